@@ -1,0 +1,117 @@
+"""`tui-loop demo`: lays out a ready-made loop on shipped data and goes round it."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from tui_loop.cli.commands.run import run_next
+from tui_loop.cli.commands.show import loop_record, print_loop
+from tui_loop.cli.output import Output
+from tui_loop.core.errors import BadInput, RunFailed, RunStopped
+from tui_loop.core.overview import iterations_of
+from tui_loop.core.shipped import shipped
+from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+
+HELP = "lay out a ready-made loop and go round it"
+NAME = "support-demo"
+DATA = "sample_data/support-intents"
+TEMPLATE = "Message: {prompt}\nIntent:"
+
+_TINY = {
+    "first": ["learning_rate=1e-3", "num_train_epochs=2", "eval_steps=unset"],
+    "why first": "a gentle start: a low rate and two passes",
+    "second": ["learning_rate=5e-3", "num_train_epochs=6"],
+    "why second": "train loss was still falling when it ended: a higher rate, more passes",
+}
+_SMOLLM2 = {
+    "first": ["learning_rate=1e-4", "max_steps=40"],
+    "why first": "a gentle start: a low rate and forty steps",
+    "second": ["learning_rate=1e-3", "max_steps=80"],
+    "why second": "train loss was still falling when it ended: a higher rate, more steps",
+}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", choices=("tiny", "smollm2"), default="tiny")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path("tui-loop-demo"),
+        metavar="DIR",
+        help="where to lay it out (default: ./tui-loop-demo)",
+    )
+    parser.add_argument(
+        "--headless", action="store_true", help="run base and two iterations without a screen"
+    )
+    parser.add_argument("--json", action="store_true", help="print the loop as a record")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    from tui_loop.engine.extras import require_train
+    from tui_loop.engine.models import check_model
+
+    if not told.headless:
+        raise BadInput("the app is not part of this version yet", "tui-loop demo --headless")
+    require_train("demo --headless")
+    check_model(told.model, None, told.dir)
+    loop = lay_out(told.dir, told.model)
+    script = _TINY if told.model == "tiny" else _SMOLLM2
+    for turn in ("first", "second"):
+        done = run_next(loop, None, list(script[turn]), str(script[f"why {turn}"]), out)
+        if done[-1].state == "stopped":
+            raise RunStopped(
+                "the demo was stopped", f"tui-loop --loops {loop.path.parent} show {loop.name}"
+            )
+        if done[-1].state != "finished":
+            error = done[-1].error or {"message": "the run ended without a word", "hint": ""}
+            raise RunFailed(error["message"], error["hint"])
+    if told.json:
+        out.record(loop_record(loop, iterations_of(loop)))
+        return 0
+    out.line()
+    print_loop(loop, iterations_of(loop), out)
+    out.line(
+        f"\nthe record is in {loop.path}; look at what fails: "
+        f"tui-loop --loops {loop.path.parent} failures {loop.name}/2"
+    )
+    return 0
+
+
+def lay_out(folder: Path, model: str) -> LoopFolder:
+    """A demo loop and its data under `folder`; what is there already stays as it is."""
+    data = folder / DATA
+    if not data.exists():
+        data.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(shipped(*DATA.split("/")), data)
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        ignored.write_text("*\n")
+    loops = LoopsFolder(folder / "loops")
+    taken = set(loops.names())
+    name = next(
+        each for each in (NAME, *(f"{NAME}-{n}" for n in range(2, 1000))) if each not in taken
+    )
+    return loops.create(
+        name,
+        LoopSettings(
+            goal="tell what a customer wants from a short message",
+            metric="label",
+            defaults={
+                "model": {"id": model},
+                "data": {
+                    "train": f"{DATA}/train.jsonl",
+                    "eval": f"{DATA}/eval.jsonl",
+                    "holdout": f"{DATA}/holdout.jsonl",
+                    "shape": "prompt_completion",
+                    "prompt_template": TEMPLATE,
+                },
+                "lora": {"r": 8, "lora_alpha": 16},
+                "training": {
+                    "per_device_train_batch_size": 8 if model == "tiny" else 4,
+                    "max_length": 256,
+                },
+            },
+        ),
+    )

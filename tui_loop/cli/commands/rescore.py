@@ -1,0 +1,92 @@
+"""`tui-loop rescore LOOP[/N] --metric M`: recorded outputs under another metric."""
+
+from __future__ import annotations
+
+import argparse
+from statistics import fmean
+from typing import Any
+
+import msgspec
+
+from tui_loop.cli import figures
+from tui_loop.cli.output import Output
+from tui_loop.core.errors import BadInput
+from tui_loop.core.schema import Evaluation
+from tui_loop.core.scoring import Scorer
+from tui_loop.core.store import IterationFolder, LoopsFolder, split_target
+
+HELP = "score the recorded outputs by another metric; changes no record"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP[/N]")
+    parser.add_argument("--metric", required=True, metavar="NAME")
+    parser.add_argument(
+        "--pass-score", type=float, metavar="S", help="an example passes from here on"
+    )
+    parser.add_argument("--pattern", metavar="RE", help="regular expression for metric regex")
+    parser.add_argument("--allow-code", action="store_true", help="let a module:function run")
+    parser.add_argument("--json", action="store_true", help="print records")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    from tui_loop.engine.scorers import scorer_for
+
+    name, wanted = split_target(told.target)
+    loop = LoopsFolder(told.loops).loop(name)
+    folders = (
+        [loop.existing(wanted)]
+        if wanted is not None
+        else [loop.iteration(number) for number in loop.numbers()]
+    )
+    settings = Evaluation(metric=told.metric, pass_score=told.pass_score, pattern=told.pattern)
+    records = []
+    for folder in folders:
+        labels = folder.read_effective().get("evaluation", {}).get("labels", [])
+        scorer = scorer_for(settings, labels, loop.root, allow_code=told.allow_code)
+        if scorer is None:
+            raise BadInput("evaluation.metric: none scores nothing", "--metric contains")
+        record = _rescored(folder, scorer)
+        if record is not None:
+            records.append(record)
+    if not records:
+        raise BadInput(f"{told.target}: no recorded outputs to score", f"tui-loop show {name}")
+    if told.json:
+        out.record({"metric": told.metric, "iterations": records})
+        return 0
+    out.table(
+        ["#", "recorded", told.metric, "passed"],
+        [
+            [
+                str(each["number"]),
+                figures.percent(each["recorded_score"]),
+                figures.percent(each["score"]),
+                f"{each['passed']}/{each['total']}",
+            ]
+            for each in records
+        ],
+        right=(0, 1, 2, 3),
+    )
+    return 0
+
+
+def _rescored(folder: IterationFolder, scorer: Scorer) -> dict[str, Any] | None:
+    rows = [each for each in folder.read_examples() if each.output is not None]
+    if not rows:
+        return None
+    scores = [scorer.score(each.output or "", each.reference) for each in rows]
+    recorded = [each.score for each in rows if each.score is not None]
+    examples = [
+        msgspec.structs.replace(each, score=score, passed=score >= scorer.pass_score)
+        for each, score in zip(rows, scores, strict=True)
+    ]
+    return {
+        "number": folder.number,
+        "recorded_score": fmean(recorded) if recorded else None,
+        "score": fmean(scores),
+        "passed": sum(bool(each.passed) for each in examples),
+        "total": len(examples),
+        "examples": [
+            {"id": each.id, "score": each.score, "passed": each.passed} for each in examples
+        ],
+    }

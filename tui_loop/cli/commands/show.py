@@ -1,0 +1,110 @@
+"""`tui-loop show LOOP[/N]`: a loop's iterations, or one of them in full."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tui_loop.cli import figures
+from tui_loop.cli.output import Output
+from tui_loop.cli.tables import iterations_table
+from tui_loop.core.codec import number
+from tui_loop.core.overview import as_json, iteration_of, iterations_of
+from tui_loop.core.planning import brief
+from tui_loop.core.records import Iteration
+from tui_loop.core.store import LoopFolder, LoopsFolder, split_target
+
+HELP = "show a loop's iterations, or one iteration in full"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP[/N]")
+    parser.add_argument("--json", action="store_true", help="print records")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    name, wanted = split_target(told.target)
+    loop = LoopsFolder(told.loops).loop(name)
+    if wanted is not None:
+        iteration = iteration_of(loop.existing(wanted))
+        if told.json:
+            out.record(as_json(iteration))
+        else:
+            _print_iteration(loop, iteration, out)
+        return 0
+    iterations = iterations_of(loop)
+    if told.json:
+        out.record(loop_record(loop, iterations))
+        return 0
+    print_loop(loop, iterations, out)
+    return 0
+
+
+def loop_record(loop: LoopFolder, iterations: list[Iteration]) -> dict[str, Any]:
+    """The loop as `show LOOP --json` has it."""
+    settings = loop.read_settings()
+    return {
+        "name": loop.name,
+        "goal": settings.goal,
+        "metric": settings.metric,
+        "model": loop.default_config().model.id,
+        "iterations": [as_json(iteration) for iteration in iterations],
+    }
+
+
+def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
+    """The loop's head line and its table."""
+    settings, config = loop.read_settings(), loop.default_config()
+    goal = f": {settings.goal}" if settings.goal else ""
+    out.line(f"{loop.name}{goal}")
+    out.line(f"model {config.model.id}, metric {settings.metric}")
+    if not iterations:
+        out.line(f"no iterations yet; begin with tui-loop run {loop.name} --why '...'")
+        return
+    iterations_table(loop, iterations, out)
+    broken = [each for each in iterations if each.state == "unreadable" and each.error]
+    for iteration in broken:
+        out.line(f"{iteration.number} cannot be read: {(iteration.error or {}).get('message')}")
+
+
+def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> None:
+    parent = "" if iteration.parent is None else f", from {iteration.parent}"
+    out.line(f"{loop.name}/{iteration.number}  {iteration.title}  ({iteration.state}{parent})")
+    if iteration.decision:
+        out.line(f"why: {iteration.decision}")
+    if iteration.error:
+        out.line(f"error: {iteration.error.get('message')}")
+        out.line(f"hint: {iteration.error.get('hint')}")
+    changes = [[field, *(_shown(pair))] for field, pair in iteration.changes.items()]
+    if changes:
+        out.line()
+        out.table(["changed", "was", "is"], changes)
+    metrics = [
+        [name, _figure(name, value)]
+        for name, value in iteration.metrics.items()
+        if value is not None
+    ]
+    if metrics:
+        out.line()
+        out.table(["metric", "value"], metrics, right=(1,))
+    if iteration.duration_s is not None:
+        out.line()
+        out.line(
+            f"took {figures.duration(iteration.duration_s)}, "
+            f"{iteration.attempts} attempt{'s' if iteration.attempts != 1 else ''}"
+        )
+
+
+def _shown(pair: Any) -> list[str]:
+    if isinstance(pair, dict):
+        return ["", ", ".join(f"{key} {value}" for key, value in pair.items())]
+    return [brief(value) for value in pair]
+
+
+def _figure(name: str, value: Any) -> str:
+    plain = number(value) if isinstance(value, (float, str)) else None
+    if name in ("score", "macro_f1"):
+        return figures.percent(value)
+    return (
+        str(value) if plain is None else f"{plain:.4g}" if name != "eval_loss" else f"{plain:.4f}"
+    )

@@ -1,0 +1,85 @@
+"""`tui-loop status [LOOP]`: what runs now, and how far it is."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from tui_loop.cli import figures
+from tui_loop.cli.output import Output
+from tui_loop.core.errors import BadInput
+from tui_loop.core.overview import iteration_of, read_run
+from tui_loop.core.store import LoopFolder, LoopsFolder
+
+HELP = "say what is running, and how far it is"
+_LIVE = ("running", "stopping", "paused")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("loop", metavar="LOOP", nargs="?")
+    parser.add_argument("--json", action="store_true", help="print records")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    folder = LoopsFolder(told.loops)
+    loops = [folder.loop(told.loop)] if told.loop else [folder.loop(n) for n in folder.names()]
+    records = [record for loop in loops for record in _runs(loop)]
+    if told.json:
+        out.record({"runs": records})
+        return 0
+    if not records:
+        out.line("nothing has run yet; tui-loop run LOOP --why '...'")
+        return 0
+    for record in records:
+        out.line(_told(record))
+    return 0
+
+
+def _runs(loop: LoopFolder) -> list[dict[str, Any]]:
+    """The live runs of a loop, or its newest iteration where none lives."""
+    numbers = loop.numbers()
+    iterations = [iteration_of(loop.iteration(number)) for number in numbers]
+    live = [each for each in iterations if each.state in _LIVE]
+    return [_record(loop, each.number, each.state) for each in (live or iterations[-1:])]
+
+
+def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "loop": loop.name,
+        "iteration": number,
+        "state": state,
+        "phase": None,
+        "step": None,
+        "done": None,
+        "total": None,
+        "loss": None,
+        "seconds_left": None,
+    }
+    if state not in _LIVE:
+        return record
+    try:
+        run = read_run(loop.iteration(number))
+    except BadInput:
+        return record
+    return record | {
+        "phase": run.phase,
+        "step": run.step,
+        "done": run.done,
+        "total": run.total,
+        "loss": run.latest("loss"),
+        "seconds_left": run.seconds_left(time.time()),
+    }
+
+
+def _told(record: dict[str, Any]) -> str:
+    parts = [f"{record['loop']}/{record['iteration']} {record['state']}"]
+    if record["phase"]:
+        parts.append(record["phase"])
+    if record["total"]:
+        parts.append(f"{record['done']}/{record['total']}")
+    if record["loss"] is not None:
+        parts.append(f"loss {figures.loss(record['loss'])}")
+    if record["seconds_left"] is not None:
+        parts.append(f"eta {figures.duration(record['seconds_left'])}")
+    return "  ".join(parts)

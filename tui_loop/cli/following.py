@@ -1,0 +1,175 @@
+"""Watching a run from the command line: progress bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tui_loop.cli import figures
+from tui_loop.cli.output import Output
+from tui_loop.core.events import (
+    AnyEvent,
+    Evaluated,
+    LineLogged,
+    PhaseStarted,
+    Recovered,
+    RunStarted,
+)
+from tui_loop.core.follower import Follower
+from tui_loop.core.overview import iteration_of
+from tui_loop.core.records import Iteration
+from tui_loop.core.requests import ask
+from tui_loop.core.state import RunState, fold
+from tui_loop.core.store import IterationFolder
+from tui_loop.core.text import one_line
+
+LOOK_SECONDS = 0.15
+PLAIN_SECONDS = 5.0
+"""Between two progress lines where there is no terminal."""
+
+
+class RunWatcher:
+    """Follows the runs of one host process until each has ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes], out: Output) -> None:
+        self._process, self._out = process, out
+        self._interrupts = 0
+
+    def watch(self, folder: IterationFolder, attempt: int) -> Iteration:
+        """Shows `folder`'s run from attempt `attempt` on; its iteration when it has ended.
+
+        The first interrupt asks the run to stop and save, the second ends its process.
+        """
+        state, follower = RunState(), Follower(folder.journal)
+        view = _bars if sys.stderr.isatty() and not self._out.as_json else _lines
+        with self._interruptible(folder, state), view(self._out, folder) as show:
+            while True:
+                gone = self._process.poll() is not None
+                events = follower.read()
+                if follower.restarted:
+                    state = fold(RunState(), events)
+                else:
+                    fold(state, events)
+                show(state, events if state.attempt >= attempt else [])
+                ended = state.ended is not None and state.attempt >= attempt
+                if ended or (gone and not events):
+                    break
+                time.sleep(LOOK_SECONDS)
+        return self._settled(folder, ended)
+
+    def _settled(self, folder: IterationFolder, ended: bool) -> Iteration:
+        """The iteration once its summary is there, which is written just after the end."""
+        deadline = time.monotonic() + 30
+        while ended and not folder.summary.exists() and time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.02)
+        return folder.read_summary() or iteration_of(folder)
+
+    @contextmanager
+    def _interruptible(self, folder: IterationFolder, state: RunState) -> Iterator[None]:
+        def on_interrupt(*_: Any) -> None:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                ask(folder.requests, max(1, state.attempt), "stop", save=True, evaluate=False)
+                self._out.note("stopping: saving the weights (again: stop at once)")
+            else:
+                self._process.kill()
+
+        before = signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _lines(out: Output, folder: IterationFolder) -> Iterator[Any]:
+    shown_at = 0.0
+
+    def show(state: RunState, events: list[AnyEvent]) -> None:
+        nonlocal shown_at
+        for event in events:
+            text = _told(event, folder)
+            if text:
+                out.line(text)
+        now = time.monotonic()
+        if state.metrics and state.phase == "training" and now - shown_at > PLAIN_SECONDS:
+            shown_at = now
+            out.line(f"  {_progress_text(state)}")
+
+    yield show
+
+
+@contextmanager
+def _bars(out: Output, folder: IterationFolder) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[figures]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task(f"{folder} starting", total=None, figures="")
+
+        def show(state: RunState, events: list[AnyEvent]) -> None:
+            for event in events:
+                text = _told(event, folder)
+                if text and not isinstance(event, PhaseStarted):
+                    progress.console.print(Text(text), soft_wrap=True)
+            if state.phase:
+                progress.update(
+                    bar,
+                    description=f"{folder} {state.phase:<10}",
+                    completed=state.done,
+                    total=state.total,
+                    figures=_progress_text(state),
+                )
+
+        yield show
+
+
+def _told(event: AnyEvent, folder: IterationFolder) -> str:
+    """An event as a line, empty for those that only move a figure."""
+    match event:
+        case RunStarted():
+            return f"{folder} started" + (f", attempt {event.attempt}" if event.attempt > 1 else "")
+        case PhaseStarted():
+            return f"{folder} {event.name}"
+        case LineLogged():
+            sign = "" if event.level == "info" else f"{event.level}: "
+            return f"  {sign}{one_line(event.text, 300)}"
+        case Evaluated():
+            parts = [
+                f"step {event.step}",
+                f"eval loss {figures.loss(event.values.get('eval_loss'))}",
+            ]
+            if event.values.get("score") is not None:
+                parts.append(f"score {figures.percent(event.values['score'])}")
+            return f"  {folder} " + "  ".join(parts)
+        case Recovered():
+            return f"  recovered from {event.kind}: {one_line(event.message, 300)}"
+    return ""
+
+
+def _progress_text(state: RunState) -> str:
+    """`step 41/76  loss 1.214  eta 1m 12s`."""
+    if state.total is None:
+        return ""
+    left = state.seconds_left(time.time())
+    unit = "step " if state.phase == "training" else ""
+    parts = [f"{unit}{state.done}/{state.total}"]
+    if state.phase == "training" and state.latest("loss") is not None:
+        parts.append(f"loss {figures.loss(state.latest('loss'))}")
+    if left is not None:
+        parts.append(f"eta {figures.duration(left)}")
+    return "  ".join(parts)

@@ -1,0 +1,111 @@
+"""`tui-loop`: parses the command line, runs a command, turns errors into lines and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from tui_loop import __version__
+from tui_loop.cli.output import Output
+from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.text import one_line
+
+COMMANDS = (
+    "demo",
+    "new",
+    "run",
+    "stop",
+    "list",
+    "status",
+    "show",
+    "log",
+    "failures",
+    "compare",
+    "rescore",
+    "fetch",
+    "doctor",
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports bad usage as every other bad input is reported."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(message, f"{self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; the exit code says how it went (0, or see `core.errors`)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    out = Output(as_json="--json" in words)
+    try:
+        told = _parser().parse_args(words)
+        if told.command is None:
+            raise BadInput("no command given", "tui-loop --help")
+        module = importlib.import_module(f"tui_loop.cli.commands.{told.command}")
+        code: int = module.run(told, out)
+        return code
+    except TuiLoopError as error:
+        if "--debug" in words:
+            raise
+        out.error(error.message, error.hint)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        out.error(
+            f"{type(error).__name__}: {one_line(str(error), 300)}",
+            "this is a fault of tui-loop; --debug shows where",
+        )
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = _Parser(add_help=False)
+    shared.add_argument(
+        "--loops",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="folder of the loops (default: ./loops)",
+    )
+    shared.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks"
+    )
+    parser = _Parser(
+        prog="tui-loop",
+        parents=[shared],
+        description="The LLM fine-tuning loop in a terminal: train, evaluate, "
+        "diagnose, adjust, repeat.",
+    )
+    parser.add_argument("--version", action="version", version=f"tui-loop {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name in COMMANDS:
+        module = importlib.import_module(f"tui_loop.cli.commands.{name}")
+        command = commands.add_parser(
+            name,
+            parents=[shared],
+            help=module.HELP,
+            description=module.HELP,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add(command)
+    parser.set_defaults(loops=Path("loops"), debug=False)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""What a command prints: records on stdout, everything else on stderr, all of it gated text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from tui_loop.core.codec import to_pretty_json
+from tui_loop.core.text import one_line, visible
+
+PIPE_WIDTH = 400
+"""Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""
+
+
+class Output:
+    """Prints for one command; with `--json` only records reach stdout."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    @property
+    def is_terminal(self) -> bool:
+        return sys.stdout.isatty()
+
+    @property
+    def width(self) -> int:
+        if not self.is_terminal:
+            return PIPE_WIDTH
+        return shutil.get_terminal_size((80, 24)).columns
+
+    def record(self, value: Any) -> None:
+        """A record, as JSON."""
+        sys.stdout.write(to_pretty_json(value).decode())
+        sys.stdout.flush()
+
+    def line(self, text: str = "") -> None:
+        """A line for people: on stdout, or on stderr where stdout carries records."""
+        self._print(sys.stderr if self.as_json else sys.stdout, visible(text))
+
+    def note(self, text: str) -> None:
+        """A remark beside the result."""
+        self._print(sys.stderr, visible(text))
+
+    def error(self, message: str, hint: str) -> None:
+        """One line that says what happened, one that says what to do."""
+        self._print(sys.stderr, f"error: {one_line(message, 2000)}")
+        if hint:
+            self._print(sys.stderr, f"hint: {one_line(hint, 500)}")
+
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        right: Sequence[int] = (),
+        flexible: int = -1,
+    ) -> None:
+        """A table; the columns in `right` are right-aligned, column `flexible` gives way."""
+        texts = [[one_line(cell) for cell in row] for row in [list(head), *map(list, rows)]]
+        columns = [column for column in range(len(head)) if any(row[column] for row in texts[1:])]
+        widths = {column: max(_cells(row[column]) for row in texts) for column in columns}
+        spare = self.width - sum(widths.values()) - 2 * (len(columns) - 1)
+        if flexible in widths and spare < 0:
+            widths[flexible] = max(8, widths[flexible] + spare)
+        for row in texts:
+            cells = [_fit(row[column], widths[column], column in right) for column in columns]
+            self.line("  ".join(cells).rstrip())
+
+    def _print(self, stream: TextIO, text: str) -> None:
+        print(text, file=stream, flush=True)
+
+
+def uses_colour(stream: TextIO) -> bool:
+    """Whether colour may be used on `stream`."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _fit(text: str, width: int, to_the_right: bool) -> str:
+    from rich.cells import set_cell_size
+
+    size = _cells(text)
+    if size > width:
+        return set_cell_size(text, width - 1) + "…"
+    return " " * (width - size) + text if to_the_right else text + " " * (width - size)

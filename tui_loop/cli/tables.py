@@ -1,0 +1,73 @@
+"""The tables that several commands print."""
+
+from __future__ import annotations
+
+from tui_loop.cli import figures
+from tui_loop.cli.output import Output
+from tui_loop.core.comparison import score_against
+from tui_loop.core.errors import BadInput
+from tui_loop.core.records import Example, Iteration
+from tui_loop.core.statistics import Interval
+from tui_loop.core.store import LoopFolder
+
+LEARNING_RATE = "training.learning_rate"
+
+
+def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
+    """The loop as a person wants to see it: one line an iteration."""
+    rows = []
+    examples: dict[int, list[Example]] = {}
+    rate = None
+    for iteration in iterations:
+        metrics, trained = iteration.metrics, iteration.number > 0
+        now = _learning_rate(iteration) if trained else None
+        rows.append(
+            [
+                str(iteration.number),
+                iteration.title,
+                figures.rate(now) if now != rate else "",
+                figures.loss(metrics.get("train_loss")),
+                figures.loss(metrics.get("eval_loss")),
+                figures.percent(metrics.get("score")),
+                figures.points(_against_parent(loop, iteration, examples)),
+                _state(iteration),
+                iteration.decision,
+            ]
+        )
+        rate = now if trained else rate
+    out.table(
+        ["#", "change", "lr", "train loss", "eval loss", "score", "vs parent", "state", "decision"],
+        rows,
+        right=(0, 2, 3, 4, 5, 6),
+        flexible=8,
+    )
+
+
+def _learning_rate(iteration: Iteration) -> float | None:
+    value = (iteration.config or {}).get("training", {}).get("learning_rate")
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _state(iteration: Iteration) -> str:
+    if iteration.error is not None and iteration.error.get("kind") == "diverged":
+        return "failed: diverged"
+    if iteration.error is not None and iteration.state == "failed":
+        return f"failed: {iteration.error.get('kind')}"
+    return iteration.state
+
+
+def _against_parent(
+    loop: LoopFolder, iteration: Iteration, cache: dict[int, list[Example]]
+) -> Interval | None:
+    if iteration.parent is None or iteration.metrics.get("score") is None:
+        return None
+
+    def examples(number: int) -> list[Example]:
+        if number not in cache:
+            try:
+                cache[number] = loop.iteration(number).read_examples()
+            except (BadInput, OSError):
+                cache[number] = []
+        return cache[number]
+
+    return score_against(examples(iteration.parent), examples(iteration.number))

@@ -1,0 +1,97 @@
+"""How records are written and read: JSON, one object a line, and TOML.
+
+JSON has no NaN: non-finite numbers travel as the strings "NaN", "Infinity", "-Infinity".
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+import tomli_w
+
+from tui_loop.core.errors import BadInput
+
+T = TypeVar("T")
+
+_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_encoder = msgspec.json.Encoder()
+
+
+def spell(value: Any) -> Any:
+    """`value` as plain JSON types, non-finite floats spelled as words."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _word(value)
+    if isinstance(value, dict):
+        return {key: spell(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [spell(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if _has_surrogate(value) else value
+    if isinstance(value, msgspec.Struct):
+        return spell(msgspec.to_builtins(value))
+    return value
+
+
+def number(value: float | str | None) -> float | None:
+    """A number from a record, where a word may stand for a non-finite one; else None."""
+    if isinstance(value, str):
+        return _WORDS.get(value)
+    return value
+
+
+def to_json(value: Any) -> bytes:
+    """One line of JSON, without the newline; keys in the order given."""
+    return _encoder.encode(spell(value))
+
+
+def to_pretty_json(value: Any) -> bytes:
+    """Indented JSON with a final newline, for files that people read and diff."""
+    return msgspec.json.format(to_json(value), indent=2) + b"\n"
+
+
+def to_json_lines(values: Iterable[Any]) -> bytes:
+    """One JSON object a line, each with its newline."""
+    return b"".join(to_json(value) + b"\n" for value in values)
+
+
+def from_json(data: bytes | str, kind: type[T], where: str) -> T:
+    """`data` as `kind`; raises BadInput that names `where`."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
+
+
+def to_toml(value: dict[str, Any]) -> str:
+    """TOML text; None values are left out (an absent key is an unset one)."""
+    return tomli_w.dumps(_without_none(value))
+
+
+def from_toml(text: str, where: str) -> dict[str, Any]:
+    """The table in `text`; raises BadInput that names `where` and the line."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadInput(f"{where}: {error}", "mend the TOML there and try again") from error
+
+
+def _word(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(item) for item in value if item is not None]
+    return value

@@ -1,0 +1,303 @@
+"""Configs as values: read from tables, changed by `--set`, compared, written as TOML.
+
+Reading collects every problem before it raises, so that one round mends them all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_type_hints
+
+import msgspec
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.schema import (
+    GROUPS,
+    OTHER_TRAINING_FIELDS,
+    OWNED_TRAINING_FIELDS,
+    Config,
+    Group,
+)
+
+Tables = dict[str, dict[str, Any]]
+"""Config values by group and field, as a TOML file has them."""
+
+NO_VALUE = ("none", "unset", "null")
+"""Words that `--set K=V` takes to unset an optional field."""
+
+
+class ConfigError(BadInput):
+    """A config with problems; `problems` holds each as `group.field: what is wrong`."""
+
+    def __init__(self, problems: list[str], where: str = "") -> None:
+        self.problems = problems
+        count = "" if len(problems) == 1 else f"{len(problems)} problems: "
+        place = f"{where}: " if where else ""
+        super().__init__(
+            place + count + "; ".join(problems),
+            "change the named field and try again (tui-loop new --help lists every field)",
+        )
+
+
+def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
+    """The config in `tables`; raises ConfigError with every problem found."""
+    problems: list[str] = []
+    groups: dict[str, Any] = {}
+    other: dict[str, Any] = {}
+    for name, table in tables.items():
+        if name not in GROUPS:
+            problems.append(f"{name}: no such group{_did_you_mean(name, GROUPS)}")
+        elif not isinstance(table, Mapping):
+            problems.append(f"{name}: must be a table of fields, not {_shown(table)}")
+        else:
+            groups[name] = _read_group(name, table, other, problems)
+    if problems:
+        raise ConfigError(problems, where)
+    read: dict[str, Any] = {name: GROUPS[name](**values) for name, values in groups.items()}
+    return Config(**read, other=other)
+
+
+def read_effective(tables: Mapping[str, Any], where: str = "") -> Config:
+    """The config of a record, where an absent key means unset rather than the default."""
+    optional = {
+        group: {field: None for field, hint in _hints(kind).items() if _is_optional(hint)}
+        for group, kind in GROUPS.items()
+    }
+    return read_config(merge(optional, tables), where)
+
+
+def to_tables(config: Config) -> Tables:
+    """The config by group and field; None = unset. Further SFTConfig fields are in `training`."""
+    tables: Tables = {name: msgspec.to_builtins(getattr(config, name)) for name in GROUPS}
+    tables["training"].update(config.other)
+    return tables
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """The config as {"group.field": value}."""
+    return {
+        f"{group}.{field}": value
+        for group, table in to_tables(config).items()
+        for field, value in table.items()
+    }
+
+
+def changed_fields(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """{"group.field": (old, new)} for every field that differs, in schema order."""
+    before, after = flatten(old), flatten(new)
+    names = [*after, *(name for name in before if name not in after)]
+    return {
+        name: (before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    }
+
+
+def with_settings(config: Config, settings: list[str]) -> Config:
+    """`config` with each `K=V` applied; raises ConfigError with every problem."""
+    tables = to_tables(config)
+    problems: list[str] = []
+    for setting in settings:
+        try:
+            _apply(tables, setting)
+        except BadInput as error:
+            problems.append(error.message)
+    if problems:
+        raise ConfigError(problems)
+    return read_config(tables)
+
+
+def settings_tables(settings: list[str]) -> Tables:
+    """Only what the `K=V`s name, by group and field, checked against the schema."""
+    tables: Tables = {}
+    problems: list[str] = []
+    for setting in settings:
+        try:
+            _apply(tables, setting)
+        except BadInput as error:
+            problems.append(error.message)
+    if problems:
+        raise ConfigError(problems)
+    read_config(tables)
+    return tables
+
+
+def merge(base: Mapping[str, Mapping[str, Any]], over: Mapping[str, Mapping[str, Any]]) -> Tables:
+    """`base` with the fields of `over` on top."""
+    merged = {group: dict(table) for group, table in base.items()}
+    for group, table in over.items():
+        merged.setdefault(group, {}).update(table)
+    return merged
+
+
+def field_help(name: str) -> tuple[str, Any]:
+    """(help, default) of `group.field`."""
+    group, _, field = name.partition(".")
+    hint = _hints(GROUPS[group])[field]
+    default = getattr(GROUPS[group](), field)
+    texts = [meta.description for meta in hint.__metadata__ if meta.description]
+    return (texts[-1] if texts else ""), default
+
+
+def all_fields() -> list[str]:
+    """Every declared `group.field`, in schema order."""
+    return [f"{group}.{field}" for group, kind in GROUPS.items() for field in _hints(kind)]
+
+
+def full_name(key: str) -> str:
+    """`group.field` for a key that may lack its group; raises BadInput with a suggestion."""
+    group, dot, _ = key.partition(".")
+    if dot:
+        if group not in GROUPS:
+            raise BadInput(f"{key}: no such group{_did_you_mean(group, GROUPS)}")
+        return key
+    owners = [name for name, kind in GROUPS.items() if key in _hints(kind)]
+    if len(owners) == 1:
+        return f"{owners[0]}.{key}"
+    if owners:
+        choices = " or ".join(f"{owner}.{key}" for owner in owners)
+        raise BadInput(f"{key}: is in several groups, write {choices}")
+    if key in OTHER_TRAINING_FIELDS or key in OWNED_TRAINING_FIELDS:
+        return f"training.{key}"
+    known = {field.partition(".")[2]: field for field in all_fields()}
+    known |= {name: f"training.{name}" for name in OTHER_TRAINING_FIELDS}
+    raise BadInput(f"{key}: no such field{_did_you_mean(key, known)}")
+
+
+def _apply(tables: Tables, setting: str) -> None:
+    key, equals, raw = setting.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise BadInput(f"{setting!r}: must be K=V, for example learning_rate=1e-4")
+    name = full_name(key)
+    group, _, field = name.partition(".")
+    field, _, role = field.partition(".")
+    value = _parse_value(raw)
+    if role:
+        entries = dict(tables.setdefault(group, {}).get(field) or {})
+        entries[role] = value
+        tables[group][field] = entries
+    else:
+        tables.setdefault(group, {})[field] = value
+
+
+def _parse_value(raw: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {raw}\n")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError, KeyError):
+        return raw
+
+
+def _read_group(
+    group: str, table: Mapping[str, Any], other: dict[str, Any], problems: list[str]
+) -> dict[str, Any]:
+    hints = _hints(GROUPS[group])
+    values: dict[str, Any] = {}
+    for field, value in table.items():
+        name = f"{group}.{field}"
+        if field in hints:
+            values[field] = _checked(name, value, hints[field], problems)
+        elif group == "training" and field in OWNED_TRAINING_FIELDS:
+            problems.append(f"{name}: cannot be set, {OWNED_TRAINING_FIELDS[field]}")
+        elif group == "training" and field in OTHER_TRAINING_FIELDS:
+            if value is not None:
+                other[field] = _checked_other(name, value, problems)
+        else:
+            known = {**hints, **(OTHER_TRAINING_FIELDS if group == "training" else {})}
+            problems.append(f"{name}: no such field{_did_you_mean(field, known)}")
+    return values
+
+
+def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
+    optional = _is_optional(hint)
+    if optional and isinstance(value, str) and value.lower() in NO_VALUE:
+        value = None
+    if isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{name}: must be a finite number, not {_shown(value)}")
+        return value
+    if name == "data.columns" and isinstance(value, Mapping):
+        _check_roles(value, problems)
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        problems.append(f"{name}: {_in_words(str(error), hint)}, not {_shown(value)}")
+        return value
+
+
+def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
+    roles = ("prompt", "completion", "text", "messages", "instruction", "input", "output", "id")
+    for role in columns:
+        if role not in roles:
+            problems.append(f"data.columns.{role}: no such role{_did_you_mean(role, roles)}")
+
+
+def _checked_other(name: str, value: Any, problems: list[str]) -> Any:
+    kind = OTHER_TRAINING_FIELDS[name.partition(".")[2]]
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        words = " or ".join(each.__name__ for each in kinds)
+        problems.append(f"{name}: must be {words}, not {_shown(value)}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{name}: must be a finite number, not {_shown(value)}")
+    return value
+
+
+def _in_words(error: str, hint: Any) -> str:
+    """msgspec's message in the words of a person who edits a config."""
+    choices = _choices(hint)
+    if choices:
+        return f"must be one of {', '.join(choices)}"
+    text = error.partition(" - at ")[0]
+    for kind, word in (
+        ("int", "a whole number"),
+        ("float", "a number"),
+        ("str", "text"),
+        ("bool", "true or false"),
+        ("array", "a list"),
+        ("object", "a table"),
+        ("null", "unset"),
+    ):
+        text = text.replace(f"`{kind}`", word)
+    text = text.partition(", got")[0].replace("Expected ", "must be ").replace(" | ", " or ")
+    for sign, word in (
+        (">= ", "of at least "),
+        ("<= ", "of at most "),
+        ("> ", "above "),
+        ("< ", "below "),
+    ):
+        text = text.replace(sign, word)
+    return text.replace("of length of at least 1", "that is not empty")
+
+
+def _choices(hint: Any) -> list[str]:
+    """The values of a Literal within `hint`, if it holds one."""
+    found: list[str] = []
+    for part in getattr(hint, "__args__", ()):
+        found.extend([part] if isinstance(part, str) else _choices(part))
+    return found
+
+
+def _is_optional(hint: Any) -> bool:
+    inner = hint.__args__[0] if hasattr(hint, "__origin__") else hint
+    return type(None) in getattr(inner, "__args__", ())
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+@cache
+def _hints(kind: type[Group]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)

@@ -1,0 +1,1 @@
+"""Rows of data: reading files, mapping columns to roles, splitting. No training stack."""

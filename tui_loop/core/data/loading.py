@@ -1,0 +1,170 @@
+"""From a config's `data` group to the rows that are trained on and held out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from tui_loop.core.data.reading import is_text_file, read_rows
+from tui_loop.core.data.rows import Mapping, RawRow, Row
+from tui_loop.core.data.shapes import find_mapping, map_rows
+from tui_loop.core.data.splitting import hold_out, sample
+from tui_loop.core.errors import BadInput, NeedsExtra
+from tui_loop.core.files import sha256_of
+from tui_loop.core.records import Split
+from tui_loop.core.schema import Config
+from tui_loop.core.text import one_line
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What one `data.*` entry gives: rows by split; a single file has the one split `""`."""
+
+    name: str
+    splits: dict[str, list[RawRow]]
+    sha256: str | None
+
+
+ReadSource = Callable[[str, Path, Config], Source]
+"""(entry, root that relative paths start from, config) -> Source"""
+
+
+class LoadedData(msgspec.Struct, frozen=True):
+    """Mapped rows of a config, with what is to be recorded and said about them."""
+
+    train: list[Row]
+    eval: list[Row]
+    mapping: Mapping
+    splits: dict[str, Split]
+    labels: list[str]
+    notices: list[str]
+    warnings: list[str]
+
+
+def read_text_source(entry: str, root: Path, _: Config) -> Source:
+    """A JSONL, JSON or CSV file; other sources need the training stack (NeedsExtra)."""
+    path = resolved(entry, root)
+    if not is_text_file(path):
+        if path.exists() or os.sep not in entry.strip("./"):
+            raise NeedsExtra(f"reading {entry} (neither JSONL, JSON nor CSV)", "train")
+        raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
+    return Source(entry, {"": read_rows(path)}, sha256_of(path))
+
+
+def resolved(entry: str, root: Path) -> Path:
+    """The path of a data entry; relative ones start from `root`, the folder above `loops/`."""
+    path = Path(os.path.expanduser(entry))
+    if path.is_absolute():
+        return path
+    joined = root / path
+    try:  # shorter in messages where it is the same place
+        return path if joined.resolve() == path.resolve() else joined
+    except OSError:
+        return joined
+
+
+def load_data(config: Config, root: Path, read: ReadSource = read_text_source) -> LoadedData:
+    """Reads, maps, splits and caps the rows of `config`.
+
+    The same config and files always give the same rows. Raises BadInput with file, line and
+    column.
+    """
+    data = config.data
+    if not data.train:
+        raise BadInput("data.train: no training data is named", "--data PATH")
+    source = read(data.train, root, config)
+    train_raw = _split(source, data.train_split, "data.train_split")
+    where = str(resolved(source.name, root))
+    mapping = find_mapping(
+        train_raw, where, metric=config.evaluation.metric, shape=data.shape, columns=data.columns
+    )
+    train = map_rows(train_raw, mapping, where)
+    notices: list[str] = []
+    splits: dict[str, Split] = {}
+
+    if data.eval is not None:
+        eval_source = read(data.eval, root, config)
+        eval_raw = _split(eval_source, data.eval_split or "test", "data.eval_split")
+        eval_where = str(resolved(data.eval, root))
+        held = map_rows(eval_raw, mapping, eval_where)
+        splits["eval"] = Split(data.eval, eval_source.sha256, len(held))
+    elif (name := _eval_split(source, data.eval_split)) is not None:
+        eval_where = f"{where} ({name})"
+        held = map_rows(source.splits[name], mapping, eval_where)
+        splits["eval"] = Split(f"{data.train}#{name}", source.sha256, len(held))
+    else:
+        eval_where = where
+        total = len(train)
+        train, held = hold_out(train, data.eval_fraction, data.split_seed, where)
+        notices.append(
+            f"no eval data given: {len(held)} of {total} rows of {data.train} are held out "
+            f"(seed {data.split_seed})"
+        )
+        splits["eval"] = Split(data.train, source.sha256, len(held), True)
+
+    train = sample(train, data.max_train_rows, data.split_seed)
+    held = sample(held, data.max_eval_rows, data.split_seed)
+    splits["train"] = Split(data.train, source.sha256, len(train))
+    splits["eval"] = msgspec.structs.replace(
+        splits["eval"],
+        rows=len(held),
+        ids=tuple(row.id for row in held) if splits["eval"].held_out else None,
+    )
+    if data.holdout is not None:
+        holdout = read(data.holdout, root, config)
+        rows = _split(holdout, "test", "data.holdout")
+        map_rows(rows, mapping, str(resolved(data.holdout, root)))
+        splits["holdout"] = Split(data.holdout, holdout.sha256, len(rows))
+
+    labels, warnings = _labels(config, train, held, where, eval_where)
+    return LoadedData(train, held, mapping, splits, labels, notices, warnings)
+
+
+def _split(source: Source, wanted: str, field: str) -> list[RawRow]:
+    if len(source.splits) == 1:
+        return next(iter(source.splits.values()))
+    if wanted not in source.splits:
+        there = ", ".join(source.splits)
+        raise BadInput(
+            f"{source.name}: no split {wanted!r} ({field}); there are {there}",
+            f"--set {field}={next(iter(source.splits))}",
+        )
+    return source.splits[wanted]
+
+
+def _eval_split(source: Source, wanted: str | None) -> str | None:
+    if len(source.splits) == 1:
+        return None
+    if wanted is not None:
+        _split(source, wanted, "data.eval_split")
+        return wanted
+    return next((name for name in ("validation", "test") if name in source.splits), None)
+
+
+def _labels(
+    config: Config, train: list[Row], held: list[Row], train_where: str, eval_where: str
+) -> tuple[list[str], list[str]]:
+    """The label set in use and warnings about it; an explicit set is law."""
+    if config.evaluation.metric != "label":
+        return [], []
+    explicit = config.evaluation.labels
+    if explicit is not None:
+        for rows, where in ((train, train_where), (held, eval_where)):
+            for row in rows:
+                if row.reference.strip() not in explicit:
+                    raise BadInput(
+                        f"{where}:{row.line}: label {one_line(row.reference, 40)!r} is not in "
+                        "evaluation.labels",
+                        "add it to evaluation.labels, or mend the row",
+                    )
+    trained = {row.reference.strip() for row in train}
+    wanted = {row.reference.strip() for row in held}
+    untrained = sorted(wanted - trained)
+    warnings = []
+    if untrained:
+        names = ", ".join(one_line(label, 40) for label in untrained[:5])
+        more = f" and {len(untrained) - 5} more" if len(untrained) > 5 else ""
+        warnings.append(f"held-out labels that are never trained on: {names}{more}")
+    return (list(explicit) if explicit is not None else sorted(trained | wanted)), warnings

@@ -1,0 +1,74 @@
+"""What a row of data is once its columns have been mapped, and how it is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from tui_loop.core.files import short_hash
+
+Shape = Literal["text", "prompt_completion", "messages", "instruction"]
+Role = Literal["prompt", "completion", "text", "messages", "instruction", "input", "output", "id"]
+
+
+class RawRow(msgspec.Struct, frozen=True):
+    """A row as the file has it, and the line where it starts (1-based)."""
+
+    line: int
+    values: dict[str, Any]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A mapped row.
+
+    `prompt` is the input as a person reads it and `reference` what the model should say.
+    Shape `text` has an empty prompt; shape `messages` keeps its turns, the last of them the
+    reference.
+    """
+
+    id: str
+    prompt: str
+    reference: str
+    line: int
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def input_text(self) -> str:
+        """What the row's identity hangs on: the prompt, or the text itself."""
+        return self.prompt or self.reference
+
+
+class Mapping(msgspec.Struct, frozen=True):
+    """How a data set's columns are read."""
+
+    shape: Shape
+    columns: dict[str, str]
+
+
+def with_ids(rows: Iterable[Row], given: list[str] | None) -> list[Row]:
+    """`rows` named by a unique id column if there is one, else by the hash of their input.
+
+    Repeats of a hash get -2, -3 in file order.
+    """
+    if given is not None:
+        return [
+            msgspec.structs.replace(row, id=name) for row, name in zip(rows, given, strict=True)
+        ]
+    seen: Counter[str] = Counter()
+    named = []
+    for row in rows:
+        name = short_hash(row.input_text)
+        seen[name] += 1
+        suffix = f"-{seen[name]}" if seen[name] > 1 else ""
+        named.append(msgspec.structs.replace(row, id=name + suffix))
+    return named

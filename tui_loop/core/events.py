@@ -1,0 +1,104 @@
+"""The events of a journal: what happened in a run, one JSON object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from tui_loop.core.records import EndState
+
+Number = float | str
+"""A number, or "NaN", "Infinity", "-Infinity"."""
+
+Phase = Literal[
+    "loading", "preparing", "checking", "training", "evaluating", "diagnosing", "saving"
+]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """What all events share; the journal sets `seq` (gapless) and `t` (unix seconds)."""
+
+    seq: int = -1
+    t: float = 0.0
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    loop: str
+    iteration: int
+    attempt: int
+    pid: int
+    host: str
+    from_step: int = 0
+    versions: dict[str, str] = {}
+    device: str | None = None
+    runner: str = "process"
+    schema: int = 1
+
+
+class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase"):
+    name: str
+
+
+class Progressed(Event, frozen=True, kw_only=True, tag="progress"):
+    phase: str
+    done: int
+    total: int | None = None
+
+
+class MetricsLogged(Event, frozen=True, kw_only=True, tag="metrics"):
+    step: int
+    epoch: float | None
+    values: Mapping[str, Number | None]
+
+
+class Evaluated(Event, frozen=True, kw_only=True, tag="evaluation"):
+    step: int
+    epoch: float | None
+    values: Mapping[str, Number | None]
+
+
+class LineLogged(Event, frozen=True, kw_only=True, tag="line"):
+    level: str
+    source: str
+    text: str
+
+
+class Recovered(Event, frozen=True, kw_only=True, tag="recovery"):
+    kind: str
+    message: str
+    changes: dict[str, Any] = {}
+
+
+class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint"):
+    step: int
+    path: str
+    files: dict[str, dict[str, Any]] = {}
+
+
+class RequestSeen(Event, frozen=True, kw_only=True, tag="request"):
+    id: str
+    name: str
+
+
+class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
+    state: EndState
+    error: dict[str, Any] | None = None
+
+
+AnyEvent = (
+    RunStarted
+    | PhaseStarted
+    | Progressed
+    | MetricsLogged
+    | Evaluated
+    | LineLogged
+    | Recovered
+    | CheckpointSaved
+    | RequestSeen
+    | RunEnded
+)
+SYNCED_AT_ONCE = (RunStarted, PhaseStarted, Evaluated, CheckpointSaved, RunEnded)
+"""Events after which the journal is on the disk, not only with the system."""

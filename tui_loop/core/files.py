@@ -1,0 +1,74 @@
+"""Files that are either old or new, never half: atomic writes, digests, bounded reads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from tui_loop.core.errors import BadInput
+
+SMALL_FILE_BYTES = 64 * 1024 * 1024
+"""No record file that is read whole is larger; a larger one is refused, not loaded."""
+
+
+def _read_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _read_umask()  # once: the call changes it for every thread
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Replaces `path` by `data` so that a crash leaves the old file or the new one."""
+    raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_UMASK)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` durable, where the system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def read_small(path: Path) -> bytes:
+    """The whole of a record file; refuses one that cannot be a record."""
+    size = path.stat().st_size
+    if size > SMALL_FILE_BYTES:
+        raise BadInput(
+            f"{path}: {size} bytes is too large for a record", "move it out of the loop's folder"
+        )
+    return path.read_bytes()
+
+
+def sha256_of(path: Path) -> str:
+    """The hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_hash(text: str, length: int = 12) -> str:
+    """The first `length` hex digits of the SHA-256 of `text`."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

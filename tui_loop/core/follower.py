@@ -1,0 +1,100 @@
+"""Reading a journal that may still grow: whole lines now, the rest when it has arrived."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from tui_loop.core.events import AnyEvent
+
+CHUNK_BYTES = 8 * 1024 * 1024
+"""Read at most this much a call, so that a screen stays responsive over a long history."""
+
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class _Tag(msgspec.Struct):
+    event: str
+
+
+_tag_decoder = msgspec.json.Decoder(_Tag)
+
+
+class Follower:
+    """Gives a journal's events in order, call by call; survives cuts, junk and replacement.
+
+    `bad_lines` counts lines that are no event; unknown kinds of event are skipped silently.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bad_lines = 0
+        self._offset = 0
+        self._identity: tuple[int, int] | None = None
+        self.restarted = False
+
+    def read(self) -> list[AnyEvent]:
+        """The events since the last call; [] if there are none or no journal yet.
+
+        `restarted` is True after a call that began anew because the file was replaced or cut;
+        the caller then folds from the beginning.
+        """
+        self.restarted = False
+        try:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                identity = (status.st_dev, status.st_ino)
+                if self._identity not in (None, identity) or status.st_size < self._offset:
+                    self._offset, self.bad_lines, self.restarted = 0, 0, True
+                self._identity = identity
+                file.seek(self._offset)
+                chunk = file.read(CHUNK_BYTES)
+        except OSError:
+            return []
+        end = chunk.rfind(b"\n") + 1
+        if end == 0 and len(chunk) == CHUNK_BYTES:  # a line too long to be an event
+            self.bad_lines += 1
+            self._offset += len(chunk)
+            return []
+        self._offset += end
+        events = []
+        for line in chunk[:end].split(b"\n"):
+            if line:
+                event = self._decoded(line)
+                if event is not None:
+                    events.append(event)
+        return events
+
+    def read_all(self) -> list[AnyEvent]:
+        """Every event there is at this moment."""
+        events: list[AnyEvent] = []
+        while True:
+            before = self._offset
+            part = self.read()
+            if self.restarted:
+                events = []
+            events.extend(part)
+            if self._offset == before:
+                return events
+
+    def _decoded(self, line: bytes) -> AnyEvent | None:
+        try:
+            return _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if not _is_unknown_event(line):
+                self.bad_lines += 1
+            return None
+
+
+def _is_unknown_event(line: bytes) -> bool:
+    """Whether `line` is an event of a kind that this version does not know."""
+    try:
+        kind = _tag_decoder.decode(line).event
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return kind not in _KNOWN
+
+
+_KNOWN = frozenset(kind.__struct_config__.tag for kind in AnyEvent.__args__)

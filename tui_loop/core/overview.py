@@ -1,0 +1,120 @@
+"""An iteration as every list and every `--json` shows it, whatever state its files are in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.config import to_tables
+from tui_loop.core.errors import BadInput
+from tui_loop.core.follower import Follower
+from tui_loop.core.liveness import Watch
+from tui_loop.core.planning import title_of
+from tui_loop.core.records import Decision, Iteration, State
+from tui_loop.core.state import RunState, error_of, fold
+from tui_loop.core.store import IterationFolder, LoopFolder
+
+
+def iteration_of(folder: IterationFolder, watch: Watch | None = None) -> Iteration:
+    """The iteration in `folder`; one that cannot be read is `unreadable` and says why."""
+    try:
+        life = (watch or Watch(folder.lock)).look() if folder.lock.exists() else "gone"
+        summary = folder.read_summary()  # a new attempt begins by removing the old one's
+        if summary is not None:
+            return summary
+        run = read_run(folder)
+        decision, config = folder.read_decision(), folder.read_config()
+    except (BadInput, OSError) as error:
+        message = error.message if isinstance(error, BadInput) else str(error)
+        return Iteration(
+            number=folder.number,
+            state="unreadable",
+            title="cannot be read",
+            error={
+                "kind": "data",
+                "message": message,
+                "hint": "restore it, for example with git",
+                "step": None,
+            },
+        )
+    return described(folder.number, decision, to_tables(config), run, state_of(run, life != "gone"))
+
+
+def described(
+    number: int,
+    decision: Decision,
+    config: dict[str, Any],
+    run: RunState,
+    state: State,
+) -> Iteration:
+    """An iteration that has no summary yet, from its decision and its journal."""
+    changes = {change.field: [change.old, change.new] for change in decision.changes}
+    started = run.started.t if run.started else None
+    return Iteration(
+        number=number,
+        parent=decision.parent,
+        state=state,
+        title=title_of(number, decision.parent, changes),
+        changes=changes,
+        decision=decision.why,
+        config=config,
+        metrics={
+            "train_loss": None,
+            "eval_loss": None,
+            "score": None,
+            "passed": None,
+            "total": None,
+            "weights_step": None,
+        },
+        error=error_of(run),
+        attempts=run.attempt,
+        duration_s=round(run.last_t - started, 1) if started else None,
+    )
+
+
+def state_of(run: RunState, alive: bool) -> State:
+    """The state of a run by its journal, given whether its process is alive."""
+    if run.started is None:
+        return "queued"
+    if run.ended is not None:
+        return run.ended.state
+    if not alive:
+        return "interrupted"
+    return "stopping" if run.stop_requested else "running"
+
+
+def read_run(folder: IterationFolder) -> RunState:
+    """The whole journal of an iteration, folded."""
+    return fold(RunState(), Follower(folder.journal).read_all())
+
+
+def iterations_of(loop: LoopFolder) -> list[Iteration]:
+    """Every iteration of a loop, in order."""
+    return [iteration_of(loop.iteration(number)) for number in loop.numbers()]
+
+
+def loop_state(iterations: list[Iteration]) -> str:
+    """`running` while any iteration runs, else the newest one's state, or `new`."""
+    for iteration in iterations:
+        if iteration.state in ("running", "stopping", "paused"):
+            return iteration.state
+    return iterations[-1].state if iterations else "new"
+
+
+def best_of(iterations: list[Iteration]) -> int | None:
+    """The number of the iteration with the highest score, else the lowest eval loss."""
+    done = [each for each in iterations if each.number > 0 and each.state == "finished"]
+    scored = [each for each in done if isinstance(each.metrics.get("score"), (int, float))]
+    if scored:
+        return max(scored, key=lambda each: (each.metrics["score"], -each.number)).number
+    measured = [each for each in done if isinstance(each.metrics.get("eval_loss"), (int, float))]
+    if measured:
+        return min(measured, key=lambda each: (each.metrics["eval_loss"], each.number)).number
+    return None
+
+
+def as_json(iteration: Iteration) -> dict[str, Any]:
+    """The iteration as plain JSON types."""
+    plain: dict[str, Any] = msgspec.to_builtins(iteration)
+    return plain

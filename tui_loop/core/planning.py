@@ -1,0 +1,198 @@
+"""The next iteration: its parent, its config, what changes and why, and its folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.config import changed_fields, flatten, with_settings
+from tui_loop.core.data.loading import LoadedData
+from tui_loop.core.errors import BadInput
+from tui_loop.core.files import sync_folder
+from tui_loop.core.fingerprint import fingerprint_of
+from tui_loop.core.records import Change, Decision, Split
+from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder, LoopFolder
+
+SEED = "training.seed"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """An iteration that has not been created yet."""
+
+    config: Config
+    parent: int | None
+    why: str
+    changes: dict[str, tuple[Any, Any]]
+    replicate_of: int | None = None
+
+
+def plan_next(loop: LoopFolder, *, parent: int | None, settings: list[str], why: str) -> Plan:
+    """The next iteration from `parent` (default: the newest) with `settings` applied.
+
+    A child of the base takes the loop's defaults as they are now; any other its parent's config.
+    """
+    numbers = loop.numbers()
+    defaults = loop.default_config()
+    if parent is None and numbers:
+        parent = numbers[-1]
+    if parent is None or parent == 0:
+        config = with_settings(defaults, settings)
+        measured = parent == 0 or config.evaluation.base
+        return Plan(config, 0 if measured else None, why, _changes(defaults, config))
+    before = loop.existing(parent).read_config()
+    config = with_settings(before, settings)
+    return Plan(config, parent, why, _changes(before, config))
+
+
+def base_config(loop: LoopFolder, plan: Plan) -> Config:
+    """The base's config: the loop's defaults, measured as the planned iteration will be."""
+    return msgspec.structs.replace(
+        loop.default_config(),
+        model=msgspec.structs.replace(plan.config.model, init_adapter=None),
+        data=plan.config.data,
+        evaluation=plan.config.evaluation,
+        run=plan.config.run,
+    )
+
+
+def replicates(loop: LoopFolder, plan: Plan, count: int) -> list[Plan]:
+    """`count` plans of one config that differ in the seed alone.
+
+    Where the plan changes nothing, it is its parent's config again, under seeds not used yet;
+    else the first keeps the plan's own seed.
+    """
+    repeats_parent = not plan.changes and plan.parent not in (None, 0)
+    used = _used_seeds(loop, plan.config) if repeats_parent else set[int]()
+    plans: list[Plan] = []
+    seed = plan.config.training.seed
+    while len(plans) < count:
+        if seed not in used:
+            config = with_settings(plan.config, [f"{SEED}={seed}"])
+            changes = dict(plan.changes)
+            if seed != plan.config.training.seed:
+                changes[SEED] = (plan.config.training.seed, seed)
+            plans.append(
+                Plan(
+                    config, plan.parent, plan.why, changes, plan.parent if repeats_parent else None
+                )
+            )
+        seed += 1
+    return plans
+
+
+def create_iteration(loop: LoopFolder, plan: Plan, splits: dict[str, Split]) -> IterationFolder:
+    """Writes the folder of the next iteration, whole or not at all."""
+    numbers = loop.numbers()
+    number = max(numbers, default=0) + 1
+    return _create(loop, number, plan, splits)
+
+
+def create_base(loop: LoopFolder, config: Config, splits: dict[str, Split]) -> IterationFolder:
+    """Writes iteration 0, the base that is to be evaluated; an existing one gets the new config."""
+    folder = loop.iteration(0)
+    if folder.path.exists():
+        folder.write_config(config, splits)
+        return folder
+    return _create(loop, 0, Plan(config, None, "the untouched base, measured", {}), splits)
+
+
+def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData) -> bool:
+    """Whether the base must be evaluated before an iteration with `config` can be judged."""
+    if not config.evaluation.base:
+        return False
+    folder = loop.iteration(0)
+    if not folder.summary.exists():
+        return True
+    try:
+        summary = folder.read_summary()
+    except BadInput:
+        return False  # an unreadable base is shown as such, not run over
+    if summary is None or summary.state != "finished" or summary.fingerprint is None:
+        return True
+    return bool(summary.fingerprint.differs_from(fingerprint_of(config, data.eval, data.labels)))
+
+
+def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
+    """What an iteration is called in a table: its changes in short."""
+    if number == 0:
+        return "base"
+    fields = {name: pair for name, pair in changes.items() if not isinstance(pair, dict)}
+    if not fields:
+        return "baseline" if parent in (None, 0) else f"{parent} again"
+    if list(fields) == [SEED]:
+        return f"{parent} again, seed {fields[SEED][1]}"
+    first, *rest = fields.items()
+    name, (old, new) = first
+    more = f", +{len(rest)}" if rest else ""
+    return f"{name.partition('.')[2]} {brief(old)} → {brief(new)}{more}"
+
+
+def brief(value: Any) -> str:
+    """A config value in few characters."""
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        text = f"{value:g}"
+        return text.replace("e-0", "e-").replace("e+0", "e")
+    if isinstance(value, list):
+        return ",".join(brief(item) for item in value)
+    return str(value)
+
+
+def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split]) -> IterationFolder:
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=loop.path))
+    try:
+        os.chmod(temporary, 0o755)
+        target = loop.iteration(number)
+        draft = IterationFolder(temporary, loop, number)
+        draft.write_config(plan.config, splits)
+        draft.write_decision(
+            Decision(
+                plan.parent,
+                plan.why,
+                tuple(Change(field, old, new) for field, (old, new) in plan.changes.items()),
+            )
+        )
+        os.rename(temporary, target.path)
+    except FileExistsError as error:
+        raise BadInput(
+            f"{loop.name}: somebody else just created iteration {number}", "try again"
+        ) from error
+    except OSError as error:
+        if error.errno in (39, 66):  # not empty: the same race, as rename reports it
+            raise BadInput(
+                f"{loop.name}: somebody else just created iteration {number}", "try again"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(loop.path)
+    return target
+
+
+def _changes(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
+    changes = changed_fields(before, after)
+    changes.pop("evaluation.base", None)  # says what is measured first, nothing of the run
+    return changes
+
+
+def _used_seeds(loop: LoopFolder, config: Config) -> set[int]:
+    used = set()
+    for number in loop.numbers():
+        if number == 0:
+            continue
+        try:
+            other = loop.iteration(number).read_config()
+        except BadInput:
+            continue
+        if set(changed_fields(other, config)) <= {SEED}:
+            used.add(int(flatten(other)[SEED]))
+    return used

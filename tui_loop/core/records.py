@@ -1,0 +1,130 @@
+"""The shapes of what lies on disk for an iteration, and of what `--json` prints."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = 1
+
+State = Literal[
+    "draft",
+    "queued",
+    "running",
+    "paused",
+    "stopping",
+    "finished",
+    "stopped",
+    "failed",
+    "interrupted",
+    "unreadable",
+]
+EndState = Literal["finished", "stopped", "failed"]
+ErrorKind = Literal["diverged", "oom", "data", "config", "disk", "crashed"]
+
+RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
+
+
+class RunError(msgspec.Struct, frozen=True):
+    """Why a run failed, and what to do next."""
+
+    kind: ErrorKind
+    message: str
+    hint: str
+    step: int | None = None
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One field that differs from the parent's config; absent = unset."""
+
+    field: str
+    old: Any = None
+    new: Any = None
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an iteration is what it is."""
+
+    parent: int | None = None
+    why: str = ""
+    changes: tuple[Change, ...] = ()
+    suggestion: str | None = None
+    predicted: dict[str, Any] | None = None
+
+
+class Split(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The rows that a run saw of one data file; `ids` only where a part of it was held out."""
+
+    path: str
+    sha256: str | None = None
+    rows: int = 0
+    held_out: bool = False
+    ids: tuple[str, ...] | None = None
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """How an iteration was measured; equal parts make scores comparable. Short hashes."""
+
+    rows: str
+    references: str
+    template: str
+    lengths: str
+    generation: str
+    metric: str
+
+    def differs_from(self, other: Fingerprint) -> list[str]:
+        """The names of the parts that are not equal."""
+        return [
+            part for part in self.__struct_fields__ if getattr(self, part) != getattr(other, part)
+        ]
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One held-out row of the final evaluation; `loss` in nats a supervised token."""
+
+    id: str
+    prompt: str
+    reference: str
+    output: str | None
+    score: float | None
+    passed: bool | None
+    causes: tuple[str, ...]
+    loss: float | str | None
+    supervised_tokens: int
+    output_tokens: int | None
+    truncated: bool
+    source_line: int
+
+
+class TokenLosses(msgspec.Struct, frozen=True):
+    """The supervised tokens of one example as (text, loss in nats)."""
+
+    id: str
+    tokens: list[tuple[str, float | str]]
+
+
+class StepLoss(msgspec.Struct, frozen=True):
+    """One row of `evals/STEP.jsonl`."""
+
+    id: str
+    loss: float | str | None
+    supervised_tokens: int
+
+
+class Iteration(msgspec.Struct, frozen=True, kw_only=True):
+    """An iteration as `summary.json` and every `--json` have it; None = there is none."""
+
+    number: int
+    parent: int | None = None
+    state: State
+    title: str = ""
+    changes: dict[str, Any] = {}
+    decision: str = ""
+    config: dict[str, Any] | None = None
+    metrics: dict[str, Any] = {}
+    error: dict[str, Any] | None = None
+    attempts: int = 0
+    fingerprint: Fingerprint | None = None
+    duration_s: float | None = None
+    verdict: str | None = None

@@ -1,0 +1,68 @@
+"""What was asked of a live run: one small append-only file that the run host reads."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import uuid
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tui_loop.core.codec import to_json
+
+RequestName = Literal["stop", "pause", "continue", "evaluate", "checkpoint"]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A line of `requests.jsonl`; void unless `attempt` is the live one."""
+
+    id: str
+    attempt: int
+    name: RequestName
+    save: bool = True
+    evaluate: bool = True
+    by: str = ""
+
+
+def ask(path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bool) -> Request:
+    """Appends a request to `path` and returns it."""
+    request = Request(uuid.uuid4().hex[:12], attempt, name, save, evaluate, _who())
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, to_json(request) + b"\n")
+    finally:
+        os.close(descriptor)
+    return request
+
+
+class RequestReader:
+    """Gives each request for `attempt` once; other attempts' and broken lines are skipped."""
+
+    def __init__(self, path: Path, attempt: int) -> None:
+        self._path, self._attempt, self._seen = path, attempt, set[str]()
+
+    def read(self) -> list[Request]:
+        """The requests since the last call."""
+        try:
+            lines = self._path.read_bytes().split(b"\n")[:-1]
+        except OSError:
+            return []
+        fresh = []
+        for line in lines:
+            try:
+                request = msgspec.json.decode(line, type=Request)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            if request.attempt == self._attempt and request.id not in self._seen:
+                self._seen.add(request.id)
+                fresh.append(request)
+        return fresh
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,173 @@
+"""Scoring an output against its reference: score in [0, 1], higher is better.
+
+These scorers need nothing installed; `rouge_l`, `chrf` and a user's own `module:function`
+live with the engine and give the same `Scorer`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from tui_loop.core.errors import BadInput
+
+PURE_METRICS = (
+    "exact_match",
+    "contains",
+    "regex",
+    "label",
+    "numeric",
+    "json_valid",
+    "json_match",
+    "none",
+)
+LIBRARY_METRICS = ("rouge_l", "chrf")
+NO_METRIC = "none"
+
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+class Scorer(msgspec.Struct, frozen=True):
+    """`score(output, reference)` in [0, 1], and from which score on an example passes."""
+
+    metric: str
+    pass_score: float
+    score: Callable[[str, str], float]
+
+
+def pure_scorer(metric: str, labels: Sequence[str], pattern: str | None) -> Scorer | None:
+    """The scorer for one of PURE_METRICS; None for metric `none`.
+
+    Raises BadInput for a pattern that is no regular expression.
+    """
+    if metric == NO_METRIC:
+        return None
+    if metric == "label":
+        known = list(labels)
+        return Scorer(metric, 1.0, lambda output, reference: _same_label(output, reference, known))
+    if metric == "regex":
+        return Scorer(metric, 1.0, _regex_score(pattern))
+    simple: dict[str, Callable[[str, str], float]] = {
+        "exact_match": lambda output, reference: float(normalised(output) == normalised(reference)),
+        "contains": lambda output, reference: float(normalised(reference) in normalised(output)),
+        "numeric": _numeric_score,
+        "json_valid": lambda output, _: float(_parsed(output) is not _INVALID),
+        "json_match": _json_score,
+    }
+    return Scorer(metric, 1.0, simple[metric])
+
+
+def normalised(text: str) -> str:
+    """Text as `exact_match` compares it.
+
+    NFKC, case folded, runs of white space as one blank, none around, final full stop dropped.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.split()).removesuffix(".").rstrip()
+
+
+def label_of(output: str, labels: Sequence[str]) -> str | None:
+    """The label that `output` names, or None.
+
+    Its first line if that is a label; else the one label that occurs in it as a whole word;
+    an output that names several labels names none.
+    """
+    by_form = {normalised(label): label for label in labels}
+    lines = output.strip().splitlines()
+    first = normalised(lines[0]) if lines else ""
+    if first in by_form:
+        return by_form[first]
+    text = normalised(output)
+    named = [form for form in by_form if re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text)]
+    longest = [form for form in named if not any(form in other for other in named if other != form)]
+    return by_form[longest[0]] if len(longest) == 1 else None
+
+
+def macro_f1(said: Sequence[str | None], wanted: Sequence[str]) -> float:
+    """Unweighted mean of the F1 of every label that was wanted or said."""
+    labels = sorted({*wanted, *(label for label in said if label is not None)})
+    scores = []
+    for label in labels:
+        hits = sum(s == label == w for s, w in zip(said, wanted, strict=True))
+        total = sum(s == label for s in said) + sum(w == label for w in wanted)
+        scores.append(2 * hits / total)
+    return sum(scores) / len(scores) if scores else 0.0
+
+
+def last_number(text: str) -> Decimal | None:
+    """The last number in `text`, thousands separators dropped (as GSM8K is scored)."""
+    found = _NUMBER.findall(text)
+    try:
+        return Decimal(found[-1].replace(",", "")) if found else None
+    except InvalidOperation:
+        return None
+
+
+def _same_label(output: str, reference: str, labels: Sequence[str]) -> float:
+    said = label_of(output, labels)
+    return float(said is not None and normalised(said) == normalised(reference))
+
+
+def _numeric_score(output: str, reference: str) -> float:
+    said, wanted = last_number(output), last_number(reference)
+    return float(said is not None and said == wanted)
+
+
+def _regex_score(pattern: str | None) -> Callable[[str, str], float]:
+    fixed = _compiled(pattern) if pattern is not None else None
+    return lambda output, reference: float(
+        (fixed or _compiled(reference)).search(output) is not None
+    )
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise BadInput(
+            f"evaluation.pattern: {pattern!r} is no regular expression: {error}",
+            "mend the pattern, or unset it to use each reference as one",
+        ) from error
+
+
+class _Invalid:
+    """What text that is not JSON parses to."""
+
+
+_INVALID = _Invalid()
+
+
+def _parsed(text: str) -> object:
+    """The JSON value in `text`, a code fence around it allowed; _INVALID where there is none."""
+    body = re.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip())
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _INVALID
+
+
+def _json_score(output: str, reference: str) -> float:
+    """Share of the reference's leaves that the output has, 1 only if it has nothing else."""
+    said, wanted = _parsed(output), _parsed(reference)
+    if said is _INVALID or wanted is _INVALID:
+        return 0.0
+    if said == wanted:
+        return 1.0
+    said_leaves, wanted_leaves = set(_leaves(said)), set(_leaves(wanted))
+    union = said_leaves | wanted_leaves
+    share = len(said_leaves & wanted_leaves) / len(union) if union else 1.0
+    return min(share, math.nextafter(1.0, 0.0))
+
+
+def _leaves(value: object, path: str = "$") -> list[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
+    if isinstance(value, list) and value:
+        return [leaf for n, item in enumerate(value) for leaf in _leaves(item, f"{path}[{n}]")]
+    return [(path, json.dumps(value, sort_keys=True))]

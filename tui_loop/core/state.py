@@ -1,0 +1,154 @@
+"""What a journal says, folded: the one reducer behind every view of a run, live or past."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.codec import number
+from tui_loop.core.events import (
+    AnyEvent,
+    CheckpointSaved,
+    Evaluated,
+    LineLogged,
+    MetricsLogged,
+    PhaseStarted,
+    Progressed,
+    Recovered,
+    RequestSeen,
+    RunEnded,
+    RunStarted,
+)
+
+LINES_KEPT = 5_000
+
+
+class Point(msgspec.Struct, frozen=True):
+    """The values of one log: of a training step, or of an evaluation after it."""
+
+    step: int
+    epoch: float | None
+    values: dict[str, float]
+    t: float
+
+
+class RunState(msgspec.Struct):
+    """Everything known of a run. Owned by whoever folds; `fold` changes it in place."""
+
+    started: RunStarted | None = None
+    ended: RunEnded | None = None
+    attempt: int = 0
+    phase: str | None = None
+    phase_started_at: float = 0.0
+    done: int = 0
+    total: int | None = None
+    training_started_at: float | None = None
+    training_from_step: int = 0
+    metrics: list[Point] = []
+    evaluations: list[Point] = []
+    lines: deque[LineLogged] = msgspec.field(default_factory=lambda: deque(maxlen=LINES_KEPT))
+    line_count: int = 0
+    warnings: int = 0
+    checkpoints: list[CheckpointSaved] = []
+    recoveries: list[Recovered] = []
+    requests: list[RequestSeen] = []
+    nonfinite_steps: list[int] = []
+    next_seq: int = 0
+    missing: int = 0
+    last_t: float = 0.0
+
+    @property
+    def step(self) -> int:
+        """The last optimizer step that was logged."""
+        return self.metrics[-1].step if self.metrics else 0
+
+    @property
+    def stop_requested(self) -> bool:
+        return any(request.name == "stop" for request in self.requests)
+
+    def latest(self, name: str) -> float | None:
+        """The newest value of a training metric."""
+        for point in reversed(self.metrics):
+            if name in point.values:
+                return point.values[name]
+        return None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Estimated seconds to the end of the phase, from its own pace; None while unknown."""
+        if not self.total or self.done <= 0 or self.ended is not None:
+            return None
+        spent = now - self.phase_started_at
+        return max(0.0, spent / self.done * (self.total - self.done))
+
+
+def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
+    """`state` after `events`; a pure function of the events folded so far."""
+    for event in events:
+        if event.seq > state.next_seq:
+            state.missing += event.seq - state.next_seq
+        state.next_seq = max(state.next_seq, event.seq + 1)
+        state.last_t = event.t
+        _fold_one(state, event)
+    return state
+
+
+def _fold_one(state: RunState, event: AnyEvent) -> None:
+    match event:
+        case MetricsLogged():
+            point = _point(event)
+            state.metrics.append(point)
+            if any(not math.isfinite(value) for value in point.values.values()):
+                state.nonfinite_steps.append(point.step)
+        case Evaluated():
+            state.evaluations.append(_point(event))
+        case Progressed():
+            state.done, state.total = event.done, event.total
+        case PhaseStarted():
+            state.phase, state.phase_started_at = event.name, event.t
+            state.done, state.total = 0, None
+            if event.name == "training":
+                state.training_started_at = event.t
+        case LineLogged():
+            state.lines.append(event)
+            state.line_count += 1
+            state.warnings += event.level in ("warning", "error")
+        case CheckpointSaved():
+            state.checkpoints.append(event)
+        case Recovered():
+            state.recoveries.append(event)
+        case RequestSeen():
+            state.requests.append(event)
+        case RunStarted():
+            _start_attempt(state, event)
+        case RunEnded():
+            state.ended, state.phase = event, None
+
+
+def _start_attempt(state: RunState, event: RunStarted) -> None:
+    """A new attempt counts from `from_step`: what earlier ones logged beyond it is dropped."""
+    state.started, state.ended, state.attempt = event, None, event.attempt
+    state.requests = []
+    state.phase, state.done, state.total = None, 0, None
+    kept = event.from_step
+    state.metrics = [point for point in state.metrics if point.step <= kept]
+    state.evaluations = [point for point in state.evaluations if point.step <= kept]
+    state.checkpoints = [saved for saved in state.checkpoints if saved.step <= kept]
+    state.nonfinite_steps = [step for step in state.nonfinite_steps if step <= kept]
+
+
+def _point(event: MetricsLogged | Evaluated) -> Point:
+    values: dict[str, float] = {}
+    for name, raw in event.values.items():
+        value = number(raw)
+        if value is not None:
+            values[name] = value
+    return Point(event.step, event.epoch, values, event.t)
+
+
+def error_of(state: RunState) -> dict[str, Any] | None:
+    """The error that ended the run, as the journal has it."""
+    return state.ended.error if state.ended else None

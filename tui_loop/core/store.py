@@ -1,0 +1,302 @@
+"""Where a loop's files lie, and reading and writing each of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tui_loop.core import codec
+from tui_loop.core.config import Tables, read_config, read_effective, to_tables
+from tui_loop.core.errors import BadInput, NotFound
+from tui_loop.core.files import read_small, write_atomically
+from tui_loop.core.records import SCHEMA, Decision, Example, Iteration, Split, TokenLosses
+from tui_loop.core.schema import Config
+from tui_loop.core.text import one_line
+
+T = TypeVar("T")
+
+COMMANDS = frozenset(
+    {
+        *("demo", "new", "check", "run", "auto", "resume", "stop", "pause", "continue"),
+        *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
+        *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
+        *("report", "export", "prune", "fetch", "doctor"),
+    }
+)
+"""Names that no loop may have, since they are commands."""
+
+GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
+TOKENS_FILE_LIMIT = 5_000_000
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_NUMBER = re.compile(r"\d{3,6}")
+
+
+class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`loop.toml`."""
+
+    schema: int = SCHEMA
+    goal: str = ""
+    metric: str = "exact_match"
+    ready: dict[str, Any] = {}
+    defaults: dict[str, dict[str, Any]] = {}
+
+
+class IterationFolder:
+    """The files of one iteration."""
+
+    def __init__(self, path: Path, loop: LoopFolder, number: int) -> None:
+        self.path, self.loop, self.number = path, loop, number
+        self.config = path / "config.toml"
+        self.decision = path / "decision.toml"
+        self.journal = path / "journal.jsonl"
+        self.examples = path / "examples.jsonl"
+        self.tokens = path / "tokens.jsonl"
+        self.evals = path / "evals"
+        self.summary = path / "summary.json"
+        self.requests = path / "requests.jsonl"
+        self.lock = path / "run.lock"
+        self.output = path / "output.log"
+        self.adapter = path / "adapter"
+        self.checkpoints = path / "checkpoints"
+
+    def __str__(self) -> str:
+        return f"{self.loop.name}/{self.number}"
+
+    def read_config(self) -> Config:
+        """The effective config; raises BadInput where it cannot be read."""
+        return read_effective(_groups(self._config_tables()), str(self.config))
+
+    def read_splits(self) -> dict[str, Split]:
+        """What was recorded of each data file."""
+        table = self._config_tables().get("splits", {})
+        return _converted(table, dict[str, Split], str(self.config))
+
+    def read_effective(self) -> dict[str, Any]:
+        """What the run derived and passed on: every argument, versions, device."""
+        table = self._config_tables().get("effective", {})
+        return table if isinstance(table, dict) else {}
+
+    def write_config(
+        self, config: Config, splits: dict[str, Split], effective: dict[str, Any] | None = None
+    ) -> None:
+        """Replaces `config.toml`: the groups, the data files, and what the run derived."""
+        tables: dict[str, Any] = {"schema": SCHEMA, **to_tables(config)}
+        tables["splits"] = {name: msgspec.to_builtins(split) for name, split in splits.items()}
+        if effective is not None:
+            tables["effective"] = effective
+        write_atomically(self.config, codec.to_toml(codec.spell(tables)))
+
+    def read_decision(self) -> Decision:
+        """Why the iteration is what it is; an empty decision where none was written."""
+        if not self.decision.exists():
+            return Decision()
+        table = codec.from_toml(_text(self.decision), str(self.decision))
+        return _converted(table, Decision, str(self.decision))
+
+    def write_decision(self, decision: Decision) -> None:
+        write_atomically(self.decision, codec.to_toml(msgspec.to_builtins(decision)))
+
+    def read_summary(self) -> Iteration | None:
+        """The end of the run; None where it has not ended or was not written."""
+        if not self.summary.exists():
+            return None
+        return codec.from_json(read_small(self.summary), Iteration, str(self.summary))
+
+    def write_summary(self, iteration: Iteration) -> None:
+        write_atomically(self.summary, codec.to_pretty_json(iteration))
+
+    def read_examples(self) -> list[Example]:
+        """The rows of the final evaluation; [] where there was none."""
+        return list(_json_lines(self.examples, Example))
+
+    def write_examples(self, examples: Iterable[Example], tokens: Iterable[TokenLosses]) -> None:
+        """Both files of an evaluation; large token files are kept out of git."""
+        write_atomically(self.examples, codec.to_json_lines(examples))
+        raw = codec.to_json_lines(tokens)
+        write_atomically(self.tokens, raw)
+        if len(raw) > TOKENS_FILE_LIMIT:
+            self.loop.ignore(f"{self.path.name}/tokens.jsonl")
+
+    def read_tokens(self) -> dict[str, TokenLosses]:
+        """Token losses by example id."""
+        return {row.id: row for row in _json_lines(self.tokens, TokenLosses)}
+
+    def _config_tables(self) -> dict[str, Any]:
+        return codec.from_toml(_text(self.config), str(self.config))
+
+
+class LoopFolder:
+    """A loop: its settings and its iterations."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.settings_file = path / "loop.toml"
+        self.ledger = path / "ledger.csv"
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative data paths start from: the one above `loops/`."""
+        return self.path.parent.parent
+
+    def read_settings(self) -> LoopSettings:
+        """`loop.toml`; raises BadInput where it cannot be read."""
+        table = codec.from_toml(_text(self.settings_file), str(self.settings_file))
+        return _converted(table, LoopSettings, str(self.settings_file))
+
+    def default_config(self) -> Config:
+        """The config of an iteration that has no parent."""
+        settings = self.read_settings()
+        tables: Tables = {name: dict(table) for name, table in settings.defaults.items()}
+        tables.setdefault("evaluation", {})["metric"] = settings.metric
+        return read_config(tables, str(self.settings_file))
+
+    def numbers(self) -> list[int]:
+        """The numbers of the iterations on disk, ascending."""
+        try:
+            names = [entry.name for entry in os.scandir(self.path) if entry.is_dir()]
+        except OSError:
+            return []
+        return sorted(int(name) for name in names if _NUMBER.fullmatch(name))
+
+    def iteration(self, number: int) -> IterationFolder:
+        """The folder of iteration `number`, there or not."""
+        return IterationFolder(self.path / f"{number:03d}", self, number)
+
+    def existing(self, number: int) -> IterationFolder:
+        """The folder of an iteration that is there; raises NotFound."""
+        folder = self.iteration(number)
+        if not folder.path.is_dir():
+            numbers = ", ".join(str(each) for each in self.numbers()) or "none yet"
+            raise NotFound(
+                f"{self.name} has no iteration {number} (there are: {numbers})",
+                f"tui-loop show {self.name}",
+            )
+        return folder
+
+    def ignore(self, pattern: str) -> None:
+        """Adds a line to the loop's .gitignore."""
+        path = self.path / ".gitignore"
+        text = path.read_text() if path.exists() else ""
+        if pattern not in text.splitlines():
+            write_atomically(path, text + pattern + "\n")
+
+
+class LoopsFolder:
+    """`loops/`: all loops of a project."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        """The names of folders that are loops, sorted."""
+        try:
+            entries = [entry.name for entry in os.scandir(self.path) if entry.is_dir()]
+        except OSError:
+            return []
+        return sorted(name for name in entries if (self.path / name / "loop.toml").exists())
+
+    def loop(self, name: str) -> LoopFolder:
+        """The loop `name`; raises BadInput for an impossible name, NotFound if there is none."""
+        check_loop_name(name)
+        folder = LoopFolder(self.path / name)
+        if not folder.settings_file.exists():
+            names = ", ".join(one_line(each) for each in self.names()) or "none yet"
+            raise NotFound(
+                f"no loop {name!r} in {self.path} (there are: {names})",
+                "tui-loop list, or tui-loop new LOOP --data PATH",
+            )
+        return folder
+
+    def create(self, name: str, settings: LoopSettings) -> LoopFolder:
+        """A new loop's folder; raises BadInput if the name is taken or impossible."""
+        check_loop_name(name)
+        folder = LoopFolder(self.path / name)
+        if folder.path.exists():
+            raise BadInput(
+                f"{folder.path}: is there already", "choose another name, or move that folder away"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir()
+        gitignore = self.path / ".gitignore"
+        if not gitignore.exists():
+            write_atomically(gitignore, GITIGNORE)
+        write_atomically(folder.settings_file, codec.to_toml(_spelled_unset(settings)))
+        return folder
+
+
+def check_loop_name(name: str) -> None:
+    """Raises BadInput unless `name` may be a loop's."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise BadInput(
+            f"{one_line(name, 80)!r} cannot be a loop's name",
+            "use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit",
+        )
+    if name in COMMANDS:
+        raise BadInput(f"{name!r} is a command, not a loop's name", f"try {name}-loop")
+
+
+def split_target(target: str) -> tuple[str, int | None]:
+    """("loop", 3) for `loop/3` or `loop/003`, ("loop", None) for `loop`; raises BadInput."""
+    name, slash, number = target.partition("/")
+    check_loop_name(name)
+    if not slash:
+        return name, None
+    if not re.fullmatch(r"\d{1,6}", number):
+        raise BadInput(f"{one_line(target, 80)!r}: the iteration must be a number", f"{name}/1")
+    return name, int(number)
+
+
+def _groups(tables: dict[str, Any]) -> dict[str, Any]:
+    own = ("schema", "splits", "effective")
+    return {name: table for name, table in tables.items() if name not in own}
+
+
+def _spelled_unset(settings: LoopSettings) -> dict[str, Any]:
+    """Settings as TOML tables; a default that unsets an optional field is spelled `unset`."""
+    table: dict[str, Any] = msgspec.to_builtins(settings)
+    for fields in table.get("defaults", {}).values():
+        for field, value in fields.items():
+            if value is None:
+                fields[field] = "unset"
+    return {"schema": settings.schema, **table, "metric": settings.metric}
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_small(path).decode("utf-8")
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: is missing", "restore it, for example with git") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: is not UTF-8", "restore it, for example with git") from error
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
+
+
+def _converted(table: Any, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
+
+
+def _json_lines(path: Path, kind: type[T]) -> Iterator[T]:
+    """The rows of a JSON Lines record; a line that cannot be read is an error with its number."""
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(kind)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                    raise BadInput(
+                        f"{path}:{number}: {error}", "restore the file, for example with git"
+                    ) from error

@@ -1,0 +1,53 @@
+"""The gate for untrusted strings: what a terminal would obey is made visible instead.
+
+Text from models, data, file names and exceptions may carry escape sequences, clipboard
+writes, bidirectional overrides or lone surrogates. Whatever shows such text passes it
+through `visible` first; records keep the text as it was.
+"""
+
+from __future__ import annotations
+
+import re
+
+_KEPT = "\n\t"
+_BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+
+
+def _signs() -> dict[int, str]:
+    signs = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in _KEPT}
+    signs[0x7F] = "\u2421"
+    signs.update({code: f"<{code:02X}>" for code in range(0x80, 0xA0)})
+    signs.update({code: f"<U+{code:04X}>" for code in [*_BIDI, 0x2028, 0x2029, 0xFEFF]})
+    return signs
+
+
+_SIGNS = _signs()
+_UNSAFE = re.compile(
+    "[" + "".join(re.escape(chr(code)) for code in _SIGNS) + "\ud800-\udfff]", re.UNICODE
+)
+_COMBINING_RUN = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{4})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]+"
+)
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    """`text` with every control sign replaced by a visible one; newline and tab stay.
+
+    `limit` cuts to that many characters, the last of them `…`.
+    """
+    if limit is not None and len(text) > limit:
+        text = text[: max(limit - 1, 0)] + "…"
+    if _UNSAFE.search(text):
+        text = _UNSAFE.sub(_sign, text)
+    return _COMBINING_RUN.sub(r"\1", text)
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """`visible` text on a single line: runs of white space become one space."""
+    window = text if limit is None else text[: limit * 4 + 64]
+    return visible(" ".join(window.split()), limit)
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return _SIGNS.get(code) or f"<U+{code:04X}>"

@@ -1,0 +1,217 @@
+"""One evaluation: losses, outputs and scores of every held-out row.
+
+The same code measures the base, the evaluations within a run, and its final weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.data.rows import Row
+from tui_loop.core.records import Example, StepLoss, TokenLosses
+from tui_loop.core.schema import Evaluation
+from tui_loop.core.scoring import Scorer, label_of, macro_f1
+from tui_loop.engine.generation import Generated, generate
+from tui_loop.engine.losses import token_losses
+from tui_loop.engine.rendering import Renderer, Tokens
+
+DEFAULT_CONTEXT = 2048
+"""Where a model's config names no limit of its own."""
+
+SPARE_NEW_TOKENS = 8
+"""Generated tokens beyond the longest reference, so that a near miss is seen whole."""
+
+TRAINER_EVAL_BATCH = 8
+"""SFTConfig's own evaluation batch size, at which `trainer_eval_loss` is stated."""
+
+Poll = Callable[[], None]
+Progress = Callable[[int, int], None]
+
+
+class EvalSet(msgspec.Struct, frozen=True):
+    """Held-out rows as tokens, with the limits that go with them."""
+
+    rows: list[Row]
+    tokens: list[Tokens]
+    context: int
+    max_length: int
+    max_new_tokens: int
+
+
+class Losses(msgspec.Struct, frozen=True):
+    """Token losses of an EvalSet, row by row, and what they come to."""
+
+    by_row: list[list[float]]
+    eval_loss: float | None
+    trainer_eval_loss: float | None
+
+
+def prepare_eval_set(
+    rows: Sequence[Row], renderer: Renderer, settings: Evaluation, model: Any
+) -> EvalSet:
+    """Renders the rows once; lengths that are not set come from the model and the references."""
+    context = context_of(model)
+    max_length = min(settings.max_length or context, context)
+    tokens = [renderer.tokens(row, max_length) for row in rows]
+    longest = max(len(each.ids) - each.start for each in tokens)
+    derived = min(longest + SPARE_NEW_TOKENS, max(1, context // 2))
+    return EvalSet(list(rows), tokens, context, max_length, settings.max_new_tokens or derived)
+
+
+def context_of(model: Any) -> int:
+    """The longest sequence that the model takes, in tokens."""
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return DEFAULT_CONTEXT
+
+
+def measure_losses(
+    model: Any,
+    eval_set: EvalSet,
+    *,
+    pad_id: int,
+    batch_size: int,
+    poll: Poll,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Losses:
+    """Token losses and eval_loss: their sum over all supervised tokens by the tokens' number."""
+    by_row = token_losses(
+        model, eval_set.tokens, pad_id=pad_id, batch_size=batch_size, poll=poll, progress=progress
+    )
+    count = sum(len(values) for values in by_row)
+    total = math.fsum(value for values in by_row for value in values)
+    return Losses(
+        by_row, total / count if count else None, trainer_eval_loss(by_row, TRAINER_EVAL_BATCH)
+    )
+
+
+def trainer_eval_loss(by_row: Sequence[Sequence[float]], batch_size: int) -> float | None:
+    """What Trainer.evaluate() reports for these token losses at `batch_size`.
+
+    It averages within each batch of rows in file order, then over rows; so it moves with the
+    batch size (transformers 5.23, `Trainer.evaluation_loop`).
+    """
+    weighted, rows = 0.0, 0
+    for first in range(0, len(by_row), batch_size):
+        batch = by_row[first : first + batch_size]
+        values = [value for row in batch for value in row]
+        weighted += (fmean(values) if values else 0.0) * len(batch)
+        rows += len(batch)
+    return weighted / rows if rows else None
+
+
+def step_losses(eval_set: EvalSet, losses: Losses) -> list[StepLoss]:
+    """The rows of `evals/STEP.jsonl`."""
+    return [
+        StepLoss(row.id, _mean(values), len(values))
+        for row, values in zip(eval_set.rows, losses.by_row, strict=True)
+    ]
+
+
+def evaluate(
+    model: Any,
+    tokenizer: Any,
+    eval_set: EvalSet,
+    scorer: Scorer | None,
+    *,
+    settings: Evaluation,
+    labels: Sequence[str],
+    poll: Poll,
+    progress: Progress,
+) -> tuple[list[Example], list[TokenLosses], dict[str, Any]]:
+    """Examples, token losses and metrics of the whole set; rows stay in file order."""
+    count = len(eval_set.rows)
+    total = count if scorer is None else 2 * count
+    losses = measure_losses(
+        model,
+        eval_set,
+        pad_id=tokenizer.pad_token_id,
+        batch_size=settings.batch_size,
+        poll=poll,
+        progress=lambda done: progress(done, total),
+    )
+    outputs: list[Generated] | None = None
+    if scorer is not None:
+        outputs = generate(
+            model,
+            tokenizer,
+            [each.prompt_ids for each in eval_set.tokens],
+            settings=settings,
+            max_new_tokens=eval_set.max_new_tokens,
+            context=eval_set.context,
+            poll=poll,
+            progress=lambda done: progress(count + done, total),
+        )
+    examples = [
+        _example(row, losses.by_row[index], outputs[index] if outputs else None, scorer)
+        for index, row in enumerate(eval_set.rows)
+    ]
+    tokens = [
+        TokenLosses(row.id, _texts(tokenizer, each, values))
+        for row, each, values in zip(eval_set.rows, eval_set.tokens, losses.by_row, strict=True)
+    ]
+    return examples, tokens, _metrics(eval_set, examples, losses, scorer, labels)
+
+
+def _example(
+    row: Row, values: list[float], output: Generated | None, scorer: Scorer | None
+) -> Example:
+    score = scorer.score(output.text, row.reference) if scorer and output else None
+    return Example(
+        id=row.id,
+        prompt=row.prompt,
+        reference=row.reference,
+        output=output.text if output else None,
+        score=score,
+        passed=None if score is None or scorer is None else score >= scorer.pass_score,
+        causes=(),
+        loss=_mean(values),
+        supervised_tokens=len(values),
+        output_tokens=output.tokens if output else None,
+        truncated=output.truncated if output else False,
+        source_line=row.line,
+    )
+
+
+def _texts(tokenizer: Any, tokens: Tokens, values: list[float]) -> list[tuple[str, float | str]]:
+    ids = tokens.ids[tokens.start :]
+    return [
+        (tokenizer.decode([token]), round(value, 6))
+        for token, value in zip(ids, values, strict=True)
+    ]
+
+
+def _metrics(
+    eval_set: EvalSet,
+    examples: list[Example],
+    losses: Losses,
+    scorer: Scorer | None,
+    labels: Sequence[str],
+) -> dict[str, Any]:
+    scores = [example.score for example in examples if example.score is not None]
+    metrics: dict[str, Any] = {
+        "eval_loss": losses.eval_loss,
+        "score": fmean(scores) if scores else None,
+        "passed": sum(bool(example.passed) for example in examples) if scores else None,
+        "total": len(examples),
+        "trainer_eval_loss": losses.trainer_eval_loss,
+        "eval_tokens": sum(example.supervised_tokens for example in examples),
+        "eval_rows_cut": sum(each.cut > 0 for each in eval_set.tokens),
+        "outputs_truncated": sum(example.truncated for example in examples),
+    }
+    if scorer is not None and scorer.metric == "label":
+        said = [label_of(example.output or "", labels) for example in examples]
+        metrics["macro_f1"] = macro_f1(said, [each.reference.strip() for each in examples])
+    return metrics
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,60 @@
+"""Which optional parts are installed, asked without importing them."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from importlib.util import find_spec
+
+from tui_loop.core.errors import NeedsExtra
+
+TRAIN_MODULES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+STACK = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "accelerate",
+    "tokenizers",
+    "safetensors",
+    "bitsandbytes",
+)
+
+
+def is_installed(module: str) -> bool:
+    """Whether `module` could be imported."""
+    return find_spec(module) is not None
+
+
+def has_train() -> bool:
+    """Whether the whole training stack is installed."""
+    return all(is_installed(module) for module in TRAIN_MODULES)
+
+
+def require_train(what: str) -> None:
+    """Raises NeedsExtra unless the training stack is installed."""
+    if not has_train():
+        raise NeedsExtra(what, "train")
+
+
+def require_quant(what: str) -> None:
+    """Raises NeedsExtra unless bitsandbytes is installed."""
+    if not is_installed("bitsandbytes"):
+        raise NeedsExtra(what, "quant")
+
+
+def require_gguf(what: str) -> None:
+    """Raises NeedsExtra unless the reader of GGUF files is installed."""
+    if not is_installed("gguf"):
+        raise NeedsExtra(what, "smollm2")
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the training stack's packages that are installed."""
+    found = {}
+    for name in STACK:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,104 @@
+"""The scorer for a config: core's own, a library's, or a user's `module:function`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tui_loop.core.errors import BadInput, NeedsExtra
+from tui_loop.core.schema import Evaluation
+from tui_loop.core.scoring import LIBRARY_METRICS, PURE_METRICS, Scorer, pure_scorer
+from tui_loop.engine.extras import is_installed
+
+DEFAULT_PASS = 0.5
+"""What passes under a graded metric where `evaluation.pass_score` is unset."""
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def check_metric(name: str) -> None:
+    """Raises BadInput unless `name` can be a metric; runs nothing."""
+    if name in PURE_METRICS or name in LIBRARY_METRICS or _FUNCTION.fullmatch(name):
+        return
+    known = [*PURE_METRICS, *LIBRARY_METRICS]
+    close = difflib.get_close_matches(name, known, n=1)
+    guess = f", did you mean {close[0]}?" if close else ""
+    raise BadInput(
+        f"evaluation.metric: no such metric {name!r}{guess}",
+        f"one of {', '.join(known)}, or module:function",
+    )
+
+
+def scorer_for(
+    settings: Evaluation, labels: Sequence[str], root: Path, *, allow_code: bool
+) -> Scorer | None:
+    """The scorer, its pass score as configured; None for metric `none`.
+
+    Raises BadInput for an unknown metric, or a function whose code was not allowed to run.
+    """
+    name = settings.metric
+    check_metric(name)
+    if name in PURE_METRICS:
+        scorer = pure_scorer(name, labels, settings.pattern)
+    elif name in LIBRARY_METRICS:
+        scorer = _library_scorer(name)
+    else:
+        scorer = _function_scorer(name, root, allow_code)
+    if scorer is None or settings.pass_score is None:
+        return scorer
+    return Scorer(scorer.metric, settings.pass_score, scorer.score)
+
+
+def _library_scorer(name: str) -> Scorer:
+    module = {"rouge_l": "rouge_score", "chrf": "sacrebleu"}[name]
+    if not is_installed(module):
+        raise NeedsExtra(f"metric {name}", "train")
+    return Scorer(name, DEFAULT_PASS, _rouge_l() if name == "rouge_l" else _chrf())
+
+
+def _rouge_l() -> Callable[[str, str], float]:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    rouge = RougeScorer(["rougeL"], use_stemmer=False)
+    return lambda output, reference: float(rouge.score(reference, output)["rougeL"].fmeasure)
+
+
+def _chrf() -> Callable[[str, str], float]:
+    from sacrebleu.metrics import CHRF
+
+    chrf = CHRF()
+    return lambda output, reference: chrf.sentence_score(output, [reference]).score / 100
+
+
+def _function_scorer(name: str, root: Path, allow_code: bool) -> Scorer:
+    """A user's function (output, reference) -> score; it is looked for in the project's folder."""
+    if not allow_code:
+        raise BadInput(
+            f"evaluation.metric: {name} is code that this loop would run",
+            "read it, then add --allow-code",
+        )
+    module, _, function = name.partition(":")
+    sys.path.insert(0, str(root.resolve()))
+    try:
+        score = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise BadInput(
+            f"evaluation.metric: {name}: {error}",
+            f"the module must be importable from {root.resolve()} or installed",
+        ) from error
+    finally:
+        sys.path.pop(0)
+
+    def checked(output: str, reference: str) -> float:
+        value = float(score(output, reference))
+        if not 0.0 <= value <= 1.0:
+            raise BadInput(
+                f"evaluation.metric: {name} gave {value}", "a score must lie between 0 and 1"
+            )
+        return value
+
+    return Scorer(name, DEFAULT_PASS, checked)

@@ -1,0 +1,226 @@
+"""From a config to a trained model: the SFTTrainer of a run and every argument it gets."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig, PeftModel
+from safetensors.torch import load_file, save_file
+from transformers import PrinterCallback, ProgressCallback, TrainerControl
+from trl import SFTConfig, SFTTrainer
+
+from tui_loop.core.config import ConfigError
+from tui_loop.core.errors import BadInput
+from tui_loop.core.schema import Config, Lora
+from tui_loop.engine.bridge import Bridge
+from tui_loop.engine.models import LoadedModel
+
+_NOT_SFT = ("precision", "keep", "early_stopping_patience")
+_PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
+
+Measure = Callable[[Any, int, float | None], float | None]
+"""(model, step, epoch) -> eval_loss, recording whatever else was measured."""
+
+
+class LoopTrainer(SFTTrainer):
+    """SFTTrainer that evaluates with the loop's own evaluation and writes no pickle."""
+
+    def __init__(
+        self, *, measure: Measure, bridge: Bridge, best_weights: Path | None, **kwargs: Any
+    ) -> None:
+        self._measure, self._bridge, self._best_weights = measure, bridge, best_weights
+        self.best_step: int | None = None
+        super().__init__(callbacks=[bridge], **kwargs)
+        self.remove_callback(ProgressCallback)
+        self.remove_callback(PrinterCallback)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measures the held-out rows as every evaluation of the loop does."""
+        eval_loss = self._measure(self.model, self.state.global_step, self.state.epoch)
+        if self._bridge.note_eval_loss(eval_loss) and self._best_weights is not None:
+            save_file(_trainable(self.model), self._best_weights)
+            self.best_step = self.state.global_step
+        if self._bridge.out_of_patience:
+            self._bridge.stopped_early = True
+            self.control.should_training_stop = True
+        values = {} if eval_loss is None else {"eval_loss": eval_loss}
+        self.control: TrainerControl = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, values
+        )
+        return values
+
+    def restore_best(self) -> None:
+        """Puts back the weights of the lowest eval loss, if any were kept."""
+        if self._best_weights is None or self.best_step is None:
+            return
+        saved = load_file(self._best_weights)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if name in saved:
+                    parameter.copy_(saved[name].to(parameter.device))
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """No model card: the iteration's folder says what the weights are."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Weights alone, as safetensors; the stock method adds a pickle of the arguments."""
+        target = Path(output_dir or self.args.output_dir)
+        self.model.save_pretrained(str(target), state_dict=state_dict)
+        (target / "README.md").unlink(missing_ok=True)
+
+
+def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
+    """Every argument of the run; raises ConfigError for a value that SFTConfig refuses."""
+    training = config.training
+    known = {field.name for field in dataclasses.fields(SFTConfig)}
+    values: dict[str, Any] = {
+        name: getattr(training, name)
+        for name in training.__struct_fields__
+        if name not in _NOT_SFT and name in known
+    }
+    precision = choose_precision(training.precision, loaded)
+    values |= {
+        "output_dir": str(folder),
+        "max_steps": training.max_steps or -1,
+        "gradient_checkpointing": training.activation_checkpointing,
+        "bf16": precision == "bf16",
+        "fp16": precision == "fp16",
+        "use_cpu": loaded.device.type == "cpu",
+        "eval_strategy": "no",
+        "eval_steps": None,
+        "save_strategy": "steps" if training.save_steps else "no",
+        "save_steps": training.save_steps or 500,
+        "logging_strategy": "steps",
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "report_to": "none",
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": loaded.device.type == "cuda",
+        "trust_remote_code": config.model.trust_remote_code,
+        **config.other,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SFTConfig(**values)
+    except (ValueError, TypeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError([f"training: {first}"]) from error
+
+
+def lora_config(lora: Lora) -> LoraConfig:
+    """A new LoraConfig each time: TRL changes the one it is given."""
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.lora_alpha,
+        lora_dropout=lora.lora_dropout,
+        target_modules=lora.target_modules,
+        bias=lora.bias,
+        use_rslora=lora.use_rslora,
+        use_dora=lora.use_dora,
+        task_type="CAUSAL_LM",
+    )
+
+
+def make_trainer(
+    config: Config,
+    loaded: LoadedModel,
+    records: list[dict[str, Any]],
+    *,
+    folder: Path,
+    init_adapter: Path | None,
+    bridge: Bridge,
+    measure: Measure,
+) -> LoopTrainer:
+    """The trainer of a run. Raises ConfigError or BadInput for what cannot be trained."""
+    model, adapter = loaded.model, None
+    if init_adapter is not None:
+        model = PeftModel.from_pretrained(model, str(init_adapter), is_trainable=True)
+    elif config.lora.enabled:
+        adapter = lora_config(config.lora)
+    else:
+        model.requires_grad_(True)
+    try:
+        trainer = LoopTrainer(
+            measure=measure,
+            bridge=bridge,
+            best_weights=folder / "best.safetensors" if config.training.keep == "best" else None,
+            model=model,
+            args=sft_config(config, folder, loaded),
+            train_dataset=Dataset.from_list(records),
+            processing_class=loaded.tokenizer,
+            peft_config=adapter,
+        )
+    except ValueError as error:
+        message = str(error).strip().splitlines()[0]
+        if "target modules" in message.lower():
+            raise ConfigError([f"lora.target_modules: {message}"]) from error
+        raise BadInput(
+            f"the trainer refuses this config: {message}", "change the named setting"
+        ) from error
+    if len(trainer.train_dataset) == 0:
+        raise BadInput(
+            f"training.max_length: no row keeps a trained token within "
+            f"{config.training.max_length} tokens",
+            "--set training.max_length=1024",
+        )
+    return trainer
+
+
+def choose_precision(told: str, loaded: LoadedModel) -> str:
+    """fp32, bf16 or fp16; raises ConfigError for what the device cannot do."""
+    on_gpu = loaded.device.type == "cuda"
+    if told == "auto":
+        return "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
+    if told != "fp32" and not on_gpu:
+        raise ConfigError([f"training.precision: {told} needs a CUDA device"])
+    return told
+
+
+def effective_arguments(trainer: LoopTrainer) -> dict[str, Any]:
+    """What the trainer was really given, as TOML types; paths and secrets left out."""
+    arguments = {
+        field.name: _plain(getattr(trainer.args, field.name))
+        for field in dataclasses.fields(trainer.args)
+        if field.name not in _PRIVATE and not field.name.startswith("_")
+    }
+    effective = {"sft_config": arguments}
+    if isinstance(trainer.model, PeftModel):
+        adapter = trainer.model.peft_config["default"]
+        wanted = {field.name for field in dataclasses.fields(LoraConfig)} - {
+            "base_model_name_or_path",
+            "runtime_config",
+            "auto_mapping",
+        }
+        effective["lora_config"] = {name: _plain(getattr(adapter, name)) for name in sorted(wanted)}
+    return effective
+
+
+def _trainable(model: Any) -> dict[str, torch.Tensor]:
+    return {
+        name: parameter.detach().cpu().contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def _plain(value: Any) -> Any:
+    """`value` as a TOML type; None and empty for what has none."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (set, frozenset)):
+        return sorted(str(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value if item is not None]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return str(value) if dataclasses.is_dataclass(value) is False else None
