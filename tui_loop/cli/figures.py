@@ -7,6 +7,7 @@ from typing import Any
 
 from tui_loop.core.codec import number
 from tui_loop.core.statistics import Interval
+from tui_loop.core.wording import brief_number
 
 
 def loss(value: Any) -> str:
@@ -31,9 +32,9 @@ def points(interval: Interval | None) -> str:
 
 
 def rate(value: Any) -> str:
-    """A learning rate."""
+    """A learning rate, or any small number."""
     plain = number(value)
-    return "" if plain is None else f"{plain:.3g}".replace("e-0", "e-")
+    return "" if plain is None else brief_number(plain)
 
 
 def duration(seconds: float | None) -> str:

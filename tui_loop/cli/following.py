@@ -69,7 +69,7 @@ class RunWatcher:
             if self._process.poll() is not None:
                 break
             time.sleep(0.02)
-        return folder.read_summary() or iteration_of(folder)
+        return iteration_of(folder)
 
     @contextmanager
     def _interruptible(self, folder: IterationFolder, state: RunState) -> Iterator[None]:
@@ -90,17 +90,18 @@ class RunWatcher:
 
 @contextmanager
 def _lines(out: Output, folder: IterationFolder) -> Iterator[Any]:
-    shown_at = 0.0
+    shown_at, shown_step = 0.0, 0
 
     def show(state: RunState, events: list[AnyEvent]) -> None:
-        nonlocal shown_at
+        nonlocal shown_at, shown_step
         for event in events:
             text = _told(event, folder)
             if text:
                 out.line(text)
         now = time.monotonic()
-        if state.metrics and state.phase == "training" and now - shown_at > PLAIN_SECONDS:
-            shown_at = now
+        moved = state.phase == "training" and state.done > 0 and state.done != shown_step
+        if moved and state.metrics and now - shown_at > PLAIN_SECONDS:
+            shown_at, shown_step = now, state.done
             out.line(f"  {_progress_text(state)}")
 
     yield show

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     out = Output(as_json="--json" in words)
     try:
-        told = _parser().parse_args(words)
+        told = _parser().parse_args(words, argparse.Namespace(loops=Path("loops"), debug=False))
         if told.command is None:
             raise BadInput("no command given", "tui-loop --help")
         module = importlib.import_module(f"tui_loop.cli.commands.{told.command}")
@@ -103,7 +103,6 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add(command)
-    parser.set_defaults(loops=Path("loops"), debug=False)
     return parser
 
 

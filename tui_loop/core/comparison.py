@@ -13,10 +13,10 @@ import msgspec
 from tui_loop.core.config import changed_fields, read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.overview import iteration_of
-from tui_loop.core.planning import SEED
 from tui_loop.core.records import Example, Iteration
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.wording import SEED
 
 
 class Comparison(msgspec.Struct, frozen=True):

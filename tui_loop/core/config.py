@@ -7,27 +7,36 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
 import msgspec
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import (
-    GROUPS,
-    OTHER_TRAINING_FIELDS,
-    OWNED_TRAINING_FIELDS,
-    Config,
-    Group,
-)
+from tui_loop.core.schema import GROUPS, Config, Group
+from tui_loop.core.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 
 Tables = dict[str, dict[str, Any]]
 """Config values by group and field, as a TOML file has them."""
 
 NO_VALUE = ("none", "unset", "null")
 """Words that `--set K=V` takes to unset an optional field."""
+
+
+_KIND_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "list": "a list",
+    "object": "a table",
+    "dict": "a table",
+    "null": "unset",
+}
 
 
 class ConfigError(BadInput):
@@ -175,21 +184,28 @@ def _apply(tables: Tables, setting: str) -> None:
         raise BadInput(f"{setting!r}: must be K=V, for example learning_rate=1e-4")
     name = full_name(key)
     group, _, field = name.partition(".")
-    field, _, role = field.partition(".")
+    field, dot, entry = field.partition(".")
     value = _parse_value(raw)
-    if role:
-        entries = dict(tables.setdefault(group, {}).get(field) or {})
-        entries[role] = value
-        tables[group][field] = entries
+    if dot:
+        if not _is_table(group, field):
+            raise BadInput(f"{name}: no such field, {group}.{field} is no table")
+        before = tables.setdefault(group, {}).get(field)
+        tables[group][field] = {**(before if isinstance(before, dict) else {}), entry: value}
     else:
         tables.setdefault(group, {})[field] = value
 
 
 def _parse_value(raw: str) -> Any:
     try:
-        return tomllib.loads(f"value = {raw}\n")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError, KeyError):
+        table = tomllib.loads(f"value = {raw}\n")
+    except (ValueError, RecursionError):
         return raw
+    return table["value"] if len(table) == 1 else raw
+
+
+def _is_table(group: str, field: str) -> bool:
+    further = OTHER_TRAINING_FIELDS.get(field) if group == "training" else None
+    return (group, field) == ("data", "columns") or further is dict
 
 
 def _read_group(
@@ -204,7 +220,7 @@ def _read_group(
         elif group == "training" and field in OWNED_TRAINING_FIELDS:
             problems.append(f"{name}: cannot be set, {OWNED_TRAINING_FIELDS[field]}")
         elif group == "training" and field in OTHER_TRAINING_FIELDS:
-            if value is not None:
+            if not _is_no_value(value):
                 other[field] = _checked_other(name, value, problems)
         else:
             known = {**hints, **(OTHER_TRAINING_FIELDS if group == "training" else {})}
@@ -213,10 +229,9 @@ def _read_group(
 
 
 def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
-    optional = _is_optional(hint)
-    if optional and isinstance(value, str) and value.lower() in NO_VALUE:
+    if _is_optional(hint) and _is_no_value(value):
         value = None
-    if isinstance(value, float) and not math.isfinite(value):
+    if not _is_finite(value):
         problems.append(f"{name}: must be a finite number, not {_shown(value)}")
         return value
     if name == "data.columns" and isinstance(value, Mapping):
@@ -238,14 +253,30 @@ def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
 def _checked_other(name: str, value: Any, problems: list[str]) -> Any:
     kind = OTHER_TRAINING_FIELDS[name.partition(".")[2]]
     kinds = kind if isinstance(kind, tuple) else (kind,)
+    if not _is_finite(value):
+        problems.append(f"{name}: must be a finite number, not {_shown(value)}")
+        return value
     if float in kinds and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        words = " or ".join(each.__name__ for each in kinds)
+        words = _kinds_in_words(each.__name__ for each in kinds)
         problems.append(f"{name}: must be {words}, not {_shown(value)}")
-    elif isinstance(value, float) and not math.isfinite(value):
-        problems.append(f"{name}: must be a finite number, not {_shown(value)}")
     return value
+
+
+def _is_no_value(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.lower() in NO_VALUE)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether every number in `value` is one that TOML has: finite, whole ones in 64 bits."""
+    if isinstance(value, Mapping):
+        return all(_is_finite(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_finite(item) for item in value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _in_words(error: str, hint: Any) -> str:
@@ -253,18 +284,8 @@ def _in_words(error: str, hint: Any) -> str:
     choices = _choices(hint)
     if choices:
         return f"must be one of {', '.join(choices)}"
-    text = error.partition(" - at ")[0]
-    for kind, word in (
-        ("int", "a whole number"),
-        ("float", "a number"),
-        ("str", "text"),
-        ("bool", "true or false"),
-        ("array", "a list"),
-        ("object", "a table"),
-        ("null", "unset"),
-    ):
-        text = text.replace(f"`{kind}`", word)
-    text = text.partition(", got")[0].replace("Expected ", "must be ").replace(" | ", " or ")
+    text = error.partition(" - at ")[0].partition(", got")[0].replace("Expected ", "must be ")
+    text = re.sub("`([^`]*)`", lambda kinds: _kinds_in_words(kinds[1].split(" | ")), text)
     for sign, word in (
         (">= ", "of at least "),
         ("<= ", "of at most "),
@@ -273,6 +294,10 @@ def _in_words(error: str, hint: Any) -> str:
     ):
         text = text.replace(sign, word)
     return text.replace("of length of at least 1", "that is not empty")
+
+
+def _kinds_in_words(kinds: Iterable[str]) -> str:
+    return " or ".join(_KIND_WORDS.get(kind, kind) for kind in kinds)
 
 
 def _choices(hint: Any) -> list[str]:
@@ -289,7 +314,10 @@ def _is_optional(hint: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # thousands of digits
+        return "a number that long"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -10,10 +10,10 @@ from tui_loop.core.config import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Watch
-from tui_loop.core.planning import title_of
 from tui_loop.core.records import Decision, Iteration, State
 from tui_loop.core.state import RunState, error_of, fold
 from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.wording import title_of
 
 
 def iteration_of(folder: IterationFolder, watch: Watch | None = None) -> Iteration:
@@ -22,7 +22,7 @@ def iteration_of(folder: IterationFolder, watch: Watch | None = None) -> Iterati
         life = (watch or Watch(folder.lock)).look() if folder.lock.exists() else "gone"
         summary = folder.read_summary()  # a new attempt begins by removing the old one's
         if summary is not None:
-            return summary
+            return _titled(summary)
         run = read_run(folder)
         decision, config = folder.read_decision(), folder.read_config()
     except (BadInput, OSError) as error:
@@ -39,6 +39,12 @@ def iteration_of(folder: IterationFolder, watch: Watch | None = None) -> Iterati
             },
         )
     return described(folder.number, decision, to_tables(config), run, state_of(run, life != "gone"))
+
+
+def _titled(summary: Iteration) -> Iteration:
+    """The title in today's words: it is derived from the changes, whatever was written then."""
+    title = title_of(summary.number, summary.parent, summary.changes)
+    return msgspec.structs.replace(summary, title=title)
 
 
 def described(

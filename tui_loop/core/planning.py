@@ -18,8 +18,7 @@ from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.records import Change, Decision, Split
 from tui_loop.core.schema import Config
 from tui_loop.core.store import IterationFolder, LoopFolder
-
-SEED = "training.seed"
+from tui_loop.core.wording import SEED
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -116,35 +115,6 @@ def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData) -> bool:
     if summary is None or summary.state != "finished" or summary.fingerprint is None:
         return True
     return bool(summary.fingerprint.differs_from(fingerprint_of(config, data.eval, data.labels)))
-
-
-def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
-    """What an iteration is called in a table: its changes in short."""
-    if number == 0:
-        return "base"
-    fields = {name: pair for name, pair in changes.items() if not isinstance(pair, dict)}
-    if not fields:
-        return "baseline" if parent in (None, 0) else f"{parent} again"
-    if list(fields) == [SEED]:
-        return f"{parent} again, seed {fields[SEED][1]}"
-    first, *rest = fields.items()
-    name, (old, new) = first
-    more = f", +{len(rest)}" if rest else ""
-    return f"{name.partition('.')[2]} {brief(old)} → {brief(new)}{more}"
-
-
-def brief(value: Any) -> str:
-    """A config value in few characters."""
-    if value is None:
-        return "unset"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        text = f"{value:g}"
-        return text.replace("e-0", "e-").replace("e+0", "e")
-    if isinstance(value, list):
-        return ",".join(brief(item) for item in value)
-    return str(value)
 
 
 def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split]) -> IterationFolder:

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]  # what NumPy can be seeded with
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
@@ -178,7 +179,7 @@ class Training(Group, frozen=True, kw_only=True):
     activation_checkpointing: Annotated[
         bool, about("Recompute activations in the backward pass: less memory, slower.")
     ] = False
-    seed: Annotated[Natural, about("Seed of weights, order and dropout.")] = 42
+    seed: Annotated[Seed, about("Seed of weights, order and dropout.")] = 42
     logging_steps: Annotated[Count, about("Steps between two training logs.")] = 1
     eval_steps: Annotated[
         Natural | None,
@@ -269,156 +270,3 @@ GROUPS: dict[str, type[Group]] = {
     "evaluation": Evaluation,
     "run": Run,
 }
-
-OWNED_TRAINING_FIELDS: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "output_dir",
-            "run_name",
-            "project",
-            "report_to",
-            "disable_tqdm",
-            "log_level",
-            "log_level_replica",
-            "log_on_each_node",
-            "logging_strategy",
-            "logging_first_step",
-            "logging_nan_inf_filter",
-            "skip_memory_metrics",
-            "debug",
-        ),
-        "tui_loop records the run itself",
-    ),
-    **dict.fromkeys(
-        (
-            "push_to_hub",
-            "hub_token",
-            "hub_private_repo",
-            "hub_model_id",
-            "hub_strategy",
-            "hub_always_push",
-            "hub_revision",
-            "trackio_space_id",
-            "trackio_bucket_id",
-            "trackio_static_space_id",
-        ),
-        "tui_loop uploads nothing",
-    ),
-    **dict.fromkeys(
-        (
-            "resume_from_checkpoint",
-            "restore_callback_states_from_checkpoint",
-            "save_strategy",
-            "save_only_model",
-            "save_on_each_node",
-            "enable_jit_checkpoint",
-            "ignore_data_skip",
-        ),
-        "checkpoints are tui_loop's; see training.save_steps",
-    ),
-    **dict.fromkeys(
-        (
-            "eval_strategy",
-            "eval_delay",
-            "eval_on_start",
-            "eval_packing",
-            "eval_accumulation_steps",
-            "per_device_eval_batch_size",
-            "prediction_loss_only",
-            "eval_do_concat_batches",
-            "eval_use_gather_object",
-            "include_for_metrics",
-            "batch_eval_metrics",
-            "bf16_full_eval",
-            "fp16_full_eval",
-            "do_train",
-            "do_eval",
-            "do_predict",
-            "label_names",
-            "load_best_model_at_end",
-            "metric_for_best_model",
-            "greater_is_better",
-        ),
-        "evaluation is tui_loop's; see the evaluation group, training.eval_steps and training.keep",
-    ),
-    **dict.fromkeys(("bf16", "fp16"), "see training.precision"),
-    **dict.fromkeys(
-        ("gradient_checkpointing",), "its name is now training.activation_checkpointing"
-    ),
-    **dict.fromkeys(("use_cpu", "local_rank"), "see run.device"),
-    **dict.fromkeys(
-        ("model_init_kwargs", "trust_remote_code", "chat_template_path"), "see the model group"
-    ),
-    **dict.fromkeys(
-        (
-            "dataset_text_field",
-            "dataset_kwargs",
-            "dataset_num_proc",
-            "remove_unused_columns",
-            "dataloader_num_workers",
-            "dataloader_persistent_workers",
-            "dataloader_prefetch_factor",
-            "dataloader_multiprocessing_context",
-            "length_column_name",
-        ),
-        "rows are prepared by tui_loop in one process",
-    ),
-    **dict.fromkeys(
-        (
-            "deepspeed",
-            "fsdp",
-            "fsdp_config",
-            "parallelism_config",
-            "accelerator_config",
-            "auto_find_batch_size",
-        ),
-        "a run uses one process and keeps its batch",
-    ),
-    "pad_token": "the tokenizer's own is used",
-}
-"""SFTConfig fields that the program owns, with what a user is told instead."""
-
-OTHER_TRAINING_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "lr_scheduler_kwargs": dict,
-    "optim_args": str,
-    "adam_beta1": float,
-    "adam_beta2": float,
-    "adam_epsilon": float,
-    "optim_target_modules": (str, list),
-    "average_tokens_across_devices": bool,
-    "label_smoothing_factor": float,
-    "tf32": bool,
-    "activation_checkpointing_kwargs": dict,
-    "gradient_checkpointing_kwargs": dict,
-    "torch_compile": bool,
-    "torch_compile_backend": str,
-    "torch_compile_mode": str,
-    "use_liger_kernel": bool,
-    "liger_kernel_config": dict,
-    "use_cache": bool,
-    "neftune_noise_alpha": float,
-    "torch_empty_cache_steps": int,
-    "include_num_input_tokens_seen": (str, bool),
-    "full_determinism": bool,
-    "data_seed": int,
-    "dataloader_drop_last": bool,
-    "dataloader_pin_memory": bool,
-    "dataloader_in_order": bool,
-    "train_sampling_strategy": str,
-    "ddp_find_unused_parameters": bool,
-    "ddp_bucket_cap_mb": int,
-    "ddp_broadcast_buffers": bool,
-    "ddp_static_graph": bool,
-    "ddp_backend": str,
-    "ddp_timeout": int,
-    "router_aux_loss_coef": float,
-    "eos_token": str,
-    "truncation_mode": str,
-    "shuffle_dataset": bool,
-    "packing_strategy": str,
-    "padding_free": bool,
-    "pad_to_multiple_of": (int, str),
-    "loss_type": str,
-    "activation_offloading": bool,
-}
-"""The remaining fields of TRL 1.16's SFTConfig, settable under `training`; a test compares."""

@@ -33,19 +33,21 @@ _COMBINING_RUN = re.compile(
 def visible(text: str, limit: int | None = None) -> str:
     """`text` with every control sign replaced by a visible one; newline and tab stay.
 
-    `limit` cuts to that many characters, the last of them `…`.
+    At most `limit` characters come back; of a text that is cut, the last is `…`.
     """
-    if limit is not None and len(text) > limit:
-        text = text[: max(limit - 1, 0)] + "…"
-    if _UNSAFE.search(text):
-        text = _UNSAFE.sub(_sign, text)
-    return _COMBINING_RUN.sub(r"\1", text)
+    shown = text if limit is None else text[:limit]
+    if _UNSAFE.search(shown):
+        shown = _UNSAFE.sub(_sign, shown)
+    shown = _COMBINING_RUN.sub(r"\1", shown)
+    if limit is None or (len(text) <= limit and len(shown) <= limit):
+        return shown
+    return (shown[: max(limit - 1, 0)] + "…")[:limit]
 
 
 def one_line(text: str, limit: int | None = None) -> str:
     """`visible` text on a single line: runs of white space become one space."""
-    window = text if limit is None else text[: limit * 4 + 64]
-    return visible(" ".join(window.split()), limit)
+    words = text.split(None, -1 if limit is None else limit)  # more words cannot fit
+    return visible(" ".join(words).rstrip(), limit)
 
 
 def _sign(match: re.Match[str]) -> str:

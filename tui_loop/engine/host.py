@@ -26,10 +26,10 @@ from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import read_run
-from tui_loop.core.planning import title_of
 from tui_loop.core.records import EndState, Iteration, RunError
 from tui_loop.core.requests import RequestReader
 from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.wording import title_of
 from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.iteration import NO_METRICS, Diverged, Outcome, Run, run_iteration

@@ -14,6 +14,7 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, ProgressCallback, TrainerControl
+from transformers.pytorch_utils import Conv1D
 from trl import SFTConfig, SFTTrainer
 
 from tui_loop.core.config import ConfigError
@@ -115,7 +116,7 @@ def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
         raise ConfigError([f"training: {first}"]) from error
 
 
-def lora_config(lora: Lora) -> LoraConfig:
+def lora_config(lora: Lora, model: Any) -> LoraConfig:
     """A new LoraConfig each time: TRL changes the one it is given."""
     return LoraConfig(
         r=lora.r,
@@ -125,6 +126,7 @@ def lora_config(lora: Lora) -> LoraConfig:
         bias=lora.bias,
         use_rslora=lora.use_rslora,
         use_dora=lora.use_dora,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )
 
@@ -144,7 +146,7 @@ def make_trainer(
     if init_adapter is not None:
         model = PeftModel.from_pretrained(model, str(init_adapter), is_trainable=True)
     elif config.lora.enabled:
-        adapter = lora_config(config.lora)
+        adapter = lora_config(config.lora, model)
     else:
         model.requires_grad_(True)
     try:

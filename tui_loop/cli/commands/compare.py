@@ -10,8 +10,8 @@ from tui_loop.cli import figures
 from tui_loop.cli.output import Output
 from tui_loop.core.comparison import Comparison, compare
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import brief
 from tui_loop.core.store import LoopFolder, LoopsFolder, split_target
+from tui_loop.core.wording import brief
 
 HELP = "compare two iterations: config, metrics, examples fixed and broken"
 REGRESSION = 6

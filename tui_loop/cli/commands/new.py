@@ -11,10 +11,10 @@ from tui_loop.cli.output import Output
 from tui_loop.core.config import Tables, all_fields, field_help, merge, read_config, settings_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import brief
 from tui_loop.core.schema import Config
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.store import LoopSettings, LoopsFolder, check_loop_name
+from tui_loop.core.wording import brief
 
 HELP = "create a loop from a data file"
 LABEL_TEMPLATE = "{prompt}\nLabel:"

@@ -10,9 +10,9 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.tables import iterations_table
 from tui_loop.core.codec import number
 from tui_loop.core.overview import as_json, iteration_of, iterations_of
-from tui_loop.core.planning import brief
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder, LoopsFolder, split_target
+from tui_loop.core.wording import brief
 
 HELP = "show a loop's iterations, or one iteration in full"
 

@@ -1,0 +1,211 @@
+"""The recorded loop, read by every reading command without the training stack."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import CHECKOUT
+
+LOOP = "support-intents"
+WITHOUT_STACK = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocked())
+from tui_loop.cli.main import main
+code = main(sys.argv[1:])
+heavy = sorted({blocked} & set(sys.modules))
+assert not heavy, heavy
+sys.exit(code)
+"""
+BLOCKED = {
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "accelerate",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "safetensors",
+    "huggingface_hub",
+    "rouge_score",
+    "sacrebleu",
+    "textual",
+}
+
+
+def reader(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`tui-loop` in an interpreter that cannot import the training stack."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", WITHOUT_STACK.replace("{blocked}", repr(BLOCKED)), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def review(tmp_path: Path) -> Path:
+    """A folder that is not the checkout, with the recorded loop in it."""
+    shutil.copytree(
+        CHECKOUT / "loops" / LOOP,
+        tmp_path / "loops" / LOOP,
+        ignore=shutil.ignore_patterns("adapter", "checkpoints"),
+    )
+    return tmp_path
+
+
+def record(*arguments: str, folder: Path) -> Any:
+    done = reader(*arguments, "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_loop_is_one_worth_reviewing(review: Path) -> None:
+    shown = record("show", LOOP, folder=review)
+    iterations = shown["iterations"]
+    assert shown["model"] == "smollm2"
+    assert [each["number"] for each in iterations] == list(range(len(iterations)))
+    assert len(iterations) >= 5  # the base, three changes, a replicate
+    base = iterations[0]
+    assert base["metrics"]["train_loss"] is None
+    assert all(each["decision"] for each in iterations)
+    best = max(each["metrics"]["score"] or 0 for each in iterations)
+    assert best > base["metrics"]["score"] + 0.3
+    assert any(list(each["changes"]) == ["training.seed"] for each in iterations)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["list"],
+        ["status"],
+        ["status", LOOP],
+        ["show", LOOP],
+        ["show", f"{LOOP}/1"],
+        ["failures", f"{LOOP}/1"],
+        ["compare", f"{LOOP}/0", f"{LOOP}/1"],
+        ["rescore", LOOP, "--metric", "contains"],
+        ["doctor"],
+    ],
+)
+def test_every_reading_command_gives_text_and_records_without_the_stack(
+    review: Path, command: list[str]
+) -> None:
+    plain = reader(*command, folder=review)
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stdout.strip()
+    assert isinstance(record(*command, folder=review), dict)
+
+
+def test_the_log_is_events_one_a_line(review: Path) -> None:
+    plain = reader("log", f"{LOOP}/1", folder=review)
+    assert "phase training" in plain.stdout
+    assert "run ended: finished" in plain.stdout
+    lines = reader("log", f"{LOOP}/1", "--json", folder=review).stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [event["seq"] for event in events] == list(range(len(events)))
+
+
+def test_the_shapes_are_those_that_others_rely_on(review: Path) -> None:
+    listed = record("list", folder=review)["loops"][0]
+    assert set(listed) == {"name", "goal", "state", "iterations", "best", "updated"}
+    shown = record("show", LOOP, folder=review)
+    assert set(shown) == {"name", "goal", "metric", "model", "iterations"}
+    one = record("show", f"{LOOP}/1", folder=review)
+    assert one == shown["iterations"][1]
+    assert set(one) == {
+        "number",
+        "parent",
+        "state",
+        "title",
+        "changes",
+        "decision",
+        "config",
+        "metrics",
+        "error",
+        "attempts",
+        "fingerprint",
+        "duration_s",
+        "verdict",
+    }
+    assert {"train_loss", "eval_loss", "score", "passed", "total", "weights_step"} <= set(
+        one["metrics"]
+    )
+
+
+def test_an_example_can_be_read_token_by_token(review: Path) -> None:
+    failed = record("failures", f"{LOOP}/1", folder=review)["examples"]
+    assert failed
+    assert [each["loss"] for each in failed] == sorted(
+        (each["loss"] for each in failed), reverse=True
+    )
+    one = record("failures", f"{LOOP}/1", "--id", failed[0]["id"], folder=review)
+    assert one["example"] == failed[0]
+    mean = sum(loss for _, loss in one["tokens"]) / len(one["tokens"])
+    assert mean == pytest.approx(failed[0]["loss"], abs=1e-4)
+
+
+def test_what_trains_says_which_extra_it_needs_before_it_touches_anything(review: Path) -> None:
+    for command in (["run", LOOP, "--why", "x"], ["demo", "--headless"], ["fetch", "smollm2"]):
+        done = reader(*command, folder=review)
+        assert done.returncode == 5, done.stderr
+        assert 'pip install "tui-loop[train]"' in done.stderr
+    assert not (review / "tui-loop-demo").exists()
+    assert not list((review / "loops" / LOOP).glob(".new*"))
+
+
+def test_a_loop_can_be_created_without_the_stack(review: Path) -> None:
+    (review / "rows.jsonl").write_text(
+        '{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n'
+    )
+    done = reader("new", "fresh", "--data", "rows.jsonl", "--model", "org/name", folder=review)
+    assert done.returncode == 0, done.stderr
+    assert "checked when it is first run" in done.stderr
+
+
+def test_broken_iterations_are_shown_beside_the_healthy_ones(review: Path) -> None:
+    loop = review / "loops" / LOOP
+    (loop / "001" / "summary.json").write_text("{")
+    (loop / "002" / "config.toml").write_text("not = [toml")
+    (loop / "002" / "summary.json").unlink()
+    states = [each["state"] for each in record("show", LOOP, folder=review)["iterations"]]
+    assert states[0] == "finished"
+    assert states[1] == states[2] == "unreadable"
+    text = reader("show", LOOP, folder=review).stdout
+    assert "summary.json" in text
+    assert "config.toml" in text
+
+
+def test_compare_can_fail_on_a_regression(review: Path) -> None:
+    shown = record("show", LOOP, folder=review)["iterations"]
+    best = max(shown, key=lambda each: each["metrics"]["score"] or 0)["number"]
+    worse = reader("compare", f"{LOOP}/{best}", f"{LOOP}/0", "--fail-on-regression", folder=review)
+    better = reader("compare", f"{LOOP}/0", f"{LOOP}/{best}", "--fail-on-regression", folder=review)
+    assert (worse.returncode, better.returncode) == (6, 0)
+
+
+def test_the_record_holds_no_path_of_the_machine_that_made_it() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "loops"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    tracked = [CHECKOUT / name for name in listed]
+    assert tracked
+    for path in tracked:
+        text = path.read_text()
+        assert str(CHECKOUT) not in text
+        assert "/home/" not in text
+        assert "site-packages" not in text

@@ -1,0 +1,172 @@
+"""Runs as a user starts them: a process of their own, watched from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import POSITIVE, Cli
+
+pytestmark = pytest.mark.train
+
+
+def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
+    """Four texts, two held out, LoRA on c_attn, one epoch; then half the learning rate."""
+    (tmp_path / "train.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in POSITIVE)
+    )
+    (tmp_path / "eval.jsonl").write_text(
+        "".join(
+            json.dumps({"text": text}) + "\n"
+            for text in [
+                "Classify: positive. The product is a joy to use.",
+                "Classify: negative. The product is a waste of money.",
+            ]
+        )
+    )
+    created = cli(
+        "new",
+        "classic",
+        "--data",
+        "train.jsonl",
+        "--eval",
+        "eval.jsonl",
+        "--model",
+        "tiny",
+        *(
+            word
+            for setting in (
+                "lora.r=8",
+                "lora_alpha=16",
+                "lora_dropout=0.05",
+                "target_modules=['c_attn']",
+                "num_train_epochs=1",
+                "per_device_train_batch_size=2",
+                "training.max_length=128",
+                "learning_rate=2e-4",
+            )
+            for word in ("--set", setting)
+        ),
+    )
+    assert created.returncode == 0, created.stderr
+    first = cli("run", "classic", "--why", "a baseline")
+    second = cli("run", "classic", "--set", "learning_rate=1e-4", "--why", "halve the rate")
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+
+    iterations = json.loads(cli("show", "classic", "--json").stdout)["iterations"]
+    assert [each["state"] for each in iterations] == ["finished"] * 3
+    assert iterations[2]["changes"] == {"training.learning_rate": [2e-4, 1e-4]}
+    table = cli("show", "classic").stdout.splitlines()
+    for iteration, rate, why in ((1, "2e-4", "a baseline"), (2, "1e-4", "halve the rate")):
+        line = next(line for line in table if line.startswith(str(iteration)))
+        metrics = iterations[iteration]["metrics"]
+        assert metrics["steps"] == 2
+        for word in (rate, f"{metrics['train_loss']:.3f}", f"{metrics['eval_loss']:.3f}", why):
+            assert word in line
+
+
+def test_the_demo_goes_once_round_the_loop(cli: Cli, tmp_path: Path) -> None:
+    done = cli("demo", "--headless", "--json", "--dir", "d")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    base, first, second = shown["iterations"]
+    assert [each["number"] for each in shown["iterations"]] == [0, 1, 2]
+    assert first["decision"]
+    assert second["decision"]
+    assert second["changes"]["training.learning_rate"] == [1e-3, 5e-3]
+    assert base["metrics"]["score"] + 0.3 < second["metrics"]["score"]
+    again = cli("--loops", "d/loops", "show", shown["name"], "--json")
+    assert json.loads(again.stdout) == shown
+    assert (tmp_path / "d" / ".gitignore").read_text() == "*\n"
+    for number in ("000", "001", "002"):  # whatever libraries printed went to a file
+        assert (tmp_path / "d" / "loops" / shown["name"] / number / "output.log").exists()
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "tui_loop", *arguments],
+        cwd=folder,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+
+
+def until_training(folder: Path) -> None:
+    journal = folder / "loops" / "long" / "001" / "journal.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if journal.exists() and '"event":"metrics"' in journal.read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError("training did not begin")
+
+
+@pytest.fixture
+def long_loop(cli: Cli, tmp_path: Path) -> Path:
+    rows = [{"prompt": f"say {n}", "completion": f"word {n % 5}"} for n in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert (
+        cli(
+            "new",
+            "long",
+            "--data",
+            "rows.jsonl",
+            "--set",
+            "max_steps=100000",
+            "--set",
+            "evaluation.base=false",
+            "--set",
+            "eval_steps=0",
+        ).returncode
+        == 0
+    )
+    return tmp_path
+
+
+def test_a_run_is_stopped_from_another_terminal_and_says_so(cli: Cli, long_loop: Path) -> None:
+    process = start(long_loop, "run", "long", "--why", "to be stopped")
+    until_training(long_loop)
+    status = json.loads(cli("status", "--json").stdout)["runs"][0]
+    assert (status["state"], status["phase"]) == ("running", "training")
+    assert status["total"] == 100000
+    stopped = cli("stop", "long", "--wait")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "long/1 stopped" in stopped.stdout
+    process.communicate(timeout=60)
+    assert process.returncode == 3
+    one = json.loads(cli("show", "long/1", "--json").stdout)
+    assert one["state"] == "stopped"
+    assert one["parent"] is None  # no base was asked for
+    assert (long_loop / "loops" / "long" / "001" / "adapter").is_dir()
+    assert cli("stop", "long").returncode == 2
+
+
+def test_interrupting_the_command_stops_and_saves(cli: Cli, long_loop: Path) -> None:
+    process = start(long_loop, "run", "long", "--why", "to be interrupted")
+    until_training(long_loop)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, output
+    assert "stopping: saving the weights" in output
+    assert (long_loop / "loops" / "long" / "001" / "adapter").is_dir()
+
+
+def test_a_killed_run_is_interrupted_never_running(cli: Cli, long_loop: Path) -> None:
+    process = start(long_loop, "run", "long", "--why", "to be killed")
+    until_training(long_loop)
+    lock = json.loads((long_loop / "loops" / "long" / "001" / "run.lock").read_text())
+    os.kill(lock["pid"], signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert json.loads(cli("show", "long/1", "--json").stdout)["state"] == "interrupted"
+    assert "interrupted" in cli("status", "long").stdout

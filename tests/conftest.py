@@ -1,0 +1,63 @@
+"""What all tests share: a folder of their own, small data, and no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+POSITIVE = [
+    "Classify: positive. The product is lovely and came early.",
+    "Classify: negative. The product is broken and came late.",
+    "Classify: positive. The product is sturdy and easy to clean.",
+    "Classify: negative. The product is loud and hard to return.",
+]
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def write_lines(tmp_path: Path) -> Callable[[str, Sequence[object]], Path]:
+    """Writes objects as JSON lines to a file of that name."""
+
+    def write(name: str, rows: Sequence[object]) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Runs `tui-loop` as a user does: a process of its own, in the test's folder."""
+
+    def run(
+        *arguments: str, folder: Path | None = None, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1", **extra}
+        return subprocess.run(
+            [sys.executable, "-m", "tui_loop", *arguments],
+            cwd=folder or tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run

@@ -1,0 +1,87 @@
+"""Batched decoding gives what one row at a time gives, and can be ended between two tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_loop.core.data.reading import read_rows
+from tui_loop.core.schema import Config, Evaluation
+from tui_loop.core.shipped import shipped
+from tui_loop.engine.control import StopAsked
+from tui_loop.engine.generation import Generated, generate
+from tui_loop.engine.models import LoadedModel, find_model, load_model
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture(scope="module")
+def tiny() -> LoadedModel:
+    return load_model(Config(), find_model("tiny", Path()))
+
+
+@pytest.fixture(scope="module")
+def prompts(tiny: LoadedModel) -> list[list[int]]:
+    rows = read_rows(shipped("sample_data", "support-intents", "eval.jsonl"))[:24]
+    texts = [f"Message: {row.values['prompt']}\nIntent:" for row in rows]
+    return [tiny.tokenizer(text)["input_ids"] for text in texts]
+
+
+def said(tiny: LoadedModel, prompts: list[list[int]], **more: Any) -> list[Generated]:
+    settings = Evaluation(batch_size=more.pop("batch_size", 8), **more.pop("settings", {}))
+    return generate(
+        tiny.model,
+        tiny.tokenizer,
+        prompts,
+        settings=settings,
+        max_new_tokens=more.pop("max_new_tokens", 12),
+        context=256,
+        **more,
+    )
+
+
+def test_batches_say_what_single_rows_say(tiny: LoadedModel, prompts: list[list[int]]) -> None:
+    together = said(tiny, prompts)
+    alone = [said(tiny, [prompt], batch_size=1)[0] for prompt in prompts]
+    assert together == alone
+    assert len({output.text for output in together}) > 1
+
+
+def test_an_output_that_the_limit_ended_is_marked(
+    tiny: LoadedModel, prompts: list[list[int]]
+) -> None:
+    short, long = said(tiny, prompts, max_new_tokens=1), said(tiny, prompts, max_new_tokens=24)
+    assert all(output.truncated and output.tokens == 1 for output in short)
+    assert not all(output.truncated for output in long)
+    assert all(output.tokens < 24 for output in long if not output.truncated)
+
+
+def test_sampling_is_repeatable(tiny: LoadedModel, prompts: list[list[int]]) -> None:
+    settings = {"do_sample": True, "temperature": 1.5}
+    assert said(tiny, prompts, settings=settings) == said(tiny, prompts, settings=settings)
+    assert said(tiny, prompts, settings=settings) != said(tiny, prompts)
+
+
+def test_a_stop_ends_generation_between_two_tokens(
+    tiny: LoadedModel, prompts: list[list[int]]
+) -> None:
+    asked = 0
+
+    def poll() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 3:
+            raise StopAsked
+
+    with pytest.raises(StopAsked):
+        said(tiny, prompts, poll=poll)
+    assert asked == 4
+    assert not tiny.model.training
+
+
+def test_a_prompt_beyond_the_models_context_is_cut_not_crashed(tiny: LoadedModel) -> None:
+    endless = tiny.tokenizer("word " * 400)["input_ids"]
+    assert len(endless) > 256
+    assert len(said(tiny, [endless])) == 1

@@ -1,0 +1,33 @@
+"""The field tables of the schema against the SFTConfig that is installed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tui_loop.core.schema import Training
+from tui_loop.core.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
+
+pytestmark = pytest.mark.train
+
+OURS = {"precision", "keep", "early_stopping_patience"}
+
+
+def test_every_sftconfig_field_is_declared_owned_or_settable() -> None:
+    from trl import SFTConfig
+
+    theirs = {field.name for field in dataclasses.fields(SFTConfig)}
+    declared = set(Training.__struct_fields__) - OURS
+    assert theirs == declared | set(OWNED_TRAINING_FIELDS) | set(OTHER_TRAINING_FIELDS)
+    assert not declared & set(OWNED_TRAINING_FIELDS)
+    assert not set(OTHER_TRAINING_FIELDS) & set(OWNED_TRAINING_FIELDS)
+
+
+def test_every_scheduler_offered_is_one_that_transformers_knows() -> None:
+    from transformers import SchedulerType
+
+    from tui_loop.core.config import _choices, _hints
+
+    offered = _choices(_hints(Training)["lr_scheduler_type"])
+    assert set(offered) <= {kind.value for kind in SchedulerType}

@@ -1,0 +1,53 @@
+"""Metrics that need a library or a user's module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.schema import Evaluation
+from tui_loop.engine.scorers import check_metric, scorer_for
+
+
+def score(metric: str, output: str, reference: str) -> float:
+    scorer = scorer_for(Evaluation(metric=metric), [], Path(), allow_code=False)
+    assert scorer is not None
+    return scorer.score(output, reference)
+
+
+@pytest.mark.train
+def test_rouge_l_is_the_f_measure_of_the_longest_common_subsequence() -> None:
+    assert score("rouge_l", "the cat sat", "the cat sat") == 1.0
+    # common subsequence of 2; precision 2/3, recall 2/4
+    assert score("rouge_l", "the dog sat", "the cat sat down") == pytest.approx(4 / 7)
+    assert score("rouge_l", "", "word") == 0.0
+
+
+@pytest.mark.train
+def test_chrf_lies_between_nothing_and_everything_shared() -> None:
+    assert score("chrf", "shipping", "shipping") == pytest.approx(1.0)
+    assert score("chrf", "xyz", "shipping") == 0.0
+    assert 0.3 < score("chrf", "ship", "shipping") < 0.9
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(BadInput, match="did you mean exact_match"):
+        check_metric("exact-match")
+
+
+def test_a_pass_score_of_the_config_overrides_the_metrics_own() -> None:
+    scorer = scorer_for(
+        Evaluation(metric="json_match", pass_score=0.25), [], Path(), allow_code=False
+    )
+    assert scorer is not None
+    assert scorer.pass_score == 0.25
+
+
+def test_a_function_that_leaves_the_scale_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "odd_metric.py").write_text("def two(output, reference):\n    return 2\n")
+    scorer = scorer_for(Evaluation(metric="odd_metric:two"), [], tmp_path, allow_code=True)
+    assert scorer is not None
+    with pytest.raises(BadInput, match="gave 2"):
+        scorer.score("a", "b")
