@@ -108,29 +108,12 @@ def changed_fields(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
 
 def with_settings(config: Config, settings: list[str]) -> Config:
     """`config` with each `K=V` applied; raises ConfigError with every problem."""
-    tables = to_tables(config)
-    problems: list[str] = []
-    for setting in settings:
-        try:
-            _apply(tables, setting)
-        except BadInput as error:
-            problems.append(error.message)
-    if problems:
-        raise ConfigError(problems)
-    return read_config(tables)
+    return read_config(_applied(to_tables(config), settings))
 
 
 def settings_tables(settings: list[str]) -> Tables:
     """Only what the `K=V`s name, by group and field, checked against the schema."""
-    tables: Tables = {}
-    problems: list[str] = []
-    for setting in settings:
-        try:
-            _apply(tables, setting)
-        except BadInput as error:
-            problems.append(error.message)
-    if problems:
-        raise ConfigError(problems)
+    tables = _applied({}, settings)
     read_config(tables)
     return tables
 
@@ -175,6 +158,18 @@ def full_name(key: str) -> str:
     known = {field.partition(".")[2]: field for field in all_fields()}
     known |= {name: f"training.{name}" for name in OTHER_TRAINING_FIELDS}
     raise BadInput(f"{key}: no such field{_did_you_mean(key, known)}")
+
+
+def _applied(tables: Tables, settings: list[str]) -> Tables:
+    problems: list[str] = []
+    for setting in settings:
+        try:
+            _apply(tables, setting)
+        except BadInput as error:
+            problems.append(error.message)
+    if problems:
+        raise ConfigError(problems)
+    return tables
 
 
 def _apply(tables: Tables, setting: str) -> None:
@@ -231,11 +226,12 @@ def _read_group(
 def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
     if _is_optional(hint) and _is_no_value(value):
         value = None
+    if name == "data.columns" and isinstance(value, Mapping):
+        _check_roles(value, problems)
+        return value
     if not _is_finite(value):
         problems.append(f"{name}: must be a finite number, not {_shown(value)}")
         return value
-    if name == "data.columns" and isinstance(value, Mapping):
-        _check_roles(value, problems)
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
@@ -245,9 +241,11 @@ def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
 
 def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
     roles = ("prompt", "completion", "text", "messages", "instruction", "input", "output", "id")
-    for role in columns:
+    for role, column in columns.items():
         if role not in roles:
             problems.append(f"data.columns.{role}: no such role{_did_you_mean(role, roles)}")
+        elif not isinstance(column, str):
+            problems.append(f"data.columns.{role}: must be text, not {_shown(column)}")
 
 
 def _checked_other(name: str, value: Any, problems: list[str]) -> Any:

@@ -10,7 +10,7 @@ from tui_loop.core.config import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Watch
-from tui_loop.core.records import Decision, Iteration, State
+from tui_loop.core.records import NO_METRICS, Decision, Iteration, State
 from tui_loop.core.state import RunState, error_of, fold
 from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.wording import title_of
@@ -54,7 +54,7 @@ def described(
     run: RunState,
     state: State,
 ) -> Iteration:
-    """An iteration that has no summary yet, from its decision and its journal."""
+    """An iteration by its decision and its journal; metrics and fingerprint are left empty."""
     changes = {change.field: [change.old, change.new] for change in decision.changes}
     started = run.started.t if run.started else None
     return Iteration(
@@ -65,14 +65,7 @@ def described(
         changes=changes,
         decision=decision.why,
         config=config,
-        metrics={
-            "train_loss": None,
-            "eval_loss": None,
-            "score": None,
-            "passed": None,
-            "total": None,
-            "weights_step": None,
-        },
+        metrics=dict(NO_METRICS),
         error=error_of(run),
         attempts=run.attempt,
         duration_s=round(run.last_t - started, 1) if started else None,

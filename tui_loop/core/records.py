@@ -26,6 +26,12 @@ ErrorKind = Literal["diverged", "oom", "data", "config", "disk", "crashed"]
 RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 
 
+NO_METRICS: dict[str, Any] = dict.fromkeys(
+    ("train_loss", "eval_loss", "score", "passed", "total", "weights_step")
+)
+"""The metrics that every iteration has, before any was measured."""
+
+
 class RunError(msgspec.Struct, frozen=True):
     """Why a run failed, and what to do next."""
 

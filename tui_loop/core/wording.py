@@ -38,7 +38,7 @@ def brief(value: Any) -> str:
 
 def brief_number(value: float) -> str:
     """A number with at most three digits; small and large ones as people write rates: 2.5e-5."""
-    if not math.isfinite(value) or value == 0 or 0.01 <= abs(value) < 1e6:
+    if not math.isfinite(value) or value == 0 or 0.01 < abs(value) < 1e6:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.6g}"
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,13 @@ from tui_loop.core.events import LineLogged, RequestSeen, RunEnded, RunStarted
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
-from tui_loop.core.overview import read_run
-from tui_loop.core.records import EndState, Iteration, RunError
+from tui_loop.core.overview import described, read_run
+from tui_loop.core.records import NO_METRICS, EndState, RunError
 from tui_loop.core.requests import RequestReader
 from tui_loop.core.store import IterationFolder, LoopFolder
-from tui_loop.core.wording import title_of
 from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.extras import installed_versions
-from tui_loop.engine.iteration import NO_METRICS, Diverged, Outcome, Run, run_iteration
+from tui_loop.engine.iteration import Diverged, Outcome, Run, run_iteration
 from tui_loop.engine.quiet import logging_to, output_to, set_environment
 
 POLL_SECONDS = 0.2
@@ -87,23 +85,12 @@ class RunHost:
         )
 
     def _write_summary(self, run: _Run) -> None:
-        state = read_run(self.folder)
-        decision = self.folder.read_decision()
-        changes = {change.field: [change.old, change.new] for change in decision.changes}
-        self.folder.write_summary(
-            Iteration(
-                number=self.folder.number,
-                parent=decision.parent,
-                state=run.state,
-                title=title_of(self.folder.number, decision.parent, changes),
-                changes=changes,
-                decision=decision.why,
-                config=dict(to_tables(self.folder.read_config())),
-                metrics=run.outcome.metrics,
-                error=None if run.error is None else msgspec.to_builtins(run.error),
-                attempts=state.attempt,
-                fingerprint=run.outcome.fingerprint,
-                duration_s=round(time.time() - state.started.t, 1) if state.started else None,
+        folder, state = self.folder, read_run(self.folder)
+        config = to_tables(folder.read_config())
+        told = described(folder.number, folder.read_decision(), config, state, run.state)
+        folder.write_summary(
+            msgspec.structs.replace(
+                told, metrics=run.outcome.metrics, fingerprint=run.outcome.fingerprint
             )
         )
 

@@ -57,16 +57,6 @@ class Outcome(msgspec.Struct):
     stopped: bool = False
 
 
-NO_METRICS: dict[str, Any] = {
-    "train_loss": None,
-    "eval_loss": None,
-    "score": None,
-    "passed": None,
-    "total": None,
-    "weights_step": None,
-}
-
-
 class Prepared(msgspec.Struct, frozen=True):
     """A loaded base, and the data rendered for it."""
 

@@ -7,6 +7,7 @@ import argparse
 import msgspec
 
 from tui_loop.cli import figures
+from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.comparison import Comparison, compare
 from tui_loop.core.errors import BadInput
@@ -26,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit 6 where B's scores are credibly lower than A's",
     )
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:

@@ -7,13 +7,14 @@ import platform
 from typing import Any
 
 from tui_loop import __version__
+from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 
 HELP = "say what is installed, which devices there are, and what is missing"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:

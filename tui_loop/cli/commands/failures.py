@@ -8,11 +8,12 @@ import math
 import msgspec
 
 from tui_loop.cli import figures
+from tui_loop.cli.arguments import add_json, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.codec import number
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Example
-from tui_loop.core.store import IterationFolder, LoopsFolder, split_target
+from tui_loop.core.store import IterationFolder
 
 HELP = "list the held-out examples that fail, worst first"
 
@@ -22,14 +23,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also those that pass")
     parser.add_argument("--id", metavar="ID", help="one example in full, with its token losses")
     parser.add_argument("-n", "--limit", type=int, metavar="K", help="at most K examples")
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    name, wanted = split_target(told.target)
-    if wanted is None:
-        raise BadInput(f"{name}: which iteration?", f"tui-loop failures {name}/1")
-    folder = LoopsFolder(told.loops).loop(name).existing(wanted)
+    folder = told_iteration(told)
     examples = folder.read_examples()
     if not examples:
         raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
@@ -42,7 +40,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if told.json:
         out.record(
             {
-                "iteration": wanted,
+                "iteration": folder.number,
                 "total": len(examples),
                 "failed": _failed(examples),
                 "examples": msgspec.to_builtins(shown),

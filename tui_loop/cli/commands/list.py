@@ -6,6 +6,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
+from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.overview import best_of, iterations_of, loop_state
@@ -15,7 +16,7 @@ HELP = "list the loops"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:

@@ -10,9 +10,9 @@ from datetime import datetime
 import msgspec
 
 from tui_loop.cli import figures
+from tui_loop.cli.arguments import told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.codec import to_json
-from tui_loop.core.errors import BadInput
 from tui_loop.core.events import (
     AnyEvent,
     CheckpointSaved,
@@ -27,7 +27,6 @@ from tui_loop.core.events import (
 )
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Watch
-from tui_loop.core.store import LoopsFolder, split_target
 
 HELP = "print a run's log"
 
@@ -40,10 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    name, wanted = split_target(told.target)
-    if wanted is None:
-        raise BadInput(f"{name}: which iteration?", f"tui-loop log {name}/1")
-    folder = LoopsFolder(told.loops).loop(name).existing(wanted)
+    folder = told_iteration(told)
     follower, watch = Follower(folder.journal), Watch(folder.lock)
     lines = _printed(follower.read_all(), told.json)
     if told.lines is not None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tui_loop.cli.arguments import add_settings
 from tui_loop.cli.output import Output
 from tui_loop.core.config import Tables, all_fields, field_help, merge, read_config, settings_tables
 from tui_loop.core.data.loading import LoadedData, load_data
@@ -38,14 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--metric", metavar="NAME", help="how outputs are scored")
     parser.add_argument("--goal", default="", metavar="TEXT", help="what the loop is for")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="K=V",
-        dest="settings",
-        help="a config field, e.g. lora.r=8 (all fields below)",
-    )
+    add_settings(parser, "a config field, e.g. lora.r=8 (all fields below)")
     parser.epilog = "config fields:\n" + "\n".join(_field_line(name) for name in all_fields())
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli import figures
+from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import Scorer
-from tui_loop.core.store import IterationFolder, LoopsFolder, split_target
+from tui_loop.core.store import IterationFolder
 
 HELP = "score the recorded outputs by another metric; changes no record"
 
@@ -26,14 +27,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pattern", metavar="RE", help="regular expression for metric regex")
     parser.add_argument("--allow-code", action="store_true", help="let a module:function run")
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.scorers import scorer_for
 
-    name, wanted = split_target(told.target)
-    loop = LoopsFolder(told.loops).loop(name)
+    loop, wanted = told_loop(told)
     folders = (
         [loop.existing(wanted)]
         if wanted is not None
@@ -50,7 +50,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         if record is not None:
             records.append(record)
     if not records:
-        raise BadInput(f"{told.target}: no recorded outputs to score", f"tui-loop show {name}")
+        raise BadInput(f"{told.target}: no recorded outputs to score", f"tui-loop show {loop.name}")
     if told.json:
         out.record({"metric": told.metric, "iterations": records})
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tui_loop.cli.arguments import add_settings
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
@@ -36,14 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         dest="parent",
         help="derive from iteration N (default: the newest)",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="K=V",
-        dest="settings",
-        help="change a config field, e.g. learning_rate=5e-5",
-    )
+    add_settings(parser, "change a config field, e.g. learning_rate=5e-5")
     parser.add_argument("--why", default="", metavar="TEXT", help="the reason for the change")
     parser.add_argument(
         "--repeat",

@@ -6,12 +6,13 @@ import argparse
 from typing import Any
 
 from tui_loop.cli import figures
+from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.tables import iterations_table
 from tui_loop.core.codec import number
 from tui_loop.core.overview import as_json, iteration_of, iterations_of
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder, LoopsFolder, split_target
+from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import brief
 
 HELP = "show a loop's iterations, or one iteration in full"
@@ -19,12 +20,11 @@ HELP = "show a loop's iterations, or one iteration in full"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    name, wanted = split_target(told.target)
-    loop = LoopsFolder(told.loops).loop(name)
+    loop, wanted = told_loop(told)
     if wanted is not None:
         iteration = iteration_of(loop.existing(wanted))
         if told.json:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from tui_loop.cli import figures
+from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.overview import iteration_of, read_run
@@ -18,7 +19,7 @@ _LIVE = ("running", "stopping", "paused")
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("loop", metavar="LOOP", nargs="?")
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 
+from tui_loop.cli.arguments import told_loop
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.overview import iteration_of, read_run
 from tui_loop.core.requests import ask
-from tui_loop.core.store import IterationFolder, LoopsFolder, split_target
+from tui_loop.core.store import IterationFolder
 
 HELP = "ask a live run to stop"
 ANSWER_SECONDS = 5.0
@@ -25,8 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    name, wanted = split_target(told.target)
-    loop = LoopsFolder(told.loops).loop(name)
+    loop, wanted = told_loop(told)
     numbers = loop.numbers() if wanted is None else [loop.existing(wanted).number]
     live = [
         number
@@ -34,7 +34,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         if iteration_of(loop.iteration(number)).state in ("running", "stopping", "paused")
     ]
     if not live:
-        raise BadInput(f"{told.target}: nothing is running", f"tui-loop status {name}")
+        raise BadInput(f"{told.target}: nothing is running", f"tui-loop status {loop.name}")
     for number in live:
         folder = loop.iteration(number)
         request = ask(

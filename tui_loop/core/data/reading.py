@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,18 +47,18 @@ def read_rows(path: Path) -> list[RawRow]:
 
 
 def _text_of(path: Path) -> str:
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, False for impossible names
         raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
     if path.is_dir():
         raise BadInput(f"{path}: is a folder, not a file", "name a file in it")
     try:
-        raw = path.read_bytes()
+        raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}", "check the file's permissions") from error
     if b"\0" in raw[:65536]:
         raise BadInput(f"{path}: is a binary file, not text", "give JSONL, JSON or CSV in UTF-8")
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise BadInput(f"{path}:{line}: is not UTF-8 text", "convert the file to UTF-8") from error
@@ -82,7 +84,7 @@ def _json_rows(path: Path, text: str) -> Iterator[RawRow]:
     if text[start] != "[":
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield from _json_lines(path, text)  # JSON lines under a .json name are common
             return
         if isinstance(value, dict) and not any(isinstance(item, list) for item in value.values()):
@@ -92,7 +94,7 @@ def _json_rows(path: Path, text: str) -> Iterator[RawRow]:
             f"{path}:1: is one JSON value, not an array of objects",
             "write [{...}, {...}] or one object a line",
         )
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
     position, line, counted = start + 1, 1, 0
     while True:
         position = _skip(text, position, " \t\r\n,")
@@ -101,6 +103,10 @@ def _json_rows(path: Path, text: str) -> Iterator[RawRow]:
         if position >= len(text):
             raise BadInput(f"{path}:{line}: the array is not closed", "end the file with ]")
         if text[position] == "]":
+            end = _skip(text, position + 1, " \t\r\n")
+            if end < len(text):
+                line += text.count("\n", position, end)
+                raise BadInput(f"{path}:{line}: there is more after the array", _MEND)
             return
         try:
             value, position = decoder.raw_decode(text, position)
@@ -146,6 +152,10 @@ def _object_row(path: Path, line: int, value: Any) -> RawRow:
     if not isinstance(value, dict):
         raise BadInput(f"{path}:{line}: must be a JSON object, not {type(value).__name__}", _MEND)
     return RawRow(line, value)
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON number")
 
 
 def _skip(text: str, position: int, signs: str) -> int:

@@ -37,6 +37,8 @@ def find_mapping(
     """
     told = dict(columns or {})
     names = _column_names(rows)
+    if not names:
+        raise BadInput(f"{where}: its rows have no columns", "give each row a prompt and a reply")
     for role, column in told.items():
         if column not in names:
             raise BadInput(
@@ -46,7 +48,8 @@ def find_mapping(
             )
     if shape is None:
         shape = _shape_told(told) or _shape_seen(rows, names, metric)
-    if shape is None and metric == "label":
+    missing = [role for role in ("prompt", "completion") if told.get(role, role) not in names]
+    if metric == "label" and shape in (None, "prompt_completion") and missing:
         told = {**_label_columns(rows, names, where, told), **told}
         shape = "prompt_completion"
     if shape is None:
@@ -191,13 +194,16 @@ def _label_columns(
     labels = [name for name in free if _looks_like_label(sample, name)]
     if "completion" in told:
         labels = [told["completion"]]
-    texts = [name for name in free if name not in labels and _looks_like_text(sample, name)]
+    texts = [name for name in free if _looks_like_text(sample, name)]
+    texts = [name for name in texts if not _looks_like_label(sample, name)] or [
+        name for name in texts if name not in labels
+    ]
     if "prompt" in told:
         texts = [told["prompt"]]
     if len(labels) == 1 and len(texts) == 1:
         return {"prompt": texts[0], "completion": labels[0]}
-    prompt = texts[0] if texts else names[0]
     label = labels[0] if labels else names[-1]
+    prompt = next((name for name in [*texts, *names] if name != label), label)
     seen = f"{len(labels)} columns look like labels and {len(texts)} like messages"
     raise BadInput(
         f"{where}: which column is the label? Of {', '.join(names)} {seen}",
@@ -207,16 +213,24 @@ def _label_columns(
 
 
 def _looks_like_label(rows: Sequence[RawRow], name: str) -> bool:
-    values = [row.values.get(name) for row in rows]
-    if not all(isinstance(value, (str, int)) and str(value).strip() for value in values):
-        return False
-    distinct = {str(value) for value in values}
-    short = max(len(value) for value in distinct) <= _LABEL_LENGTH
+    values = _usual_values(rows, name, (str, int))
+    distinct = set(values)
+    short = all(len(value) <= _LABEL_LENGTH for value in distinct)
     return short and len(distinct) >= 2 and len(distinct) <= max(2, len(values) // 2)
 
 
 def _looks_like_text(rows: Sequence[RawRow], name: str) -> bool:
-    return all(isinstance(row.values.get(name), str) for row in rows)
+    return bool(_usual_values(rows, name, (str,)))
+
+
+def _usual_values(rows: Sequence[RawRow], name: str, kinds: tuple[type, ...]) -> list[str]:
+    """The column as text if most rows have one of `kinds` in it, else [].
+
+    A few rows without are not what the column is; they are named when they are mapped.
+    """
+    there = [row.values.get(name) for row in rows]
+    values = [str(value) for value in there if isinstance(value, kinds) and str(value).strip()]
+    return values if 2 * len(values) > len(rows) else []
 
 
 def _filled(shape: Shape, told: dict[str, str], names: list[str], where: str) -> dict[str, str]:

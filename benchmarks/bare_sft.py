@@ -1,0 +1,67 @@
+"""The script that a person would write without tui_loop: same data, same arguments, same seed.
+
+`python bare_sft.py DATA MODEL STEPS OUT` trains and writes the losses of each step to OUT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["TQDM_DISABLE"] = "1"
+os.environ["GOMP_SPINCOUNT"] = "0"
+
+import torch
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+
+def main(data: str, model_folder: str, steps: str, out: str) -> None:
+    torch.set_num_threads(1)
+    rows = load_dataset("json", data_files=data, split="train").map(
+        lambda row: {
+            "prompt": f"Message: {row['prompt']}\nIntent:",
+            "completion": f" {row['completion']}",
+        }
+    )
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32),
+        processing_class=AutoTokenizer.from_pretrained(model_folder),
+        train_dataset=rows,
+        peft_config=LoraConfig(
+            r=8,
+            lora_alpha=16,
+            lora_dropout=0.05,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+            fan_in_fan_out=True,
+        ),
+        args=SFTConfig(
+            output_dir=f"{out}.checkpoints",
+            max_steps=int(steps),
+            per_device_train_batch_size=8,
+            learning_rate=1e-3,
+            max_length=256,
+            logging_steps=1,
+            optim="adamw_torch",
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            report_to="none",
+            seed=42,
+            disable_tqdm=True,
+        ),
+    )
+    trainer.train()
+    trainer.save_model(f"{out}.adapter")
+    losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    with open(out, "w") as file:
+        json.dump(losses, file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,54 @@
+"""Batched generation against one row at a time, on the tiny base, same outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from benchmarks.measure import Result, paired_ratio, seconds
+from tui_loop.core.data.reading import read_rows
+from tui_loop.core.schema import Config, Evaluation
+from tui_loop.core.shipped import shipped
+from tui_loop.engine.generation import Generated, generate
+from tui_loop.engine.models import LoadedModel, find_model, load_model
+
+ROWS, NEW_TOKENS, PAIRS = 96, 32, 5
+
+
+def results() -> list[Result]:
+    torch.set_num_threads(1)
+    loaded = load_model(Config(), find_model("tiny", Path()))
+    rows = read_rows(shipped("sample_data", "support-intents", "eval.jsonl"))[:ROWS]
+    messages = [str(row.values["prompt"]) for row in rows]
+    labels = [f"Message: {message}\nIntent:" for message in messages]
+    openings = ["Message: " + " ".join(message.split()[:3]) for message in messages]
+    return [
+        _ratio(loaded, openings, "a message is continued", 4),
+        _ratio(loaded, labels, "a label of one token, so that reading the prompt is all", 1),
+    ]
+
+
+def _ratio(loaded: LoadedModel, texts: list[str], what: str, limit: float) -> Result:
+    prompts = [loaded.tokenizer(text)["input_ids"] for text in texts]
+
+    def said(batch_size: int) -> list[Generated]:
+        return generate(
+            loaded.model,
+            loaded.tokenizer,
+            prompts,
+            settings=Evaluation(batch_size=batch_size),
+            max_new_tokens=NEW_TOKENS,
+            context=256,
+        )
+
+    batched, alone = said(16), said(1)
+    ratio, slow, fast = paired_ratio(
+        lambda: seconds(lambda: said(1)), lambda: seconds(lambda: said(16)), PAIRS
+    )
+    tokens = sum(output.tokens for output in alone) / ROWS
+    note = (
+        f"{what}: {tokens:.1f} new tokens a row; {ROWS} rows {min(slow):.2f} s alone, "
+        f"{min(fast):.2f} s by 16; outputs {'equal' if batched == alone else 'DIFFER'}"
+    )
+    return Result("generation, one row at a time / batched", ratio, limit, at_least=True, note=note)

@@ -1,0 +1,33 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder, split_target
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print records")
+
+
+def add_settings(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="K=V", dest="settings", help=text
+    )
+
+
+def told_loop(told: argparse.Namespace) -> tuple[LoopFolder, int | None]:
+    """The loop that `LOOP[/N]` names, and N if it was given."""
+    name, number = split_target(told.target)
+    return LoopsFolder(told.loops).loop(name), number
+
+
+def told_iteration(told: argparse.Namespace) -> IterationFolder:
+    """The iteration that `LOOP/N` names; raises BadInput where N is missing."""
+    loop, number = told_loop(told)
+    if number is None:
+        example = f"{loop.name}/{max(loop.numbers(), default=1)}"
+        raise BadInput(f"{loop.name}: which iteration?", f"tui-loop {told.command} {example}")
+    return loop.existing(number)
