@@ -67,34 +67,19 @@ def test_it_stays_small_and_brings_no_numpy(reviewer: Path) -> None:
 
 
 def test_the_recorded_loop_and_the_data_travel_in_the_wheel(reviewer: Path) -> None:
-    code = (
-        "from tui_loop.core.shipped import shipped;"
-        "print(shipped('loops', 'support-intents').parent);"
-        "print(shipped('sample_data', 'tiny-base', 'model.safetensors'))"
-    )
-    loops, weights = run(str(reviewer / "venv/bin/python"), "-c", code, folder=reviewer).split()
-    assert str(reviewer) in weights
-    shown = json.loads(
-        run(
-            str(reviewer / "venv/bin/tui-loop"),
-            "--loops",
-            loops,
-            "show",
-            "support-intents",
-            "--json",
-            folder=reviewer,
-        )
-    )
+    tui_loop = str(reviewer / "venv/bin/tui-loop")
+    shown = json.loads(run(tui_loop, "demo", "--dir", "d", "--json", folder=reviewer))
     assert len(shown["iterations"]) >= 5
-    text = run(
-        str(reviewer / "venv/bin/tui-loop"),
-        "--loops",
-        loops,
-        "failures",
-        "support-intents/1",
-        folder=reviewer,
+    again = run(
+        tui_loop, "--loops", "d/loops", "show", "support-intents", "--json", folder=reviewer
     )
-    assert "fail" in text
+    assert json.loads(again) == shown
+    failures = run(tui_loop, "--loops", "d/loops", "failures", "support-intents/1", folder=reviewer)
+    assert "fail" in failures
+    code = "from tui_loop.core.shipped import shipped; print(shipped('sample_data', 'tiny-base'))"
+    tiny = Path(run(str(reviewer / "venv/bin/python"), "-c", code, folder=reviewer).strip())
+    assert tiny.is_relative_to(reviewer)
+    assert (tiny / "model.safetensors").exists()
 
 
 def test_training_says_what_to_install(reviewer: Path) -> None:

@@ -60,6 +60,7 @@ CASES: list[tuple[list[str], list[str]]] = [
     ([*NEW, "good.jsonl", "--set", "nonsense"], ["must be K=V"]),
     ([*NEW, "good.jsonl", "--metric", "exactmatch"], ["evaluation.metric", "exact_match"]),
     ([*NEW, "good.jsonl", "--model", "./nowhere"], ["model.id", "nowhere"]),
+    ([*NEW, "good.jsonl", "--model", "nosuchmodel"], ["model.id", "nosuchmodel"]),
     ([*NEW, "good.jsonl", "--model", "nosuch.gguf"], ["nosuch.gguf", "no such file"]),
     (["new", "../mine", "--data", "good.jsonl"], ["cannot be a loop's name"]),
     (["new", "a/b", "--data", "good.jsonl"], ["cannot be a loop's name"]),

@@ -120,7 +120,7 @@ def _bars(out: Output, folder: IterationFolder) -> Iterator[Any]:
         TextColumn("{task.fields[figures]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task(f"{folder} starting", total=None, figures="")
+        bar = progress.add_task(f"{folder} {'starting':<10}", total=None, figures="")
 
         def show(state: RunState, events: list[AnyEvent]) -> None:
             for event in events:

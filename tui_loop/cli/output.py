@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -13,6 +14,10 @@ from tui_loop.core.text import one_line, visible
 
 PIPE_WIDTH = 400
 """Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""
+
+
+LEAST_WIDTH = 16
+"""What a column that gives way keeps."""
 
 
 class Output:
@@ -40,6 +45,10 @@ class Output:
         """A line for people: on stdout, or on stderr where stdout carries records."""
         self._print(sys.stderr if self.as_json else sys.stdout, visible(text))
 
+    def paragraph(self, text: str) -> None:
+        """A line that may be long: broken between words, continued with an indent."""
+        self.line(textwrap.fill(one_line(text), self.width, subsequent_indent="  "))
+
     def note(self, text: str) -> None:
         """A remark beside the result."""
         self._print(sys.stderr, visible(text))
@@ -56,15 +65,18 @@ class Output:
         rows: Sequence[Sequence[str]],
         *,
         right: Sequence[int] = (),
-        flexible: int = -1,
+        flexible: Sequence[int] = (),
     ) -> None:
-        """A table; the columns in `right` are right-aligned, column `flexible` gives way."""
+        """A table; columns in `right` are right-aligned, those in `flexible` give way in turn."""
         texts = [[one_line(cell) for cell in row] for row in [list(head), *map(list, rows)]]
         columns = [column for column in range(len(head)) if any(row[column] for row in texts[1:])]
         widths = {column: max(_cells(row[column]) for row in texts) for column in columns}
-        spare = self.width - sum(widths.values()) - 2 * (len(columns) - 1)
-        if flexible in widths and spare < 0:
-            widths[flexible] = max(8, widths[flexible] + spare)
+        lacking = sum(widths.values()) + 2 * (len(columns) - 1) - self.width
+        for column in flexible:
+            if column in widths and lacking > 0:
+                narrow = max(min(widths[column], LEAST_WIDTH), widths[column] - lacking)
+                lacking -= widths[column] - narrow
+                widths[column] = narrow
         for row in texts:
             cells = [_fit(row[column], widths[column], column in right) for column in columns]
             self.line("  ".join(cells).rstrip())

@@ -10,11 +10,15 @@ from tui_loop.core.records import Example, Iteration
 from tui_loop.core.statistics import Interval
 from tui_loop.core.store import LoopFolder
 
-LEARNING_RATE = "training.learning_rate"
+WIDE = 120
+"""From this many columns on, each iteration's reason has room beside it."""
 
 
 def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
-    """The loop as a person wants to see it: one line an iteration."""
+    """The loop as a person wants to see it: one line an iteration.
+
+    On a narrow terminal the reasons stand below the table.
+    """
     rows = []
     examples: dict[int, list[Example]] = {}
     rate = None
@@ -35,12 +39,15 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
             ]
         )
         rate = now if trained else rate
-    out.table(
-        ["#", "change", "lr", "train loss", "eval loss", "score", "vs parent", "state", "decision"],
-        rows,
-        right=(0, 2, 3, 4, 5, 6),
-        flexible=8,
-    )
+    head = ["#", "change", "lr", "train loss", "eval loss", "score", "vs parent", "state"]
+    right = (0, 2, 3, 4, 5, 6)
+    if out.width >= WIDE:
+        out.table([*head, "decision"], rows, right=right, flexible=(8, 1))
+        return
+    out.table(head, [row[:-1] for row in rows], right=right, flexible=(1,))
+    for row in rows:
+        if row[-1]:
+            out.paragraph(f"{row[0]} because: {row[-1]}")
 
 
 def _learning_rate(iteration: Iteration) -> float | None:

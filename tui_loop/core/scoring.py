@@ -7,7 +7,6 @@ live with the engine and give the same `Scorer`.
 from __future__ import annotations
 
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -78,15 +77,14 @@ def label_of(output: str, labels: Sequence[str]) -> str | None:
     Its first line if that is a label; else the one label that occurs in it as a whole word;
     an output that names several labels names none.
     """
-    by_form = {normalised(label): label for label in labels}
+    by_form = {form: label for label in labels if (form := normalised(label))}
     lines = output.strip().splitlines()
     first = normalised(lines[0]) if lines else ""
     if first in by_form:
         return by_form[first]
-    text = normalised(output)
-    named = [form for form in by_form if re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text)]
-    longest = [form for form in named if not any(form in other for other in named if other != form)]
-    return by_form[longest[0]] if len(longest) == 1 else None
+    longest_first = "|".join(re.escape(form) for form in sorted(by_form, key=len, reverse=True))
+    named = set(re.findall(rf"(?<!\w)(?:{longest_first})(?!\w)", normalised(output)))
+    return by_form[named.pop()] if by_form and len(named) == 1 else None
 
 
 def macro_f1(said: Sequence[str | None], wanted: Sequence[str]) -> float:
@@ -147,9 +145,13 @@ def _parsed(text: str) -> object:
     """The JSON value in `text`, a code fence around it allowed; _INVALID where there is none."""
     body = re.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip())
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return _INVALID
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON number")
 
 
 def _json_score(output: str, reference: str) -> float:
@@ -157,17 +159,22 @@ def _json_score(output: str, reference: str) -> float:
     said, wanted = _parsed(output), _parsed(reference)
     if said is _INVALID or wanted is _INVALID:
         return 0.0
-    if said == wanted:
-        return 1.0
-    said_leaves, wanted_leaves = set(_leaves(said)), set(_leaves(wanted))
-    union = said_leaves | wanted_leaves
-    share = len(said_leaves & wanted_leaves) / len(union) if union else 1.0
-    return min(share, math.nextafter(1.0, 0.0))
+    said_leaves, wanted_leaves = _leaves(said), _leaves(wanted)
+    return len(said_leaves & wanted_leaves) / len(said_leaves | wanted_leaves)
 
 
-def _leaves(value: object, path: str = "$") -> list[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
-    if isinstance(value, list) and value:
-        return [leaf for n, item in enumerate(value) for leaf in _leaves(item, f"{path}[{n}]")]
-    return [(path, json.dumps(value, sort_keys=True))]
+def _leaves(value: object) -> set[tuple[str, str]]:
+    """(path, JSON) of every scalar and empty container; equal sets are equal values."""
+    leaves: set[tuple[str, str]] = set()
+    waiting = [("$", value)]  # no recursion: an output may be nested absurdly deep
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, dict) and item:
+            waiting.extend((f"{path}.{json.dumps(key)}", inner) for key, inner in item.items())
+        elif isinstance(item, list) and item:
+            waiting.extend((f"{path}[{n}]", inner) for n, inner in enumerate(item))
+        else:
+            if isinstance(item, float) and item.is_integer():
+                item = int(item)  # 36.0 is 36
+            leaves.add((path, json.dumps(item)))
+    return leaves

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tui_loop.core.text import one_line
+
 SEED = "training.seed"
+TITLE_VALUE_LENGTH = 32
 
 
 def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
@@ -13,14 +16,16 @@ def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
     if number == 0:
         return "base"
     fields = {name: pair for name, pair in changes.items() if not isinstance(pair, dict)}
+    unchanged = "baseline" if parent in (None, 0) else f"{parent} again"
     if not fields:
-        return "baseline" if parent in (None, 0) else f"{parent} again"
+        return unchanged
     if list(fields) == [SEED]:
-        return f"{parent} again, seed {fields[SEED][1]}"
+        return f"{unchanged}, seed {fields[SEED][1]}"
     first, *rest = fields.items()
     name, (old, new) = first
     more = f", +{len(rest)}" if rest else ""
-    return f"{name.partition('.')[2]} {brief(old)} → {brief(new)}{more}"
+    before, after = (one_line(brief(value), TITLE_VALUE_LENGTH) for value in (old, new))
+    return f"{name.partition('.')[2]} {before} → {after}{more}"
 
 
 def brief(value: Any) -> str:

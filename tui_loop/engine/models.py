@@ -14,6 +14,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.extras import require_gguf, require_quant
+from tui_loop.engine.hub import use_cache_where_unreachable
 
 if TYPE_CHECKING:
     import torch
@@ -87,6 +88,7 @@ def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
     source = find_model(model_id, root)
     if source.is_local:
         return source
+    use_cache_where_unreachable()
     from huggingface_hub import hf_hub_download
 
     try:

@@ -13,6 +13,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sha256_of, short_hash
 from tui_loop.core.schema import Config
 from tui_loop.engine.extras import require_train
+from tui_loop.engine.hub import use_cache_where_unreachable
 
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _SPLIT_WORDS = {
@@ -80,6 +81,7 @@ def _parquet(path: Path) -> list[RawRow]:
 
 def _hub(entry: str, config: Config) -> Source:
     require_train(f"reading {entry} from a hub")
+    use_cache_where_unreachable()
     from datasets import load_dataset
 
     try:

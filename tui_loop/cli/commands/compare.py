@@ -96,7 +96,7 @@ def _print(loop: LoopFolder, result: Comparison, out: Output) -> None:
                     ]
                     for each in ids
                 ],
-                flexible=3,
+                flexible=(3,),
             )
 
 

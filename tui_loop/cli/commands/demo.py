@@ -1,4 +1,4 @@
-"""`tui-loop demo`: lays out a ready-made loop on shipped data and goes round it."""
+"""`tui-loop demo`: a ready-made loop, recorded to look around in, or run here and now."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from tui_loop.cli.commands.run import run_next
 from tui_loop.cli.commands.show import loop_record, print_loop
 from tui_loop.cli.output import Output
-from tui_loop.core.errors import BadInput, RunFailed, RunStopped
+from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.overview import iterations_of
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
-HELP = "lay out a ready-made loop and go round it"
+HELP = "look around in a recorded loop, or go round a small one (--headless)"
 NAME = "support-demo"
+RECORDED = "support-intents"
 DATA = "sample_data/support-intents"
 TEMPLATE = "Message: {prompt}\nIntent:"
 
@@ -43,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="where to lay it out (default: ./tui-loop-demo)",
     )
     parser.add_argument(
-        "--headless", action="store_true", help="run base and two iterations without a screen"
+        "--headless", action="store_true", help="train a small loop here: base and two iterations"
     )
     parser.add_argument("--json", action="store_true", help="print the loop as a record")
 
@@ -53,7 +54,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.models import check_model
 
     if not told.headless:
-        raise BadInput("the app is not part of this version yet", "tui-loop demo --headless")
+        return _review(told, out)
     require_train("demo --headless")
     check_model(told.model, None, told.dir)
     loop = lay_out(told.dir, told.model)
@@ -79,15 +80,40 @@ def run(told: argparse.Namespace, out: Output) -> int:
     return 0
 
 
+def _review(told: argparse.Namespace, out: Output) -> int:
+    """The recorded loop, laid out for reading: needs no training stack."""
+    loop = lay_out_recorded(told.dir)
+    if told.json:
+        out.record(loop_record(loop, iterations_of(loop)))
+        return 0
+    print_loop(loop, iterations_of(loop), out)
+    command = f"tui-loop --loops {loop.path.parent}"
+    out.line(f"\na recorded loop, in {loop.path}; look around:")
+    out.line(f"  {command} failures {loop.name}/2")
+    out.line(f"  {command} compare {loop.name}/2 {loop.name}/3")
+    out.line("go round a small one yourself: tui-loop demo --headless")
+    return 0
+
+
+def lay_out_recorded(folder: Path) -> LoopFolder:
+    """A copy of the recorded loop under `folder`; one that is there already stays as it is."""
+    loops = LoopsFolder(folder / "loops")
+    target = loops.path / RECORDED
+    _ignore_all(folder)
+    if not target.exists():
+        recorded = shipped("loops", RECORDED)
+        kept_home = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
+        shutil.copytree(recorded, target, ignore=kept_home)
+    return loops.loop(RECORDED)
+
+
 def lay_out(folder: Path, model: str) -> LoopFolder:
     """A demo loop and its data under `folder`; what is there already stays as it is."""
     data = folder / DATA
     if not data.exists():
         data.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(shipped(*DATA.split("/")), data)
-    ignored = folder / ".gitignore"
-    if not ignored.exists():
-        ignored.write_text("*\n")
+    _ignore_all(folder)
     loops = LoopsFolder(folder / "loops")
     taken = set(loops.names())
     name = next(
@@ -115,3 +141,11 @@ def lay_out(folder: Path, model: str) -> LoopFolder:
             },
         ),
     )
+
+
+def _ignore_all(folder: Path) -> None:
+    """A demo's folder is never tracked."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        ignored.write_text("*\n")

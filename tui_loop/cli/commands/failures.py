@@ -67,7 +67,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
             for each in shown
         ],
         right=(1, 2),
-        flexible=5,
+        flexible=(5,),
     )
     return 0
 

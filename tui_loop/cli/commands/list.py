@@ -40,7 +40,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
             for loop in loops
         ],
         right=(2, 3),
-        flexible=5,
+        flexible=(5,),
     )
     return 0
 
