@@ -50,13 +50,13 @@ class Progressed(Event, frozen=True, kw_only=True, tag="progress"):
 
 class MetricsLogged(Event, frozen=True, kw_only=True, tag="metrics"):
     step: int
-    epoch: float | None
+    epoch: Number | None
     values: Mapping[str, Number | None]
 
 
 class Evaluated(Event, frozen=True, kw_only=True, tag="evaluation"):
     step: int
-    epoch: float | None
+    epoch: Number | None
     values: Mapping[str, Number | None]
 
 

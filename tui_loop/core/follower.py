@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -11,6 +12,9 @@ from tui_loop.core.events import AnyEvent
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Read at most this much a call, so that a screen stays responsive over a long history."""
+
+KNOWN_BY_BYTES = 256
+"""A file is taken for the one read before if this much before the offset is unchanged."""
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
@@ -32,6 +36,7 @@ class Follower:
         self.path = path
         self.bad_lines = 0
         self._offset = 0
+        self._before = b""
         self._identity: tuple[int, int] | None = None
         self.restarted = False
 
@@ -46,8 +51,8 @@ class Follower:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 identity = (status.st_dev, status.st_ino)
-                if self._identity not in (None, identity) or status.st_size < self._offset:
-                    self._offset, self.bad_lines, self.restarted = 0, 0, True
+                if self._identity not in (None, identity) or not self._continues(file):
+                    self._offset, self._before, self.bad_lines, self.restarted = 0, b"", 0, True
                 self._identity = identity
                 file.seek(self._offset)
                 chunk = file.read(CHUNK_BYTES)
@@ -56,9 +61,11 @@ class Follower:
         end = chunk.rfind(b"\n") + 1
         if end == 0 and len(chunk) == CHUNK_BYTES:  # a line too long to be an event
             self.bad_lines += 1
-            self._offset += len(chunk)
-            return []
+            end = len(chunk)
         self._offset += end
+        self._before = (self._before + chunk[:end])[-KNOWN_BY_BYTES:]
+        if not chunk.endswith(b"\n", 0, end):
+            return []
         events = []
         for line in chunk[:end].split(b"\n"):
             if line:
@@ -70,14 +77,22 @@ class Follower:
     def read_all(self) -> list[AnyEvent]:
         """Every event there is at this moment."""
         events: list[AnyEvent] = []
+        restarted = False
         while True:
             before = self._offset
             part = self.read()
             if self.restarted:
-                events = []
+                restarted, events = True, []
             events.extend(part)
             if self._offset == before:
+                self.restarted = restarted
                 return events
+
+    def _continues(self, file: BinaryIO) -> bool:
+        """Whether what was read last still stands where it stood: a new file may be longer and
+        have the old one's inode."""
+        file.seek(self._offset - len(self._before))
+        return file.read(len(self._before)) == self._before
 
     def _decoded(self, line: bytes) -> AnyEvent | None:
         try:

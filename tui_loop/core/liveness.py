@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from tui_loop.core.errors import BadInput
 
 BEAT_SECONDS = 5.0
 GONE_AFTER_SECONDS = 60.0
+TRIES = 20
 
 Life = Literal["alive", "gone", "unknown"]
 
@@ -45,21 +47,22 @@ class RunLock:
 
     def __enter__(self) -> RunLock:
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _is_taken(self._descriptor):
             os.close(self._descriptor)
             raise BadInput(
                 f"{self.path.parent}: another process is running this iteration",
                 "wait for it, or stop it with tui-loop stop LOOP",
-            ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, to_json(_me()) + b"\n")
+            )
+        with suppress(OSError):  # on a full disk the lock itself still holds
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, to_json(_me()) + b"\n")
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._released.set()
+        with suppress(OSError):  # the run is over, though its process may live on
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
     def _beat(self) -> None:
@@ -111,6 +114,18 @@ def holder_of(path: Path) -> Holder | None:
         return _holder(path.read_bytes()[:4096])
     except OSError:
         return None
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Takes the lock if no run has it. A look has it for microseconds, so one try is too few."""
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
 
 
 def _is_held(descriptor: int) -> bool:

@@ -10,7 +10,7 @@ from tui_loop.core.config import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Watch
-from tui_loop.core.records import NO_METRICS, Decision, Iteration, State
+from tui_loop.core.records import NO_METRICS, Change, Decision, Iteration, State
 from tui_loop.core.state import RunState, error_of, fold
 from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.wording import title_of
@@ -55,7 +55,10 @@ def described(
     state: State,
 ) -> Iteration:
     """An iteration by its decision and its journal; metrics and fingerprint are left empty."""
-    changes = {change.field: [change.old, change.new] for change in decision.changes}
+    changes: dict[str, Any] = {
+        change.field: change.new if _is_data(change) else [change.old, change.new]
+        for change in decision.changes
+    }
     started = run.started.t if run.started else None
     return Iteration(
         number=number,
@@ -70,6 +73,11 @@ def described(
         attempts=run.attempt,
         duration_s=round(run.last_t - started, 1) if started else None,
     )
+
+
+def _is_data(change: Change) -> bool:
+    """Whether a change is one of a data file's rows."""
+    return isinstance(change.new, dict) and "rows_added" in change.new
 
 
 def state_of(run: RunState, alive: bool) -> State:

@@ -12,6 +12,7 @@ import msgspec
 
 from tui_loop.core.config import changed_fields, flatten, with_settings
 from tui_loop.core.data.loading import LoadedData
+from tui_loop.core.data.row_index import rows_changed, write_index
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sync_folder
 from tui_loop.core.fingerprint import fingerprint_of
@@ -20,6 +21,9 @@ from tui_loop.core.schema import Config
 from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.wording import SEED
 
+Changes = dict[str, Any]
+"""{"group.field": (old, new)}; for changed data, {"data.train": {"rows_added": n, ...}}."""
+
 
 class Plan(msgspec.Struct, frozen=True):
     """An iteration that has not been created yet."""
@@ -27,7 +31,7 @@ class Plan(msgspec.Struct, frozen=True):
     config: Config
     parent: int | None
     why: str
-    changes: dict[str, tuple[Any, Any]]
+    changes: Changes
     replicate_of: int | None = None
 
 
@@ -58,6 +62,25 @@ def base_config(loop: LoopFolder, plan: Plan) -> Config:
         evaluation=plan.config.evaluation,
         run=plan.config.run,
     )
+
+
+def with_data_changes(loop: LoopFolder, plan: Plan, data: LoadedData) -> Plan:
+    """The plan with what changed in its data files, row by row; keeps an index of the rows.
+
+    A changed file stands in `changes` as {rows_added, rows_removed, rows_changed}.
+    """
+    changes = dict(plan.changes)
+    recorded: dict[str, Split] = {}
+    if plan.parent is not None and loop.iteration(plan.parent).config.exists():
+        recorded = loop.iteration(plan.parent).read_splits()
+    for name, rows in (("train", data.train), ("eval", data.eval)):
+        write_index(loop.path, rows)
+        before = recorded.get(name)
+        if before is not None and before.digest is not None:
+            difference = rows_changed(loop.path, before.digest, rows)
+            if difference is not None:
+                changes[f"data.{name}"] = difference
+    return msgspec.structs.replace(plan, changes=changes)
 
 
 def replicates(loop: LoopFolder, plan: Plan, count: int) -> list[Plan]:
@@ -128,7 +151,7 @@ def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split])
             Decision(
                 plan.parent,
                 plan.why,
-                tuple(Change(field, old, new) for field, (old, new) in plan.changes.items()),
+                tuple(_change(field, value) for field, value in plan.changes.items()),
             )
         )
         os.rename(temporary, target.path)
@@ -148,8 +171,15 @@ def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split])
     return target
 
 
-def _changes(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
-    changes = changed_fields(before, after)
+def _change(field: str, value: Any) -> Change:
+    if isinstance(value, dict):
+        return Change(field, new=value)
+    old, new = value
+    return Change(field, old, new)
+
+
+def _changes(before: Config, after: Config) -> Changes:
+    changes: Changes = dict(changed_fields(before, after))
     changes.pop("evaluation.base", None)  # says what is measured first, nothing of the run
     return changes
 

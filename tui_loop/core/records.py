@@ -60,11 +60,16 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Split(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The rows that a run saw of one data file; `ids` only where a part of it was held out."""
+    """The rows that a run saw of one data file.
+
+    `digest` names their version (`core.data.row_index`); `ids` are kept only where a part of a
+    file was held out.
+    """
 
     path: str
     sha256: str | None = None
     rows: int = 0
+    digest: str | None = None
     held_out: bool = False
     ids: tuple[str, ...] | None = None
 

@@ -29,9 +29,13 @@ class Request(msgspec.Struct, frozen=True):
 def ask(path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bool) -> Request:
     """Appends a request to `path` and returns it."""
     request = Request(uuid.uuid4().hex[:12], attempt, name, save, evaluate, _who())
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    line = to_json(request) + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, to_json(request) + b"\n")
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line  # behind a torn line it would be lost with it
+        os.write(descriptor, line)
     finally:
         os.close(descriptor)
     return request

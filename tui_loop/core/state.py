@@ -132,6 +132,7 @@ def _start_attempt(state: RunState, event: RunStarted) -> None:
     """A new attempt counts from `from_step`: what earlier ones logged beyond it is dropped."""
     state.started, state.ended, state.attempt = event, None, event.attempt
     state.requests = []
+    state.training_started_at, state.training_from_step = None, event.from_step
     state.phase, state.done, state.total = None, 0, None
     kept = event.from_step
     state.metrics = [point for point in state.metrics if point.step <= kept]
@@ -146,7 +147,7 @@ def _point(event: MetricsLogged | Evaluated) -> Point:
         value = number(raw)
         if value is not None:
             values[name] = value
-    return Point(event.step, event.epoch, values, event.t)
+    return Point(event.step, number(event.epoch), values, event.t)
 
 
 def error_of(state: RunState) -> dict[str, Any] | None:

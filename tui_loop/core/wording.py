@@ -15,16 +15,18 @@ def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
     """What an iteration is called in a table: its changes in short."""
     if number == 0:
         return "base"
-    fields = {name: pair for name, pair in changes.items() if not isinstance(pair, dict)}
     unchanged = "baseline" if parent in (None, 0) else f"{parent} again"
-    if not fields:
+    if not changes:
         return unchanged
-    if list(fields) == [SEED]:
-        return f"{unchanged}, seed {fields[SEED][1]}"
-    first, *rest = fields.items()
-    name, (old, new) = first
+    if list(changes) == [SEED]:
+        return f"{unchanged}, seed {changes[SEED][1]}"
+    (name, value), *rest = changes.items()
     more = f", +{len(rest)}" if rest else ""
-    before, after = (one_line(brief(value), TITLE_VALUE_LENGTH) for value in (old, new))
+    if isinstance(value, dict):
+        signs = (("+", "rows_added"), ("-", "rows_removed"), ("~", "rows_changed"))
+        counts = " ".join(f"{sign}{value[key]}" for sign, key in signs if value.get(key))
+        return f"{name} {counts} rows{more}"
+    before, after = (one_line(brief(each), TITLE_VALUE_LENGTH) for each in value)
     return f"{name.partition('.')[2]} {before} → {after}{more}"
 
 

@@ -19,6 +19,7 @@ from tui_loop.core.planning import (
     create_iteration,
     plan_next,
     replicates,
+    with_data_changes,
 )
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
@@ -97,6 +98,7 @@ def run_next(
     """
     plan = plan_next(loop, parent=parent, settings=settings, why=why)
     data = _checked(loop, plan, allow_code)
+    plan = with_data_changes(loop, plan, data)
     plans = replicates(loop, plan, repeat) if repeat > 1 else [plan]
     if not plan.changes and plan.parent not in (None, 0) and repeat == 1:
         out.note(f"nothing changes against {plan.parent}; --repeat 2 would vary the seed")

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.data.reading import is_text_file, read_rows
+from tui_loop.core.data.row_index import digest_of
 from tui_loop.core.data.rows import Mapping, RawRow, Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.data.splitting import hold_out, sample
@@ -92,11 +93,11 @@ def load_data(config: Config, root: Path, read: ReadSource = read_text_source) -
         eval_raw = _split(eval_source, data.eval_split or "test", "data.eval_split")
         eval_where = str(resolved(data.eval, root))
         held = map_rows(eval_raw, mapping, eval_where)
-        splits["eval"] = Split(data.eval, eval_source.sha256, len(held))
+        splits["eval"] = Split(data.eval, eval_source.sha256)
     elif (name := _eval_split(source, data.eval_split)) is not None:
         eval_where = f"{where} ({name})"
         held = map_rows(source.splits[name], mapping, eval_where)
-        splits["eval"] = Split(f"{data.train}#{name}", source.sha256, len(held))
+        splits["eval"] = Split(f"{data.train}#{name}", source.sha256)
     else:
         eval_where = where
         total = len(train)
@@ -105,14 +106,15 @@ def load_data(config: Config, root: Path, read: ReadSource = read_text_source) -
             f"no eval data given: {len(held)} of {total} rows of {data.train} are held out "
             f"(seed {data.split_seed})"
         )
-        splits["eval"] = Split(data.train, source.sha256, len(held), True)
+        splits["eval"] = Split(data.train, source.sha256, held_out=True)
 
     train = sample(train, data.max_train_rows, data.split_seed)
     held = sample(held, data.max_eval_rows, data.split_seed)
-    splits["train"] = Split(data.train, source.sha256, len(train))
+    splits["train"] = Split(data.train, source.sha256, len(train), digest_of(train))
     splits["eval"] = msgspec.structs.replace(
         splits["eval"],
         rows=len(held),
+        digest=digest_of(held),
         ids=tuple(row.id for row in held) if splits["eval"].held_out else None,
     )
     if data.holdout is not None:

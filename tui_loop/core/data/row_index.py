@@ -1,0 +1,53 @@
+"""Which rows a data split had, so that a changed file can be told row by row later.
+
+One small text file a version of the rows, shared by all iterations that saw it:
+`rows/DIGEST.txt` in the loop's folder, a line `id reference-hash` a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tui_loop.core.data.rows import Row
+from tui_loop.core.files import read_small, short_hash, write_atomically
+
+FOLDER = "rows"
+
+
+def index_text(rows: Sequence[Row]) -> str:
+    """The index of `rows`: ids and hashes of references, in order."""
+    return "".join(f"{row.id} {short_hash(row.reference)}\n" for row in rows)
+
+
+def digest_of(rows: Sequence[Row]) -> str:
+    """What names a version of the rows."""
+    return short_hash(index_text(rows))
+
+
+def write_index(loop: Path, rows: Sequence[Row]) -> None:
+    """Keeps the index of `rows` in the loop's folder; one that is there stays."""
+    path = loop / FOLDER / f"{digest_of(rows)}.txt"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, index_text(rows))
+
+
+def rows_changed(loop: Path, digest: str, rows: Sequence[Row]) -> dict[str, int] | None:
+    """How `rows` differ from the version `digest`; None if they do not or it is not known."""
+    path = loop / FOLDER / f"{digest}.txt"
+    if digest == digest_of(rows) or not path.exists():
+        return None
+    before = _parsed(read_small(path).decode("utf-8", "replace"))
+    after = _parsed(index_text(rows))
+    shared = before.keys() & after.keys()
+    return {
+        "rows_added": len(after.keys() - before.keys()),
+        "rows_removed": len(before.keys() - after.keys()),
+        "rows_changed": sum(before[name] != after[name] for name in shared),
+    }
+
+
+def _parsed(text: str) -> dict[str, str]:
+    pairs = (line.rpartition(" ") for line in text.splitlines())
+    return {name: reference for name, _, reference in pairs}
