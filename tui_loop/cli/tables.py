@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui_loop.cli import figures
 from tui_loop.cli.output import Output
-from tui_loop.core.comparison import score_against
+from tui_loop.core.comparison import score_against, scored_alike
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Example, Iteration
 from tui_loop.core.statistics import Interval
@@ -21,6 +21,7 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
     """
     rows = []
     examples: dict[int, list[Example]] = {}
+    by_number = {iteration.number: iteration for iteration in iterations}
     rate = None
     for iteration in iterations:
         metrics, trained = iteration.metrics, iteration.number > 0
@@ -33,7 +34,7 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
                 figures.loss(metrics.get("train_loss")),
                 figures.loss(metrics.get("eval_loss")),
                 figures.percent(metrics.get("score")),
-                figures.points(_against_parent(loop, iteration, examples)),
+                figures.points(_against_parent(loop, iteration, by_number, examples)),
                 _state(iteration),
                 iteration.decision,
             ]
@@ -64,9 +65,15 @@ def _state(iteration: Iteration) -> str:
 
 
 def _against_parent(
-    loop: LoopFolder, iteration: Iteration, cache: dict[int, list[Example]]
+    loop: LoopFolder,
+    iteration: Iteration,
+    by_number: dict[int, Iteration],
+    cache: dict[int, list[Example]],
 ) -> Interval | None:
-    if iteration.parent is None or iteration.metrics.get("score") is None:
+    parent = by_number.get(iteration.parent) if iteration.parent is not None else None
+    if parent is None or iteration.metrics.get("score") is None:
+        return None
+    if not scored_alike(parent, iteration):
         return None
 
     def examples(number: int) -> list[Example]:
@@ -77,4 +84,4 @@ def _against_parent(
                 cache[number] = []
         return cache[number]
 
-    return score_against(examples(iteration.parent), examples(iteration.number))
+    return score_against(examples(parent.number), examples(iteration.number))

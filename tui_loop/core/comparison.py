@@ -46,15 +46,17 @@ def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
         if key in old_rows and old_rows[key].reference == new_rows[key].reference
     ]
     notices = _notices(old, new, len(old_rows), len(new_rows), len(shared))
-    fixed = [key for key in shared if not old_rows[key].passed and new_rows[key].passed]
-    broken = [key for key in shared if old_rows[key].passed and not new_rows[key].passed]
     scored = [
-        key for key in shared if old_rows[key].score is not None and new_rows[key].score is not None
+        key
+        for key in (shared if scored_alike(old, new) else [])
+        if old_rows[key].score is not None and new_rows[key].score is not None
     ]
+    fixed = [key for key in scored if not old_rows[key].passed and new_rows[key].passed]
+    broken = [key for key in scored if old_rows[key].passed and not new_rows[key].passed]
     pairs = ([_score(old_rows[key]) for key in scored], [_score(new_rows[key]) for key in scored])
     paired = paired_interval(*pairs)
     groups = _replicates(loop, old, old_rows, scored), _replicates(loop, new, new_rows, scored)
-    spread = spread_interval(*groups) if not _same_config(old, new) else None
+    spread = spread_interval(*groups) if not _trained_alike(loop, old, new) else None
     return Comparison(
         a=a,
         b=b,
@@ -69,6 +71,13 @@ def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
         claim=_claim(paired, spread),
         notices=notices,
     )
+
+
+def scored_alike(old: Iteration, new: Iteration) -> bool:
+    """Whether both were scored by one metric with one setting: else scores say nothing."""
+    if old.fingerprint is None or new.fingerprint is None:
+        return True
+    return old.fingerprint.metric == new.fingerprint.metric
 
 
 def score_against(old: list[Example], new: list[Example]) -> Interval | None:
@@ -112,6 +121,8 @@ def _notices(old: Iteration, new: Iteration, had: int, has: int, shared: int) ->
     notices = []
     if old.fingerprint and new.fingerprint:
         parts = new.fingerprint.differs_from(old.fingerprint)
+        if not scored_alike(old, new):
+            notices.append("scored by different metrics: scores are not compared (see rescore)")
         if parts:
             notices.append(
                 f"measured differently ({', '.join(parts)}): only the {shared} examples that "
@@ -128,8 +139,22 @@ def _config_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]
     return changed_fields(read_config(old.config), read_config(new.config))
 
 
-def _same_config(old: Iteration, new: Iteration) -> bool:
-    return 0 not in (old.number, new.number) and set(_config_changes(old, new)) <= {SEED}
+def _trained_alike(loop: LoopFolder, old: Iteration, new: Iteration) -> bool:
+    """Whether the two differ in nothing but the seed: one config on the same rows."""
+    return (
+        0 not in (old.number, new.number)
+        and set(_config_changes(old, new)) <= {SEED}
+        and _trained_on(loop, old) == _trained_on(loop, new)
+    )
+
+
+def _trained_on(loop: LoopFolder, iteration: Iteration) -> str | None:
+    """What names the rows that the iteration was trained on, where that was recorded."""
+    try:
+        split = loop.iteration(iteration.number).read_splits().get("train")
+    except BadInput:
+        return None
+    return None if split is None else split.digest or split.sha256
 
 
 def _metric_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]]:
@@ -140,16 +165,35 @@ def _metric_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]
 def _replicates(
     loop: LoopFolder, iteration: Iteration, rows: dict[str, Example], scored: list[str]
 ) -> list[list[float]]:
-    """Example scores of every finished run of the iteration's config, seeds aside."""
+    """Example scores of the iteration and of the finished runs of its config under other seeds.
+
+    A seed counts once: its run repeated shows no spread.
+    """
     runs = [[_score(rows[key]) for key in scored]]
-    if iteration.number == 0:
-        return runs
+    seeds = {_seed(iteration)}
     for number in loop.numbers():
-        if number in (0, iteration.number):
-            continue
         other = iteration_of(loop.iteration(number))
-        if other.state == "finished" and _same_config(iteration, other):
+        try:
+            if _seed(other) in seeds or not _is_replicate(loop, iteration, other):
+                continue
             theirs = {row.id: row for row in loop.iteration(number).read_examples()}
-            if all(key in theirs for key in scored):
-                runs.append([_score(theirs[key]) for key in scored])
+        except BadInput:
+            continue  # an unreadable iteration is shown as such, it hides nobody else's replicates
+        if all(key in theirs for key in scored):
+            runs.append([_score(theirs[key]) for key in scored])
+            seeds.add(_seed(other))
     return runs
+
+
+def _is_replicate(loop: LoopFolder, iteration: Iteration, other: Iteration) -> bool:
+    return (
+        other.state == "finished"
+        and other.config is not None
+        and other.fingerprint == iteration.fingerprint
+        and _trained_alike(loop, iteration, other)
+    )
+
+
+def _seed(iteration: Iteration) -> Any:
+    group, _, field = SEED.partition(".")
+    return (iteration.config or {}).get(group, {}).get(field)

@@ -67,7 +67,38 @@ def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
     if problems:
         raise ConfigError(problems, where)
     read: dict[str, Any] = {name: GROUPS[name](**values) for name, values in groups.items()}
-    return Config(**read, other=other)
+    config = Config(**read, other=other)
+    if contradictions := _contradictions(config):
+        raise ConfigError(contradictions, where)
+    return config
+
+
+def _contradictions(config: Config) -> list[str]:
+    """Fields that cannot be had together, each as a problem."""
+    training = config.training
+    never_evaluates = training.eval_steps == 0
+    rules = {
+        "training.keep: best needs evaluations within the run, and eval_steps is 0": (
+            training.keep == "best" and never_evaluates
+        ),
+        "training.early_stopping_patience: needs evaluations, and eval_steps is 0": (
+            training.early_stopping_patience is not None and never_evaluates
+        ),
+        "training.packing: needs a training.max_length": (
+            training.packing and training.max_length is None
+        ),
+        "model.quantization: a quantised base is trained with lora.enabled only": (
+            config.model.quantization != "none" and not config.lora.enabled
+        ),
+        "model.init_adapter: needs lora.enabled": (
+            config.model.init_adapter is not None and not config.lora.enabled
+        ),
+        "data.prompt_template: must contain {prompt}": (
+            config.data.prompt_template is not None
+            and "{prompt}" not in config.data.prompt_template
+        ),
+    }
+    return [problem for problem, broken in rules.items() if broken]
 
 
 def read_effective(tables: Mapping[str, Any], where: str = "") -> Config:
@@ -180,7 +211,7 @@ def _apply(tables: Tables, setting: str) -> None:
     name = full_name(key)
     group, _, field = name.partition(".")
     field, dot, entry = field.partition(".")
-    value = _parse_value(raw)
+    value = _parse_value(raw, None if dot else _hints(GROUPS[group]).get(field))
     if dot:
         if not _is_table(group, field):
             raise BadInput(f"{name}: no such field, {group}.{field} is no table")
@@ -190,12 +221,25 @@ def _apply(tables: Tables, setting: str) -> None:
         tables.setdefault(group, {})[field] = value
 
 
-def _parse_value(raw: str) -> Any:
+def _parse_value(raw: str, hint: Any) -> Any:
+    """`raw` as TOML where that fits the field's type `hint`, else as the text it is."""
     try:
         table = tomllib.loads(f"value = {raw}\n")
     except (ValueError, RecursionError):
         return raw
-    return table["value"] if len(table) == 1 else raw
+    value = table["value"] if len(table) == 1 else raw
+    is_text = isinstance(value, str)
+    if hint is not None and not is_text and not _fits(value, hint) and _fits(raw, hint):
+        return raw  # a revision 1234567, a file named 2024-01-01
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _is_table(group: str, field: str) -> bool:

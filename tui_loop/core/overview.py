@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config import to_tables
+from tui_loop.core.config import Tables, to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Watch
@@ -50,7 +50,7 @@ def _titled(summary: Iteration) -> Iteration:
 def described(
     number: int,
     decision: Decision,
-    config: dict[str, Any],
+    config: Tables,
     run: RunState,
     state: State,
 ) -> Iteration:

@@ -90,9 +90,9 @@ def replicates(loop: LoopFolder, plan: Plan, count: int) -> list[Plan]:
     else the first keeps the plan's own seed.
     """
     repeats_parent = not plan.changes and plan.parent not in (None, 0)
-    used = _used_seeds(loop, plan.config) if repeats_parent else set[int]()
-    plans: list[Plan] = []
     seed = plan.config.training.seed
+    used = _used_seeds(loop, plan.config) - (set[int]() if repeats_parent else {seed})
+    plans: list[Plan] = []
     while len(plans) < count:
         if seed not in used:
             config = with_settings(plan.config, [f"{SEED}={seed}"])

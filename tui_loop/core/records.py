@@ -132,7 +132,7 @@ class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     changes: dict[str, Any] = {}
     decision: str = ""
-    config: dict[str, Any] | None = None
+    config: dict[str, dict[str, Any]] | None = None
     metrics: dict[str, Any] = {}
     error: dict[str, Any] | None = None
     attempts: int = 0

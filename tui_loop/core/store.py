@@ -34,7 +34,7 @@ GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
 TOKENS_FILE_LIMIT = 5_000_000
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_NUMBER = re.compile(r"\d{3,6}")
+_NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)
 
 
 class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,7 +106,7 @@ class IterationFolder:
         """The end of the run; None where it has not ended or was not written."""
         if not self.summary.exists():
             return None
-        return codec.from_json(read_small(self.summary), Iteration, str(self.summary))
+        return codec.from_json(_raw(self.summary), Iteration, str(self.summary))
 
     def write_summary(self, iteration: Iteration) -> None:
         write_atomically(self.summary, codec.to_pretty_json(iteration))
@@ -143,7 +143,7 @@ class LoopFolder:
     @property
     def root(self) -> Path:
         """The folder that relative data paths start from: the one above `loops/`."""
-        return self.path.parent.parent
+        return Path(os.path.abspath(self.path)).parent.parent
 
     def read_settings(self) -> LoopSettings:
         """`loop.toml`; raises BadInput where it cannot be read."""
@@ -183,9 +183,9 @@ class LoopFolder:
     def ignore(self, pattern: str) -> None:
         """Adds a line to the loop's .gitignore."""
         path = self.path / ".gitignore"
-        text = path.read_text() if path.exists() else ""
-        if pattern not in text.splitlines():
-            write_atomically(path, text + pattern + "\n")
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        if pattern.encode() not in lines:
+            write_atomically(path, b"".join(line + b"\n" for line in [*lines, pattern.encode()]))
 
 
 class LoopsFolder:
@@ -268,15 +268,20 @@ def _spelled_unset(settings: LoopSettings) -> dict[str, Any]:
     return {"schema": settings.schema, **table, "metric": settings.metric}
 
 
-def _text(path: Path) -> str:
+def _raw(path: Path) -> bytes:
     try:
-        return read_small(path).decode("utf-8")
+        return read_small(path)
     except FileNotFoundError as error:
         raise BadInput(f"{path}: is missing", "restore it, for example with git") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: is not UTF-8", "restore it, for example with git") from error
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return _raw(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: is not UTF-8", "restore it, for example with git") from error
 
 
 def _converted(table: Any, kind: type[T], where: str) -> T:
@@ -291,12 +296,17 @@ def _json_lines(path: Path, kind: type[T]) -> Iterator[T]:
     if not path.exists():
         return
     decoder = msgspec.json.Decoder(kind)
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    yield decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise BadInput(
-                        f"{path}:{number}: {error}", "restore the file, for example with git"
-                    ) from error
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _decoded(decoder, line, f"{path}:{number}")
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], line: bytes, where: str) -> T:
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from pathlib import Path
@@ -94,9 +95,11 @@ def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
     try:
         hf_hub_download(model_id, "config.json", revision=revision)
     except Exception as error:  # the hub's own tree of errors, OSError, ValueError
-        reason = type(error).__name__
+        close = difflib.get_close_matches(model_id, (TINY, SMOLLM2), n=1)
+        guess = f", did you mean {close[0]}?" if close else ""
         raise BadInput(
-            f"model.id: {model_id!r} is not on this machine and the hub did not give it ({reason})",
+            f"model.id: {model_id!r} is not on this machine and the hub did not give it "
+            f"({type(error).__name__}){guess}",
             "check the id; --model tiny and --model smollm2 need no hub",
         ) from error
     return source

@@ -9,6 +9,8 @@ from typing import Any
 from tui_loop import __version__
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.shipped import shipped
 
 HELP = "say what is installed, which devices there are, and what is missing"
 
@@ -33,7 +35,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
             "quant": is_installed("bitsandbytes"),
         },
         "devices": _devices() if has_train() else [],
-        "models": {"tiny": True, "smollm2": fetched},
+        "models": {"tiny": _has_tiny(), "smollm2": fetched},
     }
     if told.json:
         out.record(record)
@@ -51,9 +53,17 @@ def run(told: argparse.Namespace, out: Output) -> int:
         }[extra]
         state = "installed" if there else f'missing: pip install "tui-loop[{extra}]"'
         out.line(f"  extra {extra} ({needed}): {state}")
-    out.line("  model tiny: shipped")
+    tiny = "shipped" if record["models"]["tiny"] else "missing: reinstall tui-loop"
+    out.line(f"  model tiny: {tiny}")
     out.line(f"  model smollm2: {'fetched' if fetched else 'missing: tui-loop fetch smollm2'}")
     return 0
+
+
+def _has_tiny() -> bool:
+    try:
+        return (shipped("sample_data", "tiny-base") / "model.safetensors").exists()
+    except TuiLoopError:
+        return False
 
 
 def _devices() -> list[dict[str, Any]]:

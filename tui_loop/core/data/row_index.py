@@ -6,6 +6,7 @@ One small text file a version of the rows, shared by all iterations that saw it:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,12 @@ FOLDER = "rows"
 
 def index_text(rows: Sequence[Row]) -> str:
     """The index of `rows`: ids and hashes of references, in order."""
-    return "".join(f"{row.id} {short_hash(row.reference)}\n" for row in rows)
+    return "".join(f"{_name(row)} {short_hash(row.reference)}\n" for row in rows)
+
+
+def _name(row: Row) -> str:
+    """The row's id; one that would not stay on its line is spelled as JSON."""
+    return row.id if row.id.isprintable() else json.dumps(row.id)
 
 
 def digest_of(rows: Sequence[Row]) -> str:

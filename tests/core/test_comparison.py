@@ -1,0 +1,228 @@
+"""Two iterations side by side, and no more said of them than the runs can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tui_loop.core.comparison import compare, score_against
+from tui_loop.core.errors import BadInput, NotFound
+from tui_loop.core.records import Example
+from tui_loop.core.statistics import mcnemar
+from tui_loop.core.store import IterationFolder, LoopFolder
+
+MakeFinished = Callable[..., IterationFolder]
+
+LOW = [0.0] * 16 + [1.0] * 4
+HIGH = [1.0] * 18 + [0.0] * 2
+
+
+def flipped(scores: list[float], *indices: int) -> list[float]:
+    return [1.0 - score if n in indices else score for n, score in enumerate(scores)]
+
+
+def test_a_comparison_names_what_was_fixed_and_broken_and_the_exact_p_value(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished({"a": 0.0, "b": 1.0, "c": 0.0, "d": 1.0, "e": 0.0}, base=True)
+    finished({"a": 1.0, "b": 1.0, "c": 1.0, "d": 0.0, "e": 0.0})
+    result = compare(loop, 0, 1)
+    assert (result.fixed, result.broken, result.compared) == (["a", "c"], ["d"], 5)
+    assert result.p_value == mcnemar(2, 1)
+    assert result.interval is not None
+    assert result.interval.delta == pytest.approx(0.2)
+    assert result.notices == []
+    back = compare(loop, 1, 0)
+    assert (back.fixed, back.broken) == (["d"], ["a", "c"])
+
+
+def test_what_changed_in_config_and_metrics_is_listed(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(LOW, metrics={"steps": 10})
+    finished(HIGH, "r=4", "save_steps=none", "adam_beta1=0.8", metrics={"chrf": 0.5})
+    result = compare(loop, 1, 2)
+    assert result.config == {
+        "lora.r": (16, 4),
+        "training.save_steps": (500, None),
+        "training.adam_beta1": (None, 0.8),
+    }
+    assert result.metrics["score"] == (0.2, 0.9)
+    assert result.metrics["steps"] == (10, None)
+    assert result.metrics["chrf"] == (None, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "claim"),
+    [
+        (LOW, HIGH, "consistent with better"),
+        (HIGH, LOW, "consistent with worse"),
+        (LOW, flipped(LOW, 0), "consistent with no difference"),
+        (LOW, LOW, "consistent with no difference"),
+    ],
+)
+def test_one_run_a_side_is_at_most_consistent_with_a_difference(
+    loop: LoopFolder, finished: MakeFinished, old: list[float], new: list[float], claim: str
+) -> None:
+    finished(old)
+    finished(new, "r=4")
+    result = compare(loop, 1, 2)
+    assert (result.claim, result.replicates) == (claim, (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "claim"),
+    [(LOW, HIGH, "better"), (HIGH, LOW, "worse"), (LOW, flipped(LOW, 3), "no difference seen")],
+)
+def test_with_replicates_of_both_the_change_itself_is_judged(
+    loop: LoopFolder,
+    finished: MakeFinished,
+    first: list[float],
+    second: list[float],
+    claim: str,
+) -> None:
+    for n in range(3):
+        finished(flipped(first, n), f"seed={n}")
+    for n in range(3):
+        finished(flipped(second, n + 5), "r=4", f"seed={n}", parent=1)
+    result = compare(loop, 1, 4)
+    assert (result.claim, result.replicates) == (claim, (3, 3))
+
+
+def test_runs_that_were_said_to_differ_may_be_noise_that_replicates_show(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(LOW, "seed=0")
+    finished(HIGH, "r=4", "seed=0")
+    assert compare(loop, 1, 2).claim == "consistent with better"
+    finished(HIGH, "seed=1", parent=1)
+    finished(LOW, "r=4", "seed=1", parent=1)
+    assert compare(loop, 1, 2).claim == "no difference seen"
+
+
+def test_two_seeds_of_one_config_are_two_models_and_no_change(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    for n in range(4):
+        finished(flipped(LOW, n), f"seed={n}")
+    result = compare(loop, 1, 2)
+    assert result.claim == "consistent with no difference"
+    assert list(result.config) == ["training.seed"]
+
+
+def test_the_same_seed_again_is_no_replicate(loop: LoopFolder, finished: MakeFinished) -> None:
+    for _ in range(3):
+        finished(LOW, "r=8")
+    for _ in range(3):
+        finished(flipped(LOW, 0, 1), "r=4")
+    result = compare(loop, 1, 4)
+    assert result.replicates == (1, 1)
+    assert result.claim.startswith("consistent with")
+
+
+def test_a_run_measured_otherwise_is_no_replicate(loop: LoopFolder, finished: MakeFinished) -> None:
+    finished({"a": 1.0, "b": 0.0}, "seed=0")
+    finished({"a": 1.0, "b": 1.0}, "seed=1", references={"b": "another"})
+    finished({"a": 1.0}, "seed=2")
+    finished({"a": 0.0, "b": 0.0}, "r=4", "seed=0")
+    assert compare(loop, 1, 4).replicates == (1, 1)
+
+
+def test_a_run_on_other_rows_is_no_replicate_but_a_change_to_be_judged(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    for n in range(3):
+        finished(flipped(LOW, n), f"seed={n}", trained_on="old rows")
+    for n in range(3):
+        finished(flipped(HIGH, n), f"seed={n}", trained_on="new rows")
+    result = compare(loop, 1, 4)
+    assert (result.replicates, result.claim) == ((3, 3), "better")
+    assert compare(loop, 1, 2).claim == "consistent with no difference"
+
+
+def test_the_base_has_no_replicates(loop: LoopFolder, finished: MakeFinished) -> None:
+    finished(LOW, base=True)
+    finished(HIGH, "seed=0")
+    finished(HIGH, "seed=1")
+    result = compare(loop, 0, 1)
+    assert result.replicates == (1, 2)
+    assert result.claim == "consistent with better"
+
+
+def test_a_broken_third_iteration_does_not_stand_in_the_way(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(LOW, "seed=0")
+    finished(HIGH, "r=4", "seed=0")
+    finished(LOW, "r=16", "seed=1").examples.write_text("{half")
+    finished(LOW, "seed=2").summary.write_text("{half")
+    finished(LOW, "seed=3").summary.write_text(
+        '{"number": 5, "state": "finished", "config": {"lora": {"r": 0}}}'
+    )
+    result = compare(loop, 1, 2)
+    assert result.replicates == (1, 1)
+
+
+def test_only_examples_alike_in_both_are_compared_and_a_notice_says_so(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished({"a": 0.0, "b": 0.0, "c": 0.0}, base=True)
+    finished({"a": 1.0, "b": 1.0, "d": 1.0}, references={"b": "changed"})
+    result = compare(loop, 0, 1)
+    assert (result.compared, result.fixed) == (1, ["a"])
+    [notice] = result.notices
+    assert "measured differently (rows, references)" in notice
+    assert "1 examples" in notice
+
+
+def test_without_a_metric_nothing_is_claimed(
+    loop: LoopFolder, finished: MakeFinished, example: Callable[..., Example]
+) -> None:
+    for settings in ([], ["r=4"]):
+        folder = finished([0.0], *settings)
+        folder.write_examples([example("id0", None)], [])
+    result = compare(loop, 1, 2)
+    assert (result.claim, result.p_value, result.interval) == ("nothing to compare", None, None)
+    assert (result.fixed, result.broken, result.compared) == ([], [], 1)
+
+
+def test_an_iteration_without_an_evaluation_cannot_be_compared(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(LOW)
+    finished(HIGH).examples.unlink()
+    with pytest.raises(BadInput, match="intents/2 has no evaluated examples"):
+        compare(loop, 1, 2)
+    with pytest.raises(NotFound, match="no iteration 3"):
+        compare(loop, 1, 3)
+
+
+def test_a_score_is_held_against_another_over_the_examples_both_have(
+    example: Callable[..., Example],
+) -> None:
+    old = [example("a", 0.0), example("b", 0.5), example("c", 1.0), example("d", None)]
+    new = [
+        example("b", 1.0),
+        example("a", 0.5),
+        example("c", 0.0, reference="changed"),
+        example("d", 1.0),
+        example("e", 1.0),
+    ]
+    interval = score_against(old, new)
+    assert interval is not None
+    assert interval.delta == 0.5
+    assert score_against(old, []) is None
+
+
+def test_scores_by_different_metrics_are_not_compared(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(LOW)
+    finished(HIGH, "evaluation.metric=contains")
+    result = compare(loop, 1, 2)
+    assert result.interval is None
+    assert result.p_value is None
+    assert (result.fixed, result.broken) == ([], [])
+    assert result.claim == "nothing to compare"
+    assert any("different metrics" in notice for notice in result.notices)
