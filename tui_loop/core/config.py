@@ -228,8 +228,8 @@ def _parse_value(raw: str, hint: Any) -> Any:
     except (ValueError, RecursionError):
         return raw
     value = table["value"] if len(table) == 1 else raw
-    is_text = isinstance(value, str)
-    if hint is not None and not is_text and not _fits(value, hint) and _fits(raw, hint):
+    plain = hint is not None and not isinstance(value, (str, list, dict))
+    if plain and not _fits(value, hint) and _fits(raw, hint):
         return raw  # a revision 1234567, a file named 2024-01-01
     return value
 
