@@ -22,15 +22,15 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
     rows = []
     examples: dict[int, list[Example]] = {}
     by_number = {iteration.number: iteration for iteration in iterations}
-    rate = None
     for iteration in iterations:
-        metrics, trained = iteration.metrics, iteration.number > 0
-        now = _learning_rate(iteration) if trained else None
+        metrics, parent = iteration.metrics, by_number.get(iteration.parent or 0)
+        rate = _learning_rate(iteration)
         rows.append(
             [
                 str(iteration.number),
+                "" if iteration.parent is None else str(iteration.parent),
                 iteration.title,
-                figures.rate(now) if now != rate else "",
+                figures.rate(rate) if parent is None or rate != _learning_rate(parent) else "",
                 figures.loss(metrics.get("train_loss")),
                 figures.loss(metrics.get("eval_loss")),
                 figures.percent(metrics.get("score")),
@@ -39,26 +39,26 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
                 iteration.decision,
             ]
         )
-        rate = now if trained else rate
-    head = ["#", "change", "lr", "train loss", "eval loss", "score", "vs parent", "state"]
-    right = (0, 2, 3, 4, 5, 6)
+    head = ["#", "from", "change", "lr", "train loss", "eval loss", "score", "vs parent", "state"]
+    right = (0, 1, 3, 4, 5, 6, 7)
     if out.width >= WIDE:
-        out.table([*head, "decision"], rows, right=right, flexible=(8, 1))
+        out.table([*head, "decision"], rows, right=right, flexible=(9, 2))
         return
-    out.table(head, [row[:-1] for row in rows], right=right, flexible=(1,))
+    out.table(head, [row[:-1] for row in rows], right=right, flexible=(2,))
     for row in rows:
         if row[-1]:
             out.paragraph(f"{row[0]} because: {row[-1]}")
 
 
 def _learning_rate(iteration: Iteration) -> float | None:
+    """The learning rate of an iteration that was trained; the base has none."""
+    if iteration.number == 0:
+        return None
     value = (iteration.config or {}).get("training", {}).get("learning_rate")
     return float(value) if isinstance(value, (int, float)) else None
 
 
 def _state(iteration: Iteration) -> str:
-    if iteration.error is not None and iteration.error.get("kind") == "diverged":
-        return "failed: diverged"
     if iteration.error is not None and iteration.state == "failed":
         return f"failed: {iteration.error.get('kind')}"
     return iteration.state
