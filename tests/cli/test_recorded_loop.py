@@ -191,6 +191,60 @@ def test_broken_iterations_are_shown_beside_the_healthy_ones(review: Path) -> No
     assert "config.toml" in text
 
 
+def test_rescore_goes_on_beside_a_broken_iteration(review: Path) -> None:
+    (review / "loops" / LOOP / "000" / "config.toml").write_text("not = [toml")
+    done = reader("rescore", LOOP, "--metric", "contains", "--json", folder=review)
+    assert done.returncode == 0, done.stderr
+    assert "cannot be read" in done.stderr
+    numbers = [each["number"] for each in json.loads(done.stdout)["iterations"]]
+    assert numbers == [1, 2, 3, 4, 5]
+    assert (
+        reader(
+            "rescore", LOOP, "--metric", "contains", "--pass-score", "7", folder=review
+        ).returncode
+        == 2
+    )
+
+
+def test_records_and_lines_are_safe_for_a_terminal(review: Path) -> None:
+    loop = review / "loops" / LOOP
+    hostile = "\x9b31m \u202e \x1b]52;c;aGk=\x07"
+    examples = (loop / "001" / "examples.jsonl").read_text().splitlines()
+    first = json.loads(examples[0]) | {"prompt": hostile, "passed": False, "loss": 99.0}
+    (loop / "001" / "examples.jsonl").write_text(
+        "\n".join([json.dumps(first, ensure_ascii=False), *examples[1:]]) + "\n"
+    )
+    with (loop / "001" / "journal.jsonl").open("a") as journal:
+        odd = {
+            "event": "line",
+            "seq": 9999,
+            "t": 1e300,
+            "level": "info",
+            "source": "x",
+            "text": hostile,
+        }
+        journal.write(json.dumps(odd) + "\n")
+    plain = reader("failures", f"{LOOP}/1", folder=review).stdout
+    records = reader("failures", f"{LOOP}/1", "--json", folder=review).stdout
+    log = reader("log", f"{LOOP}/1", folder=review)
+    assert log.returncode == 0, log.stderr
+    assert json.loads(records)["examples"][0]["prompt"] == hostile
+    for text in (plain, records, log.stdout):
+        assert not set("\x9b\u202e\x1b\x07") & set(text)
+
+
+def test_the_demo_leaves_a_folder_of_somebody_elses_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = reader("demo", "--dir", ".", folder=tmp_path)
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_counts_are_not_negative_and_options_not_abbreviated(review: Path) -> None:
+    assert reader("failures", f"{LOOP}/1", "-n", "-1", folder=review).returncode == 2
+    assert reader("status", "--js", folder=review).returncode == 2
+
+
 def test_compare_can_fail_on_a_regression(review: Path) -> None:
     shown = record("show", LOOP, folder=review)["iterations"]
     best = max(shown, key=lambda each: each["metrics"]["score"] or 0)["number"]

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import POSITIVE, Cli
+from tui_loop.core.liveness import RunLock
+from tui_loop.core.planning import create_base
+from tui_loop.core.store import LoopsFolder
 
 pytestmark = pytest.mark.train
 
@@ -80,11 +83,11 @@ def test_the_demo_goes_once_round_the_loop(cli: Cli, tmp_path: Path) -> None:
     assert [each["number"] for each in shown["iterations"]] == [0, 1, 2]
     assert first["decision"]
     assert second["decision"]
-    assert second["changes"]["training.learning_rate"] == [1e-3, 5e-3]
+    assert second["changes"]["training.learning_rate"] == [5e-4, 2e-3]
     assert base["metrics"]["score"] + 0.3 < second["metrics"]["score"]
     again = cli("--loops", "d/loops", "show", shown["name"], "--json")
     assert json.loads(again.stdout) == shown
-    assert (tmp_path / "d" / ".gitignore").read_text() == "*\n"
+    assert (tmp_path / "d" / ".gitignore").read_text().endswith("\n*\n")
     for number in ("000", "001", "002"):  # whatever libraries printed went to a file
         assert (tmp_path / "d" / "loops" / shown["name"] / number / "output.log").exists()
 
@@ -151,14 +154,30 @@ def test_a_run_is_stopped_from_another_terminal_and_says_so(cli: Cli, long_loop:
     assert cli("stop", "long").returncode == 2
 
 
-def test_interrupting_the_command_stops_and_saves(cli: Cli, long_loop: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_command_stops_the_run_and_saves(long_loop: Path, sent: int) -> None:
     process = start(long_loop, "run", "long", "--why", "to be interrupted")
     until_training(long_loop)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 3, output
     assert "stopping: saving the weights" in output
     assert (long_loop / "loops" / "long" / "001" / "adapter").is_dir()
+
+
+def test_a_base_that_another_run_measures_is_left_alone(cli: Cli, tmp_path: Path) -> None:
+    rows = [{"prompt": f"say {n}", "completion": "word"} for n in range(8)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli("new", "mine", "--data", "rows.jsonl").returncode == 0
+    loop = LoopsFolder(tmp_path / "loops").loop("mine")
+    base = create_base(loop, loop.default_config(), {})
+    before = base.config.read_text()
+    with RunLock(base.lock):
+        done = cli("run", "mine", "--why", "too early")
+    assert done.returncode == 2
+    assert "being measured by another run" in done.stderr
+    assert base.config.read_text() == before
+    assert loop.numbers() == [0]
 
 
 def test_a_killed_run_is_interrupted_never_running(cli: Cli, long_loop: Path) -> None:

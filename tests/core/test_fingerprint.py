@@ -55,4 +55,11 @@ def test_rows_references_and_labels_move_their_parts() -> None:
 def test_the_same_measurement_has_the_same_short_hashes() -> None:
     assert made() == made()
     for part in made().__struct_fields__:
-        assert len(getattr(made(), part)) == 12
+        assert part == "weights" or len(getattr(made(), part)) == 12
+
+
+def test_the_bases_weights_move_their_part_where_both_are_known() -> None:
+    config = Config()
+    old, new = (fingerprint_of(config, ROWS, (), weights) for weights in ("aaa", "bbb"))
+    assert new.differs_from(old) == ["weights"]
+    assert new.differs_from(made()) == []  # a record from before they were noted

@@ -202,6 +202,7 @@ def test_a_stop_during_the_final_evaluation_ends_it(tiny_loop: MakeLoop) -> None
     assert summary.state == "stopped"
     assert summary.metrics["score"] is None
     assert folder.read_examples() == []
+    assert (folder.adapter / "adapter_model.safetensors").exists()  # nothing trained is lost
 
 
 def test_keep_best_keeps_the_weights_of_the_lowest_eval_loss(tiny_loop: MakeLoop) -> None:
@@ -273,6 +274,49 @@ def test_an_unforeseen_exception_is_recorded_not_raised(
     assert summary.error is not None
     assert summary.error["kind"] == "crashed"
     assert summary.error["message"] == "RuntimeError: the moon"
+
+
+def test_a_divergence_between_two_logs_is_noticed_at_the_end(tiny_loop: MakeLoop) -> None:
+    loop = tiny_loop(training={"eval_steps": 0})
+    summary = loop.run("learning_rate=1e30", "logging_steps=10", "max_steps=4")
+    assert summary.state == "failed"
+    assert summary.error is not None
+    assert summary.error["kind"] == "diverged"
+
+
+def test_no_room_for_a_prompt_is_refused(tiny_loop: MakeLoop) -> None:
+    summary = tiny_loop().run_base("evaluation.max_new_tokens=5000")
+    assert summary.state == "failed"
+    assert summary.error is not None
+    assert "leaves no room" in summary.error["message"]
+
+
+def test_a_secret_in_an_exception_reaches_no_record(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_canary_0123456789")
+
+    def leaks(*_: Any, **__: Any) -> None:
+        raise RuntimeError("refused with hf_canary_0123456789")
+
+    monkeypatch.setattr(training.LoopTrainer, "train", leaks)
+    loop = tiny_loop()
+    summary = loop.run()
+    assert summary.error is not None
+    assert summary.error["message"] == "RuntimeError: refused with ***"
+    for path in loop.loop.path.rglob("*"):
+        assert not path.is_file() or b"hf_canary" not in path.read_bytes()
+
+
+def test_a_measurement_begun_again_forgets_the_old_one(tiny_loop: MakeLoop) -> None:
+    loop = tiny_loop()
+    loop.run_base()
+    folder = loop.loop.iteration(0)
+    host = RunHost(folder, runner="thread")
+    host.control.ask_stop(save=True, evaluate=False)
+    assert host.run() == "stopped"
+    assert folder.read_examples() == []
+    assert not folder.evals.exists()
 
 
 def test_a_metric_of_the_users_own_runs_only_when_allowed(

@@ -51,3 +51,14 @@ def test_a_function_that_leaves_the_scale_is_an_error(tmp_path: Path) -> None:
     assert scorer is not None
     with pytest.raises(BadInput, match="gave 2"):
         scorer.score("a", "b")
+
+
+def test_a_users_module_that_fails_is_bad_input_not_a_fault_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "torn_metric.py").write_text("def half(:\n")
+    (tmp_path / "sad_metric.py").write_text("def sad(output, reference):\n    return 1 / 0\n")
+    with pytest.raises(BadInput, match="SyntaxError"):
+        scorer_for(Evaluation(metric="torn_metric:half"), [], tmp_path, allow_code=True)
+    scorer = scorer_for(Evaluation(metric="sad_metric:sad"), [], tmp_path, allow_code=True)
+    assert scorer is not None
+    with pytest.raises(BadInput, match="ZeroDivisionError"):
+        scorer.score("a", "b")

@@ -18,6 +18,14 @@ def add_settings(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
+def count(text: str) -> int:
+    """An argument that counts something: a whole number from 0 on."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
 def told_loop(told: argparse.Namespace) -> tuple[LoopFolder, int | None]:
     """The loop that `LOOP[/N]` names, and N if it was given."""
     name, number = split_target(told.target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -34,33 +35,54 @@ PLAIN_SECONDS = 5.0
 
 
 class RunWatcher:
-    """Follows the runs of one host process until each has ended."""
+    """Follows the runs of one host process until each has ended.
+
+    Within `with`, a first interrupt asks the run (and each one after it) to stop and save, a
+    second to stop at once, a third kills its process. A termination signal is passed on to the
+    host, which saves and ends as stopped.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], out: Output) -> None:
         self._process, self._out = process, out
         self._interrupts = 0
+        self._watched: tuple[IterationFolder, int] | None = None
+        self._before: dict[signal.Signals, Any] = {}
+        self.killed = False
+
+    def __enter__(self) -> RunWatcher:
+        handlers = {signal.SIGINT: self._on_interrupt, signal.SIGTERM: self._on_terminate}
+        self._before = {each: signal.signal(each, act) for each, act in handlers.items()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
 
     def watch(self, folder: IterationFolder, attempt: int) -> Iteration:
-        """Shows `folder`'s run from attempt `attempt` on; its iteration when it has ended.
-
-        The first interrupt asks the run to stop and save, the second ends its process.
-        """
+        """Shows `folder`'s run from attempt `attempt` on; its iteration when it has ended."""
+        self._watched = folder, attempt
+        if self._interrupts:
+            self._ask_to_stop()
         state, follower = RunState(), Follower(folder.journal)
         view = _bars if sys.stderr.isatty() and not self._out.as_json else _lines
-        with self._interruptible(folder, state), view(self._out, folder) as show:
+        with view(self._out, folder) as show:
             while True:
                 gone = self._process.poll() is not None
                 events = follower.read()
-                if follower.restarted:
-                    state = fold(RunState(), events)
-                else:
-                    fold(state, events)
-                show(state, events if state.attempt >= attempt else [])
+                state = fold(RunState() if follower.restarted else state, events)
+                self._show(show, state, events if state.attempt >= attempt else [])
                 ended = state.ended is not None and state.attempt >= attempt
                 if ended or (gone and not events):
                     break
                 time.sleep(LOOK_SECONDS)
         return self._settled(folder, ended)
+
+    def _show(self, show: Any, state: RunState, events: list[AnyEvent]) -> None:
+        """Shows what happened; a reader of our output that went away changes nothing."""
+        try:
+            show(state, events)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     def _settled(self, folder: IterationFolder, ended: bool) -> Iteration:
         """The iteration once its summary is there, which is written just after the end."""
@@ -71,21 +93,28 @@ class RunWatcher:
             time.sleep(0.02)
         return iteration_of(folder)
 
-    @contextmanager
-    def _interruptible(self, folder: IterationFolder, state: RunState) -> Iterator[None]:
-        def on_interrupt(*_: Any) -> None:
-            self._interrupts += 1
-            if self._interrupts == 1:
-                ask(folder.requests, max(1, state.attempt), "stop", save=True, evaluate=False)
-                self._out.note("stopping: saving the weights (again: stop at once)")
-            else:
-                self._process.kill()
+    def _on_interrupt(self, *_: Any) -> None:
+        self._interrupts += 1
+        if self._interrupts > 2:
+            self.killed = True
+            self._process.kill()
+            return
+        at_once = self._interrupts == 2
+        self._ask_to_stop()
+        self._out.note(
+            "stopping at once (again: kill it)"
+            if at_once
+            else "stopping: saving the weights (again: stop at once)"
+        )
 
-        before = signal.signal(signal.SIGINT, on_interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+    def _on_terminate(self, *_: Any) -> None:
+        self._process.terminate()
+        self._out.note("stopping: saving the weights")
+
+    def _ask_to_stop(self) -> None:
+        if self._watched is not None:
+            folder, attempt = self._watched
+            ask(folder.requests, attempt, "stop", save=self._interrupts < 2, evaluate=False)
 
 
 @contextmanager

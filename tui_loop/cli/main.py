@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tui_loop import __version__
 from tui_loop.cli.output import Output
@@ -33,7 +33,10 @@ COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports bad usage as every other bad input is reported."""
+    """Reports bad usage as every other bad input is reported; takes no abbreviations."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(message, f"{self.prog} --help")
@@ -63,6 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if "--debug" in words:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        out.error(
+            f"{place}{error.strerror or error}", "check the path, its permissions and the room"
+        )
+        return BadInput.exit_code
     except Exception as error:
         if "--debug" in words:
             raise

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from tui_loop.core.codec import to_pretty_json
-from tui_loop.core.text import one_line, visible
+from tui_loop.core.text import escaped, one_line, visible
 
 PIPE_WIDTH = 400
 """Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""
@@ -38,8 +38,11 @@ class Output:
 
     def record(self, value: Any) -> None:
         """A record, as JSON."""
-        sys.stdout.write(to_pretty_json(value).decode())
-        sys.stdout.flush()
+        self.record_line(to_pretty_json(value).decode().rstrip("\n"))
+
+    def record_line(self, text: str) -> None:
+        """JSON that is text already; signs that a terminal would obey are escaped in it."""
+        print(escaped(text), flush=True)
 
     def line(self, text: str = "") -> None:
         """A line for people: on stdout, or on stderr where stdout carries records."""

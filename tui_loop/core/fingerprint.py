@@ -11,8 +11,13 @@ from tui_loop.core.records import Fingerprint
 from tui_loop.core.schema import Config
 
 
-def fingerprint_of(config: Config, rows: Sequence[Row], labels: Sequence[str]) -> Fingerprint:
-    """The fingerprint of evaluating `rows` under `config`; `labels` is the label set in use."""
+def fingerprint_of(
+    config: Config, rows: Sequence[Row], labels: Sequence[str], weights: str = ""
+) -> Fingerprint:
+    """The fingerprint of evaluating `rows` under `config`.
+
+    `labels` is the label set in use; `weights` names the base's weights where that is known.
+    """
     evaluation = config.evaluation
     return Fingerprint(
         rows=_hash([row.id for row in rows]),
@@ -31,6 +36,7 @@ def fingerprint_of(config: Config, rows: Sequence[Row], labels: Sequence[str]) -
             + ([evaluation.temperature, evaluation.top_p] if evaluation.do_sample else [])
         ),
         metric=_hash([evaluation.metric, list(labels), evaluation.pattern, evaluation.pass_score]),
+        weights=weights,
     )
 
 

@@ -111,7 +111,13 @@ def loop_state(iterations: list[Iteration]) -> str:
 
 def best_of(iterations: list[Iteration]) -> int | None:
     """The number of the iteration with the highest score, else the lowest eval loss."""
-    done = [each for each in iterations if each.number > 0 and each.state == "finished"]
+    done = [
+        each
+        for each in iterations
+        if each.number > 0
+        and each.state == "finished"
+        and not isinstance(each.metrics.get("eval_loss"), str)  # NaN or infinite
+    ]
     scored = [each for each in done if isinstance(each.metrics.get("score"), (int, float))]
     if scored:
         return max(scored, key=lambda each: (each.metrics["score"], -each.number)).number

@@ -46,6 +46,8 @@ def plan_next(loop: LoopFolder, *, parent: int | None, settings: list[str], why:
         parent = numbers[-1]
     if parent is None or parent == 0:
         config = with_settings(defaults, settings)
+        if parent == 0 and not config.evaluation.base:
+            loop.existing(0)  # it will not be measured now, so it must be there
         measured = parent == 0 or config.evaluation.base
         return Plan(config, 0 if measured else None, why, _changes(defaults, config))
     before = loop.existing(parent).read_config()
@@ -124,7 +126,7 @@ def create_base(loop: LoopFolder, config: Config, splits: dict[str, Split]) -> I
     return _create(loop, 0, Plan(config, None, "the untouched base, measured", {}), splits)
 
 
-def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData) -> bool:
+def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData, weights: str = "") -> bool:
     """Whether the base must be evaluated before an iteration with `config` can be judged."""
     if not config.evaluation.base:
         return False
@@ -137,7 +139,9 @@ def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData) -> bool:
         return False  # an unreadable base is shown as such, not run over
     if summary is None or summary.state != "finished" or summary.fingerprint is None:
         return True
-    return bool(summary.fingerprint.differs_from(fingerprint_of(config, data.eval, data.labels)))
+    return bool(
+        summary.fingerprint.differs_from(fingerprint_of(config, data.eval, data.labels, weights))
+    )
 
 
 def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split]) -> IterationFolder:

@@ -75,7 +75,10 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """How an iteration was measured; equal parts make scores comparable. Short hashes."""
+    """How an iteration was measured; equal parts make scores comparable. Short hashes.
+
+    `weights` names the base's weights; empty where they were not known.
+    """
 
     rows: str
     references: str
@@ -83,12 +86,16 @@ class Fingerprint(msgspec.Struct, frozen=True):
     lengths: str
     generation: str
     metric: str
+    weights: str = ""
 
     def differs_from(self, other: Fingerprint) -> list[str]:
-        """The names of the parts that are not equal."""
-        return [
-            part for part in self.__struct_fields__ if getattr(self, part) != getattr(other, part)
-        ]
+        """The names of the parts that are known of both and not equal."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in _parts(self)}
+        return [name for name, (own, theirs) in pairs.items() if own and theirs and own != theirs]
+
+
+def _parts(fingerprint: Fingerprint) -> tuple[str, ...]:
+    return fingerprint.__struct_fields__
 
 
 class Example(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,6 +108,12 @@ class IterationFolder:
         if not self.summary.exists():
             return None
         return codec.from_json(_raw(self.summary), Iteration, str(self.summary))
+
+    def forget_measurement(self) -> None:
+        """Removes an earlier attempt's end and figures, so that old and new never mix."""
+        for path in (self.summary, self.examples, self.tokens):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.evals, ignore_errors=True)
 
     def write_summary(self, iteration: Iteration) -> None:
         write_atomically(self.summary, codec.to_pretty_json(iteration))

@@ -44,6 +44,11 @@ def visible(text: str, limit: int | None = None) -> str:
     return (shown[: max(limit - 1, 0)] + "…")[:limit]
 
 
+def escaped(json_text: str) -> str:
+    """JSON with the signs that `visible` would replace as \\uXXXX: the same value, safe to show."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", json_text)
+
+
 def one_line(text: str, limit: int | None = None) -> str:
     """`visible` text on a single line: runs of white space become one space."""
     words = text.split(None, -1 if limit is None else limit)  # more words cannot fit

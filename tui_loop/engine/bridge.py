@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from tui_loop.core.events import CheckpointSaved, MetricsLogged, Progressed
+from tui_loop.core.events import CheckpointSaved, MetricsLogged, Progressed, Recovered
 from tui_loop.core.files import sha256_of
 from tui_loop.core.journal import Journal
 from tui_loop.core.schema import Training
@@ -70,14 +71,22 @@ class Bridge(TrainerCallback):
         numbers = {name: _number(value) for name, value in logs.items()}
         if "train_runtime" in logs:
             self.summary = {key: value for key, value in numbers.items() if value is not None}
+            self._watch(state, control, ("train_loss",), numbers)
             return
         epoch = numbers.pop("epoch", None)
         self._journal.append(MetricsLogged(step=state.global_step, epoch=epoch, values=numbers))
-        if any(not math.isfinite(numbers.get(name) or 0.0) for name in WITNESSES):
-            if self.diverged_at is None:
-                self.diverged_at = state.global_step
-            if self._stop_on_nonfinite:
-                control.should_training_stop = True
+        self._watch(state, control, WITNESSES, numbers)
+
+    def _watch(
+        self, state: Any, control: Any, names: Sequence[str], numbers: dict[str, float | None]
+    ) -> None:
+        """Notes the first non-finite witness, and stops there if that is the policy."""
+        if all(math.isfinite(numbers.get(name) or 0.0) for name in names):
+            return
+        if self.diverged_at is None:
+            self.diverged_at = state.global_step
+        if self._stop_on_nonfinite:
+            control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Records a checkpoint with its files' sizes and hashes."""
@@ -94,9 +103,16 @@ class Bridge(TrainerCallback):
             CheckpointSaved(step=state.global_step, path=f"checkpoints/{folder.name}", files=files)
         )
 
+    def note_lost_checkpoint(self, step: int, error: Exception) -> None:
+        """Records a checkpoint that could not be written."""
+        message = f"no checkpoint at step {step}: {error}"
+        self._journal.append(Recovered(kind="checkpoint", message=message))
+
     def note_eval_loss(self, eval_loss: float | None) -> bool:
         """Counts an evaluation within the run; True if it is the lowest so far."""
-        if eval_loss is not None and eval_loss < self._lowest:
+        if eval_loss is None:  # a stop ended it: it says nothing
+            return False
+        if eval_loss < self._lowest:
             self._lowest, self.stale_evaluations = eval_loss, 0
             return True
         self.stale_evaluations += 1

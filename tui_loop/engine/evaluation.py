@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.data.rows import Row
+from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Example, StepLoss, TokenLosses
 from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
@@ -60,7 +61,14 @@ def prepare_eval_set(
     tokens = [renderer.tokens(row, max_length) for row in rows]
     longest = max(len(each.ids) - each.start for each in tokens)
     derived = min(longest + SPARE_NEW_TOKENS, max(1, context // 2))
-    return EvalSet(list(rows), tokens, context, max_length, settings.max_new_tokens or derived)
+    told = settings.max_new_tokens
+    if told is not None and told >= context:
+        raise BadInput(
+            f"evaluation.max_new_tokens: {told} leaves no room for a prompt, the model takes "
+            f"{context} tokens",
+            f"--set evaluation.max_new_tokens={derived}",
+        )
+    return EvalSet(list(rows), tokens, context, max_length, told or derived)
 
 
 def context_of(model: Any) -> int:

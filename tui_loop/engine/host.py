@@ -31,7 +31,7 @@ from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.iteration import Diverged, Outcome, Run, run_iteration
-from tui_loop.engine.quiet import logging_to, output_to, set_environment
+from tui_loop.engine.quiet import logging_to, masked, output_to, set_environment
 
 POLL_SECONDS = 0.2
 EXIT_CODES: dict[EndState, int] = {"finished": 0, "failed": 1, "stopped": 3}
@@ -48,7 +48,7 @@ class RunHost:
         """Runs the iteration to its end and returns how it ended. Raises BadInput if it is held."""
         with RunLock(self.folder.lock):
             attempt = read_run(self.folder).attempt + 1
-            self.folder.summary.unlink(missing_ok=True)
+            self.folder.forget_measurement()
             journal = Journal(self.folder.journal)
             journal.append(self._started(attempt))
             run = _Run(self.folder, journal, self.control, self.allow_code)
@@ -122,6 +122,11 @@ class _Run:
             )
 
     def _explained(self, error: BaseException) -> RunError:
+        """`_told`, with known secrets masked."""
+        told = self._told(error)
+        return msgspec.structs.replace(told, message=masked(told.message), hint=masked(told.hint))
+
+    def _told(self, error: BaseException) -> RunError:
         """The error in the record's words; nobody's mistake leaves a traceback in output.log."""
         step = self.outcome.metrics.get("steps")
         if isinstance(error, Diverged):
@@ -158,8 +163,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--allow-code", action="store_true")
     told = parser.parse_args(arguments)
     hosts: list[RunHost] = []
+    terminated = threading.Event()
 
     def on_terminate(*_: Any) -> None:
+        terminated.set()
         if hosts:
             hosts[-1].control.ask_stop(save=True, evaluate=False)
 
@@ -170,6 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
     for number in told.numbers:
         folder = loop.existing(number)
         hosts.append(RunHost(folder, runner="process", allow_code=told.allow_code))
+        if terminated.is_set():  # between two runs, or before the first
+            return EXIT_CODES["stopped"]
         with output_to(folder.output):
             state = hosts[-1].run()
         if state != "finished":

@@ -6,6 +6,8 @@ import os
 import socket
 from urllib.parse import urlsplit
 
+from tui_loop.engine.quiet import set_environment
+
 CONNECT_SECONDS = 3.0
 
 
@@ -15,6 +17,7 @@ def use_cache_where_unreachable() -> None:
     Without this an id that is not cached costs half a minute of retries. Called before the
     client is imported, and inherited by run hosts; a proxy is left to the client to find.
     """
+    set_environment()
     if os.environ.get("HF_HUB_OFFLINE") or _has_proxy():
         return
     endpoint = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))

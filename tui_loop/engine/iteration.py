@@ -1,4 +1,4 @@
-"""One iteration, top to bottom: load, prepare, train, evaluate, save.
+"""One iteration, top to bottom: load, prepare, train, save, evaluate.
 
 Everything it learns goes to the journal as it happens; whoever hosts it writes the end.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import resource
 import shutil
 import time
@@ -29,7 +30,8 @@ from tui_loop.core.scoring import Scorer
 from tui_loop.core.store import IterationFolder
 from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.extras import installed_versions
-from tui_loop.engine.models import TINY, ModelSource, find_model
+from tui_loop.engine.models import TINY, ModelSource, find_model, weights_print
+from tui_loop.engine.quiet import masked
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
 
@@ -83,10 +85,10 @@ class Run(msgspec.Struct, frozen=True):
         self.journal.append(PhaseStarted(name=phase))
 
     def say(self, text: str) -> None:
-        self.journal.append(LineLogged(level="info", source="tui-loop", text=text))
+        self.journal.append(LineLogged(level="info", source="tui-loop", text=masked(text)))
 
     def warn(self, source: str, text: str) -> None:
-        self.journal.append(LineLogged(level="warning", source=source, text=text))
+        self.journal.append(LineLogged(level="warning", source=source, text=masked(text)))
 
 
 def run_iteration(run: Run) -> None:
@@ -98,11 +100,14 @@ def run_iteration(run: Run) -> None:
     run.begin("loading")
     run.say("importing the training stack")
     _import_stack()
-    loaded = _load(run, find_model(run.config.model.id, run.folder.loop.root))
+    source = find_model(run.config.model.id, run.folder.loop.root)
+    loaded = _load(run, source)
 
     run.begin("preparing")
     prepared = _prepare(run, loaded)
-    run.outcome.fingerprint = fingerprint_of(run.config, prepared.data.eval, prepared.data.labels)
+    run.outcome.fingerprint = fingerprint_of(
+        run.config, prepared.data.eval, prepared.data.labels, weights_print(source)
+    )
     _record_effective(run, _effective(run, prepared))
 
     trainer = None
@@ -111,15 +116,16 @@ def run_iteration(run: Run) -> None:
         trainer = _train(run, prepared)
 
     stopped = run.control.stop_asked
+    if trainer is not None and (not stopped or run.control.save):
+        # before the evaluation: no stop or fault in it may cost what was trained
+        run.journal.append(PhaseStarted(name="saving"))
+        _save_weights(run, trainer)
+
     if not stopped or run.control.evaluate:
         run.control.begin_closing_evaluation()
         run.begin("evaluating")
         _evaluate(run, prepared, loaded.model if trainer is None else trainer.model)
     run.outcome.stopped = stopped
-
-    if trainer is not None and (not stopped or run.control.save):
-        run.journal.append(PhaseStarted(name="saving"))
-        _save_weights(run, trainer)
 
 
 def _import_stack() -> None:
@@ -168,6 +174,14 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
         run.warn(
             "evaluation",
             f"{cut} held-out rows are longer than {eval_set.max_length} tokens; their start is cut",
+        )
+    room = eval_set.context - eval_set.max_new_tokens
+    long = sum(len(each.prompt_ids) > room for each in eval_set.tokens)
+    if scorer is not None and long:
+        run.warn(
+            "evaluation",
+            f"{long} prompts leave no room for {eval_set.max_new_tokens} new tokens; "
+            "their start is cut for generation",
         )
     return Prepared(loaded, data, renderer, eval_set, scorer)
 
@@ -271,6 +285,10 @@ def _evaluate(run: Run, prepared: Prepared, model: Any) -> None:
     names = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")
     values = {name: measured[name] for name in names if measured.get(name) is not None}
     run.journal.append(Evaluated(step=step, epoch=metrics.get("epochs"), values=values))
+    eval_loss = measured["eval_loss"]
+    diverged = eval_loss is not None and not math.isfinite(eval_loss)
+    if run.folder.number > 0 and diverged and run.config.run.on_nonfinite == "stop":
+        raise Diverged(step, run.config.training.learning_rate)
 
 
 def _save_weights(run: Run, trainer: LoopTrainer) -> None:

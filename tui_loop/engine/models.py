@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 TINY = "tiny"
 SMOLLM2 = "smollm2"
+_EDGE_BYTES = 1 << 20
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 
 
@@ -158,6 +160,27 @@ def choose_dtype(told: str, device: str, *, trained_whole: bool) -> torch.dtype:
     if device == "cuda" and torch.cuda.is_bf16_supported() and not trained_whole:
         return torch.bfloat16
     return torch.float32
+
+
+def weights_print(source: ModelSource) -> str:
+    """A short hash that changes with a local model's weights; empty for a hub id.
+
+    Of each weights file its name, size, and first and last megabyte: a folder of many
+    gigabytes is told apart in milliseconds.
+    """
+    if not source.is_local:
+        return ""
+    folder = Path(source.name)
+    files = [folder / source.gguf] if source.gguf else sorted(folder.glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest.update(f"{path.name} {size}\n".encode())
+            digest.update(file.read(_EDGE_BYTES))
+            file.seek(max(0, size - _EDGE_BYTES))
+            digest.update(file.read(_EDGE_BYTES))
+    return digest.hexdigest()[:12]
 
 
 def forget_quantization(model: Any) -> None:

@@ -28,6 +28,7 @@ def set_environment() -> None:
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ["TQDM_DISABLE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one process trains on one GPU
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # waiting threads that spin cost 8 to 30 times
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the time where cores are shared
 
@@ -44,11 +45,12 @@ class _ToJournal(logging.Handler):
         except Exception:  # a library's faulty format string
             text = str(record.msg)
         self._counts[text] += 1
+        if record.exc_info or self._counts[text] > SAME_LINE_LIMIT:
+            sys.stderr.write(masked(self.format(record)) + "\n")  # to output.log
         if self._counts[text] <= SAME_LINE_LIMIT:
             level = "error" if record.levelno >= logging.ERROR else "warning"
-            self._journal.append(
-                LineLogged(level=level, source=record.name.partition(".")[0], text=text)
-            )
+            source = record.name.partition(".")[0]
+            self._journal.append(LineLogged(level=level, source=source, text=masked(text)))
 
 
 @contextmanager
@@ -83,7 +85,7 @@ def _shows_warnings_in(journal: Journal) -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, (DeprecationWarning, FutureWarning, PendingDeprecationWarning)):
             return
-        text = str(message).strip()
+        text = masked(str(message).strip())
         journal.append(LineLogged(level="warning", source=category.__name__, text=text))
 
     return show
@@ -110,19 +112,29 @@ def output_to(path: Path) -> Iterator[None]:
         mask_secrets(path)
 
 
+def masked(text: str) -> str:
+    """`text` without the values of secret-looking environment variables."""
+    for secret in _secrets():
+        text = text.replace(secret, "***")
+    return text
+
+
 def mask_secrets(path: Path) -> None:
-    """Blanks the values of secret-looking environment variables in a text file."""
-    secrets = [
-        value.encode()
+    """Does the same to a text file; a file that cannot be changed stays."""
+    try:
+        data = path.read_bytes()
+        clean = data
+        for secret in _secrets():
+            clean = clean.replace(secret.encode(), b"***")
+        if clean != data:
+            path.write_bytes(clean)
+    except OSError:
+        return
+
+
+def _secrets() -> list[str]:
+    return [
+        value
         for name, value in os.environ.items()
         if len(value) >= 8 and any(word in name.upper() for word in _SECRET_NAMES)
     ]
-    try:
-        data = path.read_bytes()
-        masked = data
-        for secret in secrets:
-            masked = masked.replace(secret, b"***")
-        if masked != data:
-            path.write_bytes(masked)
-    except OSError:
-        return

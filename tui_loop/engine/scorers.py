@@ -82,19 +82,26 @@ def _function_scorer(name: str, root: Path, allow_code: bool) -> Scorer:
             "read it, then add --allow-code",
         )
     module, _, function = name.partition(":")
-    sys.path.insert(0, str(root.resolve()))
+    folder = str(root.resolve())
+    sys.path.insert(0, folder)
     try:
         score = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the user's module may fail in any way while it is imported
         raise BadInput(
-            f"evaluation.metric: {name}: {error}",
-            f"the module must be importable from {root.resolve()} or installed",
+            f"evaluation.metric: {name}: {type(error).__name__}: {error}",
+            f"mend the module; it must be importable from {folder} or installed",
         ) from error
     finally:
-        sys.path.pop(0)
+        sys.path.remove(folder)
 
     def checked(output: str, reference: str) -> float:
-        value = float(score(output, reference))
+        try:
+            value = float(score(output, reference))
+        except Exception as error:  # so may the function
+            raise BadInput(
+                f"evaluation.metric: {name}: {type(error).__name__}: {error}",
+                "mend the function; it gets (output, reference)",
+            ) from error
         if not 0.0 <= value <= 1.0:
             raise BadInput(
                 f"evaluation.metric: {name} gave {value}", "a score must lie between 0 and 1"

@@ -89,7 +89,7 @@ def _hub(entry: str, config: Config) -> Source:
     except Exception as error:  # the hub's and the library's own trees of errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise BadInput(
-            f"data.train: {entry!r} is no file here, and the hub did not give it: {reason[0]}",
+            f"{entry!r} is no file here, and the hub did not give it: {reason[0]}",
             "check the path or the id",
         ) from error
     splits = {str(name): _rows(split.to_list(), entry) for name, split in loaded.items()}

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, ProgressCallback, TrainerControl
 from transformers.pytorch_utils import Conv1D
@@ -66,6 +67,13 @@ class LoopTrainer(SFTTrainer):
             for name, parameter in self.model.named_parameters():
                 if name in saved:
                     parameter.copy_(saved[name].to(parameter.device))
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """A checkpoint that cannot be written is missed, it does not end the run."""
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+        except (OSError, SafetensorError) as error:
+            self._bridge.note_lost_checkpoint(self.state.global_step, error)
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """No model card: the iteration's folder says what the weights are."""

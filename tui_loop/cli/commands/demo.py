@@ -9,7 +9,7 @@ from pathlib import Path
 from tui_loop.cli.commands.run import run_next
 from tui_loop.cli.commands.show import loop_record, print_loop
 from tui_loop.cli.output import Output
-from tui_loop.core.errors import RunFailed, RunStopped
+from tui_loop.core.errors import BadInput, RunFailed, RunStopped
 from tui_loop.core.overview import iterations_of
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -17,13 +17,14 @@ from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 HELP = "look around in a recorded loop, or go round a small one (--headless)"
 NAME = "support-demo"
 RECORDED = "support-intents"
+MARK = "# a demo of tui-loop\n*\n"
 DATA = "sample_data/support-intents"
 TEMPLATE = "Message: {prompt}\nIntent:"
 
 _TINY = {
-    "first": ["learning_rate=1e-3", "num_train_epochs=2", "eval_steps=unset"],
-    "why first": "a gentle start: a low rate and two passes",
-    "second": ["learning_rate=5e-3", "num_train_epochs=6"],
+    "first": ["learning_rate=5e-4", "num_train_epochs=1"],
+    "why first": "a gentle start: a low rate and one pass over the data",
+    "second": ["learning_rate=2e-3", "num_train_epochs=4"],
     "why second": "train loss was still falling when it ended: a higher rate, more passes",
 }
 _SMOLLM2 = {
@@ -109,11 +110,11 @@ def lay_out_recorded(folder: Path) -> LoopFolder:
 
 def lay_out(folder: Path, model: str) -> LoopFolder:
     """A demo loop and its data under `folder`; what is there already stays as it is."""
+    _ignore_all(folder)
     data = folder / DATA
     if not data.exists():
         data.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(shipped(*DATA.split("/")), data)
-    _ignore_all(folder)
     loops = LoopsFolder(folder / "loops")
     taken = set(loops.names())
     name = next(
@@ -144,8 +145,11 @@ def lay_out(folder: Path, model: str) -> LoopFolder:
 
 
 def _ignore_all(folder: Path) -> None:
-    """A demo's folder is never tracked."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Marks a demo's folder, which is never tracked; refuses one that holds something else."""
     ignored = folder / ".gitignore"
-    if not ignored.exists():
-        ignored.write_text("*\n")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not ignored.exists() or ignored.read_text() != MARK:
+            raise BadInput(f"{folder}: holds other files", "--dir with a new or an empty folder")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    ignored.write_text(MARK)

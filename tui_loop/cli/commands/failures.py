@@ -8,7 +8,7 @@ import math
 import msgspec
 
 from tui_loop.cli import figures
-from tui_loop.cli.arguments import add_json, told_iteration
+from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.codec import number
 from tui_loop.core.errors import BadInput
@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
     parser.add_argument("--all", action="store_true", help="also those that pass")
     parser.add_argument("--id", metavar="ID", help="one example in full, with its token losses")
-    parser.add_argument("-n", "--limit", type=int, metavar="K", help="at most K examples")
+    parser.add_argument("-n", "--limit", type=count, metavar="K", help="at most K examples")
     add_json(parser)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from tui_loop.cli import figures
-from tui_loop.cli.arguments import told_iteration
+from tui_loop.cli.arguments import count, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.codec import to_json
 from tui_loop.core.events import (
@@ -33,7 +33,7 @@ HELP = "print a run's log"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
-    parser.add_argument("-n", "--lines", type=int, metavar="K", help="only the last K lines")
+    parser.add_argument("-n", "--lines", type=count, metavar="K", help="only the last K lines")
     parser.add_argument("-f", "--follow", action="store_true", help="go on while the run lives")
     parser.add_argument("--json", action="store_true", help="print the events, one a line")
 
@@ -45,8 +45,10 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if told.lines is not None:
         lines = lines[max(0, len(lines) - told.lines) :]
     _print(lines, told.json, out)
-    while told.follow and watch.look() != "gone":
+    alive = told.follow
+    while alive:
         time.sleep(0.3)
+        alive = watch.look() != "gone"
         _print(_printed(follower.read_all(), told.json), told.json, out)
     if follower.bad_lines:
         out.note(f"{follower.bad_lines} lines of the journal could not be read")
@@ -56,7 +58,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
 def _print(lines: list[str], as_json: bool, out: Output) -> None:
     for line in lines:
         if as_json:
-            print(line, flush=True)
+            out.record_line(line)
         else:
             out.line(line)
 
@@ -65,7 +67,14 @@ def _printed(events: list[AnyEvent], as_json: bool) -> list[str]:
     if as_json:
         return [to_json(msgspec.to_builtins(event)).decode() for event in events]
     texts = [(event, _text(event)) for event in events]
-    return [f"{datetime.fromtimestamp(event.t):%H:%M:%S}  {text}" for event, text in texts if text]
+    return [f"{_clock(event.t)}  {text}" for event, text in texts if text]
+
+
+def _clock(t: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(t):%H:%M:%S}"
+    except (ValueError, OverflowError, OSError):  # a journal may hold any number
+        return "--:--:--"
 
 
 def _text(event: AnyEvent) -> str:

@@ -11,10 +11,10 @@ import msgspec
 from tui_loop.cli import figures
 from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
+from tui_loop.core.config import read_config
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Evaluation
+from tui_loop.core.records import Example
 from tui_loop.core.scoring import Scorer
-from tui_loop.core.store import IterationFolder
 
 HELP = "score the recorded outputs by another metric; changes no record"
 
@@ -39,16 +39,24 @@ def run(told: argparse.Namespace, out: Output) -> int:
         if wanted is not None
         else [loop.iteration(number) for number in loop.numbers()]
     )
-    settings = Evaluation(metric=told.metric, pass_score=told.pass_score, pattern=told.pattern)
+    asked = {"metric": told.metric, "pass_score": told.pass_score, "pattern": told.pattern}
+    settings = read_config({"evaluation": asked}).evaluation
+    scorer_for(settings, [], loop.root, allow_code=told.allow_code)
     records = []
     for folder in folders:
-        labels = folder.read_effective().get("evaluation", {}).get("labels", [])
+        try:
+            labels = folder.read_effective().get("evaluation", {}).get("labels", [])
+            rows = [each for each in folder.read_examples() if each.output is not None]
+        except BadInput as error:
+            if wanted is not None:
+                raise
+            out.note(f"{folder} cannot be read: {error.message}")
+            continue
         scorer = scorer_for(settings, labels, loop.root, allow_code=told.allow_code)
         if scorer is None:
             raise BadInput("evaluation.metric: none scores nothing", "--metric contains")
-        record = _rescored(folder, scorer)
-        if record is not None:
-            records.append(record)
+        if rows:
+            records.append(_rescored(folder.number, rows, scorer))
     if not records:
         raise BadInput(f"{told.target}: no recorded outputs to score", f"tui-loop show {loop.name}")
     if told.json:
@@ -70,10 +78,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _rescored(folder: IterationFolder, scorer: Scorer) -> dict[str, Any] | None:
-    rows = [each for each in folder.read_examples() if each.output is not None]
-    if not rows:
-        return None
+def _rescored(number: int, rows: list[Example], scorer: Scorer) -> dict[str, Any]:
     scores = [scorer.score(each.output or "", each.reference) for each in rows]
     recorded = [each.score for each in rows if each.score is not None]
     examples = [
@@ -81,7 +86,7 @@ def _rescored(folder: IterationFolder, scorer: Scorer) -> dict[str, Any] | None:
         for each, score in zip(rows, scores, strict=True)
     ]
     return {
-        "number": folder.number,
+        "number": number,
         "recorded_score": fmean(recorded) if recorded else None,
         "score": fmean(scores),
         "passed": sum(bool(each.passed) for each in examples),
