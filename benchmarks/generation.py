@@ -13,7 +13,7 @@ from tui_loop.core.shipped import shipped
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.models import LoadedModel, find_model, load_model
 
-ROWS, NEW_TOKENS, PAIRS = 96, 32, 5
+ROWS, PAIRS = 96, 5
 
 
 def results() -> list[Result]:
@@ -24,12 +24,17 @@ def results() -> list[Result]:
     labels = [f"Message: {message}\nIntent:" for message in messages]
     openings = ["Message: " + " ".join(message.split()[:3]) for message in messages]
     return [
-        _ratio(loaded, openings, "a message is continued", 4),
-        _ratio(loaded, labels, "a label of one token, so that reading the prompt is all", 1),
+        _ratio(loaded, openings, 8, "a message continued by 8 tokens at most", 4),
+        _ratio(
+            loaded, openings, 32, "by 32 at most: rows end apart, a batch waits for its last", 1
+        ),
+        _ratio(loaded, labels, 8, "a label of one token: reading the prompt is all", 1),
     ]
 
 
-def _ratio(loaded: LoadedModel, texts: list[str], what: str, limit: float) -> Result:
+def _ratio(
+    loaded: LoadedModel, texts: list[str], new_tokens: int, what: str, limit: float
+) -> Result:
     prompts = [loaded.tokenizer(text)["input_ids"] for text in texts]
 
     def said(batch_size: int) -> list[Generated]:
@@ -38,7 +43,7 @@ def _ratio(loaded: LoadedModel, texts: list[str], what: str, limit: float) -> Re
             loaded.tokenizer,
             prompts,
             settings=Evaluation(batch_size=batch_size),
-            max_new_tokens=NEW_TOKENS,
+            max_new_tokens=new_tokens,
             context=256,
         )
 
