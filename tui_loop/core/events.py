@@ -88,6 +88,10 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
     error: dict[str, Any] | None = None
 
 
+class Skipped(Event, frozen=True, kw_only=True, tag="skipped"):
+    """Stands where a journal has an event of a kind that this version does not know."""
+
+
 AnyEvent = (
     RunStarted
     | PhaseStarted
@@ -99,6 +103,7 @@ AnyEvent = (
     | CheckpointSaved
     | RequestSeen
     | RunEnded
+    | Skipped
 )
 SYNCED_AT_ONCE = (RunStarted, PhaseStarted, Evaluated, CheckpointSaved, RunEnded)
 """Events after which the journal is on the disk, not only with the system."""

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from tui_loop.core.events import AnyEvent
+from tui_loop.core.events import AnyEvent, Skipped
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Read at most this much a call, so that a screen stays responsive over a long history."""
@@ -21,6 +21,8 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 class _Tag(msgspec.Struct):
     event: str
+    seq: int = -1
+    t: float = 0.0
 
 
 _tag_decoder = msgspec.json.Decoder(_Tag)
@@ -29,7 +31,7 @@ _tag_decoder = msgspec.json.Decoder(_Tag)
 class Follower:
     """Gives a journal's events in order, call by call; survives cuts, junk and replacement.
 
-    `bad_lines` counts lines that are no event; unknown kinds of event are skipped silently.
+    `bad_lines` counts lines that are no event; unknown kinds of event come as `Skipped`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,18 +100,18 @@ class Follower:
         try:
             return _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            if not _is_unknown_event(line):
-                self.bad_lines += 1
-            return None
+            skipped = _skipped(line)
+            self.bad_lines += skipped is None
+            return skipped
 
 
-def _is_unknown_event(line: bytes) -> bool:
-    """Whether `line` is an event of a kind that this version does not know."""
+def _skipped(line: bytes) -> Skipped | None:
+    """What stands for an event of a kind that this version does not know; None for junk."""
     try:
-        kind = _tag_decoder.decode(line).event
+        tag = _tag_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return kind not in _KNOWN
+        return None
+    return None if tag.event in _KNOWN else Skipped(seq=tag.seq, t=tag.t)
 
 
 _KNOWN = frozenset(kind.__struct_config__.tag for kind in AnyEvent.__args__)
