@@ -191,13 +191,21 @@ def test_broken_iterations_are_shown_beside_the_healthy_ones(review: Path) -> No
     assert "config.toml" in text
 
 
+def test_with_replicates_of_both_configs_a_change_can_be_called_better(review: Path) -> None:
+    claimed = record("compare", f"{LOOP}/2", f"{LOOP}/4", folder=review)
+    assert claimed["replicates"] == [2, 2]
+    assert claimed["claim"] in ("better", "no difference seen")
+    alone = record("compare", f"{LOOP}/1", f"{LOOP}/2", folder=review)
+    assert alone["claim"] == "consistent with better"
+
+
 def test_rescore_goes_on_beside_a_broken_iteration(review: Path) -> None:
     (review / "loops" / LOOP / "000" / "config.toml").write_text("not = [toml")
     done = reader("rescore", LOOP, "--metric", "contains", "--json", folder=review)
     assert done.returncode == 0, done.stderr
     assert "cannot be read" in done.stderr
     numbers = [each["number"] for each in json.loads(done.stdout)["iterations"]]
-    assert numbers == [1, 2, 3, 4, 5]
+    assert numbers == list(range(1, 7))
     assert (
         reader(
             "rescore", LOOP, "--metric", "contains", "--pass-score", "7", folder=review

@@ -44,7 +44,9 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
     if out.width >= WIDE:
         out.table([*head, "decision"], rows, right=right, flexible=(9, 2))
         return
-    out.table(head, [row[:-1] for row in rows], right=right, flexible=(2,))
+    short = {"train loss": "train", "eval loss": "eval"}
+    narrow = [short.get(name, name) for name in head]
+    out.table(narrow, [row[:-1] for row in rows], right=right, flexible=(2,))
     for row in rows:
         if row[-1]:
             out.paragraph(f"{row[0]} because: {row[-1]}")

@@ -13,7 +13,7 @@ import msgspec
 from tui_loop.core.config import changed_fields, read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.overview import iteration_of
-from tui_loop.core.records import Example, Iteration
+from tui_loop.core.records import Example, Iteration, Split
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import SEED
@@ -144,17 +144,24 @@ def _trained_alike(loop: LoopFolder, old: Iteration, new: Iteration) -> bool:
     return (
         0 not in (old.number, new.number)
         and set(_config_changes(old, new)) <= {SEED}
-        and _trained_on(loop, old) == _trained_on(loop, new)
+        and _same_rows(_train_split(loop, old), _train_split(loop, new))
     )
 
 
-def _trained_on(loop: LoopFolder, iteration: Iteration) -> str | None:
-    """What names the rows that the iteration was trained on, where that was recorded."""
+def _train_split(loop: LoopFolder, iteration: Iteration) -> Split | None:
     try:
-        split = loop.iteration(iteration.number).read_splits().get("train")
+        return loop.iteration(iteration.number).read_splits().get("train")
     except BadInput:
         return None
-    return None if split is None else split.digest or split.sha256
+
+
+def _same_rows(one: Split | None, other: Split | None) -> bool:
+    """Whether both name the same rows, by their digest or, in older records, by their file."""
+    if one is None or other is None:
+        return one is other
+    if one.digest is not None and other.digest is not None:
+        return one.digest == other.digest
+    return (one.sha256, one.rows) == (other.sha256, other.rows)
 
 
 def _metric_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]]:
@@ -189,9 +196,15 @@ def _is_replicate(loop: LoopFolder, iteration: Iteration, other: Iteration) -> b
     return (
         other.state == "finished"
         and other.config is not None
-        and other.fingerprint == iteration.fingerprint
+        and _measured_alike(iteration, other)
         and _trained_alike(loop, iteration, other)
     )
+
+
+def _measured_alike(one: Iteration, other: Iteration) -> bool:
+    if one.fingerprint is None or other.fingerprint is None:
+        return one.fingerprint is other.fingerprint
+    return not one.fingerprint.differs_from(other.fingerprint)
 
 
 def _seed(iteration: Iteration) -> Any:

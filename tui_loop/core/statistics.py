@@ -18,6 +18,7 @@ BOOTSTRAP_PAIRS = 400
 
 _RESAMPLES = 1000
 _SEED = 20240229
+_Z95 = NormalDist().inv_cdf(0.975)
 _T95 = [
     12.706,
     4.303,
@@ -91,7 +92,7 @@ def paired_interval(old: Sequence[float], new: Sequence[float]) -> Interval | No
     if count == 1 or min(differences) == max(differences):
         return Interval(delta, delta, delta)
     if count > BOOTSTRAP_PAIRS:
-        half = NormalDist().inv_cdf(0.975) * math.sqrt(variance(differences) / count)
+        half = _Z95 * math.sqrt(variance(differences) / count)
         return Interval(delta, delta - half, delta + half)
     draw = random.Random(_SEED).choices
     means = sorted(math.fsum(draw(differences, k=count)) / count for _ in range(_RESAMPLES))
@@ -104,33 +105,29 @@ def spread_interval(
     """Mean of new - old over replicates, with their spread and the examples' in a 95% interval.
 
     `old` and `new` hold one sequence of example scores a replicate, all over the same examples.
-    Welch's t over the replicates' means (Welch 1947), the sampling of examples added. None with
-    fewer than two replicates on either side.
+    Training noise: Student's t over the replicates' means with their pooled variance, which is
+    exact where both configs are one (Student 1908). Sampling of examples: the normal interval
+    of the paired differences. The half widths add in quadrature. None with fewer than two
+    replicates on either side.
     """
     if len(old) < 2 or len(new) < 2 or not old[0]:
         return None
     old_means, new_means = [fmean(run) for run in old], [fmean(run) for run in new]
     delta = fmean(new_means) - fmean(old_means)
-    old_part = variance(old_means) / len(old)
-    new_part = variance(new_means) / len(new)
-    between = old_part + new_part
+    freedom = len(old) + len(new) - 2
+    spread = (len(old) - 1) * variance(old_means) + (len(new) - 1) * variance(new_means)
+    between = spread / freedom * (1 / len(old) + 1 / len(new))
     per_example = [
         fmean(after) - fmean(before)
         for before, after in zip(zip(*old, strict=True), zip(*new, strict=True), strict=True)
     ]
     within = variance(per_example) / len(per_example) if len(per_example) > 1 else 0.0
-    if between + within == 0:
-        return Interval(delta, delta, delta)
-    freedom = len(old) + len(new) - 2.0
-    if between > 0:
-        freedom = between**2 / (old_part**2 / (len(old) - 1) + new_part**2 / (len(new) - 1))
-    half = _t95(freedom) * math.sqrt(between + within)
+    half = math.hypot(_t95(freedom) * math.sqrt(between), _Z95 * math.sqrt(within))
     return Interval(delta, delta - half, delta + half)
 
 
-def _t95(freedom: float) -> float:
-    """The two-sided 95% quantile of Student's t, rounded down to whole degrees of freedom."""
-    whole = max(1, int(freedom))
-    if whole <= len(_T95):
-        return _T95[whole - 1]
-    return NormalDist().inv_cdf(0.975) * (1 + 1 / (4 * whole) + 1 / whole**2)
+def _t95(freedom: int) -> float:
+    """The two-sided 95% quantile of Student's t."""
+    if freedom <= len(_T95):
+        return _T95[freedom - 1]
+    return _Z95 * (1 + 1 / (4 * freedom) + 1 / freedom**2)
