@@ -90,12 +90,8 @@ class Fingerprint(msgspec.Struct, frozen=True):
 
     def differs_from(self, other: Fingerprint) -> list[str]:
         """The names of the parts that are known of both and not equal."""
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in _parts(self)}
-        return [name for name, (own, theirs) in pairs.items() if own and theirs and own != theirs]
-
-
-def _parts(fingerprint: Fingerprint) -> tuple[str, ...]:
-    return fingerprint.__struct_fields__
+        own, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
+        return [name for name in own if own[name] and theirs[name] and own[name] != theirs[name]]
 
 
 class Example(msgspec.Struct, frozen=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import msgspec
 from platformdirs import user_cache_path
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.schema import Config
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.extras import require_gguf, require_quant
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 TINY = "tiny"
 SMOLLM2 = "smollm2"
 _EDGE_BYTES = 1 << 20
-_HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 
 
 class ModelSource(msgspec.Struct, frozen=True):
@@ -78,7 +77,7 @@ def find_model(model_id: str, root: Path) -> ModelSource:
                 "name a folder that save_pretrained wrote",
             )
         return ModelSource(str(path))
-    if model_id.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(model_id):
+    if not is_hub_id(model_id):
         raise BadInput(
             f"model.id: {model_id!r} is neither a folder nor a hub id",
             "--model tiny, --model smollm2, a folder, a .gguf file, or ORG/NAME",

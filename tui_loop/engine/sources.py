@@ -11,11 +11,11 @@ from tui_loop.core.data.reading import TEXT_SUFFIXES, is_text_file, read_rows
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sha256_of, short_hash
+from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.schema import Config
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.hub import use_cache_where_unreachable
 
-_HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _SPLIT_WORDS = {
     "train": "train",
     "validation": "validation",
@@ -38,7 +38,7 @@ def read_source(entry: str, root: Path, config: Config) -> Source:
         if not path.exists():
             raise BadInput(f"{path}: no such file", "check the path")
         return Source(entry, {"": _parquet(path)}, sha256_of(path))
-    if path.exists() or entry.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(entry):
+    if path.exists() or not is_hub_id(entry):
         what = "is of no format that is known" if path.exists() else "no such file"
         raise BadInput(f"{path}: {what}", "give JSONL, JSON, CSV, Parquet, a folder or a hub id")
     return _hub(entry, config)

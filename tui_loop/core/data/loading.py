@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +15,10 @@ from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.data.splitting import hold_out, sample
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.files import sha256_of
+from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.records import Split
 from tui_loop.core.schema import Config
 from tui_loop.core.text import one_line
-
-_HUB_ID = re.compile(r"\w[\w.-]{0,95}(/[\w.-]{1,96})?")
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -51,7 +49,7 @@ def read_text_source(entry: str, root: Path, _: Config) -> Source:
     """A JSONL, JSON or CSV file; other sources need the training stack (NeedsExtra)."""
     path = resolved(entry, root)
     if not is_text_file(path):
-        if os.path.exists(path) or (_HUB_ID.fullmatch(entry) and path.suffix != ".parquet"):
+        if os.path.exists(path) or (is_hub_id(entry) and path.suffix != ".parquet"):
             raise NeedsExtra(f"reading {entry} (neither JSONL, JSON nor CSV)", "train")
         raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
     return Source(entry, {"": read_rows(path)}, sha256_of(path))
