@@ -1,0 +1,1 @@
+"""The terminal application: the only place for textual and plotext."""
