@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Result, paired_ratio, seconds
-from tui_loop.core.overview import read_run
+from tui_loop.core.reader import read_run
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopsFolder
 

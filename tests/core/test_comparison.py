@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tui_loop.core.comparison import compare, score_against
+from tui_loop.core.comparison import compare
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.records import Example
 from tui_loop.core.statistics import mcnemar
@@ -196,23 +196,6 @@ def test_an_iteration_without_an_evaluation_cannot_be_compared(
         compare(loop, 1, 2)
     with pytest.raises(NotFound, match="no iteration 3"):
         compare(loop, 1, 3)
-
-
-def test_a_score_is_held_against_another_over_the_examples_both_have(
-    example: Callable[..., Example],
-) -> None:
-    old = [example("a", 0.0), example("b", 0.5), example("c", 1.0), example("d", None)]
-    new = [
-        example("b", 1.0),
-        example("a", 0.5),
-        example("c", 0.0, reference="changed"),
-        example("d", 1.0),
-        example("e", 1.0),
-    ]
-    interval = score_against(old, new)
-    assert interval is not None
-    assert interval.delta == 0.5
-    assert score_against(old, []) is None
 
 
 def test_scores_by_different_metrics_are_not_compared(

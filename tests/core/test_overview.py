@@ -19,16 +19,9 @@ from tui_loop.core.events import (
     RunStarted,
 )
 from tui_loop.core.journal import Journal
-from tui_loop.core.overview import (
-    as_json,
-    best_of,
-    iteration_of,
-    iterations_of,
-    loop_state,
-    read_run,
-    state_of,
-)
+from tui_loop.core.overview import as_json, best_of, loop_state, state_of
 from tui_loop.core.planning import create_iteration, plan_next
+from tui_loop.core.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.records import Iteration, State
 from tui_loop.core.state import RunState
 from tui_loop.core.store import IterationFolder, LoopFolder

@@ -17,7 +17,6 @@ from tui_loop.core.config import flatten, with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.overview import iteration_of
 from tui_loop.core.planning import (
     Plan,
     base_config,
@@ -28,6 +27,7 @@ from tui_loop.core.planning import (
     replicates,
     with_data_changes,
 )
+from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Iteration, Split
 from tui_loop.core.schema import Config
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder

@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 
 from tests.engine.conftest import TinyLoop
-from tui_loop.core.overview import iteration_of, read_run
+from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.requests import ask
 from tui_loop.core.schema import Config
 from tui_loop.engine import training

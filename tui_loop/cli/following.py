@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tui_loop.cli import figures
 from tui_loop.cli.output import Output
+from tui_loop.core import figures
 from tui_loop.core.events import (
     AnyEvent,
     Evaluated,
@@ -22,7 +22,7 @@ from tui_loop.core.events import (
     RunStarted,
 )
 from tui_loop.core.follower import Follower
-from tui_loop.core.overview import iteration_of
+from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.requests import ask
 from tui_loop.core.state import RunState, fold

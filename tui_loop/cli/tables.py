@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tui_loop.cli import figures
 from tui_loop.cli.output import Output
-from tui_loop.core.comparison import score_against, scored_alike
-from tui_loop.core.errors import BadInput
-from tui_loop.core.records import Example, Iteration
-from tui_loop.core.statistics import Interval
+from tui_loop.core import figures
+from tui_loop.core.comparison import Comparer, brief_delta
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
 
 WIDE = 120
@@ -20,7 +19,7 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
     On a narrow terminal the reasons stand below the table.
     """
     rows = []
-    examples: dict[int, list[Example]] = {}
+    comparer = Comparer(LoopReader(loop))
     by_number = {iteration.number: iteration for iteration in iterations}
     for iteration in iterations:
         metrics, parent = iteration.metrics, by_number.get(iteration.parent or 0)
@@ -34,7 +33,7 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
                 figures.loss(metrics.get("train_loss")),
                 figures.loss(metrics.get("eval_loss")),
                 figures.percent(metrics.get("score")),
-                figures.points(_against_parent(loop, iteration, by_number, examples)),
+                brief_delta(comparer.against_parent(iteration)),
                 _state(iteration),
                 iteration.decision,
             ]
@@ -64,26 +63,3 @@ def _state(iteration: Iteration) -> str:
     if iteration.error is not None and iteration.state == "failed":
         return f"failed: {iteration.error.get('kind')}"
     return iteration.state
-
-
-def _against_parent(
-    loop: LoopFolder,
-    iteration: Iteration,
-    by_number: dict[int, Iteration],
-    cache: dict[int, list[Example]],
-) -> Interval | None:
-    parent = by_number.get(iteration.parent) if iteration.parent is not None else None
-    if parent is None or iteration.metrics.get("score") is None:
-        return None
-    if not scored_alike(parent, iteration):
-        return None
-
-    def examples(number: int) -> list[Example]:
-        if number not in cache:
-            try:
-                cache[number] = loop.iteration(number).read_examples()
-            except (BadInput, OSError):
-                cache[number] = []
-        return cache[number]
-
-    return score_against(examples(parent.number), examples(iteration.number))

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config import changed_fields, read_config
-from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import iteration_of
+from tui_loop.core.codec import to_json
+from tui_loop.core.config import changed_fields, flatten, read_config
+from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.figures import points
+from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, Iteration, Split
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
@@ -36,41 +38,126 @@ class Comparison(msgspec.Struct, frozen=True):
     notices: list[str]
 
 
+class Comparer:
+    """Compares iterations of one loop, reading each file once while it stays as it is."""
+
+    def __init__(self, reader: LoopReader) -> None:
+        self._reader = reader
+        self._keys: dict[int, tuple[Iteration, bytes]] = {}
+
+    def compare(self, a: int, b: int) -> Comparison:
+        """Iteration `b` against `a`; raises BadInput where either has no evaluation."""
+        old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
+        old_rows, new_rows = (self._examples(number) for number in (a, b))
+        shared = [
+            key
+            for key in new_rows
+            if key in old_rows and old_rows[key].reference == new_rows[key].reference
+        ]
+        scored = [
+            key
+            for key in (shared if scored_alike(old, new) else [])
+            if old_rows[key].score is not None and new_rows[key].score is not None
+        ]
+        fixed = [key for key in scored if not old_rows[key].passed and new_rows[key].passed]
+        broken = [key for key in scored if old_rows[key].passed and not new_rows[key].passed]
+        paired = paired_interval(
+            [_score(old_rows[key]) for key in scored], [_score(new_rows[key]) for key in scored]
+        )
+        runs = self._replicates(old, old_rows, scored), self._replicates(new, new_rows, scored)
+        spread = None if self._trained_alike(old, new) else spread_interval(*runs)
+        return Comparison(
+            a=a,
+            b=b,
+            config=_config_changes(old, new),
+            metrics=_metric_changes(old, new),
+            compared=len(shared),
+            fixed=fixed,
+            broken=broken,
+            p_value=mcnemar(len(fixed), len(broken)) if scored else None,
+            interval=spread or paired,
+            replicates=(len(runs[0]), len(runs[1])),
+            claim=_claim(paired, spread),
+            notices=_notices(old, new, len(old_rows), len(new_rows), len(shared)),
+        )
+
+    def against_parent(self, iteration: Iteration) -> Comparison | None:
+        """The iteration against its parent; None where there is nothing to compare."""
+        if iteration.parent is None or iteration.metrics.get("score") is None:
+            return None
+        try:
+            return self.compare(iteration.parent, iteration.number)
+        except (TuiLoopError, OSError):  # what cannot be read is told where it stands
+            return None
+
+    def _existing(self, number: int) -> int:
+        return self._reader.loop.existing(number).number
+
+    def _examples(self, number: int) -> dict[str, Example]:
+        rows = self._reader.examples(number)
+        if not rows:
+            name = self._reader.loop.name
+            raise BadInput(
+                f"{name}/{number} has no evaluated examples",
+                f"tui-loop show {name} says how it ended",
+            )
+        return {row.id: row for row in rows}
+
+    def _replicates(
+        self, iteration: Iteration, rows: dict[str, Example], scored: list[str]
+    ) -> list[list[float]]:
+        """Example scores of the iteration and of finished runs of its config under other seeds.
+
+        A seed counts once: its run repeated shows no spread.
+        """
+        runs = [[_score(rows[key]) for key in scored]]
+        seeds = {_seed(iteration)}
+        for number in self._reader.numbers():
+            other = self._reader.iteration(number)
+            try:
+                if _seed(other) in seeds or not self._is_replicate(iteration, other):
+                    continue
+                theirs = {row.id: row for row in self._reader.examples(number)}
+            except (BadInput, OSError):
+                continue  # an unreadable iteration hides nobody else's replicates
+            if all(key in theirs for key in scored):
+                runs.append([_score(theirs[key]) for key in scored])
+                seeds.add(_seed(other))
+        return runs
+
+    def _is_replicate(self, iteration: Iteration, other: Iteration) -> bool:
+        return (
+            other.state == "finished"
+            and other.config is not None
+            and _measured_alike(iteration, other)
+            and self._trained_alike(iteration, other)
+        )
+
+    def _trained_alike(self, old: Iteration, new: Iteration) -> bool:
+        """Whether the two differ in nothing but the seed: one config on the same rows."""
+        return (
+            0 not in (old.number, new.number)
+            and self._key(old) == self._key(new)
+            and _same_rows(self._train_split(old), self._train_split(new))
+        )
+
+    def _key(self, iteration: Iteration) -> bytes:
+        """The effective config without its seed, as bytes to compare."""
+        known = self._keys.get(iteration.number)
+        if known is None or known[0] is not iteration:
+            values = flatten(read_config(iteration.config or {}))
+            values.pop(SEED)
+            known = iteration, to_json(dict(sorted(values.items())))
+            self._keys[iteration.number] = known
+        return known[1]
+
+    def _train_split(self, iteration: Iteration) -> Split | None:
+        return self._reader.splits(iteration.number).get("train")
+
+
 def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
-    """Iteration `b` against `a`; raises BadInput where either has no evaluation."""
-    old, new = (iteration_of(loop.existing(number)) for number in (a, b))
-    old_rows, new_rows = (_examples_of(loop, number) for number in (a, b))
-    shared = [
-        key
-        for key in new_rows
-        if key in old_rows and old_rows[key].reference == new_rows[key].reference
-    ]
-    notices = _notices(old, new, len(old_rows), len(new_rows), len(shared))
-    scored = [
-        key
-        for key in (shared if scored_alike(old, new) else [])
-        if old_rows[key].score is not None and new_rows[key].score is not None
-    ]
-    fixed = [key for key in scored if not old_rows[key].passed and new_rows[key].passed]
-    broken = [key for key in scored if old_rows[key].passed and not new_rows[key].passed]
-    pairs = ([_score(old_rows[key]) for key in scored], [_score(new_rows[key]) for key in scored])
-    paired = paired_interval(*pairs)
-    groups = _replicates(loop, old, old_rows, scored), _replicates(loop, new, new_rows, scored)
-    spread = spread_interval(*groups) if not _trained_alike(loop, old, new) else None
-    return Comparison(
-        a=a,
-        b=b,
-        config=_config_changes(old, new),
-        metrics=_metric_changes(old, new),
-        compared=len(shared),
-        fixed=fixed,
-        broken=broken,
-        p_value=mcnemar(len(fixed), len(broken)) if scored else None,
-        interval=spread or paired,
-        replicates=(len(groups[0]), len(groups[1])),
-        claim=_claim(paired, spread),
-        notices=notices,
-    )
+    """Iteration `b` against `a`, read once; raises BadInput where either has no evaluation."""
+    return Comparer(LoopReader(loop)).compare(a, b)
 
 
 def scored_alike(old: Iteration, new: Iteration) -> bool:
@@ -78,17 +165,6 @@ def scored_alike(old: Iteration, new: Iteration) -> bool:
     if old.fingerprint is None or new.fingerprint is None:
         return True
     return old.fingerprint.metric == new.fingerprint.metric
-
-
-def score_against(old: list[Example], new: list[Example]) -> Interval | None:
-    """The score's difference over the examples that both have, alike in their reference."""
-    before = {row.id: row for row in old if row.score is not None}
-    pairs = [
-        (_score(before[row.id]), _score(row))
-        for row in new
-        if row.score is not None and row.id in before and before[row.id].reference == row.reference
-    ]
-    return paired_interval([pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
 def _claim(paired: Interval | None, spread: Interval | None) -> str:
@@ -101,16 +177,6 @@ def _claim(paired: Interval | None, spread: Interval | None) -> str:
     if not paired.excludes_zero:
         return "consistent with no difference"
     return f"consistent with {'better' if paired.delta > 0 else 'worse'}"
-
-
-def _examples_of(loop: LoopFolder, number: int) -> dict[str, Example]:
-    rows = loop.existing(number).read_examples()
-    if not rows:
-        raise BadInput(
-            f"{loop.name}/{number} has no evaluated examples",
-            f"tui-loop show {loop.name} says how it ended",
-        )
-    return {row.id: row for row in rows}
 
 
 def _score(row: Example) -> float:
@@ -139,22 +205,6 @@ def _config_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]
     return changed_fields(read_config(old.config), read_config(new.config))
 
 
-def _trained_alike(loop: LoopFolder, old: Iteration, new: Iteration) -> bool:
-    """Whether the two differ in nothing but the seed: one config on the same rows."""
-    return (
-        0 not in (old.number, new.number)
-        and set(_config_changes(old, new)) <= {SEED}
-        and _same_rows(_train_split(loop, old), _train_split(loop, new))
-    )
-
-
-def _train_split(loop: LoopFolder, iteration: Iteration) -> Split | None:
-    try:
-        return loop.iteration(iteration.number).read_splits().get("train")
-    except BadInput:
-        return None
-
-
 def _same_rows(one: Split | None, other: Split | None) -> bool:
     """Whether both name the same rows, by their digest or, in older records, by their file."""
     if one is None or other is None:
@@ -169,38 +219,6 @@ def _metric_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]
     return {name: (old.metrics.get(name), new.metrics.get(name)) for name in names}
 
 
-def _replicates(
-    loop: LoopFolder, iteration: Iteration, rows: dict[str, Example], scored: list[str]
-) -> list[list[float]]:
-    """Example scores of the iteration and of the finished runs of its config under other seeds.
-
-    A seed counts once: its run repeated shows no spread.
-    """
-    runs = [[_score(rows[key]) for key in scored]]
-    seeds = {_seed(iteration)}
-    for number in loop.numbers():
-        other = iteration_of(loop.iteration(number))
-        try:
-            if _seed(other) in seeds or not _is_replicate(loop, iteration, other):
-                continue
-            theirs = {row.id: row for row in loop.iteration(number).read_examples()}
-        except BadInput:
-            continue  # an unreadable iteration is shown as such, it hides nobody else's replicates
-        if all(key in theirs for key in scored):
-            runs.append([_score(theirs[key]) for key in scored])
-            seeds.add(_seed(other))
-    return runs
-
-
-def _is_replicate(loop: LoopFolder, iteration: Iteration, other: Iteration) -> bool:
-    return (
-        other.state == "finished"
-        and other.config is not None
-        and _measured_alike(iteration, other)
-        and _trained_alike(loop, iteration, other)
-    )
-
-
 def _measured_alike(one: Iteration, other: Iteration) -> bool:
     if one.fingerprint is None or other.fingerprint is None:
         return one.fingerprint is other.fingerprint
@@ -210,3 +228,12 @@ def _measured_alike(one: Iteration, other: Iteration) -> bool:
 def _seed(iteration: Iteration) -> Any:
     group, _, field = SEED.partition(".")
     return (iteration.config or {}).get(group, {}).get(field)
+
+
+def brief_delta(comparison: Comparison | None) -> str:
+    """`+21 ±15 better`: points, half the 95% interval, claim; `better?` is only consistent."""
+    if comparison is None or comparison.interval is None:
+        return ""
+    sure = comparison.claim.removeprefix("consistent with ")
+    word = "no diff" if sure.startswith("no difference") else sure
+    return f"{points(comparison.interval)} {word}{'?' if comparison.claim != sure else ''}"

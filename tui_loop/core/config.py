@@ -103,11 +103,16 @@ def _contradictions(config: Config) -> list[str]:
 
 def read_effective(tables: Mapping[str, Any], where: str = "") -> Config:
     """The config of a record, where an absent key means unset rather than the default."""
+    return read_config(with_unset(tables), where)
+
+
+def with_unset(tables: Mapping[str, Any]) -> Tables:
+    """The tables of a record with None where an optional field is absent."""
     optional = {
-        group: {field: None for field, hint in _hints(kind).items() if _is_optional(hint)}
+        group: {field: None for field, hint in hints_of(kind).items() if is_optional(hint)}
         for group, kind in GROUPS.items()
     }
-    return read_config(merge(optional, tables), where)
+    return merge(optional, tables)
 
 
 def to_tables(config: Config) -> Tables:
@@ -160,7 +165,7 @@ def merge(base: Mapping[str, Mapping[str, Any]], over: Mapping[str, Mapping[str,
 def field_help(name: str) -> tuple[str, Any]:
     """(help, default) of `group.field`."""
     group, _, field = name.partition(".")
-    hint = _hints(GROUPS[group])[field]
+    hint = hints_of(GROUPS[group])[field]
     default = getattr(GROUPS[group](), field)
     texts = [meta.description for meta in hint.__metadata__ if meta.description]
     return (texts[-1] if texts else ""), default
@@ -168,7 +173,7 @@ def field_help(name: str) -> tuple[str, Any]:
 
 def all_fields() -> list[str]:
     """Every declared `group.field`, in schema order."""
-    return [f"{group}.{field}" for group, kind in GROUPS.items() for field in _hints(kind)]
+    return [f"{group}.{field}" for group, kind in GROUPS.items() for field in hints_of(kind)]
 
 
 def full_name(key: str) -> str:
@@ -178,7 +183,7 @@ def full_name(key: str) -> str:
         if group not in GROUPS:
             raise BadInput(f"{key}: no such group{_did_you_mean(group, GROUPS)}")
         return key
-    owners = [name for name, kind in GROUPS.items() if key in _hints(kind)]
+    owners = [name for name, kind in GROUPS.items() if key in hints_of(kind)]
     if len(owners) == 1:
         return f"{owners[0]}.{key}"
     if owners:
@@ -211,7 +216,7 @@ def _apply(tables: Tables, setting: str) -> None:
     name = full_name(key)
     group, _, field = name.partition(".")
     field, dot, entry = field.partition(".")
-    value = _parse_value(raw, None if dot else _hints(GROUPS[group]).get(field))
+    value = parse_value(raw, None if dot else hints_of(GROUPS[group]).get(field))
     if dot:
         if not _is_table(group, field):
             raise BadInput(f"{name}: no such field, {group}.{field} is no table")
@@ -221,7 +226,7 @@ def _apply(tables: Tables, setting: str) -> None:
         tables.setdefault(group, {})[field] = value
 
 
-def _parse_value(raw: str, hint: Any) -> Any:
+def parse_value(raw: str, hint: Any = None) -> Any:
     """`raw` as TOML where that fits the field's type `hint`, else as the text it is."""
     try:
         table = tomllib.loads(f"value = {raw}\n")
@@ -250,7 +255,7 @@ def _is_table(group: str, field: str) -> bool:
 def _read_group(
     group: str, table: Mapping[str, Any], other: dict[str, Any], problems: list[str]
 ) -> dict[str, Any]:
-    hints = _hints(GROUPS[group])
+    hints = hints_of(GROUPS[group])
     values: dict[str, Any] = {}
     for field, value in table.items():
         name = f"{group}.{field}"
@@ -268,7 +273,7 @@ def _read_group(
 
 
 def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
-    if _is_optional(hint) and _is_no_value(value):
+    if is_optional(hint) and _is_no_value(value):
         value = None
     if name == "data.columns" and isinstance(value, Mapping):
         _check_roles(value, problems)
@@ -323,7 +328,7 @@ def _is_finite(value: Any) -> bool:
 
 def _in_words(error: str, hint: Any) -> str:
     """msgspec's message in the words of a person who edits a config."""
-    choices = _choices(hint)
+    choices = choices_of(hint)
     if choices:
         return f"must be one of {', '.join(choices)}"
     text = error.partition(" - at ")[0].partition(", got")[0].replace("Expected ", "must be ")
@@ -342,15 +347,16 @@ def _kinds_in_words(kinds: Iterable[str]) -> str:
     return " or ".join(_KIND_WORDS.get(kind, kind) for kind in kinds)
 
 
-def _choices(hint: Any) -> list[str]:
+def choices_of(hint: Any) -> list[str]:
     """The values of a Literal within `hint`, if it holds one."""
     found: list[str] = []
     for part in getattr(hint, "__args__", ()):
-        found.extend([part] if isinstance(part, str) else _choices(part))
+        found.extend([part] if isinstance(part, str) else choices_of(part))
     return found
 
 
-def _is_optional(hint: Any) -> bool:
+def is_optional(hint: Any) -> bool:
+    """Whether a field may be unset."""
     inner = hint.__args__[0] if hasattr(hint, "__origin__") else hint
     return type(None) in getattr(inner, "__args__", ())
 
@@ -369,5 +375,6 @@ def _did_you_mean(name: str, known: Any) -> str:
 
 
 @cache
-def _hints(kind: type[Group]) -> dict[str, Any]:
+def hints_of(kind: type[Group]) -> dict[str, Any]:
+    """The annotated type of each field of a group."""
     return get_type_hints(kind, include_extras=True)

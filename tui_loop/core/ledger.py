@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 from tui_loop.core.files import write_atomically
-from tui_loop.core.overview import iterations_of
+from tui_loop.core.reader import iterations_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
 

@@ -6,43 +6,31 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config import Tables, to_tables
+from tui_loop.core.config import Tables
 from tui_loop.core.errors import BadInput
-from tui_loop.core.follower import Follower
-from tui_loop.core.liveness import Watch
 from tui_loop.core.records import NO_METRICS, Change, Decision, Iteration, State
-from tui_loop.core.state import RunState, error_of, fold
-from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.state import RunState, error_of
+from tui_loop.core.store import IterationFolder
 from tui_loop.core.wording import title_of
 
 
-def iteration_of(folder: IterationFolder, watch: Watch | None = None) -> Iteration:
-    """The iteration in `folder`; one that cannot be read is `unreadable` and says why."""
-    try:
-        life = (watch or Watch(folder.lock)).look() if folder.lock.exists() else "gone"
-        summary = folder.read_summary()  # a new attempt begins by removing the old one's
-        if summary is not None:
-            return _titled(summary)
-        run = read_run(folder)
-        decision, config = folder.read_decision(), folder.read_config()
-    except (BadInput, OSError) as error:
-        message = error.message if isinstance(error, BadInput) else str(error)
-        return Iteration(
-            number=folder.number,
-            state="unreadable",
-            title="cannot be read",
-            error={
-                "kind": "data",
-                "message": message,
-                "hint": "restore it, for example with git",
-                "step": None,
-            },
-        )
-    return described(folder.number, decision, to_tables(config), run, state_of(run, life != "gone"))
+def unreadable(folder: IterationFolder, error: Exception) -> Iteration:
+    """What stands for an iteration whose files cannot be read."""
+    return Iteration(
+        number=folder.number,
+        state="unreadable",
+        title="cannot be read",
+        error={
+            "kind": "data",
+            "message": error.message if isinstance(error, BadInput) else str(error),
+            "hint": "restore it, for example with git",
+            "step": None,
+        },
+    )
 
 
-def _titled(summary: Iteration) -> Iteration:
-    """The title in today's words: it is derived from the changes, whatever was written then."""
+def titled(summary: Iteration) -> Iteration:
+    """The summary with its title in today's words, which derive from its changes."""
     title = title_of(summary.number, summary.parent, summary.changes)
     return msgspec.structs.replace(summary, title=title)
 
@@ -89,16 +77,6 @@ def state_of(run: RunState, alive: bool) -> State:
     if not alive:
         return "interrupted"
     return "stopping" if run.stop_requested else "running"
-
-
-def read_run(folder: IterationFolder) -> RunState:
-    """The whole journal of an iteration, folded."""
-    return fold(RunState(), Follower(folder.journal).read_all())
-
-
-def iterations_of(loop: LoopFolder) -> list[Iteration]:
-    """Every iteration of a loop, in order."""
-    return [iteration_of(loop.iteration(number)) for number in loop.numbers()]
 
 
 def loop_state(iterations: list[Iteration]) -> str:

@@ -41,18 +41,25 @@ def plan_next(loop: LoopFolder, *, parent: int | None, settings: list[str], why:
     A child of the base takes the loop's defaults as they are now; any other its parent's config.
     """
     numbers = loop.numbers()
-    defaults = loop.default_config()
     if parent is None and numbers:
         parent = numbers[-1]
+    return plan_with(loop, parent, with_settings(config_before(loop, parent), settings), why)
+
+
+def plan_with(loop: LoopFolder, parent: int | None, config: Config, why: str) -> Plan:
+    """The next iteration from `parent` with a config that is given whole."""
+    before = config_before(loop, parent)
     if parent is None or parent == 0:
-        config = with_settings(defaults, settings)
         if parent == 0 and not config.evaluation.base:
             loop.existing(0)  # it will not be measured now, so it must be there
         measured = parent == 0 or config.evaluation.base
-        return Plan(config, 0 if measured else None, why, _changes(defaults, config))
-    before = loop.existing(parent).read_config()
-    config = with_settings(before, settings)
-    return Plan(config, parent, why, _changes(before, config))
+        parent = 0 if measured else None
+    return Plan(config, parent, why, changes_between(before, config))
+
+
+def config_before(loop: LoopFolder, parent: int | None) -> Config:
+    """What a child of `parent` starts from: its config, or for the base the loop's defaults."""
+    return loop.existing(parent).read_config() if parent else loop.default_config()
 
 
 def base_config(loop: LoopFolder, plan: Plan) -> Config:
@@ -182,7 +189,8 @@ def _change(field: str, value: Any) -> Change:
     return Change(field, old, new)
 
 
-def _changes(before: Config, after: Config) -> Changes:
+def changes_between(before: Config, after: Config) -> Changes:
+    """The fields that differ, as a plan has them."""
     changes: Changes = dict(changed_fields(before, after))
     changes.pop("evaluation.base", None)  # says what is measured first, nothing of the run
     return changes

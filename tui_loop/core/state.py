@@ -22,6 +22,7 @@ from tui_loop.core.events import (
     RequestSeen,
     RunEnded,
     RunStarted,
+    Skipped,
 )
 
 LINES_KEPT = 5_000
@@ -59,6 +60,7 @@ class RunState(msgspec.Struct):
     nonfinite_steps: list[int] = []
     next_seq: int = 0
     missing: int = 0
+    unknown: int = 0
     last_t: float = 0.0
 
     @property
@@ -92,6 +94,7 @@ def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
             state.missing += event.seq - state.next_seq
         state.next_seq = max(state.next_seq, event.seq + 1)
         state.last_t = event.t
+        state.unknown += isinstance(event, Skipped)
         _fold_one(state, event)
     return state
 

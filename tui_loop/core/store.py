@@ -145,6 +145,7 @@ class LoopFolder:
         self.path = path
         self.name = path.name
         self.settings_file = path / "loop.toml"
+        self.draft = path / "draft.toml"
         self.ledger = path / "ledger.csv"
 
     @property

@@ -6,9 +6,9 @@ import argparse
 
 import msgspec
 
-from tui_loop.cli import figures
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
+from tui_loop.core import figures
 from tui_loop.core.comparison import Comparison, compare
 from tui_loop.core.errors import BadInput
 from tui_loop.core.store import LoopFolder, LoopsFolder, split_target

@@ -10,7 +10,7 @@ from tui_loop.cli.commands.run import run_next
 from tui_loop.cli.commands.show import loop_record, print_loop
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed, RunStopped
-from tui_loop.core.overview import iterations_of
+from tui_loop.core.reader import iterations_of
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 

@@ -7,9 +7,9 @@ import math
 
 import msgspec
 
-from tui_loop.cli import figures
 from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.output import Output
+from tui_loop.core import figures
 from tui_loop.core.codec import number
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Example

@@ -9,7 +9,8 @@ from typing import Any
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import best_of, iterations_of, loop_state
+from tui_loop.core.overview import best_of, loop_state
+from tui_loop.core.reader import iterations_of
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 HELP = "list the loops"

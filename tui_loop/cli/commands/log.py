@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 
-from tui_loop.cli import figures
 from tui_loop.cli.arguments import count, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.codec import to_json
-from tui_loop.core.events import (
-    AnyEvent,
-    CheckpointSaved,
-    Evaluated,
-    LineLogged,
-    MetricsLogged,
-    PhaseStarted,
-    Recovered,
-    RequestSeen,
-    RunEnded,
-    RunStarted,
-)
+from tui_loop.core.events import AnyEvent
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Watch
+from tui_loop.core.log_lines import clock, log_line
 
 HELP = "print a run's log"
+LOUD = ("warning", "error")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -66,47 +54,8 @@ def _print(lines: list[str], as_json: bool, out: Output) -> None:
 def _printed(events: list[AnyEvent], as_json: bool) -> list[str]:
     if as_json:
         return [to_json(msgspec.to_builtins(event)).decode() for event in events]
-    texts = [(event, _text(event)) for event in events]
-    return [f"{_clock(event.t)}  {text}" for event, text in texts if text]
-
-
-def _clock(t: float) -> str:
-    try:
-        return f"{datetime.fromtimestamp(t):%H:%M:%S}"
-    except (ValueError, OverflowError, OSError):  # a journal may hold any number
-        return "--:--:--"
-
-
-def _text(event: AnyEvent) -> str:
-    text = ""
-    match event:
-        case RunStarted():
-            text = f"run started: attempt {event.attempt}, pid {event.pid} on {event.host}"
-        case PhaseStarted():
-            text = f"phase {event.name}"
-        case MetricsLogged():
-            text = f"step {event.step}  {_values(event.values)}"
-        case Evaluated():
-            text = f"evaluated at step {event.step}  {_values(event.values)}"
-        case LineLogged():
-            text = f"{event.level} {event.source}: {event.text}"
-        case Recovered():
-            text = f"recovered from {event.kind}: {event.message}"
-        case CheckpointSaved():
-            text = f"checkpoint at step {event.step}: {event.path}"
-        case RequestSeen():
-            text = f"asked to {event.name}"
-        case RunEnded():
-            why = f": {event.error.get('message')}" if event.error else ""
-            text = f"run ended: {event.state}{why}"
-    return text
-
-
-def _values(values: Mapping[str, float | str | None]) -> str:
-    return "  ".join(f"{name} {_number(value)}" for name, value in values.items())
-
-
-def _number(value: float | str | None) -> str:
-    if isinstance(value, float):
-        return figures.rate(value) if abs(value) < 0.001 else f"{value:.4g}"
-    return str(value)
+    lines = [line for line in map(log_line, events) if line is not None]
+    return [
+        f"{clock(line.t)}  {line.level + ': ' if line.level in LOUD else ''}{line.text}"
+        for line in lines
+    ]

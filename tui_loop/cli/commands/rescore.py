@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli import figures
 from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
+from tui_loop.core import figures
 from tui_loop.core.config import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Example

@@ -13,7 +13,7 @@ from tui_loop.core.config import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, RunStopped
 from tui_loop.core.liveness import Watch
-from tui_loop.core.overview import as_json, iteration_of, iterations_of, read_run
+from tui_loop.core.overview import as_json
 from tui_loop.core.planning import (
     Plan,
     base_config,
@@ -24,6 +24,7 @@ from tui_loop.core.planning import (
     replicates,
     with_data_changes,
 )
+from tui_loop.core.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder

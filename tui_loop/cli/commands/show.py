@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tui_loop.cli import figures
 from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.tables import iterations_table
+from tui_loop.core import figures
 from tui_loop.core.codec import number
-from tui_loop.core.overview import as_json, iteration_of, iterations_of
+from tui_loop.core.overview import as_json
+from tui_loop.core.reader import iteration_of, iterations_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import brief

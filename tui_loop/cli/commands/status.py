@@ -6,11 +6,11 @@ import argparse
 import time
 from typing import Any
 
-from tui_loop.cli import figures
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
+from tui_loop.core import figures
 from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import iteration_of, read_run
+from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 HELP = "say what is running, and how far it is"

@@ -8,7 +8,7 @@ import time
 from tui_loop.cli.arguments import told_loop
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import iteration_of, read_run
+from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.requests import ask
 from tui_loop.core.store import IterationFolder
 

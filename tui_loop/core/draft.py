@@ -1,0 +1,145 @@
+"""The draft: the next iteration's config while it is edited, kept in `draft.toml`.
+
+It has the form of a record's config, with `parent` and `why` above the tables; an absent key is
+an unset field. Values may be wrong for a while: they are kept as typed, and `problems` says what
+is wrong with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tui_loop.core import codec
+from tui_loop.core.config import ConfigError, Tables, read_config, to_tables, with_unset
+from tui_loop.core.errors import BadInput
+from tui_loop.core.files import read_small, write_atomically
+from tui_loop.core.planning import Plan, config_before, plan_with
+from tui_loop.core.records import SCHEMA
+from tui_loop.core.schema import GROUPS, Config
+from tui_loop.core.store import LoopFolder
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """`parent`: the iteration it derives from, 0 or None for the loop's defaults."""
+
+    parent: int | None
+    why: str
+    tables: Tables
+    before: Tables
+    """The parent's config: what "was" means."""
+    saved: bool = False
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong with it, each as `group.field: what`; [] if it can run."""
+        try:
+            read_config(self.tables)
+        except ConfigError as error:
+            return error.problems
+        return []
+
+    @property
+    def config(self) -> Config:
+        """The config; raises ConfigError with every problem."""
+        return read_config(self.tables, "draft.toml")
+
+    @property
+    def changed(self) -> dict[str, tuple[Any, Any]]:
+        """{"group.field": (was, is)} for every field that differs from the parent."""
+        return {
+            name: (self.was(name), self.value(name))
+            for name in names_of(self.before, self.tables)
+            if self.was(name) != self.value(name)
+        }
+
+    def value(self, name: str) -> Any:
+        group, _, label = name.partition(".")
+        return _table(self.tables, group).get(label)
+
+    def was(self, name: str) -> Any:
+        group, _, label = name.partition(".")
+        return _table(self.before, group).get(label)
+
+    def with_value(self, name: str, value: Any) -> Draft:
+        """The draft with one field set; None unsets it."""
+        group, _, label = name.partition(".")
+        tables = {**self.tables, group: {**_table(self.tables, group), label: value}}
+        return msgspec.structs.replace(self, tables=tables)
+
+    def with_why(self, why: str) -> Draft:
+        return msgspec.structs.replace(self, why=why)
+
+    def reset(self) -> Draft:
+        """The parent's config again."""
+        return msgspec.structs.replace(self, tables=self.before)
+
+
+def names_of(*tables: Tables) -> list[str]:
+    """Every `group.field` in the tables, declared ones first and in schema order."""
+    found = {f"{group}.{label}": None for each in tables for group in each for label in each[group]}
+    declared = [f"{g}.{label}" for g, kind in GROUPS.items() for label in kind.__struct_fields__]
+    return [name for name in declared if name in found] + sorted(set(found) - set(declared))
+
+
+def new_draft(loop: LoopFolder, parent: int | None) -> Draft:
+    """A draft that changes nothing against `parent`. Raises BadInput, NotFound."""
+    before = to_tables(config_before(loop, parent))
+    return Draft(parent, "", before, before)
+
+
+def read_draft(loop: LoopFolder) -> Draft | None:
+    """The draft on disk, None if there is none; raises BadInput where it cannot be read."""
+    try:
+        text = read_small(loop.draft).decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{loop.draft}: cannot be read", "mend it, or move it away") from error
+    return draft_from(loop, text)
+
+
+def draft_from(loop: LoopFolder, text: str) -> Draft:
+    """The draft in TOML `text`; raises BadInput with the line of what cannot be read."""
+    where = str(loop.draft)
+    table = codec.from_toml(text, where)
+    parent, why = table.pop("parent", None), table.pop("why", "")
+    table.pop("schema", None)
+    whole = isinstance(parent, int) and not isinstance(parent, bool)
+    if not (whole or parent is None) or not isinstance(why, str):
+        raise BadInput(
+            f"{where}: parent must be an iteration's number and why a text", "mend it there"
+        )
+    odd = [name for name, group in table.items() if not isinstance(group, dict)]
+    if odd:
+        raise BadInput(f"{where}: {odd[0]}: is no table of fields", "put it into its [group]")
+    before = to_tables(config_before(loop, parent))
+    return Draft(parent, why, with_unset(table), before, saved=True)
+
+
+def draft_text(draft: Draft) -> str:
+    """The draft as TOML."""
+    head: dict[str, Any] = {"schema": SCHEMA, "parent": draft.parent, "why": draft.why}
+    return codec.to_toml({**head, **draft.tables})
+
+
+def write_draft(loop: LoopFolder, draft: Draft) -> Draft:
+    """Saves the draft; gives it back as the saved one."""
+    write_atomically(loop.draft, draft_text(draft))
+    return msgspec.structs.replace(draft, saved=True)
+
+
+def drop_draft(loop: LoopFolder) -> None:
+    """Throws the saved draft away."""
+    loop.draft.unlink(missing_ok=True)
+
+
+def plan_of(loop: LoopFolder, draft: Draft) -> Plan:
+    """The iteration that the draft stands for; raises ConfigError with every problem."""
+    return plan_with(loop, draft.parent, draft.config, draft.why)
+
+
+def _table(tables: Tables, group: str) -> dict[str, Any]:
+    table = tables.get(group, {})
+    return table if isinstance(table, dict) else {}

@@ -1,0 +1,228 @@
+"""Reading a loop again and again: each file once while it stays as it is.
+
+An `IterationReader` gives the same object for as long as nothing changed, so that whoever shows
+it can tell by identity that there is nothing to draw.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict, deque
+from pathlib import Path
+
+import msgspec
+
+from tui_loop.core.config import to_tables
+from tui_loop.core.errors import BadInput
+from tui_loop.core.follower import Follower
+from tui_loop.core.liveness import Life, Watch
+from tui_loop.core.log_lines import LogLine, log_line
+from tui_loop.core.overview import described, state_of, titled, unreadable
+from tui_loop.core.records import Example, Iteration, Split, State
+from tui_loop.core.state import RunState, fold
+from tui_loop.core.store import IterationFolder, LoopFolder
+
+LOG_LINES = 20_000
+"""A run's log keeps this many lines in memory; older ones are counted and left on disk."""
+
+EXAMPLE_SETS = 6
+"""Evaluations kept in memory: the selected one, its parent, the marked one, and some more."""
+
+Stamp = tuple[int, int] | None
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """A run at one moment. `logged` counts all log lines, of which `log` has the last ones."""
+
+    number: int
+    state: State
+    run: RunState
+    log: list[LogLine]
+    logged: int
+    bad_lines: int
+
+
+class IterationReader:
+    """One iteration, looked at repeatedly."""
+
+    def __init__(self, folder: IterationFolder, watch: Watch | None = None) -> None:
+        self.folder = folder
+        self._watch = watch or Watch(folder.lock)
+        self._known: Iteration | None = None
+        self._stamp: object = None
+        self._state = RunState()
+        self._follower = Follower(folder.journal)
+        self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self._logged = 0
+        self._reads = 0
+        self._view: RunView | None = None
+        self._view_of: object = None
+        self._splits: tuple[Stamp, dict[str, Split]] | None = None
+
+    def look(self) -> Iteration:
+        """The iteration now; one that cannot be read is `unreadable` and says why."""
+        stamp: object = stamp_of(self.folder.summary)
+        if stamp is None:
+            life = self._watch.look() if self.folder.lock.exists() else "gone"
+            stamp = stamp_of(self.folder.summary)  # a run that ended just now has written it
+            if stamp is None:
+                return self._unfinished(life)
+        if self._known is None or stamp != self._stamp or self._known.state == "unreadable":
+            try:
+                summary = self.folder.read_summary()
+            except (BadInput, OSError) as error:
+                self._known = unreadable(self.folder, error)
+            else:  # a new attempt begins by removing the old one's summary
+                self._known = titled(summary) if summary else self._unfinished("unknown")
+            self._stamp = stamp
+        return self._known
+
+    def view(self) -> RunView:
+        """The whole run, read up to now."""
+        iteration = self.look()
+        self._read_journal()
+        key = (self._reads, iteration.state)
+        if self._view is None or key != self._view_of:
+            run = msgspec.structs.replace(
+                self._state,
+                metrics=list(self._state.metrics),
+                evaluations=list(self._state.evaluations),
+                requests=list(self._state.requests),
+                nonfinite_steps=list(self._state.nonfinite_steps),
+            )
+            self._view = RunView(
+                self.folder.number,
+                iteration.state,
+                run,
+                list(self._log),
+                self._logged,
+                self._follower.bad_lines,
+            )
+            self._view_of = key
+        return self._view
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the journal is held in memory."""
+        return self._reads > 0
+
+    def forget_run(self) -> None:
+        """Lets go of the journal; a later look reads it anew."""
+        self._follower, self._state = Follower(self.folder.journal), RunState()
+        self._log.clear()
+        self._logged = self._reads = 0
+        self._view = self._view_of = None
+
+    def splits(self) -> dict[str, Split]:
+        """What was recorded of the data files; {} where that cannot be read."""
+        stamp = stamp_of(self.folder.config)
+        if self._splits is None or self._splits[0] != stamp:
+            try:
+                self._splits = stamp, self.folder.read_splits()
+            except BadInput:
+                self._splits = stamp, {}
+        return self._splits[1]
+
+    def _unfinished(self, life: Life) -> Iteration:
+        self._read_journal()
+        stamp = (
+            self._reads,
+            life,
+            stamp_of(self.folder.config),
+            stamp_of(self.folder.decision),
+        )
+        if self._known is None or stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                decision, config = self.folder.read_decision(), self.folder.read_config()
+                state = state_of(self._state, life != "gone")
+                self._known = described(
+                    self.folder.number, decision, to_tables(config), self._state, state
+                )
+            except (BadInput, OSError) as error:
+                self._known = unreadable(self.folder, error)
+        return self._known
+
+    def _read_journal(self) -> None:
+        events = self._follower.read_all()
+        if self._follower.restarted:
+            self._state, self._logged = RunState(), 0
+            self._log.clear()
+        if not events and not self._follower.restarted:
+            return
+        self._reads += 1
+        fold(self._state, events)
+        lines = [line for line in map(log_line, events) if line is not None]
+        self._logged += len(lines)
+        self._log.extend(lines)
+
+
+class LoopReader:
+    """A loop, looked at repeatedly: its iterations, runs and examples."""
+
+    def __init__(self, loop: LoopFolder) -> None:
+        self.loop = loop
+        self._readers: dict[int, IterationReader] = {}
+        self._examples: OrderedDict[int, tuple[Stamp, list[Example]]] = OrderedDict()
+
+    def numbers(self) -> list[int]:
+        """The numbers of the iterations on disk, ascending."""
+        return self.loop.numbers()
+
+    def at(self, number: int) -> IterationReader:
+        """The reader of one iteration, there or not."""
+        if number not in self._readers:
+            self._readers[number] = IterationReader(self.loop.iteration(number))
+        return self._readers[number]
+
+    def iteration(self, number: int) -> Iteration:
+        return self.at(number).look()
+
+    def splits(self, number: int) -> dict[str, Split]:
+        return self.at(number).splits()
+
+    def examples(self, number: int) -> list[Example]:
+        """The rows of the final evaluation, [] where there was none; raises BadInput.
+
+        The same list for as long as the file stays as it is.
+        """
+        folder = self.loop.iteration(number)
+        stamp = stamp_of(folder.examples)
+        known = self._examples.get(number)
+        if known is None or known[0] != stamp:
+            known = stamp, folder.read_examples()
+            self._examples[number] = known
+            while len(self._examples) > EXAMPLE_SETS:
+                self._examples.popitem(last=False)
+        self._examples.move_to_end(number)
+        return known[1]
+
+    def keep_runs(self, numbers: set[int]) -> None:
+        """Lets go of the journals of all other iterations that have ended."""
+        for number, reader in self._readers.items():
+            if number not in numbers and reader.has_run and reader.folder.summary.exists():
+                reader.forget_run()
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What tells that a file has changed: (modified ns, size); None where it is not there."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def iteration_of(folder: IterationFolder, watch: Watch | None = None) -> Iteration:
+    """The iteration in `folder`, looked at once."""
+    return IterationReader(folder, watch).look()
+
+
+def iterations_of(loop: LoopFolder) -> list[Iteration]:
+    """Every iteration of a loop, in order."""
+    return [iteration_of(loop.iteration(number)) for number in loop.numbers()]
+
+
+def read_run(folder: IterationFolder) -> RunState:
+    """The whole journal of an iteration, folded."""
+    return fold(RunState(), Follower(folder.journal).read_all())
