@@ -24,7 +24,8 @@ from tui_loop.core.events import LineLogged, RequestSeen, RunEnded, RunStarted
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
-from tui_loop.core.overview import described, read_run
+from tui_loop.core.overview import described
+from tui_loop.core.reader import read_run
 from tui_loop.core.records import NO_METRICS, EndState, RunError
 from tui_loop.core.requests import RequestReader
 from tui_loop.core.store import IterationFolder, LoopFolder

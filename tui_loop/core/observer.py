@@ -1,0 +1,219 @@
+"""A loop at one moment, for a screen: its iterations, the draft, and the runs that are looked at.
+
+An observer is asked again and again, off the screen's thread; parts that did not change come
+back as the same objects.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.draft import Draft, new_draft, read_draft
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
+from tui_loop.core.records import Example, Iteration
+from tui_loop.core.store import LoopFolder, LoopSettings
+
+LIVE = ("running", "stopping", "paused")
+COMPARE_SECONDS = 0.1
+"""A look spends at most this long on comparisons; the next one goes on with the rest."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a screen looks at. `rows`: the numbers whose change against the parent is shown."""
+
+    selected: int | None = None
+    marked: int | None = None
+    rows: tuple[int, ...] = ()
+
+
+class Examples(msgspec.Struct, frozen=True):
+    """The evaluated examples of one iteration; `problem` says why there are none."""
+
+    number: int
+    rows: list[Example]
+    problem: str = ""
+
+
+class LoopSnapshot(msgspec.Struct, frozen=True):
+    """The loop as it was a moment ago.
+
+    `against`: the examples that the selected ones are held against, of the marked iteration or
+    of the parent. `compared` has the comparisons with parents that are known by now.
+    """
+
+    name: str
+    settings: LoopSettings
+    model: str
+    problem: str
+    iterations: tuple[Iteration, ...]
+    depths: tuple[int, ...]
+    compared: dict[int, Comparison | None]
+    draft: Draft | None
+    draft_problem: str
+    split_rows: dict[str, int]
+    selected: RunView | None
+    marked: RunView | None
+    live: RunView | None
+    examples: Examples | None
+    against: Examples | None
+    is_complete: bool
+
+    def iteration(self, number: int | None) -> Iteration | None:
+        """The iteration with that number, if there is one."""
+        return next((each for each in self.iterations if each.number == number), None)
+
+
+class LoopObserver:
+    """Looks at one loop; used by one thread at a time."""
+
+    def __init__(self, loop: LoopFolder) -> None:
+        self.loop = loop
+        self.reader = LoopReader(loop)
+        self._comparer = Comparer(self.reader)
+        self._compared: dict[int, Comparison | None] = {}
+        self._compared_of: object = None
+        self._iterations: tuple[Iteration, ...] = ()
+        self._depths: tuple[int, ...] = ()
+        self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
+        self._draft: tuple[object, Draft | None, str] | None = None
+        self._examples: dict[int, Examples] = {}
+
+    def look(self, wanted: Wanted) -> LoopSnapshot:
+        """The loop now; problems are told in it, never raised."""
+        self._look_at_iterations()
+        live = next((each for each in reversed(self._iterations) if each.state in LIVE), None)
+        there = {each.number for each in self._iterations}
+        asked = (wanted.selected, wanted.marked, live.number if live else None)
+        looked_at = {number for number in asked if number is not None} & there
+        views: dict[int | None, RunView] = {n: self.reader.at(n).view() for n in looked_at}
+        self.reader.keep_runs(looked_at)
+        is_complete = self._compare(wanted.rows)
+        settings, model, problem = self._read_settings()
+        draft, draft_problem = self._read_draft()
+        examples, against = self._look_at_examples(wanted, there)
+        return LoopSnapshot(
+            name=self.loop.name,
+            settings=settings,
+            model=model,
+            problem=problem,
+            iterations=self._iterations,
+            depths=self._depths,
+            compared=self._compared,
+            draft=draft,
+            draft_problem=draft_problem,
+            split_rows=self._split_rows(wanted.selected),
+            selected=views.get(asked[0]),
+            marked=views.get(asked[1]),
+            live=views.get(asked[2]),
+            examples=examples,
+            against=against,
+            is_complete=is_complete,
+        )
+
+    def compare(self, a: int, b: int) -> Comparison:
+        """Iteration `b` against `a`; raises TuiLoopError where that cannot be said."""
+        return self._comparer.compare(a, b)
+
+    def _look_at_iterations(self) -> None:
+        now = tuple(self.reader.iteration(number) for number in self.reader.numbers())
+        same = len(now) == len(self._iterations) and all(
+            one is other for one, other in zip(now, self._iterations, strict=True)
+        )
+        if not same:
+            self._iterations = now
+            self._depths = depths_of(now)
+
+    def _compare(self, rows: tuple[int, ...]) -> bool:
+        """Compares as many of `rows` with their parents as there is time for; whether all are."""
+        ended = tuple(id(each) for each in self._iterations if each.state not in LIVE)
+        if ended != self._compared_of:
+            self._compared_of, self._compared = ended, {}
+        begun = time.monotonic()
+        found: dict[int, Comparison | None] = {}
+        by_number = {each.number: each for each in self._iterations}
+        for number in rows:
+            if number in self._compared or number not in by_number:
+                continue
+            if time.monotonic() - begun > COMPARE_SECONDS:
+                break
+            found[number] = self._comparer.against_parent(by_number[number])
+        if found:
+            self._compared = {**self._compared, **found}
+        return all(number in self._compared or number not in by_number for number in rows)
+
+    def _read_settings(self) -> tuple[LoopSettings, str, str]:
+        stamp = stamp_of(self.loop.settings_file)
+        if self._settings is None or self._settings[0] != stamp:
+            try:
+                settings = self.loop.read_settings()
+                self._settings = stamp, settings, self.loop.default_config().model.id, ""
+            except (TuiLoopError, OSError) as error:
+                self._settings = stamp, LoopSettings(), "", _message(error)
+        return self._settings[1:]
+
+    def _read_draft(self) -> tuple[Draft | None, str]:
+        """The draft on disk, or else an unsaved one from the newest iteration that can be read."""
+        readable = [each.number for each in self._iterations if each.config is not None]
+        newest = readable[-1] if readable else None
+        stamp = stamp_of(self.loop.draft), stamp_of(self.loop.settings_file), newest
+        if self._draft is None or self._draft[0] != stamp:
+            try:
+                draft = read_draft(self.loop) or new_draft(self.loop, newest)
+                self._draft = stamp, draft, ""
+            except (TuiLoopError, OSError) as error:
+                self._draft = stamp, None, _message(error)
+        return self._draft[1:]
+
+    def _look_at_examples(
+        self, wanted: Wanted, there: set[int]
+    ) -> tuple[Examples | None, Examples | None]:
+        if wanted.selected not in there or wanted.selected is None:
+            return None, None
+        selected = self.reader.iteration(wanted.selected)
+        other = wanted.marked if wanted.marked not in (None, wanted.selected) else selected.parent
+        against = self._examples_of(other) if other is not None and other in there else None
+        return self._examples_of(wanted.selected), against
+
+    def _examples_of(self, number: int) -> Examples:
+        try:
+            rows, problem = self.reader.examples(number), ""
+        except (TuiLoopError, OSError) as error:
+            rows, problem = [], _message(error)
+        known = self._examples.get(number)
+        if known is None or known.rows is not rows or known.problem != problem:
+            known = Examples(number, rows, problem)
+            self._examples[number] = known
+        return known
+
+    def _split_rows(self, selected: int | None) -> dict[str, int]:
+        """Rows a split, as the selected iteration or else the newest one has them."""
+        numbers = [each.number for each in reversed(self._iterations)]
+        for number in numbers if selected is None else [selected, *numbers]:
+            splits = self.reader.splits(number)
+            if splits:
+                return {name: split.rows for name, split in splits.items()}
+        return {}
+
+
+def depths_of(iterations: tuple[Iteration, ...]) -> tuple[int, ...]:
+    """How deep each iteration stands below the base, for the indent that shows lineage.
+
+    A child that directly continues its parent's line stands at its parent's depth; the second
+    and later children of one parent are a branch, one deeper.
+    """
+    depths: dict[int, int] = {}
+    children: dict[int | None, int] = {}
+    for each in iterations:
+        children[each.parent] = children.get(each.parent, 0) + 1
+        is_branch = each.parent not in (None, 0) and children[each.parent] > 1
+        depths[each.number] = depths.get(each.parent or 0, 0) + is_branch
+    return tuple(depths[each.number] for each in iterations)
+
+
+def _message(error: Any) -> str:
+    return error.message if isinstance(error, TuiLoopError) else str(error)
