@@ -16,6 +16,7 @@ from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.text import one_line
 
 COMMANDS = (
+    "open",
     "demo",
     "new",
     "run",
@@ -50,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     out = Output(as_json="--json" in words)
     try:
-        told = _parser().parse_args(words, argparse.Namespace(loops=Path("loops"), debug=False))
-        if told.command is None:
-            raise BadInput("no command given", "tui-loop --help")
+        told = _parser().parse_args(_with_open(words), _defaults())
         module = importlib.import_module(f"tui_loop.cli.commands.{told.command}")
         code: int = module.run(told, out)
         return code
@@ -82,6 +81,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "this is a fault of tui-loop; --debug shows where",
         )
         return 1
+
+
+def _defaults() -> argparse.Namespace:
+    return argparse.Namespace(loops=Path("loops"), debug=False)
+
+
+def _with_open(words: list[str]) -> list[str]:
+    """The words with the command `open` where none is named: `tui-loop support/3`, `tui-loop`."""
+    skip = False
+    for place, word in enumerate(words):
+        if skip or word.startswith("-"):
+            skip = word == "--loops" and not skip
+        elif word in COMMANDS:
+            return words
+        else:
+            return [*words[:place], "open", *words[place:]]
+    asks = {"-h", "--help", "--version"} & set(words)
+    return words if asks else [*words, "open"]
 
 
 def _parser() -> argparse.ArgumentParser:

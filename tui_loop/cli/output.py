@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from tui_loop.core.codec import to_pretty_json
 from tui_loop.core.text import escaped, one_line, visible
+from tui_loop.tui.cells import fit, width_of
 
 PIPE_WIDTH = 400
 """Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""
@@ -73,7 +74,7 @@ class Output:
         """A table; columns in `right` are right-aligned, those in `flexible` give way in turn."""
         texts = [[one_line(cell) for cell in row] for row in [list(head), *map(list, rows)]]
         columns = [column for column in range(len(head)) if any(row[column] for row in texts[1:])]
-        widths = {column: max(_cells(row[column]) for row in texts) for column in columns}
+        widths = {column: max(width_of(row[column]) for row in texts) for column in columns}
         lacking = sum(widths.values()) + 2 * (len(columns) - 1) - self.width
         for column in flexible:
             if column in widths and lacking > 0:
@@ -81,7 +82,7 @@ class Output:
                 lacking -= widths[column] - narrow
                 widths[column] = narrow
         for row in texts:
-            cells = [_fit(row[column], widths[column], column in right) for column in columns]
+            cells = [fit(row[column], widths[column], right=column in right) for column in columns]
             self.line("  ".join(cells).rstrip())
 
     def _print(self, stream: TextIO, text: str) -> None:
@@ -91,18 +92,3 @@ class Output:
 def uses_colour(stream: TextIO) -> bool:
     """Whether colour may be used on `stream`."""
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-
-
-def _cells(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _fit(text: str, width: int, to_the_right: bool) -> str:
-    from rich.cells import set_cell_size
-
-    size = _cells(text)
-    if size > width:
-        return set_cell_size(text, width - 1) + "…"
-    return " " * (width - size) + text if to_the_right else text + " " * (width - size)

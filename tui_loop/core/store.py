@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 COMMANDS = frozenset(
     {
-        *("demo", "new", "check", "run", "auto", "resume", "stop", "pause", "continue"),
+        *("open", "demo", "new", "check", "run", "auto", "resume", "stop", "pause", "continue"),
         *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
         *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
         *("report", "export", "prune", "fetch", "doctor"),
@@ -60,6 +61,7 @@ class IterationFolder:
         self.tokens = path / "tokens.jsonl"
         self.evals = path / "evals"
         self.summary = path / "summary.json"
+        self.notes = path / "notes.md"
         self.requests = path / "requests.jsonl"
         self.lock = path / "run.lock"
         self.output = path / "output.log"
@@ -133,6 +135,23 @@ class IterationFolder:
     def read_tokens(self) -> dict[str, TokenLosses]:
         """Token losses by example id."""
         return {row.id: row for row in _json_lines(self.tokens, TokenLosses)}
+
+    def read_example_tokens(self, index: int, example: str) -> TokenLosses | None:
+        """Token losses of the example in row `index`; None where they were not kept."""
+        if not self.tokens.exists():
+            return None
+        decoder = msgspec.json.Decoder(TokenLosses)
+        with self.tokens.open("rb") as file:
+            line = next(itertools.islice(file, index, None), b"")
+        row = _decoded(decoder, line, f"{self.tokens}:{index + 1}") if line.strip() else None
+        return row if row is not None and row.id == example else self.read_tokens().get(example)
+
+    def read_notes(self) -> str:
+        """The user's own words, "" where there are none or they cannot be read."""
+        try:
+            return read_small(self.notes).decode("utf-8", "replace").strip()
+        except (OSError, BadInput):
+            return ""
 
     def _config_tables(self) -> dict[str, Any]:
         return codec.from_toml(_text(self.config), str(self.config))

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 
 from tui_loop.cli.arguments import add_settings
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
-from tui_loop.core.config import flatten
-from tui_loop.core.data.loading import LoadedData, load_data
+from tui_loop.cli.starting import check_start, create, forget_unbegun
 from tui_loop.core.errors import BadInput, RunStopped
-from tui_loop.core.liveness import Watch
 from tui_loop.core.overview import as_json
-from tui_loop.core.planning import (
-    Plan,
-    base_config,
-    base_is_needed,
-    create_base,
-    create_iteration,
-    plan_next,
-    replicates,
-    with_data_changes,
-)
-from tui_loop.core.reader import iteration_of, iterations_of, read_run
+from tui_loop.core.planning import plan_next
+from tui_loop.core.reader import iterations_of, read_run
 from tui_loop.core.records import Iteration
-from tui_loop.core.schema import Config
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 HELP = "create the next iteration and run it"
@@ -101,77 +88,10 @@ def run_next(
     Everything that can be refused is refused before anything is created.
     """
     plan = plan_next(loop, parent=parent, settings=settings, why=why)
-    data = _checked(loop, plan, allow_code)
-    plan = with_data_changes(loop, plan, data)
-    plans = replicates(loop, plan, repeat) if repeat > 1 else [plan]
-    if not plan.changes and plan.parent not in (None, 0) and repeat == 1:
+    start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
+    if not start.plans[0].changes and plan.parent not in (None, 0) and repeat == 1:
         out.note(f"nothing changes against {plan.parent}; --repeat 2 would vary the seed")
-    folders = []
-    if base_is_needed(loop, plan.config, data, _weights(loop, plan)):
-        if Watch(loop.iteration(0).lock).look() != "gone":
-            raise BadInput(
-                f"{loop.name}/0: the base is being measured by another run",
-                f"wait for it: tui-loop status {loop.name}",
-            )
-        folders.append(create_base(loop, base_config(loop, plan), data.splits))
-    folders += [create_iteration(loop, each, data.splits) for each in plans]
-    return _run_all(loop, folders, out, allow_code)
-
-
-def _checked(loop: LoopFolder, plan: Plan, allow_code: bool) -> LoadedData:
-    """The plan's data; raises BadInput for whatever would fail for certain."""
-    from tui_loop.engine.extras import require_gguf, require_quant
-    from tui_loop.engine.models import check_model, choose_device
-    from tui_loop.engine.scorers import scorer_for
-    from tui_loop.engine.sources import read_source
-
-    config = plan.config
-    data = load_data(config, loop.root, read_source)
-    scorer_for(config.evaluation, data.labels, loop.root, allow_code=allow_code)
-    if check_model(config.model.id, config.model.revision, loop.root).gguf is not None:
-        require_gguf("loading a GGUF file")
-    quantized = config.model.quantization != "none"
-    if quantized:
-        require_quant(f"model.quantization = {config.model.quantization}")
-    if quantized or config.run.device not in ("auto", "cpu"):
-        device = choose_device(config.run.device)
-        if quantized and device != "cuda":
-            raise BadInput(
-                f"model.quantization: {config.model.quantization} needs a CUDA device",
-                "--set model.quantization=none",
-            )
-    _check_init_adapter(loop, config)
-    return data
-
-
-def _weights(loop: LoopFolder, plan: Plan) -> str:
-    from tui_loop.engine.models import find_model, weights_print
-
-    return weights_print(find_model(plan.config.model.id, loop.root))
-
-
-def _check_init_adapter(loop: LoopFolder, config: Config) -> None:
-    """Refuses an adapter that is not there, or lora settings that it does not have."""
-    number = config.model.init_adapter
-    if number is None:
-        return
-    origin = loop.existing(number)
-    if not (origin.adapter / "adapter_config.json").exists():
-        raise BadInput(
-            f"model.init_adapter: {origin} has no adapter on this machine",
-            "run it again, or unset model.init_adapter",
-        )
-    theirs = flatten(origin.read_config())
-    different = [
-        name
-        for name, value in flatten(config).items()
-        if name.startswith("lora.") and value != theirs.get(name)
-    ]
-    if different:
-        raise BadInput(
-            f"model.init_adapter: {origin} was trained with another {', '.join(different)}",
-            f"--from {number}, or set these fields as it has them",
-        )
+    return _run_all(loop, create(loop, start), out, allow_code)
 
 
 def _run_all(
@@ -191,7 +111,8 @@ def _run_all(
         process.wait()
     for folder in folders:
         mask_secrets(folder.output)
-        _forget(folder, out)
+    for folder in forget_unbegun(folders):
+        out.note(f"{folder} was not begun and has been removed")
     if watcher.killed:
         raise RunStopped(f"{folders[len(done) - 1]} was killed", f"tui-loop show {loop.name}")
     if done[-1].state not in EXIT_CODES:
@@ -200,10 +121,3 @@ def _run_all(
             f"is in {folders[len(done) - 1].output}"
         )
     return done
-
-
-def _forget(folder: IterationFolder, out: Output) -> None:
-    """Removes an iteration that was created a moment ago and never began."""
-    if folder.path.exists() and iteration_of(folder).state == "queued":
-        shutil.rmtree(folder.path)
-        out.note(f"{folder} was not begun and has been removed")

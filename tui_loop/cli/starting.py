@@ -1,0 +1,137 @@
+"""From a plan to a run that can begin: all that can be refused is refused before anything is
+created. The command line and the app start their runs through here.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+
+import msgspec
+
+from tui_loop.core.config import flatten
+from tui_loop.core.data.loading import LoadedData, load_data
+from tui_loop.core.errors import BadInput
+from tui_loop.core.liveness import Watch
+from tui_loop.core.planning import (
+    Plan,
+    base_config,
+    base_is_needed,
+    create_base,
+    create_iteration,
+    replicates,
+    with_data_changes,
+)
+from tui_loop.core.reader import iteration_of
+from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder, LoopFolder
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Plans that have been checked, with their data; `base_first`: the base is evaluated before."""
+
+    plans: list[Plan]
+    data: LoadedData
+    base_first: bool
+
+    @property
+    def steps(self) -> int | None:
+        """Optimizer steps of the first plan; None where packing decides."""
+        training = self.plans[0].config.training
+        if training.max_steps is not None:
+            return training.max_steps
+        if training.packing:
+            return None
+        batches = math.ceil(len(self.data.train) / training.per_device_train_batch_size)
+        per_epoch = math.ceil(batches / training.gradient_accumulation_steps)
+        return math.ceil(per_epoch * training.num_train_epochs)
+
+
+def check_start(
+    loop: LoopFolder, plan: Plan, *, repeat: int = 1, allow_code: bool = False
+) -> Start:
+    """The plan with its data; raises TuiLoopError for whatever would fail for certain."""
+    data = _checked(loop, plan, allow_code)
+    plan = with_data_changes(loop, plan, data)
+    plans = replicates(loop, plan, repeat) if repeat > 1 else [plan]
+    base_first = base_is_needed(loop, plan.config, data, _weights(loop, plan))
+    if base_first and Watch(loop.iteration(0).lock).look() != "gone":
+        raise BadInput(
+            f"{loop.name}/0: the base is being measured by another run",
+            f"wait for it: tui-loop status {loop.name}",
+        )
+    return Start(plans, data, base_first)
+
+
+def create(loop: LoopFolder, start: Start) -> list[IterationFolder]:
+    """The folders of what is to run, in order: the base where it is needed, then the plans."""
+    folders = []
+    if start.base_first:
+        folders.append(create_base(loop, base_config(loop, start.plans[0]), start.data.splits))
+    return folders + [create_iteration(loop, plan, start.data.splits) for plan in start.plans]
+
+
+def forget_unbegun(folders: list[IterationFolder]) -> list[IterationFolder]:
+    """Removes iterations that were created a moment ago and never began; gives those."""
+    unbegun = [
+        each for each in folders if each.path.exists() and iteration_of(each).state == "queued"
+    ]
+    for folder in unbegun:
+        shutil.rmtree(folder.path)
+    return unbegun
+
+
+def _checked(loop: LoopFolder, plan: Plan, allow_code: bool) -> LoadedData:
+    """The plan's data; raises BadInput for whatever would fail for certain."""
+    from tui_loop.engine.extras import require_gguf, require_quant
+    from tui_loop.engine.models import check_model, choose_device
+    from tui_loop.engine.scorers import scorer_for
+    from tui_loop.engine.sources import read_source
+
+    config = plan.config
+    data = load_data(config, loop.root, read_source)
+    scorer_for(config.evaluation, data.labels, loop.root, allow_code=allow_code)
+    if check_model(config.model.id, config.model.revision, loop.root).gguf is not None:
+        require_gguf("loading a GGUF file")
+    quantized = config.model.quantization != "none"
+    if quantized:
+        require_quant(f"model.quantization = {config.model.quantization}")
+    if quantized or config.run.device not in ("auto", "cpu"):
+        device = choose_device(config.run.device)
+        if quantized and device != "cuda":
+            raise BadInput(
+                f"model.quantization: {config.model.quantization} needs a CUDA device",
+                "--set model.quantization=none",
+            )
+    _check_init_adapter(loop, config)
+    return data
+
+
+def _weights(loop: LoopFolder, plan: Plan) -> str:
+    from tui_loop.engine.models import find_model, weights_print
+
+    return weights_print(find_model(plan.config.model.id, loop.root))
+
+
+def _check_init_adapter(loop: LoopFolder, config: Config) -> None:
+    """Refuses an adapter that is not there, or lora settings that it does not have."""
+    number = config.model.init_adapter
+    if number is None:
+        return
+    origin = loop.existing(number)
+    if not (origin.adapter / "adapter_config.json").exists():
+        raise BadInput(
+            f"model.init_adapter: {origin} has no adapter on this machine",
+            "run it again, or unset model.init_adapter",
+        )
+    theirs = flatten(origin.read_config())
+    different = [
+        name
+        for name, value in flatten(config).items()
+        if name.startswith("lora.") and value != theirs.get(name)
+    ]
+    if different:
+        raise BadInput(
+            f"model.init_adapter: {origin} was trained with another {', '.join(different)}",
+            f"--from {number}, or set these fields as it has them",
+        )

@@ -1,0 +1,181 @@
+"""The one table of actions: keys, footer, help, palette and the user's remapping come from it."""
+
+from __future__ import annotations
+
+import msgspec
+from textual.binding import Binding, BindingType
+
+
+class Action(msgspec.Struct, frozen=True):
+    """What a person can do: `method` names the `action_` method of the widget of its `scope`.
+
+    `short` is its word in the footer, empty for an action that the footer leaves out.
+    """
+
+    id: str
+    keys: str
+    method: str
+    description: str
+    scope: str
+    short: str = ""
+
+
+SCOPES = {
+    "app": "Everywhere",
+    "workbench": "Loop and run",
+    "list": "In a list",
+    "iterations": "Iterations",
+    "config": "Config",
+    "chart": "Chart",
+    "failures": "Failures",
+    "log": "Log",
+    "sheet": "Reading",
+    "example": "An example",
+    "picker": "Loops",
+}
+"""Where an action is at hand, with the heading of its part in the help."""
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.help", "question_mark,f1", "help", "all keys, this pane's first", "app", "help"),
+    Action("app.commands", "colon,ctrl+p", "command_palette", "find a command", "app", "commands"),
+    Action("app.theme", "ctrl+t", "next_theme", "next colours: dark, light, terminal", "app"),
+    Action("app.back", "escape", "back", "leave a field, or go back", "app"),
+    Action("app.quit", "q,ctrl+q", "leave", "quit", "app"),
+    Action("pane.iterations", "1", "pane('iterations')", "go to the iterations", "workbench"),
+    Action("pane.config", "2", "pane('config')", "go to the config", "workbench"),
+    Action("pane.chart", "3", "pane('chart')", "go to the chart", "workbench"),
+    Action("pane.failures", "4", "pane('failures')", "go to the failures", "workbench"),
+    Action("pane.log", "5", "pane('log')", "go to the log", "workbench"),
+    Action("pane.left", "ctrl+left", "neighbour('left')", "pane to the left", "workbench"),
+    Action("pane.right", "ctrl+right", "neighbour('right')", "pane to the right", "workbench"),
+    Action("pane.up", "ctrl+up", "neighbour('up')", "pane above", "workbench"),
+    Action("pane.down", "ctrl+down", "neighbour('down')", "pane below", "workbench"),
+    Action("pane.next", "tab", "step_pane(1)", "next pane", "workbench"),
+    Action("pane.previous", "shift+tab", "step_pane(-1)", "previous pane", "workbench"),
+    Action("pane.zoom", "z", "zoom", "zoom the pane, and back", "workbench", "zoom"),
+    Action("run.start", "r", "run", "run the draft (asks)", "workbench", "run"),
+    Action("run.stop", "s", "stop", "stop the live run (asks)", "workbench", "stop"),
+    Action("loop.next", "N", "draft", "draft the next iteration from here", "workbench", "next"),
+    Action("loop.compare", "c", "compare", "compare with the marked one", "workbench", "compare"),
+    Action("loop.mark", "m", "mark", "mark it, to compare and overlay", "workbench", "mark"),
+    Action("loop.previous", "left_square_bracket", "select(-1)", "previous one", "workbench"),
+    Action("loop.following", "right_square_bracket", "select(1)", "next iteration", "workbench"),
+    Action("loop.edit", "E", "edit_file", "the file behind it in $EDITOR", "workbench", "edit"),
+    Action("loop.copy", "y", "copy", "copy what is selected", "workbench"),
+    Action("loop.open", "O", "open_loop", "open another loop, or begin one", "workbench"),
+    Action("list.up", "up,k", "move(-1)", "up", "list"),
+    Action("list.down", "down,j", "move(1)", "down", "list"),
+    Action("list.page_up", "pageup,ctrl+b", "move_page(-1)", "a page up", "list"),
+    Action("list.page_down", "pagedown,ctrl+f", "move_page(1)", "a page down", "list"),
+    Action("list.top", "home,g", "top", "to the top", "list"),
+    Action("list.bottom", "end,G", "bottom", "to the bottom", "list"),
+    Action("list.open", "enter,l", "open", "open it", "list", "open"),
+    Action("config.choice", "space", "next_choice", "next value", "config", "switch"),
+    Action("config.reset", "u", "reset_field", "undo a field, as the parent has it", "config"),
+    Action("config.reset_all", "U", "reset_all", "undo all fields (asks)", "config"),
+    Action("config.changed", "v", "only_changed", "only what changed, or all", "config", "changed"),
+    Action("config.find", "slash", "find", "find a field by name", "config", "find"),
+    Action("config.problem", "n", "next_problem", "go to the next problem", "config", "problem"),
+    Action("config.why", "w", "edit_why", "why this change", "config", "why"),
+    Action("chart.log", "L", "toggle_log", "log scale", "chart", "log"),
+    Action("chart.smoother", "plus", "smooth_more", "smoother", "chart", "smooth"),
+    Action("chart.rougher", "minus", "smooth_less", "rougher", "chart"),
+    Action("chart.left", "left,h", "cursor_left", "cursor to the left", "chart", "cursor"),
+    Action("chart.right", "right,l", "cursor_right", "cursor to the right", "chart"),
+    Action("chart.far_left", "H,shift+left", "cursor_far_left", "far to the left", "chart"),
+    Action("chart.far_right", "shift+right", "cursor_far_right", "far to the right", "chart"),
+    Action("chart.zoom_in", "greater_than_sign", "zoom_in", "zoom in", "chart", "zoom in"),
+    Action("chart.zoom_out", "less_than_sign", "zoom_out", "zoom out", "chart"),
+    Action("chart.reset", "0", "reset_view", "the whole history again", "chart", "whole"),
+    Action("chart.metric", "v", "next_metric", "next metric", "chart", "metric"),
+    Action("chart.overlay", "o", "toggle_overlay", "overlay the marked one", "chart", "overlay"),
+    Action(
+        "failures.filter", "f", "next_filter", "failed, fixed, broken, all", "failures", "filter"
+    ),
+    Action("failures.sort", "S", "next_order", "sort by loss, score, length", "failures", "sort"),
+    Action("failures.reverse", "R", "reverse", "the other way round", "failures"),
+    Action("failures.search", "slash", "search", "search their texts", "failures", "search"),
+    Action("log.level", "f", "next_level", "all, no steps, warnings", "log", "level"),
+    Action("log.search", "slash", "search", "only lines with a text", "log", "search"),
+    Action("log.follow", "F", "follow", "follow the newest line", "log", "follow"),
+    Action("sheet.up", "up,k", "scroll_up", "up", "sheet"),
+    Action("sheet.down", "down,j", "scroll_down", "down", "sheet"),
+    Action("sheet.page_up", "pageup,ctrl+b", "page_up", "a page up", "sheet"),
+    Action("sheet.page_down", "pagedown,ctrl+f,space", "page_down", "a page down", "sheet"),
+    Action("sheet.top", "home,g", "scroll_home", "to the top", "sheet"),
+    Action("sheet.bottom", "end,G", "scroll_end", "to the bottom", "sheet"),
+    Action(
+        "example.previous",
+        "left_square_bracket,left,h",
+        "step(-1)",
+        "previous",
+        "example",
+        "previous",
+    ),
+    Action(
+        "example.following", "right_square_bracket,right,l", "step(1)", "next", "example", "next"
+    ),
+    Action("example.copy", "y", "copy", "copy it", "example", "copy"),
+    Action("picker.new", "n", "new", "a new loop from a data file", "picker", "new loop"),
+    Action("picker.demo", "d", "demo", "look around in a recorded loop", "picker", "demo"),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}
+
+_SIGNS = {
+    "question_mark": "?",
+    "colon": ":",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "esc",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+}
+
+
+def bindings(*scopes: str) -> list[BindingType]:
+    """The key bindings of a widget or screen that is at home in `scopes`."""
+    return [
+        Binding(action.keys, action.method, action.description, id=action.id, show=False)
+        for action in ACTIONS
+        if action.scope in scopes
+    ]
+
+
+def bindings_of(*ids: str) -> list[BindingType]:
+    """The key bindings of single actions, for a dialog."""
+    return [
+        Binding(BY_ID[each].keys, BY_ID[each].method, BY_ID[each].description, id=each, show=False)
+        for each in ids
+    ]
+
+
+def keys_of(action: Action, keymap: dict[str, str]) -> list[str]:
+    """The keys that an action has, as people write them: `?`, `ctrl+p`, `N`."""
+    names = keymap.get(action.id, action.keys).split(",")
+    return [_shown(name.strip()) for name in names if name.strip()]
+
+
+def _shown(name: str) -> str:
+    head, plus, last = name.rpartition("+")
+    return f"{head}{plus}{_SIGNS.get(last, last)}"
+
+
+def key_table(keymap: dict[str, str] | None = None) -> str:
+    """All actions as a Markdown table, as the README has it."""
+    lines = ["| where | keys | does | id |", "|---|---|---|---|"]
+    for scope, heading in SCOPES.items():
+        for action in ACTIONS:
+            if action.scope == scope:
+                keys = " ".join(f"`{key}`" for key in keys_of(action, keymap or {}))
+                lines.append(f"| {heading} | {keys} | {action.description} | `{action.id}` |")
+    return "\n".join(lines)

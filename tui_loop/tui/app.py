@@ -1,0 +1,176 @@
+"""The app: opens a loop or a picker; themes, keys, the editor, and a calm way to crash."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import subprocess
+import traceback
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
+
+from tui_loop.core.files import write_atomically
+from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.tui.actions import BY_ID, bindings
+from tui_loop.tui.backend import Backend
+from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.workbench import Workbench
+from tui_loop.tui.settings import Memory, Settings
+from tui_loop.tui.themes import THEMES, VARIABLES
+
+LAST_THEME = "theme"
+
+
+class LoopApp(App[None]):
+    """The terminal application on one `loops/` folder."""
+
+    TITLE = "tui_loop"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    INLINE_PADDING = 0
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("app"),
+        Binding("ctrl+c", "leave", show=False, id="app.interrupt", priority=True),
+    ]
+    DEFAULT_CSS = """
+    Input { background: $background; border: none; height: 1; padding: 0 1; }
+    Input:focus { background: $row-cursor; border: none; }
+    Toast { padding: 0 1; }
+    """
+
+    def __init__(
+        self,
+        loops: LoopsFolder,
+        backend: Backend,
+        *,
+        settings: Settings,
+        memory: Memory,
+        loop: str | None = None,
+        number: int | None = None,
+        driver_class: type[Driver] | None = None,
+        is_ascii: bool = False,
+        few_colours: bool = False,
+        terminal: io.TextIOWrapper | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self.loops, self.backend = loops, backend
+        self.settings, self.memory = settings, memory
+        self.keys = dict(settings.keys)
+        self.is_ascii = is_ascii
+        self._first, self._number = loop, number
+        self._terminal = terminal
+        self.crash_report: Path | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        plain = few_colours or self.no_color
+        self.theme = settings.theme or ("terminal" if plain else memory.get(LAST_THEME) or "dark")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return VARIABLES
+
+    def on_mount(self) -> None:
+        self.animation_level = "none"
+        self.set_keymap(self.keys)
+        if self._first is not None:
+            self.open_loop(self.loops.loop(self._first), self._number)
+        else:
+            self.pick_loop()
+
+    def open_loop(self, loop: LoopFolder, number: int | None = None) -> None:
+        """Shows the workbench on a loop, in place of whatever was open."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.push_screen(Workbench(loop, self.backend, number))
+
+    def pick_loop(self) -> None:
+        """Shows the loops to choose from, or a welcome where there is none."""
+        from tui_loop.tui.screens.picker import PickerScreen
+
+        self.push_screen(PickerScreen(self.loops, self.backend))
+
+    async def action_perform(self, name: str) -> None:
+        """Performs the action with an id, wherever it is at home."""
+        action = BY_ID[name]
+        home: Any = self if action.scope == "app" else self.screen
+        if isinstance(self.screen, Workbench) and action.scope != "app":
+            home = self.screen.home_of(action.scope)
+        await self.run_action(action.method, default_namespace=home)
+
+    def action_help(self) -> None:
+        if isinstance(self.screen, HelpScreen):
+            return
+        scopes = getattr(self.screen, "scopes", ("sheet", "app"))
+        self.push_screen(HelpScreen(scopes, self.keys))
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in THEMES]
+        known = self.theme if self.theme in names else names[0]
+        self.theme = names[(names.index(known) + 1) % len(names)]
+        self.memory.put(LAST_THEME, self.theme)
+        self.notify(f"colours: {self.theme}", timeout=2)
+
+    async def action_back(self) -> None:
+        back = getattr(self.screen, "action_back", None)
+        if back is not None:
+            back()
+
+    def action_leave(self) -> None:
+        """Quits; asks first while this process hosts a run."""
+        hosted = self.backend.hosted()
+        if not hosted:
+            self.exit()
+            return
+        if isinstance(self.screen, AskScreen):
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop":
+                self.backend.stop_hosted()
+                self.notify(f"{hosted} is stopping: the app closes when it has saved")
+                self.set_interval(0.2, self._leave_when_done)
+
+        self.push_screen(
+            AskScreen(
+                f"{hosted} is running here",
+                [[("it ends with this app", "")]],
+                [("s", "stop it, save the weights, and quit", "stop"), ("c", "stay", "")],
+            ),
+            answered,
+        )
+
+    def _leave_when_done(self) -> None:
+        if not self.backend.hosted():
+            self.exit()
+
+    def edit(self, path: Path) -> str:
+        """Opens a file in $EDITOR and waits; gives what went wrong, "" if nothing did."""
+        command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        stream = self._terminal
+        if stream is None:
+            return self._run_editor([*shlex.split(command), str(path)], None)
+        with self.suspend():
+            return self._run_editor([*shlex.split(command), str(path)], stream)
+
+    def _run_editor(self, command: list[str], stream: io.TextIOWrapper | None) -> str:
+        try:
+            done = subprocess.run(command, stdout=stream, stderr=stream, check=False)
+        except OSError as error:
+            return f"{command[0]}: {error.strerror}; set $EDITOR to one that is installed"
+        return f"{command[0]} ended with code {done.returncode}" if done.returncode else ""
+
+    def _fatal_error(self) -> None:
+        """A fault of the app: the traceback goes to a file, without any local variable."""
+        report = self.memory.folder / "crash.log"
+        try:
+            report.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(report, traceback.format_exc())
+            self.crash_report = report
+        except OSError:
+            self.crash_report = None
+        self._close_messages_no_wait()

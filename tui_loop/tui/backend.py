@@ -1,0 +1,85 @@
+"""What the app asks of the rest of the program; the command line hands one in.
+
+The app itself only reads records: whatever needs the training stack stands behind this.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from tui_loop.core.draft import Draft
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.store import LoopFolder, LoopsFolder
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a start would do; `steps` None where it cannot be known beforehand."""
+
+    number: int
+    changes: dict[str, Any]
+    base_first: bool
+    train_rows: int
+    eval_rows: int
+    steps: int | None
+    notices: list[str]
+
+
+class NewLoop(msgspec.Struct, frozen=True):
+    """A loop to be created; empty texts are left to what the data shows."""
+
+    name: str
+    data: str
+    eval: str = ""
+    holdout: str = ""
+    model: str = ""
+    metric: str = ""
+    goal: str = ""
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """What the data of a new loop was read as. `rows`: the first ones as (prompt, reference)."""
+
+    shape: str
+    columns: dict[str, str]
+    train_rows: int
+    eval_rows: int
+    labels: list[str]
+    metric: str
+    rows: list[tuple[str, str]]
+    notices: list[str]
+
+
+class Backend(Protocol):
+    """All of these may take a while and are called off the screen's thread."""
+
+    def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
+        """What running the draft would do; raises TuiLoopError for whatever would fail."""
+
+    def start(self, loop: LoopFolder, draft: Draft) -> int:
+        """Creates the iteration and starts its run; gives its number. Raises TuiLoopError."""
+
+    def hosted(self) -> str:
+        """`loop/N` of the run that this very process hosts, empty if there is none."""
+
+    def stop_hosted(self) -> None:
+        """Asks the run that this process hosts to save its weights and end."""
+
+    def take_fault(self) -> TuiLoopError | None:
+        """What kept a start from becoming a run, told once."""
+
+    def models(self) -> list[str]:
+        """Names of models that are at hand."""
+
+    def metrics(self) -> list[str]:
+        """Names of the metrics that outputs can be scored by."""
+
+    def understand(self, loops: LoopsFolder, wanted: NewLoop) -> Understood:
+        """Reads a new loop's data; raises TuiLoopError."""
+
+    def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:
+        """Creates a loop; raises TuiLoopError."""
+
+    def demo(self, loops: LoopsFolder) -> LoopFolder:
+        """A recorded loop to look around in, laid out beside the others."""

@@ -1,0 +1,60 @@
+"""One iteration in full: decision, changes, every metric, what went wrong, notes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tui_loop.core.codec import number
+from tui_loop.core.comparison import Comparison
+from tui_loop.core.figures import duration, percent
+from tui_loop.core.records import Iteration
+from tui_loop.core.wording import brief, brief_number
+from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.screens.compare import PERCENT
+from tui_loop.tui.widgets.iterations import claim_in_words
+from tui_loop.tui.widgets.toned import Part
+
+
+def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) -> list[list[Part]]:
+    """The iteration as lines to read."""
+    origin = "" if iteration.parent is None else f", from {iteration.parent}"
+    lines: list[list[Part]] = [
+        [(flat(iteration.title), "strong"), (f"  {iteration.state}{origin}", "muted")]
+    ]
+    if iteration.decision:
+        lines.append([("because: ", "muted"), (iteration.decision, "")])
+    if iteration.error:
+        lines.append([("✗ ", "bad"), (str(iteration.error.get("message") or ""), "bad")])
+        lines.append([("hint: ", "muted"), (str(iteration.error.get("hint") or ""), "")])
+    if compared is not None:
+        lines.append([(claim_in_words(compared), "")])
+    if iteration.changes:
+        lines += [[], [("changed", "strong")]]
+        lines += [_change(name, pair) for name, pair in iteration.changes.items()]
+    figures = {name: value for name, value in iteration.metrics.items() if value is not None}
+    if figures:
+        lines += [[], [("metrics", "strong")]]
+        lines += [[(fit(f"  {n}", 28), ""), (_figure(n, v), "")] for n, v in figures.items()]
+    if iteration.duration_s is not None:
+        attempts = f"{iteration.attempts} attempt{'s' if iteration.attempts != 1 else ''}"
+        lines += [[], [(f"took {duration(iteration.duration_s)}, {attempts}", "muted")]]
+    lines += [[], [("notes", "strong"), ("  E writes them", "muted")]]
+    lines.append([(notes or "(none yet)", "" if notes else "muted")])
+    return lines
+
+
+def _change(name: str, pair: Any) -> list[Part]:
+    if isinstance(pair, dict):
+        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in pair.items())
+        return [(fit(f"  {name}", 40), ""), (told, "changed")]
+    if isinstance(pair, (list, tuple)) and len(pair) == 2:
+        before, after = (flat(brief(each), 200) for each in pair)
+        return [(fit(f"  {name}", 40), ""), (f"{before} → {after}", "changed")]
+    return [(f"  {name}", ""), (flat(str(pair), 200), "changed")]
+
+
+def _figure(name: str, value: Any) -> str:
+    if name in PERCENT:
+        return percent(value)
+    plain = number(value) if isinstance(value, (float, str)) else None
+    return str(value) if plain is None else brief_number(plain)

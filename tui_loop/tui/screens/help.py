@@ -1,0 +1,43 @@
+"""Help: every action of the table, those of the place one is in first."""
+
+from __future__ import annotations
+
+from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
+from tui_loop.tui.cells import fit
+from tui_loop.tui.screens.reading import ReadingScreen
+from tui_loop.tui.widgets.toned import Part
+
+SIGNS: tuple[tuple[str, str], ...] = (
+    ("better, worse", "the change: replicates of both configs bear it out"),
+    ("better? no diff?", "only consistent with it: one run cannot tell a change from noise"),
+    ("+21 ±15", "difference of scores in points, with half its 95% interval"),
+    ("• !", "a field that differs from the parent, a field with a problem"),
+    ("✓ ✗ ·", "passed, failed, not scored"),
+    ("m", "marked: compared with and laid over the selected one"),
+)
+
+
+class HelpScreen(ReadingScreen):
+    """The keys, by place."""
+
+    def __init__(self, first: tuple[str, ...], keymap: dict[str, str]) -> None:
+        super().__init__("Help", help_lines(first, keymap))
+
+
+def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Part]]:
+    """Lines of keys and what they do; the scopes in `first` come first."""
+    order = [*first, *(scope for scope in SCOPES if scope not in first)]
+    lines: list[list[Part]] = []
+    for scope in order:
+        mine = [action for action in ACTIONS if action.scope == scope]
+        if lines:
+            lines.append([])
+        lines.append([(SCOPES[scope], "strong")])
+        for action in mine:
+            keys = "  ".join(keys_of(action, keymap))
+            parts: list[Part] = [(fit(f"  {keys}", 22), "accent"), (action.description, "")]
+            lines.append([*parts, (f"  {action.id}", "muted")])
+    lines += [[], [("Signs", "strong")]]
+    lines += [[(fit(f"  {sign}", 22), "accent"), (words, "")] for sign, words in SIGNS]
+    lines += [[], [("Keys are remapped by id in config.toml: tui-loop keys says how.", "muted")]]
+    return lines

@@ -1,0 +1,99 @@
+"""What a run would do, in a few lines, and why: enter starts it."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from tui_loop.core.draft import Draft
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.wording import brief
+from tui_loop.tui.actions import bindings_of
+from tui_loop.tui.backend import Preview
+from tui_loop.tui.cells import flat
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.toned import Part
+
+CHANGES_SHOWN = 6
+
+
+class RunDialog(ModalScreen[str | None]):
+    """Gives the reason for the run, None where it was not started."""
+
+    BINDINGS = bindings_of("app.back")
+    DEFAULT_CSS = """
+    RunDialog { align: center middle; background: $background 40%; }
+    RunDialog:ansi { background: ansi_default; }
+    RunDialog > Vertical {
+        width: 100; max-width: 100%; height: auto; max-height: 100%;
+        border: round $tone-accent; background: $background; padding: 0 1;
+        & > Sheet { height: 9; padding: 0; }
+    }
+    """
+
+    def __init__(self, draft: Draft, number: int, model: str) -> None:
+        super().__init__()
+        self._draft, self._number, self._model = draft, number, model
+        self._preview: Preview | None = None
+        self.sheet = Sheet(self._lines("reading the data ..."))
+        self.sheet.can_focus = False
+        self.field = Input(
+            value=draft.why, placeholder="why this change? (kept with the record)", compact=True
+        )
+        self.field.cursor_blink = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            yield self.sheet
+            yield self.field
+        origin = f", from {self._draft.parent}" if self._draft.parent else ""
+        entitle(box, f"Run {self._number}{origin}", "enter runs it · esc goes back")
+
+    def on_mount(self) -> None:
+        self.field.focus()
+
+    def show(self, preview: Preview | TuiLoopError) -> None:
+        """Takes what was found out of the run."""
+        if isinstance(preview, TuiLoopError):
+            lines = self._lines("")[:-1]
+            lines.append([("✗ ", "bad"), (preview.message, "bad")])
+            lines.append([("  hint: ", "muted"), (preview.hint, "")])
+            self.sheet.show(lines)
+            return
+        self._preview = preview
+        rows = f"{preview.train_rows} rows to train on, {preview.eval_rows} held out"
+        steps = f", {preview.steps} steps" if preview.steps is not None else ""
+        lines = self._lines(f"{self._model}: {rows}{steps}")
+        if preview.base_first:
+            lines.append(
+                [("the base is evaluated first: it has not been, as this one will be", "muted")]
+            )
+        lines += [[("! ", "warn"), (each, "warn")] for each in preview.notices]
+        self.sheet.show(lines)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._preview is not None:
+            self.dismiss(event.value.strip())
+
+    def action_back(self) -> None:
+        self.dismiss(None)
+
+    def _lines(self, told: str) -> list[list[Part]]:
+        changed = self._draft.changed
+        lines: list[list[Part]] = []
+        for name, (old, new) in list(changed.items())[:CHANGES_SHOWN]:
+            before, after = (flat(brief(each), 200) for each in (old, new))
+            lines.append([(f"{name} ", ""), (f"{before} → {after}", "changed")])
+        if len(changed) > CHANGES_SHOWN:
+            lines.append([(f"and {len(changed) - CHANGES_SHOWN} more changes", "muted")])
+        if not changed:
+            same = "nothing changes against its parent: change the seed to see the training noise"
+            lines.append(
+                [(same if self._draft.parent else "the loop's defaults, as they are", "muted")]
+            )
+        lines.append([(told, "")])
+        return lines

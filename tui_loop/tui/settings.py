@@ -1,0 +1,112 @@
+"""The user's own settings: keys, theme and signs from a file, and what the app remembers.
+
+Settings are in `config.toml` of the user's config folder (TUI_LOOP_CONFIG names another file);
+what the app remembers is in the user's state folder, never in a loop's record.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from platformdirs import user_config_path, user_state_path
+
+from tui_loop.core.codec import from_toml
+from tui_loop.core.errors import BadInput
+from tui_loop.core.files import read_small, write_atomically
+from tui_loop.tui.actions import BY_ID
+
+THEMES = ("dark", "light", "terminal")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """`theme` None: what was used last; `ascii` None: what the locale says."""
+
+    keys: dict[str, str] = {}
+    theme: str | None = None
+    ascii: bool | None = None
+
+
+def settings_file() -> Path:
+    """Where the user's settings are, there or not."""
+    told = os.environ.get("TUI_LOOP_CONFIG")
+    return Path(told) if told else user_config_path("tui-loop", appauthor=False) / "config.toml"
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in `path`, defaults where there is none; raises BadInput, naming the key."""
+    try:
+        text = read_small(path).decode("utf-8")
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read", "mend it, or move it away") from error
+    table = from_toml(text, str(path))
+    for name in table:
+        if name not in Settings.__struct_fields__:
+            known = ", ".join(Settings.__struct_fields__)
+            raise BadInput(f"{path}: {name}: no such setting", f"there are {known}")
+    try:
+        settings = msgspec.convert(table, Settings)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{path}: {error}", "mend it there") from error
+    if settings.theme is not None and settings.theme not in THEMES:
+        raise BadInput(f"{path}: theme: no {settings.theme!r}", f"one of {', '.join(THEMES)}")
+    _check_keys(settings.keys, path)
+    return settings
+
+
+def _check_keys(keys: dict[str, str], path: Path) -> None:
+    """Refuses ids that no action has, and a key that two actions of one place would share."""
+    for name, key in keys.items():
+        if name not in BY_ID:
+            close = difflib.get_close_matches(name, list(BY_ID), n=1)
+            hint = f"did you mean {close[0]}?" if close else "tui-loop keys lists the ids"
+            raise BadInput(f"{path}: keys.{name!r}: no such action", hint)
+        if not all(part.strip() for part in key.split(",")):
+            raise BadInput(f"{path}: keys.{name!r}: names no key", 'for example "ctrl+r"')
+    taken: dict[tuple[str, str], str] = {}
+    for action in BY_ID.values():
+        for key in keys.get(action.id, action.keys).split(","):
+            other = taken.setdefault((action.scope, key.strip()), action.id)
+            if other != action.id:
+                raise BadInput(
+                    f"{path}: keys: {key.strip()} would be both {other} and {action.id}",
+                    "give one of them another key",
+                )
+
+
+class Memory:
+    """What the app remembers between two sessions; a file that cannot be used is left out."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        told = os.environ.get("TUI_LOOP_STATE")
+        folder = Path(told) if told else user_state_path("tui-loop", appauthor=False)
+        self.folder = folder
+        self._path = path or folder / "app.json"
+        self._values = self._read()
+
+    def get(self, name: str) -> Any:
+        """What was remembered under `name`, None if nothing was."""
+        return self._values.get(name)
+
+    def put(self, name: str, value: Any) -> None:
+        """Remembers a JSON value."""
+        if self._values.get(name) == value:
+            return
+        self._values[name] = value
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, json.dumps(self._values, indent=1) + "\n")
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            values = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}

@@ -1,0 +1,65 @@
+"""The status line: which loop, model and data, and what is running, how far and how fast."""
+
+from __future__ import annotations
+
+from tui_loop.core.figures import duration
+from tui_loop.core.observer import LoopSnapshot
+from tui_loop.core.reader import RunView
+from tui_loop.core.state import RunState
+from tui_loop.tui.cells import flat
+from tui_loop.tui.widgets.bar import Piece
+
+BAR_CELLS = 10
+RATE_POINTS = 20
+"""Logs over which the speed is taken."""
+
+
+def status_line(snapshot: LoopSnapshot, now: float) -> tuple[list[Piece], list[Piece]]:
+    """The left and the right of the line; `now` in unix seconds."""
+    left = [Piece(f" {snapshot.name} ", "strong")]
+    if snapshot.model:
+        left.append(Piece(f"  {flat(snapshot.model, 60)}", "muted"))
+    if rows := _rows(snapshot.split_rows):
+        left.append(Piece(f" · {rows}", "muted"))
+    if snapshot.live is None:
+        return left, [Piece("nothing runs ", "muted")]
+    tone = "accent" if snapshot.live.state == "running" else "warn"
+    return left, [Piece(f"{run_line(snapshot.live, now)} ", tone)]
+
+
+def run_line(view: RunView, now: float) -> str:
+    """A live run in one line: `▶ 3 training ███░░ 41/76 · eta 1m 12s · 3.1k tok/s`."""
+    run = view.run
+    doing = run.phase or "starting"
+    parts = [f"▶ {view.number} {doing if view.state == 'running' else f'{view.state}, {doing}'}"]
+    if run.total:
+        filled = min(BAR_CELLS, run.done * BAR_CELLS // run.total)
+        parts[0] += f" {'█' * filled}{'░' * (BAR_CELLS - filled)} {run.done}/{run.total}"
+        left = run.seconds_left(now)
+        if left is not None:
+            parts.append(f"eta {duration(left)}")
+        if run.phase == "training" and (speed := rate(run)):
+            parts.append(speed)
+    elif view.log and run.phase:
+        parts.append(flat(view.log[-1].text, 40))
+    return " · ".join(parts)
+
+
+def rate(run: RunState) -> str:
+    """Tokens a second over the last logs, or steps where tokens are not counted."""
+    points = run.metrics[-RATE_POINTS:]
+    if len(points) < 2 or points[-1].t <= points[0].t:
+        return ""
+    seconds = points[-1].t - points[0].t
+    first, last = (point.values.get("num_tokens") for point in (points[0], points[-1]))
+    if first is not None and last is not None and last > first:
+        speed = (last - first) / seconds
+        return f"{speed / 1000:.1f}k tok/s" if speed >= 1000 else f"{speed:.0f} tok/s"
+    return f"{(points[-1].step - points[0].step) / seconds:.2g} steps/s"
+
+
+def _rows(rows: dict[str, int]) -> str:
+    parts = [f"{rows[name]} {name}" for name in ("train", "eval") if rows.get(name)]
+    if rows.get("holdout"):
+        parts.append(f"{rows['holdout']} holdout (locked)")
+    return " · ".join(parts)

@@ -1,0 +1,126 @@
+"""The terminal that the app draws on, and nothing else may write to.
+
+The app draws on a descriptor of its own; 1 and 2 point at a file, so that neither Python code
+nor C code of any library reaches the screen. In a locale without UTF-8 every sign outside ASCII
+leaves as a plain one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import locale
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from tui_loop.core.errors import BadInput
+from tui_loop.tui.cells import width_of
+
+PLAIN = "tui_loop_plain"
+_PLAIN_SIGNS = {
+    **dict.fromkeys("│┃║▏▎▍▌▐▕┆┊╎", "|"),
+    **dict.fromkeys("─━═╌┄┈▁▔", "-"),
+    **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼╔╗╚╝┏┓┗┛", "+"),
+    **dict.fromkeys("·•", "."),
+    **dict.fromkeys("▸▶→", ">"),
+    **dict.fromkeys("◂←", "<"),
+    **dict.fromkeys("✗×✘", "x"),
+    **dict.fromkeys("✓✔", "+"),
+    **dict.fromkeys("●○◆⚑■□", "o"),
+    **dict.fromkeys("█▓▒▉▊▋▇▆▅", "#"),
+    **dict.fromkeys("░▄▃▂", ":"),
+    **dict.fromkeys("“”", '"'),
+    **dict.fromkeys("‘’", "'"),
+    "±": "~",
+    "…": ".",
+    "↑": "^",
+    "↓": "v",
+    "↵": "/",
+    "–": "-",
+    "—": "-",
+    "\xa0": " ",
+}
+
+
+def is_ascii_locale() -> bool:
+    """Whether the user's locale has no UTF-8; Python's own UTF-8 mode does not count."""
+    told = next((os.environ[n] for n in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(n)), "")
+    if told:
+        return "utf" not in told.lower()
+    return "utf" not in (locale.getlocale()[1] or "").lower() and not sys.flags.utf8_mode
+
+
+def plain(error: UnicodeError) -> tuple[str, int]:
+    """An ASCII sign of the same width for what ASCII lacks; a codec's error handler."""
+    assert isinstance(error, UnicodeEncodeError)
+    signs = error.object[error.start : error.end]
+    return "".join(_PLAIN_SIGNS.get(sign, "?" * width_of(sign)) for sign in signs), error.end
+
+
+codecs.register_error(PLAIN, plain)
+
+
+@contextmanager
+def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[io.TextIOWrapper]:
+    """A stream on the terminal for the app alone; meanwhile 1 and 2 end in `log`.
+
+    Raises BadInput where there is no terminal.
+    """
+    if not (os.isatty(0) and (os.isatty(1) or os.isatty(2))):
+        raise BadInput(
+            "the app needs a terminal for its input and output",
+            "tui-loop --help lists commands that need none",
+        )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    screen = os.dup(1 if os.isatty(1) else 2)
+    kept = os.dup(1), os.dup(2)
+    target = _open_log(log)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    encoding, errors = ("ascii", PLAIN) if ascii_only else ("utf-8", "replace")
+    stream = io.TextIOWrapper(
+        io.FileIO(screen, "w", closefd=True), encoding=encoding, errors=errors, newline=""
+    )
+    try:
+        yield stream
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, old in zip((1, 2), kept, strict=True):
+            os.dup2(old, descriptor)
+            os.close(old)
+
+
+def _open_log(path: Path) -> int:
+    """The file that stray output goes to; the void where there is no room for one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def driver_on(stream: io.TextIOWrapper) -> type[LinuxDriver]:
+    """A Textual driver that draws on `stream`."""
+
+    class TerminalDriver(LinuxDriver):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self._file = stream
+
+        def _get_terminal_size(self) -> tuple[int, int]:
+            try:
+                size = os.get_terminal_size(stream.fileno())
+            except OSError:
+                return 80, 24
+            return (size.columns, size.lines) if size.columns else (80, 24)
+
+    return TerminalDriver

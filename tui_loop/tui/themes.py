@@ -1,0 +1,117 @@
+"""The app's colours: few, and with one meaning each.
+
+`dark` and `light` bring their own; `terminal` takes the sixteen that the terminal has. Every
+theme says the same things by the same names: train, eval, good, bad, changed, muted.
+"""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+TONES = ("muted", "good", "bad", "warn", "changed", "train", "eval", "overlay", "accent")
+
+_DARK = {
+    "tone-muted": "#8a919e",
+    "tone-good": "#7fb685",
+    "tone-bad": "#e0736f",
+    "tone-warn": "#d9a657",
+    "tone-changed": "#d9a657",
+    "tone-train": "#6fa8dc",
+    "tone-eval": "#d9a657",
+    "tone-overlay": "#a88fc4",
+    "tone-accent": "#6fa8dc",
+    "row-cursor": "#2c3a4d",
+    "row-idle": "#23272f",
+    "frame": "#3a404b",
+    "border-blurred": "#3a404b",
+    "input-cursor-background": "#d8dce4",
+    "input-cursor-foreground": "#16181d",
+    "input-selection-background": "#3d5a80",
+}
+_LIGHT = {
+    "tone-muted": "#6a7079",
+    "tone-good": "#2e7d46",
+    "tone-bad": "#b3382e",
+    "tone-warn": "#96640a",
+    "tone-changed": "#96640a",
+    "tone-train": "#1f5fa8",
+    "tone-eval": "#96640a",
+    "tone-overlay": "#7a4fa3",
+    "tone-accent": "#1f5fa8",
+    "row-cursor": "#cfe0f3",
+    "row-idle": "#e6e8ec",
+    "frame": "#b9bec7",
+    "border-blurred": "#b9bec7",
+    "input-cursor-background": "#22262d",
+    "input-cursor-foreground": "#fafafa",
+    "input-selection-background": "#b5d0ee",
+}
+_TERMINAL = {
+    "tone-muted": "ansi_bright_black",
+    "tone-good": "ansi_green",
+    "tone-bad": "ansi_red",
+    "tone-warn": "ansi_yellow",
+    "tone-changed": "ansi_yellow",
+    "tone-train": "ansi_cyan",
+    "tone-eval": "ansi_yellow",
+    "tone-overlay": "ansi_magenta",
+    "tone-accent": "ansi_cyan",
+    "row-cursor": "ansi_default",
+    "row-idle": "ansi_default",
+    "frame": "ansi_bright_black",
+    "border-blurred": "ansi_bright_black",
+    "input-cursor-background": "ansi_white",
+    "input-cursor-foreground": "ansi_black",
+    "input-selection-background": "ansi_blue",
+}
+
+VARIABLES = _DARK
+"""What a theme that says nothing of its own means by them."""
+
+THEMES = (
+    Theme(
+        "dark",
+        primary="#6fa8dc",
+        secondary="#a88fc4",
+        accent="#6fa8dc",
+        warning="#d9a657",
+        error="#e0736f",
+        success="#7fb685",
+        foreground="#d8dce4",
+        background="#16181d",
+        surface="#1c1f26",
+        panel="#23272f",
+        variables=_DARK,
+    ),
+    Theme(
+        "light",
+        primary="#1f5fa8",
+        secondary="#7a4fa3",
+        accent="#1f5fa8",
+        warning="#96640a",
+        error="#b3382e",
+        success="#2e7d46",
+        foreground="#22262d",
+        background="#fafafa",
+        surface="#f2f3f5",
+        panel="#e6e8ec",
+        dark=False,
+        variables=_LIGHT,
+    ),
+    Theme(
+        "terminal",
+        primary="ansi_cyan",
+        secondary="ansi_magenta",
+        accent="ansi_cyan",
+        warning="ansi_yellow",
+        error="ansi_red",
+        success="ansi_green",
+        foreground="ansi_default",
+        background="ansi_default",
+        surface="ansi_default",
+        panel="ansi_default",
+        boost="ansi_default",
+        ansi=True,
+        variables=_TERMINAL,
+    ),
+)

@@ -1,0 +1,74 @@
+"""A single line of parts, left and right, some of which can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from textual import events
+from textual.strip import Strip
+
+from tui_loop.tui.cells import flat, width_of
+from tui_loop.tui.widgets.toned import Toned
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A part of a bar; a click on it runs `action` on the screen."""
+
+    text: str
+    tone: str = ""
+    action: str = ""
+
+
+class Bar(Toned, can_focus=False):
+    """One line; what has no room on the left is cut, the right side stays."""
+
+    DEFAULT_CSS = "Bar { height: 1; overflow: hidden hidden; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._left: tuple[Piece, ...] = ()
+        self._right: tuple[Piece, ...] = ()
+
+    def show(self, left: Sequence[Piece], right: Sequence[Piece] = ()) -> None:
+        """Replaces the line; draws nothing if it is the same."""
+        if (tuple(left), tuple(right)) != (self._left, self._right):
+            self._left, self._right = tuple(left), tuple(right)
+            self.refresh()
+
+    @property
+    def text(self) -> str:
+        """The line's text, the two sides apart by blanks."""
+        sides = ("".join(piece.text for piece in side) for side in (self._left, self._right))
+        return "  ".join(sides)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        return self.painted([(piece.text, piece.tone) for piece in self._laid_out(width)], width)
+
+    async def on_click(self, event: events.Click) -> None:
+        at = 0
+        for piece in self._laid_out(self.size.width):
+            at += width_of(flat(piece.text))
+            if event.x < at:
+                if piece.action:
+                    await self.app.run_action(piece.action, default_namespace=self.screen)
+                return
+
+    def _laid_out(self, width: int) -> list[Piece]:
+        """The pieces that have room, with the blanks between the two sides."""
+        right = list(self._right)
+        room = width - sum(width_of(flat(piece.text)) for piece in right)
+        if room < 0:
+            right, room = [], width
+        kept: list[Piece] = []
+        for piece in self._left:
+            size = width_of(flat(piece.text))
+            if size > room:
+                if not kept or piece.tone in ("", "strong"):
+                    kept.append(msgspec.structs.replace(piece, text=piece.text[: max(0, room)]))
+                    room -= min(room, size)
+                break
+            kept.append(piece)
+            room -= size
+        return [*kept, Piece(" " * room), *right]

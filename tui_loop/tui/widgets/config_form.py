@@ -1,0 +1,308 @@
+"""Pane 2: a config as one list with a single editor; the draft's can be changed."""
+
+from __future__ import annotations
+
+import msgspec
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widgets import Input
+
+from tui_loop.core.config import Tables
+from tui_loop.core.draft import Draft
+from tui_loop.core.fields import as_setting, field, from_setting, next_choice
+from tui_loop.core.observer import LoopSnapshot
+from tui_loop.core.records import Iteration
+from tui_loop.core.wording import brief
+from tui_loop.tui.widgets.field_list import WHY, FieldList, Shown, by_field
+from tui_loop.tui.widgets.pane import Pane
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.toned import Part
+
+BATCH_SIZE = "training.per_device_train_batch_size"
+ACCUMULATION = "training.gradient_accumulation_steps"
+
+
+class ConfigPane(Pane):
+    """The list, help on the field under the cursor, and the one editor."""
+
+    scope = "config"
+    DEFAULT_CSS = """
+    ConfigPane {
+        & > #field-help { height: 4; padding: 0; border-top: solid $frame; }
+        & > Input { display: none; }
+        & > Input.-open { display: block; }
+    }
+    """
+
+    class Edited(Message):
+        """The draft was changed by the user."""
+
+        def __init__(self, draft: Draft) -> None:
+            super().__init__()
+            self.draft = draft
+
+    class Refused(Message):
+        """An edit that cannot be: what has run is read-only."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class ResetWanted(Message):
+        """All fields are to be undone; the app asks first."""
+
+    def __init__(self) -> None:
+        super().__init__(id="config")
+        self.list = FieldList()
+        self.help = Sheet(id="field-help")
+        self.help.can_focus = False
+        self.editor = Input(compact=True, id="field-editor")
+        self.editor.cursor_blink = False
+        self._purpose = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.list
+        yield self.help
+        yield self.editor
+
+    def on_mount(self) -> None:
+        self.entitle("2 Config")
+
+    @property
+    def main(self) -> RowList:
+        return self.list
+
+    @property
+    def is_editing(self) -> bool:
+        """Whether the editor is open."""
+        return self._purpose != ""
+
+    def show(
+        self, snapshot: LoopSnapshot, iteration: Iteration | None, draft: Draft | None
+    ) -> None:
+        """Shows the iteration's config, or the draft where there is no iteration."""
+        if iteration is None:
+            number = max((each.number for each in snapshot.iterations), default=0) + 1
+            origin = f"from {draft.parent}" if draft and draft.parent else "from the defaults"
+            shown = Shown(f"2 Config of {number}, {origin}", draft, True) if draft else None
+            why = snapshot.draft_problem or snapshot.problem
+        else:
+            shown, why = _recorded(iteration), "its config cannot be read"
+        if why and shown is None:
+            self.list.why_empty = [f"✗ {why}"]
+        same = self.list.shown == shown and shown is not None
+        if not same:
+            self._take(shown)
+
+    def action_next_choice(self) -> None:
+        name = self._field_under_cursor()
+        draft = self._editable()
+        if draft is None or name is None or name == WHY:
+            return
+        known = field(name)
+        if known.kind not in ("switch", "choice"):
+            self._begin("edit")
+            return
+        self._edit(draft.with_value(name, next_choice(known, draft.value(name))))
+
+    def action_reset_field(self) -> None:
+        name, draft = self._field_under_cursor(), self._editable()
+        if draft is not None and name not in (None, WHY) and name is not None:
+            self._edit(draft.with_value(name, draft.was(name)))
+
+    def action_reset_all(self) -> None:
+        if self._editable() is not None:
+            self.post_message(self.ResetWanted())
+
+    def action_only_changed(self) -> None:
+        table = self.list
+        table.only_changed = not table.only_changed
+        table.list_again(table.key_of(table.cursor))
+        self._tell()
+
+    def action_find(self) -> None:
+        self._begin("find")
+
+    def action_edit_why(self) -> None:
+        if self._editable() is not None:
+            self.list.rows_changed(WHY)
+            self._begin("edit")
+
+    def action_next_problem(self) -> None:
+        table = self.list
+        later = [*range(table.cursor + 1, table.count), *range(table.cursor + 1)]
+        for index in later:
+            if table.keys[index] in table.problems:
+                table.set_cursor(index)
+                return
+        self.post_message(self.Refused("no problems in this config"))
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        if self._editable() is not None:
+            self._begin("edit")
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        event.stop()
+        self._tell()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self._purpose == "find":
+            self._find(event.value)
+        elif self._purpose == "edit":
+            self._tell(self._problem_of(event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        name, draft = self._field_under_cursor(), self._editable(quiet=True)
+        if self._purpose == "edit" and draft is not None and name is not None:
+            problem = self._problem_of(event.value)
+            if problem:
+                self._tell(problem)
+                return
+            self.close_editor()
+            if name == WHY:
+                self._edit(draft.with_why(event.value.strip()))
+            else:
+                self._edit(draft.with_value(name, from_setting(name, event.value)))
+            return
+        self.close_editor()
+
+    def close_editor(self) -> None:
+        """Leaves the editor without taking what it has."""
+        self._purpose = ""
+        self.editor.remove_class("-open")
+        self.list.focus()
+        self._tell()
+
+    def _take(self, shown: Shown | None) -> None:
+        table = self.list
+        was_draft = table.shown.is_draft if table.shown else None
+        key = table.key_of(table.cursor)
+        table.shown = shown
+        table.problems = by_field(shown.draft.problems) if shown and shown.is_draft else {}
+        if self.is_editing and (shown is None or shown.is_draft != was_draft):
+            self.close_editor()
+        table.list_again(key)
+        self._entitle()
+        self._tell()
+
+    def _edit(self, draft: Draft) -> None:
+        assert self.list.shown is not None
+        self._take(msgspec.structs.replace(self.list.shown, draft=draft))
+        self.post_message(self.Edited(draft))
+
+    def _editable(self, *, quiet: bool = False) -> Draft | None:
+        shown = self.list.shown
+        if shown is None or shown.is_draft:
+            return shown.draft if shown else None
+        if not quiet:
+            self.post_message(self.Refused("it has run: N drafts the next one from it"))
+        return None
+
+    def _field_under_cursor(self) -> str | None:
+        key = self.list.key_of(self.list.cursor)
+        return key if isinstance(key, str) and (key == WHY or "." in key) else None
+
+    def _begin(self, purpose: str) -> None:
+        name, shown = self._field_under_cursor(), self.list.shown
+        if shown is None or name is None:
+            return
+        self._purpose = purpose
+        if purpose == "find":
+            self.editor.value, self.editor.placeholder = "", "find a field: type a part of its name"
+        elif name == WHY:
+            self.editor.value, self.editor.placeholder = shown.draft.why, "why this change?"
+        else:
+            self.editor.value = as_setting(shown.draft.value(name))
+            self.editor.placeholder = field(name).limits
+        self.editor.cursor_position = len(self.editor.value)
+        self.editor.add_class("-open")
+        self.editor.focus()
+        self._tell()
+
+    def _find(self, text: str) -> None:
+        wanted = text.strip().lower()
+        names = [key for key in self.list.keys if "." in key]
+        starts = [name for name in names if name.partition(".")[2].startswith(wanted)]
+        found = starts or [name for name in names if wanted in name]
+        if wanted and found:
+            self.list.set_cursor(self.list.keys.index(found[0]))
+
+    def _problem_of(self, text: str) -> str:
+        """What is wrong with `text` as the value of the field under the cursor."""
+        name, shown = self._field_under_cursor(), self.list.shown
+        if shown is None or name in (None, WHY) or name is None:
+            return ""
+        candidate = shown.draft.with_value(name, from_setting(name, text))
+        return by_field(candidate.problems).get(name, "")
+
+    def _entitle(self) -> None:
+        shown = self.list.shown
+        if shown is None:
+            self.entitle("2 Config")
+            return
+        changed, problems = len(shown.draft.changed), len(self.list.problems)
+        parts = [f"{changed} changed" if changed else "", f"! {problems}" if problems else ""]
+        if not shown.is_draft:
+            parts.append("read-only")
+        self.entitle(shown.title, " · ".join(part for part in parts if part))
+
+    def _tell(self, problem: str = "") -> None:
+        """Help on the field under the cursor; while it is edited, what is wrong with it."""
+        name, shown = self._field_under_cursor(), self.list.shown
+        if shown is None or name is None:
+            self.help.show([])
+            return
+        if name == WHY:
+            lines: list[list[Part]] = [
+                [(" why: ", "strong"), ("the reason for the change, kept with the record", "")]
+            ]
+        else:
+            known = field(name)
+            told = problem or self.list.problems.get(name, "")
+            lines = [[(f" {known.label}: ", "strong"), (known.help, "")]]
+            origin = f"parent has {brief(shown.draft.was(name))}"
+            default = f"default {brief(known.default)}"
+            lines.append(
+                [(" ", ""), (" · ".join([known.limits or "any", default, origin]), "muted")]
+            )
+            if told:
+                lines.insert(0, [(" ! ", "bad"), (told, "bad")])
+            elif derived := _derived(name, shown.draft):
+                lines.append([(" ", ""), (derived, "muted")])
+        self.help.show(lines)
+
+
+def _recorded(iteration: Iteration) -> Shown | None:
+    """The config of an iteration, beside its parent's, which its changes tell."""
+    if iteration.config is None:
+        return None
+    tables: Tables = iteration.config
+    before = {group: dict(table) for group, table in tables.items()}
+    for name, pair in iteration.changes.items():
+        group, _, label = name.partition(".")
+        if isinstance(pair, (list, tuple)) and len(pair) == 2 and group in before:
+            before[group][label] = pair[0]
+    draft = Draft(iteration.parent, iteration.decision, tables, before)
+    origin = "" if iteration.parent is None else f", from {iteration.parent}"
+    return Shown(f"2 Config of {iteration.number}{origin}", draft, False)
+
+
+def _derived(name: str, draft: Draft) -> str:
+    """What a value comes to together with others."""
+    training = draft.tables.get("training", {})
+    batch = training.get("per_device_train_batch_size")
+    accumulation = training.get("gradient_accumulation_steps")
+    if name in (BATCH_SIZE, ACCUMULATION):
+        known = isinstance(batch, int) and isinstance(accumulation, int)
+        return f"effective batch {(batch or 1) * (accumulation or 1)}" if known else ""
+    lora = draft.tables.get("lora", {})
+    alpha, rank = lora.get("lora_alpha"), lora.get("r")
+    if name in ("lora.r", "lora.lora_alpha") and rank and isinstance(alpha, (int, float)):
+        return f"scale {alpha / (rank**0.5 if lora.get('use_rslora') else rank):.3g}"
+    if name == "training.num_train_epochs" and training.get("max_steps"):
+        return f"max_steps is set to {training['max_steps']} and overrides it"
+    return ""

@@ -1,0 +1,223 @@
+"""Pane 1: the loop's iterations as a table, the draft below them, and why the selected one is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from textual.app import ComposeResult
+
+from tui_loop.core.comparison import Comparison, brief_delta
+from tui_loop.core.figures import loss, percent, points
+from tui_loop.core.observer import LIVE, LoopSnapshot
+from tui_loop.core.records import Iteration
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.widgets.pane import Pane
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.toned import Part
+
+DRAFT = "draft"
+"""The key of the draft's row; all others are numbers."""
+
+SIGNS = {
+    "queued": ("○ queued", "muted"),
+    "running": ("▶ running", "accent"),
+    "paused": ("▶ paused", "warn"),
+    "stopping": ("▶ stopping", "warn"),
+    "stopped": ("■ stopped", "warn"),
+    "failed": ("✗ failed", "bad"),
+    "interrupted": ("✗ interrupted", "bad"),
+    "unreadable": ("✗ unreadable", "bad"),
+}
+
+
+class IterationTable(RowList):
+    """The rows of the pane."""
+
+    BINDINGS = bindings("iterations")
+
+    def __init__(self) -> None:
+        super().__init__(id="iteration-table")
+        self.snapshot: LoopSnapshot | None = None
+        self.marked: int | None = None
+
+    @property
+    def count(self) -> int:
+        if self.snapshot is None:
+            return 0
+        return len(self.snapshot.iterations) + (self.snapshot.draft is not None)
+
+    def key_of(self, index: int) -> Hashable:
+        if self.snapshot is None or index >= len(self.snapshot.iterations):
+            return DRAFT
+        return self.snapshot.iterations[index].number
+
+    def empty(self) -> list[str]:
+        if self.snapshot is None:
+            return ["reading the loop ..."]
+        return ["no iterations yet", self.snapshot.problem or self.snapshot.draft_problem]
+
+    def head(self, width: int) -> list[Part]:
+        title, has_loss = _widths(width)
+        cells = [fit("", 2), fit("#", 4, right=True), "  ", fit("change", title)]
+        cells += [fit("eval loss", 10, right=True)] if has_loss else []
+        cells += [fit("score", 6, right=True), "  ", "vs parent"]
+        return [("".join(cells), "head")]
+
+    def row(self, index: int, width: int) -> list[Part]:
+        assert self.snapshot is not None
+        if index >= len(self.snapshot.iterations):
+            return [self.pointer(index), *self._draft_row()]
+        iteration = self.snapshot.iterations[index]
+        title_width, has_loss = _widths(width)
+        indent = "└ " if self.snapshot.depths[index] else ""
+        mark = "m " if iteration.number == self.marked else "  "
+        metrics = iteration.metrics
+        tone = "muted" if iteration.state in ("queued", "unreadable") else ""
+        parts: list[Part] = [
+            self.pointer(index),
+            (fit(str(iteration.number), 4, right=True), "strong"),
+            (fit(mark, 2), "overlay"),
+            (indent, "muted"),
+            (fit(flat(iteration.title), title_width - len(indent)), tone),
+        ]
+        if has_loss:
+            parts.append((fit(loss(metrics.get("eval_loss")), 10, right=True), ""))
+        parts.append((fit(percent(metrics.get("score")), 6, right=True), ""))
+        parts += [("  ", ""), self._verdict(iteration)]
+        return parts
+
+    def _verdict(self, iteration: Iteration) -> Part:
+        """What came of it: the change against the parent, or the state it is in."""
+        assert self.snapshot is not None
+        if iteration.state == "finished":
+            if iteration.number not in self.snapshot.compared:
+                return ("", "")
+            compared = self.snapshot.compared[iteration.number]
+            return brief_delta(compared), claim_tone(compared)
+        text, tone = SIGNS.get(iteration.state, (iteration.state, ""))
+        if iteration.state == "failed" and iteration.error:
+            text = f"✗ {iteration.error.get('kind')}"
+        live = self.snapshot.live
+        if live is not None and live.number == iteration.number and live.run.total:
+            sign = "▶" if iteration.state == "running" else f"▶ {iteration.state}"
+            text = f"{sign} {live.run.done}/{live.run.total}"
+        return text, tone
+
+    def _draft_row(self) -> list[Part]:
+        assert self.snapshot is not None
+        assert self.snapshot.draft is not None
+        draft = self.snapshot.draft
+        number = max((each.number for each in self.snapshot.iterations), default=0) + 1
+        changed = len(draft.changed)
+        origin = "the loop's defaults" if not draft.parent else str(draft.parent)
+        told = "nothing changed yet" if not changed else f"{changed} changed"
+        problems = len(draft.problems)
+        parts = [
+            (fit(str(number), 4, right=True), "muted"),
+            ("  ", ""),
+            (f"draft, from {origin}: {told}", "changed" if changed else "muted"),
+        ]
+        if problems:
+            parts.append((f"  ! {problems} problem{'s' if problems > 1 else ''}", "bad"))
+        return parts
+
+
+class IterationsPane(Pane):
+    """The table and two lines on the selected row."""
+
+    scope = "iterations"
+    DEFAULT_CSS = """
+    IterationsPane > #iteration-note { height: 3; padding: 0; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="iterations")
+        self.table = IterationTable()
+        self.note = Sheet(id="iteration-note")
+        self.note.can_focus = False
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+        yield self.note
+
+    def on_mount(self) -> None:
+        self.entitle("1 Iterations")
+
+    @property
+    def main(self) -> RowList:
+        return self.table
+
+    def show(self, snapshot: LoopSnapshot, marked: int | None, selected: Hashable) -> None:
+        """Shows the snapshot, the cursor on the row with key `selected`."""
+        table, before = self.table, self.table.snapshot
+        same = before is not None and (
+            before.iterations is snapshot.iterations
+            and before.compared is snapshot.compared
+            and before.draft is snapshot.draft
+            and before.live is snapshot.live
+            and table.marked == marked
+        )
+        table.snapshot, table.marked = snapshot, marked
+        if not same:
+            table.rows_changed(selected)
+        self.show_note()
+
+    def show_note(self) -> None:
+        """The lines on the row under the cursor."""
+        snapshot = self.table.snapshot
+        key = self.table.key_of(self.table.cursor)
+        if snapshot is None:
+            return
+        iteration = snapshot.iteration(key) if isinstance(key, int) else None
+        self.note.show(note_on(snapshot, iteration))
+
+
+def note_on(snapshot: LoopSnapshot, iteration: Iteration | None) -> list[list[Part]]:
+    """Why an iteration is, and what can be said of it; the draft if there is none."""
+    if iteration is None:
+        if snapshot.draft is None:
+            return [[("✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
+        why = snapshot.draft.why or "no reason given yet: w in the config writes one"
+        return [[(" because: ", "muted"), (why, "")], [(" r runs it, 2 edits it", "muted")]]
+    lines: list[list[Part]] = []
+    if iteration.decision:
+        lines.append([(" because: ", "muted"), (iteration.decision, "")])
+    if iteration.error:
+        lines.append([(" ✗ ", "bad"), (str(iteration.error.get("message") or ""), "bad")])
+        if hint := iteration.error.get("hint"):
+            lines.append([("   hint: ", "muted"), (str(hint), "")])
+    elif compared := snapshot.compared.get(iteration.number):
+        lines.append([(" ", ""), (claim_in_words(compared), "muted")])
+    return lines
+
+
+def claim_in_words(compared: Comparison) -> str:
+    """What can be said of a change, with the ground for it."""
+    if compared.interval is None:
+        return f"against {compared.a}: nothing to compare"
+    runs = compared.replicates
+    return (
+        f"against {compared.a}: {points(compared.interval)} points over {compared.compared} "
+        f"examples, {len(compared.fixed)} fixed, {len(compared.broken)} broken: {compared.claim} "
+        f"({runs[0]} and {runs[1]} runs of these configs)"
+    )
+
+
+def claim_tone(compared: Comparison | None) -> str:
+    """Good and bad are said only of what is more than consistent with it."""
+    if compared is None:
+        return ""
+    return {"better": "good", "worse": "bad"}.get(compared.claim, "")
+
+
+def is_live(iteration: Iteration | None) -> bool:
+    """Whether the iteration is being run."""
+    return iteration is not None and iteration.state in LIVE
+
+
+def _widths(width: int) -> tuple[int, bool]:
+    """Cells of the change, and whether there is room for the eval loss."""
+    has_loss = width >= 58
+    return max(8, width - 2 - 4 - 2 - (10 if has_loss else 0) - 6 - 2 - 16), has_loss

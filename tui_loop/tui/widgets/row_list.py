@@ -1,0 +1,180 @@
+"""A list that draws only what is visible, with a cursor that stays on its item."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.widgets.toned import Part, Toned
+
+
+class RowList(Toned, can_focus=True):
+    """Rows by number; a subclass says how many there are and paints one.
+
+    `key_of` names a row beyond its number, so that the cursor stays with it when others come.
+    """
+
+    BINDINGS = bindings("list")
+    DEFAULT_CSS = "RowList { height: 1fr; overflow-x: hidden; }"
+
+    cursor = reactive(0, repaint=False)
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, rows: RowList, index: int) -> None:
+            super().__init__()
+            self.rows, self.index = rows, index
+
+        @property
+        def control(self) -> RowList:
+            return self.rows
+
+    class Opened(Moved):
+        """A row was chosen with enter or a second click."""
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    def row(self, index: int, width: int) -> list[Part]:
+        """The parts of a row, in `width` cells."""
+        raise NotImplementedError
+
+    def head(self, width: int) -> list[Part] | None:
+        """A line above the rows that does not scroll, None for none."""
+        return None
+
+    def key_of(self, index: int) -> Hashable:
+        """What names the row."""
+        return index
+
+    def is_selectable(self, index: int) -> bool:
+        """Whether the cursor may rest on the row."""
+        return True
+
+    def empty(self) -> list[str]:
+        """Lines that say what will be here and how to get it."""
+        return []
+
+    def rows_changed(self, cursor_key: Hashable | None = None) -> None:
+        """Draws anew after the rows changed; the cursor goes to the row with that key."""
+        self._fit_virtual_size()
+        index = self.cursor
+        if cursor_key is not None:
+            keys = (i for i in range(self.count) if self.key_of(i) == cursor_key)
+            index = next(keys, index)
+        self.set_cursor(index, tell=False)
+        self.refresh()
+
+    def set_cursor(self, index: int, *, tell: bool = True, direction: int = 1) -> None:
+        """Moves the cursor to the nearest row that can have it, and into view."""
+        found = self._selectable(index, direction)
+        old = self.cursor
+        self.cursor = found
+        self._keep_visible()
+        if found != old:
+            self._refresh_row(old)
+            self._refresh_row(found)
+            if tell:
+                self.post_message(self.Moved(self, found))
+
+    def action_move(self, step: int) -> None:
+        self.set_cursor(self.cursor + step, direction=step)
+
+    def action_move_page(self, step: int) -> None:
+        page = max(1, self.size.height - self._head_lines - 1)
+        self.set_cursor(self.cursor + step * page, direction=step)
+
+    def action_top(self) -> None:
+        self.set_cursor(0)
+
+    def action_bottom(self) -> None:
+        self.set_cursor(self.count - 1, direction=-1)
+
+    def action_open(self) -> None:
+        if self.count:
+            self.post_message(self.Opened(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y - self._head_lines + round(self.scroll_y)
+        if not 0 <= index < self.count or event.y < self._head_lines:
+            return
+        if index == self.cursor and event.chain > 1:
+            self.action_open()
+        else:
+            self.set_cursor(index)
+
+    def on_resize(self) -> None:
+        self._fit_virtual_size()
+        self._keep_visible()
+
+    def on_focus(self) -> None:
+        self._refresh_row(self.cursor)
+
+    def on_blur(self) -> None:
+        self._refresh_row(self.cursor)
+
+    def visible_rows(self) -> range:
+        """Numbers of the rows on the screen."""
+        first = round(self.scroll_y)
+        return range(first, min(self.count, first + max(0, self.size.height - self._head_lines)))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        head = self.head(width) if self._head_lines else None
+        if head is not None and y == 0:
+            return self.painted(head, width)
+        if not self.count:
+            lines, at = self.empty(), y - self._head_lines
+            return self.painted([(f" {lines[at]}", "muted")] if at < len(lines) else [], width)
+        index = y - self._head_lines + round(self.scroll_y)
+        if not 0 <= index < self.count:
+            return self.painted([], width)
+        style = None
+        if index == self.cursor and self.is_selectable(index):
+            style = self.tone("cursor" if self.has_focus else "idle")
+        return self.painted(self.row(index, width), width, style)
+
+    def pointer(self, index: int) -> Part:
+        """The sign of the cursor's row, which does not rest on colour."""
+        return ("▸ " if index == self.cursor else "  ", "accent")
+
+    @property
+    def _head_lines(self) -> int:
+        return 0 if self.head(max(1, self.size.width)) is None else 1
+
+    def _fit_virtual_size(self) -> None:
+        self.virtual_size = Size(self.size.width, self.count + self._head_lines)
+
+    def _selectable(self, index: int, direction: int) -> int:
+        last = max(0, self.count - 1)
+        index = min(max(index, 0), last)
+        for step in (1 if direction >= 0 else -1, -1 if direction >= 0 else 1):
+            at = index
+            while 0 <= at <= last:
+                if self.count == 0 or self.is_selectable(at):
+                    return at
+                at += step
+        return index
+
+    def _keep_visible(self) -> None:
+        room = max(1, self.size.height - self._head_lines)
+        first = round(self.scroll_y)
+        if self.cursor < first:
+            top = 0 if self._selectable(0, 1) == self.cursor else self.cursor
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+        elif self.cursor >= first + room:
+            self.scroll_to(y=self.cursor - room + 1, animate=False, force=True, immediate=True)
+
+    def _refresh_row(self, index: int) -> None:
+        y = index - round(self.scroll_y) + self._head_lines
+        if 0 <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))

@@ -1,0 +1,152 @@
+"""Text to read: paragraphs of toned parts, wrapped to the width, scrolled by line and page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.geometry import Size
+from textual.strip import Strip
+
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.cells import flat, width_of
+from tui_loop.tui.widgets.toned import Part, Toned
+
+MAX_PARAGRAPH = 200_000
+"""Characters of one paragraph that are laid out; a text of megabytes is cut here."""
+
+
+class Sheet(Toned, can_focus=True):
+    """Shows lines of parts; a line too long goes on below, indented as its first part is wide."""
+
+    BINDINGS = bindings("sheet")
+    DEFAULT_CSS = "Sheet { height: 1fr; overflow-x: hidden; padding: 0 1; }"
+
+    def __init__(self, lines: Sequence[Sequence[Part]] = (), *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lines: list[list[Part]] = [list(line) for line in lines]
+        self._wrapped: list[list[Part]] = []
+        self._wrapped_for = -1
+
+    def show(self, lines: Sequence[Sequence[Part]], *, keep_place: bool = False) -> None:
+        """Replaces the text; draws nothing if it is the same."""
+        fresh = [list(line) for line in lines]
+        if fresh == self._lines:
+            return
+        self._lines, self._wrapped_for = fresh, -1
+        self._lay_out()
+        if not keep_place:
+            self.scroll_to(y=0, animate=False, force=True, immediate=True)
+        self.refresh()
+
+    @property
+    def text(self) -> str:
+        """The text, without tones."""
+        return "\n".join("".join(text for text, _ in line) for line in self._lines)
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        index = y + round(self.scroll_y)
+        width = self.size.width
+        parts = self._wrapped[index] if 0 <= index < len(self._wrapped) else []
+        return self.painted(parts, width)
+
+    def action_page_down(self) -> None:
+        self.scroll_relative(y=max(1, self.size.height - 1), animate=False)
+
+    def action_page_up(self) -> None:
+        self.scroll_relative(y=-max(1, self.size.height - 1), animate=False)
+
+    def action_scroll_up(self) -> None:
+        self.scroll_relative(y=-1, animate=False)
+
+    def action_scroll_down(self) -> None:
+        self.scroll_relative(y=1, animate=False)
+
+    def action_scroll_home(self) -> None:
+        self.scroll_home(animate=False)
+
+    def action_scroll_end(self) -> None:
+        self.scroll_end(animate=False)
+
+    def _lay_out(self) -> None:
+        width = max(1, self.size.width)
+        if width != self._wrapped_for:
+            self._wrapped_for = width
+            self._wrapped = [piece for line in self._lines for piece in wrapped(line, width)]
+        self.virtual_size = Size(self.size.width, len(self._wrapped))
+
+
+def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
+    """A line broken into lines of at most `width` cells, between words where it can be.
+
+    Line ends within a text begin a new line; further lines are indented under the second part.
+    """
+    indent = width_of(parts[0][0]) if len(parts) > 1 else 0
+    indent = indent if indent < width // 2 else 0
+    lines: list[list[Part]] = [[]]
+    used = 0
+
+    def begin() -> None:
+        nonlocal used
+        lines.append([(" " * indent, "")] if indent else [])
+        used = indent
+
+    for text, tone in parts:
+        for number, piece in enumerate(text[:MAX_PARAGRAPH].split("\n")):
+            if number:
+                begin()
+            for word in _words(flat(piece, MAX_PARAGRAPH)):
+                rest = word
+                if used + width_of(rest) > width and used > indent:
+                    begin()
+                    rest = word.lstrip(" ")
+                while width_of(rest) > max(1, width - used):
+                    head, rest = _split(rest, max(1, width - used))
+                    lines[-1].append((head, tone))
+                    begin()
+                if rest:
+                    lines[-1].append((rest, tone))
+                    used += width_of(rest)
+    return [_joined(line) for line in lines]
+
+
+def _words(text: str) -> list[str]:
+    """Words, each with the blanks before it."""
+    words: list[str] = []
+    start = at = 0
+    while at < len(text):
+        while at < len(text) and text[at] == " ":
+            at += 1
+        while at < len(text) and text[at] != " ":
+            at += 1
+        words.append(text[start:at])
+        start = at
+    return words
+
+
+def _split(word: str, width: int) -> tuple[str, str]:
+    taken = used = 0
+    for sign in word:
+        size = width_of(sign)
+        if used + size > width and taken:
+            break
+        used += size
+        taken += 1
+    return word[:taken], word[taken:]
+
+
+def _joined(line: list[Part]) -> list[Part]:
+    """Neighbouring parts of one tone as one."""
+    joined: list[Part] = []
+    for text, tone in line:
+        if joined and joined[-1][1] == tone:
+            joined[-1] = joined[-1][0] + text, tone
+        else:
+            joined.append((text, tone))
+    return joined

@@ -1,0 +1,70 @@
+"""Painting rows of text in the app's tones; every string passes the gate on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui_loop.tui.cells import fit, flat, width_of
+
+Part = tuple[str, str]
+"""(text, tone): a tone is one of `TONES`, `strong`, `head`, or empty for plain text."""
+
+
+class Toned(ScrollView):
+    """A scrolling widget that paints its lines itself."""
+
+    TONES = (
+        *("muted", "good", "bad", "warn", "changed", "train", "eval", "overlay", "accent"),
+        *("strong", "head", "cursor", "idle", "mark"),
+    )
+    COMPONENT_CLASSES = {f"tone--{name}" for name in TONES}
+    DEFAULT_CSS = """
+    Toned {
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0;
+        background: $background;
+        & > .tone--muted { color: $tone-muted; }
+        & > .tone--good { color: $tone-good; }
+        & > .tone--bad { color: $tone-bad; }
+        & > .tone--warn { color: $tone-warn; }
+        & > .tone--changed { color: $tone-changed; }
+        & > .tone--train { color: $tone-train; }
+        & > .tone--eval { color: $tone-eval; }
+        & > .tone--overlay { color: $tone-overlay; }
+        & > .tone--accent { color: $tone-accent; }
+        & > .tone--strong { text-style: bold; }
+        & > .tone--head { color: $tone-muted; }
+        & > .tone--cursor { background: $row-cursor; }
+        & > .tone--idle { background: $row-idle; }
+        & > .tone--mark { text-style: reverse; }
+    }
+    Toned:ansi > .tone--cursor { text-style: reverse; }
+    """
+
+    def tone(self, name: str) -> Style:
+        """The style of a tone, to be laid over the line's own."""
+        if not name:
+            return Style.null()
+        return self.get_component_rich_style(f"tone--{name}", partial=True)
+
+    def painted(self, parts: Iterable[Part], width: int, line: Style | None = None) -> Strip:
+        """A line of exactly `width` cells; `line` is the style beneath all its parts."""
+        base = self.rich_style if line is None else self.rich_style + line
+        segments, left = [], width
+        for text, name in parts:
+            if left <= 0:
+                break
+            shown = flat(text, 4 * left + 8)
+            size = width_of(shown)
+            if size > left:
+                shown, size = fit(shown, left), left
+            segments.append(Segment(shown, base + self.tone(name)))
+            left -= size
+        if left > 0:
+            segments.append(Segment(" " * left, base))
+        return Strip(segments, width)
