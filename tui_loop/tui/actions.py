@@ -39,7 +39,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark,f1", "help", "all keys, this pane's first", "app", "help"),
     Action("app.commands", "colon,ctrl+p", "command_palette", "find a command", "app", "commands"),
     Action("app.theme", "ctrl+t", "next_theme", "next colours: dark, light, terminal", "app"),
-    Action("app.back", "escape", "back", "leave a field, or go back", "app"),
+    Action("app.back", "escape", "back", "leave a field, or go back", "app", "back"),
     Action("app.quit", "q,ctrl+q", "leave", "quit", "app"),
     Action("pane.iterations", "1", "pane('iterations')", "go to the iterations", "workbench"),
     Action("pane.config", "2", "pane('config')", "go to the config", "workbench"),

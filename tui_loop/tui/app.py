@@ -10,7 +10,6 @@ import traceback
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
@@ -18,16 +17,17 @@ from tui_loop.core.files import write_atomically
 from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
+from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.help import HelpScreen
-from tui_loop.tui.screens.workbench import Workbench
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.themes import THEMES, VARIABLES
+from tui_loop.tui.workbench.workbench import Workbench
 
 LAST_THEME = "theme"
 
 
-class LoopApp(App[None]):
+class LoopApp(KeysInOrder):
     """The terminal application on one `loops/` folder."""
 
     TITLE = "tui_loop"
@@ -77,6 +77,7 @@ class LoopApp(App[None]):
     def on_mount(self) -> None:
         self.animation_level = "none"
         self.set_keymap(self.keys)
+        self.begin_typing()
         if self._first is not None:
             self.open_loop(self.loops.loop(self._first), self._number)
         else:

@@ -8,7 +8,7 @@ from typing import Any
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tui_loop.tui.actions import ACTIONS, Action, keys_of
-from tui_loop.tui.screens.workbench import Workbench
+from tui_loop.tui.workbench.workbench import Workbench
 
 
 class ActionCommands(Provider):

@@ -19,8 +19,7 @@ def status_line(snapshot: LoopSnapshot, now: float) -> tuple[list[Piece], list[P
     left = [Piece(f" {snapshot.name} ", "strong")]
     if snapshot.model:
         left.append(Piece(f"  {flat(snapshot.model, 60)}", "muted"))
-    if rows := _rows(snapshot.split_rows):
-        left.append(Piece(f" · {rows}", "muted"))
+    left += [Piece(f" · {part}", "muted") for part in _rows(snapshot.split_rows)]
     if snapshot.live is None:
         return left, [Piece("nothing runs ", "muted")]
     tone = "accent" if snapshot.live.state == "running" else "warn"
@@ -58,8 +57,8 @@ def rate(run: RunState) -> str:
     return f"{(points[-1].step - points[0].step) / seconds:.2g} steps/s"
 
 
-def _rows(rows: dict[str, int]) -> str:
+def _rows(rows: dict[str, int]) -> list[str]:
     parts = [f"{rows[name]} {name}" for name in ("train", "eval") if rows.get(name)]
     if rows.get("holdout"):
         parts.append(f"{rows['holdout']} holdout (locked)")
-    return " · ".join(parts)
+    return parts

@@ -8,7 +8,7 @@ import msgspec
 from textual import events
 from textual.strip import Strip
 
-from tui_loop.tui.cells import flat, width_of
+from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.widgets.toned import Toned
 
 
@@ -65,9 +65,11 @@ class Bar(Toned, can_focus=False):
         for piece in self._left:
             size = width_of(flat(piece.text))
             if size > room:
-                if not kept or piece.tone in ("", "strong"):
-                    kept.append(msgspec.structs.replace(piece, text=piece.text[: max(0, room)]))
-                    room -= min(room, size)
+                if not kept:
+                    kept.append(msgspec.structs.replace(piece, text=fit(flat(piece.text), room)))
+                    room = 0
+                elif kept[-1].tone == "accent":  # a key without its word says nothing
+                    room += width_of(flat(kept.pop().text))
                 break
             kept.append(piece)
             room -= size

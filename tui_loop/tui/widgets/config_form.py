@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from textual.app import ComposeResult
 from textual.message import Message
-from textual.widgets import Input
 
 from tui_loop.core.config import Tables
 from tui_loop.core.draft import Draft
@@ -13,6 +12,8 @@ from tui_loop.core.fields import as_setting, field, from_setting, next_choice
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.records import Iteration
 from tui_loop.core.wording import brief
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.field_list import WHY, FieldList, Shown, by_field
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -26,12 +27,11 @@ ACCUMULATION = "training.gradient_accumulation_steps"
 class ConfigPane(Pane):
     """The list, help on the field under the cursor, and the one editor."""
 
+    BINDINGS = bindings("config")
     scope = "config"
     DEFAULT_CSS = """
     ConfigPane {
         & > #field-help { height: 4; padding: 0; border-top: solid $frame; }
-        & > Input { display: none; }
-        & > Input.-open { display: block; }
     }
     """
 
@@ -55,11 +55,8 @@ class ConfigPane(Pane):
     def __init__(self) -> None:
         super().__init__(id="config")
         self.list = FieldList()
-        self.help = Sheet(id="field-help")
-        self.help.can_focus = False
-        self.editor = Input(compact=True, id="field-editor")
-        self.editor.cursor_blink = False
-        self._purpose = ""
+        self.help = Sheet(id="field-help", is_note=True)
+        self.editor = Field(id="field-editor")
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -76,7 +73,7 @@ class ConfigPane(Pane):
     @property
     def is_editing(self) -> bool:
         """Whether the editor is open."""
-        return self._purpose != ""
+        return self.editor.is_open
 
     def show(
         self, snapshot: LoopSnapshot, iteration: Iteration | None, draft: Draft | None
@@ -102,7 +99,7 @@ class ConfigPane(Pane):
             return
         known = field(name)
         if known.kind not in ("switch", "choice"):
-            self._begin("edit")
+            self._begin_edit()
             return
         self._edit(draft.with_value(name, next_choice(known, draft.value(name))))
 
@@ -122,12 +119,13 @@ class ConfigPane(Pane):
         self._tell()
 
     def action_find(self) -> None:
-        self._begin("find")
+        hint = "find a field: type a part of its name"
+        self.editor.open("", hint, accept=lambda _: True, changed=self._find)
 
     def action_edit_why(self) -> None:
         if self._editable() is not None:
             self.list.rows_changed(WHY)
-            self._begin("edit")
+            self._begin_edit()
 
     def action_next_problem(self) -> None:
         table = self.list
@@ -141,40 +139,14 @@ class ConfigPane(Pane):
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
         if self._editable() is not None:
-            self._begin("edit")
+            self._begin_edit()
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
         self._tell()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def on_field_closed(self, event: Field.Closed) -> None:
         event.stop()
-        if self._purpose == "find":
-            self._find(event.value)
-        elif self._purpose == "edit":
-            self._tell(self._problem_of(event.value))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        name, draft = self._field_under_cursor(), self._editable(quiet=True)
-        if self._purpose == "edit" and draft is not None and name is not None:
-            problem = self._problem_of(event.value)
-            if problem:
-                self._tell(problem)
-                return
-            self.close_editor()
-            if name == WHY:
-                self._edit(draft.with_why(event.value.strip()))
-            else:
-                self._edit(draft.with_value(name, from_setting(name, event.value)))
-            return
-        self.close_editor()
-
-    def close_editor(self) -> None:
-        """Leaves the editor without taking what it has."""
-        self._purpose = ""
-        self.editor.remove_class("-open")
-        self.list.focus()
         self._tell()
 
     def _take(self, shown: Shown | None) -> None:
@@ -184,7 +156,7 @@ class ConfigPane(Pane):
         table.shown = shown
         table.problems = by_field(shown.draft.problems) if shown and shown.is_draft else {}
         if self.is_editing and (shown is None or shown.is_draft != was_draft):
-            self.close_editor()
+            self.editor.close()
         table.list_again(key)
         self._entitle()
         self._tell()
@@ -206,22 +178,31 @@ class ConfigPane(Pane):
         key = self.list.key_of(self.list.cursor)
         return key if isinstance(key, str) and (key == WHY or "." in key) else None
 
-    def _begin(self, purpose: str) -> None:
+    def _begin_edit(self) -> None:
+        """Opens the editor on the field under the cursor."""
         name, shown = self._field_under_cursor(), self.list.shown
         if shown is None or name is None:
             return
-        self._purpose = purpose
-        if purpose == "find":
-            self.editor.value, self.editor.placeholder = "", "find a field: type a part of its name"
-        elif name == WHY:
-            self.editor.value, self.editor.placeholder = shown.draft.why, "why this change?"
-        else:
-            self.editor.value = as_setting(shown.draft.value(name))
-            self.editor.placeholder = field(name).limits
-        self.editor.cursor_position = len(self.editor.value)
-        self.editor.add_class("-open")
-        self.editor.focus()
+        value = shown.draft.why if name == WHY else as_setting(shown.draft.value(name))
+        hint = "why this change?" if name == WHY else field(name).limits
+        self.editor.open(value, hint, accept=self._accept, changed=self._check)
         self._tell()
+
+    def _check(self, text: str) -> None:
+        self._tell(self._problem_of(text))
+
+    def _accept(self, text: str) -> bool:
+        """Takes the value of the field under the cursor; a wrong one is refused and told."""
+        name, draft = self._field_under_cursor(), self._editable(quiet=True)
+        problem = self._problem_of(text)
+        if problem or draft is None or name is None:
+            self._tell(problem)
+            return False
+        if name == WHY:
+            self._edit(draft.with_why(text.strip()))
+        else:
+            self._edit(draft.with_value(name, from_setting(name, text)))
+        return True
 
     def _find(self, text: str) -> None:
         wanted = text.strip().lower()

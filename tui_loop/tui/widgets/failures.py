@@ -7,7 +7,6 @@ from collections.abc import Hashable, Sequence
 import msgspec
 from textual.app import ComposeResult
 from textual.message import Message
-from textual.widgets import Input
 
 from tui_loop.core.codec import number
 from tui_loop.core.examples import (
@@ -25,6 +24,7 @@ from tui_loop.core.observer import Examples, LoopSnapshot
 from tui_loop.core.records import Example, TokenLosses
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
@@ -40,8 +40,6 @@ SHIFTS = {Shift.FIXED: ("fixed  ", "good"), Shift.BROKEN: ("broken ", "bad")}
 
 class ExampleList(RowList):
     """The listed examples."""
-
-    BINDINGS = bindings("failures")
 
     def __init__(self) -> None:
         super().__init__(id="example-list")
@@ -117,12 +115,11 @@ class ExampleList(RowList):
 class FailuresPane(Pane):
     """The list, the example under the cursor in short, and a line to search with."""
 
+    BINDINGS = bindings("failures")
     scope = "failures"
     DEFAULT_CSS = """
     FailuresPane {
         & > #example-note { height: 4; padding: 0; border-top: solid $frame; }
-        & > Input { display: none; }
-        & > Input.-open { display: block; }
     }
     """
 
@@ -139,12 +136,8 @@ class FailuresPane(Pane):
     def __init__(self) -> None:
         super().__init__(id="failures")
         self.list = ExampleList()
-        self.note = Sheet(id="example-note")
-        self.note.can_focus = False
-        self.field = Input(
-            placeholder="search prompt, reference, output", compact=True, id="example-search"
-        )
-        self.field.cursor_blink = False
+        self.note = Sheet(id="example-note", is_note=True)
+        self.field = Field(id="example-search")
         self.tokens: dict[str, TokenLosses | None] = {}
 
     def compose(self) -> ComposeResult:
@@ -209,23 +202,20 @@ class FailuresPane(Pane):
         self.choose(msgspec.structs.replace(choice, is_reversed=not choice.is_reversed))
 
     def action_search(self) -> None:
-        self.field.add_class("-open")
-        self.field.focus()
+        self.field.open(
+            self.list.choice.search,
+            "search prompt, reference, output",
+            accept=lambda _: True,
+            changed=self._search,
+        )
 
-    def close_field(self, *, clear: bool) -> None:
-        """Leaves the search line; `clear` also ends the search."""
-        if clear:
-            self.field.value = ""
-        self.field.remove_class("-open")
-        self.list.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self.choose(msgspec.structs.replace(self.list.choice, search=event.value))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.close_field(clear=False)
+    def leave_search(self) -> bool:
+        """Ends the search; whether there was one."""
+        was = self.field.is_open or bool(self.list.choice.search)
+        self.field.close()
+        if self.list.choice.search:
+            self._search("")
+        return was
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
@@ -235,6 +225,9 @@ class FailuresPane(Pane):
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
         self.post_message(self.Opened())
+
+    def _search(self, text: str) -> None:
+        self.choose(msgspec.structs.replace(self.list.choice, search=text))
 
     def _list_again(self, *, to_top: bool = False) -> None:
         table = self.list

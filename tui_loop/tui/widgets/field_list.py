@@ -10,7 +10,6 @@ import msgspec
 from tui_loop.core.draft import Draft, names_of
 from tui_loop.core.fields import as_setting, field
 from tui_loop.core.wording import brief
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
@@ -29,8 +28,6 @@ class Shown(msgspec.Struct, frozen=True):
 
 class FieldList(RowList):
     """The rows: a heading a group, then its fields."""
-
-    BINDINGS = bindings("config")
 
     def __init__(self) -> None:
         super().__init__(id="field-list")

@@ -10,7 +10,6 @@ from tui_loop.core.comparison import Comparison, brief_delta
 from tui_loop.core.figures import loss, percent, points
 from tui_loop.core.observer import LIVE, LoopSnapshot
 from tui_loop.core.records import Iteration
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -34,8 +33,6 @@ SIGNS = {
 
 class IterationTable(RowList):
     """The rows of the pane."""
-
-    BINDINGS = bindings("iterations")
 
     def __init__(self) -> None:
         super().__init__(id="iteration-table")
@@ -129,14 +126,13 @@ class IterationsPane(Pane):
 
     scope = "iterations"
     DEFAULT_CSS = """
-    IterationsPane > #iteration-note { height: 3; padding: 0; }
+    IterationsPane > #iteration-note { height: 4; padding: 0; border-top: solid $frame; }
     """
 
     def __init__(self) -> None:
         super().__init__(id="iterations")
         self.table = IterationTable()
-        self.note = Sheet(id="iteration-note")
-        self.note.can_focus = False
+        self.note = Sheet(id="iteration-note", is_note=True)
 
     def compose(self) -> ComposeResult:
         yield self.table

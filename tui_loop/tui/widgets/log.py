@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.widgets import Input
 
 from tui_loop.core.log_lines import LogLine, clock
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.reader import LOG_LINES, RunView
 from tui_loop.tui.actions import bindings
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
@@ -19,8 +19,6 @@ TONES = {"error": "bad", "warning": "warn", "step": "", "debug": "muted", "info"
 
 class LogList(RowList):
     """The lines that pass the level and the search; at most LOG_LINES of them."""
-
-    BINDINGS = bindings("log")
 
     def __init__(self) -> None:
         super().__init__(id="log-list")
@@ -111,19 +109,13 @@ class LogList(RowList):
 class LogPane(Pane):
     """The lines and a field to search with."""
 
+    BINDINGS = bindings("log")
     scope = "log"
-    DEFAULT_CSS = """
-    LogPane {
-        & > Input { display: none; }
-        & > Input.-open { display: block; }
-    }
-    """
 
     def __init__(self) -> None:
         super().__init__(id="log")
         self.list = LogList()
-        self.field = Input(placeholder="only lines that have this", compact=True, id="log-search")
-        self.field.cursor_blink = False
+        self.field = Field(id="log-search")
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -151,28 +143,24 @@ class LogPane(Pane):
         self._again()
 
     def action_search(self) -> None:
-        self.field.add_class("-open")
-        self.field.focus()
+        self.field.open(
+            self.list.search,
+            "only lines that have this",
+            accept=lambda _: True,
+            changed=self._search,
+        )
 
     def action_follow(self) -> None:
         self.list.follow()
         self._entitle()
 
-    def close_field(self, *, clear: bool) -> None:
-        """Leaves the search line; `clear` also ends the search."""
-        if clear:
-            self.field.value = ""
-        self.field.remove_class("-open")
-        self.list.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self.list.search = event.value
-        self._again()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.close_field(clear=False)
+    def leave_search(self) -> bool:
+        """Ends the search; whether there was one."""
+        was = self.field.is_open or bool(self.list.search)
+        self.field.close()
+        if self.list.search:
+            self._search("")
+        return was
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
@@ -183,6 +171,10 @@ class LogPane(Pane):
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
+
+    def _search(self, text: str) -> None:
+        self.list.search = text
+        self._again()
 
     def _again(self) -> None:
         self.list.again()

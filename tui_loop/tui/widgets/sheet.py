@@ -19,10 +19,22 @@ class Sheet(Toned, can_focus=True):
     """Shows lines of parts; a line too long goes on below, indented as its first part is wide."""
 
     BINDINGS = bindings("sheet")
-    DEFAULT_CSS = "Sheet { height: 1fr; overflow-x: hidden; padding: 0 1; }"
+    DEFAULT_CSS = """
+    Sheet { height: 1fr; overflow-x: hidden; padding: 0 1; &.-note { overflow-y: hidden; } }
+    """
 
-    def __init__(self, lines: Sequence[Sequence[Part]] = (), *, id: str | None = None) -> None:
+    def __init__(
+        self,
+        lines: Sequence[Sequence[Part]] = (),
+        *,
+        id: str | None = None,
+        is_note: bool = False,
+    ) -> None:
+        """A note is read at a glance: it takes no focus, and what has no room is not shown."""
         super().__init__(id=id)
+        if is_note:
+            self.can_focus = False
+            self.add_class("-note")
         self._lines: list[list[Part]] = [list(line) for line in lines]
         self._wrapped: list[list[Part]] = []
         self._wrapped_for = -1

@@ -1,0 +1,57 @@
+"""Keys one after the other: each is dealt with before the next finds out who has the focus.
+
+On a slow link several keys come in one packet. Textual hands them all to the widget that has
+the focus at that moment, so that of `/word` the word would miss the field which `/` opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from textual import events
+from textual.app import App
+from textual.message_pump import MessagePump
+
+HOPS = 3
+"""Rounds through the focused widget's parents: the key, what it causes, and the new focus."""
+
+PATIENCE_SECONDS = 0.5
+"""A handler that takes longer does not hold up the keyboard."""
+
+
+class KeysInOrder(App[None]):
+    """An app whose keys wait for each other."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self._typed: asyncio.Queue[events.Key] = asyncio.Queue()
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._typed.put_nowait(event)
+        else:
+            await super().on_event(event)
+
+    def begin_typing(self) -> None:
+        """Begins to take keys; called once, when the app is up."""
+        self.run_worker(self._take_keys(), name="keys", group="keys")
+
+    async def _take_keys(self) -> None:
+        while True:
+            event = await self._typed.get()
+            await super().on_event(event)
+            if not self._typed.empty():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._settled(), PATIENCE_SECONDS)
+
+    async def _settled(self) -> None:
+        for _ in range(HOPS):
+            widget: MessagePump = self.focused or self.screen
+            while True:
+                done = asyncio.Event()
+                widget.call_later(done.set)
+                await done.wait()
+                if widget is self or widget._parent is None:
+                    break
+                widget = widget._parent

@@ -1,0 +1,160 @@
+"""The draft: editing, saving, replacing, and the editor that opens files behind what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tui_loop.core.draft import Draft, draft_text, new_draft, read_draft, write_draft
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.files import write_atomically
+from tui_loop.tui.cells import flat
+from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.widgets.config_form import ConfigPane
+from tui_loop.tui.widgets.iterations import DRAFT
+from tui_loop.tui.workbench.observing import LoopScreen
+
+
+class Drafting(LoopScreen):
+    """What is done with the draft."""
+
+    async def on_config_pane_edited(self, event: ConfigPane.Edited) -> None:
+        await self.save_draft(event.draft)
+
+    def on_config_pane_refused(self, event: ConfigPane.Refused) -> None:
+        self.say(event.text)
+
+    def on_config_pane_reset_wanted(self) -> None:
+        draft = self.draft
+        if draft is None or not draft.changed:
+            self.say("nothing has been changed")
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "reset":
+                self.run_worker(self.save_draft(draft.reset()), group="draft")
+
+        count = len(draft.changed)
+        self.app.push_screen(
+            AskScreen(
+                "Undo all changes?",
+                [[(f"{count} field{'s' if count > 1 else ''} go back to the parent's", "")]],
+                [("u", "undo them", "reset"), ("k", "keep them", "")],
+            ),
+            answered,
+        )
+
+    def action_draft(self) -> None:
+        """Drafts the next iteration from the selected one; asks before a draft is replaced."""
+        iteration = self.iteration
+        if iteration is None:
+            self.go_to("config")
+            return
+        if iteration.config is None:
+            self.say(f"{iteration.number} cannot be read, so nothing can be drafted from it")
+            return
+        if self.draft is None or not (self.draft.changed or self.draft.why):
+            self.run_worker(self._draft_from(iteration.number), group="draft")
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "replace":
+                self.run_worker(self._draft_from(iteration.number), group="draft")
+
+        changed = ", ".join(name.partition(".")[2] for name in self.draft.changed)
+        self.app.push_screen(
+            AskScreen(
+                "There is a draft already",
+                [[("it changes ", "muted"), (changed or "nothing yet, but gives a reason", "")]],
+                [
+                    ("r", f"replace it by one from {iteration.number}", "replace"),
+                    ("e", "keep it", ""),
+                ],
+            ),
+            answered,
+        )
+
+    def action_edit_file(self) -> None:
+        """Opens the file behind what is selected: the draft, or an iteration's notes."""
+        iteration = self.iteration
+        if iteration is None:
+            self.run_worker(self._edit_draft(), group="edit", exclusive=True)
+            return
+        folder = self.loop.iteration(iteration.number)
+        if self.current == "log" and folder.output.exists():
+            self._edit(folder.output)
+            return
+        self._edit(folder.notes)
+        self.look_again()
+
+    async def save_draft(self, draft: Draft) -> None:
+        """Keeps the draft, in memory first, then on disk."""
+        self.edits += 1
+        self.draft = draft
+        self.show_snapshot()
+        try:
+            self.draft = await asyncio.to_thread(write_draft, self.loop, draft)
+        except OSError as error:
+            self.notify(
+                f"draft.toml cannot be written: {flat(str(error), 200)}; it is kept in memory",
+                severity="error",
+                markup=False,
+            )
+            return
+        self.edits += 1
+        self.look_again()
+
+    async def _draft_from(self, number: int) -> None:
+        try:
+            draft = await asyncio.to_thread(new_draft, self.loop, number)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
+        await self.save_draft(draft)
+        self.select(DRAFT)
+        self.go_to("config")
+
+    def _edit(self, path: Path) -> bool:
+        problem = self.loop_app.edit(path)
+        if problem:
+            self.notify(flat(problem, 300), severity="error", markup=False)
+        return not problem
+
+    async def _edit_draft(self) -> None:
+        draft = self.draft
+        if draft is None:
+            self._edit(self.loop.draft)
+            self.look_again()
+            return
+        before = draft_text(draft)
+        await asyncio.to_thread(write_draft, self.loop, draft)
+        await self._edit_again(before)
+
+    def _unreadable_draft(self, error: TuiLoopError, before: str) -> None:
+        """What was typed is not lost: it is edited again, or the draft is as it was."""
+
+        def answered(answer: str | None) -> None:
+            if answer == "restore":
+                write_atomically(self.loop.draft, before)
+                self.look_again()
+            else:
+                self.run_worker(self._edit_again(before), group="edit", exclusive=True)
+
+        self.app.push_screen(
+            AskScreen(
+                "The draft cannot be read",
+                [[(error.message, "bad")], [(error.hint, "muted")]],
+                [("e", "edit it again", "edit"), ("r", "restore it as it was", "restore")],
+            ),
+            answered,
+        )
+
+    async def _edit_again(self, before: str) -> None:
+        self._edit(self.loop.draft)
+        try:
+            fresh = await asyncio.to_thread(read_draft, self.loop)
+        except TuiLoopError as error:
+            self._unreadable_draft(error, before)
+            return
+        if fresh is not None:
+            await self.save_draft(fresh)

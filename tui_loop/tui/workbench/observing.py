@@ -1,0 +1,132 @@
+"""Looking at one loop again and again, and what is selected in it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from textual.screen import Screen
+
+from tui_loop.core.draft import Draft
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.observer import LoopObserver, LoopSnapshot, Wanted
+from tui_loop.core.records import Iteration
+from tui_loop.core.store import LoopFolder
+from tui_loop.tui.backend import Backend
+from tui_loop.tui.cells import flat
+from tui_loop.tui.widgets.iterations import DRAFT
+
+if TYPE_CHECKING:
+    from tui_loop.tui.app import LoopApp
+
+LIVE_SECONDS = 0.5
+IDLE_SECONDS = 2.0
+MORE_SECONDS = 0.02
+"""Before the next look where this one had no time for everything."""
+
+
+class LoopScreen(Screen[None]):
+    """A screen on one loop; a subclass shows `snapshot` whenever `show_snapshot` is called."""
+
+    def __init__(self, loop: LoopFolder, backend: Backend, number: int | None = None) -> None:
+        super().__init__()
+        self.loop, self.backend = loop, backend
+        self.observer = LoopObserver(loop)
+        self.snapshot: LoopSnapshot | None = None
+        self.draft: Draft | None = None
+        self.selected: int | str | None = number
+        self.marked: int | None = None
+        self.current = "iterations"
+        self.edits = 0
+        self.follows_run = False
+        self.seen_live: int | None = None
+        self._wake = asyncio.Event()
+
+    @property
+    def loop_app(self) -> LoopApp:
+        return cast("LoopApp", self.app)
+
+    def show_snapshot(self) -> None:
+        """Shows what is known now."""
+        raise NotImplementedError
+
+    def go_to(self, pane: str) -> None:
+        """Gives the focus to a pane."""
+        raise NotImplementedError
+
+    def select(self, key: int | str) -> None:
+        """Selects an iteration by its number, or the draft."""
+        raise NotImplementedError
+
+    def rows_in_view(self) -> tuple[int, ...]:
+        """Numbers of the iterations that are on the screen."""
+        raise NotImplementedError
+
+    def look_again(self) -> None:
+        """Has the record looked at at once."""
+        self._wake.set()
+
+    @property
+    def shown_number(self) -> int | None:
+        """The iteration that chart, failures and log show: of a draft, the one it derives from."""
+        if isinstance(self.selected, int):
+            return self.selected
+        return self.draft.parent if self.draft is not None else None
+
+    @property
+    def iteration(self) -> Iteration | None:
+        """The selected iteration; None where the draft is selected."""
+        number = self.selected if isinstance(self.selected, int) else None
+        return self.snapshot.iteration(number) if self.snapshot else None
+
+    def begin_looking(self) -> None:
+        """Begins to look; called once, when the screen is drawn."""
+        self.run_worker(self._observe(), name="observe", exclusive=True, group="observe")
+
+    def tell(self, error: TuiLoopError) -> None:
+        """Shows an error with its hint."""
+        text = f"{flat(error.message, 600)}\n{flat(error.hint, 300)}".strip()
+        self.notify(text, severity="error", timeout=15, markup=False)
+
+    def say(self, text: str) -> None:
+        """Shows a remark for a moment."""
+        self.notify(flat(text, 400), markup=False)
+
+    async def _observe(self) -> None:
+        while True:
+            self._wake.clear()
+            edits = self.edits
+            snapshot = await asyncio.to_thread(self.observer.look, self._wanted())
+            if edits == self.edits:
+                self.draft = snapshot.draft
+            self.snapshot = snapshot
+            self._choose_first()
+            self.show_snapshot()
+            self._tell_fault()
+            pause = LIVE_SECONDS if snapshot.live else IDLE_SECONDS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._wake.wait(), pause if snapshot.is_complete else MORE_SECONDS
+                )
+
+    def _wanted(self) -> Wanted:
+        return Wanted(self.shown_number, self.marked, self.rows_in_view())
+
+    def _choose_first(self) -> None:
+        """Selects something on the first look, and goes along with a run that was started here."""
+        assert self.snapshot is not None
+        numbers = [each.number for each in self.snapshot.iterations]
+        live = self.snapshot.live.number if self.snapshot.live else None
+        if self.follows_run and live is not None and live != self.seen_live:
+            self.selected = self.seen_live = live
+            self._wake.set()
+        if self.selected is None or (self.selected != DRAFT and self.selected not in numbers):
+            newest = numbers[-1] if numbers else DRAFT
+            self.selected = live if live is not None else newest
+            self._wake.set()
+
+    def _tell_fault(self) -> None:
+        fault = self.backend.take_fault()
+        if fault is not None:
+            self.tell(fault)

@@ -1,0 +1,146 @@
+"""Reading more of what is selected: details, comparison, an example in full, the clipboard."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.fields import as_setting
+from tui_loop.core.records import Example
+from tui_loop.tui.cells import flat
+from tui_loop.tui.screens.compare import CompareScreen, compare_lines
+from tui_loop.tui.screens.details import detail_lines
+from tui_loop.tui.screens.example import ExampleScreen, OneExample
+from tui_loop.tui.screens.reading import ReadingScreen
+from tui_loop.tui.widgets.chart import LossChart
+from tui_loop.tui.widgets.config_form import ConfigPane
+from tui_loop.tui.widgets.failures import FailuresPane
+from tui_loop.tui.widgets.field_list import WHY
+from tui_loop.tui.widgets.iterations import IterationTable
+from tui_loop.tui.widgets.log import LogPane
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.workbench.observing import LoopScreen
+
+
+class Reading(LoopScreen):
+    """What opens a screen of its own, or is copied."""
+
+    async def on_row_list_opened(self, event: RowList.Opened) -> None:
+        if not isinstance(event.rows, IterationTable):
+            return
+        iteration = self.iteration
+        if iteration is None or self.snapshot is None:
+            self.go_to("config")
+            return
+        notes = await asyncio.to_thread(self.loop.iteration(iteration.number).read_notes)
+        compared = self.snapshot.compared.get(iteration.number)
+        title = f"{self.loop.name}/{iteration.number}"
+        self.app.push_screen(ReadingScreen(title, detail_lines(iteration, compared, notes)))
+
+    def action_mark(self) -> None:
+        iteration = self.iteration
+        if iteration is None:
+            self.say("a draft cannot be marked: it has no results yet")
+            return
+        self.marked = None if self.marked == iteration.number else iteration.number
+        self.show_snapshot()
+        self.look_again()
+
+    def action_compare(self) -> None:
+        iteration = self.iteration
+        if iteration is None:
+            self.say("select an iteration that has run; m marks the other one")
+            return
+        other = self.marked if self.marked not in (None, iteration.number) else iteration.parent
+        if other is None:
+            self.say("nothing to compare with: m marks another iteration")
+            return
+        self.run_worker(self._compare(other, iteration.number), group="compare", exclusive=True)
+
+    def action_copy(self) -> None:
+        text = self._text_to_copy()
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.say(f"copied: {flat(text, 60)}")
+
+    async def on_failures_pane_tokens_wanted(self, event: FailuresPane.TokensWanted) -> None:
+        folder = self.loop.iteration(event.iteration)
+        tokens = None
+        with suppress(TuiLoopError, OSError):
+            tokens = await asyncio.to_thread(
+                folder.read_example_tokens, event.index, event.example.id
+            )
+        self.query_one(FailuresPane).show_tokens(event.example.id, tokens)
+        if isinstance(self.app.screen, ExampleScreen):
+            self._show_example(self.app.screen)
+
+    def on_failures_pane_opened(self) -> None:
+        one = self._one_example()
+        if one is not None:
+            self.app.push_screen(ExampleScreen(one, self._step_example))
+
+    async def _compare(self, a: int, b: int) -> None:
+        def read() -> CompareScreen:
+            result = self.observer.compare(a, b)
+            old, new = ({row.id: row for row in self.observer.reader.examples(n)} for n in (a, b))
+            return CompareScreen(self.loop.name, result, compare_lines(result, old, new))
+
+        try:
+            self.app.push_screen(await asyncio.to_thread(read))
+        except TuiLoopError as error:
+            self.tell(error)
+
+    def _step_example(self, by: int) -> None:
+        table = self.query_one(FailuresPane).list
+        table.set_cursor(table.cursor + by, tell=False)
+        self.query_one(FailuresPane).show_note()
+        if isinstance(self.app.screen, ExampleScreen):
+            self._show_example(self.app.screen)
+
+    def _show_example(self, screen: ExampleScreen) -> None:
+        one = self._one_example()
+        if one is not None:
+            screen.show(one)
+
+    def _one_example(self) -> OneExample | None:
+        pane = self.query_one(FailuresPane)
+        table = pane.list
+        example = table.at(table.cursor)
+        if example is None or table.examples is None:
+            return None
+        others = table.against.rows if table.against else []
+        return OneExample(
+            iteration=table.examples.number,
+            place=table.cursor,
+            total=table.count,
+            example=example,
+            tokens=pane.tokens.get(example.id),
+            shift=table.shift_at(table.cursor),
+            other_number=table.against.number if table.against else None,
+            other=next((each for each in others if each.id == example.id), None),
+        )
+
+    def _text_to_copy(self) -> str:
+        if self.current == "failures":
+            table = self.query_one(FailuresPane).list
+            example = table.at(table.cursor)
+            return "" if example is None else _as_text(example)
+        if self.current == "log":
+            lines = self.query_one(LogPane).list
+            return lines.lines[lines.cursor].text if lines.lines else ""
+        if self.current == "config":
+            fields = self.query_one(ConfigPane).list
+            key = fields.key_of(fields.cursor)
+            if fields.shown is None or not isinstance(key, str):
+                return ""
+            draft = fields.shown.draft
+            return draft.why if key == WHY else f"{key}={as_setting(draft.value(key))}"
+        if self.current == "chart":
+            return str(self.query_one(LossChart).border_subtitle or "")
+        iteration = self.iteration
+        return f"{self.loop.name}/{iteration.number}" if iteration else str(self.loop.draft)
+
+
+def _as_text(example: Example) -> str:
+    return "\n".join((example.prompt, example.reference, example.output or ""))
