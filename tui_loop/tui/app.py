@@ -18,6 +18,7 @@ from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.keys_in_order import KeysInOrder
+from tui_loop.tui.palette import ActionCommands
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.settings import Memory, Settings
@@ -31,8 +32,7 @@ class LoopApp(KeysInOrder):
     """The terminal application on one `loops/` folder."""
 
     TITLE = "tui_loop"
-    ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS = {ActionCommands}
     INLINE_PADDING = 0
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("app"),

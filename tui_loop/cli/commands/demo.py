@@ -1,4 +1,4 @@
-"""`tui-loop demo`: a ready-made loop, recorded to look around in, or run here and now."""
+"""`tui-loop demo`: ready-made loops, recorded, to look around in and to go on with."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from tui_loop.core.reader import iterations_of
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
-HELP = "look around in a recorded loop, or go round a small one (--headless)"
+HELP = "open recorded loops to look around in and go on with, or go round a small one (--headless)"
 NAME = "support-demo"
-RECORDED = "support-intents"
+RECORDED = {"tiny": "support-tiny", "smollm2": "support-intents"}
+"""The shipped loops by their model; the tiny one can be gone on with at once."""
+
 MARK = "# a demo of tui-loop\n*\n"
 DATA = "sample_data/support-intents"
 TEMPLATE = "Message: {prompt}\nIntent:"
@@ -36,7 +38,11 @@ _SMOLLM2 = {
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", choices=("tiny", "smollm2"), default="tiny")
+    parser.add_argument(
+        "--model",
+        choices=("tiny", "smollm2"),
+        help="whose loop (default: tiny; without the training stack smollm2's, which shows more)",
+    )
     parser.add_argument(
         "--dir",
         type=Path,
@@ -57,9 +63,10 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if not told.headless:
         return _review(told, out)
     require_train("demo --headless")
-    check_model(told.model, None, told.dir)
-    loop = lay_out(told.dir, told.model)
-    script = _TINY if told.model == "tiny" else _SMOLLM2
+    model = told.model or "tiny"
+    check_model(model, None, told.dir)
+    loop = lay_out(told.dir, model)
+    script = _TINY if model == "tiny" else _SMOLLM2
     for turn in ("first", "second"):
         done = run_next(loop, None, list(script[turn]), str(script[f"why {turn}"]), out)
         if done[-1].state == "stopped":
@@ -82,11 +89,18 @@ def run(told: argparse.Namespace, out: Output) -> int:
 
 
 def _review(told: argparse.Namespace, out: Output) -> int:
-    """The recorded loop, laid out for reading: needs no training stack."""
-    loop = lay_out_recorded(told.dir)
+    """The recorded loops, laid out: opened on a terminal, printed elsewhere."""
+    from tui_loop.engine.extras import has_train
+
+    model = told.model or ("tiny" if has_train() else "smollm2")
+    loop = lay_out_recorded(told.dir, model)
     if told.json:
         out.record(loop_record(loop, iterations_of(loop)))
         return 0
+    if out.is_terminal:
+        from tui_loop.cli.opening import open_app
+
+        return open_app(loop.path.parent, loop.name, out)
     print_loop(loop, iterations_of(loop), out)
     command = f"tui-loop --loops {loop.path.parent}"
     out.line(f"\na recorded loop, in {loop.path}; look around:")
@@ -96,25 +110,26 @@ def _review(told: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def lay_out_recorded(folder: Path) -> LoopFolder:
-    """A copy of the recorded loop under `folder`; one that is there already stays as it is."""
-    loops = LoopsFolder(folder / "loops")
-    target = loops.path / RECORDED
+def lay_out_recorded(folder: Path, model: str = "smollm2") -> LoopFolder:
+    """Copies of the recorded loops and their data under `folder`; gives the one of `model`.
+
+    What is there already stays as it is.
+    """
     _ignore_all(folder)
-    if not target.exists():
-        recorded = shipped("loops", RECORDED)
-        kept_home = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
-        shutil.copytree(recorded, target, ignore=kept_home)
-    return loops.loop(RECORDED)
+    _lay_out_data(folder)
+    loops = LoopsFolder(folder / "loops")
+    for name in RECORDED.values():
+        target = loops.path / name
+        if not target.exists():
+            kept_home = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
+            shutil.copytree(shipped("loops", name), target, ignore=kept_home)
+    return loops.loop(RECORDED[model])
 
 
 def lay_out(folder: Path, model: str) -> LoopFolder:
     """A demo loop and its data under `folder`; what is there already stays as it is."""
     _ignore_all(folder)
-    data = folder / DATA
-    if not data.exists():
-        data.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(shipped(*DATA.split("/")), data)
+    _lay_out_data(folder)
     loops = LoopsFolder(folder / "loops")
     taken = set(loops.names())
     name = next(
@@ -142,6 +157,13 @@ def lay_out(folder: Path, model: str) -> LoopFolder:
             },
         ),
     )
+
+
+def _lay_out_data(folder: Path) -> None:
+    data = folder / DATA
+    if not data.exists():
+        data.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(shipped(*DATA.split("/")), data)
 
 
 def _ignore_all(folder: Path) -> None:

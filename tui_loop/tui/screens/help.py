@@ -30,14 +30,21 @@ def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Part
     lines: list[list[Part]] = []
     for scope in order:
         mine = [action for action in ACTIONS if action.scope == scope]
+        if not mine:
+            continue
         if lines:
             lines.append([])
         lines.append([(SCOPES[scope], "strong")])
         for action in mine:
             keys = "  ".join(keys_of(action, keymap))
-            parts: list[Part] = [(fit(f"  {keys}", 22), "accent"), (action.description, "")]
-            lines.append([*parts, (f"  {action.id}", "muted")])
+            lines.append(
+                [
+                    (fit(f"  {keys}", 20), "accent"),
+                    (fit(action.description, 38), ""),
+                    (action.id, "muted"),
+                ]
+            )
     lines += [[], [("Signs", "strong")]]
-    lines += [[(fit(f"  {sign}", 22), "accent"), (words, "")] for sign, words in SIGNS]
+    lines += [[(fit(f"  {sign}", 20), "accent"), (words, "")] for sign, words in SIGNS]
     lines += [[], [("Keys are remapped by id in config.toml: tui-loop keys says how.", "muted")]]
     return lines

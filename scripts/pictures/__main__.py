@@ -1,0 +1,80 @@
+"""Makes the README's pictures from the recorded loop: `python -m scripts.pictures [FOLDER]`.
+
+The app runs without a terminal on a copy of the record; nothing in it is touched up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tui_loop.cli.backend import AppBackend
+from tui_loop.core.store import LoopsFolder
+from tui_loop.tui.app import LoopApp
+from tui_loop.tui.settings import Memory, Settings
+
+LOOP = "support-intents"
+PATIENCE = 200
+
+PICTURES: tuple[tuple[str, tuple[int, int], int, Sequence[str]], ...] = (
+    ("workbench", (160, 46), 4, ("up", "up", "m", "down", "down")),
+    ("failures", (110, 30), 4, ("4", "down", "enter")),
+    ("compare", (110, 34), 4, ("up", "up", "m", "down", "down", "c")),
+)
+"""(name, (columns, rows), iteration, keys)"""
+
+
+async def picture(
+    loops: LoopsFolder,
+    size: tuple[int, int],
+    number: int,
+    keys: Sequence[str],
+    memory: Memory,
+    theme: str = "dark",
+) -> str:
+    """The screen as SVG after the keys were pressed."""
+    settings = Settings(theme=theme)
+    app = LoopApp(
+        loops, AppBackend(allow_code=False), settings=settings, memory=memory, loop=LOOP,
+        number=number,
+    )  # fmt: skip
+    async with app.run_test(size=size) as pilot:
+        await _settled(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await _settled(pilot)
+        return app.export_screenshot(title="tui-loop", simplify=True)
+
+
+async def _settled(pilot: Pilot[None]) -> None:
+    """Waits until the screen has not changed for a few looks."""
+    before, same = "", 0
+    for _ in range(PATIENCE):
+        await pilot.pause(0.05)
+        now = pilot.app.export_screenshot(simplify=True)
+        same = same + 1 if now == before else 0
+        before = now
+        if same >= 5:
+            return
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        loops = LoopsFolder(Path(temporary) / "loops")
+        shutil.copytree(Path("loops") / LOOP, loops.path / LOOP)
+        memory = Memory(Path(temporary) / "app.json")
+        for name, size, number, keys in PICTURES:
+            svg = asyncio.run(picture(loops, size, number, keys, memory))
+            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+            print(folder / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/pictures"))
