@@ -29,6 +29,7 @@ SHORT_NAMES = {
     "eval_loss": "eval loss",
     "trainer_eval_loss": "trainer's",
 }
+WHOLE_UP_TO = 1e12
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -80,6 +81,8 @@ def _values(values: Mapping[str, float | str | None]) -> str:
 
 
 def _number(value: float | str | None) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < WHOLE_UP_TO:
+        return f"{value:.0f}"
     if isinstance(value, float):
         return brief_number(value) if abs(value) < 0.001 else f"{value:.4g}"
     return str(value)

@@ -14,14 +14,16 @@ RATE_POINTS = 20
 """Logs over which the speed is taken."""
 
 
-def status_line(snapshot: LoopSnapshot, now: float) -> tuple[list[Piece], list[Piece]]:
-    """The left and the right of the line; `now` in unix seconds."""
+def status_line(
+    snapshot: LoopSnapshot, now: float, hosted: str = ""
+) -> tuple[list[Piece], list[Piece]]:
+    """The left and the right of the line; `now` in unix seconds, `hosted` the run begun here."""
     left = [Piece(f" {snapshot.name} ", "strong")]
     if snapshot.model:
         left.append(Piece(f"  {flat(snapshot.model, 60)}", "muted"))
     left += [Piece(f" · {part}", "muted") for part in _rows(snapshot.split_rows)]
     if snapshot.live is None:
-        return left, [Piece("nothing runs ", "muted")]
+        return left, [Piece(f"▶ {hosted} starting " if hosted else "nothing runs ", "muted")]
     tone = "accent" if snapshot.live.state == "running" else "warn"
     return left, [Piece(f"{run_line(snapshot.live, now)} ", tone)]
 

@@ -57,8 +57,8 @@ class IterationTable(RowList):
 
     def head(self, width: int) -> list[Part]:
         title, has_loss = _widths(width)
-        cells = [fit("", 2), fit("#", 4, right=True), "  ", fit("change", title)]
-        cells += [fit("eval loss", 10, right=True)] if has_loss else []
+        cells = [fit("", 2), fit("#", 3, right=True), "  ", fit("change", title)]
+        cells += [fit("eval", 8, right=True)] if has_loss else []
         cells += [fit("score", 6, right=True), "  ", "vs parent"]
         return [("".join(cells), "head")]
 
@@ -74,13 +74,13 @@ class IterationTable(RowList):
         tone = "muted" if iteration.state in ("queued", "unreadable") else ""
         parts: list[Part] = [
             self.pointer(index),
-            (fit(str(iteration.number), 4, right=True), "strong"),
+            (fit(str(iteration.number), 3, right=True), "strong"),
             (fit(mark, 2), "overlay"),
             (indent, "muted"),
             (fit(flat(iteration.title), title_width - len(indent)), tone),
         ]
         if has_loss:
-            parts.append((fit(loss(metrics.get("eval_loss")), 10, right=True), ""))
+            parts.append((fit(loss(metrics.get("eval_loss")), 8, right=True), ""))
         parts.append((fit(percent(metrics.get("score")), 6, right=True), ""))
         parts += [("  ", ""), self._verdict(iteration)]
         return parts
@@ -112,7 +112,7 @@ class IterationTable(RowList):
         told = "nothing changed yet" if not changed else f"{changed} changed"
         problems = len(draft.problems)
         parts = [
-            (fit(str(number), 4, right=True), "muted"),
+            (fit(str(number), 3, right=True), "muted"),
             ("  ", ""),
             (f"draft, from {origin}: {told}", "changed" if changed else "muted"),
         ]
@@ -216,4 +216,4 @@ def is_live(iteration: Iteration | None) -> bool:
 def _widths(width: int) -> tuple[int, bool]:
     """Cells of the change, and whether there is room for the eval loss."""
     has_loss = width >= 58
-    return max(8, width - 2 - 4 - 2 - (10 if has_loss else 0) - 6 - 2 - 16), has_loss
+    return max(8, width - 2 - 3 - 2 - (8 if has_loss else 0) - 6 - 2 - 15), has_loss

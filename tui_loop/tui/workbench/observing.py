@@ -104,7 +104,7 @@ class LoopScreen(Screen[None]):
             self._choose_first()
             self.show_snapshot()
             self._tell_fault()
-            pause = LIVE_SECONDS if snapshot.live else IDLE_SECONDS
+            pause = LIVE_SECONDS if snapshot.live or self.backend.hosted() else IDLE_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(
                     self._wake.wait(), pause if snapshot.is_complete else MORE_SECONDS

@@ -129,7 +129,9 @@ class Workbench(Running, Reading):
         self.query_one(FailuresPane).show(snapshot)
         self.query_one(LogPane).show(snapshot)
         self._show_chart(snapshot)
-        self.query_one("#status", Bar).show(*status_line(snapshot, time.time()))
+        self.query_one("#status", Bar).show(
+            *status_line(snapshot, time.time(), self.backend.hosted())
+        )
         self._show_keys()
 
     def rows_in_view(self) -> tuple[int, ...]:
