@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test check bench clean format
 
 demo: $(READY)
-	$(BIN)/tui-loop demo --headless
+	$(BIN)/tui-loop demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -q

@@ -27,7 +27,7 @@ COMMANDS = frozenset(
         *("open", "demo", "new", "check", "run", "auto", "resume", "stop", "pause", "continue"),
         *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
         *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
-        *("report", "export", "prune", "fetch", "doctor"),
+        *("report", "export", "prune", "keys", "fetch", "doctor"),
     }
 )
 """Names that no loop may have, since they are commands."""

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,7 +59,8 @@ class LoopApp(KeysInOrder):
         few_colours: bool = False,
         terminal: io.TextIOWrapper | None = None,
     ) -> None:
-        super().__init__(driver_class=driver_class)
+        colourless = "NO_COLOR" in os.environ
+        super().__init__(driver_class=driver_class, ansi_color=True if colourless else None)
         self.loops, self.backend = loops, backend
         self.settings, self.memory = settings, memory
         self.keys = dict(settings.keys)
@@ -68,7 +70,7 @@ class LoopApp(KeysInOrder):
         self.crash_report: Path | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        plain = few_colours or self.no_color
+        plain = few_colours or colourless
         self.theme = settings.theme or ("terminal" if plain else memory.get(LAST_THEME) or "dark")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -165,13 +167,21 @@ class LoopApp(KeysInOrder):
             return f"{command[0]}: {error.strerror}; set $EDITOR to one that is installed"
         return f"{command[0]} ended with code {done.returncode}" if done.returncode else ""
 
-    def _fatal_error(self) -> None:
+    def _handle_exception(self, error: Exception) -> None:
         """A fault of the app: the traceback goes to a file, without any local variable."""
-        report = self.memory.folder / "crash.log"
-        try:
-            report.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(report, traceback.format_exc())
-            self.crash_report = report
-        except OSError:
-            self.crash_report = None
+        self._return_code = 1
+        self._write_report(error)
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
         self._close_messages_no_wait()
+
+    def _write_report(self, error: Exception) -> None:
+        """Keeps the first fault; those that follow from it say less."""
+        if self.crash_report is not None:
+            return
+        report = self.memory.folder / "crash.log"
+        with suppress(OSError):
+            report.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(report, "".join(traceback.format_exception(error)))
+            self.crash_report = report

@@ -6,7 +6,7 @@ theme says the same things by the same names: train, eval, good, bad, changed, m
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 TONES = ("muted", "good", "bad", "warn", "changed", "train", "eval", "overlay", "accent")
 
@@ -47,6 +47,9 @@ _LIGHT = {
     "input-selection-background": "#b5d0ee",
 }
 _TERMINAL = {
+    **BUILTIN_THEMES["ansi-dark"].variables,
+    "ansi-background": "ansi_default",
+    "ansi-foreground": "ansi_default",
     "tone-muted": "ansi_bright_black",
     "tone-good": "ansi_green",
     "tone-bad": "ansi_red",

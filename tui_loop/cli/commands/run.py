@@ -9,9 +9,11 @@ from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
 from tui_loop.cli.starting import check_start, create, forget_unbegun
+from tui_loop.core.config import with_settings
+from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput, RunStopped
 from tui_loop.core.overview import as_json
-from tui_loop.core.planning import plan_next
+from tui_loop.core.planning import Plan, plan_next, plan_with
 from tui_loop.core.reader import iterations_of, read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
@@ -28,6 +30,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         dest="parent",
         help="derive from iteration N (default: the newest)",
+    )
+    parser.add_argument(
+        "--draft", action="store_true", help="run the draft that was edited in the app"
     )
     add_settings(parser, "change a config field, e.g. learning_rate=5e-5")
     parser.add_argument("--why", default="", metavar="TEXT", help="the reason for the change")
@@ -51,6 +56,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if told.repeat < 1:
         raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
     loop = LoopsFolder(told.loops).loop(told.loop)
+    plan = _draft_plan(loop, told) if told.draft else None
     done = run_next(
         loop,
         told.parent,
@@ -59,6 +65,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         out,
         repeat=told.repeat,
         allow_code=told.allow_code,
+        plan=plan,
     )
     if told.json:
         out.record({"iterations": [as_json(each) for each in done]})
@@ -82,16 +89,36 @@ def run_next(
     *,
     repeat: int = 1,
     allow_code: bool = False,
+    plan: Plan | None = None,
 ) -> list[Iteration]:
     """Creates and runs the next iteration (and the base where it is needed), showing it.
 
-    Everything that can be refused is refused before anything is created.
+    Everything that can be refused is refused before anything is created. A `plan` that is given
+    is the draft's, which is gone once its iteration is there.
     """
-    plan = plan_next(loop, parent=parent, settings=settings, why=why)
+    from_draft = plan is not None
+    if plan is None:
+        plan = plan_next(loop, parent=parent, settings=settings, why=why)
     start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
     if not start.plans[0].changes and plan.parent not in (None, 0) and repeat == 1:
         out.note(f"nothing changes against {plan.parent}; --repeat 2 would vary the seed")
-    return _run_all(loop, create(loop, start), out, allow_code)
+    folders = create(loop, start)
+    if from_draft:
+        drop_draft(loop)
+    return _run_all(loop, folders, out, allow_code)
+
+
+def _draft_plan(loop: LoopFolder, told: argparse.Namespace) -> Plan:
+    """The plan of `draft.toml`, with `--why` and `--set` on top."""
+    draft = read_draft(loop)
+    if draft is None:
+        raise BadInput(
+            f"{loop.draft}: there is no draft", f"edit one in the app: tui-loop {loop.name}"
+        )
+    if told.parent is not None:
+        raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
+    config = with_settings(draft.config, told.settings)
+    return plan_with(loop, draft.parent, config, told.why or draft.why)
 
 
 def _run_all(

@@ -10,6 +10,8 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.tables import iterations_table
 from tui_loop.core import figures
 from tui_loop.core.codec import number
+from tui_loop.core.draft import read_draft
+from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.overview import as_json
 from tui_loop.core.reader import iteration_of, iterations_of
 from tui_loop.core.records import Iteration
@@ -63,9 +65,25 @@ def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> No
         out.line(f"no iterations yet; begin with tui-loop run {loop.name} --why '...'")
         return
     iterations_table(loop, iterations, out)
+    _print_draft(loop, out)
     broken = [each for each in iterations if each.state == "unreadable" and each.error]
     for iteration in broken:
         out.line(f"{iteration.number} cannot be read: {(iteration.error or {}).get('message')}")
+
+
+def _print_draft(loop: LoopFolder, out: Output) -> None:
+    """The draft that waits, in a line."""
+    try:
+        draft = read_draft(loop)
+    except TuiLoopError as error:
+        out.line(f"draft cannot be read: {error.message}")
+        return
+    if draft is not None:
+        changes = (
+            f"{name} {brief(old)} → {brief(new)}" for name, (old, new) in draft.changed.items()
+        )
+        told = ", ".join(changes) or "nothing changed yet"
+        out.paragraph(f"draft, from {draft.parent or 'the defaults'}: {told}")
 
 
 def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> None:

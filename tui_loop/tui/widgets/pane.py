@@ -21,6 +21,7 @@ class Pane(Vertical):
         background: $background;
         padding: 0;
         &:focus-within { border: round $tone-accent; border-title-color: $tone-accent; }
+        &:nocolor:focus-within { border-title-style: bold reverse; }
     }
     """
 

@@ -27,6 +27,12 @@ class Toned(ScrollView):
     Toned {
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 0;
+        scrollbar-color: $frame;
+        scrollbar-color-hover: $tone-muted;
+        scrollbar-color-active: $tone-accent;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
         background: $background;
         & > .tone--muted { color: $tone-muted; }
         & > .tone--good { color: $tone-good; }

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.store import LoopFolder
-from tui_loop.tui.actions import ACTIONS, bindings, keys_of
+from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece
@@ -29,6 +29,9 @@ from tui_loop.tui.workbench.running import Running
 
 PANES = ("iterations", "config", "chart", "failures", "log")
 NAMES = ("Iterations", "Config", "Chart", "Failures", "Log")
+OPEN_WORDS = {"iterations": "details", "config": "change", "failures": "read"}
+"""What enter does in a pane."""
+
 NEIGHBOURS = {
     "iterations": {"right": "chart", "down": "config"},
     "config": {"up": "iterations", "right": "failures", "down": "log"},
@@ -56,6 +59,7 @@ class ChartPane(LossChart):
         border-title-style: bold;
         border-subtitle-color: $tone-muted;
         &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
+        &:nocolor:focus { border-title-style: bold reverse; }
     }
     """
 
@@ -238,6 +242,9 @@ class Workbench(Running, Reading):
         keymap = self.loop_app.keys
         live = self.snapshot is not None and self.snapshot.live is not None
         pieces = [Piece(" ")]
+        if word := OPEN_WORDS.get(self.current):
+            pieces.append(Piece(keys_of(BY_ID["list.open"], keymap)[0], "accent"))
+            pieces.append(Piece(f" {word}  ", "muted", self._call_of("list.open")))
         for scope in (self.current, "workbench"):
             for action in ACTIONS:
                 hidden = action.id == ("run.start" if live else "run.stop")
