@@ -67,7 +67,8 @@ CASES: list[tuple[list[str], list[str]]] = [
     (["new", "run", "--data", "good.jsonl"], ["is a command"]),
     (["new", "Mine", "--data", "good.jsonl"], ["cannot be a loop's name"]),
     (["new", "mine"], ["--data"]),
-    (["frobnicate"], ["frobnicate"]),
+    (["Frobnicate"], ["cannot be a loop's name"]),
+    ([], ["needs a terminal"]),
     (["show", "../../etc"], ["cannot be a loop's name"]),
     (["show", "mine/../../etc"], ["must be a number"]),
     (["show", ".."], ["cannot be a loop's name"]),
@@ -140,3 +141,12 @@ def test_hostile_bytes_in_a_file_do_not_reach_the_terminal(cli: Cli, tmp_path: P
     assert done.returncode == 2
     assert "\x1b" not in done.stderr
     assert "\x07" not in done.stderr
+
+
+def test_a_word_that_is_no_command_is_taken_for_a_loop_and_a_near_command_is_named(
+    cli: Cli,
+) -> None:
+    done = cli("compre")
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0].startswith("error: no loop 'compre'")
+    assert done.stderr.splitlines()[1] == "hint: did you mean tui-loop compare?"

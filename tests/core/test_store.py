@@ -59,13 +59,13 @@ def test_no_loop_is_named_like_a_command(name: str) -> None:
         check_loop_name(name)
 
 
-def test_the_commands_are_those_of_the_design() -> None:
+def test_the_commands_are_those_of_the_design_with_open_and_keys_for_the_app() -> None:
     in_design = (
         "demo new check run auto resume stop pause continue evaluate checkpoint list status show "
         "log failures compare diagnose patterns ready close rescore ask label note report export "
         "prune fetch doctor"
     )
-    assert set(in_design.split()) == COMMANDS
+    assert {*in_design.split(), "open", "keys"} == COMMANDS
 
 
 @pytest.mark.parametrize(

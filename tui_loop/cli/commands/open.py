@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 
 from tui_loop.cli.output import Output
+from tui_loop.core.errors import NotFound
+from tui_loop.core.store import COMMANDS
 
 HELP = "open the app on a loop; without one on the most recent (the word may be left out)"
 
@@ -19,4 +22,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(told: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.opening import open_app
 
-    return open_app(told.loops, told.target, out, allow_code=told.allow_code)
+    try:
+        return open_app(told.loops, told.target, out, allow_code=told.allow_code)
+    except NotFound as error:
+        meant = difflib.get_close_matches(str(told.target), sorted(COMMANDS), n=1)
+        hint = (
+            f"did you mean tui-loop {meant[0]}?" if meant else "tui-loop list, or tui-loop --help"
+        )
+        raise NotFound(error.message, hint) from error
