@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from tui_loop.core.codec import to_toml
 from tui_loop.core.config import (
     NO_VALUE,
     choices_of,
@@ -89,11 +89,11 @@ def as_setting(value: Any) -> str:
             text = _short_float(value)
         case str():
             bare = value == value.strip() and value.isprintable() and parse_value(value) == value
-            text = value if bare else json.dumps(value)
+            text = value if bare else _quoted(value)
         case list():
             text = "[" + ", ".join(_toml(item) for item in value) + "]"
         case dict():
-            pairs = ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items())
+            pairs = ", ".join(f"{_quoted(key)} = {_toml(each)}" for key, each in value.items())
             text = "{" + pairs + "}"
         case _:
             text = str(value)
@@ -109,8 +109,13 @@ def from_setting(name: str, text: str) -> Any:
     return parse_value(text.strip(), hints_of(GROUPS[group]).get(label))
 
 
+def _quoted(text: str) -> str:
+    """A TOML string on one line."""
+    return to_toml({"v": text}).removeprefix("v = ").rstrip("\n")
+
+
 def _toml(item: Any) -> str:
-    return json.dumps(item) if isinstance(item, str) else as_setting(item)
+    return _quoted(item) if isinstance(item, str) else as_setting(item)
 
 
 def _short_float(value: float) -> str:

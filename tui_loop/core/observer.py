@@ -139,7 +139,7 @@ class LoopObserver:
         for number in rows:
             if number in self._compared or number not in by_number:
                 continue
-            if time.monotonic() - begun > COMPARE_SECONDS:
+            if found and time.monotonic() - begun > COMPARE_SECONDS:
                 break
             found[number] = self._comparer.against_parent(by_number[number])
         if found:

@@ -1,0 +1,107 @@
+"""Every loop of a folder in one line each, as `list` and the app's picker show them."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.overview import best_of, loop_state
+from tui_loop.core.reader import LoopReader, Stamp, stamp_of
+from tui_loop.core.store import LoopFolder, LoopsFolder, check_loop_name
+
+_LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
+class LoopEntry(msgspec.Struct, frozen=True):
+    """A loop in short.
+
+    `best` is the number of its best iteration, `metrics` what that one reached; `updated` is in
+    unix seconds. `problem` says why the loop cannot be read, "" if it can.
+    """
+
+    name: str
+    goal: str = ""
+    state: str = "unreadable"
+    iterations: int = 0
+    best: int | None = None
+    metrics: dict[str, Any] = {}
+    updated: float = 0.0
+    problem: str = ""
+
+    @property
+    def updated_at(self) -> datetime:
+        """When it was worked on last."""
+        return datetime.fromtimestamp(self.updated, UTC)
+
+
+class LoopsReader:
+    """The loops of a folder, looked at repeatedly; used by one thread at a time."""
+
+    def __init__(self, loops: LoopsFolder) -> None:
+        self.loops = loops
+        self._readers: dict[str, LoopReader] = {}
+        self._settings: dict[str, tuple[Stamp, str, str]] = {}
+
+    def look(self) -> tuple[LoopEntry, ...]:
+        """The loops now, by name; one that cannot be read is among them and says why.
+
+        Raises BadInput where the folder itself cannot be read; one that is not there is empty.
+        """
+        try:
+            names = sorted(os.listdir(self.loops.path))
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise BadInput(
+                f"{self.loops.path}: {error.strerror}", "name another folder with --loops DIR"
+            ) from error
+        entries = (self._entry(name) for name in names)
+        return tuple(entry for entry in entries if entry is not None)
+
+    def _entry(self, name: str) -> LoopEntry | None:
+        """The loop in folder `name`, None if that is no loop."""
+        loop = LoopFolder(self.loops.path / name)
+        try:
+            os.stat(loop.settings_file)
+        except PermissionError as error:
+            return LoopEntry(name, problem=f"{loop.path}: {error.strerror}")
+        except OSError:
+            return None
+        goal, problem = self._goal(loop)
+        reader = self._readers.setdefault(name, LoopReader(loop))
+        iterations = [reader.iteration(number) for number in reader.numbers()]
+        best = best_of(iterations)
+        return LoopEntry(
+            name=name,
+            goal=goal,
+            state=loop_state(iterations),
+            iterations=len(iterations),
+            best=best,
+            metrics=next((each.metrics for each in iterations if each.number == best), {}),
+            updated=max(_modified(path) for path in (loop.ledger, loop.settings_file)),
+            problem=problem,
+        )
+
+    def _goal(self, loop: LoopFolder) -> tuple[str, str]:
+        """(goal, what is wrong), read anew when the file has changed."""
+        stamp = stamp_of(loop.settings_file)
+        known = self._settings.get(loop.name)
+        if known is None or known[0] != stamp:
+            goal = problem = ""
+            try:
+                check_loop_name(loop.name)
+                goal = loop.read_settings().goal
+            except BadInput as error:
+                problem = error.message
+            known = self._settings[loop.name] = stamp, goal, problem
+        return known[1], known[2]
+
+
+def _modified(path: Path) -> float:
+    stamp = stamp_of(path)
+    return min(max(stamp[0] / 1e9, 0.0), _LAST_TIME) if stamp else 0.0
