@@ -28,6 +28,7 @@ COMMANDS = (
     "failures",
     "compare",
     "rescore",
+    "note",
     "keys",
     "fetch",
     "doctor",

@@ -14,10 +14,12 @@ from tui_loop.core.events import (
     LineLogged,
     MetricsLogged,
     PhaseStarted,
+    Progressed,
     Recovered,
     RequestSeen,
     RunEnded,
     RunStarted,
+    Skipped,
 )
 from tui_loop.core.wording import brief_number
 
@@ -40,8 +42,13 @@ class LogLine(msgspec.Struct, frozen=True):
     text: str
 
 
-def log_line(event: AnyEvent) -> LogLine | None:
-    """The line of an event; None for those that only move a figure."""
+def has_line(event: AnyEvent) -> bool:
+    """Whether an event has a line; those that only move a figure have none."""
+    return not isinstance(event, (Progressed, Skipped))
+
+
+def log_line(event: AnyEvent) -> LogLine:
+    """The line of an event that has one."""
     level, text = "info", ""
     match event:
         case RunStarted():
@@ -65,7 +72,7 @@ def log_line(event: AnyEvent) -> LogLine | None:
             why = f": {event.error.get('message')}" if event.error else ""
             level = "error" if event.state == "failed" else "info"
             text = f"run ended: {event.state}{why}"
-    return LogLine(event.t, level, text) if text else None
+    return LogLine(event.t, level, text)
 
 
 def clock(t: float) -> str:

@@ -16,7 +16,7 @@ from tui_loop.core.config import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Life, Watch
-from tui_loop.core.log_lines import LogLine, log_line
+from tui_loop.core.log_lines import LogLine, has_line, log_line
 from tui_loop.core.overview import described, state_of, titled, unreadable
 from tui_loop.core.records import Example, Iteration, Split, State
 from tui_loop.core.state import RunState, fold
@@ -152,9 +152,9 @@ class IterationReader:
             return
         self._reads += 1
         fold(self._state, events)
-        lines = [line for line in map(log_line, events) if line is not None]
-        self._logged += len(lines)
-        self._log.extend(lines)
+        told = [event for event in events if has_line(event)]
+        self._logged += len(told)
+        self._log.extend(map(log_line, told[-LOG_LINES:]))
 
 
 class LoopReader:

@@ -153,6 +153,11 @@ class IterationFolder:
         except (OSError, BadInput):
             return ""
 
+    def add_note(self, text: str) -> None:
+        """Adds a paragraph to the user's notes."""
+        before = self.read_notes()
+        write_atomically(self.notes, f"{before}\n\n{text}\n".lstrip("\n"))
+
     def _config_tables(self) -> dict[str, Any]:
         return codec.from_toml(_text(self.config), str(self.config))
 

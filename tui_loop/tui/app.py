@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import shlex
+import signal
 import subprocess
 import traceback
 from contextlib import suppress
@@ -78,6 +80,8 @@ class LoopApp(KeysInOrder):
 
     def on_mount(self) -> None:
         self.animation_level = "none"
+        if not self.is_headless:  # without this a termination leaves the terminal in raw mode
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_keymap(self.keys)
         self.begin_typing()
         if self._first is not None:

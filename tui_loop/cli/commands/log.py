@@ -13,7 +13,7 @@ from tui_loop.core.codec import to_json
 from tui_loop.core.events import AnyEvent
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Watch
-from tui_loop.core.log_lines import clock, log_line
+from tui_loop.core.log_lines import clock, has_line, log_line
 
 HELP = "print a run's log"
 LOUD = ("warning", "error")
@@ -54,7 +54,7 @@ def _print(lines: list[str], as_json: bool, out: Output) -> None:
 def _printed(events: list[AnyEvent], as_json: bool) -> list[str]:
     if as_json:
         return [to_json(msgspec.to_builtins(event)).decode() for event in events]
-    lines = [line for line in map(log_line, events) if line is not None]
+    lines = [log_line(event) for event in events if has_line(event)]
     return [
         f"{clock(line.t)}  {line.level + ': ' if line.level in LOUD else ''}{line.text}"
         for line in lines

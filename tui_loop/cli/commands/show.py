@@ -34,6 +34,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
             out.record(as_json(iteration))
         else:
             _print_iteration(loop, iteration, out)
+            if notes := loop.iteration(wanted).read_notes():
+                out.line(f"\nnotes:\n{notes}")
         return 0
     iterations = iterations_of(loop)
     if told.json:

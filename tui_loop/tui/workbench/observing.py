@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.figures import percent
 from tui_loop.core.observer import LoopObserver, LoopSnapshot, Wanted
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
@@ -41,6 +42,7 @@ class LoopScreen(Screen[None]):
         self.edits = 0
         self.follows_run = False
         self.seen_live: int | None = None
+        self._was_live: int | None = None
         self._wake = asyncio.Event()
 
     @property
@@ -96,14 +98,17 @@ class LoopScreen(Screen[None]):
     async def _observe(self) -> None:
         while True:
             self._wake.clear()
-            edits = self.edits
-            snapshot = await asyncio.to_thread(self.observer.look, self._wanted())
+            edits, wanted = self.edits, self._wanted()
+            snapshot = await asyncio.to_thread(self.observer.look, wanted)
             if edits == self.edits:
                 self.draft = snapshot.draft
             self.snapshot = snapshot
             self._choose_first()
             self.show_snapshot()
+            if self._wanted() != wanted:  # what is shown first has put other rows in view
+                self._wake.set()
             self._tell_fault()
+            self._tell_end()
             pause = LIVE_SECONDS if snapshot.live or self.backend.hosted() else IDLE_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(
@@ -120,11 +125,29 @@ class LoopScreen(Screen[None]):
         live = self.snapshot.live.number if self.snapshot.live else None
         if self.follows_run and live is not None and live != self.seen_live:
             self.selected = self.seen_live = live
-            self._wake.set()
         if self.selected is None or (self.selected != DRAFT and self.selected not in numbers):
             newest = numbers[-1] if numbers else DRAFT
             self.selected = live if live is not None else newest
-            self._wake.set()
+
+    def _tell_end(self) -> None:
+        """Says how a run ended that was seen alive."""
+        assert self.snapshot is not None
+        live = self.snapshot.live.number if self.snapshot.live else None
+        ended, self._was_live = self._was_live, live
+        iteration = self.snapshot.iteration(ended) if ended != live else None
+        if iteration is None or iteration.number == 0:
+            return
+        if iteration.error:
+            self.tell(
+                TuiLoopError(
+                    f"{ended} failed: {iteration.error.get('message')}",
+                    str(iteration.error.get("hint") or ""),
+                )
+            )
+            return
+        score = iteration.metrics.get("score")
+        told = f", score {percent(score)}" if score is not None else ""
+        self.say(f"{ended} {iteration.state}{told}")
 
     def _tell_fault(self) -> None:
         fault = self.backend.take_fault()
