@@ -104,7 +104,7 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
         case MetricsLogged():
             point = _point(event)
             state.metrics.append(point)
-            if any(not math.isfinite(value) for value in point.values.values()):
+            if not _all_finite(point.values):
                 state.nonfinite_steps.append(point.step)
         case Evaluated():
             state.evaluations.append(_point(event))
@@ -145,12 +145,16 @@ def _start_attempt(state: RunState, event: RunStarted) -> None:
 
 
 def _point(event: MetricsLogged | Evaluated) -> Point:
-    values: dict[str, float] = {}
-    for name, raw in event.values.items():
-        value = number(raw)
-        if value is not None:
-            values[name] = value
+    values = {name: value for name, value in event.values.items() if type(value) is float}
+    if len(values) < len(event.values):  # words and whole numbers, which are rare
+        told = {name: number(raw) for name, raw in event.values.items()}
+        values = {name: value for name, value in told.items() if value is not None}
     return Point(event.step, number(event.epoch), values, event.t)
+
+
+def _all_finite(values: dict[str, float]) -> bool:
+    """Whether no value is NaN or infinite; a finite sum says so at once."""
+    return math.isfinite(sum(values.values())) or all(map(math.isfinite, values.values()))
 
 
 def error_of(state: RunState) -> dict[str, Any] | None:
