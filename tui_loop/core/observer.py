@@ -77,6 +77,7 @@ class LoopObserver:
         self._comparer = Comparer(self.reader)
         self._compared: dict[int, Comparison | None] = {}
         self._compared_of: object = None
+        self._current: set[int] = set()
         self._iterations: tuple[Iteration, ...] = ()
         self._depths: tuple[int, ...] = ()
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
@@ -129,22 +130,26 @@ class LoopObserver:
             self._depths = depths_of(now)
 
     def _compare(self, rows: tuple[int, ...]) -> bool:
-        """Compares as many of `rows` with their parents as there is time for; whether all are."""
+        """Compares as many of `rows` with their parents as there is time for; whether all are.
+
+        When an iteration has ended, what was known stays until it is compared anew.
+        """
         ended = tuple(id(each) for each in self._iterations if each.state not in LIVE)
         if ended != self._compared_of:
-            self._compared_of, self._compared = ended, {}
+            self._compared_of, self._current = ended, set()
         begun = time.monotonic()
         found: dict[int, Comparison | None] = {}
         by_number = {each.number: each for each in self._iterations}
         for number in rows:
-            if number in self._compared or number not in by_number:
+            if number in self._current or number not in by_number:
                 continue
             if found and time.monotonic() - begun > COMPARE_SECONDS:
                 break
             found[number] = self._comparer.against_parent(by_number[number])
+            self._current.add(number)
         if found:
             self._compared = {**self._compared, **found}
-        return all(number in self._compared or number not in by_number for number in rows)
+        return all(number in self._current or number not in by_number for number in rows)
 
     def _read_settings(self) -> tuple[LoopSettings, str, str]:
         stamp = stamp_of(self.loop.settings_file)

@@ -29,6 +29,7 @@ from tui_loop.core.reader import read_run
 from tui_loop.core.records import NO_METRICS, EndState, RunError
 from tui_loop.core.requests import RequestReader
 from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.wording import brief_number
 from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.iteration import Diverged, Outcome, Run, run_iteration
@@ -134,7 +135,8 @@ class _Run:
             return RunError(
                 "diverged",
                 str(error),
-                f"lower the learning rate (it was {error.rate:g}; try {error.rate / 10:g})",
+                f"lower the learning rate (it was {brief_number(error.rate)}; "
+                f"try {brief_number(error.rate / 10)})",
                 error.step,
             )
         if isinstance(error, ConfigError):
