@@ -57,7 +57,7 @@ class IterationTable(RowList):
 
     def head(self, width: int) -> list[Part]:
         title, has_loss = _widths(width)
-        cells = [fit("", 2), fit("#", 3, right=True), "  ", fit("change", title)]
+        cells = [fit("", 2), fit("#", 3, right=True), "   ", fit("change", title)]
         cells += [fit("eval", 8, right=True)] if has_loss else []
         cells += [fit("score", 6, right=True), "  ", "vs parent"]
         return [("".join(cells), "head")]
@@ -69,13 +69,13 @@ class IterationTable(RowList):
         iteration = self.snapshot.iterations[index]
         title_width, has_loss = _widths(width)
         indent = "└ " if self.snapshot.depths[index] else ""
-        mark = "m " if iteration.number == self.marked else "  "
+        mark = " m " if iteration.number == self.marked else "   "
         metrics = iteration.metrics
         tone = "muted" if iteration.state in ("queued", "unreadable") else ""
         parts: list[Part] = [
             self.pointer(index),
             (fit(str(iteration.number), 3, right=True), "strong"),
-            (fit(mark, 2), "overlay"),
+            (mark, "overlay"),
             (indent, "muted"),
             (fit(flat(iteration.title), title_width - len(indent)), tone),
         ]
@@ -113,7 +113,7 @@ class IterationTable(RowList):
         problems = len(draft.problems)
         parts = [
             (fit(str(number), 3, right=True), "muted"),
-            ("  ", ""),
+            ("   ", ""),
             (f"draft, from {origin}: {told}", "changed" if changed else "muted"),
         ]
         if problems:
@@ -216,4 +216,4 @@ def is_live(iteration: Iteration | None) -> bool:
 def _widths(width: int) -> tuple[int, bool]:
     """Cells of the change, and whether there is room for the eval loss."""
     has_loss = width >= 58
-    return max(8, width - 2 - 3 - 2 - (8 if has_loss else 0) - 6 - 2 - 15), has_loss
+    return max(8, width - 2 - 3 - 3 - (8 if has_loss else 0) - 6 - 2 - 15), has_loss

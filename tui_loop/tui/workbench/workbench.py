@@ -60,6 +60,13 @@ class ChartPane(LossChart):
         border-subtitle-color: $tone-muted;
         &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
         &:nocolor:focus { border-title-style: bold reverse; }
+        & > .chart--train { color: $tone-train; }
+        & > .chart--train-raw { color: $tone-train; text-style: dim; }
+        & > .chart--eval { color: $tone-eval; }
+        & > .chart--overlay { color: $tone-overlay; }
+        & > .chart--axis { color: $tone-muted; }
+        & > .chart--muted { color: $tone-muted; }
+        & > .chart--bad { color: $tone-bad; }
     }
     """
 
