@@ -68,7 +68,7 @@ class ExampleScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.sheet.focus()
-        self.query_one("#keys", Bar).show(footer(FOOTER, {}))
+        self.query_one("#keys", Bar).show(footer(FOOTER, getattr(self.app, "keys", {})))
         self.show(self.shown)
 
     def show(self, one: OneExample) -> None:

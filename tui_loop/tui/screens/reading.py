@@ -14,6 +14,9 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 
+HOMES = {"app": "app", "sheet": "focused"}
+"""Whose the actions of a scope are, where they are not the screen's."""
+
 
 class ReadingScreen(Screen[None]):
     """Shows lines of parts; `y` copies them as text."""
@@ -37,7 +40,7 @@ class ReadingScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.sheet.focus()
-        self.query_one("#keys", Bar).show(footer(self.FOOTER, {}))
+        self.query_one("#keys", Bar).show(footer(self.FOOTER, getattr(self.app, "keys", {})))
 
     def show(self, title: str, lines: Sequence[Sequence[Part]]) -> None:
         """Replaces the text."""
@@ -53,6 +56,8 @@ def footer(ids: Sequence[str], keymap: dict[str, str]) -> list[Piece]:
     pieces = [Piece(" ")]
     for name in ids:
         action = BY_ID[name]
+        home = HOMES.get(action.scope, "screen")
+        call = f"{home}.{action.method}"
         pieces.append(Piece(keys_of(action, keymap)[0], "accent"))
-        pieces.append(Piece(f" {action.short or action.description}  ", "muted", action.method))
+        pieces.append(Piece(f" {action.short or action.description}  ", "muted", call))
     return pieces

@@ -1,0 +1,709 @@
+"""Every action of the table: its first key, pressed where it is at home, does what it says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual import events
+from textual.command import CommandPalette
+
+from tests.tui.conftest import OpenApp, Opened, an_editor, on_app, scripted_iteration
+from tui_loop.core.errors import BadInput
+from tui_loop.core.examples import Filter, Order
+from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
+from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.compare import CompareScreen
+from tui_loop.tui.screens.example import ExampleScreen
+from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.picker import PickerScreen
+from tui_loop.tui.screens.reading import ReadingScreen
+from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.settings import Memory, Settings, read_settings
+from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.config_form import ConfigPane
+from tui_loop.tui.widgets.failures import FailuresPane
+from tui_loop.tui.widgets.field_list import WHY
+from tui_loop.tui.widgets.iterations import DRAFT, IterationTable
+from tui_loop.tui.widgets.log import LogPane
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.workbench.workbench import ChartPane, Workbench
+
+ELSEWHERE = ("picker", "new")
+"""Scopes of screens that have tests of their own."""
+
+SMALL, WIDE = (80, 24), (160, 48)
+RATE = "training.learning_rate"
+SCHEDULER = "training.lr_scheduler_type"
+
+Check = Callable[[Opened, str], Awaitable[None]]
+CHECKS: dict[str, Check] = {}
+GROUPS: dict[str, list[str]] = {}
+"""Checks that share an app; each begins on a fresh workbench."""
+
+
+def does(name: str, *, alone: bool = False) -> Callable[[Check], Check]:
+    """Registers the check of what the first key of an action does."""
+
+    def register(check: Check) -> Check:
+        assert name not in CHECKS
+        CHECKS[name] = check
+        GROUPS.setdefault(name if alone else BY_ID[name].scope, []).append(name)
+        return check
+
+    return register
+
+
+@does("app.help")
+async def help_is_shown(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Loop and run", "run the draft (asks)", "run.start")
+    assert isinstance(opened.app.screen, HelpScreen)
+
+
+@does("app.commands")
+async def the_palette_opens(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.until(lambda: CommandPalette.is_open(opened.app))
+
+
+@does("app.theme", alone=True)
+async def the_next_colours_are_taken_and_remembered(opened: Opened, key: str) -> None:
+    assert opened.app.theme == "dark"
+    await opened.press(key)
+    await opened.shows("colours: light")
+    assert opened.app.theme == "light"
+    assert Memory().get("theme") == "light"
+
+
+@does("app.back")
+async def one_goes_back(opened: Opened, key: str) -> None:
+    await opened.press("question_mark")
+    assert isinstance(opened.app.screen, HelpScreen)
+    await opened.press(key)
+    await opened.until(lambda: opened.app.screen is opened.bench)
+
+
+@does("app.quit", alone=True)
+async def the_app_ends(opened: Opened, key: str) -> None:
+    assert opened.app.return_code is None
+    await opened.press(key)
+    assert opened.app.return_code == 0
+
+
+def _goes_to(pane: str, begin: str) -> Check:
+    async def check(opened: Opened, key: str) -> None:
+        await opened.press(begin)
+        assert opened.bench.current != pane
+        await opened.press(key)
+        assert opened.bench.current == pane
+        assert opened.app.focused is not None
+        box = opened.bench.query_one(f"#{pane}")
+        assert box in opened.app.focused.ancestors_with_self
+
+    return check
+
+
+for action, pane, begin in (
+    ("pane.iterations", "iterations", "3"),
+    ("pane.config", "config", "1"),
+    ("pane.chart", "chart", "1"),
+    ("pane.failures", "failures", "1"),
+    ("pane.log", "log", "1"),
+    ("pane.left", "iterations", "3"),
+    ("pane.right", "chart", "1"),
+    ("pane.up", "config", "5"),
+    ("pane.down", "failures", "3"),
+    ("pane.next", "config", "1"),
+    ("pane.previous", "log", "1"),
+):
+    does(action)(_goes_to(pane, begin))
+
+
+@does("pane.zoom")
+async def the_pane_fills_the_screen_and_shrinks_again(opened: Opened, key: str) -> None:
+    await opened.press("4")
+    await opened.press(key)
+    await opened.hides("3 Loss of 2")
+    await opened.shows("4 Failures of 2")
+    assert opened.bench.query_one("#failures").size.width == 158
+    await opened.press(key)
+    await opened.shows("3 Loss of 2", "4 Failures of 2")
+
+
+@does("run.start")
+async def the_run_dialog_opens(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Run 4, from 3", "96 rows to train on")
+    assert isinstance(opened.app.screen, RunDialog)
+
+
+@does("run.stop", alone=True)
+async def it_asks_how_to_stop(opened: Opened, key: str) -> None:
+    run = scripted_iteration(opened.bench.loop).starts().steps(2.0, 1.5)
+    try:
+        opened.bench.look_again()
+        await opened.shows("▶ 4 training")
+        await opened.press(key)
+        await opened.shows("Stop 4?", "it has done 2 of 30")
+        assert isinstance(opened.app.screen, AskScreen)
+    finally:
+        run.closes()
+
+
+@does("loop.next")
+async def a_draft_is_begun(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("2 Config of 4, from 2")
+    assert opened.bench.selected == DRAFT
+    assert opened.bench.current == "config"
+    assert tomllib.loads(opened.bench.loop.draft.read_text())["parent"] == 2
+
+
+@does("loop.compare")
+async def the_comparison_opens(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Compare support-intents/2 against 1", "8 fixed, 1 broken")
+    assert isinstance(opened.app.screen, CompareScreen)
+
+
+@does("loop.mark")
+async def it_is_marked(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    assert opened.bench.marked == 2
+    await opened.until(lambda: re.search(r"▸ +2 ?m ", opened.text))
+    await opened.press("up")
+    await opened.shows("3 Loss of 1 over 2")
+
+
+@does("loop.previous")
+async def the_one_before_is_selected(opened: Opened, key: str) -> None:
+    await opened.press("4", key)
+    await opened.shows("3 Loss of 1", "4 Failures of 1")
+    assert opened.bench.selected == 1
+
+
+@does("loop.following")
+async def the_one_after_is_selected(opened: Opened, key: str) -> None:
+    await opened.press("4", key)
+    await opened.shows("3 Loss of 3", "5 Log of 3")
+    assert opened.bench.selected == 3
+
+
+@does("loop.edit")
+async def the_notes_are_edited(opened: Opened, key: str) -> None:
+    folder = opened.bench.loop.path.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDITOR", an_editor(folder, "path.write_text('what I saw\\n')"))
+        await opened.press(key)
+    assert opened.bench.loop.iteration(2).read_notes() == "what I saw"
+
+
+@does("loop.copy")
+async def what_is_selected_is_copied(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("copied: support-intents/2")
+    assert opened.app.clipboard == "support-intents/2"
+    await opened.press("4", key)
+    await opened.shows("copied: Message: my case number 23")
+    assert opened.app.clipboard.endswith("Intent:\npin blocked\ncard arrival")
+
+
+@does("loop.open")
+async def the_loops_are_shown(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.until(lambda: isinstance(opened.app.screen, PickerScreen))
+
+
+async def _in_config(opened: Opened) -> RowList:
+    await opened.press("2")
+    rows: RowList = opened.get(ConfigPane).list
+    assert rows.cursor == 0
+    return rows
+
+
+@does("list.down")
+async def the_cursor_goes_down_past_headings(opened: Opened, key: str) -> None:
+    rows = await _in_config(opened)
+    await opened.press(key)
+    assert rows.key_of(rows.cursor) == "model.id"
+    await opened.until(lambda: any(line.startswith("│▸   id") for line in opened.lines))
+
+
+@does("list.up")
+async def the_cursor_goes_up(opened: Opened, key: str) -> None:
+    rows = await _in_config(opened)
+    await opened.press("down", "down", key)
+    assert rows.key_of(rows.cursor) == "model.id"
+
+
+@does("list.page_down")
+async def the_cursor_goes_down_a_page(opened: Opened, key: str) -> None:
+    rows = await _in_config(opened)
+    await opened.press(key)
+    assert rows.size.height - 2 <= rows.cursor <= rows.size.height
+    await opened.press(key)
+    assert rows.scroll_y > 0
+
+
+@does("list.page_up")
+async def the_cursor_goes_up_a_page(opened: Opened, key: str) -> None:
+    rows = await _in_config(opened)
+    await opened.press("end", key)
+    assert 0 < rows.cursor <= rows.count - rows.size.height + 1
+
+
+@does("list.bottom")
+async def the_cursor_goes_to_the_bottom(opened: Opened, key: str) -> None:
+    rows = await _in_config(opened)
+    await opened.press(key)
+    assert rows.cursor == rows.count - 1
+    await opened.shows("on_nonfinite")
+
+
+@does("list.top")
+async def the_cursor_goes_to_the_top(opened: Opened, key: str) -> None:
+    rows = await _in_config(opened)
+    await opened.press("end", key)
+    assert (rows.cursor, rows.scroll_y) == (0, 0)
+
+
+@does("list.open")
+async def the_iteration_opens_in_full(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("because: it had not converged", "eval_loss", "notes  E writes them")
+    assert isinstance(opened.app.screen, ReadingScreen)
+
+
+async def _on_field(opened: Opened, name: str) -> RowList:
+    """The cursor on a field of the draft."""
+    await opened.goes_to(DRAFT)
+    await opened.press("2", "slash")
+    await opened.type(name.partition(".")[2])
+    await opened.press("enter")
+    rows: RowList = opened.get(ConfigPane).list
+    assert rows.key_of(rows.cursor) == name
+    return rows
+
+
+@does("config.choice")
+async def the_next_value_is_taken(opened: Opened, key: str) -> None:
+    await _on_field(opened, SCHEDULER)
+    await opened.press(key)
+    await opened.shows("cosine", "was linear")
+    draft = opened.bench.draft
+    assert draft is not None
+    assert draft.value(SCHEDULER) == "cosine"
+
+
+@does("config.reset")
+async def the_field_is_as_the_parent_has_it(opened: Opened, key: str) -> None:
+    await _on_field(opened, SCHEDULER)
+    await opened.press("space")
+    await opened.shows("was linear")
+    await opened.press(key)
+    await opened.hides("was linear")
+    draft = opened.bench.draft
+    assert draft is not None
+    assert not draft.changed
+
+
+@does("config.reset_all")
+async def all_fields_are_as_the_parent_has_them(opened: Opened, key: str) -> None:
+    await _on_field(opened, SCHEDULER)
+    await opened.press("space", key)
+    await opened.shows("Undo all changes?", "1 field go")
+    await opened.press("u")
+    await opened.until(lambda: opened.bench.draft is not None and not opened.bench.draft.changed)
+
+
+@does("config.changed")
+async def only_changed_fields_are_listed(opened: Opened, key: str) -> None:
+    await opened.press("2", key)
+    assert opened.get(ConfigPane).list.keys == [WHY, "training", "training.num_train_epochs"]
+    await opened.press(key)
+    assert "model.id" in opened.get(ConfigPane).list.keys
+
+
+@does("config.find")
+async def a_field_is_found_by_its_name(opened: Opened, key: str) -> None:
+    await opened.press("2", key)
+    await opened.type("alpha")
+    rows = opened.get(ConfigPane).list
+    assert rows.key_of(rows.cursor) == "lora.lora_alpha"
+    await opened.press("enter")
+    assert opened.app.focused is rows
+
+
+@does("config.problem")
+async def the_cursor_goes_to_the_problem(opened: Opened, key: str) -> None:
+    await opened.goes_to(DRAFT)
+    assert opened.bench.draft is not None
+    await opened.bench.save_draft(opened.bench.draft.with_value(RATE, "fast"))
+    await opened.press("2", key)
+    rows = opened.get(ConfigPane).list
+    assert rows.key_of(rows.cursor) == RATE
+    await opened.shows("must be a number, not 'fast'")
+
+
+@does("config.why")
+async def the_reason_is_written(opened: Opened, key: str) -> None:
+    await opened.goes_to(DRAFT)
+    await opened.press("2", key)
+    await opened.type("a guess")
+    await opened.press("enter")
+    await opened.until(lambda: opened.bench.draft is not None and opened.bench.draft.why)
+    await opened.until(lambda: 'why = "a guess"' in opened.bench.loop.draft.read_text())
+
+
+def _changes_the_view(expected: dict[str, Any], *before: str) -> Check:
+    async def check(opened: Opened, key: str) -> None:
+        await opened.press("3", *before)
+        chart = opened.get(ChartPane)
+        was = chart.view
+        await opened.press(key)
+        for name, value in expected.items():
+            assert getattr(was, name) != value
+            assert getattr(chart.view, name) == value
+
+    return check
+
+
+for action, expected, keys in (
+    ("chart.log", {"log": True}, ()),
+    ("chart.smoother", {"weight": 0.8}, ()),
+    ("chart.rougher", {"weight": 0.3}, ()),
+    ("chart.left", {"cursor": 30}, ()),
+    ("chart.right", {"cursor": 30}, ("left", "left")),
+    ("chart.far_left", {"cursor": 26}, ("left",)),
+    ("chart.far_right", {"cursor": 30}, ("left", "H")),
+    ("chart.zoom_in", {"zoom": (16, 30)}, ()),
+    ("chart.zoom_out", {"zoom": None}, ("greater_than_sign",)),
+    ("chart.reset", {"zoom": None, "cursor": None}, ("left", "greater_than_sign")),
+    ("chart.metric", {"metric": "grad_norm"}, ()),
+    ("chart.overlay", {"overlay": False}, ()),
+):
+    does(action)(_changes_the_view(expected, *keys))
+
+
+@does("failures.filter")
+async def another_outcome_is_listed(opened: Opened, key: str) -> None:
+    await opened.press("4")
+    await opened.shows("7 of 24 failed")
+    await opened.press(key)
+    await opened.shows("17 of 24 passed")
+    for shown in ("8 of 24 fixed", "1 of 24 broken", "24 of 24 all", "7 of 24 failed"):
+        await opened.press(key)
+        await opened.shows(shown)
+    assert opened.get(FailuresPane).list.choice.filter is Filter.FAILED
+
+
+@does("failures.sort")
+async def another_order_is_taken(opened: Opened, key: str) -> None:
+    await opened.press("4")
+    table = opened.get(FailuresPane).list
+    assert table.at(0).source_line == 24
+    await opened.press(key)
+    assert table.choice.order is Order.SCORE
+    await opened.press(key)
+    await opened.shows("by file order")
+    assert table.at(table.count - 1).source_line == 24
+
+
+@does("failures.reverse")
+async def the_order_is_turned_round(opened: Opened, key: str) -> None:
+    await opened.press("4")
+    table = opened.get(FailuresPane).list
+    before = [table.at(index).id for index in range(table.count)]
+    await opened.press(key)
+    await opened.shows("by loss, reversed")
+    assert [table.at(index).id for index in range(table.count)] == before[::-1]
+
+
+@does("failures.search")
+async def only_examples_with_a_text_are_listed(opened: Opened, key: str) -> None:
+    await opened.press("4", key)
+    await opened.type("NUMBER 23")
+    await opened.shows("1 of 24 failed", "/NUMBER 23")
+    await opened.press("enter")
+    assert opened.app.focused is opened.get(FailuresPane).list
+    await opened.press("escape")
+    await opened.shows("7 of 24 failed")
+
+
+@does("log.level")
+async def steps_are_left_out_then_all_but_warnings(opened: Opened, key: str) -> None:
+    await opened.press("5", "z", key)
+    await opened.hides("step 30  loss")
+    await opened.shows("evaluated at step 30", "no steps")
+    await opened.press(key)
+    await opened.hides("evaluated at step 30")
+    await opened.shows("12 prompts are longer than usual")
+    await opened.press(key)
+    await opened.shows("step 30  loss")
+
+
+@does("log.search")
+async def only_lines_with_a_text_are_listed(opened: Opened, key: str) -> None:
+    await opened.press("5", key)
+    await opened.type("LONGER")
+    pane = opened.get(LogPane)
+    await opened.until(lambda: pane.list.count == 1)
+    await opened.shows("12 prompts are longer", "/LONGER")
+    await opened.press("enter", "escape")
+    assert pane.list.count > 30
+
+
+@does("log.follow")
+async def the_newest_line_is_followed_again(opened: Opened, key: str) -> None:
+    await opened.press("5", "up")
+    await opened.shows("standing, 0 new: F follows")
+    await opened.press(key)
+    await opened.shows("following")
+    rows = opened.get(LogPane).list
+    assert rows.cursor == rows.count - 1
+
+
+def _scrolls(expected: Callable[[Any], float], *before: str) -> Check:
+    async def check(opened: Opened, key: str) -> None:
+        await opened.press("question_mark", *before)
+        screen = opened.app.screen
+        assert isinstance(screen, HelpScreen)
+        wanted = expected(screen.sheet)
+        assert screen.sheet.scroll_y != wanted
+        await opened.press(key)
+        await opened.until(lambda: screen.sheet.scroll_y == wanted, f"scrolled to {wanted}")
+
+    return check
+
+
+for action, target, keys in (
+    ("sheet.down", lambda _: 1, ()),
+    ("sheet.up", lambda _: 1, ("down", "down")),
+    ("sheet.page_down", lambda sheet: sheet.size.height - 1, ()),
+    ("sheet.page_up", lambda sheet: sheet.size.height - 1, ("pagedown", "pagedown")),
+    ("sheet.bottom", lambda sheet: sheet.max_scroll_y, ()),
+    ("sheet.top", lambda _: 0, ("end",)),
+):
+    does(action)(_scrolls(target, *keys))
+
+
+async def _reading_an_example(opened: Opened) -> ExampleScreen:
+    await opened.press("4", "enter")
+    await opened.shows("Example 1 of 7", "prompt   Message: my case number 23")
+    assert isinstance(opened.app.screen, ExampleScreen)
+    return opened.app.screen
+
+
+@does("example.following")
+async def the_next_example_is_shown(opened: Opened, key: str) -> None:
+    await _reading_an_example(opened)
+    await opened.press(key)
+    await opened.shows("Example 2 of 7", "my case number 22", "' top'")
+
+
+@does("example.previous")
+async def the_previous_example_is_shown(opened: Opened, key: str) -> None:
+    await _reading_an_example(opened)
+    await opened.press("right", "right", key)
+    await opened.shows("Example 2 of 7", "my case number 22")
+
+
+@does("example.copy")
+async def the_example_is_copied(opened: Opened, key: str) -> None:
+    await _reading_an_example(opened)
+    await opened.press(key)
+    await opened.shows("copied: prompt, reference, output")
+    assert opened.app.clipboard.startswith("Message: my case number 23")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_first_key_of_an_action_does_what_the_table_says(group: str, open_app: OpenApp) -> None:
+    size = WIDE if group == "workbench" else SMALL
+
+    async def steps(opened: Opened) -> None:
+        for place, name in enumerate(GROUPS[group]):
+            if place:
+                await opened.begins_again(2)
+            await CHECKS[name](opened, BY_ID[name].keys.split(",")[0])
+
+    on_app(open_app(size=size, number=2), steps)
+
+
+def test_no_action_is_left_out() -> None:
+    assert set(CHECKS) == {each.id for each in ACTIONS if each.scope not in ELSEWHERE}
+
+
+def test_letters_move_as_the_arrows_do(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        rows = opened.get(IterationTable)
+        for key, cursor in (("k", 1), ("j", 2), ("G", 4), ("g", 0)):
+            await opened.press(key)
+            assert rows.cursor == cursor
+        await opened.press("l")
+        await opened.shows("notes  E writes them")
+        assert isinstance(opened.app.screen, ReadingScreen)
+        await opened.press("escape", "f1")
+        assert isinstance(opened.app.screen, HelpScreen)
+        await opened.press("G")
+        await opened.until(lambda: opened.app.screen.sheet.scroll_y > 0)  # type: ignore[attr-defined]
+        await opened.press("escape", "ctrl+p")
+        await opened.until(lambda: CommandPalette.is_open(opened.app))
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_a_remapped_key_works_and_the_old_one_does_not(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        assert "ctrl+r run" in opened.lines[-1]
+        await opened.press("r")
+        assert opened.app.screen is opened.bench
+        await opened.press("question_mark")
+        await opened.shows("ctrl+r            run the draft (asks)")
+        assert "f2 back" in opened.lines[-1]
+        await opened.press("f2")
+        assert opened.app.screen is opened.bench
+        await opened.press("ctrl+r")
+        assert isinstance(opened.app.screen, RunDialog)
+        await opened.press("f2")
+        assert opened.app.screen is opened.bench
+
+    keys = {"run.start": "ctrl+r", "app.back": "f2"}
+    on_app(open_app(settings=Settings(keys=keys)), steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "hint"),
+    [
+        ('"run.strat" = "x"', "run.strat", "did you mean run.start?"),
+        ('"run.start" = "s"', "run.stop", "give one of them another key"),
+        ('"run.start" = ","', "run.start", "ctrl+r"),
+        ('"run.start" = 3', "keys", "mend it there"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused_by_their_id(
+    tmp_path: Path, text: str, named: str, hint: str
+) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(f"[keys]\n{text}\n")
+    with pytest.raises(BadInput) as caught:
+        read_settings(path)
+    assert str(path) in caught.value.message
+    assert named in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_two_places_may_share_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text('[keys]\n"log.follow" = "L"\n')
+    assert read_settings(path).keys == {"log.follow": "L"}
+
+
+def test_the_palette_performs_an_action(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("4", "colon")
+        await opened.type("zoom the")
+        await opened.shows("zoom the pane, and back  (z)")
+        await opened.press("enter")
+        await opened.until(lambda: not CommandPalette.is_open(opened.app))
+        await opened.hides("3 Loss of 2")
+        await opened.shows("4 Failures of 2")
+
+    on_app(open_app(number=2), steps)
+
+
+def test_the_palette_performs_an_action_of_a_pane(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("3", "colon")
+        await opened.type("chart.log")
+        await opened.shows("log scale  (L)")
+        await opened.press("enter")
+        await opened.shows("· log ·")
+
+    on_app(open_app(number=2), steps)
+
+
+@pytest.mark.parametrize(
+    ("begin", "word", "seen"),
+    [
+        ("1", "compare", "Compare support-intents/2 against 1"),
+        ("3", "log", "· log ·"),
+        ("4", "filter", "17 of 24 passed"),
+        ("4", "read", "Example 1 of 7"),
+        ("1", "help", "Loop and run"),
+    ],
+)
+def test_a_click_on_a_word_of_the_footer_performs_it(
+    begin: str, word: str, seen: str, open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press(begin)
+        bar = opened.bench.query_one("#keys", Bar)
+        assert await opened.pilot.click(bar, offset=(opened.lines[-1].index(f" {word}") + 2, 0))
+        await opened.shows(seen)
+
+    on_app(open_app(number=2), steps)
+
+
+@pytest.mark.parametrize(("word", "seen"), [("back", "1 Iterations"), ("down", "")])
+def test_a_click_on_a_word_below_a_text_performs_it(
+    word: str, seen: str, open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("question_mark")
+        screen = opened.app.screen
+        assert isinstance(screen, HelpScreen)
+        bar = screen.query_one("#keys", Bar)
+        assert await opened.pilot.click(bar, offset=(opened.lines[-1].index(f" {word}") + 2, 0))
+        if seen:
+            await opened.shows(seen)
+        else:
+            await opened.until(lambda: screen.sheet.scroll_y == 1)
+
+    on_app(open_app(size=SMALL), steps)
+
+
+def test_a_click_on_a_tab_goes_to_its_pane(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        assert await opened.pilot.click("#tabs", offset=(opened.lines[1].index("Log") + 1, 0))
+        await opened.shows("5 Log of 2", "run ended: finished")
+        assert opened.bench.current == "log"
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_keys_of_one_packet_land_in_the_field_that_the_first_opened(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("4")
+        for key, sign in (("slash", "/"), *((each, each) for each in "pinrsq")):
+            opened.app.post_message(events.Key(key, sign))
+        opened.app.post_message(events.Key("backspace", None))
+        await opened.until(lambda: opened.get(FailuresPane).list.choice.search == "pinrs")
+        assert isinstance(opened.app.screen, Workbench)
+        assert opened.app.return_code is None
+
+    on_app(open_app(number=2), steps)
+
+
+def test_keys_of_one_packet_answer_the_question_that_the_first_asked(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.backend.may_preview.clear()
+        for key in "rso":
+            opened.app.post_message(events.Key(key, key))
+        await opened.until(lambda: isinstance(opened.app.screen, RunDialog))
+        dialog = opened.app.screen
+        assert isinstance(dialog, RunDialog)
+        await opened.until(lambda: dialog.field.value == "so")
+        opened.backend.may_preview.set()
+
+    on_app(open_app(number=2), steps)
+
+
+def test_every_action_has_a_description_and_a_key_that_people_can_read() -> None:
+    for each in ACTIONS:
+        assert each.description
+        assert all("_" not in key for key in keys_of(each, {})), each.id
