@@ -7,12 +7,12 @@ nor too close to another, and a few points a column, so its cost does not grow w
 
 from __future__ import annotations
 
+import importlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-import plotext  # type: ignore[import-untyped]
 from rich.cells import cell_len
 
 from tui_loop.core.series import Series, column_of, per_column
@@ -85,6 +85,11 @@ class Plot(msgspec.Struct, frozen=True):
     rows: list[list[Cell]]
     left: int
     columns: int
+
+
+def warm_up() -> None:
+    """Imports plotext, which takes longer than the first frame may; for a thread of its own."""
+    importlib.import_module("plotext")
 
 
 def plot(spec: ChartSpec, width: int, height: int) -> Plot:
@@ -289,6 +294,8 @@ def _drawn(columns: int, rows: int, sign: str, places: Places, *, joined: bool) 
 
 def _figure(width: int, height: int) -> Any:
     """The one figure of plotext, emptied: axes from 0 to 1, no frame, no colour."""
+    import plotext  # type: ignore[import-untyped]
+
     plotext.terminal.limit(False, False)
     figure = plotext.figure.clear()
     figure.plot_size(width, height)

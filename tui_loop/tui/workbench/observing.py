@@ -16,6 +16,7 @@ from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
+from tui_loop.tui.plotting import warm_up
 from tui_loop.tui.widgets.iterations import DRAFT
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class LoopScreen(Screen[None]):
         self.notify(flat(text, 400), markup=False)
 
     async def _observe(self) -> None:
+        await asyncio.to_thread(warm_up)
         while True:
             self._wake.clear()
             edits, wanted = self.edits, self._wanted()
