@@ -2,30 +2,133 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tui_loop.cli.creating import Prepared, asked, check_base, create, understand_with_metric
 from tui_loop.cli.hosting import AppRuns
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.errors import BadInput
+from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
+from tui_loop.core.store import LoopFolder, LoopsFolder, check_loop_name
 from tui_loop.tui.backend import NewLoop, Understood
+
+ROWS_SHOWN = 30
 
 
 class AppBackend(AppRuns):
     """Stands behind the app (`tui.backend.Backend`)."""
 
     def models(self) -> list[str]:
-        """Names of models that are at hand."""
-        return ["tiny"]
+        """Names of models that are at hand, or can be fetched by their plain name."""
+        from tui_loop.engine.models import SMOLLM2, TINY
+
+        return [TINY, SMOLLM2]
 
     def metrics(self) -> list[str]:
-        """Names of the metrics that outputs can be scored by."""
-        raise NotImplementedError
+        """Names of the metrics that outputs can be scored by, `none` last."""
+        pure = [name for name in PURE_METRICS if name != NO_METRIC]
+        return [*pure, *LIBRARY_METRICS, NO_METRIC]
 
     def understand(self, loops: LoopsFolder, wanted: NewLoop) -> Understood:
-        """Reads a new loop's data; raises TuiLoopError."""
-        raise NotImplementedError
+        """Reads a new loop's data; raises TuiLoopError. Opens no network connection."""
+        with _told_as_input():
+            prepared, notices = self._prepared(loops, wanted)
+            notices += _model_notices(prepared.config.model.id, _root(loops))
+        data = prepared.data
+        return Understood(
+            shape=data.mapping.shape,
+            columns=data.mapping.columns,
+            train_rows=len(data.train),
+            eval_rows=len(data.eval),
+            labels=data.labels,
+            metric=prepared.metric,
+            rows=[(row.prompt, row.reference) for row in data.train[:ROWS_SHOWN]],
+            notices=[*data.notices, *data.warnings, *notices],
+        )
 
     def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:
-        """Creates a loop; raises TuiLoopError."""
-        raise NotImplementedError
+        """Creates a loop; raises TuiLoopError, and then there is none."""
+        check_loop_name(wanted.name)
+        with _told_as_input():
+            prepared, _ = self._prepared(loops, wanted)
+            check_base(prepared.config, _root(loops))
+            return create(loops, wanted.name, wanted.goal, prepared)
 
     def demo(self, loops: LoopsFolder) -> LoopFolder:
-        """A recorded loop to look around in, laid out beside the others."""
-        raise NotImplementedError
+        """A recorded loop to look around in; raises TuiLoopError."""
+        from tui_loop.cli.laying_out import demo_loop
+
+        with _told_as_input():
+            return demo_loop(loops)
+
+    def _prepared(self, loops: LoopsFolder, wanted: NewLoop) -> tuple[Prepared, list[str]]:
+        root = _root(loops)
+        if not wanted.data:
+            raise BadInput("no data file is named", "type its path, or choose one of the list")
+        if wanted.metric and wanted.metric not in self.metrics():
+            raise BadInput(f"metric: no {wanted.metric!r}", f"one of {', '.join(self.metrics())}")
+        told = asked(
+            root,
+            data=_data_file(wanted.data, root),
+            eval_data=_data_file(wanted.eval, root) if wanted.eval else None,
+            holdout=_data_file(wanted.holdout, root) if wanted.holdout else None,
+            model=self._model(wanted.model, root) if wanted.model else None,
+            metric=wanted.metric or None,
+        )
+        prepared, remark = understand_with_metric(root, told)
+        return prepared, [remark] if remark else []
+
+    def _model(self, entry: str, root: Path) -> str:
+        """A model's name as it is; a path whole, since it starts from the folder above `loops/`."""
+        path = root / os.path.expanduser(entry)
+        return str(path) if entry not in self.models() and path.exists() else entry
+
+
+def _root(loops: LoopsFolder) -> Path:
+    return Path(os.path.abspath(loops.path)).parent.resolve()
+
+
+def _data_file(entry: str, root: Path) -> str:
+    """The whole path of a data file; raises BadInput where it is none.
+
+    Folders and hub ids are left to the command line: what is typed here is read at once.
+    """
+    path = root / os.path.expanduser(entry)
+    if path.is_dir():
+        raise BadInput(
+            f"{entry}: is a folder",
+            "choose a file in it; in a shell, tui-loop new takes a folder with splits",
+        )
+    if not path.is_file():
+        raise BadInput(
+            f"{entry}: no such file",
+            f"paths start from {root}; in a shell, tui-loop new takes a hub id too",
+        )
+    return str(path)
+
+
+def _model_notices(model: str, root: Path) -> list[str]:
+    """What is to be known of a model before it is used; raises BadInput where it cannot be one."""
+    from tui_loop.engine.models import SMOLLM2, find_model
+
+    try:
+        source = find_model(model, root)
+    except BadInput as error:
+        if model != SMOLLM2:
+            raise
+        return [f"{error.message}: {error.hint}"]
+    return [] if source.is_local else [f"model {model} is asked for at the hub when it is needed"]
+
+
+@contextmanager
+def _told_as_input() -> Iterator[None]:
+    """A file that cannot be read or written is a user's matter, told as such."""
+    try:
+        yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise BadInput(
+            f"{place}{error.strerror or error}", "check the path, its permissions and the room"
+        ) from error

@@ -32,6 +32,7 @@ SCOPES = {
     "sheet": "Reading",
     "example": "An example",
     "picker": "Loops",
+    "new": "A new loop",
 }
 """Where an action is at hand, with the heading of its part in the help."""
 
@@ -118,6 +119,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("example.copy", "y", "copy", "copy it", "example", "copy"),
     Action("picker.new", "n", "new", "a new loop from a data file", "picker", "new loop"),
     Action("picker.demo", "d", "demo", "look around in a recorded loop", "picker", "demo"),
+    Action("new.create", "ctrl+s", "create", "create the loop", "new", "create"),
+    Action("new.up", "up", "move(-1)", "choice above, or field above", "new"),
+    Action("new.down", "down", "move(1)", "choice below, or field below", "new"),
+    Action("new.next", "tab", "step(1)", "next field", "new", "next field"),
+    Action("new.previous", "shift+tab", "step(-1)", "previous field", "new"),
+    Action("new.page_up", "pageup", "page(-1)", "a page up, below the fields", "new"),
+    Action("new.page_down", "pagedown", "page(1)", "a page down, below the fields", "new", "rows"),
 )
 
 BY_ID = {action.id: action for action in ACTIONS}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from typing import Any
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
-from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import best_of, loop_state
-from tui_loop.core.reader import iterations_of
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.listing import LoopEntry, LoopsReader
+from tui_loop.core.store import LoopsFolder
 
 HELP = "list the loops"
 
@@ -21,8 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    folder = LoopsFolder(told.loops)
-    loops = [_described(folder.loop(name)) for name in folder.names()]
+    loops = [_described(loop) for loop in LoopsReader(LoopsFolder(told.loops)).look()]
     if told.json:
         out.record({"loops": loops})
         return 0
@@ -46,19 +42,12 @@ def run(told: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _described(loop: LoopFolder) -> dict[str, Any]:
-    try:
-        goal = loop.read_settings().goal
-    except BadInput as error:
-        goal = f"cannot be read: {error.message}"
-    iterations = iterations_of(loop)
-    files = [path for path in (loop.ledger, loop.settings_file) if path.exists()]
-    updated = max((path.stat().st_mtime for path in files), default=0.0)
+def _described(loop: LoopEntry) -> dict[str, Any]:
     return {
         "name": loop.name,
-        "goal": goal,
-        "state": loop_state(iterations),
-        "iterations": len(iterations),
-        "best": best_of(iterations),
-        "updated": datetime.fromtimestamp(updated, UTC).isoformat(timespec="seconds"),
+        "goal": f"cannot be read: {loop.problem}" if loop.problem else loop.goal,
+        "state": loop.state,
+        "iterations": loop.iterations,
+        "best": loop.best,
+        "updated": loop.updated_at.isoformat(timespec="seconds"),
     }

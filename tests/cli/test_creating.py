@@ -1,0 +1,263 @@
+"""What stands behind the app's new loop and its demo: understanding, creating, laying out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT
+from tui_loop.cli import laying_out
+from tui_loop.cli.backend import AppBackend
+from tui_loop.cli.creating import asked, understand, understand_with_metric
+from tui_loop.core.config import read_config
+from tui_loop.core.data.loading import load_data
+from tui_loop.core.errors import BadInput
+from tui_loop.core.store import LoopSettings, LoopsFolder
+from tui_loop.tui.backend import NewLoop
+
+TRAIN = CHECKOUT / "sample_data" / "support-intents" / "train.jsonl"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own that is not the current one, with small data."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    answers = [{"prompt": f"q {n}", "completion": f"answer {n}"} for n in range(20)]
+    write(folder / "answers.jsonl", answers)
+    write(folder / "texts.jsonl", [{"text": f"line {n}"} for n in range(20)])
+    rows = "".join(f"please do {n},{('stop', 'go', 'wait')[n % 3]}\n" for n in range(30))
+    (folder / "labels.csv").write_text("text,category\n" + rows)
+    return folder
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def loops_in(folder: Path) -> LoopsFolder:
+    return LoopsFolder(folder / "loops")
+
+
+def settings(folder: Path, name: str) -> dict[str, object]:
+    return tomllib.loads((folder / "loops" / name / "loop.toml").read_text())
+
+
+@pytest.fixture
+def backend() -> AppBackend:
+    return AppBackend(allow_code=False)
+
+
+def test_answers_are_matched_texts_are_not_scored_and_labels_are_seen(
+    project: Path, backend: AppBackend
+) -> None:
+    loops = loops_in(project)
+    answers = backend.understand(loops, NewLoop("", "answers.jsonl"))
+    assert (answers.shape, answers.metric) == ("prompt_completion", "exact_match")
+    assert (answers.train_rows, answers.eval_rows, answers.labels) == (18, 2, [])
+    assert ("q 1", "answer 1") in answers.rows
+    texts = backend.understand(loops, NewLoop("", "texts.jsonl"))
+    assert (texts.shape, texts.metric) == ("text", "none")
+    labels = backend.understand(loops, NewLoop("", "labels.csv"))
+    assert (labels.metric, labels.labels) == ("label", ["go", "stop", "wait"])
+    assert labels.columns == {"prompt": "text", "completion": "category"}
+    assert "metric label: 30 rows have 3 different answers" in labels.notices
+    assert not (project / "loops").exists()
+
+
+def test_a_metric_that_was_told_is_not_second_guessed(project: Path, backend: AppBackend) -> None:
+    loops = loops_in(project)
+    told = backend.understand(loops, NewLoop("", str(TRAIN), metric="contains"))
+    assert told.metric == "contains"
+    assert not any(notice.startswith("metric") for notice in told.notices)
+
+
+def test_numbers_and_rare_answers_are_no_labels(project: Path) -> None:
+    sums = [{"prompt": f"{n} + 1", "completion": str(n % 3)} for n in range(30)]
+    write(project / "sums.jsonl", sums)
+    prepared, remark = understand_with_metric(project, asked(project, data="sums.jsonl"))
+    assert (prepared.metric, remark) == ("exact_match", "")
+    rare = [{"prompt": f"q{n}", "completion": f"answer {n // 2}"} for n in range(30)]
+    write(project / "rare.jsonl", rare)
+    prepared, remark = understand_with_metric(project, asked(project, data="rare.jsonl"))
+    assert (prepared.metric, remark) == ("exact_match", "")
+
+
+def test_a_created_loop_trains_on_the_rows_that_were_shown(
+    project: Path, backend: AppBackend
+) -> None:
+    wanted = NewLoop("mine", "labels.csv", model="tiny", goal="a goal")
+    loop = backend.create(loops_in(project), wanted)
+    told = settings(project, "mine")
+    assert (told["goal"], told["metric"]) == ("a goal", "label")
+    config = loop.default_config()
+    assert config.data.train == "labels.csv"
+    assert config.data.prompt_template == "{prompt}\nLabel:"
+    assert len(load_data(config, loop.root).train) == 27
+
+
+def test_paths_start_from_the_folder_above_the_loops(project: Path, backend: AppBackend) -> None:
+    write(Path("answers.jsonl"), [{"prompt": "elsewhere", "completion": "x"}] * 4)
+    understood = backend.understand(loops_in(project), NewLoop("", "answers.jsonl"))
+    assert understood.train_rows == 18
+    backend.create(loops_in(project), NewLoop("mine", str(project / "answers.jsonl")))
+    assert loops_in(project).loop("mine").default_config().data.train == "answers.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (NewLoop("mine", ""), "no data file"),
+        (NewLoop("mine", "missing.jsonl"), "no such file"),
+        (NewLoop("mine", "org/data-set"), "no such file"),
+        (NewLoop("mine", "."), "is a folder"),
+        (NewLoop("mine", "/"), "is a folder"),
+        (NewLoop("mine", "x" * 5000), "name too long"),
+        (NewLoop("mine", "answers.jsonl", eval="missing.jsonl"), "missing.jsonl"),
+        (NewLoop("mine", "answers.jsonl", metric="exactly"), "no 'exactly'"),
+        (NewLoop("mine", "answers.jsonl", metric="mine:score"), "no 'mine:score'"),
+        (NewLoop("mine", "texts.jsonl", metric="contains"), "needs prompts"),
+        (NewLoop("mine", "answers.jsonl", model="./nowhere"), "nowhere"),
+        (NewLoop("mine", "answers.jsonl", model="no.gguf"), "no such file"),
+    ],
+)
+def test_what_cannot_be_is_refused_alike_and_creates_nothing(
+    project: Path, backend: AppBackend, wanted: NewLoop, said: str
+) -> None:
+    for attempt in (backend.understand, backend.create):
+        with pytest.raises(BadInput) as caught:
+            attempt(loops_in(project), wanted)
+        assert said in caught.value.message.replace("File name", "name")
+        assert caught.value.hint
+    assert not (project / "loops").exists()
+
+
+@pytest.mark.parametrize("name", ["", "list", "../mine", "Mine", "taken"])
+def test_a_name_that_cannot_be_or_is_taken_creates_nothing(
+    project: Path, backend: AppBackend, name: str
+) -> None:
+    loops_in(project).create("taken", LoopSettings(goal="as it was"))
+    with pytest.raises(BadInput):
+        backend.create(loops_in(project), NewLoop(name, "answers.jsonl"))
+    assert loops_in(project).names() == ["taken"]
+    assert settings(project, "taken")["goal"] == "as it was"
+
+
+def test_a_model_that_is_not_there_yet_is_said_and_may_be_fetched_later(
+    project: Path, backend: AppBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUI_LOOP_CACHE", str(project / "cache"))
+    assert backend.models() == ["tiny", "smollm2"]
+    wanted = NewLoop("mine", "answers.jsonl", model="smollm2")
+    notices = backend.understand(loops_in(project), wanted).notices
+    assert "model smollm2 has not been fetched yet: tui-loop fetch smollm2" in notices
+    loop = backend.create(loops_in(project), wanted)
+    assert loop.default_config().model.id == "smollm2"
+
+
+def test_the_metrics_are_names_without_code(backend: AppBackend) -> None:
+    metrics = backend.metrics()
+    assert {"exact_match", "label", "rouge_l"} < set(metrics)
+    assert metrics[-1] == "none"
+    assert not any(":" in name for name in metrics)
+
+
+def test_the_command_keeps_the_usual_metric_where_none_is_told(project: Path) -> None:
+    prepared = understand(project, asked(project, data=str(TRAIN)))
+    assert prepared.metric == "exact_match"
+    assert read_config(prepared.defaults).data.train == str(TRAIN)
+
+
+def test_nothing_of_the_training_stack_is_loaded(project: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tui_loop.cli.backend import AppBackend\n"
+        "from tui_loop.core.store import LoopsFolder\n"
+        "from tui_loop.tui.backend import NewLoop\n"
+        "backend, loops = AppBackend(allow_code=False), LoopsFolder(Path('loops'))\n"
+        "wanted = NewLoop('mine', 'labels.csv', model='smollm2')\n"
+        "backend.models(), backend.metrics(), backend.understand(loops, wanted)\n"
+        "backend.create(loops, wanted); backend.demo(loops)\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'numpy', 'huggingface_hub', 'textual'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the current one."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_the_demo_lies_among_the_loops_where_there_is_nothing_else(
+    empty: Path, backend: AppBackend
+) -> None:
+    loop = backend.demo(loops_in(empty))
+    assert loop.path == empty / "loops" / loop.name
+    assert loop.name in loops_in(empty).names()
+    assert load_data(loop.default_config(), loop.root).train
+    assert (empty / "loops" / ".gitignore").read_text().split()[0] == "adapter/"
+    assert sorted(os.listdir(empty)) == ["loops", "sample_data"]
+    (loop.path / "notes.md").write_text("mine")
+    again = backend.demo(loops_in(empty))
+    assert (again.path / "notes.md").read_text() == "mine"
+
+
+def test_the_demo_lies_apart_where_there_is_other_work(empty: Path, backend: AppBackend) -> None:
+    (empty / "work.txt").write_text("mine")
+    loop = backend.demo(loops_in(empty))
+    assert Path(loop.path).resolve().is_relative_to(empty / laying_out.APART)
+    assert sorted(os.listdir(empty)) == ["tui-loop-demo", "work.txt"]
+    assert backend.demo(loops_in(empty)).path == loop.path
+
+
+def test_a_loop_of_the_demos_name_stays_what_it_was(empty: Path, backend: AppBackend) -> None:
+    for name in ("support-tiny", "support-intents"):
+        loops_in(empty).create(name, LoopSettings(goal="mine"))
+    loop = backend.demo(loops_in(empty))
+    assert loop.read_settings().goal != "mine"
+    assert settings(empty, "support-tiny")["goal"] == "mine"
+
+
+@pytest.mark.parametrize(("ignored", "place"), [("", "tui-loop-demo"), ("*\n", "inner")])
+def test_the_demo_is_never_laid_where_git_would_take_it(
+    empty: Path, backend: AppBackend, ignored: str, place: str
+) -> None:
+    subprocess.run(["git", "init", "--quiet", str(empty)], check=True)
+    (empty / ".gitignore").write_text(ignored)
+    (empty / "inner").mkdir()
+    loop = backend.demo(loops_in(empty / "inner"))
+    assert Path(loop.path).resolve().relative_to(empty).parts[0] == place
+
+
+def test_a_demo_folder_with_other_things_in_it_is_left_alone(
+    empty: Path, backend: AppBackend
+) -> None:
+    (empty / "tui-loop-demo").mkdir()
+    (empty / "tui-loop-demo" / "work.txt").write_text("mine")
+    with pytest.raises(BadInput, match="holds other files"):
+        backend.demo(loops_in(empty))
+    assert os.listdir(empty / "tui-loop-demo") == ["work.txt"]

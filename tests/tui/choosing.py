@@ -1,0 +1,163 @@
+"""The app on a folder of loops, for the tests of the picker and of the new loop's form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tui_loop.core.draft import Draft
+from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.tui.app import LoopApp
+from tui_loop.tui.backend import Backend, NewLoop, Preview, Understood
+from tui_loop.tui.screens.new_loop import NewLoopScreen
+from tui_loop.tui.screens.picker import PickerScreen
+from tui_loop.tui.settings import Memory, Settings
+from tui_loop.tui.workbench.workbench import Workbench
+
+Steps = Callable[["Opened"], Awaitable[None]]
+
+HOSTILE = "a\x1b[31m[/foo]\u202eb\x07"
+SHOWN = "a␛[31m[/foo]<U+202E>b␇"
+PATIENCE_SECONDS = 30.0
+
+UNDERSTOOD = Understood(
+    shape="prompt_completion",
+    columns={"prompt": "message", "completion": "intent"},
+    train_rows=90,
+    eval_rows=10,
+    labels=["refund", "cancel"],
+    metric="label",
+    rows=[("where is my money", "refund")],
+    notices=["no eval data given: 10 of 100 rows are held out (seed 0)"],
+)
+
+
+class FakeBackend:
+    """Understands everything as UNDERSTOOD, and creates loops without looking at their data."""
+
+    def __init__(self) -> None:
+        self.understands: Callable[[NewLoop], Understood] = lambda _: UNDERSTOOD
+        self.asked: list[NewLoop] = []
+        self.created: list[NewLoop] = []
+        self.demo_fault: TuiLoopError | None = None
+
+    def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
+        raise BadInput("nothing runs in this test")
+
+    def start(self, loop: LoopFolder, draft: Draft) -> int:
+        raise BadInput("nothing runs in this test")
+
+    def hosted(self) -> str:
+        return ""
+
+    def stop_hosted(self) -> None:
+        pass
+
+    def take_fault(self) -> TuiLoopError | None:
+        return None
+
+    def models(self) -> list[str]:
+        return ["tiny", "smollm2"]
+
+    def metrics(self) -> list[str]:
+        return ["exact_match", "contains", "label", "none"]
+
+    def understand(self, loops: LoopsFolder, wanted: NewLoop) -> Understood:
+        self.asked.append(wanted)
+        return self.understands(wanted)
+
+    def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:
+        self.created.append(wanted)
+        return loops.create(wanted.name, LoopSettings(goal=wanted.goal))
+
+    def demo(self, loops: LoopsFolder) -> LoopFolder:
+        if self.demo_fault is not None:
+            raise self.demo_fault
+        return loops.create("demo-loop", LoopSettings(goal="a demo"))
+
+
+class Opened:
+    """The app as a test drives it."""
+
+    def __init__(self, app: LoopApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+    @property
+    def told(self) -> str:
+        """What was notified."""
+        return "\n".join(each.message for each in self.app._notifications)
+
+    @property
+    def picker(self) -> PickerScreen:
+        assert isinstance(self.app.screen, PickerScreen)
+        return self.app.screen
+
+    @property
+    def form(self) -> NewLoopScreen:
+        assert isinstance(self.app.screen, NewLoopScreen)
+        return self.app.screen
+
+    @property
+    def opened(self) -> LoopFolder | None:
+        """The loop that the workbench is open on."""
+        screen = self.app.screen
+        return screen.loop if isinstance(screen, Workbench) else None
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        named = {"/": "slash", ".": "full_stop", "-": "minus", "_": "underscore", " ": "space"}
+        await self.press(*(named.get(sign, sign) for sign in text))
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits for something to be so; says what was on the screen if it never is."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < end, self.text
+            await self.pilot.pause()
+
+    async def shows(self, *words: str) -> None:
+        """Waits for words on the screen."""
+        await self.until(lambda: all(word in self.text for word in words))
+
+
+def on_loops(
+    folder: Path, steps: Steps, *, backend: Backend | None = None, size: tuple[int, int] = (80, 24)
+) -> None:
+    """Opens the picker on `folder`/loops and takes the steps."""
+
+    async def main() -> None:
+        app = LoopApp(
+            LoopsFolder(folder / "loops"),
+            backend or FakeBackend(),
+            settings=Settings(),
+            memory=Memory(folder / "app.json"),
+        )
+        async with app.run_test(size=size) as pilot:
+            opened = Opened(app, pilot)
+            await opened.until(lambda: opened.picker.table.loops is not None)
+            await steps(opened)
+
+    asyncio.run(main())
+
+
+def write_rows(path: Path, count: int = 20) -> Path:
+    """A data file of prompts and completions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = ({"prompt": f"question {n}", "completion": f"answer {n}"} for n in range(count))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path

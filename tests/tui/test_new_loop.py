@@ -1,0 +1,410 @@
+"""The form of a new loop: choosing a file, seeing what it holds, creating the loop."""
+
+from __future__ import annotations
+
+import threading
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.tui.choosing import (
+    HOSTILE,
+    SHOWN,
+    UNDERSTOOD,
+    FakeBackend,
+    Opened,
+    Steps,
+    on_loops,
+    write_rows,
+)
+from tui_loop.cli.backend import AppBackend
+from tui_loop.core.errors import BadInput
+from tui_loop.core.store import LoopSettings, LoopsFolder
+from tui_loop.tui.backend import Backend, NewLoop, Understood
+
+SIZES = [(60, 20), (80, 24), (160, 48)]
+
+
+def on_form(
+    folder: Path, steps: Steps, *, backend: Backend | None = None, size: tuple[int, int] = (80, 24)
+) -> None:
+    """Opens the form on `folder` and takes the steps."""
+
+    async def main(opened: Opened) -> None:
+        await opened.press("n")
+        await opened.until(lambda: opened.form.fields["model"].value == "tiny")
+        await steps(opened)
+
+    on_loops(folder, main, backend=backend or FakeBackend(), size=size)
+
+
+def value(opened: Opened, field: str) -> str:
+    return opened.form.fields[field].value
+
+
+def test_a_jsonl_file_becomes_a_loop_that_is_opened(tmp_path: Path) -> None:
+    write_rows(tmp_path / "shop" / "train.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("shop/train.jsonl")
+        await opened.shows("prompt/completion", "18 rows to train on", "2 held out")
+        await opened.shows("question 0 → answer 0", "no eval data given")
+        assert value(opened, "name") == "shop"
+        assert value(opened, "metric") == "exact_match"
+        await opened.press("ctrl+s")
+        await opened.until(lambda: opened.opened)
+        assert opened.opened is not None
+        assert opened.opened.name == "shop"
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+    told = tomllib.loads((tmp_path / "loops" / "shop" / "loop.toml").read_text())
+    assert told["metric"] == "exact_match"
+    assert told["defaults"]["data"]["train"] == "shop/train.jsonl"
+    assert told["defaults"]["model"]["id"] == "tiny"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_field_the_files_and_the_rows_have_room_at_every_size(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    write_rows(tmp_path / "mine.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("▸ data", "eval", "name", "model", "metric", "goal", "create")
+        await opened.shows("▸ mine.jsonl", "ctrl+s create", "esc back", "f1 help")
+        await opened.press("enter")
+        await opened.shows("90 rows to train on", "10 held out", "2 labels: refund, cancel")
+        await opened.press("pagedown", "pagedown", "pagedown")
+        await opened.shows("where is my money → refund")
+
+    on_form(tmp_path, steps, size=size)
+
+
+def test_typing_filters_and_the_arrows_choose(tmp_path: Path) -> None:
+    for name in ("apple.csv", "banana.jsonl", "bark.parquet", ".hidden.jsonl", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    write_rows(tmp_path / "barn" / "deep.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("▸ apple.csv", "banana.jsonl", "bark.parquet", "barn/")
+        assert ".hidden" not in opened.text
+        assert "notes.txt" not in opened.text
+        await opened.type("ba")
+        await opened.until(lambda: "apple.csv" not in opened.text)
+        await opened.press("down", "down")
+        await opened.shows("▸ barn/")
+        await opened.press("enter")
+        await opened.shows("▸ barn/deep.jsonl")
+        assert value(opened, "data") == "barn/"
+        await opened.press("enter")
+        await opened.shows("90 rows to train on")
+        assert value(opened, "data") == "barn/deep.jsonl"
+
+    on_form(tmp_path, steps)
+
+
+def test_eval_files_beside_the_data_come_first_and_the_data_itself_is_not_among_them(
+    tmp_path: Path,
+) -> None:
+    write_rows(tmp_path / "shop" / "train.jsonl")
+    write_rows(tmp_path / "shop" / "held.jsonl")
+    backend = FakeBackend()
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("shop/train.jsonl")
+        await opened.shows("90 rows")
+        await opened.press("enter", "enter")
+        await opened.shows("▸ shop/held.jsonl")
+        assert opened.text.count("shop/train.jsonl") == 1
+        await opened.press("enter")
+        await opened.until(lambda: backend.asked[-1].eval == "shop/held.jsonl")
+
+    on_form(tmp_path, steps, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"prompt": "a", "completion": \n', "is not JSON"),
+        ("", "is empty"),
+        ('{"a": 1, "b": 2}\n', "no shape that is known"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_line_and_creates_nothing(
+    tmp_path: Path, content: str, said: str
+) -> None:
+    (tmp_path / "rows.jsonl").write_text(content)
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("✗ rows.jsonl", said, "hint: ")
+        await opened.press("tab", "tab")
+        await opened.type("mine")
+        await opened.press("ctrl+s")
+        await opened.until(lambda: not opened.form._is_creating)
+        await opened.shows(said)
+        assert opened.text.count(said) == 1
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+    assert not (tmp_path / "loops").exists()
+
+
+def test_what_only_a_shell_can_do_is_spelled_out(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"a": 1, "b": 2}\n')
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("in a shell: tui-loop new NAME --data rows.jsonl --set")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=(160, 48))
+
+
+def test_a_path_that_is_no_file_is_said_when_it_is_left(tmp_path: Path) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.type("org/data-set")
+        await opened.shows("org/: No such file")
+        await opened.press("tab")
+        await opened.shows("✗ org/data-set: no such file")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("taken", "there is a loop taken already"), ("list", "is a command"), ("A b", "cannot be")],
+)
+def test_a_name_that_cannot_be_is_said_at_once_and_creates_nothing(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+    LoopsFolder(tmp_path / "loops").create("taken", LoopSettings(goal="as it was"))
+    before = (tmp_path / "loops" / "taken" / "loop.toml").read_text()
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("18 rows to train on")
+        await opened.press("tab", "tab", "ctrl+u")
+        await opened.type(name)
+        await opened.shows("✗ name", said)
+        await opened.press("ctrl+s")
+        await opened.until(lambda: not opened.form._is_creating)
+        assert opened.form
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+    assert (tmp_path / "loops" / "taken" / "loop.toml").read_text() == before
+    assert LoopsFolder(tmp_path / "loops").names() == ["taken"]
+
+
+def test_a_name_is_suggested_that_is_free_until_one_is_typed(tmp_path: Path) -> None:
+    write_rows(tmp_path / "shop" / "train.jsonl")
+    write_rows(tmp_path / "Other Rows.jsonl")
+    LoopsFolder(tmp_path / "loops").create("shop", LoopSettings())
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("shop/train.jsonl")
+        await opened.until(lambda: value(opened, "name") == "shop-2")
+        await opened.press("ctrl+u")
+        await opened.type("Other Rows.jsonl")
+        await opened.until(lambda: value(opened, "name") == "other-rows")
+        await opened.press("tab", "tab", "ctrl+u")
+        await opened.type("mine")
+        await opened.press("shift+tab", "shift+tab", "ctrl+u")
+        await opened.type("shop/train.jsonl")
+        await opened.until(lambda: "90 rows" in opened.text)
+        assert value(opened, "name") == "mine"
+
+    on_form(tmp_path, steps)
+
+
+def test_a_metric_that_was_chosen_stays_and_is_what_the_loop_gets(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+    backend = FakeBackend()
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.until(lambda: value(opened, "metric") == "label")
+        assert backend.asked[-1].metric == ""
+        await opened.press("tab", "tab", "tab", "tab", "enter")
+        await opened.shows("exact_match", "▸ label", "no score, only the loss")
+        await opened.press("up", "enter")
+        await opened.until(lambda: backend.asked[-1].metric == "contains")
+        assert opened.form.current == "goal"
+        await opened.type("to see")
+        await opened.press("enter", "enter")
+        await opened.until(lambda: opened.opened)
+
+    on_form(tmp_path, steps, backend=backend)
+    assert backend.created == [
+        NewLoop(name="rows", data="rows.jsonl", model="tiny", metric="contains", goal="to see")
+    ]
+
+
+def test_tab_and_the_arrows_go_round_the_fields(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("enter")
+        await opened.shows("90 rows")
+        order = ["eval", "name", "model", "metric", "goal", "create", "data"]
+        for key, names in (("tab", order), ("down", order)):
+            for name in names:
+                await opened.press(key)
+                assert opened.form.current == name
+        for key in ("shift+tab", "up"):
+            for name in [*reversed(order[:-1]), "data"]:
+                await opened.press(key)
+                assert opened.form.current == name
+
+    on_form(tmp_path, steps)
+
+
+def test_letters_are_text_in_every_field_and_never_commands(tmp_path: Path) -> None:
+    async def steps(opened: Opened) -> None:
+        for name in ("data", "eval", "name", "model", "metric", "goal"):
+            await opened.press("ctrl+u")
+            await opened.type("qnd?:/")
+            assert value(opened, name) == "qnd?:/"
+            await opened.press("tab")
+        assert opened.form.current == "create"
+
+    on_form(tmp_path, steps)
+
+
+def test_only_the_latest_answer_is_shown(tmp_path: Path) -> None:
+    for name in ("slow.jsonl", "quick.jsonl"):
+        write_rows(tmp_path / name)
+    gate, begun = threading.Event(), threading.Event()
+    backend = FakeBackend()
+
+    def understands(wanted: NewLoop) -> Understood:
+        if wanted.data == "slow.jsonl":
+            begun.set()
+            gate.wait(30)
+            raise BadInput("the slow one")
+        return msgspec.structs.replace(UNDERSTOOD, train_rows=77)
+
+    backend.understands = understands
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("slow.jsonl")
+        await opened.until(begun.is_set)
+        await opened.press("ctrl+u")
+        await opened.type("quick.jsonl")
+        await opened.until(lambda: opened.form._reading._asked.data == "quick.jsonl")
+        seen: list[str] = []
+        gate.set()
+        await opened.until(lambda: seen.append(opened.text) or "77 rows" in opened.text)
+        assert not any("the slow one" in text for text in seen)
+
+    on_form(tmp_path, steps, backend=backend)
+
+
+def test_what_is_typed_after_a_refusal_takes_the_refusal_away(tmp_path: Path) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("ctrl+s")
+        await opened.shows("✗ '' cannot be a loop's name")
+        await opened.press("tab", "tab")
+        await opened.type("x")
+        await opened.until(lambda: "cannot be a loop's name" not in opened.text)
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+
+
+def test_a_file_that_was_mended_is_read_again_with_enter(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("not json")
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("is not JSON")
+        write_rows(tmp_path / "rows.jsonl")
+        await opened.press("enter")
+        await opened.shows("18 rows to train on")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+
+
+def test_what_another_file_held_is_not_shown_for_this_one(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("90 rows")
+        await opened.press("backspace")
+        await opened.until(lambda: "90 rows" not in opened.text)
+        await opened.type("l")
+        await opened.shows("90 rows")
+        await opened.press("ctrl+u", "tab")
+        await opened.until(lambda: "90 rows" not in opened.text)
+        await opened.shows("Choose a data file")
+
+    on_form(tmp_path, steps, size=(160, 48))
+
+
+def test_it_all_goes_with_the_mouse_too(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("rows.jsonl")
+        await opened.pilot.click("#choices", offset=(4, 0))
+        await opened.shows("90 rows")
+        await opened.pilot.click("#field-goal")
+        assert opened.form.current == "goal"
+        await opened.pilot.click("FormRow")
+        await opened.until(lambda: opened.opened)
+
+    on_form(tmp_path, steps)
+
+
+def test_escape_goes_back_and_leaves_nothing(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("enter")
+        await opened.shows("90 rows")
+        await opened.press("escape")
+        assert opened.picker
+
+    on_form(tmp_path, steps)
+    assert not (tmp_path / "loops").exists()
+
+
+def test_hostile_names_and_texts_are_shown_harmless(tmp_path: Path) -> None:
+    (tmp_path / HOSTILE.replace("/", "!")).with_suffix(".jsonl").write_text("x")
+    write_rows(tmp_path / "rows.jsonl")
+    backend = FakeBackend()
+    backend.understands = lambda _: msgspec.structs.replace(
+        UNDERSTOOD,
+        columns={"prompt": HOSTILE},
+        labels=[HOSTILE],
+        rows=[(HOSTILE, HOSTILE)],
+        notices=[HOSTILE],
+    )
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows(f"{SHOWN.replace('/', '!')}.jsonl", "rename it to use it")
+        await opened.type("rows.jsonl")
+        await opened.shows(f"prompt = {SHOWN}", f"! {SHOWN}", f"{SHOWN} → {SHOWN}")
+        await opened.press("tab", "tab", "tab", "tab", "tab")
+        opened.form.fields["goal"].value = HOSTILE
+        await opened.until(lambda: value(opened, "goal") == SHOWN)
+        assert not any(sign in opened.text for sign in ("\x1b", "\x07", "\u202e"))
+
+    on_form(tmp_path, steps, backend=backend)
+
+
+def test_an_arabic_goal_is_kept_as_it_was_typed(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+    goal = "إجابة رسائل العملاء"
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("18 rows")
+        opened.form.fields["goal"].value = goal
+        await opened.press("ctrl+s")
+        await opened.until(lambda: opened.opened)
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+    told = tomllib.loads((tmp_path / "loops" / "rows" / "loop.toml").read_text())
+    assert told["goal"] == goal

@@ -1,0 +1,89 @@
+"""Where the app lays out the recorded loop: among the loops where that harms nothing, else apart.
+
+It goes among them only in a folder that has nothing else, since the loop wants its data beside
+it, and never where git would take it for the user's own work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tui_loop.cli.commands.demo import DATA, RECORDED, lay_out_recorded
+from tui_loop.core.files import write_atomically
+from tui_loop.core.shipped import shipped
+from tui_loop.core.store import GITIGNORE, LoopFolder, LoopsFolder
+
+APART = Path("tui-loop-demo")
+GIT_SECONDS = 5.0
+_KEPT_HOME = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
+
+
+def demo_loop(loops: LoopsFolder) -> LoopFolder:
+    """A recorded loop, laid out or there from last time; raises TuiLoopError or OSError.
+
+    The one that can be gone on with where the training stack is installed, else the larger.
+    """
+    from tui_loop.engine.extras import has_train
+
+    model = "tiny" if has_train() else "smollm2"
+    target = loops.path / RECORDED[model]
+    if not _has_room(loops) or _is_tracked(target):
+        return lay_out_recorded(APART, model)
+    root = Path(os.path.abspath(loops.path)).parent
+    loops.path.mkdir(parents=True, exist_ok=True)
+    if not (loops.path / ".gitignore").exists():
+        write_atomically(loops.path / ".gitignore", GITIGNORE)
+    _copy(shipped(*DATA.split("/")), root / DATA)
+    _copy(shipped("loops", RECORDED[model]), target)
+    return loops.loop(RECORDED[model])
+
+
+def _has_room(loops: LoopsFolder) -> bool:
+    """Whether nothing lies beside the loops but what an earlier demo has put there."""
+    path = Path(os.path.abspath(loops.path))
+    if not path.parent.is_dir():
+        return True
+    others = set(os.listdir(path.parent)) - {path.name}
+    taken = any((path / name).exists() for name in RECORDED.values())
+    return (not others and not taken) or (others == {DATA.partition("/")[0]} and _is_ours(path))
+
+
+def _is_ours(loops: Path) -> bool:
+    """Whether the data beside the loops is the demo's own."""
+    data = loops.parent / DATA
+    return data.is_dir() and [data.name] == os.listdir(data.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A copy that is there whole or not at all; one that is there stays as it is."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".demo-") as folder:
+        made = Path(folder, target.name)
+        shutil.copytree(source, made, ignore=_KEPT_HOME)
+        os.rename(made, target)
+
+
+def _is_tracked(path: Path) -> bool:
+    """Whether `path` lies in a git work tree that does not ignore it."""
+    absolute = Path(os.path.abspath(path))
+    home = next((each for each in absolute.parents if (each / ".git").exists()), None)
+    if home is None:
+        return False
+    command = ["git", "-C", str(home), "-c", "core.fsmonitor=false", "check-ignore", "--quiet"]
+    try:
+        done = subprocess.run(
+            [*command, "--", str(absolute / "loop.toml")],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return done.returncode != 0

@@ -1,0 +1,107 @@
+"""Data files to choose from while a path is typed, and what a loop on one might be called."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path, PurePath
+
+import msgspec
+
+from tui_loop.core.data.reading import TEXT_SUFFIXES
+from tui_loop.core.errors import BadInput
+from tui_loop.core.store import check_loop_name
+from tui_loop.tui.cells import flat
+
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
+AT_MOST = 2_000
+"""Files of a folder that are offered; of more, the name must be typed."""
+
+_SPLIT_NAMES = {
+    *("train", "training", "data", "dataset", "rows", "examples", "all"),
+    *("eval", "dev", "val", "valid", "validation", "test", "holdout"),
+}
+"""File names that say nothing of what is in them; the folder's name does."""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A file or folder that may be taken: `path` as it would be typed, folders ending in `/`."""
+
+    path: str
+    is_folder: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the path can be shown in a field of input as it is."""
+        return flat(self.path, len(self.path)) == self.path.strip()
+
+
+class Offers(msgspec.Struct, frozen=True):
+    """What may follow the text typed so far; `problem` says why a folder could not be read."""
+
+    rows: tuple[Offer, ...] = ()
+    is_file: bool = False
+    problem: str = ""
+
+
+def offers(root: Path, typed: str, beside: str = "") -> Offers:
+    """Data files and folders for the text typed; relative paths start from `root`.
+
+    Without a `/` in the text, those in the folder of `beside` come first.
+    """
+    if typed.strip() and os.path.isfile(_place(root, typed)):
+        return Offers(is_file=True)
+    head, slash, begun = typed.rpartition("/")
+    first = beside.rpartition("/")
+    heads = [head + slash] if slash or not first[1] else [first[0] + first[1], ""]
+    rows: list[Offer] = []
+    for start in heads:
+        try:
+            rows += _in_folder(root, start, begun)
+        except OSError as error:
+            return Offers(problem=f"{start or root}: {error.strerror}")
+    return Offers(tuple(rows))
+
+
+def suggested_name(entry: str, taken: Collection[str]) -> str:
+    """A loop's name for a data file, that is not taken; "" where none comes to mind."""
+    path = PurePath(entry)
+    words = [path.stem, path.parent.name, "loop"]
+    if path.stem.lower() in _SPLIT_NAMES:
+        words = [path.parent.name, path.stem, "loop"]
+    for word in words:
+        name = re.sub(r"[^a-z0-9._-]+", "-", word.lower()).strip("-._")[:48]
+        name = re.sub(r"\.{2,}", ".", name)
+        try:
+            check_loop_name(name)
+        except BadInput:
+            continue
+        free = (each for each in (name, *(f"{name}-{n}" for n in range(2, 100))))
+        return next((each for each in free if each not in taken), "")
+    return ""
+
+
+def _in_folder(root: Path, head: str, begun: str) -> list[Offer]:
+    """Offers of one folder, files first: names that begin as typed, then names that contain it."""
+    files, folders = [], []
+    with os.scandir(_place(root, head)) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or begun.lower() not in name.lower():
+                continue
+            if os.path.isdir(entry.path):
+                folders.append(Offer(f"{head}{name}/", is_folder=True))
+            elif name.lower().endswith(SUFFIXES) and os.path.isfile(entry.path):
+                files.append(Offer(head + name))
+    start = (head + begun).lower()
+    found = [*sorted(files, key=_path), *sorted(folders, key=_path)]
+    return sorted(found, key=lambda each: not each.path.lower().startswith(start))[:AT_MOST]
+
+
+def _path(offer: Offer) -> str:
+    return offer.path
+
+
+def _place(root: Path, typed: str) -> Path:
+    return root / os.path.expanduser(typed.strip())

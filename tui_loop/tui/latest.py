@@ -1,0 +1,42 @@
+"""Questions answered off the screen's thread, one at a time; only the newest one counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+class Latest(Generic[Question, Answer]):
+    """Answers the newest question; `tell` gets it unless a newer one was asked meanwhile.
+
+    A question equal to the one before is asked again only when told so.
+    """
+
+    def __init__(
+        self, answer: Callable[[Question], Answer], tell: Callable[[Question, Answer], None]
+    ) -> None:
+        self._answer, self._tell = answer, tell
+        self._asked: Question | None = None
+        self._wake = asyncio.Event()
+
+    def ask(self, question: Question, *, again: bool = False) -> None:
+        """Asks; returns at once."""
+        if again or question != self._asked:
+            self._asked = question
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Answers for as long as it is let."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            question = self._asked
+            if question is None:
+                continue
+            answer = await asyncio.to_thread(self._answer, question)
+            if question == self._asked:
+                self._tell(question, answer)

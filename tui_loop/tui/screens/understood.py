@@ -1,0 +1,110 @@
+"""What a new loop's data was read as, in lines to read; and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.text import one_line
+from tui_loop.tui.backend import NewLoop, Understood
+from tui_loop.tui.widgets.toned import Part
+
+LABELS_SHOWN = 40
+PROMPT_SHOWN, REFERENCE_SHOWN = 400, 200
+
+NOTHING_YET: list[list[Part]] = [
+    [("Choose a data file: JSONL, JSON, CSV or Parquet, one example a row.", "")],
+    [
+        (
+            "What it holds is seen from its columns: prompt and completion, messages, "
+            "instruction and output, text, or a message and its label.",
+            "muted",
+        )
+    ],
+]
+
+METRICS = {
+    "exact_match": "equal, but for case, white space and a final full stop",
+    "contains": "the reference occurs in the output",
+    "regex": "the output matches the reference, read as a pattern",
+    "label": "names the right one of a few labels",
+    "numeric": "the last number is the right one",
+    "json_valid": "the output is JSON",
+    "json_match": "share of equal values in the JSON",
+    "rouge_l": "longest common run of words (train extra)",
+    "chrf": "overlap of character sequences (train extra)",
+    "none": "no score, only the loss",
+}
+"""What each metric looks at, for those who choose one."""
+
+MODELS = {
+    "tiny": "shipped, trains in seconds: to try things out",
+    "smollm2": "SmolLM2-135M: small and real",
+}
+
+
+def error_lines(error: TuiLoopError, wanted: NewLoop, root: Path) -> list[list[Part]]:
+    """One line on what is wrong, one on what to do about it here; paths start from `root`."""
+    message = error.message.replace(f"{root}/", "")
+    lines: list[list[Part]] = [[("✗ ", "bad"), (one_line(message, 600), "bad")]]
+    if hint := hint_here(error.hint, wanted):
+        lines.append([("  hint: ", "muted"), (one_line(hint, 600), "")])
+    return lines
+
+
+def hint_here(hint: str, wanted: NewLoop) -> str:
+    """A hint for the command line in words of the form; what only that can do is spelled out."""
+    if "--dir" in hint:
+        return f"in a shell: tui-loop demo {hint}"
+    if "--set" in hint:
+        name = wanted.name or "NAME"
+        return f"in a shell: tui-loop new {name} --data {wanted.data} {hint}"
+    words = {"--metric ": "metric ", "--model ": "model ", "--eval PATH": "an eval file"}
+    for told, here in words.items():
+        hint = hint.replace(told, here)
+    return hint
+
+
+def understood_lines(understood: Understood) -> list[list[Part]]:
+    """Shape, columns, counts, labels, what is to be noted, and the first rows."""
+    roles = ", ".join(f"{role} = {column}" for role, column in understood.columns.items())
+    lines: list[list[Part]] = [
+        [
+            ("✓ ", "good"),
+            (understood.shape.replace("_", "/"), "strong"),
+            (f"  {one_line(roles, 400)}", "muted"),
+        ],
+        [
+            ("  ", ""),
+            (f"{understood.train_rows}", "strong"),
+            (" rows to train on, ", ""),
+            (f"{understood.eval_rows}", "strong"),
+            (" held out, metric ", ""),
+            (understood.metric, "strong"),
+        ],
+    ]
+    if understood.labels:
+        lines.append(
+            [("  ", ""), (f"{len(understood.labels)} labels: ", ""), (_labels(understood), "muted")]
+        )
+    lines += [[("! ", "warn"), (one_line(notice, 600), "")] for notice in understood.notices]
+    lines.append([])
+    lines += [_row(prompt, reference) for prompt, reference in understood.rows]
+    return lines
+
+
+def _labels(understood: Understood) -> str:
+    shown = ", ".join(one_line(label, 60) for label in understood.labels[:LABELS_SHOWN])
+    more = len(understood.labels) - LABELS_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _row(prompt: str, reference: str) -> list[Part]:
+    if not prompt:
+        return [("  ", ""), (one_line(reference, PROMPT_SHOWN), "")]
+    return [
+        ("  ", ""),
+        (one_line(prompt, PROMPT_SHOWN), ""),
+        (" → ", "muted"),
+        (one_line(reference, REFERENCE_SHOWN) or "(empty)", "train"),
+    ]
