@@ -6,6 +6,7 @@ back as the same objects.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -69,12 +70,13 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
 
 
 class LoopObserver:
-    """Looks at one loop; used by one thread at a time."""
+    """Looks at one loop; threads that ask at the same time wait for each other."""
 
     def __init__(self, loop: LoopFolder) -> None:
         self.loop = loop
         self.reader = LoopReader(loop)
         self._comparer = Comparer(self.reader)
+        self._lock = threading.Lock()
         self._compared: dict[int, Comparison | None] = {}
         self._compared_of: object = None
         self._current: set[int] = set()
@@ -86,6 +88,16 @@ class LoopObserver:
 
     def look(self, wanted: Wanted) -> LoopSnapshot:
         """The loop now; problems are told in it, never raised."""
+        with self._lock:
+            return self._look(wanted)
+
+    def compare(self, a: int, b: int) -> tuple[Comparison, list[Example], list[Example]]:
+        """Iteration `b` against `a`, with the examples of both; raises TuiLoopError."""
+        with self._lock:
+            compared = self._comparer.compare(a, b)
+            return compared, self.reader.examples(a), self.reader.examples(b)
+
+    def _look(self, wanted: Wanted) -> LoopSnapshot:
         self._look_at_iterations()
         live = next((each for each in reversed(self._iterations) if each.state in LIVE), None)
         there = {each.number for each in self._iterations}
@@ -115,10 +127,6 @@ class LoopObserver:
             against=against,
             is_complete=is_complete,
         )
-
-    def compare(self, a: int, b: int) -> Comparison:
-        """Iteration `b` against `a`; raises TuiLoopError where that cannot be said."""
-        return self._comparer.compare(a, b)
 
     def _look_at_iterations(self) -> None:
         now = tuple(self.reader.iteration(number) for number in self.reader.numbers())

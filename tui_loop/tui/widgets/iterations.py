@@ -156,7 +156,7 @@ class IterationsPane(Pane):
             and table.marked == marked
         )
         table.snapshot, table.marked = snapshot, marked
-        if not same:
+        if not same or table.key_of(table.cursor) != selected:
             table.rows_changed(selected)
         self.show_note()
 

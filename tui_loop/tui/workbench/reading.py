@@ -71,6 +71,8 @@ class Reading(LoopScreen):
             tokens = await asyncio.to_thread(
                 folder.read_example_tokens, event.index, event.example.id
             )
+        if self.is_leaving:
+            return
         self.query_one(FailuresPane).show_tokens(event.example.id, tokens)
         if isinstance(self.app.screen, ExampleScreen):
             self._show_example(self.app.screen)
@@ -82,9 +84,9 @@ class Reading(LoopScreen):
 
     async def _compare(self, a: int, b: int) -> None:
         def read() -> CompareScreen:
-            result = self.observer.compare(a, b)
-            old, new = ({row.id: row for row in self.observer.reader.examples(n)} for n in (a, b))
-            return CompareScreen(self.loop.name, result, compare_lines(result, old, new))
+            result, old, new = self.observer.compare(a, b)
+            rows = ({row.id: row for row in each} for each in (old, new))
+            return CompareScreen(self.loop.name, result, compare_lines(result, *rows))
 
         try:
             self.app.push_screen(await asyncio.to_thread(read))
