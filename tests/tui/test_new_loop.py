@@ -23,6 +23,8 @@ from tui_loop.cli.backend import AppBackend
 from tui_loop.core.errors import BadInput
 from tui_loop.core.store import LoopSettings, LoopsFolder
 from tui_loop.tui.backend import Backend, NewLoop, Understood
+from tui_loop.tui.data_files import Offers
+from tui_loop.tui.screens import new_loop
 
 SIZES = [(60, 20), (80, 24), (160, 48)]
 
@@ -105,6 +107,33 @@ def test_typing_filters_and_the_arrows_choose(tmp_path: Path) -> None:
     on_form(tmp_path, steps)
 
 
+def test_enter_never_takes_a_choice_for_what_was_typed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("apple.csv", "banana.csv"):
+        (tmp_path / name).write_text("x")
+    gate = threading.Event()
+    gate.set()
+    look = new_loop.offers
+
+    def slow(root: Path, typed: str, beside: str) -> Offers:
+        gate.wait(30)
+        return look(root, typed, beside)
+
+    monkeypatch.setattr(new_loop, "offers", slow)
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("▸ apple.csv")
+        gate.clear()
+        await opened.press("b", "enter")
+        assert value(opened, "data") == "b"
+        gate.set()
+        await opened.until(lambda: value(opened, "data") == "banana.csv")
+        await opened.shows("90 rows")
+
+    on_form(tmp_path, steps)
+
+
 def test_eval_files_beside_the_data_come_first_and_the_data_itself_is_not_among_them(
     tmp_path: Path,
 ) -> None:
@@ -143,7 +172,7 @@ def test_a_wrong_file_is_one_clear_line_and_creates_nothing(
         await opened.press("tab", "tab")
         await opened.type("mine")
         await opened.press("ctrl+s")
-        await opened.until(lambda: not opened.form._is_creating)
+        await opened.until(lambda: not opened.form.state.is_creating)
         await opened.shows(said)
         assert opened.text.count(said) == 1
 
@@ -189,7 +218,7 @@ def test_a_name_that_cannot_be_is_said_at_once_and_creates_nothing(
         await opened.type(name)
         await opened.shows("✗ name", said)
         await opened.press("ctrl+s")
-        await opened.until(lambda: not opened.form._is_creating)
+        await opened.until(lambda: not opened.form.state.is_creating)
         assert opened.form
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
@@ -230,7 +259,7 @@ def test_a_metric_that_was_chosen_stays_and_is_what_the_loop_gets(tmp_path: Path
         await opened.shows("exact_match", "▸ label", "no score, only the loss")
         await opened.press("up", "enter")
         await opened.until(lambda: backend.asked[-1].metric == "contains")
-        assert opened.form.current == "goal"
+        assert opened.form.state.current == "goal"
         await opened.type("to see")
         await opened.press("enter", "enter")
         await opened.until(lambda: opened.opened)
@@ -239,6 +268,36 @@ def test_a_metric_that_was_chosen_stays_and_is_what_the_loop_gets(tmp_path: Path
     assert backend.created == [
         NewLoop(name="rows", data="rows.jsonl", model="tiny", metric="contains", goal="to see")
     ]
+
+
+def test_a_suggestion_that_was_wiped_comes_back_when_the_field_is_left(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.until(lambda: value(opened, "metric") == "label")
+        for name in ("name", "metric"):
+            await opened.press(*(["tab"] * 2), "ctrl+u")
+            assert value(opened, name) == ""
+        await opened.press("tab")
+        assert (value(opened, "name"), value(opened, "metric")) == ("rows", "label")
+
+    on_form(tmp_path, steps)
+
+
+def test_a_metric_that_is_none_is_said_when_it_is_left(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("18 rows")
+        await opened.press("shift+tab", "up", "up", "ctrl+u")
+        await opened.type("zz")
+        await opened.shows("no such metric")
+        await opened.press("tab")
+        await opened.shows("✗ metric", "✗ metric: no 'zz'", "hint: one of exact_match")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 
 
 def test_tab_and_the_arrows_go_round_the_fields(tmp_path: Path) -> None:
@@ -251,11 +310,11 @@ def test_tab_and_the_arrows_go_round_the_fields(tmp_path: Path) -> None:
         for key, names in (("tab", order), ("down", order)):
             for name in names:
                 await opened.press(key)
-                assert opened.form.current == name
+                assert opened.form.state.current == name
         for key in ("shift+tab", "up"):
             for name in [*reversed(order[:-1]), "data"]:
                 await opened.press(key)
-                assert opened.form.current == name
+                assert opened.form.state.current == name
 
     on_form(tmp_path, steps)
 
@@ -267,7 +326,7 @@ def test_letters_are_text_in_every_field_and_never_commands(tmp_path: Path) -> N
             await opened.type("qnd?:/")
             assert value(opened, name) == "qnd?:/"
             await opened.press("tab")
-        assert opened.form.current == "create"
+        assert opened.form.state.current == "create"
 
     on_form(tmp_path, steps)
 
@@ -350,7 +409,7 @@ def test_it_all_goes_with_the_mouse_too(tmp_path: Path) -> None:
         await opened.pilot.click("#choices", offset=(4, 0))
         await opened.shows("90 rows")
         await opened.pilot.click("#field-goal")
-        assert opened.form.current == "goal"
+        assert opened.form.state.current == "goal"
         await opened.pilot.click("FormRow")
         await opened.until(lambda: opened.opened)
 

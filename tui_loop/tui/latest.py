@@ -23,11 +23,13 @@ class Latest(Generic[Question, Answer]):
         self._asked: Question | None = None
         self._wake = asyncio.Event()
 
-    def ask(self, question: Question, *, again: bool = False) -> None:
-        """Asks; returns at once."""
-        if again or question != self._asked:
-            self._asked = question
-            self._wake.set()
+    def ask(self, question: Question, *, again: bool = False) -> bool:
+        """Asks, and returns at once; gives whether it was not the last question already."""
+        if not again and question == self._asked:
+            return False
+        self._asked = question
+        self._wake.set()
+        return True
 
     async def run(self) -> None:
         """Answers for as long as it is let."""

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import msgspec
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -15,55 +14,37 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.store import LoopFolder, LoopsFolder, check_loop_name
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Backend, NewLoop, Understood
 from tui_loop.tui.cells import flat
 from tui_loop.tui.data_files import Offers, offers, suggested_name
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.latest import Latest
-from tui_loop.tui.screens.understood import (
-    METRICS,
-    MODELS,
-    NOTHING_YET,
-    error_lines,
-    understood_lines,
+from tui_loop.tui.screens.new_loop_state import (
+    CREATE,
+    FIELDS,
+    PATHS,
+    SUGGESTED,
+    FormState,
+    Seen,
 )
 from tui_loop.tui.widgets.bar import Bar
-from tui_loop.tui.widgets.choices import Choice, ChoiceList
+from tui_loop.tui.widgets.choices import ChoiceList
 from tui_loop.tui.widgets.form import FormInput, FormLabels, FormRow
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
 
 if TYPE_CHECKING:
     from tui_loop.tui.app import LoopApp
 
-FIELDS = {
-    "data": "type a path, or choose below with ↑↓ and enter",
-    "eval": "optional: else a part of the data is held out",
-    "name": "suggested from the file's name",
-    "model": "tiny, smollm2, a folder, a .gguf file or a hub id",
-    "metric": "as the data suggests",
-    "goal": "optional: what the loop is for, in your words",
-}
-"""The fields in order, with what stands in an empty one."""
-
-PATHS = ("data", "eval")
-CREATE = "create"
 WIDE = 116
 """From this width on, choices and what was understood stand side by side."""
 
-
-class Seen(msgspec.Struct, frozen=True):
-    """What the thread found out: names that are taken, and the data or what is wrong with it."""
-
-    taken: frozenset[str] = frozenset()
-    result: Understood | TuiLoopError | None = None
-    of: tuple[str, str] = ("", "")
-    """The data and eval files that were read."""
+Typed = tuple[str, str, str]
+"""(field, its text, the data file that its offers may lie beside)"""
 
 
 class NewLoopScreen(Screen[None]):
@@ -86,31 +67,25 @@ class NewLoopScreen(Screen[None]):
         &.-wide #seen { display: block; width: 3fr; }
     }
     """
+    FOOTER = ("new.create", "new.next", "app.back", "new.page_down")
     scopes = ("new", "app")
 
     def __init__(self, loops: LoopsFolder, backend: Backend) -> None:
         super().__init__()
         self.loops, self.backend = loops, backend
-        self.root = Path(os.path.abspath(loops.path)).parent.resolve()
+        self.state = FormState(Path(os.path.abspath(loops.path)).parent.resolve())
         self.fields = {name: FormInput(name, hint) for name, hint in FIELDS.items()}
         self.labels = FormLabels([*FIELDS, CREATE])
-        self.create = FormRow("the loop, and open it")
+        self.create_row = FormRow("the loop, and open it")
         self.choices = ChoiceList()
-        self.seen = Sheet(NOTHING_YET, id="seen")
+        self.seen = Sheet(id="seen")
         self.seen.can_focus = False
-        self._touched: set[str] = set()
-        self._options: dict[str, list[str]] = {"model": [], "metric": []}
-        self._offers = Offers()
-        self._is_choosing = True
-        self._answer = Seen()
-        self._fault: TuiLoopError | None = None
-        self._is_creating = False
-        self._listing: Latest[tuple[str, str], Offers] = Latest(self._list, self._listed)
+        self._listing: Latest[Typed, Offers] = Latest(self._list, self._listed)
         self._reading: Latest[NewLoop, Seen] = Latest(self._read, self._was_read)
-
-    @property
-    def loop_app(self) -> LoopApp:
-        return cast("LoopApp", self.app)
+        self._unlisted: Typed | None = None
+        """What is typed while its offers are still looked for."""
+        self._has_entered = False
+        """Whether enter waits for them, so that it never takes an offer for another text."""
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -118,7 +93,7 @@ class NewLoopScreen(Screen[None]):
                 yield self.labels
                 with Vertical(id="fields"):
                     yield from self.fields.values()
-                    yield self.create
+                    yield self.create_row
             with Horizontal(id="below"):
                 yield self.choices
                 yield self.seen
@@ -126,32 +101,22 @@ class NewLoopScreen(Screen[None]):
         yield Bar(id="keys")
 
     def on_mount(self) -> None:
+        keymap = cast("LoopApp", self.app).keys
+        self.query_one("#keys", Bar).show(
+            key_pieces(self.FOOTER, keymap), key_pieces(["app.help"], keymap, typing=True)
+        )
         for name, work in (
             ("options", self._take_options()),
             ("listing", self._listing.run()),
             ("reading", self._reading.run()),
         ):
             self.run_worker(work, name=name, group=name)
-        self._ask_for_files()
-        self._show()
+        self._look()
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "-wide")
 
     # what is typed and chosen
-
-    @property
-    def current(self) -> str:
-        """The name of the field that has the focus."""
-        focused = self.focused
-        return focused.field if isinstance(focused, FormInput) else CREATE
-
-    def wanted(self) -> NewLoop:
-        """The loop as the form has it; a metric that nobody chose is left to the data."""
-        values = {name: field.value.strip() for name, field in self.fields.items()}
-        if "metric" not in self._touched:
-            values["metric"] = ""
-        return NewLoop(**values)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -159,41 +124,31 @@ class NewLoopScreen(Screen[None]):
         shown = flat(event.value)
         if shown != event.value:
             self._set(name, shown)
-        self._fault = None
-        if shown.strip():
-            self._touched.add(name)
-        else:
-            self._touched.discard(name)
-        if name == "data":
-            self._forget_suggestions()
-        if name in (*PATHS, *self._options):
-            self._is_choosing = True
-            self._ask_for_files()
-        self._show()
+        self._was_changed(name, shown)
+        self.state.is_choosing = name in (*PATHS, *self.state.options)
+        self._look()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        name = cast(FormInput, event.input).field
-        if self.choices.current is not None:
-            self._take(name, self.choices.current.value)
-        elif self._is_choosing or not self._has_choices(name):
-            self._ask_for_data(again=name in PATHS)
-            self.action_step(1)
+        if self._unlisted is not None:
+            self._has_entered = True
         else:
-            self._is_choosing = True
-            self._ask_for_files()
-            self._show()
+            self._enter()
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
-        if self.current != CREATE:
-            self._take(self.current, self.choices.choices[event.index].value)
+        if self.state.current != CREATE:
+            self._take(self.choices.choices[event.index].value)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        self._is_choosing = self.current == "data" and not self._offers.is_file
-        self._ask_for_files()
-        self._ask_for_data()
-        self._show()
+        field = event.widget
+        self.state.current = field.field if isinstance(field, FormInput) else CREATE
+        self.state.is_choosing = (
+            self.state.current == "data" and not self.state.offers["data"].is_file
+        )
+        self._has_entered = False
+        self._suggest()
+        self._look()
 
     def on_form_row_chosen(self) -> None:
         self.action_create()
@@ -205,7 +160,7 @@ class NewLoopScreen(Screen[None]):
             self.action_step(step)
 
     def action_step(self, step: int) -> None:
-        stops: list[Widget] = [*self.fields.values(), self.create]
+        stops: list[Widget] = [*self.fields.values(), self.create_row]
         at = stops.index(self.focused) if self.focused in stops else 0
         stops[(at + step) % len(stops)].focus()
 
@@ -221,32 +176,47 @@ class NewLoopScreen(Screen[None]):
         self.dismiss()
 
     def action_create(self) -> None:
-        if not self._is_creating:
-            self._is_choosing = False
-            self._is_creating = True
+        if not self.state.is_creating:
+            self.state.is_choosing, self.state.is_creating = False, True
+            self._look()
             self.run_worker(self._create(), name="create", group="create")
-        self._show()
 
-    def _take(self, name: str, value: str) -> None:
+    def _enter(self) -> None:
+        """Takes the choice that is pointed at, lists choices, or goes on to the next field."""
+        state = self.state
+        if self.choices.current is not None:
+            self._take(self.choices.current.value)
+        elif state.is_choosing or not state.has_choices:
+            if state.current in PATHS and state.question is not None:
+                self._reading.ask(state.question, again=True)
+            self.action_step(1)
+        else:
+            state.is_choosing = True
+            self._look()
+
+    def _take(self, value: str) -> None:
         """Puts a choice into its field; after a file it stays there, so that the rows are seen."""
-        if name == "data":
-            self._forget_suggestions()
+        name = self.state.current
         self._set(name, value)
-        self._touched.add(name)
-        self._fault = None
-        self._is_choosing = value.endswith("/") and name in PATHS
-        self._ask_for_files()
-        self._ask_for_data()
+        self._was_changed(name, value)
+        self.state.is_choosing = value.endswith("/") and name in PATHS
         if name in PATHS:
-            self._show()
+            self._look()
         else:
             self.action_step(1)
 
-    def _forget_suggestions(self) -> None:
-        """Takes back what another file suggested."""
-        for name in ("name", "metric"):
-            if name not in self._touched:
-                self._set(name, "")
+    def _was_changed(self, name: str, value: str) -> None:
+        """A person has put a value there: the data's suggestions keep off it from now on."""
+        self.state.fault = None
+        self._has_entered = False
+        if value.strip():
+            self.state.touched.add(name)
+        else:
+            self.state.touched.discard(name)
+        if name == "data":
+            for each in SUGGESTED:
+                if each not in self.state.touched:
+                    self._set(each, "")
 
     def _set(self, name: str, value: str) -> None:
         field = self.fields[name]
@@ -254,42 +224,31 @@ class NewLoopScreen(Screen[None]):
             field.value = value
         field.cursor_position = len(value)
 
-    def _has_choices(self, name: str) -> bool:
-        """Whether enter lists choices; a file that is there needs no other."""
-        return name in self._options or (name in PATHS and not self._offers.is_file)
-
-    # what the threads find out
+    # what is found out, off the screen's thread
 
     async def _take_options(self) -> None:
         models, metrics = await asyncio.to_thread(
             lambda: (self.backend.models(), self.backend.metrics())
         )
-        self._options = {"model": models, "metric": metrics}
-        if models and "model" not in self._touched:
+        self.state.options = {"model": models, "metric": metrics}
+        if models and "model" not in self.state.touched:
             self._set("model", models[0])
-        self._show()
+        self._look()
 
-    def _ask_for_files(self) -> None:
-        if self.current in PATHS:
-            beside = self.fields["data"].value if self.current == "eval" else ""
-            self._listing.ask((self.fields[self.current].value, beside))
+    def _list(self, typed: Typed) -> Offers:
+        return offers(self.state.root, typed[1], typed[2])
 
-    def _list(self, question: tuple[str, str]) -> Offers:
-        return offers(self.root, *question)
-
-    def _listed(self, question: tuple[str, str], found: Offers) -> None:
-        if self.current in PATHS and question[0] == self.fields[self.current].value:
-            self._offers = found
-            if found.is_file:
-                self._is_choosing = False
-                self._ask_for_data()
-            self._show()
-
-    def _ask_for_data(self, *, again: bool = False) -> None:
-        """Has the data read as the form is now, but for a path that is still being typed."""
-        if not (self._is_choosing and self.current in PATHS) and self.wanted().data:
-            question = msgspec.structs.replace(self.wanted(), name="", goal="")
-            self._reading.ask(question, again=again)
+    def _listed(self, typed: Typed, found: Offers) -> None:
+        self.state.offers[typed[0]] = found
+        if found.is_file and typed[0] == self.state.current:
+            self.state.is_choosing = False
+        has_entered = self._has_entered and typed == self._unlisted
+        if typed == self._unlisted:
+            self._unlisted = None
+        self._look()
+        if has_entered:
+            self._has_entered = False
+            self._enter()
 
     def _read(self, question: NewLoop) -> Seen:
         try:
@@ -303,23 +262,30 @@ class NewLoopScreen(Screen[None]):
         return Seen(taken, result, (question.data, question.eval))
 
     def _was_read(self, question: NewLoop, seen: Seen) -> None:
-        self._answer = seen
-        if isinstance(seen.result, Understood):
-            if "metric" not in self._touched:
-                self._set("metric", seen.result.metric)
-            if "name" not in self._touched:
-                self._set("name", suggested_name(question.data, seen.taken))
-        self._show()
+        self.state.answer = seen
+        self._suggest()
+        self._look()
+
+    def _suggest(self) -> None:
+        """Fills in what the data suggests where nobody put anything."""
+        seen = self.state.answer
+        if isinstance(seen.result, Understood) and self.state.is_answered:
+            suggested = {
+                "metric": seen.result.metric,
+                "name": suggested_name(seen.of[0], seen.taken),
+            }
+            for name in SUGGESTED:
+                if name not in self.state.touched:
+                    self._set(name, suggested[name])
 
     async def _create(self) -> None:
-        wanted = self.wanted()
-        done = await asyncio.to_thread(self._try_create, wanted)
-        self._is_creating = False
+        done = await asyncio.to_thread(self._try_create, self.state.wanted)
+        self.state.is_creating = False
         if isinstance(done, TuiLoopError):
-            self._fault = done
-            self._show()
+            self.state.fault = done
+            self._look()
         else:
-            self.loop_app.open_loop(done)
+            cast("LoopApp", self.app).open_loop(done)
 
     def _try_create(self, wanted: NewLoop) -> LoopFolder | TuiLoopError:
         try:
@@ -329,69 +295,23 @@ class NewLoopScreen(Screen[None]):
 
     # what is shown
 
-    def _show(self) -> None:
-        """Draws the form's state; each widget draws nothing where nothing changed."""
-        name = self.current
-        self.set_class(self._is_choosing and name != CREATE, "-choosing")
-        self.labels.show(name, {each for each in ("name",) if self._name_problem()})
-        self.create.show(self._is_creating)
-        self._show_choices(name)
-        self.seen.show(self._lines())
-        self._show_keys()
-
-    def _show_choices(self, name: str) -> None:
-        active = self._is_choosing
-        if name in PATHS:
-            files = [
-                Choice(each.path, refusal="" if each.is_plain else "rename it to use it")
-                for each in self._offers.rows
-                if name == "data" or each.path != self.fields["data"].value
-            ]
-            nothing = self._offers.problem or "no such data file: .jsonl .json .csv .parquet"
-            nothing = "" if self._offers.is_file else nothing
-            self.choices.show(files, active=active, nothing=nothing)
-        elif name in self._options:
-            words = MODELS if name == "model" else METRICS
-            typed = self.fields[name].value.strip()
-            options = self._options[name]
-            if active and typed not in options:
-                options = [each for each in options if typed.lower() in each]
-            rows = [Choice(each, words.get(each, "")) for each in options]
-            self.choices.show(rows, active=active, nothing="as typed", at=typed)
+    def _look(self) -> None:
+        """Takes in the fields, asks what they raise, and shows what changed."""
+        state = self.state
+        state.values = {name: field.value for name, field in self.fields.items()}
+        if state.current in PATHS:
+            beside = state.values["data"] if state.current == "eval" else ""
+            typed = (state.current, state.values[state.current], beside)
+            if self._listing.ask(typed):
+                self._unlisted = typed
         else:
-            self.choices.show([], active=False)
-
-    def _lines(self) -> list[list[Part]]:
-        wanted = self.wanted()
-        is_current = self._answer.of == (wanted.data, wanted.eval)
-        result = self._answer.result if is_current else None
-        found = result if isinstance(result, TuiLoopError) else None
-        problems = {
-            each.message: each for each in (self._fault, self._name_problem(), found) if each
-        }
-        lines = [
-            line for each in problems.values() for line in error_lines(each, wanted, self.root)
-        ]
-        if isinstance(result, Understood):
-            return lines + understood_lines(result)
-        if result is None and wanted.data and not self._is_choosing:
-            return [*lines, [("reading the data ...", "muted")]]
-        return lines if found is not None else lines + NOTHING_YET
-
-    def _name_problem(self) -> TuiLoopError | None:
-        """What is wrong with the name, None while there is none to judge."""
-        name = self.fields["name"].value.strip()
-        try:
-            if name:
-                check_loop_name(name)
-        except BadInput as error:
-            return error
-        if name in self._answer.taken and not self._is_creating:
-            return BadInput(f"name: there is a loop {name} already", "choose another name")
-        return None
-
-    def _show_keys(self) -> None:
-        keymap = self.loop_app.keys
-        names = ("new.create", "new.next", "app.back", "new.page_down")
-        help_pieces = key_pieces(["app.help"], keymap, typing=True)
-        self.query_one("#keys", Bar).show(key_pieces(names, keymap), help_pieces)
+            self._unlisted = None
+        if state.question is not None:
+            self._reading.ask(state.question)
+        self.set_class(state.is_choosing and state.current != CREATE, "-choosing")
+        self.labels.show(state.current, state.wrong)
+        self.create_row.show(state.is_creating)
+        choices, nothing = state.choices()
+        at = state.values.get(state.current, "").strip()
+        self.choices.show(choices, active=state.is_choosing, nothing=nothing, at=at)
+        self.seen.show(state.lines())
