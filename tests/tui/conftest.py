@@ -52,7 +52,7 @@ from tui_loop.tui.backend import NewLoop, Preview, Understood
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
-TRIES = 300
+TRIES = 200
 """Looks at a condition, each after the app went idle, before a test gives up."""
 
 SIGNS = {
@@ -277,12 +277,22 @@ class Opened:
             if condition():
                 return
             await self.pilot.pause()
-        raise AssertionError(f"never came: {what or condition}\n{self.text}")
+        raise AssertionError(f"never came: {what or condition}\n{self.text}\n{self.told}")
 
     async def shows(self, *texts: str) -> None:
         """Waits until the screen has all of `texts`."""
         for text in texts:
             await self.until(lambda text=text: text in self.text, f"{text!r}")
+
+    async def tells(self, *texts: str) -> None:
+        """Waits until toasts say all of `texts`; on a screen their lines may be wrapped."""
+        for text in texts:
+            await self.until(lambda text=text: text in self.told, f"a toast with {text!r}")
+
+    @property
+    def told(self) -> str:
+        """What the toasts say that are on the screen."""
+        return "\n".join(each.message for each in self.app._notifications)
 
     async def hides(self, text: str) -> None:
         await self.until(lambda: text not in self.text, f"no {text!r}")

@@ -119,9 +119,12 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
 
 
 def draft_text(draft: Draft) -> str:
-    """The draft as TOML."""
-    head: dict[str, Any] = {"schema": SCHEMA, "parent": draft.parent, "why": draft.why}
-    return codec.to_toml({**head, **draft.tables})
+    """The draft as TOML, its fields in the order of the schema."""
+    text: dict[str, Any] = {"schema": SCHEMA, "parent": draft.parent, "why": draft.why}
+    for name in names_of(draft.tables):
+        group, _, label = name.partition(".")
+        text.setdefault(group, {})[label] = draft.value(name)
+    return codec.to_toml(text)
 
 
 def write_draft(loop: LoopFolder, draft: Draft) -> Draft:

@@ -207,8 +207,9 @@ class ConfigPane(Pane):
     def _find(self, text: str) -> None:
         wanted = text.strip().lower()
         names = [key for key in self.list.keys if "." in key]
+        exact = [name for name in names if name.partition(".")[2] == wanted]
         starts = [name for name in names if name.partition(".")[2].startswith(wanted)]
-        found = starts or [name for name in names if wanted in name]
+        found = exact or starts or [name for name in names if wanted in name]
         if wanted and found:
             self.list.set_cursor(self.list.keys.index(found[0]))
 

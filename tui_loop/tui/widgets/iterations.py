@@ -216,4 +216,4 @@ def is_live(iteration: Iteration | None) -> bool:
 def _widths(width: int) -> tuple[int, bool]:
     """Cells of the change, and whether there is room for the eval loss."""
     has_loss = width >= 58
-    return max(8, width - 2 - 3 - 3 - (8 if has_loss else 0) - 6 - 2 - 15), has_loss
+    return max(8, width - 2 - 3 - 3 - (8 if has_loss else 0) - 6 - 2 - 16), has_loss

@@ -43,7 +43,8 @@ class LoopScreen(Screen[None]):
         self.edits = 0
         self.follows_run = False
         self.seen_live: int | None = None
-        self._was_live: int | None = None
+        self.watched: set[int] = set()
+        """Iterations whose end is told: those seen alive, or begun here."""
         self._wake = asyncio.Event()
 
     @property
@@ -83,6 +84,11 @@ class LoopScreen(Screen[None]):
         number = self.selected if isinstance(self.selected, int) else None
         return self.snapshot.iteration(number) if self.snapshot else None
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the screen is being taken down: its widgets go before its workers end."""
+        return not self.display
+
     def begin_looking(self) -> None:
         """Begins to look; called once, when the screen is drawn."""
         self.run_worker(self._observe(), name="observe", exclusive=True, group="observe")
@@ -102,6 +108,8 @@ class LoopScreen(Screen[None]):
             self._wake.clear()
             edits, wanted = self.edits, self._wanted()
             snapshot = await asyncio.to_thread(self.observer.look, wanted)
+            if self.is_leaving:
+                return
             if edits == self.edits:
                 self.draft = snapshot.draft
             self.snapshot = snapshot
@@ -132,24 +140,30 @@ class LoopScreen(Screen[None]):
             self.selected = live if live is not None else newest
 
     def _tell_end(self) -> None:
-        """Says how a run ended that was seen alive."""
+        """Says how the watched runs ended; one that was begun here may wait for the base."""
         assert self.snapshot is not None
-        live = self.snapshot.live.number if self.snapshot.live else None
-        ended, self._was_live = self._was_live, live
-        iteration = self.snapshot.iteration(ended) if ended != live else None
-        if iteration is None or iteration.number == 0:
-            return
+        live = {self.snapshot.live.number} if self.snapshot.live else set[int]()
+        for number in sorted(self.watched - live):
+            iteration = self.snapshot.iteration(number)
+            if iteration is None or iteration.state != "queued":
+                self.watched.discard(number)
+            if iteration is not None and iteration.state != "queued":
+                self._tell_end_of(iteration)
+        self.watched |= live
+
+    def _tell_end_of(self, iteration: Iteration) -> None:
+        number = iteration.number
         if iteration.error:
             self.tell(
                 TuiLoopError(
-                    f"{ended} failed: {iteration.error.get('message')}",
+                    f"{number} failed: {iteration.error.get('message')}",
                     str(iteration.error.get("hint") or ""),
                 )
             )
-            return
-        score = iteration.metrics.get("score")
-        told = f", score {percent(score)}" if score is not None else ""
-        self.say(f"{ended} {iteration.state}{told}")
+        elif number:
+            score = iteration.metrics.get("score")
+            told = f", score {percent(score)}" if score is not None else ""
+            self.say(f"{number} {iteration.state}{told}")
 
     def _tell_fault(self) -> None:
         fault = self.backend.take_fault()

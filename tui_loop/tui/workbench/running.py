@@ -93,8 +93,10 @@ class Running(Drafting):
         self.draft = None
         self.edits += 1
         self.selected, self.follows_run, self.seen_live = number, True, None
-        self.look_again()
-        self.go_to("chart")
+        self.watched.add(number)
+        if not self.is_leaving:
+            self.look_again()
+            self.go_to("chart")
 
     async def _ask_stop(self, number: int, attempt: int, how: str) -> None:
         path = self.loop.iteration(number).requests

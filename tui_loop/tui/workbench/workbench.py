@@ -280,5 +280,5 @@ def _chart_run(loop: LoopFolder, snapshot: LoopSnapshot, which: str) -> ChartRun
         label=str(view.number),
         metrics=view.run.metrics,
         evaluations=view.run.evaluations,
-        is_live=is_live(iteration),
+        is_live=is_live(iteration) or (iteration is not None and iteration.state == "queued"),
     )
