@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tui_loop.tui.actions import BY_ID, keys_of
 from tui_loop.tui.widgets.bar import Piece
 
-HOMES = {"app": "app", "list": "focused"}
+HOMES = {"app": "app", "list": "focused", "sheet": "focused"}
 """Whose the actions of a scope are, where they are not the screen's."""
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tui_loop.tui.actions import ACTIONS, Action, keys_of
-from tui_loop.tui.workbench.workbench import Workbench
 
 
 class ActionCommands(Provider):
@@ -28,7 +27,7 @@ class ActionCommands(Provider):
 
     def _actions(self) -> list[Action]:
         """The actions that do something from here; without moving about in lists."""
-        scopes = self.screen.scopes if isinstance(self.screen, Workbench) else ("app",)
+        scopes: tuple[str, ...] = getattr(self.screen, "scopes", ("app",))
         order = {scope: place for place, scope in enumerate(scopes) if scope != "list"}
         found = [action for action in ACTIONS if action.scope in order]
         return sorted(found, key=lambda action: order[action.scope])

@@ -16,7 +16,7 @@ from tui_loop.core.figures import loss
 from tui_loop.core.records import Example, TokenLosses
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.screens.reading import footer
+from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.failures import OUTCOMES
 from tui_loop.tui.widgets.pane import entitle
@@ -68,7 +68,7 @@ class ExampleScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.sheet.focus()
-        self.query_one("#keys", Bar).show(footer(FOOTER, getattr(self.app, "keys", {})))
+        self.query_one("#keys", Bar).show(key_pieces(FOOTER, getattr(self.app, "keys", {})))
         self.show(self.shown)
 
     def show(self, one: OneExample) -> None:

@@ -128,7 +128,7 @@ class RowList(Toned, can_focus=True):
         return range(first, min(self.count, first + max(0, self.size.height - self._head_lines)))
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.inner_width
         head = self.head(width) if self._head_lines else None
         if head is not None and y == 0:
             return self.painted(head, width)

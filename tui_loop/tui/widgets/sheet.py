@@ -64,7 +64,7 @@ class Sheet(Toned, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         index = y + round(self.scroll_y)
-        width = self.size.width
+        width = self.inner_width
         parts = self._wrapped[index] if 0 <= index < len(self._wrapped) else []
         return self.painted(parts, width)
 
@@ -87,7 +87,8 @@ class Sheet(Toned, can_focus=True):
         self.scroll_end(animate=False)
 
     def _lay_out(self) -> None:
-        width = max(1, self.size.width)
+        bar = 0 if self.has_class("-note") else self.scrollbar_size_vertical
+        width = max(1, self.size.width - bar)  # with room for a bar, so that none cuts a line
         if width != self._wrapped_for:
             self._wrapped_for = width
             self._wrapped = [piece for line in self._lines for piece in wrapped(line, width)]

@@ -52,6 +52,11 @@ class Toned(ScrollView):
     Toned:ansi > .tone--cursor { text-style: reverse; }
     """
 
+    @property
+    def inner_width(self) -> int:
+        """Cells that a line has: those beside the scrollbar."""
+        return self.scrollable_content_region.width
+
     def tone(self, name: str) -> Style:
         """The style of a tone, to be laid over the line's own."""
         if not name:
