@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -80,8 +81,11 @@ class LoopApp(KeysInOrder):
 
     def on_mount(self) -> None:
         self.animation_level = "none"
-        if not self.is_headless:  # without this a termination leaves the terminal in raw mode
+        if not self.is_headless:
+            # a termination would leave the terminal in raw mode
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
+            # what libraries print belongs to descriptors 1 and 2, where the run's log is
+            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         self.set_keymap(self.keys)
         self.begin_typing()
         if self._first is not None:
