@@ -258,6 +258,18 @@ class Opened:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    def text_in(self, name: str) -> str:
+        """What a widget shows, its lines joined as if nothing had been wrapped."""
+        box = self.app.screen.query_one(name).region
+        rows = self.lines[box.y : box.bottom]
+        words = " ".join(row[box.x : box.right].strip(" │") for row in rows)
+        return " ".join(words.split())
+
+    async def shows_in(self, name: str, *texts: str) -> None:
+        """Waits until a widget shows all of `texts`, wrapped or not."""
+        for text in texts:
+            await self.until(lambda text=text: text in self.text_in(name), f"{text!r} in {name}")
+
     async def press(self, *keys: str) -> None:
         """Presses keys one after the other, each once the one before has been dealt with."""
         for key in keys:

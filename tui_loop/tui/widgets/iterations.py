@@ -43,7 +43,14 @@ class IterationTable(RowList):
     def count(self) -> int:
         if self.snapshot is None:
             return 0
-        return len(self.snapshot.iterations) + (self.snapshot.draft is not None)
+        return len(self.snapshot.iterations) + self._has_draft_row
+
+    @property
+    def _has_draft_row(self) -> bool:
+        """Whether there is a draft, be it one that cannot be read."""
+        snapshot = self.snapshot
+        assert snapshot is not None
+        return snapshot.draft is not None or bool(snapshot.draft_problem and not snapshot.problem)
 
     def key_of(self, index: int) -> Hashable:
         if self.snapshot is None or index >= len(self.snapshot.iterations):
@@ -104,9 +111,14 @@ class IterationTable(RowList):
 
     def _draft_row(self) -> list[Part]:
         assert self.snapshot is not None
-        assert self.snapshot.draft is not None
         draft = self.snapshot.draft
         number = max((each.number for each in self.snapshot.iterations), default=0) + 1
+        if draft is None:
+            return [
+                (fit(str(number), 3, right=True), "muted"),
+                ("   ", ""),
+                ("✗ draft, cannot be read: E edits it", "bad"),
+            ]
         changed = len(draft.changed)
         origin = "the loop's defaults" if not draft.parent else str(draft.parent)
         told = "nothing changed yet" if not changed else f"{changed} changed"
@@ -152,6 +164,7 @@ class IterationsPane(Pane):
             before.iterations is snapshot.iterations
             and before.compared is snapshot.compared
             and before.draft is snapshot.draft
+            and before.draft_problem == snapshot.draft_problem
             and before.live is snapshot.live
             and table.marked == marked
         )
@@ -174,7 +187,7 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None) -> list[list[Pa
     """Why an iteration is, and what can be said of it; the draft if there is none."""
     if iteration is None:
         if snapshot.draft is None:
-            return [[("✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
+            return [[(" ✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
         why = snapshot.draft.why or "no reason given yet: w in the config writes one"
         return [[(" because: ", "muted"), (why, "")], [(" r runs it, 2 edits it", "muted")]]
     lines: list[list[Part]] = []

@@ -11,6 +11,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from tui_loop.tui.actions import bindings
+from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.toned import Part, Toned
 
 
@@ -133,8 +134,9 @@ class RowList(Toned, can_focus=True):
         if head is not None and y == 0:
             return self.painted(head, width)
         if not self.count:
-            lines, at = self.empty(), y - self._head_lines
-            return self.painted([(f" {lines[at]}", "muted")] if at < len(lines) else [], width)
+            told = [wrapped([(" ", ""), (line, "muted")], width) for line in self.empty()]
+            lines, at = [each for line in told for each in line], y - self._head_lines
+            return self.painted(lines[at] if at < len(lines) else [], width)
         index = y - self._head_lines + round(self.scroll_y)
         if not 0 <= index < self.count:
             return self.painted([], width)

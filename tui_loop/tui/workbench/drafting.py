@@ -12,6 +12,7 @@ from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
+from tui_loop.tui.widgets.toned import Part
 from tui_loop.tui.workbench.observing import LoopScreen
 
 
@@ -53,7 +54,9 @@ class Drafting(LoopScreen):
         if iteration.config is None:
             self.say(f"{iteration.number} cannot be read, so nothing can be drafted from it")
             return
-        if self.draft is None or not (self.draft.changed or self.draft.why):
+        broken = self.draft is None and self.loop.draft.exists()
+        kept = self.draft is not None and bool(self.draft.changed or self.draft.why)
+        if not broken and not kept:
             self.run_worker(self._draft_from(iteration.number), group="draft")
             return
 
@@ -61,11 +64,10 @@ class Drafting(LoopScreen):
             if answer == "replace":
                 self.run_worker(self._draft_from(iteration.number), group="draft")
 
-        changed = ", ".join(name.partition(".")[2] for name in self.draft.changed)
         self.app.push_screen(
             AskScreen(
                 "There is a draft already",
-                [[("it changes ", "muted"), (changed or "nothing yet, but gives a reason", "")]],
+                [self._what_it_has()],
                 [
                     ("r", f"replace it by one from {iteration.number}", "replace"),
                     ("e", "keep it", ""),
@@ -73,6 +75,14 @@ class Drafting(LoopScreen):
             ),
             answered,
         )
+
+    def _what_it_has(self) -> list[Part]:
+        """What would be lost with the draft."""
+        if self.draft is None:
+            problem = self.snapshot.draft_problem if self.snapshot else ""
+            return [("it cannot be read: ", "muted"), (problem, "bad")]
+        changed = ", ".join(name.partition(".")[2] for name in self.draft.changed)
+        return [("it changes ", "muted"), (changed or "nothing yet, but gives a reason", "")]
 
     def action_edit_file(self) -> None:
         """Opens the file behind what is selected: the draft, or an iteration's notes."""
