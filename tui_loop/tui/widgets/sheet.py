@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from textual.geometry import Size
 from textual.strip import Strip
@@ -11,7 +11,7 @@ from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.toned import Part, Toned
 
-MAX_PARAGRAPH = 200_000
+MAX_PARAGRAPH = 100_000
 """Characters of one paragraph that are laid out; a text of megabytes is cut here."""
 
 
@@ -115,17 +115,20 @@ def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
             if number:
                 begin()
             for word in _words(flat(piece, MAX_PARAGRAPH)):
-                rest = word
-                if used + width_of(rest) > width and used > indent:
+                size, text_of_word = width_of(word), word
+                if used + size > width and used > indent:
                     begin()
-                    rest = word.lstrip(" ")
-                while width_of(rest) > max(1, width - used):
-                    head, rest = _split(rest, max(1, width - used))
-                    lines[-1].append((head, tone))
-                    begin()
-                if rest:
-                    lines[-1].append((rest, tone))
-                    used += width_of(rest)
+                    text_of_word = word.lstrip(" ")
+                    size -= len(word) - len(text_of_word)
+                if used + size <= width:
+                    lines[-1].append((text_of_word, tone))
+                    used += size
+                    continue
+                for place, chunk in enumerate(_chunks(text_of_word, width - used, width - indent)):
+                    if place:
+                        begin()
+                    lines[-1].append((chunk, tone))
+                    used += width_of(chunk)
     return [_joined(line) for line in lines]
 
 
@@ -143,15 +146,17 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _split(word: str, width: int) -> tuple[str, str]:
-    taken = used = 0
-    for sign in word:
-        size = width_of(sign)
-        if used + size > width and taken:
-            break
+def _chunks(word: str, first: int, width: int) -> Iterator[str]:
+    """A word in pieces: `first` cells, then `width` cells each; at least one sign a piece."""
+    start = used = 0
+    room = first
+    for at, sign in enumerate(word):
+        size = 1 if sign.isascii() else width_of(sign)
+        if used + size > room and at > start:
+            yield word[start:at]
+            start, used, room = at, 0, width
         used += size
-        taken += 1
-    return word[:taken], word[taken:]
+    yield word[start:]
 
 
 def _joined(line: list[Part]) -> list[Part]:
