@@ -19,6 +19,12 @@ def flat(text: str, limit: int = 2_000) -> str:
     return visible(text, limit).translate(_FLAT)
 
 
+def sign_for_sign(text: str) -> str:
+    """`text` gated as by `flat`, but exactly as long as it is."""
+    shown = (flat(sign) for sign in text)
+    return "".join(sign if len(sign) == 1 else "\ufffd" for sign in shown)
+
+
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """`text` in exactly `width` cells; what is too long ends in `…`."""
     if width <= 0:

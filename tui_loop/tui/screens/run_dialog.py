@@ -15,9 +15,12 @@ from tui_loop.tui.backend import Preview
 from tui_loop.tui.cells import flat
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.text_input import TextInput
 from tui_loop.tui.widgets.toned import Part
 
 CHANGES_SHOWN = 6
+VALUE_LENGTH = 60
+LEAST_LINES, MOST_LINES = 9, 16
 
 
 class RunDialog(ModalScreen[str | None]):
@@ -40,10 +43,7 @@ class RunDialog(ModalScreen[str | None]):
         self._preview: Preview | None = None
         self.sheet = Sheet(self._lines("reading the data ..."))
         self.sheet.can_focus = False
-        self.field = Input(
-            value=draft.why, placeholder="why this change? (kept with the record)", compact=True
-        )
-        self.field.cursor_blink = False
+        self.field = TextInput(draft.why, placeholder="why this change? (kept with the record)")
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -61,7 +61,7 @@ class RunDialog(ModalScreen[str | None]):
             lines = self._lines("")[:-1]
             lines.append([("✗ ", "bad"), (preview.message, "bad")])
             lines.append([("  hint: ", "muted"), (preview.hint, "")])
-            self.sheet.show(lines)
+            self._fill(lines)
             return
         self._preview = preview
         rows = f"{preview.train_rows} rows to train on, {preview.eval_rows} held out"
@@ -72,7 +72,13 @@ class RunDialog(ModalScreen[str | None]):
                 [("the base is evaluated first: it has not been, as this one will be", "muted")]
             )
         lines += [[("! ", "warn"), (each, "warn")] for each in preview.notices]
+        self._fill(lines)
+
+    def _fill(self, lines: list[list[Part]]) -> None:
+        """Shows the lines; the dialog grows as far as they need it, and there is room."""
         self.sheet.show(lines)
+        height = self.sheet.virtual_size.height
+        self.sheet.styles.height = min(MOST_LINES, max(LEAST_LINES, height))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -86,7 +92,7 @@ class RunDialog(ModalScreen[str | None]):
         changed = self._draft.changed
         lines: list[list[Part]] = []
         for name, (old, new) in list(changed.items())[:CHANGES_SHOWN]:
-            before, after = (flat(brief(each), 200) for each in (old, new))
+            before, after = (flat(brief(each), VALUE_LENGTH) for each in (old, new))
             lines.append([(f"{name} ", ""), (f"{before} → {after}", "changed")])
         if len(changed) > CHANGES_SHOWN:
             lines.append([(f"and {len(changed) - CHANGES_SHOWN} more changes", "muted")])

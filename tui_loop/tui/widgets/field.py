@@ -8,9 +8,11 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tui_loop.tui.widgets.text_input import TextInput
 
-class Field(Input):
-    """One line of input, without a blinking cursor."""
+
+class Field(TextInput):
+    """A line of input that is opened for a while."""
 
     DEFAULT_CSS = """
     Field {
@@ -24,8 +26,7 @@ class Field(Input):
         """The field was left."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(compact=True, id=id)
-        self.cursor_blink = False
+        super().__init__(id=id)
         self._accept: Callable[[str], bool] = lambda _: True
         self._changed: Callable[[str], None] = lambda _: None
         self._back: Widget | None = None

@@ -7,17 +7,17 @@ from collections.abc import Sequence, Set
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import Input
 
 from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.cells import fit
+from tui_loop.tui.widgets.text_input import TextInput
 from tui_loop.tui.widgets.toned import Toned
 
 LABEL_CELLS = 10
 
 
-class FormInput(Input):
-    """One line of input of a form, without a blinking cursor; `field` is its name."""
+class FormInput(TextInput):
+    """One line of input of a form; `field` is its name."""
 
     DEFAULT_CSS = """
     FormInput {
@@ -27,9 +27,8 @@ class FormInput(Input):
     """
 
     def __init__(self, field: str, hint: str) -> None:
-        super().__init__(placeholder=hint, compact=True, id=f"field-{field}")
+        super().__init__(placeholder=hint, id=f"field-{field}")
         self.field = field
-        self.cursor_blink = False
 
 
 class FormLabels(Toned, can_focus=False):

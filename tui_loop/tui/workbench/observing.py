@@ -104,7 +104,7 @@ class LoopScreen(Screen[None]):
 
     async def _observe(self) -> None:
         await asyncio.to_thread(warm_up)
-        while True:
+        while not self.is_leaving:
             self._wake.clear()
             edits, wanted = self.edits, self._wanted()
             snapshot = await asyncio.to_thread(self.observer.look, wanted)

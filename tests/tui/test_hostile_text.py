@@ -1,0 +1,251 @@
+"""Text that a terminal would obey, in every place a loop has text: it is seen and never obeyed."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+
+import msgspec
+import pytest
+
+from tests.tui.conftest import (
+    OpenApp,
+    Opened,
+    ScriptedRun,
+    example_of,
+    on_app,
+    scripted_iteration,
+)
+from tui_loop.core.errors import BadInput
+from tui_loop.core.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
+from tui_loop.core.records import Example, TokenLosses
+from tui_loop.core.store import LoopFolder
+from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.widgets.iterations import DRAFT
+
+ESCAPES = (
+    "\x1b[31mred\x1b[0m",
+    "\x1b]52;c;aGVsbG8=\x07",
+    "\x1b]8;;http://example.org\x1b\\link\x1b]8;;\x1b\\",
+    "\x1b]0;title\x07",
+    "\x1bPq#0\x1b\\",
+    "\x9b2J\x9d52;c;eA==\x9c\x90q\x9c",
+    "\x1bc\x1b[?1049l",
+)
+MARKUP = "[/foo] [INST] [bold red]x[/] [@click=app.quit]q[/] $var \\[x]"
+BIDI = "a\u202eb\u202dc\u2066d\u2069e\u200ff\u061cg"
+OTHER = "nul\x00 del\x7f bel\x07 back\x08\x08 feed\x0c\x0b\r line\u2028para\u2029bom\ufeff"
+COMBINED = "z" + "\u0301" * 40
+HOSTILE = " ".join([*ESCAPES, MARKUP, BIDI, OTHER, COMBINED])
+LONG = f"{HOSTILE} " + "x\x1b[2J" * 200_000
+LONE = "lone \ud83d and \udc00"
+
+BIDI_SIGNS = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+
+
+def obeyed(text: str) -> list[str]:
+    """The signs of `text` that a terminal might obey."""
+    return [
+        f"U+{ord(sign):04X}"
+        for sign in text
+        if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or ord(sign) in BIDI_SIGNS
+    ]
+
+
+def assert_harmless(opened: Opened) -> None:
+    for place, line in enumerate(opened.lines):
+        assert not obeyed(line), (place, line)
+
+
+@pytest.fixture
+def hostile_loop(loop: LoopFolder) -> LoopFolder:
+    """The recorded loop with hostile text wherever it has text."""
+    settings = loop.settings_file.read_text()
+    goal = json.dumps(HOSTILE, ensure_ascii=True).replace("\\u007f", "\\u007F")
+    loop.settings_file.write_text(settings.replace('"tell support intents apart"', goal))
+    folder = loop.iteration(2)
+    summary = folder.read_summary()
+    assert summary is not None
+    config = {name: dict(table) for name, table in (summary.config or {}).items()}
+    config["model"]["id"] = HOSTILE
+    config["training"]["optim"] = HOSTILE
+    config["data"]["columns"] = {"prompt": HOSTILE}
+    folder.write_summary(
+        msgspec.structs.replace(
+            summary,
+            decision=f"{HOSTILE}\n{LONG}",
+            config=config,
+            changes={
+                "model.id": ["tiny", HOSTILE],
+                f"training.{HOSTILE}": [HOSTILE, None],
+                "data.train": {HOSTILE: HOSTILE},
+                "training.optim": HOSTILE,
+            },
+            metrics={**summary.metrics, HOSTILE: HOSTILE},
+        )
+    )
+    rows, tokens = [], []
+    for index in range(6):
+        text = LONG if index == 5 else f"{index} {HOSTILE} {LONE}"
+        row, _ = example_of(index, passed=index % 2 == 0, said=text, prompt=text, reference=text)
+        rows.append(row)
+        tokens.append(TokenLosses(row.id, [(each, "NaN") for each in (*ESCAPES, OTHER, MARKUP)]))
+    folder.write_examples(rows, tokens)
+    parent = loop.iteration(1)
+    parent.write_examples([flipped(row) for row in rows], tokens)
+    folder.notes.write_text(HOSTILE)
+    failed = loop.iteration(3)
+    summary = failed.read_summary()
+    assert summary is not None
+    error = {"kind": HOSTILE, "message": f"{HOSTILE}\n{HOSTILE}", "hint": HOSTILE, "step": 1}
+    failed.write_summary(msgspec.structs.replace(summary, error=error))
+    return loop
+
+
+def flipped(row: Example) -> Example:
+    passed = not row.passed
+    return msgspec.structs.replace(row, passed=passed, score=float(passed))
+
+
+def says_hostile_things(run: ScriptedRun) -> None:
+    """A live run whose every event has hostile text."""
+    run.does(
+        RunStarted(loop=HOSTILE, iteration=4, attempt=1, pid=1, host=HOSTILE, device=HOSTILE),
+        PhaseStarted(name=HOSTILE),
+        MetricsLogged(step=1, epoch=None, values={HOSTILE: 1.0, "loss": 2.0}),
+        Evaluated(step=1, epoch=None, values={HOSTILE: 1.0, "eval_loss": 2.0}),
+    )
+    for level in ("info", "warning", "error", HOSTILE):
+        run.says(HOSTILE, level=level, source=HOSTILE)
+    run.says(LONG).says(LONE)
+    run.says("the last line")
+
+
+async def looks_at_all(opened: Opened, *keys: str) -> None:
+    for key in keys:
+        await opened.press(key)
+        assert_harmless(opened)
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+def test_no_pane_obeys_what_a_finished_iteration_says(
+    size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
+) -> None:
+    async def steps(opened: Opened) -> None:
+        assert_harmless(opened)
+        await looks_at_all(opened, "1", "2", "z", "down", "down", "end", "v", "3", "4", "f", "f")
+        await opened.press("f", "f")
+        await opened.shows("␛[31mred␛[0m")
+        await looks_at_all(opened, "end", "home", "S", "slash")
+        await opened.type("INST")
+        assert_harmless(opened)
+        await looks_at_all(opened, "enter", "escape", "5", "z", "1", "m")
+
+    on_app(open_app(size=size, number=2), steps)
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+def test_no_screen_to_read_obeys_what_it_shows(
+    size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("enter")
+        await opened.shows("because: ␛[31mred␛[0m")
+        await looks_at_all(opened, "pagedown", "end", "pageup", "home", "escape")
+        await opened.press("c")
+        await opened.shows("Compare support-intents/2 against 1", "model.id")
+        await looks_at_all(opened, "pagedown", "end", "escape")
+        await opened.press("4", "f", "f", "f", "f", "enter")
+        await opened.shows("Example 1 of 6")
+        for _ in range(6):
+            await looks_at_all(opened, "pagedown", "end", "right")
+        await looks_at_all(opened, "escape", "question_mark", "end", "escape")
+
+    on_app(open_app(size=size, number=2), steps)
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+def test_no_question_or_toast_obeys_what_it_tells(
+    size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.goes_to(DRAFT)
+        draft = opened.bench.draft
+        assert draft is not None
+        changed = draft.with_value("model.id", HOSTILE).with_value("data.subset", HOSTILE)
+        await opened.bench.save_draft(changed.with_why(HOSTILE))
+        await looks_at_all(opened, "1", "2", "w", "home", "end", "backspace", "escape")
+        await looks_at_all(opened, "down", "enter", "home", "end", "escape")
+        opened.backend.notices = [HOSTILE, LONG]
+        await opened.press("r")
+        await opened.shows("rows to train on")
+        assert isinstance(opened.app.screen, RunDialog)
+        assert opened.app.screen.field.value == HOSTILE
+        await looks_at_all(opened, "escape")
+        opened.backend.refusal = BadInput(HOSTILE, HOSTILE)
+        await opened.press("r")
+        await opened.shows("hint: ")
+        await looks_at_all(opened, "escape")
+        opened.backend.fault = BadInput(LONG, HOSTILE)
+        await opened.looks()
+        await opened.tells("␛[31mred")
+        await opened.shows("␛[31mred")
+        assert_harmless(opened)
+        await opened.goes_to(1)
+        await opened.press("N")
+        await opened.shows("There is a draft already")
+        await looks_at_all(opened, "escape", "1", "y", "4", "y", "2", "y")
+
+    on_app(open_app(size=size), steps)
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+def test_no_pane_obeys_what_a_live_run_says(
+    size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
+) -> None:
+    run = scripted_iteration(hostile_loop, "optim=x\x1b[2J", parent=1)
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("5")
+        says_hostile_things(run)
+        await opened.looks(2)
+        await opened.shows("the last line")
+        await looks_at_all(opened, "up", "up", "home", "f", "f", "slash")
+        await opened.type("INST")
+        await looks_at_all(opened, "enter", "escape", "3", "v", "v", "left", "1", "s")
+        await looks_at_all(opened, "escape", "2", "3", "4", "5")
+        error = {"kind": HOSTILE, "message": LONG, "hint": HOSTILE, "step": 1}
+        run.ends("failed", error=error)
+        await opened.looks(2)
+        await opened.tells("4 failed: ␛[31m")
+        await looks_at_all(opened, "1", "enter", "end", "escape")
+
+    on_app(open_app(size=size, number=4), steps)
+    run.closes()
+
+
+def test_a_broken_record_tells_what_it_has_without_obeying_it(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    loop.iteration(3).summary.unlink()
+    loop.iteration(3).config.write_text('[training]\nlearning_rate = "\x1b[31m\u202e"\n')
+    loop.iteration(2).examples.write_text('{"id": "\\u001b[31m\u202e", "score": "x"}\n')
+    journal = loop.iteration(2).journal
+    line = '{"event":"line","seq":99,"t":1,"level":"info","source":"x","text":"\\ud83d\\u001b[2J"}'
+    journal.write_text(journal.read_text() + line + "\n")
+    loop.draft.write_text('[training]\n"\\u001b[2J\u202e" = "\\u009b2J"\n"[/foo]" = 1\n')
+
+    async def steps(opened: Opened) -> None:
+        await looks_at_all(opened, "1", "2", "3", "4", "5", "1", "up", "4", "1", "end", "2", "n")
+        await looks_at_all(opened, "r", "E", "escape")
+
+    on_app(open_app(), steps)
+
+
+def test_what_is_copied_is_as_it_is_recorded(open_app: OpenApp, hostile_loop: LoopFolder) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("4", "f", "f", "f", "f", "S", "S", "home", "y")
+        await opened.tells("copied: 0 ␛[31mred␛[0m")
+        assert opened.app.clipboard.startswith("0 \x1b[31mred\x1b[0m \x1b]52;")
+
+    on_app(open_app(number=2), steps)
