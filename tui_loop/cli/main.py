@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     out = Output(as_json="--json" in words)
     try:
-        told = _parser().parse_args(_with_open(words), _defaults())
+        words = _with_open(words)
+        told = _parser(_named(words)).parse_args(words, _defaults())
         module = importlib.import_module(f"tui_loop.cli.commands.{told.command}")
         code: int = module.run(told, out)
         return code
@@ -103,7 +104,12 @@ def _with_open(words: list[str]) -> list[str]:
     return words if asks else [*words, "open"]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _named(words: list[str]) -> tuple[str, ...]:
+    """The one command that is named, so that no other needs to be imported; all if none is."""
+    return next(((word,) for word in words if word in COMMANDS), COMMANDS)
+
+
+def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     shared = _Parser(add_help=False)
     shared.add_argument(
         "--loops",
@@ -123,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tui-loop {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for name in COMMANDS:
+    for name in names:
         module = importlib.import_module(f"tui_loop.cli.commands.{name}")
         command = commands.add_parser(
             name,

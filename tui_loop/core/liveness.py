@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import psutil
 
 from tui_loop.core.codec import to_json
 from tui_loop.core.errors import BadInput
@@ -147,11 +146,15 @@ def _holder(data: bytes) -> Holder | None:
 
 
 def _me() -> Holder:
+    import psutil
+
     process = psutil.Process()
     return Holder(socket.gethostname(), process.pid, process.create_time(), _boot())
 
 
 def _is_running(holder: Holder) -> bool:
+    import psutil  # only where a run may be alive: it is not to delay the first frame
+
     try:
         process = psutil.Process(holder.pid)
         same = abs(process.create_time() - holder.started) < 1.0
@@ -164,4 +167,6 @@ def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
+        import psutil
+
         return str(round(psutil.boot_time()))

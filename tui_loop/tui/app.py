@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.screen import Screen
 
 from tui_loop.core.files import write_atomically
 from tui_loop.core.store import LoopFolder, LoopsFolder
@@ -88,22 +89,29 @@ class LoopApp(KeysInOrder):
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         self.set_keymap(self.keys)
         self.begin_typing()
-        if self._first is not None:
-            self.open_loop(self.loops.loop(self._first), self._number)
-        else:
-            self.pick_loop()
+
+    def get_default_screen(self) -> Screen[None]:
+        """The home screen: the loop that was asked for, or the loops to choose from."""
+        if self._first is None:
+            return self._picker()
+        return Workbench(self.loops.loop(self._first), self.backend, self._number)
 
     def open_loop(self, loop: LoopFolder, number: int | None = None) -> None:
         """Shows the workbench on a loop, in place of whatever was open."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        self.push_screen(Workbench(loop, self.backend, number))
+        if not self.screen._result_callbacks:  # textual's first screen has none to be popped
+            self.screen._push_result_callback(self.screen, None)
+        self.switch_screen(Workbench(loop, self.backend, number))
 
     def pick_loop(self) -> None:
-        """Shows the loops to choose from, or a welcome where there is none."""
+        """Shows the loops to choose from."""
+        self.push_screen(self._picker())
+
+    def _picker(self) -> Screen[None]:
         from tui_loop.tui.screens.picker import PickerScreen
 
-        self.push_screen(PickerScreen(self.loops, self.backend))
+        return PickerScreen(self.loops, self.backend)
 
     async def action_perform(self, name: str) -> None:
         """Performs the action with an id, wherever it is at home."""

@@ -16,6 +16,9 @@ from textual.message_pump import MessagePump
 HOPS = 3
 """Rounds through the focused widget's parents: the key, what it causes, and the new focus."""
 
+READY_SECONDS = 0.01
+"""Between two looks whether a screen that is being set up takes keys by now."""
+
 PATIENCE_SECONDS = 0.5
 """A handler that takes longer does not hold up the keyboard."""
 
@@ -40,6 +43,8 @@ class KeysInOrder(App[None]):
     async def _take_keys(self) -> None:
         while True:
             event = await self._typed.get()
+            while not getattr(self.screen, "takes_keys", True):
+                await asyncio.sleep(READY_SECONDS)
             await super().on_event(event)
             if not self._typed.empty():
                 with suppress(TimeoutError):

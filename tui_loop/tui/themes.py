@@ -6,7 +6,14 @@ theme says the same things by the same names: train, eval, good, bad, changed, m
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from rich.style import Style
+from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 TONES = ("muted", "good", "bad", "warn", "changed", "train", "eval", "overlay", "accent")
 
@@ -118,3 +125,24 @@ THEMES = (
         variables=_TERMINAL,
     ),
 )
+
+
+def tones_of(app: App[Any]) -> dict[str, Style]:
+    """The style of every tone in the app's theme; `""` is plain text.
+
+    One look-up for all lines: as component classes, each of the many widgets that paint would
+    have every tone styled anew whenever a style is applied.
+    """
+    variables = {**VARIABLES, **app.theme_variables}
+
+    def colour(name: str) -> Any:
+        return Color.parse(variables[name]).rich_color
+
+    styles = {name: Style(color=colour(f"tone-{name}")) for name in TONES}
+    styles |= {"": Style.null(), "strong": Style(bold=True), "mark": Style(reverse=True)}
+    styles["head"] = styles["muted"]
+    styles["cursor"] = Style(bgcolor=colour("row-cursor"))
+    styles["idle"] = Style(bgcolor=colour("row-idle"))
+    if app.native_ansi_color:  # sixteen colours have no quiet background
+        styles["cursor"] = styles["mark"]
+    return styles

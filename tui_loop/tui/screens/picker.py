@@ -139,7 +139,7 @@ class PickerScreen(Screen[None]):
     @property
     def _has_behind(self) -> bool:
         """Whether there is another screen of ours to go back to; the first is Textual's own."""
-        return len(self.app.screen_stack) > 2
+        return len(self.app.screen_stack) > 1
 
     def _open(self, loop: LoopEntry) -> None:
         try:

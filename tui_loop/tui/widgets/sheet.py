@@ -58,10 +58,6 @@ class Sheet(Toned, can_focus=True):
     def on_resize(self) -> None:
         self._lay_out()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self.refresh()
-
     def render_line(self, y: int) -> Strip:
         index = y + round(self.scroll_y)
         width = self.inner_width

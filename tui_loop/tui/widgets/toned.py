@@ -10,6 +10,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui_loop.tui.cells import fit, flat, width_of
+from tui_loop.tui.themes import tones_of
 
 Part = tuple[str, str]
 """(text, tone): a tone is one of `TONES`, `strong`, `head`, or empty for plain text."""
@@ -18,11 +19,6 @@ Part = tuple[str, str]
 class Toned(ScrollView):
     """A scrolling widget that paints its lines itself."""
 
-    TONES = (
-        *("muted", "good", "bad", "warn", "changed", "train", "eval", "overlay", "accent"),
-        *("strong", "head", "cursor", "idle", "mark"),
-    )
-    COMPONENT_CLASSES = {f"tone--{name}" for name in TONES}
     DEFAULT_CSS = """
     Toned {
         scrollbar-size-vertical: 1;
@@ -34,23 +30,11 @@ class Toned(ScrollView):
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;
         background: $background;
-        & > .tone--muted { color: $tone-muted; }
-        & > .tone--good { color: $tone-good; }
-        & > .tone--bad { color: $tone-bad; }
-        & > .tone--warn { color: $tone-warn; }
-        & > .tone--changed { color: $tone-changed; }
-        & > .tone--train { color: $tone-train; }
-        & > .tone--eval { color: $tone-eval; }
-        & > .tone--overlay { color: $tone-overlay; }
-        & > .tone--accent { color: $tone-accent; }
-        & > .tone--strong { text-style: bold; }
-        & > .tone--head { color: $tone-muted; }
-        & > .tone--cursor { background: $row-cursor; }
-        & > .tone--idle { background: $row-idle; }
-        & > .tone--mark { text-style: reverse; }
     }
-    Toned:ansi > .tone--cursor { text-style: reverse; }
     """
+
+    _tones: dict[str, Style] | None = None
+    _tones_of = ""
 
     @property
     def inner_width(self) -> int:
@@ -59,9 +43,14 @@ class Toned(ScrollView):
 
     def tone(self, name: str) -> Style:
         """The style of a tone, to be laid over the line's own."""
-        if not name:
-            return Style.null()
-        return self.get_component_rich_style(f"tone--{name}", partial=True)
+        if self._tones is None or self._tones_of != self.app.theme:
+            self._tones, self._tones_of = tones_of(self.app), self.app.theme
+        return self._tones[name]
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        if self._tones is not None and self._tones_of != self.app.theme:
+            self.refresh()
 
     def painted(self, parts: Iterable[Part], width: int, line: Style | None = None) -> Strip:
         """A line of exactly `width` cells; `line` is the style beneath all its parts."""

@@ -84,7 +84,6 @@ class LoopScreen(Screen[None]):
         number = self.selected if isinstance(self.selected, int) else None
         return self.snapshot.iteration(number) if self.snapshot else None
 
-    @property
     def is_leaving(self) -> bool:
         """Whether the screen is being taken down: its widgets go before its workers end."""
         return not self.display
@@ -104,11 +103,11 @@ class LoopScreen(Screen[None]):
 
     async def _observe(self) -> None:
         await asyncio.to_thread(warm_up)
-        while not self.is_leaving:
+        while not self.is_leaving():
             self._wake.clear()
             edits, wanted = self.edits, self._wanted()
             snapshot = await asyncio.to_thread(self.observer.look, wanted)
-            if self.is_leaving:
+            if self.is_leaving():
                 return
             if edits == self.edits:
                 self.draft = snapshot.draft

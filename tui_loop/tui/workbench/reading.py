@@ -71,7 +71,7 @@ class Reading(LoopScreen):
             tokens = await asyncio.to_thread(
                 folder.read_example_tokens, event.index, event.example.id
             )
-        if self.is_leaving:
+        if self.is_leaving():
             return
         self.query_one(FailuresPane).show_tokens(event.example.id, tokens)
         if isinstance(self.app.screen, ExampleScreen):

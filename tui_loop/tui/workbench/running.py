@@ -94,7 +94,7 @@ class Running(Drafting):
         self.edits += 1
         self.selected, self.follows_run, self.seen_live = number, True, None
         self.watched.add(number)
-        if not self.is_leaving:
+        if not self.is_leaving():
             self.look_again()
             self.go_to("chart")
 

@@ -76,6 +76,9 @@ class Workbench(Running, Reading):
 
     BINDINGS = bindings("workbench")
     AUTO_FOCUS = "#iteration-table"
+    takes_keys = False
+    """Until all panes are there."""
+
     DEFAULT_CSS = """
     Workbench {
         background: $background;
@@ -107,26 +110,28 @@ class Workbench(Running, Reading):
         yield Bar(id="status")
         yield Bar(id="tabs")
         with Container(id="panes"):
-            yield IterationsPane()
-            yield ChartPane(id="chart", ascii_only=self.loop_app.is_ascii)
-            yield ConfigPane()
-            yield FailuresPane()
-            yield LogPane()
+            yield IterationsPane()  # the first frame waits for no other pane
         yield Bar(id="keys")
 
     def on_mount(self) -> None:
         self.query_one("#status", Bar).show([Piece(f" {self.loop.name} ", "strong")])
         self._lay_out()
-        self.call_after_refresh(self.begin_looking)
+        self.call_after_refresh(self._furnish)
+
+    async def _furnish(self) -> None:
+        """Mounts the other panes, and begins to look."""
+        chart = ChartPane(id="chart", ascii_only=self.loop_app.is_ascii)
+        await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
+        self.takes_keys = True
+        self._lay_out()
+        self.begin_looking()
 
     def on_resize(self, event: events.Resize) -> None:
         self._lay_out()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        for pane in PANES:
-            widget = self.query_one(f"#{pane}")
-            if event.widget is widget or widget in event.widget.ancestors:
-                self.current = pane
+        within = [event.widget, *event.widget.ancestors]
+        self.current = next((each.id for each in within if each.id in PANES), None) or self.current
         self._lay_out()
 
     def show_snapshot(self) -> None:
@@ -162,6 +167,8 @@ class Workbench(Running, Reading):
         self._wake.set()
 
     def action_pane(self, name: str) -> None:
+        if not self.takes_keys:
+            return
         self.current = name
         self._lay_out()
         self._main(name).focus()
@@ -233,8 +240,8 @@ class Workbench(Running, Reading):
     def _lay_out(self) -> None:
         all_at_once = self.size.width >= WIDE and self.size.height >= HIGH and not self.is_zoomed
         self.set_class(not all_at_once, "-single")
-        for pane in PANES:
-            self.query_one(f"#{pane}").set_class(pane == self.current, "-current")
+        for pane in self.query("#panes > *"):
+            pane.set_class(pane.id == self.current, "-current")
         tabs = [
             Piece(
                 f" {number} {name} ", "mark" if pane == self.current else "muted", f"pane('{pane}')"
