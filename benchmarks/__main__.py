@@ -7,7 +7,10 @@ import importlib
 
 from benchmarks.measure import Result
 
-NAMES = ("journal", "generation", "evaluation", "run_overhead")
+NAMES = (
+    *("journal", "generation", "evaluation", "run_overhead"),
+    *("first_frame", "keys", "stalled_terminal", "app_training", "bytes"),
+)
 
 
 def main() -> None:

@@ -1,0 +1,96 @@
+"""Training in the app's own process against `tui-loop run`, from the first log to the last."""
+
+from __future__ import annotations
+
+import subprocess
+from itertools import pairwise
+from statistics import median
+
+from benchmarks.bench_app import (
+    RunLog,
+    begin_run,
+    command,
+    draft,
+    environment,
+    open_app,
+    recorded_loop,
+)
+from benchmarks.measure import Result, paired_ratio
+from tui_loop.core.events import MetricsLogged
+from tui_loop.core.store import LoopFolder
+
+STEPS, BATCH, PARENT, PAIRS = 200, 12, 6, 3
+LEAST_STEP_MS = 50
+"""Steps much shorter than real ones would weigh what is constant."""
+
+
+def results() -> list[Result]:
+    here: list[list[MetricsLogged]] = []
+    there: list[list[MetricsLogged]] = []
+    with recorded_loop() as loop:
+
+        def in_app() -> float:
+            here.append(_in_app(loop))
+            return _seconds(here[-1])
+
+        def alone() -> float:
+            there.append(_alone(loop))
+            return _seconds(there[-1])
+
+        ratio, left, right = paired_ratio(in_app, alone, PAIRS)
+    runs = there + here
+    unlike = sum(_values(run) != _values(runs[0]) or len(run) != STEPS for run in runs)
+    step = 1000 * min(right) / (STEPS - 1)
+    usual = median(_step(run) for run in here) / median(_step(run) for run in there)
+    note = (
+        f"tiny, {STEPS} steps of {step:.0f} ms, batch {BATCH}, at 160x48; {PAIRS} pairs: "
+        f"{_list(left)} s against {_list(right)} s; median step {usual:.2f} times as long"
+    )
+    return [
+        Result("training in the app / headless", ratio, 1.10, note=note),
+        Result("of these runs, with another value in any log", unlike, 0, note=f"{len(runs)} runs"),
+        Result("milliseconds a headless step", step, LEAST_STEP_MS, at_least=True),
+    ]
+
+
+def _in_app(loop: LoopFolder) -> list[MetricsLogged]:
+    _draft(loop)
+    with open_app(loop) as screen:
+        log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, STEPS).wait_for_end(screen)
+    return log.metrics
+
+
+def _alone(loop: LoopFolder) -> list[MetricsLogged]:
+    _draft(loop)
+    done = subprocess.run(
+        command(loop, "run", loop.name, "--draft"),
+        cwd=loop.root,
+        env=environment(loop.root),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{done.args}: {done.stdout}{done.stderr}")
+    return RunLog(loop.iteration(loop.numbers()[-1])).read().metrics
+
+
+def _draft(loop: LoopFolder) -> None:
+    draft(loop, PARENT, max_steps=STEPS, per_device_train_batch_size=BATCH)
+
+
+def _seconds(run: list[MetricsLogged]) -> float:
+    return run[-1].t - run[0].t
+
+
+def _values(run: list[MetricsLogged]) -> list[tuple[int, dict[str, object]]]:
+    return [(event.step, dict(event.values)) for event in run]
+
+
+def _step(run: list[MetricsLogged]) -> float:
+    """The usual seconds of a step, which pauses of the machine leave alone."""
+    return median(after.t - before.t for before, after in pairwise(run))
+
+
+def _list(seconds: list[float]) -> str:
+    return " ".join(f"{each:.1f}" for each in seconds)

@@ -1,0 +1,47 @@
+"""Bytes that the app writes to its terminal in a second: idle, and while a run trains in it."""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks.bench_app import ENDLESS, RunLog, begin_run, draft, open_app, recorded_loop
+from benchmarks.measure import Result
+from benchmarks.screen import Screen
+
+SECONDS, SETTLING = 10.0, 4.0
+WIDE, NARROW = (160, 48), (80, 24)
+WIDE_LIMIT, NARROW_LIMIT = 40, 20
+"""KB a second: a slow link carries them, beside whatever else it is for."""
+
+
+def results() -> list[Result]:
+    return [*_at(WIDE, "all panes", ("",), WIDE_LIMIT), *_at(NARROW, "", ("3", "5"), NARROW_LIMIT)]
+
+
+def _at(size: tuple[int, int], panes: str, keys: tuple[str, ...], limit: int) -> list[Result]:
+    columns, lines = size
+    where = f"at {columns}x{lines}"
+    with recorded_loop() as loop:
+        draft(loop, 6, max_steps=ENDLESS)
+        with open_app(loop, columns=columns, lines=lines) as screen:
+            idle = _rate(screen)
+            log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, 50)
+            measured = [Result(f"bytes a second, idle {where}", idle, 0, " B/s")]
+            for key in keys:
+                screen.send(key)
+                steps = len(log.read().metrics)
+                rate = _rate(screen) / 1000
+                speed = (len(log.read().metrics) - steps) / (SECONDS + SETTLING)
+                pane = panes or {"3": "the chart", "5": "the log"}[key]
+                what = f"bytes a second, training {where}, {pane}"
+                note = f"{SECONDS:.0f} s, {speed:.0f} steps a second, each logged"
+                measured.append(Result(what, rate, limit, " KB/s", note=note))
+    return measured
+
+
+def _rate(screen: Screen) -> float:
+    """Bytes a second, once what was asked for has been drawn."""
+    time.sleep(SETTLING)
+    begin = time.perf_counter()
+    time.sleep(SECONDS)
+    return screen.bytes_between(begin, begin + SECONDS) / SECONDS

@@ -1,0 +1,126 @@
+"""From a key to its frame, while nothing runs, while a run begins, and while it trains."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from statistics import median
+
+from benchmarks.bench_app import ENDLESS, RunLog, begin_run, draft, open_app, recorded_loop
+from benchmarks.measure import Result
+from benchmarks.screen import Screen
+
+KEYS, MANY = 300, 10_000
+PARENT = 6
+PAUSE_SECONDS = (0.08, 0.2)
+LOST_AFTER_SECONDS = 10.0
+LIMIT_MS = 50
+
+Typed = list[tuple[float, float]]
+"""(when, in unix seconds; how long until its frame, in seconds)"""
+
+
+def results() -> list[Result]:
+    pauses = random.Random(0)
+    with recorded_loop() as loop:
+        draft(loop, PARENT, max_steps=ENDLESS)
+        with open_app(loop) as screen:
+            hand = _Hand(screen, pauses)
+            screen.wait_for(rf"▸ +{PARENT} ")
+            time.sleep(2)
+            idle = hand.in_iterations(KEYS // 2, PARENT) + hand.in_failures(KEYS // 2)
+            at = len(screen.reads)
+            log = RunLog(begin_run(screen, loop))
+            screen.wait_for(rf"▸ +{log.folder.number} ", since=at)
+            begun = hand.in_iterations(MANY, log.folder.number, lambda: _trains(log))
+            log.wait_for_steps(screen, 30)
+            hand.go_to_row(PARENT - 1)
+            steps = len(log.read().metrics)
+            began = time.monotonic()
+            trains = hand.in_iterations(KEYS // 2, PARENT - 1)
+            lists = hand.in_failures(KEYS // 2)
+            rate = (len(log.read().metrics) - steps) / (time.monotonic() - began)
+    begun = [(when, cost) for when, cost in begun if when < (log.training_at or 0)]
+    beside = f"160x48, {rate:.0f} steps a second beside it"
+    importing = f"while the stack is imported: {_spread(begun)}"
+    return [
+        _result("in the iterations", trains, f"{beside}; {importing}"),
+        _result("in the failures", lists, beside),
+        _result("anywhere, nothing running", idle, "160x48"),
+    ]
+
+
+def _result(where: str, typed: Typed, note: str) -> Result:
+    return Result(
+        f"key to frame {where}, p95",
+        1000 * _at([cost for _, cost in typed], 0.95),
+        LIMIT_MS,
+        " ms",
+        note=f"{_spread(typed)}; {note}",
+    )
+
+
+class _Hand:
+    """Presses keys that move a cursor, and waits for the cursor's new row."""
+
+    def __init__(self, screen: Screen, pauses: random.Random) -> None:
+        self._screen, self._pauses = screen, pauses
+
+    def in_iterations(
+        self, count: int, row: int, is_over: Callable[[], bool] = lambda: False
+    ) -> Typed:
+        """Up and down the iterations from number `row`, never to one that has no examples."""
+        self._go("1")
+        typed: Typed = []
+        step = -1
+        for _ in range(count):
+            if is_over():
+                break
+            step = -1 if row >= PARENT else 1 if row <= 1 else step
+            row += step
+            typed.append(self._press("j" if step > 0 else "k", rf"▸ +{row} "))
+        return typed
+
+    def in_failures(self, count: int) -> Typed:
+        """Down the failures and up again."""
+        self._go("4")
+        self._go("g")
+        return [
+            self._press("j" if turn // 8 % 2 == 0 else "k", r"▸ [✗✓] ") for turn in range(count)
+        ]
+
+    def go_to_row(self, row: int) -> None:
+        """Puts the cursor of the iterations on number `row`, which is also their row."""
+        self._go("1")
+        self._go("g")
+        for number in range(1, row + 1):
+            self._press("j", rf"▸ +{number} ")
+
+    def _go(self, key: str) -> None:
+        self._screen.send(key)
+        time.sleep(0.5)
+
+    def _press(self, key: str, wanted: str) -> tuple[float, float]:
+        at, when = len(self._screen.reads), time.time()
+        sent = self._screen.send(key)
+        seen = self._screen.wait_for(wanted, since=at, seconds=LOST_AFTER_SECONDS)
+        time.sleep(max(0.0, self._pauses.uniform(*PAUSE_SECONDS) - (time.perf_counter() - sent)))
+        return when, seen - sent
+
+
+def _trains(log: RunLog) -> bool:
+    return log.read().training_at is not None
+
+
+def _at(costs: list[float], share: float) -> float:
+    ordered = sorted(costs)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _spread(typed: Typed) -> str:
+    costs = [cost for _, cost in typed]
+    if not costs:
+        return "none"
+    p50, p95, worst = (1000 * each for each in (median(costs), _at(costs, 0.95), max(costs)))
+    return f"{len(costs)} keys, p50 {p50:.0f}, p95 {p95:.0f}, worst {worst:.0f} ms"
