@@ -390,6 +390,36 @@ def test_the_run_dialog_says_what_keeps_it_from_running(open_app: OpenApp) -> No
     on_app(open_app(size=SMALL, number=2), steps)
 
 
+def test_the_run_dialog_has_room_for_all_that_is_to_be_said(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("N")
+        await opened.until(lambda: opened.bench.draft and opened.bench.draft.saved)
+        draft = opened.bench.draft
+        assert draft is not None
+        for name in ("r", "lora_alpha"):
+            draft = draft.with_value(f"lora.{name}", 7)
+        for name in (
+            "seed",
+            "max_steps",
+            "logging_steps",
+            "eval_steps",
+            "save_steps",
+            "max_length",
+        ):
+            draft = draft.with_value(f"training.{name}", 7)
+        await opened.bench.save_draft(draft)
+        opened.backend.notices = [f"notice {number}" for number in range(4)]
+        opened.backend.base_first = True
+        await opened.press("r")
+        await opened.shows("and 2 more changes", "96 rows to train on", "! notice 3")
+        await opened.press("escape")
+        opened.backend.refusal = BadInput("train.jsonl: " + "a long story " * 20, "put it back")
+        await opened.press("r")
+        await opened.shows("hint: put it back", "why this change?")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
 async def start(opened: Opened, why: str = "a try") -> ScriptedRun:
     """Runs the draft, as a user does."""
     await opened.press("r")

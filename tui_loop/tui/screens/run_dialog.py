@@ -77,6 +77,9 @@ class RunDialog(ModalScreen[str | None]):
     def _fill(self, lines: list[list[Part]]) -> None:
         """Shows the lines; the dialog grows as far as they need it, and there is room."""
         self.sheet.show(lines)
+        self.call_after_refresh(self._fit)  # before, it may not know its width
+
+    def _fit(self) -> None:
         height = self.sheet.virtual_size.height
         self.sheet.styles.height = min(MOST_LINES, max(LEAST_LINES, height))
 

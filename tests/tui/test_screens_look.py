@@ -1,0 +1,194 @@
+"""How the screens look, as plain text in `looks/`: TUI_LOOP_UPDATE_LOOKS=1 writes it anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from rich.segment import Segment
+
+from tests.tui.conftest import OpenApp, Opened, on_app
+from tui_loop.tui.widgets.config_form import ConfigPane
+from tui_loop.tui.widgets.iterations import DRAFT
+
+LOOKS = Path(__file__).parent / "looks"
+SMALL, WIDE = (80, 24), (160, 48)
+PANES = ("iterations", "config", "chart", "failures", "log")
+
+
+async def looks(opened: Opened, name: str) -> None:
+    """Compares the screen, once it stands still, with what is kept under `name`."""
+    path = LOOKS / f"{name}.txt"
+    seen, before = _screen(opened), ""
+    while seen != before:
+        await opened.looks(2)
+        seen, before = _screen(opened), seen
+    if os.environ.get("TUI_LOOP_UPDATE_LOOKS"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(seen, encoding="utf-8")
+    assert path.exists(), f"{path} is missing: run with TUI_LOOP_UPDATE_LOOKS=1, then look at it"
+    assert seen == path.read_text(encoding="utf-8")
+
+
+def _screen(opened: Opened) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in opened.lines)
+
+
+async def changes_a_draft(opened: Opened) -> None:
+    """A draft from iteration 2 with one change and one problem, the cursor on the change."""
+    await opened.press("N")
+    await opened.until(lambda: opened.bench.selected == DRAFT and opened.bench.draft)
+    draft = opened.bench.draft
+    assert draft is not None
+    changed = draft.with_value("training.learning_rate", 1e-3).with_value("lora.r", 0)
+    await opened.bench.save_draft(changed)
+    await opened.press("2", "slash")
+    await opened.type("learning_rate")
+    await opened.press("enter")
+    await opened.shows("was 5e-3", "! 1")
+
+
+@pytest.mark.parametrize(("name", "size"), [("wide", WIDE), ("small", SMALL)])
+def test_the_workbench(name: str, size: tuple[int, int], open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.shows("better?")
+        await looks(opened, f"workbench-{name}")
+
+    on_app(open_app(size=size, number=2), steps)
+
+
+@pytest.mark.parametrize(("key", "pane"), list(enumerate(PANES, 1)))
+def test_a_pane_alone(key: int, pane: str, open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        if pane == "iterations":
+            await opened.press("m", "down")
+            await opened.shows("✗ the loss is not finite")
+        elif pane == "config":
+            await changes_a_draft(opened)
+        else:
+            await opened.press(str(key))
+        if pane == "failures":
+            await opened.shows("worst")
+        await looks(opened, f"pane-{pane}")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_a_chart_of_a_diverged_run_with_another_over_it(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("m", "down", "3", "L", "left", "left")
+        await opened.shows("over 2", "step 4")
+        await looks(opened, "chart-diverged")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_an_example(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("4", "enter")
+        await opened.shows("' pin'")
+        await looks(opened, "example")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_a_comparison(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("c")
+        await opened.shows("Compare")
+        await looks(opened, "compare")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_the_help(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("question_mark")
+        await opened.shows("Loop and run")
+        await looks(opened, "help")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_the_run_dialog(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await changes_a_draft(opened)
+        draft = opened.bench.draft
+        assert draft is not None
+        await opened.bench.save_draft(draft.with_value("lora.r", 8))
+        opened.backend.notices = ["3 rows are longer than max_length and are cut"]
+        await opened.press("r")
+        await opened.shows("rows to train on")
+        await looks(opened, "run-dialog")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def segments(opened: Opened) -> list[list[Segment]]:
+    """The screen as a terminal gets it: runs of text with their styles."""
+    return [list(strip) for strip in opened.app.screen._compositor.render_strips()]
+
+
+def attributes(opened: Opened, pane: str) -> list[tuple[str, bool, bool]]:
+    """The signs of a pane with what is left of their style without colour: bold and reverse."""
+    box = opened.bench.query_one(f"#{pane}").region
+    found = []
+    for line in segments(opened)[box.y : box.bottom]:
+        signs = [
+            (sign, bool(part.style and part.style.bold), bool(part.style and part.style.reverse))
+            for part in line
+            for sign in part.text
+        ]
+        found += signs[box.x : box.right]
+    return found
+
+
+def test_without_colour_all_that_colour_says_is_said_by_signs(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(opened: Opened) -> None:
+        assert opened.app.theme == "terminal"
+        await changes_a_draft(opened)
+        await opened.press("1", "home", "m", "end")
+        await looks(opened, "workbench-monochrome")
+        rows = opened.lines
+        assert any("▸   4" in line for line in rows), "the cursor"
+        assert any("0 m base" in line for line in rows), "the mark"
+        assert any("✗ diverged" in line for line in rows), "what failed"
+        assert any("! 1 problem" in line for line in rows), "a problem"
+        assert any("• learning_rate" in line for line in rows), "a change"
+        assert any("! r" in line for line in rows), "a field with a problem"
+        for line in segments(opened):
+            for part in line:
+                for colour in (part.style and (part.style.color, part.style.bgcolor)) or ():
+                    assert colour is None or colour.is_default, part
+
+    on_app(open_app(size=WIDE, number=2), steps)
+
+
+def test_without_colour_the_pane_with_the_focus_can_be_told(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(opened: Opened) -> None:
+        for key, pane in enumerate(PANES, 1):
+            await opened.press(str(key % 5 + 1))
+            away = attributes(opened, pane)
+            await opened.press(str(key))
+            assert attributes(opened, pane) != away, pane
+
+    on_app(open_app(size=WIDE, number=2), steps)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light", "terminal"])
+def test_every_theme_shows_the_same_signs(theme: str, open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.shows("better?")
+        await looks(opened, "workbench-wide")
+        assert opened.get(ConfigPane).list.count > 0
+
+    on_app(open_app(size=WIDE, number=2, theme=theme), steps)
