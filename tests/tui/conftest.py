@@ -52,7 +52,8 @@ from tui_loop.tui.backend import NewLoop, Preview, Understood
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
-TRIES = 200
+PAUSE_SECONDS = 0.005
+TRIES = 800
 """Looks at a condition, each after the app went idle, before a test gives up."""
 
 SIGNS = {
@@ -484,6 +485,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("tui_loop.core.journal.time", SimpleNamespace(time=FixedClock()))
         record_loop(LoopsFolder(folder / "loops"))
     return folder / "loops"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_pauses() -> Iterator[None]:
+    """A pause looks in shorter intervals whether the app is idle: these tests have thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("textual._wait.SLEEP_GRANULARITY", PAUSE_SECONDS)
+        patch.setattr("textual._wait.SLEEP_IDLE", PAUSE_SECONDS / 10)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -473,8 +473,9 @@ def _scrolls(expected: Callable[[Any], float], *before: str) -> Check:
         await opened.press("question_mark", *before)
         screen = opened.app.screen
         assert isinstance(screen, HelpScreen)
+        await opened.until(lambda: screen.sheet.max_scroll_y > 0)
         wanted = expected(screen.sheet)
-        assert screen.sheet.scroll_y != wanted
+        await opened.until(lambda: screen.sheet.scroll_y != wanted, "another place")
         await opened.press(key)
         await opened.until(lambda: screen.sheet.scroll_y == wanted, f"scrolled to {wanted}")
 
