@@ -1,4 +1,4 @@
-"""Writes the table of keys into the README, between its two marks: `python -m scripts.key_table`."""
+"""Writes the table of keys into the README, between two marks: `python -m scripts.key_table`."""
 
 from __future__ import annotations
 

@@ -22,28 +22,28 @@ from tui_loop.tui.settings import Memory, Settings
 LOOP = "support-intents"
 PATIENCE = 200
 
-PICTURES: tuple[tuple[str, tuple[int, int], int, Sequence[str]], ...] = (
-    ("workbench", (160, 46), 4, ("up", "up", "m", "down", "down")),
-    ("failures", (110, 30), 4, ("4", "down", "enter")),
-    ("compare", (110, 34), 4, ("up", "up", "m", "down", "down", "c")),
+ITERATION = 4
+
+PICTURES: tuple[tuple[str, tuple[int, int], Sequence[str]], ...] = (
+    ("workbench", (160, 46), ("up", "up", "m", "down", "down")),
+    ("failures", (110, 30), ("4", "down", "enter")),
+    ("compare", (110, 34), ("up", "up", "m", "down", "down", "c")),
 )
-"""(name, (columns, rows), iteration, keys)"""
+"""(name, (columns, rows), keys)"""
 
 
 async def picture(
-    loops: LoopsFolder,
-    size: tuple[int, int],
-    number: int,
-    keys: Sequence[str],
-    memory: Memory,
-    theme: str = "dark",
+    loops: LoopsFolder, memory: Memory, size: tuple[int, int], keys: Sequence[str]
 ) -> str:
     """The screen as SVG after the keys were pressed."""
-    settings = Settings(theme=theme)
     app = LoopApp(
-        loops, AppBackend(allow_code=False), settings=settings, memory=memory, loop=LOOP,
-        number=number,
-    )  # fmt: skip
+        loops,
+        AppBackend(allow_code=False),
+        settings=Settings(theme="dark"),
+        memory=memory,
+        loop=LOOP,
+        number=ITERATION,
+    )
     async with app.run_test(size=size) as pilot:
         await _settled(pilot)
         for key in keys:
@@ -70,8 +70,8 @@ def main(folder: Path) -> None:
         loops = LoopsFolder(Path(temporary) / "loops")
         shutil.copytree(Path("loops") / LOOP, loops.path / LOOP)
         memory = Memory(Path(temporary) / "app.json")
-        for name, size, number, keys in PICTURES:
-            svg = asyncio.run(picture(loops, size, number, keys, memory))
+        for name, size, keys in PICTURES:
+            svg = asyncio.run(picture(loops, memory, size, keys))
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
             print(folder / f"{name}.svg")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
 
     Whatever is wrong with the target or the settings is told before the screen is touched.
     """
+    gc.disable()  # while the app is set up; the app enables it when its screen stands
     from tui_loop.tui.settings import Memory, read_settings, settings_file
     from tui_loop.tui.terminal import driver_on, is_ascii_locale, own_terminal
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import shlex
@@ -31,6 +32,10 @@ from tui_loop.tui.themes import THEMES, VARIABLES
 from tui_loop.tui.workbench.workbench import Workbench
 
 LAST_THEME = "theme"
+
+
+SETTLED_SECONDS = 1.0
+"""After a start: what is there by then stays, and need not be visited by later collections."""
 
 
 class LoopApp(KeysInOrder):
@@ -87,6 +92,7 @@ class LoopApp(KeysInOrder):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
             # what libraries print belongs to descriptors 1 and 2, where the run's log is
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+            self.set_timer(SETTLED_SECONDS, _collect_again)
         self.set_keymap(self.keys)
         self.begin_typing()
 
@@ -201,3 +207,9 @@ class LoopApp(KeysInOrder):
             report.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(report, "".join(traceback.format_exception(error)))
             self.crash_report = report
+
+
+def _collect_again() -> None:
+    """Garbage is collected from now on; a start is faster without."""
+    gc.freeze()
+    gc.enable()

@@ -52,6 +52,12 @@ class IterationTable(RowList):
         assert snapshot is not None
         return snapshot.draft is not None or bool(snapshot.draft_problem and not snapshot.problem)
 
+    @property
+    def _digits(self) -> int:
+        """Cells of the numbers, three at least."""
+        numbers = self.snapshot.iterations if self.snapshot else ()
+        return max(3, len(str(numbers[-1].number + 1)) if numbers else 0)
+
     def key_of(self, index: int) -> Hashable:
         if self.snapshot is None or index >= len(self.snapshot.iterations):
             return DRAFT
@@ -63,8 +69,8 @@ class IterationTable(RowList):
         return ["no iterations yet", self.snapshot.problem or self.snapshot.draft_problem]
 
     def head(self, width: int) -> list[Part]:
-        title, has_loss = _widths(width)
-        cells = [fit("", 2), fit("#", 3, right=True), "   ", fit("change", title)]
+        title, has_loss = _widths(width - self._digits)
+        cells = [fit("", 2), fit("#", self._digits, right=True), "   ", fit("change", title)]
         cells += [fit("eval", 8, right=True)] if has_loss else []
         cells += [fit("score", 6, right=True), "  ", "vs parent"]
         return [("".join(cells), "head")]
@@ -74,14 +80,14 @@ class IterationTable(RowList):
         if index >= len(self.snapshot.iterations):
             return [self.pointer(index), *self._draft_row()]
         iteration = self.snapshot.iterations[index]
-        title_width, has_loss = _widths(width)
+        title_width, has_loss = _widths(width - self._digits)
         indent = "└ " if self.snapshot.depths[index] else ""
         mark = " m " if iteration.number == self.marked else "   "
         metrics = iteration.metrics
         tone = "muted" if iteration.state in ("queued", "unreadable") else ""
         parts: list[Part] = [
             self.pointer(index),
-            (fit(str(iteration.number), 3, right=True), "strong"),
+            (fit(str(iteration.number), self._digits, right=True), "strong"),
             (mark, "overlay"),
             (indent, "muted"),
             (fit(flat(iteration.title), title_width - len(indent)), tone),
@@ -115,7 +121,7 @@ class IterationTable(RowList):
         number = max((each.number for each in self.snapshot.iterations), default=0) + 1
         if draft is None:
             return [
-                (fit(str(number), 3, right=True), "muted"),
+                (fit(str(number), self._digits, right=True), "muted"),
                 ("   ", ""),
                 ("✗ draft, cannot be read: E edits it", "bad"),
             ]
@@ -124,7 +130,7 @@ class IterationTable(RowList):
         told = "nothing changed yet" if not changed else f"{changed} changed"
         problems = len(draft.problems)
         parts = [
-            (fit(str(number), 3, right=True), "muted"),
+            (fit(str(number), self._digits, right=True), "muted"),
             ("   ", ""),
             (f"draft, from {origin}: {told}", "changed" if changed else "muted"),
         ]
@@ -227,6 +233,6 @@ def is_live(iteration: Iteration | None) -> bool:
 
 
 def _widths(width: int) -> tuple[int, bool]:
-    """Cells of the change, and whether there is room for the eval loss."""
-    has_loss = width >= 58
-    return max(8, width - 2 - 3 - 3 - (8 if has_loss else 0) - 6 - 2 - 16), has_loss
+    """Cells of the change beside a number, and whether there is room for the eval loss."""
+    has_loss = width >= 55
+    return max(8, width - 2 - 3 - (8 if has_loss else 0) - 6 - 2 - 16), has_loss

@@ -116,6 +116,7 @@ class RowList(Toned, can_focus=True):
     def on_resize(self) -> None:
         self._fit_virtual_size()
         self._keep_visible()
+        self.refresh()
 
     def on_focus(self) -> None:
         self._refresh_row(self.cursor)

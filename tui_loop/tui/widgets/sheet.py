@@ -57,6 +57,7 @@ class Sheet(Toned, can_focus=True):
 
     def on_resize(self) -> None:
         self._lay_out()
+        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         index = y + round(self.scroll_y)

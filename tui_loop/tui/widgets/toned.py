@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -33,8 +35,14 @@ class Toned(ScrollView):
     }
     """
 
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False, repaint=False)
+    """How much there is to scroll. More lines in the same frame move no other widget."""
+
     _tones: dict[str, Style] | None = None
     _tones_of = ""
+
+    def watch_virtual_size(self, size: Size) -> None:
+        self._scroll_update(size)
 
     @property
     def inner_width(self) -> int:
