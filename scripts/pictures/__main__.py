@@ -6,6 +6,7 @@ The app runs without a terminal on a copy of the record; nothing in it is touche
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sys
 import tempfile
@@ -64,6 +65,12 @@ async def _settled(pilot: Pilot[None]) -> None:
             return
 
 
+def _self_contained(svg: str) -> str:
+    """The picture without fonts from elsewhere: the reader's own monospace serves."""
+    without = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    return re.sub(r"font-family: (Fira Code|arial)[^;]*;", "font-family: monospace;", without)
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -72,7 +79,7 @@ def main(folder: Path) -> None:
         memory = Memory(Path(temporary) / "app.json")
         for name, size, keys in PICTURES:
             svg = asyncio.run(picture(loops, memory, size, keys))
-            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+            (folder / f"{name}.svg").write_text(_self_contained(svg), encoding="utf-8")
             print(folder / f"{name}.svg")
 
 
