@@ -67,7 +67,7 @@ async def _settled(pilot: Pilot[None]) -> None:
 
 def _self_contained(svg: str) -> str:
     """The picture without fonts from elsewhere: the reader's own monospace serves."""
-    without = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    without = re.sub(r"<!--.*?-->\s*|@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     return re.sub(r"font-family: (Fira Code|arial)[^;]*;", "font-family: monospace;", without)
 
 
