@@ -501,8 +501,9 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Never the user's own settings, memory, editor, colours or time zone."""
     monkeypatch.setenv("TUI_LOOP_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("TUI_LOOP_CONFIG", str(tmp_path / "config.toml"))
-    for name in ("NO_COLOR", "VISUAL", "EDITOR"):
+    for name in ("NO_COLOR", "VISUAL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EDITOR", "true")  # leaves the file as it is
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
