@@ -43,8 +43,6 @@ class Toned(ScrollView):
 
     def watch_virtual_size(self, size: Size) -> None:
         self._scroll_update(size)
-        if self.styles.is_auto_height:  # it is as high as its lines
-            self.refresh(layout=True)
         height = self.styles.height
         if height is not None and height.is_auto:
             self.refresh(layout=True)
