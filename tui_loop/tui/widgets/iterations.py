@@ -19,6 +19,9 @@ from tui_loop.tui.widgets.toned import Part
 DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
 
+ERROR_SIGNS = 100
+"""Of an error in the note, so that its hint has room; enter reads all of it."""
+
 SIGNS = {
     "queued": ("○ queued", "muted"),
     "running": ("▶ running", "accent"),
@@ -197,13 +200,18 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None) -> list[list[Pa
         why = snapshot.draft.why or "no reason given yet: w in the config writes one"
         return [[(" because: ", "muted"), (why, "")], [(" r runs it, 2 edits it", "muted")]]
     lines: list[list[Part]] = []
-    if iteration.decision:
-        lines.append([(" because: ", "muted"), (iteration.decision, "")])
-    if iteration.error:
-        lines.append([(" ✗ ", "bad"), (str(iteration.error.get("message") or ""), "bad")])
+    because: list[Part] = [(" because: ", "muted"), (iteration.decision, "")]
+    if iteration.error:  # what to do next comes before what cannot be changed any more
+        message = str(iteration.error.get("message") or "")
+        if iteration.state == "unreadable" and len(message) > ERROR_SIGNS:
+            message = f"…{message[-ERROR_SIGNS:]}"  # the file's name and what is wrong with it
+        message = flat(message, ERROR_SIGNS + 1)
+        lines.append([(" ✗ ", "bad"), (message, "bad")])
         if hint := iteration.error.get("hint"):
             lines.append([("   hint: ", "muted"), (str(hint), "")])
-    elif compared := snapshot.compared.get(iteration.number):
+    if iteration.decision:
+        lines.append(because)
+    if compared := snapshot.compared.get(iteration.number):
         lines.append([(" ", ""), (claim_in_words(compared), "muted")])
     return lines
 
