@@ -45,10 +45,11 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
             terminal=stream,
         )
         app.run()
-    if hosted := backend.hosted():
-        out.note(f"{hosted} is stopping: saving the weights")
-        backend.stop_hosted()
-        backend.wait()
+        if hosted := backend.hosted():  # its output is no more for the screen than before
+            stream.write(f"{hosted} is stopping: saving the weights\r\n")
+            stream.flush()
+            backend.stop_hosted()
+            backend.wait()
     if app.return_code:
         place = f"the report is in {app.crash_report}" if app.crash_report else "no report"
         out.error("the app ended by a fault of its own", f"{place}; the record is not affected")
