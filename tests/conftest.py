@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kit import outcome, pytest_runtest_call
+
+__all__ = ["outcome", "pytest_runtest_call"]
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 POSITIVE = [

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.faults.kit import Outcome
 from tui_loop.core import journal as journal_module
 from tui_loop.core.events import (
     AnyEvent,
@@ -212,11 +213,15 @@ def test_what_waits_is_bounded_and_a_dropped_line_damages_no_other(
     assert len(there) == 4
 
 
-def test_a_device_that_takes_nothing_never_raises() -> None:
+@pytest.mark.fault(
+    "a device that takes nothing", group="disk", state="-", readable="what was there before"
+)
+def test_a_device_that_takes_nothing_never_raises(outcome: Outcome) -> None:
     journal = Journal(Path("/dev/full"))
     journal.append(RunEnded(state="finished"))
     assert journal.failing
     journal.close()
+    outcome.checked()
 
 
 def test_a_replaced_file_is_rebuilt_with_everything(path: Path) -> None:
