@@ -10,7 +10,7 @@ import msgspec
 
 from tui_loop.core.data.reading import is_text_file, read_rows
 from tui_loop.core.data.row_index import digest_of
-from tui_loop.core.data.rows import Mapping, RawRow, Row
+from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.data.splitting import hold_out, sample
 from tui_loop.core.errors import BadInput, NeedsExtra
@@ -43,6 +43,12 @@ class LoadedData(msgspec.Struct, frozen=True):
     labels: list[str]
     notices: list[str]
     warnings: list[str]
+    holdout: list[Row] = []
+    """Read so that nothing of it gets into training unseen; it is shown nowhere."""
+
+
+Refused = dict[str, list[RowRefused]]
+"""Rows that cannot be used, by split: train, eval, holdout."""
 
 
 def read_text_source(entry: str, root: Path, _: Config) -> Source:
@@ -67,11 +73,16 @@ def resolved(entry: str, root: Path) -> Path:
         return joined
 
 
-def load_data(config: Config, root: Path, read: ReadSource = read_text_source) -> LoadedData:
+def load_data(
+    config: Config,
+    root: Path,
+    read: ReadSource = read_text_source,
+    refused: Refused | None = None,
+) -> LoadedData:
     """Reads, maps, splits and caps the rows of `config`.
 
     The same config and files always give the same rows. Raises BadInput with file, line and
-    column.
+    column; where `refused` is given, rows that cannot be used go there and are left out.
     """
     data = config.data
     if not data.train:
@@ -82,7 +93,7 @@ def load_data(config: Config, root: Path, read: ReadSource = read_text_source) -
     mapping = find_mapping(
         train_raw, where, metric=config.evaluation.metric, shape=data.shape, columns=data.columns
     )
-    train = map_rows(train_raw, mapping, where)
+    train = map_rows(train_raw, mapping, where, _list(refused, "train"))
     notices: list[str] = []
     splits: dict[str, Split] = {}
 
@@ -90,11 +101,11 @@ def load_data(config: Config, root: Path, read: ReadSource = read_text_source) -
         eval_source = read(data.eval, root, config)
         eval_raw = _split(eval_source, data.eval_split or "test", "data.eval_split")
         eval_where = str(resolved(data.eval, root))
-        held = map_rows(eval_raw, mapping, eval_where)
+        held = map_rows(eval_raw, mapping, eval_where, _list(refused, "eval"))
         splits["eval"] = Split(data.eval, eval_source.sha256)
     elif (name := _eval_split(source, data.eval_split)) is not None:
         eval_where = f"{where} ({name})"
-        held = map_rows(source.splits[name], mapping, eval_where)
+        held = map_rows(source.splits[name], mapping, eval_where, _list(refused, "eval"))
         splits["eval"] = Split(f"{data.train}#{name}", source.sha256)
     else:
         eval_where = where
@@ -115,14 +126,22 @@ def load_data(config: Config, root: Path, read: ReadSource = read_text_source) -
         digest=digest_of(held),
         ids=tuple(row.id for row in held) if splits["eval"].held_out else None,
     )
+    locked: list[Row] = []
     if data.holdout is not None:
         holdout = read(data.holdout, root, config)
         rows = _split(holdout, "test", "data.holdout")
-        map_rows(rows, mapping, str(resolved(data.holdout, root)))
+        holdout_where = str(resolved(data.holdout, root))
+        locked = map_rows(rows, mapping, holdout_where, _list(refused, "holdout"))
         splits["holdout"] = Split(data.holdout, holdout.sha256, len(rows))
 
-    labels, warnings = _labels(config, train, held, where, eval_where)
-    return LoadedData(train, held, mapping, splits, labels, notices, warnings)
+    for name, rows_of, place in (("train", train, where), ("eval", held, eval_where)):
+        _check_labels(config, rows_of, place, _list(refused, name))
+    labels, warnings = _labels(config, train, held)
+    return LoadedData(train, held, mapping, splits, labels, notices, warnings, locked)
+
+
+def _list(refused: Refused | None, split: str) -> list[RowRefused] | None:
+    return None if refused is None else refused.setdefault(split, [])
 
 
 def _split(source: Source, wanted: str, field: str) -> list[RawRow]:
@@ -146,22 +165,34 @@ def _eval_split(source: Source, wanted: str | None) -> str | None:
     return next((name for name in ("validation", "test") if name in source.splits), None)
 
 
-def _labels(
-    config: Config, train: list[Row], held: list[Row], train_where: str, eval_where: str
-) -> tuple[list[str], list[str]]:
+def _check_labels(
+    config: Config, rows: list[Row], where: str, refused: list[RowRefused] | None
+) -> None:
+    """Refuses labels that an explicit label set does not have."""
+    explicit = config.evaluation.labels
+    if config.evaluation.metric != "label" or explicit is None:
+        return
+    known = frozenset(explicit)
+    for row in rows:
+        if row.reference.strip() in known:
+            continue
+        error = RowRefused(
+            where,
+            row.line,
+            "unknown_label",
+            f"label {one_line(row.reference, 40)!r} is not in evaluation.labels",
+            "add it to evaluation.labels, or mend the row",
+        )
+        if refused is None:
+            raise error
+        refused.append(error)
+
+
+def _labels(config: Config, train: list[Row], held: list[Row]) -> tuple[list[str], list[str]]:
     """The label set in use and warnings about it; an explicit set is law."""
     if config.evaluation.metric != "label":
         return [], []
     explicit = config.evaluation.labels
-    if explicit is not None:
-        for rows, where in ((train, train_where), (held, eval_where)):
-            for row in rows:
-                if row.reference.strip() not in explicit:
-                    raise BadInput(
-                        f"{where}:{row.line}: label {one_line(row.reference, 40)!r} is not in "
-                        "evaluation.labels",
-                        "add it to evaluation.labels, or mend the row",
-                    )
     trained = {row.reference.strip() for row in train}
     wanted = {row.reference.strip() for row in held}
     untrained = sorted(wanted - trained)

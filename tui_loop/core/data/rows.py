@@ -8,10 +8,23 @@ from typing import Any, Literal
 
 import msgspec
 
+from tui_loop.core.errors import BadInput
 from tui_loop.core.files import short_hash
 
 Shape = Literal["text", "prompt_completion", "messages", "instruction"]
 Role = Literal["prompt", "completion", "text", "messages", "instruction", "input", "output", "id"]
+
+
+RowFault = Literal["empty_rows", "wrong_roles", "unreadable_rows", "unknown_label"]
+"""What makes a row one that cannot be used."""
+
+
+class RowRefused(BadInput):
+    """A row that cannot be used: `line` is where it starts, `reason` names no place."""
+
+    def __init__(self, where: str, line: int, fault: RowFault, reason: str, hint: str) -> None:
+        super().__init__(f"{where}:{line}: {reason}", hint)
+        self.line, self.fault, self.reason = line, fault, reason
 
 
 class RawRow(msgspec.Struct, frozen=True):

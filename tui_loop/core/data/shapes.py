@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tui_loop.core.data.rows import Mapping, Message, RawRow, Row, Shape, with_ids
+from tui_loop.core.data.rows import (
+    Mapping,
+    Message,
+    RawRow,
+    Row,
+    RowFault,
+    RowRefused,
+    Shape,
+    with_ids,
+)
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text import one_line
 
@@ -61,47 +70,69 @@ def find_mapping(
     return Mapping(shape, _filled(shape, told, names, where))
 
 
-def map_rows(raws: Sequence[RawRow], mapping: Mapping, where: str) -> list[Row]:
-    """The rows by their roles, with ids; raises BadInput that names file, line and column."""
-    rows = [_mapped(raw, mapping, where) for raw in raws]
-    return with_ids(rows, _given_ids(raws, mapping))
+def map_rows(
+    raws: Sequence[RawRow],
+    mapping: Mapping,
+    where: str,
+    refused: list[RowRefused] | None = None,
+) -> list[Row]:
+    """The rows by their roles, with ids.
+
+    Raises RowRefused, which names file, line and column, for the first row that cannot be used;
+    where a list is given, all such rows go there instead, and are left out.
+    """
+    if refused is None:
+        return with_ids((_mapped(raw, mapping, where) for raw in raws), _given_ids(raws, mapping))
+    rows, kept = [], []
+    for raw in raws:
+        try:
+            rows.append(_mapped(raw, mapping, where))
+            kept.append(raw)
+        except RowRefused as error:
+            refused.append(error)
+    return with_ids(rows, _given_ids(kept, mapping))
 
 
 def _mapped(raw: RawRow, mapping: Mapping, where: str) -> Row:
-    place = f"{where}:{raw.line}"
     column = mapping.columns
     if mapping.shape == "text":
-        return Row("", "", _text(raw, column["text"], place), raw.line)
+        return Row("", "", _text(raw, column["text"], where), raw.line)
     if mapping.shape == "messages":
-        return _conversation(raw, column["messages"], place)
+        return _conversation(raw, column["messages"], where)
     if mapping.shape == "instruction":
-        instruction = _text(raw, column["instruction"], place)
+        instruction = _text(raw, column["instruction"], where)
         extra = raw.values.get(column.get("input", "")) or ""
         whole = f"{instruction}\n\n{extra}" if str(extra).strip() else instruction
-        return Row("", whole, _text(raw, column["output"], place), raw.line)
+        return Row("", whole, _text(raw, column["output"], where), raw.line)
     prompt: Any = raw.values.get(column["prompt"])
     completion: Any = raw.values.get(column["completion"])
     if isinstance(prompt, list) and isinstance(completion, list):
-        turns = (*_turns(prompt, place, "prompt"), *_turns(completion, place, "completion"))
-        return _row_of_turns(turns, raw.line, place)
+        turns = (
+            *_turns(prompt, raw, where, "prompt"),
+            *_turns(completion, raw, where, "completion"),
+        )
+        return _row_of_turns(turns, raw, where)
     return Row(
         "",
-        _text(raw, column["prompt"], place),
-        _text(raw, column["completion"], place),
+        _text(raw, column["prompt"], where),
+        _text(raw, column["completion"], where),
         raw.line,
     )
 
 
-def _conversation(raw: RawRow, column: str, place: str) -> Row:
+def _conversation(raw: RawRow, column: str, where: str) -> Row:
     if column not in raw.values:
-        raise _missing(raw, column, place)
-    return _row_of_turns(_turns(raw.values[column], place, column), raw.line, place)
+        raise _missing(raw, column, where)
+    return _row_of_turns(_turns(raw.values[column], raw, where, column), raw, where)
 
 
-def _row_of_turns(turns: tuple[Message, ...], line: int, place: str) -> Row:
+def _row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str) -> Row:
     if len(turns) < 2 or turns[-1].role != "assistant":
-        raise BadInput(
-            f"{place}: a conversation must end with an assistant's turn after another turn",
+        raise RowRefused(
+            where,
+            raw.line,
+            "wrong_roles",
+            "a conversation must end with an assistant's turn after another turn",
             "add the reply that the model should give, or remove the row",
         )
     shown = (
@@ -109,46 +140,56 @@ def _row_of_turns(turns: tuple[Message, ...], line: int, place: str) -> Row:
         if len(turns) == 2
         else "\n".join(f"{turn.role}: {turn.content}" for turn in turns[:-1])
     )
-    return Row("", shown, turns[-1].content, line, turns)
+    return Row("", shown, turns[-1].content, raw.line, turns)
 
 
-def _turns(value: Any, place: str, column: str) -> tuple[Message, ...]:
+def _turns(value: Any, raw: RawRow, where: str, column: str) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value:
-        raise BadInput(
-            f"{place}: {column!r} must be a list of turns", "write [{role, content}, ...]"
+        raise RowRefused(
+            where,
+            raw.line,
+            "wrong_roles",
+            f"{column!r} must be a list of turns",
+            "write [{role, content}, ...]",
         )
     turns = []
     for turn in value:
         role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
         content = turn.get("content", turn.get("value")) if isinstance(turn, dict) else None
         if not isinstance(role, str) or not isinstance(content, str):
-            raise BadInput(
-                f"{place}: each turn of {column!r} needs a role and a content, both text",
+            raise RowRefused(
+                where,
+                raw.line,
+                "wrong_roles",
+                f"each turn of {column!r} needs a role and a content, both text",
                 'write {"role": "user", "content": "..."}',
             )
         turns.append(Message(_CHAT_ROLES.get(role, role), content))
     return tuple(turns)
 
 
-def _text(raw: RawRow, column: str, place: str) -> str:
+def _text(raw: RawRow, column: str, where: str) -> str:
     if column not in raw.values:
-        raise _missing(raw, column, place)
+        raise _missing(raw, column, where)
     value = raw.values[column]
     if isinstance(value, (bool, int, float)):
         return str(value).lower() if isinstance(value, bool) else str(value)
     if not isinstance(value, str):
         kind = "null" if value is None else type(value).__name__
-        raise BadInput(f"{place}: {column!r} must be text, not {kind}", "mend or remove the row")
+        fault: RowFault = "empty_rows" if value is None else "unreadable_rows"
+        reason = f"{column!r} must be text, not {kind}"
+        raise RowRefused(where, raw.line, fault, reason, "mend or remove the row")
     if not value.strip():
-        raise BadInput(f"{place}: {column!r} is empty", "mend or remove the row")
+        reason = f"{column!r} is empty"
+        raise RowRefused(where, raw.line, "empty_rows", reason, "mend or remove the row")
     return value
 
 
-def _missing(raw: RawRow, column: str, place: str) -> BadInput:
+def _missing(raw: RawRow, column: str, where: str) -> RowRefused:
     there = ", ".join(one_line(name) for name in raw.values) or "none"
-    return BadInput(
-        f"{place}: no column {column!r}; there are {there}", "mend the row or map the columns"
-    )
+    reason = f"no column {column!r}; there are {there}"
+    hint = "mend the row or map the columns"
+    return RowRefused(where, raw.line, "unreadable_rows", reason, hint)
 
 
 def _given_ids(raws: Sequence[RawRow], mapping: Mapping) -> list[str] | None:
