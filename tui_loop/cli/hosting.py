@@ -10,6 +10,7 @@ from tui_loop.core.draft import Draft, plan_of
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.reader import read_run
 from tui_loop.core.requests import ask
+from tui_loop.core.secrets import mask_file
 from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.tui.backend import Preview
 
@@ -116,10 +117,9 @@ class AppRuns:
 
     def _host_apart(self, folders: list[IterationFolder]) -> None:
         from tui_loop.engine.launch import start_host
-        from tui_loop.engine.quiet import mask_secrets
 
         numbers = [folder.number for folder in folders]
         self._process = start_host(folders[0].loop, numbers, allow_code=self._allow_code)
         self._process.wait()
         for folder in folders:
-            mask_secrets(folder.output)
+            mask_file(folder.output)

@@ -5,7 +5,9 @@ JSON has no NaN: non-finite numbers travel as the strings "NaN", "Infinity", "-I
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import tomllib
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -18,6 +20,7 @@ from tui_loop.core.errors import BadInput
 T = TypeVar("T")
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_LONE = re.compile("[\ud800-\udfff]")
 _encoder = msgspec.json.Encoder()
 
 
@@ -30,7 +33,7 @@ def spell(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [spell(item) for item in value]
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode() if _has_surrogate(value) else value
+        return _LONE.sub("\ufffd", value) if not value.isascii() else value
     if isinstance(value, msgspec.Struct):
         return spell(msgspec.to_builtins(value))
     return value
@@ -60,10 +63,32 @@ def to_json_lines(values: Iterable[Any]) -> bytes:
 
 def from_json(data: bytes | str, kind: type[T], where: str) -> T:
     """`data` as `kind`; raises BadInput that names `where`."""
+    return decoded(msgspec.json.Decoder(kind), data, where)
+
+
+def decoded(decoder: msgspec.json.Decoder[T], data: bytes | str, where: str) -> T:
+    """`data` as the decoder's kind; raises BadInput that names `where`.
+
+    Text that is no Unicode (half a surrogate pair, bytes that are not UTF-8) is read with `\ufffd`
+    in its place; a control sign that JSON wants escaped is read as it is.
+    """
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
+        try:
+            return msgspec.convert(_leniently(data), decoder.type)
+        except (ValueError, RecursionError):  # no JSON at all, or of another kind
+            raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
+
+
+def _leniently(data: bytes | str) -> Any:
+    """What JSON with broken text says; raises ValueError or RecursionError."""
+    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    return spell(json.loads(text, strict=False, parse_constant=_no_constant))
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
 
 
 def to_toml(value: dict[str, Any]) -> str:
@@ -83,10 +108,6 @@ def _word(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"
-
-
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _without_none(value: Any) -> Any:

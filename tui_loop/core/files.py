@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tui_loop.core.errors import BadInput
+from tui_loop.core.opening import read_bounded
 
 SMALL_FILE_BYTES = 64 * 1024 * 1024
 """No record file that is read whole is larger; a larger one is refused, not loaded."""
@@ -54,13 +54,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def read_small(path: Path) -> bytes:
-    """The whole of a record file; refuses one that cannot be a record."""
-    size = path.stat().st_size
-    if size > SMALL_FILE_BYTES:
-        raise BadInput(
-            f"{path}: {size} bytes is too large for a record", "move it out of the loop's folder"
-        )
-    return path.read_bytes()
+    """The whole of a record file; raises BadInput for one that cannot be a record."""
+    return read_bounded(path, SMALL_FILE_BYTES)
 
 
 def sha256_of(path: Path) -> str:

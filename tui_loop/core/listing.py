@@ -67,7 +67,10 @@ class LoopsReader:
         """The loop in folder `name`, None if that is no loop."""
         loop = LoopFolder(self.loops.path / name)
         try:
+            loop.check_place()
             os.stat(loop.settings_file)
+        except BadInput as error:
+            return LoopEntry(name, problem=error.message)
         except PermissionError as error:
             return LoopEntry(name, problem=f"{loop.path}: {error.strerror}")
         except OSError:

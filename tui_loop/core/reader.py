@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict, deque
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -61,6 +62,12 @@ class IterationReader:
 
     def look(self) -> Iteration:
         """The iteration now; one that cannot be read is `unreadable` and says why."""
+        try:
+            self.folder.check_place()
+        except BadInput as error:
+            if self._known is None or self._stamp != error.message:
+                self._known, self._stamp = unreadable(self.folder, error), error.message
+            return self._known
         stamp: object = stamp_of(self.folder.summary)
         if stamp is None:
             life = self._watch.look() if self.folder.lock.exists() else "gone"
@@ -144,6 +151,11 @@ class IterationReader:
         return self._known
 
     def _read_journal(self) -> None:
+        with suppress(BadInput):  # what the iteration says already
+            self.folder.check_place()
+            self._follow_journal()
+
+    def _follow_journal(self) -> None:
         events = self._follower.read_all()
         if self._follower.restarted:
             self._state, self._logged = RunState(), 0
@@ -207,7 +219,7 @@ class LoopReader:
 def stamp_of(path: Path) -> Stamp:
     """What tells that a file has changed: (modified ns, size); None where it is not there."""
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size

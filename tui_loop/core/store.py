@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shutil
@@ -15,7 +14,8 @@ import msgspec
 from tui_loop.core import codec
 from tui_loop.core.config import Tables, read_config, read_effective, to_tables
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.files import read_small, write_atomically
+from tui_loop.core.files import SMALL_FILE_BYTES, write_atomically
+from tui_loop.core.opening import check_regular, check_within, lines_of, read_bounded
 from tui_loop.core.records import SCHEMA, Decision, Example, Iteration, Split, TokenLosses
 from tui_loop.core.schema import Config
 from tui_loop.core.text import one_line
@@ -34,6 +34,11 @@ COMMANDS = frozenset(
 
 GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
 TOKENS_FILE_LIMIT = 5_000_000
+TOML_BYTES = 16 * 1024 * 1024
+"""A config that lists the ids of a million held-out rows has as much; parsing it takes seconds."""
+
+NOTES_BYTES = 4 * 1024 * 1024
+"""Notes are shown whole."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)
@@ -97,9 +102,9 @@ class IterationFolder:
 
     def read_decision(self) -> Decision:
         """Why the iteration is what it is; an empty decision where none was written."""
-        if not self.decision.exists():
+        if not os.path.lexists(self.decision):
             return Decision()
-        table = codec.from_toml(_text(self.decision), str(self.decision))
+        table = codec.from_toml(self._text(self.decision), str(self.decision))
         return _converted(table, Decision, str(self.decision))
 
     def write_decision(self, decision: Decision) -> None:
@@ -107,8 +112,9 @@ class IterationFolder:
 
     def read_summary(self) -> Iteration | None:
         """The end of the run; None where it has not ended or was not written."""
-        if not self.summary.exists():
+        if not os.path.lexists(self.summary):
             return None
+        self.check_place()
         return codec.from_json(_raw(self.summary), Iteration, str(self.summary))
 
     def forget_measurement(self) -> None:
@@ -122,7 +128,7 @@ class IterationFolder:
 
     def read_examples(self) -> list[Example]:
         """The rows of the final evaluation; [] where there was none."""
-        return list(_json_lines(self.examples, Example))
+        return [row for _, row in self._rows(self.examples, Example)]
 
     def write_examples(self, examples: Iterable[Example], tokens: Iterable[TokenLosses]) -> None:
         """Both files of an evaluation; large token files are kept out of git."""
@@ -134,32 +140,75 @@ class IterationFolder:
 
     def read_tokens(self) -> dict[str, TokenLosses]:
         """Token losses by example id."""
-        return {row.id: row for row in _json_lines(self.tokens, TokenLosses)}
+        return {row.id: row for _, row in self._rows(self.tokens, TokenLosses)}
 
     def read_example_tokens(self, index: int, example: str) -> TokenLosses | None:
         """Token losses of the example in row `index`; None where they were not kept."""
-        if not self.tokens.exists():
-            return None
-        decoder = msgspec.json.Decoder(TokenLosses)
-        with self.tokens.open("rb") as file:
-            line = next(itertools.islice(file, index, None), b"")
-        row = _decoded(decoder, line, f"{self.tokens}:{index + 1}") if line.strip() else None
-        return row if row is not None and row.id == example else self.read_tokens().get(example)
+        decoder, number = msgspec.json.Decoder(TokenLosses), 0
+        for number, line in self._lines(self.tokens):
+            if number > index and line.strip():
+                row = codec.decoded(decoder, line, f"{self.tokens}:{number}")
+                if row.id == example:
+                    return row
+                break  # the files do not go together row by row
+        found = (row for _, row in self._rows(self.tokens, TokenLosses) if row.id == example)
+        return next(found, None) if number else None
 
     def read_notes(self) -> str:
-        """The user's own words, "" where there are none or they cannot be read."""
-        try:
-            return read_small(self.notes).decode("utf-8", "replace").strip()
-        except (OSError, BadInput):
+        """The user's own words, "" where there are none; where they cannot be read, why."""
+        if not os.path.lexists(self.notes):
             return ""
+        try:
+            return self._read_notes().decode("utf-8", "replace").strip()
+        except BadInput as error:
+            return f"({error.message})"
 
     def add_note(self, text: str) -> None:
-        """Adds a paragraph to the user's notes."""
-        before = self.read_notes()
-        write_atomically(self.notes, f"{before}\n\n{text}\n".lstrip("\n"))
+        """Adds a paragraph to the user's notes; raises BadInput where these cannot be read."""
+        before = self._read_notes().strip() if os.path.lexists(self.notes) else b""
+        write_atomically(self.notes, b"\n\n".join(filter(None, (before, _encoded(text)))) + b"\n")
+
+    def check_place(self) -> None:
+        """Raises BadInput where the iteration lies outside the loops, or its journal is no file."""
+        self.loop.check_place()
+        check_within(self.path, self.loop.path.parent)
+        check_regular(self.journal)
+
+    def check_own(self) -> None:
+        """Raises BadInput where anything in the folder is a link: a run would write through it."""
+        self.check_place()
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    check_regular(Path(entry.path))
 
     def _config_tables(self) -> dict[str, Any]:
-        return codec.from_toml(_text(self.config), str(self.config))
+        return codec.from_toml(self._text(self.config), str(self.config))
+
+    def _read_notes(self) -> bytes:
+        self.check_place()
+        return _raw(self.notes, NOTES_BYTES)
+
+    def _text(self, path: Path) -> str:
+        self.check_place()
+        return _text(path)
+
+    def _lines(self, path: Path) -> Iterator[tuple[int, bytes]]:
+        """The lines of a file of rows; none where there is no file."""
+        if not os.path.lexists(path):
+            return
+        self.check_place()
+        try:
+            yield from lines_of(path)
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
+
+    def _rows(self, path: Path, kind: type[T]) -> Iterator[tuple[int, T]]:
+        """(line, row); a line that cannot be read is an error with its number."""
+        decoder = msgspec.json.Decoder(kind)
+        for number, line in self._lines(path):
+            if line.strip():
+                yield number, codec.decoded(decoder, line, f"{path}:{number}")
 
 
 class LoopFolder:
@@ -179,8 +228,17 @@ class LoopFolder:
 
     def read_settings(self) -> LoopSettings:
         """`loop.toml`; raises BadInput where it cannot be read."""
+        self.check_place()
         table = codec.from_toml(_text(self.settings_file), str(self.settings_file))
         return _converted(table, LoopSettings, str(self.settings_file))
+
+    def check_place(self) -> None:
+        """Raises BadInput where the loop's folder is a link out of the folder of loops.
+
+        What the user names with `--loops` may be a link; what lies in it was perhaps not put there
+        by the user.
+        """
+        check_within(self.path, self.path.parent)
 
     def default_config(self) -> Config:
         """The config of an iteration that has no parent."""
@@ -204,6 +262,7 @@ class LoopFolder:
     def existing(self, number: int) -> IterationFolder:
         """The folder of an iteration that is there; raises NotFound."""
         folder = self.iteration(number)
+        check_within(folder.path, self.path.parent)
         if not folder.path.is_dir():
             numbers = ", ".join(str(each) for each in self.numbers()) or "none yet"
             raise NotFound(
@@ -215,7 +274,7 @@ class LoopFolder:
     def ignore(self, pattern: str) -> None:
         """Adds a line to the loop's .gitignore."""
         path = self.path / ".gitignore"
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        lines = _raw(path).splitlines() if os.path.lexists(path) else []
         if pattern.encode() not in lines:
             write_atomically(path, b"".join(line + b"\n" for line in [*lines, pattern.encode()]))
 
@@ -232,7 +291,7 @@ class LoopsFolder:
             entries = [entry.name for entry in os.scandir(self.path) if entry.is_dir()]
         except OSError:
             return []
-        return sorted(name for name in entries if (self.path / name / "loop.toml").exists())
+        return sorted(name for name in entries if self._is_loop(name))
 
     def loop(self, name: str) -> LoopFolder:
         """The loop `name`; raises BadInput for an impossible name, NotFound if there is none."""
@@ -244,7 +303,16 @@ class LoopsFolder:
                 f"no loop {name!r} in {self.path} (there are: {names})",
                 "tui-loop list, or tui-loop new LOOP --data PATH",
             )
+        folder.check_place()
         return folder
+
+    def _is_loop(self, name: str) -> bool:
+        folder = LoopFolder(self.path / name)
+        try:
+            folder.check_place()
+        except BadInput:
+            return False
+        return folder.settings_file.exists()
 
     def create(self, name: str, settings: LoopSettings) -> LoopFolder:
         """A new loop's folder; raises BadInput if the name is taken or impossible."""
@@ -300,9 +368,13 @@ def _spelled_unset(settings: LoopSettings) -> dict[str, Any]:
     return {"schema": settings.schema, **table, "metric": settings.metric}
 
 
-def _raw(path: Path) -> bytes:
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace").strip()
+
+
+def _raw(path: Path, limit: int = SMALL_FILE_BYTES) -> bytes:
     try:
-        return read_small(path)
+        return read_bounded(path, limit)
     except FileNotFoundError as error:
         raise BadInput(f"{path}: is missing", "restore it, for example with git") from error
     except OSError as error:
@@ -311,7 +383,7 @@ def _raw(path: Path) -> bytes:
 
 def _text(path: Path) -> str:
     try:
-        return _raw(path).decode("utf-8")
+        return _raw(path, TOML_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: is not UTF-8", "restore it, for example with git") from error
 
@@ -320,25 +392,4 @@ def _converted(table: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
-
-
-def _json_lines(path: Path, kind: type[T]) -> Iterator[T]:
-    """The rows of a JSON Lines record; a line that cannot be read is an error with its number."""
-    if not path.exists():
-        return
-    decoder = msgspec.json.Decoder(kind)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _decoded(decoder, line, f"{path}:{number}")
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
-
-
-def _decoded(decoder: msgspec.json.Decoder[T], line: bytes, where: str) -> T:
-    try:
-        return decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error

@@ -14,12 +14,14 @@ from typing import Any
 
 from tui_loop.core.events import LineLogged
 from tui_loop.core.journal import Journal
+from tui_loop.core.secrets import mask_file, masked
+
+__all__ = ["logging_to", "masked", "output_to", "set_environment"]
 
 SAME_LINE_LIMIT = 20
 """A library that repeats itself is recorded this often, then only in output.log."""
 
 _LIBRARIES = ("transformers", "trl", "peft", "datasets", "accelerate", "huggingface_hub")
-_SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "APIKEY", "CREDENTIAL")
 
 
 def set_environment() -> None:
@@ -109,32 +111,4 @@ def output_to(path: Path) -> Iterator[None]:
         for descriptor, old in zip((1, 2), kept, strict=True):
             os.dup2(old, descriptor)
             os.close(old)
-        mask_secrets(path)
-
-
-def masked(text: str) -> str:
-    """`text` without the values of secret-looking environment variables."""
-    for secret in _secrets():
-        text = text.replace(secret, "***")
-    return text
-
-
-def mask_secrets(path: Path) -> None:
-    """Does the same to a text file; a file that cannot be changed stays."""
-    try:
-        data = path.read_bytes()
-        clean = data
-        for secret in _secrets():
-            clean = clean.replace(secret.encode(), b"***")
-        if clean != data:
-            path.write_bytes(clean)
-    except OSError:
-        return
-
-
-def _secrets() -> list[str]:
-    return [
-        value
-        for name, value in os.environ.items()
-        if len(value) >= 8 and any(word in name.upper() for word in _SECRET_NAMES)
-    ]
+        mask_file(path)

@@ -41,7 +41,7 @@ def settings_file() -> Path:
 def read_settings(path: Path) -> Settings:
     """The settings in `path`, defaults where there is none; raises BadInput, naming the key."""
     try:
-        text = read_small(path).decode("utf-8")
+        text = read_small(path.resolve()).decode("utf-8")
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:

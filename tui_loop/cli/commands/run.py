@@ -16,6 +16,7 @@ from tui_loop.core.overview import as_json
 from tui_loop.core.planning import Plan, plan_next, plan_with
 from tui_loop.core.reader import iterations_of, read_run
 from tui_loop.core.records import Iteration
+from tui_loop.core.secrets import mask_file
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 HELP = "create the next iteration and run it"
@@ -125,7 +126,6 @@ def _run_all(
     loop: LoopFolder, folders: list[IterationFolder], out: Output, allow_code: bool
 ) -> list[Iteration]:
     from tui_loop.engine.launch import start_host
-    from tui_loop.engine.quiet import mask_secrets
 
     attempts = {folder.number: read_run(folder).attempt + 1 for folder in folders}
     process = start_host(loop, [folder.number for folder in folders], allow_code=allow_code)
@@ -137,7 +137,7 @@ def _run_all(
                 break
         process.wait()
     for folder in folders:
-        mask_secrets(folder.output)
+        mask_file(folder.output)
     for folder in forget_unbegun(folders):
         out.note(f"{folder} was not begun and has been removed")
     if watcher.killed:
