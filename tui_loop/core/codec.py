@@ -10,6 +10,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _LONE = re.compile("[\ud800-\udfff]")
+_BROKEN_TEXT = re.compile(rb"\\u[dD][89a-fA-F]|[\x00-\x1f\x80-\xff]")
 _encoder = msgspec.json.Encoder()
 
 
@@ -75,16 +77,18 @@ def decoded(decoder: msgspec.json.Decoder[T], data: bytes | str, where: str) -> 
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        try:
-            return msgspec.convert(_leniently(data), decoder.type)
-        except (ValueError, RecursionError):  # no JSON at all, or of another kind
-            raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
+        raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+        if _BROKEN_TEXT.search(raw):
+            with suppress(ValueError, RecursionError):  # broken otherwise too, or of another kind
+                return msgspec.convert(_leniently(raw), decoder.type)
+        raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
 
 
-def _leniently(data: bytes | str) -> Any:
+def _leniently(data: bytes) -> Any:
     """What JSON with broken text says; raises ValueError or RecursionError."""
-    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    return spell(json.loads(text, strict=False, parse_constant=_no_constant))
+    return spell(
+        json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=_no_constant)
+    )
 
 
 def _no_constant(word: str) -> Any:

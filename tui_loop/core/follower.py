@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from tui_loop.core.codec import decoded
+from tui_loop.core.errors import BadInput
 from tui_loop.core.events import AnyEvent, Skipped
+from tui_loop.core.opening import open_regular
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Read at most this much a call, so that a screen stays responsive over a long history."""
@@ -50,7 +54,7 @@ class Follower:
         """
         self.restarted = False
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 status = os.fstat(file.fileno())
                 identity = (status.st_dev, status.st_ino)
                 if self._identity not in (None, identity) or not self._continues(file):
@@ -58,7 +62,8 @@ class Follower:
                 self._identity = identity
                 file.seek(self._offset)
                 chunk = file.read(CHUNK_BYTES)
-        except OSError:
+                behind_hole = _end_of_hole(file)
+        except (OSError, BadInput):
             return []
         end = chunk.rfind(b"\n") + 1
         if end == 0 and len(chunk) == CHUNK_BYTES:  # a line too long to be an event
@@ -66,6 +71,8 @@ class Follower:
             end = len(chunk)
         self._offset += end
         self._before = (self._before + chunk[:end])[-KNOWN_BY_BYTES:]
+        if end == len(chunk) == CHUNK_BYTES and behind_hole > self._offset:
+            self._offset, self._before = behind_hole, b""
         if not chunk.endswith(b"\n", 0, end):
             return []
         events = []
@@ -98,11 +105,20 @@ class Follower:
 
     def _decoded(self, line: bytes) -> AnyEvent | None:
         try:
-            return _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return decoded(_decoder, line, "")
+        except BadInput:
             skipped = _skipped(line)
             self.bad_lines += skipped is None
             return skipped
+
+
+def _end_of_hole(file: BinaryIO) -> int:
+    """Where data goes on if a hole begins here; it is skipped, though it reads as zeros."""
+    place = file.tell()
+    try:
+        return os.lseek(file.fileno(), place, os.SEEK_DATA)
+    except OSError as error:  # no data to the end, or a system that cannot tell
+        return os.fstat(file.fileno()).st_size if error.errno == errno.ENXIO else place
 
 
 def _skipped(line: bytes) -> Skipped | None:
