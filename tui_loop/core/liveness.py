@@ -19,6 +19,7 @@ import msgspec
 
 from tui_loop.core.codec import to_json
 from tui_loop.core.errors import BadInput
+from tui_loop.core.opening import check_regular, open_regular
 
 BEAT_SECONDS = 5.0
 GONE_AFTER_SECONDS = 60.0
@@ -45,7 +46,8 @@ class RunLock:
         self._released = threading.Event()
 
     def __enter__(self) -> RunLock:
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        check_regular(self.path)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         if not _is_taken(self._descriptor):
             os.close(self._descriptor)
             raise BadInput(
@@ -83,16 +85,14 @@ class Watch:
     def look(self) -> Life:
         """Whether the holder is alive; `unknown` while another host's beat was seen only once."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
-        except OSError:
+            file = open_regular(self.path)
+        except (OSError, BadInput):
             return "gone"
-        try:
-            if _is_held(descriptor):
+        with file:
+            if _is_held(file.fileno()):
                 return "alive"
-            holder = _holder(os.read(descriptor, 4096))
-            beat = os.fstat(descriptor).st_mtime
-        finally:
-            os.close(descriptor)
+            holder = _holder(file.read(4096))
+            beat = os.fstat(file.fileno()).st_mtime
         if holder is None:
             return "gone"
         if holder.host == socket.gethostname() and holder.boot == _boot():
@@ -110,8 +110,9 @@ class Watch:
 def holder_of(path: Path) -> Holder | None:
     """Who wrote the lock file, alive or not."""
     try:
-        return _holder(path.read_bytes()[:4096])
-    except OSError:
+        with open_regular(path) as file:
+            return _holder(file.read(4096))
+    except (OSError, BadInput):
         return None
 
 
@@ -141,7 +142,7 @@ def _is_held(descriptor: int) -> bool:
 def _holder(data: bytes) -> Holder | None:
     try:
         return msgspec.json.decode(data, type=Holder)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
