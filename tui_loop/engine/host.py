@@ -48,6 +48,7 @@ class RunHost:
 
     def run(self) -> EndState:
         """Runs the iteration to its end and returns how it ended. Raises BadInput if it is held."""
+        self.folder.check_own()
         with RunLock(self.folder.lock):
             attempt = read_run(self.folder).attempt + 1
             self.folder.forget_measurement()
