@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.files import read_small, short_hash, write_atomically
+from tui_loop.core.opening import check_within
 
 FOLDER = "rows"
 
@@ -35,6 +36,7 @@ def write_index(loop: Path, rows: Sequence[Row]) -> None:
     """Keeps the index of `rows` in the loop's folder; one that is there stays."""
     path = loop / FOLDER / f"{digest_of(rows)}.txt"
     if not path.exists():
+        check_within(path.parent, loop)
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, index_text(rows))
 
@@ -44,6 +46,7 @@ def rows_changed(loop: Path, digest: str, rows: Sequence[Row]) -> dict[str, int]
     path = loop / FOLDER / f"{digest}.txt"
     if digest == digest_of(rows) or not path.exists():
         return None
+    check_within(path.parent, loop)
     before = _parsed(read_small(path).decode("utf-8", "replace"))
     after = _parsed(index_text(rows))
     shared = before.keys() & after.keys()
