@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import resource
 import threading
 from collections.abc import Iterator
@@ -16,17 +17,18 @@ from hypothesis import strategies as st
 
 from tests.faults.kit import Outcome
 from tui_loop.core import journal as journal_module
+from tui_loop.core.errors import BadInput
 from tui_loop.core.events import (
     AnyEvent,
     CheckpointSaved,
     LineLogged,
     MetricsLogged,
-    PhaseStarted,
     Recovered,
     RunEnded,
 )
 from tui_loop.core.follower import Follower
 from tui_loop.core.journal import Journal
+from tui_loop.core.state import RunState, fold
 
 
 def metrics(step: int) -> MetricsLogged:
@@ -185,7 +187,12 @@ def test_a_full_disk_never_raises_and_loses_nothing_when_there_is_room_again(
         assert set(seqs(path)) <= {0, 1}, "what is there is not damaged"
     journal.append(metrics(6))
     assert not journal.failing
-    assert seqs(path) == list(range(7))
+    told = read(path)
+    assert [event.seq for event in told] == list(range(8))
+    assert isinstance(told[-1], Recovered)
+    assert told[-1].kind == "disk"
+    assert told[-1].changes["waited"] == (4 if room == 100 else 5)
+    assert told[-1].changes["lost"] == 0
 
 
 def test_what_waits_is_written_at_the_end_at_the_latest(path: Path) -> None:
@@ -194,7 +201,8 @@ def test_what_waits_is_written_at_the_end_at_the_latest(path: Path) -> None:
     with full_disk(path, 10):
         journal.append(metrics(1))
     journal.close()
-    assert seqs(path) == [0, 1]
+    assert seqs(path) == [0, 1, 2]
+    assert isinstance(read(path)[-1], Recovered)
 
 
 def test_what_waits_is_bounded_and_a_dropped_line_damages_no_other(
@@ -207,10 +215,13 @@ def test_what_waits_is_bounded_and_a_dropped_line_damages_no_other(
         for step in range(1, 10):
             journal.append(metrics(step))
     journal.close()
-    there = seqs(path)
-    assert there[:2] == [0, 1]
-    assert there[-2:] == [8, 9]
-    assert len(there) == 4
+    there = read(path)
+    assert [event.seq for event in there] == [0, 1, 8, 9, 10]
+    gap = there[-1]
+    assert isinstance(gap, Recovered)
+    assert (gap.changes["waited"], gap.changes["lost"]) == (3, 6)
+    assert "3 lines waited, 6 lines lost" in gap.message
+    assert fold(RunState(), there).missing == 6
 
 
 @pytest.mark.fault(
@@ -224,47 +235,33 @@ def test_a_device_that_takes_nothing_never_raises(outcome: Outcome) -> None:
     outcome.checked()
 
 
-def test_a_replaced_file_is_rebuilt_with_everything(path: Path) -> None:
-    journal = Journal(path)
-    for step in range(3):
-        journal.append(metrics(step))
-    other = path.with_name("other")
-    other.write_bytes(b"an older state\n")
-    os.replace(other, path)
-    journal.append(PhaseStarted(name="saving"))
-    journal.append(metrics(4))
-    journal.close()
-    assert seqs(path) == list(range(5))
-    assert os.listdir(path.parent) == [path.name]
-
-
-def test_a_deleted_file_is_rebuilt_with_everything_and_its_folder(tmp_path: Path) -> None:
-    path = tmp_path / "001" / "journal.jsonl"
-    path.parent.mkdir()
-    journal = Journal(path)
-    journal.append(metrics(0))
-    path.unlink()
-    path.parent.rmdir()
-    journal.append(metrics(1))
-    journal.close()
-    assert seqs(path) == [0, 1]
-
-
-@pytest.mark.parametrize("room", [0, 10])
-def test_a_rebuild_without_room_is_tried_again_and_holds_on_to_no_files(
-    path: Path, room: int
+def test_a_screen_is_told_of_a_full_disk_and_of_its_end_from_another_thread(
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = Journal(path)
-    for step in range(3):
-        journal.append(metrics(step))
-    path.unlink()
-    open_before = len(os.listdir("/proc/self/fd"))
-    with full_disk(Path(os.devnull), room):
-        for _ in range(5):
-            journal._follow_replacement()
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    monkeypatch.setattr(journal_module, "SYNC_SECONDS", 0.01)
+    told: queue.Queue[tuple[str, str]] = queue.Queue()
+    journal = Journal(path, lambda text: told.put((text, threading.current_thread().name)))
+    journal.append(metrics(0))
+    with full_disk(path):
+        journal.append(metrics(1))
+        assert told.get(timeout=2) == ("disk full: 1 line waits", "journal")
+        journal.append(metrics(2))
+        assert told.get(timeout=2) == ("disk full: 2 lines wait", "journal")
+    assert told.get(timeout=2) == ("", "journal")
     journal.close()
-    assert seqs(path) == [0, 1, 2]
+    assert told.empty()
+
+
+def test_a_run_that_ends_on_a_full_disk_says_how_much_was_never_written(path: Path) -> None:
+    told: list[str] = []
+    journal = Journal(path, told.append)
+    journal.append(metrics(0))
+    with full_disk(path):
+        journal.append(metrics(1))
+        journal.append(RunEnded(state="finished"))
+        journal.close()
+    assert told[-1] == "disk full: 2 lines never written"
+    assert seqs(path) == [0]
 
 
 def test_an_append_after_the_end_touches_no_other_file(path: Path, tmp_path: Path) -> None:
@@ -276,3 +273,9 @@ def test_an_append_after_the_end_touches_no_other_file(path: Path, tmp_path: Pat
         assert os.fstat(victim.fileno()).st_size == 0
     journal.close()
     assert seqs(path) == [0]
+
+
+def test_a_journal_that_cannot_be_opened_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(BadInput, match=r"journal\.jsonl: cannot be written: Is a directory"):
+        Journal(tmp_path / "journal.jsonl")

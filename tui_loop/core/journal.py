@@ -1,8 +1,9 @@
 """The writer of a journal: whole lines, each with one checked write, synced off the trainer.
 
 `append` costs a few microseconds and never raises: a full or failing disk must not stop
-training. What could not be written waits in a bounded tail and is written when it can be. If
-the file was replaced under the writer (git stash, an editor), it is rebuilt from the old one.
+training. What could not be written waits in a bounded tail and is written when it can be, with
+a `recovery` event that tells of the gap. A file that was replaced, removed, cut or overwritten
+under the writer (git stash, an editor, `> journal.jsonl`) is written anew from what it knows.
 """
 
 from __future__ import annotations
@@ -12,36 +13,63 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from tui_loop.core.codec import to_json
-from tui_loop.core.events import SYNCED_AT_ONCE, AnyEvent, Evaluated, LineLogged, MetricsLogged
+from tui_loop.core.errors import BadInput
+from tui_loop.core.events import (
+    SYNCED_AT_ONCE,
+    AnyEvent,
+    Evaluated,
+    LineLogged,
+    MetricsLogged,
+    Recovered,
+)
+from tui_loop.core.files import sync_folder
+from tui_loop.core.mirror import Mirror
 
 SYNC_SECONDS = 1.0
 TAIL_LINES = 10_000
 """Lines kept in memory while the disk takes none; the oldest go first and leave a gap in seq."""
 
+Damage = Literal["replaced", "removed", "cut", "overwritten", "not synced"]
+
 _CLOSED = -1
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _encoder = msgspec.json.Encoder()
 
 
 class Journal:
-    """Appends events to `path`; one writer a journal. Usable from any thread."""
+    """Appends events to `path`; one writer a journal. Usable from any thread.
 
-    def __init__(self, path: Path) -> None:
+    `on_trouble` is told why the disk takes nothing and how many lines wait, "" when it is over;
+    on change only, never from a thread that appends. Raises BadInput if `path` cannot be written.
+    """
+
+    def __init__(self, path: Path, on_trouble: Callable[[str], None] | None = None) -> None:
         self.path = path
+        self._on_trouble, self._told = on_trouble, ""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._wake = threading.Event()
-        self._tail: deque[bytes] = deque(maxlen=TAIL_LINES)
+        self._tail: deque[bytes] = deque()
         self._torn = False
         self._unsynced = False
-        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        self._seq = _next_seq(self._descriptor)
-        self._mend_torn_line()
+        self._is_rebuilding = False
+        self._is_damaged = False
+        self._is_unsafe = False
+        self._gap = _Gap()
+        self._descriptor = _opened(path)
+        self._known = Mirror(self._descriptor)
+        self._seq = self._known.next_seq()
+        if self._known.is_torn:  # an earlier writer's crash: the next line is to be whole
+            self._tail.append(b"\n")
+            self._drain()
         self._syncer = threading.Thread(target=self._sync_loop, name="journal", daemon=True)
         self._syncer.start()
 
@@ -53,13 +81,8 @@ class Journal:
     def append(self, event: AnyEvent) -> None:
         """Writes `event` with the next seq and the time; never raises, never waits for a disk."""
         with self._lock:
-            stamped = msgspec.structs.replace(event, seq=self._seq, t=round(time.time(), 3))
-            self._seq += 1
-            if self._torn and len(self._tail) == self._tail.maxlen:
-                del self._tail[1]  # the first is the rest of a line that stands in the file
-            self._tail.append(_encoded(stamped) + b"\n")
+            self._take(event)
             self._drain()
-            self._unsynced = True
         if isinstance(event, SYNCED_AT_ONCE):
             self._wake.set()
 
@@ -68,83 +91,207 @@ class Journal:
         self._closing.set()
         self._wake.set()
         self._syncer.join(timeout=30)
+        if self._descriptor == _CLOSED:
+            return
+        self._tend(thoroughly=True)
         with self._lock:
-            if self._descriptor == _CLOSED:
-                return
-            self._follow_replacement()
-            self._drain()
-            with suppress(OSError):
-                os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = _CLOSED
 
+    def _take(self, event: AnyEvent) -> None:
+        stamped = msgspec.structs.replace(event, seq=self._seq, t=round(time.time(), 3))
+        self._seq += 1
+        if len(self._tail) >= TAIL_LINES:
+            del self._tail[self._torn]  # the rest of a line that stands in the file stays
+            self._gap.lost += 1
+        self._tail.append(_encoded(stamped) + b"\n")
+
     def _drain(self) -> None:
-        while self._tail:
-            line = self._tail[0]
-            try:
-                written = os.write(self._descriptor, line)
-            except OSError:
+        """Writes what waits, as far as the disk takes it; a file that is not as it was left is
+        first put right, by the syncer."""
+        if self._is_rebuilding or not self._tail or self._descriptor == _CLOSED:
+            return
+        try:
+            if os.fstat(self._descriptor).st_size != self._known.size:
+                if not self._is_damaged:
+                    self._is_damaged = True
+                    self._wake.set()
                 return
-            if written < len(line):  # a full disk first writes less, without an error
-                self._tail[0], self._torn = line[written:], True
-                return
-            self._tail.popleft()
-            self._torn = False
+            while self._tail:
+                self._write_first()
+        except OSError as error:
+            if self._gap.widen(error, len(self._tail)):
+                self._wake.set()
+            return
+        if self._gap.is_open:
+            told, self._gap = self._gap.told(), _Gap()
+            self._take(told)
+            self._drain()
+
+    def _write_first(self) -> None:
+        line = self._tail[0]
+        written = os.write(self._descriptor, line)
+        self._known.add(line[:written])
+        self._unsynced = True
+        if written < len(line):  # a full disk first writes less, without an error
+            self._tail[0], self._torn = line[written:], True
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._tail.popleft()
+        self._torn = False
+        self._gap.written += self._gap.is_open
 
     def _sync_loop(self) -> None:
         while not self._closing.is_set():
             self._wake.wait(SYNC_SECONDS)
             self._wake.clear()
-            try:
-                self._sync()
-            except OSError:
-                self._unsynced = True  # and once more in a second
+            self._tend()
+
+    def _tend(self, *, thoroughly: bool = False) -> None:
+        """Puts the file right, writes what waits, syncs, and tells of trouble."""
+        problem = ""
+        try:
+            self._put_right(thoroughly)
+            with self._lock:
+                self._drain()
+            self._sync()
+        except OSError as error:
+            problem = _reason(error)
+        with self._lock:
+            if self._tail and (self._gap.is_open or problem):
+                problem = f"{self._gap.reason or problem}: {self._counted()}"
+        if problem != self._told and self._on_trouble is not None:
+            self._told = problem
+            self._on_trouble(problem)
+
+    def _counted(self) -> str:
+        count = len(self._tail)
+        if self._closing.is_set():
+            told = f"{_lines(count)} never written"
+        else:
+            told = f"{_lines(count)} {'waits' if count == 1 else 'wait'}"
+        return told + (f", {self._gap.lost} lost" if self._gap.lost else "")
 
     def _sync(self) -> None:
         with self._lock:
-            self._follow_replacement()
-            self._drain()
-            pending, self._unsynced = self._unsynced, False
-            if not pending:
+            if not self._unsynced:
                 return
+            self._unsynced = False
             descriptor = os.dup(self._descriptor)
         try:  # outside the lock: a stalled disk must not hold up an append
             os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
+        except OSError as error:
+            self._unsynced = True  # and once more in a second
+            self._is_unsafe = error.errno == errno.EIO  # the next sync would claim to be good
+            raise
         finally:
             os.close(descriptor)
 
-    def _follow_replacement(self) -> None:
-        """Puts the journal back, whole, where another file or none stands at its path."""
-        beside = self.path.with_name(f".{self.path.name}.rebuilt")
-        try:
-            if self._is_in_place():
-                return
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            rebuilt = _copy(self._descriptor, beside)
-        except OSError:
-            return
-        try:
-            os.replace(beside, self.path)
-        except OSError:
-            os.close(rebuilt)
-            return
-        os.close(self._descriptor)
-        self._descriptor = rebuilt
+    def _put_right(self, thoroughly: bool) -> None:
+        """Writes the journal anew, whole, where it does not stand at its path as it was left.
 
-    def _is_in_place(self) -> bool:
-        mine = os.fstat(self._descriptor)
+        Appended lines wait meanwhile. Raises OSError where there is no room or no way.
+        """
+        with self._lock:
+            damage = self._damage(thoroughly)
+            if damage is None or self._is_rebuilding:
+                self._is_damaged = damage is not None
+                return
+            content = self._known.content(self._descriptor)
+            self._is_rebuilding = True
+        try:
+            rebuilt = _rebuilt(self.path, content)
+        except OSError as error:
+            with self._lock:
+                self._is_rebuilding = False
+                if self._tail:
+                    self._gap.widen(error, len(self._tail))
+            raise
+        with self._lock:
+            os.close(self._descriptor)
+            self._descriptor, self._is_rebuilding = rebuilt, False
+            self._known.is_now(content)
+            self._is_damaged = self._is_unsafe = False
+            self._take(LineLogged(level="warning", source="journal", text=_told_of(damage)))
+            self._drain()
+
+    def _damage(self, thoroughly: bool) -> Damage | None:
+        """What happened to the file behind the writer's back; what others added is adopted."""
+        elsewhere = self._elsewhere()
+        if elsewhere is not None:
+            return elsewhere
+        if os.fstat(self._descriptor).st_size < self._known.size:
+            return "cut"
+        is_whole = self._known.equals if thoroughly else self._known.begins
+        if not is_whole(self._descriptor):
+            return "overwritten"
+        if self._is_unsafe:
+            return "not synced"
+        self._adopt_additions()
+        return None
+
+    def _elsewhere(self) -> Damage | None:
+        """Whether another file or none stands at the journal's path."""
         try:
             there = os.stat(self.path)
-        except FileNotFoundError:
-            return False
-        return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+            mine = os.fstat(self._descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            return "removed"
+        except OSError as error:
+            if error.errno == errno.ESTALE:  # another host has removed it
+                return "removed"
+            raise
+        same = (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+        return None if same else "replaced"
 
-    def _mend_torn_line(self) -> None:
-        """Ends a line that an earlier writer's crash cut short, so that the next is whole."""
-        size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            self._tail.append(b"\n")
-            self._drain()
+    def _adopt_additions(self) -> None:
+        """Takes what others wrote behind the writer's own lines for part of the file."""
+        added = self._known.unknown_end(self._descriptor)
+        self._known.add(added)
+        if added and not self._torn and self._known.is_torn:
+            self._tail.appendleft(b"\n")
+
+
+class _Gap:
+    """A time in which the disk took nothing: since when, why, and what it cost."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self.reason = ""
+        self.written = 0
+        self.waited = 0
+        self.lost = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._since is not None or self.lost > 0
+
+    def widen(self, error: OSError, waiting: int) -> bool:
+        """Takes in a failure that left so many lines waiting; whether it is the first."""
+        is_first = self._since is None
+        if self._since is None:
+            self._since = time.monotonic()
+        self.reason, self.waited = _reason(error), self.written + waiting
+        return is_first
+
+    def told(self) -> Recovered:
+        """The gap as an event."""
+        seconds = 0.0 if self._since is None else round(time.monotonic() - self._since, 1)
+        lost = f", {_lines(self.lost)} lost" if self.lost else ""
+        return Recovered(
+            kind="disk",
+            message=f"{self.reason or 'the disk is slow'}: nothing could be written for "
+            f"{seconds} s; {_lines(self.waited)} waited{lost}",
+            changes={"seconds": seconds, "waited": self.waited, "lost": self.lost},
+        )
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be written: {error.strerror}", "check its permissions and the disk"
+        ) from error
 
 
 def _encoded(event: AnyEvent) -> bytes:
@@ -166,38 +313,36 @@ def _may_be_odd(event: AnyEvent) -> bool:
     return True
 
 
-def _copy(descriptor: int, path: Path) -> int:
-    """A descriptor of a new file at `path` with the same content; raises OSError if it is cut."""
-    content = _content(descriptor)
-    copy = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o644)
+def _rebuilt(path: Path, content: bytes) -> int:
+    """A descriptor of a new file at `path` that holds `content`; raises OSError and leaves what
+    stood there where that cannot be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.rebuilt")
+    descriptor = os.open(beside, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
-        if os.write(copy, content) < len(content):
-            raise OSError(errno.ENOSPC, "no room for the whole journal")
-        os.fsync(copy)
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+        os.replace(beside, path)
     except OSError:
-        os.close(copy)
+        os.close(descriptor)
+        with suppress(OSError):
+            beside.unlink()
         raise
-    return copy
+    sync_folder(path.parent)
+    return descriptor
 
 
-def _content(descriptor: int) -> bytes:
-    size = os.fstat(descriptor).st_size
-    parts, offset = [], 0
-    while offset < size:
-        part = os.pread(descriptor, min(1 << 20, size - offset), offset)
-        if not part:
-            break
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
+def _reason(error: OSError) -> str:
+    if error.errno in _FULL:
+        return "disk full"
+    return f"disk: {error.strerror or type(error).__name__}"
 
 
-def _next_seq(descriptor: int) -> int:
-    """One more than the seq of the last line that has one; 0 where none has."""
-    lines = _content(descriptor).splitlines()
-    for line in reversed(lines):
-        try:
-            return int(msgspec.json.decode(line)["seq"]) + 1
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-            continue
-    return 0
+def _told_of(damage: Damage) -> str:
+    return f"the journal's file was {damage} while the run wrote it; it has been written anew"
+
+
+def _lines(count: int) -> str:
+    return f"{count} line{'' if count == 1 else 's'}"
