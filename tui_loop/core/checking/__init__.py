@@ -1,0 +1,1 @@
+"""Pre-flight: what can be known of a run before it begins. No training stack."""

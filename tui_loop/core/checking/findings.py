@@ -1,0 +1,108 @@
+"""What a check found: one plain sentence, what to do, and the rows that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from tui_loop.core.data.rows import Row
+from tui_loop.core.text import one_line
+
+Severity = Literal["error", "warning", "info"]
+"""An error makes a run impossible or senseless; everything odd is a warning."""
+
+ROWS_KEPT = 20
+"""Rows that a finding carries at most: enough to see what is meant."""
+
+TEXT_LENGTH = 100
+_ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A row that shows a finding: where it stands, and the beginning of it."""
+
+    split: str
+    line: int
+    id: str
+    text: str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was found; `kind` is stable, `rows` are the first of what it counts."""
+
+    severity: Severity
+    kind: str
+    message: str
+    hint: str = ""
+    count: int | None = None
+    rows: tuple[Evidence, ...] = ()
+
+
+def error(kind: str, message: str, hint: str = "", **more: object) -> Finding:
+    return _made("error", kind, message, hint, more)
+
+
+def warning(kind: str, message: str, hint: str = "", **more: object) -> Finding:
+    return _made("warning", kind, message, hint, more)
+
+
+def info(kind: str, message: str, hint: str = "", **more: object) -> Finding:
+    return _made("info", kind, message, hint, more)
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first, then warnings; otherwise in the order in which they were found."""
+    return sorted(findings, key=lambda each: _ORDER[each.severity])
+
+
+def errors_of(findings: Iterable[Finding]) -> list[Finding]:
+    return [each for each in findings if each.severity == "error"]
+
+
+def warnings_of(findings: Iterable[Finding]) -> list[Finding]:
+    return [each for each in findings if each.severity == "warning"]
+
+
+def shown(split: str, row: Row, *, reference: bool = True) -> Evidence:
+    """A row as evidence: its input, and what it is answered with."""
+    text = one_line(row.input_text, TEXT_LENGTH)
+    if reference and row.prompt:
+        text = f"{one_line(row.input_text, TEXT_LENGTH - 40)} → {one_line(row.reference, 36)}"
+    return Evidence(split, row.line, one_line(row.id, 80), text)
+
+
+def evidence(rows: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """As many of the rows as a finding carries."""
+    return tuple(each for each, _ in zip(rows, range(ROWS_KEPT), strict=False))
+
+
+def of_all(count: int, total: int, what: str) -> str:
+    """`12 of 100,000 training rows (0.012%)`."""
+    return f"{count:,} of {total:,} {what} ({share(count, total)})"
+
+
+def share(count: float, total: float) -> str:
+    """A share in percent with the digits that it needs; a small one never reads as none."""
+    percent = 100 * count / total if total else 0.0
+    if percent in (0.0, 100.0) or 10 <= percent < 99.5:
+        return f"{percent:.0f}%"
+    if percent >= 99.5:
+        return f"{min(percent, 99.9):.1f}%"
+    return f"{percent:.2g}%" if percent >= 0.01 else "below 0.01%"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 row`, `2 rows`, `1,234 rows`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _made(
+    severity: Severity, kind: str, message: str, hint: str, more: dict[str, object]
+) -> Finding:
+    count, rows = more.get("count"), more.get("rows", ())
+    assert isinstance(rows, Sequence)
+    return Finding(
+        severity, kind, message, hint, count if isinstance(count, int) else None, tuple(rows)
+    )

@@ -1,0 +1,71 @@
+"""Leakage: what is measured with must not be trained on.
+
+Of the locked rows (the holdout) only counts are told, with the training rows as evidence.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from tui_loop.core.checking.findings import (
+    Evidence,
+    Finding,
+    evidence,
+    info,
+    of_all,
+    shown,
+    warning,
+)
+from tui_loop.core.checking.likeness import overlap_of
+from tui_loop.core.checking.rows import NAMES
+from tui_loop.core.data.loading import LoadedData
+
+
+def leaked_rows(data: LoadedData) -> list[Finding]:
+    """Held-out and locked rows whose input is, or nearly is, in training."""
+    held = [("eval", row) for row in data.eval] + [("holdout", row) for row in data.holdout]
+    overlap = overlap_of(
+        [row.input_text for row in data.train], [row.input_text for _, row in held]
+    )
+    findings = []
+    for kind, found in (("leakage_exact", overlap.same), ("leakage_near", overlap.near)):
+        for split, total in (("eval", len(data.eval)), ("holdout", len(data.holdout))):
+            pairs = [
+                (data.train[place], held[index][1])
+                for index, place in sorted(found.items())
+                if held[index][0] == split
+            ]
+            if not pairs:
+                continue
+            rows: list[Evidence] = list(
+                evidence(
+                    chain.from_iterable(
+                        (shown("train", ours), shown("eval", theirs)) for ours, theirs in pairs
+                    )
+                    if split == "eval"
+                    else (shown("train", ours) for ours, _ in pairs)
+                )
+            )
+            findings.append(_finding(kind, split, len(pairs), total, rows))
+    if overlap.searched < len(data.train):
+        findings.append(
+            info(
+                "leakage_near",
+                "too many inputs are made of the same few words: near duplicates were looked for "
+                f"in the first {overlap.searched:,} training rows only",
+            )
+        )
+    return findings
+
+
+def _finding(kind: str, split: str, count: int, total: int, rows: list[Evidence]) -> Finding:
+    near = "nearly " if kind == "leakage_near" else ""
+    verb = "is" if count == 1 else "are"
+    return warning(
+        kind,
+        f"{of_all(count, total, f'{NAMES[split]} rows')} {verb} {near}the same input as a "
+        "training row",
+        "take them out of the training data: they are no test of what was learned",
+        count=count,
+        rows=rows,
+    )

@@ -1,0 +1,210 @@
+"""Which inputs are the same but for their writing, and which are nearly the same.
+
+Two inputs are the same here when their words are, in order: case, white space and punctuation
+do not count. They are nearly the same when they have the same numbers in the same order and
+
+- their words, as sets, have a Jaccard similarity of at least 0.8 (Broder, "On the resemblance and
+  containment of documents", 1997, with shingles of one word), or
+- they have at most eight words, differ in one of them, and their character trigrams have one of
+  at least 0.8: a slip of the pen in a short text.
+
+Words that more than half of the held-out inputs share are a template's and are left out, and so
+are inputs of fewer than three other words. Pairs are found without comparing all with all: with
+words in one order, rarest first, two sets of n and m words that are at least t alike share k of
+their first n - ceil(t n) + k and m - ceil(t m) + k (prefix filtering with k = 1: Bayardo et al.,
+"Scaling up all pairs similarity search", 2007; k = 2, for short inputs: Wang et al., "Can we beat
+the prefix filtering?", 2012).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
+from itertools import combinations
+
+import msgspec
+
+ALIKE = 0.8
+"""From this Jaccard similarity on two inputs are nearly the same."""
+
+LEAST_WORDS = 3
+FEW_WORDS = 8
+"""With more words than that, one that differs leaves a similarity above the limit."""
+
+SHORT = 30
+"""Up to so many words pairs of rare words name the candidates; longer inputs have too many."""
+
+TEMPLATE_ROWS = 20
+"""From this many held-out inputs on, words of most of them count as a template's."""
+
+MOST_COMPARISONS = 1_000_000
+"""Pairs that are looked at, about a second; data of few words over and over may have more."""
+
+_SCRIPTS = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # written without blanks
+_FOLDED = bytes(
+    ord(chr(code).lower()) if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)
+) + bytes(128)
+_WORDS = re.compile(rf"[{_SCRIPTS}]|[^\W{_SCRIPTS}]+")
+_WITH_SIGNS = re.compile(rf"[{_SCRIPTS}]|[^\W{_SCRIPTS}]+|[-+*/=<>^%×÷]")
+_DIGIT = re.compile(r"\d")
+_NUMERIC = re.compile(r"\d|[-+*/=<>^%×÷]")
+
+
+class Overlap(msgspec.Struct, frozen=True):
+    """Which held-out inputs are in training: {its index: index of a training input}."""
+
+    same: dict[int, int]
+    near: dict[int, int]
+    searched: int
+    """Training inputs that were looked at for near ones; all of them unless there were too many
+    pairs."""
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, folded; beside numbers also the signs of arithmetic."""
+    if text.isascii():
+        raw = text.encode()
+        if len(raw.translate(None, b"0123456789")) == len(raw):  # the usual case, made quick
+            return raw.translate(_FOLDED).decode().split()
+    folded = text.casefold()
+    return (_WITH_SIGNS if _DIGIT.search(folded) else _WORDS).findall(folded)
+
+
+def overlap_of(training: Iterable[str], held: Sequence[str]) -> Overlap:
+    """Which of `held` are, or nearly are, in `training`; each is found once."""
+    words = [words_of(text) for text in held]
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for index, each in enumerate(words):
+        if each:
+            wanted[" ".join(each)].append(index)
+    same: dict[int, int] = {}
+    search = _NearSearch(words)
+    looked_at: set[str] = set()
+    searched = 0
+    for place, text in enumerate(training):
+        each = words_of(text)
+        key = " ".join(each)
+        if key in wanted:
+            for index in wanted[key]:
+                same.setdefault(index, place)
+        elif key not in looked_at:
+            looked_at.add(key)
+            search.look(place, each, key)
+        if not search.is_exhausted:
+            searched = place + 1
+    near = {index: place for index, place in search.found.items() if index not in same}
+    return Overlap(same, near, searched)
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A held-out input as it is compared."""
+
+    index: int
+    words: frozenset[str]
+    text: str
+
+
+class _NearSearch:
+    """Finds the held-out inputs that a training input nearly is, each the first time only."""
+
+    def __init__(self, held: Sequence[Sequence[str]]) -> None:
+        counts: Counter[str] = Counter()
+        for words in held:
+            counts.update(set(words))
+        limit = len(held) / 2 if len(held) >= TEMPLATE_ROWS else len(held)
+        self._common = frozenset(word for word, count in counts.items() if count > limit)
+        # words that no held-out input has come first in this order: nothing is rarer
+        ranked = sorted(counts.keys() - self._common, key=lambda word: (counts[word], word))
+        self._rank = {word: rank for rank, word in enumerate(ranked)}
+        self._lists: dict[Hashable, list[_Entry]] = defaultdict(list)
+        self._left = MOST_COMPARISONS
+        self.found: dict[int, int] = {}
+        for index, words in enumerate(held):
+            self._add(index, words)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there were more pairs than are looked at."""
+        return self._left <= 0
+
+    def look(self, place: int, words: Sequence[str], text: str) -> None:
+        """Compares a training input with those held-out ones that it may nearly be."""
+        own = set(words) - self._common
+        if len(own) < LEAST_WORDS or self._left <= 0:
+            return
+        known = self._rank.keys() & own
+        if len(known) >= math.ceil(ALIKE * len(own)):
+            numbers = _numbers(words, text)
+            keys = self._pairs if len(own) <= SHORT else self._singles
+            for key in filter(self._lists.__contains__, keys(known, len(own), numbers)):
+                for entry in self._entries(key):
+                    self._left -= 1
+                    if _jaccard(own, entry.words) >= ALIKE:
+                        self.found.setdefault(entry.index, place)
+        if len(words) <= FEW_WORDS and len(known) >= len(own) - 1:
+            for rest in filter(self._lists.__contains__, _rests(words)):
+                for entry in self._entries(rest):
+                    self._left -= 1
+                    if _jaccard(_trigrams(text), _trigrams(entry.text)) >= ALIKE:
+                        self.found.setdefault(entry.index, place)
+
+    def _add(self, index: int, words: Sequence[str]) -> None:
+        own = frozenset(words) - self._common
+        if len(own) < LEAST_WORDS:
+            return
+        entry = _Entry(index, own, " ".join(words))
+        numbers = _numbers(words, entry.text)
+        keys: list[Hashable] = []
+        if len(own) <= SHORT / ALIKE:  # what a short one can be like
+            keys += self._pairs(own, len(own), numbers)
+        if len(own) >= SHORT * ALIKE:
+            keys += self._singles(own, len(own), numbers)
+        if len(words) <= FEW_WORDS:
+            keys += _rests(words)
+        for key in keys:
+            self._lists[key].append(entry)
+
+    def _entries(self, key: Hashable) -> list[_Entry]:
+        """The held-out inputs under a key that have not been found yet."""
+        entries = self._lists[key]
+        if any(entry.index in self.found for entry in entries):
+            entries = [entry for entry in entries if entry.index not in self.found]
+            self._lists[key] = entries
+        return entries
+
+    def _pairs(self, known: Set[str], size: int, numbers: str) -> Iterator[Hashable]:
+        pairs = combinations(self._rarest(known, size, 2), 2)
+        return ((numbers, *pair) for pair in pairs) if numbers else pairs
+
+    def _singles(self, known: Set[str], size: int, numbers: str) -> Iterator[Hashable]:
+        return ((numbers, word) for word in self._rarest(known, size, 1))
+
+    def _rarest(self, known: Set[str], size: int, shared: int) -> list[int]:
+        """The first words of which two inputs that are alike share `shared` or more."""
+        length = len(known) - math.ceil(ALIKE * size) + shared
+        return sorted(map(self._rank.__getitem__, known))[:length]
+
+
+def _rests(words: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """What is left of an input without one of its words, for each that is no number."""
+    for place, word in enumerate(words):
+        if not _NUMERIC.search(word):
+            yield place, " ".join((*words[:place], *words[place + 1 :]))
+
+
+def _numbers(words: Sequence[str], text: str) -> str:
+    """The numbers and arithmetic signs of an input, in order."""
+    if not _DIGIT.search(text):
+        return ""
+    return " ".join(word for word in words if _NUMERIC.search(word))
+
+
+def _jaccard(left: set[str] | frozenset[str], right: set[str] | frozenset[str]) -> float:
+    shared = len(left & right)
+    return shared / (len(left) + len(right) - shared)
+
+
+def _trigrams(text: str) -> set[str]:
+    return {text[at : at + 3] for at in range(max(1, len(text) - 2))}

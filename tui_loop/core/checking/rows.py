@@ -1,0 +1,195 @@
+"""Faults of the rows themselves: refused, repeated, contradicting each other, odd turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import chain, pairwise
+
+from tui_loop.core.checking.findings import (
+    TEXT_LENGTH,
+    Evidence,
+    Finding,
+    counted,
+    error,
+    evidence,
+    of_all,
+    shown,
+    warning,
+)
+from tui_loop.core.data.loading import LoadedData, Refused
+from tui_loop.core.data.rows import Row, RowRefused
+from tui_loop.core.text import one_line
+
+KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})
+NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
+"""What the rows of each split are called."""
+
+_FAULTS = {
+    "empty_rows": "have nothing to read or to say",
+    "wrong_roles": "have turns that cannot be trained on",
+    "unreadable_rows": "cannot be read",
+    "unknown_label": "have a label that is not in evaluation.labels",
+}
+
+
+def refused_rows(refused: Refused) -> list[Finding]:
+    """An error for each kind of row that a run would refuse."""
+    findings = []
+    for split, errors in refused.items():
+        for fault, what in _FAULTS.items():
+            these = [each for each in errors if each.fault == fault]
+            if not these:
+                continue
+            first = these[0]
+            more = ", and others" if any(each.reason != first.reason for each in these) else ""
+            message = (
+                f"{counted(len(these), f'{NAMES[split]} row')} {what}: "
+                f"{one_line(first.reason, TEXT_LENGTH)} in line {first.line}{more}"
+            )
+            rows = evidence(_refusal(split, each) for each in these)
+            findings.append(
+                error(
+                    fault, _in_number(message, len(these)), first.hint, count=len(these), rows=rows
+                )
+            )
+    return findings
+
+
+def repeated_rows(data: LoadedData) -> list[Finding]:
+    """Rows that stand in a split more than once, input and reference alike."""
+    findings = []
+    for split, rows in (("train", data.train), ("eval", data.eval)):
+        groups = list(_groups(rows, lambda row: (row.prompt, row.reference)))
+        surplus = sum(len(group) - 1 for group in groups)
+        if not surplus:
+            continue
+        trained = split == "train"
+        findings.append(
+            warning(
+                "duplicate_rows",
+                f"{of_all(surplus, len(rows), f'{NAMES[split]} rows')} "
+                f"{'repeats' if surplus == 1 else 'repeat'} another one of them",
+                "remove them, unless they are to count more often"
+                if trained
+                else "remove them: each counts in the score as often as it stands there",
+                count=surplus,
+                rows=evidence(shown(split, row) for group in groups for row in group),
+            )
+        )
+    return findings
+
+
+def conflicting_rows(data: LoadedData) -> list[Finding]:
+    """Rows of one input with different references, within a split and between the two."""
+    if data.mapping.shape == "text":
+        return []
+    findings = []
+    for split, rows in (("train", data.train), ("eval", data.eval)):
+        groups = [
+            group
+            for group in _groups(rows, lambda row: row.prompt)
+            if len({row.reference.strip() for row in group}) > 1
+        ]
+        count = sum(map(len, groups))
+        if count:
+            findings.append(
+                warning(
+                    "conflicting_labels",
+                    f"{of_all(count, len(rows), f'{NAMES[split]} rows')} share their input with "
+                    "a row that has another reference",
+                    "decide which reference is right",
+                    count=count,
+                    rows=evidence(shown(split, row) for group in groups for row in group),
+                )
+            )
+    return findings + _conflicts_between(data)
+
+
+def odd_turns(data: LoadedData) -> list[Finding]:
+    """Conversations whose turns are not what chat templates are made for."""
+    findings = []
+    for split, rows in (("train", data.train), ("eval", data.eval)):
+        odd = [(row, why) for row in rows if row.messages and (why := _oddity(row))]
+        if odd:
+            row, why = odd[0]
+            findings.append(
+                warning(
+                    "wrong_roles",
+                    f"{of_all(len(odd), len(rows), f'{NAMES[split]} rows')} "
+                    f"{'has' if len(odd) == 1 else 'have'} odd turns: {why} in line {row.line}",
+                    "mend them: a chat template may drop or refuse such turns",
+                    count=len(odd),
+                    rows=evidence(
+                        Evidence(split, row.line, one_line(row.id, 80), why) for row, why in odd
+                    ),
+                )
+            )
+    return findings
+
+
+def _conflicts_between(data: LoadedData) -> list[Finding]:
+    wanted = {row.prompt: row for row in data.eval}
+    against: dict[str, Row] = {}
+    agreeing = set()
+    for row in data.train:
+        held = wanted.get(row.prompt)
+        if held is None:
+            continue
+        if held.reference.strip() == row.reference.strip():
+            agreeing.add(row.prompt)
+        else:
+            against.setdefault(row.prompt, row)
+    pairs = [(row, wanted[text]) for text, row in against.items() if text not in agreeing]
+    if not pairs:
+        return []
+    return [
+        warning(
+            "conflicting_labels",
+            f"{of_all(len(pairs), len(data.eval), 'held-out rows')} "
+            f"{'has' if len(pairs) == 1 else 'have'} another reference than the same input has "
+            "in training",
+            "decide which reference is right",
+            count=len(pairs),
+            rows=evidence(
+                chain.from_iterable(
+                    (shown("train", ours), shown("eval", theirs)) for ours, theirs in pairs
+                )
+            ),
+        )
+    ]
+
+
+def _groups(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> Iterator[list[Row]]:
+    """Rows that have one key, for each key of more than one row, in file order."""
+    first: dict[Hashable, Row] = {}
+    more: dict[Hashable, list[Row]] = {}
+    for row in rows:
+        name = key(row)
+        if first.setdefault(name, row) is not row:
+            more.setdefault(name, []).append(row)
+    return ([first[name], *others] for name, others in more.items())
+
+
+def _oddity(row: Row) -> str:
+    """What is odd about a row's turns, empty for nothing."""
+    roles = [turn.role for turn in row.messages]
+    unknown = next((role for role in roles if role not in KNOWN_ROLES), None)
+    spoken = [role for role in roles if role in ("user", "assistant")]
+    oddities = {
+        f"a role {one_line(unknown or '', 30)!r}": unknown is not None,
+        "an empty turn": any(not turn.content.strip() for turn in row.messages),
+        "two system turns": roles.count("system") > 1,
+        "a system turn that is not the first": "system" in roles[1:],
+        "an assistant's turn before any user's": spoken[0] == "assistant",
+        "two user's turns in a row": ("user", "user") in pairwise(roles),
+    }
+    return next((what for what, is_so in oddities.items() if is_so), "")
+
+
+def _refusal(split: str, refused: RowRefused) -> Evidence:
+    return Evidence(split, refused.line, "", one_line(refused.reason, TEXT_LENGTH))
+
+
+def _in_number(message: str, count: int) -> str:
+    """`1 row has` for `1 row have`."""
+    return message.replace(" have ", " has ", 1) if count == 1 else message
