@@ -22,6 +22,7 @@ def results() -> list[Result]:
     from trl import SFTConfig, SFTTrainer
 
     from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
+    from tui_loop.engine.memory import EvalBatch
     from tui_loop.engine.models import find_model, load_model
     from tui_loop.engine.rendering import Renderer
 
@@ -66,7 +67,7 @@ def results() -> list[Result]:
                     loaded.model,
                     eval_set,
                     pad_id=loaded.tokenizer.pad_token_id,
-                    batch_size=BATCH,
+                    batch=EvalBatch(BATCH),
                     poll=lambda: None,
                 )
             )

@@ -11,6 +11,7 @@ from tui_loop.core.data.reading import read_rows
 from tui_loop.core.schema import Config, Evaluation
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.generation import Generated, generate
+from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.models import LoadedModel, find_model, load_model
 
 ROWS, PAIRS = 96, 5
@@ -42,9 +43,10 @@ def _ratio(
             loaded.model,
             loaded.tokenizer,
             prompts,
-            settings=Evaluation(batch_size=batch_size),
+            settings=Evaluation(),
             max_new_tokens=new_tokens,
             context=256,
+            batch=EvalBatch(batch_size),
         )
 
     batched, alone = said(16), said(1)

@@ -88,7 +88,7 @@ def test_a_phase_begins_without_the_progress_of_the_one_before() -> None:
         PhaseStarted(name="training"),
     )
     assert (run.phase, run.done, run.total) == ("training", 0, None)
-    assert run.training_started_at == run.phase_started_at == 102.0
+    assert run.phase_started_at == 102.0
 
 
 def test_the_time_left_follows_from_the_pace_of_the_phase() -> None:

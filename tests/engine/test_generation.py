@@ -12,6 +12,7 @@ from tui_loop.core.schema import Config, Evaluation
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.generation import Generated, generate
+from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.models import LoadedModel, find_model, load_model
 
 pytestmark = pytest.mark.train
@@ -30,7 +31,8 @@ def prompts(tiny: LoadedModel) -> list[list[int]]:
 
 
 def said(tiny: LoadedModel, prompts: list[list[int]], **more: Any) -> list[Generated]:
-    settings = Evaluation(batch_size=more.pop("batch_size", 8), **more.pop("settings", {}))
+    settings = Evaluation(**more.pop("settings", {}))
+    batch = EvalBatch(more.pop("batch_size", 8))
     return generate(
         tiny.model,
         tiny.tokenizer,
@@ -38,6 +40,7 @@ def said(tiny: LoadedModel, prompts: list[list[int]], **more: Any) -> list[Gener
         settings=settings,
         max_new_tokens=more.pop("max_new_tokens", 12),
         context=256,
+        batch=batch,
         **more,
     )
 

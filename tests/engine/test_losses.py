@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.engine.conftest import TEMPLATE, TinyLoop
 from tui_loop.core.data.reading import read_rows
 from tui_loop.core.shipped import shipped
+from tui_loop.engine.memory import EvalBatch
 
 pytestmark = pytest.mark.train
 
@@ -116,7 +117,7 @@ def test_the_trainers_own_figure_is_what_trainer_evaluate_reports(
         loaded.model,
         prepare_eval_set(rows.eval, renderer, config.evaluation, loaded.model),
         pad_id=loaded.tokenizer.pad_token_id,
-        batch_size=16,
+        batch=EvalBatch(16),
         poll=lambda: None,
     )
     trainer = SFTTrainer(

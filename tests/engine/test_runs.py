@@ -20,6 +20,7 @@ from tui_loop.core.requests import ask
 from tui_loop.core.schema import Config
 from tui_loop.engine import training
 from tui_loop.engine.host import RunHost
+from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.models import find_model, load_model
 
 pytestmark = pytest.mark.train
@@ -82,7 +83,7 @@ def test_the_saved_adapter_is_what_was_evaluated(tiny_loop: MakeLoop, tmp_path: 
         tuned,
         prepare_eval_set(data.eval, renderer, config.evaluation, tuned),
         pad_id=loaded.tokenizer.pad_token_id,
-        batch_size=16,
+        batch=EvalBatch(16),
         poll=lambda: None,
     )
     assert again.eval_loss == pytest.approx(summary.metrics["eval_loss"], abs=1e-6)

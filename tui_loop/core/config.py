@@ -26,6 +26,9 @@ NO_VALUE = ("none", "unset", "null")
 """Words that `--set K=V` takes to unset an optional field."""
 
 
+RENAMED = {"run.on_nonfinite": "on_divergence"}
+"""Fields of earlier versions' records, by the name that they have now."""
+
 _KIND_WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -257,7 +260,8 @@ def _read_group(
 ) -> dict[str, Any]:
     hints = hints_of(GROUPS[group])
     values: dict[str, Any] = {}
-    for field, value in table.items():
+    for told, value in table.items():
+        field = RENAMED.get(f"{group}.{told}", told)
         name = f"{group}.{field}"
         if field in hints:
             values[field] = _checked(name, value, hints[field], problems)

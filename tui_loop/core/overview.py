@@ -42,10 +42,17 @@ def described(
     run: RunState,
     state: State,
 ) -> Iteration:
-    """An iteration by its decision and its journal; metrics and fingerprint are left empty."""
-    changes: dict[str, Any] = {
+    """An iteration by its decision and its journal; metrics and fingerprint are left empty.
+
+    What a recovery changed in the config stands in `changes` as what was decided does.
+    """
+    decided: dict[str, Any] = {
         change.field: change.new if _is_data(change) else [change.old, change.new]
         for change in decision.changes
+    }
+    changes = decided | {
+        name: [decided[name][0] if isinstance(decided.get(name), list) else old, new]
+        for name, (old, new) in run.recovered_changes.items()
     }
     started = run.started.t if run.started else None
     return Iteration(
@@ -76,7 +83,9 @@ def state_of(run: RunState, alive: bool) -> State:
         return run.ended.state
     if not alive:
         return "interrupted"
-    return "stopping" if run.stop_requested else "running"
+    if run.stop_requested:
+        return "stopping"
+    return "paused" if run.is_paused else "running"
 
 
 def loop_state(iterations: list[Iteration]) -> str:

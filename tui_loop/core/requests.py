@@ -11,6 +11,9 @@ from typing import Literal
 import msgspec
 
 from tui_loop.core.codec import to_json
+from tui_loop.core.errors import BadInput
+from tui_loop.core.files import read_small
+from tui_loop.core.opening import check_regular
 
 RequestName = Literal["stop", "pause", "continue", "evaluate", "checkpoint"]
 
@@ -30,7 +33,8 @@ def ask(path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bo
     """Appends a request to `path` and returns it."""
     request = Request(uuid.uuid4().hex[:12], attempt, name, save, evaluate, _who())
     line = to_json(request) + b"\n"
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    check_regular(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
@@ -45,21 +49,25 @@ class RequestReader:
     """Gives each request for `attempt` once; other attempts' and broken lines are skipped."""
 
     def __init__(self, path: Path, attempt: int) -> None:
-        self._path, self._attempt, self._seen = path, attempt, set[str]()
+        self._path, self._attempts, self._seen = path, {attempt}, set[str]()
+
+    def go_on(self, attempt: int) -> None:
+        """Takes requests for a further attempt too, which the same host has begun."""
+        self._attempts.add(attempt)
 
     def read(self) -> list[Request]:
         """The requests since the last call."""
         try:
-            lines = self._path.read_bytes().split(b"\n")[:-1]
-        except OSError:
+            lines = read_small(self._path).split(b"\n")[:-1]
+        except (OSError, BadInput):
             return []
         fresh = []
         for line in lines:
             try:
                 request = msgspec.json.decode(line, type=Request)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
-            if request.attempt == self._attempt and request.id not in self._seen:
+            if request.attempt in self._attempts and request.id not in self._seen:
                 self._seen.add(request.id)
                 fresh.append(request)
         return fresh

@@ -245,8 +245,9 @@ class Run(Group, frozen=True, kw_only=True):
     cpu_threads: Annotated[
         Count | None, about("Torch threads on a CPU; unset: 1 for tiny, else torch's choice.")
     ] = None
-    on_nonfinite: Annotated[
-        Literal["stop", "continue"], about("What a non-finite loss or gradient leads to.")
+    on_divergence: Annotated[
+        Literal["stop", "continue", "rollback"],
+        about("What a diverged run does; rollback: on from its last good weights at a tenth rate."),
     ] = "stop"
 
 

@@ -47,8 +47,8 @@ class RunState(msgspec.Struct):
     phase_started_at: float = 0.0
     done: int = 0
     total: int | None = None
-    training_started_at: float | None = None
-    training_from_step: int = 0
+    phase_from: int = 0
+    paused_at: float | None = None
     metrics: list[Point] = []
     evaluations: list[Point] = []
     lines: deque[LineLogged] = msgspec.field(default_factory=lambda: deque(maxlen=LINES_KEPT))
@@ -72,6 +72,21 @@ class RunState(msgspec.Struct):
     def stop_requested(self) -> bool:
         return any(request.name == "stop" for request in self.requests)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the run waits to be continued."""
+        return self.paused_at is not None
+
+    @property
+    def recovered_changes(self) -> dict[str, list[Any]]:
+        """{"group.field": [old, new]} of what recoveries changed in the config, in all."""
+        changes: dict[str, list[Any]] = {}
+        for recovery in self.recoveries:
+            for name, pair in recovery.changes.items():
+                if isinstance(pair, list) and len(pair) == 2:
+                    changes[name] = [changes.get(name, pair)[0], pair[1]]
+        return changes
+
     def latest(self, name: str) -> float | None:
         """The newest value of a training metric."""
         for point in reversed(self.metrics):
@@ -81,10 +96,11 @@ class RunState(msgspec.Struct):
 
     def seconds_left(self, now: float) -> float | None:
         """Estimated seconds to the end of the phase, from its own pace; None while unknown."""
-        if not self.total or self.done <= 0 or self.ended is not None:
+        done_here = self.done - self.phase_from
+        if not self.total or done_here <= 0 or self.ended is not None:
             return None
-        spent = now - self.phase_started_at
-        return max(0.0, spent / self.done * (self.total - self.done))
+        spent = (self.paused_at or now) - self.phase_started_at
+        return max(0.0, spent / done_here * (self.total - self.done))
 
 
 def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
@@ -113,8 +129,8 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
         case PhaseStarted():
             state.phase, state.phase_started_at = event.name, event.t
             state.done, state.total = 0, None
-            if event.name == "training":
-                state.training_started_at = event.t
+            resumed = event.name == "training" and state.started is not None
+            state.phase_from = state.started.from_step if resumed and state.started else 0
         case LineLogged():
             state.lines.append(event)
             state.line_count += 1
@@ -125,17 +141,27 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
             state.recoveries.append(event)
         case RequestSeen():
             state.requests.append(event)
+            _pause_or_go_on(state, event)
         case RunStarted():
             _start_attempt(state, event)
         case RunEnded():
-            state.ended, state.phase = event, None
+            state.ended, state.phase, state.paused_at = event, None, None
+
+
+def _pause_or_go_on(state: RunState, event: RequestSeen) -> None:
+    """Time in a pause does not count as the phase's."""
+    if event.name == "pause" and state.paused_at is None:
+        state.paused_at = event.t
+    elif state.paused_at is not None and event.name in ("continue", "stop"):
+        state.phase_started_at += max(0.0, event.t - state.paused_at)
+        state.paused_at = None
 
 
 def _start_attempt(state: RunState, event: RunStarted) -> None:
     """A new attempt counts from `from_step`: what earlier ones logged beyond it is dropped."""
     state.started, state.ended, state.attempt = event, None, event.attempt
     state.requests = []
-    state.training_started_at, state.training_from_step = None, event.from_step
+    state.paused_at = None
     state.phase, state.done, state.total = None, 0, None
     kept = event.from_step
     state.metrics = [point for point in state.metrics if point.step <= kept]

@@ -18,6 +18,7 @@ from tui_loop.core.files import SMALL_FILE_BYTES, write_atomically
 from tui_loop.core.opening import check_regular, check_within, lines_of, read_bounded
 from tui_loop.core.records import SCHEMA, Decision, Example, Iteration, Split, TokenLosses
 from tui_loop.core.schema import Config
+from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.text import one_line
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class IterationFolder:
         tables["splits"] = {name: msgspec.to_builtins(split) for name, split in splits.items()}
         if effective is not None:
             tables["effective"] = effective
-        write_atomically(self.config, codec.to_toml(codec.spell(tables)))
+        write_atomically(self.config, codec.to_toml(codec.spell(without_secrets(tables))))
 
     def read_decision(self) -> Decision:
         """Why the iteration is what it is; an empty decision where none was written."""
@@ -108,7 +109,8 @@ class IterationFolder:
         return _converted(table, Decision, str(self.decision))
 
     def write_decision(self, decision: Decision) -> None:
-        write_atomically(self.decision, codec.to_toml(msgspec.to_builtins(decision)))
+        table = without_secrets(msgspec.to_builtins(decision))
+        write_atomically(self.decision, codec.to_toml(table))
 
     def read_summary(self) -> Iteration | None:
         """The end of the run; None where it has not ended or was not written."""
@@ -117,11 +119,17 @@ class IterationFolder:
         self.check_place()
         return codec.from_json(_raw(self.summary), Iteration, str(self.summary))
 
-    def forget_measurement(self) -> None:
-        """Removes an earlier attempt's end and figures, so that old and new never mix."""
+    def forget_measurement(self, from_step: int = 0) -> None:
+        """Removes an earlier attempt's end and its figures beyond `from_step`, and checkpoints
+        beyond it, so that old and new never mix."""
         for path in (self.summary, self.examples, self.tokens):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.evals, ignore_errors=True)
+        if from_step == 0:
+            shutil.rmtree(self.evals, ignore_errors=True)
+        for path in _beyond(self.evals, "*.jsonl", from_step):
+            path.unlink(missing_ok=True)
+        for path in _beyond(self.checkpoints, "checkpoint-*", from_step):
+            shutil.rmtree(path, ignore_errors=True)
 
     def write_summary(self, iteration: Iteration) -> None:
         write_atomically(self.summary, codec.to_pretty_json(iteration))
@@ -209,6 +217,14 @@ class IterationFolder:
         for number, line in self._lines(path):
             if line.strip():
                 yield number, codec.decoded(decoder, line, f"{path}:{number}")
+
+
+def _beyond(folder: Path, pattern: str, step: int) -> list[Path]:
+    """What is named by a step above `step`; all of it for step 0."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    named = [(path, re.search(r"\d+", path.name)) for path in folder.glob(pattern)]
+    return [path for path, number in named if number and (int(number[0]) > step or step == 0)]
 
 
 class LoopFolder:
@@ -327,7 +343,8 @@ class LoopsFolder:
         gitignore = self.path / ".gitignore"
         if not gitignore.exists():
             write_atomically(gitignore, GITIGNORE)
-        write_atomically(folder.settings_file, codec.to_toml(_spelled_unset(settings)))
+        table = without_secrets(_spelled_unset(settings))
+        write_atomically(folder.settings_file, codec.to_toml(table))
         return folder
 
 
@@ -369,7 +386,7 @@ def _spelled_unset(settings: LoopSettings) -> dict[str, Any]:
 
 
 def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "replace").strip()
+    return masked(text).encode("utf-8", "replace").strip()
 
 
 def _raw(path: Path, limit: int = SMALL_FILE_BYTES) -> bytes:

@@ -5,46 +5,89 @@ Nothing here may raise into the trainer: a fault of the record is not a fault of
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from tui_loop.core.events import CheckpointSaved, MetricsLogged, Progressed, Recovered
+from tui_loop.core.divergence import Sighting, TrainingWatch
+from tui_loop.core.events import CheckpointSaved, LineLogged, MetricsLogged, Progressed, Recovered
 from tui_loop.core.files import sha256_of
 from tui_loop.core.journal import Journal
 from tui_loop.core.schema import Training
 from tui_loop.engine.control import Control
+from tui_loop.engine.last_good import LastGood
 
 PROGRESS_SECONDS = 0.5
-WITNESSES = ("loss", "grad_norm", "entropy")
-"""Logged values that show a divergence; once weights are NaN, the loss itself may read 0.0."""
+
+Handler = Callable[..., None]
+
+
+def _never_raises(handler: Handler) -> Handler:
+    """A fault within `handler` becomes a line of the journal; training goes on."""
+
+    @functools.wraps(handler)
+    def guarded(self: Bridge, *arguments: Any, **named: Any) -> None:
+        try:
+            handler(self, *arguments, **named)
+        except Exception as error:  # the bridge's edge
+            self.note_fault(handler.__name__, error)
+
+    return guarded
 
 
 class Bridge(TrainerCallback):
-    """Appends a run's logs to the journal, notices divergence, asks for evaluations, stops.
+    """Appends a run's logs to the journal, notices trouble, asks for evaluations, obeys.
 
-    `diverged_at` is the first step with a non-finite witness, None while there is none.
-    `stale_evaluations` counts evaluations in a row without a lower eval loss.
+    `stale_evaluations` counts evaluations in a row without a lower eval loss. `trainer` is set by
+    the trainer whose callback this is.
     """
 
     def __init__(
-        self, journal: Journal, control: Control, settings: Training, *, stop_on_nonfinite: bool
+        self,
+        journal: Journal,
+        control: Control,
+        settings: Training,
+        *,
+        vocabulary: int,
+        stops_in_trouble: bool,
     ) -> None:
         self._journal, self._control, self._settings = journal, control, settings
-        self._stop_on_nonfinite = stop_on_nonfinite
+        self._stops_in_trouble = stops_in_trouble
+        self._watch = TrainingWatch(vocabulary)
         self._progressed_at = 0.0
         self._lowest = math.inf
-        self.diverged_at: int | None = None
+        self._lost_checkpoint = -1
+        self._faults: set[str] = set()
+        self.last_good = LastGood()
+        self.trainer: Any = None
         self.stale_evaluations = 0
         self.stopped_early = False
         self.summary: dict[str, float] = {}
 
+    @property
+    def trouble(self) -> Sighting | None:
+        """The first sign of divergence, or of nothing being trained."""
+        return self._watch.seen
+
+    @_never_raises
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The weights that training starts from are the first good ones."""
+        self.last_good.begin(self.trainer.model, state.global_step)
+
+    @_never_raises
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Waits here while the run is paused."""
+        self._control.rest(self._obey_in_pause)
+
+    @_never_raises
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """After each optimizer step: progress, the schedule of evaluations, stop."""
+        """After each optimizer step: progress, the schedule of evaluations, what was asked."""
         now, last = time.monotonic(), state.global_step >= state.max_steps
         if last or now - self._progressed_at >= PROGRESS_SECONDS:
             self._progressed_at = now
@@ -54,14 +97,19 @@ class Bridge(TrainerCallback):
         every = self._settings.eval_steps
         if every and state.global_step % every == 0:
             control.should_evaluate = self._evaluation_wanted(state)
-        if self._control.stop_asked:
-            control.should_training_stop = True
+        if self._control.take("evaluate"):
+            control.should_evaluate = True
+        if self._control.take("checkpoint"):
+            control.should_save = True
+        self._stop_if_asked(control)
 
+    @_never_raises
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates once an epoch where no schedule is set."""
-        if self._settings.eval_steps is None:
+        if self._settings.eval_steps is None and not control.should_training_stop:
             control.should_evaluate = self._evaluation_wanted(state)
 
+    @_never_raises
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
@@ -71,58 +119,96 @@ class Bridge(TrainerCallback):
         numbers = {name: _number(value) for name, value in logs.items()}
         if "train_runtime" in logs:
             self.summary = {key: value for key, value in numbers.items() if value is not None}
-            self._watch(state, control, ("train_loss",), numbers)
+            self._watch.look_at_end(state.global_step, numbers.get("train_loss"))
             return
         epoch = numbers.pop("epoch", None)
         self._journal.append(MetricsLogged(step=state.global_step, epoch=epoch, values=numbers))
-        self._watch(state, control, WITNESSES, numbers)
+        is_sound = self._watch.look(state.global_step, numbers)
+        self.last_good.note(self.trainer.model, state.global_step, is_sound=is_sound)
+        self._stop_in_trouble(control)
 
-    def _watch(
-        self, state: Any, control: Any, names: Sequence[str], numbers: dict[str, float | None]
-    ) -> None:
-        """Notes the first non-finite witness, and stops there if that is the policy."""
-        if all(math.isfinite(numbers.get(name) or 0.0) for name in names):
-            return
-        if self.diverged_at is None:
-            self.diverged_at = state.global_step
-        if self._stop_on_nonfinite:
+    @_never_raises
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Early stopping leaves a checkpoint too; a diverged evaluation leaves none."""
+        if self.out_of_patience:
+            self.stopped_early = True
             control.should_training_stop = True
+            control.should_save = control.should_save or bool(self._settings.save_steps)
+        self._stop_if_asked(control)
+        self._stop_in_trouble(control)
 
+    @_never_raises
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Records a checkpoint with its files' sizes and hashes."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        try:
-            files = {
-                path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
-                for path in sorted(folder.iterdir())
-                if path.is_file()
-            }
-        except OSError:
+        if state.global_step == self._lost_checkpoint:
             return
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        files = {
+            path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
+            for path in sorted(folder.iterdir())
+            if path.is_file()
+        }
         self._journal.append(
             CheckpointSaved(step=state.global_step, path=f"checkpoints/{folder.name}", files=files)
         )
 
     def note_lost_checkpoint(self, step: int, error: Exception) -> None:
         """Records a checkpoint that could not be written."""
+        self._lost_checkpoint = step
         message = f"no checkpoint at step {step}: {error}"
         self._journal.append(Recovered(kind="checkpoint", message=message))
 
-    def note_eval_loss(self, eval_loss: float | None) -> bool:
+    def note_eval_loss(self, step: int, eval_loss: float | None) -> bool:
         """Counts an evaluation within the run; True if it is the lowest so far."""
         if eval_loss is None:  # a stop ended it: it says nothing
             return False
+        self._watch.look_at_evaluation(step, eval_loss)
         if eval_loss < self._lowest:
             self._lowest, self.stale_evaluations = eval_loss, 0
             return True
         self.stale_evaluations += 1
         return False
 
+    def recall(self, eval_losses: Iterable[float], *, has_best: bool) -> None:
+        """Goes on from the evaluations of an earlier attempt; without its best weights, the next
+        evaluation is the lowest anew."""
+        for eval_loss in eval_losses:
+            self.note_eval_loss(0, eval_loss)
+        if not has_best:
+            self._lowest = math.inf
+
+    def note_fault(self, where: str, error: Exception) -> None:
+        """Records a fault of the bridge itself, each once."""
+        told = f"{where}: {type(error).__name__}: {error}"
+        if told not in self._faults:
+            self._faults.add(told)
+            with suppress(Exception):  # the journal may be what fails
+                self._journal.append(LineLogged(level="error", source="bridge", text=told))
+
     @property
     def out_of_patience(self) -> bool:
         """Whether early stopping is due."""
         patience = self._settings.early_stopping_patience
         return patience is not None and self.stale_evaluations >= patience
+
+    def _obey_in_pause(self) -> None:
+        """What is asked for during a pause is done at once, on the weights as they are."""
+        if self._control.take("evaluate"):
+            self.trainer.evaluate()
+        if self._control.take("checkpoint"):
+            self.trainer.save_now()
+
+    def _stop_if_asked(self, control: Any) -> None:
+        if self._control.stop_asked:
+            control.should_training_stop = True
+            control.should_evaluate = False
+            control.should_save = self._control.save  # so that it can be resumed from here
+
+    def _stop_in_trouble(self, control: Any) -> None:
+        """Where trouble ends the run, what would be saved or measured now is worth nothing."""
+        if self.trouble is not None and self._stops_in_trouble:
+            control.should_training_stop = True
+            control.should_save = control.should_evaluate = False
 
     def _evaluation_wanted(self, state: Any) -> bool:
         """The final evaluation measures the last step's weights, unless they are chosen by it."""

@@ -19,6 +19,7 @@ from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.losses import token_losses
+from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.rendering import Renderer, Tokens
 
 DEFAULT_CONTEXT = 2048
@@ -42,6 +43,16 @@ class EvalSet(msgspec.Struct, frozen=True):
     context: int
     max_length: int
     max_new_tokens: int
+
+    def only(self, indices: Sequence[int]) -> EvalSet:
+        """Some of the rows, under the same limits."""
+        return EvalSet(
+            [self.rows[index] for index in indices],
+            [self.tokens[index] for index in indices],
+            self.context,
+            self.max_length,
+            self.max_new_tokens,
+        )
 
 
 class Losses(msgspec.Struct, frozen=True):
@@ -86,13 +97,13 @@ def measure_losses(
     eval_set: EvalSet,
     *,
     pad_id: int,
-    batch_size: int,
+    batch: EvalBatch,
     poll: Poll,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Losses:
     """Token losses and eval_loss: their sum over all supervised tokens by the tokens' number."""
     by_row = token_losses(
-        model, eval_set.tokens, pad_id=pad_id, batch_size=batch_size, poll=poll, progress=progress
+        model, eval_set.tokens, pad_id=pad_id, batch=batch, poll=poll, progress=progress
     )
     count = sum(len(values) for values in by_row)
     total = math.fsum(value for values in by_row for value in values)
@@ -131,6 +142,7 @@ def evaluate(
     scorer: Scorer | None,
     *,
     settings: Evaluation,
+    batch: EvalBatch,
     labels: Sequence[str],
     poll: Poll,
     progress: Progress,
@@ -142,7 +154,7 @@ def evaluate(
         model,
         eval_set,
         pad_id=tokenizer.pad_token_id,
-        batch_size=settings.batch_size,
+        batch=batch,
         poll=poll,
         progress=lambda done: progress(done, total),
     )
@@ -155,6 +167,7 @@ def evaluate(
             settings=settings,
             max_new_tokens=eval_set.max_new_tokens,
             context=eval_set.context,
+            batch=batch,
             poll=poll,
             progress=lambda done: progress(count + done, total),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from tui_loop.core.schema import Evaluation
+from tui_loop.engine.memory import EvalBatch
 
 SAMPLING_SEED = 0
 
@@ -41,13 +43,15 @@ def generate(
     settings: Evaluation,
     max_new_tokens: int,
     context: int,
+    batch: EvalBatch,
     poll: Callable[[], None] = lambda: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Generated]:
     """The model's continuation of each prompt (token ids), in the order given.
 
     Prompts are cut from the left so that prompt and output fit the model's `context`. Sampling,
-    where asked for, is seeded. `poll` is called before each token and may raise.
+    where asked for, is seeded. `poll` is called before each token and may raise. Where memory
+    runs out, `batch` shrinks and the same prompts are tried again.
     """
     outputs: list[Generated | None] = [None] * len(prompts)
     room = max(1, context - max_new_tokens)
@@ -61,13 +65,20 @@ def generate(
     try:
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(SAMPLING_SEED)
-            for first in range(0, len(order), settings.batch_size):
-                batch = order[first : first + settings.batch_size]
+            done = 0
+            while done < len(order):
                 poll()
-                produced = _one_batch(model, tokenizer, [cut[i] for i in batch], config, poll)
-                for index, ids in zip(batch, produced, strict=True):
+                chosen = order[done : done + batch.size]
+                prompted = [cut[index] for index in chosen]
+                fits, produced = batch.attempt(
+                    partial(_one_batch, model, tokenizer, prompted, config, poll), len(chosen)
+                )
+                if not fits:
+                    continue
+                for index, ids in zip(chosen, produced, strict=True):
                     outputs[index] = _decoded(tokenizer, ids, ends, max_new_tokens)
-                progress(first + len(batch))
+                done += len(chosen)
+                progress(done)
     finally:
         model.generation_config = plan
         model.train(was_training)

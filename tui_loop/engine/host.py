@@ -9,154 +9,135 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import sys
 import threading
-import traceback
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tui_loop.core.config import ConfigError, to_tables
-from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.events import LineLogged, RequestSeen, RunEnded, RunStarted
+from tui_loop.core.checkpoints import Resumption, resumption_of
+from tui_loop.core.config import to_tables
+from tui_loop.core.events import LineLogged, RequestSeen, RunEnded
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import described
 from tui_loop.core.reader import read_run
-from tui_loop.core.records import NO_METRICS, EndState, RunError
-from tui_loop.core.requests import RequestReader
+from tui_loop.core.records import EndState
+from tui_loop.core.requests import Request, RequestReader
+from tui_loop.core.state import RunState
 from tui_loop.core.store import IterationFolder, LoopFolder
-from tui_loop.core.wording import brief_number
-from tui_loop.engine.control import Control, StopAsked
-from tui_loop.engine.extras import installed_versions
-from tui_loop.engine.iteration import Diverged, Outcome, Run, run_iteration
-from tui_loop.engine.quiet import logging_to, masked, output_to, set_environment
+from tui_loop.engine.attempts import Attempts
+from tui_loop.engine.control import Control
+from tui_loop.engine.quiet import output_to
 
 POLL_SECONDS = 0.2
+GRACE_SECONDS = 25.0
+"""After a termination: what has not been saved by then is given up, and the run ends as stopped.
+Schedulers kill after 30 s."""
+
 EXIT_CODES: dict[EndState, int] = {"finished": 0, "failed": 1, "stopped": 3}
 
 
 class RunHost:
-    """Hosts one run of one iteration; `run` blocks until it has ended."""
+    """Hosts one run of one iteration; `run` blocks until it has ended.
+
+    `gave_up` says that its worker was left behind: the process is to end without waiting for it.
+    `has_device_fault`: this process can use its GPU no more.
+    """
 
     def __init__(self, folder: IterationFolder, *, runner: str, allow_code: bool = False) -> None:
         self.folder, self.runner, self.allow_code = folder, runner, allow_code
         self.control = Control()
+        self.gave_up = False
+        self.has_device_fault = False
+        self._terminated_at: float | None = None
+
+    def terminate(self) -> None:
+        """Asks for a checkpoint and the end, within GRACE_SECONDS; from a signal or any thread."""
+        if self._terminated_at is None:
+            self._terminated_at = time.monotonic()
+            threading.Thread(target=self._stop, name="terminate").start()
 
     def run(self) -> EndState:
         """Runs the iteration to its end and returns how it ended. Raises BadInput if it is held."""
-        self.folder.check_own()
         with RunLock(self.folder.lock):
-            attempt = read_run(self.folder).attempt + 1
-            self.folder.forget_measurement()
+            before = read_run(self.folder)
+            resumption = self._resumption(before)
             journal = Journal(self.folder.journal)
-            journal.append(self._started(attempt))
-            run = _Run(self.folder, journal, self.control, self.allow_code)
-            worker = threading.Thread(target=run.work, name="run")
-            worker.start()
-            requests = RequestReader(self.folder.requests, attempt)
-            while worker.is_alive():
-                worker.join(POLL_SECONDS)
-                for request in requests.read():
-                    journal.append(RequestSeen(id=request.id, name=request.name))
-                    if request.name == "stop":
-                        self.control.ask_stop(save=request.save, evaluate=request.evaluate)
-            journal.append(
-                RunEnded(
-                    state=run.state,
-                    error=None if run.error is None else msgspec.to_builtins(run.error),
-                )
+            self.control.acknowledge = _acknowledges_in(journal)
+            attempts = Attempts(
+                self.folder,
+                journal,
+                self.control,
+                runner=self.runner,
+                allow_code=self.allow_code,
+                earlier=before.attempt,
+                resumption=resumption,
             )
+            attempts.begin()
+            self._wait(attempts, journal)
+            error = None if attempts.error is None else msgspec.to_builtins(attempts.error)
+            journal.append(RunEnded(state=attempts.state, error=error))
             journal.close()
-            self._write_summary(run)
+            self._write_summary(attempts)
         write_ledger(self.folder.loop)
-        return run.state
+        self.has_device_fault = attempts.has_device_fault
+        return attempts.state
 
-    def _started(self, attempt: int) -> RunStarted:
-        return RunStarted(
-            loop=self.folder.loop.name,
-            iteration=self.folder.number,
-            attempt=attempt,
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            versions=installed_versions(),
-            device=self.folder.read_config().run.device,
-            runner=self.runner,
+    def _resumption(self, before: RunState) -> Resumption:
+        """Where an iteration that ran before goes on: never beyond its last sound weights."""
+        if before.attempt == 0 or self.folder.number == 0:
+            return Resumption()
+        return resumption_of(self.folder, before, below=last_sound_step(self.folder, before))
+
+    def _wait(self, attempts: Attempts, journal: Journal) -> None:
+        """Hands requests to the worker until it has ended, or is left behind."""
+        worker = threading.Thread(target=attempts.work, name="run", daemon=True)
+        worker.start()
+        requests = RequestReader(self.folder.requests, attempts.attempt)
+        while worker.is_alive():
+            worker.join(POLL_SECONDS)
+            requests.go_on(attempts.attempt)
+            for request in requests.read():
+                self.control.ask(request)
+            late = self._terminated_at is not None and (
+                time.monotonic() - self._terminated_at > GRACE_SECONDS
+            )
+            if late and worker.is_alive():
+                self.gave_up = True
+                attempts.state, attempts.error = "stopped", None
+                text = f"given up {GRACE_SECONDS:.0f} s after a termination: what the step under "
+                text += "way would have brought is lost, the last checkpoint stands"
+                journal.append(LineLogged(level="warning", source="tui-loop", text=text))
+                return
+
+    def _stop(self) -> None:
+        self.control.ask(
+            Request("termination", 0, "stop", save=True, evaluate=False, by="termination")
         )
 
-    def _write_summary(self, run: _Run) -> None:
+    def _write_summary(self, attempts: Attempts) -> None:
         folder, state = self.folder, read_run(self.folder)
         config = to_tables(folder.read_config())
-        told = described(folder.number, folder.read_decision(), config, state, run.state)
+        told = described(folder.number, folder.read_decision(), config, state, attempts.state)
         folder.write_summary(
             msgspec.structs.replace(
-                told, metrics=run.outcome.metrics, fingerprint=run.outcome.fingerprint
+                told, metrics=attempts.outcome.metrics, fingerprint=attempts.outcome.fingerprint
             )
         )
 
 
-class _Run:
-    """The worker thread's side: runs, and turns every way to end into a state and an error."""
-
-    def __init__(
-        self, folder: IterationFolder, journal: Journal, control: Control, allow_code: bool
-    ) -> None:
-        self._folder, self._journal = folder, journal
-        self.outcome = Outcome(metrics=dict(NO_METRICS))
-        self._run = Run(folder, folder.read_config(), journal, control, self.outcome, allow_code)
-        self.state: EndState = "failed"
-        self.error: RunError | None = RunError("crashed", "the run ended without a word", "")
-
-    def work(self) -> None:
-        try:
-            set_environment()
-            with logging_to(self._journal):
-                run_iteration(self._run)
-            self.state, self.error = "stopped" if self.outcome.stopped else "finished", None
-        except StopAsked:
-            self.state, self.error = "stopped", None
-        except BaseException as error:  # the run's edge: recorded, never raised into the host
-            self.error = self._explained(error)
-            self._journal.append(
-                LineLogged(level="error", source=self.error.kind, text=self.error.message)
-            )
-
-    def _explained(self, error: BaseException) -> RunError:
-        """`_told`, with known secrets masked."""
-        told = self._told(error)
-        return msgspec.structs.replace(told, message=masked(told.message), hint=masked(told.hint))
-
-    def _told(self, error: BaseException) -> RunError:
-        """The error in the record's words; nobody's mistake leaves a traceback in output.log."""
-        step = self.outcome.metrics.get("steps")
-        if isinstance(error, Diverged):
-            return RunError(
-                "diverged",
-                str(error),
-                f"lower the learning rate (it was {brief_number(error.rate)}; "
-                f"try {brief_number(error.rate / 10)})",
-                error.step,
-            )
-        if isinstance(error, ConfigError):
-            return RunError("config", error.message, error.hint, step)
-        if isinstance(error, TuiLoopError):
-            return RunError("data", error.message, error.hint, step)
-        traceback.print_exception(error)
-        message = f"{type(error).__name__}: {_first_line(error)}"
-        if type(error).__name__ == "OutOfMemoryError":
-            return RunError(
-                "oom",
-                message,
-                "lower per_device_train_batch_size (and raise gradient_accumulation_steps), "
-                "or training.max_length",
-                step,
-            )
-        if isinstance(error, OSError) and error.errno in (28, 122):
-            return RunError("disk", message, "make room, then run it again", step)
-        return RunError("crashed", message, f"the traceback is in {self._folder.output}", step)
+def last_sound_step(folder: IterationFolder, run: RunState) -> int | None:
+    """The step up to which a diverged run's weights were sound; None where it did not diverge."""
+    error = run.ended.error if run.ended else None
+    if error is None or error.get("kind") != "diverged":
+        return None
+    summary = folder.read_summary()
+    step = summary.metrics.get("weights_step") if summary else None
+    return step if isinstance(step, int) else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -172,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     def on_terminate(*_: Any) -> None:
         terminated.set()
         if hosts:
-            hosts[-1].control.ask_stop(save=True, evaluate=False)
+            hosts[-1].terminate()
 
     signal.signal(signal.SIGTERM, on_terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -185,14 +166,18 @@ def main(arguments: list[str] | None = None) -> int:
             return EXIT_CODES["stopped"]
         with output_to(folder.output):
             state = hosts[-1].run()
+        if hosts[-1].gave_up:
+            os._exit(EXIT_CODES[state])
         if state != "finished":
             return EXIT_CODES[state]
     return 0
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"
+def _acknowledges_in(journal: Journal) -> Any:
+    def acknowledge(request: Request) -> None:
+        journal.append(RequestSeen(id=request.id, name=request.name))
+
+    return acknowledge
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ supervised positions go through the language-model head, so full logits never ex
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.rendering import Tokens
 
 LOGIT_BYTES = 256 * 1024 * 1024
@@ -23,7 +25,7 @@ def token_losses(
     rows: Sequence[Tokens],
     *,
     pad_id: int,
-    batch_size: int,
+    batch: EvalBatch,
     poll: Callable[[], None] = lambda: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[list[float]]:
@@ -31,45 +33,49 @@ def token_losses(
 
     `rows[i].ids[start:]` are supervised, position 0 never is. `poll` is called before each
     batch and may raise; `progress` gets the count of rows done. The model's mode is restored.
+    Where memory runs out, `batch` shrinks and the same rows are tried again.
     """
     losses: list[list[float]] = [[] for _ in rows]
+    # longest first, so that running out of memory shows at once
+    order = sorted(range(len(rows)), key=lambda index: -len(rows[index].ids))
     was_training = model.training
     model.eval()
     try:
         done = 0
-        for batch in _batches(model, rows, batch_size):
+        while done < len(order):
             poll()
-            with torch.no_grad():
-                for index, values in zip(
-                    batch, _batch_losses(model, rows, batch, pad_id), strict=True
-                ):
-                    losses[index] = values
-            done += len(batch)
+            chosen = _next_batch(model, rows, order[done:], batch.size)
+            fits, values = batch.attempt(
+                partial(_batch_losses, model, rows, chosen, pad_id), len(chosen)
+            )
+            if not fits:
+                continue
+            for index, found in zip(chosen, values, strict=True):
+                losses[index] = found
+            done += len(chosen)
             progress(done)
     finally:
         model.train(was_training)
     return losses
 
 
-def _batches(model: Any, rows: Sequence[Tokens], batch_size: int) -> Iterator[list[int]]:
-    """Row indices by batch, longest first, so that running out of memory shows at once."""
-    order = sorted(range(len(rows)), key=lambda index: -len(rows[index].ids))
+def _next_batch(
+    model: Any, rows: Sequence[Tokens], order: Sequence[int], batch_size: int
+) -> list[int]:
+    """The first rows of `order` that make a batch: not too many, nor too many logits."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     batch: list[int] = []
     positions: set[int] = set()
-    for index in order:
+    for index in order[:batch_size]:
         row = rows[index]
-        wider = positions | set(range(row.start - 1, len(row.ids) - 1))
-        size = (len(batch) + 1) * len(wider) * vocabulary * 4
-        if batch and (len(batch) == batch_size or size > LOGIT_BYTES):
-            yield batch
-            batch, wider = [], set(range(row.start - 1, len(row.ids) - 1))
+        positions |= set(range(row.start - 1, len(row.ids) - 1))
+        if batch and (len(batch) + 1) * len(positions) * vocabulary * 4 > LOGIT_BYTES:
+            break
         batch.append(index)
-        positions = wider
-    if batch:
-        yield batch
+    return batch
 
 
+@torch.no_grad()
 def _batch_losses(
     model: Any, rows: Sequence[Tokens], batch: list[int], pad_id: int
 ) -> list[list[float]]:

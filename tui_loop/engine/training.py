@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,19 +14,22 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from transformers import PrinterCallback, ProgressCallback, TrainerControl
+from transformers import PrinterCallback, ProgressCallback, TrainerControl, TrainerState
 from transformers.pytorch_utils import Conv1D
+from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
 from tui_loop.core.config import ConfigError
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config, Lora
 from tui_loop.engine.bridge import Bridge
+from tui_loop.engine.memory import is_device_fault, is_out_of_memory
 from tui_loop.engine.models import LoadedModel
 
 _NOT_SFT = ("precision", "keep", "early_stopping_patience")
+BEST_WEIGHTS = "best.safetensors"
 _PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
 
 Measure = Callable[[Any, int, float | None], float | None]
@@ -40,18 +45,17 @@ class LoopTrainer(SFTTrainer):
         self._measure, self._bridge, self._best_weights = measure, bridge, best_weights
         self.best_step: int | None = None
         super().__init__(callbacks=[bridge], **kwargs)
+        bridge.trainer = self
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measures the held-out rows as every evaluation of the loop does."""
-        eval_loss = self._measure(self.model, self.state.global_step, self.state.epoch)
-        if self._bridge.note_eval_loss(eval_loss) and self._best_weights is not None:
-            save_file(_trainable(self.model), self._best_weights)
-            self.best_step = self.state.global_step
-        if self._bridge.out_of_patience:
-            self._bridge.stopped_early = True
-            self.control.should_training_stop = True
+        step = self.state.global_step
+        eval_loss = self._measure(self.model, step, self.state.epoch)
+        if self._bridge.note_eval_loss(step, eval_loss) and self._best_weights is not None:
+            _save_best(self.model, self._best_weights, step)
+            self.best_step = step
         values = {} if eval_loss is None else {"eval_loss": eval_loss}
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, values
@@ -68,12 +72,62 @@ class LoopTrainer(SFTTrainer):
                 if name in saved:
                     parameter.copy_(saved[name].to(parameter.device))
 
+    def resume(self, checkpoint: Path, tokens: float) -> None:
+        """Goes on from a checkpoint, which is whole; `tokens` were trained on before it.
+
+        A run that had been trained to its end gets its weights and is not trained on.
+        """
+        self._total_train_tokens = int(tokens)
+        saved = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        if saved.global_step < saved.max_steps and not self._bridge.out_of_patience:
+            self.train(resume_from_checkpoint=str(checkpoint))
+            return
+        self._load_from_checkpoint(str(checkpoint))
+        self.state = saved
+
+    def take_best(self, checkpoint: Path) -> None:
+        """Takes the best weights so far from a checkpoint, where it has some."""
+        kept = checkpoint / BEST_WEIGHTS
+        if self._best_weights is None or not kept.exists():
+            return
+        shutil.copyfile(kept, self._best_weights)
+        with safe_open(kept, framework="pt") as file:
+            self.best_step = int((file.metadata() or {})["step"])
+
+    def save_now(self) -> None:
+        """A checkpoint of the weights as they are, outside the trainer's own schedule."""
+        self._save_checkpoint(self.model, None)
+        self.control = self.callback_handler.on_save(self.args, self.state, self.control)
+
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         """A checkpoint that cannot be written is missed, it does not end the run."""
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
+            shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was dropped
             super()._save_checkpoint(*args, **kwargs)
-        except (OSError, SafetensorError) as error:
+            if self._best_weights is not None and self.best_step is not None:
+                _link(self._best_weights, folder / BEST_WEIGHTS)
+            return
+        except (OSError, SafetensorError, RuntimeError) as error:
+            if is_out_of_memory(error) or is_device_fault(error):
+                raise
             self._bridge.note_lost_checkpoint(self.state.global_step, error)
+        shutil.rmtree(folder, ignore_errors=True)  # a part of one is of no use, and takes room
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """As the stock method; then the config's learning rate counts, not the checkpoint's."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None or self.optimizer is None:
+            return
+        for place, group in enumerate(self.optimizer.param_groups):
+            before = group.get("initial_lr")
+            if not before or before == self.args.learning_rate:
+                continue
+            factor = self.args.learning_rate / before
+            group["lr"] *= factor
+            group["initial_lr"] = self.args.learning_rate
+            self.lr_scheduler.base_lrs[place] *= factor
+            self.lr_scheduler._last_lr[place] *= factor
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """No model card: the iteration's folder says what the weights are."""
@@ -161,7 +215,7 @@ def make_trainer(
         trainer = LoopTrainer(
             measure=measure,
             bridge=bridge,
-            best_weights=folder / "best.safetensors" if config.training.keep == "best" else None,
+            best_weights=folder / BEST_WEIGHTS if config.training.keep == "best" else None,
             model=model,
             args=sft_config(config, folder, loaded),
             train_dataset=Dataset.from_list(records),
@@ -219,6 +273,21 @@ def _trainable(model: Any) -> dict[str, torch.Tensor]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
+
+
+def _save_best(model: Any, path: Path, step: int) -> None:
+    """Through a new file: checkpoints link to the old one."""
+    beside = path.with_name(f".{path.name}.tmp")
+    save_file(_trainable(model), beside, metadata={"step": str(step)})
+    beside.replace(path)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _plain(value: Any) -> Any:

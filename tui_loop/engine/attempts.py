@@ -1,0 +1,192 @@
+"""The worker thread's side of a run: attempt after attempt, and every way to end.
+
+An attempt that runs out of memory is followed by one with a smaller micro-batch and the same
+effective batch, from the very weights that the attempt began with; one that diverges, where that
+is the policy, by one from the last good checkpoint with a lower rate.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import msgspec
+
+from tui_loop.core.checkpoints import Resumption, resumption_of
+from tui_loop.core.config import changed_fields, with_settings
+from tui_loop.core.events import LineLogged, RunStarted
+from tui_loop.core.journal import Journal
+from tui_loop.core.reader import read_run
+from tui_loop.core.records import EndState, RunError
+from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder
+from tui_loop.core.wording import brief_number
+from tui_loop.engine.control import Control, StopAsked
+from tui_loop.engine.explaining import explained
+from tui_loop.engine.extras import installed_versions
+from tui_loop.engine.iteration import run_iteration
+from tui_loop.engine.quiet import logging_to, masked, set_environment
+from tui_loop.engine.run import Diverged, Outcome, Run, TrainingOutOfMemory
+
+MOST_ROLLBACKS = 3
+ROLLBACK_FACTOR = 0.1
+
+
+class _Retry(msgspec.Struct, frozen=True):
+    """How the next attempt differs from this one."""
+
+    kind: str
+    message: str
+    settings: list[str]
+    resumption: Resumption
+
+
+class Attempts:
+    """Runs an iteration until it ends; `work` is the worker thread's whole life.
+
+    `attempt` is the one under way, `state` and `error` say how it ended.
+    """
+
+    def __init__(
+        self,
+        folder: IterationFolder,
+        journal: Journal,
+        control: Control,
+        *,
+        runner: str,
+        allow_code: bool,
+        earlier: int,
+        resumption: Resumption,
+    ) -> None:
+        self._folder, self._journal, self._control = folder, journal, control
+        self._runner, self._allow_code = runner, allow_code
+        self._resumption = resumption
+        self._rollbacks = 0
+        self._config: Config = folder.read_config()
+        self.attempt = earlier
+        self.outcome = Outcome()
+        self.state: EndState = "failed"
+        self.error: RunError | None = RunError("crashed", "the run ended without a word", "")
+        self.has_device_fault = False
+
+    def begin(self) -> None:
+        """Writes the start of the next attempt, from where it goes on."""
+        self.attempt += 1
+        self._folder.forget_measurement(self._resumption.step)
+        self._journal.append(
+            RunStarted(
+                loop=self._folder.loop.name,
+                iteration=self._folder.number,
+                attempt=self.attempt,
+                from_step=self._resumption.step,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                versions=installed_versions(),
+                device=self._config.run.device,
+                runner=self._runner,
+            )
+        )
+
+    def work(self) -> None:
+        """Runs to the end, whatever it is; never raises."""
+        try:
+            set_environment()
+            with logging_to(self._journal):
+                if self.attempt > 1 and self._folder.number > 0:
+                    self._say(f"going on from {self._resumption.told}")
+                while (retry := self._once()) is not None:
+                    self._prepare(retry)
+            self.state, self.error = "stopped" if self.outcome.stopped else "finished", None
+        except StopAsked:
+            self.state, self.error = "stopped", None
+        except BaseException as error:  # the run's edge: recorded, never raised into the host
+            self._fail(error)
+
+    def _once(self) -> _Retry | None:
+        """One attempt; what to do differently in the next, None where this one is the last."""
+        self.outcome = Outcome()
+        try:
+            run_iteration(
+                Run(
+                    self._folder,
+                    self._config,
+                    self._journal,
+                    self._control,
+                    self.outcome,
+                    self._allow_code,
+                    self._resumption,
+                )
+            )
+        except TrainingOutOfMemory as error:
+            retry = self._smaller(error)
+            if retry is None:
+                raise
+        except Diverged as error:
+            retry = self._slower(error)
+            if retry is None:
+                raise
+        else:
+            retry = None
+        return retry  # past the exception, whose traceback held the tensors
+
+    def _smaller(self, error: TrainingOutOfMemory) -> _Retry | None:
+        from tui_loop.engine.memory import smaller_batch
+
+        settings = smaller_batch(self._config.training)
+        if settings is None:
+            return None
+        return _Retry(
+            "oom",
+            f"training ran out of memory: {error.told}; again from step {self._resumption.step}, "
+            "fewer rows at once and the same effective batch",
+            settings,
+            self._resumption,
+        )
+
+    def _slower(self, error: Diverged) -> _Retry | None:
+        is_policy = self._config.run.on_divergence == "rollback"
+        if not is_policy or error.kind != "diverged" or self._rollbacks == MOST_ROLLBACKS:
+            return None
+        self._rollbacks += 1
+        rate = self._config.training.learning_rate * ROLLBACK_FACTOR
+        good = error.good_step if error.good_step is not None else error.step - 1
+        resumption = resumption_of(self._folder, read_run(self._folder), below=max(0, good))
+        return _Retry(
+            "nonfinite",
+            f"diverged at step {error.step}: {error.reason}; back to {resumption.told}, "
+            f"learning rate {brief_number(self._config.training.learning_rate)} → "
+            f"{brief_number(rate)}",
+            [f"training.learning_rate={float(f'{rate:.6g}')!r}"],
+            resumption,
+        )
+
+    def _prepare(self, retry: _Retry) -> None:
+        """Frees what the attempt held, and begins the next with what it does differently."""
+        from tui_loop.core.events import Recovered
+        from tui_loop.engine.memory import free_memory
+
+        free_memory()
+        before = self._config
+        self._config = with_settings(before, retry.settings)
+        self._folder.write_config(self._config, self._folder.read_splits())
+        changes = {name: list(pair) for name, pair in changed_fields(before, self._config).items()}
+        self._journal.append(
+            Recovered(kind=retry.kind, message=masked(retry.message), changes=changes)
+        )
+        self._resumption = retry.resumption
+        self.begin()
+
+    def _fail(self, error: BaseException) -> None:
+        try:
+            self.error = explained(error, self._folder, self._config, self.outcome)
+            from tui_loop.engine.memory import is_device_fault
+
+            self.has_device_fault = is_device_fault(error)
+        except BaseException as fault:  # nothing that is wrong with the telling may hide the end
+            self.error = RunError("crashed", f"{type(error).__name__}, {type(fault).__name__}", "")
+        self._journal.append(
+            LineLogged(level="error", source=self.error.kind, text=self.error.message)
+        )
+
+    def _say(self, text: str) -> None:
+        self._journal.append(LineLogged(level="info", source="tui-loop", text=masked(text)))

@@ -1,0 +1,105 @@
+"""The evaluations of a run: within training, and of the weights that are kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from tui_loop.core import codec
+from tui_loop.core.events import Evaluated, LineLogged, Progressed
+from tui_loop.core.files import write_atomically
+from tui_loop.core.records import StepLoss
+from tui_loop.engine.control import StopAsked
+from tui_loop.engine.evaluation import evaluate, measure_losses, step_losses
+from tui_loop.engine.memory import EvalBatch
+from tui_loop.engine.run import Prepared, Run
+
+
+def eval_batch_of(run: Run) -> EvalBatch:
+    """The run's batch of evaluated rows; that it shrank is recorded, training's stays."""
+
+    def shrunk(before: int, now: int, told: str) -> None:
+        run.recovered(
+            "oom",
+            f"evaluation ran out of memory, {before} rows at once become {now}: {told}",
+            {"evaluation.batch_size": [before, now]},
+        )
+
+    return EvalBatch(run.config.evaluation.batch_size, shrunk)
+
+
+def measure_within(
+    run: Run, prepared: Prepared, model: Any, step: int, epoch: float | None
+) -> float | None:
+    """One evaluation within the run; its eval loss, None where a stop ended it."""
+    try:
+        losses = measure_losses(
+            model,
+            prepared.eval_set,
+            pad_id=prepared.loaded.tokenizer.pad_token_id,
+            batch=prepared.eval_batch,
+            poll=run.control.poll,
+        )
+    except StopAsked:
+        return None
+    write_step(run, step, step_losses(prepared.eval_set, losses))
+    run.journal.append(
+        Evaluated(
+            step=step,
+            epoch=epoch,
+            values={
+                "eval_loss": losses.eval_loss,
+                "trainer_eval_loss": losses.trainer_eval_loss,
+            },
+        )
+    )
+    return losses.eval_loss
+
+
+def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
+    """The final evaluation: examples, tokens and metrics of the weights that are kept."""
+    started = time.monotonic()
+    metrics = run.outcome.metrics
+    step = metrics.get("weights_step") or 0
+    examples, tokens, measured = evaluate(
+        model,
+        prepared.loaded.tokenizer,
+        prepared.eval_set,
+        prepared.scorer,
+        settings=run.config.evaluation,
+        batch=prepared.eval_batch,
+        labels=prepared.data.labels,
+        poll=run.control.poll,
+        progress=lambda done, total: run.journal.append(
+            Progressed(phase="evaluating", done=done, total=total)
+        ),
+    )
+    run.folder.write_examples(examples, tokens)
+    metrics |= measured
+    metrics["weights_step"] = step
+    metrics["eval_runtime"] = round(time.monotonic() - started, 3)
+    write_step(
+        run, step, [StepLoss(each.id, each.loss, each.supervised_tokens) for each in examples]
+    )
+    names = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")
+    values = {name: measured[name] for name in names if measured.get(name) is not None}
+    run.journal.append(Evaluated(step=step, epoch=metrics.get("epochs"), values=values))
+    bad = [
+        each for each in examples if each.loss is not None and not math.isfinite(float(each.loss))
+    ]
+    if bad:
+        run.warn(
+            "evaluation",
+            f"the loss of {len(bad)} of {len(examples)} held-out rows is not finite, "
+            f"the first in line {bad[0].source_line}",
+        )
+
+
+def write_step(run: Run, step: int, rows: list[StepLoss]) -> None:
+    """`evals/STEP.jsonl`; a full disk must not end the run."""
+    try:
+        run.folder.evals.mkdir(exist_ok=True)
+        write_atomically(run.folder.evals / f"{step}.jsonl", codec.to_json_lines(rows))
+    except OSError as error:
+        run.journal.append(LineLogged(level="error", source="record", text=str(error)))

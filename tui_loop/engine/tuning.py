@@ -1,0 +1,244 @@
+"""The training of a run: the check before it, the training itself, and what is kept of it."""
+
+from __future__ import annotations
+
+import math
+import resource
+from pathlib import Path
+from typing import Any
+
+from tui_loop.core.divergence import Sighting, is_far_above
+from tui_loop.core.errors import BadInput
+from tui_loop.core.figures import duration
+from tui_loop.core.reader import read_run
+from tui_loop.core.schema import Config
+from tui_loop.core.state import Point
+from tui_loop.core.store import IterationFolder
+from tui_loop.engine.bridge import Bridge
+from tui_loop.engine.effective import effective_of, record_effective
+from tui_loop.engine.evaluation import measure_losses
+from tui_loop.engine.generation import generate
+from tui_loop.engine.measuring import measure_within
+from tui_loop.engine.memory import first_line, is_out_of_memory
+from tui_loop.engine.probe import probe_training
+from tui_loop.engine.run import Diverged, Prepared, Run, TrainingOutOfMemory
+from tui_loop.engine.saving import save_weights
+from tui_loop.engine.training import LoopTrainer, effective_arguments, make_trainer
+
+
+def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
+    """Trains; the trainer it returns has the weights that are to be kept.
+
+    Raises Diverged where that is to end the run, and TrainingOutOfMemory.
+    """
+    run.begin("checking")
+    try:
+        trainer, bridge = _make(run, prepared)
+        _probe(run, prepared, trainer)
+        run.begin("training")
+        try:
+            _go(run, trainer, bridge)
+        finally:
+            run.outcome.metrics |= _training_metrics(run, trainer, bridge, prepared)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingOutOfMemory(first_line(error)) from None
+    if bridge.trouble is not None and run.config.run.on_divergence != "continue":
+        _keep_last_good(run, trainer, bridge)
+        raise_if_diverged(run, bridge)
+    if bridge.stopped_early:
+        run.say(f"stopped early: {bridge.stale_evaluations} evaluations without a lower eval loss")
+    trainer.restore_best()
+    run.outcome.metrics["weights_step"] = trainer.best_step or trainer.state.global_step
+    return trainer, bridge
+
+
+def raise_if_diverged(run: Run, bridge: Bridge) -> None:
+    """Raises Diverged for what was seen in training or in the final evaluation."""
+    seen = bridge.trouble or _seen_at_end(run)
+    if seen is not None:
+        good_step = bridge.last_good.step if bridge.trouble else None
+        rate = run.config.training.learning_rate
+        raise Diverged(seen.kind, seen.step, seen.reason, rate, good_step)
+
+
+def _seen_at_end(run: Run) -> Sighting | None:
+    """Whether the final eval loss says that the run diverged."""
+    eval_loss = run.outcome.metrics.get("eval_loss")
+    if not isinstance(eval_loss, float):
+        return None
+    step = int(run.outcome.metrics.get("weights_step") or 0)
+    if not math.isfinite(eval_loss):
+        return Sighting("diverged", step, "the final eval loss is not finite")
+    base = _base_loss(run)
+    if base is None or not is_far_above(eval_loss, base):
+        return None
+    reason = f"the final eval loss is {eval_loss:.3g}, far above the base's {base:.3g}"
+    return Sighting("diverged", step, reason)
+
+
+def _base_loss(run: Run) -> float | None:
+    """The base's eval loss, if it was measured alike."""
+    try:
+        base = run.folder.loop.iteration(0).read_summary()
+    except BadInput:
+        return None
+    mine = run.outcome.fingerprint
+    if base is None or base.fingerprint is None or mine is None:
+        return None
+    loss = base.metrics.get("eval_loss")
+    is_alike = not mine.differs_from(base.fingerprint)
+    return loss if is_alike and isinstance(loss, float) and math.isfinite(loss) else None
+
+
+def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
+    config, folder = run.config, run.folder
+    folder.checkpoints.mkdir(exist_ok=True)
+    model = prepared.loaded.model
+    bridge = Bridge(
+        run.journal,
+        run.control,
+        config.training,
+        vocabulary=int(model.config.get_text_config().vocab_size),
+        stops_in_trouble=config.run.on_divergence != "continue",
+    )
+    trainer = make_trainer(
+        config,
+        prepared.loaded,
+        [prepared.renderer.training_record(row) for row in prepared.data.train],
+        folder=folder.checkpoints,
+        init_adapter=_init_adapter(folder, config),
+        bridge=bridge,
+        measure=lambda model, step, epoch: measure_within(run, prepared, model, step, epoch),
+    )
+    trainable = [each for each in trainer.model.parameters() if each.requires_grad]
+    run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
+    dropped = len(prepared.data.train) - len(trainer.train_dataset)
+    if dropped > 0 and not config.training.packing:
+        run.warn(
+            "training",
+            f"{dropped} training rows have no trained token within {config.training.max_length} "
+            "tokens and are left out",
+        )
+    record_effective(run, {**effective_of(run, prepared), **effective_arguments(trainer)})
+    return trainer, bridge
+
+
+def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
+    """Tries the longest batch in training and in evaluation; says what a step takes."""
+    run.control.poll()
+    probe = probe_training(trainer)
+    if probe is not None:
+        run.outcome.sizes["longest"] = probe.tokens
+        memory = f", {probe.peak_bytes / 2**30:.1f} GiB" if probe.peak_bytes else ""
+        run.say(
+            f"the longest batch, {probe.rows} rows of up to {probe.tokens} tokens, takes "
+            f"{duration(probe.seconds)}{memory}"
+        )
+    run.control.poll()
+    longest = sorted(
+        range(len(prepared.eval_set.tokens)),
+        key=lambda index: -len(prepared.eval_set.tokens[index].ids),
+    )[: prepared.eval_batch.size]
+    measure_losses(
+        trainer.model,
+        prepared.eval_set.only(longest),
+        pad_id=prepared.loaded.tokenizer.pad_token_id,
+        batch=prepared.eval_batch,
+        poll=run.control.poll,
+    )
+    if prepared.scorer is not None:
+        generate(
+            trainer.model,
+            prepared.loaded.tokenizer,
+            [prepared.eval_set.tokens[index].prompt_ids for index in longest],
+            settings=run.config.evaluation,
+            max_new_tokens=1,
+            context=prepared.eval_set.context,
+            batch=prepared.eval_batch,
+            poll=run.control.poll,
+        )
+
+
+def _go(run: Run, trainer: LoopTrainer, bridge: Bridge) -> None:
+    """Trains from the start or from the checkpoint that the attempt goes on from."""
+    if not run.resumption.path:
+        trainer.train()
+        return
+    checkpoint = run.folder.path / run.resumption.path
+    earlier = read_run(run.folder)
+    tokens = [point.values.get("num_tokens") for point in earlier.metrics]
+    trainer.take_best(checkpoint)
+    within = [point.values.get("eval_loss") for point in earlier.evaluations]
+    bridge.recall(
+        [each for each in within if each is not None],
+        has_best=run.config.training.keep != "best" or trainer.best_step is not None,
+    )
+    trainer.resume(checkpoint, tokens=next((each for each in reversed(tokens) if each), 0.0))
+
+
+def _keep_last_good(run: Run, trainer: LoopTrainer, bridge: Bridge) -> None:
+    """Saves the last weights that were sound; without any, none."""
+    step = trainer.best_step
+    if step is not None:
+        trainer.restore_best()
+    else:
+        step = bridge.last_good.put_back(trainer.model)
+    run.outcome.metrics["weights_step"] = step
+    if step is not None:
+        save_weights(run, trainer)
+        run.say(f"the weights of step {step} are kept, the last sound ones")
+
+
+def _training_metrics(
+    run: Run, trainer: LoopTrainer, bridge: Bridge, prepared: Prepared
+) -> dict[str, Any]:
+    summary, state = bridge.summary, trainer.state
+    trainable = sum(each.numel() for each in trainer.model.parameters() if each.requires_grad)
+    train_loss = summary.get("train_loss")
+    if run.resumption.step:  # the trainer's own has the steps since then alone
+        train_loss = mean_loss(read_run(run.folder).metrics)
+    return {
+        "train_loss": train_loss,
+        "weights_step": state.global_step,
+        "steps": state.global_step,
+        "epochs": round(state.epoch, 4) if state.epoch is not None else None,
+        "train_rows": len(prepared.data.train),
+        "trainable_parameters": trainable,
+        "train_runtime": summary.get("train_runtime"),
+        "nonfinite_at_step": bridge.trouble.step if bridge.trouble else None,
+        "peak_memory_mb": _peak_memory_mb(),
+    }
+
+
+def mean_loss(points: list[Point]) -> float | None:
+    """The mean training loss of all steps; a log's loss is the mean since the one before."""
+    total, last = 0.0, 0
+    for point in points:
+        if "loss" in point.values:
+            total += point.values["loss"] * (point.step - last)
+            last = point.step
+    return total / last if last else None
+
+
+def _peak_memory_mb() -> int:
+    """Peak memory: the GPU's where there is one, else this process's."""
+    import torch
+
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _init_adapter(folder: IterationFolder, config: Config) -> Path | None:
+    number = config.model.init_adapter
+    if number is None:
+        return None
+    adapter = folder.loop.iteration(number).adapter
+    if not (adapter / "adapter_config.json").exists():
+        raise BadInput(
+            f"model.init_adapter: iteration {number} has no adapter on this machine",
+            "run it again, or unset model.init_adapter",
+        )
+    return adapter
