@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.cli.starting import refuse_secrets
 from tui_loop.core.config import Tables, merge, read_config
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
@@ -64,6 +65,7 @@ def understand(root: Path, told: Tables) -> Prepared:
 
     tables = merge({"data": {}, "evaluation": {}}, told)
     config = read_config(tables)
+    refuse_secrets(config)
     check_metric(config.evaluation.metric)
     data = load_data(config, root, read_source)
     is_text = data.mapping.shape == "text"

@@ -43,7 +43,7 @@ class AppRuns:
             train_rows=len(start.data.train),
             eval_rows=len(start.data.eval),
             steps=start.steps,
-            notices=[*start.data.notices, *start.data.warnings],
+            notices=start.notices,
         )
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:

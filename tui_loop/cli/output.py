@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from tui_loop.core.codec import to_pretty_json
+from tui_loop.core.secrets import masked
 from tui_loop.core.text import escaped, one_line, visible
 from tui_loop.tui.cells import fit, width_of
 
@@ -55,13 +56,13 @@ class Output:
 
     def note(self, text: str) -> None:
         """A remark beside the result."""
-        self._print(sys.stderr, visible(text))
+        self._print(sys.stderr, visible(masked(text)))
 
     def error(self, message: str, hint: str) -> None:
-        """One line that says what happened, one that says what to do."""
-        self._print(sys.stderr, f"error: {one_line(message, 2000)}")
+        """One line that says what happened, one that says what to do; secrets are masked."""
+        self._print(sys.stderr, f"error: {one_line(masked(message), 2000)}")
         if hint:
-            self._print(sys.stderr, f"hint: {one_line(hint, 500)}")
+            self._print(sys.stderr, f"hint: {one_line(masked(hint), 500)}")
 
     def table(
         self,

@@ -9,7 +9,7 @@ import shutil
 
 import msgspec
 
-from tui_loop.core.config import flatten
+from tui_loop.core.config import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.liveness import Watch
@@ -24,6 +24,7 @@ from tui_loop.core.planning import (
 )
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.schema import Config
+from tui_loop.core.secrets import fields_with_secrets
 from tui_loop.core.store import IterationFolder, LoopFolder
 
 
@@ -33,6 +34,19 @@ class Start(msgspec.Struct, frozen=True):
     plans: list[Plan]
     data: LoadedData
     base_first: bool
+
+    @property
+    def code_notice(self) -> str:
+        """Says that the model's own code will run, "" where it will not."""
+        model = self.plans[0].config.model
+        told = f"trust_remote_code is on: Python code that {model.id} brings runs on this machine"
+        return told if model.trust_remote_code else ""
+
+    @property
+    def notices(self) -> list[str]:
+        """What is to be known before it runs, the gravest first."""
+        code = [self.code_notice] if self.code_notice else []
+        return [*code, *self.data.notices, *self.data.warnings]
 
     @property
     def steps(self) -> int | None:
@@ -63,6 +77,16 @@ def check_start(
     return Start(plans, data, base_first)
 
 
+def refuse_secrets(config: Config) -> None:
+    """Raises BadInput where a value looks like a token, a key or a password: records keep none."""
+    found = fields_with_secrets(to_tables(config))
+    if found:
+        raise BadInput(
+            f"{', '.join(found)}: looks like it has a token or a password in it",
+            "keep it out of the loop's files: libraries read tokens from the environment",
+        )
+
+
 def create(loop: LoopFolder, start: Start) -> list[IterationFolder]:
     """The folders of what is to run, in order: the base where it is needed, then the plans."""
     folders = []
@@ -89,6 +113,7 @@ def _checked(loop: LoopFolder, plan: Plan, allow_code: bool) -> LoadedData:
     from tui_loop.engine.sources import read_source
 
     config = plan.config
+    refuse_secrets(config)
     data = load_data(config, loop.root, read_source)
     scorer_for(config.evaluation, data.labels, loop.root, allow_code=allow_code)
     if check_model(config.model.id, config.model.revision, loop.root).gguf is not None:
@@ -119,7 +144,8 @@ def _check_init_adapter(loop: LoopFolder, config: Config) -> None:
     if number is None:
         return
     origin = loop.existing(number)
-    if not (origin.adapter / "adapter_config.json").exists():
+    names = ("adapter_config.json", "adapter_model.safetensors")  # never a pickle
+    if not all((origin.adapter / name).exists() for name in names):
         raise BadInput(
             f"model.init_adapter: {origin} has no adapter on this machine",
             "run it again, or unset model.init_adapter",

@@ -18,6 +18,7 @@ from tui_loop.core.files import read_small, write_atomically
 from tui_loop.core.planning import Plan, config_before, plan_with
 from tui_loop.core.records import SCHEMA
 from tui_loop.core.schema import GROUPS, Config
+from tui_loop.core.secrets import fields_with_secrets, without_secrets
 from tui_loop.core.store import LoopFolder
 
 
@@ -34,11 +35,15 @@ class Draft(msgspec.Struct, frozen=True):
     @property
     def problems(self) -> list[str]:
         """Everything that is wrong with it, each as `group.field: what`; [] if it can run."""
+        secrets = [
+            f"{name}: looks like a token or a password, which no record may hold"
+            for name in fields_with_secrets(self.tables)
+        ]
         try:
             read_config(self.tables)
         except ConfigError as error:
-            return error.problems
-        return []
+            return secrets + error.problems
+        return secrets
 
     @property
     def config(self) -> Config:
@@ -119,12 +124,12 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
 
 
 def draft_text(draft: Draft) -> str:
-    """The draft as TOML, its fields in the order of the schema."""
+    """The draft as TOML, its fields in the order of the schema; secrets are masked."""
     text: dict[str, Any] = {"schema": SCHEMA, "parent": draft.parent, "why": draft.why}
     for name in names_of(draft.tables):
         group, _, label = name.partition(".")
         text.setdefault(group, {})[label] = draft.value(name)
-    return codec.to_toml(text)
+    return codec.to_toml(without_secrets(text))
 
 
 def write_draft(loop: LoopFolder, draft: Draft) -> Draft:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MASK = "***"
 
@@ -60,9 +60,34 @@ def masked(text: str) -> str:
     return _NAMED.sub(rf"\1{MASK}", text)
 
 
-def has_secret(text: str) -> bool:
-    """Whether `masked` would change anything in `text`."""
-    return masked(text) != text
+def without_secrets(value: Any) -> Any:
+    """A value of a record with every text in it masked."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {key: without_secrets(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_secrets(item) for item in value]
+    return value
+
+
+def fields_with_secrets(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """`group.field` of every config value that looks like a token, a key or a password."""
+    return [
+        f"{group}.{field}"
+        for group, table in tables.items()
+        if isinstance(table, Mapping)
+        for field, value in table.items()
+        if _has_secret(value)
+    ]
+
+
+def _has_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_secret, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_secret, value))
+    return isinstance(value, str) and len(value) >= _LEAST and masked(value) != value
 
 
 def mask_file(path: Path) -> None:

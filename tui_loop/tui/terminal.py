@@ -20,6 +20,7 @@ from typing import Any
 from textual.drivers.linux_driver import LinuxDriver
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.secrets import mask_file
 from tui_loop.tui.cells import width_of
 
 PLAIN = "tui_loop_plain"
@@ -97,6 +98,7 @@ def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[io.TextIOWrapper]:
         for descriptor, old in zip((1, 2), kept, strict=True):
             os.dup2(old, descriptor)
             os.close(old)
+        mask_file(log)
 
 
 def _open_log(path: Path) -> int:

@@ -103,6 +103,8 @@ def run_next(
     start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
     if not start.plans[0].changes and plan.parent not in (None, 0) and repeat == 1:
         out.note(f"nothing changes against {plan.parent}; --repeat 2 would vary the seed")
+    if start.code_notice:
+        out.note(start.code_notice)
     folders = create(loop, start)
     if from_draft:
         drop_draft(loop)

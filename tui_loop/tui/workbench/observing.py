@@ -13,6 +13,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.figures import percent
 from tui_loop.core.observer import LoopObserver, LoopSnapshot, Wanted
 from tui_loop.core.records import Iteration
+from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
@@ -94,7 +95,8 @@ class LoopScreen(Screen[None]):
 
     def tell(self, error: TuiLoopError) -> None:
         """Shows an error with its hint."""
-        text = f"{flat(error.message, 600)}\n{flat(error.hint, 300)}".strip()
+        message, hint = masked(error.message), masked(error.hint)
+        text = f"{flat(message, 600)}\n{flat(hint, 300)}".strip()
         self.notify(text, severity="error", timeout=15, markup=False)
 
     def say(self, text: str) -> None:
