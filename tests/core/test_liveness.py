@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import resource
 import signal
@@ -9,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +19,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.faults.kit import Outcome
 from tui_loop.core import liveness
 from tui_loop.core.codec import to_json
 from tui_loop.core.errors import BadInput
-from tui_loop.core.liveness import Holder, RunLock, Watch, holder_of
+from tui_loop.core.liveness import RunLock, Watch, holder_of, trouble_of
+from tui_loop.core.lock_file import ROOM, Holder
 
 HOLD = """
 import sys
@@ -170,6 +175,33 @@ def test_on_another_host_or_boot_the_beat_decides(
     assert watch.look() == "alive"
 
 
+@pytest.mark.parametrize("where", [{"host": "elsewhere"}, {"boot": "another boot"}])
+def test_a_beat_long_past_by_the_file_systems_own_clock_is_of_a_run_that_is_gone(
+    path: Path, where: dict[str, str]
+) -> None:
+    write(path, **where)
+    stamped = path.stat().st_mtime
+    os.utime(path, (stamped, stamped - liveness.GONE_AFTER_SECONDS - 1))
+    watch = Watch(path)
+    assert watch.look() == "gone"
+    assert watch.look() == "gone"
+    os.utime(path, (stamped, stamped))
+    assert watch.look() == "alive", "it was asleep"
+
+
+@pytest.mark.parametrize("step", [-1e6, 1e6])
+def test_this_hosts_clock_does_not_matter(
+    path: Path, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, host="elsewhere")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + step)
+    watch = Watch(path)
+    assert watch.look() == "unknown"
+    os.utime(path, (now, now - 30))
+    assert watch.look() == "alive"
+
+
 def test_a_held_lock_beats(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.001)
     with RunLock(path):
@@ -185,3 +217,116 @@ def test_the_holder_is_one_json_object(path: Path) -> None:
     with RunLock(path):
         assert path.read_bytes().count(b"\n") == 1
         assert Holder.__struct_fields__ == ("host", "pid", "started", "boot")
+
+
+def test_word_of_trouble_is_seen_by_a_watch_that_is_there_already(path: Path) -> None:
+    with RunLock(path) as lock:
+        watch = Watch(path)
+        assert (watch.look(), watch.trouble) == ("alive", "")
+        lock.tell("disk full: 3 lines wait")
+        assert (watch.look(), watch.trouble) == ("alive", "disk full: 3 lines wait")
+        assert trouble_of(path) == watch.trouble
+        lock.tell("")
+        assert (watch.look(), watch.trouble) == ("alive", "")
+    assert trouble_of(path) == ""
+
+
+def test_word_of_trouble_needs_no_room_on_the_disk(path: Path) -> None:
+    with RunLock(path) as lock:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+        try:
+            for text in ("disk full: 3 lines wait", "x" * 5000, "ü" * 300, "disk full"):
+                lock.tell(text)
+                assert path.stat().st_size == ROOM
+                told = trouble_of(path)
+                assert told
+                assert text.startswith(told)
+                assert holder_of(path) is not None
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_trouble_that_was_not_over_at_the_end_stays_and_names_nobody(path: Path) -> None:
+    with RunLock(path) as lock:
+        lock.tell("disk full: 3 lines never written")
+    watch = Watch(path)
+    assert (watch.look(), watch.trouble) == ("gone", "disk full: 3 lines never written")
+    assert holder_of(path) is None
+    lock.tell("too late")
+    assert trouble_of(path) == "disk full: 3 lines never written"
+    with RunLock(path):
+        assert trouble_of(path) == ""
+
+
+def test_a_lock_file_of_an_older_version_is_understood(path: Path) -> None:
+    write(path)  # as it was without word of trouble
+    watch = Watch(path)
+    assert (watch.look(), watch.trouble) == ("alive", "")
+    holder = holder_of(path)
+    assert holder is not None
+    assert holder.pid == os.getpid()
+
+
+def test_an_older_version_understands_this_ones(path: Path) -> None:
+    with RunLock(path) as lock:
+        lock.tell("disk full")
+        read = json.loads(path.read_bytes()[:4096])
+    assert Holder(*(read[name] for name in Holder.__struct_fields__)).pid == os.getpid()
+
+
+@pytest.mark.fault(
+    "git clean removes, or something replaces or cuts, a live run's lock file",
+    group="process",
+    state="-",
+    readable="that the run lives; no second one can begin",
+)
+@pytest.mark.parametrize("how", ["removed", "replaced", "cut"])
+def test_a_lock_file_that_is_taken_away_is_put_back(
+    path: Path, how: str, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    monkeypatch.setattr(liveness, "LOOK_SECONDS", 0.001)
+    with RunLock(path) as lock:
+        if how == "cut":
+            os.truncate(path, 0)
+        else:
+            path.unlink()
+        if how == "replaced":
+            path.write_text("junk")
+        deadline = time.monotonic() + 10
+        while (holder := holder_of(path)) is None and time.monotonic() < deadline:
+            os.sched_yield()
+        assert holder is not None
+        assert holder.pid == os.getpid()
+        with pytest.raises(BadInput, match="another process"), RunLock(path):
+            pass
+        assert Watch(path).look() == "alive"
+        lock.tell("disk full")
+        assert trouble_of(path) == "disk full"
+    assert Watch(path).look() == "gone"
+    outcome.checked()
+
+
+def test_a_lock_that_cannot_be_written_is_one_clear_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(liveness, "_opened", refuse)
+    with pytest.raises(BadInput, match=r"run\.lock: cannot be written: Read-only"), RunLock(path):
+        pass
+
+
+def test_where_the_file_system_has_no_locks_the_holder_decides(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(liveness.fcntl, "flock", refuse)
+    with RunLock(path):
+        assert Watch(path).look() == "alive"
+        with pytest.raises(BadInput, match="another process"), RunLock(path):
+            pass
+    assert Watch(path).look() == "gone"

@@ -9,90 +9,151 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import tempfile
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
-from tui_loop.core.codec import to_json
 from tui_loop.core.errors import BadInput
+from tui_loop.core.lock_file import ROOM, Holder, filled, holder_in, trouble_in
 from tui_loop.core.opening import check_regular, open_regular
 
 BEAT_SECONDS = 5.0
 GONE_AFTER_SECONDS = 60.0
+LOOK_SECONDS = 1.0
+"""Between two looks of a holder whether its lock file stands where it stood."""
+
 TRIES = 20
+READ_BYTES = 4096
+_RELEASED = -1
 
 Life = Literal["alive", "gone", "unknown"]
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lock."""
-
-    host: str
-    pid: int
-    started: float
-    boot: str
-
-
 class RunLock:
-    """Held and touched by a live run; leaving releases it. Raises BadInput if it is held."""
+    """Held and touched by a live run; leaving releases it. Raises BadInput if it is held or
+    cannot be written. A lock file that is removed or replaced meanwhile is put back.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = -1
+        self._descriptor = _RELEASED
+        self._trouble = ""
+        self._changing = threading.Lock()
         self._released = threading.Event()
 
     def __enter__(self) -> RunLock:
         check_regular(self.path)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        if not _is_taken(self._descriptor):
-            os.close(self._descriptor)
+        try:
+            descriptor = _opened(self.path)
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: cannot be written: {error.strerror}",
+                "check its permissions and the disk",
+            ) from error
+        if not _is_taken(descriptor, self.path):
+            os.close(descriptor)
             raise BadInput(
                 f"{self.path.parent}: another process is running this iteration",
                 "wait for it, or stop it with tui-loop stop LOOP",
             )
-        with suppress(OSError):  # on a full disk the lock itself still holds
-            os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, to_json(_me()) + b"\n")
+        self._descriptor, self._me = descriptor, _me()
+        self._write()
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._released.set()
-        with suppress(OSError):  # the run is over, though its process may live on
-            os.ftruncate(self._descriptor, 0)
-        os.close(self._descriptor)
+        with self._changing:
+            # the run is over, though its process may live on: nobody is named any more
+            with suppress(OSError):
+                if self._trouble:
+                    os.pwrite(self._descriptor, filled(None, self._trouble), 0)
+                else:
+                    os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = _RELEASED
+
+    def tell(self, trouble: str) -> None:
+        """Leaves word of trouble for whoever watches, on a full disk too; "" takes it back.
+
+        What was told last stays when the lock is released. Never raises.
+        """
+        with self._changing:
+            self._trouble = trouble
+            if self._descriptor != _RELEASED:
+                self._write()
+
+    def _write(self) -> None:
+        data = filled(self._me, self._trouble)
+        try:
+            os.pwrite(self._descriptor, data, 0)
+            os.ftruncate(self._descriptor, len(data))
+        except OSError:  # no room for it: the lock itself still holds, and names nobody else
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
 
     def _beat(self) -> None:
-        while not self._released.wait(BEAT_SECONDS):
-            try:
-                os.utime(self.path)
-            except OSError:
-                continue
+        beaten = time.monotonic()
+        while not self._released.wait(min(LOOK_SECONDS, BEAT_SECONDS)):
+            with self._changing, suppress(OSError):
+                if self._descriptor == _RELEASED:
+                    return
+                self._stay_in_place()
+                if time.monotonic() - beaten >= BEAT_SECONDS:
+                    beaten = time.monotonic()
+                    os.utime(self._descriptor)
+
+    def _stay_in_place(self) -> None:
+        """Puts the lock file back where another or none stands at its path, or it was cut."""
+        mine = os.fstat(self._descriptor)
+        with suppress(FileNotFoundError):
+            there = os.lstat(self.path)
+            if (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+                if mine.st_size < ROOM:
+                    self._write()
+                return
+        descriptor = _opened(self.path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another run has begun meanwhile
+            os.close(descriptor)
+            return
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._write()
 
 
 class Watch:
-    """Watches one lock from outside; keep it between looks so that it can see the beat."""
+    """Watches one lock from outside; keep it between looks so that it can see the beat.
+
+    `trouble` is what the holder left word of by the last look: why its disk takes nothing.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.trouble = ""
         self._beat = 0.0
-        self._seen_at = 0.0
+        self._seen_at: float | None = None
 
     def look(self) -> Life:
         """Whether the holder is alive; `unknown` while another host's beat was seen only once."""
         try:
             file = open_regular(self.path)
         except (OSError, BadInput):
+            self.trouble = ""
             return "gone"
         with file:
+            data = file.read(READ_BYTES)
             if _is_held(file.fileno()):
+                self.trouble = trouble_in(data)
                 return "alive"
-            holder = _holder(file.read(4096))
+            file.seek(0)  # once more: the first may have been read while it was written
+            data = file.read(READ_BYTES)
             beat = os.fstat(file.fileno()).st_mtime
+        self.trouble, holder = trouble_in(data), holder_in(data)
         if holder is None:
             return "gone"
         if holder.host == socket.gethostname() and holder.boot == _boot():
@@ -101,31 +162,64 @@ class Watch:
 
     def _by_beat(self, beat: float) -> Life:
         now = time.monotonic()
+        if self._seen_at is None and _age(self.path, beat) > GONE_AFTER_SECONDS:
+            self._beat, self._seen_at = beat, now - GONE_AFTER_SECONDS
         if beat != self._beat:
-            first, self._beat, self._seen_at = self._seen_at == 0.0, beat, now
+            first, self._beat, self._seen_at = self._seen_at is None, beat, now
             return "unknown" if first else "alive"
-        return "unknown" if now - self._seen_at < GONE_AFTER_SECONDS else "gone"
+        long_ago = self._seen_at is None or now - self._seen_at >= GONE_AFTER_SECONDS
+        return "gone" if long_ago else "unknown"
 
 
 def holder_of(path: Path) -> Holder | None:
     """Who wrote the lock file, alive or not."""
+    return holder_in(_read(path))
+
+
+def trouble_of(path: Path) -> str:
+    """What the lock's holder left word of: why its disk takes nothing; "" if all is well."""
+    return trouble_in(_read(path))
+
+
+def _read(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
-            return _holder(file.read(4096))
+            return file.read(READ_BYTES)
     except (OSError, BadInput):
-        return None
+        return b""
 
 
-def _is_taken(descriptor: int) -> bool:
-    """Takes the lock if no run has it. A look has it for microseconds, so one try is too few."""
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+
+
+def _is_taken(descriptor: int, path: Path) -> bool:
+    """Takes the lock if no run has it. A look has it for microseconds, so one try is too few.
+
+    Where the file system has no locks, what the lock file says decides.
+    """
     for _ in range(TRIES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             time.sleep(0.01)
+        except OSError:
+            return Watch(path).look() == "gone"
         else:
             return True
     return False
+
+
+def _age(path: Path, beat: float) -> float:
+    """Seconds since `beat` by the clock that stamps files there; 0 where none can be made.
+
+    No clock of this host is compared: it may be off. On most systems the file has no name.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as fresh:
+            return os.fstat(fresh.fileno()).st_mtime - beat
+    except OSError:
+        return 0.0
 
 
 def _is_held(descriptor: int) -> bool:
@@ -137,13 +231,6 @@ def _is_held(descriptor: int) -> bool:
         return False
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
-
-
-def _holder(data: bytes) -> Holder | None:
-    try:
-        return msgspec.json.decode(data, type=Holder)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _me() -> Holder:

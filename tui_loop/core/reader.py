@@ -33,7 +33,10 @@ Stamp = tuple[int, int] | None
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """A run at one moment. `logged` counts all log lines, of which `log` has the last ones."""
+    """A run at one moment. `logged` counts all log lines, of which `log` has the last ones.
+
+    `trouble`: why its disk takes nothing, of a run that has no end in the record.
+    """
 
     number: int
     state: State
@@ -41,6 +44,7 @@ class RunView(msgspec.Struct, frozen=True):
     log: list[LogLine]
     logged: int
     bad_lines: int
+    trouble: str = ""
 
 
 class IterationReader:
@@ -88,7 +92,8 @@ class IterationReader:
         """The whole run, read up to now."""
         iteration = self.look()
         self._read_journal()
-        key = (self._reads, iteration.state)
+        trouble = "" if self.folder.summary.exists() else self._watch.trouble
+        key = (self._reads, iteration.state, trouble)
         if self._view is None or key != self._view_of:
             run = msgspec.structs.replace(
                 self._state,
@@ -104,6 +109,7 @@ class IterationReader:
                 list(self._log),
                 self._logged,
                 self._follower.bad_lines,
+                trouble,
             )
             self._view_of = key
         return self._view

@@ -25,7 +25,10 @@ def status_line(
     if snapshot.live is None:
         return left, [Piece(f"▶ {hosted} starting " if hosted else "nothing runs ", "muted")]
     tone = "accent" if snapshot.live.state == "running" else "warn"
-    return left, [Piece(f"{run_line(snapshot.live, now)} ", tone)]
+    trouble = (
+        [Piece(f"{flat(snapshot.live.trouble, 60)}  ", "bad")] if snapshot.live.trouble else []
+    )
+    return left, [*trouble, Piece(f"{run_line(snapshot.live, now)} ", tone)]
 
 
 def run_line(view: RunView, now: float) -> str:

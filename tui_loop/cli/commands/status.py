@@ -10,6 +10,7 @@ from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
 from tui_loop.core.errors import BadInput
+from tui_loop.core.liveness import trouble_of
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
@@ -56,7 +57,10 @@ def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
         "total": None,
         "loss": None,
         "seconds_left": None,
+        "trouble": None,
     }
+    if state in (*_LIVE, "interrupted"):
+        record["trouble"] = trouble_of(loop.iteration(number).lock) or None
     if state not in _LIVE:
         return record
     try:
@@ -83,4 +87,6 @@ def _told(record: dict[str, Any]) -> str:
         parts.append(f"loss {figures.loss(record['loss'])}")
     if record["seconds_left"] is not None:
         parts.append(f"eta {figures.duration(record['seconds_left'])}")
+    if record["trouble"]:
+        parts.append(record["trouble"])
     return "  ".join(parts)
