@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tui_loop.core.opening import read_bounded
@@ -23,7 +24,10 @@ _UMASK = _read_umask()  # once: the call changes it for every thread
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Replaces `path` by `data` so that a crash leaves the old file or the new one."""
+    """Replaces `path` by `data` so that a crash leaves the old file or the new one.
+
+    Raises OSError, with the old file as it was and nothing beside it, where there is no room.
+    """
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -34,7 +38,8 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         os.chmod(name, 0o666 & ~_UMASK)
         os.replace(name, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            Path(name).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 

@@ -28,9 +28,9 @@ from tui_loop.core.events import (
     Evaluated,
     LineLogged,
     MetricsLogged,
-    Recovered,
 )
 from tui_loop.core.files import sync_folder
+from tui_loop.core.gap import Gap, lines, reason_of
 from tui_loop.core.mirror import Mirror
 
 SYNC_SECONDS = 1.0
@@ -40,7 +40,6 @@ TAIL_LINES = 10_000
 Damage = Literal["replaced", "removed", "cut", "overwritten", "not synced"]
 
 _CLOSED = -1
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _encoder = msgspec.json.Encoder()
 
 
@@ -63,7 +62,7 @@ class Journal:
         self._is_rebuilding = False
         self._is_damaged = False
         self._is_unsafe = False
-        self._gap = _Gap()
+        self._gap = Gap()
         self._descriptor = _opened(path)
         self._known = Mirror(self._descriptor)
         self._seq = self._known.next_seq()
@@ -124,7 +123,7 @@ class Journal:
                 self._wake.set()
             return
         if self._gap.is_open:
-            told, self._gap = self._gap.told(), _Gap()
+            told, self._gap = self._gap.told(), Gap()
             self._take(told)
             self._drain()
 
@@ -155,7 +154,7 @@ class Journal:
                 self._drain()
             self._sync()
         except OSError as error:
-            problem = _reason(error)
+            problem = reason_of(error)
         with self._lock:
             if self._tail and (self._gap.is_open or problem):
                 problem = f"{self._gap.reason or problem}: {self._counted()}"
@@ -166,9 +165,9 @@ class Journal:
     def _counted(self) -> str:
         count = len(self._tail)
         if self._closing.is_set():
-            told = f"{_lines(count)} never written"
+            told = f"{lines(count)} never written"
         else:
-            told = f"{_lines(count)} {'waits' if count == 1 else 'wait'}"
+            told = f"{lines(count)} {'waits' if count == 1 else 'wait'}"
         return told + (f", {self._gap.lost} lost" if self._gap.lost else "")
 
     def _sync(self) -> None:
@@ -251,40 +250,6 @@ class Journal:
             self._tail.appendleft(b"\n")
 
 
-class _Gap:
-    """A time in which the disk took nothing: since when, why, and what it cost."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self.reason = ""
-        self.written = 0
-        self.waited = 0
-        self.lost = 0
-
-    @property
-    def is_open(self) -> bool:
-        return self._since is not None or self.lost > 0
-
-    def widen(self, error: OSError, waiting: int) -> bool:
-        """Takes in a failure that left so many lines waiting; whether it is the first."""
-        is_first = self._since is None
-        if self._since is None:
-            self._since = time.monotonic()
-        self.reason, self.waited = _reason(error), self.written + waiting
-        return is_first
-
-    def told(self) -> Recovered:
-        """The gap as an event."""
-        seconds = 0.0 if self._since is None else round(time.monotonic() - self._since, 1)
-        lost = f", {_lines(self.lost)} lost" if self.lost else ""
-        return Recovered(
-            kind="disk",
-            message=f"{self.reason or 'the disk is slow'}: nothing could be written for "
-            f"{seconds} s; {_lines(self.waited)} waited{lost}",
-            changes={"seconds": seconds, "waited": self.waited, "lost": self.lost},
-        )
-
-
 def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -318,7 +283,8 @@ def _rebuilt(path: Path, content: bytes) -> int:
     stood there where that cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.rebuilt")
-    descriptor = os.open(beside, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o644)
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         rest = memoryview(content)
         while rest:
@@ -334,15 +300,5 @@ def _rebuilt(path: Path, content: bytes) -> int:
     return descriptor
 
 
-def _reason(error: OSError) -> str:
-    if error.errno in _FULL:
-        return "disk full"
-    return f"disk: {error.strerror or type(error).__name__}"
-
-
 def _told_of(damage: Damage) -> str:
     return f"the journal's file was {damage} while the run wrote it; it has been written anew"
-
-
-def _lines(count: int) -> str:
-    return f"{count} line{'' if count == 1 else 's'}"
