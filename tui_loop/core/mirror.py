@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import Annotated
 
 import msgspec
 
@@ -17,6 +18,14 @@ KNOWN_BYTES = 64 * 1024 * 1024
 
 RECOGNISED_BY_BYTES = 256
 """A file of the right length is taken for the writer's own if it ends in this much of it."""
+
+
+class _Tag(msgspec.Struct):
+    event: str
+    seq: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
+_tag_decoder = msgspec.json.Decoder(_Tag)
 
 
 class Mirror:
@@ -78,8 +87,8 @@ class Mirror:
         while end > 0:
             begin = self._bytes.rfind(b"\n", 0, end) + 1
             try:
-                return int(msgspec.json.decode(self._bytes[begin:end])["seq"]) + 1
-            except (msgspec.DecodeError, RecursionError, KeyError, TypeError, ValueError):
+                return _tag_decoder.decode(self._bytes[begin:end]).seq + 1
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 end = begin - 1
         return 0
 

@@ -66,7 +66,7 @@ def described(
         metrics=dict(NO_METRICS),
         error=error_of(run),
         attempts=run.attempt,
-        duration_s=round(run.last_t - started, 1) if started else None,
+        duration_s=max(0.0, round(run.last_t - started, 1)) if started else None,
     )
 
 
