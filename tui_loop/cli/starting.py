@@ -4,11 +4,12 @@ created. The command line and the app start their runs through here.
 
 from __future__ import annotations
 
-import math
 import shutil
+from collections.abc import Callable
 
 import msgspec
 
+from tui_loop.core.checking.effort import steps_of
 from tui_loop.core.config import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
@@ -46,26 +47,19 @@ class Start(msgspec.Struct, frozen=True):
     def notices(self) -> list[str]:
         """What is to be known before it runs, the gravest first."""
         code = [self.code_notice] if self.code_notice else []
-        return [*code, *self.data.notices, *self.data.warnings]
+        return [*code, *self.data.notices]
 
     @property
     def steps(self) -> int | None:
         """Optimizer steps of the first plan; None where packing decides."""
-        training = self.plans[0].config.training
-        if training.max_steps is not None:
-            return training.max_steps
-        if training.packing:
-            return None
-        batches = math.ceil(len(self.data.train) / training.per_device_train_batch_size)
-        per_epoch = math.ceil(batches / training.gradient_accumulation_steps)
-        return math.ceil(per_epoch * training.num_train_epochs)
+        return steps_of(self.plans[0].config.training, len(self.data.train))
 
 
 def check_start(
     loop: LoopFolder, plan: Plan, *, repeat: int = 1, allow_code: bool = False
 ) -> Start:
     """The plan with its data; raises TuiLoopError for whatever would fail for certain."""
-    data = _checked(loop, plan, allow_code)
+    data = check_config(loop, plan.config, allow_code=allow_code)
     plan = with_data_changes(loop, plan, data)
     plans = replicates(loop, plan, repeat) if repeat > 1 else [plan]
     base_first = base_is_needed(loop, plan.config, data, _weights(loop, plan))
@@ -105,19 +99,46 @@ def forget_unbegun(folders: list[IterationFolder]) -> list[IterationFolder]:
     return unbegun
 
 
-def _checked(loop: LoopFolder, plan: Plan, allow_code: bool) -> LoadedData:
-    """The plan's data; raises BadInput for whatever would fail for certain."""
-    from tui_loop.engine.extras import require_gguf, require_quant
-    from tui_loop.engine.models import check_model, choose_device
+def refusals(
+    loop: LoopFolder, config: Config, labels: list[str], allow_code: bool
+) -> list[Callable[[], object]]:
+    """Checks that each raise TuiLoopError where a run of `config` would fail for certain."""
     from tui_loop.engine.scorers import scorer_for
+
+    evaluation, root = config.evaluation, loop.root
+    return [
+        lambda: refuse_secrets(config),
+        lambda: scorer_for(evaluation, labels, root, allow_code=allow_code),
+        lambda: _check_model(config, loop),
+        lambda: _check_device(config),
+        lambda: _check_init_adapter(loop, config),
+    ]
+
+
+def check_config(loop: LoopFolder, config: Config, *, allow_code: bool) -> LoadedData:
+    """The config's data; raises BadInput for whatever would fail for certain."""
     from tui_loop.engine.sources import read_source
 
-    config = plan.config
     refuse_secrets(config)
     data = load_data(config, loop.root, read_source)
-    scorer_for(config.evaluation, data.labels, loop.root, allow_code=allow_code)
+    for check in refusals(loop, config, data.labels, allow_code):
+        check()
+    return data
+
+
+def _check_model(config: Config, loop: LoopFolder) -> None:
+    from tui_loop.engine.extras import require_gguf
+    from tui_loop.engine.models import check_model
+
     if check_model(config.model.id, config.model.revision, loop.root).gguf is not None:
         require_gguf("loading a GGUF file")
+
+
+def _check_device(config: Config) -> None:
+    """Refuses a device that is not there; asks torch only where the config names one."""
+    from tui_loop.engine.extras import require_quant
+    from tui_loop.engine.models import choose_device
+
     quantized = config.model.quantization != "none"
     if quantized:
         require_quant(f"model.quantization = {config.model.quantization}")
@@ -128,8 +149,6 @@ def _checked(loop: LoopFolder, plan: Plan, allow_code: bool) -> LoadedData:
                 f"model.quantization: {config.model.quantization} needs a CUDA device",
                 "--set model.quantization=none",
             )
-    _check_init_adapter(loop, config)
-    return data
 
 
 def _weights(loop: LoopFolder, plan: Plan) -> str:

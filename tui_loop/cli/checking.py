@@ -1,0 +1,207 @@
+"""Pre-flight of the next iteration, put together from what needs a tokenizer and what does not.
+
+Nothing is created here, and nothing raised for what is wrong: it is found, all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tui_loop.cli.output import Output
+from tui_loop.cli.starting import Start, refusals
+from tui_loop.core.checking.data import check_data
+from tui_loop.core.checking.effort import pace_of, steps_findings
+from tui_loop.core.checking.findings import (
+    Finding,
+    by_severity,
+    error,
+    errors_of,
+    info,
+    warnings_of,
+)
+from tui_loop.core.checking.rows import refused_rows
+from tui_loop.core.checking.tokens import TrainedRow
+from tui_loop.core.config import ConfigError
+from tui_loop.core.data.loading import LoadedData, Refused, load_data
+from tui_loop.core.draft import Draft
+from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
+from tui_loop.core.planning import config_before
+from tui_loop.core.schema import Config
+from tui_loop.core.store import LoopFolder
+
+if TYPE_CHECKING:
+    from tui_loop.engine.preflight import TokenCheck
+
+WARNINGS_SHOWN = 5
+"""Warnings that `run` prints before it starts."""
+
+Poll = Callable[[], None]
+
+
+class Preflight:
+    """The checks of one config: `of_rows` first, then `of_tokens`; `row` where one is asked for."""
+
+    def __init__(
+        self,
+        loop: LoopFolder,
+        config: Config,
+        *,
+        allow_code: bool = False,
+        problems: Sequence[Finding] = (),
+    ) -> None:
+        """`problems`: what is wrong with the wanted config; then `config` is the one before it."""
+        self._loop, self._config, self._allow_code = loop, config, allow_code
+        self._problems = list(problems)
+        self._data: LoadedData | None = None
+        self._tokens: TokenCheck | None = None
+
+    def of_rows(self) -> list[Finding]:
+        """All that needs no tokenizer: settings, rows, steps."""
+        from tui_loop.engine.sources import read_source
+
+        refused: Refused = {}
+        findings = [*self._problems]
+        try:
+            self._data = load_data(self._config, self._loop.root, read_source, refused)
+        except TuiLoopError as fault:
+            findings += [*refused_rows(refused), _told(fault, "data")]
+        refusals_found = self._refusals()
+        self._problems += errors_of(refusals_found)
+        findings += refusals_found
+        if self._data is not None:
+            findings += check_data(self._data, refused)
+            pace = pace_of(self._loop, self._config)
+            findings += steps_findings(self._config, len(self._data.train), pace)
+        return by_severity(findings)
+
+    def of_tokens(self, poll: Poll = lambda: None) -> list[Finding]:
+        """All that needs the training stack: lengths, masks, memory, disk.
+
+        Empty where the rows could not be read or the config is not one. `poll` may raise to
+        end it.
+        """
+        from tui_loop.engine.extras import has_train
+
+        if self._data is None or not self._data.train or self._problems:
+            return []
+        if not has_train():
+            lacking = NeedsExtra("checking tokens, memory and disk", "train")
+            return [info("left_out", lacking.message, lacking.hint)]
+        try:
+            return by_severity(self._measured(poll))
+        except TuiLoopError as fault:
+            return [_told(fault, "model")]
+
+    def row(self, number: int) -> TrainedRow:
+        """The `number`-th training row, token by token. Raises TuiLoopError."""
+        from tui_loop.engine.extras import require_train
+
+        require_train("showing the tokens of a row")
+        if self._data is None:
+            from tui_loop.engine.sources import read_source
+
+            self._data = load_data(self._config, self._loop.root, read_source)
+        total = len(self._data.train)
+        if not 1 <= number <= total:
+            raise BadInput(f"--row {number}: there are {total} training rows", f"--row {total}")
+        return self._token_check().row(number)
+
+    def _measured(self, poll: Poll) -> list[Finding]:
+        poll()
+        check = self._token_check()
+        rows, findings = check.render(poll)
+        poll()
+        from tui_loop.engine.sizes import size_findings, sizes_of
+
+        sizes = sizes_of(self._config, self._loop.root)
+        assert self._data is not None
+        longest = max((len(each.ids) for _, each in rows), default=0)
+        return [
+            *findings,
+            *check.findings(rows, sizes.context),
+            *size_findings(self._config, sizes, self._loop.path, len(self._data.train), longest),
+        ]
+
+    def _token_check(self) -> TokenCheck:
+        if self._tokens is None:
+            from tui_loop.engine.preflight import TokenCheck
+            from tui_loop.engine.quiet import set_environment
+
+            set_environment()
+            assert self._data is not None
+            self._tokens = TokenCheck(self._config, self._loop.root, self._data)
+        return self._tokens
+
+    def _refusals(self) -> list[Finding]:
+        findings = []
+        labels = self._data.labels if self._data is not None else []
+        for check in refusals(self._loop, self._config, labels, self._allow_code):
+            try:
+                check()
+            except TuiLoopError as fault:
+                findings.append(_told(fault, "config"))
+        return findings
+
+
+def preflight_of_draft(loop: LoopFolder, draft: Draft, *, allow_code: bool) -> Preflight:
+    """The checks of a draft, of whose config nothing is required."""
+    try:
+        return Preflight(loop, draft.config, allow_code=allow_code)
+    except BadInput as fault:
+        problems = config_findings(fault)
+    before = config_before(loop, draft.parent)
+    return Preflight(loop, before, allow_code=allow_code, problems=problems)
+
+
+def config_findings(fault: BadInput) -> list[Finding]:
+    """Every problem of a config that cannot be read."""
+    if isinstance(fault, ConfigError):
+        hint = "change the named field"
+        return [error("config", problem, hint) for problem in fault.problems]
+    return [_told(fault, "config")]
+
+
+def start_findings(loop: LoopFolder, start: Start) -> list[Finding]:
+    """What is to be known before a checked plan is run; needs no training stack."""
+    config = start.plans[0].config
+    steps = steps_findings(config, len(start.data.train), None)
+    return by_severity([*check_data(start.data), *steps])
+
+
+def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:
+    """Prints what a run is warned of, a line each; raises BadInput where it makes no sense."""
+    findings = start_findings(loop, start)
+    if errors := errors_of(findings):
+        raise BadInput(errors[0].message, errors[0].hint)
+    warnings = warnings_of(findings)
+    for each in warnings[:WARNINGS_SHOWN]:
+        out.note(f"warning: {each.message}")
+    if len(warnings) > WARNINGS_SHOWN:
+        out.note(f"and {len(warnings) - WARNINGS_SHOWN} more: tui-loop check {loop.name}")
+
+
+class CheckRecord(msgspec.Struct, frozen=True):
+    """What `check --json` prints."""
+
+    loop: str
+    iteration: int
+    errors: int
+    warnings: int
+    findings: list[Finding]
+
+
+def record_of(loop: LoopFolder, findings: list[Finding]) -> CheckRecord:
+    number = max(loop.numbers(), default=0) + 1
+    return CheckRecord(
+        loop.name, number, len(errors_of(findings)), len(warnings_of(findings)), findings
+    )
+
+
+def _told(fault: TuiLoopError, kind: str) -> Finding:
+    """A refusal as a finding; what only lacks an extra here is left out, not wrong."""
+    if isinstance(fault, NeedsExtra):
+        return info("left_out", fault.message, fault.hint)
+    return error(kind, fault.message, fault.hint)

@@ -1,0 +1,155 @@
+"""`tui-loop check LOOP`: what is to be known of the next iteration before it is run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+
+import msgspec
+
+from tui_loop.cli.arguments import add_settings, count
+from tui_loop.cli.checking import Preflight, config_findings, record_of
+from tui_loop.cli.output import Output, uses_colour
+from tui_loop.core.checking.findings import (
+    Evidence,
+    Finding,
+    by_severity,
+    counted,
+    errors_of,
+    warnings_of,
+)
+from tui_loop.core.checking.tokens import TrainedRow
+from tui_loop.core.config import with_settings
+from tui_loop.core.draft import read_draft
+from tui_loop.core.errors import BadInput
+from tui_loop.core.planning import config_before, plan_next
+from tui_loop.core.schema import Config
+from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.text import one_line, visible
+
+HELP = "look at the next iteration before it is run; creates nothing"
+ROWS_SHOWN = 3
+SIGNS = {"error": "✗", "warning": "!", "info": "·"}
+DIM, PLAIN = "\033[2m", "\033[0m"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("loop", metavar="LOOP")
+    parser.add_argument(
+        "--from",
+        type=int,
+        metavar="N",
+        dest="parent",
+        help="derive from iteration N (default: the newest)",
+    )
+    parser.add_argument(
+        "--draft", action="store_true", help="check the draft that was edited in the app"
+    )
+    add_settings(parser, "change a config field, e.g. max_length=512")
+    parser.add_argument(
+        "--row",
+        type=count,
+        metavar="K",
+        help="the tokens of the K-th training row: what is trained on",
+    )
+    parser.add_argument(
+        "--allow-code", action="store_true", help="let a metric module:function of the config run"
+    )
+    parser.add_argument("--json", action="store_true", help="print records")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(told.loops).loop(told.loop)
+    _quiet_libraries()
+    if told.row is not None:
+        show_row(Preflight(loop, _config(loop, told)).row(told.row), out)
+        return 0
+    try:
+        preflight = Preflight(loop, _config(loop, told), allow_code=told.allow_code)
+    except BadInput as fault:
+        before, problems = _before(loop, told), config_findings(fault)
+        preflight = Preflight(loop, before, allow_code=told.allow_code, problems=problems)
+    findings = preflight.of_rows()
+    out.note("the rows are checked; their tokens and the sizes are next")
+    findings = by_severity([*findings, *preflight.of_tokens()])
+    if told.json:
+        out.record(msgspec.to_builtins(record_of(loop, findings)))
+    else:
+        _show(findings, out)
+    return BadInput.exit_code if errors_of(findings) else 0
+
+
+def show_row(row: TrainedRow, out: Output) -> None:
+    """A row's tokens; those that are not trained on are dim, or in brackets without colour."""
+    if out.as_json:
+        out.record(msgspec.to_builtins(row))
+        return
+    out.line(
+        f"training row {row.number} of {row.total}, line {row.line}, {one_line(row.id, 80)}: "
+        f"{row.trained} of {counted(len(row.tokens), 'token')} are trained on"
+        + (f", {row.cut} are beyond training.max_length" if row.cut else "")
+    )
+    coloured = uses_colour(sys.stdout)
+    for trained, text in _runs(row.tokens):
+        shown = visible(text)
+        if not trained:
+            shown = f"{DIM}{shown}{PLAIN}" if coloured else f"[{shown}]"
+        print(shown, end="")
+    print(flush=True)
+
+
+def _runs(tokens: list[tuple[str, bool]]) -> list[tuple[bool, str]]:
+    """Neighbouring tokens of one kind as one text."""
+    runs: list[tuple[bool, str]] = []
+    for text, trained in tokens:
+        if runs and runs[-1][0] == trained:
+            runs[-1] = (trained, runs[-1][1] + text)
+        else:
+            runs.append((trained, text))
+    return runs
+
+
+def _config(loop: LoopFolder, told: argparse.Namespace) -> Config:
+    """The next iteration's config; raises BadInput with every problem."""
+    if not told.draft:
+        return plan_next(loop, parent=told.parent, settings=told.settings, why="").config
+    draft = read_draft(loop)
+    if draft is None:
+        raise BadInput(
+            f"{loop.draft}: there is no draft", f"edit one in the app: tui-loop {loop.name}"
+        )
+    if told.parent is not None:
+        raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
+    return with_settings(draft.config, told.settings)
+
+
+def _before(loop: LoopFolder, told: argparse.Namespace) -> Config:
+    """The config without what is wrong with it, so that the data is looked at all the same."""
+    parent = told.parent if told.parent is not None else max(loop.numbers(), default=None)
+    return config_before(loop, parent)
+
+
+def _quiet_libraries() -> None:
+    """What libraries have to say to their own users is not for ours."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", module=r"(transformers|peft|trl|torch|datasets)\b")
+
+
+def _show(findings: list[Finding], out: Output) -> None:
+    for each in findings:
+        out.paragraph(f"{SIGNS[each.severity]} {each.severity}: {each.message}")
+        if each.hint and each.severity != "info":
+            out.paragraph(f"  hint: {each.hint}")
+        if each.severity != "info":
+            _show_rows(each.rows, out)
+    errors, odd = len(errors_of(findings)), len(warnings_of(findings))
+    out.line(f"{counted(errors, 'error')}, {counted(odd, 'warning')}")
+
+
+def _show_rows(rows: tuple[Evidence, ...], out: Output) -> None:
+    for row in rows[:ROWS_SHOWN]:
+        out.line("  " + one_line(f"{row.split}:{row.line}  {row.text}", max(20, out.width - 3)))
+    if len(rows) > ROWS_SHOWN:
+        out.line(f"  and {len(rows) - ROWS_SHOWN} more here, all with --json")

@@ -1,0 +1,130 @@
+"""What a run will take: steps, time, room on the disk. Pure figures, no training stack."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from tui_loop.core.checking.findings import Finding, counted, error, info, warning
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.figures import duration
+from tui_loop.core.reader import iteration_of
+from tui_loop.core.schema import Config, Training
+from tui_loop.core.store import LoopFolder
+
+TIGHT = 0.8
+"""A run that fills more of what is free than this is warned of."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How fast a recorded run was: seconds for a row, in which iteration, on which device."""
+
+    seconds_a_row: float
+    iteration: int
+    device: str
+
+
+def steps_of(training: Training, rows: int) -> int | None:
+    """Optimizer steps of a run over `rows`; None where packing decides."""
+    if training.max_steps is not None:
+        return training.max_steps
+    if training.packing:
+        return None
+    batches = math.ceil(rows / training.per_device_train_batch_size)
+    per_epoch = math.ceil(batches / training.gradient_accumulation_steps)
+    return math.ceil(per_epoch * training.num_train_epochs)
+
+
+def pace_of(loop: LoopFolder, config: Config) -> Pace | None:
+    """The pace of the newest finished run of the same model, device and length limit."""
+    for number in sorted(loop.numbers(), reverse=True):
+        folder = loop.iteration(number)
+        try:
+            theirs = folder.read_config()
+            metrics = iteration_of(folder).metrics
+            device = str(folder.read_effective().get("device", ""))
+        except TuiLoopError:
+            continue
+        if (theirs.model, theirs.run.device) != (config.model, config.run.device):
+            continue
+        if theirs.training.max_length != config.training.max_length or theirs.training.packing:
+            continue
+        rows = _rows_a_step(theirs.training)
+        seconds, steps = metrics.get("train_runtime"), metrics.get("steps")
+        if isinstance(seconds, (int, float)) and isinstance(steps, int) and seconds > 0 < steps:
+            return Pace(seconds / (steps * rows), number, device)
+    return None
+
+
+def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[Finding]:
+    """How many steps, for how long; odd settings of both."""
+    training = config.training
+    steps, at_once = steps_of(training, rows), _rows_a_step(training)
+    if steps is None:
+        return [info("steps", "packing decides on the number of steps")]
+    words = f"{counted(steps, 'optimizer step')} of {counted(at_once, 'row')}"
+    if training.max_steps is None:
+        words += f": {counted(rows, 'training row')}, {training.num_train_epochs:g} times"
+    if pace is not None:
+        seconds = pace.seconds_a_row * at_once * steps
+        where = f" on {pace.device}" if pace.device else ""
+        words += f"; about {duration(seconds)}, as fast as iteration {pace.iteration} was{where}"
+    findings = [info("steps", words, count=steps)]
+    if at_once > rows > 0:
+        findings.append(
+            warning(
+                "batch",
+                f"a step takes {at_once} rows and there are {rows}: every step sees all of them",
+                "lower training.per_device_train_batch_size or gradient_accumulation_steps",
+            )
+        )
+    warmup = training.warmup_steps
+    if warmup >= 1 and warmup >= steps:
+        findings.append(
+            warning(
+                "warmup",
+                f"training.warmup_steps = {warmup:g} and there are {counted(steps, 'step')}: the "
+                "learning rate never reaches its peak",
+                "--set training.warmup_steps=0.1",
+            )
+        )
+    return findings
+
+
+def checkpoints_of(training: Training, steps: int | None, rows: int) -> int:
+    """Checkpoints that lie on the disk at once, while the newest is written and none has gone."""
+    if training.save_steps == 0 or (training.save_steps is None and training.eval_steps == 0):
+        return 0
+    at_once = _rows_a_step(training)
+    every = training.save_steps or training.eval_steps or max(1, math.ceil(rows / at_once))
+    written = math.ceil(steps / every) if steps is not None else None
+    kept = None if training.save_total_limit is None else training.save_total_limit + 1
+    bounds = [each for each in (written, kept) if each is not None]
+    return min(bounds) if bounds else 1
+
+
+def disk_findings(folder: Path, needed: int, words: str) -> list[Finding]:
+    """Whether `needed` bytes have room where `folder` is; `words` say what they are for."""
+    free = shutil.disk_usage(folder).free
+    told = f"{size(needed)} on the disk for {words}; {size(free)} are free"
+    if needed > free:
+        return [error("disk", told, "free some room, or lower training.save_total_limit")]
+    if needed > TIGHT * free:
+        return [warning("disk", told, "free some room, or lower training.save_total_limit")]
+    return [info("disk", told)]
+
+
+def size(count: float) -> str:
+    """Bytes as people read them: `3.8 MB`, `1.2 GB`."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if count < 100 else f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _rows_a_step(training: Training) -> int:
+    return training.per_device_train_batch_size * training.gradient_accumulation_steps

@@ -1,0 +1,172 @@
+"""How large a run will be, from the model's shape alone: nothing is loaded, nothing computed.
+
+The model is built on torch's meta device, where weights have sizes and no values, and gets its
+adapter there as PEFT makes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import torch
+
+from tui_loop.core.checking.effort import checkpoints_of, disk_findings, size, steps_of
+from tui_loop.core.checking.findings import Finding, error, info, warning
+from tui_loop.core.errors import BadInput
+from tui_loop.core.schema import Config
+from tui_loop.engine.models import choose_device, choose_dtype, find_model
+
+ADAPTER_BYTES = 4
+"""PEFT keeps adapters in float32, also beside a base in half precision."""
+
+QUANTIZED_BYTES = {"4bit": 0.56, "8bit": 1.0}
+"""Bytes a weight: 4-bit ones have a scale for each block of 64 (QLoRA, section 3)."""
+
+OPTIMIZER_BYTES = {"8bit": 2.0, "sgd": 0.0, "lion": 4.0, "adafactor": 0.1, "lomo": 0.0}
+ADAM_BYTES = 8.0
+"""Two float32 moments for each trained weight; other optimizers by a part of their name."""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """The longest sequence of a model; `is_hard` where a longer one fails, not only degrades."""
+
+    tokens: int
+    is_hard: bool
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """Parameters and bytes of a run."""
+
+    parameters: int
+    trained: int
+    weight_bytes: int
+    trained_bytes: int
+    optimizer_bytes: int
+    vocabulary: int
+    context: Context
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Trained weights and the optimizer's state."""
+        return self.trained_bytes + self.optimizer_bytes
+
+    @property
+    def standing_bytes(self) -> int:
+        """Memory that is taken whatever a batch is: weights, gradients, optimizer's state."""
+        return self.weight_bytes + 2 * self.trained_bytes + self.optimizer_bytes
+
+
+def sizes_of(config: Config, root: Path) -> Sizes:
+    """The sizes of a run of `config`; raises BadInput where the shape cannot be had."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from tui_loop.engine.evaluation import context_of
+    from tui_loop.engine.training import lora_config
+
+    source = find_model(config.model.id, root)
+    more: dict[str, Any] = {"trust_remote_code": config.model.trust_remote_code}
+    if source.gguf is not None:
+        more["gguf_file"] = source.gguf
+    if not source.is_local:
+        more["revision"] = config.model.revision
+    shape = AutoConfig.from_pretrained(source.name, **more)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(
+            shape, trust_remote_code=config.model.trust_remote_code
+        )
+    parameters = sum(each.numel() for each in model.parameters())
+    weight_bytes = _weight_bytes(config, model)
+    if config.lora.enabled:
+        from peft import get_peft_model
+
+        try:
+            model = get_peft_model(model, lora_config(config.lora, model))
+        except ValueError as fault:
+            raise BadInput(f"lora.target_modules: {fault}", "name layers of this model") from fault
+        trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+        trained_bytes = trained * ADAPTER_BYTES
+        context = context_of(model.base_model.model)
+    else:
+        trained, trained_bytes, context = parameters, weight_bytes, context_of(model)
+    return Sizes(
+        parameters,
+        trained,
+        weight_bytes,
+        trained_bytes,
+        round(trained * _optimizer_bytes(config.training.optim)),
+        int(shape.get_text_config().vocab_size),
+        Context(context, is_hard=hasattr(shape, "n_positions")),
+    )
+
+
+def size_findings(
+    config: Config, sizes: Sizes, folder: Path, rows: int, longest: int
+) -> list[Finding]:
+    """Memory and disk of a run whose longest batch has rows of `longest` tokens."""
+    training = config.training
+    count = checkpoints_of(training, steps_of(training, rows), rows)
+    needed = sizes.checkpoint_bytes * count + sizes.trained_bytes
+    times = f" and {count} checkpoints" if count > 1 else " and a checkpoint" if count else ""
+    return [
+        info(
+            "sizes",
+            f"{sizes.trained:,} of {sizes.parameters:,} parameters are trained "
+            f"({100 * sizes.trained / max(1, sizes.parameters):.3g}%)"
+            if config.lora.enabled
+            else f"all {sizes.parameters:,} parameters are trained",
+        ),
+        _memory(config, sizes, longest),
+        *disk_findings(folder, needed, f"the weights{times}"),
+    ]
+
+
+def _memory(config: Config, sizes: Sizes, longest: int) -> Finding:
+    """What is certain to be needed, against the device's memory.
+
+    Activations are left out, since they hang on the attention's implementation; the logits of
+    one batch, as float32, are named beside it.
+    """
+    device = choose_device(config.run.device)
+    total = _memory_of(device)
+    logits = 4 * config.training.per_device_train_batch_size * longest * sizes.vocabulary
+    needed = sizes.standing_bytes
+    words = (
+        f"{size(needed)} for weights, gradients and the optimizer, without activations "
+        f"(the logits of a longest batch are {size(logits)}); {device} has {size(total)}"
+    )
+    if needed > total:
+        return error("memory", words, "a smaller model, lora.enabled, or model.quantization")
+    if needed + logits > total:
+        return warning("memory", words, "a smaller per_device_train_batch_size or max_length")
+    return info("memory", words, count=needed)
+
+
+def _memory_of(device: str) -> int:
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return int(psutil.virtual_memory().total)
+
+
+def _weight_bytes(config: Config, model: Any) -> int:
+    """Bytes of the base's weights as they are loaded."""
+    device = choose_device(config.run.device)
+    dtype = choose_dtype(config.model.dtype, device, trained_whole=not config.lora.enabled)
+    each_weight = torch.empty(0, dtype=dtype).element_size()
+    quantized = QUANTIZED_BYTES.get(config.model.quantization)
+    if quantized is None:
+        return each_weight * sum(each.numel() for each in model.parameters())
+    linear = sum(
+        module.weight.numel()
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
+    )
+    others = sum(each.numel() for each in model.parameters()) - linear
+    return round(linear * quantized + others * each_weight)
+
+
+def _optimizer_bytes(optimizer: str) -> float:
+    told = optimizer.lower()
+    return next((each for name, each in OPTIMIZER_BYTES.items() if name in told), ADAM_BYTES)
