@@ -19,6 +19,7 @@ COMMANDS = (
     "open",
     "demo",
     "new",
+    "check",
     "run",
     "stop",
     "list",
