@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any, Literal
 
@@ -43,10 +44,12 @@ class Field(msgspec.Struct, frozen=True):
 def field(name: str) -> Field:
     """The declaration of `group.field`; further SFTConfig fields are known by their type only."""
     group, _, label = name.partition(".")
-    hint = hints_of(GROUPS[group]).get(label)
+    hint = _hint(group, label)
     if hint is None:
         kind = OTHER_TRAINING_FIELDS.get(label, str)
         words = "a further SFTConfig field; unset leaves it to TRL"
+        if group not in GROUPS:
+            words = "of a group that this version does not know"
         plain: Kind = "switch" if kind is bool else "table" if kind is dict else "text"
         return Field(name, group, label, plain, words, None, "", optional=True)
     text, default = field_help(name)
@@ -106,7 +109,12 @@ def from_setting(name: str, text: str) -> Any:
     known = field(name)
     if known.optional and text.strip().lower() in (*NO_VALUE, ""):
         return None
-    return parse_value(text.strip(), hints_of(GROUPS[group]).get(label))
+    return parse_value(text.strip(), _hint(group, label))
+
+
+def _hint(group: str, label: str) -> Any:
+    """The type of a field; None where none is declared, in a record of anybody's making."""
+    return hints_of(GROUPS[group]).get(label) if group in GROUPS else None
 
 
 def _quoted(text: str) -> str:
@@ -120,6 +128,8 @@ def _toml(item: Any) -> str:
 
 def _short_float(value: float) -> str:
     """As people write it, where that is the same number: 1e-4 rather than 0.0001."""
+    if not math.isfinite(value):
+        return repr(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{value:.1f}"
     mantissa, exponent = f"{value:e}".split("e")
