@@ -37,6 +37,9 @@ SYNC_SECONDS = 1.0
 TAIL_LINES = 10_000
 """Lines kept in memory while the disk takes none; the oldest go first and leave a gap in seq."""
 
+CLOSE_SECONDS = 30.0
+"""A disk that holds up a sync for longer is given up, and the file is left to the system."""
+
 Damage = Literal["replaced", "removed", "cut", "overwritten", "not synced"]
 
 _CLOSED = -1
@@ -54,6 +57,7 @@ class Journal:
         self.path = path
         self._on_trouble, self._told = on_trouble, ""
         self._lock = threading.Lock()
+        self._tending = threading.Lock()
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._tail: deque[bytes] = deque()
@@ -89,8 +93,8 @@ class Journal:
         """Writes what waits, syncs, and lets go of the file; what is appended later is lost."""
         self._closing.set()
         self._wake.set()
-        self._syncer.join(timeout=30)
-        if self._descriptor == _CLOSED:
+        self._syncer.join(timeout=CLOSE_SECONDS)
+        if self._descriptor == _CLOSED or self._syncer.is_alive():
             return
         self._tend(thoroughly=True)
         with self._lock:
@@ -147,6 +151,11 @@ class Journal:
 
     def _tend(self, *, thoroughly: bool = False) -> None:
         """Puts the file right, writes what waits, syncs, and tells of trouble."""
+        with self._tending:
+            self._tell(self._problem(thoroughly))
+
+    def _problem(self, thoroughly: bool) -> str:
+        """Why lines wait or are not safe, after all that can be done; "" where none."""
         problem = ""
         try:
             self._put_right(thoroughly)
@@ -158,6 +167,9 @@ class Journal:
         with self._lock:
             if self._tail and (self._gap.is_open or problem):
                 problem = f"{self._gap.reason or problem}: {self._counted()}"
+        return problem
+
+    def _tell(self, problem: str) -> None:
         if problem != self._told and self._on_trouble is not None:
             self._told = problem
             self._on_trouble(problem)
