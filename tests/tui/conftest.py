@@ -22,6 +22,8 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
 
+from tui_loop.core.checking.findings import Finding, info
+from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import Draft, plan_of
@@ -174,6 +176,33 @@ class ScriptedRun:
             self._lock.__exit__()
 
 
+class ScriptedChecks:
+    """A pre-flight that finds what a test says; its tokens wait until they may come."""
+
+    def __init__(self) -> None:
+        self.found: list[Finding] = [info("steps", "30 optimizer steps of 8 rows")]
+        self.of_tokens_found: list[Finding] = [info("tokens", "a row has 21 tokens (median)")]
+        self.may_count = threading.Event()
+        self.may_count.set()
+        self.was_ended = False
+
+    def of_rows(self) -> list[Finding]:
+        return self.found
+
+    def of_tokens(self, poll: Callable[[], None]) -> list[Finding]:
+        try:
+            while not self.may_count.wait(PAUSE_SECONDS):
+                poll()
+        except Exception:
+            self.was_ended = True
+            raise
+        return self.of_tokens_found
+
+    def row(self, number: int) -> TrainedRow:
+        tokens = [("Message:", False), (f" row {number}", False), (" refund", True)]
+        return TrainedRow(number, 3, 10 + number, f"id{number}", tokens)
+
+
 class FakeBackend:
     """What stands behind the app in tests: iterations are created as the real one creates them,
     and their runs are scripted.
@@ -186,6 +215,8 @@ class FakeBackend:
         self.refusal: TuiLoopError | None = None
         self.notices: list[str] = []
         self.base_first = False
+        self.findings: list[Finding] = []
+        self.checks = ScriptedChecks()
         self.may_preview = threading.Event()
         self.may_preview.set()
 
@@ -200,7 +231,14 @@ class FakeBackend:
             raise self.refusal
         plan = plan_of(loop, draft)
         number = max(loop.numbers(), default=0) + 1
-        return Preview(number, plan.changes, self.base_first, 96, ROWS, STEPS, self.notices)
+        return Preview(
+            number, plan.changes, self.base_first, 96, ROWS, STEPS, self.notices, self.findings
+        )
+
+    def preflight(self, loop: LoopFolder, draft: Draft) -> ScriptedChecks:
+        if self.refusal:
+            raise self.refusal
+        return self.checks
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
         if self.refusal:

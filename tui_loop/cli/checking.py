@@ -5,6 +5,7 @@ Nothing is created here, and nothing raised for what is wrong: it is found, all 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ class Preflight:
         self._problems = list(problems)
         self._data: LoadedData | None = None
         self._tokens: TokenCheck | None = None
+        self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
     def of_rows(self) -> list[Finding]:
         """All that needs no tokenizer: settings, rows, steps."""
@@ -91,7 +93,8 @@ class Preflight:
             lacking = NeedsExtra("checking tokens, memory and disk", "train")
             return [info("left_out", lacking.message, lacking.hint)]
         try:
-            return by_severity(self._measured(poll))
+            with self._lock:
+                return by_severity(self._measured(poll))
         except TuiLoopError as fault:
             return [_told(fault, "model")]
 
@@ -107,7 +110,8 @@ class Preflight:
         total = len(self._data.train)
         if not 1 <= number <= total:
             raise BadInput(f"--row {number}: there are {total} training rows", f"--row {total}")
-        return self._token_check().row(number)
+        with self._lock:
+            return self._token_check().row(number)
 
     def _measured(self, poll: Poll) -> list[Finding]:
         poll()
@@ -164,7 +168,7 @@ def config_findings(fault: BadInput) -> list[Finding]:
     return [_told(fault, "config")]
 
 
-def start_findings(loop: LoopFolder, start: Start) -> list[Finding]:
+def start_findings(start: Start) -> list[Finding]:
     """What is to be known before a checked plan is run; needs no training stack."""
     config = start.plans[0].config
     steps = steps_findings(config, len(start.data.train), None)
@@ -173,7 +177,7 @@ def start_findings(loop: LoopFolder, start: Start) -> list[Finding]:
 
 def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:
     """Prints what a run is warned of, a line each; raises BadInput where it makes no sense."""
-    findings = start_findings(loop, start)
+    findings = start_findings(start)
     if errors := errors_of(findings):
         raise BadInput(errors[0].message, errors[0].hint)
     warnings = warnings_of(findings)

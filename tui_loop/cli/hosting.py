@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 
+from tui_loop.cli.checking import Preflight, preflight_of_draft, start_findings
 from tui_loop.cli.starting import check_start, create, forget_unbegun
 from tui_loop.core.draft import Draft, plan_of
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -44,7 +45,12 @@ class AppRuns:
             eval_rows=len(start.data.eval),
             steps=start.steps,
             notices=start.notices,
+            findings=start_findings(start),
         )
+
+    def preflight(self, loop: LoopFolder, draft: Draft) -> Preflight:
+        """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
+        return preflight_of_draft(loop, draft, allow_code=self._allow_code)
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
         """Creates the iteration and starts its run; gives its number. Raises TuiLoopError."""

@@ -31,6 +31,7 @@ SCOPES = {
     "log": "Log",
     "sheet": "Reading",
     "example": "An example",
+    "check": "A check",
     "picker": "Loops",
     "new": "A new loop",
 }
@@ -55,6 +56,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.previous", "shift+tab", "step_pane(-1)", "previous pane", "workbench"),
     Action("pane.zoom", "z", "zoom", "zoom the pane, and back", "workbench", "zoom"),
     Action("run.start", "r", "run", "run the draft (asks)", "workbench", "run"),
+    Action("run.check", "C", "check", "check the draft before it runs", "workbench"),
     Action("run.stop", "s", "stop", "stop the live run (asks)", "workbench", "stop"),
     Action("loop.next", "N", "draft", "draft the next iteration from here", "workbench", "next"),
     Action("loop.compare", "c", "compare", "compare with the marked one", "workbench", "compare"),
@@ -117,6 +119,22 @@ ACTIONS: tuple[Action, ...] = (
         "example.following", "right_square_bracket,right,l", "step(1)", "next", "example", "next"
     ),
     Action("example.copy", "y", "copy", "copy it", "example", "copy"),
+    Action(
+        "check.previous",
+        "left_square_bracket,left",
+        "step(-1)",
+        "previous training row, token by token",
+        "check",
+        "previous row",
+    ),
+    Action(
+        "check.following",
+        "right_square_bracket,right",
+        "step(1)",
+        "next training row, token by token",
+        "check",
+        "next row",
+    ),
     Action("picker.new", "n", "new", "a new loop from a data file", "picker", "new loop"),
     Action("picker.demo", "d", "demo", "look around in a recorded loop", "picker", "demo"),
     Action("new.create", "ctrl+s", "create", "create the loop", "new", "create"),

@@ -5,10 +5,13 @@ The app itself only reads records: whatever needs the training stack stands behi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
+from tui_loop.core.checking.findings import Finding
+from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.store import LoopFolder, LoopsFolder
@@ -24,6 +27,7 @@ class Preview(msgspec.Struct, frozen=True):
     eval_rows: int
     steps: int | None
     notices: list[str]
+    findings: list[Finding] = []
 
 
 class NewLoop(msgspec.Struct, frozen=True):
@@ -51,11 +55,27 @@ class Understood(msgspec.Struct, frozen=True):
     notices: list[str]
 
 
+class Checks(Protocol):
+    """The pre-flight of one draft: `of_rows` is asked first, `of_tokens` may take seconds."""
+
+    def of_rows(self) -> list[Finding]:
+        """What needs no tokenizer."""
+
+    def of_tokens(self, poll: Callable[[], None]) -> list[Finding]:
+        """Lengths, masks, memory, disk; `poll` may raise to end it."""
+
+    def row(self, number: int) -> TrainedRow:
+        """The `number`-th training row (from 1), token by token; raises TuiLoopError."""
+
+
 class Backend(Protocol):
     """All of these may take a while and are called off the screen's thread."""
 
     def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
         """What running the draft would do; raises TuiLoopError for whatever would fail."""
+
+    def preflight(self, loop: LoopFolder, draft: Draft) -> Checks:
+        """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
         """Creates the iteration and starts its run; gives its number. Raises TuiLoopError."""

@@ -7,6 +7,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from tui_loop.core.checking.findings import counted, errors_of, warnings_of
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.wording import brief
@@ -63,7 +64,8 @@ class RunDialog(ModalScreen[str | None]):
             lines.append([("  hint: ", "muted"), (preview.hint, "")])
             self._fill(lines)
             return
-        self._preview = preview
+        errors, warnings = errors_of(preview.findings), warnings_of(preview.findings)
+        self._preview = None if errors else preview
         rows = f"{preview.train_rows} rows to train on, {preview.eval_rows} held out"
         steps = f", {preview.steps} steps" if preview.steps is not None else ""
         lines = self._lines(f"{self._model}: {rows}{steps}")
@@ -72,6 +74,16 @@ class RunDialog(ModalScreen[str | None]):
                 [("the base is evaluated first: it has not been, as this one will be", "muted")]
             )
         lines += [[("! ", "warn"), (each, "warn")] for each in preview.notices]
+        lines += [[("✗ ", "bad"), (each.message, "bad")] for each in errors]
+        if errors or warnings:
+            told = " and ".join(
+                counted(len(each), word)
+                for each, word in ((errors, "error"), (warnings, "warning"))
+                if each
+            )
+            one = f": {warnings[0].message}" if len(warnings) == 1 and not errors else ""
+            shown = f"{told}{one}; esc, then C shows {'it' if one else 'them'}"
+            lines.append([("! ", "warn"), (shown, "bad" if errors else "warn")])
         self._fill(lines)
 
     def _fill(self, lines: list[list[Part]]) -> None:

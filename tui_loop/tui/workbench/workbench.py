@@ -24,6 +24,7 @@ from tui_loop.tui.widgets.iterations import IterationsPane, IterationTable, is_l
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.workbench.checking import Checking
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.running import Running
 
@@ -71,7 +72,7 @@ class ChartPane(LossChart):
     """
 
 
-class Workbench(Running, Reading):
+class Workbench(Running, Reading, Checking):
     """Composes the panes, shows them the snapshot, and moves between them."""
 
     BINDINGS = bindings("workbench")
