@@ -173,7 +173,7 @@ class TokenCheck:
         trained = sum(sum(each.trained) for _, each in rows)
         words = f"{share(trained, total)} of the tokens are trained on"
         make = warning if trained < LITTLE * total else info
-        hint = "tui-loop check LOOP --row 1 shows which"
+        hint = "which ones: tui-loop check LOOP --row 1, or in the app C and then ]"
         found = [make("trained_share", words, hint, count=trained)]
         masked = [row for row, each in rows if not any(each.trained)]
         if masked:

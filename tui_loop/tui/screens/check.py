@@ -24,7 +24,7 @@ from tui_loop.tui.widgets.toned import Part
 SIGNS = {
     "error": ("✗ error    ", "bad"),
     "warning": ("! warning  ", "warn"),
-    "info": ("· ", "muted"),
+    "info": ("· info     ", "muted"),
 }
 FOOTER = ("list.open", "check.previous", "check.following", "app.back", "app.help")
 
@@ -66,6 +66,7 @@ class CheckScreen(Screen[None]):
     CheckScreen > Vertical:focus-within {
         border: round $tone-accent; border-title-color: $tone-accent;
     }
+    CheckScreen > Vertical:nocolor:focus-within { border-title-style: bold reverse; }
     CheckScreen > #found { height: 2fr; }
     CheckScreen > #shown { height: 3fr; }
     """

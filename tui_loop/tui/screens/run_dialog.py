@@ -62,6 +62,7 @@ class RunDialog(ModalScreen[str | None]):
             lines = self._lines("")[:-1]
             lines.append([("✗ ", "bad"), (preview.message, "bad")])
             lines.append([("  hint: ", "muted"), (preview.hint, "")])
+            lines.append([("  esc, then C checks all of it at once", "muted")])
             self._fill(lines)
             return
         errors, warnings = errors_of(preview.findings), warnings_of(preview.findings)
