@@ -40,8 +40,8 @@ test holds it equal to them, and a marked test that does not check its row's sta
 How the record survives:
 
 - The journal has one writer. A line is whole or not there: one checked write a line, and a line
-  that a crash tore is ended before the next begins. Events are numbered without a gap, so a loss
-  shows as a number, never as a silence.
+  that a crash tore is taken off before the next begins. Events are numbered without a gap, so
+  that a loss shows as a number, never as a silence.
 - What was written is in the system's hands at once, so a killed process loses nothing of it. It
   is on the disk within a second, and at once after a phase, an evaluation, a checkpoint, the end.
 - While a disk takes nothing, training goes on: up to 10,000 lines wait in memory, `run.lock`

@@ -56,7 +56,10 @@ def kill_one(path: Path, dice: random.Random) -> int:
 
 
 def main(folder: Path, journals: int, attempts: int) -> dict[str, int]:
-    """The sums over all rounds; what has to be 0 is named after what went wrong."""
+    """The sums over all rounds: lost, bad_lines and gaps have to be 0.
+
+    A line is torn now and then, where it crosses a page; it was not acknowledged.
+    """
     dice = random.Random(1)
     seen = {"rounds": 0, "acknowledged": 0, "lost": 0, "bad_lines": 0, "gaps": 0, "torn": 0}
     for number in range(journals):

@@ -70,7 +70,9 @@ class Journal:
         self._descriptor = _opened(path)
         self._known = Mirror(self._descriptor)
         self._seq = self._known.next_seq()
-        if self._known.is_torn:  # an earlier writer's crash: the next line is to be whole
+        with suppress(OSError):
+            self._known.drop_fragment(self._descriptor)
+        if self._known.is_torn:  # the next line is to be whole
             self._tail.append(b"\n")
             self._drain()
         self._syncer = threading.Thread(target=self._sync_loop, name="journal", daemon=True)

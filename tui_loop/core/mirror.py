@@ -26,6 +26,8 @@ class _Tag(msgspec.Struct):
 
 
 _tag_decoder = msgspec.json.Decoder(_Tag)
+_BEGIN = b'{"event":"'
+"""How every line of the writer's begins."""
 
 
 class Mirror:
@@ -48,6 +50,20 @@ class Mirror:
     def is_torn(self) -> bool:
         """Whether the last line has no end."""
         return bool(self._bytes) and not self._bytes.endswith(b"\n")
+
+    def drop_fragment(self, descriptor: int) -> None:
+        """Takes the beginning of an event, cut short by a crash, off the end of the file.
+
+        A kill tears a line where it crosses a page, before `append` has returned: nobody has seen
+        it. Whatever else stands there stays. Raises OSError where the file cannot be cut.
+        """
+        begin = self._bytes.rfind(b"\n") + 1
+        torn = bytes(self._bytes[begin:])
+        if not torn or torn[: len(_BEGIN)] != _BEGIN[: len(torn)] or _has_seq(torn):
+            return
+        os.ftruncate(descriptor, self.size - len(torn))
+        self.size -= len(torn)
+        del self._bytes[begin:]
 
     def add(self, data: bytes) -> None:
         """`data` now stands at the end of the file."""
@@ -110,3 +126,12 @@ def read_range(descriptor: int, start: int, end: int) -> bytes:
         parts.append(part)
         start += len(part)
     return b"".join(parts)
+
+
+def _has_seq(line: bytes) -> bool:
+    """Whether `line` is a whole event."""
+    try:
+        _tag_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
