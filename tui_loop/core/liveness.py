@@ -34,13 +34,14 @@ Life = Literal["alive", "gone", "unknown"]
 
 class RunLock:
     """Held and touched by a live run; leaving releases it. Raises BadInput if it is held or
-    cannot be written. A lock file that is removed or replaced meanwhile is put back.
+    cannot be written. A lock file that is removed or replaced meanwhile is put back. `trouble`
+    is what was told last.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = _RELEASED
-        self._trouble = ""
+        self.trouble = ""
         self._changing = threading.Lock()
         self._released = threading.Event()
 
@@ -69,8 +70,8 @@ class RunLock:
         with self._changing:
             # the run is over, though its process may live on: nobody is named any more
             with suppress(OSError):
-                if self._trouble:
-                    os.pwrite(self._descriptor, filled(None, self._trouble), 0)
+                if self.trouble:
+                    os.pwrite(self._descriptor, filled(None, self.trouble), 0)
                 else:
                     os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
@@ -82,12 +83,12 @@ class RunLock:
         What was told last stays when the lock is released. Never raises.
         """
         with self._changing:
-            self._trouble = trouble
+            self.trouble = trouble
             if self._descriptor != _RELEASED:
                 self._write()
 
     def _write(self) -> None:
-        data = filled(self._me, self._trouble)
+        data = filled(self._me, self.trouble)
         try:
             os.pwrite(self._descriptor, data, 0)
             os.ftruncate(self._descriptor, len(data))
