@@ -21,7 +21,12 @@ COMMANDS = (
     "new",
     "check",
     "run",
+    "resume",
     "stop",
+    "pause",
+    "continue",
+    "evaluate",
+    "checkpoint",
     "list",
     "status",
     "show",
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         words = _with_open(words)
         told = _parser(_named(words)).parse_args(words, _defaults())
-        module = importlib.import_module(f"tui_loop.cli.commands.{told.command}")
+        module = _module_of(told.command)
         code: int = module.run(told, out)
         return code
     except TuiLoopError as error:
@@ -105,6 +110,11 @@ def _with_open(words: list[str]) -> list[str]:
     return words if asks else [*words, "open"]
 
 
+def _module_of(command: str) -> Any:
+    name = {"continue": "going_on"}.get(command, command)  # a keyword names no module
+    return importlib.import_module(f"tui_loop.cli.commands.{name}")
+
+
 def _named(words: list[str]) -> tuple[str, ...]:
     """The one command that is named, so that no other needs to be imported; all if none is."""
     return next(((word,) for word in words if word in COMMANDS), COMMANDS)
@@ -131,7 +141,7 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tui-loop {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name in names:
-        module = importlib.import_module(f"tui_loop.cli.commands.{name}")
+        module = _module_of(name)
         command = commands.add_parser(
             name,
             parents=[shared],

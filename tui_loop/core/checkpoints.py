@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import msgspec
 
@@ -47,8 +48,21 @@ def resumption_of(folder: IterationFolder, run: RunState, below: int | None = No
     return Resumption(passed_over=tuple(passed))
 
 
+def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
+    """Where the next attempt begins: the base and a first attempt at the start, any other after
+    its newest whole checkpoint, but never beyond the last sound weights of a diverged one."""
+    if run.attempt == 0 or folder.number == 0:
+        return Resumption()
+    error = run.ended.error if run.ended else None
+    if error is None or error.get("kind") != "diverged":
+        return resumption_of(folder, run)
+    summary = folder.read_summary()
+    sound = summary.metrics.get("weights_step") if summary else None
+    return resumption_of(folder, run, below=sound if isinstance(sound, int) else 0)
+
+
 def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
-    """Why a checkpoint cannot be used, "" where it can. Sizes first: hashing reads all of it."""
+    """Why a checkpoint cannot be used, "" where it can."""
     place = PurePosixPath(saved.path)
     if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("checkpoints",):
         return "it lies outside the iteration's folder"
@@ -57,15 +71,17 @@ def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
         return "it is gone"
     if not saved.files:
         return "its files were not recorded"
-    for name, told in saved.files.items():
-        file = path / name
-        if PurePosixPath(name).name != name or file.is_symlink() or not file.is_file():
-            return f"{name} is missing"
-        if file.stat().st_size != told.get("size"):
-            return f"{name} is cut short"
     if unknown := sorted({each.name for each in path.iterdir()} - set(saved.files)):
         return f"{unknown[0]} was not written with it"
-    for name, told in saved.files.items():
-        if sha256_of(path / name) != told.get("sha256"):
-            return f"{name} is not as it was written"
-    return ""
+    faults = (_fault_in(path / name, told) for name, told in saved.files.items())
+    if fault := next(filter(None, faults), ""):
+        return fault
+    changed = [n for n, told in saved.files.items() if sha256_of(path / n) != told.get("sha256")]
+    return f"{changed[0]} is not as it was written" if changed else ""
+
+
+def _fault_in(file: Path, told: dict[str, Any]) -> str:
+    """What is wrong with a file by its size; hashing, which reads all of it, comes after."""
+    if file.is_symlink() or not file.is_file():
+        return f"{file.name} is missing"
+    return "" if file.stat().st_size == told.get("size") else f"{file.name} is cut short"

@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.checkpoints import Resumption, resumption_of
+from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.config import to_tables
+from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.events import LineLogged, RequestSeen, RunEnded
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
@@ -27,7 +28,6 @@ from tui_loop.core.overview import described
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState
 from tui_loop.core.requests import Request, RequestReader
-from tui_loop.core.state import RunState
 from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.control import Control
@@ -63,10 +63,10 @@ class RunHost:
 
     def run(self) -> EndState:
         """Runs the iteration to its end and returns how it ended. Raises BadInput if it is held."""
-        with RunLock(self.folder.lock):
+        with RunLock(self.folder.lock) as lock:
             before = read_run(self.folder)
-            resumption = self._resumption(before)
-            journal = Journal(self.folder.journal)
+            resumption = where_to_go_on(self.folder, before)
+            journal = Journal(self.folder.journal, lock.tell)
             self.control.acknowledge = _acknowledges_in(journal)
             attempts = Attempts(
                 self.folder,
@@ -82,16 +82,13 @@ class RunHost:
             error = None if attempts.error is None else msgspec.to_builtins(attempts.error)
             journal.append(RunEnded(state=attempts.state, error=error))
             journal.close()
-            self._write_summary(attempts)
-        write_ledger(self.folder.loop)
+            try:
+                self._write_summary(attempts)
+                write_ledger(self.folder.loop)
+            except (OSError, TuiLoopError) as error:  # the journal has the end; say why not more
+                lock.tell(f"{lock.trouble or 'the summary was not written'}: {error}")
         self.has_device_fault = attempts.has_device_fault
         return attempts.state
-
-    def _resumption(self, before: RunState) -> Resumption:
-        """Where an iteration that ran before goes on: never beyond its last sound weights."""
-        if before.attempt == 0 or self.folder.number == 0:
-            return Resumption()
-        return resumption_of(self.folder, before, below=last_sound_step(self.folder, before))
 
     def _wait(self, attempts: Attempts, journal: Journal) -> None:
         """Hands requests to the worker until it has ended, or is left behind."""
@@ -128,16 +125,6 @@ class RunHost:
                 told, metrics=attempts.outcome.metrics, fingerprint=attempts.outcome.fingerprint
             )
         )
-
-
-def last_sound_step(folder: IterationFolder, run: RunState) -> int | None:
-    """The step up to which a diverged run's weights were sound; None where it did not diverge."""
-    error = run.ended.error if run.ended else None
-    if error is None or error.get("kind") != "diverged":
-        return None
-    summary = folder.read_summary()
-    step = summary.metrics.get("weights_step") if summary else None
-    return step if isinstance(step, int) else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

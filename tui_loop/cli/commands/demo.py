@@ -6,9 +6,10 @@ import argparse
 import shutil
 from pathlib import Path
 
-from tui_loop.cli.commands.run import run_next
+from tui_loop.cli.commands.run import create_next
 from tui_loop.cli.commands.show import loop_record, print_loop
 from tui_loop.cli.output import Output
+from tui_loop.cli.running import run_watched
 from tui_loop.core.errors import BadInput, RunFailed, RunStopped
 from tui_loop.core.reader import iterations_of
 from tui_loop.core.shipped import shipped
@@ -68,7 +69,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
     loop = lay_out(told.dir, model)
     script = _TINY if model == "tiny" else _SMOLLM2
     for turn in ("first", "second"):
-        done = run_next(loop, None, list(script[turn]), str(script[f"why {turn}"]), out)
+        folders = create_next(loop, None, list(script[turn]), str(script[f"why {turn}"]), out)
+        done = run_watched(loop, folders, out, allow_code=False)
         if done[-1].state == "stopped":
             raise RunStopped(
                 "the demo was stopped", f"tui-loop --loops {loop.path.parent} show {loop.name}"

@@ -9,6 +9,7 @@ from typing import Any
 from tui_loop import __version__
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
+from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.shipped import shipped
 
@@ -36,6 +37,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         },
         "devices": _devices() if has_train() else [],
         "models": {"tiny": _has_tiny(), "smollm2": fetched},
+        "background": {"dangers": dangers_to_background()},
     }
     if told.json:
         out.record(record)
@@ -56,6 +58,9 @@ def run(told: argparse.Namespace, out: Output) -> int:
     tiny = "shipped" if record["models"]["tiny"] else "missing: reinstall tui-loop"
     out.line(f"  model tiny: {tiny}")
     out.line(f"  model smollm2: {'fetched' if fetched else 'missing: tui-loop fetch smollm2'}")
+    dangers = record["background"]["dangers"] or ["nothing is seen that would end one"]
+    for danger in dangers:
+        out.line(f"  a run in the background: {danger}")
     return 0
 
 

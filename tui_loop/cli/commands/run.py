@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 
 from tui_loop.cli.arguments import add_settings
+from tui_loop.cli.checking import warn_before
 from tui_loop.cli.commands.show import print_loop
-from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
-from tui_loop.cli.starting import check_start, create, forget_unbegun
+from tui_loop.cli.running import exit_code_of, run_detached, run_watched
+from tui_loop.cli.starting import check_start, create
 from tui_loop.core.config import with_settings
 from tui_loop.core.draft import drop_draft, read_draft
-from tui_loop.core.errors import BadInput, RunStopped
+from tui_loop.core.errors import BadInput
 from tui_loop.core.overview import as_json
 from tui_loop.core.planning import Plan, plan_next, plan_with
-from tui_loop.core.reader import iterations_of, read_run
-from tui_loop.core.records import Iteration
-from tui_loop.core.secrets import mask_file
+from tui_loop.core.reader import iterations_of
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 HELP = "create the next iteration and run it"
-EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +43,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="K runs of this config that differ in the seed alone",
     )
     parser.add_argument(
+        "--detach", action="store_true", help="run in the background and return at once"
+    )
+    parser.add_argument(
         "--allow-code", action="store_true", help="let a metric module:function of the config run"
     )
     parser.add_argument("--json", action="store_true", help="print the iterations as records")
@@ -58,7 +59,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
     loop = LoopsFolder(told.loops).loop(told.loop)
     plan = _draft_plan(loop, told) if told.draft else None
-    done = run_next(
+    folders = create_next(
         loop,
         told.parent,
         told.settings,
@@ -68,20 +69,18 @@ def run(told: argparse.Namespace, out: Output) -> int:
         allow_code=told.allow_code,
         plan=plan,
     )
+    if told.detach:
+        return run_detached(loop, folders, out, allow_code=told.allow_code)
+    done = run_watched(loop, folders, out, allow_code=told.allow_code)
     if told.json:
         out.record({"iterations": [as_json(each) for each in done]})
     else:
         out.line()
         print_loop(loop, iterations_of(loop), out)
-        if done[-1].error:
-            out.error(
-                f"{loop.name}/{done[-1].number}: {done[-1].error['message']}",
-                done[-1].error["hint"],
-            )
-    return EXIT_CODES.get(done[-1].state, 1)
+    return exit_code_of(done, loop, out)
 
 
-def run_next(
+def create_next(
     loop: LoopFolder,
     parent: int | None,
     settings: list[str],
@@ -91,8 +90,8 @@ def run_next(
     repeat: int = 1,
     allow_code: bool = False,
     plan: Plan | None = None,
-) -> list[Iteration]:
-    """Creates and runs the next iteration (and the base where it is needed), showing it.
+) -> list[IterationFolder]:
+    """Creates the next iteration (and the base where it is needed); what is to run, in order.
 
     Everything that can be refused is refused before anything is created. A `plan` that is given
     is the draft's, which is gone once its iteration is there.
@@ -105,10 +104,11 @@ def run_next(
         out.note(f"nothing changes against {plan.parent}; --repeat 2 would vary the seed")
     if start.code_notice:
         out.note(start.code_notice)
+    warn_before(loop, start, out)
     folders = create(loop, start)
     if from_draft:
         drop_draft(loop)
-    return _run_all(loop, folders, out, allow_code)
+    return folders
 
 
 def _draft_plan(loop: LoopFolder, told: argparse.Namespace) -> Plan:
@@ -122,31 +122,3 @@ def _draft_plan(loop: LoopFolder, told: argparse.Namespace) -> Plan:
         raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
     config = with_settings(draft.config, told.settings)
     return plan_with(loop, draft.parent, config, told.why or draft.why)
-
-
-def _run_all(
-    loop: LoopFolder, folders: list[IterationFolder], out: Output, allow_code: bool
-) -> list[Iteration]:
-    from tui_loop.engine.launch import start_host
-
-    attempts = {folder.number: read_run(folder).attempt + 1 for folder in folders}
-    process = start_host(loop, [folder.number for folder in folders], allow_code=allow_code)
-    done: list[Iteration] = []
-    with RunWatcher(process, out) as watcher:
-        for folder in folders:
-            done.append(watcher.watch(folder, attempts[folder.number]))
-            if done[-1].state != "finished":
-                break
-        process.wait()
-    for folder in folders:
-        mask_file(folder.output)
-    for folder in forget_unbegun(folders):
-        out.note(f"{folder} was not begun and has been removed")
-    if watcher.killed:
-        raise RunStopped(f"{folders[len(done) - 1]} was killed", f"tui-loop show {loop.name}")
-    if done[-1].state not in EXIT_CODES:
-        out.note(
-            f"the run's process ended with code {process.returncode} and no word; its output "
-            f"is in {folders[len(done) - 1].output}"
-        )
-    return done

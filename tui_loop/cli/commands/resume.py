@@ -1,0 +1,47 @@
+"""`tui-loop resume LOOP/N`: goes on with a run that was stopped, failed or was interrupted."""
+
+from __future__ import annotations
+
+import argparse
+
+from tui_loop.cli.arguments import told_iteration
+from tui_loop.cli.commands.show import print_loop
+from tui_loop.cli.output import Output
+from tui_loop.cli.resuming import check_resume
+from tui_loop.cli.running import exit_code_of, run_detached, run_watched
+from tui_loop.core.overview import as_json
+from tui_loop.core.reader import iterations_of
+
+HELP = "go on with a run from its newest whole checkpoint"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument(
+        "--detach", action="store_true", help="run in the background and return at once"
+    )
+    parser.add_argument(
+        "--allow-code", action="store_true", help="let a metric module:function of the config run"
+    )
+    parser.add_argument("--json", action="store_true", help="print the iteration as a record")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    from tui_loop.engine.extras import require_train
+
+    require_train("resume")
+    folder = told_iteration(told)
+    loop = folder.loop
+    resumption, notices = check_resume(folder, allow_code=told.allow_code)
+    out.note(f"{folder} goes on from {resumption.told}")
+    for text in notices:
+        out.note(text)
+    if told.detach:
+        return run_detached(loop, [folder], out, allow_code=told.allow_code)
+    done = run_watched(loop, [folder], out, allow_code=told.allow_code)
+    if told.json:
+        out.record({"iterations": [as_json(each) for each in done]})
+    else:
+        out.line()
+        print_loop(loop, iterations_of(loop), out)
+    return exit_code_of(done, loop, out)

@@ -1,0 +1,99 @@
+"""Running iterations in a process of their own: watched here, or left to themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from tui_loop.cli.following import RunWatcher
+from tui_loop.cli.output import Output
+from tui_loop.cli.starting import forget_unbegun
+from tui_loop.core.background import dangers_to_background
+from tui_loop.core.errors import RunFailed, RunStopped
+from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.records import Iteration
+from tui_loop.core.secrets import mask_file
+from tui_loop.core.store import IterationFolder, LoopFolder
+
+EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+BEGIN_SECONDS = 60.0
+"""A detached run's process is waited for this long until it has begun."""
+
+
+def run_watched(
+    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
+) -> list[Iteration]:
+    """Runs iterations one after the other and shows them; those that ended, in order."""
+    attempts, process = _start(loop, folders, allow_code)
+    done: list[Iteration] = []
+    with RunWatcher(process, out) as watcher:
+        for folder in folders:
+            done.append(watcher.watch(folder, attempts[folder.number]))
+            if done[-1].state != "finished":
+                break
+        process.wait()
+    for folder in folders:
+        mask_file(folder.output)
+    for folder in forget_unbegun(folders):
+        out.note(f"{folder} was not begun and has been removed")
+    if watcher.killed:
+        raise RunStopped(
+            f"{folders[len(done) - 1]} was killed", f"tui-loop resume {folders[len(done) - 1]}"
+        )
+    if done[-1].state not in EXIT_CODES:
+        out.note(
+            f"the run's process ended with code {process.returncode} and no word; its output "
+            f"is in {folders[len(done) - 1].output}"
+        )
+    return done
+
+
+def run_detached(
+    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
+) -> int:
+    """Starts them in the background and returns when the first has begun; gives the exit code.
+
+    Raises RunFailed where the process ended before that.
+    """
+    attempts, process = _start(loop, folders, allow_code)
+    first = folders[0]
+    deadline = time.monotonic() + BEGIN_SECONDS
+    while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
+        if process.poll() is not None:
+            forget_unbegun(folders)
+            raise RunFailed(
+                f"{first}: the run's process ended before it began, with code {process.returncode}",
+                f"its output is in {first.output}",
+            )
+        time.sleep(0.05)
+    if out.as_json:
+        numbers = [folder.number for folder in folders]
+        out.record({"loop": loop.name, "iterations": numbers, "pid": process.pid})
+        return 0
+    out.line(f"{first} runs in the background, process {process.pid}")
+    for folder in folders[1:]:
+        out.line(f"{folder} follows")
+    for danger in dangers_to_background():
+        out.note(danger)
+    out.line(f"look at it: tui-loop {loop.name}; tui-loop log -f {folders[-1]}")
+    out.line(f"stop it: tui-loop stop {loop.name}")
+    return 0
+
+
+def exit_code_of(done: list[Iteration], loop: LoopFolder, out: Output) -> int:
+    """Tells the error of the last one, if it has one; the exit code for how it ended."""
+    if done[-1].error and not out.as_json:
+        out.error(
+            f"{loop.name}/{done[-1].number}: {done[-1].error['message']}", done[-1].error["hint"]
+        )
+    return EXIT_CODES.get(iteration_of(loop.iteration(done[-1].number)).state, 1)
+
+
+def _start(
+    loop: LoopFolder, folders: list[IterationFolder], allow_code: bool
+) -> tuple[dict[int, int], subprocess.Popen[bytes]]:
+    from tui_loop.engine.launch import start_host
+
+    attempts = {folder.number: read_run(folder).attempt + 1 for folder in folders}
+    numbers = [folder.number for folder in folders]
+    return attempts, start_host(loop, numbers, allow_code=allow_code)
