@@ -17,6 +17,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import Filter, Order
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
 from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.help import HelpScreen
@@ -33,7 +34,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
 
-ELSEWHERE = ("picker", "new")
+ELSEWHERE = ("picker", "new", "check")
 """Scopes of screens that have tests of their own."""
 
 SMALL, WIDE = (80, 24), (160, 48)
@@ -140,6 +141,13 @@ async def the_run_dialog_opens(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("Run 4, from 3", "96 rows to train on")
     assert isinstance(opened.app.screen, RunDialog)
+
+
+@does("run.check")
+async def the_draft_is_checked(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Check of 4", "0 errors, 0 warnings", "30 optimizer steps")
+    assert isinstance(opened.app.screen, CheckScreen)
 
 
 @does("run.stop", alone=True)

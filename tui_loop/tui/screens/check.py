@@ -75,6 +75,7 @@ class CheckScreen(Screen[None]):
         super().__init__()
         self._heading, self._step = title, step
         self._gone = threading.Event()
+        self._doing = "checking the rows ..."
         self.row: TrainedRow | None = None
         self.list = FindingList()
         self.sheet = Sheet()
@@ -89,7 +90,7 @@ class CheckScreen(Screen[None]):
     def on_mount(self) -> None:
         self.list.focus()
         self.query_one("#keys", Bar).show(key_pieces(FOOTER, getattr(self.app, "keys", {})))
-        self.show([], "checking the rows ...")
+        self._draw()
 
     def poll(self) -> None:
         """Ends a check that nobody waits for: raises CheckStopped."""
@@ -98,14 +99,9 @@ class CheckScreen(Screen[None]):
 
     def show(self, findings: Sequence[Finding], doing: str = "") -> None:
         """Shows what has been found so far, and what is still being done."""
-        errors, warnings = len(errors_of(findings)), len(warnings_of(findings))
-        counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
-        entitle(self.query_one("#found"), self._heading, doing or counts)
-        self.list.findings = list(findings)
-        self.list.nothing = doing or "nothing was found"
-        self.list.rows_changed()
-        if self.row is None:
-            self._show_finding()
+        self.list.findings, self._doing = list(findings), doing
+        if self.is_mounted:  # else it is drawn once it is
+            self._draw()
 
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing more."""
@@ -146,6 +142,16 @@ class CheckScreen(Screen[None]):
             return
         self._gone.set()
         self.dismiss()
+
+    def _draw(self) -> None:
+        findings, doing = self.list.findings, self._doing
+        errors, warnings = len(errors_of(findings)), len(warnings_of(findings))
+        counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+        entitle(self.query_one("#found"), self._heading, doing or counts)
+        self.list.nothing = doing or "nothing was found"
+        self.list.rows_changed()
+        if self.row is None:
+            self._show_finding()
 
     def _show_finding(self) -> None:
         if not self.list.count:

@@ -1,0 +1,214 @@
+"""`tui-loop check`: everything that is wrong at once, and nothing is created."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_recorded_loop import reader
+from tests.conftest import Cli
+from tui_loop.cli.checking import Preflight, preflight_of_draft, warn_before
+from tui_loop.cli.commands.check import show_row
+from tui_loop.cli.output import Output
+from tui_loop.cli.starting import Start, check_start
+from tui_loop.core.checking.findings import Finding
+from tui_loop.core.checking.tokens import TrainedRow
+from tui_loop.core.draft import new_draft
+from tui_loop.core.errors import BadInput
+from tui_loop.core.planning import plan_next
+from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+
+WORDS = "harbour kettle violin meadow copper lantern orchard pebble saddle thimble walnut zephyr"
+
+
+def rows(first: int, count: int) -> list[dict[str, str]]:
+    """Rows that are not like each other."""
+    words = WORDS.split()
+    return [
+        {
+            "prompt": " ".join(
+                f"{words[(n * k) % 12]}{'abcdefghij'[n * k % 10]}{n}" for k in (1, 5, 7)
+            ),
+            "completion": "refund" if n % 2 else "praise",
+        }
+        for n in range(first, first + count)
+    ]
+
+
+def write(path: Path, values: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> LoopFolder:
+    """A loop with good data and no iteration."""
+    write(tmp_path / "train.jsonl", rows(0, 60))
+    write(tmp_path / "eval.jsonl", rows(100, 40))
+    defaults = {
+        "model": {"id": "tiny"},
+        "data": {"train": "train.jsonl", "eval": "eval.jsonl"},
+        "training": {"max_length": 128},
+    }
+    settings = LoopSettings(metric="label", defaults=defaults)
+    return LoopsFolder(tmp_path / "loops").create("mine", settings)
+
+
+@pytest.mark.train
+def test_good_data_passes_and_nothing_is_created(
+    cli: Cli, loop: LoopFolder, tmp_path: Path
+) -> None:
+    before = contents(tmp_path)
+    done = cli("check", "mine", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["loop"], record["iteration"]) == ("mine", 1)
+    assert (record["errors"], record["warnings"]) == (0, 0)
+    kinds = {each["kind"] for each in record["findings"]}
+    assert {"steps", "tokens", "trained_share", "memory", "disk", "sizes"} <= kinds
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.train
+def test_every_problem_of_config_and_data_at_once_is_exit_code_2(
+    cli: Cli, loop: LoopFolder, tmp_path: Path
+) -> None:
+    bad = [*rows(0, 60), {"prompt": "", "completion": "x"}, rows(100, 1)[0]]
+    write(tmp_path / "train.jsonl", bad)
+    before = contents(tmp_path)
+    done = cli("check", "mine", "--set", "lora.r=0", "--set", "lora_dropout=2")
+    assert done.returncode == 2
+    for told in (
+        "error: lora.r: must be",
+        "error: lora.lora_dropout: must be",
+        "error: 1 training row has nothing to read or to say: 'prompt' is empty in line 61",
+        "warning: 1 of 40 held-out rows (2.5%) is the same input as a training row",
+        "train:62",
+        "3 errors, 1 warning",
+    ):
+        assert told in done.stdout
+    run = cli("run", "mine")
+    assert run.returncode == 2
+    assert "train.jsonl:61: 'prompt' is empty" in run.stderr
+    assert contents(tmp_path) == before
+
+
+def test_without_the_train_extra_the_rest_is_checked(loop: LoopFolder, tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", [*rows(0, 60), rows(3, 1)[0]])
+    done = reader("check", "mine", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    findings = {each["kind"]: each for each in json.loads(done.stdout)["findings"]}
+    assert findings["duplicate_rows"]["rows"][0]["line"] == 4
+    assert findings["steps"]["count"] == 24
+    assert "needs the 'train' extra" in findings["left_out"]["message"]
+    assert findings["left_out"]["hint"] == 'pip install "tui-loop[train]"'
+    row = reader("check", "mine", "--row", "1", folder=tmp_path)
+    assert row.returncode == 5
+    assert 'pip install "tui-loop[train]"' in row.stderr
+
+
+def test_what_else_keeps_a_run_from_starting_is_found_beside_the_data(
+    loop: LoopFolder, tmp_path: Path
+) -> None:
+    write(tmp_path / "train.jsonl", [*rows(0, 60), {"prompt": " ", "completion": "x"}])
+    told = ["model.id=./nowhere", "evaluation.metric=regexp"]
+    plan = plan_next(loop, parent=None, settings=told, why="")
+    found = Preflight(loop, plan.config).of_rows()
+    errors = [each.kind for each in found if each.severity == "error"]
+    assert sorted(errors) == ["config", "config", "empty_rows"]
+    preflight = Preflight(loop, plan_next(loop, parent=None, settings=told, why="").config)
+    preflight.of_rows()
+    assert preflight.of_tokens() == []  # there is no model to ask
+
+
+def test_a_draft_with_problems_is_checked_with_the_config_before_it(loop: LoopFolder) -> None:
+    draft = new_draft(loop, None).with_value("lora.r", 0).with_value("training.seed", -1)
+    found = preflight_of_draft(loop, draft, allow_code=False).of_rows()
+    problems = [each.message for each in found if each.kind == "config"]
+    assert [each.partition(":")[0] for each in problems] == ["lora.r", "training.seed"]
+    assert any(each.kind == "steps" for each in found)
+
+
+def started(loop: LoopFolder, *settings: str) -> Start:
+    return check_start(loop, plan_next(loop, parent=None, settings=list(settings), why=""))
+
+
+def test_a_run_prints_five_warnings_and_counts_the_others(
+    loop: LoopFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = rows(100, 40)
+    other = {**held[1], "completion": "never trained"}
+    write(tmp_path / "eval.jsonl", [*held, held[2], other])
+    odd = [*rows(0, 60), rows(0, 1)[0], {**rows(1, 1)[0], "completion": "praise"}, held[3]]
+    write(tmp_path / "train.jsonl", [*odd, held[1]])
+    start = started(loop, "warmup_steps=999")
+    warn_before(loop, start, Output(as_json=True))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 6
+    assert all(line.startswith("warning: ") for line in lines[:5])
+    assert lines[5].endswith("more: tui-loop check mine")
+    warn_before(loop, started(loop, "data.train=eval.jsonl"), Output(as_json=True))
+
+
+def test_a_run_with_nothing_to_warn_of_says_nothing(
+    loop: LoopFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warn_before(loop, started(loop), Output(as_json=False))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_that_makes_no_sense_is_refused(
+    loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nonsense = [Finding("error", "no_rows", "there are no training rows", "name a file")]
+    monkeypatch.setattr("tui_loop.cli.checking.start_findings", lambda _: nonsense)
+    with pytest.raises(BadInput, match="there are no training rows") as caught:
+        warn_before(loop, started(loop), Output(as_json=False))
+    assert caught.value.hint == "name a file"
+
+
+ROW = TrainedRow(
+    2, 9, 4, "id", [("Message:", False), (" \x1b[31mhi", False), (" refund", True)], cut=1
+)
+
+
+def test_a_row_on_paper_has_untrained_tokens_in_brackets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_row(ROW, Output(as_json=False))
+    head, text = capsys.readouterr().out.splitlines()
+    assert head == (
+        "training row 2 of 9, line 4, id: 1 of 3 tokens are trained on, 1 are beyond "
+        "training.max_length"
+    )
+    assert text == "[Message: ␛[31mhi] refund"
+
+
+def test_a_row_on_a_terminal_has_untrained_tokens_dim(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui_loop.cli.commands.check.uses_colour", lambda _: True)
+    show_row(ROW, Output(as_json=False))
+    assert capsys.readouterr().out.splitlines()[1] == "\x1b[2mMessage: ␛[31mhi\x1b[0m refund"
+
+
+@pytest.mark.train
+def test_a_training_row_by_number(loop: LoopFolder) -> None:
+    preflight = Preflight(loop, plan_next(loop, parent=None, settings=[], why="").config)
+    row = preflight.row(2)
+    assert (row.number, row.total, row.line) == (2, 60, 2)
+    assert "".join(text for text, _ in row.tokens).startswith(rows(1, 1)[0]["prompt"])
+    assert 0 < row.trained < len(row.tokens)
+    for number in (0, 61):
+        with pytest.raises(BadInput, match="there are 60 training rows"):
+            preflight.row(number)

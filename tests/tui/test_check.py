@@ -1,0 +1,143 @@
+"""The pre-flight on the screen: findings, what shows them, and rows token by token."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
+from tui_loop.core.checking.findings import Evidence, Finding, error, info, warning
+from tui_loop.core.errors import BadInput
+from tui_loop.tui.screens.check import CheckScreen
+from tui_loop.tui.screens.run_dialog import RunDialog
+
+FOUND = [
+    error("empty_rows", "2 training rows have nothing to say", "mend the rows", count=2),
+    warning(
+        "duplicate_rows",
+        "30 of 96 training rows (31%) repeat another one of them",
+        "remove them",
+        count=30,
+        rows=(
+            Evidence("train", 4, "a", "change my \x1b[31maddress → [bold]address"),
+            Evidence("train", 71, "b", "change my address → address"),
+        ),
+    ),
+    info("steps", "30 optimizer steps of 8 rows"),
+]
+
+
+async def checked(opened: Opened, found: list[Finding] = FOUND) -> CheckScreen:
+    """Opens the check; `found` is what it finds."""
+    opened.backend.checks.found = found
+    await opened.press("C")
+    await opened.until(lambda: isinstance(opened.app.screen, CheckScreen))
+    screen = opened.app.screen
+    assert isinstance(screen, CheckScreen)
+    return screen
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_findings_have_their_severity_as_a_word_and_what_shows_them_below(
+    size: tuple[int, int], open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await checked(opened)
+        await opened.shows("1 error, 1 warning", "a row has 21 tokens (median)")
+        await opened.shows("✗ error    2 training rows", "! warning  30 of 96", "· info     30 opt")
+        await opened.shows("empty rows", "hint: mend the rows")
+        await opened.press("j")
+        await opened.shows("duplicate rows", "train:4 ", "these are the first of them")
+        assert "␛[31maddress → [bold]address" in opened.text
+        await opened.press("enter")
+        assert opened.app.screen.focused is opened.app.screen.sheet
+        await opened.press("escape")
+        assert opened.app.screen.focused is opened.app.screen.list
+        await opened.press("escape")
+        assert opened.app.screen is opened.bench
+
+    on_app(open_app(size, number=3), steps)
+
+
+def test_brackets_step_through_rows_and_mark_what_is_not_trained_on(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        screen = await checked(opened)
+        await opened.shows("1 error, 1 warning")
+        await opened.press("right_square_bracket")
+        await opened.shows("Training row 1 of 3", "1 of 3 tokens are trained on")
+        await opened.shows("[Message: row 1] refund", "line 11")
+        await opened.press("right_square_bracket")
+        await opened.shows("Training row 2 of 3")
+        await opened.press("right_square_bracket", "right_square_bracket")
+        await opened.shows("Training row 3 of 3")
+        await opened.press("left_square_bracket")
+        await opened.shows("Training row 2 of 3")
+        assert screen.row is not None
+        await opened.press("j")
+        await opened.shows("duplicate rows")
+        assert screen.row is None
+
+    on_app(open_app((80, 24), number=3), steps)
+
+
+def test_rows_are_there_while_tokens_are_counted_and_leaving_ends_it(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        checks = opened.backend.checks
+        checks.may_count.clear()
+        await checked(opened)
+        await opened.shows("counting tokens ...", "! warning  30 of 96")
+        assert "a row has 21 tokens" not in opened.text
+        assert not checks.was_ended
+        await opened.press("escape")
+        await opened.until(lambda: checks.was_ended)
+        assert opened.app.screen is opened.bench
+
+    on_app(open_app((80, 24), number=3), steps)
+
+
+def test_a_check_that_cannot_be_done_says_why(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.backend.refusal = BadInput("train.jsonl: no such file", "check the path")
+        await checked(opened)
+        await opened.shows("Not done", "✗ train.jsonl: no such file", "hint: check the path")
+
+    on_app(open_app((80, 24), number=3), steps)
+
+
+@pytest.mark.parametrize(
+    ("findings", "told"),
+    [
+        (
+            [FOUND[1]],
+            "1 warning: 30 of 96 training rows (31%) repeat another one of them; esc, "
+            "then C shows it",
+        ),
+        ([FOUND[1], FOUND[1], FOUND[2]], "2 warnings; esc, then C shows them"),
+    ],
+)
+def test_the_run_dialog_counts_warnings_and_runs_all_the_same(
+    findings: list[Finding], told: str, open_app: OpenApp, backend: FakeBackend
+) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.backend.findings = findings
+        await opened.press("r")
+        await opened.shows_in("Sheet", told)
+        await opened.press("enter")
+        await opened.until(lambda: opened.backend.runs)
+
+    on_app(open_app((80, 24), number=3), steps)
+
+
+def test_the_run_dialog_does_not_run_what_has_errors(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.backend.findings = FOUND
+        await opened.press("r")
+        await opened.shows_in(
+            "Sheet",
+            "✗ 2 training rows have nothing to say",
+            "1 error and 1 warning; esc, then C shows them",
+        )
+        await opened.press("enter")
+        assert isinstance(opened.app.screen, RunDialog)
+        assert not opened.backend.runs
+
+    on_app(open_app((80, 24), number=3), steps)
