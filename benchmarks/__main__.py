@@ -8,7 +8,7 @@ import importlib
 from benchmarks.measure import Result
 
 NAMES = (
-    *("journal", "generation", "evaluation", "run_overhead"),
+    *("journal", "preflight", "generation", "evaluation", "run_overhead"),
     *("first_frame", "keys", "stalled_terminal", "app_training", "bytes"),
 )
 
