@@ -70,6 +70,12 @@ def test_other_numbers_or_another_matter_are_not(training: str, held: str) -> No
     assert (overlap.same, overlap.near) == ({}, {})
 
 
+def test_a_row_that_is_one_held_out_row_may_nearly_be_another() -> None:
+    held = ["where is my parcel now", "where is my parcel now please"]
+    overlap = overlap_of(["Where is my parcel now?"], held)
+    assert (overlap.same, overlap.near) == ({0: 0}, {1: 0})
+
+
 def test_the_words_of_a_template_make_nothing_alike() -> None:
     template = "Classify the following message of a customer into one of the known intents: {}"
     held = [template.format(f"{a} {b} {c}") for a in WORDS for b in WORDS[:3] for c in WORDS[9:12]]

@@ -64,35 +64,43 @@ class Overlap(msgspec.Struct, frozen=True):
 
 def words_of(text: str) -> list[str]:
     """The words of a text, folded; beside numbers also the signs of arithmetic."""
+    return _words_and_numbers(text)[0]
+
+
+def _words_and_numbers(text: str) -> tuple[list[str], str]:
+    """The words of a text, and its numbers and arithmetic signs, in order, as one text."""
     if text.isascii():
         raw = text.encode()
         if len(raw.translate(None, b"0123456789")) == len(raw):  # the usual case, made quick
-            return raw.translate(_FOLDED).decode().split()
+            return raw.translate(_FOLDED).decode().split(), ""
     folded = text.casefold()
-    return (_WITH_SIGNS if _DIGIT.search(folded) else _WORDS).findall(folded)
+    if not _DIGIT.search(folded):
+        return _WORDS.findall(folded), ""
+    words = _WITH_SIGNS.findall(folded)
+    return words, " ".join(word for word in words if _NUMERIC.search(word))
 
 
 def overlap_of(training: Iterable[str], held: Sequence[str]) -> Overlap:
     """Which of `held` are, or nearly are, in `training`; each is found once."""
-    words = [words_of(text) for text in held]
+    inputs = [_words_and_numbers(text) for text in held]
     wanted: dict[str, list[int]] = defaultdict(list)
-    for index, each in enumerate(words):
-        if each:
-            wanted[" ".join(each)].append(index)
+    for index, (words, _) in enumerate(inputs):
+        if words:
+            wanted[" ".join(words)].append(index)
     same: dict[int, int] = {}
-    search = _NearSearch(words)
+    search = _NearSearch(inputs)
     looked_at: set[str] = set()
     searched = 0
     for place, text in enumerate(training):
-        each = words_of(text)
-        key = " ".join(each)
+        words, numbers = _words_and_numbers(text)
+        key = " ".join(words)
         if key in wanted:
             for index in wanted[key]:
                 same.setdefault(index, place)
-        elif key not in looked_at:
+        if key not in looked_at:
             looked_at.add(key)
-            search.look(place, each, key)
-        if not search.is_exhausted:
+            search.look(place, words, numbers, key)
+        if search.left > 0:
             searched = place + 1
     near = {index: place for index, place in search.found.items() if index not in same}
     return Overlap(same, near, searched)
@@ -109,9 +117,9 @@ class _Entry(msgspec.Struct, frozen=True):
 class _NearSearch:
     """Finds the held-out inputs that a training input nearly is, each the first time only."""
 
-    def __init__(self, held: Sequence[Sequence[str]]) -> None:
+    def __init__(self, held: Sequence[tuple[list[str], str]]) -> None:
         counts: Counter[str] = Counter()
-        for words in held:
+        for words, _ in held:
             counts.update(set(words))
         limit = len(held) / 2 if len(held) >= TEMPLATE_ROWS else len(held)
         self._common = frozenset(word for word, count in counts.items() if count > limit)
@@ -119,43 +127,41 @@ class _NearSearch:
         ranked = sorted(counts.keys() - self._common, key=lambda word: (counts[word], word))
         self._rank = {word: rank for rank, word in enumerate(ranked)}
         self._lists: dict[Hashable, list[_Entry]] = defaultdict(list)
-        self._left = MOST_COMPARISONS
+        self._known = frozenset(ranked)
+        self.left = MOST_COMPARISONS
         self.found: dict[int, int] = {}
-        for index, words in enumerate(held):
-            self._add(index, words)
+        for index, (words, numbers) in enumerate(held):
+            self._add(index, words, numbers)
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether there were more pairs than are looked at."""
-        return self._left <= 0
+    def look(self, place: int, words: Sequence[str], numbers: str, text: str) -> None:
+        """Compares a training input with those held-out ones that it may nearly be.
 
-    def look(self, place: int, words: Sequence[str], text: str) -> None:
-        """Compares a training input with those held-out ones that it may nearly be."""
-        own = set(words) - self._common
-        if len(own) < LEAST_WORDS or self._left <= 0:
+        Until `left` pairs have been compared; then there are too many.
+        """
+        own = set(words)
+        own -= self._common
+        if len(own) < LEAST_WORDS or self.left <= 0:
             return
-        known = self._rank.keys() & own
+        known = own & self._known
         if len(known) >= math.ceil(ALIKE * len(own)):
-            numbers = _numbers(words, text)
             keys = self._pairs if len(own) <= SHORT else self._singles
             for key in filter(self._lists.__contains__, keys(known, len(own), numbers)):
                 for entry in self._entries(key):
-                    self._left -= 1
+                    self.left -= 1
                     if _jaccard(own, entry.words) >= ALIKE:
                         self.found.setdefault(entry.index, place)
         if len(words) <= FEW_WORDS and len(known) >= len(own) - 1:
             for rest in filter(self._lists.__contains__, _rests(words)):
                 for entry in self._entries(rest):
-                    self._left -= 1
+                    self.left -= 1
                     if _jaccard(_trigrams(text), _trigrams(entry.text)) >= ALIKE:
                         self.found.setdefault(entry.index, place)
 
-    def _add(self, index: int, words: Sequence[str]) -> None:
+    def _add(self, index: int, words: Sequence[str], numbers: str) -> None:
         own = frozenset(words) - self._common
         if len(own) < LEAST_WORDS:
             return
         entry = _Entry(index, own, " ".join(words))
-        numbers = _numbers(words, entry.text)
         keys: list[Hashable] = []
         if len(own) <= SHORT / ALIKE:  # what a short one can be like
             keys += self._pairs(own, len(own), numbers)
@@ -192,13 +198,6 @@ def _rests(words: Sequence[str]) -> Iterator[tuple[int, str]]:
     for place, word in enumerate(words):
         if not _NUMERIC.search(word):
             yield place, " ".join((*words[:place], *words[place + 1 :]))
-
-
-def _numbers(words: Sequence[str], text: str) -> str:
-    """The numbers and arithmetic signs of an input, in order."""
-    if not _DIGIT.search(text):
-        return ""
-    return " ".join(word for word in words if _NUMERIC.search(word))
 
 
 def _jaccard(left: set[str] | frozenset[str], right: set[str] | frozenset[str]) -> float:
