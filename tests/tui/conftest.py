@@ -214,6 +214,7 @@ class FakeBackend:
         self.fault: TuiLoopError | None = None
         self.refusal: TuiLoopError | None = None
         self.notices: list[str] = []
+        self.found_dangers: list[str] = []
         self.base_first = False
         self.findings: list[Finding] = []
         self.checks = ScriptedChecks()
@@ -252,6 +253,19 @@ class FakeBackend:
 
     def stop_hosted(self) -> None:
         self.stops += 1
+
+    def dangers(self) -> list[str]:
+        return self.found_dangers
+
+    def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
+        if self.refusal:
+            raise self.refusal
+        return "checkpoint 40 (not 60: optimizer.pt is cut short)", self.notices
+
+    def resume(self, loop: LoopFolder, number: int) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.runs.append(ScriptedRun(loop.existing(number)))
 
     def take_fault(self) -> TuiLoopError | None:
         fault, self.fault = self.fault, None

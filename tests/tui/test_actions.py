@@ -270,7 +270,7 @@ async def the_cursor_goes_to_the_bottom(opened: Opened, key: str) -> None:
     rows = await _in_config(opened)
     await opened.press(key)
     assert rows.cursor == rows.count - 1
-    await opened.shows("on_nonfinite")
+    await opened.shows("on_divergence")
 
 
 @does("list.top")

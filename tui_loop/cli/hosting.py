@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import threading
+from typing import TYPE_CHECKING
 
 from tui_loop.cli.checking import Preflight, preflight_of_draft, start_findings
-from tui_loop.cli.starting import check_start, create, forget_unbegun
+from tui_loop.cli.resuming import check_resume
+from tui_loop.cli.starting import check_start, create
+from tui_loop.core.background import dangers_to_background
 from tui_loop.core.draft import Draft, plan_of
-from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
+from tui_loop.core.planning import forget_unbegun
 from tui_loop.core.reader import read_run
 from tui_loop.core.requests import ask
 from tui_loop.core.secrets import mask_file
 from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.tui.backend import Preview
+
+if TYPE_CHECKING:
+    from tui_loop.engine.host import RunHost
+
+WAIT_SECONDS = 0.5
+"""A wait is cut into these, so that signals are heard during it."""
+
+DEVICE_FAULT = (
+    "a CUDA fault has left this process unable to use the GPU: the run gets a process of its own"
+)
 
 
 class AppRuns:
@@ -26,7 +40,9 @@ class AppRuns:
         self._allow_code = allow_code
         self._host: threading.Thread | None = None
         self._current: IterationFolder | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._run_host: RunHost | None = None
+        self._is_apart = False
+        self._has_device_fault = False
         self._fault: TuiLoopError | None = None
         self._stopping = threading.Event()
 
@@ -44,7 +60,7 @@ class AppRuns:
             train_rows=len(start.data.train),
             eval_rows=len(start.data.eval),
             steps=start.steps,
-            notices=start.notices,
+            notices=[*self._home_notices(), *start.notices],
             findings=start_findings(start),
         )
 
@@ -57,21 +73,34 @@ class AppRuns:
         from tui_loop.engine.extras import require_train
 
         require_train("training")
-        if self.hosted():
-            raise BadInput(f"{self.hosted()} is running here", "one run at a time: stop it first")
+        self._refuse_second()
         start = check_start(loop, plan_of(loop, draft), allow_code=self._allow_code)
         folders = create(loop, start)
-        self._stopping.clear()
-        in_thread = draft.config.run.runner == "thread"
-        work = self._host_here if in_thread else self._host_apart
-        self._current = folders[0]
-        self._host = threading.Thread(target=self._guarded, args=(work, folders), name="host")
-        self._host.start()
+        self._begin(folders, draft.config.run.runner)
         return folders[-1].number
+
+    def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
+        """Where an iteration would go on, and what is to be noted; raises TuiLoopError."""
+        from tui_loop.engine.extras import require_train
+
+        require_train("training")
+        resumption, notices = check_resume(loop.existing(number), allow_code=self._allow_code)
+        return resumption.told, [*notices, *self._home_notices()]
+
+    def resume(self, loop: LoopFolder, number: int) -> None:
+        """Goes on with an iteration; raises TuiLoopError."""
+        self._refuse_second()
+        folder = loop.existing(number)
+        check_resume(folder, allow_code=self._allow_code)
+        self._begin([folder], folder.read_config().run.runner)
+
+    def dangers(self) -> list[str]:
+        """What here may end a run that is left in the background."""
+        return dangers_to_background()
 
     def hosted(self) -> str:
         """`loop/N` of the run that ends with this process, empty if there is none."""
-        if self._host is None or not self._host.is_alive() or self._process is not None:
+        if self._host is None or not self._host.is_alive() or self._is_apart:
             return ""
         return str(self._current) if self._current is not None else ""
 
@@ -82,15 +111,42 @@ class AppRuns:
             attempt = read_run(self._current).attempt
             ask(self._current.requests, attempt, "stop", save=True, evaluate=False)
 
+    def terminate_hosted(self) -> None:
+        """Has the hosted run save a checkpoint and end, within the host's grace."""
+        self._stopping.set()
+        if self._run_host is not None:
+            self._run_host.terminate()
+
     def wait(self) -> None:
-        """Waits for the hosted run to end."""
-        if self._host is not None and self._process is None:
-            self._host.join()
+        """Waits for the hosted run to end; ends the process where its worker was left behind."""
+        if self._host is not None and not self._is_apart:
+            while self._host.is_alive():
+                self._host.join(WAIT_SECONDS)
+        if self._run_host is not None and self._run_host.gave_up:
+            os._exit(RunStopped.exit_code)
 
     def take_fault(self) -> TuiLoopError | None:
         """What kept a start from becoming a run, told once."""
         fault, self._fault = self._fault, None
         return fault
+
+    def _refuse_second(self) -> None:
+        if self.hosted():
+            raise BadInput(f"{self.hosted()} is running here", "one run at a time: stop it first")
+
+    def _home_notices(self) -> list[str]:
+        return [DEVICE_FAULT] if self._has_device_fault else []
+
+    def _begin(self, folders: list[IterationFolder], runner: str) -> None:
+        """Gives runs their home: a thread here, or a process that needs nobody."""
+        self._stopping.clear()
+        self._is_apart = runner == "process" or self._has_device_fault
+        work = self._host_apart if self._is_apart else self._host_here
+        self._current, self._run_host = folders[0], None
+        self._host = threading.Thread(
+            target=self._guarded, args=(work, folders), name="host", daemon=True
+        )
+        self._host.start()
 
     def _guarded(self, work: object, folders: list[IterationFolder]) -> None:
         """The host thread's edge: whatever happens is told, nothing is raised."""
@@ -105,7 +161,6 @@ class AppRuns:
                 f"look into {folders[-1].output}",
             )
         finally:
-            self._process = None
             forget_unbegun(folders)
 
     def _host_here(self, folders: list[IterationFolder]) -> None:
@@ -116,8 +171,12 @@ class AppRuns:
             if self._stopping.is_set():
                 return
             self._current = folder
+            self._run_host = RunHost(folder, runner="thread", allow_code=self._allow_code)
+            if self._stopping.is_set():
+                return
             with output_to(folder.output):
-                state = RunHost(folder, runner="thread", allow_code=self._allow_code).run()
+                state = self._run_host.run()
+            self._has_device_fault |= self._run_host.has_device_fault
             if state != "finished":
                 return
 
@@ -125,7 +184,7 @@ class AppRuns:
         from tui_loop.engine.launch import start_host
 
         numbers = [folder.number for folder in folders]
-        self._process = start_host(folders[0].loop, numbers, allow_code=self._allow_code)
-        self._process.wait()
+        process = start_host(folders[0].loop, numbers, allow_code=self._allow_code)
+        process.wait()
         for folder in folders:
             mask_file(folder.output)

@@ -1,24 +1,34 @@
-"""Opening the app from the command line: its terminal, its settings, its backend."""
+"""Opening the app from the command line: its terminal, its settings, its backend, its end."""
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tui_loop.cli.backend import AppBackend
+from tui_loop.cli.foreground import Foreground, enter_child
 from tui_loop.cli.output import Output
+from tui_loop.core.errors import RunStopped
 from tui_loop.core.store import LoopsFolder, split_target
+
+if TYPE_CHECKING:
+    from tui_loop.tui.app import LoopApp
+    from tui_loop.tui.terminal import Terminal
 
 
 def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool = False) -> int:
     """Opens the app on `LOOP[/N]`, or on the most recent loop; gives the exit code.
 
-    Whatever is wrong with the target or the settings is told before the screen is touched.
+    Whatever is wrong with the target or the settings is told before the screen is touched. A run
+    that the app hosts outlives its screen; this returns when it has ended, to a shell that has
+    long had its prompt back.
     """
     gc.disable()  # while the app is set up; the app enables it when its screen stands
     from tui_loop.tui.settings import Memory, read_settings, settings_file
-    from tui_loop.tui.terminal import driver_on, is_ascii_locale, own_terminal
+    from tui_loop.tui.terminal import driver_on, is_ascii_locale, own_terminal, require_terminal
 
     settings, memory = read_settings(settings_file()), Memory()
     folder = LoopsFolder(loops)
@@ -27,9 +37,11 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
         loop = folder.loop(name)
         if number is not None:
             loop.existing(number)
+    require_terminal()
+    foreground = enter_child()
     backend = AppBackend(allow_code=allow_code)
     is_ascii = is_ascii_locale() if settings.ascii is None else settings.ascii
-    with own_terminal(memory.folder / "app.log", ascii_only=is_ascii) as stream:
+    with own_terminal(memory.folder / "app.log", ascii_only=is_ascii) as terminal:
         from tui_loop.tui.app import LoopApp
 
         app = LoopApp(
@@ -39,21 +51,63 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
             memory=memory,
             loop=name,
             number=number,
-            driver_class=driver_on(stream),
+            driver_class=driver_on(terminal.stream),
             is_ascii=is_ascii,
             few_colours=has_few_colours(),
-            terminal=stream,
+            terminal=terminal.stream,
         )
+        for each in (signal.SIGHUP, signal.SIGTERM):  # Python's, which stay when the app has ended
+            signal.signal(each, lambda got, _: app.leave_for(signal.Signals(got)))
         app.run()
-        if hosted := backend.hosted():  # its output is no more for the screen than before
-            stream.write(f"{hosted} is stopping: saving the weights\r\n")
-            stream.flush()
-            backend.stop_hosted()
-            backend.wait()
+        for line in _crash(app) if backend.hosted() else []:
+            terminal.stream.write(f"{line}\r\n")  # while the terminal is still ours
+        stopped = _outlive(app, backend, terminal, foreground) if backend.hosted() else ""
+    if stopped:
+        raise RunStopped(f"terminated: {stopped} has stopped", f"tui-loop resume {stopped}")
     if app.return_code:
-        place = f"the report is in {app.crash_report}" if app.crash_report else "no report"
-        out.error("the app ended by a fault of its own", f"{place}; the record is not affected")
+        out.error(*_crash(app))
     return app.return_code or 0
+
+
+def _crash(app: LoopApp) -> list[str]:
+    """What happened and what to do, where the app ended by a fault of its own."""
+    if not app.return_code:
+        return []
+    place = f"the report is in {app.crash_report}" if app.crash_report else "no report"
+    return ["the app ended by a fault of its own", f"{place}; the record is not affected"]
+
+
+def _outlive(app: LoopApp, backend: AppBackend, terminal: Terminal, foreground: Foreground) -> str:
+    """The screen has gone and a run lives here: finishes it in the background, or ends it.
+
+    Gives `loop/N` where a termination stopped it.
+    """
+    terminated = app.left_for == signal.SIGTERM
+    hosted = backend.hosted()
+
+    def on_terminate(*_: Any) -> None:
+        nonlocal terminated
+        terminated = True
+        backend.terminate_hosted()
+
+    signal.signal(signal.SIGTERM, on_terminate)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if terminated:
+        terminal.stream.write(f"{hosted} is stopping: saving a checkpoint\r\n")
+        terminal.stream.flush()
+        backend.terminate_hosted()
+    else:
+        name = hosted.partition("/")[0]
+        terminal.stream.write(
+            f"{hosted} goes on in the background: tui-loop {name} shows it, "
+            f"tui-loop stop {name} ends it\r\n"
+        )
+        terminal.let_go()
+        for each in (signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(each, signal.SIG_IGN)
+        foreground.let_go()
+    backend.wait()
+    return hosted if terminated else ""
 
 
 def most_recent(loops: LoopsFolder) -> str | None:

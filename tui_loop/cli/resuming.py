@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tui_loop.cli.starting import check_config
+from tui_loop.core.asking import LIVE
 from tui_loop.core.checkpoints import Resumption, where_to_go_on
 from tui_loop.core.errors import BadInput
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import RESUMABLE
-from tui_loop.core.store import IterationFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 
 def check_resume(
@@ -18,10 +19,11 @@ def check_resume(
     The data has to be what it was: else the losses before and after would not be of one run.
     """
     iteration = iteration_of(folder)
-    if iteration.state not in RESUMABLE:
+    waits = iteration.state == "queued" and _live_in(folder.loop)
+    if waits or iteration.state not in (*RESUMABLE, "queued"):
         reason = {
             "finished": "has finished: there is nothing to resume",
-            "queued": "waits for its first start",
+            "queued": f"waits for {_live_in(folder.loop)}",
             "unreadable": "cannot be read",
         }.get(iteration.state, f"is {iteration.state}")
         raise BadInput(f"{folder} {reason}", f"tui-loop show {folder.loop.name}")
@@ -41,3 +43,9 @@ def check_resume(
             "iteration with a lower learning rate, or run.on_divergence=rollback, is the answer"
         )
     return where_to_go_on(folder, read_run(folder)), notices
+
+
+def _live_in(loop: LoopFolder) -> str:
+    """`loop/N` of a run that is under way, "" where there is none."""
+    folders = (loop.iteration(number) for number in loop.numbers())
+    return next((str(each) for each in folders if iteration_of(each).state in LIVE), "")

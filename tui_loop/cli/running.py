@@ -7,9 +7,9 @@ import time
 
 from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
-from tui_loop.cli.starting import forget_unbegun
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
+from tui_loop.core.planning import forget_unbegun
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.secrets import mask_file

@@ -4,7 +4,6 @@ created. The command line and the app start their runs through here.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 
 import msgspec
@@ -23,7 +22,6 @@ from tui_loop.core.planning import (
     replicates,
     with_data_changes,
 )
-from tui_loop.core.reader import iteration_of
 from tui_loop.core.schema import Config
 from tui_loop.core.secrets import fields_with_secrets
 from tui_loop.core.store import IterationFolder, LoopFolder
@@ -87,16 +85,6 @@ def create(loop: LoopFolder, start: Start) -> list[IterationFolder]:
     if start.base_first:
         folders.append(create_base(loop, base_config(loop, start.plans[0]), start.data.splits))
     return folders + [create_iteration(loop, plan, start.data.splits) for plan in start.plans]
-
-
-def forget_unbegun(folders: list[IterationFolder]) -> list[IterationFolder]:
-    """Removes iterations that were created a moment ago and never began; gives those."""
-    unbegun = [
-        each for each in folders if each.path.exists() and iteration_of(each).state == "queued"
-    ]
-    for folder in unbegun:
-        shutil.rmtree(folder.path)
-    return unbegun
 
 
 def refusals(

@@ -25,6 +25,7 @@ from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import described
+from tui_loop.core.planning import forget_unbegun
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState
 from tui_loop.core.requests import Request, RequestReader
@@ -146,18 +147,21 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop = LoopFolder(told.loop)
-    for number in told.numbers:
-        folder = loop.existing(number)
+    folders = [loop.existing(number) for number in told.numbers]
+    state: EndState = "finished"
+    for folder in folders:
         hosts.append(RunHost(folder, runner="process", allow_code=told.allow_code))
         if terminated.is_set():  # between two runs, or before the first
-            return EXIT_CODES["stopped"]
+            state = "stopped"
+            break
         with output_to(folder.output):
             state = hosts[-1].run()
-        if hosts[-1].gave_up:
-            os._exit(EXIT_CODES[state])
         if state != "finished":
-            return EXIT_CODES[state]
-    return 0
+            break
+    forget_unbegun(folders)
+    if hosts[-1].gave_up:
+        os._exit(EXIT_CODES[state])
+    return EXIT_CODES[state]
 
 
 def _acknowledges_in(journal: Journal) -> Any:

@@ -30,6 +30,7 @@ from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.themes import THEMES, VARIABLES
+from tui_loop.tui.widgets.toned import Part
 from tui_loop.tui.workbench.workbench import Workbench
 
 LAST_THEME = "theme"
@@ -77,6 +78,8 @@ class LoopApp(KeysInOrder):
         self.is_ascii = is_ascii
         self._first, self._number = loop, number
         self._terminal = terminal
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.left_for: signal.Signals | None = None
         self.crash_report: Path | None = None
         for theme in THEMES:
             self.register_theme(theme)
@@ -89,8 +92,9 @@ class LoopApp(KeysInOrder):
     def on_mount(self) -> None:
         self.animation_level = "none"
         if not self.is_headless:
-            # a termination would leave the terminal in raw mode
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
+            self._loop = asyncio.get_running_loop()
+            if self.left_for is not None:  # a signal that came before there was a loop
+                self.exit()
             # what libraries print belongs to descriptors 1 and 2, where the run's log is
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
             self.set_timer(SETTLED_SECONDS, _collect_again)
@@ -156,19 +160,49 @@ class LoopApp(KeysInOrder):
             return
 
         def answered(answer: str | None) -> None:
-            if answer == "stop":
+            if answer == "keep":
+                self.exit()
+            elif answer == "stop":
                 self.backend.stop_hosted()
                 self.notify(f"{hosted} is stopping: the app closes when it has saved")
                 self.set_interval(0.2, self._leave_when_done)
 
+        dangers = self.backend.dangers()
+        lines: list[list[Part]] = [[("! ", "warn"), (danger, "warn")] for danger in dangers]
+        stays = "it can go on in the background, without a screen; tui-loop finds it again"
         self.push_screen(
             AskScreen(
                 f"{hosted} is running here",
-                [[("it ends with this app", "")]],
-                [("s", "stop it, save the weights, and quit", "stop"), ("c", "stay", "")],
+                lines or [[(stays, "")]],
+                [
+                    ("b", "keep it running in the background, and quit", "keep"),
+                    ("s", "stop it, save the weights, and quit", "stop"),
+                    ("c", "stay", ""),
+                ],
             ),
             answered,
         )
+
+    def leave_for(self, reason: signal.Signals) -> None:
+        """Leaves the screen for a signal: SIGHUP, the terminal has gone; SIGTERM, an end is due.
+
+        Called from a signal handler. What becomes of a hosted run is its owner's to see to.
+        """
+        if self.left_for != signal.SIGTERM:
+            self.left_for = reason
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.exit)
+
+    def action_detach(self) -> None:
+        """Quits and lets a run that lives here go on in the background."""
+        self.exit()
+
+    def action_suspend_process(self) -> None:
+        """Stops the app until the shell's `fg`; not while a run lives here: it would stop too."""
+        if hosted := self.backend.hosted():
+            self.notify(f"{hosted} is running here and would stop too: D leaves it running")
+            return
+        super().action_suspend_process()
 
     def _leave_when_done(self) -> None:
         if not self.backend.hosted():

@@ -86,6 +86,15 @@ class Backend(Protocol):
     def stop_hosted(self) -> None:
         """Asks the run that this process hosts to save its weights and end."""
 
+    def dangers(self) -> list[str]:
+        """What here may end a run that is left in the background; told at once."""
+
+    def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
+        """Where an iteration would go on, and what is to be noted; raises TuiLoopError."""
+
+    def resume(self, loop: LoopFolder, number: int) -> None:
+        """Goes on with an iteration's run; raises TuiLoopError."""
+
     def take_fault(self) -> TuiLoopError | None:
         """What kept a start from becoming a run, told once."""
 

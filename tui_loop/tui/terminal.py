@@ -13,7 +13,7 @@ import locale
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +67,49 @@ def plain(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(PLAIN, plain)
 
 
-@contextmanager
-def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[io.TextIOWrapper]:
-    """A stream on the terminal for the app alone; meanwhile 1 and 2 end in `log`.
-
-    Raises BadInput where there is no terminal.
-    """
+def require_terminal() -> None:
+    """Raises BadInput where there is no terminal."""
     if not (os.isatty(0) and (os.isatty(1) or os.isatty(2))):
         raise BadInput(
             "the app needs a terminal for its input and output",
             "tui-loop --help lists commands that need none",
         )
+
+
+class _Screen(io.FileIO):
+    """The terminal's descriptor: writes go out whole, and a terminal that has gone takes all."""
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest:
+            try:
+                rest = rest[os.write(self.fileno(), rest) :]
+            except OSError:
+                break
+        return size
+
+
+class Terminal:
+    """The app's own terminal: `stream` draws on it."""
+
+    def __init__(self, stream: io.TextIOWrapper, kept: tuple[int, int]) -> None:
+        self.stream = stream
+        self._kept = kept
+
+    def let_go(self) -> None:
+        """Nothing of this process reads or writes the terminal from here on."""
+        with suppress(OSError):
+            self.stream.flush()
+        void = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, self.stream.fileno(), *self._kept):
+            os.dup2(void, descriptor)
+        os.close(void)
+
+
+@contextmanager
+def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[Terminal]:
+    """The terminal for the app alone; meanwhile 1 and 2 end in `log`."""
     sys.stdout.flush()
     sys.stderr.flush()
     screen = os.dup(1 if os.isatty(1) else 2)
@@ -88,10 +120,10 @@ def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[io.TextIOWrapper]:
     os.close(target)
     encoding, errors = ("ascii", PLAIN) if ascii_only else ("utf-8", "replace")
     stream = io.TextIOWrapper(
-        io.FileIO(screen, "w", closefd=True), encoding=encoding, errors=errors, newline=""
+        _Screen(screen, "w", closefd=True), encoding=encoding, errors=errors, newline=""
     )
     try:
-        yield stream
+        yield Terminal(stream, kept)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -6,13 +6,23 @@ import asyncio
 
 from tui_loop.core.draft import Draft, drop_draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.requests import ask
+from tui_loop.core.reader import RunView
+from tui_loop.core.records import RESUMABLE
+from tui_loop.core.requests import RequestName, ask
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
+from tui_loop.tui.widgets.toned import Part
 from tui_loop.tui.workbench.drafting import Drafting
+
+ASKED: dict[RequestName, str] = {
+    "pause": "pause: it rests after this step or batch, and keeps its memory",
+    "continue": "go on",
+    "evaluate": "evaluate: it does after this step",
+    "checkpoint": "write a checkpoint: it does after this step",
+}
 
 
 class Running(Drafting):
@@ -53,7 +63,9 @@ class Running(Drafting):
 
         def answered(answer: str | None) -> None:
             if answer:
-                self.run_worker(self._ask_stop(number, attempt, answer), group="stop")
+                how = {"save": answer != "drop", "evaluate": answer == "evaluate"}
+                told = f"{number} has been asked to stop"
+                self.run_worker(self._ask(number, attempt, "stop", told, **how), group="ask")
 
         self.app.push_screen(
             AskScreen(
@@ -68,6 +80,82 @@ class Running(Drafting):
             ),
             answered,
         )
+
+    def action_pause(self) -> None:
+        live = self._live_to_ask()
+        if live is not None:
+            self._ask_now(live, "continue" if live.run.is_paused else "pause")
+
+    def action_evaluate(self) -> None:
+        live = self._live_to_ask()
+        if live is not None:
+            self._ask_now(live, "evaluate")
+
+    def action_checkpoint(self) -> None:
+        live = self._live_to_ask()
+        if live is not None:
+            self._ask_now(live, "checkpoint")
+
+    def action_resume(self) -> None:
+        snapshot, chosen = self.snapshot, self.iteration
+        if snapshot is None or chosen is None:
+            self.say("select an iteration that did not finish")
+        elif snapshot.live is not None or self.backend.hosted():
+            running = snapshot.live.number if snapshot.live else self.backend.hosted()
+            self.say(f"{running} is running: one run at a time")
+        elif chosen.state not in (*RESUMABLE, "queued"):
+            self.say(f"{chosen.number} is {chosen.state}: only what did not finish goes on")
+        else:
+            self.run_worker(self._offer_resume(chosen.number), group="resume", exclusive=True)
+
+    def _live_to_ask(self) -> RunView | None:
+        """The live run, unless it is about to end; says so where there is none."""
+        live = self.snapshot.live if self.snapshot else None
+        if live is None:
+            self.say("nothing is running")
+        elif live.state == "stopping":
+            self.say(f"{live.number} is stopping")
+        else:
+            return live
+        return None
+
+    def _ask_now(self, live: RunView, name: RequestName) -> None:
+        told = f"{live.number} has been asked to {ASKED[name]}"
+        if live.run.phase != "training" and name in ("evaluate", "checkpoint"):
+            told = f"{live.number} is not training now: it is done in training, if there is any"
+        number, attempt = live.number, live.run.attempt
+        self.run_worker(self._ask(number, attempt, name, told), group="ask")
+
+    async def _offer_resume(self, number: int) -> None:
+        self.say(f"looking at the checkpoints of {number} ...")
+        try:
+            told, notices = await asyncio.to_thread(self.backend.resumption, self.loop, number)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
+        if self.is_leaving():
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self.run_worker(self._resume(number), group="start", exclusive=True)
+
+        lines: list[list[Part]] = [[("it goes on from ", "muted"), (told, "")]]
+        lines += [[("! ", "warn"), (notice, "warn")] for notice in notices]
+        answers = [("r", "go on with it", "resume"), ("c", "leave it as it is", "")]
+        self.app.push_screen(AskScreen(f"Resume {number}?", lines, answers), answered)
+
+    async def _resume(self, number: int) -> None:
+        try:
+            await asyncio.to_thread(self.backend.resume, self.loop, number)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
+        self.selected, self.follows_run, self.seen_live = number, True, None
+        self.watched.add(number)
+        if not self.is_leaving():
+            self.look_again()
+            self.go_to("chart")
 
     async def _preview(self, dialog: RunDialog, draft: Draft) -> None:
         found: Preview | TuiLoopError
@@ -98,14 +186,21 @@ class Running(Drafting):
             self.look_again()
             self.go_to("chart")
 
-    async def _ask_stop(self, number: int, attempt: int, how: str) -> None:
+    async def _ask(
+        self,
+        number: int,
+        attempt: int,
+        name: RequestName,
+        told: str,
+        *,
+        save: bool = True,
+        evaluate: bool = False,
+    ) -> None:
         path = self.loop.iteration(number).requests
         try:
-            await asyncio.to_thread(
-                ask, path, attempt, "stop", save=how != "drop", evaluate=how == "evaluate"
-            )
+            await asyncio.to_thread(ask, path, attempt, name, save=save, evaluate=evaluate)
         except OSError as error:
-            self.tell(TuiLoopError(f"cannot ask {number} to stop: {error}"))
+            self.tell(TuiLoopError(f"cannot ask {number} to {name}: {error}"))
             return
-        self.say(f"{number} has been asked to stop")
+        self.say(told)
         self.look_again()

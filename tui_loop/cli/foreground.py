@@ -1,0 +1,96 @@
+"""A thin parent in the foreground, so that the app can leave its terminal and live on.
+
+The shell waits for the parent; the app is its child. When the app lets go of the terminal, the
+parent ends and the shell gets its prompt back, while the child finishes the run that it hosts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import termios
+from contextlib import suppress
+from typing import Any
+
+LETS_GO = signal.SIGUSR1
+"""What the child sends when it has left the terminal."""
+
+RESET = b"\x1b[<u" + b"".join(
+    b"\x1b[?%s" % mode
+    for mode in (b"2004l", b"1000l", b"1003l", b"1006l", b"1004l", b"7h", b"1049l", b"25h")
+)
+"""Leaves the modes of a screen that was killed: keyboard, paste, mouse, focus, wrap, alternate."""
+
+
+class Foreground:
+    """The child's side: the parent that stands in the foreground for it."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def let_go(self) -> None:
+        """Leaves the terminal's session and lets the parent end."""
+        with suppress(OSError):  # a session of its own already
+            os.setsid()
+        if os.getppid() == self._parent:
+            os.kill(self._parent, LETS_GO)
+
+
+def enter_child() -> Foreground:
+    """Forks before anything heavy is imported; only the child comes back from here.
+
+    The parent passes signals on, stops and goes on with the child, and ends with its exit code.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = 0
+    watched = (signal.SIGTERM, signal.SIGHUP, LETS_GO)
+    signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # until either side can deal with them
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
+        return Foreground(parent)
+
+    def pass_on(number: int, _: Any) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGHUP, pass_on)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child gets it too
+    signal.signal(LETS_GO, lambda *_: os._exit(0))
+    modes = _modes()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
+    os._exit(_wait_for(child, modes))
+
+
+def _wait_for(child: int, modes: list[Any] | None) -> int:
+    """The child's exit code; a killed child's terminal is put in order."""
+    while True:
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            os.kill(os.getpid(), signal.SIGSTOP)  # so that the shell notices; `fg` wakes both
+            continue
+        if os.WIFEXITED(status):
+            return os.WEXITSTATUS(status)
+        break
+    killed_by = os.WTERMSIG(status)
+    with suppress(OSError, termios.error):
+        os.write(2, RESET)
+        if modes is not None:
+            termios.tcsetattr(0, termios.TCSANOW, modes)
+        os.write(
+            2,
+            f"error: the app was killed by signal {killed_by}\nhint: a run that lived in it is "
+            "interrupted: tui-loop resume LOOP/N\n".encode(),
+        )
+    return 128 + killed_by
+
+
+def _modes() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
