@@ -9,6 +9,7 @@ import pytest
 from rich.segment import Segment
 
 from tests.tui.conftest import OpenApp, Opened, on_app
+from tests.tui.test_check import FOUND
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 
@@ -121,6 +122,18 @@ def test_the_run_dialog(open_app: OpenApp) -> None:
         await opened.press("r")
         await opened.shows("rows to train on")
         await looks(opened, "run-dialog")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_the_check(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.backend.checks.found = FOUND
+        await opened.press("C")
+        await opened.shows("1 error, 1 warning")
+        await opened.press("right_square_bracket")
+        await opened.shows("Training row 1 of 3")
+        await looks(opened, "check")
 
     on_app(open_app(size=SMALL, number=2), steps)
 
