@@ -265,11 +265,7 @@ class LoopFolder:
 
     def numbers(self) -> list[int]:
         """The numbers of the iterations on disk, ascending."""
-        try:
-            names = [entry.name for entry in os.scandir(self.path) if entry.is_dir()]
-        except OSError:
-            return []
-        return sorted(int(name) for name in names if _NUMBER.fullmatch(name))
+        return sorted(int(name) for name in _folders(self.path) if _NUMBER.fullmatch(name))
 
     def iteration(self, number: int) -> IterationFolder:
         """The folder of iteration `number`, there or not."""
@@ -303,11 +299,7 @@ class LoopsFolder:
 
     def names(self) -> list[str]:
         """The names of folders that are loops, sorted."""
-        try:
-            entries = [entry.name for entry in os.scandir(self.path) if entry.is_dir()]
-        except OSError:
-            return []
-        return sorted(name for name in entries if self._is_loop(name))
+        return sorted(name for name in _folders(self.path) if self._is_loop(name))
 
     def loop(self, name: str) -> LoopFolder:
         """The loop `name`; raises BadInput for an impossible name, NotFound if there is none."""
@@ -368,6 +360,15 @@ def split_target(target: str) -> tuple[str, int | None]:
     if not re.fullmatch(r"\d{1,6}", number):
         raise BadInput(f"{one_line(target, 80)!r}: the iteration must be a number", f"{name}/1")
     return name, int(number)
+
+
+def _folders(path: Path) -> list[str]:
+    """Names of the folders in `path`, links to folders included; [] where it cannot be read."""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return []
+    return [name for name in names if os.path.isdir(path / name)]
 
 
 def _groups(tables: dict[str, Any]) -> dict[str, Any]:
