@@ -131,6 +131,29 @@ def test_what_else_keeps_a_run_from_starting_is_found_beside_the_data(
     assert preflight.of_tokens() == []  # there is no model to ask
 
 
+def test_texts_cannot_be_scored_by_what_they_would_say(loop: LoopFolder, tmp_path: Path) -> None:
+    for name, first in (("train", 0), ("eval", 100)):
+        texts = [{"text": row["prompt"]} for row in rows(first, 40)]
+        write(tmp_path / f"{name}.jsonl", texts)
+    told = ["evaluation.metric=exact_match"]
+    found = Preflight(loop, plan_next(loop, parent=None, settings=told, why="").config).of_rows()
+    assert [each.message for each in found if each.severity == "error"] == [
+        "evaluation.metric: exact_match needs prompts, and plain text has none"
+    ]
+    with pytest.raises(BadInput, match="plain text has none"):
+        warn_before(loop, started(loop, *told), Output(as_json=False))
+    warn_before(loop, started(loop, "evaluation.metric=none"), Output(as_json=False))
+
+
+def test_data_that_only_an_extra_can_read_is_not_looked_at(
+    loop: LoopFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    done = reader("check", "mine", "--set", "data.train=rows.parquet", folder=tmp_path)
+    assert done.returncode == 5
+    assert 'pip install "tui-loop[train]"' in done.stderr
+
+
 def test_a_draft_with_problems_is_checked_with_the_config_before_it(loop: LoopFolder) -> None:
     draft = new_draft(loop, None).with_value("lora.r", 0).with_value("training.seed", -1)
     found = preflight_of_draft(loop, draft, allow_code=False).of_rows()

@@ -23,7 +23,7 @@ from tui_loop.core.schema import Config
 from tui_loop.engine import preflight, sizes
 from tui_loop.engine.models import LoadedModel, find_model, load_model
 from tui_loop.engine.preflight import TokenCheck
-from tui_loop.engine.sizes import Context, size_findings, sizes_of
+from tui_loop.engine.sizes import Context, argument_problems, size_findings, sizes_of
 from tui_loop.engine.training import lora_config
 
 pytestmark = pytest.mark.train
@@ -50,7 +50,9 @@ def check(tmp_path: Path) -> Callable[..., TokenCheck]:
     """Makes a check of rows under settings, on a tiny base with a chat template or without."""
 
     def make(rows: list[dict[str, Any]], *settings: str, template: str | None = None) -> TokenCheck:
-        folder = shutil.copytree(find_model("tiny", Path()).name, tmp_path / "base")
+        folder = shutil.copytree(
+            find_model("tiny", Path()).name, tmp_path / "base", dirs_exist_ok=True
+        )
         if template is not None:
             (folder / "chat_template.jinja").write_text(template)
         (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -145,6 +147,22 @@ def test_rows_beyond_what_the_model_takes_are_an_error(check: Callable[..., Toke
     found = kinds_of(check(LONG), context=16)
     assert found["beyond_context"].severity == "error"
     assert found["beyond_context"].hint == "--set training.max_length=16"
+
+
+def test_no_limit_is_advised_that_the_model_cannot_take(check: Callable[..., TokenCheck]) -> None:
+    assert kinds_of(check(LONG, "training.max_length=14"), 16)["too_long"].hint.endswith("=16")
+    assert "beyond_context" not in kinds_of(check(LONG, "packing=true"), 1024)
+    packed = kinds_of(check(LONG, "packing=true"), context=512)["beyond_context"]
+    assert packed.severity == "error"
+    assert "packed to training.max_length = 1024" in packed.message
+
+
+def test_what_the_trainer_refuses_is_a_problem_of_the_config() -> None:
+    assert argument_problems(Config()) == []
+    (optimizer,) = argument_problems(with_settings(Config(), ["optim=sophia"]))
+    assert "sophia" in optimizer
+    (precision,) = argument_problems(with_settings(Config(), ["precision=bf16", "device=cpu"]))
+    assert precision == "training.precision: bf16 needs a CUDA device"
 
 
 def test_what_a_template_refuses_is_found_row_by_row(check: Callable[..., TokenCheck]) -> None:

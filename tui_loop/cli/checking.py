@@ -13,7 +13,7 @@ import msgspec
 
 from tui_loop.cli.output import Output
 from tui_loop.cli.starting import Start, refusals
-from tui_loop.core.checking.data import check_data
+from tui_loop.core.checking.data import check_data, check_metric
 from tui_loop.core.checking.effort import pace_of, steps_findings
 from tui_loop.core.checking.findings import (
     Finding,
@@ -61,19 +61,25 @@ class Preflight:
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
     def of_rows(self) -> list[Finding]:
-        """All that needs no tokenizer: settings, rows, steps."""
+        """All that needs no tokenizer: settings, rows, steps.
+
+        Raises NeedsExtra where the data cannot be read without an extra.
+        """
         from tui_loop.engine.sources import read_source
 
         refused: Refused = {}
         findings = [*self._problems]
         try:
             self._data = load_data(self._config, self._loop.root, read_source, refused)
+        except NeedsExtra:
+            raise  # without its rows there is nothing to look at
         except TuiLoopError as fault:
             findings += [*refused_rows(refused), _told(fault, "data")]
         refusals_found = self._refusals()
         self._problems += errors_of(refusals_found)
         findings += refusals_found
         if self._data is not None:
+            findings += check_metric(self._config, self._data)
             findings += check_data(self._data, refused)
             pace = pace_of(self._loop, self._config)
             findings += steps_findings(self._config, len(self._data.train), pace)
@@ -118,8 +124,9 @@ class Preflight:
         check = self._token_check()
         rows, findings = check.render(poll)
         poll()
-        from tui_loop.engine.sizes import size_findings, sizes_of
+        from tui_loop.engine.sizes import argument_problems, size_findings, sizes_of
 
+        findings += [error("config", each) for each in argument_problems(self._config)]
         sizes = sizes_of(self._config, self._loop.root)
         assert self._data is not None
         longest = max((len(each.ids) for _, each in rows), default=0)
@@ -172,7 +179,8 @@ def start_findings(start: Start) -> list[Finding]:
     """What is to be known before a checked plan is run; needs no training stack."""
     config = start.plans[0].config
     steps = steps_findings(config, len(start.data.train), None)
-    return by_severity([*check_data(start.data), *steps])
+    metric = check_metric(config, start.data)
+    return by_severity([*metric, *check_data(start.data), *steps])
 
 
 def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:

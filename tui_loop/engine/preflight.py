@@ -141,7 +141,9 @@ class TokenCheck:
         """Lengths, what is cut, what is trained on."""
         if not rows:
             return []
-        found = [self._lengths(rows), *self._trained(rows), *self._too_long(rows)]
+        enough = min(max(len(each.ids) + each.cut for _, each in rows), context.tokens)
+        hint = f"--set training.max_length={enough}"
+        found = [self._lengths(rows), *self._trained(rows, hint), *self._too_long(rows, hint)]
         return [*found, *self._beyond(rows, context), *self._padding(rows)]
 
     def _rows(self) -> Iterator[Row]:
@@ -168,7 +170,7 @@ class TokenCheck:
             rows=(shown("train", row),),
         )
 
-    def _trained(self, rows: Sequence[tuple[Row, Masked]]) -> list[Finding]:
+    def _trained(self, rows: Sequence[tuple[Row, Masked]], longer: str) -> list[Finding]:
         total = sum(len(each.ids) for _, each in rows)
         trained = sum(sum(each.trained) for _, each in rows)
         words = f"{share(trained, total)} of the tokens are trained on"
@@ -186,14 +188,14 @@ class TokenCheck:
                     f"{of_all(len(masked), len(rows), 'training rows')} "
                     f"{'has' if len(masked) == 1 else 'have'} no trained token within "
                     f"{limit} tokens and {'is' if len(masked) == 1 else 'are'} left out",
-                    f"--set training.max_length={self._enough(rows)}",
+                    longer,
                     count=len(masked),
                     rows=evidence(shown("train", row) for row in masked),
                 )
             )
         return found
 
-    def _too_long(self, rows: Sequence[tuple[Row, Masked]]) -> list[Finding]:
+    def _too_long(self, rows: Sequence[tuple[Row, Masked]], longer: str) -> list[Finding]:
         long = [(row, each) for row, each in rows if each.cut]
         if not long:
             return []
@@ -207,7 +209,7 @@ class TokenCheck:
                 f"{'is' if len(long) == 1 else 'are'} longer than training.max_length = "
                 f"{self._config.training.max_length}: {share(lost, trained)} of the tokens to "
                 "train on are cut off",
-                f"--set training.max_length={self._enough(rows)}",
+                longer,
                 count=len(long),
                 rows=evidence(
                     Evidence(
@@ -223,10 +225,22 @@ class TokenCheck:
 
     def _beyond(self, rows: Sequence[tuple[Row, Masked]], context: Context) -> list[Finding]:
         """Rows that the model itself cannot take: with learned positions that is an error."""
+        report = error if context.is_hard else warning
+        limit = self._config.training.max_length
+        if self._config.training.packing and limit is not None:
+            if limit <= context.tokens:
+                return []
+            return [
+                report(
+                    "beyond_context",
+                    f"rows are packed to training.max_length = {limit} tokens, and the model was "
+                    f"made for {context.tokens}",
+                    f"--set training.max_length={context.tokens}",
+                )
+            ]
         beyond = [row for row, each in rows if len(each.ids) > context.tokens]
         if not beyond:
             return []
-        report = error if context.is_hard else warning
         return [
             report(
                 "beyond_context",
@@ -251,9 +265,6 @@ class TokenCheck:
         computed = sum(max(each) * len(each) for each in batches)
         waste = computed - sum(lengths)
         return [info("padding", f"{share(waste, computed)} of what is computed is padding")]
-
-    def _enough(self, rows: Sequence[tuple[Row, Masked]]) -> int:
-        return max(len(each.ids) + each.cut for _, each in rows)
 
     @property
     def _keeps_end(self) -> bool:

@@ -15,9 +15,10 @@ import torch
 
 from tui_loop.core.checking.effort import checkpoints_of, disk_findings, size, steps_of
 from tui_loop.core.checking.findings import Finding, error, info, warning
+from tui_loop.core.config import ConfigError
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
-from tui_loop.engine.models import choose_device, choose_dtype, find_model
+from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype, find_model
 
 ADAPTER_BYTES = 4
 """PEFT keeps adapters in float32, also beside a base in half precision."""
@@ -100,6 +101,20 @@ def sizes_of(config: Config, root: Path) -> Sizes:
         int(shape.get_text_config().vocab_size),
         Context(context, is_hard=hasattr(shape, "n_positions")),
     )
+
+
+def argument_problems(config: Config) -> list[str]:
+    """What the trainer's own arguments refuse of a config, each as `training: what`."""
+    from tui_loop.engine.training import sft_config
+
+    device = torch.device(choose_device(config.run.device))
+    nothing: Any = None  # arguments hang on the device alone
+    loaded = LoadedModel(nothing, nothing, device, torch.float32)
+    try:
+        sft_config(config, Path("."), loaded)
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def size_findings(

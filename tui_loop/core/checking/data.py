@@ -11,9 +11,20 @@ from tui_loop.core.checking.rows import (
     repeated_rows,
 )
 from tui_loop.core.data.loading import LoadedData, Refused
+from tui_loop.core.schema import Config
+from tui_loop.core.scoring import NO_METRIC
 
 FEW_EVAL_ROWS = 30
 """With fewer held-out rows a score moves by more than three points with each of them."""
+
+
+def check_metric(config: Config, data: LoadedData) -> list[Finding]:
+    """An error where outputs cannot be scored since there is nothing to generate from."""
+    metric = config.evaluation.metric
+    if data.mapping.shape != "text" or metric == NO_METRIC:
+        return []
+    told = f"evaluation.metric: {metric} needs prompts, and plain text has none"
+    return [error("config", told, "--set evaluation.metric=none")]
 
 
 def check_data(data: LoadedData, refused: Refused | None = None) -> list[Finding]:
