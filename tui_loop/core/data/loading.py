@@ -69,7 +69,7 @@ def resolved(entry: str, root: Path) -> Path:
     joined = root / path
     try:  # shorter in messages where it is the same place
         return path if joined.resolve() == path.resolve() else joined
-    except OSError:
+    except (OSError, ValueError):  # it leads nowhere, or no file can have that name
         return joined
 
 
