@@ -16,7 +16,7 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.starting import Start, check_start
 from tui_loop.core.checking.findings import Finding
 from tui_loop.core.checking.tokens import TrainedRow
-from tui_loop.core.draft import new_draft
+from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import plan_next
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -129,6 +129,23 @@ def test_what_else_keeps_a_run_from_starting_is_found_beside_the_data(
     preflight = Preflight(loop, plan_next(loop, parent=None, settings=told, why="").config)
     preflight.of_rows()
     assert preflight.of_tokens() == []  # there is no model to ask
+
+
+def test_the_draft_is_checked_as_it_was_edited(loop: LoopFolder, tmp_path: Path) -> None:
+    none = reader("check", "mine", "--draft", folder=tmp_path)
+    assert none.returncode == 2
+    assert "there is no draft" in none.stderr
+    write_draft(loop, new_draft(loop, None).with_value("training.max_steps", 7))
+    done = reader("check", "mine", "--draft", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "7 optimizer steps" in done.stdout
+    write_draft(loop, new_draft(loop, None).with_value("lora.r", 0))
+    broken = reader("check", "mine", "--draft", "--json", folder=tmp_path)
+    assert broken.returncode == 2
+    (problem,) = [
+        each for each in json.loads(broken.stdout)["findings"] if each["severity"] == "error"
+    ]
+    assert problem["message"].startswith("lora.r: ")
 
 
 def test_texts_cannot_be_scored_by_what_they_would_say(loop: LoopFolder, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ class ScriptedChecks:
     def __init__(self) -> None:
         self.found: list[Finding] = [info("steps", "30 optimizer steps of 8 rows")]
         self.of_tokens_found: list[Finding] = [info("tokens", "a row has 21 tokens (median)")]
+        self.tokens: list[tuple[str, bool]] = []
         self.may_count = threading.Event()
         self.may_count.set()
         self.was_ended = False
@@ -200,7 +201,7 @@ class ScriptedChecks:
 
     def row(self, number: int) -> TrainedRow:
         tokens = [("Message:", False), (f" row {number}", False), (" refund", True)]
-        return TrainedRow(number, 3, 10 + number, f"id{number}", tokens)
+        return TrainedRow(number, 3, 10 + number, f"id{number}", self.tokens or tokens)
 
 
 class FakeBackend:

@@ -79,6 +79,18 @@ def test_brackets_step_through_rows_and_mark_what_is_not_trained_on(open_app: Op
     on_app(open_app((80, 24), number=3), steps)
 
 
+def test_tokens_reach_the_terminal_through_the_gate(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        tokens = [("\x1b]52;c;aGk=\x07 [red]", False), ("\u202eok\x9b2J", True)]
+        opened.backend.checks.tokens = tokens
+        await checked(opened)
+        await opened.shows("1 error, 1 warning")
+        await opened.press("right_square_bracket")
+        await opened.shows("[␛]52;c;aGk=␇ [red]]<U+202E>ok<9B>2J")
+
+    on_app(open_app((80, 24), number=3), steps)
+
+
 def test_rows_are_there_while_tokens_are_counted_and_leaving_ends_it(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         checks = opened.backend.checks

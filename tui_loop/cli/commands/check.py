@@ -22,7 +22,7 @@ from tui_loop.core.checking.findings import (
 )
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import with_settings
-from tui_loop.core.draft import read_draft
+from tui_loop.core.draft import Draft, read_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import config_before, plan_next
 from tui_loop.core.schema import Config
@@ -62,15 +62,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace, out: Output) -> int:
     loop = LoopsFolder(told.loops).loop(told.loop)
+    draft = _draft(loop, told) if told.draft else None
     _quiet_libraries()
     if told.row is not None:
-        show_row(Preflight(loop, _config(loop, told)).row(told.row), out)
+        show_row(Preflight(loop, _config(loop, told, draft)).row(told.row), out)
         return 0
-    try:
-        preflight = Preflight(loop, _config(loop, told), allow_code=told.allow_code)
-    except BadInput as fault:
-        before, problems = _before(loop, told), config_findings(fault)
-        preflight = Preflight(loop, before, allow_code=told.allow_code, problems=problems)
+    preflight = _preflight(loop, told, draft)
     findings = preflight.of_rows()
     out.note("the rows are checked; their tokens and the sizes are next")
     findings = by_severity([*findings, *preflight.of_tokens()])
@@ -111,10 +108,7 @@ def _runs(tokens: list[tuple[str, bool]]) -> list[tuple[bool, str]]:
     return runs
 
 
-def _config(loop: LoopFolder, told: argparse.Namespace) -> Config:
-    """The next iteration's config; raises BadInput with every problem."""
-    if not told.draft:
-        return plan_next(loop, parent=told.parent, settings=told.settings, why="").config
+def _draft(loop: LoopFolder, told: argparse.Namespace) -> Draft:
     draft = read_draft(loop)
     if draft is None:
         raise BadInput(
@@ -122,13 +116,29 @@ def _config(loop: LoopFolder, told: argparse.Namespace) -> Config:
         )
     if told.parent is not None:
         raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
-    return with_settings(draft.config, told.settings)
+    return draft
 
 
-def _before(loop: LoopFolder, told: argparse.Namespace) -> Config:
-    """The config without what is wrong with it, so that the data is looked at all the same."""
-    parent = told.parent if told.parent is not None else max(loop.numbers(), default=None)
-    return config_before(loop, parent)
+def _config(loop: LoopFolder, told: argparse.Namespace, draft: Draft | None) -> Config:
+    """The next iteration's config; raises BadInput with every problem."""
+    if draft is not None:
+        return with_settings(draft.config, told.settings)
+    return plan_next(loop, parent=told.parent, settings=told.settings, why="").config
+
+
+def _preflight(loop: LoopFolder, told: argparse.Namespace, draft: Draft | None) -> Preflight:
+    """The checks; of a config with problems those of the one before it, so that the data is
+    looked at all the same.
+    """
+    try:
+        return Preflight(loop, _config(loop, told, draft), allow_code=told.allow_code)
+    except BadInput as fault:
+        problems = config_findings(fault)
+    parent = told.parent if draft is None else draft.parent
+    if parent is None and draft is None:
+        parent = max(loop.numbers(), default=None)
+    before = config_before(loop, parent)
+    return Preflight(loop, before, allow_code=told.allow_code, problems=problems)
 
 
 def _quiet_libraries() -> None:
