@@ -188,6 +188,8 @@ def test_of_many_rows_a_sample_and_the_longest_are_rendered(
     found = kinds_of(check(rows))
     assert found["tokens"].rows[0].line == 38
     assert "sampled rows" in found["tokens"].message
+    cut = kinds_of(check(rows, "training.max_length=9"))["too_long"]
+    assert "1 of 20 sampled training rows (5%) is longer than" in cut.message
 
 
 def test_a_row_is_shown_with_what_is_cut_off(check: Callable[..., TokenCheck]) -> None:

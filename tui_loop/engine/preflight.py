@@ -151,17 +151,18 @@ class TokenCheck:
         if len(rows) <= SAMPLED_ROWS:
             yield from rows
             return
-        chosen = set(random.Random(0).sample(range(len(rows)), SAMPLED_ROWS - LONGEST_ROWS))
         by_length = sorted(
             range(len(rows)), key=lambda at: -len(rows[at].prompt) - len(rows[at].reference)
         )
-        chosen.update(by_length[:LONGEST_ROWS])
+        others = by_length[LONGEST_ROWS:]
+        sampled = random.Random(0).sample(others, SAMPLED_ROWS - LONGEST_ROWS)
+        chosen = [*by_length[:LONGEST_ROWS], *sampled]
         yield from (rows[at] for at in sorted(chosen))
 
     def _lengths(self, rows: Sequence[tuple[Row, Masked]]) -> Finding:
         lengths = sorted(len(each.ids) + each.cut for _, each in rows)
         longest, row = max(((len(each.ids) + each.cut, row) for row, each in rows), key=_first)
-        of = "" if len(rows) == len(self._data.train) else f" (of {len(rows):,} sampled rows)"
+        of = "" if self._is_whole(rows) else f" (of {len(rows):,} sampled rows)"
         return info(
             "tokens",
             f"a row has {lengths[len(lengths) // 2]} tokens (median), 95% have up to "
@@ -185,7 +186,7 @@ class TokenCheck:
             found.append(
                 report(
                     "fully_masked",
-                    f"{of_all(len(masked), len(rows), 'training rows')} "
+                    f"{of_all(len(masked), len(rows), self._words(rows))} "
                     f"{'has' if len(masked) == 1 else 'have'} no trained token within "
                     f"{limit} tokens and {'is' if len(masked) == 1 else 'are'} left out",
                     longer,
@@ -205,7 +206,7 @@ class TokenCheck:
         return [
             warning(
                 "too_long",
-                f"{of_all(len(long), len(rows), 'training rows')} "
+                f"{of_all(len(long), len(rows), self._words(rows))} "
                 f"{'is' if len(long) == 1 else 'are'} longer than training.max_length = "
                 f"{self._config.training.max_length}: {share(lost, trained)} of the tokens to "
                 "train on are cut off",
@@ -244,7 +245,7 @@ class TokenCheck:
         return [
             report(
                 "beyond_context",
-                f"{of_all(len(beyond), len(rows), 'training rows')} "
+                f"{of_all(len(beyond), len(rows), self._words(rows))} "
                 f"{'is' if len(beyond) == 1 else 'are'} longer than the {context.tokens} tokens "
                 "that the model was made for",
                 f"--set training.max_length={context.tokens}",
@@ -265,6 +266,13 @@ class TokenCheck:
         computed = sum(max(each) * len(each) for each in batches)
         waste = computed - sum(lengths)
         return [info("padding", f"{share(waste, computed)} of what is computed is padding")]
+
+    def _is_whole(self, rows: Sequence[tuple[Row, Masked]]) -> bool:
+        """Whether these are all training rows, not a sample."""
+        return len(self._data.train) <= SAMPLED_ROWS or len(rows) == len(self._data.train)
+
+    def _words(self, rows: Sequence[tuple[Row, Masked]]) -> str:
+        return "training rows" if self._is_whole(rows) else "sampled training rows"
 
     @property
     def _keeps_end(self) -> bool:
