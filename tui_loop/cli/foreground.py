@@ -7,6 +7,7 @@ parent ends and the shell gets its prompt back, while the child finishes the run
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import termios
@@ -28,6 +29,14 @@ class Foreground:
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
+
+    def is_there(self) -> bool:
+        """Whether the parent lives and its terminal has not hung up."""
+        if os.getppid() != self._parent:
+            return False
+        watch = select.poll()
+        watch.register(0, 0)
+        return not any(event & (select.POLLHUP | select.POLLERR) for _, event in watch.poll(0))
 
     def let_go(self) -> None:
         """Leaves the terminal's session and lets the parent end."""

@@ -55,6 +55,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
             is_ascii=is_ascii,
             few_colours=has_few_colours(),
             terminal=terminal.stream,
+            has_terminal=foreground.is_there,
         )
         for each in (signal.SIGHUP, signal.SIGTERM):  # Python's, which stay when the app has ended
             signal.signal(each, lambda got, _: app.leave_for(signal.Signals(got)))

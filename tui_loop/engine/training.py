@@ -90,7 +90,8 @@ class LoopTrainer(SFTTrainer):
         kept = checkpoint / BEST_WEIGHTS
         if self._best_weights is None or not kept.exists():
             return
-        shutil.copyfile(kept, self._best_weights)
+        self._best_weights.unlink(missing_ok=True)  # it may be the same file by another name
+        _link(kept, self._best_weights)
         with safe_open(kept, framework="pt") as file:
             self.best_step = int((file.metadata() or {})["step"])
 

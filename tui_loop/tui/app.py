@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +36,9 @@ from tui_loop.tui.workbench.workbench import Workbench
 
 LAST_THEME = "theme"
 
+
+TERMINAL_SECONDS = 1.0
+"""Between two looks whether the terminal is still there."""
 
 SETTLED_SECONDS = 1.0
 """After a start: what is there by then stays, and need not be visited by later collections."""
@@ -69,6 +73,7 @@ class LoopApp(KeysInOrder):
         is_ascii: bool = False,
         few_colours: bool = False,
         terminal: io.TextIOWrapper | None = None,
+        has_terminal: Callable[[], bool] = lambda: True,
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         super().__init__(driver_class=driver_class, ansi_color=True if colourless else None)
@@ -77,7 +82,7 @@ class LoopApp(KeysInOrder):
         self.keys = dict(settings.keys)
         self.is_ascii = is_ascii
         self._first, self._number = loop, number
-        self._terminal = terminal
+        self._terminal, self._has_terminal = terminal, has_terminal
         self._loop: asyncio.AbstractEventLoop | None = None
         self.left_for: signal.Signals | None = None
         self.crash_report: Path | None = None
@@ -98,6 +103,7 @@ class LoopApp(KeysInOrder):
             # what libraries print belongs to descriptors 1 and 2, where the run's log is
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
             self.set_timer(SETTLED_SECONDS, _collect_again)
+            self.set_interval(TERMINAL_SECONDS, self._look_for_terminal)
         self.set_keymap(self.keys)
         self.begin_typing()
 
@@ -192,6 +198,11 @@ class LoopApp(KeysInOrder):
             self.left_for = reason
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.exit)
+
+    def _look_for_terminal(self) -> None:
+        """A terminal may go without a signal: its reader would then spin for ever."""
+        if not self._has_terminal():
+            self.leave_for(signal.SIGHUP)
 
     def action_detach(self) -> None:
         """Quits and lets a run that lives here go on in the background."""
