@@ -115,7 +115,9 @@ def with_unset(tables: Mapping[str, Any]) -> Tables:
         group: {field: None for field, hint in hints_of(kind).items() if is_optional(hint)}
         for group, kind in GROUPS.items()
     }
-    return merge(optional, tables)
+    whole = {name: table for name, table in tables.items() if isinstance(table, Mapping)}
+    odd = {name: table for name, table in tables.items() if name not in whole}
+    return {**merge(optional, whole), **odd}  # what is no table is a problem that reading tells
 
 
 def to_tables(config: Config) -> Tables:
