@@ -20,9 +20,10 @@ from tui_loop.core.config import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
-from tui_loop.engine import preflight, sizes
+from tui_loop.engine import masking, sizes
+from tui_loop.engine.masking import Masker
 from tui_loop.engine.models import LoadedModel, find_model, load_model
-from tui_loop.engine.preflight import TokenCheck
+from tui_loop.engine.preflight import token_findings
 from tui_loop.engine.sizes import Context, argument_problems, size_findings, sizes_of
 from tui_loop.engine.training import lora_config
 
@@ -46,10 +47,10 @@ def tiny() -> LoadedModel:
 
 
 @pytest.fixture
-def check(tmp_path: Path) -> Callable[..., TokenCheck]:
+def check(tmp_path: Path) -> Callable[..., Masker]:
     """Makes a check of rows under settings, on a tiny base with a chat template or without."""
 
-    def make(rows: list[dict[str, Any]], *settings: str, template: str | None = None) -> TokenCheck:
+    def make(rows: list[dict[str, Any]], *settings: str, template: str | None = None) -> Masker:
         folder = shutil.copytree(
             find_model("tiny", Path()).name, tmp_path / "base", dirs_exist_ok=True
         )
@@ -58,18 +59,20 @@ def check(tmp_path: Path) -> Callable[..., TokenCheck]:
         (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         told = [f"model.id={folder}", "data.train=t.jsonl", "data.eval=t.jsonl", *settings]
         config = with_settings(Config(), told)
-        return TokenCheck(config, tmp_path, load_data(config, tmp_path))
+        return Masker(config, tmp_path, load_data(config, tmp_path))
 
     return make
 
 
-def data_of(check: TokenCheck) -> LoadedData:
+def data_of(check: Masker) -> LoadedData:
     return check._data
 
 
-def kinds_of(check: TokenCheck, context: int = 512) -> dict[str, Finding]:
+def kinds_of(check: Masker, context: int = 512) -> dict[str, Finding]:
     rows, refused = check.render()
-    found = [*refused, *check.findings(rows, Context(context, is_hard=True))]
+    training, total = check._config.training, len(data_of(check).train)
+    counted = token_findings(training, rows, total, Context(context, is_hard=True))
+    found = [*refused, *counted]
     return {each.kind: each for each in found}
 
 
@@ -93,7 +96,7 @@ def test_masks_are_those_of_sfttrainer(
     rows: list[dict[str, Any]],
     settings: list[str],
     template: str | None,
-    check: Callable[..., TokenCheck],
+    check: Callable[..., Masker],
     tiny: LoadedModel,
     tmp_path: Path,
 ) -> None:
@@ -123,7 +126,7 @@ def test_masks_are_those_of_sfttrainer(
     assert [(each.ids, each.trained) for each in masked if any(each.trained)] == theirs
 
 
-def test_lengths_cuts_and_masks_are_counted(check: Callable[..., TokenCheck]) -> None:
+def test_lengths_cuts_and_masks_are_counted(check: Callable[..., Masker]) -> None:
     found = kinds_of(check(LONG, "training.max_length=14", "per_device_train_batch_size=2"))
     assert found["too_long"].severity == found["fully_masked"].severity == "warning"
     assert "1 of 4 training rows (25%) has no trained token" in found["fully_masked"].message
@@ -137,19 +140,19 @@ def test_lengths_cuts_and_masks_are_counted(check: Callable[..., TokenCheck]) ->
     assert "is padding" in found["padding"].message
 
 
-def test_a_run_that_would_train_on_nothing_is_an_error(check: Callable[..., TokenCheck]) -> None:
+def test_a_run_that_would_train_on_nothing_is_an_error(check: Callable[..., Masker]) -> None:
     found = kinds_of(check(PAIRS, "training.max_length=2"))
     assert found["fully_masked"].severity == "error"
     assert "2 of 2 training rows (100%)" in found["fully_masked"].message
 
 
-def test_rows_beyond_what_the_model_takes_are_an_error(check: Callable[..., TokenCheck]) -> None:
+def test_rows_beyond_what_the_model_takes_are_an_error(check: Callable[..., Masker]) -> None:
     found = kinds_of(check(LONG), context=16)
     assert found["beyond_context"].severity == "error"
     assert found["beyond_context"].hint == "--set training.max_length=16"
 
 
-def test_no_limit_is_advised_that_the_model_cannot_take(check: Callable[..., TokenCheck]) -> None:
+def test_no_limit_is_advised_that_the_model_cannot_take(check: Callable[..., Masker]) -> None:
     assert kinds_of(check(LONG, "training.max_length=14"), 16)["too_long"].hint.endswith("=16")
     assert "beyond_context" not in kinds_of(check(LONG, "packing=true"), 1024)
     packed = kinds_of(check(LONG, "packing=true"), context=512)["beyond_context"]
@@ -165,7 +168,7 @@ def test_what_the_trainer_refuses_is_a_problem_of_the_config() -> None:
     assert precision == "training.precision: bf16 needs a CUDA device"
 
 
-def test_what_a_template_refuses_is_found_row_by_row(check: Callable[..., TokenCheck]) -> None:
+def test_what_a_template_refuses_is_found_row_by_row(check: Callable[..., Masker]) -> None:
     strict = (
         "{% if messages[0].role == 'system' %}{{ raise_exception('no system turns here') }}"
         "{% endif %}" + CHATML
@@ -178,11 +181,20 @@ def test_what_a_template_refuses_is_found_row_by_row(check: Callable[..., TokenC
     assert [row.line for row in refused.rows] == [3]
 
 
-def test_of_many_rows_a_sample_and_the_longest_are_rendered(
-    check: Callable[..., TokenCheck], monkeypatch: pytest.MonkeyPatch
+def test_a_template_that_marks_no_reply_cannot_train_on_replies_alone(
+    check: Callable[..., Masker],
 ) -> None:
-    monkeypatch.setattr(preflight, "SAMPLED_ROWS", 20)
-    monkeypatch.setattr(preflight, "LONGEST_ROWS", 2)
+    unmarked = MARKED.replace("m.role == 'assistant'", "m.role == 'nobody'")
+    found = kinds_of(check(TURNS, "assistant_only_loss=true", template=unmarked))
+    assert found["wrong_roles"].severity == "error"
+    assert "marks no assistant's tokens" in found["wrong_roles"].message
+
+
+def test_of_many_rows_a_sample_and_the_longest_are_rendered(
+    check: Callable[..., Masker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masking, "SAMPLED_ROWS", 20)
+    monkeypatch.setattr(masking, "LONGEST_ROWS", 2)
     rows = [{"prompt": f"row {number}", "completion": "x"} for number in range(60)]
     rows[37]["prompt"] = "a long row " * 9
     found = kinds_of(check(rows))
@@ -192,7 +204,7 @@ def test_of_many_rows_a_sample_and_the_longest_are_rendered(
     assert "1 of 20 sampled training rows (5%) is longer than" in cut.message
 
 
-def test_a_row_is_shown_with_what_is_cut_off(check: Callable[..., TokenCheck]) -> None:
+def test_a_row_is_shown_with_what_is_cut_off(check: Callable[..., Masker]) -> None:
     shown = check(LONG, "training.max_length=14").row(4)
     assert (shown.number, shown.total, shown.line) == (4, 4, 4)
     text = "".join(each for each, _ in shown.tokens)

@@ -32,9 +32,10 @@ from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.planning import config_before
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text import one_line
 
 if TYPE_CHECKING:
-    from tui_loop.engine.preflight import TokenCheck
+    from tui_loop.engine.masking import Masker
 
 WARNINGS_SHOWN = 5
 """Warnings that `run` prints before it starts."""
@@ -57,7 +58,7 @@ class Preflight:
         self._loop, self._config, self._allow_code = loop, config, allow_code
         self._problems = list(problems)
         self._data: LoadedData | None = None
-        self._tokens: TokenCheck | None = None
+        self._made_masker: Masker | None = None
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
     def of_rows(self) -> list[Finding]:
@@ -103,6 +104,10 @@ class Preflight:
                 return by_severity(self._measured(poll))
         except TuiLoopError as fault:
             return [_told(fault, "model")]
+        except (OSError, ValueError) as fault:  # a model's files that cannot be read, say
+            reason = one_line(str(fault), 200)
+            told = f"{self._config.model.id}: {reason}"
+            return [error("model", told, "check the model's files, or choose another model")]
 
     def row(self, number: int) -> TrainedRow:
         """The `number`-th training row, token by token. Raises TuiLoopError."""
@@ -117,34 +122,35 @@ class Preflight:
         if not 1 <= number <= total:
             raise BadInput(f"--row {number}: there are {total} training rows", f"--row {total}")
         with self._lock:
-            return self._token_check().row(number)
+            return self._masker().row(number)
 
     def _measured(self, poll: Poll) -> list[Finding]:
         poll()
-        check = self._token_check()
-        rows, findings = check.render(poll)
+        rows, findings = self._masker().render(poll)
         poll()
+        from tui_loop.engine.preflight import token_findings
         from tui_loop.engine.sizes import argument_problems, size_findings, sizes_of
 
         findings += [error("config", each) for each in argument_problems(self._config)]
         sizes = sizes_of(self._config, self._loop.root)
         assert self._data is not None
+        total = len(self._data.train)
         longest = max((len(each.ids) for _, each in rows), default=0)
         return [
             *findings,
-            *check.findings(rows, sizes.context),
-            *size_findings(self._config, sizes, self._loop.path, len(self._data.train), longest),
+            *token_findings(self._config.training, rows, total, sizes.context),
+            *size_findings(self._config, sizes, self._loop.path, total, longest),
         ]
 
-    def _token_check(self) -> TokenCheck:
-        if self._tokens is None:
-            from tui_loop.engine.preflight import TokenCheck
+    def _masker(self) -> Masker:
+        if self._made_masker is None:
+            from tui_loop.engine.masking import Masker
             from tui_loop.engine.quiet import set_environment
 
             set_environment()
             assert self._data is not None
-            self._tokens = TokenCheck(self._config, self._loop.root, self._data)
-        return self._tokens
+            self._made_masker = Masker(self._config, self._loop.root, self._data)
+        return self._made_masker
 
     def _refusals(self) -> list[Finding]:
         findings = []
