@@ -12,7 +12,14 @@ import pytest
 from textual import events
 from textual.command import CommandPalette
 
-from tests.tui.conftest import OpenApp, Opened, an_editor, on_app, scripted_iteration
+from tests.tui.conftest import (
+    OpenApp,
+    Opened,
+    ScriptedRun,
+    an_editor,
+    on_app,
+    scripted_iteration,
+)
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import Filter, Order
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
@@ -161,6 +168,62 @@ async def it_asks_how_to_stop(opened: Opened, key: str) -> None:
         assert isinstance(opened.app.screen, AskScreen)
     finally:
         run.closes()
+
+
+def _asks(name: str, *requests: str) -> None:
+    async def check(opened: Opened, key: str) -> None:
+        run = scripted_iteration(opened.bench.loop).starts().steps(2.0)
+        try:
+            opened.bench.look_again()
+            await opened.shows("▶ 4 training")
+            for request in requests:
+                heard: list[Any] = []
+                await opened.press(key)
+                await opened.until(lambda: heard.extend(run.takes_requests()) or heard)  # noqa: B023
+                assert [each.name for each in heard] == [request]
+                opened.bench.look_again()
+                await opened.shows("▶ 4 paused" if request == "pause" else "▶ 4 training")
+        finally:
+            run.closes()
+
+    does(name, alone=True)(check)
+
+
+_asks("run.pause", "pause", "continue")
+_asks("run.evaluate", "evaluate")
+_asks("run.checkpoint", "checkpoint")
+
+
+@does("run.resume", alone=True)
+async def it_asks_whether_to_go_on_from_where(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.tells("2 is finished: only what did not finish goes on")
+    run = scripted_iteration(opened.bench.loop).starts().steps(2.0)
+    run.ends("stopped")
+    opened.bench.look_again()
+    await opened.shows("stopped")
+    opened.bench.select(4)
+    await opened.press(key)
+    await opened.shows("Resume 4?", "it goes on from checkpoint 40 (not 60: optimizer.pt is cut")
+    await opened.press("r")
+    await opened.until(lambda: opened.backend.runs)
+    assert opened.backend.run.folder.number == 4
+
+
+@does("run.detach", alone=True)
+async def the_app_lets_go_of_its_terminal(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.until(lambda: opened.app.return_code == 0)
+
+
+@does("app.suspend", alone=True)
+async def it_does_not_stop_while_a_run_lives_in_it(opened: Opened, key: str) -> None:
+    folder = opened.bench.loop.iteration(3)
+    run = ScriptedRun(folder)
+    opened.backend.runs.append(run)
+    await opened.press(key)
+    await opened.tells("would stop too: D leaves it running")
+    run.closes()
 
 
 @does("loop.next")

@@ -217,7 +217,9 @@ def noise():
         os.write(2, b"NOISE-fd2\\n")
     os.system("echo NOISE-child; echo NOISE-child-err >&2")
     open("done", "w").close()
-threading.Thread(target=noise, daemon=True).start()
+def begin():
+    threading.Thread(target=noise, daemon=True).start()
+os.register_at_fork(after_in_child=begin)  # the app is the child of a thin process
 """
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(noisy)

@@ -633,13 +633,16 @@ def test_quitting_with_a_run_in_this_process_asks(key: str, open_app: OpenApp) -
     async def steps(opened: Opened) -> None:
         run = (await start(opened)).starts().steps(3.0)
         await opened.press(key)
-        await opened.shows("support-intents/4 is running here", "it ends with this app")
+        await opened.shows("support-intents/4 is running here", "it can go on in the background")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("c")
         await opened.until(lambda: opened.app.screen is opened.bench)
         assert opened.app.return_code is None
         assert opened.backend.stops == 0
-        await opened.press(key, "s")
+        opened.backend.found_dangers.append("this is SLURM job 7")
+        await opened.press(key)
+        await opened.shows("! this is SLURM job 7", "keep it running in the background")
+        await opened.press("s")
         await opened.tells("support-intents/4 is stopping: the app closes when it has saved")
         assert opened.backend.stops == 1
         assert opened.app.return_code is None

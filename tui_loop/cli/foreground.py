@@ -70,12 +70,12 @@ def enter_child() -> Foreground:
     signal.signal(signal.SIGHUP, pass_on)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child gets it too
     signal.signal(LETS_GO, lambda *_: os._exit(0))
-    modes = _modes()
+    modes, screen = _modes(), _screen_alone()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
-    os._exit(_wait_for(child, modes))
+    os._exit(_wait_for(child, modes, screen))
 
 
-def _wait_for(child: int, modes: list[Any] | None) -> int:
+def _wait_for(child: int, modes: list[Any] | None, screen: int) -> int:
     """The child's exit code; a killed child's terminal is put in order."""
     while True:
         _, status = os.waitpid(child, os.WUNTRACED)
@@ -87,15 +87,25 @@ def _wait_for(child: int, modes: list[Any] | None) -> int:
         break
     killed_by = os.WTERMSIG(status)
     with suppress(OSError, termios.error):
-        os.write(2, RESET)
+        os.write(screen, RESET)
         if modes is not None:
             termios.tcsetattr(0, termios.TCSANOW, modes)
         os.write(
-            2,
+            screen,
             f"error: the app was killed by signal {killed_by}\nhint: a run that lived in it is "
             "interrupted: tui-loop resume LOOP/N\n".encode(),
         )
     return 128 + killed_by
+
+
+def _screen_alone() -> int:
+    """A descriptor of the terminal; 1 and 2 lead nowhere: the screen is the child's now."""
+    screen = os.dup(2 if os.isatty(2) else 1)
+    void = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(void, 1)
+    os.dup2(void, 2)
+    os.close(void)
+    return screen
 
 
 def _modes() -> list[Any] | None:

@@ -88,6 +88,13 @@ def state_of(run: RunState, alive: bool) -> State:
     return "paused" if run.is_paused else "running"
 
 
+def diverged_at(iteration: Iteration | None) -> int | None:
+    """The step at which a run diverged, None where it did not."""
+    error = iteration.error if iteration is not None else None
+    step = error.get("step") if error and error.get("kind") == "diverged" else None
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
+
+
 def loop_state(iterations: list[Iteration]) -> str:
     """`running` while any iteration runs, else the newest one's state, or `new`."""
     for iteration in iterations:

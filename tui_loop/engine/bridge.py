@@ -123,7 +123,11 @@ class Bridge(TrainerCallback):
             return
         epoch = numbers.pop("epoch", None)
         self._journal.append(MetricsLogged(step=state.global_step, epoch=epoch, values=numbers))
+        was_well = self.trouble is None
         is_sound = self._watch.look(state.global_step, numbers)
+        if was_well and self.trouble is not None:
+            text = f"step {self.trouble.step}: {self.trouble.reason}"
+            self._journal.append(LineLogged(level="error", source=self.trouble.kind, text=text))
         self.last_good.note(self.trainer.model, state.global_step, is_sound=is_sound)
         self._stop_in_trouble(control)
 

@@ -29,6 +29,7 @@ class ChartRun(msgspec.Struct, frozen=True):
     metrics: Sequence[Point] = ()
     evaluations: Sequence[Point] = ()
     is_live: bool = False
+    diverged_at: int | None = None
 
     @property
     def is_base(self) -> bool:
@@ -62,11 +63,13 @@ class Curves:
 
     @property
     def bad_steps(self) -> list[int]:
-        """The steps at which any value, of whichever metric, was not finite.
+        """The steps at which any value, of whichever metric, was not finite, or the run diverged.
 
         After the weights have gone NaN the loss may read 0.0; the gradient's norm tells.
         """
-        return [*self.train.nonfinite, *self.evaluated.nonfinite]
+        bad = [*self.train.nonfinite, *self.evaluated.nonfinite]
+        at = self.run.diverged_at if self.run else None
+        return bad if at is None or at in bad else [*bad, at]
 
     def names(self) -> list[str]:
         """The metrics that can be drawn."""
@@ -151,8 +154,10 @@ def _latest(curves: Curves, metric: str) -> list[str]:
     name = evaluated_name(metric, curves.evaluated.names)
     if name and (found := curves.evaluated.latest(name)):
         parts.append(f"eval {_figure(found[1])}")
-    if bad := curves.bad_steps:
-        parts.append(f"{len(bad)} non-finite")
+    if bad := len(curves.train.nonfinite) + len(curves.evaluated.nonfinite):
+        parts.append(f"{bad} non-finite")
+    if curves.run and curves.run.diverged_at is not None:
+        parts.append(f"diverged at {curves.run.diverged_at}")
     return parts
 
 
@@ -161,5 +166,5 @@ def _figure(value: float) -> str:
     return f"{value:.3f}" if 0.01 <= abs(value) < 1000 else brief_number(value)
 
 
-def _identity(run: ChartRun | None) -> tuple[str, str, bool] | None:
-    return (run.key, run.label, run.is_live) if run else None
+def _identity(run: ChartRun | None) -> tuple[str, str, bool, int | None] | None:
+    return (run.key, run.label, run.is_live, run.diverged_at) if run else None

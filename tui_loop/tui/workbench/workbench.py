@@ -12,6 +12,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from tui_loop.core.observer import LoopSnapshot
+from tui_loop.core.overview import diverged_at
 from tui_loop.core.store import LoopFolder
 from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
@@ -289,4 +290,5 @@ def _chart_run(loop: LoopFolder, snapshot: LoopSnapshot, which: str) -> ChartRun
         metrics=view.run.metrics,
         evaluations=view.run.evaluations,
         is_live=is_live(iteration) or (iteration is not None and iteration.state == "queued"),
+        diverged_at=diverged_at(iteration),
     )
