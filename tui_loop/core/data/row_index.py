@@ -19,7 +19,8 @@ FOLDER = "rows"
 
 def index_text(rows: Sequence[Row]) -> str:
     """The index of `rows`: ids and hashes of references, in order."""
-    return "".join(f"{_name(row)} {short_hash(row.reference)}\n" for row in rows)
+    hashes = {reference: short_hash(reference) for reference in {row.reference for row in rows}}
+    return "".join(f"{_name(row)} {hashes[row.reference]}\n" for row in rows)
 
 
 def _name(row: Row) -> str:

@@ -83,5 +83,5 @@ def with_ids(rows: Iterable[Row], given: list[str] | None) -> list[Row]:
         name = short_hash(row.input_text)
         seen[name] += 1
         suffix = f"-{seen[name]}" if seen[name] > 1 else ""
-        named.append(msgspec.structs.replace(row, id=name + suffix))
+        named.append(Row(name + suffix, row.prompt, row.reference, row.line, row.messages))
     return named
