@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -629,6 +630,63 @@ def test_a_worker_that_does_not_end_is_left_behind_after_the_grace(
         outcome(hosted.folder)
     finally:
         stuck.set()
+
+
+@pytest.mark.fault(
+    "the loop's folder is taken away during a run, as by git clean -fdx",
+    group="journal",
+    state="stopped",
+    readable="every step; config, decision and the loop's settings are put back",
+)
+def test_a_folder_that_is_taken_away_during_a_run_is_put_back(
+    tiny_loop: MakeLoop, outcome: Outcome
+) -> None:
+    loop = tiny_loop(training=LONG)
+    hosted = Hosted(loop.loop.existing(loop.plan())).trains(3)
+    folder = hosted.folder
+    texts = {
+        path: path.read_bytes()
+        for path in (folder.config, folder.decision, loop.loop.settings_file)
+    }
+    shutil.rmtree(loop.loop.path, ignore_errors=True)  # files may come back meanwhile
+    until(lambda: all(path.exists() for path in texts) and folder.journal.exists(), "the files")
+    assert {path: path.read_bytes() for path in texts} == texts
+    hosted.trains(len(steps_of(folder)) + 3)
+    hosted.hears(hosted.ask("stop"))
+    hosted.ends()
+    steps = steps_of(folder)
+    assert steps == list(range(1, len(steps) + 1))
+    assert read_run(folder).missing == 0
+    summary = folder.read_summary()
+    assert summary is not None
+    assert summary.decision == "a test"
+    assert (folder.adapter / "adapter_model.safetensors").exists()
+    outcome(folder)
+
+
+@pytest.mark.fault(
+    "a CUDA fault",
+    group="memory",
+    state="failed",
+    error="crashed",
+    readable="that this process can use the GPU no more, and what to do",
+)
+def test_a_fault_of_the_device_is_told_from_other_crashes(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    def faulty(*_: Any, **__: Any) -> Any:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(training.LoopTrainer, "training_step", faulty)
+    loop = tiny_loop()
+    hosted = Hosted(loop.loop.existing(loop.plan()))
+    hosted.ends()
+    assert hosted.host.has_device_fault
+    summary = hosted.folder.read_summary()
+    assert summary is not None
+    assert summary.error is not None
+    assert "in a new one: tui-loop resume" in summary.error["hint"]
+    outcome(hosted.folder)
 
 
 def test_what_is_asked_of_a_run_is_done_and_acknowledged_when_it_has_its_effect(

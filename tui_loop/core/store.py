@@ -117,13 +117,17 @@ class IterationFolder:
         if not os.path.lexists(self.summary):
             return None
         self.check_place()
-        return codec.from_json(_raw(self.summary), Iteration, str(self.summary))
+        read = codec.from_json(_raw(self.summary), Iteration, str(self.summary))
+        pairs = {name: _pair(change) for name, change in read.changes.items()}
+        return msgspec.structs.replace(read, changes=pairs)
 
     def forget_measurement(self, from_step: int = 0) -> None:
         """Removes an earlier attempt's end and its figures beyond `from_step`, and checkpoints
         beyond it, so that old and new never mix."""
         for path in (self.summary, self.examples, self.tokens):
             path.unlink(missing_ok=True)
+        for path in self.path.glob(".*.tmp"):  # of a write that was killed
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if from_step == 0:
             shutil.rmtree(self.evals, ignore_errors=True)
         for path in _beyond(self.evals, "*.jsonl", from_step):
@@ -384,6 +388,13 @@ def _spelled_unset(settings: LoopSettings) -> dict[str, Any]:
             if value is None:
                 fields[field] = "unset"
     return {"schema": settings.schema, **table, "metric": settings.metric}
+
+
+def _pair(change: Any) -> Any:
+    """A change as others count on it: [old, new], or a table of what changed in the data."""
+    if isinstance(change, dict) or (isinstance(change, list) and len(change) == 2):
+        return change
+    return [None, change]
 
 
 def _encoded(text: str) -> bytes:

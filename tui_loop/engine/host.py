@@ -22,6 +22,7 @@ from tui_loop.core.config import to_tables
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.events import LineLogged, RequestSeen, RunEnded
 from tui_loop.core.journal import Journal
+from tui_loop.core.kept import KeptFiles
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import described
@@ -79,7 +80,10 @@ class RunHost:
                 resumption=resumption,
             )
             attempts.begin()
-            self._wait(attempts, journal)
+            own = self.folder.config, self.folder.decision
+            kept = KeptFiles((*own, self.folder.loop.settings_file))
+            self._wait(attempts, journal, kept)
+            kept.look()
             error = None if attempts.error is None else msgspec.to_builtins(attempts.error)
             journal.append(RunEnded(state=attempts.state, error=error))
             journal.close()
@@ -91,13 +95,14 @@ class RunHost:
         self.has_device_fault = attempts.has_device_fault
         return attempts.state
 
-    def _wait(self, attempts: Attempts, journal: Journal) -> None:
+    def _wait(self, attempts: Attempts, journal: Journal, kept: KeptFiles) -> None:
         """Hands requests to the worker until it has ended, or is left behind."""
         worker = threading.Thread(target=attempts.work, name="run", daemon=True)
         worker.start()
         requests = RequestReader(self.folder.requests, attempts.attempt)
         while worker.is_alive():
             worker.join(POLL_SECONDS)
+            kept.look()
             requests.go_on(attempts.attempt)
             for request in requests.read():
                 self.control.ask(request)

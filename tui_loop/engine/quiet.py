@@ -21,6 +21,9 @@ __all__ = ["logging_to", "masked", "output_to", "set_environment"]
 SAME_LINE_LIMIT = 20
 """A library that repeats itself is recorded this often, then only in output.log."""
 
+_HARMLESS = ("mtime may not be reliable on this filesystem",)
+"""Beginnings of messages of which a user can make nothing: checkpoints sort by number as well."""
+
 _LIBRARIES = ("transformers", "trl", "peft", "datasets", "accelerate", "huggingface_hub")
 
 
@@ -46,6 +49,8 @@ class _ToJournal(logging.Handler):
             text = record.getMessage()
         except Exception:  # a library's faulty format string
             text = str(record.msg)
+        if text.startswith(_HARMLESS):
+            return
         self._counts[text] += 1
         if record.exc_info or self._counts[text] > SAME_LINE_LIMIT:
             sys.stderr.write(masked(self.format(record)) + "\n")  # to output.log
