@@ -41,11 +41,11 @@ def spell(value: Any) -> Any:
     return value
 
 
-def number(value: float | str | None) -> float | None:
+def number(value: Any) -> float | None:
     """A number from a record, where a word may stand for a non-finite one; else None."""
     if isinstance(value, str):
         return _WORDS.get(value)
-    return value
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def to_json(value: Any) -> bytes:
