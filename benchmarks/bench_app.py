@@ -78,12 +78,19 @@ def open_app(loop: LoopFolder, *, columns: int = 160, lines: int = 48) -> Screen
     return screen
 
 
-def draft(loop: LoopFolder, parent: int, **training: object) -> None:
-    """Saves a draft from `parent` with training fields changed, for the app and `run --draft`."""
+def draft(
+    loop: LoopFolder, parent: int, more: dict[str, object] | None = None, **training: object
+) -> None:
+    """Saves a draft from `parent` with training fields changed, for the app and `run --draft`.
+
+    `more`: other fields, as {"group.field": value}.
+    """
     draft = new_draft(loop, parent)
     fields = {"eval_steps": 0, "save_steps": 0, **training}
     for name, value in fields.items():
         draft = draft.with_value(f"training.{name}", value)
+    for name, value in (more or {}).items():
+        draft = draft.with_value(name, value)
     draft = draft.with_value("evaluation.base", False).with_value("run.cpu_threads", 1)
     write_draft(loop, draft.with_why("a benchmark"))
 

@@ -13,7 +13,7 @@ from tui_loop.core.reader import read_run
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopsFolder
 
-STEPS, PAIRS = 400, 3
+STEPS, BATCH, PAIRS = 400, 8, 3
 
 
 def results() -> list[Result]:
@@ -75,13 +75,14 @@ def results() -> list[Result]:
                         str(data),
                         str(shipped("sample_data", "tiny-base")),
                         str(STEPS),
+                        str(BATCH),
                         str(folder / "losses.json"),
                     ]
                 )
             )
 
         ratio, left, right = paired_ratio(ours, theirs, PAIRS)
-        bare = json.loads((folder / "losses.json").read_text())
+        bare = json.loads((folder / "losses.json").read_text())["losses"]
         run = [point.values["loss"] for point in read_run(loop.iteration(1)).metrics]
     same = "equal" if run == bare else "DIFFER"
     note = (

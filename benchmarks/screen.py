@@ -90,7 +90,7 @@ class Screen:
     def resize(self, columns: int, lines: int) -> None:
         """Gives the terminal another size and tells the program."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        self.process.send_signal(signal.SIGWINCH)
+        os.killpg(self.process.pid, signal.SIGWINCH)
 
     def stop_reading(self) -> None:
         """Leaves what the program writes where it is, as a terminal that hangs does."""
