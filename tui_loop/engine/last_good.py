@@ -10,7 +10,7 @@ import torch
 LARGEST_BYTES = 1 << 30
 """Of trainable weights; above, only checkpoints are kept."""
 
-SHARE = 0.02
+SHARE = 0.01
 """Of the training time that copying may take; what is copied less often is a little older."""
 
 Weights = dict[str, torch.Tensor]
