@@ -76,7 +76,7 @@ def hostile() -> Hostile:
 @pytest.fixture
 def hostile_loop(loop: LoopFolder, hostile: Hostile) -> LoopFolder:  # noqa: F811
     """The recorded loop with hostile text in every place that has text."""
-    make_hostile(loop, hostile)
+    make_hostile(loop, hostile, long_line=20_000)
     return loop
 
 

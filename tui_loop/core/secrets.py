@@ -25,7 +25,7 @@ _WORD = r"(?<![A-Za-z0-9])"
 _SHAPES = re.compile(
     "|".join(
         (
-            _WORD + r"hf_[A-Za-z0-9]{8,}",
+            _WORD + r"hf_[A-Za-z0-9]{16,}",
             _WORD + r"(?:api_org|wandb_v\d)_[A-Za-z0-9_]{8,}",
             _WORD + r"sk-[A-Za-z0-9][A-Za-z0-9_-]{14,}",
             _WORD + r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{8,}",
