@@ -57,7 +57,7 @@ def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
     if error is None or error.get("kind") != "diverged":
         return resumption_of(folder, run)
     summary = folder.read_summary()
-    sound = summary.metrics.get("weights_step") if summary else None
+    sound = summary.metrics.get("sound_step") if summary else None
     return resumption_of(folder, run, below=sound if isinstance(sound, int) else 0)
 
 

@@ -149,8 +149,8 @@ class Attempts:
             return None
         self._rollbacks += 1
         rate = self._config.training.learning_rate * ROLLBACK_FACTOR
-        good = error.good_step if error.good_step is not None else error.step - 1
-        resumption = resumption_of(self._folder, read_run(self._folder), below=max(0, good))
+        run = read_run(self._folder)
+        resumption = resumption_of(self._folder, run, below=error.sound_step)
         return _Retry(
             "nonfinite",
             f"diverged at step {error.step}: {error.reason}; back to {resumption.told}, "

@@ -44,8 +44,9 @@ def _never_raises(handler: Handler) -> Handler:
 class Bridge(TrainerCallback):
     """Appends a run's logs to the journal, notices trouble, asks for evaluations, obeys.
 
-    `stale_evaluations` counts evaluations in a row without a lower eval loss. `trainer` is set by
-    the trainer whose callback this is.
+    `stale_evaluations` counts evaluations in a row without a lower eval loss; `sound_step` is the
+    last step whose weights have shown a sound loss since. `trainer` is set by the trainer whose
+    callback this is.
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class Bridge(TrainerCallback):
         self._lowest = math.inf
         self._lost_checkpoint = -1
         self._faults: set[str] = set()
+        self._logged_step = 0
+        self.sound_step = 0
         self.last_good = LastGood()
         self.trainer: Any = None
         self.stale_evaluations = 0
@@ -79,6 +82,7 @@ class Bridge(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The weights that training starts from are the first good ones."""
         self.last_good.begin(self.trainer.model, state.global_step)
+        self.sound_step = self._logged_step = state.global_step
 
     @_never_raises
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -129,6 +133,8 @@ class Bridge(TrainerCallback):
             text = f"step {self.trouble.step}: {self.trouble.reason}"
             self._journal.append(LineLogged(level="error", source=self.trouble.kind, text=text))
         self.last_good.note(self.trainer.model, state.global_step, is_sound=is_sound)
+        if is_sound:  # this loss was measured on the weights of the log before
+            self.sound_step, self._logged_step = self._logged_step, state.global_step
         self._stop_in_trouble(control)
 
     @_never_raises

@@ -70,9 +70,8 @@ def _diverged(error: Diverged) -> RunError:
             "no token of these rows is trained on: tui-loop check shows which are",
             error.step,
         )
-    kept = (
-        f"; the weights of step {error.good_step} are kept" if error.good_step is not None else ""
-    )
+    step = error.kept_step
+    kept = f"; the weights of step {step} are kept" if step is not None else ""
     return RunError(
         "diverged",
         f"diverged at step {error.step}: {error.reason}{kept}",

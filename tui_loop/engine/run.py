@@ -26,14 +26,24 @@ if TYPE_CHECKING:
 
 
 class Diverged(Exception):
-    """The run diverged at `step`, or trained nothing; `good_step`: the last sound weights'."""
+    """The run diverged at `step`, or trained nothing.
+
+    `sound_step`: the last one whose weights were sound; `kept_step`: of the weights that are kept.
+    """
 
     def __init__(
-        self, kind: Trouble, step: int, reason: str, rate: float, good_step: int | None
+        self,
+        kind: Trouble,
+        step: int,
+        reason: str,
+        rate: float,
+        *,
+        sound_step: int,
+        kept_step: int | None,
     ) -> None:
         super().__init__(reason)
-        self.kind, self.step, self.reason = kind, step, reason
-        self.rate, self.good_step = rate, good_step
+        self.kind, self.step, self.reason, self.rate = kind, step, reason, rate
+        self.sound_step, self.kept_step = sound_step, kept_step
 
 
 class TrainingOutOfMemory(Exception):

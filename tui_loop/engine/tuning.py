@@ -44,7 +44,7 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
         if not is_out_of_memory(error):
             raise
         raise TrainingOutOfMemory(first_line(error)) from None
-    if bridge.trouble is not None and run.config.run.on_divergence != "continue":
+    if bridge.trouble is not None and not _goes_on(run):
         _keep_last_good(run, trainer, bridge)
         raise_if_diverged(run, bridge)
     if bridge.stopped_early:
@@ -58,9 +58,21 @@ def raise_if_diverged(run: Run, bridge: Bridge) -> None:
     """Raises Diverged for what was seen in training or in the final evaluation."""
     seen = bridge.trouble or _seen_at_end(run)
     if seen is not None:
-        good_step = bridge.last_good.step if bridge.trouble else None
-        rate = run.config.training.learning_rate
-        raise Diverged(seen.kind, seen.step, seen.reason, rate, good_step)
+        rate, trained = run.config.training.learning_rate, bridge.trouble is not None
+        raise Diverged(
+            seen.kind,
+            seen.step,
+            seen.reason,
+            rate,
+            sound_step=bridge.sound_step,
+            kept_step=run.outcome.metrics["weights_step"]
+            if trained and not _goes_on(run)
+            else None,
+        )
+
+
+def _goes_on(run: Run) -> bool:
+    return run.config.run.on_divergence == "continue"
 
 
 def _seen_at_end(run: Run) -> Sighting | None:
@@ -208,6 +220,7 @@ def _training_metrics(
         "trainable_parameters": trainable,
         "train_runtime": summary.get("train_runtime"),
         "nonfinite_at_step": bridge.trouble.step if bridge.trouble else None,
+        "sound_step": bridge.sound_step if bridge.trouble else None,
         "peak_memory_mb": _peak_memory_mb(),
     }
 
