@@ -11,16 +11,14 @@ import pytest
 from tui_loop.core import store
 from tui_loop.core.config import settings_tables, with_settings
 from tui_loop.core.errors import BadInput, NotFound
+from tui_loop.core.names import COMMANDS, check_loop_name, split_target
 from tui_loop.core.records import Change, Decision, Example, Iteration, Split, TokenLosses
 from tui_loop.core.schema import Config
 from tui_loop.core.store import (
-    COMMANDS,
     IterationFolder,
     LoopFolder,
     LoopSettings,
     LoopsFolder,
-    check_loop_name,
-    split_target,
 )
 
 

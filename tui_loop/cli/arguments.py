@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder, split_target
+from tui_loop.core.names import split_target
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

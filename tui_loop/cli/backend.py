@@ -10,8 +10,9 @@ from pathlib import Path
 from tui_loop.cli.creating import Prepared, asked, check_base, create, understand_with_metric
 from tui_loop.cli.hosting import AppRuns
 from tui_loop.core.errors import BadInput
+from tui_loop.core.names import check_loop_name
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
-from tui_loop.core.store import LoopFolder, LoopsFolder, check_loop_name
+from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.backend import NewLoop, Understood
 
 ROWS_SHOWN = 30

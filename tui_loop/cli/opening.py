@@ -12,7 +12,8 @@ from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.foreground import Foreground, enter_child
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import RunStopped
-from tui_loop.core.store import LoopsFolder, split_target
+from tui_loop.core.names import split_target
+from tui_loop.core.store import LoopsFolder
 
 if TYPE_CHECKING:
     from tui_loop.tui.app import LoopApp

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.names import check_loop_name
 from tui_loop.core.overview import best_of, loop_state
 from tui_loop.core.reader import LoopReader, Stamp, stamp_of
-from tui_loop.core.store import LoopFolder, LoopsFolder, check_loop_name
+from tui_loop.core.store import LoopFolder, LoopsFolder
 
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 

@@ -15,6 +15,7 @@ from tui_loop.core import codec
 from tui_loop.core.config import Tables, read_config, read_effective, to_tables
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.files import SMALL_FILE_BYTES, write_atomically
+from tui_loop.core.names import check_loop_name
 from tui_loop.core.opening import check_regular, check_within, lines_of, read_bounded
 from tui_loop.core.records import SCHEMA, Decision, Example, Iteration, Split, TokenLosses
 from tui_loop.core.schema import Config
@@ -22,16 +23,6 @@ from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.text import one_line
 
 T = TypeVar("T")
-
-COMMANDS = frozenset(
-    {
-        *("open", "demo", "new", "check", "run", "auto", "resume", "stop", "pause", "continue"),
-        *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
-        *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
-        *("report", "export", "prune", "keys", "fetch", "doctor"),
-    }
-)
-"""Names that no loop may have, since they are commands."""
 
 GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
 TOKENS_FILE_LIMIT = 5_000_000
@@ -41,7 +32,6 @@ TOML_BYTES = 16 * 1024 * 1024
 NOTES_BYTES = 4 * 1024 * 1024
 """Notes are shown whole."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)
 
 
@@ -342,28 +332,6 @@ class LoopsFolder:
         table = without_secrets(_spelled_unset(settings))
         write_atomically(folder.settings_file, codec.to_toml(table))
         return folder
-
-
-def check_loop_name(name: str) -> None:
-    """Raises BadInput unless `name` may be a loop's."""
-    if not _NAME.fullmatch(name) or ".." in name:
-        raise BadInput(
-            f"{one_line(name, 80)!r} cannot be a loop's name",
-            "use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit",
-        )
-    if name in COMMANDS:
-        raise BadInput(f"{name!r} is a command, not a loop's name", f"try {name}-loop")
-
-
-def split_target(target: str) -> tuple[str, int | None]:
-    """("loop", 3) for `loop/3` or `loop/003`, ("loop", None) for `loop`; raises BadInput."""
-    name, slash, number = target.partition("/")
-    check_loop_name(name)
-    if not slash:
-        return name, None
-    if not re.fullmatch(r"\d{1,6}", number):
-        raise BadInput(f"{one_line(target, 80)!r}: the iteration must be a number", f"{name}/1")
-    return name, int(number)
 
 
 def _folders(path: Path) -> list[str]:

@@ -11,7 +11,8 @@ from tui_loop.cli.output import Output
 from tui_loop.core import figures
 from tui_loop.core.comparison import Comparison, compare
 from tui_loop.core.errors import BadInput
-from tui_loop.core.store import LoopFolder, LoopsFolder, split_target
+from tui_loop.core.names import split_target
+from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.core.wording import brief
 
 HELP = "compare two iterations: config, metrics, examples fixed and broken"

@@ -8,7 +8,8 @@ from tui_loop.cli.arguments import add_settings
 from tui_loop.cli.creating import Prepared, asked, check_base, create, understand
 from tui_loop.cli.output import Output
 from tui_loop.core.config import all_fields, field_help, merge, settings_tables
-from tui_loop.core.store import LoopsFolder, check_loop_name
+from tui_loop.core.names import check_loop_name
+from tui_loop.core.store import LoopsFolder
 from tui_loop.core.wording import brief
 
 HELP = "create a loop from a data file"

@@ -7,7 +7,7 @@ import difflib
 
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import NotFound
-from tui_loop.core.store import COMMANDS
+from tui_loop.core.names import COMMANDS
 
 HELP = "open the app on a loop; without one on the most recent (the word may be left out)"
 

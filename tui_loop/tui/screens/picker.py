@@ -12,7 +12,8 @@ from textual.screen import Screen
 
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.listing import LoopEntry, LoopsReader
-from tui_loop.core.store import LoopFolder, LoopsFolder, check_loop_name
+from tui_loop.core.names import check_loop_name
+from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat

@@ -283,8 +283,8 @@ def _derived(name: str, draft: Draft) -> str:
         return f"effective batch {(batch or 1) * (accumulation or 1)}" if known else ""
     lora = draft.tables.get("lora", {})
     alpha, rank = lora.get("lora_alpha"), lora.get("r")
-    known = isinstance(rank, int) and rank > 0 and isinstance(alpha, (int, float))
-    if name in ("lora.r", "lora.lora_alpha") and known:
+    is_scaled = name in ("lora.r", "lora.lora_alpha")
+    if is_scaled and isinstance(rank, int) and rank > 0 and isinstance(alpha, (int, float)):
         return f"scale {alpha / (rank**0.5 if lora.get('use_rslora') else rank):.3g}"
     if name == "training.num_train_epochs" and training.get("max_steps"):
         return f"max_steps is set to {training['max_steps']} and overrides it"

@@ -1,0 +1,42 @@
+"""What a loop may be called, and how a loop or an iteration is named on the command line."""
+
+from __future__ import annotations
+
+import re
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.text import one_line
+
+COMMANDS = frozenset(
+    {
+        *("open", "demo", "new", "check", "run", "auto", "resume", "stop", "pause", "continue"),
+        *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
+        *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
+        *("report", "export", "prune", "keys", "fetch", "doctor"),
+    }
+)
+"""Names that no loop may have, since they are commands."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def check_loop_name(name: str) -> None:
+    """Raises BadInput unless `name` may be a loop's."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise BadInput(
+            f"{one_line(name, 80)!r} cannot be a loop's name",
+            "use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit",
+        )
+    if name in COMMANDS:
+        raise BadInput(f"{name!r} is a command, not a loop's name", f"try {name}-loop")
+
+
+def split_target(target: str) -> tuple[str, int | None]:
+    """("loop", 3) for `loop/3` or `loop/003`, ("loop", None) for `loop`; raises BadInput."""
+    name, slash, number = target.partition("/")
+    check_loop_name(name)
+    if not slash:
+        return name, None
+    if not re.fullmatch(r"\d{1,6}", number):
+        raise BadInput(f"{one_line(target, 80)!r}: the iteration must be a number", f"{name}/1")
+    return name, int(number)
