@@ -83,8 +83,14 @@ class TrainingWatch:
 
     @property
     def limit(self) -> float:
-        """The training loss above which, in the long run, a run has diverged; in nats a token."""
-        return max(RISE * median(self._first), self._blind) if self._first else self._blind
+        """The training loss above which, in the long run, a run has diverged; in nats a token.
+
+        What comes first is the median of the first logs, or the very first loss where that is
+        lower: a run may explode at its second step.
+        """
+        if not self._first:
+            return self._blind
+        return max(RISE * min(self._first[0], median(self._first)), self._blind)
 
     def _count_empty(self, step: int, loss: float, grad_norm: float | None) -> None:
         is_empty = loss == 0.0 and not grad_norm

@@ -1,0 +1,129 @@
+"""Requests as the worker sees them: obeyed where it can, acknowledged when they have their effect."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tui_loop.core.requests import Request, RequestName
+from tui_loop.engine.control import Control, StopAsked
+
+PATIENCE = 10
+
+
+class Asked:
+    """A control, and the names of what it acknowledged."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.changed = threading.Condition()
+        self.control = Control(self._acknowledge)
+
+    def ask(self, name: RequestName, *, save: bool = True, evaluate: bool = False) -> None:
+        self.control.ask(Request(f"{name}-{len(self.heard)}", 1, name, save, evaluate))
+
+    def hears(self, *names: str) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.heard == list(names), PATIENCE), self.heard
+
+    def _acknowledge(self, request: Request) -> None:
+        with self.changed:
+            self.heard.append(request.name)
+            self.changed.notify_all()
+
+
+def test_a_stop_is_heard_at_once_and_ends_the_work_under_way() -> None:
+    asked = Asked()
+    asked.control.poll()
+    asked.ask("stop", save=False, evaluate=True)
+    assert asked.heard == ["stop"]
+    assert (asked.control.save, asked.control.evaluate) == (False, True)
+    with pytest.raises(StopAsked):
+        asked.control.poll()
+
+
+def test_a_closing_evaluation_is_ended_by_a_second_stop_only() -> None:
+    asked = Asked()
+    asked.ask("stop", evaluate=True)
+    asked.control.begin_closing_evaluation()
+    asked.control.poll()
+    asked.ask("stop")
+    with pytest.raises(StopAsked):
+        asked.control.poll()
+
+
+def test_what_is_taken_is_acknowledged_then_and_given_once() -> None:
+    asked = Asked()
+    asked.ask("evaluate")
+    asked.ask("checkpoint")
+    assert asked.heard == []
+    assert asked.control.take("checkpoint")
+    assert asked.heard == ["checkpoint"]
+    assert not asked.control.take("checkpoint")
+    assert asked.control.take("evaluate")
+
+
+def test_a_continue_with_nothing_paused_is_answered_at_once() -> None:
+    asked = Asked()
+    asked.ask("continue")
+    assert asked.heard == ["continue"]
+    asked.control.rest()
+
+
+def test_a_pause_lasts_until_it_is_told_to_go_on_and_other_wishes_are_met_meanwhile() -> None:
+    asked, met = Asked(), threading.Event()
+
+    def meanwhile() -> None:
+        if asked.control.take("checkpoint"):
+            met.set()
+
+    asked.ask("pause")
+    worker = threading.Thread(target=lambda: asked.control.rest(meanwhile))
+    worker.start()
+    asked.hears("pause")
+    asked.ask("checkpoint")
+    assert met.wait(PATIENCE)
+    assert worker.is_alive()
+    asked.ask("continue")
+    worker.join(PATIENCE)
+    assert not worker.is_alive()
+    assert asked.heard == ["pause", "checkpoint", "continue"]
+
+
+def test_a_pause_and_its_end_that_come_together_are_both_answered() -> None:
+    asked = Asked()
+    asked.ask("pause")
+    asked.ask("continue")
+    asked.control.rest()
+    assert asked.heard == ["pause", "continue"]
+
+
+def test_a_stop_ends_a_pause() -> None:
+    asked, ended = Asked(), threading.Event()
+
+    def work() -> None:
+        with pytest.raises(StopAsked):
+            asked.control.poll()
+        ended.set()
+
+    asked.ask("pause")
+    threading.Thread(target=work).start()
+    asked.hears("pause")
+    asked.ask("stop")
+    assert ended.wait(PATIENCE)
+
+
+def test_a_wish_that_cannot_be_met_in_a_pause_does_not_keep_the_worker_busy() -> None:
+    asked, looks = Asked(), []
+    asked.ask("pause")
+    asked.ask("evaluate")
+    worker = threading.Thread(target=lambda: asked.control.rest(lambda: looks.append(1)))
+    worker.start()
+    asked.hears("pause")
+    asked.ask("checkpoint")
+    asked.ask("continue")
+    worker.join(PATIENCE)
+    assert not worker.is_alive()
+    assert len(looks) <= 3
+    assert asked.control.take("evaluate")
