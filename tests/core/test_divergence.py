@@ -46,10 +46,16 @@ def test_a_finite_loss_that_stays_far_up_has_diverged_once_there_are_logs_enough
     assert "9" in seen.reason
 
 
+def test_a_run_that_explodes_at_its_second_step_is_held_against_its_first() -> None:
+    seen = watched(3.0, *[9.0] * 30).seen
+    assert seen is not None
+    assert seen.step == LEAST_LOGS
+
+
 def test_one_that_rises_but_means_something_has_not() -> None:
     assert watched(*[0.5] * 10, *[3.0] * 30).seen is None  # below ln(vocabulary): it overfits
     assert watched(*[8.0] * 10, *[11.0] * 30).seen is None  # high, but not 1.5 times as high
-    assert watched(*[3.0] * 10, *[9.0, 3.0] * 20).seen is None  # spikes do not move a median
+    assert watched(*[3.0] * 10, *[9.0, 3.0, 3.0] * 9).seen is None  # spikes move no median
 
 
 def test_a_sound_log_is_one_whose_weights_were_worth_keeping() -> None:

@@ -1,4 +1,4 @@
-"""Requests as the worker sees them: obeyed where it can, acknowledged when they have their effect."""
+"""Requests as the worker sees them: obeyed where it can, acknowledged then."""
 
 from __future__ import annotations
 
