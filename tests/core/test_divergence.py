@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.divergence import EMPTY_LOGS, LEAST_LOGS, TrainingWatch, is_far_above
+from tui_loop.core.divergence import (
+    EMPTY_LOGS,
+    LEAST_LOGS,
+    TrainingWatch,
+    is_far_above,
+    lower_rate,
+)
 
 VOCABULARY = 1024
 BLIND = math.log(VOCABULARY)
@@ -109,6 +115,16 @@ def test_only_the_first_sighting_counts() -> None:
 )
 def test_a_final_eval_loss_far_above_the_base(eval_loss: float, base: float, is_far: bool) -> None:
     assert is_far_above(eval_loss, base) is is_far
+
+
+@pytest.mark.parametrize(
+    ("rate", "adapter", "lower"),
+    [(1e-3, True, 1e-4), (2e-2, True, 2e-3), (1e4, True, 1e-4), (1.0, False, 2e-5)],
+)
+def test_the_rate_to_try_next_is_one_that_can_be_of_use(
+    rate: float, adapter: bool, lower: float
+) -> None:
+    assert lower_rate(rate, with_adapter=adapter) == lower
 
 
 @given(st.lists(st.floats(0, BLIND - 1e-6), min_size=1, max_size=80))

@@ -20,11 +20,13 @@ from tests.faults.kit import Outcome
 from tests.hostile.conftest import Command
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.cli.starting import check_start
+from tui_loop.core.config import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.liveness import RunLock, Watch, holder_of
 from tui_loop.core.planning import plan_next
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.requests import RequestReader, ask
+from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 LOOP = "support-intents"
@@ -190,6 +192,20 @@ def test_a_metric_of_somebody_is_refused_and_not_imported(
         printed = command(*words)
         assert printed.code == 2, printed
         assert "--allow-code" in printed.err
+    assert not canary.exists()
+
+
+@pytest.mark.train
+def test_a_model_whose_weights_are_a_pickle_is_not_loaded(canary: Path, tmp_path: Path) -> None:
+    from tui_loop.engine.models import find_model, load_model
+
+    folder = tmp_path / "model"
+    shutil.copytree(shipped("sample_data", "tiny-base"), folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Exploit(canary)))
+    config = read_config({"model": {"id": str(folder)}, "run": {"device": "cpu"}})
+    with pytest.raises(OSError, match="safetensors"):
+        load_model(config, find_model(str(folder), tmp_path))
     assert not canary.exists()
 
 

@@ -22,6 +22,9 @@ LEAST_LOGS = FIRST_LOGS + RECENT_LOGS
 """A finite loss is judged from this many logs on: the median of the last by that of the first."""
 
 RISE = 1.5
+HIGHEST_OF_USE = 1e-2
+"""Of learning rates; tiny models learn with it, no larger one does."""
+
 EMPTY_LOGS = 3
 """Logs in a row with loss and gradient exactly 0 after which nothing is being trained."""
 
@@ -108,6 +111,14 @@ def is_far_above(eval_loss: float, base_loss: float) -> bool:
     """Whether a tuned model's eval loss (nats a token) is no mere overfitting: twice the base's,
     and two nats more."""
     return eval_loss > max(2 * base_loss, base_loss + 2)
+
+
+def lower_rate(rate: float, *, with_adapter: bool) -> float:
+    """The learning rate to try after `rate` diverged: a tenth of it, or where even that is beyond
+    all use what is commonly advised (1e-4 for LoRA, 2e-5 for all weights)."""
+    tenth = float(f"{rate / 10:.3g}")
+    advised = 1e-4 if with_adapter else 2e-5
+    return tenth if tenth <= HIGHEST_OF_USE else advised
 
 
 def _finite(value: float) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 
 from tui_loop.core.checkpoints import Resumption, resumption_of
 from tui_loop.core.config import changed_fields, with_settings
+from tui_loop.core.divergence import lower_rate
 from tui_loop.core.events import LineLogged, RunStarted
 from tui_loop.core.journal import Journal
 from tui_loop.core.reader import read_run
@@ -29,7 +30,6 @@ from tui_loop.engine.quiet import logging_to, masked, set_environment
 from tui_loop.engine.run import Diverged, Outcome, Run, TrainingOutOfMemory
 
 MOST_ROLLBACKS = 3
-ROLLBACK_FACTOR = 0.1
 
 
 class _Retry(msgspec.Struct, frozen=True):
@@ -148,7 +148,9 @@ class Attempts:
         if not is_policy or error.kind != "diverged" or self._rollbacks == MOST_ROLLBACKS:
             return None
         self._rollbacks += 1
-        rate = self._config.training.learning_rate * ROLLBACK_FACTOR
+        rate = lower_rate(
+            self._config.training.learning_rate, with_adapter=self._config.lora.enabled
+        )
         run = read_run(self._folder)
         resumption = resumption_of(self._folder, run, below=error.sound_step)
         return _Retry(
@@ -156,7 +158,7 @@ class Attempts:
             f"diverged at step {error.step}: {error.reason}; back to {resumption.told}, "
             f"learning rate {brief_number(self._config.training.learning_rate)} → "
             f"{brief_number(rate)}",
-            [f"training.learning_rate={float(f'{rate:.6g}')!r}"],
+            [f"training.learning_rate={rate!r}"],
             resumption,
         )
 

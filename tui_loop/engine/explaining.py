@@ -7,6 +7,7 @@ import traceback
 import msgspec
 
 from tui_loop.core.config import ConfigError
+from tui_loop.core.divergence import lower_rate
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.records import RunError
 from tui_loop.core.schema import Config
@@ -36,7 +37,7 @@ def _told(
 
     step = outcome.metrics.get("steps")
     if isinstance(error, Diverged):
-        return _diverged(error)
+        return _diverged(error, config)
     if isinstance(error, ConfigError):
         return RunError("config", error.message, error.hint, step)
     if isinstance(error, TuiLoopError):
@@ -62,7 +63,7 @@ def _unforeseen(error: BaseException, folder: IterationFolder, step: int | None)
     return RunError("crashed", message, f"the traceback is in {folder.output}", step)
 
 
-def _diverged(error: Diverged) -> RunError:
+def _diverged(error: Diverged, config: Config) -> RunError:
     if error.kind == "nothing_trained":
         return RunError(
             "data",
@@ -76,7 +77,7 @@ def _diverged(error: Diverged) -> RunError:
         "diverged",
         f"diverged at step {error.step}: {error.reason}{kept}",
         f"lower the learning rate (it was {brief_number(error.rate)}; "
-        f"try {brief_number(error.rate / 10)})",
+        f"try {brief_number(lower_rate(error.rate, with_adapter=config.lora.enabled))})",
         error.step,
     )
 

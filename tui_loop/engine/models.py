@@ -121,6 +121,8 @@ def load_model(config: Config, source: ModelSource) -> LoadedModel:
         common["gguf_file"] = source.gguf
     tokenizer = AutoTokenizer.from_pretrained(source.name, **common)
     quantized = _quantization(config, device, dtype)
+    if source.gguf is None:
+        common["use_safetensors"] = True  # never a pickle
     model = AutoModelForCausalLM.from_pretrained(source.name, dtype=dtype, **quantized, **common)
     if source.gguf is not None:
         forget_quantization(model)
