@@ -22,6 +22,8 @@ LINE_BYTES = 16 * 1024 * 1024
 ROWS_BYTES = 4 * 1024 * 1024 * 1024
 """No file of rows is larger, though it is read row by row."""
 
+CHUNK_BYTES = 64 * 1024
+
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -54,11 +56,15 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
 
 def read_bounded(path: Path, limit: int) -> bytes:
     """The whole file at `path`; raises BadInput where it is no regular file or too large."""
+    data = bytearray()
     with open_regular(path, limit) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:  # it grew meanwhile
-        raise BadInput(f"{path}: is too large for a record", "move it out of the loop's folder")
-    return data
+        while part := file.read(CHUNK_BYTES):  # a read of `limit` would take that much memory
+            data += part
+            if len(data) > limit:  # it grew meanwhile
+                raise BadInput(
+                    f"{path}: is too large for a record", "move it out of the loop's folder"
+                )
+    return bytes(data)
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
