@@ -885,3 +885,24 @@ def test_the_marked_one_is_what_the_selected_one_is_held_against(open_app: OpenA
         await opened.shows("against 1")
 
     on_app(open_app(number=2), steps)
+
+
+@pytest.mark.parametrize("key", ["r", "C"])
+def test_a_fault_behind_the_screen_is_told_and_reported_and_the_app_lives(
+    key: str, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: Any) -> Any:
+        raise KeyError("planted")
+
+    async def steps(opened: Opened) -> None:
+        monkeypatch.setattr(opened.backend, "preview", faulty)
+        monkeypatch.setattr(opened.backend, "preflight", faulty)
+        await opened.press(key)
+        await opened.shows("KeyError: 'planted'", "this is a fault of tui-loop")
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        assert opened.app.crash_report is not None
+        assert "planted" in opened.app.crash_report.read_text()
+        assert opened.app.return_code is None
+
+    on_app(open_app(size=SMALL), steps)

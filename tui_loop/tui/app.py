@@ -238,13 +238,13 @@ class LoopApp(KeysInOrder):
     def _handle_exception(self, error: Exception) -> None:
         """A fault of the app: the traceback goes to a file, without any local variable."""
         self._return_code = 1
-        self._write_report(error)
+        self.report(error)
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
         self._close_messages_no_wait()
 
-    def _write_report(self, error: Exception) -> None:
+    def report(self, error: Exception) -> None:
         """Keeps the first fault; those that follow from it say less."""
         if self.crash_report is not None:
             return

@@ -29,8 +29,11 @@ SIGNS = {
 FOOTER = ("list.open", "check.previous", "check.following", "app.back", "app.help")
 
 
-class CheckStopped(Exception):
+class CheckStopped(TuiLoopError):
     """Nobody waits for the check any more."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody waits for the check")
 
 
 class FindingList(RowList):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tui_loop.core.checking.findings import by_severity
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
@@ -32,13 +30,13 @@ class Checking(LoopScreen):
 
     async def _check(self, screen: CheckScreen, draft: Draft) -> None:
         try:
-            checks = await asyncio.to_thread(self.backend.preflight, self.loop, draft)
-            found = await asyncio.to_thread(checks.of_rows)
+            checks = await self.elsewhere(self.backend.preflight, self.loop, draft)
+            found = await self.elsewhere(checks.of_rows)
             if not screen.is_attached:
                 return
             self._checks = checks
             screen.show(found, "counting tokens ...")
-            found = [*found, *await asyncio.to_thread(checks.of_tokens, screen.poll)]
+            found = [*found, *await self.elsewhere(checks.of_tokens, screen.poll)]
         except CheckStopped:
             return
         except TuiLoopError as fault:
@@ -55,7 +53,7 @@ class Checking(LoopScreen):
         if self._checks is None:
             return
         try:
-            row = await asyncio.to_thread(self._checks.row, number)
+            row = await self.elsewhere(self._checks.row, number)
         except TuiLoopError as fault:
             if screen.is_attached:
                 screen.show_fault(fault)

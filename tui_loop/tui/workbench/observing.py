@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual.screen import Screen
 
@@ -22,6 +23,8 @@ from tui_loop.tui.widgets.iterations import DRAFT
 
 if TYPE_CHECKING:
     from tui_loop.tui.app import LoopApp
+
+T = TypeVar("T")
 
 LIVE_SECONDS = 0.5
 IDLE_SECONDS = 2.0
@@ -102,6 +105,23 @@ class LoopScreen(Screen[None]):
     def say(self, text: str) -> None:
         """Shows a remark for a moment."""
         self.notify(flat(text, 400), markup=False)
+
+    async def elsewhere(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What `work` gives, done off the screen's thread.
+
+        Raises TuiLoopError, also for a fault of the work itself, which is reported: the screen is
+        not to end with it.
+        """
+        try:
+            return await asyncio.to_thread(work, *arguments)
+        except TuiLoopError:
+            raise
+        except Exception as error:  # the app's edge
+            self.loop_app.report(error)
+            place = self.loop_app.crash_report or "no report could be written"
+            raise TuiLoopError(
+                f"{type(error).__name__}: {error}", f"this is a fault of tui-loop: {place}"
+            ) from error
 
     async def _observe(self) -> None:
         await asyncio.to_thread(warm_up)

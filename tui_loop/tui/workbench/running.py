@@ -129,7 +129,7 @@ class Running(Drafting):
     async def _offer_resume(self, number: int) -> None:
         self.say(f"looking at the checkpoints of {number} ...")
         try:
-            told, notices = await asyncio.to_thread(self.backend.resumption, self.loop, number)
+            told, notices = await self.elsewhere(self.backend.resumption, self.loop, number)
         except TuiLoopError as error:
             self.tell(error)
             return
@@ -147,7 +147,7 @@ class Running(Drafting):
 
     async def _resume(self, number: int) -> None:
         try:
-            await asyncio.to_thread(self.backend.resume, self.loop, number)
+            await self.elsewhere(self.backend.resume, self.loop, number)
         except TuiLoopError as error:
             self.tell(error)
             return
@@ -160,7 +160,7 @@ class Running(Drafting):
     async def _preview(self, dialog: RunDialog, draft: Draft) -> None:
         found: Preview | TuiLoopError
         try:
-            found = await asyncio.to_thread(self.backend.preview, self.loop, draft)
+            found = await self.elsewhere(self.backend.preview, self.loop, draft)
         except TuiLoopError as error:
             found = error
         if dialog.is_attached:
@@ -172,7 +172,7 @@ class Running(Drafting):
 
     async def _start(self, draft: Draft) -> None:
         try:
-            number = await asyncio.to_thread(self.backend.start, self.loop, draft)
+            number = await self.elsewhere(self.backend.start, self.loop, draft)
             await asyncio.to_thread(drop_draft, self.loop)
         except (TuiLoopError, OSError) as error:
             await self.save_draft(draft)
