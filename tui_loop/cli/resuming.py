@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from tui_loop.cli.starting import check_config
-from tui_loop.core.asking import LIVE
 from tui_loop.core.checkpoints import Resumption, where_to_go_on
 from tui_loop.core.errors import BadInput
 from tui_loop.core.reader import iteration_of, read_run
-from tui_loop.core.records import RESUMABLE
+from tui_loop.core.records import LIVE, RESUMABLE
 from tui_loop.core.store import IterationFolder, LoopFolder
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 from tui_loop.core.reader import iteration_of, read_run
-from tui_loop.core.records import State
+from tui_loop.core.records import LIVE
 from tui_loop.core.requests import Request, RequestName, ask
 from tui_loop.core.store import IterationFolder
 
-LIVE: tuple[State, ...] = ("running", "stopping", "paused")
 LOOK_SECONDS = 0.1
 
 

@@ -16,10 +16,9 @@ from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
-from tui_loop.core.records import Example, Iteration
+from tui_loop.core.records import LIVE, Example, Iteration
 from tui_loop.core.store import LoopFolder, LoopSettings
 
-LIVE = ("running", "stopping", "paused")
 COMPARE_SECONDS = 0.1
 """A look spends at most this long on comparisons; the next one goes on with the rest."""
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tui_loop.core.config import Tables
 from tui_loop.core.errors import BadInput
-from tui_loop.core.records import NO_METRICS, Change, Decision, Iteration, State
+from tui_loop.core.records import LIVE, NO_METRICS, Change, Decision, Iteration, State
 from tui_loop.core.state import RunState, error_of
 from tui_loop.core.store import IterationFolder
 from tui_loop.core.wording import title_of
@@ -98,7 +98,7 @@ def diverged_at(iteration: Iteration | None) -> int | None:
 def loop_state(iterations: list[Iteration]) -> str:
     """`running` while any iteration runs, else the newest one's state, or `new`."""
     for iteration in iterations:
-        if iteration.state in ("running", "stopping", "paused"):
+        if iteration.state in LIVE:
             return iteration.state
     return iterations[-1].state if iterations else "new"
 

@@ -23,6 +23,7 @@ State = Literal[
 EndState = Literal["finished", "stopped", "failed"]
 ErrorKind = Literal["diverged", "oom", "data", "config", "disk", "crashed"]
 
+LIVE: tuple[State, ...] = ("running", "stopping", "paused")
 RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 
 

@@ -14,7 +14,7 @@ from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.overview import as_json
 from tui_loop.core.reader import iteration_of, iterations_of
-from tui_loop.core.records import Iteration
+from tui_loop.core.records import RESUMABLE, Iteration
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import brief
 
@@ -96,6 +96,10 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
     if iteration.error:
         out.line(f"error: {iteration.error.get('message')}")
         out.line(f"hint: {iteration.error.get('hint')}")
+    elif iteration.state in RESUMABLE:
+        out.line(
+            f"it did not finish; go on with it: tui-loop resume {loop.name}/{iteration.number}"
+        )
     changes = [[field, *(_shown(pair))] for field, pair in iteration.changes.items()]
     if changes:
         out.line()

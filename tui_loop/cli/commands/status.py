@@ -12,10 +12,10 @@ from tui_loop.core import figures
 from tui_loop.core.errors import BadInput
 from tui_loop.core.liveness import trouble_of
 from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.records import LIVE
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 HELP = "say what is running, and how far it is"
-_LIVE = ("running", "stopping", "paused")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def _runs(loop: LoopFolder) -> list[dict[str, Any]]:
     """The live runs of a loop, or its newest iteration where none lives."""
     numbers = loop.numbers()
     iterations = [iteration_of(loop.iteration(number)) for number in numbers]
-    live = [each for each in iterations if each.state in _LIVE]
+    live = [each for each in iterations if each.state in LIVE]
     return [_record(loop, each.number, each.state) for each in (live or iterations[-1:])]
 
 
@@ -59,9 +59,9 @@ def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
         "seconds_left": None,
         "trouble": None,
     }
-    if state in (*_LIVE, "interrupted"):
+    if state in (*LIVE, "interrupted"):
         record["trouble"] = trouble_of(loop.iteration(number).lock) or None
-    if state not in _LIVE:
+    if state not in LIVE:
         return record
     try:
         run = read_run(loop.iteration(number))

@@ -8,8 +8,8 @@ from textual.app import ComposeResult
 
 from tui_loop.core.comparison import Comparison, brief_delta
 from tui_loop.core.figures import loss, percent, points
-from tui_loop.core.observer import LIVE, LoopSnapshot
-from tui_loop.core.records import Iteration
+from tui_loop.core.observer import LoopSnapshot
+from tui_loop.core.records import LIVE, RESUMABLE, Iteration
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -209,6 +209,11 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None) -> list[list[Pa
         lines.append([(" ✗ ", "bad"), (message, "bad")])
         if hint := iteration.error.get("hint"):
             lines.append([("   hint: ", "muted"), (str(hint), "")])
+    elif iteration.state in RESUMABLE:
+        goes_on = " goes on from its newest whole checkpoint"
+        lines.append([(" it did not finish: ", "muted"), ("a", "accent"), (goes_on, "muted")])
+    elif iteration.state == "queued" and snapshot.live is None:
+        lines.append([(" it has not begun: ", "muted"), ("a", "accent"), (" runs it", "muted")])
     if iteration.decision:
         lines.append(because)
     if compared := snapshot.compared.get(iteration.number):

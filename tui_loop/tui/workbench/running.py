@@ -60,6 +60,7 @@ class Running(Drafting):
             self.say(f"{live.number} is stopping: it ends at the next step or batch")
             return
         number, attempt = live.number, live.run.attempt
+        done = f"{live.run.done} of {live.run.total or '?'}"
 
         def answered(answer: str | None) -> None:
             if answer:
@@ -70,7 +71,13 @@ class Running(Drafting):
         self.app.push_screen(
             AskScreen(
                 f"Stop {number}?",
-                [[("it has done ", "muted"), (f"{live.run.done} of {live.run.total or '?'}", "")]],
+                [
+                    [
+                        ("it has done ", "muted"),
+                        (f"{live.run.done} of {live.run.total or '?'}", ""),
+                    ],
+                    [("p pauses it, D quits and leaves it running", "muted")],
+                ],
                 [
                     ("e", "save the weights and evaluate them", "evaluate"),
                     ("s", "save the weights", "save"),
