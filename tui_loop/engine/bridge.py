@@ -6,7 +6,6 @@ Nothing here may raise into the trainer: a fault of the record is not a fault of
 from __future__ import annotations
 
 import functools
-import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,7 +18,9 @@ from tui_loop.core.divergence import Sighting, TrainingWatch
 from tui_loop.core.events import CheckpointSaved, LineLogged, MetricsLogged, Progressed, Recovered
 from tui_loop.core.files import sha256_of
 from tui_loop.core.journal import Journal
+from tui_loop.core.patience import EvalLosses
 from tui_loop.core.schema import Training
+from tui_loop.core.state import Point
 from tui_loop.engine.control import Control
 from tui_loop.engine.last_good import LastGood
 
@@ -44,9 +45,8 @@ def _never_raises(handler: Handler) -> Handler:
 class Bridge(TrainerCallback):
     """Appends a run's logs to the journal, notices trouble, asks for evaluations, obeys.
 
-    `stale_evaluations` counts evaluations in a row without a lower eval loss; `sound_step` is the
-    last step whose weights have shown a sound loss since. `trainer` is set by the trainer whose
-    callback this is.
+    `evaluations` are those within the run; `sound_step` is the last step whose weights have shown
+    a sound loss since. `trainer` is set by the trainer whose callback this is.
     """
 
     def __init__(
@@ -62,14 +62,13 @@ class Bridge(TrainerCallback):
         self._stops_in_trouble = stops_in_trouble
         self._watch = TrainingWatch(vocabulary)
         self._progressed_at = 0.0
-        self._lowest = math.inf
         self._lost_checkpoint = -1
         self._faults: set[str] = set()
         self._logged_step = 0
         self.sound_step = 0
         self.last_good = LastGood()
         self.trainer: Any = None
-        self.stale_evaluations = 0
+        self.evaluations = EvalLosses(settings)
         self.stopped_early = False
         self.summary: dict[str, float] = {}
 
@@ -99,8 +98,8 @@ class Bridge(TrainerCallback):
                 Progressed(phase="training", done=state.global_step, total=state.max_steps)
             )
         every = self._settings.eval_steps
-        if every and state.global_step % every == 0:
-            control.should_evaluate = self._evaluation_wanted(state)
+        if every:
+            control.should_evaluate = self._is_due(state)
         if self._control.take("evaluate"):
             control.should_evaluate = True
         if self._control.take("checkpoint"):
@@ -111,7 +110,7 @@ class Bridge(TrainerCallback):
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates once an epoch where no schedule is set."""
         if self._settings.eval_steps is None and not control.should_training_stop:
-            control.should_evaluate = self._evaluation_wanted(state)
+            control.should_evaluate = self._is_due(state)
 
     @_never_raises
     def on_log(
@@ -140,7 +139,7 @@ class Bridge(TrainerCallback):
     @_never_raises
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Early stopping leaves a checkpoint too; a diverged evaluation leaves none."""
-        if self.out_of_patience:
+        if self.evaluations.is_out_of_patience:
             self.stopped_early = True
             control.should_training_stop = True
             control.should_save = control.should_save or bool(self._settings.save_steps)
@@ -168,24 +167,21 @@ class Bridge(TrainerCallback):
         message = f"no checkpoint at step {step}: {error}"
         self._journal.append(Recovered(kind="checkpoint", message=message))
 
-    def note_eval_loss(self, step: int, eval_loss: float | None) -> bool:
+    def note_eval_loss(self, step: int, epoch: float | None, eval_loss: float | None) -> bool:
         """Counts an evaluation within the run; True if it is the lowest so far."""
         if eval_loss is None:  # a stop ended it: it says nothing
             return False
         self._watch.look_at_evaluation(step, eval_loss)
-        if eval_loss < self._lowest:
-            self._lowest, self.stale_evaluations = eval_loss, 0
-            return True
-        self.stale_evaluations += 1
-        return False
+        return self.evaluations.note(step, epoch, eval_loss)
 
-    def recall(self, eval_losses: Iterable[float], *, has_best: bool) -> None:
+    def recall(self, evaluations: Iterable[Point], *, has_best: bool) -> None:
         """Goes on from the evaluations of an earlier attempt; without its best weights, the next
         evaluation is the lowest anew."""
-        for eval_loss in eval_losses:
-            self.note_eval_loss(0, eval_loss)
+        for point in evaluations:
+            if "eval_loss" in point.values:
+                self.evaluations.note(point.step, point.epoch, point.values["eval_loss"])
         if not has_best:
-            self._lowest = math.inf
+            self.evaluations.forget_lowest()
 
     def note_fault(self, where: str, error: Exception) -> None:
         """Records a fault of the bridge itself, each once."""
@@ -194,12 +190,6 @@ class Bridge(TrainerCallback):
             self._faults.add(told)
             with suppress(Exception):  # the journal may be what fails
                 self._journal.append(LineLogged(level="error", source="bridge", text=told))
-
-    @property
-    def out_of_patience(self) -> bool:
-        """Whether early stopping is due."""
-        patience = self._settings.early_stopping_patience
-        return patience is not None and self.stale_evaluations >= patience
 
     def _obey_in_pause(self) -> None:
         """What is asked for during a pause is done at once, on the weights as they are."""
@@ -220,11 +210,10 @@ class Bridge(TrainerCallback):
             control.should_training_stop = True
             control.should_save = control.should_evaluate = False
 
-    def _evaluation_wanted(self, state: Any) -> bool:
-        """The final evaluation measures the last step's weights, unless they are chosen by it."""
-        if self._settings.keep == "best":
-            return True
-        return bool(state.global_step < state.max_steps)
+    def _is_due(self, state: Any) -> bool:
+        step = state.global_step
+        is_due = self.evaluations.is_due(step, state.epoch, state.max_steps)
+        return is_due and not self.evaluations.is_counted(step)
 
 
 def _number(value: Any) -> float | None:

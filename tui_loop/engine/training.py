@@ -53,14 +53,18 @@ class LoopTrainer(SFTTrainer):
         """Measures the held-out rows as every evaluation of the loop does."""
         step = self.state.global_step
         eval_loss = self._measure(self.model, step, self.state.epoch)
-        if self._bridge.note_eval_loss(step, eval_loss) and self._best_weights is not None:
-            _save_best(self.model, self._best_weights, step)
-            self.best_step = step
+        if self._bridge.note_eval_loss(step, self.state.epoch, eval_loss):
+            self._keep_as_best()
         values = {} if eval_loss is None else {"eval_loss": eval_loss}
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, values
         )
         return values
+
+    def _keep_as_best(self) -> None:
+        if self._best_weights is not None:
+            _save_best(self.model, self._best_weights, self.state.global_step)
+            self.best_step = self.state.global_step
 
     def restore_best(self) -> None:
         """Puts back the weights of the lowest eval loss, if any were kept."""
@@ -79,7 +83,7 @@ class LoopTrainer(SFTTrainer):
         """
         self._total_train_tokens = int(tokens)
         saved = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-        if saved.global_step < saved.max_steps and not self._bridge.out_of_patience:
+        if saved.global_step < saved.max_steps and not self._bridge.evaluations.is_out_of_patience:
             self.train(resume_from_checkpoint=str(checkpoint))
             return
         self._load_from_checkpoint(str(checkpoint))

@@ -35,7 +35,7 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
     try:
         trainer, bridge = _make(run, prepared)
         _probe(run, prepared, trainer)
-        run.begin("training")
+        run.begin_work("training")
         try:
             _go(run, trainer, bridge)
         finally:
@@ -48,7 +48,8 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
         _keep_last_good(run, trainer, bridge)
         raise_if_diverged(run, bridge)
     if bridge.stopped_early:
-        run.say(f"stopped early: {bridge.stale_evaluations} evaluations without a lower eval loss")
+        stale = bridge.evaluations.stale
+        run.say(f"stopped early: {stale} evaluations without a lower eval loss")
     trainer.restore_best()
     run.outcome.metrics["weights_step"] = trainer.best_step or trainer.state.global_step
     return trainer, bridge
@@ -182,9 +183,8 @@ def _go(run: Run, trainer: LoopTrainer, bridge: Bridge) -> None:
     earlier = read_run(run.folder)
     tokens = [point.values.get("num_tokens") for point in earlier.metrics]
     trainer.take_best(checkpoint)
-    within = [point.values.get("eval_loss") for point in earlier.evaluations]
     bridge.recall(
-        [each for each in within if each is not None],
+        earlier.evaluations,
         has_best=run.config.training.keep != "best" or trainer.best_step is not None,
     )
     trainer.resume(checkpoint, tokens=next((each for each in reversed(tokens) if each), 0.0))
