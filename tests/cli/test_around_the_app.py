@@ -10,6 +10,7 @@ import pytest
 
 from scripts.key_table import with_keys
 from tests.conftest import CHECKOUT, Cli
+from tui_loop.cli.output import Output
 from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
@@ -105,3 +106,20 @@ def test_run_draft_runs_what_was_edited_and_takes_the_draft_away(
     assert told["changes"]["training.max_steps"] == [None, 2]
     assert told["metrics"]["steps"] == 2
     assert not loop.draft.exists()
+
+
+@pytest.mark.parametrize(
+    ("loops", "text", "spelled"),
+    [
+        ("loops", "tui-loop stop a", "tui-loop stop a"),
+        ("demo/loops", "tui-loop stop a", "tui-loop --loops demo/loops stop a"),
+        ("a b", "see: tui-loop a/1", "see: tui-loop --loops 'a b' a/1"),
+        ("x", "tui-loop doctor, tui-loop --help", "tui-loop doctor, tui-loop --help"),
+    ],
+)
+def test_a_command_that_is_advised_can_be_typed_as_it_stands(
+    loops: str, text: str, spelled: str
+) -> None:
+    out = Output(as_json=False)
+    out.loops = Path(loops)
+    assert out.spelled_out(text) == spelled

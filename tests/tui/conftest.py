@@ -26,7 +26,7 @@ from tui_loop.core.checking.findings import Finding, info
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
-from tui_loop.core.draft import Draft, plan_of
+from tui_loop.core.draft import Draft, drop_draft, plan_of
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.events import (
     AnyEvent,
@@ -246,6 +246,7 @@ class FakeBackend:
         if self.refusal:
             raise self.refusal
         folder = create_iteration(loop, plan_of(loop, draft), SPLITS)
+        drop_draft(loop)
         self.runs.append(ScriptedRun(folder))
         return folder.number
 

@@ -43,7 +43,8 @@ class Foreground:
         with suppress(OSError):  # a session of its own already
             os.setsid()
         if os.getppid() == self._parent:
-            os.kill(self._parent, LETS_GO)
+            with suppress(ProcessLookupError):  # it may end just now
+                os.kill(self._parent, LETS_GO)
 
 
 def enter_child() -> Foreground:
@@ -68,7 +69,8 @@ def enter_child() -> Foreground:
 
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGHUP, pass_on)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child gets it too
+    for each in (signal.SIGINT, signal.SIGTSTP):  # the child gets them too, and is followed
+        signal.signal(each, signal.SIG_IGN)
     signal.signal(LETS_GO, lambda *_: os._exit(0))
     modes, screen = _modes(), _screen_alone()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)

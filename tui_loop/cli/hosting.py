@@ -10,13 +10,13 @@ from tui_loop.cli.checking import Preflight, preflight_of_draft, start_findings
 from tui_loop.cli.resuming import check_resume
 from tui_loop.cli.starting import check_start, create
 from tui_loop.core.background import dangers_to_background
-from tui_loop.core.draft import Draft, plan_of
+from tui_loop.core.draft import Draft, drop_draft, plan_of
 from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
-from tui_loop.core.planning import forget_unbegun
 from tui_loop.core.reader import read_run
 from tui_loop.core.requests import ask
 from tui_loop.core.secrets import mask_file
 from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.unbegun import take_back
 from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:
@@ -69,13 +69,14 @@ class AppRuns:
         return preflight_of_draft(loop, draft, allow_code=self._allow_code)
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
-        """Creates the iteration and starts its run; gives its number. Raises TuiLoopError."""
+        """Makes the draft an iteration and runs it; gives its number. Raises TuiLoopError."""
         from tui_loop.engine.extras import require_train
 
         require_train("training")
         self._refuse_second()
         start = check_start(loop, plan_of(loop, draft), allow_code=self._allow_code)
         folders = create(loop, start)
+        drop_draft(loop)
         self._begin(folders, draft.config.run.runner)
         return folders[-1].number
 
@@ -84,15 +85,15 @@ class AppRuns:
         from tui_loop.engine.extras import require_train
 
         require_train("training")
-        resumption, notices = check_resume(loop.existing(number), allow_code=self._allow_code)
-        return resumption.told, [*notices, *self._home_notices()]
+        resume = check_resume(loop.existing(number), allow_code=self._allow_code)
+        return resume.told, [*resume.notices, *self._home_notices()]
 
     def resume(self, loop: LoopFolder, number: int) -> None:
         """Goes on with an iteration; raises TuiLoopError."""
         self._refuse_second()
         folder = loop.existing(number)
-        check_resume(folder, allow_code=self._allow_code)
-        self._begin([folder], folder.read_config().run.runner)
+        resume = check_resume(folder, allow_code=self._allow_code)
+        self._begin(resume.create(), folder.read_config().run.runner)
 
     def dangers(self) -> list[str]:
         """What here may end a run that is left in the background."""
@@ -161,7 +162,9 @@ class AppRuns:
                 f"look into {folders[-1].output}",
             )
         finally:
-            forget_unbegun(folders)
+            told = take_back(folders)
+            if told and self._fault is None:
+                self._fault = TuiLoopError(told[0], "r runs the draft, a what waits")
 
     def _host_here(self, folders: list[IterationFolder]) -> None:
         from tui_loop.engine.host import RunHost

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tui_loop import __version__
-from tui_loop.cli.output import Output
+from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.text import one_line
 
@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         words = _with_open(words)
         told = _parser(_named(words)).parse_args(words, _defaults())
+        out.loops = told.loops
         module = _module_of(told.command)
         code: int = module.run(told, out)
         return code
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _defaults() -> argparse.Namespace:
-    return argparse.Namespace(loops=Path("loops"), debug=False)
+    return argparse.Namespace(loops=DEFAULT_LOOPS, debug=False)
 
 
 def _with_open(words: list[str]) -> list[str]:

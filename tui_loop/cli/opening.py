@@ -27,6 +27,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
     that the app hosts outlives its screen; this returns when it has ended, to a shell that has
     long had its prompt back.
     """
+    out.loops = loops
     gc.disable()  # while the app is set up; the app enables it when its screen stands
     from tui_loop.tui.settings import Memory, read_settings, settings_file
     from tui_loop.tui.terminal import driver_on, is_ascii_locale, own_terminal, require_terminal
@@ -63,7 +64,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
         app.run()
         for line in _crash(app) if backend.hosted() else []:
             terminal.stream.write(f"{line}\r\n")  # while the terminal is still ours
-        stopped = _outlive(app, backend, terminal, foreground) if backend.hosted() else ""
+        stopped = _outlive(app, backend, terminal, foreground, out) if backend.hosted() else ""
     if stopped:
         raise RunStopped(f"terminated: {stopped} has stopped", f"tui-loop resume {stopped}")
     if app.return_code:
@@ -79,7 +80,13 @@ def _crash(app: LoopApp) -> list[str]:
     return ["the app ended by a fault of its own", f"{place}; the record is not affected"]
 
 
-def _outlive(app: LoopApp, backend: AppBackend, terminal: Terminal, foreground: Foreground) -> str:
+def _outlive(
+    app: LoopApp,
+    backend: AppBackend,
+    terminal: Terminal,
+    foreground: Foreground,
+    out: Output,
+) -> str:
     """The screen has gone and a run lives here: finishes it in the background, or ends it.
 
     Gives `loop/N` where a termination stopped it.
@@ -93,20 +100,21 @@ def _outlive(app: LoopApp, backend: AppBackend, terminal: Terminal, foreground: 
         backend.terminate_hosted()
 
     signal.signal(signal.SIGTERM, on_terminate)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(each, signal.SIG_IGN)  # neither the background nor a save is to be cut off
     if terminated:
         terminal.stream.write(f"{hosted} is stopping: saving a checkpoint\r\n")
         terminal.stream.flush()
         backend.terminate_hosted()
     else:
         name = hosted.partition("/")[0]
-        terminal.stream.write(
-            f"{hosted} goes on in the background: tui-loop {name} shows it, "
-            f"tui-loop stop {name} ends it\r\n"
-        )
+        for text in (
+            f"{hosted} goes on in the background",
+            f"look at it: tui-loop {name}",
+            f"stop it:    tui-loop stop {name}",
+        ):
+            terminal.stream.write(f"{out.spelled_out(text)}\r\n")
         terminal.let_go()
-        for each in (signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
-            signal.signal(each, signal.SIG_IGN)
         foreground.let_go()
     backend.wait()
     return hosted if terminated else ""

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from tui_loop.core.codec import to_pretty_json
 from tui_loop.core.secrets import masked
 from tui_loop.core.text import escaped, one_line, visible
 from tui_loop.tui.cells import fit, width_of
+
+DEFAULT_LOOPS = Path("loops")
+
+_COMMAND = re.compile(r"\btui-loop (?=[a-z0-9])(?!(?:demo|doctor|fetch|keys)\b)")
+"""The beginning of a command that looks into a folder of loops."""
 
 PIPE_WIDTH = 400
 """Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""
@@ -27,6 +35,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.loops = DEFAULT_LOOPS
 
     @property
     def is_terminal(self) -> bool:
@@ -58,8 +67,19 @@ class Output:
         """A remark beside the result."""
         self._print(sys.stderr, visible(masked(text)))
 
+    def advice(self, text: str) -> None:
+        """A line with a command that can be typed as it stands."""
+        self.line(self.spelled_out(text))
+
+    def spelled_out(self, text: str) -> str:
+        """`text` with `tui-loop COMMAND` as it has to be typed for the folder of loops in use."""
+        if self.loops == DEFAULT_LOOPS:
+            return text
+        return _COMMAND.sub(f"tui-loop --loops {shlex.quote(str(self.loops))} ", text)
+
     def error(self, message: str, hint: str) -> None:
         """One line that says what happened, one that says what to do; secrets are masked."""
+        hint = self.spelled_out(hint)
         self._print(sys.stderr, f"error: {one_line(masked(message), 2000)}")
         if hint:
             self._print(sys.stderr, f"hint: {one_line(masked(hint), 500)}")

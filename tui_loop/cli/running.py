@@ -9,11 +9,11 @@ from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
-from tui_loop.core.planning import forget_unbegun
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.secrets import mask_file
 from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.unbegun import take_back
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
 BEGIN_SECONDS = 60.0
@@ -34,8 +34,8 @@ def run_watched(
         process.wait()
     for folder in folders:
         mask_file(folder.output)
-    for folder in forget_unbegun(folders):
-        out.note(f"{folder} was not begun and has been removed")
+    for text in take_back(folders):
+        out.note(out.spelled_out(text))
     if watcher.killed:
         raise RunStopped(
             f"{folders[len(done) - 1]} was killed", f"tui-loop resume {folders[len(done) - 1]}"
@@ -60,7 +60,7 @@ def run_detached(
     deadline = time.monotonic() + BEGIN_SECONDS
     while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
         if process.poll() is not None:
-            forget_unbegun(folders)
+            take_back(folders)
             raise RunFailed(
                 f"{first}: the run's process ended before it began, with code {process.returncode}",
                 f"its output is in {first.output}",
@@ -75,8 +75,8 @@ def run_detached(
         out.line(f"{folder} follows")
     for danger in dangers_to_background():
         out.note(danger)
-    out.line(f"look at it: tui-loop {loop.name}; tui-loop log -f {folders[-1]}")
-    out.line(f"stop it: tui-loop stop {loop.name}")
+    out.advice(f"look at it: tui-loop {loop.name}")
+    out.advice(f"stop it:    tui-loop stop {loop.name}")
     return 0
 
 

@@ -7,7 +7,7 @@ import time
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import LIVE
 from tui_loop.core.requests import Request, RequestName, ask
-from tui_loop.core.store import IterationFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 LOOK_SECONDS = 0.1
 
@@ -32,3 +32,9 @@ def is_heard(folder: IterationFolder, request: Request, seconds: float) -> bool:
             return False
         time.sleep(LOOK_SECONDS)
     return False
+
+
+def live_in(loop: LoopFolder) -> str:
+    """`loop/N` of a run of the loop that is under way, "" where there is none."""
+    folders = (loop.iteration(number) for number in loop.numbers())
+    return next((str(each) for each in folders if iteration_of(each).state in LIVE), "")

@@ -16,7 +16,6 @@ from tui_loop.core.data.row_index import rows_changed, write_index
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sync_folder
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Split
 from tui_loop.core.schema import Config
 from tui_loop.core.store import IterationFolder, LoopFolder
@@ -132,16 +131,6 @@ def create_base(loop: LoopFolder, config: Config, splits: dict[str, Split]) -> I
         folder.write_config(config, splits)
         return folder
     return _create(loop, 0, Plan(config, None, "the untouched base, measured", {}), splits)
-
-
-def forget_unbegun(folders: list[IterationFolder]) -> list[IterationFolder]:
-    """Removes iterations that were created a moment ago and never began; gives those."""
-    unbegun = [
-        each for each in folders if each.path.exists() and iteration_of(each).state == "queued"
-    ]
-    for folder in unbegun:
-        shutil.rmtree(folder.path)
-    return unbegun
 
 
 def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData, weights: str = "") -> bool:

@@ -26,11 +26,11 @@ from tui_loop.core.kept import KeptFiles
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import described
-from tui_loop.core.planning import forget_unbegun
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState
 from tui_loop.core.requests import Request, RequestReader
 from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.control import Control
 from tui_loop.engine.quiet import output_to
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
             state = hosts[-1].run()
         if state != "finished":
             break
-    forget_unbegun(folders)
+    take_back(folders)
     if hosts[-1].gave_up:
         os._exit(EXIT_CODES[state])
     return EXIT_CODES[state]

@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -225,8 +225,22 @@ class LoopApp(KeysInOrder):
         stream = self._terminal
         if stream is None:
             return self._run_editor([*shlex.split(command), str(path)], None)
-        with self.suspend():
+        with self.suspend(), self._editor_has_keys():
             return self._run_editor([*shlex.split(command), str(path)], stream)
+
+    @contextmanager
+    def _editor_has_keys(self) -> Iterator[None]:
+        """What interrupts the editor leaves the app alone; while a run lives here, neither is
+        stopped by ctrl+z, which would stop the run too."""
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        stopped = self.backend.hosted()
+        stop = signal.signal(signal.SIGTSTP, signal.SIG_IGN) if stopped else None
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if stopped:
+                signal.signal(signal.SIGTSTP, stop)
 
     def _run_editor(self, command: list[str], stream: io.TextIOWrapper | None) -> str:
         try:

@@ -78,7 +78,7 @@ class Backend(Protocol):
         """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
-        """Creates the iteration and starts its run; gives its number. Raises TuiLoopError."""
+        """Makes the draft an iteration and runs it; gives its number. Raises TuiLoopError."""
 
     def hosted(self) -> str:
         """`loop/N` of the run that this very process hosts, empty if there is none."""

@@ -32,13 +32,14 @@ def run(told: argparse.Namespace, out: Output) -> int:
     require_train("resume")
     folder = told_iteration(told)
     loop = folder.loop
-    resumption, notices = check_resume(folder, allow_code=told.allow_code)
-    out.note(f"{folder} goes on from {resumption.told}")
-    for text in notices:
+    resume = check_resume(folder, allow_code=told.allow_code)
+    out.note(f"{folder} goes on from {resume.told}")
+    for text in resume.notices:
         out.note(text)
+    folders = resume.create()
     if told.detach:
-        return run_detached(loop, [folder], out, allow_code=told.allow_code)
-    done = run_watched(loop, [folder], out, allow_code=told.allow_code)
+        return run_detached(loop, folders, out, allow_code=told.allow_code)
+    done = run_watched(loop, folders, out, allow_code=told.allow_code)
     if told.json:
         out.record({"iterations": [as_json(each) for each in done]})
     else:

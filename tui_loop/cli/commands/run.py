@@ -10,6 +10,7 @@ from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.running import exit_code_of, run_detached, run_watched
 from tui_loop.cli.starting import check_start, create
+from tui_loop.core.asking import live_in
 from tui_loop.core.config import with_settings
 from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
@@ -102,6 +103,8 @@ def create_next(
     start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
     if not start.plans[0].changes and plan.parent not in (None, 0) and repeat == 1:
         out.note(f"nothing changes against {plan.parent}; --repeat 2 would vary the seed")
+    if live := live_in(loop):
+        out.note(f"{live} is running too: both share this machine")
     if start.code_notice:
         out.note(start.code_notice)
     warn_before(loop, start, out)

@@ -97,9 +97,8 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
         out.line(f"error: {iteration.error.get('message')}")
         out.line(f"hint: {iteration.error.get('hint')}")
     elif iteration.state in RESUMABLE:
-        out.line(
-            f"it did not finish; go on with it: tui-loop resume {loop.name}/{iteration.number}"
-        )
+        place = f"{loop.name}/{iteration.number}"
+        out.advice(f"it did not finish; go on with it: tui-loop resume {place}")
     changes = [[field, *(_shown(pair))] for field, pair in iteration.changes.items()]
     if changes:
         out.line()

@@ -12,7 +12,7 @@ from tui_loop.core import figures
 from tui_loop.core.errors import BadInput
 from tui_loop.core.liveness import trouble_of
 from tui_loop.core.reader import iteration_of, read_run
-from tui_loop.core.records import LIVE
+from tui_loop.core.records import LIVE, RESUMABLE
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 HELP = "say what is running, and how far it is"
@@ -34,7 +34,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         out.line("nothing has run yet; tui-loop run LOOP --why '...'")
         return 0
     for record in records:
-        out.line(_told(record))
+        out.advice(_told(record))
     return 0
 
 
@@ -89,4 +89,6 @@ def _told(record: dict[str, Any]) -> str:
         parts.append(f"eta {figures.duration(record['seconds_left'])}")
     if record["trouble"]:
         parts.append(record["trouble"])
+    if record["state"] in (*RESUMABLE, "queued"):
+        parts.append(f"go on with it: tui-loop resume {record['loop']}/{record['iteration']}")
     return "  ".join(parts)

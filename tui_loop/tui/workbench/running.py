@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tui_loop.core.draft import Draft, drop_draft
+from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.reader import RunView
 from tui_loop.core.records import RESUMABLE
@@ -60,7 +60,8 @@ class Running(Drafting):
             self.say(f"{live.number} is stopping: it ends at the next step or batch")
             return
         number, attempt = live.number, live.run.attempt
-        done = f"{live.run.done} of {live.run.total or '?'}"
+        unit = "steps" if live.run.phase == "training" else "rows"
+        done = f"{live.run.done} of {live.run.total or '?'} {unit}"
 
         def answered(answer: str | None) -> None:
             if answer:
@@ -72,10 +73,7 @@ class Running(Drafting):
             AskScreen(
                 f"Stop {number}?",
                 [
-                    [
-                        ("it has done ", "muted"),
-                        (f"{live.run.done} of {live.run.total or '?'}", ""),
-                    ],
+                    [("it has done ", "muted"), (done, "")],
                     [("p pauses it, D quits and leaves it running", "muted")],
                 ],
                 [
@@ -180,7 +178,6 @@ class Running(Drafting):
     async def _start(self, draft: Draft) -> None:
         try:
             number = await self.elsewhere(self.backend.start, self.loop, draft)
-            await asyncio.to_thread(drop_draft, self.loop)
         except (TuiLoopError, OSError) as error:
             await self.save_draft(draft)
             self.tell(error if isinstance(error, TuiLoopError) else TuiLoopError(str(error)))
