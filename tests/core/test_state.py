@@ -172,6 +172,62 @@ def test_an_attempt_from_the_start_drops_all_rows() -> None:
     assert run.attempt == 2
 
 
+FIRST: tuple[AnyEvent, ...] = (
+    started(),
+    PhaseStarted(name="training"),
+    metrics(1),
+    metrics(2, "NaN"),
+    Evaluated(step=2, epoch=0.2, values={"eval_loss": 1.0}),
+    CheckpointSaved(step=2, path="checkpoints/2"),
+)
+
+
+def rows_of(run: RunState) -> tuple[list[int], ...]:
+    return (
+        [point.step for point in run.metrics],
+        [point.step for point in run.evaluations],
+        [saved.step for saved in run.checkpoints],
+        run.nonfinite_steps,
+    )
+
+
+@pytest.mark.parametrize("told", [(RunEnded(state="failed"),), (RunEnded(state="stopped"),), ()])
+def test_an_attempt_that_ends_before_its_work_replaces_nothing(told: tuple[AnyEvent, ...]) -> None:
+    run = folded(*FIRST, *told, started(2), PhaseStarted(name="loading"))
+    assert rows_of(run) == ([], [], [], [])
+    assert [saved.step for saved in run.standing_checkpoints] == [2]
+    fold(run, numbered(RunEnded(state="stopped"), start=run.next_seq))
+    assert rows_of(run) == ([1, 2], [2], [2], [2])
+    fold(run, numbered(started(3, from_step=1), metrics(2), start=run.next_seq))
+    assert rows_of(run) == ([1, 2], [], [], [])
+    assert run.standing_checkpoints == []
+
+
+def test_an_attempt_that_is_gone_before_its_work_replaces_nothing_either() -> None:
+    run = folded(*FIRST, started(2), PhaseStarted(name="checking"), started(3, from_step=2))
+    assert rows_of(run) == ([1, 2], [2], [2], [2])
+
+
+@pytest.mark.parametrize("work", ["training", "evaluating"])
+def test_what_an_attempt_has_begun_to_replace_stays_dropped(work: str) -> None:
+    run = folded(*FIRST, started(2), PhaseStarted(name=work), RunEnded(state="stopped"))
+    assert rows_of(run) == ([], [], [], [])
+    assert run.standing_checkpoints == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        RunEnded(state="failed", error={"kind": "diverged"}),
+        Recovered(kind="nonfinite", message="back"),
+    ],
+)
+def test_what_diverged_never_comes_back(told: AnyEvent) -> None:
+    run = folded(*FIRST, told, started(2, from_step=1), RunEnded(state="stopped"))
+    assert rows_of(run) == ([1], [], [], [])
+    assert run.standing_checkpoints == []
+
+
 def test_numbers_missing_from_the_sequence_are_counted() -> None:
     run = RunState()
     fold(run, numbered(started(), metrics(1)))

@@ -38,7 +38,7 @@ def resumption_of(folder: IterationFolder, run: RunState, below: int | None = No
     `below`: only checkpoints of steps up to that one.
     """
     passed: list[str] = []
-    for saved in sorted(run.checkpoints, key=lambda each: each.step, reverse=True):
+    for saved in sorted(run.standing_checkpoints, key=lambda each: each.step, reverse=True):
         if below is not None and saved.step > below:
             continue
         fault = _fault_of(folder, saved)

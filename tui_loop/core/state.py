@@ -37,8 +37,20 @@ class Point(msgspec.Struct, frozen=True):
     t: float
 
 
+class Rows(msgspec.Struct, frozen=True):
+    """What a run logged by steps."""
+
+    metrics: list[Point]
+    evaluations: list[Point]
+    checkpoints: list[CheckpointSaved]
+    nonfinite_steps: list[int]
+
+
 class RunState(msgspec.Struct):
-    """Everything known of a run. Owned by whoever folds; `fold` changes it in place."""
+    """Everything known of a run. Owned by whoever folds; `fold` changes it in place.
+
+    `set_aside`: what the attempt under way is to replace, for as long as it has not begun to.
+    """
 
     started: RunStarted | None = None
     ended: RunEnded | None = None
@@ -58,6 +70,7 @@ class RunState(msgspec.Struct):
     recoveries: list[Recovered] = []
     requests: list[RequestSeen] = []
     nonfinite_steps: list[int] = []
+    set_aside: Rows | None = None
     next_seq: int = 0
     missing: int = 0
     unknown: int = 0
@@ -71,6 +84,11 @@ class RunState(msgspec.Struct):
     @property
     def stop_requested(self) -> bool:
         return any(request.name == "stop" for request in self.requests)
+
+    @property
+    def standing_checkpoints(self) -> list[CheckpointSaved]:
+        """The checkpoints that no attempt has begun to replace."""
+        return self.set_aside.checkpoints if self.set_aside else self.checkpoints
 
     @property
     def is_paused(self) -> bool:
@@ -116,6 +134,8 @@ def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
 
 
 def _fold_one(state: RunState, event: AnyEvent) -> None:
+    if state.set_aside is not None and _is_work(event):
+        state.set_aside = None
     match event:
         case MetricsLogged():
             point = _point(event)
@@ -146,6 +166,7 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
             _start_attempt(state, event)
         case RunEnded():
             state.ended, state.phase, state.paused_at = event, None, None
+            _put_back(state)
 
 
 def _pause_or_go_on(state: RunState, event: RequestSeen) -> None:
@@ -158,16 +179,40 @@ def _pause_or_go_on(state: RunState, event: RequestSeen) -> None:
 
 
 def _start_attempt(state: RunState, event: RunStarted) -> None:
-    """A new attempt counts from `from_step`: what earlier ones logged beyond it is dropped."""
+    """A new attempt counts from `from_step`: what earlier ones logged beyond it is dropped.
+
+    It comes back if the attempt ends before it trained or measured anything; not what diverged.
+    """
+    _put_back(state)
+    error = state.ended.error if state.ended else None
+    diverged = error is not None and error.get("kind") == "diverged"
+    diverged = diverged or any(each.kind == "nonfinite" for each in state.recoveries)
     state.started, state.ended, state.attempt = event, None, event.attempt
     state.requests = []
     state.paused_at = None
     state.phase, state.done, state.total = None, 0, None
+    rows = Rows(state.metrics, state.evaluations, state.checkpoints, state.nonfinite_steps)
+    state.set_aside = None if diverged else rows
     kept = event.from_step
     state.metrics = [point for point in state.metrics if point.step <= kept]
     state.evaluations = [point for point in state.evaluations if point.step <= kept]
     state.checkpoints = [saved for saved in state.checkpoints if saved.step <= kept]
     state.nonfinite_steps = [step for step in state.nonfinite_steps if step <= kept]
+
+
+def _is_work(event: AnyEvent) -> bool:
+    """Whether an event says that an attempt trains or measures; till then it may leave no trace."""
+    if isinstance(event, PhaseStarted):
+        return event.name in ("training", "evaluating")
+    return isinstance(event, (MetricsLogged, Evaluated, CheckpointSaved))
+
+
+def _put_back(state: RunState) -> None:
+    """Undoes the beginning of an attempt that has replaced nothing."""
+    if state.set_aside is not None:
+        rows, state.set_aside = state.set_aside, None
+        state.metrics, state.evaluations = rows.metrics, rows.evaluations
+        state.checkpoints, state.nonfinite_steps = rows.checkpoints, rows.nonfinite_steps
 
 
 def _point(event: MetricsLogged | Evaluated) -> Point:

@@ -111,13 +111,17 @@ class IterationFolder:
         pairs = {name: _pair(change) for name, change in read.changes.items()}
         return msgspec.structs.replace(read, changes=pairs)
 
-    def forget_measurement(self, from_step: int = 0) -> None:
-        """Removes an earlier attempt's end and its figures beyond `from_step`, and checkpoints
-        beyond it, so that old and new never mix."""
-        for path in (self.summary, self.examples, self.tokens):
-            path.unlink(missing_ok=True)
+    def forget_end(self) -> None:
+        """Removes an earlier attempt's end; what it measured stays."""
+        self.summary.unlink(missing_ok=True)
         for path in self.path.glob(".*.tmp"):  # of a write that was killed
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def forget_measurement(self, from_step: int = 0) -> None:
+        """Removes an earlier attempt's figures beyond `from_step`, and checkpoints beyond it, so
+        that old and new never mix."""
+        for path in (self.examples, self.tokens):
+            path.unlink(missing_ok=True)
         if from_step == 0:
             shutil.rmtree(self.evals, ignore_errors=True)
         for path in _beyond(self.evals, "*.jsonl", from_step):

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 
 import msgspec
 
 from tui_loop.core.checkpoints import Resumption, resumption_of
 from tui_loop.core.config import changed_fields, with_settings
 from tui_loop.core.divergence import lower_rate
+from tui_loop.core.errors import BadInput
 from tui_loop.core.events import LineLogged, RunStarted
 from tui_loop.core.journal import Journal
 from tui_loop.core.reader import read_run
-from tui_loop.core.records import EndState, RunError
+from tui_loop.core.records import NO_METRICS, EndState, RunError
 from tui_loop.core.schema import Config
 from tui_loop.core.store import IterationFolder
 from tui_loop.core.wording import brief_number
@@ -64,7 +66,8 @@ class Attempts:
         self._rollbacks = 0
         self._config: Config = folder.read_config()
         self.attempt = earlier
-        self.outcome = Outcome()
+        self._earlier = _outcome_of(folder)
+        self._now = Outcome()
         self.state: EndState = "failed"
         self.error: RunError | None = RunError("crashed", "the run ended without a word", "")
         self.has_device_fault = False
@@ -72,7 +75,7 @@ class Attempts:
     def begin(self) -> None:
         """Writes the start of the next attempt, from where it goes on."""
         self.attempt += 1
-        self._folder.forget_measurement(self._resumption.step)
+        self._folder.forget_end()
         self._journal.append(
             RunStarted(
                 loop=self._folder.loop.name,
@@ -87,6 +90,11 @@ class Attempts:
             )
         )
 
+    @property
+    def outcome(self) -> Outcome:
+        """What the iteration came to: while an attempt has not begun to replace it, what it had."""
+        return self._now if self._now.has_begun else self._earlier
+
     def work(self) -> None:
         """Runs to the end, whatever it is; never raises."""
         try:
@@ -96,7 +104,7 @@ class Attempts:
                     self._say(f"going on from {self._resumption.told}")
                 while (retry := self._once()) is not None:
                     self._prepare(retry)
-            self.state, self.error = "stopped" if self.outcome.stopped else "finished", None
+            self.state, self.error = "stopped" if self._now.stopped else "finished", None
         except StopAsked:
             self.state, self.error = "stopped", None
         except BaseException as error:  # the run's edge: recorded, never raised into the host
@@ -104,7 +112,7 @@ class Attempts:
 
     def _once(self) -> _Retry | None:
         """One attempt; what to do differently in the next, None where this one is the last."""
-        self.outcome = Outcome()
+        self._earlier, self._now = self.outcome, Outcome()
         try:
             run_iteration(
                 Run(
@@ -112,7 +120,7 @@ class Attempts:
                     self._config,
                     self._journal,
                     self._control,
-                    self.outcome,
+                    self._now,
                     self._allow_code,
                     self._resumption,
                 )
@@ -180,7 +188,7 @@ class Attempts:
 
     def _fail(self, error: BaseException) -> None:
         try:
-            self.error = explained(error, self._folder, self._config, self.outcome)
+            self.error = explained(error, self._folder, self._config, self._now)
             from tui_loop.engine.memory import is_device_fault
 
             self.has_device_fault = is_device_fault(error)
@@ -192,3 +200,11 @@ class Attempts:
 
     def _say(self, text: str) -> None:
         self._journal.append(LineLogged(level="info", source="tui-loop", text=masked(text)))
+
+
+def _outcome_of(folder: IterationFolder) -> Outcome:
+    """What an earlier host's attempts came to; nothing where that cannot be read."""
+    with suppress(BadInput, OSError):
+        if (summary := folder.read_summary()) is not None:
+            return Outcome(NO_METRICS | summary.metrics, summary.fingerprint)
+    return Outcome()

@@ -59,7 +59,7 @@ def run_iteration(run: Run) -> None:
 
     if not stopped or run.control.evaluate:
         run.control.begin_closing_evaluation()
-        run.begin("evaluating")
+        run.begin_work("evaluating")
         measure_at_end(run, prepared, loaded.model if trainer is None else trainer.model)
     if trainer is not None and not saved:
         save_weights(run, trainer)  # there may be room by now

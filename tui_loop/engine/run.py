@@ -55,11 +55,15 @@ class TrainingOutOfMemory(Exception):
 
 
 class Outcome(msgspec.Struct):
-    """What a run came to; filled in as it goes, so that a failed one keeps what it had."""
+    """What a run came to; filled in as it goes, so that a failed one keeps what it had.
+
+    `has_begun`: it trains or measures, and what an earlier attempt measured is gone.
+    """
 
     metrics: dict[str, Any] = msgspec.field(default_factory=lambda: dict(NO_METRICS))
     fingerprint: Fingerprint | None = None
     stopped: bool = False
+    has_begun: bool = False
     sizes: dict[str, int] = {}
     """Bytes of the base's and of the trainable weights, and tokens of the longest batch's rows."""
 
@@ -89,6 +93,14 @@ class Run(msgspec.Struct, frozen=True):
     def begin(self, phase: str) -> None:
         """Enters a phase, unless the run is to end."""
         self.control.poll()
+        self.journal.append(PhaseStarted(name=phase))
+
+    def begin_work(self, phase: str) -> None:
+        """Enters a phase that trains or measures: what an earlier attempt measured goes first."""
+        self.control.poll()
+        if not self.outcome.has_begun:
+            self.folder.forget_measurement(self.resumption.step)
+            self.outcome.has_begun = True
         self.journal.append(PhaseStarted(name=phase))
 
     def say(self, text: str) -> None:

@@ -1,0 +1,61 @@
+"""What an iteration has after attempts that end in every other way than well."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from tests.faults.runs import Hosted, MakeLoop, steps_of
+from tui_loop.core.reader import read_run
+from tui_loop.core.records import Iteration
+from tui_loop.core.store import IterationFolder
+from tui_loop.engine import models
+from tui_loop.engine.host import RunHost
+
+pytestmark = pytest.mark.train
+
+LONG: dict[str, Any] = {"max_steps": 3000, "eval_steps": 0}
+
+
+def stopped(hosted: Hosted, at: int, *, save: bool = True, evaluate: bool = False) -> Iteration:
+    """The summary of a run that is stopped after some steps."""
+    hosted.trains(at).ask("stop", save=save, evaluate=evaluate)
+    hosted.ends()
+    return summary_of(hosted.folder)
+
+
+def summary_of(folder: IterationFolder) -> Iteration:
+    summary = folder.read_summary()
+    assert summary is not None
+    return summary
+
+
+def test_an_attempt_that_ends_before_its_work_keeps_what_the_iteration_had(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tiny_loop(training=LONG)
+    folder = loop.loop.existing(loop.plan())
+    first = stopped(Hosted(folder), 3, evaluate=True)
+    assert first.metrics["score"] is not None
+    examples, steps = folder.examples.read_bytes(), steps_of(folder)
+
+    def down(*_: Any) -> None:
+        raise OSError("planted")
+
+    monkeypatch.setattr(models, "load_model", down)
+    failed = loop.run_number(1)
+    assert (failed.state, failed.attempts) == ("failed", 2)
+    assert (failed.metrics, failed.fingerprint) == (first.metrics, first.fingerprint)
+
+    host = RunHost(folder, runner="thread")
+    host.terminate()
+    worker = threading.Thread(target=host.run)
+    worker.start()
+    worker.join()
+    second = summary_of(folder)
+    assert (second.state, second.metrics) == ("stopped", first.metrics)
+    assert folder.examples.read_bytes() == examples
+    assert steps_of(folder) == steps
+    assert [saved.step for saved in read_run(folder).checkpoints] == [first.metrics["steps"]]
