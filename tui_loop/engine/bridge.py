@@ -77,6 +77,12 @@ class Bridge(TrainerCallback):
         """The first sign of divergence, or of nothing being trained."""
         return self._watch.seen
 
+    @property
+    def is_over(self) -> bool:
+        """Whether training is to end before its last step."""
+        is_in_trouble = self.trouble is not None and self._stops_in_trouble
+        return is_in_trouble or self._control.stop_asked or self.evaluations.is_out_of_patience
+
     @_never_raises
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The weights that training starts from are the first good ones."""
@@ -97,9 +103,8 @@ class Bridge(TrainerCallback):
             self._journal.append(
                 Progressed(phase="training", done=state.global_step, total=state.max_steps)
             )
-        every = self._settings.eval_steps
-        if every:
-            control.should_evaluate = self._is_due(state)
+        if self._settings.eval_steps is not None:
+            self._keep_schedule(state, control)
         if self._control.take("evaluate"):
             control.should_evaluate = True
         if self._control.take("checkpoint"):
@@ -109,8 +114,8 @@ class Bridge(TrainerCallback):
     @_never_raises
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates once an epoch where no schedule is set."""
-        if self._settings.eval_steps is None and not control.should_training_stop:
-            control.should_evaluate = self._is_due(state)
+        if self._settings.eval_steps is None and not self.is_over:
+            self._keep_schedule(state, control)
 
     @_never_raises
     def on_log(
@@ -142,7 +147,11 @@ class Bridge(TrainerCallback):
         if self.evaluations.is_out_of_patience:
             self.stopped_early = True
             control.should_training_stop = True
-            control.should_save = control.should_save or bool(self._settings.save_steps)
+            control.should_save = (
+                control.should_save
+                or bool(self._settings.save_steps)
+                or self._saves_with_evaluations
+            )
         self._stop_if_asked(control)
         self._stop_in_trouble(control)
 
@@ -210,10 +219,17 @@ class Bridge(TrainerCallback):
             control.should_training_stop = True
             control.should_save = control.should_evaluate = False
 
-    def _is_due(self, state: Any) -> bool:
-        step = state.global_step
-        is_due = self.evaluations.is_due(step, state.epoch, state.max_steps)
-        return is_due and not self.evaluations.is_counted(step)
+    @property
+    def _saves_with_evaluations(self) -> bool:
+        return self._settings.save_steps is None and self._settings.eval_steps != 0
+
+    def _keep_schedule(self, state: Any, control: Any) -> None:
+        """Asks for the evaluation that is due, and for the checkpoint that goes with it."""
+        step, last = state.global_step, state.max_steps
+        if self.evaluations.is_due(step, state.epoch, last):
+            control.should_evaluate = not self.evaluations.is_counted(step)
+        if self._saves_with_evaluations and (control.should_evaluate or step >= last):
+            control.should_save = True
 
 
 def _number(value: Any) -> float | None:

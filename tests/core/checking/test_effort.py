@@ -73,6 +73,8 @@ def test_odd_settings_are_warned_of() -> None:
         (["save_steps=0"], 0),
         (["save_steps=unset", "training.eval_steps=0"], 0),
         (["save_steps=unset", "training.eval_steps=25"], 3),
+        (["save_steps=unset", "training.eval_steps=60", "save_total_limit=5"], 2),
+        (["save_steps=unset", "training.eval_steps=unset", "save_total_limit=unset"], 1),
     ],
 )
 def test_checkpoints_that_lie_on_the_disk_at_once(settings: list[str], count: int) -> None:
