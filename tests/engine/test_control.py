@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tui_loop.core.requests import Request, RequestName
 from tui_loop.engine.control import Control, StopAsked
@@ -97,6 +99,61 @@ def test_a_pause_and_its_end_that_come_together_are_both_answered() -> None:
     asked.ask("continue")
     asked.control.rest()
     assert asked.heard == ["pause", "continue"]
+
+
+def test_a_pause_that_is_asked_for_in_a_pause_is_answered_at_once_and_ends_with_it() -> None:
+    asked = Asked()
+    asked.ask("pause")
+    worker = threading.Thread(target=asked.control.rest)
+    worker.start()
+    asked.hears("pause")
+    asked.ask("pause")
+    assert asked.heard == ["pause", "pause"]
+    asked.ask("continue")
+    worker.join(PATIENCE)
+    assert not worker.is_alive()
+    asked.control.rest()
+    assert asked.heard == ["pause", "pause", "continue"]
+
+
+@given(st.lists(st.sampled_from(["pause", "continue"]), min_size=1, max_size=8))
+def test_of_what_comes_together_the_last_word_counts(names: list[RequestName]) -> None:
+    asked = Asked()
+    for name in names:
+        asked.ask(name)
+    worker = threading.Thread(target=asked.control.rest)
+    worker.start()
+    if names[-1] == "continue":
+        worker.join(PATIENCE)
+        assert not worker.is_alive()
+    with asked.changed:
+        assert asked.changed.wait_for(lambda: len(asked.heard) == len(names), PATIENCE)
+    assert asked.heard[-1] == names[-1]
+    assert worker.is_alive() == (names[-1] == "pause")
+    asked.control.ask_stop(save=True, evaluate=False)
+    worker.join(PATIENCE)
+    assert not worker.is_alive()
+
+
+def test_what_is_done_in_a_pause_does_not_end_it_where_it_looks_for_pauses_itself() -> None:
+    asked, met = Asked(), threading.Event()
+
+    def meanwhile() -> None:
+        if asked.control.take("evaluate"):
+            asked.control.poll()  # as between two batches
+            met.set()
+
+    asked.ask("pause")
+    worker = threading.Thread(target=lambda: asked.control.rest(meanwhile))
+    worker.start()
+    asked.hears("pause")
+    asked.ask("evaluate")
+    assert met.wait(PATIENCE)
+    asked.ask("pause")
+    asked.hears("pause", "evaluate", "pause")
+    asked.ask("continue")
+    worker.join(PATIENCE)
+    assert not worker.is_alive()
 
 
 def test_a_stop_ends_a_pause() -> None:

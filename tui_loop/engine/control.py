@@ -28,6 +28,7 @@ class Control:
         self._stops = 0
         self._stops_before_closing = 0
         self._pending: list[Request] = []
+        self._wishes: list[Request] = []  # to pause and to continue: the last word counts
         self._is_paused = False
         self.save = True
         self.evaluate = False
@@ -39,12 +40,14 @@ class Control:
             self.ask_stop(save=request.save, evaluate=request.evaluate)
             return
         with self._changed:
-            idle = request.name == "continue" and not self._is_paused
-            idle = idle and all(each.name != "pause" for each in self._pending)
-            if not idle:
-                self._pending.append(request)
+            is_so = not self._wishes and request.name == (
+                "pause" if self._is_paused else "continue"
+            )
+            if not is_so:
+                is_wish = request.name in ("pause", "continue")
+                (self._wishes if is_wish else self._pending).append(request)
                 self._tell()
-        if idle:  # nothing waits to be continued
+        if is_so:
             self.acknowledge(request)
 
     def ask_stop(self, *, save: bool, evaluate: bool) -> None:
@@ -82,12 +85,24 @@ class Control:
 
         `meanwhile` is called whenever something else is asked for during the pause.
         """
-        while not self.stop_asked and self.take("pause"):
-            self._is_paused = True
+        while not self.stop_asked and self._turn("pause"):
             try:
                 self._wait_for_continue(meanwhile)
             finally:
                 self._is_paused = False
+
+    def _turn(self, name: RequestName) -> bool:
+        """Whether to pause, or to continue, was asked for next; if so, that is acknowledged."""
+        with self._changed:
+            count = 0
+            while count < len(self._wishes) and self._wishes[count].name == name:
+                count += 1
+            asked, self._wishes = self._wishes[:count], self._wishes[count:]
+            if asked:
+                self._is_paused = name == "pause"
+        for request in asked:
+            self.acknowledge(request)
+        return bool(asked)
 
     def _tell(self) -> None:
         self._heard += 1
@@ -96,7 +111,7 @@ class Control:
     def _wait_for_continue(self, meanwhile: Callable[[], None]) -> None:
         while True:
             heard = self._heard
-            if self.stop_asked or self.take("continue"):
+            if self.stop_asked or self._turn("continue"):
                 return
             meanwhile()
             with self._changed:
