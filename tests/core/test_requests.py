@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui_loop.core.requests import RequestReader, ask
+from tui_loop.core.requests import RequestReader, ask, ids_in
 
 
 def test_a_request_is_read_once_as_it_was_asked(tmp_path: Path) -> None:
@@ -30,6 +30,19 @@ def test_requests_of_other_attempts_are_void(tmp_path: Path) -> None:
     mine = ask(path, 2, "pause", save=True, evaluate=True)
     ask(path, 3, "stop", save=True, evaluate=True)
     assert RequestReader(path, 2).read() == [mine]
+
+
+def test_what_is_named_is_heard_whatever_attempt_it_was_meant_for(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    assert ids_in(path) == frozenset()
+    ask(path, 1, "stop", save=True, evaluate=True)
+    before = ids_in(path)
+    late = ask(path, 1, "pause", save=True, evaluate=True)
+    mine = ask(path, 2, "checkpoint", save=True, evaluate=True)
+    reader = RequestReader(path, 2, ids_in(path) - before)
+    assert reader.read() == [late, mine]
+    ask(path, 1, "stop", save=True, evaluate=True)
+    assert reader.read() == []
 
 
 def test_broken_and_unknown_lines_are_skipped(tmp_path: Path) -> None:

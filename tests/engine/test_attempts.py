@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from tests.faults.runs import Hosted, MakeLoop, steps_of
+from tui_loop.core.asking import ask_run
+from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import IterationFolder
+from tui_loop.engine import host as hosting
 from tui_loop.engine import models
 from tui_loop.engine.host import RunHost
 
@@ -59,3 +62,32 @@ def test_an_attempt_that_ends_before_its_work_keeps_what_the_iteration_had(
     assert folder.examples.read_bytes() == examples
     assert steps_of(folder) == steps
     assert [saved.step for saved in read_run(folder).checkpoints] == [first.metrics["steps"]]
+
+
+def test_a_stop_that_is_asked_for_while_a_resume_looks_at_its_checkpoint_is_heard(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tiny_loop(training=LONG)
+    folder = loop.loop.existing(loop.plan())
+    stopped(Hosted(folder), 2)
+    without_end(folder)
+    old = ask_run(folder, "stop")  # asked of a run that was gone: void
+
+    def slow(*arguments: Any) -> Any:
+        asked.append(ask_run(folder, "stop", evaluate=False))
+        return where_to_go_on(*arguments)
+
+    asked: list[Any] = []
+    monkeypatch.setattr(hosting, "where_to_go_on", slow)
+    hosted = Hosted(folder)
+    hosted.ends()
+    assert [request.attempt for request in (old, *asked)] == [1, 1]
+    assert [seen.id for seen in hosted.run.requests] == [asked[0].id]
+    assert summary_of(folder).state == "stopped"
+
+
+def without_end(folder: IterationFolder) -> None:
+    """Leaves a run as one whose process was killed."""
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(b"".join(lines[:-1]))
+    folder.summary.unlink()

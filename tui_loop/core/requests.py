@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import uuid
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -46,10 +47,14 @@ def ask(path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bo
 
 
 class RequestReader:
-    """Gives each request for `attempt` once; other attempts' and broken lines are skipped."""
+    """Gives each request for `attempt` once; other attempts' and broken lines are skipped.
 
-    def __init__(self, path: Path, attempt: int) -> None:
-        self._path, self._attempts, self._seen = path, {attempt}, set[str]()
+    `also`: ids of requests that are given whatever attempt they name.
+    """
+
+    def __init__(self, path: Path, attempt: int, also: Collection[str] = ()) -> None:
+        self._path, self._attempts, self._also = path, {attempt}, also
+        self._seen = set[str]()
 
     def go_on(self, attempt: int) -> None:
         """Takes requests for a further attempt too, which the same host has begun."""
@@ -57,20 +62,30 @@ class RequestReader:
 
     def read(self) -> list[Request]:
         """The requests since the last call."""
-        try:
-            lines = read_small(self._path).split(b"\n")[:-1]
-        except (OSError, BadInput):
-            return []
         fresh = []
-        for line in lines:
-            try:
-                request = msgspec.json.decode(line, type=Request)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-            if request.attempt in self._attempts and request.id not in self._seen:
+        for request in _requests_in(self._path):
+            is_ours = request.attempt in self._attempts or request.id in self._also
+            if is_ours and request.id not in self._seen:
                 self._seen.add(request.id)
                 fresh.append(request)
         return fresh
+
+
+def ids_in(path: Path) -> frozenset[str]:
+    """The ids of all requests that stand there, whatever attempt they name."""
+    return frozenset(request.id for request in _requests_in(path))
+
+
+def _requests_in(path: Path) -> Iterator[Request]:
+    try:
+        lines = read_small(path).split(b"\n")[:-1]
+    except (OSError, BadInput):
+        return
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line, type=Request)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
 
 
 def _who() -> str:

@@ -28,7 +28,7 @@ from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import described
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState
-from tui_loop.core.requests import Request, RequestReader
+from tui_loop.core.requests import Request, RequestReader, ids_in
 from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts
@@ -66,6 +66,7 @@ class RunHost:
     def run(self) -> EndState:
         """Runs the iteration to its end and returns how it ended. Raises BadInput if it is held."""
         with RunLock(self.folder.lock) as lock:
+            asked_before = ids_in(self.folder.requests)
             before = read_run(self.folder)
             resumption = where_to_go_on(self.folder, before)
             journal = Journal(self.folder.journal, lock.tell)
@@ -80,9 +81,12 @@ class RunHost:
                 resumption=resumption,
             )
             attempts.begin()
+            # till then, which can take long, whoever asks can only name the attempt before
+            asked_meanwhile = ids_in(self.folder.requests) - asked_before
+            requests = RequestReader(self.folder.requests, attempts.attempt, asked_meanwhile)
             own = self.folder.config, self.folder.decision
             kept = KeptFiles((*own, self.folder.loop.settings_file))
-            self._wait(attempts, journal, kept)
+            self._wait(attempts, journal, kept, requests)
             kept.look()
             error = None if attempts.error is None else msgspec.to_builtins(attempts.error)
             journal.append(RunEnded(state=attempts.state, error=error))
@@ -95,11 +99,12 @@ class RunHost:
         self.has_device_fault = attempts.has_device_fault
         return attempts.state
 
-    def _wait(self, attempts: Attempts, journal: Journal, kept: KeptFiles) -> None:
+    def _wait(
+        self, attempts: Attempts, journal: Journal, kept: KeptFiles, requests: RequestReader
+    ) -> None:
         """Hands requests to the worker until it has ended, or is left behind."""
         worker = threading.Thread(target=attempts.work, name="run", daemon=True)
         worker.start()
-        requests = RequestReader(self.folder.requests, attempts.attempt)
         while worker.is_alive():
             worker.join(POLL_SECONDS)
             kept.look()
