@@ -83,9 +83,7 @@ def test_a_link_is_no_checkpoint(folder: IterationFolder, tmp_path: Path) -> Non
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     run = RunState(attempt=1, checkpoints=[checkpoint])
-    assert (
-        where_to_go_on(folder, run).told == "the start: no checkpoint is whole (not 20: it is gone)"
-    )
+    assert where_to_go_on(folder, run).told == "the start: there is no checkpoint"
 
 
 def test_one_whose_files_were_not_recorded_is_not_trusted(folder: IterationFolder) -> None:

@@ -12,6 +12,8 @@ from tui_loop.core.files import sha256_of
 from tui_loop.core.state import RunState
 from tui_loop.core.store import IterationFolder
 
+GONE = "it is gone"
+
 
 class Resumption(msgspec.Struct, frozen=True):
     """Where a run goes on: after `step`, from the files at `path`; step 0 and "": from the start.
@@ -45,7 +47,8 @@ def resumption_of(folder: IterationFolder, run: RunState, below: int | None = No
         if not fault:
             return Resumption(saved.step, saved.path, tuple(passed))
         passed.append(f"{saved.step}: {fault}")
-    return Resumption(passed_over=tuple(passed))
+    odd = (each for each in passed if not each.endswith(GONE))  # old ones go as new ones come
+    return Resumption(passed_over=tuple(odd))
 
 
 def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
@@ -68,7 +71,7 @@ def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
         return "it lies outside the iteration's folder"
     path = folder.path / place
     if not path.is_dir() or path.is_symlink():
-        return "it is gone"
+        return GONE
     if not saved.files:
         return "its files were not recorded"
     if unknown := sorted({each.name for each in path.iterdir()} - set(saved.files)):

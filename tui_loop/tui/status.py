@@ -28,7 +28,7 @@ def status_line(
     trouble = (
         [Piece(f"{flat(snapshot.live.trouble, 60)}  ", "bad")] if snapshot.live.trouble else []
     )
-    return left, [*trouble, Piece(f"{run_line(snapshot.live, now)} ", tone)]
+    return left, [*trouble, Piece(f" {run_line(snapshot.live, now)} ", tone)]
 
 
 def run_line(view: RunView, now: float) -> str:

@@ -184,7 +184,8 @@ class LoopScreen(Screen[None]):
         elif number:
             score = iteration.metrics.get("score")
             told = f", score {percent(score)}" if score is not None else ""
-            self.say(f"{number} {iteration.state}{told}")
+            goes_on = ": a goes on with it" if iteration.state == "interrupted" else ""
+            self.say(f"{number} {iteration.state}{told}{goes_on}")
 
     def _tell_fault(self) -> None:
         fault = self.backend.take_fault()

@@ -126,6 +126,10 @@ class Running(Drafting):
 
     def _ask_now(self, live: RunView, name: RequestName) -> None:
         told = f"{live.number} has been asked to {ASKED[name]}"
+        if live.run.is_paused and name in ("evaluate", "checkpoint"):
+            told = (
+                f"{live.number} has been asked: it is done in the pause, on the weights as they are"
+            )
         if live.run.phase != "training" and name in ("evaluate", "checkpoint"):
             told = f"{live.number} is not training now: it is done in training, if there is any"
         number, attempt = live.number, live.run.attempt
