@@ -6,6 +6,7 @@ Everything it learns goes to the journal as it happens; whoever hosts it writes 
 from __future__ import annotations
 
 import gc
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tui_loop.core.data.loading import LoadedData, load_data
@@ -87,15 +88,22 @@ def _import_stack() -> None:
     gc.freeze()  # the stack's objects live for ever: later collections need not visit them
 
 
+@cache
+def _usual_threads() -> int:
+    """Torch's own choice on this machine."""
+    import torch
+
+    return torch.get_num_threads()
+
+
 def _load(run: Run, source: ModelSource) -> LoadedModel:
     import torch
 
     from tui_loop.engine.models import load_model
 
     config = run.config
-    threads = config.run.cpu_threads or (1 if config.model.id == TINY else None)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    usual = _usual_threads()  # before they are set, which lasts as long as the process
+    torch.set_num_threads(config.run.cpu_threads or (1 if config.model.id == TINY else usual))
     run.say(f"loading {config.model.id}")
     loaded = load_model(config, source)
     weights = list(loaded.model.parameters())
