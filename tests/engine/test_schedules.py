@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.engine.conftest import TinyLoop
 from tui_loop.core.reader import read_run
+from tui_loop.core.requests import Request
+from tui_loop.engine.bridge import Bridge
 
 pytestmark = pytest.mark.train
 
 MakeLoop = Callable[..., TinyLoop]
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, *, evaluate: bool = False) -> None:
+    """A stop that saves comes at the very end of `step`, once in the process."""
+    end, done = Bridge.on_step_end, []
+
+    def stops(self: Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == step and not done:
+            done.append(step)
+            self._control.ask(Request("s", 0, "stop", save=True, evaluate=evaluate))
+        end(self, args, state, control, **more)
+
+    monkeypatch.setattr(Bridge, "on_step_end", stops)
 
 
 def test_checkpoints_with_the_evaluations_where_no_other_steps_are_set(
@@ -38,3 +54,39 @@ def test_without_evaluations_no_steps_set_means_no_checkpoint(tiny_loop: MakeLoo
     loop = tiny_loop(training={"max_steps": 2, "eval_steps": 0})
     loop.run("save_steps=unset")
     assert read_run(loop.loop.iteration(1)).checkpoints == []
+
+
+def test_steps_between_two_logs_are_not_lost_at_a_stop_or_a_checkpoint(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"max_steps": 16, "eval_steps": 0, "save_steps": 5, "logging_steps": 7}
+    whole, loop = tiny_loop(training=settings), tiny_loop(training=settings)
+    expected = whole.run()
+    stop_after(monkeypatch, 3)
+    assert loop.run().state == "stopped"
+    summary = loop.run_number(1)
+    run, uninterrupted = read_run(loop.loop.iteration(1)), read_run(whole.loop.iteration(1))
+    assert [each.step for each in uninterrupted.metrics] == [5, 7, 10, 14, 15, 16]
+    assert [each.step for each in run.metrics] == [3, 5, 7, 10, 14, 15, 16]
+    assert summary.metrics["train_loss"] == pytest.approx(expected.metrics["train_loss"], abs=1e-5)
+    assert run.latest("num_tokens") == uninterrupted.latest("num_tokens")
+
+
+def test_a_checkpoint_in_a_pause_has_a_log_of_its_step(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, done = Bridge.on_step_begin, []
+
+    def saves(self: Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == 3 and not done:
+            done.append(state.global_step)
+            self.trainer.save_now()
+        begin(self, args, state, control, **more)
+
+    monkeypatch.setattr(Bridge, "on_step_begin", saves)
+    loop = tiny_loop(training={"max_steps": 6, "eval_steps": 0, "logging_steps": 10})
+    loop.run("save_steps=0")
+    run = read_run(loop.loop.iteration(1))
+    assert [each.step for each in run.metrics] == [3, 6]
+    assert "grad_norm" in run.metrics[0].values
+    assert [each.step for each in run.checkpoints] == [3]

@@ -1,6 +1,7 @@
 """The bridge from a Trainer to the journal: a callback that records, watches and obeys.
 
-Nothing here may raise into the trainer: a fault of the record is not a fault of the run.
+Nothing here may raise into the trainer: a fault of the record is not a fault of the run. What the
+device cannot go on after, where it is asked for something in a pause, is.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from tui_loop.core.events import CheckpointSaved, LineLogged, MetricsLogged, Pro
 from tui_loop.core.files import sha256_of
 from tui_loop.core.journal import Journal
 from tui_loop.core.patience import EvalLosses
+from tui_loop.core.requests import RequestName
 from tui_loop.core.schema import Training
 from tui_loop.core.state import Point
 from tui_loop.engine.control import Control
 from tui_loop.engine.last_good import LastGood
+from tui_loop.engine.memory import OutOfMemory, is_device_fault, is_out_of_memory
+from tui_loop.engine.quiet import masked
 
 PROGRESS_SECONDS = 0.5
 
@@ -78,10 +82,14 @@ class Bridge(TrainerCallback):
         return self._watch.seen
 
     @property
+    def is_in_trouble(self) -> bool:
+        """Whether trouble ends the run: what would be saved or measured now is worth nothing."""
+        return self.trouble is not None and self._stops_in_trouble
+
+    @property
     def is_over(self) -> bool:
         """Whether training is to end before its last step."""
-        is_in_trouble = self.trouble is not None and self._stops_in_trouble
-        return is_in_trouble or self._control.stop_asked or self.evaluations.is_out_of_patience
+        return self.is_in_trouble or self._control.stop_asked or self.evaluations.is_out_of_patience
 
     @_never_raises
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -89,10 +97,14 @@ class Bridge(TrainerCallback):
         self.last_good.begin(self.trainer.model, state.global_step)
         self.sound_step = self._logged_step = state.global_step
 
-    @_never_raises
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Waits here while the run is paused."""
-        self._control.rest(self._obey_in_pause)
+        try:
+            self._control.rest(self._obey_in_pause)
+        except Exception as error:
+            if _is_of_device(error):
+                raise
+            self.note_fault("on_step_begin", error)
 
     @_never_raises
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -110,12 +122,14 @@ class Bridge(TrainerCallback):
         if self._control.take("checkpoint"):
             control.should_save = True
         self._stop_if_asked(control)
+        _log_what_ends(control)
 
     @_never_raises
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates once an epoch where no schedule is set."""
         if self._settings.eval_steps is None and not self.is_over:
             self._keep_schedule(state, control)
+            _log_what_ends(control)
 
     @_never_raises
     def on_log(
@@ -153,6 +167,8 @@ class Bridge(TrainerCallback):
                 or self._saves_with_evaluations
             )
         self._stop_if_asked(control)
+        if control.should_training_stop:
+            self.trainer.log_now()
         self._stop_in_trouble(control)
 
     @_never_raises
@@ -170,9 +186,13 @@ class Bridge(TrainerCallback):
             CheckpointSaved(step=state.global_step, path=f"checkpoints/{folder.name}", files=files)
         )
 
+    def pass_over_checkpoint(self, step: int) -> None:
+        """There is none to record of this step."""
+        self._lost_checkpoint = step
+
     def note_lost_checkpoint(self, step: int, error: Exception) -> None:
         """Records a checkpoint that could not be written."""
-        self._lost_checkpoint = step
+        self.pass_over_checkpoint(step)
         message = f"no checkpoint at step {step}: {error}"
         self._journal.append(Recovered(kind="checkpoint", message=message))
 
@@ -201,11 +221,22 @@ class Bridge(TrainerCallback):
                 self._journal.append(LineLogged(level="error", source="bridge", text=told))
 
     def _obey_in_pause(self) -> None:
-        """What is asked for during a pause is done at once, on the weights as they are."""
-        if self._control.take("evaluate"):
-            self.trainer.evaluate()
-        if self._control.take("checkpoint"):
-            self.trainer.save_now()
+        """What is asked for during a pause is done at once, on the weights as they are; the run
+        stays paused where that fails."""
+        wishes: tuple[tuple[RequestName, Callable[[], object]], ...] = (
+            ("evaluate", self.trainer.evaluate),
+            ("checkpoint", self.trainer.save_now),
+        )
+        for name, obey in wishes:
+            if not self._control.take(name):
+                continue
+            try:
+                obey()
+            except Exception as error:
+                if _is_of_device(error):
+                    raise
+                text = f"{name} in the pause: {type(error).__name__}: {error}"
+                self._journal.append(LineLogged(level="error", source="bridge", text=masked(text)))
 
     def _stop_if_asked(self, control: Any) -> None:
         if self._control.stop_asked:
@@ -214,8 +245,7 @@ class Bridge(TrainerCallback):
             control.should_save = self._control.save  # so that it can be resumed from here
 
     def _stop_in_trouble(self, control: Any) -> None:
-        """Where trouble ends the run, what would be saved or measured now is worth nothing."""
-        if self.trouble is not None and self._stops_in_trouble:
+        if self.is_in_trouble:
             control.should_training_stop = True
             control.should_save = control.should_evaluate = False
 
@@ -230,6 +260,17 @@ class Bridge(TrainerCallback):
             control.should_evaluate = not self.evaluations.is_counted(step)
         if self._saves_with_evaluations and (control.should_evaluate or step >= last):
             control.should_save = True
+
+
+def _log_what_ends(control: Any) -> None:
+    """No checkpoint and no end without a log: a resumed run goes on from the last one's figures."""
+    if control.should_save or control.should_training_stop:
+        control.should_log = True
+
+
+def _is_of_device(error: Exception) -> bool:
+    """Whether memory ran out or the device failed."""
+    return isinstance(error, OutOfMemory) or is_out_of_memory(error) or is_device_fault(error)
 
 
 def _number(value: Any) -> float | None:

@@ -43,6 +43,7 @@ class LoopTrainer(SFTTrainer):
         self, *, measure: Measure, bridge: Bridge, best_weights: Path | None, **kwargs: Any
     ) -> None:
         self._measure, self._bridge, self._best_weights = measure, bridge, best_weights
+        self._log_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.best_step: int | None = None
         super().__init__(callbacks=[bridge], **kwargs)
         bridge.trainer = self
@@ -104,8 +105,29 @@ class LoopTrainer(SFTTrainer):
         self._save_checkpoint(self.model, None)
         self.control = self.callback_handler.on_save(self.args, self.state, self.control)
 
+    def log_now(self) -> None:
+        """Logs the steps since the last log, outside the trainer's own schedule."""
+        if not self.is_in_train or self._log_arguments is None:
+            return
+        if self.state.global_step <= self._globalstep_last_logged:
+            return
+        control = self.control
+        wanted = control.should_evaluate, control.should_save
+        control.should_log, control.should_evaluate, control.should_save = True, False, False
+        arguments, named = self._log_arguments
+        super()._maybe_log_save_evaluate(*arguments, **named)
+        control.should_evaluate, control.should_save = wanted
+
+    def _maybe_log_save_evaluate(self, *arguments: Any, **named: Any) -> None:
+        self._log_arguments = arguments, named  # of the newest step, for a log between two
+        super()._maybe_log_save_evaluate(*arguments, **named)
+
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         """A checkpoint that cannot be written is missed, it does not end the run."""
+        self.log_now()
+        if self._bridge.is_in_trouble:
+            self._bridge.pass_over_checkpoint(self.state.global_step)
+            return
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was dropped
