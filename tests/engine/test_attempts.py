@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.faults.runs import Hosted, MakeLoop, steps_of
+from tests.faults.runs import Hosted, MakeLoop, steps_of, told
+from tests.faults.test_memory import out_of_memory
 from tui_loop.core.asking import ask_run
 from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import IterationFolder
 from tui_loop.engine import host as hosting
-from tui_loop.engine import models
+from tui_loop.engine import models, training
 from tui_loop.engine.host import RunHost
 
 pytestmark = pytest.mark.train
@@ -84,6 +85,27 @@ def test_a_stop_that_is_asked_for_while_a_resume_looks_at_its_checkpoint_is_hear
     assert [request.attempt for request in (old, *asked)] == [1, 1]
     assert [seen.id for seen in hosted.run.requests] == [asked[0].id]
     assert summary_of(folder).state == "stopped"
+
+
+def test_out_of_memory_with_a_stop_pending_ends_as_stopped_and_keeps_the_checkpoints(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tiny_loop(training={**LONG, "save_steps": 2})
+    hosted = Hosted(loop.loop.existing(loop.plan("per_device_train_batch_size=4")))
+    hosts = hosted.host.control
+
+    def stop_asked(seen: Any) -> bool:
+        if seen[0].state.global_step >= 4 and not hosts.stop_asked:
+            hosts.ask_stop(save=True, evaluate=True)  # within the very step that fails
+        return hosts.stop_asked
+
+    monkeypatch.setattr(training.LoopTrainer, "compute_loss", out_of_memory(stop_asked))
+    hosted.ends()
+    summary, run = summary_of(hosted.folder), hosted.run
+    assert (summary.state, summary.error, summary.attempts) == ("stopped", None, 1)
+    assert "training ran out of memory" in told(hosted.folder)
+    assert where_to_go_on(hosted.folder, run).step == run.checkpoints[-1].step == run.step
+    assert run.recoveries == []
 
 
 def without_end(folder: IterationFolder) -> None:

@@ -126,9 +126,13 @@ class Attempts:
                 )
             )
         except TrainingOutOfMemory as error:
-            retry = self._smaller(error)
-            if retry is None:
-                raise
+            if self._control.stop_asked:
+                self._stop_for_want_of_memory(error)
+                retry = None
+            else:
+                retry = self._smaller(error)
+                if retry is None:
+                    raise
         except Diverged as error:
             retry = self._slower(error)
             if retry is None:
@@ -136,6 +140,13 @@ class Attempts:
         else:
             retry = None
         return retry  # past the exception, whose traceback held the tensors
+
+    def _stop_for_want_of_memory(self, error: TrainingOutOfMemory) -> None:
+        """Ends as the stop wants it: a retry would replace what there is and then end itself."""
+        self._now.stopped = True
+        text = f"training ran out of memory: {error.told}; stopped as asked, without the weights "
+        text += "of the last step; the checkpoints stand"
+        self._journal.append(LineLogged(level="warning", source="oom", text=masked(text)))
 
     def _smaller(self, error: TrainingOutOfMemory) -> _Retry | None:
         from tui_loop.engine.memory import smaller_batch
@@ -153,7 +164,12 @@ class Attempts:
 
     def _slower(self, error: Diverged) -> _Retry | None:
         is_policy = self._config.run.on_divergence == "rollback"
-        if not is_policy or error.kind != "diverged" or self._rollbacks == MOST_ROLLBACKS:
+        if (
+            self._control.stop_asked
+            or not is_policy
+            or error.kind != "diverged"
+            or self._rollbacks == MOST_ROLLBACKS
+        ):
             return None
         self._rollbacks += 1
         rate = lower_rate(
