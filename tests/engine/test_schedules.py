@@ -90,3 +90,40 @@ def test_a_checkpoint_in_a_pause_has_a_log_of_its_step(
     assert [each.step for each in run.metrics] == [3, 6]
     assert "grad_norm" in run.metrics[0].values
     assert [each.step for each in run.checkpoints] == [3]
+
+
+@pytest.mark.parametrize("evaluate", [False, True])
+def test_a_stop_on_the_step_of_an_evaluation_loses_neither_it_nor_the_best_weights(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, evaluate: bool
+) -> None:
+    settings = {"max_steps": 9, "eval_steps": 3, "keep": "best", "learning_rate": 3e-2}
+    whole, loop = tiny_loop(training=settings), tiny_loop(training=settings)
+    constant = "lr_scheduler_type=constant"
+    expected = whole.run(constant)
+    stop_after(monkeypatch, 3, evaluate=evaluate)
+    assert loop.run(constant).state == "stopped"
+    summary = loop.run_number(1)
+    run, uninterrupted = read_run(loop.loop.iteration(1)), read_run(whole.loop.iteration(1))
+    for found, wanted in zip(run.evaluations, uninterrupted.evaluations, strict=True):
+        assert found.step == wanted.step
+        assert found.values["eval_loss"] == pytest.approx(wanted.values["eval_loss"], abs=1e-5)
+    assert [each.values["loss"] for each in run.metrics] == pytest.approx(
+        [each.values["loss"] for each in uninterrupted.metrics], abs=1e-5
+    )
+    for name in ("weights_step", "eval_loss", "score"):
+        assert summary.metrics[name] == pytest.approx(expected.metrics[name], abs=1e-5)
+
+
+def test_a_resumed_run_has_the_patience_that_it_had(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"max_steps": 40, "eval_steps": 2, "early_stopping_patience": 2}
+    whole, loop = tiny_loop(training=settings), tiny_loop(training=settings)
+    rate = ("learning_rate=5e-2", "lr_scheduler_type=constant")
+    expected = whole.run(*rate)
+    assert expected.metrics["steps"] < 40
+    last = int(expected.metrics["steps"])
+    stop_after(monkeypatch, last - 1, evaluate=True)
+    assert loop.run(*rate).state == "stopped"
+    assert loop.run_number(1).metrics["steps"] == last
+    assert "stopped early" in " ".join(line.text for line in read_run(loop.loop.iteration(1)).lines)

@@ -24,12 +24,14 @@ from trl import SFTConfig, SFTTrainer
 from tui_loop.core.config import ConfigError
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config, Lora
+from tui_loop.core.state import Point
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.memory import is_device_fault, is_out_of_memory
 from tui_loop.engine.models import LoadedModel
 
 _NOT_SFT = ("precision", "keep", "early_stopping_patience")
 BEST_WEIGHTS = "best.safetensors"
+_EVAL = "eval_loss"
 _PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
 
 Measure = Callable[[Any, int, float | None], float | None]
@@ -54,18 +56,20 @@ class LoopTrainer(SFTTrainer):
         """Measures the held-out rows as every evaluation of the loop does."""
         step = self.state.global_step
         eval_loss = self._measure(self.model, step, self.state.epoch)
-        if self._bridge.note_eval_loss(step, self.state.epoch, eval_loss):
-            self._keep_as_best()
-        values = {} if eval_loss is None else {"eval_loss": eval_loss}
+        self._note(eval_loss)
+        values = {} if eval_loss is None else {_EVAL: eval_loss}
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, values
         )
         return values
 
-    def _keep_as_best(self) -> None:
-        if self._best_weights is not None:
-            _save_best(self.model, self._best_weights, self.state.global_step)
-            self.best_step = self.state.global_step
+    def _note(self, eval_loss: float | None) -> None:
+        """Counts the eval loss of the weights as they are, and keeps the lowest's if asked to."""
+        step, epoch = self.state.global_step, self.state.epoch
+        is_lowest = self._bridge.note_eval_loss(step, epoch, eval_loss)
+        if is_lowest and self._best_weights is not None:
+            _save_best(self.model, self._best_weights, step)
+            self.best_step = step
 
     def restore_best(self) -> None:
         """Puts back the weights of the lowest eval loss, if any were kept."""
@@ -77,18 +81,29 @@ class LoopTrainer(SFTTrainer):
                 if name in saved:
                     parameter.copy_(saved[name].to(parameter.device))
 
-    def resume(self, checkpoint: Path, tokens: float) -> None:
-        """Goes on from a checkpoint, which is whole; `tokens` were trained on before it.
+    def resume(self, checkpoint: Path, earlier: list[Point], tokens: float) -> None:
+        """Goes on from a checkpoint, which is whole; `tokens` were trained on before it and
+        `earlier` are the evaluations up to its step.
 
-        A run that had been trained to its end gets its weights and is not trained on.
+        An evaluation that is due there and was not made is made up. A run that had been trained
+        to its end gets its weights and is not trained on.
         """
         self._total_train_tokens = int(tokens)
         saved = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-        if saved.global_step < saved.max_steps and not self._bridge.evaluations.is_out_of_patience:
-            self.train(resume_from_checkpoint=str(checkpoint))
-            return
+        step = saved.global_step
+        self._bridge.recall(
+            [point for point in earlier if point.step < step],
+            has_best=self._best_weights is None or self.best_step is not None,
+        )
         self._load_from_checkpoint(str(checkpoint))
         self.state = saved
+        here = next((each for each in earlier if each.step == step and _EVAL in each.values), None)
+        if here is not None:
+            self._note(here.values[_EVAL])
+        elif self._bridge.evaluations.is_due(step, saved.epoch, saved.max_steps):
+            self.evaluate()
+        if step < saved.max_steps and not self._bridge.is_over:
+            self.train(resume_from_checkpoint=str(checkpoint))
 
     def take_best(self, checkpoint: Path) -> None:
         """Takes the best weights so far from a checkpoint, where it has some."""

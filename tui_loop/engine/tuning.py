@@ -183,11 +183,9 @@ def _go(run: Run, trainer: LoopTrainer, bridge: Bridge) -> None:
     earlier = read_run(run.folder)
     tokens = [point.values.get("num_tokens") for point in earlier.metrics]
     trainer.take_best(checkpoint)
-    bridge.recall(
-        earlier.evaluations,
-        has_best=run.config.training.keep != "best" or trainer.best_step is not None,
+    trainer.resume(
+        checkpoint, earlier.evaluations, next((each for each in reversed(tokens) if each), 0.0)
     )
-    trainer.resume(checkpoint, tokens=next((each for each in reversed(tokens) if each), 0.0))
 
 
 def _keep_last_good(run: Run, trainer: LoopTrainer, bridge: Bridge) -> None:
