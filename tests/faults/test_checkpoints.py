@@ -17,6 +17,7 @@ from tests.faults.runs import (
 )
 from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.engine import bridge
 
 pytestmark = pytest.mark.train
 
@@ -119,3 +120,56 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(
             (newest / each).write_bytes(data)
     assert where_to_go_on(folder, run).step == 8
     outcome.checked()
+
+
+@pytest.mark.fault(
+    "a run that keeps one checkpoint is killed while it records the next",
+    group="checkpoints",
+    state="-",
+    readable="the old checkpoint, which goes once the new one is recorded",
+)
+def test_an_old_checkpoint_stays_until_the_new_one_can_be_used(
+    tiny_loop: MakeLoop, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tiny_loop(
+        training={"max_steps": 6, "eval_steps": 0, "save_steps": 2, "save_total_limit": 1}
+    )
+    folder = loop.loop.existing(loop.plan())
+    hashed, usable = bridge.sha256_of, {}
+
+    def looks(path: Path) -> str:
+        usable[path.parent.name] = where_to_go_on(folder, read_run(folder)).step
+        return hashed(path)
+
+    monkeypatch.setattr(bridge, "sha256_of", looks)
+    loop.run_number(1)
+    assert usable == {"checkpoint-2": 0, "checkpoint-4": 2, "checkpoint-6": 4}
+    assert [each.name for each in folder.checkpoints.iterdir()] == ["checkpoint-6"]
+    outcome.checked()
+
+
+def test_a_checkpoint_that_is_there_already_is_not_written_again(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, written = bridge.Bridge.on_step_begin, []
+
+    def saves(self: bridge.Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == 2:
+            path = Path(args.output_dir) / "checkpoint-2"
+            for _ in range(2):
+                self.trainer.save_now()
+                written.append((path.stat().st_ino, len(list(path.iterdir()))))
+            (path / "optimizer.pt").unlink()
+            self.trainer.save_now()
+            written.append((path.stat().st_ino, len(list(path.iterdir()))))
+        begin(self, args, state, control, **more)
+
+    monkeypatch.setattr(bridge.Bridge, "on_step_begin", saves)
+    loop = tiny_loop(training={"max_steps": 3, "eval_steps": 0, "save_steps": 0})
+    loop.run()
+    folder = loop.loop.iteration(1)
+    first, again, torn = written
+    assert first == again
+    assert torn[1] == first[1]
+    assert [each.step for each in read_run(folder).checkpoints] == [2, 2]
+    assert where_to_go_on(folder, read_run(folder)).step == 2

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
+from transformers.trainer_utils import rotate_checkpoints
 
 from tui_loop.core.divergence import Sighting, TrainingWatch
 from tui_loop.core.events import CheckpointSaved, LineLogged, MetricsLogged, Progressed, Recovered
@@ -66,7 +67,8 @@ class Bridge(TrainerCallback):
         self._stops_in_trouble = stops_in_trouble
         self._watch = TrainingWatch(vocabulary)
         self._progressed_at = 0.0
-        self._lost_checkpoint = -1
+        self._passed_over = -1
+        self._whole: tuple[Path, dict[str, int]] | None = None
         self._faults: set[str] = set()
         self._logged_step = 0
         self.sound_step = 0
@@ -173,8 +175,9 @@ class Bridge(TrainerCallback):
 
     @_never_raises
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Records a checkpoint with its files' sizes and hashes."""
-        if state.global_step == self._lost_checkpoint:
+        """Records a checkpoint with its files' sizes and hashes; then older ones may go."""
+        if state.global_step == self._passed_over:
+            self._passed_over = -1
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         files = {
@@ -185,10 +188,21 @@ class Bridge(TrainerCallback):
         self._journal.append(
             CheckpointSaved(step=state.global_step, path=f"checkpoints/{folder.name}", files=files)
         )
+        self.note_whole(folder)
+        if not self._journal.failing:  # else the new one is not recorded yet
+            rotate_checkpoints(args.output_dir, self._settings.save_total_limit)
 
     def pass_over_checkpoint(self, step: int) -> None:
-        """There is none to record of this step."""
-        self._lost_checkpoint = step
+        """There is nothing to record of this step."""
+        self._passed_over = step
+
+    def note_whole(self, folder: Path) -> None:
+        """The newest checkpoint that is recorded and as it was written."""
+        self._whole = folder, _sizes(folder)
+
+    def is_whole(self, folder: Path) -> bool:
+        """Whether that one is `folder`, and still is what it was."""
+        return self._whole == (folder, _sizes(folder))
 
     def note_lost_checkpoint(self, step: int, error: Exception) -> None:
         """Records a checkpoint that could not be written."""
@@ -271,6 +285,11 @@ def _log_what_ends(control: Any) -> None:
 def _is_of_device(error: Exception) -> bool:
     """Whether memory ran out or the device failed."""
     return isinstance(error, OutOfMemory) or is_out_of_memory(error) or is_device_fault(error)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes by file name; {} where there is no such folder."""
+    return {each.name: each.stat().st_size for each in folder.glob("*")}
 
 
 def _number(value: Any) -> float | None:

@@ -97,6 +97,7 @@ class LoopTrainer(SFTTrainer):
         )
         self._load_from_checkpoint(str(checkpoint))
         self.state = saved
+        self._bridge.note_whole(checkpoint)
         here = next((each for each in earlier if each.step == step and _EVAL in each.values), None)
         if here is not None:
             self._note(here.values[_EVAL])
@@ -140,10 +141,10 @@ class LoopTrainer(SFTTrainer):
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         """A checkpoint that cannot be written is missed, it does not end the run."""
         self.log_now()
-        if self._bridge.is_in_trouble:
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        if self._bridge.is_in_trouble or self._bridge.is_whole(folder):
             self._bridge.pass_over_checkpoint(self.state.global_step)
             return
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was dropped
             super()._save_checkpoint(*args, **kwargs)
@@ -206,6 +207,7 @@ def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
         "logging_nan_inf_filter": False,
         "disable_tqdm": True,
         "report_to": "none",
+        "save_total_limit": None,  # an old checkpoint goes once the new one is recorded
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": loaded.device.type == "cuda",
         "trust_remote_code": config.model.trust_remote_code,
