@@ -19,6 +19,32 @@ def add_settings(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
+def add_next(parser: argparse.ArgumentParser, example: str) -> None:
+    """What the next iteration is: LOOP, its parent or the draft, and settings on top."""
+    parser.add_argument("loop", metavar="LOOP")
+    parser.add_argument(
+        "--from",
+        type=int,
+        metavar="N",
+        dest="parent",
+        help="derive from iteration N (default: the newest)",
+    )
+    parser.add_argument("--draft", action="store_true", help="take the draft edited in the app")
+    add_settings(parser, f"change a config field, e.g. {example}")
+
+
+def add_allow_code(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-code", action="store_true", help="let a metric module:function of the config run"
+    )
+
+
+def add_detach(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--detach", action="store_true", help="run in the background and return at once"
+    )
+
+
 def count(text: str) -> int:
     """An argument that counts something: a whole number from 0 on."""
     value = int(text)

@@ -9,7 +9,7 @@ import warnings
 
 import msgspec
 
-from tui_loop.cli.arguments import add_settings, count
+from tui_loop.cli.arguments import add_allow_code, add_next, count
 from tui_loop.cli.checking import Preflight, config_findings, record_of
 from tui_loop.cli.output import Output, uses_colour
 from tui_loop.core.checking.findings import (
@@ -36,27 +36,14 @@ DIM, PLAIN = "\033[2m", "\033[0m"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("loop", metavar="LOOP")
-    parser.add_argument(
-        "--from",
-        type=int,
-        metavar="N",
-        dest="parent",
-        help="derive from iteration N (default: the newest)",
-    )
-    parser.add_argument(
-        "--draft", action="store_true", help="check the draft that was edited in the app"
-    )
-    add_settings(parser, "change a config field, e.g. max_length=512")
+    add_next(parser, "max_length=512")
     parser.add_argument(
         "--row",
         type=count,
         metavar="K",
         help="the tokens of the K-th training row: what is trained on",
     )
-    parser.add_argument(
-        "--allow-code", action="store_true", help="let a metric module:function of the config run"
-    )
+    add_allow_code(parser)
     parser.add_argument("--json", action="store_true", help="print records")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 
+from tui_loop.cli.arguments import add_allow_code
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import NotFound
 from tui_loop.core.names import COMMANDS
@@ -14,9 +15,7 @@ HELP = "open the app on a loop; without one on the most recent (the word may be 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]", nargs="?")
-    parser.add_argument(
-        "--allow-code", action="store_true", help="let a metric module:function of the config run"
-    )
+    add_allow_code(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tui_loop.cli.arguments import told_iteration
+from tui_loop.cli.arguments import add_allow_code, add_detach, told_iteration
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.resuming import check_resume
@@ -17,12 +17,8 @@ HELP = "go on with a run from its newest whole checkpoint"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
-    parser.add_argument(
-        "--detach", action="store_true", help="run in the background and return at once"
-    )
-    parser.add_argument(
-        "--allow-code", action="store_true", help="let a metric module:function of the config run"
-    )
+    add_detach(parser)
+    add_allow_code(parser)
     parser.add_argument("--json", action="store_true", help="print the iteration as a record")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tui_loop.cli.arguments import add_settings
+from tui_loop.cli.arguments import add_allow_code, add_detach, add_next
 from tui_loop.cli.checking import warn_before
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
@@ -23,18 +23,7 @@ HELP = "create the next iteration and run it"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("loop", metavar="LOOP")
-    parser.add_argument(
-        "--from",
-        type=int,
-        metavar="N",
-        dest="parent",
-        help="derive from iteration N (default: the newest)",
-    )
-    parser.add_argument(
-        "--draft", action="store_true", help="run the draft that was edited in the app"
-    )
-    add_settings(parser, "change a config field, e.g. learning_rate=5e-5")
+    add_next(parser, "learning_rate=5e-5")
     parser.add_argument("--why", default="", metavar="TEXT", help="the reason for the change")
     parser.add_argument(
         "--repeat",
@@ -43,12 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="K runs of this config that differ in the seed alone",
     )
-    parser.add_argument(
-        "--detach", action="store_true", help="run in the background and return at once"
-    )
-    parser.add_argument(
-        "--allow-code", action="store_true", help="let a metric module:function of the config run"
-    )
+    add_detach(parser)
+    add_allow_code(parser)
     parser.add_argument("--json", action="store_true", help="print the iterations as records")
 
 
