@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.runs import Hosted, MakeLoop, steps_of, told
+from tests.faults.runs import Hosted, MakeLoop, steps_of, told, until
 from tests.faults.test_memory import out_of_memory
 from tui_loop.core.asking import ask_run
 from tui_loop.core.checkpoints import where_to_go_on
@@ -25,6 +25,7 @@ LONG: dict[str, Any] = {"max_steps": 3000, "eval_steps": 0}
 
 def stopped(hosted: Hosted, at: int, *, save: bool = True, evaluate: bool = False) -> Iteration:
     """The summary of a run that is stopped after some steps."""
+    until(lambda: hosted.run.attempt > 0 and hosted.run.ended is None, "the attempt")
     hosted.trains(at).ask("stop", save=save, evaluate=evaluate)
     hosted.ends()
     return summary_of(hosted.folder)
@@ -106,6 +107,22 @@ def test_out_of_memory_with_a_stop_pending_ends_as_stopped_and_keeps_the_checkpo
     assert "training ran out of memory" in told(hosted.folder)
     assert where_to_go_on(hosted.folder, run).step == run.checkpoints[-1].step == run.step
     assert run.recoveries == []
+
+
+def test_weights_that_a_later_attempt_throws_away_leave_the_step_of_those_that_are_there(
+    tiny_loop: MakeLoop,
+) -> None:
+    loop = tiny_loop(training=LONG)
+    folder = loop.loop.existing(loop.plan())
+    none = stopped(Hosted(folder), 1, save=False)
+    assert (none.metrics["weights_step"], folder.adapter.exists()) == (None, False)
+    kept = stopped(Hosted(folder), 2)
+    assert kept.metrics["weights_step"] == kept.metrics["steps"]
+    weights = (folder.adapter / "adapter_model.safetensors").read_bytes()
+    thrown = stopped(Hosted(folder), kept.metrics["steps"] + 2, save=False)
+    assert thrown.metrics["steps"] > kept.metrics["steps"]
+    assert thrown.metrics["weights_step"] == kept.metrics["steps"]
+    assert (folder.adapter / "adapter_model.safetensors").read_bytes() == weights
 
 
 def without_end(folder: IterationFolder) -> None:

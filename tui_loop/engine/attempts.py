@@ -30,6 +30,7 @@ from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.iteration import run_iteration
 from tui_loop.engine.quiet import logging_to, masked, set_environment
 from tui_loop.engine.run import Diverged, Outcome, Run, TrainingOutOfMemory
+from tui_loop.engine.standing import standing
 
 MOST_ROLLBACKS = 3
 
@@ -93,7 +94,10 @@ class Attempts:
     @property
     def outcome(self) -> Outcome:
         """What the iteration came to: while an attempt has not begun to replace it, what it had."""
-        return self._now if self._now.has_begun else self._earlier
+        if self._folder.number == 0:
+            return self._now if self._now.has_begun else self._earlier
+        has_adapter = self._folder.adapter.is_dir()
+        return standing(self._now, self._earlier, has_adapter=has_adapter)
 
     def work(self) -> None:
         """Runs to the end, whatever it is; never raises."""
@@ -104,6 +108,7 @@ class Attempts:
                     self._say(f"going on from {self._resumption.told}")
                 while (retry := self._once()) is not None:
                     self._prepare(retry)
+            self._tell_of_older_weights()
             self.state, self.error = "stopped" if self._now.stopped else "finished", None
         except StopAsked:
             self.state, self.error = "stopped", None
@@ -213,6 +218,13 @@ class Attempts:
         self._journal.append(
             LineLogged(level="error", source=self.error.kind, text=self.error.message)
         )
+
+    def _tell_of_older_weights(self) -> None:
+        metrics = self.outcome.metrics
+        if "adapter_step" in metrics:
+            text = f"adapter/ is not of step {metrics['weights_step']}, which was measured, but "
+            text += "of an earlier attempt"
+            self._journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _say(self, text: str) -> None:
         self._journal.append(LineLogged(level="info", source="tui-loop", text=masked(text)))

@@ -57,13 +57,15 @@ class TrainingOutOfMemory(Exception):
 class Outcome(msgspec.Struct):
     """What a run came to; filled in as it goes, so that a failed one keeps what it had.
 
-    `has_begun`: it trains or measures, and what an earlier attempt measured is gone.
+    `has_begun`: it trains or measures, and what an earlier attempt measured is gone. `saved_step`:
+    of the weights that it saved.
     """
 
     metrics: dict[str, Any] = msgspec.field(default_factory=lambda: dict(NO_METRICS))
     fingerprint: Fingerprint | None = None
     stopped: bool = False
     has_begun: bool = False
+    saved_step: int | None = None
     sizes: dict[str, int] = {}
     """Bytes of the base's and of the trainable weights, and tokens of the longest batch's rows."""
 

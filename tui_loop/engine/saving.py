@@ -31,4 +31,5 @@ def save_weights(run: Run, trainer: LoopTrainer) -> None:
         if isinstance(error, OSError) or "SafetensorError" not in type(error).__name__:
             raise
         raise OSError(f"the weights could not be written: {error}") from error
+    run.outcome.saved_step = run.outcome.metrics["weights_step"]
     (folder.checkpoints / BEST_WEIGHTS).unlink(missing_ok=True)

@@ -1,0 +1,39 @@
+"""What an iteration stands at after several attempts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tui_loop.engine.run import Outcome
+from tui_loop.engine.standing import standing
+
+
+def outcome(saved: int | None = None, **metrics: Any) -> Outcome:
+    return Outcome(metrics, has_begun=True, saved_step=saved)
+
+
+def test_an_attempt_that_did_nothing_leaves_what_there_was() -> None:
+    earlier = outcome(weights_step=8)
+    assert standing(Outcome({}), earlier, has_adapter=True) is earlier
+
+
+@pytest.mark.parametrize(
+    ("now", "earlier", "has_adapter", "weights", "adapter"),
+    [
+        (outcome(13, weights_step=13), outcome(8, weights_step=8), True, 13, None),
+        (outcome(weights_step=13), outcome(8, weights_step=8), True, 8, None),
+        (outcome(weights_step=13), outcome(8, weights_step=8), False, None, None),
+        (outcome(weights_step=13), Outcome(), True, None, None),
+        (outcome(weights_step=13, eval_runtime=1.0), outcome(weights_step=8), True, 13, 8),
+        (outcome(weights_step=13, eval_runtime=1.0), outcome(weights_step=8), False, 13, None),
+        (outcome(weights_step=20), outcome(weights_step=13, adapter_step=8), True, 8, None),
+        (outcome(13, weights_step=13, eval_runtime=1.0), Outcome(), True, 13, None),
+    ],
+)
+def test_the_step_of_the_weights_is_that_of_what_is_there(
+    now: Outcome, earlier: Outcome, has_adapter: bool, weights: int | None, adapter: int | None
+) -> None:
+    metrics = standing(now, earlier, has_adapter=has_adapter).metrics
+    assert (metrics["weights_step"], metrics.get("adapter_step")) == (weights, adapter)
