@@ -109,6 +109,15 @@ def test_only_the_first_sighting_counts() -> None:
     assert watch.seen.step == 2
 
 
+def test_an_evaluation_says_whether_the_weights_are_sound() -> None:
+    watch = watched(2.0)
+    assert watch.look_at_evaluation(4, 1.5)
+    assert not watch.look_at_evaluation(5, BLIND + 1)
+    assert watch.seen is None
+    assert not watch.look_at_evaluation(6, math.nan)
+    assert not watch.look_at_evaluation(7, 1.5)
+
+
 @pytest.mark.parametrize(
     ("eval_loss", "base", "is_far"),
     [(2.4, 0.5, False), (2.6, 0.5, True), (9.0, 8.3, False), (17.0, 8.3, True), (3.1, 1.2, False)],

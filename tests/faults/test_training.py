@@ -15,9 +15,10 @@ from tests.faults.runs import (
     told,
     weights_are_finite,
 )
+from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.journal import Journal
 from tui_loop.core.reader import read_run
-from tui_loop.engine import losses, training
+from tui_loop.engine import last_good, losses, training, tuning
 from tui_loop.engine.bridge import Bridge, _never_raises
 
 pytestmark = pytest.mark.train
@@ -205,6 +206,68 @@ def test_a_rollback_goes_on_from_the_last_good_checkpoint_at_a_tenth_of_the_rate
     assert rates[5] < 5e-4 < rates[4]
     assert all(math.isfinite(point.values["loss"]) for point in run.metrics)
     outcome(folder)
+
+
+@pytest.mark.fault(
+    "a weight becomes NaN between two logs, and an evaluation shows it",
+    group="training",
+    state="failed",
+    error="diverged",
+    readable="the evaluations before it, and the weights of the last of them",
+)
+def test_evaluations_show_up_to_where_a_run_was_sound(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    monkeypatch.setattr(last_good, "SHARE", math.inf)  # every copy is due
+    poison_at(monkeypatch, 7, math.nan)
+    loop = tiny_loop(training={"max_steps": 12, "save_steps": 0, "logging_steps": 10})
+    summary = loop.run()
+    folder = loop.loop.iteration(1)
+    assert [each.step for each in read_run(folder).evaluations] == [2, 4, 6, 8]
+    assert (summary.metrics["sound_step"], summary.metrics["weights_step"]) == (6, 6)
+    assert all(weights_are_finite(folder))
+    outcome(folder)
+
+
+def far_above_the_base(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The first so many final evaluations of the process are taken for diverged."""
+    answers = iter([True] * times)
+    monkeypatch.setattr(tuning, "_base_loss", lambda run: 0.5)
+    monkeypatch.setattr(tuning, "is_far_above", lambda eval_loss, base: next(answers, False))
+
+
+@pytest.mark.fault(
+    "the final eval loss is far above the base's, policy: roll back",
+    group="training",
+    state="finished",
+    readable="each step once; each try from the start, at a lower rate",
+)
+def test_what_only_the_final_evaluation_shows_is_rolled_back_to_the_start(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    far_above_the_base(monkeypatch, 2)
+    loop = tiny_loop(training={"max_steps": 4, "eval_steps": 0, "save_steps": 2})
+    summary = loop.run("on_divergence=rollback")
+    folder = loop.loop.iteration(1)
+    run = read_run(folder)
+    assert run.started is not None
+    assert (run.attempt, run.started.from_step) == (3, 0)
+    assert steps_of(folder) == [1, 2, 3, 4]
+    assert summary.changes["training.learning_rate"] == [5e-3, 5e-5]
+    outcome(folder)
+
+
+def test_what_only_the_final_evaluation_shows_leaves_nothing_to_go_on_from(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_above_the_base(monkeypatch, 1)
+    loop = tiny_loop(training={"max_steps": 2, "eval_steps": 0, "save_steps": 2})
+    summary = loop.run()
+    folder = loop.loop.iteration(1)
+    assert summary.error is not None
+    assert summary.error["kind"] == "diverged"
+    assert summary.metrics["sound_step"] == 0
+    assert where_to_go_on(folder, read_run(folder)).step == 0
 
 
 @pytest.mark.fault(

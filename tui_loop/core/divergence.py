@@ -74,10 +74,11 @@ class TrainingWatch:
             self._see(Sighting("diverged", step, reason))
         return self.seen is None and loss <= limit
 
-    def look_at_evaluation(self, step: int, eval_loss: float) -> None:
-        """Takes in an evaluation within the run."""
+    def look_at_evaluation(self, step: int, eval_loss: float) -> bool:
+        """Takes in an evaluation within the run; whether the weights of `step` are sound."""
         if not _finite(eval_loss):
             self._see(Sighting("diverged", step, "eval loss not finite"))
+        return self.seen is None and eval_loss <= self.limit
 
     def look_at_end(self, step: int, train_loss: float | None) -> None:
         """Takes in the mean loss of the whole run, which has the steps since the last log too."""

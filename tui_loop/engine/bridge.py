@@ -51,7 +51,7 @@ class Bridge(TrainerCallback):
     """Appends a run's logs to the journal, notices trouble, asks for evaluations, obeys.
 
     `evaluations` are those within the run; `sound_step` is the last step whose weights have shown
-    a sound loss since. `trainer` is set by the trainer whose callback this is.
+    a sound loss. `trainer` is set by the trainer whose callback this is.
     """
 
     def __init__(
@@ -154,12 +154,17 @@ class Bridge(TrainerCallback):
             self._journal.append(LineLogged(level="error", source=self.trouble.kind, text=text))
         self.last_good.note(self.trainer.model, state.global_step, is_sound=is_sound)
         if is_sound:  # this loss was measured on the weights of the log before
-            self.sound_step, self._logged_step = self._logged_step, state.global_step
+            self.sound_step = max(self.sound_step, self._logged_step)
+            self._logged_step = state.global_step
         self._stop_in_trouble(control)
 
     @_never_raises
-    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
+    ) -> None:
         """Early stopping leaves a checkpoint too; a diverged evaluation leaves none."""
+        if "eval_loss" in metrics:
+            self._look_at_evaluation(state.global_step, metrics["eval_loss"])
         if self.evaluations.is_out_of_patience:
             self.stopped_early = True
             control.should_training_stop = True
@@ -169,7 +174,7 @@ class Bridge(TrainerCallback):
                 or self._saves_with_evaluations
             )
         self._stop_if_asked(control)
-        if control.should_training_stop:
+        if control.should_training_stop or self.is_in_trouble:
             self.trainer.log_now()
         self._stop_in_trouble(control)
 
@@ -214,7 +219,6 @@ class Bridge(TrainerCallback):
         """Counts an evaluation within the run; True if it is the lowest so far."""
         if eval_loss is None:  # a stop ended it: it says nothing
             return False
-        self._watch.look_at_evaluation(step, eval_loss)
         return self.evaluations.note(step, epoch, eval_loss)
 
     def recall(self, evaluations: Iterable[Point], *, has_best: bool) -> None:
@@ -251,6 +255,13 @@ class Bridge(TrainerCallback):
                     raise
                 text = f"{name} in the pause: {type(error).__name__}: {error}"
                 self._journal.append(LineLogged(level="error", source="bridge", text=masked(text)))
+
+    def _look_at_evaluation(self, step: int, eval_loss: float) -> None:
+        """An evaluation measures the weights as they are, a log those before the step."""
+        is_sound = self._watch.look_at_evaluation(step, eval_loss)
+        self.last_good.note_evaluation(self.trainer.model, step, is_sound=is_sound)
+        if is_sound:
+            self.sound_step = max(self.sound_step, step)
 
     def _stop_if_asked(self, control: Any) -> None:
         if self._control.stop_asked:

@@ -19,8 +19,8 @@ Weights = dict[str, torch.Tensor]
 class LastGood:
     """Keeps copies of a model's trainable weights in host memory.
 
-    Weights are good once a later log has shown a sound loss: the loss of a step is measured on
-    the weights before it. `step` is theirs, None while there are none.
+    Weights are good once a later log has shown a sound loss (the loss of a step is measured on
+    the weights before it) or an evaluation has. `step` is theirs, None while there are none.
     """
 
     def __init__(self) -> None:
@@ -35,14 +35,15 @@ class LastGood:
 
     def note(self, model: Any, step: int, *, is_sound: bool) -> None:
         """After a log at `step`: whether the weights that it was measured on were sound."""
-        if not is_sound:
-            self._candidate = None
-            return
-        if self._candidate is not None:
-            self.step, self._weights = self._candidate
-            self._candidate = None
-        if time.monotonic() >= self._next_at:
+        self._decide(is_sound=is_sound)
+        if is_sound and time.monotonic() >= self._next_at:
             self._take(model, step)
+
+    def note_evaluation(self, model: Any, step: int, *, is_sound: bool) -> None:
+        """After an evaluation of the weights of `step`, which measures them as they are."""
+        if is_sound and time.monotonic() >= self._next_at:
+            self._take(model, step)
+        self._decide(is_sound=is_sound)
 
     def put_back(self, model: Any) -> int | None:
         """Gives the model its good weights again; the step that they are of."""
@@ -53,6 +54,12 @@ class LastGood:
                 if name in self._weights:
                     parameter.copy_(self._weights[name].to(parameter.device))
         return self.step
+
+    def _decide(self, *, is_sound: bool) -> None:
+        """Whether what was copied last is good."""
+        if is_sound and self._candidate is not None:
+            self.step, self._weights = self._candidate
+        self._candidate = None
 
     def _take(self, model: Any, step: int) -> None:
         begun = time.monotonic()

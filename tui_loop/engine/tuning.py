@@ -60,6 +60,8 @@ def raise_if_diverged(run: Run, bridge: Bridge) -> None:
     seen = bridge.trouble or _seen_at_end(run)
     if seen is not None:
         rate, trained = run.config.training.learning_rate, bridge.trouble is not None
+        if not trained:  # nothing says since when: any checkpoint may lead to the same end
+            bridge.sound_step = run.outcome.metrics["sound_step"] = 0
         raise Diverged(
             seen.kind,
             seen.step,
