@@ -228,6 +228,34 @@ def test_what_diverged_never_comes_back(told: AnyEvent) -> None:
     assert run.standing_checkpoints == []
 
 
+def test_time_counts_over_all_attempts_pauses_included_and_not_between_them() -> None:
+    assert RunState().duration_s is None
+    first: list[AnyEvent] = [
+        started(),  # at 100
+        PhaseStarted(name="training"),  # 101
+        RequestSeen(id="a", name="pause"),
+        RequestSeen(id="b", name="continue"),
+        PhaseStarted(name="saving"),  # 104
+        RunEnded(state="stopped"),  # 105
+    ]
+    run = folded(*first)
+    assert (run.duration_s, run.training_s) == (5.0, 3.0)
+    second: list[AnyEvent] = [
+        started(2),
+        PhaseStarted(name="training"),
+        metrics(1),
+    ]  # 200 to 202, then killed
+    fold(run, [msgspec.structs.replace(each, t=each.t + 94) for each in numbered(*second, start=6)])
+    assert (run.duration_s, run.training_s) == (7.0, 4.0)
+    third: list[AnyEvent] = [
+        started(3),
+        PhaseStarted(name="loading"),
+        RunEnded(state="stopped"),
+    ]  # 300 to 302
+    fold(run, [msgspec.structs.replace(each, t=each.t + 191) for each in numbered(*third, start=9)])
+    assert (run.duration_s, run.training_s) == (9.0, 4.0)
+
+
 def test_numbers_missing_from_the_sequence_are_counted() -> None:
     run = RunState()
     fold(run, numbered(started(), metrics(1)))

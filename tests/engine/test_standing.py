@@ -37,3 +37,20 @@ def test_the_step_of_the_weights_is_that_of_what_is_there(
 ) -> None:
     metrics = standing(now, earlier, has_adapter=has_adapter).metrics
     assert (metrics["weights_step"], metrics.get("adapter_step")) == (weights, adapter)
+
+
+@pytest.mark.parametrize(
+    ("own", "steps", "from_step", "seconds"),
+    [
+        (2.0, 9, 0, 2.0),  # all was trained anew
+        (2.0, 9, 5, 5.0),
+        (None, 5, 5, 3.0),  # nothing was left to train
+        (None, 9, 5, None),
+    ],
+)
+def test_the_time_of_training_is_that_of_all_steps(
+    own: float | None, steps: int, from_step: int, seconds: float | None
+) -> None:
+    now = outcome(steps, weights_step=steps, steps=steps, train_runtime=own)
+    told = standing(now, Outcome(), has_adapter=True, from_step=from_step, trained_before=3.0)
+    assert told.metrics["train_runtime"] == seconds

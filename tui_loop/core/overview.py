@@ -54,7 +54,7 @@ def described(
         name: [decided[name][0] if isinstance(decided.get(name), list) else old, new]
         for name, (old, new) in run.recovered_changes.items()
     }
-    started = run.started.t if run.started else None
+    lived = run.duration_s
     return Iteration(
         number=number,
         parent=decision.parent,
@@ -66,7 +66,7 @@ def described(
         metrics=dict(NO_METRICS),
         error=error_of(run),
         attempts=run.attempt,
-        duration_s=max(0.0, round(run.last_t - started, 1)) if started else None,
+        duration_s=None if lived is None else round(lived, 1),
     )
 
 

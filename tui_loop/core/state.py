@@ -50,6 +50,8 @@ class RunState(msgspec.Struct):
     """Everything known of a run. Owned by whoever folds; `fold` changes it in place.
 
     `set_aside`: what the attempt under way is to replace, for as long as it has not begun to.
+    `earlier_s`: how long the attempts before it lived; `trained_s`: how long all trained, up to
+    `training_since`, where it does.
     """
 
     started: RunStarted | None = None
@@ -71,6 +73,9 @@ class RunState(msgspec.Struct):
     requests: list[RequestSeen] = []
     nonfinite_steps: list[int] = []
     set_aside: Rows | None = None
+    earlier_s: float = 0.0
+    trained_s: float = 0.0
+    training_since: float | None = None
     next_seq: int = 0
     missing: int = 0
     unknown: int = 0
@@ -84,6 +89,19 @@ class RunState(msgspec.Struct):
     @property
     def stop_requested(self) -> bool:
         return any(request.name == "stop" for request in self.requests)
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long all attempts lived, pauses included; None before the first."""
+        if self.started is None:
+            return None
+        return self.earlier_s + max(0.0, self.last_t - self.started.t)
+
+    @property
+    def training_s(self) -> float:
+        """How long all attempts trained, pauses included."""
+        open_s = 0.0 if self.training_since is None else self.last_t - self.training_since
+        return self.trained_s + max(0.0, open_s)
 
     @property
     def standing_checkpoints(self) -> list[CheckpointSaved]:
@@ -127,9 +145,9 @@ def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
         if event.seq > state.next_seq:
             state.missing += event.seq - state.next_seq
         state.next_seq = max(state.next_seq, event.seq + 1)
-        state.last_t = event.t
         state.unknown += isinstance(event, Skipped)
         _fold_one(state, event)
+        state.last_t = event.t
     return state
 
 
@@ -147,6 +165,8 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
         case Progressed():
             state.done, state.total = event.done, event.total
         case PhaseStarted():
+            _end_training(state, event.t)
+            state.training_since = event.t if event.name == "training" else None
             state.phase, state.phase_started_at = event.name, event.t
             state.done, state.total = 0, None
             resumed = event.name == "training" and state.started is not None
@@ -165,6 +185,7 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
         case RunStarted():
             _start_attempt(state, event)
         case RunEnded():
+            _end_training(state, event.t)
             state.ended, state.phase, state.paused_at = event, None, None
             _put_back(state)
 
@@ -184,6 +205,8 @@ def _start_attempt(state: RunState, event: RunStarted) -> None:
     It comes back if the attempt ends before it trained or measured anything; not what diverged.
     """
     _put_back(state)
+    _end_training(state, state.last_t)  # of one that is gone, where its record ends
+    state.earlier_s = state.duration_s or 0.0
     error = state.ended.error if state.ended else None
     diverged = error is not None and error.get("kind") == "diverged"
     diverged = diverged or any(each.kind == "nonfinite" for each in state.recoveries)
@@ -205,6 +228,12 @@ def _is_work(event: AnyEvent) -> bool:
     if isinstance(event, PhaseStarted):
         return event.name in ("training", "evaluating")
     return isinstance(event, (MetricsLogged, Evaluated, CheckpointSaved))
+
+
+def _end_training(state: RunState, at: float) -> None:
+    if state.training_since is not None:
+        state.trained_s += max(0.0, at - state.training_since)
+        state.training_since = None
 
 
 def _put_back(state: RunState) -> None:

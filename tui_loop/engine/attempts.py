@@ -69,6 +69,7 @@ class Attempts:
         self.attempt = earlier
         self._earlier = _outcome_of(folder)
         self._now = Outcome()
+        self._trained_before = 0.0
         self.state: EndState = "failed"
         self.error: RunError | None = RunError("crashed", "the run ended without a word", "")
         self.has_device_fault = False
@@ -77,6 +78,10 @@ class Attempts:
         """Writes the start of the next attempt, from where it goes on."""
         self.attempt += 1
         self._folder.forget_end()
+        if self._folder.number == 0:  # begun again because it is to be measured by other settings
+            self._folder.forget_measurement()
+        goes_on = self._resumption.step > 0
+        self._trained_before = read_run(self._folder).training_s if goes_on else 0.0
         self._journal.append(
             RunStarted(
                 loop=self._folder.loop.name,
@@ -95,9 +100,15 @@ class Attempts:
     def outcome(self) -> Outcome:
         """What the iteration came to: while an attempt has not begun to replace it, what it had."""
         if self._folder.number == 0:
-            return self._now if self._now.has_begun else self._earlier
+            return self._now
         has_adapter = self._folder.adapter.is_dir()
-        return standing(self._now, self._earlier, has_adapter=has_adapter)
+        return standing(
+            self._now,
+            self._earlier,
+            has_adapter=has_adapter,
+            from_step=self._resumption.step,
+            trained_before=self._trained_before,
+        )
 
     def work(self) -> None:
         """Runs to the end, whatever it is; never raises."""
@@ -117,7 +128,6 @@ class Attempts:
 
     def _once(self) -> _Retry | None:
         """One attempt; what to do differently in the next, None where this one is the last."""
-        self._earlier, self._now = self.outcome, Outcome()
         try:
             run_iteration(
                 Run(
@@ -197,6 +207,7 @@ class Attempts:
         from tui_loop.engine.memory import free_memory
 
         free_memory()
+        self._earlier, self._now = self.outcome, Outcome()
         before = self._config
         self._config = with_settings(before, retry.settings)
         self._folder.write_config(self._config, self._folder.read_splits())
