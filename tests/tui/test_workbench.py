@@ -516,12 +516,12 @@ def test_stop_asks_how_and_the_run_is_stopping_until_it_has_ended(
         assert (line["save"], line["evaluate"]) == (save, evaluate)
         await opened.tells("4 has been asked to stop")
         assert len(run.takes_requests()) == 1
-        await opened.shows("▶ 4 stopping, training")
+        await opened.shows("▶ 4 stopping in training")
         await opened.press("s")
         await opened.tells("4 is stopping: it ends at the next step or batch")
         run.steps(1.9, first=3)
         await opened.looks(2)
-        assert "▶ 4 stopping, training" in opened.lines[0]
+        assert "▶ 4 stopping in training" in opened.lines[0]
         run.ends("stopped")
         await opened.shows("nothing runs")
         await opened.press("1")

@@ -175,7 +175,7 @@ class LoopApp(KeysInOrder):
 
         dangers = self.backend.dangers()
         lines: list[list[Part]] = [[("! ", "warn"), (danger, "warn")] for danger in dangers]
-        stays = "it can go on in the background, without a screen; tui-loop finds it again"
+        stays = "it can go on in the background; tui-loop finds it again"
         self.push_screen(
             AskScreen(
                 f"{hosted} is running here",

@@ -35,14 +35,14 @@ def run_line(view: RunView, now: float) -> str:
     """A live run in one line: `▶ 3 training ███░░ 41/76 · eta 1m 12s · 3.1k tok/s`."""
     run = view.run
     doing = run.phase or "starting"
-    parts = [f"▶ {view.number} {doing if view.state == 'running' else f'{view.state}, {doing}'}"]
+    parts = [f"▶ {view.number} {doing if view.state == 'running' else f'{view.state} in {doing}'}"]
     if run.total:
         filled = min(BAR_CELLS, run.done * BAR_CELLS // run.total)
         parts[0] += f" {'█' * filled}{'░' * (BAR_CELLS - filled)} {run.done}/{run.total}"
-        left = run.seconds_left(now)
+        left = None if run.is_paused else run.seconds_left(now)
         if left is not None:
             parts.append(f"eta {duration(left)}")
-        if run.phase == "training" and (speed := rate(run)):
+        if run.phase == "training" and not run.is_paused and (speed := rate(run)):
             parts.append(speed)
     elif view.log and run.phase:
         parts.append(flat(view.log[-1].text, 40))

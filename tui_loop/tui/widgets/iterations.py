@@ -114,8 +114,11 @@ class IterationTable(RowList):
             text = f"✗ {iteration.error.get('kind')}"
         live = self.snapshot.live
         if live is not None and live.number == iteration.number and live.run.total:
-            sign = "▶" if iteration.state == "running" else f"▶ {iteration.state}"
-            text = f"{sign} {live.run.done}/{live.run.total}"
+            done, total = live.run.done, live.run.total
+            if iteration.state == "running":
+                text = f"▶ {done}/{total}"
+            else:
+                text = f"▶ {iteration.state} {100 * done // total}%"
         return text, tone
 
     def _draft_row(self) -> list[Part]:
