@@ -100,7 +100,8 @@ def test_a_diverged_run_goes_on_before_its_weights_went_bad(folder: IterationFol
     )
     summary = described(1, Decision(), {}, run, "failed")
     folder.write_summary(summary)
-    assert where_to_go_on(folder, run).step == 0  # nothing says what was sound
+    start = where_to_go_on(folder, run)  # nothing says what was sound
+    assert (start.step, start.told) == (0, "the start: there is no checkpoint of sound weights")
     summary.metrics["sound_step"] = 19
     folder.write_summary(summary)
     assert where_to_go_on(folder, run).step == 10

@@ -18,12 +18,14 @@ GONE = "it is gone"
 class Resumption(msgspec.Struct, frozen=True):
     """Where a run goes on: after `step`, from the files at `path`; step 0 and "": from the start.
 
-    `passed_over` says of each newer checkpoint why it is not used.
+    `passed_over` says of each newer checkpoint why it is not used; `has_unsound`: there are others,
+    of weights that were no longer sound.
     """
 
     step: int = 0
     path: str = ""
     passed_over: tuple[str, ...] = ()
+    has_unsound: bool = False
 
     @property
     def told(self) -> str:
@@ -31,6 +33,7 @@ class Resumption(msgspec.Struct, frozen=True):
         place = f"checkpoint {self.step}" if self.path else "the start: no checkpoint is whole"
         if not self.path and not self.passed_over:
             place = "the start: there is no checkpoint"
+            place += " of sound weights" if self.has_unsound else ""
         return f"{place} (not {'; not '.join(self.passed_over)})" if self.passed_over else place
 
 
@@ -40,15 +43,17 @@ def resumption_of(folder: IterationFolder, run: RunState, below: int | None = No
     `below`: only checkpoints of steps up to that one.
     """
     passed: list[str] = []
-    for saved in sorted(run.standing_checkpoints, key=lambda each: each.step, reverse=True):
+    saves = run.standing_checkpoints
+    has_unsound = below is not None and any(saved.step > below for saved in saves)
+    for saved in sorted(saves, key=lambda each: each.step, reverse=True):
         if below is not None and saved.step > below:
             continue
         fault = _fault_of(folder, saved)
         if not fault:
-            return Resumption(saved.step, saved.path, tuple(passed))
+            return Resumption(saved.step, saved.path, tuple(passed), has_unsound)
         passed.append(f"{saved.step}: {fault}")
     odd = (each for each in passed if not each.endswith(GONE))  # old ones go as new ones come
-    return Resumption(passed_over=tuple(odd))
+    return Resumption(passed_over=tuple(odd), has_unsound=has_unsound)
 
 
 def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
