@@ -329,7 +329,18 @@ class Opened:
         """Presses keys one after the other, each once the one before has been dealt with."""
         for key in keys:
             self.app.post_message(events.Key(key, _character_of(key)))
+            await self._dealt_with()
+
+    async def _dealt_with(self) -> None:
+        """Waits until the keys pressed have reached their widget, on a busy machine too."""
+        for _ in range(2):
             await self.pilot.pause()
+            for _ in range(TRIES):
+                if self.app._typed.empty():
+                    break
+                await self.pilot.pause()
+            if self.app.is_running:
+                await asyncio.wait({asyncio.create_task(self.app._settled())}, timeout=1)
 
     async def type(self, text: str) -> None:
         """Types `text`, replacing what the field in focus has."""
