@@ -17,17 +17,31 @@ pytestmark = pytest.mark.train
 MakeLoop = Callable[..., TinyLoop]
 
 
-def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, *, evaluate: bool = False) -> None:
-    """A stop that saves comes at the very end of `step`, once in the process."""
+def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, **how: bool) -> None:
+    """A stop comes at the very end of `step`, once in the process; by default it saves."""
+    stop = Request("s", 0, "stop", **{"save": True, "evaluate": False, **how})
     end, done = Bridge.on_step_end, []
 
     def stops(self: Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
         if state.global_step == step and not done:
             done.append(step)
-            self._control.ask(Request("s", 0, "stop", save=True, evaluate=evaluate))
+            self._control.ask(stop)
         end(self, args, state, control, **more)
 
     monkeypatch.setattr(Bridge, "on_step_end", stops)
+
+
+def save_before(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """A checkpoint is asked for as in a pause after `step`, once in the process."""
+    begin, done = Bridge.on_step_begin, []
+
+    def saves(self: Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == step and not done:
+            done.append(state.global_step)
+            self.trainer.save_now()
+        begin(self, args, state, control, **more)
+
+    monkeypatch.setattr(Bridge, "on_step_begin", saves)
 
 
 def test_checkpoints_with_the_evaluations_where_no_other_steps_are_set(
@@ -75,15 +89,7 @@ def test_steps_between_two_logs_are_not_lost_at_a_stop_or_a_checkpoint(
 def test_a_checkpoint_in_a_pause_has_a_log_of_its_step(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, done = Bridge.on_step_begin, []
-
-    def saves(self: Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
-        if state.global_step == 3 and not done:
-            done.append(state.global_step)
-            self.trainer.save_now()
-        begin(self, args, state, control, **more)
-
-    monkeypatch.setattr(Bridge, "on_step_begin", saves)
+    save_before(monkeypatch, 3)
     loop = tiny_loop(training={"max_steps": 6, "eval_steps": 0, "logging_steps": 10})
     loop.run("save_steps=0")
     run = read_run(loop.loop.iteration(1))
@@ -127,3 +133,22 @@ def test_a_resumed_run_has_the_patience_that_it_had(
     assert loop.run(*rate).state == "stopped"
     assert loop.run_number(1).metrics["steps"] == last
     assert "stopped early" in " ".join(line.text for line in read_run(loop.loop.iteration(1)).lines)
+
+
+def test_a_checkpoint_in_a_pause_between_epochs_is_gone_on_from_exactly(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"max_steps": 12, "eval_steps": 0, "save_steps": 0}  # 8 steps an epoch
+    table: dict[str, Any] = {"training": settings, "lora": {"lora_dropout": 0.2}}
+    whole, loop = tiny_loop(**table), tiny_loop(**table)
+    whole.run()
+    save_before(monkeypatch, 8)
+    stop_after(monkeypatch, 10, save=False)
+    assert loop.run().state == "stopped"
+    loop.run_number(1)
+    run, uninterrupted = read_run(loop.loop.iteration(1)), read_run(whole.loop.iteration(1))
+    assert run.started is not None
+    assert run.started.from_step == 8
+    assert [each.values["loss"] for each in run.metrics] == pytest.approx(
+        [each.values["loss"] for each in uninterrupted.metrics], abs=1e-5
+    )

@@ -99,6 +99,11 @@ class Bridge(TrainerCallback):
         self.last_good.begin(self.trainer.model, state.global_step)
         self.sound_step = self._logged_step = state.global_step
 
+    @_never_raises
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A checkpoint may be asked for in a pause before the epoch's first step."""
+        self.trainer.note_epoch()
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Waits here while the run is paused."""
         try:

@@ -46,6 +46,7 @@ class LoopTrainer(SFTTrainer):
     ) -> None:
         self._measure, self._bridge, self._best_weights = measure, bridge, best_weights
         self._log_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._epoch_begun = -1, torch.get_rng_state()
         self.best_step: int | None = None
         super().__init__(callbacks=[bridge], **kwargs)
         bridge.trainer = self
@@ -156,6 +157,23 @@ class LoopTrainer(SFTTrainer):
                 raise
             self._bridge.note_lost_checkpoint(self.state.global_step, error)
         shutil.rmtree(folder, ignore_errors=True)  # a part of one is of no use, and takes room
+
+    def note_epoch(self) -> None:
+        """Called before an epoch's first batch is drawn, which takes a random number."""
+        self._epoch_begun = self.state.global_step, torch.get_rng_state()
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """As the stock method; in a pause before an epoch's first step the state is that before
+        the epoch, where a resumed run begins it."""
+        step, before = self._epoch_begun
+        is_between = step == self.state.global_step and float(self.state.epoch or 0.5).is_integer()
+        now = torch.get_rng_state()
+        if is_between:
+            torch.set_rng_state(before)
+        try:
+            super()._save_rng_state(output_dir)
+        finally:
+            torch.set_rng_state(now)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """As the stock method; then the config's learning rate counts, not the checkpoint's."""
