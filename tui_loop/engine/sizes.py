@@ -64,8 +64,8 @@ def sizes_of(config: Config, root: Path) -> Sizes:
     """The sizes of a run of `config`; raises BadInput where the shape cannot be had."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    from tui_loop.engine.arguments import lora_config
     from tui_loop.engine.evaluation import context_of
-    from tui_loop.engine.training import lora_config
 
     source = find_model(config.model.id, root)
     more: dict[str, Any] = {"trust_remote_code": config.model.trust_remote_code}
@@ -105,7 +105,7 @@ def sizes_of(config: Config, root: Path) -> Sizes:
 
 def argument_problems(config: Config) -> list[str]:
     """What the trainer's own arguments refuse of a config, each as `training: what`."""
-    from tui_loop.engine.training import sft_config
+    from tui_loop.engine.arguments import sft_config
 
     device = torch.device(choose_device(config.run.device))
     nothing: Any = None  # arguments hang on the device alone

@@ -14,6 +14,7 @@ from tui_loop.core.reader import read_run
 from tui_loop.core.schema import Config
 from tui_loop.core.state import Point
 from tui_loop.core.store import IterationFolder
+from tui_loop.engine.arguments import effective_arguments
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.evaluation import measure_losses
@@ -23,7 +24,7 @@ from tui_loop.engine.memory import first_line, is_out_of_memory
 from tui_loop.engine.probe import probe_training
 from tui_loop.engine.run import Diverged, Prepared, Run, TrainingOutOfMemory
 from tui_loop.engine.saving import save_weights
-from tui_loop.engine.training import LoopTrainer, effective_arguments, make_trainer
+from tui_loop.engine.training import LoopTrainer, make_trainer
 
 
 def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:

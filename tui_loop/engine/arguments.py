@@ -1,0 +1,120 @@
+"""Every argument of a run's SFTTrainer and LoRA, from its config and as they were really given."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel
+from transformers.pytorch_utils import Conv1D
+from trl import SFTConfig, SFTTrainer
+
+from tui_loop.core.config import ConfigError
+from tui_loop.core.schema import Config, Lora
+from tui_loop.engine.models import LoadedModel
+
+_NOT_SFT = ("precision", "keep", "early_stopping_patience")
+_PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
+
+
+def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
+    """Every argument of the run; raises ConfigError for a value that SFTConfig refuses."""
+    training = config.training
+    known = {field.name for field in dataclasses.fields(SFTConfig)}
+    values: dict[str, Any] = {
+        name: getattr(training, name)
+        for name in training.__struct_fields__
+        if name not in _NOT_SFT and name in known
+    }
+    precision = choose_precision(training.precision, loaded)
+    values |= {
+        "output_dir": str(folder),
+        "max_steps": training.max_steps or -1,
+        "gradient_checkpointing": training.activation_checkpointing,
+        "bf16": precision == "bf16",
+        "fp16": precision == "fp16",
+        "use_cpu": loaded.device.type == "cpu",
+        "eval_strategy": "no",
+        "eval_steps": None,
+        "save_strategy": "steps" if training.save_steps else "no",
+        "save_steps": training.save_steps or 500,
+        "logging_strategy": "steps",
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "report_to": "none",
+        "save_total_limit": None,  # an old checkpoint goes once the new one is recorded
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": loaded.device.type == "cuda",
+        "trust_remote_code": config.model.trust_remote_code,
+        **config.other,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SFTConfig(**values)
+    except (ValueError, TypeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError([f"training: {first}"]) from error
+
+
+def lora_config(lora: Lora, model: Any) -> LoraConfig:
+    """A new LoraConfig each time: TRL changes the one it is given."""
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.lora_alpha,
+        lora_dropout=lora.lora_dropout,
+        target_modules=lora.target_modules,
+        bias=lora.bias,
+        use_rslora=lora.use_rslora,
+        use_dora=lora.use_dora,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+        task_type="CAUSAL_LM",
+    )
+
+
+def choose_precision(told: str, loaded: LoadedModel) -> str:
+    """fp32, bf16 or fp16; raises ConfigError for what the device cannot do."""
+    on_gpu = loaded.device.type == "cuda"
+    if told == "auto":
+        return "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
+    if told != "fp32" and not on_gpu:
+        raise ConfigError([f"training.precision: {told} needs a CUDA device"])
+    return told
+
+
+def effective_arguments(trainer: SFTTrainer) -> dict[str, Any]:
+    """What the trainer was really given, as TOML types; paths and secrets left out."""
+    arguments = {
+        field.name: _plain(getattr(trainer.args, field.name))
+        for field in dataclasses.fields(trainer.args)
+        if field.name not in _PRIVATE and not field.name.startswith("_")
+    }
+    effective = {"sft_config": arguments}
+    if isinstance(trainer.model, PeftModel):
+        adapter = trainer.model.peft_config["default"]
+        wanted = {field.name for field in dataclasses.fields(LoraConfig)} - {
+            "base_model_name_or_path",
+            "runtime_config",
+            "auto_mapping",
+        }
+        effective["lora_config"] = {name: _plain(getattr(adapter, name)) for name in sorted(wanted)}
+    return effective
+
+
+def _plain(value: Any) -> Any:
+    """`value` as a TOML type; None and empty for what has none."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (set, frozenset)):
+        return sorted(str(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value if item is not None]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return str(value) if dataclasses.is_dataclass(value) is False else None
