@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def reader(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-P", "-c", WITHOUT_STACK.replace("{blocked}", repr(BLOCKED)), *arguments],
         cwd=folder,
+        env={**os.environ, "TUI_LOOP_CACHE": str(folder / "cache")},
         capture_output=True,
         text=True,
         timeout=60,
