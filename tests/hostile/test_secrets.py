@@ -187,7 +187,7 @@ def test_no_secret_of_an_error_is_told_by_a_toast_or_a_crash_report(
         for canary in canaries:
             assert canary not in opened.told
             assert canary not in opened.text
-        opened.app._write_report(RuntimeError(an_utterance()))
+        opened.app.report(RuntimeError(an_utterance()))
         assert opened.app.crash_report is not None
         assert "cannot log in: ***" in opened.app.crash_report.read_text()
 
