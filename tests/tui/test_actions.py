@@ -21,7 +21,7 @@ from tests.tui.conftest import (
     scripted_iteration,
 )
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples import Filter, Order
+from tui_loop.core.examples.browsing import Filter, Order
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.check import CheckScreen

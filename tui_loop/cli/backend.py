@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tui_loop.cli.creating import Prepared, asked, check_base, create, understand_with_metric
 from tui_loop.cli.hosting import AppRuns
 from tui_loop.core.errors import BadInput
 from tui_loop.core.names import check_loop_name
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.backend import NewLoop, Understood
+
+if TYPE_CHECKING:
+    from tui_loop.cli.creating import Prepared
 
 ROWS_SHOWN = 30
 
@@ -51,6 +54,8 @@ class AppBackend(AppRuns):
 
     def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:
         """Creates a loop; raises TuiLoopError, and then there is none."""
+        from tui_loop.cli.creating import check_base, create
+
         check_loop_name(wanted.name)
         with _told_as_input():
             prepared, _ = self._prepared(loops, wanted)
@@ -65,6 +70,8 @@ class AppBackend(AppRuns):
             return demo_loop(loops)
 
     def _prepared(self, loops: LoopsFolder, wanted: NewLoop) -> tuple[Prepared, list[str]]:
+        from tui_loop.cli.creating import asked, understand_with_metric
+
         root = _root(loops)
         if not wanted.data:
             raise BadInput("no data file is named", "type its path, or choose one of the list")

@@ -6,9 +6,6 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from tui_loop.cli.checking import Preflight, preflight_of_draft, start_findings
-from tui_loop.cli.resuming import check_resume
-from tui_loop.cli.starting import check_start, create
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.draft import Draft, drop_draft, plan_of
 from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
@@ -20,6 +17,7 @@ from tui_loop.core.unbegun import take_back
 from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:
+    from tui_loop.cli.checking import Preflight
     from tui_loop.engine.host import RunHost
 
 WAIT_SECONDS = 0.5
@@ -33,7 +31,8 @@ DEVICE_FAULT = (
 class AppRuns:
     """Starts runs and knows the one that this process hosts.
 
-    `runner = "thread"` keeps it in this process; `"process"` gives it a session of its own.
+    `runner = "thread"` keeps it in this process; `"process"` gives it a session of its own. What a
+    start needs is imported for it, not for the app's first frame.
     """
 
     def __init__(self, *, allow_code: bool) -> None:
@@ -48,6 +47,8 @@ class AppRuns:
 
     def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
         """What running the draft would do; raises TuiLoopError for whatever would fail."""
+        from tui_loop.cli.checking import start_findings
+        from tui_loop.cli.starting import check_start
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -66,10 +67,13 @@ class AppRuns:
 
     def preflight(self, loop: LoopFolder, draft: Draft) -> Preflight:
         """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
+        from tui_loop.cli.checking import preflight_of_draft
+
         return preflight_of_draft(loop, draft, allow_code=self._allow_code)
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
         """Makes the draft an iteration and runs it; gives its number. Raises TuiLoopError."""
+        from tui_loop.cli.starting import check_start, create
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -82,6 +86,7 @@ class AppRuns:
 
     def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
         """Where an iteration would go on, and what is to be noted; raises TuiLoopError."""
+        from tui_loop.cli.resuming import check_resume
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -90,6 +95,8 @@ class AppRuns:
 
     def resume(self, loop: LoopFolder, number: int) -> None:
         """Goes on with an iteration; raises TuiLoopError."""
+        from tui_loop.cli.resuming import check_resume
+
         self._refuse_second()
         folder = loop.existing(number)
         resume = check_resume(folder, allow_code=self._allow_code)

@@ -96,7 +96,11 @@ class Fingerprint(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One held-out row of the final evaluation; `loss` in nats a supervised token."""
+    """One held-out row of the final evaluation; `loss` in nats a supervised token.
+
+    `prompt_cut`: tokens of the prompt's start that the model was not shown. `columns`: the row's
+    other columns, those whose few values can group rows.
+    """
 
     id: str
     prompt: str
@@ -110,6 +114,8 @@ class Example(msgspec.Struct, frozen=True):
     output_tokens: int | None
     truncated: bool
     source_line: int
+    prompt_cut: int = 0
+    columns: dict[str, str] = {}
 
 
 class TokenLosses(msgspec.Struct, frozen=True):

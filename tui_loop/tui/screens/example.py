@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from tui_loop.core.codec import number
-from tui_loop.core.examples import Outcome, Shift, outcome_of
+from tui_loop.core.examples.browsing import Outcome, Shift, outcome_of
 from tui_loop.core.figures import loss
 from tui_loop.core.records import Example, TokenLosses
 from tui_loop.tui.actions import bindings

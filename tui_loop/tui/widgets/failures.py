@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from tui_loop.core.codec import number
-from tui_loop.core.examples import (
+from tui_loop.core.examples.browsing import (
     Choice,
     Filter,
     Order,

@@ -1,0 +1,1 @@
+"""Held-out examples: which fail, why, and what happened to them across iterations."""
