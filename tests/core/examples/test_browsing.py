@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from tui_loop.core.examples.browsing import Choice, Filter, Order, Outcome, Shift, chosen, outcome_of, shifts
+from tui_loop.core.examples.browsing import (
+    Choice,
+    Filter,
+    Order,
+    Outcome,
+    Shift,
+    chosen,
+    outcome_of,
+    shifts,
+)
 from tui_loop.core.records import Example
 
 Make = Callable[..., Example]
