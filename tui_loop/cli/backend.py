@@ -13,7 +13,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.names import check_loop_name
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.core.store import LoopFolder, LoopsFolder
-from tui_loop.tui.backend import NewLoop, Understood
+from tui_loop.tui.backend import Asker, NewLoop, Understood
 
 if TYPE_CHECKING:
     from tui_loop.cli.creating import Prepared
@@ -29,6 +29,12 @@ class AppBackend(AppRuns):
         from tui_loop.engine.models import SMOLLM2, TINY
 
         return [TINY, SMOLLM2]
+
+    def asker(self, loop: LoopFolder, number: int) -> Asker:
+        """Starts what answers prompts as iteration `number`, its parent and the base do."""
+        from tui_loop.cli.answers import asker_of
+
+        return asker_of(loop, number)
 
     def metrics(self) -> list[str]:
         """Names of the metrics that outputs can be scored by, `none` last."""

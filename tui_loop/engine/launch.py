@@ -1,10 +1,12 @@
-"""Starting a run host as a process in a session of its own. Imports nothing heavy."""
+"""Starting the engine's processes, each in a session of its own. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from tui_loop.core.store import LoopFolder
 
@@ -22,3 +24,24 @@ def start_host(
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
+
+
+def start_answers(
+    loop: LoopFolder, numbers: Sequence[int], settings: Sequence[str], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """A process that answers questions as the models of these iterations (`engine.asking`).
+
+    It reads questions from its stdin, tells on its stdout, and ends when its stdin does. Whatever
+    libraries print goes to `log`.
+    """
+    command = [sys.executable, "-P", "-m", "tui_loop.engine.asking", str(loop.path.resolve())]
+    command += [str(number) for number in numbers]
+    for setting in settings:
+        command += ["--set", setting]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+    )

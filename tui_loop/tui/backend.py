@@ -5,7 +5,7 @@ The app itself only reads records: whatever needs the training stack stands behi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from tui_loop.core.checking.findings import Finding
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.questions import Told
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 
@@ -68,6 +69,39 @@ class Checks(Protocol):
         """The `number`-th training row (from 1), token by token; raises TuiLoopError."""
 
 
+class Asker(Protocol):
+    """Models of a loop, loaded once in a process of their own, that answer prompts side by side.
+
+    It is there at once and loads meanwhile: `ask` may come before the models are `ready`. What it
+    tells are `core.questions.Answer` (one a model and question, as each is done, the models in
+    the order of `iterations`) and `AskingState` (loading, left_out, ready, answered, error,
+    ended). Questions are answered in the order in which they were asked. Nothing is recorded.
+    No method but `answers` waits.
+    """
+
+    @property
+    def iterations(self) -> tuple[int, ...]:
+        """Who is asked: the iteration, its parent, 0 for the base; some may be `left_out`."""
+
+    def ask(self, prompt: str, *, example: str = "", settings: Sequence[str] = ()) -> int:
+        """Sends a prompt, or a held-out example's own (by id); gives the question's number.
+
+        `settings`: `evaluation.*` fields as K=V, for this question alone.
+        """
+
+    def drop(self) -> None:
+        """Gives up what was asked and is not answered; an output under way ends at its token."""
+
+    def take(self) -> list[Told]:
+        """What was told since it was last taken; never waits."""
+
+    def answers(self) -> Iterator[Told]:
+        """What is told, as it comes; waits, and ends after `ended`. For a thread."""
+
+    def close(self) -> None:
+        """Ends the process at once, whatever it does; further calls do nothing."""
+
+
 class Backend(Protocol):
     """All of these may take a while and are called off the screen's thread."""
 
@@ -94,6 +128,12 @@ class Backend(Protocol):
 
     def resume(self, loop: LoopFolder, number: int) -> None:
         """Goes on with an iteration's run; raises TuiLoopError."""
+
+    def asker(self, loop: LoopFolder, number: int) -> Asker:
+        """Starts what answers prompts as iteration `number`, its parent and the base do.
+
+        Loads nothing itself; raises TuiLoopError (no training stack, no such iteration).
+        """
 
     def take_fault(self) -> TuiLoopError | None:
         """What kept a start from becoming a run, told once."""
