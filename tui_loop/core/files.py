@@ -1,14 +1,15 @@
-"""Files that are either old or new, never half: atomic writes, digests, bounded reads."""
+"""Files that are either old or new, never half: atomic writes, whole lines, digests, reads."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from tui_loop.core.opening import read_bounded
+from tui_loop.core.opening import check_regular, read_bounded
 
 SMALL_FILE_BYTES = 64 * 1024 * 1024
 """No record file that is read whole is larger; a larger one is refused, not loaded."""
@@ -42,6 +43,27 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             Path(name).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Adds `line` and its newline to a record file, durably; a half line before it is ended first.
+
+    Raises BadInput where no regular file stands at `path`, OSError where there is no room.
+    """
+    check_regular(path)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        data = b"\n" * torn + line + b"\n"
+        if os.write(descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if size == 0:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

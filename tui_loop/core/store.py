@@ -234,6 +234,7 @@ class LoopFolder:
         self.settings_file = path / "loop.toml"
         self.draft = path / "draft.toml"
         self.ledger = path / "ledger.csv"
+        self.labels = path / "labels.jsonl"
 
     @property
     def root(self) -> Path:
