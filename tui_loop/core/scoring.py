@@ -77,14 +77,24 @@ def label_of(output: str, labels: Sequence[str]) -> str | None:
     Its first line if that is a label; else the one label that occurs in it as a whole word;
     an output that names several labels names none.
     """
+    return label_reader(labels)(output)
+
+
+def label_reader(labels: Sequence[str]) -> Callable[[str], str | None]:
+    """`label_of` for many outputs: the labels are prepared once."""
     by_form = {form: label for label in labels if (form := normalised(label))}
-    lines = output.strip().splitlines()
-    first = normalised(lines[0]) if lines else ""
-    if first in by_form:
-        return by_form[first]
     longest_first = "|".join(re.escape(form) for form in sorted(by_form, key=len, reverse=True))
-    named = set(re.findall(rf"(?<!\w)(?:{longest_first})(?!\w)", normalised(output)))
-    return by_form[named.pop()] if by_form and len(named) == 1 else None
+    named_in = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)")
+
+    def read(output: str) -> str | None:
+        lines = output.strip().splitlines()
+        first = normalised(lines[0]) if lines else ""
+        if first in by_form:
+            return by_form[first]
+        named = set(named_in.findall(normalised(output)))
+        return by_form[named.pop()] if by_form and len(named) == 1 else None
+
+    return read
 
 
 def macro_f1(said: Sequence[str | None], wanted: Sequence[str]) -> float:
