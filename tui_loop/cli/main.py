@@ -34,6 +34,8 @@ COMMANDS = (
     "failures",
     "compare",
     "rescore",
+    "ask",
+    "retry",
     "note",
     "keys",
     "fetch",

@@ -46,17 +46,25 @@ def generate(
     batch: EvalBatch,
     poll: Callable[[], None] = lambda: None,
     progress: Callable[[int], None] = lambda done: None,
+    first: Sequence[int] = (),
+    finished: Callable[[int, Generated], None] = lambda index, output: None,
 ) -> list[Generated]:
     """The model's continuation of each prompt (token ids), in the order given.
 
     Prompts are cut from the left so that prompt and output fit the model's `context`. Sampling,
     where asked for, is seeded. `poll` is called before each token and may raise. Where memory
-    runs out, `batch` shrinks and the same prompts are tried again.
+    runs out, `batch` shrinks and the same prompts are tried again. `finished` gets the index and
+    the output of each prompt as its batch is done.
+
+    Prompts whose indices are in `first` come before the others. Then other rows share their
+    batches, which may move a greedy output by float noise and by nothing else. Sampled outputs
+    hang on the order, which is then kept, and `first` has no effect.
     """
     outputs: list[Generated | None] = [None] * len(prompts)
     room = max(1, context - max_new_tokens)
     cut = [prompt[-room:] for prompt in prompts]
-    order = sorted(range(len(cut)), key=lambda index: -len(cut[index]))
+    early = frozenset() if settings.do_sample else frozenset(first)
+    order = sorted(range(len(cut)), key=lambda index: (index not in early, -len(cut[index])))
     ends = _end_ids(model, tokenizer)
     config = _generation_config(settings, max_new_tokens, ends, tokenizer.pad_token_id)
     was_training, plan = model.training, model.generation_config
@@ -68,7 +76,8 @@ def generate(
             done = 0
             while done < len(order):
                 poll()
-                chosen = order[done : done + batch.size]
+                end = len(early) if done < len(early) else len(order)  # no batch has both
+                chosen = order[done : min(done + batch.size, end)]
                 prompted = [cut[index] for index in chosen]
                 fits, produced = batch.attempt(
                     partial(_one_batch, model, tokenizer, prompted, config, poll), len(chosen)
@@ -76,7 +85,8 @@ def generate(
                 if not fits:
                     continue
                 for index, ids in zip(chosen, produced, strict=True):
-                    outputs[index] = _decoded(tokenizer, ids, ends, max_new_tokens)
+                    outputs[index] = output = _decoded(tokenizer, ids, ends, max_new_tokens)
+                    finished(index, output)
                 done += len(chosen)
                 progress(done)
     finally:

@@ -106,8 +106,11 @@ def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
     return source
 
 
-def load_model(config: Config, source: ModelSource) -> LoadedModel:
-    """A fresh base and its tokenizer. Never shared between runs."""
+def load_model(config: Config, source: ModelSource, trained: Path | None = None) -> LoadedModel:
+    """A fresh base and its tokenizer, never shared between runs.
+
+    `trained`: a folder of whole fine-tuned weights that stand in the base's place.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -123,8 +126,13 @@ def load_model(config: Config, source: ModelSource) -> LoadedModel:
     quantized = _quantization(config, device, dtype)
     if source.gguf is None:
         common["use_safetensors"] = True  # never a pickle
-    model = AutoModelForCausalLM.from_pretrained(source.name, dtype=dtype, **quantized, **common)
-    if source.gguf is not None:
+    name = source.name
+    if trained is not None:
+        name, common["use_safetensors"] = str(trained), True
+        common.pop("gguf_file", None)
+        common.pop("revision", None)
+    model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, **quantized, **common)
+    if source.gguf is not None and trained is None:
         forget_quantization(model)
     if not quantized:
         model = model.to(device)

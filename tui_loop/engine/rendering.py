@@ -68,17 +68,23 @@ class Renderer:
             full, prompt = self._encode(row.reference + self._eos(row.reference)), list[int]()
             start = 1
         elif self.uses_chat:
-            turns = self._turns(row)
-            prompt = self._encode_turns(turns[:-1], to_generate=True)
-            full = self._encode_turns(turns)
+            prompt, full = self.prompt_ids(row), self._encode_turns(self._turns(row))
             start = _common_prefix(prompt, full)
         else:
             text, completion = self._plain(row)
-            prompt = self._encode(text)
+            prompt = self.prompt_ids(row)
             full = self._encode(text + completion + self._eos(completion))
             start = _common_prefix(prompt, full)
         cut = max(0, len(full) - limit) if limit else 0
         return Tokens(full[cut:], max(1, start - cut), prompt, cut)
+
+    def prompt_ids(self, row: Row) -> list[int]:
+        """What generation sees of a row; where rows are plain text, its prompt as it is."""
+        if self._shape == "text":
+            return self._encode(row.prompt)
+        if self.uses_chat:
+            return self._encode_turns(self._turns(row)[:-1], to_generate=True)
+        return self._encode(self._plain(row)[0])
 
     def _turns(self, row: Row) -> Turns:
         if row.messages:

@@ -1,0 +1,134 @@
+"""`tui-loop ask LOOP/N PROMPT`: what the tuned model, its parent and the base say to a prompt."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from tui_loop.cli.answers import ModelAsker
+from tui_loop.cli.arguments import add_json, add_settings, told_iteration
+from tui_loop.cli.output import Output
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.config import full_name, with_settings
+from tui_loop.core.errors import BadInput
+from tui_loop.core.questions import BASE, Answer, AskingState, side_by_side
+from tui_loop.core.records import Example
+from tui_loop.core.store import IterationFolder
+
+HELP = "ask the tuned model, its parent and the base a prompt; records nothing"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    prompt = parser.add_argument(
+        "prompt", metavar="PROMPT", default=None, help="the prompt; - reads stdin; none with --id"
+    )
+
+    class OfExample(argparse.Action):
+        """Takes the id; from then on no PROMPT is needed.
+
+        An optional positional would be taken as left out by argparse where an option comes before
+        it (Python 3.11).
+        """
+
+        def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+            setattr(namespace, self.dest, values)
+            prompt.nargs, prompt.required = "?", False
+
+    parser.add_argument(
+        "--id", action=OfExample, metavar="ID", help="ask the prompt of this held-out example"
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        type=int,
+        default=[],
+        metavar="N",
+        help="beside this iteration (default: the parent); may be repeated",
+    )
+    add_settings(parser, "change evaluation.* or run.device, e.g. evaluation.max_new_tokens=64")
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    folder = told_iteration(told)
+    if (told.prompt is None) == (told.id is None):
+        raise BadInput("give a PROMPT, or --id of a held-out example", "tui-loop ask --help")
+    check_settings(folder, told.settings, ("evaluation.", "run."))
+    example = example_of(folder, told.id) if told.id else None
+    prompt = sys.stdin.read() if told.prompt == "-" else told.prompt or ""
+    if example is None and not prompt.strip():
+        raise BadInput("the prompt is empty", "write one")
+    numbers = side_by_side(folder.loop, folder.number, tuple(told.against))
+    answers: list[Answer] = []
+    left_out: list[AskingState] = []
+    with closing(ModelAsker(folder.loop, numbers, told.settings)) as asker:
+        question = asker.ask(prompt, example=told.id or "")
+        for heard in asker.answers_to(question):
+            if isinstance(heard, Answer):
+                answers.append(heard)
+            elif heard.state in ("left_out", "error"):
+                left_out.append(heard)
+                hint = f" ({heard.hint})" if heard.hint else ""
+                out.note(f"{_name(heard.iteration)} is left out: {heard.message}{hint}")
+    if not answers:
+        raise BadInput(left_out[0].message, left_out[0].hint)
+    if told.json:
+        out.record(_record(prompt, example, answers, left_out))
+        return 0
+    if example is not None:
+        out.line(f"prompt  {example.prompt}")
+        out.line(f"wanted  {example.reference}")
+    for answer in answers:
+        cut = f", {answer.prompt_cut} tokens of the prompt cut" if answer.prompt_cut else ""
+        ended = ", ended by the limit" if answer.truncated else ""
+        tokens = counted(answer.tokens, "token")
+        out.line(f"{_name(answer.iteration)}  ({tokens}{ended}{cut}, {answer.seconds:.1f} s)")
+        out.line("  " + answer.output.replace("\n", "\n  "))
+    return 0
+
+
+def check_settings(folder: IterationFolder, settings: list[str], allowed: tuple[str, ...]) -> None:
+    """Raises BadInput for what is no setting of `folder`'s config, or not one of `allowed`."""
+    with_settings(folder.read_config(), settings)
+    for setting in settings:
+        name = full_name(setting.partition("=")[0].strip())
+        if not name.startswith(allowed):
+            names = ", ".join(each + "*" if each.endswith(".") else each for each in allowed)
+            raise BadInput(f"--set {name}: changes nothing here", f"what counts: {names}")
+
+
+def example_of(folder: IterationFolder, wanted: str) -> Example:
+    """The held-out example that is named; raises BadInput where there is none."""
+    for example in folder.read_examples():
+        if example.id == wanted:
+            return example
+    raise BadInput(f"{folder} has no example {wanted!r}", f"tui-loop failures {folder} --all")
+
+
+def _name(iteration: int | None) -> str:
+    return "base" if iteration == BASE else f"iteration {iteration}"
+
+
+def _record(
+    prompt: str, example: Example | None, answers: list[Answer], left_out: list[AskingState]
+) -> dict[str, Any]:
+    return {
+        "prompt": prompt if example is None else example.prompt,
+        "example": None if example is None else example.id,
+        "reference": None if example is None else example.reference,
+        "answers": [_plain(each, ("id", "example", "kind")) for each in answers],
+        "left_out": [
+            {"iteration": each.iteration, "message": each.message, "hint": each.hint}
+            for each in left_out
+        ],
+    }
+
+
+def _plain(answer: Answer, without: tuple[str, ...]) -> dict[str, Any]:
+    values: dict[str, Any] = msgspec.to_builtins(answer)
+    return {name: value for name, value in values.items() if name not in without}

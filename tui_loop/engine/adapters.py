@@ -1,0 +1,72 @@
+"""An iteration's trained weights, looked at before they are loaded.
+
+A loop may come from a stranger: only safetensors are loaded, only from regular files in their
+place, and only an adapter whose settings are of the kind that this program writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tui_loop.core import codec
+from tui_loop.core.errors import BadInput
+from tui_loop.core.files import SMALL_FILE_BYTES
+from tui_loop.core.opening import check_regular, check_within, read_bounded
+from tui_loop.core.store import IterationFolder
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+_NOT_OURS = ("megatron_config", "auto_mapping", "layer_replication", "modules_to_save")
+"""Settings that import code or change the base beside the adapter; this program sets none."""
+
+
+def has_weights(folder: IterationFolder) -> bool:
+    """Whether trained weights of the iteration are on this machine."""
+    return any(folder.adapter.glob("*.safetensors"))
+
+
+def checked_weights(folder: IterationFolder, *, is_adapter: bool) -> Path:
+    """The folder of an iteration's trained weights; raises BadInput where it cannot be used."""
+    adapter = folder.adapter
+    if not has_weights(folder):
+        raise BadInput(
+            f"{folder} has no weights on this machine",
+            f"copy {adapter} here from where it was trained (git does not carry it)",
+        )
+    folder.check_place()
+    check_within(adapter, folder.path)
+    for path in adapter.iterdir():
+        check_regular(path)
+    if is_adapter:
+        _check_adapter(adapter)
+    return adapter
+
+
+def shares_base(adapter: Path) -> bool:
+    """Whether an adapter leaves the base as it was, so that others may stand on it too."""
+    return _settings(adapter).get("bias", "none") == "none"
+
+
+def _check_adapter(adapter: Path) -> None:
+    if not (adapter / ADAPTER_WEIGHTS).is_file():
+        raise BadInput(f"{adapter}: has no {ADAPTER_WEIGHTS}", "train the iteration again")
+    settings = _settings(adapter)
+    odd = [name for name in _NOT_OURS if settings.get(name)]
+    if settings.get("peft_type") != "LORA":
+        odd.append("peft_type")
+    if not isinstance(settings.get("init_lora_weights", True), bool):
+        odd.append("init_lora_weights")
+    if odd:
+        raise BadInput(
+            f"{adapter / ADAPTER_CONFIG}: {', '.join(odd)} is not as this program writes it",
+            "train the iteration again",
+        )
+
+
+def _settings(adapter: Path) -> dict[str, Any]:
+    path = adapter / ADAPTER_CONFIG
+    try:
+        return codec.from_json(read_bounded(path, SMALL_FILE_BYTES), dict, str(path))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}", "train the iteration again") from error
