@@ -1,0 +1,280 @@
+"""Which groups of examples fail more than chance would have it, and what was said instead.
+
+Every group is held against all other examples by Fisher's one-sided test; as many groups are
+tried, p-values are adjusted over all of them (Benjamini and Hochberg), and a slice is called weak
+only below LEVEL. Examples without an outcome are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from tui_loop.core.examples.groups import (
+    Group,
+    Kind,
+    Term,
+    WordCounts,
+    column_groups,
+    count_words,
+    label_groups,
+    length_groups,
+    rows_with,
+    spelled,
+)
+from tui_loop.core.records import Example
+from tui_loop.core.scoring import label_reader, normalised
+from tui_loop.core.statistics import benjamini_hochberg, fisher_greater, wilson
+
+LEVEL = 0.05
+LISTED = 40
+"""Weak slices that are given, the surest first; who has more has another problem."""
+
+ALIKE = 0.8
+"""Words whose rows are so nearly a listed slice's rows (Jaccard) say nothing of their own."""
+
+_TOO_LITTLE = 1.0
+"""Standard errors above the rest from which on the exact test is worth its time."""
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """A group of examples and how it fails, against all others (`elsewhere`).
+
+    `low` and `high`: the Wilson interval of `share`. `indices`: positions of its rows among the
+    examples given. `said`: of a label, what its failed examples were called instead, the most
+    common first; None stands for no label at all.
+    """
+
+    kind: Kind
+    name: str
+    indices: tuple[int, ...]
+    failed: int
+    total: int
+    share: float
+    low: float
+    high: float
+    elsewhere_failed: int
+    elsewhere_total: int
+    p: float
+    p_adjusted: float
+    said: tuple[tuple[str | None, int], ...] = ()
+
+    @property
+    def is_weak(self) -> bool:
+        return self.p_adjusted < LEVEL
+
+
+class Confusion(msgspec.Struct, frozen=True):
+    """So many examples of `reference` were called `said`; None is no label at all."""
+
+    reference: str
+    said: str | None
+    count: int
+
+
+class Slices(msgspec.Struct, frozen=True):
+    """`weak`: the surest first. `labels`: every label, weak or not. `tested`: groups tried.
+
+    Words are read in `words_rows` of the `scored` rows: in all, or with very many at even
+    distances; counts and positions of a slice by words are of the rows read.
+    """
+
+    weak: list[Slice]
+    labels: list[Slice]
+    tested: int
+    scored: int
+    words_rows: int
+
+
+class _Scored:
+    """The examples that have an outcome, as columns."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.at: list[int] = []
+        self.failed: list[bool] = []
+        self.prompts: list[str] = []
+        self.references: list[str] = []
+        self.outputs: list[str | None] = []
+        self.columns: list[dict[str, str]] = []
+        for at, row in enumerate(examples):
+            if row.passed is not None:
+                self.at.append(at)
+                self.failed.append(not row.passed)
+                self.prompts.append(row.prompt)
+                self.references.append(row.reference)
+                self.outputs.append(None if row.passed else row.output)
+                self.columns.append(row.columns)
+
+
+def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slices:
+    """The weak slices of an evaluation and its labels' breakdown.
+
+    `labels`: those that an output may name; without, the references' own where they are few.
+    """
+    rows = _Scored(examples)
+    groups, by_label = _groups(rows)
+    words = count_words(rows.prompts, rows.failed)
+    terms, word_p_values = _promising(words, rows.failed)
+    failures = sum(rows.failed)
+    counts = [sum(map(rows.failed.__getitem__, group.rows)) for group in groups]
+    p_values = [
+        fisher_greater(failed, len(group.rows), failures - failed, len(rows.at) - len(group.rows))
+        for group, failed in zip(groups, counts, strict=True)
+    ]
+    tested = len(groups) + len(words.found)
+    adjusted = benjamini_hochberg([*p_values, *word_p_values], tested)
+    said = _said(rows, groups[:by_label], labels)
+    everything = failures, len(rows.at)
+    slices = [
+        _slice(rows, group, p, p_adjusted, among=everything, said=said.get(group.name, ()))
+        for group, p, p_adjusted in zip(groups, p_values, adjusted[: len(groups)], strict=True)
+    ]
+    heard = _heard(rows, words, terms, word_p_values, adjusted[len(groups) :])
+    weak = sorted(
+        _distinct([each for each in slices if each.is_weak], heard), key=lambda each: each.p
+    )
+    return Slices(weak[:LISTED], slices[:by_label], tested, len(rows.at), len(words.rows))
+
+
+def weak_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> list[Slice]:
+    """The groups that fail more than chance would have it, the surest first."""
+    return find_slices(examples, labels).weak
+
+
+def label_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> list[Slice]:
+    """Every label with its counts, weak or not; [] where references are not labels."""
+    return find_slices(examples, labels).labels
+
+
+def confusions(examples: Sequence[Example], labels: Sequence[str] = ()) -> list[Confusion]:
+    """Which label was taken for which, the most common first; failed examples only."""
+    rows = _Scored(examples)
+    said = _said(rows, label_groups(rows.references), labels)
+    found = [
+        Confusion(reference, name, count)
+        for reference, names in said.items()
+        for name, count in names
+    ]
+    return sorted(found, key=lambda each: (-each.count, each.reference, each.said or "~"))
+
+
+def _groups(rows: _Scored) -> tuple[list[Group], int]:
+    """All groups but those by words; those by label, which come first, are counted."""
+    groups = label_groups(rows.references)
+    by_label = len(groups)
+    groups += length_groups("prompt length", "prompt", rows.prompts)
+    if not by_label:
+        groups += length_groups("reference length", "reference", rows.references)
+    return groups + column_groups(rows.columns), by_label
+
+
+def _said(
+    rows: _Scored, groups: Sequence[Group], labels: Sequence[str]
+) -> dict[str, tuple[tuple[str | None, int], ...]]:
+    """For each label what its failed examples were called instead, the most common first."""
+    read = label_reader(list(labels) or [group.name for group in groups])
+    known: dict[str | None, str | None] = {None: None}
+    found = {}
+    for group in groups:
+        own, counts = normalised(group.name), Counter[str | None]()
+        for at in group.rows:
+            if rows.failed[at]:
+                output = rows.outputs[at]
+                if output not in known:
+                    known[output] = read(output or "")
+                said = known[output]
+                if said is None or normalised(said) != own:
+                    counts[said] += 1
+        found[group.name] = tuple(
+            sorted(counts.items(), key=lambda item: (-item[1], item[0] is None, item[0] or ""))
+        )
+    return found
+
+
+def _promising(words: WordCounts, failed: Sequence[bool]) -> tuple[list[Term], list[float]]:
+    """The words that fail more than the rest, with their p-values; other words are not tested.
+
+    What is left out has a p-value above LEVEL, which changes no adjusted one below it.
+    """
+    total, failures = len(words.rows), sum(failed[at] for at in words.rows)
+    terms, p_values = [], []
+    if 0 < failures < total:
+        share = failures / total
+        for term, in_failed, in_rows in words.counts():
+            error = math.sqrt(in_rows * share * (1 - share))
+            if in_failed > in_rows * share + _TOO_LITTLE * error:
+                terms.append(term)
+                p_values.append(
+                    fisher_greater(in_failed, in_rows, failures - in_failed, total - in_rows)
+                )
+    return terms, p_values
+
+
+def _heard(
+    rows: _Scored,
+    words: WordCounts,
+    terms: Sequence[Term],
+    p_values: Sequence[float],
+    adjusted: Sequence[float],
+) -> list[Slice]:
+    """The weak slices by words, the surest first."""
+    order = sorted(range(len(terms)), key=lambda n: (p_values[n], spelled(terms[n])))
+    sure = [n for n in order if adjusted[n] < LEVEL][: 2 * LISTED]
+    members = rows_with([terms[n] for n in sure], rows.prompts, words.rows)
+    read = sum(rows.failed[at] for at in words.rows), len(words.rows)
+    return [
+        _slice(
+            rows,
+            Group("words", spelled(terms[n]), members[terms[n]]),
+            p_values[n],
+            adjusted[n],
+            among=read,
+        )
+        for n in sure
+    ]
+
+
+def _slice(
+    rows: _Scored,
+    group: Group,
+    p: float,
+    p_adjusted: float,
+    *,
+    among: tuple[int, int],
+    said: tuple[tuple[str | None, int], ...] = (),
+) -> Slice:
+    failed, total = sum(map(rows.failed.__getitem__, group.rows)), len(group.rows)
+    low, high = wilson(failed, total)
+    return Slice(
+        kind=group.kind,
+        name=group.name,
+        indices=tuple(map(rows.at.__getitem__, group.rows)),
+        failed=failed,
+        total=total,
+        share=failed / total,
+        low=low,
+        high=high,
+        elsewhere_failed=among[0] - failed,
+        elsewhere_total=among[1] - total,
+        p=p,
+        p_adjusted=p_adjusted,
+        said=said,
+    )
+
+
+def _distinct(weak: Sequence[Slice], heard: Sequence[Slice]) -> list[Slice]:
+    """The slices, and of those by words what is not nearly another one."""
+    kept = [(each, frozenset(each.indices)) for each in weak]
+    for each in heard:
+        own = frozenset(each.indices)
+        if not any(_are_alike(own, other) for _, other in kept):
+            kept.append((each, own))
+    return [each for each, _ in kept]
+
+
+def _are_alike(one: frozenset[int], other: frozenset[int]) -> bool:
+    fewer, more = sorted((len(one), len(other)))
+    return fewer >= ALIKE * more and len(one & other) >= ALIKE * len(one | other)
