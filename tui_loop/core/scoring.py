@@ -82,17 +82,29 @@ def label_of(output: str, labels: Sequence[str]) -> str | None:
 
 def label_reader(labels: Sequence[str]) -> Callable[[str], str | None]:
     """`label_of` for many outputs: the labels are prepared once."""
-    by_form = {form: label for label in labels if (form := normalised(label))}
-    longest_first = "|".join(re.escape(form) for form in sorted(by_form, key=len, reverse=True))
-    named_in = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)")
+    named = names_reader(labels)
 
     def read(output: str) -> str | None:
+        found = named(output)
+        return found[0] if len(found) == 1 else None
+
+    return read
+
+
+def names_reader(labels: Sequence[str]) -> Callable[[str], list[str]]:
+    """Gives all labels that an output names: its first line's, else those that occur in it as
+    whole words, in order."""
+    by_form = {form: label for label in labels if (form := normalised(label))}
+    longest_first = "|".join(re.escape(form) for form in sorted(by_form, key=len, reverse=True))
+    named_in = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)") if by_form else None
+
+    def read(output: str) -> list[str]:
         lines = output.strip().splitlines()
         first = normalised(lines[0]) if lines else ""
         if first in by_form:
-            return by_form[first]
-        named = set(named_in.findall(normalised(output)))
-        return by_form[named.pop()] if by_form and len(named) == 1 else None
+            return [by_form[first]]
+        found = named_in.findall(normalised(output)) if named_in else []
+        return [by_form[form] for form in dict.fromkeys(found)]
 
     return read
 
