@@ -125,6 +125,21 @@ class TokenLosses(msgspec.Struct, frozen=True):
     tokens: list[tuple[str, float | str]]
 
 
+class TrainingRow(msgspec.Struct, frozen=True):
+    """One training row as the trained weights see it; `loss` in nats a supervised token.
+
+    `sampled_of`: of how many training rows those measured are a sample.
+    """
+
+    id: str
+    prompt: str
+    reference: str
+    loss: float | str | None
+    supervised_tokens: int
+    source_line: int
+    sampled_of: int
+
+
 class StepLoss(msgspec.Struct, frozen=True):
     """One row of `evals/STEP.jsonl`."""
 

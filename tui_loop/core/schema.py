@@ -230,6 +230,10 @@ class Evaluation(Group, frozen=True, kw_only=True):
     ] = 1.0
     batch_size: Annotated[Count, about("Rows evaluated at once; moves no figure.")] = 16
     base: Annotated[bool, about("Evaluate the untouched base as iteration 0 first.")] = True
+    train_rows: Annotated[
+        Natural,
+        about("Training rows whose loss is measured at the end, a seeded sample; 0: none."),
+    ] = 256
 
 
 class Run(Group, frozen=True, kw_only=True):

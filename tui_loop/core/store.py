@@ -17,12 +17,21 @@ from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.files import SMALL_FILE_BYTES, write_atomically
 from tui_loop.core.names import check_loop_name
 from tui_loop.core.opening import check_regular, check_within, lines_of, read_bounded
-from tui_loop.core.records import SCHEMA, Decision, Example, Iteration, Split, TokenLosses
+from tui_loop.core.records import (
+    SCHEMA,
+    Decision,
+    Example,
+    Iteration,
+    Split,
+    TokenLosses,
+    TrainingRow,
+)
 from tui_loop.core.schema import Config
 from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.text import one_line
 
 T = TypeVar("T")
+Named = TypeVar("Named", Example, TokenLosses)
 
 GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
 TOKENS_FILE_LIMIT = 5_000_000
@@ -55,6 +64,7 @@ class IterationFolder:
         self.journal = path / "journal.jsonl"
         self.examples = path / "examples.jsonl"
         self.tokens = path / "tokens.jsonl"
+        self.training_rows = path / "training.jsonl"
         self.evals = path / "evals"
         self.summary = path / "summary.json"
         self.notes = path / "notes.md"
@@ -120,7 +130,7 @@ class IterationFolder:
     def forget_measurement(self, from_step: int = 0) -> None:
         """Removes an earlier attempt's figures beyond `from_step`, and checkpoints beyond it, so
         that old and new never mix."""
-        for path in (self.examples, self.tokens):
+        for path in (self.examples, self.tokens, self.training_rows):
             path.unlink(missing_ok=True)
         if from_step == 0:
             shutil.rmtree(self.evals, ignore_errors=True)
@@ -144,21 +154,24 @@ class IterationFolder:
         if len(raw) > TOKENS_FILE_LIMIT:
             self.loop.ignore(f"{self.path.name}/tokens.jsonl")
 
+    def read_training_rows(self) -> list[TrainingRow]:
+        """The training rows whose loss was measured at the end; [] where none was."""
+        return [row for _, row in self._rows(self.training_rows, TrainingRow)]
+
+    def write_training_rows(self, rows: Iterable[TrainingRow]) -> None:
+        write_atomically(self.training_rows, codec.to_json_lines(rows))
+
     def read_tokens(self) -> dict[str, TokenLosses]:
         """Token losses by example id."""
         return {row.id: row for _, row in self._rows(self.tokens, TokenLosses)}
 
+    def read_example(self, index: int, example: str) -> Example | None:
+        """An example of the final evaluation, about in row `index`; None where it is not there."""
+        return self._row_of(self.examples, Example, index, example)
+
     def read_example_tokens(self, index: int, example: str) -> TokenLosses | None:
         """Token losses of the example in row `index`; None where they were not kept."""
-        decoder, number = msgspec.json.Decoder(TokenLosses), 0
-        for number, line in self._lines(self.tokens):
-            if number > index and line.strip():
-                row = codec.decoded(decoder, line, f"{self.tokens}:{number}")
-                if row.id == example:
-                    return row
-                break  # the files do not go together row by row
-        found = (row for _, row in self._rows(self.tokens, TokenLosses) if row.id == example)
-        return next(found, None) if number else None
+        return self._row_of(self.tokens, TokenLosses, index, example)
 
     def read_notes(self) -> str:
         """The user's own words, "" where there are none; where they cannot be read, why."""
@@ -215,6 +228,18 @@ class IterationFolder:
         for number, line in self._lines(path):
             if line.strip():
                 yield number, codec.decoded(decoder, line, f"{path}:{number}")
+
+    def _row_of(self, path: Path, kind: type[Named], index: int, name: str) -> Named | None:
+        """The row with an id: the one at `index` if it has it, else wherever it stands."""
+        decoder, number = msgspec.json.Decoder(kind), 0
+        for number, line in self._lines(path):
+            if number > index and line.strip():
+                row = codec.decoded(decoder, line, f"{path}:{number}")
+                if row.id == name:
+                    return row
+                break  # the files do not go together row by row
+        found = (row for _, row in self._rows(path, kind) if row.id == name)
+        return next(found, None) if number else None
 
 
 def _beyond(folder: Path, pattern: str, step: int) -> list[Path]:

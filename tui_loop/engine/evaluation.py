@@ -146,8 +146,13 @@ def evaluate(
     labels: Sequence[str],
     poll: Poll,
     progress: Progress,
+    first: Sequence[int] = (),
+    finished: Callable[[int, Generated], None] = lambda index, output: None,
 ) -> tuple[list[Example], list[TokenLosses], dict[str, Any]]:
-    """Examples, token losses and metrics of the whole set; rows stay in file order."""
+    """Examples, token losses and metrics of the whole set; rows stay in file order.
+
+    `first`: rows whose outputs are generated before the others'; `finished` gets each output.
+    """
     count = len(eval_set.rows)
     total = count if scorer is None else 2 * count
     losses = measure_losses(
@@ -170,6 +175,8 @@ def evaluate(
             batch=batch,
             poll=poll,
             progress=lambda done: progress(count + done, total),
+            first=first,
+            finished=finished,
         )
     examples = [
         _example(row, losses.by_row[index], outputs[index] if outputs else None, scorer)

@@ -12,8 +12,10 @@ from tui_loop.core.files import write_atomically
 from tui_loop.core.records import StepLoss
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.evaluation import evaluate, measure_losses, step_losses
+from tui_loop.engine.looking import Look
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.run import Prepared, Run
+from tui_loop.engine.training_rows import measure_training_rows, rows_to_measure
 
 
 def eval_batch_of(run: Run) -> EvalBatch:
@@ -62,6 +64,14 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
     started = time.monotonic()
     metrics = run.outcome.metrics
     step = metrics.get("weights_step") or 0
+    look = Look(run, prepared)
+    trained_rows = rows_to_measure(run, prepared)
+    held_out = len(prepared.eval_set.rows) * (1 if prepared.scorer is None else 2)
+    total = held_out + len(trained_rows)
+
+    def progress(done: int) -> None:
+        run.journal.append(Progressed(phase="evaluating", done=done, total=total))
+
     examples, tokens, measured = evaluate(
         model,
         prepared.loaded.tokenizer,
@@ -71,9 +81,9 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
         batch=prepared.eval_batch,
         labels=prepared.data.labels,
         poll=run.control.poll,
-        progress=lambda done, total: run.journal.append(
-            Progressed(phase="evaluating", done=done, total=total)
-        ),
+        progress=lambda done, _: progress(done),
+        first=look.rows,
+        finished=look.finished,
     )
     run.folder.write_examples(examples, tokens)
     metrics |= measured
@@ -94,6 +104,9 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
             f"the loss of {len(bad)} of {len(examples)} held-out rows is not finite, "
             f"the first in line {bad[0].source_line}",
         )
+    measure_training_rows(
+        run, prepared, model, trained_rows, lambda done: progress(held_out + done)
+    )
 
 
 def write_step(run: Run, step: int, rows: list[StepLoss]) -> None:
