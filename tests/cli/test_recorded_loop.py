@@ -263,6 +263,33 @@ def test_compare_can_fail_on_a_regression(review: Path) -> None:
     assert (worse.returncode, better.returncode) == (6, 0)
 
 
+def test_two_seeds_of_one_config_are_no_regression_and_said_to_be_noise(review: Path) -> None:
+    command = ["compare", f"{LOOP}/4", f"{LOOP}/5"]
+    done = reader(*command, "--fail-on-regression", folder=review)
+    assert done.returncode == 0, done.stderr
+    assert "no change: both are runs of one config, so this is training noise" in done.stdout
+    noise = record(*command, folder=review)
+    assert noise["claim"] == "training noise"
+    assert noise["interval"]["delta"] < 0
+    assert f"loss {noise['loss']['delta']:+.2f} ±" in done.stdout
+    assert f"a token over {noise['loss_examples']} examples" in done.stdout
+    table = done.stdout.partition("broken  ")[2].splitlines()
+    assert table[0].split() == ["wanted", "4", "said", "5", "said", "prompt"]
+    examples = {
+        row["id"]: row for row in record("failures", f"{LOOP}/5", folder=review)["examples"]
+    }
+    before = {
+        row["id"]: row
+        for row in map(
+            json.loads,
+            (review / "loops" / LOOP / "004" / "examples.jsonl").read_text().splitlines(),
+        )
+    }
+    for line, name in zip(table[1:], noise["broken"], strict=False):
+        said = [before[name]["reference"], before[name]["output"], examples[name]["output"]]
+        assert line.split()[:4] == [name, *said]
+
+
 def test_the_record_holds_no_path_of_the_machine_that_made_it() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "loops"], cwd=CHECKOUT, capture_output=True, text=True, check=True

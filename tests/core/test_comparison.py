@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+import re
+from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
-from tui_loop.core.comparison import compare
+from tui_loop.core.comparison import Comparison, brief_delta, compare
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.records import Example
-from tui_loop.core.statistics import mcnemar
+from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import IterationFolder, LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
@@ -101,14 +104,27 @@ def test_runs_that_were_said_to_differ_may_be_noise_that_replicates_show(
     assert compare(loop, 1, 2).claim == "no difference seen"
 
 
-def test_two_seeds_of_one_config_are_two_models_and_no_change(
+@pytest.mark.parametrize("runs", [2, 4])
+def test_two_seeds_of_one_config_are_training_noise_and_never_better_or_worse(
+    loop: LoopFolder, finished: MakeFinished, runs: int
+) -> None:
+    for n in range(runs):
+        finished(HIGH if n == 1 else flipped(LOW, n), f"seed={n}")
+    result = compare(loop, 1, 2)
+    assert (result.claim, result.replicates) == ("training noise", (runs, runs))
+    assert result.p_value is not None
+    assert result.p_value < 0.01
+    assert list(result.config) == ["training.seed"]
+    assert re.fullmatch(r"\+65 ±2\d seed noise", brief_delta(result))
+
+
+def test_an_iteration_against_itself_differs_in_nothing(
     loop: LoopFolder, finished: MakeFinished
 ) -> None:
-    for n in range(4):
-        finished(flipped(LOW, n), f"seed={n}")
-    result = compare(loop, 1, 2)
-    assert result.claim == "consistent with no difference"
-    assert list(result.config) == ["training.seed"]
+    finished(LOW)
+    result = compare(loop, 1, 1)
+    assert (result.claim, result.fixed, result.broken) == ("consistent with no difference", [], [])
+    assert result.loss == Interval(0.0, 0.0, 0.0)
 
 
 def test_the_same_seed_again_is_no_replicate(loop: LoopFolder, finished: MakeFinished) -> None:
@@ -138,7 +154,7 @@ def test_a_run_on_other_rows_is_no_replicate_but_a_change_to_be_judged(
         finished(flipped(HIGH, n), f"seed={n}", trained_on="new rows")
     result = compare(loop, 1, 4)
     assert (result.replicates, result.claim) == ((3, 3), "better")
-    assert compare(loop, 1, 2).claim == "consistent with no difference"
+    assert compare(loop, 1, 2).claim == "training noise"
 
 
 def test_the_base_has_no_replicates(loop: LoopFolder, finished: MakeFinished) -> None:
@@ -209,3 +225,90 @@ def test_scores_by_different_metrics_are_not_compared(
     assert (result.fixed, result.broken) == ([], [])
     assert result.claim == "nothing to compare"
     assert any("different metrics" in notice for notice in result.notices)
+
+
+def with_losses(
+    folder: IterationFolder,
+    example: Callable[..., Example],
+    losses: Sequence[float | str | None],
+    tokens: int = 1,
+) -> None:
+    """Gives the run's examples these losses, each over `tokens` tokens."""
+    folder.write_examples(
+        [
+            example(f"id{n}", 1.0, loss=loss, supervised_tokens=tokens)
+            for n, loss in enumerate(losses)
+        ],
+        [],
+    )
+
+
+def test_losses_are_compared_example_by_example(
+    loop: LoopFolder, finished: MakeFinished, example: Callable[..., Example]
+) -> None:
+    rng = random.Random(1)
+    before = [rng.lognormvariate(0, 1) for _ in range(40)]
+    after = [loss * 0.8 for loss in before]
+    for losses, settings in ((before, []), (after, ["r=4"])):
+        with_losses(finished([1.0] * 40, *settings), example, losses)
+    result = compare(loop, 1, 2)
+    assert result.loss == paired_interval(before, after)
+    assert (result.loss_examples, result.notices) == (40, [])
+
+
+def test_a_loss_that_is_not_finite_or_over_other_tokens_is_left_out_and_said(
+    loop: LoopFolder, finished: MakeFinished, example: Callable[..., Example]
+) -> None:
+    with_losses(finished([1.0] * 5), example, [1.0, 1.0, 1.0, None, 2.0])
+    with_losses(finished([1.0] * 5, "r=4"), example, [0.5, "NaN", "Infinity", 1.0, 1e300])
+    result = compare(loop, 1, 2)
+    assert (result.loss, result.loss_examples) == (Interval(-0.5, -0.5, -0.5), 1)
+    assert result.notices == ["4 examples without a finite loss in both: left out of the loss"]
+    with_losses(finished([1.0] * 5, "r=2"), example, [1.0] * 5, tokens=2)
+    result = compare(loop, 1, 3)
+    assert (result.loss, result.loss_examples) == (None, 0)
+    assert result.notices == ["5 examples count other tokens in each: left out of the loss"]
+
+
+def test_without_any_loss_nothing_is_said_of_it(
+    loop: LoopFolder, finished: MakeFinished, example: Callable[..., Example]
+) -> None:
+    for settings in ([], ["r=4"]):
+        with_losses(finished([1.0] * 3, *settings), example, [None] * 3)
+    result = compare(loop, 1, 2)
+    assert (result.loss, result.loss_examples, result.notices) == (None, 0, [])
+
+
+def test_the_loss_has_the_noise_of_replicates_in_it(
+    loop: LoopFolder, finished: MakeFinished, example: Callable[..., Example]
+) -> None:
+    runs = []
+    for settings, level in (([], 1.0), (["r=4"], 0.7)):
+        for seed, luck in enumerate((0.0, 0.1)):
+            losses = [level + luck + 0.01 * n for n in range(20)]
+            folder = finished([1.0] * 20, *settings, f"seed={seed}", parent=1 if settings else None)
+            with_losses(folder, example, losses)
+            runs.append(losses)
+    result = compare(loop, 1, 3)
+    assert result.replicates == (2, 2)
+    assert result.loss == spread_interval(runs[:2], runs[2:])
+    assert result.loss != paired_interval(runs[0], runs[2])
+
+
+def test_keys_of_the_record_stay_in_order_and_new_ones_come_last() -> None:
+    names = [field.name for field in msgspec.structs.fields(Comparison)]
+    assert names[:12] == [
+        "a",
+        "b",
+        "config",
+        "metrics",
+        "compared",
+        "fixed",
+        "broken",
+        "p_value",
+        "interval",
+        "replicates",
+        "claim",
+        "notices",
+    ]
+    assert names[12:14] == ["loss", "loss_examples"]

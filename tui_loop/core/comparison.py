@@ -1,16 +1,18 @@
 """Two iterations side by side: what differs in their configs, and what that did.
 
 Scores are compared only on what was measured alike. About the two *models* a paired test over
-examples may speak; a claim about the *change* needs replicates of both configs.
+examples may speak; a claim about the *change* needs replicates of both configs. Two runs that
+differ in their seed alone have no change between them: what separates them is training noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from tui_loop.core.codec import to_json
+from tui_loop.core.codec import number, to_json
 from tui_loop.core.config import changed_fields, flatten, read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.figures import points
@@ -20,9 +22,20 @@ from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import SEED
 
+SEED_NOISE = "training noise"
+"""The claim about two runs of one config: there is no change to be judged."""
+
+LARGEST_LOSS = 1e100
+"""No model has such a loss; what a damaged record has must not overflow a sum."""
+
 
 class Comparison(msgspec.Struct, frozen=True):
-    """B against A. Scores are in [0, 1]; `claim` is the most that can be said of the change."""
+    """B against A. Scores are in [0, 1]; `claim` is the most that can be said of the change.
+
+    `loss`: the mean difference of the loss, in nats a token, over `loss_examples` examples; those
+    are the shared ones whose loss is finite and over as many tokens in both. Both intervals have
+    the training noise in them where both configs have replicates.
+    """
 
     a: int
     b: int
@@ -36,6 +49,23 @@ class Comparison(msgspec.Struct, frozen=True):
     replicates: tuple[int, int]
     claim: str
     notices: list[str]
+    loss: Interval | None = None
+    loss_examples: int = 0
+
+
+class _Run(msgspec.Struct, frozen=True):
+    """What one run has of the compared examples; no losses where one of them lacks."""
+
+    scores: list[float]
+    losses: list[float] | None
+
+    @classmethod
+    def of(cls, rows: dict[str, Example], scored: Sequence[str], lossy: Sequence[str]) -> _Run:
+        losses = [_finite_loss(rows[key]) for key in lossy if key in rows]
+        known = [loss for loss in losses if loss is not None]
+        return cls(
+            [_score(rows[key]) for key in scored], known if len(known) == len(lossy) else None
+        )
 
 
 class Comparer:
@@ -61,11 +91,20 @@ class Comparer:
         ]
         fixed = [key for key in scored if not old_rows[key].passed and new_rows[key].passed]
         broken = [key for key in scored if old_rows[key].passed and not new_rows[key].passed]
-        paired = paired_interval(
-            [_score(old_rows[key]) for key in scored], [_score(new_rows[key]) for key in scored]
-        )
-        runs = self._replicates(old, old_rows, scored), self._replicates(new, new_rows, scored)
-        spread = None if self._trained_alike(old, new) else spread_interval(*runs)
+        lossy = [key for key in shared if _has_losses(old_rows[key], new_rows[key])]
+        pairs = [_Run.of(rows, scored, lossy) for rows in (old_rows, new_rows)]
+        paired = paired_interval(pairs[0].scores, pairs[1].scores)
+        is_one_config = self._trained_alike(old, new)
+        runs = [
+            self._replicates(iteration, pair, scored, lossy)
+            for iteration, pair in zip((old, new), pairs, strict=True)
+        ]
+        spread = loss_spread = None
+        if not is_one_config:
+            spread = spread_interval(*([run.scores for run in side] for side in runs))
+            loss_spread = spread_interval(
+                *([run.losses for run in side if run.losses is not None] for side in runs)
+            )
         return Comparison(
             a=a,
             b=b,
@@ -77,8 +116,13 @@ class Comparer:
             p_value=mcnemar(len(fixed), len(broken)) if scored else None,
             interval=spread or paired,
             replicates=(len(runs[0]), len(runs[1])),
-            claim=_claim(paired, spread),
-            notices=_notices(old, new, len(old_rows), len(new_rows), len(shared)),
+            claim=_claim(paired, spread, is_one_config=is_one_config and a != b),
+            notices=[
+                *_notices(old, new, len(old_rows), len(new_rows), len(shared)),
+                *_loss_notices(old_rows, new_rows, shared, len(lossy)),
+            ],
+            loss=loss_spread or paired_interval(pairs[0].losses or [], pairs[1].losses or []),
+            loss_examples=len(lossy),
         )
 
     def against_parent(self, iteration: Iteration) -> Comparison | None:
@@ -104,24 +148,24 @@ class Comparer:
         return {row.id: row for row in rows}
 
     def _replicates(
-        self, iteration: Iteration, rows: dict[str, Example], scored: list[str]
-    ) -> list[list[float]]:
-        """Example scores of the iteration and of finished runs of its config under other seeds.
+        self, iteration: Iteration, own: _Run, scored: Sequence[str], lossy: Sequence[str]
+    ) -> list[_Run]:
+        """The iteration's run and finished runs of its config under other seeds.
 
         A seed counts once: its run repeated shows no spread.
         """
-        runs = [[_score(rows[key]) for key in scored]]
+        runs = [own]
         seeds = {_seed(iteration)}
-        for number in self._reader.numbers():
-            other = self._reader.iteration(number)
+        for each in self._reader.numbers():
+            other = self._reader.iteration(each)
             try:
                 if _seed(other) in seeds or not self._is_replicate(iteration, other):
                     continue
-                theirs = {row.id: row for row in self._reader.examples(number)}
+                theirs = {row.id: row for row in self._reader.examples(each)}
             except (BadInput, OSError):
                 continue  # an unreadable iteration hides nobody else's replicates
             if all(key in theirs for key in scored):
-                runs.append([_score(theirs[key]) for key in scored])
+                runs.append(_Run.of(theirs, scored, lossy))
                 seeds.add(_seed(other))
         return runs
 
@@ -167,13 +211,15 @@ def scored_alike(old: Iteration, new: Iteration) -> bool:
     return old.fingerprint.metric == new.fingerprint.metric
 
 
-def _claim(paired: Interval | None, spread: Interval | None) -> str:
+def _claim(paired: Interval | None, spread: Interval | None, *, is_one_config: bool) -> str:
     if spread is not None:
         if not spread.excludes_zero:
             return "no difference seen"
         return "better" if spread.delta > 0 else "worse"
     if paired is None:
         return "nothing to compare"
+    if is_one_config:
+        return SEED_NOISE
     if not paired.excludes_zero:
         return "consistent with no difference"
     return f"consistent with {'better' if paired.delta > 0 else 'worse'}"
@@ -181,6 +227,33 @@ def _claim(paired: Interval | None, spread: Interval | None) -> str:
 
 def _score(row: Example) -> float:
     return float(row.score) if row.score is not None else 0.0
+
+
+def _finite_loss(row: Example) -> float | None:
+    value = number(row.loss)
+    return value if value is not None and abs(value) < LARGEST_LOSS else None
+
+
+def _has_losses(old: Example, new: Example) -> bool:
+    """Whether the losses of both can be compared: finite, and over as many tokens."""
+    return (
+        old.supervised_tokens == new.supervised_tokens
+        and _finite_loss(old) is not None
+        and _finite_loss(new) is not None
+    )
+
+
+def _loss_notices(
+    old: dict[str, Example], new: dict[str, Example], shared: Sequence[str], compared: int
+) -> list[str]:
+    unlike = sum(old[key].supervised_tokens != new[key].supervised_tokens for key in shared)
+    lacking = len(shared) - compared - unlike
+    notices = []
+    if unlike:
+        notices.append(f"{unlike} examples count other tokens in each: left out of the loss")
+    if lacking and any(row.loss is not None for row in [*old.values(), *new.values()]):
+        notices.append(f"{lacking} examples without a finite loss in both: left out of the loss")
+    return notices
 
 
 def _notices(old: Iteration, new: Iteration, had: int, has: int, shared: int) -> list[str]:
@@ -231,9 +304,14 @@ def _seed(iteration: Iteration) -> Any:
 
 
 def brief_delta(comparison: Comparison | None) -> str:
-    """`+21 ±15 better`: points, half the 95% interval, claim; `better?` is only consistent."""
+    """`+21 ±15 better`: points, half the 95% interval, claim; `better?` is only consistent.
+
+    Of two runs of one config: `+1 ±8 seed noise`.
+    """
     if comparison is None or comparison.interval is None:
         return ""
+    if comparison.claim == SEED_NOISE:
+        return f"{points(comparison.interval)} seed noise"
     sure = comparison.claim.removeprefix("consistent with ")
     word = "no diff" if sure.startswith("no difference") else sure
     return f"{points(comparison.interval)} {word}{'?' if comparison.claim != sure else ''}"

@@ -31,6 +31,15 @@ def points(interval: Interval | None) -> str:
     return f"{100 * interval.delta:+.0f} ±{100 * interval.half_width:.0f}"
 
 
+def loss_change(interval: Interval | None) -> str:
+    """A difference of losses in nats a token with half its 95% interval: `-0.15 ±0.04`."""
+    if interval is None:
+        return ""
+    digits = 2 if interval.half_width >= 0.01 else 3
+    delta = round(interval.delta, digits) + 0.0  # no -0.00
+    return f"{delta:+.{digits}f} ±{interval.half_width:.{digits}f}"
+
+
 def rate(value: Any) -> str:
     """A learning rate, or any small number."""
     plain = number(value)

@@ -9,7 +9,7 @@ import msgspec
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
-from tui_loop.core.comparison import Comparison, compare
+from tui_loop.core.comparison import SEED_NOISE, Comparison, compare
 from tui_loop.core.errors import BadInput
 from tui_loop.core.names import split_target
 from tui_loop.core.store import LoopFolder, LoopsFolder
@@ -65,6 +65,35 @@ def _print(loop: LoopFolder, result: Comparison, out: Output) -> None:
     ]
     out.table(["metric", str(result.a), str(result.b)], rows, right=(1, 2))
     out.line()
+    _print_claim(result, out)
+    if result.loss is not None:
+        out.line(
+            f"loss {figures.loss_change(result.loss)} a token over {result.loss_examples} examples"
+        )
+    old_rows, new_rows = (
+        {row.id: row for row in loop.iteration(number).read_examples()}
+        for number in (result.a, result.b)
+    )
+    for word, ids in (("fixed", result.fixed), ("broken", result.broken)):
+        if ids:
+            out.line()
+            out.table(
+                [word, "wanted", f"{result.a} said", f"{result.b} said", "prompt"],
+                [
+                    [
+                        each,
+                        new_rows[each].reference,
+                        old_rows[each].output or "",
+                        new_rows[each].output or "",
+                        new_rows[each].prompt,
+                    ]
+                    for each in ids
+                ],
+                flexible=(4, 3, 2, 1),
+            )
+
+
+def _print_claim(result: Comparison, out: Output) -> None:
     if result.interval is None:
         out.line("no scores to compare")
         return
@@ -73,6 +102,12 @@ def _print(loop: LoopFolder, result: Comparison, out: Output) -> None:
         f"{len(result.fixed)} fixed, {len(result.broken)} broken "
         f"(McNemar p = {result.p_value:.2g})"
     )
+    if result.claim == SEED_NOISE:
+        out.line(
+            f"no change: both are runs of one config, so this is {SEED_NOISE} "
+            f"({result.replicates[0]} runs of it, each with a seed of its own)"
+        )
+        return
     out.line(
         f"the change: {result.claim} ({result.replicates[0]} and {result.replicates[1]} "
         "runs of these configs)"
@@ -82,23 +117,6 @@ def _print(loop: LoopFolder, result: Comparison, out: Output) -> None:
             "the test sees these two models only; tui-loop run --repeat 2 tells a change "
             "from training noise"
         )
-    loop_rows = {row.id: row for row in loop.iteration(result.b).read_examples()}
-    for word, ids in (("fixed", result.fixed), ("broken", result.broken)):
-        if ids:
-            out.line()
-            out.table(
-                [word, "wanted", "said", "prompt"],
-                [
-                    [
-                        each,
-                        loop_rows[each].reference,
-                        loop_rows[each].output or "",
-                        loop_rows[each].prompt,
-                    ]
-                    for each in ids
-                ],
-                flexible=(3,),
-            )
 
 
 def _figure(name: str, value: object) -> str:
