@@ -6,7 +6,6 @@ import asyncio
 import gc
 import io
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
+from tui_loop.tui.editor import opening_words
 from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.palette import ActionCommands
 from tui_loop.tui.screens.ask import AskScreen
@@ -219,14 +219,14 @@ class LoopApp(KeysInOrder):
         if not self.backend.hosted():
             self.exit()
 
-    def edit(self, path: Path) -> str:
-        """Opens a file in $EDITOR and waits; gives what went wrong, "" if nothing did."""
-        command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        stream = self._terminal
+    def edit(self, path: Path, line: int | None = None) -> str:
+        """Opens a file in $EDITOR, at a line where it can, and waits; gives what went wrong, "" if
+        nothing did."""
+        words, stream = opening_words(path, line), self._terminal
         if stream is None:
-            return self._run_editor([*shlex.split(command), str(path)], None)
+            return self._run_editor(words, None)
         with self.suspend(), self._editor_has_keys():
-            return self._run_editor([*shlex.split(command), str(path)], stream)
+            return self._run_editor(words, stream)
 
     @contextmanager
     def _editor_has_keys(self) -> Iterator[None]:

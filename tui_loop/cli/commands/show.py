@@ -12,6 +12,8 @@ from tui_loop.core import figures
 from tui_loop.core.codec import number
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.judgements import Judged, Judgements, judged_of, read_judgements
+from tui_loop.core.examples.judgements import told as told_of
 from tui_loop.core.overview import as_json
 from tui_loop.core.reader import iteration_of, iterations_of
 from tui_loop.core.records import RESUMABLE, Iteration
@@ -31,9 +33,10 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if wanted is not None:
         iteration = iteration_of(loop.existing(wanted))
         if told.json:
-            out.record(as_json(iteration))
+            out.record(iteration_record(loop, iteration, read_judgements(loop)))
         else:
             _print_iteration(loop, iteration, out)
+            _print_judged(loop, [iteration], out)
             if notes := loop.iteration(wanted).read_notes():
                 out.line(f"\nnotes:\n{notes}")
         return 0
@@ -47,14 +50,41 @@ def run(told: argparse.Namespace, out: Output) -> int:
 
 def loop_record(loop: LoopFolder, iterations: list[Iteration]) -> dict[str, Any]:
     """The loop as `show LOOP --json` has it."""
-    settings = loop.read_settings()
+    settings, said = loop.read_settings(), read_judgements(loop)
     return {
         "name": loop.name,
         "goal": settings.goal,
         "metric": settings.metric,
         "model": loop.default_config().model.id,
-        "iterations": [as_json(iteration) for iteration in iterations],
+        "iterations": [iteration_record(loop, iteration, said) for iteration in iterations],
     }
+
+
+def iteration_record(loop: LoopFolder, iteration: Iteration, said: Judgements) -> dict[str, Any]:
+    """An iteration as `show --json` has it; `judged` is null where nothing said has effect."""
+    found = _judged(loop, iteration, said)
+    return {**as_json(iteration), "judged": found and found.figures}
+
+
+def _judged(loop: LoopFolder, iteration: Iteration, said: Judgements) -> Judged | None:
+    """The evaluation as judged; None too where it cannot be read, which is told elsewhere."""
+    try:
+        return judged_of(loop.iteration(iteration.number), said)
+    except TuiLoopError:
+        return None
+
+
+def _print_judged(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
+    """What people said of examples does to the numbers, an iteration a line."""
+    said = read_judgements(loop)
+    if said.trouble:
+        out.line(f"what was said of examples cannot be read: {said.trouble}")
+    found = [(each.number, _judged(loop, each, said)) for each in iterations]
+    lines = [f"{number} as judged: {told_of(each)}" for number, each in found if each is not None]
+    if lines:
+        out.line()
+        for line in lines:
+            out.paragraph(line)
 
 
 def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
@@ -67,6 +97,7 @@ def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> No
         out.line(f"no iterations yet; begin with tui-loop run {loop.name} --why '...'")
         return
     iterations_table(loop, iterations, out)
+    _print_judged(loop, iterations, out)
     _print_draft(loop, out)
     broken = [each for each in iterations if each.state == "unreadable" and each.error]
     for iteration in broken:

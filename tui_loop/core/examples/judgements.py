@@ -24,7 +24,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from statistics import fmean
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -111,6 +111,10 @@ class Judgements:
             return _form(one.output or "") in self._accepted.get(key, ())
         return one.kind == self._verdicts.get(key)
 
+    def matches(self, one: Judgement, example: Example) -> bool:
+        """Whether the example has the output that was accepted."""
+        return example.output is not None and _form(example.output) == _form(one.output or "")
+
     def _take(self, one: Judgement) -> None:
         key = one.id, one.reference
         if one.note:
@@ -142,6 +146,12 @@ class Judged(msgspec.Struct, frozen=True):
     rejected: int
     ambiguous: int
     recorded_score: float | None
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The numbers alone, as `--json` has them."""
+        names = ("score", "passed", "total", "accepted", "rejected", "ambiguous")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def differs(self) -> bool:

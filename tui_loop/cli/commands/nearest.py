@@ -1,0 +1,102 @@
+"""`tui-loop nearest LOOP/N ID`: the training examples that a held-out one is nearest to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tui_loop.cli.arguments import add_json, count, told_iteration
+from tui_loop.cli.commands.label import evaluated, example_of
+from tui_loop.cli.output import Output
+from tui_loop.core.data.loading import Source, read_text_source, resolved
+from tui_loop.core.data.reading import is_text_file
+from tui_loop.core.examples.neighbours import Neighbour, TrainingIndex
+from tui_loop.core.examples.training_rows import TrainingRows, training_rows
+from tui_loop.core.schema import Config
+
+HELP = "show the training examples that a held-out one is nearest to"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument("id", metavar="ID", help="a held-out example")
+    parser.add_argument(
+        "-n", "--limit", type=count, default=5, metavar="K", help="at most K rows (default: 5)"
+    )
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    folder = told_iteration(told)
+    example = example_of(folder, evaluated(folder), told.id)
+    trained = training_rows(folder, read_any)
+    index = TrainingIndex(trained.rows)
+    text = example.prompt or example.reference
+    answer = index.answer(text, example.reference, min(told.limit, len(trained.rows)))
+    if told.json:
+        out.record(
+            {
+                "iteration": folder.number,
+                "id": example.id,
+                "prompt": example.prompt,
+                "reference": example.reference,
+                "answer": answer.text,
+                "nothing_similar": answer.is_new,
+                "trained_on": trained.entry,
+                "notice": trained.notice,
+                "neighbours": [_record(each, trained) for each in answer.neighbours],
+                "same_label": answer.same and _record(answer.same, trained),
+            }
+        )
+        return 0
+    out.line(f"{folder}  {example.id}  wanted: {_short(example.reference)}")
+    out.paragraph(text[:2000])
+    out.line()
+    out.paragraph(answer.text)
+    if answer.neighbours:
+        out.table(
+            ["similar", "says", "training example", "at"],
+            [_cells(each, trained) for each in answer.neighbours],
+            right=(0,),
+            flexible=(2, 1),
+        )
+    if trained.notice:
+        out.note(trained.notice)
+    return 0
+
+
+def read_any(entry: str, root: Path, config: Config) -> Source:
+    """The rows of a data entry; what is no text file is read by the training stack."""
+    if is_text_file(resolved(entry, root)):
+        return read_text_source(entry, root, config)
+    from tui_loop.engine.sources import read_source
+
+    return read_source(entry, root, config)
+
+
+def _record(neighbour: Neighbour, trained: TrainingRows) -> dict[str, Any]:
+    return {
+        "similarity": round(neighbour.similarity, 4),
+        "prompt": neighbour.row.prompt,
+        "reference": neighbour.row.reference,
+        "id": neighbour.row.id,
+        "path": None if trained.path is None else str(trained.path),
+        "line": neighbour.row.line,
+    }
+
+
+def _cells(neighbour: Neighbour, trained: TrainingRows) -> list[str]:
+    row = neighbour.row
+    place = f"{trained.path or trained.entry}:{row.line}"
+    return [
+        f"{neighbour.similarity:.2f}",
+        _short(row.reference),
+        _short(row.input_text, 400),
+        place,
+    ]
+
+
+def _short(text: str, limit: int = 40) -> str:
+    flat = " ".join(text[: 4 * limit].split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -1,0 +1,89 @@
+"""The rows that an iteration was trained on, read again from their file when they are asked for.
+
+Only then: a stranger's loop may name any file.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from tui_loop.core.data.loading import (
+    LoadedData,
+    ReadSource,
+    Source,
+    load_data,
+    read_text_source,
+    resolved,
+)
+from tui_loop.core.data.reading import is_text_file
+from tui_loop.core.data.rows import Row
+from tui_loop.core.errors import BadInput
+from tui_loop.core.hub_id import is_hub_id
+from tui_loop.core.records import Split
+from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder
+
+
+class TrainingRows(msgspec.Struct, frozen=True):
+    """Training rows, the entry they come from, and its file, None where it is none here.
+
+    `notice`: in how far these may not be the rows that were trained on, "" where they are.
+    """
+
+    rows: list[Row]
+    entry: str
+    path: Path | None
+    notice: str
+
+
+def training_rows(folder: IterationFolder, read: ReadSource = read_text_source) -> TrainingRows:
+    """The rows that an iteration was trained on, as its data lies here now.
+
+    Raises BadInput where the data is not on this machine or cannot be used, NeedsExtra where
+    `read` cannot read its format.
+    """
+    config, recorded = folder.read_config(), folder.read_splits().get("train")
+    entry, root = config.data.train, folder.loop.root
+    if not entry:
+        raise BadInput(f"{folder}: its config names no training data", "take another iteration")
+    path = resolved(entry, root)
+    there = os.path.exists(path)
+    is_file = is_text_file(path) or path.suffix.lower() == ".parquet"
+    if not there and (is_file or not is_hub_id(entry)):
+        raise BadInput(
+            f"{path}: what {folder} was trained on is not on this machine",
+            "put the file there, or ask where it is",
+        )
+    data = _load(config, root, read)
+    notice = _notice(folder, recorded, data.splits["train"])
+    return TrainingRows(data.train, entry, path if there else None, notice)
+
+
+def _load(config: Config, root: Path, read: ReadSource) -> LoadedData:
+    """Loads the training rows alone: other files may be missing."""
+
+    @cache
+    def once(entry: str) -> Source:
+        return read(entry, root, config)
+
+    data = msgspec.structs.replace(config.data, holdout=None)
+    if data.eval is not None:
+        data = msgspec.structs.replace(data, eval=data.train, eval_split=data.train_split)
+    alone = msgspec.structs.replace(config, data=data)
+    return load_data(alone, root, lambda entry, _root, _config: once(entry), refused={})
+
+
+def _notice(folder: IterationFolder, recorded: Split | None, found: Split) -> str:
+    if folder.number == 0:
+        return f"{folder} is the untouched base: these rows are what its loop trains on"
+    if recorded is None or (recorded.sha256 is None and recorded.digest is None):
+        return f"which version of {found.path} was trained on is not recorded"
+    is_same_file = recorded.sha256 is not None and recorded.sha256 == found.sha256
+    is_same_rows = recorded.digest is not None and recorded.digest == found.digest
+    if is_same_file or is_same_rows:
+        return ""
+    return f"{found.path} has changed since {folder} was trained on it: these rows are as it is now"
