@@ -230,7 +230,7 @@ def _score(row: Example) -> float:
 
 
 def _finite_loss(row: Example) -> float | None:
-    value = number(row.loss)
+    value = row.loss if isinstance(row.loss, float) else number(row.loss)
     return value if value is not None and abs(value) < LARGEST_LOSS else None
 
 
