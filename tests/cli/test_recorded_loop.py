@@ -102,6 +102,7 @@ def test_the_loop_is_one_worth_reviewing(review: Path) -> None:
         ["failures", f"{LOOP}/1"],
         ["compare", f"{LOOP}/0", f"{LOOP}/1"],
         ["rescore", LOOP, "--metric", "contains"],
+        ["label", LOOP],
         ["doctor"],
     ],
 )
@@ -144,6 +145,7 @@ def test_the_shapes_are_those_that_others_rely_on(review: Path) -> None:
         "fingerprint",
         "duration_s",
         "verdict",
+        "judged",
     }
     assert {"train_loss", "eval_loss", "score", "passed", "total", "weights_step"} <= set(
         one["metrics"]

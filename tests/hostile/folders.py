@@ -15,6 +15,7 @@ from tests.hostile.texts import SPLIT, Hostile
 from tests.tui.conftest import example_of
 from tui_loop.core.config import to_tables
 from tui_loop.core.draft import Draft, write_draft
+from tui_loop.core.files import short_hash
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
 
@@ -91,7 +92,20 @@ def _iteration_with_everything(loop: LoopFolder, text: Hostile, long_line: int) 
     flipped = [row | {"passed": not row["passed"], "score": 1 - row["score"]} for row in rows]
     write_lines(loop.iteration(1).examples, flipped)
     folder.notes.write_bytes(text.plain("notes").encode() + b"\xff\xfe")
+    _hostile_labels(loop, rows, text)
     _hostile_journal(folder.journal, text)
+
+
+def _hostile_labels(loop: LoopFolder, rows: list[dict[str, Any]], text: Hostile) -> None:
+    said = [
+        {"id": row["id"], "kind": kind, "iteration": 2, "output": row["output"]}
+        | {"reference": short_hash(row["reference"]), "note": text.told(f"said {kind}")}
+        | {"by": text.told(f"sayer {kind}"), "t": 1e300}
+        for row, kind in zip(rows, ("accepted", "bad_reference", "note", "\x1b[31m"), strict=False)
+    ]
+    write_lines(loop.labels, said)
+    with loop.labels.open("ab") as file:
+        file.write(b"\x1b]52;c;anVuaw==\x07\n" + b"[" * 100_000 + b"\n\x00\xff\n")
 
 
 def _hostile_journal(path: Path, text: Hostile) -> None:

@@ -29,7 +29,10 @@ READING = [
     ("compare", f"{LOOP}/4", f"{LOOP}/2"),
     ("rescore", f"{LOOP}/2", "--metric", "contains"),
     ("rescore", LOOP, "--metric", "exact_match"),
+    *(("nearest", f"{LOOP}/2", f"{index:012x}") for index in (0, 7)),
     ("note", f"{LOOP}/2"),
+    ("label", LOOP),
+    ("label", f"{LOOP}/2"),
     ("check", LOOP),
     ("check", LOOP, "--from", "4"),
     ("check", LOOP, "--draft"),
@@ -43,6 +46,9 @@ WRONG = [
     ("failures", f"{LOOP}/2", "--id", "\x1b[31m\x9b2J"),
     ("failures", f"{LOOP}/5"),
     ("rescore", f"{LOOP}/2", "--metric", "\x1b]0;x\x07"),
+    ("label", f"{LOOP}/2", "\x1b[31m\x9b2J", "accepted"),
+    ("label", f"{LOOP}/2", f"{0:012x}", "\x1b]52;c;eA==\x07"),
+    ("nearest", f"{LOOP}/2", "\x1b[31m\u202e"),
     ("run", LOOP, "--set", "\x1b[31m=1"),
     ("run", LOOP, "--set", "learning_rate=\x1b]52;c;eA==\x07\u202e"),
     ("run", LOOP, "--draft"),
@@ -79,6 +85,8 @@ BY_RECORD = {
     "token 0": ("failures", f"{LOOP}/2", "--id", f"{0:012x}"),
     "output 7": ("failures", f"{LOOP}/2"),
     "draft model": ("show", LOOP),
+    "said bad_reference": ("label", LOOP),
+    "sayer accepted": ("label", LOOP),
 }
 """A command that shows each of these texts: what follows is about texts that are shown."""
 

@@ -42,10 +42,13 @@ READING = [
     ("compare", f"{LOOP}/1", f"{LOOP}/2"),
     ("rescore", f"{LOOP}/2", "--metric", "contains"),
     ("note", f"{LOOP}/2"),
+    ("label", LOOP),
+    ("label", f"{LOOP}/2"),
 ]
 FILES = [
     "loop.toml",
     "draft.toml",
+    "labels.jsonl",
     "002/config.toml",
     "002/decision.toml",
     "002/summary.json",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 # fmt: off
 _PLUS = frozenset((
-    "vi", "vim", "nvim", "view", "gvim", "mvim", "vimx", "vis", "elvis", "nano", "pico", "rnano", "emacs",
-    "emacsclient", "mg", "jed", "zile", "micro", "joe", "jmacs", "jstar", "jpico", "kak", "ne", "mcedit", "gedit", "ee",
+    "vi", "vim", "nvim", "view", "gvim", "mvim", "vimx", "vis", "elvis",
+    "nano", "pico", "rnano", "emacs", "emacsclient", "mg", "jed", "zile", "micro",
+    "joe", "jmacs", "jstar", "jpico", "kak", "ne", "mcedit", "gedit", "ee",
 ))
 # fmt: on
 """`+LINE path`."""

@@ -56,7 +56,7 @@ def test_the_nearest_come_first_and_a_slip_of_the_pen_is_no_other_word() -> None
     assert found[0].row.prompt == "please cancel my transfer"
     similarities = [each.similarity for each in found]
     assert similarities == sorted(similarities, reverse=True)
-    assert 0.3 < similarities[0] < 1.0
+    assert 0.2 < similarities[0] < 1.0
 
 
 def test_of_one_label_the_nearest_is_told_apart_from_the_nearest_of_all() -> None:
