@@ -306,12 +306,12 @@ def _seed(iteration: Iteration) -> Any:
 def brief_delta(comparison: Comparison | None) -> str:
     """`+21 ±15 better`: points, half the 95% interval, claim; `better?` is only consistent.
 
-    Of two runs of one config: `+1 ±8 seed noise`.
+    Of two runs of one config: `+1 ±8 noise`.
     """
     if comparison is None or comparison.interval is None:
         return ""
     if comparison.claim == SEED_NOISE:
-        return f"{points(comparison.interval)} seed noise"
+        return f"{points(comparison.interval)} noise"
     sure = comparison.claim.removeprefix("consistent with ")
     word = "no diff" if sure.startswith("no difference") else sure
     return f"{points(comparison.interval)} {word}{'?' if comparison.claim != sure else ''}"

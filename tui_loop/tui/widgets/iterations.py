@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from textual.app import ComposeResult
 
-from tui_loop.core.comparison import Comparison, brief_delta
+from tui_loop.core.comparison import SEED_NOISE, Comparison, brief_delta
 from tui_loop.core.figures import loss, percent, points
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.records import LIVE, RESUMABLE, Iteration
@@ -229,10 +229,13 @@ def claim_in_words(compared: Comparison) -> str:
     if compared.interval is None:
         return f"against {compared.a}: nothing to compare"
     runs = compared.replicates
+    counted = f"{runs[0]} and {runs[1]} runs of these configs"
+    if compared.claim == SEED_NOISE:
+        counted = f"{runs[0]} runs of this config"
     return (
         f"against {compared.a}: {points(compared.interval)} points over {compared.compared} "
         f"examples, {len(compared.fixed)} fixed, {len(compared.broken)} broken: {compared.claim} "
-        f"({runs[0]} and {runs[1]} runs of these configs)"
+        f"({counted})"
     )
 
 
