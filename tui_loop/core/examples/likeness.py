@@ -1,0 +1,170 @@
+"""How alike two texts are: the same but for signs, a few edits apart, one within the other."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from tui_loop.core.scoring import normalised
+
+COMPARED = 500
+"""Characters of each text that are compared edit by edit."""
+
+_LIGHT = " \t\n\r!\"'()*,-./:;?[\\]_`{}~"
+_NO_LIGHT = dict.fromkeys(map(ord, _LIGHT))
+_FIGURES = re.compile(r"\d(?:[\d.,]*\d)?")
+_ENDS = " \t\n\"'`*_.,:;!?()[]{}<>«»“”„‘’。、，！？"
+_SHORT = 4
+"""A shorter text is found in another by chance: it counts at the start and the end alone."""
+
+
+def folded(text: str) -> str:
+    """Text without case, punctuation and blanks; signs that mean something (+ $ %) stay."""
+    return _without_signs(normalised(text))
+
+
+def same_but_for_signs(left: str, right: str) -> bool:
+    """Whether both say the same but for case, punctuation and blanks; numbers must be equal."""
+    return normal_same_but_for_signs(normalised(left), normal(right))
+
+
+def normal_same_but_for_signs(left: str, right: str) -> bool:
+    """`same_but_for_signs` of two normalised texts."""
+    first, other = left[:1], right[:1]
+    if first != other and first.isalnum() and other.isalnum():
+        return False
+    form = _without_signs(left)
+    return bool(form) and form == _without_signs(right) and same_figures(left, right)
+
+
+def same_figures(left: str, right: str) -> bool:
+    """Whether the same numbers stand in both, in order."""
+    return _figures(left) == _figures(right)
+
+
+def edits_allowed(text: str) -> int:
+    """How many edits away a text still counts as nearly `text`; none for a very short one."""
+    return 0 if len(text) < _SHORT else max(1, min(len(text), COMPARED) // 10)
+
+
+def edit_distance(left: str, right: str, limit: int) -> int | None:
+    """Insertions, deletions, replacements and swaps of neighbours between two texts.
+
+    None if there are more than `limit`. (Optimal string alignment, a bit a character: Hyyrö 2003.)
+    """
+    if abs(len(left) - len(right)) > limit or not _may_be_near(left, right, limit):
+        return None
+    if not left:
+        return len(right)
+    places: dict[str, int] = {}
+    for place, sign in enumerate(left):
+        places[sign] = places.get(sign, 0) | 1 << place
+    ones = (1 << len(left)) - 1
+    last = 1 << (len(left) - 1)
+    up, down, diagonal, before, distance = ones, 0, 0, 0, len(left)
+    for sign in right:
+        here = places.get(sign, 0)
+        swapped = ((~diagonal & here) << 1) & before
+        diagonal = (((here & up) + up) ^ up) | here | down | swapped
+        across_up = down | (ones & ~(diagonal | up))
+        across_down = diagonal & up
+        distance += bool(across_up & last) - bool(across_down & last)
+        across_up = (across_up << 1) | 1
+        up = ((across_down << 1) | (ones & ~(diagonal | across_up))) & ones
+        down = across_up & diagonal & ones
+        before = here
+    return distance if distance <= limit else None
+
+
+def found_within(wanted: str, said: str) -> int | None:
+    """Where `wanted` stands in `said` as whole words; None where it does not.
+
+    Both normalised. Neither part of a word nor of a number counts; a text that is very short
+    (a digit, "no") counts at the start and the end alone.
+    """
+    if not wanted:
+        return None
+    is_short = len(wanted) < _SHORT and not _is_unspaced(wanted[0])
+    place = said.find(wanted)
+    while place >= 0:
+        end = place + len(wanted)
+        is_edge = not said[:place].strip(_ENDS) or not said[end:].strip(_ENDS)
+        if (is_edge or not is_short) and _is_whole(said, place, end):
+            return place
+        place = said.find(wanted, place + 1)
+    return None
+
+
+@lru_cache(maxsize=1024)
+def normal(text: str) -> str:
+    """`normalised`, remembered: references repeat."""
+    return normalised(text)
+
+
+def _without_signs(text: str) -> str:
+    if text.isascii():
+        return text.translate(_NO_LIGHT)
+    return "".join(sign for sign in text if not _is_light(sign))
+
+
+@lru_cache(maxsize=4096)
+def _is_light(sign: str) -> bool:
+    if sign.isascii():
+        return sign in _LIGHT
+    return unicodedata.category(sign)[0] in "PZC"
+
+
+def _figures(text: str) -> list[str]:
+    found = _FIGURES.finditer(text)
+    return [_sign(text, each.start()) + each.group().replace(",", "") for each in found]
+
+
+def _sign(text: str, place: int) -> str:
+    """A minus before a number that joins it to nothing else."""
+    return "-" if re.fullmatch(r"\W?-|-", text[max(0, place - 2) : place]) else ""
+
+
+def _may_be_near(left: str, right: str, limit: int) -> bool:
+    """False only where more than `limit` edits are certain.
+
+    An edit spoils at most two of the left text's three-letter parts, so that with few edits
+    enough of them are still found in the right text.
+    """
+    spoiled = 2 * limit
+    for start in range(0, len(left) - 2, 3):
+        if left[start : start + 3] not in right:
+            spoiled -= 1
+            if spoiled < 0:
+                return False
+    return True
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if before and _is_wordy(before) and _is_wordy(text[start]):
+        return False
+    if after and _is_wordy(after) and _is_wordy(text[end - 1]):
+        return False
+    if text[start].isdigit() and before in ("-", ".", ",") and before:
+        return False
+    follows = text[end + 1 : end + 2]
+    return not (text[end - 1].isdigit() and after in (".", ",") and follows.isdigit())
+
+
+def _is_wordy(sign: str) -> bool:
+    return (sign.isalnum() or sign == "_") and not _is_unspaced(sign)
+
+
+def _is_unspaced(sign: str) -> bool:
+    """Whether the sign is of a script whose words stand together or take endings (CJK, Thai)."""
+    code = ord(sign)
+    return (
+        0x0E00 <= code < 0x0F00
+        or 0x1000 <= code < 0x10A0
+        or 0x1780 <= code < 0x1800
+        or 0x3040 <= code < 0xA000
+        or 0xAC00 <= code < 0xD7B0
+        or 0xF900 <= code < 0xFB00
+        or 0x20000 <= code < 0x32000
+    )
