@@ -13,6 +13,7 @@ import tomli_w
 
 from tests.hostile.texts import SPLIT, Hostile
 from tests.tui.conftest import example_of
+from tui_loop.core.codec import spell
 from tui_loop.core.config import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.files import short_hash
@@ -99,7 +100,7 @@ def _iteration_with_everything(loop: LoopFolder, text: Hostile, long_line: int) 
 def _hostile_labels(loop: LoopFolder, rows: list[dict[str, Any]], text: Hostile) -> None:
     said = [
         {"id": row["id"], "kind": kind, "iteration": 2, "output": row["output"]}
-        | {"reference": short_hash(row["reference"]), "note": text.told(f"said {kind}")}
+        | {"reference": short_hash(spell(row["reference"])), "note": text.told(f"said {kind}")}
         | {"by": text.told(f"sayer {kind}"), "t": 1e300}
         for row, kind in zip(rows, ("accepted", "bad_reference", "note", "\x1b[31m"), strict=False)
     ]

@@ -26,6 +26,7 @@ from tui_loop.core.examples.judgements import (
 from tui_loop.core.files import short_hash
 from tui_loop.core.records import Example
 from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.text import one_line
 
 HELP = "say that an output is right, a reference wrong or an example ambiguous; add a note"
 KIND_WORDS = "accepted, bad-reference, ambiguous, clear or note"
@@ -120,7 +121,7 @@ def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: 
         out.line(f"{loop.name}: nothing was said of its examples yet")
     else:
         out.table(
-            ["said", "now", "example", "seen in", "output or note", "prompt", "by", "when"],
+            ["said", "now", "example", "seen in", "note or output", "prompt", "by", "when"],
             [
                 _cells(one, state, rows.get(one.id))
                 for one, state in zip(judgements.said, states, strict=True)
@@ -152,7 +153,7 @@ def _state(one: Judgement, row: Example | None, judgements: Judgements) -> str:
 
 def _cells(one: Judgement, state: str, row: Example | None) -> list[str]:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.t)) if 0 < one.t < 1e11 else ""
-    words = "; ".join(filter(None, (one.output, one.note)))
+    words = "; ".join(filter(None, (one.note, one.output and one_line(one.output, 80))))
     prompt = "" if row is None else row.prompt or row.reference
     return [_spelled(one.kind), state, one.id, str(one.iteration), words, prompt, one.by, when]
 
