@@ -67,6 +67,25 @@ def test_sampling_is_repeatable(tiny: LoadedModel, prompts: list[list[int]]) -> 
     assert said(tiny, prompts, settings=settings) != said(tiny, prompts)
 
 
+def test_rows_that_come_first_are_done_first_and_nothing_else_changes(
+    tiny: LoadedModel, prompts: list[list[int]]
+) -> None:
+    order: list[int] = []
+    early = [3, 20, 7, 11, 2]
+    outputs = said(
+        tiny, prompts, batch_size=4, first=early, finished=lambda index, _: order.append(index)
+    )
+    assert outputs == said(tiny, prompts, batch_size=4)
+    assert sorted(order[:5]) == sorted(early)
+    assert sorted(order) == list(range(len(prompts)))
+
+
+def test_sampled_outputs_keep_their_order(tiny: LoadedModel, prompts: list[list[int]]) -> None:
+    settings = {"do_sample": True, "temperature": 1.5}
+    plain = said(tiny, prompts, settings=settings)
+    assert said(tiny, prompts, settings=settings, first=[3, 20, 7]) == plain
+
+
 def test_a_stop_ends_generation_between_two_tokens(
     tiny: LoadedModel, prompts: list[list[int]]
 ) -> None:
