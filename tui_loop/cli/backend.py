@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING
 from tui_loop.cli.hosting import AppRuns
 from tui_loop.core.errors import BadInput
 from tui_loop.core.names import check_loop_name
+from tui_loop.core.records import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.core.store import LoopFolder, LoopsFolder
-from tui_loop.tui.backend import Asker, NewLoop, Understood
+from tui_loop.tui.backend import Asker, Nearest, NewLoop, Understood
 
 if TYPE_CHECKING:
     from tui_loop.cli.creating import Prepared
+    from tui_loop.cli.looking_up import LookUp
 
 ROWS_SHOWN = 30
 
 
 class AppBackend(AppRuns):
     """Stands behind the app (`tui.backend.Backend`)."""
+
+    _look_up: LookUp | None = None
 
     def models(self) -> list[str]:
         """Names of models that are at hand, or can be fetched by their plain name."""
@@ -35,6 +39,14 @@ class AppBackend(AppRuns):
         from tui_loop.cli.answers import asker_of
 
         return asker_of(loop, number)
+
+    def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
+        """The training examples that a held-out one is nearest to; raises TuiLoopError."""
+        from tui_loop.cli.looking_up import LookUp
+
+        with _told_as_input():
+            self._look_up = self._look_up or LookUp()
+            return self._look_up.nearest(loop.existing(number), example)
 
     def metrics(self) -> list[str]:
         """Names of the metrics that outputs can be scored by, `none` last."""

@@ -15,12 +15,19 @@ import msgspec
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.causes import Measured
+from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.table import ExampleTable
+from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.records import LIVE, Example, Iteration
 from tui_loop.core.store import LoopFolder, LoopSettings
 
 COMPARE_SECONDS = 0.1
 """A look spends at most this long on comparisons; the next one goes on with the rest."""
+
+EXAMPLES_SECONDS = 0.1
+"""The same for the outcomes of other iterations."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -32,18 +39,22 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Examples(msgspec.Struct, frozen=True):
-    """The evaluated examples of one iteration; `problem` says why there are none."""
+    """The evaluated examples of one iteration; `problem` says why they cannot be read.
+
+    `against` is the iteration that they are held against, the marked one or the parent.
+    """
 
     number: int
-    rows: list[Example]
+    against: int | None
+    view: ExampleView
+    measured: Measured
     problem: str = ""
 
 
 class LoopSnapshot(msgspec.Struct, frozen=True):
     """The loop as it was a moment ago.
 
-    `against`: the examples that the selected ones are held against, of the marked iteration or
-    of the parent. `compared` has the comparisons with parents that are known by now.
+    `compared` has the comparisons with parents that are known by now.
     """
 
     name: str
@@ -60,7 +71,6 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     marked: RunView | None
     live: RunView | None
     examples: Examples | None
-    against: Examples | None
     is_complete: bool
 
     def iteration(self, number: int | None) -> Iteration | None:
@@ -83,7 +93,8 @@ class LoopObserver:
         self._depths: tuple[int, ...] = ()
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
-        self._examples: dict[int, Examples] = {}
+        self.evaluations = Evaluations(self.reader)
+        self._examples: Examples | None = None
 
     def look(self, wanted: Wanted) -> LoopSnapshot:
         """The loop now; problems are told in it, never raised."""
@@ -107,7 +118,7 @@ class LoopObserver:
         is_complete = self._compare(wanted.rows)
         settings, model, problem = self._read_settings()
         draft, draft_problem = self._read_draft()
-        examples, against = self._look_at_examples(wanted, there)
+        examples, has_all = self._look_at_examples(wanted, there)
         return LoopSnapshot(
             name=self.loop.name,
             settings=settings,
@@ -123,8 +134,7 @@ class LoopObserver:
             marked=views.get(asked[1]),
             live=views.get(asked[2]),
             examples=examples,
-            against=against,
-            is_complete=is_complete,
+            is_complete=is_complete and has_all,
         )
 
     def _look_at_iterations(self) -> None:
@@ -181,26 +191,30 @@ class LoopObserver:
                 self._draft = stamp, None, _message(error)
         return self._draft[1:]
 
-    def _look_at_examples(
-        self, wanted: Wanted, there: set[int]
-    ) -> tuple[Examples | None, Examples | None]:
+    def _look_at_examples(self, wanted: Wanted, there: set[int]) -> tuple[Examples | None, bool]:
+        """The selected iteration's examples, and whether all that belongs to them is known."""
         if wanted.selected not in there or wanted.selected is None:
-            return None, None
+            return None, True
         selected = self.reader.iteration(wanted.selected)
         other = wanted.marked if wanted.marked not in (None, wanted.selected) else selected.parent
-        against = self._examples_of(other) if other is not None and other in there else None
-        return self._examples_of(wanted.selected), against
-
-    def _examples_of(self, number: int) -> Examples:
+        problem, is_complete, measured = "", True, Measured()
         try:
-            rows, problem = self.reader.examples(number), ""
+            view, is_complete = self.evaluations.view(wanted.selected, other, EXAMPLES_SECONDS)
+            measured = self.evaluations.measured(wanted.selected)
         except (TuiLoopError, OSError) as error:
-            rows, problem = [], _message(error)
-        known = self._examples.get(number)
-        if known is None or known.rows is not rows or known.problem != problem:
-            known = Examples(number, rows, problem)
-            self._examples[number] = known
-        return known
+            known = self._examples
+            view = known.view if known and known.problem else ExampleView(ExampleTable())
+            problem = _message(error)
+        against = view.against.number if view.against is not None else None
+        found = Examples(wanted.selected, against, view, measured, problem)
+        known = self._examples
+        if (
+            known is None
+            or known.view is not view
+            or (known.number, known.against, known.problem) != (wanted.selected, against, problem)
+        ):
+            self._examples = found
+        return self._examples, is_complete
 
     def _split_rows(self, selected: int | None) -> dict[str, int]:
         """Rows a split, as the selected iteration or else the newest one has them."""

@@ -6,7 +6,7 @@ The app itself only reads records: whatever needs the training stack stands behi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -15,7 +15,11 @@ from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.questions import Told
+from tui_loop.core.records import Example
 from tui_loop.core.store import LoopFolder, LoopsFolder
+
+if TYPE_CHECKING:
+    from tui_loop.core.examples.neighbours import Answer
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -102,6 +106,17 @@ class Asker(Protocol):
         """Ends the process at once, whatever it does; further calls do nothing."""
 
 
+class Nearest(msgspec.Struct, frozen=True):
+    """What training had for an example; `name`: the file that its rows come from.
+
+    `notice`: in how far these may not be the rows that were trained on.
+    """
+
+    answer: Answer
+    name: str
+    notice: str = ""
+
+
 class Backend(Protocol):
     """All of these may take a while and are called off the screen's thread."""
 
@@ -133,6 +148,12 @@ class Backend(Protocol):
         """Starts what answers prompts as iteration `number`, its parent and the base do.
 
         Loads nothing itself; raises TuiLoopError (no training stack, no such iteration).
+        """
+
+    def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
+        """The training examples that a held-out one is nearest to; raises TuiLoopError.
+
+        Reads the data file that the iteration names, for the first time in a moment or two.
         """
 
     def take_fault(self) -> TuiLoopError | None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.commands.label import evaluated, example_of
+from tui_loop.cli.looking_up import read_any
 from tui_loop.cli.output import Output
-from tui_loop.core.data.loading import Source, read_text_source, resolved
-from tui_loop.core.data.reading import is_text_file
 from tui_loop.core.examples.neighbours import Neighbour, TrainingIndex
 from tui_loop.core.examples.training_rows import TrainingRows, training_rows
-from tui_loop.core.schema import Config
 
 HELP = "show the training examples that a held-out one is nearest to"
 
@@ -64,15 +61,6 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if trained.notice:
         out.note(trained.notice)
     return 0
-
-
-def read_any(entry: str, root: Path, config: Config) -> Source:
-    """The rows of a data entry; what is no text file is read by the training stack."""
-    if is_text_file(resolved(entry, root)):
-        return read_text_source(entry, root, config)
-    from tui_loop.engine.sources import read_source
-
-    return read_source(entry, root, config)
 
 
 def _record(neighbour: Neighbour, trained: TrainingRows) -> dict[str, Any]:

@@ -1,164 +1,187 @@
-"""One example in full: prompt, reference, output, and the loss of every token."""
+"""One example in full: what was wanted and said, why it failed, the loss of every token."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from typing import Protocol
 
-import msgspec
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.codec import number
-from tui_loop.core.examples.browsing import Outcome, Shift, outcome_of
-from tui_loop.core.figures import loss
-from tui_loop.core.records import Example, TokenLosses
+from tui_loop.core.examples.dossier import Dossier
+from tui_loop.core.examples.judgements import Kind
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.example_lines import Lines, example_lines
 from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.heat import worst_first
 from tui_loop.tui.widgets.bar import Bar
-from tui_loop.tui.widgets.failures import OUTCOMES
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
 
-BAR_CELLS = 24
-BAR_NATS = 12.0
-"""A full bar; about the loss of a token that a model holds for one in 160,000."""
+FOOTER = (
+    "example.following",
+    "example.worst",
+    "example.whose",
+    "example.nearest",
+    "example.accept",
+    "example.bad_reference",
+    "example.ask",
+    "app.back",
+    "app.help",
+)
 
-HIGH_LOSS = 2.3
-"""From here on a token's probability is below one in ten."""
 
-FOOTER = ("example.previous", "example.following", "example.copy", "sheet.down", "app.back")
+class Desk(Protocol):
+    """What is behind the screen: the list that is stepped through, and whoever looks things up."""
 
+    def step_example(self, by: int) -> None:
+        """Shows another one of the list."""
 
-class OneExample(msgspec.Struct, frozen=True):
-    """An example with what is known of it: its place in the list, and the other iteration's."""
+    def say_of_example(self, kind: Kind, note: str = "") -> None:
+        """Writes down what is said of the example."""
 
-    iteration: int
-    place: int
-    total: int
-    example: Example
-    tokens: TokenLosses | None
-    shift: Shift
-    other_number: int | None
-    other: Example | None
+    def find_nearest(self) -> None:
+        """Looks up the training examples that are nearest to it."""
+
+    def ask_example(self) -> None:
+        """Asks the models its prompt."""
+
+    def edit_example(self) -> None:
+        """Opens its data file at its line."""
+
+    def copy_example(self) -> None:
+        """Copies its texts."""
 
 
 class ExampleScreen(Screen[None]):
-    """Reads one example; brackets and arrows step through the list behind it."""
+    """Reads one example; the brackets step through the list behind it."""
 
     BINDINGS = bindings("example")
+    scopes = ("example", "sheet", "app")
     DEFAULT_CSS = """
     ExampleScreen { background: $background; }
     ExampleScreen > Vertical { border: round $tone-accent; height: 1fr; }
     """
 
-    def __init__(self, first: OneExample, step: Callable[[int], None]) -> None:
+    def __init__(self, desk: Desk, dossier: Dossier, place: int, total: int) -> None:
         super().__init__()
-        self.shown = first
-        self._step = step
-        self.sheet = Sheet(example_lines(first))
+        self._desk = desk
+        self.dossier = dossier
+        self._place, self._total = place, total
+        self._whose = dossier.tokens[0].name if dossier.tokens else ""
+        self.nearest: Lines = []
+        self.token = self._worst(0)
+        self.sheet = Sheet()
+        self.field = Field(id="example-comment")
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield self.sheet
+            yield self.field
         yield Bar(id="keys")
 
     def on_mount(self) -> None:
         self.sheet.focus()
         self.query_one("#keys", Bar).show(key_pieces(FOOTER, getattr(self.app, "keys", {})))
-        self.show(self.shown)
+        self._draw()
 
-    def show(self, one: OneExample) -> None:
-        """Shows another example, or the same with its tokens."""
-        same = one.example.id == self.shown.example.id
-        self.shown = one
-        title = f"Example {one.place + 1} of {one.total}, iteration {one.iteration}"
-        entitle(
-            self.query_one(Vertical), title, f"{one.example.id} · line {one.example.source_line}"
-        )
-        self.sheet.show(example_lines(one), keep_place=same)
+    def on_resize(self, event: events.Resize) -> None:
+        self._draw(keep_place=True)
+
+    def show(self, dossier: Dossier, place: int, total: int) -> None:
+        """Shows another example, or the same with what is new of it."""
+        same = dossier.example.id == self.dossier.example.id
+        self.dossier, self._place, self._total = dossier, place, total
+        if not same:
+            self.nearest = []
+            self.token = self._worst(0)
+        self._draw(keep_place=same)
+
+    def show_nearest(self, example: str, lines: Lines) -> None:
+        """Takes what was found in the training data for an example."""
+        if example == self.dossier.example.id:
+            self.nearest = lines
+            self._draw(keep_place=True)
+            self.sheet.scroll_end(animate=False)
 
     def action_step(self, by: int) -> None:
-        self._step(by)
+        self._desk.step_example(by)
+
+    def action_token(self, by: int) -> None:
+        count = len(self._tokens)
+        if count:
+            self.token = min(max(self.token + by, 0), count - 1)
+            self._draw(keep_place=True)
+
+    def action_worst(self) -> None:
+        """To the worst token, and from there to the next one in height."""
+        order = worst_first(self._tokens)
+        if order:
+            at = order.index(self.token) + 1 if self.token in order else 0
+            self.token = order[at % len(order)]
+            self._draw(keep_place=True)
+
+    def action_whose(self) -> None:
+        names = [each.name for each in self.dossier.tokens]
+        if len(names) > 1:
+            self._whose = names[(self._view + 1) % len(names)]
+            self.token = min(self.token, len(self._tokens) - 1)
+            self._draw(keep_place=True)
+        else:
+            self.notify("no other iteration's token losses are here", markup=False)
+
+    def action_say(self, kind: Kind) -> None:
+        self._desk.say_of_example(kind)
+
+    def action_comment(self) -> None:
+        self.field.open("", "a note on this example", accept=self._comment)
+
+    def action_nearest(self) -> None:
+        self._desk.find_nearest()
+
+    def action_ask(self) -> None:
+        self._desk.ask_example()
+
+    def action_edit_file(self) -> None:
+        self._desk.edit_example()
 
     def action_copy(self) -> None:
-        example = self.shown.example
-        texts = (example.prompt, example.reference, example.output or "")
-        self.app.copy_to_clipboard("\n".join(texts))
-        self.notify("copied: prompt, reference, output", markup=False)
+        self._desk.copy_example()
 
     def action_back(self) -> None:
-        self.dismiss()
+        if self.field.is_open:
+            self.field.close()
+        else:
+            self.dismiss()
 
+    @property
+    def _view(self) -> int:
+        names = [each.name for each in self.dossier.tokens]
+        return names.index(self._whose) if self._whose in names else 0
 
-def example_lines(one: OneExample) -> list[list[Part]]:
-    """The example as lines to read."""
-    example = one.example
-    outcome = outcome_of(example)
-    sign, tone = OUTCOMES[outcome]
-    head: list[Part] = [(f"{sign}{outcome}", tone)]
-    if one.shift is not Shift.UNKNOWN:
-        head.append((f", {one.shift} against {one.other_number}", ""))
-    if example.score is not None and example.score not in (0.0, 1.0):
-        head.append((f"  score {example.score:.2f}", ""))
-    head.append((f"  loss {loss(example.loss)} a token", ""))
-    head.append((f" over {example.supervised_tokens} tokens", "muted"))
-    if example.truncated:
-        head.append(("  ! cut at the limit of new tokens", "warn"))
-    said = "(nothing was generated)" if example.output is None else example.output or "(empty)"
-    lines: list[list[Part]] = [
-        head,
-        [],
-        [("prompt   ", "muted"), (example.prompt, "")],
-        [],
-        [("wanted   ", "muted"), (example.reference, "good")],
-        [("said     ", "muted"), (said, "bad" if outcome is Outcome.FAILED else "")],
-    ]
-    if one.other is not None and one.other.output is not None:
-        lines.append([(f"{one.other_number} said".ljust(9), "muted"), (one.other.output, "")])
-    lines.append([])
-    return lines + _token_lines(one.tokens)
+    @property
+    def _tokens(self) -> list[tuple[str, float | str]]:
+        views = self.dossier.tokens
+        return views[self._view].tokens.tokens if views else []
 
+    def _worst(self, rank: int) -> int:
+        order = worst_first(self._tokens)
+        return order[rank] if order else 0
 
-def _token_lines(tokens: TokenLosses | None) -> list[list[Part]]:
-    if tokens is None:
-        return [[("token losses are not on this machine", "muted")]]
-    lines: list[list[Part]] = [
-        [
-            (f"{'token':<22}{'loss':>8}  {'p':>5}  ", "head"),
-            ("each bar cell is half a nat", "muted"),
-        ]
-    ]
-    for text, raw in tokens.tokens:
-        value = number(raw)
-        lines.append(
-            [
-                (fit(flat(_quoted(text)), 22), ""),
-                (fit(loss(raw), 8, right=True), ""),
-                (f"  {_probability(value):>5}  ", "muted"),
-                (_bar(value), "bad" if value is None or value >= HIGH_LOSS else "train"),
-            ]
+    def _comment(self, text: str) -> bool:
+        if text.strip():
+            self._desk.say_of_example("note", text)
+        return True
+
+    def _draw(self, *, keep_place: bool = False) -> None:
+        if not self.is_mounted:
+            return
+        example = self.dossier.example
+        title = (
+            f"Example {self._place + 1:,} of {self._total:,}, iteration {self.dossier.iteration}"
         )
-    return lines
-
-
-def _quoted(text: str) -> str:
-    """A token with its blanks visible."""
-    return f"'{text}'"
-
-
-def _probability(value: float | None) -> str:
-    """What the model gave the token, in percent."""
-    if value is None or math.isnan(value):
-        return ""
-    share = 100 * math.exp(-max(value, 0.0))
-    return f"{share:.0f}%" if share >= 1 else "<1%"
-
-
-def _bar(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return "█" * BAR_CELLS
-    return "█" * min(BAR_CELLS, round(max(value, 0.0) / BAR_NATS * BAR_CELLS))
+        entitle(self.query_one(Vertical), title, f"{example.id} · line {example.source_line}")
+        lines = example_lines(self.dossier, self._view, self.token, self.size.width - 5)
+        self.sheet.show([*lines, *self.nearest], keep_place=keep_place)

@@ -8,112 +8,65 @@ import msgspec
 from textual.app import ComposeResult
 from textual.message import Message
 
-from tui_loop.core.codec import number
-from tui_loop.core.examples.browsing import (
-    Choice,
-    Filter,
-    Order,
-    Outcome,
-    Shift,
-    chosen,
-    outcome_of,
-    shifts,
-)
-from tui_loop.core.figures import loss
-from tui_loop.core.observer import Examples, LoopSnapshot
-from tui_loop.core.records import Example, TokenLosses
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.causes import Found, causes_of
+from tui_loop.core.examples.matching import listed
+from tui_loop.core.examples.query import Query, parse
+from tui_loop.core.examples.view import ExampleView, Order
+from tui_loop.core.observer import LoopSnapshot
+from tui_loop.core.records import Example
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.cells import flat
+from tui_loop.tui.latest import Latest
+from tui_loop.tui.widgets.example_list import ExampleList
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 
-OUTCOMES = {
-    Outcome.FAILED: ("✗ ", "bad"),
-    Outcome.PASSED: ("✓ ", "good"),
-    Outcome.UNSCORED: ("· ", "muted"),
-}
-SHIFTS = {Shift.FIXED: ("fixed  ", "good"), Shift.BROKEN: ("broken ", "bad")}
+FAILED = parse("is:failed")
+"""What is listed unless something else is asked for."""
+
+AT_ONCE = 5_000
+"""With more examples a query is answered off the screen's thread."""
 
 
-class ExampleList(RowList):
-    """The listed examples."""
+class Choice(msgspec.Struct, frozen=True):
+    """What of an iteration's examples is listed, and how."""
 
-    def __init__(self) -> None:
-        super().__init__(id="example-list")
-        self.examples: Examples | None = None
-        self.against: Examples | None = None
-        self.choice = Choice()
-        self.listed: list[int] = []
-        self.shifts: list[Shift] = []
-        self.has_shares = False
-        self.why_empty: list[str] = []
+    query: Query = FAILED
+    order: Order = Order.LOSS
+    is_reversed: bool = False
 
-    @property
-    def count(self) -> int:
-        return len(self.listed)
 
-    def key_of(self, index: int) -> Hashable:
-        example = self.at(index)
-        return example.id if example else None
+class Question(msgspec.Struct, frozen=True):
+    """A choice from a view; `stay_on`: the example that the cursor is on, None to start anew."""
 
-    def empty(self) -> list[str]:
-        return self.why_empty
+    view: ExampleView
+    choice: Choice
+    stay_on: Hashable | None = None
 
-    def at(self, index: int) -> Example | None:
-        """The example in row `index`."""
-        if self.examples is None or not 0 <= index < len(self.listed):
-            return None
-        return self.examples.rows[self.listed[index]]
 
-    def shift_at(self, index: int) -> Shift:
-        """What happened to the example in row `index` against the other iteration."""
-        at = self.listed[index]
-        return self.shifts[at] if self.shifts else Shift.UNKNOWN
+class Answer(msgspec.Struct, frozen=True):
+    """The rows, or why there are none."""
 
-    def head(self, width: int) -> list[Part] | None:
-        if not self.listed:
-            return None
-        pair, prompt = self._widths(width)
-        score = fit("score", 7, right=True) if self.has_shares else ""
-        texts = ["  ", "  ", fit("change", 7), fit("loss", 7, right=True), score, "  "]
-        return [
-            ("".join([*texts, fit("wanted → said", pair), "  ", fit("prompt", prompt)]), "head")
-        ]
+    rows: list[int]
+    problem: str = ""
 
-    def row(self, index: int, width: int) -> list[Part]:
-        example = self.at(index)
-        if example is None:
-            return []
-        pair, prompt = self._widths(width)
-        said = "" if example.output is None else f" → {example.output}"
-        return [
-            self.pointer(index),
-            OUTCOMES[outcome_of(example)],
-            SHIFTS.get(self.shift_at(index), (" " * 7, "")),
-            (fit(loss(example.loss), 7, right=True), ""),
-            (self._score(example), ""),
-            ("  ", ""),
-            (fit(flat((example.reference + said).strip(), 400), pair), ""),
-            ("  ", ""),
-            (fit(flat(example.prompt, 400), prompt), "muted"),
-        ]
 
-    def _score(self, example: Example) -> str:
-        if not self.has_shares:
-            return ""
-        return fit("" if example.score is None else f"{example.score:.2f}", 7, right=True)
-
-    def _widths(self, width: int) -> tuple[int, int]:
-        room = max(10, width - 2 - 2 - 7 - 7 - (7 if self.has_shares else 0) - 2 - 2)
-        pair = min(36, max(14, room * 2 // 5))
-        return pair, max(0, room - pair)
+def answer(question: Question) -> Answer:
+    """The rows that a question is about."""
+    choice = question.choice
+    try:
+        rows = listed(question.view, choice.query, choice.order, is_reversed=choice.is_reversed)
+    except TuiLoopError as error:
+        return Answer([], error.message)
+    return Answer(rows)
 
 
 class FailuresPane(Pane):
-    """The list, the example under the cursor in short, and a line to search with."""
+    """The list, the example under the cursor in short, and a line to filter with."""
 
     BINDINGS = bindings("failures")
     scope = "failures"
@@ -123,22 +76,28 @@ class FailuresPane(Pane):
     }
     """
 
-    class TokensWanted(Message):
-        """The token losses of an example are to be read."""
-
-        def __init__(self, iteration: int, index: int, example: Example) -> None:
-            super().__init__()
-            self.iteration, self.index, self.example = iteration, index, example
-
     class Opened(Message):
         """The example under the cursor is to be read in full."""
+
+    class Chosen(Message):
+        """Other examples are listed, or in another order."""
+
+        def __init__(self, choice: Choice) -> None:
+            super().__init__()
+            self.choice = choice
+
+    class FiltersWanted(Message):
+        """What there is to filter by is to be shown."""
 
     def __init__(self) -> None:
         super().__init__(id="failures")
         self.list = ExampleList()
         self.note = Sheet(id="example-note", is_note=True)
         self.field = Field(id="example-search")
-        self.tokens: dict[str, TokenLosses | None] = {}
+        self.choice = Choice()
+        self._problem = ""
+        self._snapshot: LoopSnapshot | None = None
+        self._latest: Latest[Question, Answer] = Latest(answer, self._take)
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -147,6 +106,7 @@ class FailuresPane(Pane):
 
     def on_mount(self) -> None:
         self.entitle("4 Failures")
+        self.run_worker(self._latest.run(), group="list", exclusive=True)
 
     @property
     def main(self) -> RowList:
@@ -154,68 +114,69 @@ class FailuresPane(Pane):
 
     def show(self, snapshot: LoopSnapshot) -> None:
         """Shows the selected iteration's examples."""
-        table = self.list
-        if snapshot.examples is not table.examples or snapshot.against is not table.against:
+        table, self._snapshot = self.list, snapshot
+        if snapshot.examples is not table.examples:
             same_run = (
                 table.examples is not None
                 and snapshot.examples is not None
                 and table.examples.number == snapshot.examples.number
             )
-            if not same_run or snapshot.examples is not table.examples:
-                self.tokens.clear()
-            table.examples, table.against = snapshot.examples, snapshot.against
-            rows = table.examples.rows if table.examples else []
-            table.has_shares = any(row.score not in (None, 0.0, 1.0) for row in rows)
-            table.shifts = shifts(table.against.rows, rows) if table.against else []
-            self._list_again(to_top=not same_run)
-        self._say_why_empty(snapshot)
+            stay_on = table.key_of(table.cursor) if same_run else None
+            table.take(snapshot.examples)
+            self._list_again(stay_on)
+        self._say_why_empty()
 
     def choose(self, choice: Choice) -> None:
-        """Lists by another filter, order or search; the cursor stays on its example."""
-        self.list.choice = choice
-        self._list_again()
+        """Lists by another filter or order; the cursor stays on its example."""
+        if choice == self.choice:
+            return
+        self.choice = choice
+        self._list_again(self.list.key_of(self.list.cursor))
+        self.post_message(self.Chosen(choice))
 
-    def show_tokens(self, example: str, tokens: TokenLosses | None) -> None:
-        """Takes the token losses that were asked for."""
-        self.tokens[example] = tokens
-        self.show_note()
+    def filter_by(self, text: str) -> None:
+        """Lists by a line of terms; raises BadInput where it is none."""
+        self.choose(msgspec.structs.replace(self.choice, query=parse(text)))
 
     def show_note(self) -> None:
         """The example under the cursor, in three lines."""
-        example = self.list.at(self.list.cursor)
-        if example is None or self.list.examples is None:
+        example, examples = self.list.at(self.list.cursor), self.list.examples
+        if example is None or examples is None:
             self.note.show([])
             return
-        if example.id not in self.tokens:
-            at = self.list.listed[self.list.cursor]
-            self.post_message(self.TokensWanted(self.list.examples.number, at, example))
-        self.note.show(_short_lines(example, self.tokens.get(example.id)))
+        self.note.show(_short_lines(example, causes_of(example, examples.measured)))
 
-    def action_next_filter(self) -> None:
-        self.choose(_next(self.list.choice, "filter", list(Filter)))
+    def action_filters(self) -> None:
+        self.post_message(self.FiltersWanted())
 
     def action_next_order(self) -> None:
-        self.choose(_next(self.list.choice, "order", list(Order)))
+        orders = list(Order)
+        after = orders[(orders.index(self.choice.order) + 1) % len(orders)]
+        self.choose(msgspec.structs.replace(self.choice, order=after))
 
     def action_reverse(self) -> None:
-        choice = self.list.choice
-        self.choose(msgspec.structs.replace(choice, is_reversed=not choice.is_reversed))
+        is_reversed = not self.choice.is_reversed
+        self.choose(msgspec.structs.replace(self.choice, is_reversed=is_reversed))
 
     def action_search(self) -> None:
+        text = self.choice.query.text
         self.field.open(
-            self.list.choice.search,
-            "search prompt, reference, output",
-            accept=lambda _: True,
-            changed=self._search,
+            f"{text} " if text else "",
+            "is:failed cause: label: said: loss>2 words /pattern/",
+            accept=self._search,
+            changed=self._typed,
         )
 
     def leave_search(self) -> bool:
-        """Ends the search; whether there was one."""
-        was = self.field.is_open or bool(self.list.choice.search)
+        """Ends the search, or else what is filtered by; whether there was anything to leave."""
+        was_open = self.field.is_open
         self.field.close()
-        if self.list.choice.search:
-            self._search("")
-        return was
+        self._problem = ""
+        if self.choice.query != FAILED and not was_open:
+            self.choose(msgspec.structs.replace(self.choice, query=FAILED))
+            return True
+        self._entitle()
+        return was_open
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
@@ -226,75 +187,99 @@ class FailuresPane(Pane):
         event.stop()
         self.post_message(self.Opened())
 
-    def _search(self, text: str) -> None:
-        self.choose(msgspec.structs.replace(self.list.choice, search=text))
+    def _typed(self, text: str) -> None:
+        self._search(text)
 
-    def _list_again(self, *, to_top: bool = False) -> None:
+    def _search(self, text: str) -> bool:
+        """Filters by what is typed; whether it is a query."""
+        try:
+            self.filter_by(text)
+        except TuiLoopError as error:
+            self._problem = error.message
+            self._entitle()
+            return False
+        self._problem = ""
+        self._entitle()
+        return True
+
+    def _list_again(self, stay_on: Hashable | None) -> None:
+        view = self.list.view
+        if view is None:
+            self._put([], None)
+            return
+        question = Question(view, self.choice, stay_on)
+        if len(view) <= AT_ONCE:
+            self._take(question, answer(question))
+        else:
+            self._latest.ask(question, again=True)
+
+    def _take(self, question: Question, found: Answer) -> None:
+        if question.view is not self.list.view:
+            return
+        self._problem = found.problem
+        self._put(found.rows, question.stay_on)
+
+    def _put(self, rows: list[int], stay_on: Hashable | None) -> None:
         table = self.list
-        key = None if to_top else table.key_of(table.cursor)
-        rows = table.examples.rows if table.examples else []
-        table.listed = chosen(rows, table.shifts, table.choice)
-        if to_top:
+        table.listed = rows
+        if stay_on is None:
             table.set_cursor(0, tell=False)
-        table.rows_changed(key)
+        table.rows_changed(stay_on)
         self.show_note()
         self._entitle()
+        self._say_why_empty()
 
     def _entitle(self) -> None:
-        table, choice = self.list, self.list.choice
-        if table.examples is None or not table.examples.rows:
+        examples, choice = self.list.examples, self.choice
+        if examples is None or not len(examples.view):
             self.entitle("4 Failures")
             return
-        parts = [f"4 Failures of {table.examples.number}"]
-        shown = "all" if choice.filter is Filter.ALL else str(choice.filter)
-        parts.append(f"{len(table.listed)} of {len(table.examples.rows)} {shown}")
+        parts = [f"4 Failures of {examples.number}"]
+        count = f"{self.list.count:,} of {len(examples.view):,}"
+        if choice.query == FAILED:
+            parts.append(f"{count} failed")
+        else:
+            parts += [count, choice.query.text or "all"]
         parts.append(f"by {choice.order}{', reversed' if choice.is_reversed else ''}")
-        if choice.search:
-            parts.append(f"/{choice.search}")
-        against = f"against {table.against.number}" if table.against else ""
-        self.entitle(" · ".join(parts), against)
+        against = f"against {examples.against}" if examples.against is not None else ""
+        self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else against)
 
-    def _say_why_empty(self, snapshot: LoopSnapshot) -> None:
-        table, choice = self.list, self.list.choice
-        if table.examples is None:
+    def _say_why_empty(self) -> None:
+        snapshot, table = self._snapshot, self.list
+        if snapshot is None:
+            return
+        examples, state = table.examples, snapshot.selected.state if snapshot.selected else ""
+        if examples is None:
             lines = ["nothing has been evaluated yet: r runs the draft"]
-        elif table.examples.problem:
-            lines = [f"✗ {table.examples.problem}"]
-        elif not table.examples.rows:
-            state = snapshot.selected.state if snapshot.selected else ""
+        elif examples.problem:
+            lines = [f"✗ {examples.problem}"]
+        elif not len(examples.view):
             lines = {
                 "running": ["its examples come when it has been evaluated"],
                 "stopping": ["it is stopping"],
                 "queued": ["it has not begun yet"],
             }.get(state, ["it ended before it was evaluated"])
-        elif choice.search:
-            lines = [f"no {choice.filter} example has {choice.search!r}", "esc ends the search"]
+        elif self._problem:
+            lines = [f"✗ {self._problem}"]
+        elif self.choice.query == FAILED:
+            lines = ["no example has failed: f lists others"]
         else:
-            lines = [f"no example is {choice.filter}: f lists others"]
+            lines = [f"no example is {self.choice.query.text}", "esc lists what failed, f others"]
         if lines != table.why_empty:
             table.why_empty = lines
             if not table.count:
                 table.refresh()
 
 
-def _next(choice: Choice, field: str, values: Sequence[object]) -> Choice:
-    at = values.index(getattr(choice, field))
-    return msgspec.structs.replace(choice, **{field: values[(at + 1) % len(values)]})
-
-
-def _short_lines(example: Example, tokens: TokenLosses | None) -> list[list[Part]]:
+def _short_lines(example: Example, causes: Sequence[Found]) -> list[list[Part]]:
     said = "(nothing was generated)" if example.output is None else example.output or "(empty)"
     lines: list[list[Part]] = [
         [(" wanted  ", "muted"), (flat(example.reference, 300), "good")],
         [(" said    ", "muted"), (flat(said, 300), "bad" if example.passed is False else "")],
     ]
-    if tokens and tokens.tokens:
-        text, worst = max(tokens.tokens, key=lambda pair: number(pair[1]) or 0.0)
+    if causes:
+        first = causes[0]
         lines.append(
-            [
-                (" worst   ", "muted"),
-                (f"{flat(repr(text))[1:-1]!r} {loss(worst)} ", ""),
-                (f"of {len(tokens.tokens)} tokens · enter reads it in full", "muted"),
-            ]
+            [(" why     ", "muted"), (f"{first.kind.words}: ", ""), (flat(first.evidence, 300), "")]
         )
     return lines

@@ -57,6 +57,10 @@ class RowList(Toned, can_focus=True):
         """What names the row."""
         return index
 
+    def index_of(self, key: Hashable) -> int | None:
+        """The row with that key; None where there is none."""
+        return next((index for index in range(self.count) if self.key_of(index) == key), None)
+
     def is_selectable(self, index: int) -> bool:
         """Whether the cursor may rest on the row."""
         return True
@@ -68,11 +72,8 @@ class RowList(Toned, can_focus=True):
     def rows_changed(self, cursor_key: Hashable | None = None) -> None:
         """Draws anew after the rows changed; the cursor goes to the row with that key."""
         self._fit_virtual_size()
-        index = self.cursor
-        if cursor_key is not None:
-            keys = (i for i in range(self.count) if self.key_of(i) == cursor_key)
-            index = next(keys, index)
-        self.set_cursor(index, tell=False)
+        found = self.index_of(cursor_key) if cursor_key is not None else None
+        self.set_cursor(self.cursor if found is None else found, tell=False)
         self.refresh()
 
     def set_cursor(self, index: int, *, tell: bool = True, direction: int = 1) -> None:

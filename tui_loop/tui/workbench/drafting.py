@@ -85,7 +85,10 @@ class Drafting(LoopScreen):
         return [("it changes ", "muted"), (changed or "nothing yet, but gives a reason", "")]
 
     def action_edit_file(self) -> None:
-        """Opens the file behind what is selected: the draft, or an iteration's notes."""
+        """Opens the file behind what is selected: the draft, notes, or an example's data file."""
+        if self.current == "failures":
+            self.edit_example()
+            return
         iteration = self.iteration
         if iteration is None:
             self.run_worker(self._edit_draft(), group="edit", exclusive=True)
@@ -96,6 +99,10 @@ class Drafting(LoopScreen):
             return
         self._edit(folder.notes)
         self.look_again()
+
+    def edit_example(self) -> None:
+        """Opens the data file of the example under the cursor."""
+        raise NotImplementedError
 
     async def save_draft(self, draft: Draft) -> None:
         """Keeps the draft, in memory first, then on disk."""

@@ -1,17 +1,14 @@
-"""Reading more of what is selected: details, comparison, an example in full, the clipboard."""
+"""Reading more of what is selected: details, comparison, the clipboard."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.fields import as_setting
-from tui_loop.core.records import Example
 from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.compare import CompareScreen, compare_lines
 from tui_loop.tui.screens.details import detail_lines
-from tui_loop.tui.screens.example import ExampleScreen, OneExample
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.widgets.chart import LossChart
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -20,10 +17,10 @@ from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.workbench.observing import LoopScreen
+from tui_loop.tui.workbench.examples import ExampleReading, text_of
 
 
-class Reading(LoopScreen):
+class Reading(ExampleReading):
     """What opens a screen of its own, or is copied."""
 
     async def on_row_list_opened(self, event: RowList.Opened) -> None:
@@ -64,24 +61,6 @@ class Reading(LoopScreen):
             self.app.copy_to_clipboard(text)
             self.say(f"copied: {flat(text, 60)}")
 
-    async def on_failures_pane_tokens_wanted(self, event: FailuresPane.TokensWanted) -> None:
-        folder = self.loop.iteration(event.iteration)
-        tokens = None
-        with suppress(TuiLoopError, OSError):
-            tokens = await asyncio.to_thread(
-                folder.read_example_tokens, event.index, event.example.id
-            )
-        if self.is_leaving():
-            return
-        self.query_one(FailuresPane).show_tokens(event.example.id, tokens)
-        if isinstance(self.app.screen, ExampleScreen):
-            self._show_example(self.app.screen)
-
-    def on_failures_pane_opened(self) -> None:
-        one = self._one_example()
-        if one is not None:
-            self.app.push_screen(ExampleScreen(one, self._step_example))
-
     async def _compare(self, a: int, b: int) -> None:
         def read() -> CompareScreen:
             result, old, new = self.observer.compare(a, b)
@@ -93,41 +72,11 @@ class Reading(LoopScreen):
         except TuiLoopError as error:
             self.tell(error)
 
-    def _step_example(self, by: int) -> None:
-        table = self.query_one(FailuresPane).list
-        table.set_cursor(table.cursor + by, tell=False)
-        self.query_one(FailuresPane).show_note()
-        if isinstance(self.app.screen, ExampleScreen):
-            self._show_example(self.app.screen)
-
-    def _show_example(self, screen: ExampleScreen) -> None:
-        one = self._one_example()
-        if one is not None:
-            screen.show(one)
-
-    def _one_example(self) -> OneExample | None:
-        pane = self.query_one(FailuresPane)
-        table = pane.list
-        example = table.at(table.cursor)
-        if example is None or table.examples is None:
-            return None
-        others = table.against.rows if table.against else []
-        return OneExample(
-            iteration=table.examples.number,
-            place=table.cursor,
-            total=table.count,
-            example=example,
-            tokens=pane.tokens.get(example.id),
-            shift=table.shift_at(table.cursor),
-            other_number=table.against.number if table.against else None,
-            other=next((each for each in others if each.id == example.id), None),
-        )
-
     def _text_to_copy(self) -> str:
         if self.current == "failures":
             table = self.query_one(FailuresPane).list
             example = table.at(table.cursor)
-            return "" if example is None else _as_text(example)
+            return "" if example is None else text_of(example)
         if self.current == "log":
             lines = self.query_one(LogPane).list
             return lines.lines[lines.cursor].text if lines.lines else ""
@@ -142,7 +91,3 @@ class Reading(LoopScreen):
             return str(self.query_one(LossChart).border_subtitle or "")
         iteration = self.iteration
         return f"{self.loop.name}/{iteration.number}" if iteration else str(self.loop.draft)
-
-
-def _as_text(example: Example) -> str:
-    return "\n".join((example.prompt, example.reference, example.output or ""))

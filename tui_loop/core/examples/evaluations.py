@@ -1,0 +1,209 @@
+"""The evaluations of a loop, read as far as there is time for, as views to list and to show."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from tui_loop.core.comparison import scored_alike
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.causes import Measured, causes_of, measured_of, with_labels_seen
+from tui_loop.core.examples.history import Histories, Outcomes, outcomes_of
+from tui_loop.core.examples.judgements import Judgements, read_judgements
+from tui_loop.core.examples.table import FAILED, ExampleTable
+from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.reader import LoopReader, Stamp, stamp_of
+
+TABLES = 2
+"""Evaluations whose rows are kept: the one that is looked at, and the one before."""
+
+HISTORY = 40
+"""An example's history goes back over so many evaluated iterations."""
+
+
+CAUSES_AT_ONCE = 500
+
+
+class Evaluations:
+    """Reads each file once while it stays as it is; what did not change is the same view."""
+
+    def __init__(self, reader: LoopReader) -> None:
+        self._reader = reader
+        self._tables: OrderedDict[int, tuple[Stamp, ExampleTable]] = OrderedDict()
+        self._outcomes: dict[int, tuple[Stamp, Outcomes]] = {}
+        self._judgements: tuple[Stamp, Judgements] | None = None
+        self._view: tuple[object, ExampleView] | None = None
+        self._finder: _CauseFinder | None = None
+        self._measured: tuple[ExampleTable, Measured] | None = None
+
+    def table(self, number: int) -> ExampleTable:
+        """The examples of an iteration, none where there was no evaluation; raises BadInput."""
+        folder = self._reader.loop.iteration(number)
+        stamp = stamp_of(folder.examples)
+        known = self._tables.get(number)
+        if known is None or known[0] != stamp:
+            folder.check_place()
+            known = stamp, ExampleTable.read(folder.examples)
+            self._tables[number] = known
+            while len(self._tables) > TABLES:
+                self._tables.popitem(last=False)
+        self._tables.move_to_end(number)
+        return known[1]
+
+    def judgements(self) -> Judgements:
+        """What people said of the loop's examples."""
+        stamp = stamp_of(self._reader.loop.labels)
+        if self._judgements is None or self._judgements[0] != stamp:
+            self._judgements = stamp, read_judgements(self._reader.loop)
+        return self._judgements[1]
+
+    def view(
+        self, number: int, against: int | None, seconds: float | None = None
+    ) -> tuple[ExampleView, bool]:
+        """The examples of an iteration against those of another; whether all is in it.
+
+        With `seconds`, reading other iterations stops when they have gone by, and a later call
+        goes on. Raises BadInput where the iteration's own examples cannot be read.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        table = self.table(number)
+        others = self._evaluated(number)
+        wanted = [*((against,) if against in others else ()), *(n for n in others if n != against)]
+        found: dict[int, Outcomes] = {number: outcomes_of(number, table)}
+        is_complete = True
+        for each in wanted:
+            if not self._is_fresh(each) and until is not None and time.monotonic() > until:
+                is_complete = False
+                break
+            outcomes = self._read_outcomes(each, number)
+            if outcomes is not None:
+                found[each] = outcomes
+        causes = self._causes(number, table, until)
+        is_complete = is_complete and causes is not None
+        judgements = self.judgements()
+        key = (
+            id(table),
+            against if against in found else None,
+            is_complete and tuple((n, id(found[n].passed)) for n in sorted(found)),
+            id(causes),
+            id(judgements),
+        )
+        if self._view is None or self._view[0] != key:
+            view = ExampleView(
+                table,
+                against=found.get(against) if against is not None else None,
+                histories=Histories(table, [found[n] for n in sorted(found)])
+                if is_complete
+                else None,
+                causes=causes,
+                marks=_marks(table, judgements),
+            )
+            self._view = key, view
+        return self._view[1], is_complete
+
+    def measured(self, number: int) -> Measured:
+        """How an iteration was measured; as far as that cannot be read, as by default."""
+        table = self.table(number)
+        if self._measured is None or self._measured[0] is not table:
+            try:
+                measured = measured_of(self._reader.loop.iteration(number))
+            except (TuiLoopError, OSError):
+                measured = Measured()
+            self._measured = table, with_labels_seen(measured, table.references)
+        return self._measured[1]
+
+    def _causes(
+        self, number: int, table: ExampleTable, until: float | None
+    ) -> Sequence[tuple[str, ...]] | None:
+        """The causes by row, also where the record has none yet; None while they are found out."""
+        finder = self._finder
+        if finder is None or finder.table is not table:
+            finder = self._finder = _CauseFinder(table, self.measured(number))
+        return finder.causes if finder.go_on(until) else None
+
+    def _evaluated(self, number: int) -> list[int]:
+        """The other iterations that have examples; of more than HISTORY, the newest."""
+        loop = self._reader.loop
+        numbers = [n for n in self._reader.numbers() if n != number]
+        return [n for n in numbers if stamp_of(loop.iteration(n).examples)][-HISTORY:]
+
+    def _is_fresh(self, number: int) -> bool:
+        known = self._outcomes.get(number)
+        stamp = stamp_of(self._reader.loop.iteration(number).examples)
+        return known is not None and known[0] == stamp
+
+    def _read_outcomes(self, number: int, shown: int) -> Outcomes | None:
+        """What another iteration made of its examples; None where they cannot be read."""
+        folder = self._reader.loop.iteration(number)
+        if not self._is_fresh(number):
+            stamp = stamp_of(folder.examples)
+            known = self._tables.get(number)
+            try:
+                folder.check_place()
+                table = (
+                    known[1]
+                    if known is not None and known[0] == stamp
+                    else ExampleTable.read(folder.examples)
+                )
+            except (TuiLoopError, OSError):  # told where that iteration is looked at
+                self._outcomes.pop(number, None)
+                return None
+            fresh = outcomes_of(number, table)
+            self._outcomes[number] = stamp, self._shared(fresh)
+        outcomes = self._outcomes[number][1]
+        is_alike = scored_alike(self._reader.iteration(number), self._reader.iteration(shown))
+        if outcomes.is_alike is not is_alike:
+            outcomes = Outcomes(
+                number,
+                outcomes.ids,
+                outcomes.references,
+                outcomes.passed,
+                outcomes.losses,
+                is_alike,
+            )
+        return outcomes
+
+    def _shared(self, fresh: Outcomes) -> Outcomes:
+        """The outcomes with the lists of another iteration where these are the same."""
+        for _, known in self._outcomes.values():
+            if known.ids == fresh.ids:
+                same = known.references == fresh.references
+                references = known.references if same else fresh.references
+                return Outcomes(fresh.number, known.ids, references, fresh.passed, fresh.losses)
+        return fresh
+
+
+class _CauseFinder:
+    """Finds the causes of failed rows that the record has none of, a while at a time."""
+
+    def __init__(self, table: ExampleTable, measured: Measured) -> None:
+        self.table = table
+        self.causes = list(table.causes)
+        self._measured = measured
+        self._left = [
+            row
+            for row, causes in enumerate(table.causes)
+            if not causes and table.passed[row] == FAILED
+        ][::-1]
+
+    def go_on(self, until: float | None) -> bool:
+        """Goes on until then; whether all are found."""
+        while self._left:
+            for row in self._left[-CAUSES_AT_ONCE:]:
+                found = causes_of(self.table[row], self._measured)
+                self.causes[row] = tuple(each.kind.value for each in found)
+            del self._left[-CAUSES_AT_ONCE:]
+            if until is not None and time.monotonic() > until:
+                break
+        return not self._left
+
+
+def _marks(table: ExampleTable, judgements: Judgements) -> dict[str, str]:
+    """What people said of the table's examples and still holds, by id."""
+    if not judgements:
+        return {}
+    said = {one.id for one in judgements.said}
+    rows: Sequence[int] = [row for row, name in enumerate(table.ids) if name in said]
+    verdicts = {table.ids[row]: judgements.of(table[row]).verdict for row in rows}
+    return {name: verdict for name, verdict in verdicts.items() if verdict}

@@ -1,0 +1,128 @@
+"""What became of each example over the iterations of a loop.
+
+Outcomes are held against each other under one reference: where it was another one, the example's
+history has another segment.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
+
+
+class Story(StrEnum):
+    """What the outcomes of an example come to."""
+
+    NEVER_SOLVED = "never-solved"
+    FLAKY = "flaky"
+    OTHER = ""
+
+
+FLAKY_FLIPS = 2
+"""An outcome that changed so often over the trained iterations comes and goes."""
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """One iteration's outcomes, by row. `is_alike`: scored as the one that is looked at."""
+
+    number: int
+    ids: list[str]
+    references: list[str]
+    passed: bytearray
+    losses: array[float]
+    is_alike: bool = True
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """An example at one iteration; `passed` None where it was not scored, or scored otherwise.
+
+    `is_new_segment`: from here on it has another reference than before.
+    """
+
+    number: int
+    passed: bool | None
+    loss: float
+    is_new_segment: bool = False
+
+
+def outcomes_of(number: int, table: ExampleTable, *, is_alike: bool = True) -> Outcomes:
+    """What is kept of a table for histories; its rows are let go."""
+    return Outcomes(
+        number, table.ids, table.references, table.passed, table.losses, is_alike=is_alike
+    )
+
+
+def rows_in(outcomes: Outcomes, ids: Sequence[str]) -> Sequence[int | None]:
+    """For each of `ids`, its row in `outcomes`; None where it is not there."""
+    if outcomes.ids == ids:
+        return range(len(ids))
+    rows = {name: row for row, name in enumerate(outcomes.ids)}
+    return [rows.get(name) for name in ids]
+
+
+class Histories:
+    """The examples of a table over `outcomes`, which are in the order of iterations."""
+
+    def __init__(self, table: ExampleTable, outcomes: Iterable[Outcomes]) -> None:
+        self._table = table
+        self._outcomes = list(outcomes)
+        self._rows = [rows_in(each, table.ids) for each in self._outcomes]
+        self.numbers = [each.number for each in self._outcomes]
+        self.flips = bytearray(len(table))
+        self.stories: list[Story] = [Story.OTHER] * len(table)
+        self._sum_up()
+
+    def moments(self, row: int) -> list[Moment]:
+        """The example over the iterations that have it."""
+        found: list[Moment] = []
+        reference: str | None = None
+        for outcomes, rows in zip(self._outcomes, self._rows, strict=True):
+            at = rows[row]
+            if at is None:
+                continue
+            outcome = outcomes.passed[at] if outcomes.is_alike else UNSCORED
+            passed = None if outcome == UNSCORED else outcome == PASSED
+            changed = reference is not None and outcomes.references[at] != reference
+            reference = outcomes.references[at]
+            found.append(Moment(outcomes.number, passed, outcomes.losses[at], changed))
+        return found
+
+    def _sum_up(self) -> None:
+        columns = [
+            self._marks(outcomes, rows)
+            for outcomes, rows in zip(self._outcomes, self._rows, strict=True)
+        ]
+        trained = [number > 0 for number in self.numbers]
+        for row, marks in enumerate(zip(*columns, strict=True)):
+            known = failed = flips = 0
+            last = UNSCORED
+            for mark, is_trained in zip(marks, trained, strict=True):
+                if mark == UNSCORED:
+                    continue
+                known += 1
+                failed += mark == FAILED
+                if is_trained:
+                    flips += last not in (UNSCORED, mark)
+                    last = mark
+            self.flips[row] = min(flips, 255)
+            if flips >= FLAKY_FLIPS:
+                self.stories[row] = Story.FLAKY
+            elif known >= 2 and failed == known:
+                self.stories[row] = Story.NEVER_SOLVED
+
+    def _marks(self, outcomes: Outcomes, rows: Sequence[int | None]) -> bytes:
+        """A column of outcomes in the table's order; unscored where the reference was another."""
+        if not outcomes.is_alike:
+            return bytes([UNSCORED]) * len(self._table)
+        if isinstance(rows, range) and outcomes.references == self._table.references:
+            return bytes(outcomes.passed)
+        wanted, had = self._table.references, outcomes.references
+        return bytes(
+            UNSCORED if at is None or had[at] != wanted[row] else outcomes.passed[at]
+            for row, at in enumerate(rows)
+        )

@@ -1,0 +1,153 @@
+"""Which rows of an evaluation a query takes, and in which order."""
+
+from __future__ import annotations
+
+import math
+import operator
+import time
+from collections.abc import Callable, Sequence
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.history import Story
+from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, compiled
+from tui_loop.core.examples.view import ExampleView, Order, Outcome, Shift
+
+PATTERN_SECONDS = 2.0
+"""A regular expression that has not been through all examples by then is given up."""
+
+Test = Callable[[int], bool]
+
+_SIGNS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def listed(
+    view: ExampleView, query: Query, order: Order, *, is_reversed: bool = False
+) -> list[int]:
+    """Rows that the query takes, sorted. Raises BadInput where a pattern takes too long."""
+    found: Sequence[int] = range(len(view))
+    for term in query.terms:
+        test = _test(term, view)
+        wanted = not term.is_negated
+        found = [row for row in found if test(row) is wanted]
+    if len(found) < len(view):
+        taken = bytearray(len(view))
+        for row in found:
+            taken[row] = 1
+        rows = [row for row in view.in_order(order) if taken[row]]
+    else:
+        rows = list(view.in_order(order))
+    return rows[::-1] if is_reversed else rows
+
+
+def _test(term: Term, view: ExampleView) -> Test:
+    if term.key in FIGURES:
+        return _figure_test(term, view)
+    return _TESTS[term.key](term.values, view)
+
+
+def _word_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    texts, word = view.table.texts(), values[0]
+    return lambda row: word in texts[row]
+
+
+def _pattern_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    pattern, texts = compiled(values[0]), view.table.texts()
+    until = time.monotonic() + PATTERN_SECONDS
+
+    def found(row: int) -> bool:
+        left = until - time.monotonic()
+        try:
+            if left <= 0:
+                raise TimeoutError
+            return pattern.search(texts[row], timeout=left, concurrent=True) is not None
+        except TimeoutError as error:
+            raise BadInput(
+                f"filter: /{values[0]}/ takes too long",
+                "make it simpler: no repeats within repeats",
+            ) from error
+
+    return found
+
+
+def _state_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    outcomes = {each for each in Outcome if each in values}
+    shifts = {each for each in Shift if each in values}
+    stories = {each for each in Story if each in values}
+    marks = {each for each in MARKS if each in values}
+    tests: list[Test] = []
+    if outcomes:
+        # where nothing is scored, what is asked of outcomes holds for all
+        tests.append(lambda row: not view.is_scored or view.outcome(row) in outcomes)
+    if shifts:
+        tests.append(lambda row: view.shift(row) in shifts)
+    if stories:
+        tests.append(lambda row: view.story(row) in stories)
+    if marks:
+        ids = view.table.ids
+        tests.append(lambda row: view.marks.get(ids[row]) in marks)
+    return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
+
+
+def _cause_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    causes, wanted = view.causes, frozenset(values)
+    return lambda row: not wanted.isdisjoint(causes[row])
+
+
+def _label_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    references = view.table.references
+    folded = {each: each.strip().casefold() for each in set(references)}
+    return lambda row: folded[references[row]] in values
+
+
+def _id_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    ids = view.table.ids
+    return lambda row: ids[row].casefold() in values
+
+
+def _said_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    said = view.table.said()
+    return lambda row: said[row] in values
+
+
+def _column_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    wanted = frozenset(values)
+    columns = [each.columns for each in view.table]
+    return lambda row: any(
+        f"{name}={value}".casefold() in wanted for name, value in columns[row].items()
+    )
+
+
+def _figure_test(term: Term, view: ExampleView) -> Test:
+    compare, limit = _SIGNS[term.sign], float(term.values[0])
+    figures: Sequence[float]
+    match term.key:
+        case "loss":
+            figures = view.table.losses
+        case "score":
+            figures = view.table.scores
+        case "change":
+            figures = view.loss_changes if view.loss_changes is not None else []
+        case "flips":
+            figures = view.histories.flips if view.histories is not None else []
+        case _:
+            figures = view.table.prompt_lengths
+    if not len(figures):
+        return lambda row: False
+    return lambda row: not math.isnan(figures[row]) and compare(figures[row], limit)
+
+
+_TESTS: dict[str, Callable[[tuple[str, ...], ExampleView], Test]] = {
+    "word": _word_test,
+    "pattern": _pattern_test,
+    "is": _state_test,
+    "cause": _cause_test,
+    "label": _label_test,
+    "id": _id_test,
+    "said": _said_test,
+    "column": _column_test,
+}

@@ -1,0 +1,152 @@
+"""Which examples are listed: a line of terms, the same on the screen and on the command line.
+
+    is:failed cause:wrong_label label:refund loss>2 "charged twice" -is:flaky
+
+Every term must hold; a minus before one turns it round; commas within one mean or. A word that
+is no term is looked for in prompt, reference, output and id, case not counting; `/.../` is a
+regular expression over the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+import msgspec
+import regex
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.history import Story
+from tui_loop.core.examples.view import Outcome, Shift
+
+MARKS = ("accepted", "bad_reference", "ambiguous")
+STATES = (
+    *(each.value for each in Outcome),
+    *(each.value for each in Shift if each),
+    *(each.value for each in Story if each),
+    *MARKS,
+)
+KEYS = ("is", "cause", "label", "said", "id", "column")
+FIGURES = ("loss", "score", "change", "flips", "length")
+
+_TERM = regex.compile(
+    r"""
+    (?P<minus>-?)
+    (?:
+        /(?P<pattern>(?:\\.|[^/\\])+)/(?=\s|$)
+      | (?P<figure>[a-z]+)(?P<sign><=|>=|<|>)(?P<value>[-+.\w]+)(?=\s|$)
+      | (?P<key>[a-z]+):(?P<values>(?:"[^"]*"|[^\s"])*)
+      | "(?P<quoted>[^"]*)"?
+      | (?P<word>\S+)
+    )
+    """,
+    regex.VERBOSE,
+)
+_VALUE = regex.compile(r'(?:"[^"]*"|[^,"])+')
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One condition; `key` is one of KEYS or FIGURES, `word` or `pattern`."""
+
+    key: str
+    values: tuple[str, ...]
+    sign: str = ""
+    is_negated: bool = False
+
+
+class Query(msgspec.Struct, frozen=True):
+    """A line of terms, understood."""
+
+    text: str = ""
+    terms: tuple[Term, ...] = ()
+
+
+def parse(text: str) -> Query:
+    """The query in `text`; raises BadInput for a term that cannot be meant as it stands."""
+    terms = []
+    for found in _TERM.finditer(text):
+        negated = bool(found["minus"])
+        if found["pattern"] is not None:
+            compiled(found["pattern"])
+            terms.append(Term("pattern", (found["pattern"],), is_negated=negated))
+        elif found["figure"] in FIGURES:
+            value = _figure(found["value"], found[0])
+            terms.append(Term(found["figure"], (value,), found["sign"], negated))
+        elif found["key"] is not None and (key := _known(found["key"], found[0])):
+            values = tuple(_unquoted(each) for each in _VALUE.findall(found["values"]))
+            terms.append(Term(key, _checked(key, values, found[0]), is_negated=negated))
+        else:
+            word = found["quoted"] if found["quoted"] is not None else found[0][negated:]
+            if word:
+                terms.append(Term("word", (word.casefold(),), is_negated=negated))
+    return Query(text.strip(), tuple(terms))
+
+
+def with_term(query: Query, key: str, value: str) -> Query:
+    """The query with one more term, or without it where it had it; others of its key go."""
+    term = spelled(key, value)
+    rest = [each for each in _texts(query) if not each.startswith(f"{key}:")]
+    had = term in _texts(query)
+    return parse(" ".join(rest if had else [*rest, term]))
+
+
+def spelled(key: str, value: str) -> str:
+    """A term as it is typed: `label:refund`, `label:"two words"`."""
+    plain = value.replace('"', "")
+    needs = not plain or any(sign.isspace() or sign == "," for sign in plain)
+    return f'{key}:"{plain}"' if needs else f"{key}:{plain}"
+
+
+def _texts(query: Query) -> list[str]:
+    return [found[0] for found in _TERM.finditer(query.text)]
+
+
+def _known(key: str, term: str) -> str:
+    """The key, "" for a word that has a colon in it; raises BadInput for a slip of the pen."""
+    if key in KEYS:
+        return key
+    close = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.75)
+    if close:
+        raise BadInput(f"filter: {term}: no such term, did you mean {close[0]}:?", _help())
+    return ""
+
+
+def _checked(key: str, values: tuple[str, ...], term: str) -> tuple[str, ...]:
+    if not values:
+        raise BadInput(f"filter: {term} names nothing", _help())
+    if key == "is":
+        values = tuple(value.replace("_", "-") if value not in MARKS else value for value in values)
+        for value in values:
+            if value not in STATES:
+                close = difflib.get_close_matches(value, STATES, n=1)
+                guess = f", did you mean {close[0]}?" if close else ""
+                raise BadInput(
+                    f"filter: is:{value}: no such state{guess}", f"one of {', '.join(STATES)}"
+                )
+    if key == "column" and not all("=" in value for value in values):
+        raise BadInput(f"filter: {term}: names no value", "for example column:source=web")
+    return tuple(value.casefold() for value in values)
+
+
+def _figure(value: str, term: str) -> str:
+    try:
+        float(value)
+    except ValueError as error:
+        raise BadInput(f"filter: {term}: {value} is no number", "for example loss>2") from error
+    return value
+
+
+def _unquoted(value: str) -> str:
+    return value.replace('"', "")
+
+
+def _help() -> str:
+    return f"terms: {', '.join(f'{key}:' for key in KEYS)} {', '.join(f'{f}>' for f in FIGURES)}"
+
+
+def compiled(pattern: str) -> regex.Pattern[str]:
+    """The regular expression of a term; raises BadInput where it is none."""
+    try:
+        return regex.compile(pattern, regex.IGNORECASE | regex.MULTILINE)
+    except regex.error as error:
+        told = f"filter: /{pattern}/ is no regular expression: {error}"
+        raise BadInput(told, "mend it") from error

@@ -1,0 +1,152 @@
+"""An evaluation's examples with all that is known of them beside the file: what lists go by."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from tui_loop.core.examples.history import Histories, Outcomes, Story, rows_in
+from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
+
+
+class Outcome(StrEnum):
+    """How an example came out; `unscored` where the metric is none."""
+
+    FAILED = "failed"
+    PASSED = "passed"
+    UNSCORED = "unscored"
+
+
+class Shift(StrEnum):
+    """What happened to an example's outcome against another iteration."""
+
+    FIXED = "fixed"
+    BROKEN = "broken"
+    STILL_FAILED = "still-failing"
+    STILL_PASSED = "still-passing"
+    UNKNOWN = ""
+
+
+class Order(StrEnum):
+    """How examples are sorted; the worst, the longest, what changed most first."""
+
+    LOSS = "loss"
+    SCORE = "score"
+    CHANGE = "change of loss"
+    FLIPS = "flips"
+    LENGTH = "length"
+    FILE = "file order"
+
+
+OUTCOMES = {FAILED: Outcome.FAILED, PASSED: Outcome.PASSED, UNSCORED: Outcome.UNSCORED}
+_SHIFTS = {
+    (FAILED, PASSED): Shift.FIXED,
+    (PASSED, FAILED): Shift.BROKEN,
+    (FAILED, FAILED): Shift.STILL_FAILED,
+    (PASSED, PASSED): Shift.STILL_PASSED,
+}
+
+
+class ExampleView:
+    """A table, what it is held against, and what was found out; nothing of it changes.
+
+    `causes` by row, as the record has them unless others are given; `marks`: what people said, by
+    id (`accepted`, `bad_reference`, `ambiguous`). `passed` has the outcomes with that: what was
+    accepted has passed, the others have left the numbers.
+    """
+
+    def __init__(
+        self,
+        table: ExampleTable,
+        *,
+        against: Outcomes | None = None,
+        histories: Histories | None = None,
+        causes: Sequence[tuple[str, ...]] | None = None,
+        marks: Mapping[str, str] | None = None,
+    ) -> None:
+        self.table = table
+        self.against = against
+        self.histories = histories
+        self.causes = table.causes if causes is None else causes
+        self.marks = marks or {}
+        self.passed = _judged(table, self.marks)
+        self.is_scored = table.is_scored
+        self.is_graded = table.is_graded
+        rows = rows_in(against, table.ids) if against is not None else []
+        self.shifts = _shifts(table, against, rows) if against is not None else []
+        self.loss_changes = _loss_changes(table, against, rows) if against is not None else None
+        self._orders: dict[Order, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def outcome(self, row: int) -> Outcome:
+        """How the example in a row came out."""
+        return OUTCOMES[self.passed[row]]
+
+    def shift(self, row: int) -> Shift:
+        """What happened to it against the other iteration."""
+        return self.shifts[row] if self.shifts else Shift.UNKNOWN
+
+    def story(self, row: int) -> Story:
+        """What its outcomes over the iterations come to."""
+        return self.histories.stories[row] if self.histories is not None else Story.OTHER
+
+    def in_order(self, order: Order) -> Sequence[int]:
+        """All rows, sorted; rows that are alike in it stay in file order."""
+        if order is Order.FILE:
+            return range(len(self))
+        if order not in self._orders:
+            self._orders[order] = self._sorted(order)
+        return self._orders[order]
+
+    def _sorted(self, order: Order) -> list[int]:
+        table = self.table
+        losses = [math.inf if math.isnan(value) else value for value in table.losses]
+        by_loss = sorted(range(len(self)), key=losses.__getitem__, reverse=True)
+        if order is Order.SCORE:
+            scores = [2.0 if math.isnan(value) else value for value in table.scores]
+            return sorted(by_loss, key=scores.__getitem__)
+        if order is Order.LENGTH:
+            return sorted(range(len(self)), key=table.prompt_lengths.__getitem__, reverse=True)
+        if order is Order.FLIPS and self.histories is not None:
+            return sorted(by_loss, key=self.histories.flips.__getitem__, reverse=True)
+        if order is Order.CHANGE and self.loss_changes is not None:
+            changes = [-math.inf if math.isnan(each) else each for each in self.loss_changes]
+            return sorted(by_loss, key=changes.__getitem__, reverse=True)
+        return by_loss
+
+
+def _judged(table: ExampleTable, marks: Mapping[str, str]) -> bytearray:
+    """The outcomes with what people said."""
+    if not marks:
+        return table.passed
+    passed = bytearray(table.passed)
+    for row, name in enumerate(table.ids):
+        if name in marks:
+            passed[row] = PASSED if marks[name] == "accepted" else UNSCORED
+    return passed
+
+
+def _shifts(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> list[Shift]:
+    if not old.is_alike:
+        return [Shift.UNKNOWN] * len(table)
+    return [
+        _SHIFTS.get((old.passed[at], now), Shift.UNKNOWN)
+        if at is not None and old.references[at] == reference
+        else Shift.UNKNOWN
+        for at, now, reference in zip(rows, table.passed, table.references, strict=True)
+    ]
+
+
+def _loss_changes(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> array[float]:
+    """Loss now minus loss then; NaN where either is missing or the reference was another."""
+    return array(
+        "d",
+        (
+            now - old.losses[at] if at is not None and old.references[at] == reference else math.nan
+            for at, now, reference in zip(rows, table.losses, table.references, strict=True)
+        ),
+    )

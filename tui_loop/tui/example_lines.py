@@ -1,0 +1,134 @@
+"""One example as lines to read: what was wanted and said, why it failed, what became of it."""
+
+from __future__ import annotations
+
+from tui_loop.core.examples.dossier import Dossier, Then
+from tui_loop.core.examples.view import Outcome, Shift
+from tui_loop.core.examples.words import word_diff
+from tui_loop.core.figures import loss
+from tui_loop.core.records import Example
+from tui_loop.tui.cells import flat
+from tui_loop.tui.heat import heat_lines, token_line
+from tui_loop.tui.widgets.example_list import FLAG, OUTCOMES, loss_text
+from tui_loop.tui.widgets.toned import Part
+
+SAID = {
+    "accepted": "accepted as correct",
+    "bad_reference": "bad reference, leaves the numbers",
+    "ambiguous": "ambiguous, leaves the numbers",
+}
+Lines = list[list[Part]]
+
+
+def example_lines(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
+    """The whole page; `whose` of the token losses, with the cursor on one of their tokens."""
+    example = dossier.example
+    lines: Lines = [_head(dossier)]
+    lines += [
+        [("why      ", "muted"), (f"{found.kind.words}: ", "strong"), (found.evidence, "")]
+        for found in dossier.causes
+    ]
+    lines += [[], [("prompt   ", "muted"), (example.prompt, "")], []]
+    lines += _answers(example, dossier.outcome)
+    lines += [[], *_heat(dossier, whose, cursor, width), []]
+    lines.append([("output   ", "muted"), (_generation(dossier), "")])
+    if len(dossier.then) > 1:
+        lines += [[], *_history(dossier)]
+    if dossier.standing.notes:
+        lines += [[]]
+        lines += [
+            [("note     ", "muted"), (each.note, ""), (f"  {each.by}", "muted")]
+            for each in dossier.standing.notes
+        ]
+    return lines
+
+
+def _head(dossier: Dossier) -> list[Part]:
+    example = dossier.example
+    sign, tone = OUTCOMES[dossier.outcome]
+    parts: list[Part] = [(f"{sign} {dossier.outcome}", tone)]
+    if dossier.standing.verdict:
+        parts.append((f"  {FLAG} {SAID[dossier.standing.verdict]}", "changed"))
+    if dossier.shift is not Shift.UNKNOWN:
+        parts.append((f", {dossier.shift.replace('-', ' ')} against {dossier.against}", ""))
+    if example.score is not None and example.score not in (0.0, 1.0):
+        parts.append((f"  score {example.score:.2f}", ""))
+    parts.append((f"  loss {loss(example.loss)} a token", ""))
+    parts.append((f" over {example.supervised_tokens} tokens", "muted"))
+    return parts
+
+
+def _answers(example: Example, outcome: Outcome) -> Lines:
+    """Wanted and said, with what differs in brackets where anything is the same."""
+    if example.output is None:
+        return [
+            [("wanted   ", "muted"), (example.reference, "")],
+            [("said     ", "muted"), ("(nothing was generated)", "muted")],
+        ]
+    pieces = word_diff(example.reference, example.output)
+    is_mixed = any(each.kind == "same" and each.text.strip() for each in pieces)
+    is_failed = outcome is Outcome.FAILED
+    wanted: list[Part] = [("wanted   ", "muted")]
+    said: list[Part] = [("said     ", "muted")]
+    for piece in pieces:
+        marked = f"[{piece.text}]" if is_mixed and piece.text.strip() else piece.text
+        match piece.kind:
+            case "same":
+                wanted.append((piece.text, ""))
+                said.append((piece.text, ""))
+            case "missing":
+                wanted.append((marked, "good"))
+            case _:
+                said.append((marked, "bad" if is_failed else ""))
+    if not example.output.strip():
+        said.append(("(empty)", "bad" if is_failed else "muted"))
+    return [wanted, said]
+
+
+def _heat(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
+    if not dossier.tokens:
+        return [[("tokens   ", "muted"), ("their losses are not on this machine", "muted")]]
+    shown = dossier.tokens[whose % len(dossier.tokens)]
+    others = [each for each in dossier.tokens if each is not shown]
+    heat = heat_lines(shown.tokens.tokens, cursor, max(20, width - 9))
+    head: Part = (f"{flat(shown.name)[:8]:<9}", "muted")
+    lines: Lines = [[head if not at else (" " * 9, ""), *line] for at, line in enumerate(heat)]
+    views = [(each.name, each.tokens) for each in (shown, *others)]
+    at = min(max(cursor, 0), len(shown.tokens.tokens) - 1)
+    return [*lines, [("token    ", "muted"), *token_line(views, at)]]
+
+
+def _generation(dossier: Dossier) -> str:
+    example = dossier.example
+    if example.output is None:
+        return "nothing was generated"
+    limit = f" of {dossier.max_new_tokens}" if dossier.max_new_tokens is not None else ""
+    end = f"ended by the limit{limit}" if example.truncated else "ended by itself"
+    cut = (
+        f"; {example.prompt_cut} tokens of the prompt's start were cut"
+        if example.prompt_cut
+        else ""
+    )
+    tokens = "" if example.output_tokens is None else f"{example.output_tokens} tokens, "
+    return f"{tokens}{end}{cut}"
+
+
+def _history(dossier: Dossier) -> Lines:
+    return [_then(each, is_this=each.moment.number == dossier.iteration) for each in dossier.then]
+
+
+def _then(then: Then, *, is_this: bool) -> list[Part]:
+    moment = then.moment
+    outcome = Outcome.UNSCORED
+    if moment.passed is not None:
+        outcome = Outcome.PASSED if moment.passed else Outcome.FAILED
+    sign, tone = OUTCOMES[outcome]
+    said = "" if then.output is None else flat(then.output.strip(), 300) or "(empty)"
+    new = "  under another reference than before" if moment.is_new_segment else ""
+    return [
+        (f"{'▸' if is_this else ' '} {moment.number:<3} ", "accent" if is_this else "muted"),
+        (f"{sign} ", tone),
+        (f"{loss_text(moment.loss):>7}  ", "muted"),
+        (said, ""),
+        (new, "warn"),
+    ]

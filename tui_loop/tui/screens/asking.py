@@ -1,0 +1,185 @@
+"""Asking models the same prompt, side by side: the iteration, its parent, the base."""
+
+from __future__ import annotations
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from tui_loop.core.questions import BASE, Answer, AskingState, Told
+from tui_loop.core.records import Example
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.backend import Asker
+from tui_loop.tui.cells import flat
+from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.text_input import TextInput
+from tui_loop.tui.widgets.toned import Part
+
+POLL_SECONDS = 0.1
+FOOTER = ("asking.ask", "asking.drop", "asking.up", "asking.down", "app.back", "app.help")
+NAME = 11
+"""Cells of the names before the answers."""
+
+
+class Exchange(msgspec.Struct):
+    """A question and what was answered so far; `wanted` is there for a held-out example."""
+
+    prompt: str
+    wanted: str | None = None
+    answers: dict[int, Answer] = {}
+    fault: str = ""
+    is_done: bool = False
+
+
+class PromptLine(TextInput):
+    """The line that a prompt is typed in."""
+
+    DEFAULT_CSS = """
+    PromptLine {
+        height: 1; border: none; padding: 0 1; background: $row-cursor;
+        &:focus { border: none; background: $row-cursor; }
+    }
+    """
+
+
+class AskingScreen(Screen[None]):
+    """Puts prompts to an asker, which ends with the screen."""
+
+    BINDINGS = bindings("asking")
+    scopes = ("asking", "app")
+    DEFAULT_CSS = """
+    AskingScreen { background: $background; }
+    AskingScreen > Vertical {
+        border: round $tone-accent; border-subtitle-color: $tone-muted; height: 1fr;
+    }
+    """
+
+    def __init__(self, asker: Asker, title: str, example: Example | None = None) -> None:
+        super().__init__()
+        self._asker, self._title, self._example = asker, title, example
+        self._exchanges: dict[int, Exchange] = {}
+        self._left_out: dict[int, str] = {}
+        self._state = "starting ..."
+        self.sheet = Sheet()
+        self.line = PromptLine(placeholder="type a prompt, enter asks it", id="prompt")
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield self.sheet
+            yield self.line
+        yield Bar(id="keys")
+
+    def on_mount(self) -> None:
+        keys = getattr(self.app, "keys", {})
+        self.query_one("#keys", Bar).show(key_pieces(FOOTER, keys, typing=True))
+        self.line.focus()
+        if self._example is not None:
+            self._put(self._example.prompt, self._example)
+            if "\n" not in self._example.prompt:
+                self.line.value = self._example.prompt
+        self.set_interval(POLL_SECONDS, self._look)
+        self._draw()
+
+    def on_unmount(self) -> None:
+        self._asker.close()
+
+    def on_input_submitted(self, event: PromptLine.Submitted) -> None:
+        event.stop()
+        self.action_ask()
+
+    def action_ask(self) -> None:
+        text = self.line.value.strip()
+        if text:
+            self._put(text)
+            self.line.value = ""
+
+    def action_drop(self) -> None:
+        """Gives up what is not answered yet."""
+        self._asker.drop()
+
+    def action_scroll(self, pages: int) -> None:
+        self.sheet.action_page_down() if pages > 0 else self.sheet.action_page_up()
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+    def _put(self, prompt: str, example: Example | None = None) -> None:
+        number = self._asker.ask(prompt, example=example.id if example is not None else "")
+        wanted = example.reference if example is not None else None
+        self._exchanges[number] = Exchange(prompt, wanted)
+        self._draw()
+
+    def _look(self) -> None:
+        told = self._asker.take()
+        for each in told:
+            self._hear(each)
+        if told:
+            self._draw()
+
+    def _hear(self, told: Told) -> None:
+        if isinstance(told, Answer):
+            if told.id in self._exchanges:
+                self._exchanges[told.id].answers[told.iteration] = told
+            return
+        exchange = self._exchanges.get(told.id) if told.id is not None else None
+        fault = " · ".join(filter(None, (told.message, told.hint)))
+        match told.state:
+            case "loading":
+                self._state = f"loading {_name(told.iteration)} ..."
+            case "left_out" if told.iteration is not None:
+                self._left_out[told.iteration] = fault
+            case "ready":
+                self._state = ""
+            case "answered" | "error" if exchange is not None:
+                exchange.is_done, exchange.fault = True, fault
+            case "error" | "ended":
+                self._end(told, fault)
+
+    def _end(self, told: AskingState, fault: str) -> None:
+        self._state = fault or "no more answers come"
+        for each in self._exchanges.values():
+            each.is_done = True
+
+    def _draw(self) -> None:
+        waiting = [each for each in self._exchanges.values() if not each.is_done]
+        state = self._state or (f"{len(waiting)} waiting" if waiting else "")
+        entitle(self.query_one(Vertical), self._title, state)
+        lines: list[list[Part]] = [
+            [(f"{_name(number):<{NAME}}", "muted"), (f"left out: {why}", "warn")]
+            for number, why in self._left_out.items()
+        ]
+        for exchange in self._exchanges.values():
+            lines += [[], *self._lines(exchange)] if lines else self._lines(exchange)
+        if not self._exchanges:
+            who = ", ".join(_name(number) for number in self._asker.iterations)
+            lines.append([(f"a prompt is put to {who} alike; nothing of it is recorded", "muted")])
+        self.sheet.show(lines, keep_place=True)
+        self.sheet.scroll_end(animate=False, force=True, immediate=True)
+
+    def _lines(self, exchange: Exchange) -> list[list[Part]]:
+        lines: list[list[Part]] = [[("asked".ljust(NAME), "muted"), (exchange.prompt, "strong")]]
+        if exchange.wanted is not None:
+            lines.append([("wanted".ljust(NAME), "muted"), (exchange.wanted, "good")])
+        for number in self._asker.iterations:
+            if number in self._left_out:
+                continue
+            name: Part = (f"{_name(number):<{NAME}}", "accent")
+            answer = exchange.answers.get(number)
+            if answer is None:
+                if not exchange.is_done:
+                    lines.append([name, ("...", "muted")])
+                continue
+            limit = ", cut at the limit" if answer.truncated else ""
+            figures = f"   {answer.tokens} tokens{limit}, {answer.seconds:.1f} s"
+            lines.append([name, (answer.output.strip() or "(empty)", ""), (figures, "muted")])
+        if exchange.fault:
+            lines.append([(" " * NAME, ""), (flat(exchange.fault, 400), "bad")])
+        return lines
+
+
+def _name(number: int | None) -> str:
+    return "base" if number == BASE else f"{number}"

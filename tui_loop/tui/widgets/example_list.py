@@ -1,0 +1,195 @@
+"""Held-out examples as rows: outcome, history, loss, cause, what was wanted and said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.history import Moment
+from tui_loop.core.examples.view import ExampleView, Outcome, Shift
+from tui_loop.core.observer import Examples
+from tui_loop.core.records import Example
+from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.toned import Part
+
+OUTCOMES = {
+    Outcome.FAILED: ("✗", "bad"),
+    Outcome.PASSED: ("✓", "good"),
+    Outcome.UNSCORED: ("·", "muted"),
+}
+SHIFTS = {Shift.FIXED: ("↑", "good"), Shift.BROKEN: ("↓", "bad")}
+FLAG = "⚑"
+"""Somebody has said something of the example."""
+
+STRIP = 8
+"""Iterations that an example's history shows in a list, the newest ones."""
+
+SHORT_CAUSES = {
+    "truncated_output": "truncated",
+    "out_of_vocabulary": "no such label",
+    "prompt_truncated": "prompt cut",
+    "suspect_reference": "suspect ref",
+    "no_end_token": "no end",
+    "wrong_content": "wrong",
+}
+CAUSE, LOSS, SCORE = 14, 7, 6
+
+
+class ExampleList(RowList):
+    """The listed examples; `listed` are rows of the view."""
+
+    def __init__(self) -> None:
+        super().__init__(id="example-list")
+        self.examples: Examples | None = None
+        self.listed: list[int] = []
+        self.why_empty: list[str] = []
+        self._strip = 0
+
+    @property
+    def view(self) -> ExampleView | None:
+        """What is listed from."""
+        return self.examples.view if self.examples is not None else None
+
+    @property
+    def count(self) -> int:
+        return len(self.listed)
+
+    @property
+    def row_at_cursor(self) -> int | None:
+        """The view's row under the cursor."""
+        return self.listed[self.cursor] if 0 <= self.cursor < len(self.listed) else None
+
+    def key_of(self, index: int) -> Hashable:
+        view = self.view
+        return view.table.ids[self.listed[index]] if view and index < len(self.listed) else None
+
+    def index_of(self, key: Hashable) -> int | None:
+        view = self.view
+        if view is None:
+            return None
+        ids = view.table.ids
+        return next((index for index, row in enumerate(self.listed) if ids[row] == key), None)
+
+    def empty(self) -> list[str]:
+        return self.why_empty
+
+    def take(self, examples: Examples | None) -> None:
+        """Takes other examples; `listed` is to be set after it."""
+        self.examples = examples
+        histories = examples.view.histories if examples is not None else None
+        numbers = histories.numbers if histories is not None else []
+        self._strip = min(STRIP, sum(number <= self._number for number in numbers))
+
+    def at(self, index: int) -> Example | None:
+        """The example in row `index`; None where there is none, or it cannot be read any more."""
+        view = self.view
+        if view is None or not 0 <= index < len(self.listed):
+            return None
+        try:
+            return view.table[self.listed[index]]
+        except (TuiLoopError, OSError):  # the file has gone; the next look tells
+            return None
+
+    def head(self, width: int) -> list[Part] | None:
+        if not self.listed:
+            return None
+        pair, prompt = self._widths(width)
+        strip = fit("history", self._strip + 1) if self._strip >= 7 else " " * (self._strip + 1)
+        score = fit("score", SCORE, right=True) if self._has_scores else ""
+        texts = ["  ", "    ", strip, fit("loss", LOSS, right=True), score, "  "]
+        cause = fit("cause", CAUSE)
+        return [
+            (
+                "".join([*texts, cause, fit("wanted → said", pair), "  ", fit("prompt", prompt)]),
+                "head",
+            )
+        ]
+
+    def row(self, index: int, width: int) -> list[Part]:
+        example, view = self.at(index), self.view
+        if example is None or view is None:
+            return []
+        at = self.listed[index]
+        pair, prompt = self._widths(width)
+        said = "" if example.output is None else f" → {example.output}"
+        flag = FLAG if view.marks.get(example.id) else " "
+        return [
+            self.pointer(index),
+            OUTCOMES[view.outcome(at)],
+            SHIFTS.get(view.shift(at), (" ", "")),
+            (flag, "changed"),
+            (" ", ""),
+            *self._history(view, at),
+            (fit(loss_text(view.table.losses[at]), LOSS, right=True), ""),
+            (self._score(example), ""),
+            ("  ", ""),
+            (fit(short_cause(view.causes[at]), CAUSE), "muted"),
+            (fit(flat((example.reference + said).strip(), 400), pair), ""),
+            ("  ", ""),
+            (fit(flat(example.prompt, 400), prompt), "muted"),
+        ]
+
+    @property
+    def _number(self) -> int:
+        return self.examples.number if self.examples is not None else 0
+
+    @property
+    def _has_scores(self) -> bool:
+        return self.view is not None and self.view.is_graded
+
+    def _score(self, example: Example) -> str:
+        if not self._has_scores:
+            return ""
+        return fit("" if example.score is None else f"{example.score:.2f}", SCORE, right=True)
+
+    def _history(self, view: ExampleView, row: int) -> list[Part]:
+        if view.histories is None or not self._strip:
+            return []
+        moments = view.histories.moments(row)
+        parts = strip_of([each for each in moments if each.number <= self._number], self._strip)
+        used = sum(len(text) for text, _ in parts)
+        return [*parts, (" " * (self._strip + 1 - used), "")]
+
+    def _widths(self, width: int) -> tuple[int, int]:
+        score = SCORE if self._has_scores else 0
+        strip = self._strip + 1 if self._strip else 0
+        room = max(10, width - 2 - 4 - strip - LOSS - score - 2 - CAUSE - 2)
+        pair = min(36, max(14, room // 2))
+        return pair, max(0, room - pair)
+
+
+def strip_of(moments: Sequence[Moment], width: int) -> list[Part]:
+    """An example's outcomes over the iterations, oldest first, in at most `width` cells.
+
+    A bar stands where it got another reference.
+    """
+    parts: list[Part] = []
+    for moment in moments:
+        if moment.is_new_segment:
+            parts.append(("|", "muted"))
+        outcome = (
+            Outcome.UNSCORED
+            if moment.passed is None
+            else Outcome.PASSED
+            if moment.passed
+            else Outcome.FAILED
+        )
+        parts.append(OUTCOMES[outcome])
+    return parts[-width:] if width else []
+
+
+def short_cause(causes: Sequence[str]) -> str:
+    """The first cause in a few words; `+1` says that there are more."""
+    if not causes:
+        return ""
+    more = f" +{len(causes) - 1}" if len(causes) > 1 else ""
+    return SHORT_CAUSES.get(causes[0], causes[0].replace("_", " ")) + more
+
+
+def loss_text(value: float) -> str:
+    """A loss of a table: empty where there is none, in words where it is not finite."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.3f}" if math.isfinite(value) else "not fin"
