@@ -23,6 +23,7 @@ from tui_loop.core.records import (
     Example,
     Iteration,
     Split,
+    StepLoss,
     TokenLosses,
     TrainingRow,
 )
@@ -172,6 +173,21 @@ class IterationFolder:
     def read_example_tokens(self, index: int, example: str) -> TokenLosses | None:
         """Token losses of the example in row `index`; None where they were not kept."""
         return self._row_of(self.tokens, TokenLosses, index, example)
+
+    def eval_steps(self) -> list[int]:
+        """The steps of the evaluations within the run, ascending."""
+        if self.evals.is_symlink():
+            return []
+        try:
+            names = os.listdir(self.evals)
+        except OSError:
+            return []
+        found = (re.fullmatch(r"(\d{1,12})\.jsonl", name, re.ASCII) for name in names)
+        return sorted(int(match[1]) for match in found if match)
+
+    def read_step_losses(self, step: int) -> list[StepLoss]:
+        """Per-example losses of the evaluation at `step`; [] where there was none."""
+        return [row for _, row in self._rows(self.evals / f"{step}.jsonl", StepLoss)]
 
     def read_notes(self) -> str:
         """The user's own words, "" where there are none; where they cannot be read, why."""
