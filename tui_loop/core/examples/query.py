@@ -81,12 +81,23 @@ def parse(text: str) -> Query:
     return Query(text.strip(), tuple(terms))
 
 
-def with_term(query: Query, key: str, value: str) -> Query:
-    """The query with one more term, or without it where it had it; others of its key go."""
-    term = spelled(key, value)
-    rest = [each for each in _texts(query) if not each.startswith(f"{key}:")]
-    had = term in _texts(query)
-    return parse(" ".join(rest if had else [*rest, term]))
+def has_terms(query: Query, text: str) -> bool:
+    """Whether the query has every term of `text`."""
+    own = _texts(query.text)
+    return all(each in own for each in _texts(text))
+
+
+def toggled(query: Query, text: str) -> Query:
+    """The query with the terms of `text`, or without them where it had them all.
+
+    Of terms with a key it keeps no other of that key: `label:a` gives way to `label:b`.
+    """
+    added = _texts(text)
+    if has_terms(query, text):
+        return parse(" ".join(each for each in _texts(query.text) if each not in added))
+    keys = {each.partition(":")[0] for each in added if each.partition(":")[0] in KEYS}
+    rest = [each for each in _texts(query.text) if each.partition(":")[0] not in keys]
+    return parse(" ".join([*rest, *added]))
 
 
 def spelled(key: str, value: str) -> str:
@@ -96,8 +107,8 @@ def spelled(key: str, value: str) -> str:
     return f'{key}:"{plain}"' if needs else f"{key}:{plain}"
 
 
-def _texts(query: Query) -> list[str]:
-    return [found[0] for found in _TERM.finditer(query.text)]
+def _texts(text: str) -> list[str]:
+    return [found[0] for found in _TERM.finditer(text)]
 
 
 def _known(key: str, term: str) -> str:

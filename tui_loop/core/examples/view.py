@@ -7,8 +7,11 @@ from array import array
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+import msgspec
+
 from tui_loop.core.examples.history import Histories, Outcomes, Story, rows_in
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
+from tui_loop.core.records import Example
 
 
 class Outcome(StrEnum):
@@ -93,6 +96,18 @@ class ExampleView:
     def story(self, row: int) -> Story:
         """What its outcomes over the iterations come to."""
         return self.histories.stories[row] if self.histories is not None else Story.OTHER
+
+    def judged(self) -> Sequence[Example]:
+        """The examples in full, with outcomes as people said; those that left have none."""
+        if not self.marks:
+            return self.table
+        told = {UNSCORED: None, PASSED: True, FAILED: False}
+        return [
+            msgspec.structs.replace(row, passed=told[self.passed[at]])
+            if row.id in self.marks
+            else row
+            for at, row in enumerate(self.table)
+        ]
 
     def in_order(self, order: Order) -> Sequence[int]:
         """All rows, sorted; rows that are alike in it stay in file order."""

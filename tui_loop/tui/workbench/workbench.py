@@ -26,6 +26,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.checking import Checking
+from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.running import Running
 
@@ -73,7 +74,7 @@ class ChartPane(LossChart):
     """
 
 
-class Workbench(Running, Reading, Checking):
+class Workbench(Running, Reading, Filtering, Checking):
     """Composes the panes, shows them the snapshot, and moves between them."""
 
     BINDINGS = bindings("workbench")
@@ -124,6 +125,7 @@ class Workbench(Running, Reading, Checking):
         """Mounts the other panes, and begins to look."""
         chart = ChartPane(id="chart", ascii_only=self.loop_app.is_ascii)
         await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
+        self.restore_filter()
         self.takes_keys = True
         self._lay_out()
         self.begin_looking()

@@ -1,0 +1,225 @@
+"""What fails: counts to look at, and to filter by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from tui_loop.core.examples.breakdown import (
+    Breakdown,
+    Count,
+    kind_words,
+    slice_words,
+    term_of,
+)
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.field import Field
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.toned import Part
+
+FOOTER = ("list.open", "breakdown.also", "breakdown.name", "breakdown.forget", "app.back")
+BAR = 12
+NAME = 30
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A row of the list: a heading where it has no term and no figures.
+
+    `share` in [0, 1] draws a bar; `saved` is the name of a filter that the user named.
+    """
+
+    name: str
+    figures: str = ""
+    term: str = ""
+    share: float | None = None
+    tone: str = ""
+    is_head: bool = False
+    saved: str = ""
+
+
+class BreakdownList(RowList):
+    """Lines with their counts; those that the filter has are marked."""
+
+    def __init__(self, lines: Sequence[Line], chosen: Callable[[str], bool]) -> None:
+        super().__init__(id="breakdown")
+        self.lines = list(lines)
+        self._chosen = chosen
+
+    @property
+    def count(self) -> int:
+        return len(self.lines)
+
+    def is_selectable(self, index: int) -> bool:
+        return bool(self.lines[index].term)
+
+    def row(self, index: int, width: int) -> list[Part]:
+        line = self.lines[index]
+        if line.is_head:
+            return [(" ", ""), (line.name, "strong"), (f"  {line.figures}", "muted")]
+        if not line.name:
+            return []
+        mark = "■ " if line.term and self._chosen(line.term) else "  "
+        name = fit(flat(line.name, 200), min(NAME, max(14, width // 3)))
+        bar = "" if line.share is None else _bar(line.share)
+        return [
+            self.pointer(index),
+            (mark, "changed"),
+            (name, ""),
+            (f" {bar:<{BAR}} " if width >= 100 else " ", "bad" if line.tone == "bad" else "muted"),
+            (line.figures, line.tone if line.tone != "bad" else ""),
+        ]
+
+
+class BreakdownScreen(Screen[None]):
+    """Filters the list behind it: enter by one line and back, space by more of them."""
+
+    BINDINGS = bindings("breakdown")
+    scopes = ("breakdown", "list", "app")
+    DEFAULT_CSS = """
+    BreakdownScreen { background: $background; }
+    BreakdownScreen > Vertical {
+        border: round $tone-accent; border-subtitle-color: $tone-muted; height: 1fr;
+    }
+    """
+
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[Line],
+        *,
+        toggle: Callable[[str, bool], str],
+        has: Callable[[str], bool],
+        save: Callable[[str], list[Line]],
+        forget: Callable[[str], list[Line]],
+    ) -> None:
+        """`toggle(term, alone)` filters by a term and gives the filter's text; `has` says whether
+        the filter has it; `save` and `forget` keep the filter under a name, and give all lines."""
+        super().__init__()
+        self._title, self._toggle, self._save, self._forget = title, toggle, save, forget
+        self.list = BreakdownList(lines, has)
+        self.field = Field(id="filter-name")
+        self._filter = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield self.list
+            yield self.field
+        yield Bar(id="keys")
+
+    def on_mount(self) -> None:
+        entitle(self.query_one(Vertical), self._title)
+        self.list.rows_changed()
+        self.list.focus()
+        self.call_after_refresh(self.list.set_cursor, 0, tell=False)
+        self.query_one("#keys", Bar).show(key_pieces(FOOTER, getattr(self.app, "keys", {})))
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        self._toggle(self.list.lines[event.index].term, True)
+        self.dismiss()
+
+    def action_also(self) -> None:
+        if self.list.count:
+            text = self._toggle(self.list.lines[self.list.cursor].term, False)
+            entitle(self.query_one(Vertical), self._title, text)
+            self.list.refresh()
+
+    def action_name(self) -> None:
+        self.field.open("", "a name for what is filtered by now", accept=self._named)
+
+    def action_forget(self) -> None:
+        saved = self.list.lines[self.list.cursor].saved if self.list.count else ""
+        if saved:
+            self._replace(self._forget(saved))
+        else:
+            self.notify("only a filter that you named can be forgotten", markup=False)
+
+    def action_back(self) -> None:
+        if self.field.is_open:
+            self.field.close()
+        else:
+            self.dismiss()
+
+    def _named(self, name: str) -> bool:
+        if name.strip():
+            self._replace(self._save(name.strip()))
+        return True
+
+    def _replace(self, lines: list[Line]) -> None:
+        self.list.lines = lines
+        self.list.rows_changed()
+
+
+def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
+    """The breakdown as lines, section by section; `named` are the user's own filters."""
+    lines: list[Line] = []
+    if named:
+        lines += [Line("your filters", is_head=True)]
+        lines += [Line(name, text, text, saved=name) for name, text in sorted(named.items())]
+    lines += [Line("outcome", is_head=True), *_counts(found.outcomes, found.total)]
+    if found.changes:
+        against = "" if found.against is None else f"against {found.against}"
+        lines += [Line(""), Line("what changed", against, is_head=True), *_counts(found.changes)]
+    if found.causes:
+        before = "" if found.against is None else f"and in {found.against}"
+        lines += [Line(""), Line("why they fail", before, is_head=True)]
+        lines += _counts(found.causes)
+    weak = f"of {found.tested} groups tried" if found.weak else _no_weak(found)
+    lines += [Line(""), Line("fail more than chance would have it", weak, is_head=True)]
+    lines += [
+        Line(f"{each.name}  ({kind_words(each.kind)})", slice_words(each), term_of(each) or " ")
+        for each in found.weak
+    ]
+    if found.labels:
+        lines += [Line(""), Line("labels", "share that fails, 95% interval", is_head=True)]
+        lines += [
+            Line(
+                each.name or "(empty)",
+                slice_words(each),
+                term_of(each),
+                each.share,
+                "bad" if each.is_weak else "",
+            )
+            for each in found.labels
+        ]
+    if found.confusions:
+        lines += [Line(""), Line("taken for", "wanted → said", is_head=True)]
+        lines += _counts(found.confusions)
+    if found.marks:
+        lines += [Line(""), Line("what was said of them", is_head=True), *_counts(found.marks)]
+    return lines
+
+
+def _no_weak(found: Breakdown) -> str:
+    return f"none of {found.tested} groups tried: with {found.total} examples nothing stands out"
+
+
+def _counts(counts: Sequence[Count], total: int | None = None) -> list[Line]:
+    return [
+        Line(
+            each.name,
+            f"{each.count:>6,}{_change(each)}",
+            each.term,
+            each.count / total if total else None,
+        )
+        for each in counts
+    ]
+
+
+def _change(count: Count) -> str:
+    if count.before is None:
+        return ""
+    by = count.count - count.before
+    return f"   was {count.before:,} ({by:+,})" if by else f"   was {count.before:,}"
+
+
+def _bar(share: float) -> str:
+    return "█" * round(share * BAR)

@@ -1,0 +1,123 @@
+"""What of the failures is listed: filters to choose from, remembered loop by loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.breakdown import Breakdown, breakdown_of
+from tui_loop.core.examples.query import Query, has_terms, parse, toggled
+from tui_loop.core.examples.view import ExampleView, Order
+from tui_loop.core.observer import Examples
+from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
+from tui_loop.tui.widgets.failures import Choice, FailuresPane
+from tui_loop.tui.workbench.observing import LoopScreen
+
+WHOLE = ("is:", "cause:")
+"""Terms that say by themselves what is listed; by others, those that failed are."""
+
+
+class Filtering(LoopScreen):
+    """The failures' filters; they are remembered in the user's state folder, not in the record."""
+
+    def on_failures_pane_filters_wanted(self) -> None:
+        self.run_worker(self._show_breakdown(), group="breakdown", exclusive=True)
+
+    def on_failures_pane_chosen(self, event: FailuresPane.Chosen) -> None:
+        choice = event.choice
+        self._remember(
+            last={
+                "query": choice.query.text,
+                "order": choice.order.name,
+                "is_reversed": choice.is_reversed,
+            }
+        )
+
+    def restore_filter(self) -> None:
+        """Lists what was listed when this loop was looked at last."""
+        last = self._remembered().get("last")
+        if not isinstance(last, dict):
+            return
+        try:
+            query = parse(str(last.get("query", "")))
+            order = Order[str(last.get("order"))]
+        except (TuiLoopError, KeyError):  # of another version
+            return
+        choice = Choice(query, order, last.get("is_reversed") is True)
+        self.query_one(FailuresPane).choose(choice)
+
+    async def _show_breakdown(self) -> None:
+        pane = self.query_one(FailuresPane)
+        examples = pane.list.examples
+        if examples is None or not len(examples.view):
+            self.say("there are no examples yet: r runs the draft")
+            return
+        try:
+            found = await self.elsewhere(self._breakdown, examples)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
+
+        def lines() -> list[Line]:
+            return breakdown_lines(found, self._named())
+
+        def save(name: str) -> list[Line]:
+            self._remember(named={**self._named(), name: pane.choice.query.text})
+            return lines()
+
+        def forget(name: str) -> list[Line]:
+            self._remember(named={each: t for each, t in self._named().items() if each != name})
+            return lines()
+
+        title = f"What fails in {self.loop.name}/{examples.number}"
+        self.app.push_screen(
+            BreakdownScreen(
+                title,
+                lines(),
+                toggle=self._toggle,
+                has=lambda term: has_terms(pane.choice.query, term),
+                save=save,
+                forget=forget,
+            )
+        )
+
+    def _breakdown(self, examples: Examples) -> Breakdown:
+        evaluations, earlier = self.observer.evaluations, None
+        if examples.against is not None:
+            other: ExampleView = evaluations.view(examples.against, None)[0]
+            earlier = [
+                causes for row, causes in enumerate(other.causes) if other.outcome(row) == "failed"
+            ]
+        return breakdown_of(examples.view, examples.measured.labels, earlier)
+
+    def _toggle(self, term: str, alone: bool) -> str:
+        """Filters by a term, alone or besides what is filtered by; gives the filter's text."""
+        pane = self.query_one(FailuresPane)
+        query: Query
+        if alone:
+            query = parse(term if term.startswith(WHOLE) else f"is:failed {term}")
+        else:
+            query = toggled(pane.choice.query, term)
+        pane.choose(msgspec.structs.replace(pane.choice, query=query))
+        return query.text
+
+    def _named(self) -> dict[str, str]:
+        named = self._remembered().get("named")
+        return (
+            {str(name): str(text) for name, text in named.items()}
+            if isinstance(named, dict)
+            else {}
+        )
+
+    def _remembered(self) -> dict[str, Any]:
+        known = self.loop_app.memory.get(self._memory_key)
+        return known if isinstance(known, dict) else {}
+
+    def _remember(self, **values: Any) -> None:
+        self.loop_app.memory.put(self._memory_key, {**self._remembered(), **values})
+
+    @property
+    def _memory_key(self) -> str:
+        return f"failures {self.loop.path.resolve()}"
