@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
+from tui_loop.core.csv_text import csv_text
 from tui_loop.core.files import write_atomically
 from tui_loop.core.reader import iterations_of
 from tui_loop.core.records import Iteration
@@ -28,7 +27,6 @@ COLUMNS = (
     "duration_s",
     "error",
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_ledger(loop: LoopFolder) -> None:
@@ -38,12 +36,7 @@ def write_ledger(loop: LoopFolder) -> None:
 
 def ledger_text(iterations: list[Iteration]) -> str:
     """The ledger as CSV; text that a spreadsheet would run as a formula is quoted."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for iteration in iterations:
-        writer.writerow([_cell(value) for value in _row(iteration)])
-    return out.getvalue()
+    return csv_text(COLUMNS, map(_row, iterations))
 
 
 def _row(iteration: Iteration) -> list[Any]:
@@ -66,10 +59,3 @@ def _row(iteration: Iteration) -> list[Any]:
         iteration.duration_s,
         (iteration.error or {}).get("kind"),
     ]
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        text = " ".join(value.split())
-        return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-    return "" if value is None else value

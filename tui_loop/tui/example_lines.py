@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.examples.dossier import Dossier, Then
+from tui_loop.core.examples.learning import learned
 from tui_loop.core.examples.view import Outcome, Shift
 from tui_loop.core.examples.words import word_diff
 from tui_loop.core.figures import loss
 from tui_loop.core.records import Example
 from tui_loop.tui.cells import flat
-from tui_loop.tui.heat import heat_lines, token_line
+from tui_loop.tui.heat import bar_of, heat_lines, token_line
 from tui_loop.tui.widgets.example_list import FLAG, OUTCOMES, loss_text
 from tui_loop.tui.widgets.toned import Part
 
@@ -18,6 +22,9 @@ SAID = {
     "ambiguous": "ambiguous, leaves the numbers",
 }
 Lines = list[list[Part]]
+
+PATH = 40
+"""Evaluations of a run that are drawn, the last ones."""
 
 
 def example_lines(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
@@ -32,6 +39,8 @@ def example_lines(dossier: Dossier, whose: int, cursor: int, width: int) -> Line
     lines += _answers(example, dossier.outcome)
     lines += [[], *_heat(dossier, whose, cursor, width), []]
     lines.append([("output   ", "muted"), (_generation(dossier), "")])
+    if len(dossier.path.steps) > 1:
+        lines.append(_path(dossier))
     if len(dossier.then) > 1:
         lines += [[], *_history(dossier)]
     if dossier.standing.notes:
@@ -109,8 +118,25 @@ def _generation(dossier: Dossier) -> str:
         if example.prompt_cut
         else ""
     )
-    tokens = "" if example.output_tokens is None else f"{example.output_tokens} tokens, "
+    count = example.output_tokens
+    tokens = "" if count is None else f"{counted(count, 'token')}, "
     return f"{tokens}{end}{cut}"
+
+
+def _path(dossier: Dossier) -> list[Part]:
+    """The loss over the run's evaluations, and what it came to."""
+    path, told = dossier.path, learned(dossier.path)
+    highest = max((each for each in path.losses if math.isfinite(each)), default=0.0) or 1.0
+    bars = "".join(bar_of(each / highest) for each in path.losses[-PATH:])
+    tone = {"forgotten": "bad", "never learned": "warn"}.get(told, "")
+    first, last = path.losses[0], path.losses[-1]
+    return [
+        ("run      ", "muted"),
+        (bars, "eval"),
+        (f"  loss {loss(first)} at step {path.steps[0]}, ", "muted"),
+        (f"{loss(last)} at {path.steps[-1]}: ", "muted"),
+        (told, tone),
+    ]
 
 
 def _history(dossier: Dossier) -> Lines:

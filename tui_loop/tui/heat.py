@@ -76,9 +76,15 @@ def _plain(value: float | str) -> float:
     return math.inf if plain is None or math.isnan(plain) else plain
 
 
+def bar_of(share: float) -> str:
+    """A bar as high as a share in [0, 1]; what is not finite is a full one."""
+    if not math.isfinite(share):
+        return BARS[-1]
+    return BARS[min(max(int(share * len(BARS)), 0), len(BARS) - 1)]
+
+
 def _bar(value: float | str) -> str:
-    share = min(max(_plain(value), 0.0) / FULL_NATS, 1.0)
-    return BARS[min(int(share * len(BARS)), len(BARS) - 1)]
+    return bar_of(_plain(value) / FULL_NATS)
 
 
 def _tone(value: float | str) -> str:

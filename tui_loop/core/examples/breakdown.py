@@ -139,7 +139,7 @@ def _causes(view: ExampleView, earlier_causes: Iterable[Sequence[str]] | None) -
         )
     )
     then = None if earlier_causes is None else Counter(chain.from_iterable(earlier_causes))
-    names = [each.value for each in Cause if now[each.value] or (then or {}).get(each.value)]
+    names = [each.value for each in Cause if now[each.value] or (then and then[each.value])]
     counts = [
         Count(
             name.replace("_", " "),

@@ -11,6 +11,7 @@ from tui_loop.core.examples.causes import Found, causes_of
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.judgements import Standing
+from tui_loop.core.examples.learning import LossPath, loss_path
 from tui_loop.core.examples.view import ExampleView, Outcome, Shift
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, TokenLosses
@@ -38,7 +39,7 @@ class Dossier(msgspec.Struct, frozen=True):
     """One example of an iteration, `against` the iteration that it is held against.
 
     `then`: what became of it in every iteration that has it, oldest first. `tokens`: whose token
-    losses there are, the iteration's own first.
+    losses there are, the iteration's own first. `path`: its loss over the run's evaluations.
     """
 
     iteration: int
@@ -50,6 +51,7 @@ class Dossier(msgspec.Struct, frozen=True):
     standing: Standing
     then: tuple[Then, ...]
     tokens: tuple[TokenView, ...]
+    path: LossPath
     max_new_tokens: int | None
 
 
@@ -64,6 +66,9 @@ def dossier_of(
     example = view.table[row]
     against = view.against.number if view.against is not None else None
     measured = evaluations.measured(number)
+    then = _then(reader, view, row, example)
+    before = next((each.moment.loss for each in then if each.moment.number == 0), None)
+    folder = reader.loop.iteration(number)
     return Dossier(
         iteration=number,
         against=against,
@@ -72,8 +77,9 @@ def dossier_of(
         shift=view.shift(row),
         causes=causes_of(example, measured),
         standing=evaluations.judgements().of(example),
-        then=_then(reader, view, row, example),
+        then=then,
         tokens=_tokens(reader, number, against, row, example),
+        path=loss_path(folder, example.id, before) if number else LossPath(),
         max_new_tokens=measured.max_new_tokens,
     )
 
