@@ -147,8 +147,9 @@ class Speakers:
                 rows.append(found)
                 continue
             if folder.read_effective().get("shape") == "messages":
+                data = folder.read_config().data
                 raise BadInput(
-                    f"{name}: its turns are not in {folder.read_config().data.eval} any more",
+                    f"{name}: its turns are not in {data.eval or data.train} any more",
                     "restore the data file, or ask the prompt itself",
                 )
             rows.append(Row(name, example.prompt, example.reference, example.source_line))

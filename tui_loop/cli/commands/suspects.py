@@ -41,7 +41,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if not measured and trained is None:
         raise BadInput(
             f"{folder}: no training rows were measured, and {notices[0]}",
-            "tui-loop run with evaluation.train_rows above 0 measures them",
+            f"tui-loop run {folder.loop.name} measures them (evaluation.train_rows)",
         )
     found = suspects(measured, trained.rows if trained else (), told.limit)
     if told.json:
