@@ -1,117 +1,215 @@
-"""`tui-loop failures LOOP/N`: which held-out examples fail."""
+"""`tui-loop failures LOOP/N`: which held-out examples fail, and why."""
 
 from __future__ import annotations
 
 import argparse
-import math
+import sys
+from typing import Any
 
 import msgspec
 
 from tui_loop.cli.arguments import add_json, count, told_iteration
+from tui_loop.cli.commands.label import evaluated
+from tui_loop.cli.examples import breakdown_record, dossier_record, print_breakdown, print_dossier
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
-from tui_loop.core.codec import number
+from tui_loop.core.csv_text import csv_text
 from tui_loop.core.errors import BadInput
-from tui_loop.core.records import Example
+from tui_loop.core.examples.breakdown import breakdown_of
+from tui_loop.core.examples.dossier import dossier_of
+from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.judgements import judged, told
+from tui_loop.core.examples.matching import listed
+from tui_loop.core.examples.query import parse
+from tui_loop.core.examples.view import ExampleView, Order, Outcome
+from tui_loop.core.reader import LoopReader
 from tui_loop.core.store import IterationFolder
+from tui_loop.core.text import visible
 
-HELP = "list the held-out examples that fail, worst first"
+HELP = "list the held-out examples that fail, worst first, and why"
+FAILED = "is:failed"
+ORDERS = {each.name.lower(): each for each in Order}
+CSV_HEAD = (
+    *("id", "outcome", "shift", "history", "score", "loss", "causes", "label", "reference"),
+    *("output", "prompt", "source_line"),
+)
+SIGNS = {Outcome.FAILED: "✗", Outcome.PASSED: "✓", Outcome.UNSCORED: "·"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
-    parser.add_argument("--all", action="store_true", help="also those that pass")
-    parser.add_argument("--id", metavar="ID", help="one example in full, with its token losses")
+    parser.add_argument(
+        "--filter",
+        metavar="TERMS",
+        help="which ones, e.g. 'is:fixed label:refund loss>2 charged' (default: is:failed)",
+    )
+    parser.add_argument("--all", action="store_true", help="all examples")
+    parser.add_argument("--sort", choices=list(ORDERS), default="loss", help="worst first by this")
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument(
+        "--against", type=count, metavar="M", help="what fixed and broken mean (default: parent)"
+    )
     parser.add_argument("-n", "--limit", type=count, metavar="K", help="at most K examples")
+    parser.add_argument("--id", metavar="ID", help="one example in full, with its token losses")
+    parser.add_argument(
+        "--summary", action="store_true", help="counts instead: causes, labels, groups that fail"
+    )
+    parser.add_argument("--csv", action="store_true", help="print CSV")
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    examples = folder.read_examples()
-    if not examples:
-        raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
-    if told.id:
-        return _one(folder, examples, told.id, told.json, out)
-    scored = any(example.passed is not None for example in examples)
-    chosen = [each for each in examples if told.all or not scored or each.passed is False]
-    chosen.sort(key=_worst_first)
-    shown = chosen[: told.limit] if told.limit is not None else chosen
-    if told.json:
-        out.record(
-            {
-                "iteration": folder.number,
-                "total": len(examples),
-                "failed": _failed(examples),
-                "examples": msgspec.to_builtins(shown),
-            }
-        )
-        return 0
-    out.line(
-        f"{folder}: {_failed(examples)} of {len(examples)} fail"
-        if scored
-        else f"{folder}: {len(examples)} examples, highest loss first"
-    )
-    out.table(
-        ["", "loss", "score", "wanted", "said", "prompt", "id"],
-        [
-            [
-                _sign(each),
-                figures.loss(each.loss),
-                "" if each.score is None else f"{each.score:.2f}",
-                _short(each.reference),
-                _short(each.output or ""),
-                _short(each.prompt, 60),
-                each.id,
-            ]
-            for each in shown
-        ],
-        right=(1, 2),
-        flexible=(5,),
-    )
+def run(asked: argparse.Namespace, out: Output) -> int:
+    folder = told_iteration(asked)
+    text = asked.filter if asked.filter is not None else "" if asked.all else FAILED
+    query = parse(text)
+    if asked.csv and asked.json:
+        raise BadInput("--csv and --json do not go together", "take one of them")
+    looked = _Looked(folder, asked.against)
+    if asked.id is not None:
+        looked.show_one(asked.id, out)
+    elif asked.summary:
+        looked.show_summary(out)
+    else:
+        rows = listed(looked.view, query, ORDERS[asked.sort], is_reversed=asked.reverse)
+        rows = rows if asked.limit is None else rows[: asked.limit]
+        if asked.csv:
+            cells = (_cells(looked, row) for row in rows)
+            sys.stdout.write(visible(csv_text(CSV_HEAD, cells)))
+        else:
+            looked.show_list(rows, query.text, out)
     return 0
 
 
-def _one(
-    folder: IterationFolder, examples: list[Example], wanted: str, as_json: bool, out: Output
-) -> int:
-    found = [each for each in examples if each.id == wanted]
-    if not found:
-        raise BadInput(f"{folder} has no example {wanted!r}", f"tui-loop failures {folder} --all")
-    example, tokens = found[0], folder.read_tokens().get(wanted)
-    if as_json:
-        out.record(
-            {"example": msgspec.to_builtins(example), "tokens": tokens.tokens if tokens else None}
-        )
-        return 0
-    out.line(f"{folder}  {example.id}  line {example.source_line}  {_sign(example)}")
-    for label, text in (
-        ("prompt", example.prompt),
-        ("wanted", example.reference),
-        ("said", example.output or ""),
-    ):
-        out.line(f"{label:>7}  " + text.replace("\n", "\n         "))
-    if tokens:
-        out.line()
+class _Looked:
+    """An evaluation as it is looked at, against another one."""
+
+    def __init__(self, folder: IterationFolder, against: int | None) -> None:
+        self.folder = folder
+        self.reader = LoopReader(folder.loop)
+        self.evaluations = Evaluations(self.reader)
+        if against is None:
+            against = self.reader.iteration(folder.number).parent
+        else:
+            evaluated(folder.loop.existing(against))
+        self.view, _ = self.evaluations.view(folder.number, against)
+        if not len(self.view):
+            raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
+        self.failed = sum(_has_failed(self.view, row) for row in range(len(self.view)))
+
+    def show_one(self, wanted: str, out: Output) -> None:
+        """One example in full."""
+        if wanted not in self.view.table.ids:
+            raise BadInput(
+                f"{self.folder} has no example {wanted!r}", f"tui-loop failures {self.folder} --all"
+            )
+        row = self.view.table.ids.index(wanted)
+        dossier = dossier_of(self.reader, self.evaluations, self.folder.number, self.view, row)
+        if out.as_json:
+            out.record(dossier_record(dossier))
+        else:
+            print_dossier(self.folder, dossier, out)
+
+    def show_summary(self, out: Output) -> None:
+        """Counts of what fails."""
+        earlier = None
+        if self.view.against is not None:
+            other, _ = Evaluations(self.reader).view(self.view.against.number, None)
+            earlier = [each for at, each in enumerate(other.causes) if _has_failed(other, at)]
+        labels = self.evaluations.measured(self.folder.number).labels
+        found = breakdown_of(self.view, labels, earlier)
+        if out.as_json:
+            out.record(breakdown_record(self.folder, found))
+        else:
+            print_breakdown(self.folder, found, out)
+
+    def show_list(self, rows: list[int], text: str, out: Output) -> None:
+        """The examples that were asked for."""
+        view, folder = self.view, self.folder
+        if out.as_json:
+            out.record(
+                {
+                    "iteration": folder.number,
+                    "against": view.against.number if view.against is not None else None,
+                    "filter": text,
+                    "total": len(view),
+                    "failed": self.failed,
+                    "listed": len(rows),
+                    "examples": [_record(view, row) for row in rows],
+                }
+            )
+            return
+        head = f"{folder}: {self.failed} of {len(view)} fail" if view.is_scored else str(folder)
+        if not view.is_scored:
+            head += f": {len(view)} examples, highest loss first"
+        out.line(head if text in ("", FAILED) else f"{head}; {len(rows)} are {text}")
+        if view.marks:
+            out.line(told(judged(view.table, self.evaluations.judgements())))
         out.table(
-            ["token", "loss"],
-            [[repr(text), figures.loss(value)] for text, value in tokens.tokens],
-            right=(1,),
+            ["", "history", "loss", "score", "why", "wanted", "said", "prompt", "id"],
+            [_line(self, row) for row in rows],
+            right=(2, 3),
+            flexible=(7, 6, 5),
         )
-    return 0
+
+    def history(self, row: int) -> str:
+        """The example's outcomes up to this iteration, a sign each."""
+        moments = self.view.histories.moments(row) if self.view.histories is not None else []
+        return "".join(
+            ("|" if each.is_new_segment else "") + {True: "✓", False: "✗", None: "·"}[each.passed]
+            for each in moments
+            if each.number <= self.folder.number
+        )
 
 
-def _failed(examples: list[Example]) -> int:
-    return sum(example.passed is False for example in examples)
+def _line(looked: _Looked, row: int) -> list[str]:
+    view, example = looked.view, looked.view.table[row]
+    return [
+        SIGNS[view.outcome(row)] + {"fixed": "↑", "broken": "↓"}.get(view.shift(row), ""),
+        looked.history(row),
+        figures.loss(example.loss),
+        "" if example.score is None or not view.is_graded else f"{example.score:.2f}",
+        ", ".join(each.replace("_", " ") for each in view.causes[row]),
+        _short(example.reference),
+        _short(example.output or ""),
+        _short(example.prompt, 60),
+        example.id,
+    ]
 
 
-def _worst_first(example: Example) -> float:
-    value = number(example.loss)
-    return -math.inf if value is None or math.isnan(value) else -value
+def _record(view: ExampleView, row: int) -> dict[str, Any]:
+    """The example as the record has it, with its causes, and what is known of it beside."""
+    moments = view.histories.moments(row) if view.histories is not None else []
+    return {
+        **msgspec.to_builtins(view.table[row]),
+        "causes": list(view.causes[row]),
+        "outcome": view.outcome(row),
+        "shift": view.shift(row) or None,
+        "story": view.story(row) or None,
+        "label": view.marks.get(view.table.ids[row]),
+        "history": [{"iteration": each.number, "passed": each.passed} for each in moments],
+    }
 
 
-def _sign(example: Example) -> str:
-    return {True: "pass", False: "fail", None: ""}[example.passed]
+def _cells(looked: _Looked, row: int) -> list[Any]:
+    view, example = looked.view, looked.view.table[row]
+    return [
+        example.id,
+        str(view.outcome(row)),
+        str(view.shift(row)),
+        looked.history(row),
+        example.score,
+        example.loss,
+        " ".join(view.causes[row]),
+        view.marks.get(example.id),
+        example.reference,
+        example.output,
+        example.prompt,
+        example.source_line,
+    ]
+
+
+def _has_failed(view: ExampleView, row: int) -> bool:
+    return view.outcome(row) is Outcome.FAILED
 
 
 def _short(text: str, limit: int = 32) -> str:
