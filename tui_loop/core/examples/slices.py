@@ -2,7 +2,9 @@
 
 Every group is held against all other examples by Fisher's one-sided test; as many groups are
 tried, p-values are adjusted over all of them (Benjamini and Hochberg), and a slice is called weak
-only below LEVEL. Examples without an outcome are left out.
+only below LEVEL. Each kind of group has an equal say, so that hundreds of words do not drown nine
+labels: p-values are divided by weights that are 1 on average (Genovese, Roeder and Wasserman,
+"False discovery control with p-value weighting", 2006). Examples without an outcome are left out.
 """
 
 from __future__ import annotations
@@ -125,7 +127,10 @@ def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slic
         for group, failed in zip(groups, counts, strict=True)
     ]
     tested = len(groups) + len(words.found)
-    adjusted = benjamini_hochberg([*p_values, *word_p_values], tested)
+    weights = _weights(groups, len(words.found))
+    weighted = [p / weights[group.kind] for p, group in zip(p_values, groups, strict=True)]
+    weighted += [p / weights["words"] for p in word_p_values]
+    adjusted = benjamini_hochberg([min(1.0, p) for p in weighted], tested)
     said = _said(rows, groups[:by_label], labels)
     everything = failures, len(rows.at)
     slices = [
@@ -159,6 +164,19 @@ def confusions(examples: Sequence[Example], labels: Sequence[str] = ()) -> list[
         for name, count in names
     ]
     return sorted(found, key=lambda each: (-each.count, each.reference, each.said or "~"))
+
+
+def _weights(groups: Sequence[Group], words: int) -> dict[Kind, float]:
+    """The weight of a p-value by the kind of its group; that of words is at most 1, since of
+    these only the promising ones are tested."""
+    counts: Counter[Kind] = Counter(group.kind for group in groups)
+    if words:
+        counts["words"] = words
+    total = sum(counts.values())
+    weights: dict[Kind, float] = {
+        kind: total / (len(counts) * count) for kind, count in counts.items()
+    }
+    return weights | {"words": min(1.0, weights.get("words", 1.0))}
 
 
 def _groups(rows: _Scored) -> tuple[list[Group], int]:
