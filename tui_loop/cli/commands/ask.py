@@ -13,8 +13,9 @@ from tui_loop.cli.answers import ModelAsker
 from tui_loop.cli.arguments import add_json, add_settings, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.checking.findings import counted
-from tui_loop.core.config import full_name, with_settings
+from tui_loop.core.config import with_settings
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.again import check_settings as check_generation
 from tui_loop.core.questions import BASE, Answer, AskingState, side_by_side
 from tui_loop.core.records import Example
 from tui_loop.core.store import IterationFolder
@@ -95,11 +96,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
 def check_settings(folder: IterationFolder, settings: list[str], allowed: tuple[str, ...]) -> None:
     """Raises BadInput for what is no setting of `folder`'s config, or not one of `allowed`."""
     with_settings(folder.read_config(), settings)
-    for setting in settings:
-        name = full_name(setting.partition("=")[0].strip())
-        if not name.startswith(allowed):
-            names = ", ".join(each + "*" if each.endswith(".") else each for each in allowed)
-            raise BadInput(f"--set {name}: changes nothing here", f"what counts: {names}")
+    check_generation(settings, allowed)
 
 
 def example_of(folder: IterationFolder, wanted: str) -> Example:

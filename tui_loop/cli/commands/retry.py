@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-import msgspec
-
+from tui_loop.cli.again import retried as retried_by
+from tui_loop.cli.again import scorer_of
 from tui_loop.cli.answers import ModelAsker
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
 from tui_loop.cli.commands.ask import check_settings
 from tui_loop.cli.output import Output
-from tui_loop.core.config import with_settings
 from tui_loop.core.errors import BadInput
-from tui_loop.core.questions import Answer
+from tui_loop.core.examples.again import GENERATION, Retried, passing
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import Scorer
 from tui_loop.core.store import IterationFolder
 
 HELP = "generate the failing examples again under other generation settings; changes no record"
-
-GENERATION = tuple(
-    f"evaluation.{name}"
-    for name in ("max_new_tokens", "do_sample", "temperature", "top_p", "batch_size")
-)
-
-
-class Retried(msgspec.Struct, frozen=True):
-    """An example as recorded, and what came of it now."""
-
-    example: Example
-    answer: Answer
-    score: float
-    passed: bool
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -49,21 +33,21 @@ def run(told: argparse.Namespace, out: Output) -> int:
     folder = told_iteration(told)
     check_settings(folder, told.settings, (*GENERATION, "run.device"))
     recorded = folder.read_examples()
-    scorer = _scorer(folder, allow_code=told.allow_code)
+    scorer = scorer_of(folder, allow_code=told.allow_code)
     chosen = [each for each in recorded if told.all or each.passed is False]
     if not chosen:
         what = "no evaluated examples" if not recorded else "no failing examples"
         raise BadInput(f"{folder} has {what}", f"tui-loop failures {folder} --all")
-    retried = list(_retried(folder, chosen, scorer, told.settings, out))
+    retried = _retried(folder, chosen, scorer, told.settings, out)
     failed = [each for each in retried if each.example.passed is False]
     passed = [each for each in retried if each.example.passed]
     if told.json:
         out.record(_record(folder, told.settings, failed, passed, retried))
         return 0
     under = f" with {', '.join(told.settings)}" if told.settings else ""
-    out.line(f"{folder}: of {len(failed)} that failed {_passing(failed)} pass{under}")
+    out.line(f"{folder}: of {len(failed)} that failed {passing(failed)} pass{under}")
     if passed:
-        out.line(f"of {len(passed)} that passed {_passing(passed)} still do")
+        out.line(f"of {len(passed)} that passed {passing(passed)} still do")
     out.table(
         ["was", "now", "wanted", "said before", "says now", "id"],
         [
@@ -83,43 +67,22 @@ def run(told: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _scorer(folder: IterationFolder, *, allow_code: bool) -> Scorer:
-    from tui_loop.engine.scorers import scorer_for
-
-    labels = folder.read_effective().get("evaluation", {}).get("labels", [])
-    settings = with_settings(folder.read_config(), []).evaluation
-    scorer = scorer_for(settings, labels, folder.loop.root, allow_code=allow_code)
-    if scorer is None:
-        raise BadInput(f"{folder} has metric none: nothing passes or fails", "tui-loop ask --help")
-    return scorer
-
-
 def _retried(
     folder: IterationFolder,
     examples: list[Example],
     scorer: Scorer,
     settings: list[str],
     out: Output,
-) -> Iterator[Retried]:
-    by_id = {each.id: each for each in examples}
-    answers: dict[str, Answer] = {}
+) -> list[Retried]:
+    """The examples' results, in their order."""
+    found: dict[str, Retried] = {}
     with closing(ModelAsker(folder.loop, [folder.number], settings)) as asker:
-        question = asker.ask_examples(list(by_id))
-        for heard in asker.answers_to(question):
-            if isinstance(heard, Answer):
-                answers[heard.example] = heard
-                if len(answers) % 100 == 0:
-                    out.note(f"{len(answers)} of {len(by_id)}")
-            elif heard.state in ("left_out", "error"):
-                raise BadInput(heard.message, heard.hint)
-    for name, example in by_id.items():
-        answer = answers[name]
-        score = scorer.score(answer.output, example.reference)
-        yield Retried(example, answer, score, score >= scorer.pass_score)
-
-
-def _passing(retried: list[Retried]) -> int:
-    return sum(each.passed for each in retried)
+        for heard in retried_by(asker, examples, scorer):
+            if isinstance(heard, Retried):
+                found[heard.example.id] = heard
+                if len(found) % 100 == 0:
+                    out.note(f"{len(found)} of {len(examples)}")
+    return [found[each.id] for each in examples]
 
 
 def _record(
@@ -133,9 +96,9 @@ def _record(
         "iteration": folder.number,
         "settings": settings,
         "failed_before": len(failed),
-        "failed_before_pass_now": _passing(failed),
+        "failed_before_pass_now": passing(failed),
         "passed_before": len(passed),
-        "passed_before_pass_now": _passing(passed),
+        "passed_before_pass_now": passing(passed),
         "examples": [
             {
                 "id": each.example.id,
