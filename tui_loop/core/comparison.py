@@ -7,20 +7,27 @@ differ in their seed alone have no change between them: what separates them is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Iterable, Sequence
+from itertools import chain, compress, repeat
+from operator import eq
+from typing import Any, TypeVar
 
 import msgspec
 
-from tui_loop.core.codec import number, to_json
+from tui_loop.core.codec import to_json
 from tui_loop.core.config import changed_fields, flatten, read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.examples.history import Outcomes, rows_in
+from tui_loop.core.examples.table import PASSED
 from tui_loop.core.figures import points
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Example, Iteration, Split
+from tui_loop.core.records import Iteration, Split
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import SEED
+
+T = TypeVar("T")
 
 SEED_NOISE = "training noise"
 """The claim about two runs of one config: there is no change to be judged."""
@@ -53,19 +60,25 @@ class Comparison(msgspec.Struct, frozen=True):
     loss_examples: int = 0
 
 
+Rows = Sequence[int]
+
+
 class _Run(msgspec.Struct, frozen=True):
     """What one run has of the compared examples; no losses where one of them lacks."""
 
-    scores: list[float]
-    losses: list[float] | None
+    scores: Sequence[float]
+    losses: Sequence[float] | None
 
     @classmethod
-    def of(cls, rows: dict[str, Example], scored: Sequence[str], lossy: Sequence[str]) -> _Run:
-        losses = [_finite_loss(rows[key]) for key in lossy if key in rows]
-        known = [loss for loss in losses if loss is not None]
-        return cls(
-            [_score(rows[key]) for key in scored], known if len(known) == len(lossy) else None
-        )
+    def of(cls, outcomes: Outcomes, scored: Rows, lossy: Sequence[int | None]) -> _Run:
+        """`scored` and `lossy` are the run's own rows; None where it lacks an example."""
+        there = [row for row in lossy if row is not None]
+        losses = _taken(outcomes.losses, there)
+        is_whole = len(there) == len(lossy) and _are_finite(losses)
+        scores = _taken(outcomes.scores, scored)
+        if any(map(math.isnan, scores)):
+            scores = [0.0 if math.isnan(score) else score for score in scores]
+        return cls(scores, losses if is_whole else None)
 
 
 class Comparer:
@@ -78,25 +91,19 @@ class Comparer:
     def compare(self, a: int, b: int) -> Comparison:
         """Iteration `b` against `a`; raises BadInput where either has no evaluation."""
         old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
-        old_rows, new_rows = (self._examples(number) for number in (a, b))
-        shared = [
-            key
-            for key in new_rows
-            if key in old_rows and old_rows[key].reference == new_rows[key].reference
+        before, after = (self._outcomes(number) for number in (a, b))
+        shared = _shared(before, after)
+        scored = _scored(before, after, shared) if scored_alike(old, new) else _Paired([], [])
+        lossy = _lossy(before, after, shared)
+        fixed, broken = _changed(before, after, scored)
+        pairs = [
+            _Run.of(before, scored.old, lossy.old),
+            _Run.of(after, scored.new, lossy.new),
         ]
-        scored = [
-            key
-            for key in (shared if scored_alike(old, new) else [])
-            if old_rows[key].score is not None and new_rows[key].score is not None
-        ]
-        fixed = [key for key in scored if not old_rows[key].passed and new_rows[key].passed]
-        broken = [key for key in scored if old_rows[key].passed and not new_rows[key].passed]
-        lossy = [key for key in shared if _has_losses(old_rows[key], new_rows[key])]
-        pairs = [_Run.of(rows, scored, lossy) for rows in (old_rows, new_rows)]
         paired = paired_interval(pairs[0].scores, pairs[1].scores)
         is_one_config = self._trained_alike(old, new)
         runs = [
-            self._replicates(iteration, pair, scored, lossy)
+            self._replicates(iteration, pair, after, scored.new, lossy.new)
             for iteration, pair in zip((old, new), pairs, strict=True)
         ]
         spread = loss_spread = None
@@ -110,19 +117,19 @@ class Comparer:
             b=b,
             config=_config_changes(old, new),
             metrics=_metric_changes(old, new),
-            compared=len(shared),
+            compared=len(shared.new),
             fixed=fixed,
             broken=broken,
-            p_value=mcnemar(len(fixed), len(broken)) if scored else None,
+            p_value=mcnemar(len(fixed), len(broken)) if scored.new else None,
             interval=spread or paired,
             replicates=(len(runs[0]), len(runs[1])),
             claim=_claim(paired, spread, is_one_config=is_one_config and a != b),
             notices=[
-                *_notices(old, new, len(old_rows), len(new_rows), len(shared)),
-                *_loss_notices(old_rows, new_rows, shared, len(lossy)),
+                *_notices(old, new, len(before.ids), len(after.ids), len(shared.new)),
+                *_loss_notices(before, after, shared, len(lossy.new)),
             ],
             loss=loss_spread or paired_interval(pairs[0].losses or [], pairs[1].losses or []),
-            loss_examples=len(lossy),
+            loss_examples=len(lossy.new),
         )
 
     def against_parent(self, iteration: Iteration) -> Comparison | None:
@@ -137,22 +144,23 @@ class Comparer:
     def _existing(self, number: int) -> int:
         return self._reader.loop.existing(number).number
 
-    def _examples(self, number: int) -> dict[str, Example]:
-        rows = self._reader.examples(number)
-        if not rows:
+    def _outcomes(self, number: int) -> Outcomes:
+        found = self._reader.outcomes(number)
+        if not found.ids:
             name = self._reader.loop.name
             raise BadInput(
                 f"{name}/{number} has no evaluated examples",
                 f"tui-loop show {name} says how it ended",
             )
-        return {row.id: row for row in rows}
+        return found
 
     def _replicates(
-        self, iteration: Iteration, own: _Run, scored: Sequence[str], lossy: Sequence[str]
+        self, iteration: Iteration, own: _Run, compared: Outcomes, scored: Rows, lossy: Rows
     ) -> list[_Run]:
         """The iteration's run and finished runs of its config under other seeds.
 
-        A seed counts once: its run repeated shows no spread.
+        `scored` and `lossy` are rows of `compared`. A seed counts once: its run repeated shows
+        no spread.
         """
         runs = [own]
         seeds = {_seed(iteration)}
@@ -161,11 +169,13 @@ class Comparer:
             try:
                 if _seed(other) in seeds or not self._is_replicate(iteration, other):
                     continue
-                theirs = {row.id: row for row in self._reader.examples(each)}
+                theirs = self._reader.outcomes(each)
             except (BadInput, OSError):
                 continue  # an unreadable iteration hides nobody else's replicates
-            if all(key in theirs for key in scored):
-                runs.append(_Run.of(theirs, scored, lossy))
+            rows = rows_in(theirs, compared.ids)
+            own_rows = [row for row in _taken(rows, scored) if row is not None]
+            if len(own_rows) == len(scored):
+                runs.append(_Run.of(theirs, own_rows, _taken(rows, lossy)))
                 seeds.add(_seed(other))
         return runs
 
@@ -225,33 +235,97 @@ def _claim(paired: Interval | None, spread: Interval | None, *, is_one_config: b
     return f"consistent with {'better' if paired.delta > 0 else 'worse'}"
 
 
-def _score(row: Example) -> float:
-    return float(row.score) if row.score is not None else 0.0
+class _Paired(msgspec.Struct, frozen=True):
+    """The same examples as rows of either evaluation, in the order of the newer one."""
+
+    old: Rows
+    new: Rows
+
+    def where(self, keeps: Iterable[bool]) -> _Paired:
+        """Those for which `keeps` says so."""
+        marks = bytes(keeps)
+        if all(marks):
+            return self
+        return _Paired(list(compress(self.old, marks)), list(compress(self.new, marks)))
 
 
-def _finite_loss(row: Example) -> float | None:
-    value = row.loss if isinstance(row.loss, float) else number(row.loss)
-    return value if value is not None and abs(value) < LARGEST_LOSS else None
+def _taken(values: Sequence[T], rows: Rows) -> Sequence[T]:
+    """The values in `rows`."""
+    if rows == range(len(values)):
+        return values
+    return [values[row] for row in rows]
 
 
-def _has_losses(old: Example, new: Example) -> bool:
-    """Whether the losses of both can be compared: finite, and over as many tokens."""
-    return (
-        old.supervised_tokens == new.supervised_tokens
-        and _finite_loss(old) is not None
-        and _finite_loss(new) is not None
+def _shared(old: Outcomes, new: Outcomes) -> _Paired:
+    """The examples that both have, with one reference."""
+    rows = rows_in(old, new.ids)
+    if isinstance(rows, range):
+        both = _Paired(rows, rows)
+    else:
+        there = [(row, at) for at, row in enumerate(rows) if row is not None]
+        both = _Paired([row for row, _ in there], [at for _, at in there])
+    if isinstance(rows, range) and old.references is new.references:
+        return both
+    return both.where(map(eq, _taken(old.references, both.old), _taken(new.references, both.new)))
+
+
+def _scored(old: Outcomes, new: Outcomes, shared: _Paired) -> _Paired:
+    """Those of the shared that have a score in both."""
+    before, after = _taken(old.scores, shared.old), _taken(new.scores, shared.new)
+    if not any(map(math.isnan, chain(before, after))):
+        return shared
+    return shared.where(
+        not (math.isnan(one) or math.isnan(other)) for one, other in zip(before, after, strict=True)
     )
 
 
-def _loss_notices(
-    old: dict[str, Example], new: dict[str, Example], shared: Sequence[str], compared: int
-) -> list[str]:
-    unlike = sum(old[key].supervised_tokens != new[key].supervised_tokens for key in shared)
-    lacking = len(shared) - compared - unlike
+def _lossy(old: Outcomes, new: Outcomes, shared: _Paired) -> _Paired:
+    """Those of the shared whose losses can be compared: finite, and over as many tokens."""
+    before, after = _taken(old.losses, shared.old), _taken(new.losses, shared.new)
+    alike = _same_tokens(old, new, shared)
+    if _are_finite(before) and _are_finite(after):
+        return shared.where(alike)
+    return shared.where(
+        is_alike and _is_finite(one) and _is_finite(other)
+        for is_alike, one, other in zip(alike, before, after, strict=True)
+    )
+
+
+def _changed(old: Outcomes, new: Outcomes, scored: _Paired) -> tuple[list[str], list[str]]:
+    """Ids of the fixed and of the broken ones."""
+    before, after = _taken(old.passed, scored.old), _taken(new.passed, scored.new)
+    fixed, broken = list[str](), list[str]()
+    for row, was, now in zip(scored.new, before, after, strict=True):
+        if was != now and PASSED in (was, now):
+            (fixed if now == PASSED else broken).append(new.ids[row])
+    return fixed, broken
+
+
+def _are_finite(losses: Sequence[float]) -> bool:
+    return max(map(abs, losses), default=0.0) < LARGEST_LOSS and not any(map(math.isnan, losses))
+
+
+def _is_finite(loss: float) -> bool:
+    return abs(loss) < LARGEST_LOSS
+
+
+def _same_tokens(old: Outcomes, new: Outcomes, shared: _Paired) -> Iterable[bool]:
+    if old.supervised_tokens is new.supervised_tokens and shared.old == shared.new:
+        return repeat(True, len(shared.new))
+    return map(
+        eq,
+        _taken(old.supervised_tokens, shared.old),
+        _taken(new.supervised_tokens, shared.new),
+    )
+
+
+def _loss_notices(old: Outcomes, new: Outcomes, shared: _Paired, compared: int) -> list[str]:
+    unlike = len(shared.new) - sum(_same_tokens(old, new, shared))
+    lacking = len(shared.new) - compared - unlike
     notices = []
     if unlike:
         notices.append(f"{unlike} examples count other tokens in each: left out of the loss")
-    if lacking and any(row.loss is not None for row in [*old.values(), *new.values()]):
+    if lacking and not all(map(math.isnan, chain(old.losses, new.losses))):
         notices.append(f"{lacking} examples without a finite loss in both: left out of the loss")
     return notices
 

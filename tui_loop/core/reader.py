@@ -15,6 +15,8 @@ import msgspec
 
 from tui_loop.core.config import to_tables
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
+from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.follower import Follower
 from tui_loop.core.liveness import Life, Watch
 from tui_loop.core.log_lines import LogLine, has_line, log_line
@@ -28,6 +30,12 @@ LOG_LINES = 20_000
 
 EXAMPLE_SETS = 6
 """Evaluations kept in memory: the selected one, its parent, the marked one, and some more."""
+
+TABLES = 2
+"""Evaluations whose rows are kept: the one that is looked at, and the one before."""
+
+OUTCOMES = 48
+"""Evaluations of which what is compared is kept: of 100,000 examples each some 2 MB."""
 
 Stamp = tuple[int, int] | None
 
@@ -182,6 +190,8 @@ class LoopReader:
         self.loop = loop
         self._readers: dict[int, IterationReader] = {}
         self._examples: OrderedDict[int, tuple[Stamp, list[Example]]] = OrderedDict()
+        self._tables: OrderedDict[int, tuple[Stamp, ExampleTable]] = OrderedDict()
+        self._outcomes: OrderedDict[int, tuple[Stamp, Outcomes]] = OrderedDict()
 
     def numbers(self) -> list[int]:
         """The numbers of the iterations on disk, ascending."""
@@ -214,6 +224,47 @@ class LoopReader:
                 self._examples.popitem(last=False)
         self._examples.move_to_end(number)
         return known[1]
+
+    def table(self, number: int) -> ExampleTable:
+        """The same rows as a table, however many; raises BadInput."""
+        folder = self.loop.iteration(number)
+        stamp = stamp_of(folder.examples)
+        known = self._tables.get(number)
+        if known is None or known[0] != stamp:
+            folder.check_place()
+            known = stamp, ExampleTable.read(folder.examples)
+            self._tables[number] = known
+            while len(self._tables) > TABLES:
+                self._tables.popitem(last=False)
+        self._tables.move_to_end(number)
+        return known[1]
+
+    def outcomes(self, number: int) -> Outcomes:
+        """What of these rows is compared with other iterations; raises BadInput."""
+        folder = self.loop.iteration(number)
+        stamp = stamp_of(folder.examples)
+        known = self._outcomes.get(number)
+        if known is None or known[0] != stamp:
+            folder.check_place()
+            table = self._tables.get(number)
+            fresh = outcomes_of(
+                number,
+                table[1]
+                if table is not None and table[0] == stamp
+                else ExampleTable.read(folder.examples, keeps_rows=False),
+            )
+            others = (each for n, (_, each) in self._outcomes.items() if n != number)
+            known = stamp, sharing(fresh, others)
+            self._outcomes[number] = known
+            while len(self._outcomes) > OUTCOMES:
+                self._outcomes.popitem(last=False)
+        self._outcomes.move_to_end(number)
+        return known[1]
+
+    def has_outcomes(self, number: int) -> bool:
+        """Whether `outcomes` gives them without reading a file."""
+        known = self._outcomes.get(number)
+        return known is not None and known[0] == stamp_of(self.loop.iteration(number).examples)
 
     def keep_runs(self, numbers: set[int]) -> None:
         """Lets go of the journals of all other iterations that have ended."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
+
+import msgspec
 
 from tui_loop.core.comparison import scored_alike
 from tui_loop.core.errors import TuiLoopError
@@ -14,9 +15,6 @@ from tui_loop.core.examples.judgements import Judgements, read_judgements
 from tui_loop.core.examples.table import FAILED, ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, Stamp, stamp_of
-
-TABLES = 2
-"""Evaluations whose rows are kept: the one that is looked at, and the one before."""
 
 HISTORY = 40
 """An example's history goes back over so many evaluated iterations."""
@@ -30,8 +28,6 @@ class Evaluations:
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
-        self._tables: OrderedDict[int, tuple[Stamp, ExampleTable]] = OrderedDict()
-        self._outcomes: dict[int, tuple[Stamp, Outcomes]] = {}
         self._judgements: tuple[Stamp, Judgements] | None = None
         self._view: tuple[object, ExampleView] | None = None
         self._finder: _CauseFinder | None = None
@@ -39,17 +35,7 @@ class Evaluations:
 
     def table(self, number: int) -> ExampleTable:
         """The examples of an iteration, none where there was no evaluation; raises BadInput."""
-        folder = self._reader.loop.iteration(number)
-        stamp = stamp_of(folder.examples)
-        known = self._tables.get(number)
-        if known is None or known[0] != stamp:
-            folder.check_place()
-            known = stamp, ExampleTable.read(folder.examples)
-            self._tables[number] = known
-            while len(self._tables) > TABLES:
-                self._tables.popitem(last=False)
-        self._tables.move_to_end(number)
-        return known[1]
+        return self._reader.table(number)
 
     def judgements(self) -> Judgements:
         """What people said of the loop's examples."""
@@ -73,7 +59,11 @@ class Evaluations:
         found: dict[int, Outcomes] = {number: outcomes_of(number, table)}
         is_complete = True
         for each in wanted:
-            if not self._is_fresh(each) and until is not None and time.monotonic() > until:
+            if (
+                not self._reader.has_outcomes(each)
+                and until is not None
+                and time.monotonic() > until
+            ):
                 is_complete = False
                 break
             outcomes = self._read_outcomes(each, number)
@@ -128,50 +118,16 @@ class Evaluations:
         numbers = [n for n in self._reader.numbers() if n != number]
         return [n for n in numbers if stamp_of(loop.iteration(n).examples)][-HISTORY:]
 
-    def _is_fresh(self, number: int) -> bool:
-        known = self._outcomes.get(number)
-        stamp = stamp_of(self._reader.loop.iteration(number).examples)
-        return known is not None and known[0] == stamp
-
     def _read_outcomes(self, number: int, shown: int) -> Outcomes | None:
         """What another iteration made of its examples; None where they cannot be read."""
-        folder = self._reader.loop.iteration(number)
-        if not self._is_fresh(number):
-            stamp = stamp_of(folder.examples)
-            known = self._tables.get(number)
-            try:
-                folder.check_place()
-                table = (
-                    known[1]
-                    if known is not None and known[0] == stamp
-                    else ExampleTable.read(folder.examples)
-                )
-            except (TuiLoopError, OSError):  # told where that iteration is looked at
-                self._outcomes.pop(number, None)
-                return None
-            fresh = outcomes_of(number, table)
-            self._outcomes[number] = stamp, self._shared(fresh)
-        outcomes = self._outcomes[number][1]
+        try:
+            outcomes = self._reader.outcomes(number)
+        except (TuiLoopError, OSError):  # told where that iteration is looked at
+            return None
         is_alike = scored_alike(self._reader.iteration(number), self._reader.iteration(shown))
         if outcomes.is_alike is not is_alike:
-            outcomes = Outcomes(
-                number,
-                outcomes.ids,
-                outcomes.references,
-                outcomes.passed,
-                outcomes.losses,
-                is_alike,
-            )
+            outcomes = msgspec.structs.replace(outcomes, is_alike=is_alike)
         return outcomes
-
-    def _shared(self, fresh: Outcomes) -> Outcomes:
-        """The outcomes with the lists of another iteration where these are the same."""
-        for _, known in self._outcomes.values():
-            if known.ids == fresh.ids:
-                same = known.references == fresh.references
-                references = known.references if same else fresh.references
-                return Outcomes(fresh.number, known.ids, references, fresh.passed, fresh.losses)
-        return fresh
 
 
 class _CauseFinder:

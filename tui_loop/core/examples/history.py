@@ -28,13 +28,18 @@ FLAKY_FLIPS = 2
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """One iteration's outcomes, by row. `is_alike`: scored as the one that is looked at."""
+    """One iteration's outcomes, by row; NaN in `losses` and `scores` where there is none.
+
+    `is_alike`: scored as the one that is looked at.
+    """
 
     number: int
     ids: list[str]
     references: list[str]
     passed: bytearray
     losses: array[float]
+    scores: array[float]
+    supervised_tokens: array[int]
     is_alike: bool = True
 
 
@@ -53,8 +58,28 @@ class Moment(msgspec.Struct, frozen=True):
 def outcomes_of(number: int, table: ExampleTable, *, is_alike: bool = True) -> Outcomes:
     """What is kept of a table for histories; its rows are let go."""
     return Outcomes(
-        number, table.ids, table.references, table.passed, table.losses, is_alike=is_alike
+        number,
+        table.ids,
+        table.references,
+        table.passed,
+        table.losses,
+        table.scores,
+        table.supervised_tokens,
+        is_alike=is_alike,
     )
+
+
+def sharing(fresh: Outcomes, known: Iterable[Outcomes]) -> Outcomes:
+    """The outcomes with the columns of others where these are the same: most are, in a loop."""
+    for other in known:
+        if other.ids == fresh.ids:
+            shared = {
+                name: getattr(other, name)
+                for name in ("ids", "references", "supervised_tokens")
+                if getattr(other, name) == getattr(fresh, name)
+            }
+            return msgspec.structs.replace(fresh, **shared)
+    return fresh
 
 
 def rows_in(outcomes: Outcomes, ids: Sequence[str]) -> Sequence[int | None]:

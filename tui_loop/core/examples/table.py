@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, compress
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import msgspec
 
@@ -35,6 +35,11 @@ SAID_LENGTH = 200
 
 FAILED, PASSED, UNSCORED = 0, 1, 2
 """What a row's byte in `passed` says."""
+
+MOST_TOKENS = 2**63
+"""No row has as many; a damaged one may say so."""
+
+_PASSED = {None: UNSCORED, False: FAILED, True: PASSED}
 
 NONE, NOT_FINITE = math.nan, math.inf
 
@@ -64,6 +69,7 @@ class ExampleTable(Sequence[Example]):
         self.passed = bytearray()
         self.losses = array("d")
         self.scores = array("d")
+        self.supervised_tokens = array("Q")
         self.prompt_lengths = array("L")
         self.causes: list[tuple[str, ...]] = []
         self._rows: Sequence[Example] | None = None
@@ -85,16 +91,20 @@ class ExampleTable(Sequence[Example]):
         return table
 
     @classmethod
-    def read(cls, path: Path) -> ExampleTable:
-        """The table of a file of examples; raises BadInput with the line that cannot be read."""
+    def read(cls, path: Path, *, keeps_rows: bool = True) -> ExampleTable:
+        """The table of a file of examples; raises BadInput with the line that cannot be read.
+
+        Without `keeps_rows` there are only the columns, and no row can be had.
+        """
         table = cls()
         table._path = path
-        kept: list[bytes] | None = []
+        kept: list[bytes] | None = [] if keeps_rows else None
         decoder = msgspec.json.Decoder(_Columns)
         size = 0
         for first, chunk in _chunks(path):
             table._take(_decoded_lines(decoder, chunk, path, first))
-            table._note_places(chunk, size)
+            if keeps_rows:
+                table._note_places(chunk, size)
             size += len(chunk)
             if kept is not None:
                 kept.append(chunk)
@@ -170,10 +180,11 @@ class ExampleTable(Sequence[Example]):
         known: dict[str, str] = {}
         self.ids += [row.id for row in rows]
         self.references += [known.setdefault(row.reference, row.reference) for row in rows]
-        self.passed += bytes(UNSCORED if row.passed is None else int(row.passed) for row in rows)
-        self.losses.extend(map(_loss, (row.loss for row in rows)))
-        self.scores.extend(NONE if row.score is None else row.score for row in rows)
-        self.prompt_lengths.extend(len(row.prompt) for row in rows)
+        self.passed += bytes(map(_PASSED.__getitem__, [row.passed for row in rows]))
+        self.losses.extend(_numbers([row.loss for row in rows]))
+        self.scores.extend(_numbers([row.score for row in rows]))
+        self.supervised_tokens.extend(_tokens([row.supervised_tokens for row in rows]))
+        self.prompt_lengths.extend(array("L", [len(row.prompt) for row in rows]))
         self.causes += [row.causes for row in rows]
 
     def _note_places(self, chunk: bytes, start: int) -> None:
@@ -192,7 +203,25 @@ class ExampleTable(Sequence[Example]):
             return os.pread(file.fileno(), size, start)
 
 
-def _loss(value: float | str | None) -> float:
+def _numbers(values: list[Any]) -> array[float]:
+    """Losses or scores: NaN where there is none, infinite where they are not finite."""
+    try:
+        numbers = array("d", values)
+        if math.isfinite(math.fsum(numbers)):
+            return numbers
+    except (TypeError, OverflowError):  # words, or None, among them
+        pass
+    return array("d", map(_number, values))
+
+
+def _tokens(values: list[int]) -> array[int]:
+    try:
+        return array("Q", values)
+    except OverflowError:
+        return array("Q", [min(max(0, value), MOST_TOKENS) for value in values])
+
+
+def _number(value: float | str | None) -> float:
     if isinstance(value, float | int):
         return value if math.isfinite(value) else NOT_FINITE
     return NONE if value is None else NOT_FINITE
