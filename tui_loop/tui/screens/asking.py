@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.questions import BASE, Answer, AskingState, Told
 from tui_loop.core.records import Example
 from tui_loop.tui.actions import bindings
@@ -167,18 +168,25 @@ class AskingScreen(Screen[None]):
         for number in self._asker.iterations:
             if number in self._left_out:
                 continue
-            name: Part = (f"{_name(number):<{NAME}}", "accent")
+            name: Part = (f"{self._who(number):<{NAME}}", "accent")
             answer = exchange.answers.get(number)
             if answer is None:
                 if not exchange.is_done:
                     lines.append([name, ("...", "muted")])
                 continue
             limit = ", cut at the limit" if answer.truncated else ""
-            figures = f"   {answer.tokens} tokens{limit}, {answer.seconds:.1f} s"
+            figures = f"   {counted(answer.tokens, 'token')}{limit}, {answer.seconds:.1f} s"
             lines.append([name, (answer.output.strip() or "(empty)", ""), (figures, "muted")])
         if exchange.fault:
             lines.append([(" " * NAME, ""), (flat(exchange.fault, 400), "bad")])
         return lines
+
+    def _who(self, number: int) -> str:
+        """The model as its answers are headed: `6 tuned`, `2 parent`, `base`."""
+        asked = [each for each in self._asker.iterations if each != BASE]
+        if number == BASE or number not in asked:
+            return _name(number)
+        return f"{number} {'parent' if asked.index(number) else 'tuned'}"
 
 
 def _name(number: int | None) -> str:
