@@ -14,6 +14,7 @@ import msgspec
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.causes import Measured, causes_of, with_labels_seen
 from tui_loop.core.records import Example, StepLoss, TokenLosses
 from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
@@ -179,9 +180,10 @@ def evaluate(
             finished=finished,
         )
     examples = [
-        _example(row, losses.by_row[index], outputs[index] if outputs else None, scorer)
-        for index, row in enumerate(eval_set.rows)
+        _example(eval_set, index, losses.by_row[index], outputs[index] if outputs else None, scorer)
+        for index in range(count)
     ]
+    examples = _with_causes(examples, settings, labels, eval_set.max_new_tokens)
     tokens = [
         TokenLosses(row.id, _texts(tokenizer, each, values))
         for row, each, values in zip(eval_set.rows, eval_set.tokens, losses.by_row, strict=True)
@@ -190,8 +192,13 @@ def evaluate(
 
 
 def _example(
-    row: Row, values: list[float], output: Generated | None, scorer: Scorer | None
+    eval_set: EvalSet,
+    index: int,
+    values: list[float],
+    output: Generated | None,
+    scorer: Scorer | None,
 ) -> Example:
+    row = eval_set.rows[index]
     score = scorer.score(output.text, row.reference) if scorer and output else None
     return Example(
         id=row.id,
@@ -206,7 +213,33 @@ def _example(
         output_tokens=output.tokens if output else None,
         truncated=output.truncated if output else False,
         source_line=row.line,
+        prompt_cut=_prompt_cut(eval_set, index, generates=output is not None),
+        columns=dict(row.columns),
     )
+
+
+def _prompt_cut(eval_set: EvalSet, index: int, generates: bool) -> int:
+    """Tokens of the prompt's start that the model was not shown, for its loss or its output."""
+    tokens = eval_set.tokens[index]
+    room = max(1, eval_set.context - eval_set.max_new_tokens)
+    unseen = len(tokens.prompt_ids) - room if generates else 0
+    return max(0, min(tokens.cut, len(tokens.prompt_ids)), unseen)
+
+
+def _with_causes(
+    examples: Sequence[Example], settings: Evaluation, labels: Sequence[str], limit: int
+) -> list[Example]:
+    """The examples with the names of why they failed."""
+    measured = with_labels_seen(
+        Measured(settings.metric, tuple(labels), limit, settings.pattern),
+        (each.reference for each in examples),
+    )
+    return [
+        msgspec.structs.replace(
+            each, causes=tuple(found.kind.value for found in causes_of(each, measured))
+        )
+        for each in examples
+    ]
 
 
 def _texts(tokenizer: Any, tokens: Tokens, values: list[float]) -> list[tuple[str, float | str]]:

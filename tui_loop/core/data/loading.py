@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.data.grouping import with_columns
 from tui_loop.core.data.reading import is_text_file, read_rows
 from tui_loop.core.data.row_index import digest_of
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused
@@ -104,11 +105,11 @@ def load_data(
         held = map_rows(eval_raw, mapping, eval_where, _list(refused, "eval"))
         splits["eval"] = Split(data.eval, eval_source.sha256)
     elif (name := _eval_split(source, data.eval_split)) is not None:
-        eval_where = f"{where} ({name})"
-        held = map_rows(source.splits[name], mapping, eval_where, _list(refused, "eval"))
+        eval_where, eval_raw = f"{where} ({name})", source.splits[name]
+        held = map_rows(eval_raw, mapping, eval_where, _list(refused, "eval"))
         splits["eval"] = Split(f"{data.train}#{name}", source.sha256)
     else:
-        eval_where = where
+        eval_where, eval_raw = where, train_raw
         total = len(train)
         train, held = hold_out(train, data.eval_fraction, data.split_seed, where)
         notices.append(
@@ -119,6 +120,7 @@ def load_data(
 
     train = sample(train, data.max_train_rows, data.split_seed)
     held = sample(held, data.max_eval_rows, data.split_seed)
+    held = with_columns(held, eval_raw, mapping)
     splits["train"] = Split(data.train, source.sha256, len(train), digest_of(train))
     splits["eval"] = msgspec.structs.replace(
         splits["eval"],

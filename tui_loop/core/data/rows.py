@@ -46,7 +46,8 @@ class Row(msgspec.Struct, frozen=True):
 
     `prompt` is the input as a person reads it and `reference` what the model should say.
     Shape `text` has an empty prompt; shape `messages` keeps its turns, the last of them the
-    reference.
+    reference. `columns` are (name, value) of those by which rows can be grouped; held-out
+    rows alone have them.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Row(msgspec.Struct, frozen=True):
     reference: str
     line: int
     messages: tuple[Message, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def input_text(self) -> str:

@@ -1,0 +1,84 @@
+"""The columns by which held-out rows can be grouped: those that have no role and few values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from tui_loop.core.data.rows import Mapping, RawRow, Row
+from tui_loop.core.secrets import masked
+
+MOST_COLUMNS = 8
+FEWEST_VALUES, MOST_VALUES = 2, 20
+LONGEST = 40
+"""Characters of a value, and of a column's name."""
+
+
+def with_columns(rows: Sequence[Row], raws: Sequence[RawRow], mapping: Mapping) -> list[Row]:
+    """`rows` with what their other columns say, found by their lines in `raws`.
+
+    At most 8 columns of 2 to 20 short values; one that holds anything like a secret is left out.
+    """
+    wanted = {row.line for row in rows}
+    by_line: dict[int, RawRow] = {}
+    for raw in raws:
+        if raw.line in wanted and by_line.setdefault(raw.line, raw) is not raw:
+            return list(rows)  # lines of several files: which row is which cannot be told
+    names = _names(list(by_line.values()), mapping)
+    if not names:
+        return list(rows)
+    return [
+        msgspec.structs.replace(row, columns=columns)
+        if row.line in by_line and (columns := _of_row(by_line[row.line], names))
+        else row
+        for row in rows
+    ]
+
+
+def _names(raws: Sequence[RawRow], mapping: Mapping) -> list[str]:
+    roles = {*mapping.columns.values(), mapping.columns.get("id", "id")}
+    names = dict.fromkeys(name for raw in raws for name in raw.values)
+    free = (name for name in names if name not in roles and 0 < len(name) <= LONGEST)
+    found = (name for name in free if _groups(raws, name))
+    return [name for name, _ in zip(found, range(MOST_COLUMNS), strict=False)]
+
+
+def _groups(raws: Sequence[RawRow], name: str) -> bool:
+    values: set[str] = set()
+    for value in _values(raws, name):
+        if value is None or len(values) > MOST_VALUES:
+            return False
+        values.add(value)
+    few = FEWEST_VALUES <= len(values) <= MOST_VALUES
+    return few and not any(_is_secret(name, value) for value in values)
+
+
+def _values(raws: Sequence[RawRow], name: str) -> Iterator[str | None]:
+    """The column's values as text, empty ones left out; None for one that cannot group."""
+    for raw in raws:
+        value = raw.values.get(name)
+        if value is None or value == "":
+            continue
+        yield _text(value)
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return str(value)[: LONGEST + 1]
+    text = value.strip() if isinstance(value, str) else None
+    return text if text is not None and len(text) <= LONGEST else None
+
+
+def _is_secret(name: str, value: str) -> bool:
+    told = f"{name}={value}"
+    return masked(told) != told or masked(value) != value
+
+
+def _of_row(raw: RawRow, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    found = ((name, raw.values.get(name)) for name in names)
+    return tuple(
+        (name, text) for name, value in found if value is not None and (text := _text(value))
+    )
