@@ -17,6 +17,8 @@ from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.judgements import judged
+from tui_loop.core.examples.judgements import told as in_words
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
@@ -41,7 +43,8 @@ class Wanted(msgspec.Struct, frozen=True):
 class Examples(msgspec.Struct, frozen=True):
     """The evaluated examples of one iteration; `problem` says why they cannot be read.
 
-    `against` is the iteration that they are held against, the marked one or the parent.
+    `against` is the iteration that they are held against, the marked one or the parent. `judged`:
+    the score with what people said, in words.
     """
 
     number: int
@@ -49,6 +52,7 @@ class Examples(msgspec.Struct, frozen=True):
     view: ExampleView
     measured: Measured
     problem: str = ""
+    judged: str = ""
 
 
 class LoopSnapshot(msgspec.Struct, frozen=True):
@@ -206,14 +210,15 @@ class LoopObserver:
             view = known.view if known and known.problem else ExampleView(ExampleTable())
             problem = _message(error)
         against = view.against.number if view.against is not None else None
-        found = Examples(wanted.selected, against, view, measured, problem)
         known = self._examples
         if (
             known is None
             or known.view is not view
             or (known.number, known.against, known.problem) != (wanted.selected, against, problem)
         ):
-            self._examples = found
+            told = judged(view.table, self.evaluations.judgements()) if view.marks else None
+            with_words = in_words(told) if told is not None else ""
+            self._examples = Examples(wanted.selected, against, view, measured, problem, with_words)
         return self._examples, is_complete
 
     def _split_rows(self, selected: int | None) -> dict[str, int]:

@@ -242,7 +242,8 @@ class FailuresPane(Pane):
             parts += [count, choice.query.text or "all"]
         parts.append(f"by {choice.order}{', reversed' if choice.is_reversed else ''}")
         against = f"against {examples.against}" if examples.against is not None else ""
-        self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else against)
+        below = " · ".join(filter(None, (examples.judged, against)))
+        self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else below)
 
     def _say_why_empty(self) -> None:
         snapshot, table = self._snapshot, self.list
