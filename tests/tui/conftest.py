@@ -27,7 +27,7 @@ from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import Draft, drop_draft, plan_of
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.events import (
     AnyEvent,
     Evaluated,
@@ -39,18 +39,20 @@ from tui_loop.core.events import (
     RunEnded,
     RunStarted,
 )
+from tui_loop.core.examples.again import Retried
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import described
 from tui_loop.core.planning import create_base, create_iteration, plan_next
+from tui_loop.core.questions import AskingState
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState, Example, Split, TokenLosses
 from tui_loop.core.requests import RequestReader
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.tui.app import LoopApp
-from tui_loop.tui.backend import NewLoop, Preview, Understood
+from tui_loop.tui.backend import NewLoop, Preview, Suspected, Understood
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
@@ -204,6 +206,21 @@ class ScriptedChecks:
         return TrainedRow(number, 3, 10 + number, f"id{number}", self.tokens or tokens)
 
 
+class ScriptedAgain:
+    """Examples that are generated again: what a test puts into `told` is taken."""
+
+    def __init__(self) -> None:
+        self.told: list[Retried | AskingState] = []
+        self.is_closed = False
+
+    def take(self) -> list[Retried | AskingState]:
+        told, self.told = self.told, []
+        return told
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class FakeBackend:
     """What stands behind the app in tests: iterations are created as the real one creates them,
     and their runs are scripted.
@@ -219,6 +236,9 @@ class FakeBackend:
         self.base_first = False
         self.findings: list[Finding] = []
         self.checks = ScriptedChecks()
+        self.generating = ScriptedAgain()
+        self.generated: list[tuple[int, list[str], list[str]]] = []
+        self.suspected: Suspected | None = None
         self.may_preview = threading.Event()
         self.may_preview.set()
 
@@ -268,6 +288,19 @@ class FakeBackend:
         if self.refusal:
             raise self.refusal
         self.runs.append(ScriptedRun(loop.existing(number)))
+
+    def suspects(self, loop: LoopFolder, number: int) -> Suspected:
+        if self.suspected is None:
+            raise BadInput(f"{loop.name}/{number}: no training rows were measured", "run it again")
+        return self.suspected
+
+    def again(
+        self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
+    ) -> ScriptedAgain:
+        if self.refusal:
+            raise self.refusal
+        self.generated.append((number, [each.id for each in examples], list(settings)))
+        return self.generating
 
     def take_fault(self) -> TuiLoopError | None:
         fault, self.fault = self.fault, None

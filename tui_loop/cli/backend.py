@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,22 @@ from tui_loop.core.names import check_loop_name
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.core.store import LoopFolder, LoopsFolder
-from tui_loop.tui.backend import Asker, Nearest, NewLoop, Understood
+from tui_loop.tui.backend import (
+    Asker,
+    GeneratingAgain,
+    Nearest,
+    NewLoop,
+    Suspected,
+    Understood,
+)
 
 if TYPE_CHECKING:
     from tui_loop.cli.creating import Prepared
     from tui_loop.cli.looking_up import LookUp
 
 ROWS_SHOWN = 30
+SUSPECTS = 500
+"""Hard training rows that the app lists at most."""
 
 
 class AppBackend(AppRuns):
@@ -47,6 +56,22 @@ class AppBackend(AppRuns):
         with _told_as_input():
             self._look_up = self._look_up or LookUp()
             return self._look_up.nearest(loop.existing(number), example)
+
+    def suspects(self, loop: LoopFolder, number: int) -> Suspected:
+        """The training rows of an iteration that may be wrong; raises TuiLoopError."""
+        from tui_loop.cli.looking_up import suspected
+
+        with _told_as_input():
+            return suspected(loop.existing(number), SUSPECTS)
+
+    def again(
+        self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
+    ) -> GeneratingAgain:
+        """Begins to generate an iteration's examples again; raises TuiLoopError."""
+        from tui_loop.cli.again import generate_again
+
+        folder = loop.existing(number)
+        return generate_again(folder, examples, settings, allow_code=self._allow_code)
 
     def metrics(self) -> list[str]:
         """Names of the metrics that outputs can be scored by, `none` last."""

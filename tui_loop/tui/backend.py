@@ -14,12 +14,17 @@ from tui_loop.core.checking.findings import Finding
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.questions import Told
+from tui_loop.core.questions import AskingState, Told
 from tui_loop.core.records import Example
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tui_loop.core.data.rows import Row
+    from tui_loop.core.examples.again import Retried
     from tui_loop.core.examples.neighbours import Answer
+    from tui_loop.core.examples.suspects import Suspect
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -109,12 +114,47 @@ class Asker(Protocol):
 class Nearest(msgspec.Struct, frozen=True):
     """What training had for an example; `name`: the file that its rows come from.
 
-    `notice`: in how far these may not be the rows that were trained on.
+    `notice`: in how far these may not be the rows that were trained on. `path`: the file, where it
+    is one of this machine.
     """
 
     answer: Answer
     name: str
     notice: str = ""
+    path: Path | None = None
+
+
+class Suspected(msgspec.Struct, frozen=True):
+    """Training rows that may be wrong: hard ones, the hardest first, and what was found of all.
+
+    `measured` rows of `sampled_of` have a loss, half of them one below `median_loss`. `rows`: those
+    that `findings` name, by line. `name` and `path`: their file, no path where it is not here.
+    `notices`: in how far these may not be the rows that were trained on.
+    """
+
+    measured: int
+    sampled_of: int | None
+    median_loss: float | None
+    suspects: list[Suspect]
+    findings: list[Finding]
+    rows: dict[int, Row]
+    name: str
+    path: Path | None
+    notices: list[str]
+
+
+class GeneratingAgain(Protocol):
+    """Examples that are generated again in a process of their own; nothing of it is recorded.
+
+    `take` gives results one by one, and how it stands with the model: `AskingState` loading,
+    ready, and as the last one answered, or error with the reason. Neither method waits.
+    """
+
+    def take(self) -> list[Retried | AskingState]:
+        """What came since it was last taken; never waits."""
+
+    def close(self) -> None:
+        """Ends the process at once; further calls do nothing."""
 
 
 class Backend(Protocol):
@@ -154,6 +194,20 @@ class Backend(Protocol):
         """The training examples that a held-out one is nearest to; raises TuiLoopError.
 
         Reads the data file that the iteration names, for the first time in a moment or two.
+        """
+
+    def suspects(self, loop: LoopFolder, number: int) -> Suspected:
+        """The training rows of an iteration that may be wrong; raises TuiLoopError.
+
+        Reads what was measured, and the data file that the iteration names.
+        """
+
+    def again(
+        self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
+    ) -> GeneratingAgain:
+        """Begins to generate an iteration's examples again under other `evaluation.*` settings.
+
+        Loads nothing itself; raises TuiLoopError (no training stack, no metric, a wrong setting).
         """
 
     def take_fault(self) -> TuiLoopError | None:
