@@ -8,10 +8,9 @@ differ in their seed alone have no change between them: what separates them is t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import chain, compress, repeat
-from operator import eq
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 import msgspec
 
@@ -19,7 +18,17 @@ from tui_loop.core.codec import to_json
 from tui_loop.core.config import changed_fields, flatten, read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.history import Outcomes, rows_in
-from tui_loop.core.examples.table import PASSED
+from tui_loop.core.examples.pairing import (
+    Paired,
+    Rows,
+    are_finite,
+    changed_rows,
+    lossy_rows,
+    scored_rows,
+    shared_rows,
+    taken,
+    with_same_tokens,
+)
 from tui_loop.core.figures import points
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split
@@ -27,13 +36,8 @@ from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import SEED
 
-T = TypeVar("T")
-
 SEED_NOISE = "training noise"
 """The claim about two runs of one config: there is no change to be judged."""
-
-LARGEST_LOSS = 1e100
-"""No model has such a loss; what a damaged record has must not overflow a sum."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -60,9 +64,6 @@ class Comparison(msgspec.Struct, frozen=True):
     loss_examples: int = 0
 
 
-Rows = Sequence[int]
-
-
 class _Run(msgspec.Struct, frozen=True):
     """What one run has of the compared examples; no losses where one of them lacks."""
 
@@ -73,9 +74,9 @@ class _Run(msgspec.Struct, frozen=True):
     def of(cls, outcomes: Outcomes, scored: Rows, lossy: Sequence[int | None]) -> _Run:
         """`scored` and `lossy` are the run's own rows; None where it lacks an example."""
         there = [row for row in lossy if row is not None]
-        losses = _taken(outcomes.losses, there)
-        is_whole = len(there) == len(lossy) and _are_finite(losses)
-        scores = _taken(outcomes.scores, scored)
+        losses = taken(outcomes.losses, there)
+        is_whole = len(there) == len(lossy) and are_finite(losses)
+        scores = taken(outcomes.scores, scored)
         if any(map(math.isnan, scores)):
             scores = [0.0 if math.isnan(score) else score for score in scores]
         return cls(scores, losses if is_whole else None)
@@ -92,10 +93,12 @@ class Comparer:
         """Iteration `b` against `a`; raises BadInput where either has no evaluation."""
         old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
         before, after = (self._outcomes(number) for number in (a, b))
-        shared = _shared(before, after)
-        scored = _scored(before, after, shared) if scored_alike(old, new) else _Paired([], [])
-        lossy = _lossy(before, after, shared)
-        fixed, broken = _changed(before, after, scored)
+        shared = shared_rows(before, after)
+        scored = scored_rows(before, after, shared) if scored_alike(old, new) else Paired([], [])
+        lossy = lossy_rows(before, after, shared)
+        fixed, broken = (
+            list(taken(after.ids, rows.new)) for rows in changed_rows(before, after, scored)
+        )
         pairs = [
             _Run.of(before, scored.old, lossy.old),
             _Run.of(after, scored.new, lossy.new),
@@ -117,19 +120,39 @@ class Comparer:
             b=b,
             config=_config_changes(old, new),
             metrics=_metric_changes(old, new),
-            compared=len(shared.new),
+            compared=len(shared),
             fixed=fixed,
             broken=broken,
-            p_value=mcnemar(len(fixed), len(broken)) if scored.new else None,
+            p_value=mcnemar(len(fixed), len(broken)) if len(scored) else None,
             interval=spread or paired,
             replicates=(len(runs[0]), len(runs[1])),
             claim=_claim(paired, spread, is_one_config=is_one_config and a != b),
             notices=[
-                *_notices(old, new, len(before.ids), len(after.ids), len(shared.new)),
-                *_loss_notices(before, after, shared, len(lossy.new)),
+                *_notices(old, new, len(before.ids), len(after.ids), len(shared)),
+                *_loss_notices(before, after, shared, len(lossy)),
             ],
             loss=loss_spread or paired_interval(pairs[0].losses or [], pairs[1].losses or []),
-            loss_examples=len(lossy.new),
+            loss_examples=len(lossy),
+        )
+
+    def outline(self, a: int, b: int) -> Comparison:
+        """What can be said without examples: configs and metrics; a notice says what lacks."""
+        old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
+        return Comparison(
+            a=a,
+            b=b,
+            config=_config_changes(old, new),
+            metrics=_metric_changes(old, new),
+            compared=0,
+            fixed=[],
+            broken=[],
+            p_value=None,
+            interval=None,
+            replicates=(1, 1),
+            claim="nothing to compare",
+            notices=[
+                _without_examples(each) for each in (old, new) if not self._has_examples(each)
+            ],
         )
 
     def against_parent(self, iteration: Iteration) -> Comparison | None:
@@ -154,6 +177,9 @@ class Comparer:
             )
         return found
 
+    def _has_examples(self, iteration: Iteration) -> bool:
+        return bool(self._reader.outcomes(iteration.number).ids)
+
     def _replicates(
         self, iteration: Iteration, own: _Run, compared: Outcomes, scored: Rows, lossy: Rows
     ) -> list[_Run]:
@@ -173,9 +199,9 @@ class Comparer:
             except (BadInput, OSError):
                 continue  # an unreadable iteration hides nobody else's replicates
             rows = rows_in(theirs, compared.ids)
-            own_rows = [row for row in _taken(rows, scored) if row is not None]
+            own_rows = [row for row in taken(rows, scored) if row is not None]
             if len(own_rows) == len(scored):
-                runs.append(_Run.of(theirs, own_rows, _taken(rows, lossy)))
+                runs.append(_Run.of(theirs, own_rows, taken(rows, lossy)))
                 seeds.add(_seed(other))
         return runs
 
@@ -235,93 +261,16 @@ def _claim(paired: Interval | None, spread: Interval | None, *, is_one_config: b
     return f"consistent with {'better' if paired.delta > 0 else 'worse'}"
 
 
-class _Paired(msgspec.Struct, frozen=True):
-    """The same examples as rows of either evaluation, in the order of the newer one."""
-
-    old: Rows
-    new: Rows
-
-    def where(self, keeps: Iterable[bool]) -> _Paired:
-        """Those for which `keeps` says so."""
-        marks = bytes(keeps)
-        if all(marks):
-            return self
-        return _Paired(list(compress(self.old, marks)), list(compress(self.new, marks)))
+def _without_examples(iteration: Iteration) -> str:
+    told = f"{iteration.number} has no evaluated examples"
+    if iteration.error:
+        return f"{told}: it failed ({iteration.error.get('kind')})"
+    return told if iteration.state == "finished" else f"{told}: it is {iteration.state}"
 
 
-def _taken(values: Sequence[T], rows: Rows) -> Sequence[T]:
-    """The values in `rows`."""
-    if rows == range(len(values)):
-        return values
-    return [values[row] for row in rows]
-
-
-def _shared(old: Outcomes, new: Outcomes) -> _Paired:
-    """The examples that both have, with one reference."""
-    rows = rows_in(old, new.ids)
-    if isinstance(rows, range):
-        both = _Paired(rows, rows)
-    else:
-        there = [(row, at) for at, row in enumerate(rows) if row is not None]
-        both = _Paired([row for row, _ in there], [at for _, at in there])
-    if isinstance(rows, range) and old.references is new.references:
-        return both
-    return both.where(map(eq, _taken(old.references, both.old), _taken(new.references, both.new)))
-
-
-def _scored(old: Outcomes, new: Outcomes, shared: _Paired) -> _Paired:
-    """Those of the shared that have a score in both."""
-    before, after = _taken(old.scores, shared.old), _taken(new.scores, shared.new)
-    if not any(map(math.isnan, chain(before, after))):
-        return shared
-    return shared.where(
-        not (math.isnan(one) or math.isnan(other)) for one, other in zip(before, after, strict=True)
-    )
-
-
-def _lossy(old: Outcomes, new: Outcomes, shared: _Paired) -> _Paired:
-    """Those of the shared whose losses can be compared: finite, and over as many tokens."""
-    before, after = _taken(old.losses, shared.old), _taken(new.losses, shared.new)
-    alike = _same_tokens(old, new, shared)
-    if _are_finite(before) and _are_finite(after):
-        return shared.where(alike)
-    return shared.where(
-        is_alike and _is_finite(one) and _is_finite(other)
-        for is_alike, one, other in zip(alike, before, after, strict=True)
-    )
-
-
-def _changed(old: Outcomes, new: Outcomes, scored: _Paired) -> tuple[list[str], list[str]]:
-    """Ids of the fixed and of the broken ones."""
-    before, after = _taken(old.passed, scored.old), _taken(new.passed, scored.new)
-    fixed, broken = list[str](), list[str]()
-    for row, was, now in zip(scored.new, before, after, strict=True):
-        if was != now and PASSED in (was, now):
-            (fixed if now == PASSED else broken).append(new.ids[row])
-    return fixed, broken
-
-
-def _are_finite(losses: Sequence[float]) -> bool:
-    return max(map(abs, losses), default=0.0) < LARGEST_LOSS and not any(map(math.isnan, losses))
-
-
-def _is_finite(loss: float) -> bool:
-    return abs(loss) < LARGEST_LOSS
-
-
-def _same_tokens(old: Outcomes, new: Outcomes, shared: _Paired) -> Iterable[bool]:
-    if old.supervised_tokens is new.supervised_tokens and shared.old == shared.new:
-        return repeat(True, len(shared.new))
-    return map(
-        eq,
-        _taken(old.supervised_tokens, shared.old),
-        _taken(new.supervised_tokens, shared.new),
-    )
-
-
-def _loss_notices(old: Outcomes, new: Outcomes, shared: _Paired, compared: int) -> list[str]:
-    unlike = len(shared.new) - sum(_same_tokens(old, new, shared))
-    lacking = len(shared.new) - compared - unlike
+def _loss_notices(old: Outcomes, new: Outcomes, shared: Paired, compared: int) -> list[str]:
+    unlike = len(shared) - sum(with_same_tokens(old, new, shared))
+    lacking = len(shared) - compared - unlike
     notices = []
     if unlike:
         notices.append(f"{unlike} examples count other tokens in each: left out of the loss")
