@@ -16,6 +16,7 @@ from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.causes import Measured
+from tui_loop.core.examples.dossier import Dossier, dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.judgements import judged
 from tui_loop.core.examples.judgements import told as in_words
@@ -110,6 +111,16 @@ class LoopObserver:
         with self._lock:
             compared = self._comparer.compare(a, b)
             return compared, self.reader.examples(a), self.reader.examples(b)
+
+    def examples_of(self, number: int) -> ExampleView:
+        """All examples of an iteration; raises TuiLoopError."""
+        with self._lock:
+            return self.evaluations.view(number, None)[0]
+
+    def dossier(self, number: int, view: ExampleView, row: int) -> Dossier:
+        """All that there is on one example of a view; raises TuiLoopError."""
+        with self._lock:
+            return dossier_of(self.reader, self.evaluations, number, view, row)
 
     def _look(self, wanted: Wanted) -> LoopSnapshot:
         self._look_at_iterations()

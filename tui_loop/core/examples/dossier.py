@@ -84,6 +84,17 @@ def dossier_of(
     )
 
 
+def judged_dossier(dossier: Dossier, standing: Standing) -> Dossier:
+    """The dossier with what people say of the example by now."""
+    passed = dossier.example.passed
+    outcome = Outcome.UNSCORED if passed is None else Outcome.FAILED
+    if standing.verdict == "accepted" or (passed and not standing.verdict):
+        outcome = Outcome.PASSED
+    elif standing.verdict:
+        outcome = Outcome.UNSCORED
+    return msgspec.structs.replace(dossier, standing=standing, outcome=outcome)
+
+
 def _then(reader: LoopReader, view: ExampleView, row: int, example: Example) -> tuple[Then, ...]:
     found = []
     for moment in view.histories.moments(row) if view.histories is not None else []:

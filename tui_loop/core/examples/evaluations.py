@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -19,8 +21,12 @@ from tui_loop.core.reader import LoopReader, Stamp, stamp_of
 HISTORY = 40
 """An example's history goes back over so many evaluated iterations."""
 
-
 CAUSES_AT_ONCE = 500
+
+LOOKED_AT = 2
+"""Iterations of which what was found out is kept: what is looked at, and its parent."""
+
+T = TypeVar("T")
 
 
 class Evaluations:
@@ -29,9 +35,9 @@ class Evaluations:
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
         self._judgements: tuple[Stamp, Judgements] | None = None
-        self._view: tuple[object, ExampleView] | None = None
-        self._finder: _CauseFinder | None = None
-        self._measured: tuple[ExampleTable, Measured] | None = None
+        self._views: OrderedDict[int, tuple[object, Judgements, ExampleView]] = OrderedDict()
+        self._finders: OrderedDict[int, _CauseFinder] = OrderedDict()
+        self._measured: OrderedDict[int, tuple[ExampleTable, Measured]] = OrderedDict()
 
     def table(self, number: int) -> ExampleTable:
         """The examples of an iteration, none where there was no evaluation; raises BadInput."""
@@ -77,9 +83,9 @@ class Evaluations:
             against if against in found else None,
             is_complete and tuple((n, id(found[n].passed)) for n in sorted(found)),
             id(causes),
-            id(judgements),
         )
-        if self._view is None or self._view[0] != key:
+        known = self._views.get(number)
+        if known is None or known[0] != key or known[1] is not judgements:
             view = ExampleView(
                 table,
                 against=found.get(against) if against is not None else None,
@@ -89,27 +95,31 @@ class Evaluations:
                 causes=causes,
                 marks=_marks(table, judgements),
             )
-            self._view = key, view
-        return self._view[1], is_complete
+            known = key, judgements, view
+        _keep(self._views, number, known)
+        return known[2], is_complete
 
     def measured(self, number: int) -> Measured:
         """How an iteration was measured; as far as that cannot be read, as by default."""
         table = self.table(number)
-        if self._measured is None or self._measured[0] is not table:
+        known = self._measured.get(number)
+        if known is None or known[0] is not table:
             try:
                 measured = measured_of(self._reader.loop.iteration(number))
             except (TuiLoopError, OSError):
                 measured = Measured()
-            self._measured = table, with_labels_seen(measured, table.references)
-        return self._measured[1]
+            known = table, with_labels_seen(measured, table.references)
+        _keep(self._measured, number, known)
+        return known[1]
 
     def _causes(
         self, number: int, table: ExampleTable, until: float | None
     ) -> Sequence[tuple[str, ...]] | None:
         """The causes by row, also where the record has none yet; None while they are found out."""
-        finder = self._finder
+        finder = self._finders.get(number)
         if finder is None or finder.table is not table:
-            finder = self._finder = _CauseFinder(table, self.measured(number))
+            finder = _CauseFinder(table, self.measured(number))
+        _keep(self._finders, number, finder)
         return finder.causes if finder.go_on(until) else None
 
     def _evaluated(self, number: int) -> list[int]:
@@ -153,6 +163,14 @@ class _CauseFinder:
             if until is not None and time.monotonic() > until:
                 break
         return not self._left
+
+
+def _keep(known: OrderedDict[int, T], number: int, value: T) -> None:
+    """Keeps a value of an iteration, and lets go of the one that was not asked for the longest."""
+    known[number] = value
+    known.move_to_end(number)
+    while len(known) > LOOKED_AT:
+        known.popitem(last=False)
 
 
 def _marks(table: ExampleTable, judgements: Judgements) -> dict[str, str]:

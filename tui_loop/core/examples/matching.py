@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, compiled
+from tui_loop.core.examples.table import SAID_LENGTH
 from tui_loop.core.examples.view import ExampleView, Order, Outcome, Shift
 
 PATTERN_SECONDS = 2.0
@@ -100,8 +101,9 @@ def _cause_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 def _label_test(values: tuple[str, ...], view: ExampleView) -> Test:
     references = view.table.references
-    folded = {each: each.strip().casefold() for each in set(references)}
-    return lambda row: folded[references[row]] in values
+    folded = {each: _plain(each) for each in set(references)}
+    wanted = frozenset(map(_plain, values))
+    return lambda row: folded[references[row]] in wanted
 
 
 def _id_test(values: tuple[str, ...], view: ExampleView) -> Test:
@@ -111,15 +113,22 @@ def _id_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 def _said_test(values: tuple[str, ...], view: ExampleView) -> Test:
     said = view.table.said()
-    return lambda row: said[row] in values
+    folded = {each: _plain(each) for each in set(said)}
+    wanted = frozenset(_plain(each[:SAID_LENGTH]) for each in values)
+    return lambda row: folded[said[row]] in wanted
 
 
 def _column_test(values: tuple[str, ...], view: ExampleView) -> Test:
-    wanted = frozenset(values)
+    wanted = frozenset(map(_plain, values))
     columns = [each.columns for each in view.table]
     return lambda row: any(
-        f"{name}={value}".casefold() in wanted for name, value in columns[row].items()
+        _plain(f"{name}={value}") in wanted for name, value in columns[row].items()
     )
+
+
+def _plain(text: str) -> str:
+    """A value as a term can say it: case and quotes in it do not count."""
+    return text.casefold().replace('"', "").strip()
 
 
 def _figure_test(term: Term, view: ExampleView) -> Test:

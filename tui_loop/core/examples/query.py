@@ -83,8 +83,8 @@ def parse(text: str) -> Query:
 
 def has_terms(query: Query, text: str) -> bool:
     """Whether the query has every term of `text`."""
-    own = _texts(query.text)
-    return all(each in own for each in _texts(text))
+    own, wanted = _texts(query.text), _texts(text)
+    return bool(wanted) and all(each in own for each in wanted)
 
 
 def toggled(query: Query, text: str) -> Query:
@@ -108,7 +108,11 @@ def spelled(key: str, value: str) -> str:
 
 
 def _texts(text: str) -> list[str]:
-    return [found[0] for found in _TERM.finditer(text)]
+    """The terms as they are typed; a quote that was left open is closed."""
+    return [
+        f'{found[0]}"' if found["quoted"] is not None and found[0].count('"') == 1 else found[0]
+        for found in _TERM.finditer(text)
+    ]
 
 
 def _known(key: str, term: str) -> str:

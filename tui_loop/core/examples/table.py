@@ -12,6 +12,7 @@ import os
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate, compress
 from pathlib import Path
 from typing import Any, overload
@@ -132,8 +133,7 @@ class ExampleTable(Sequence[Example]):
             return self._rows[at]
         known = self._decoded.get(at)
         if known is None:
-            known = codec.decoded(self._decoder, self._line(at), f"{self._path}:{at + 1}")
-            self._decoded[at] = known
+            known = self._decoded[at] = self._read(at)
             if len(self._decoded) > DECODED_ROWS:
                 self._decoded.popitem(last=False)
         return known
@@ -144,7 +144,7 @@ class ExampleTable(Sequence[Example]):
             yield from self._rows
             return
         for at in range(len(self)):
-            yield codec.decoded(self._decoder, self._line(at), f"{self._path}:{at + 1}")
+            yield self._read(at)
 
     @property
     def is_scored(self) -> bool:
@@ -195,12 +195,21 @@ class ExampleTable(Sequence[Example]):
         self._starts.extend(compress(starts, kept))
         self._sizes.extend(compress(map(len, lines), kept))
 
+    def _read(self, at: int) -> Example:
+        row = codec.decoded(self._decoder, self._line(at), f"{self._path}, row {at + 1}")
+        if row.id != self.ids[at]:
+            raise BadInput(f"{self._path} has changed while it was read", "look again")
+        return row
+
     def _line(self, at: int) -> bytes:
         start, size = self._starts[at], self._sizes[at]
         if self._data is not None:
             return self._data[start : start + size]
-        with open_regular(self._path, ROWS_BYTES) as file:
-            return os.pread(file.fileno(), size, start)
+        try:
+            with open_regular(self._path, ROWS_BYTES) as file:
+                return os.pread(file.fileno(), size, start)
+        except OSError as error:
+            raise BadInput(f"{self._path}: {error.strerror}", "look again") from error
 
 
 def _numbers(values: list[Any]) -> array[float]:
@@ -261,11 +270,13 @@ def _check_length(rest: bytes, path: Path, number: int) -> None:
 def _decoded_lines(
     decoder: msgspec.json.Decoder[_Columns], chunk: bytes, path: Path, first: int
 ) -> list[_Columns]:
-    try:
-        return decoder.decode_lines(chunk)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them is broken
-        return [
-            codec.decoded(decoder, line, f"{path}:{number}")
-            for number, line in enumerate(chunk.split(b"\n"), first)
-            if line.strip()
-        ]
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them is broken
+        rows = decoder.decode_lines(chunk)
+        if len(rows) == chunk.count(b"\n") + (not chunk.endswith(b"\n")):
+            return rows
+    # or some are blank, or a line has more than one
+    return [
+        codec.decoded(decoder, line, f"{path}:{number}")
+        for number, line in enumerate(chunk.split(b"\n"), first)
+        if line.strip()
+    ]

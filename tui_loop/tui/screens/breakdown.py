@@ -163,7 +163,10 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
     lines: list[Line] = []
     if named:
         lines += [Line("your filters", is_head=True)]
-        lines += [Line(name, text, text, saved=name) for name, text in sorted(named.items())]
+        lines += [
+            Line(name, text or "all", text or " ", saved=name)
+            for name, text in sorted(named.items())
+        ]
     lines += [Line("outcome", is_head=True), *_counts(found.outcomes, found.total)]
     if found.changes:
         against = "" if found.against is None else f"against {found.against}"

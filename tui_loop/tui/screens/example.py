@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.examples.dossier import Dossier
-from tui_loop.core.examples.judgements import Kind
+from tui_loop.core.examples.dossier import Dossier, judged_dossier
+from tui_loop.core.examples.judgements import Kind, Standing
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.example_lines import Lines, example_lines
 from tui_loop.tui.footer import key_pieces
@@ -98,6 +98,12 @@ class ExampleScreen(Screen[None]):
             self.nearest = []
             self.token = self._worst(0)
         self._draw(keep_place=same)
+
+    def show_standing(self, example: str, standing: Standing) -> None:
+        """Takes what people say of an example by now."""
+        if example == self.dossier.example.id:
+            self.dossier = judged_dossier(self.dossier, standing)
+            self._draw(keep_place=True)
 
     def show_nearest(self, example: str, lines: Lines) -> None:
         """Takes what was found in the training data for an example."""

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.dossier import Dossier, dossier_of
-from tui_loop.core.examples.judgements import Kind, say
+from tui_loop.core.examples.judgements import Kind, Standing, read_judgements, say
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.records import Example
 from tui_loop.tui.backend import Nearest
@@ -26,8 +25,10 @@ class ExampleReading(LoopScreen):
         self.run_worker(self._read_example(), group="example", exclusive=True)
 
     def step_example(self, by: int) -> None:
-        table = self.query_one(FailuresPane).list
-        table.set_cursor(table.cursor + by, direction=by)
+        """Goes to another one; after one that has left the list, the next is there already."""
+        table, shown = self.query_one(FailuresPane).list, self._example()
+        has_left = shown is not None and table.key_of(table.cursor) != shown.id
+        table.set_cursor(table.cursor + (by - 1 if by > 0 and has_left else by), direction=by)
         self.run_worker(self._read_example(), group="example", exclusive=True)
 
     def say_of_example(self, kind: Kind, note: str = "") -> None:
@@ -87,7 +88,7 @@ class ExampleReading(LoopScreen):
         table = self.query_one(FailuresPane).list
         at, total = table.cursor, table.count
         try:
-            dossier = await self.elsewhere(self._dossier, number, view, row)
+            dossier = await self.elsewhere(self.observer.dossier, number, view, row)
         except TuiLoopError as error:
             self.tell(error)
             return
@@ -97,18 +98,17 @@ class ExampleReading(LoopScreen):
         elif not self.is_leaving() and screen is self:
             self.app.push_screen(ExampleScreen(self, dossier, at, total))
 
-    def _dossier(self, number: int, view: ExampleView, row: int) -> Dossier:
-        return dossier_of(self.observer.reader, self.observer.evaluations, number, view, row)
-
     async def _say(self, kind: Kind, note: str) -> None:
         example, number = self._example(), self.shown_number
         if example is None or number is None:
             return
         try:
-            await self.elsewhere(say, self.loop.iteration(number), example, kind, note)
+            standing = await self.elsewhere(self._write_down, number, example, kind, note)
         except TuiLoopError as error:
             self.tell(error)
             return
+        if isinstance(self.app.screen, ExampleScreen):
+            self.app.screen.show_standing(example.id, standing)
         told = {"note": "noted", "cleared": "taken back"}.get(kind) or SAID[kind]
         self.say(f"{example.id}: {told} (labels.jsonl)")
         self.look_again()
@@ -125,6 +125,15 @@ class ExampleReading(LoopScreen):
             return
         if isinstance(self.app.screen, ExampleScreen):
             self.app.screen.show_nearest(example.id, nearest_lines(found))
+
+    def _write_down(self, number: int, example: Example, kind: Kind, note: str) -> Standing:
+        """Adds it to what was said, and gives how the example stands with it."""
+        try:
+            say(self.loop.iteration(number), example, kind, note)
+        except OSError as error:
+            told = f"{self.loop.labels}: {error.strerror}"
+            raise TuiLoopError(told, "nothing was written down") from error
+        return read_judgements(self.loop).of(example)
 
     def _place(self) -> tuple[int, ExampleView, int] | None:
         """The iteration, the view and its row under the cursor."""

@@ -9,7 +9,7 @@ import msgspec
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.breakdown import Breakdown, breakdown_of
 from tui_loop.core.examples.query import Query, has_terms, parse, toggled
-from tui_loop.core.examples.view import ExampleView, Order
+from tui_loop.core.examples.view import Order
 from tui_loop.core.observer import Examples
 from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
 from tui_loop.tui.widgets.failures import Choice, FailuresPane
@@ -84,9 +84,9 @@ class Filtering(LoopScreen):
         )
 
     def _breakdown(self, examples: Examples) -> Breakdown:
-        evaluations, earlier = self.observer.evaluations, None
+        earlier = None
         if examples.against is not None:
-            other: ExampleView = evaluations.view(examples.against, None)[0]
+            other = self.observer.examples_of(examples.against)
             earlier = [
                 causes for row, causes in enumerate(other.causes) if other.outcome(row) == "failed"
             ]
@@ -97,7 +97,8 @@ class Filtering(LoopScreen):
         pane = self.query_one(FailuresPane)
         query: Query
         if alone:
-            query = parse(term if term.startswith(WHOLE) else f"is:failed {term}")
+            is_whole = term.startswith(WHOLE) or term.strip() in self._named().values()
+            query = parse(term if is_whole else f"is:failed {term}")
         else:
             query = toggled(pane.choice.query, term)
         pane.choose(msgspec.structs.replace(pane.choice, query=query))
