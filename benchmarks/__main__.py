@@ -9,7 +9,7 @@ from benchmarks.measure import Result
 
 NAMES = (
     *("journal", "preflight", "generation", "evaluation", "run_overhead"),
-    *("first_frame", "keys", "stalled_terminal", "app_training", "attached", "bytes"),
+    *("first_frame", "keys", "browser", "stalled_terminal", "app_training", "attached", "bytes"),
 )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from statistics import median
 
 from benchmarks.bench_app import ENDLESS, RunLog, begin_run, draft, open_app, recorded_loop
-from benchmarks.measure import Result
+from benchmarks.measure import Result, at_share, spread
 from benchmarks.screen import Screen
 
 KEYS, MANY = 300, 10_000
@@ -54,7 +53,7 @@ def results() -> list[Result]:
 def _result(where: str, typed: Typed, note: str) -> Result:
     return Result(
         f"key to frame {where}, p95",
-        1000 * _at([cost for _, cost in typed], 0.95),
+        1000 * at_share([cost for _, cost in typed], 0.95),
         LIMIT_MS,
         " ms",
         note=f"{_spread(typed)}; {note}",
@@ -113,14 +112,5 @@ def _trains(log: RunLog) -> bool:
     return log.read().training_at is not None
 
 
-def _at(costs: list[float], share: float) -> float:
-    ordered = sorted(costs)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def _spread(typed: Typed) -> str:
-    costs = [cost for _, cost in typed]
-    if not costs:
-        return "none"
-    p50, p95, worst = (1000 * each for each in (median(costs), _at(costs, 0.95), max(costs)))
-    return f"{len(costs)} keys, p50 {p50:.0f}, p95 {p95:.0f}, worst {worst:.0f} ms"
+    return spread([cost for _, cost in typed])

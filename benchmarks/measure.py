@@ -46,3 +46,17 @@ def paired_ratio(
         left.append(a if turn % 2 == 0 else b)
         right.append(b if turn % 2 == 0 else a)
     return median(a / b for a, b in zip(left, right, strict=True)), left, right
+
+
+def at_share(costs: list[float], share: float) -> float:
+    """The cost that `share` of them do not exceed; 1.0 gives the worst."""
+    ordered = sorted(costs)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def spread(costs: list[float]) -> str:
+    """Seconds from keys to frames, in words and milliseconds."""
+    if not costs:
+        return "none"
+    p50, p95, worst = (1000 * each for each in (median(costs), at_share(costs, 0.95), max(costs)))
+    return f"{len(costs)} keys, p50 {p50:.0f}, p95 {p95:.0f}, worst {worst:.0f} ms"
