@@ -12,7 +12,7 @@ from textual.screen import Screen
 from tui_loop.core.examples.dossier import Dossier, judged_dossier
 from tui_loop.core.examples.judgements import Kind, Standing
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.example_lines import Lines, example_lines
+from tui_loop.tui.example_lines import example_lines
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.heat import worst_first
 from tui_loop.tui.widgets.bar import Bar
@@ -43,7 +43,7 @@ class Desk(Protocol):
         """Writes down what is said of the example."""
 
     def find_nearest(self) -> None:
-        """Looks up the training examples that are nearest to it."""
+        """Shows the training examples that are nearest to it."""
 
     def ask_example(self) -> None:
         """Asks the models its prompt."""
@@ -71,7 +71,6 @@ class ExampleScreen(Screen[None]):
         self.dossier = dossier
         self._place, self._total = place, total
         self._whose = dossier.tokens[0].name if dossier.tokens else ""
-        self.nearest: Lines = []
         self.token = self._worst(0)
         self.sheet = Sheet()
         self.field = Field(id="example-comment")
@@ -95,7 +94,6 @@ class ExampleScreen(Screen[None]):
         same = dossier.example.id == self.dossier.example.id
         self.dossier, self._place, self._total = dossier, place, total
         if not same:
-            self.nearest = []
             self.token = self._worst(0)
         self._draw(keep_place=same)
 
@@ -104,13 +102,6 @@ class ExampleScreen(Screen[None]):
         if example == self.dossier.example.id:
             self.dossier = judged_dossier(self.dossier, standing)
             self._draw(keep_place=True)
-
-    def show_nearest(self, example: str, lines: Lines) -> None:
-        """Takes what was found in the training data for an example."""
-        if example == self.dossier.example.id:
-            self.nearest = lines
-            self._draw(keep_place=True)
-            self.sheet.scroll_end(animate=False)
 
     def action_step(self, by: int) -> None:
         self._desk.step_example(by)
@@ -190,4 +181,4 @@ class ExampleScreen(Screen[None]):
         )
         entitle(self.query_one(Vertical), title, f"{example.id} · line {example.source_line}")
         lines = example_lines(self.dossier, self._view, self.token, self.size.width - 5)
-        self.sheet.show([*lines, *self.nearest], keep_place=keep_place)
+        self.sheet.show(lines, keep_place=keep_place)

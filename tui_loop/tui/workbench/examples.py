@@ -9,9 +9,8 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.judgements import Kind, Standing, read_judgements, say
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.records import Example
-from tui_loop.tui.backend import Nearest
 from tui_loop.tui.cells import flat
-from tui_loop.tui.example_lines import SAID, Lines
+from tui_loop.tui.example_lines import SAID
 from tui_loop.tui.screens.asking import AskingScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.widgets.failures import FailuresPane
@@ -35,7 +34,8 @@ class ExampleReading(LoopScreen):
         self.run_worker(self._say(kind, note), group="example-say")
 
     def find_nearest(self) -> None:
-        self.run_worker(self._find_nearest(), group="example-nearest", exclusive=True)
+        """Shows the training rows that are nearest to it."""
+        raise NotImplementedError
 
     def edit_example(self) -> None:
         example, number = self._example(), self.shown_number
@@ -113,19 +113,6 @@ class ExampleReading(LoopScreen):
         self.say(f"{example.id}: {told} (labels.jsonl)")
         self.look_again()
 
-    async def _find_nearest(self) -> None:
-        example, number = self._example(), self.shown_number
-        if example is None or number is None:
-            return
-        self.say("looking through the training rows ...")
-        try:
-            found = await self.elsewhere(self.backend.nearest, self.loop, number, example)
-        except TuiLoopError as error:
-            self.tell(error)
-            return
-        if isinstance(self.app.screen, ExampleScreen):
-            self.app.screen.show_nearest(example.id, nearest_lines(found))
-
     def _write_down(self, number: int, example: Example, kind: Kind, note: str) -> Standing:
         """Adds it to what was said, and gives how the example stands with it."""
         try:
@@ -164,21 +151,3 @@ class ExampleReading(LoopScreen):
 def text_of(example: Example) -> str:
     """What is copied of an example."""
     return "\n".join((example.prompt, example.reference, example.output or ""))
-
-
-def nearest_lines(found: Nearest) -> Lines:
-    """What training had for an example, as lines to read."""
-    answer = found.answer
-    lines: Lines = [[], [("trained  ", "muted"), (answer.text, "warn" if answer.is_new else "")]]
-    if found.notice:
-        lines.append([("         ", ""), (found.notice, "warn")])
-    lines += [
-        [
-            (f"  {each.similarity:.2f}   ", "muted"),
-            (f"{flat(each.row.reference, 40)}  ", "strong"),
-            (flat(each.row.prompt or each.row.reference, 300), ""),
-            (f"  {found.name}:{each.row.line}", "muted"),
-        ]
-        for each in answer.neighbours
-    ]
-    return lines

@@ -25,10 +25,12 @@ from tui_loop.tui.widgets.iterations import IterationsPane, IterationTable, is_l
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.workbench.again import Again
 from tui_loop.tui.workbench.checking import Checking
 from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.running import Running
+from tui_loop.tui.workbench.training import TrainingReading
 
 PANES = ("iterations", "config", "chart", "failures", "log")
 NAMES = ("Iterations", "Config", "Chart", "Failures", "Log")
@@ -74,7 +76,7 @@ class ChartPane(LossChart):
     """
 
 
-class Workbench(Running, Reading, Filtering, Checking):
+class Workbench(Running, Reading, TrainingReading, Filtering, Again, Checking):
     """Composes the panes, shows them the snapshot, and moves between them."""
 
     BINDINGS = bindings("workbench")

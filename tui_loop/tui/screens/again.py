@@ -1,0 +1,215 @@
+"""Examples that are generated again under other settings: what they were, and what they are now."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from textual.timer import Timer
+
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.again import Retried, passing
+from tui_loop.core.questions import AskingState
+from tui_loop.core.records import Example
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.backend import GeneratingAgain
+from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.toned import Part
+
+POLL_SECONDS = 0.1
+SIGNS = {True: ("✓", "good"), False: ("✗", "bad"), None: ("·", "muted")}
+TEXT = 24
+"""Cells of what was wanted and said at most, where there is little room."""
+
+Lines = list[list[Part]]
+
+
+class AgainList(RowList):
+    """The examples in the order in which they were listed, each with what came of it."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        super().__init__(id="again-rows")
+        self.examples = list(examples)
+        self.found: dict[str, Retried] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self.examples)
+
+    def head(self, width: int) -> list[Part] | None:
+        text, prompt = self._widths(width)
+        names = (fit(each, text) for each in ("wanted", "said", "says now"))
+        return [("  was now  " + "  ".join(names) + f"  {fit('prompt', prompt)}", "head")]
+
+    def row(self, index: int, width: int) -> list[Part]:
+        example = self.examples[index]
+        found = self.found.get(example.id)
+        text, prompt = self._widths(width)
+        was, now = SIGNS[example.passed], ("…", "muted") if found is None else SIGNS[found.passed]
+        said = "" if found is None else found.answer.output.strip() or "(empty)"
+        return [
+            self.pointer(index),
+            (f" {was[0]} ", was[1]),
+            (f"  {now[0]}   ", now[1]),
+            (fit(flat(example.reference, 200), text), ""),
+            ("  ", ""),
+            (fit(flat((example.output or "").strip(), 200), text), "muted"),
+            ("  ", ""),
+            (fit(flat(said, 200), text), "strong" if found is not None and found.passed else ""),
+            ("  ", ""),
+            (fit(flat(example.prompt, 400), prompt), "muted"),
+        ]
+
+    def _widths(self, width: int) -> tuple[int, int]:
+        room = max(12, width - 11 - 6)
+        text = min(TEXT, room // 4) if width >= 60 else room // 3
+        return text, max(0, room - 3 * text)
+
+
+class AgainScreen(RowsScreen):
+    """Shows results as they come; what generates them ends with the screen."""
+
+    BINDINGS = bindings("again")
+    scopes = ("again", "list", "sheet", "app")
+    FOOTER = ("again.read", "again.copy", "app.back", "app.help")
+
+    def __init__(
+        self, title: str, examples: Sequence[Example], settings: Sequence[str], left_out: int = 0
+    ) -> None:
+        """`left_out`: examples that were listed, too, and are not generated."""
+        self.rows = AgainList(examples)
+        super().__init__(title, self.rows)
+        self._settings, self._left_out = shlex.join(settings), left_out
+        self._state = "starting ..."
+        self._fault: TuiLoopError | None = None
+        self._work: GeneratingAgain | None = None
+        self._timer: Timer | None = None
+        self._is_gone = self.is_done = False
+
+    def begin(self, work: GeneratingAgain) -> None:
+        """Takes what generates them."""
+        if self._is_gone:
+            work.close()
+            return
+        self._work = work
+        self._timer = self.set_interval(POLL_SECONDS, self._look)
+
+    def show_fault(self, fault: TuiLoopError) -> None:
+        """Says why there is nothing more."""
+        self._fault = fault
+        self._end()
+
+    def on_unmount(self) -> None:
+        self._is_gone = True
+        if self._work is not None:
+            self._work.close()
+
+    def action_copy(self) -> None:
+        example = self.rows.examples[self.rows.cursor]
+        found = self.rows.found.get(example.id)
+        now = found.answer.output if found is not None else ""
+        texts = (example.prompt, example.reference, example.output or "", now)
+        self.app.copy_to_clipboard("\n".join(texts))
+        self.notify("copied: prompt, reference, output, output now", markup=False)
+
+    def draw(self) -> None:
+        done, total = len(self.rows.found), self.rows.count
+        state = self._state
+        if not state:
+            state = "" if self.is_done else f"{done:,} of {total:,} ..."
+        entitle(self.query_one("#found"), self._heading, state)
+        self.head.show(self._head_lines())
+        self.rows.refresh()
+        self.show_row(keep_place=True)
+
+    def row_lines(self) -> tuple[str, Lines]:
+        example = self.rows.examples[self.rows.cursor]
+        return example.id, again_lines(example, self.rows.found.get(example.id))
+
+    def _head_lines(self) -> Lines:
+        lines: Lines = []
+        if self._settings:
+            lines.append([("with  ", "muted"), (self._settings, "changed")])
+        if self._left_out:
+            listed = self.rows.count + self._left_out
+            told = f"the first {self.rows.count:,} of {listed:,} that are listed"
+            lines.append([("! ", "warn"), (told, "warn")])
+        if self._fault is not None:
+            return [*lines, *fault_lines(self._fault)]
+        found = list(self.rows.found.values())
+        so_far = "" if self.is_done else " so far"
+        lines.append([(f"{sum_of(found)}{so_far}; nothing is recorded", "strong")])
+        return lines
+
+    def _look(self) -> None:
+        told = self._work.take() if self._work is not None else []
+        for each in told:
+            self._hear(each)
+        if told:
+            self.draw()
+
+    def _hear(self, told: Retried | AskingState) -> None:
+        if isinstance(told, Retried):
+            self.rows.found[told.example.id] = told
+            self._state = ""
+            return
+        match told.state:
+            case "loading":
+                self._state = f"loading {told.iteration} ..."
+            case "ready":
+                self._state = ""
+            case "answered":
+                self._end()
+            case _:
+                self.show_fault(TuiLoopError(told.message or "the model has gone", told.hint))
+
+    def _end(self) -> None:
+        self._state, self.is_done = "", True
+        if self._timer is not None:
+            self._timer.stop()
+        if self.is_mounted:  # else it is drawn once it is
+            self.draw()
+
+
+def sum_of(retried: Sequence[Retried]) -> str:
+    """How many pass now, of those that failed and of those that passed."""
+    groups = [
+        (True, "that passed", "still do"),
+        (None, "without an outcome", "pass now"),
+    ]
+    failed = [each for each in retried if each.example.passed is False]
+    others = [
+        (these, which, do)
+        for was, which, do in groups
+        if (these := [each for each in retried if each.example.passed is was])
+    ]
+    if not others:
+        return f"{passing(failed):,} of {len(failed):,} pass now"
+    parts = [f"of {len(failed):,} that failed {passing(failed):,} pass now"] if failed else []
+    parts += [f"of {len(these):,} {which} {passing(these):,} {do}" for these, which, do in others]
+    return "; ".join(parts)
+
+
+def again_lines(example: Example, found: Retried | None) -> Lines:
+    """An example in full: what was wanted, what it was, what it is now."""
+    lines: Lines = [
+        [("wanted   ", "muted"), (example.reference, "good")],
+        _said("was", example.output or "", SIGNS[example.passed]),
+    ]
+    if found is not None:
+        answer = found.answer
+        end = "ended by the limit" if answer.truncated else "ended by itself"
+        score = f", score {found.score:.2f}" if found.score not in (0.0, 1.0) else ""
+        lines.append(_said("is now", answer.output, SIGNS[found.passed]))
+        told = f"{counted(answer.tokens, 'token')}, {end}{score}"
+        lines.append([("         ", ""), (told, "muted")])
+    lines += [[], [("prompt   ", "muted"), (example.prompt, "")]]
+    return lines
+
+
+def _said(name: str, text: str, sign: Part) -> list[Part]:
+    return [(f"{name:<7}", "muted"), (f"{sign[0]} ", sign[1]), (text.strip() or "(empty)", "")]

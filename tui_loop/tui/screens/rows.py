@@ -1,0 +1,92 @@
+"""A screen of rows: a few words and a list above, the row under the cursor in full below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.tui.cells import flat
+from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.toned import Part
+
+
+class RowsScreen(Screen[None]):
+    """A subclass brings the list and says what is shown of a row."""
+
+    DEFAULT_CSS = """
+    RowsScreen { background: $background; }
+    RowsScreen > Vertical { border: round $frame; border-subtitle-color: $tone-muted; }
+    RowsScreen > Vertical:focus-within {
+        border: round $tone-accent; border-title-color: $tone-accent;
+    }
+    RowsScreen > Vertical:nocolor:focus-within { border-title-style: bold reverse; }
+    RowsScreen > #found { height: 4fr; }
+    RowsScreen > #shown { height: 3fr; }
+    RowsScreen #rows-head { height: auto; max-height: 5; }
+    """
+    FOOTER: Sequence[str] = ()
+
+    def __init__(self, title: str, rows: RowList, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._heading = title
+        self.list = rows
+        self.head = Sheet(id="rows-head", is_note=True)
+        self.sheet = Sheet(id="row-in-full")
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="found"):
+            yield self.head
+            yield self.list
+        with Vertical(id="shown"):
+            yield self.sheet
+        yield Bar(id="keys")
+
+    def on_mount(self) -> None:
+        entitle(self.query_one("#found"), self._heading)
+        self.list.focus()
+        self.query_one("#keys", Bar).show(key_pieces(self.FOOTER, getattr(self.app, "keys", {})))
+        self.draw()
+
+    def draw(self) -> None:
+        """Draws everything anew."""
+        raise NotImplementedError
+
+    def row_lines(self) -> tuple[str, list[list[Part]]]:
+        """The title and the lines of the row under the cursor."""
+        raise NotImplementedError
+
+    def show_row(self, *, keep_place: bool = False) -> None:
+        """Shows the row under the cursor in full."""
+        title, lines = self.row_lines() if self.list.count else ("", [])
+        entitle(self.query_one("#shown"), title)
+        self.sheet.show(lines, keep_place=keep_place)
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        event.stop()
+        self.show_row()
+
+    def action_read(self) -> None:
+        """From the list to the row in full, and back."""
+        (self.list if self.sheet.has_focus else self.sheet).focus()
+
+    def action_back(self) -> None:
+        if self.sheet.has_focus:
+            self.list.focus()
+        else:
+            self.dismiss()
+
+
+def fault_lines(fault: TuiLoopError) -> list[list[Part]]:
+    """What went wrong, and what to do."""
+    lines: list[list[Part]] = [[("✗ ", "bad"), (flat(fault.message, 600), "bad")]]
+    if fault.hint:
+        lines.append([("  ", ""), (flat(fault.hint, 300), "muted")])
+    return lines

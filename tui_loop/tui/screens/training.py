@@ -1,0 +1,308 @@
+"""Training rows: those near to an example, or those that may be wrong, down to file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from tui_loop.core.checking.findings import Finding
+from tui_loop.core.data.reading import is_text_file
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.suspects import Suspect
+from tui_loop.core.figures import loss
+from tui_loop.core.records import Example
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.backend import Nearest, Suspected
+from tui_loop.tui.cells import fit, flat, width_of
+from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.toned import Part
+
+if TYPE_CHECKING:
+    from tui_loop.tui.app import LoopApp
+
+Lines = list[list[Part]]
+
+FIGURE, NAME = 8, 20
+LABEL = 26
+"""Cells of a reference at most."""
+
+HARD = "still hard after training"
+
+
+class TrainingLine(msgspec.Struct, frozen=True):
+    """A training row in a list; a heading or a remark where it has no `line`.
+
+    `figure`: its loss or similarity. `sign`: `!` where another row contradicts it, `=` where one
+    repeats it. `odd`: what is odd with it, a sentence each. `facts`: what else is known of it.
+    """
+
+    prompt: str
+    reference: str
+    line: int | None = None
+    figure: str = ""
+    sign: str = ""
+    odd: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    is_head: bool = False
+
+
+class TrainingRowsFound(msgspec.Struct, frozen=True):
+    """What a screen of training rows shows: words over the list, the rows, and their file."""
+
+    head: Lines
+    rows: list[TrainingLine]
+    name: str
+    path: Path | None
+    figure: str
+    """What the figures are."""
+
+    nothing: str = "there is none"
+
+
+class TrainingList(RowList):
+    """The rows, under headings where there are any."""
+
+    def __init__(self, doing: str) -> None:
+        super().__init__(id="training-rows")
+        self.rows: list[TrainingLine] = []
+        self.file = self.figure = ""
+        self.told = [doing]
+        self._label = LABEL
+
+    def take(self, found: TrainingRowsFound) -> None:
+        """Takes what was found."""
+        self.rows, self.file, self.figure = found.rows, found.name, found.figure
+        self.told = [found.nothing]
+        self._label = max((width_of(flat(each.reference, 200)) for each in self.rows), default=0)
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def is_selectable(self, index: int) -> bool:
+        return self.rows[index].line is not None
+
+    def empty(self) -> list[str]:
+        return self.told
+
+    def head(self, width: int) -> list[Part] | None:
+        if not self.rows:
+            return None
+        label, text, place = self._widths(width)
+        figure = fit(self.figure, FIGURE, right=True)
+        texts = (
+            f"  {figure}    {fit('says', label)}  {fit('training row', text)}  {fit('at', place)}"
+        )
+        return [(texts, "head")]
+
+    def row(self, index: int, width: int) -> list[Part]:
+        row = self.rows[index]
+        if row.is_head:
+            return [(" ", ""), (row.reference, "strong"), (f"  {flat(row.prompt, 300)}", "muted")]
+        label, text, place = self._widths(width)
+        if row.line is None:
+            gap = " " * (FIGURE + 6)
+            return [(f"{gap}{flat(row.reference, 40)}  {flat(row.prompt, 300)}", "muted")]
+        return [
+            self.pointer(index),
+            (fit(row.figure, FIGURE, right=True), ""),
+            (f"  {row.sign or ' '} ", "warn"),
+            (fit(flat(row.reference, 200), label), "strong"),
+            ("  ", ""),
+            (fit(flat(row.prompt or row.reference, 400), text), ""),
+            ("  ", ""),
+            (fit(placed(self.file, row.line, place), place), "muted"),
+        ]
+
+    def _widths(self, width: int) -> tuple[int, int, int]:
+        place = NAME if width < 100 else 2 * NAME
+        label = max(4, min(self._label, LABEL, width // 4))
+        return label, max(0, width - 2 - FIGURE - 4 - label - 2 - 2 - place), place
+
+
+def placed(name: str, line: int, width: int) -> str:
+    """`name:line` in at most `width` cells; it is the name that is cut."""
+    tail = f":{line}"
+    shown = flat(name, 200)
+    if width_of(shown) + len(tail) > width:
+        shown = fit(shown, max(1, width - len(tail)))
+    return shown + tail
+
+
+class TrainingScreen(RowsScreen):
+    """Shows training rows; `E` and enter open the data file at the row's line."""
+
+    BINDINGS = bindings("training")
+    scopes = ("training", "list", "sheet", "app")
+    FOOTER = ("training.edit", "training.copy", "training.read", "app.back", "app.help")
+
+    def __init__(self, title: str, doing: str) -> None:
+        self.rows = TrainingList(doing)
+        super().__init__(title, self.rows)
+        self._found: TrainingRowsFound | None = None
+
+    def show(self, found: TrainingRowsFound) -> None:
+        """Shows what was found."""
+        self._found = found
+        if self.is_mounted:  # else it is drawn once it is
+            self.draw()
+
+    def show_fault(self, fault: TuiLoopError) -> None:
+        """Says why there is nothing to show."""
+        self.show(TrainingRowsFound(fault_lines(fault), [], "", None, "", ""))
+
+    def draw(self) -> None:
+        found = self._found
+        if found is None:
+            return
+        self.head.show(found.head)
+        self.rows.take(found)
+        self.rows.rows_changed()
+        self.show_row()
+
+    def row_lines(self) -> tuple[str, Lines]:
+        row = self.row
+        if row is None or self._found is None:
+            return "", []
+        return f"Line {row.line}", training_row_lines(row, self._found)
+
+    @property
+    def row(self) -> TrainingLine | None:
+        """The row under the cursor."""
+        rows, at = self.rows.rows, self.rows.cursor
+        return rows[at] if at < len(rows) and rows[at].line is not None else None
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        self.action_edit_file()
+
+    def action_edit_file(self) -> None:
+        row, found = self.row, self._found
+        if row is None or found is None:
+            return
+        problem = _no_file(found)
+        if not problem:
+            assert found.path is not None
+            problem = cast("LoopApp", self.app).edit(found.path, row.line)
+        if problem:
+            self.notify(flat(problem, 300), severity="error", markup=False)
+
+    def action_copy(self) -> None:
+        if self.row is not None:
+            self.app.copy_to_clipboard("\n".join((self.row.prompt, self.row.reference)))
+            self.notify("copied: prompt, reference", markup=False)
+
+
+def _no_file(found: TrainingRowsFound) -> str:
+    """Why the file cannot be opened in an editor, "" where it can."""
+    if found.path is None or not found.path.exists():
+        return f"{found.name} is not on this machine: copy it here to edit it"
+    if not is_text_file(found.path):
+        return f"{found.name} is no text file: an editor cannot show its rows"
+    return ""
+
+
+def training_row_lines(row: TrainingLine, found: TrainingRowsFound) -> Lines:
+    """A training row in full, with what is odd with it."""
+    lines: Lines = [[("odd      ", "muted"), (each, "warn")] for each in row.odd]
+    lines += [[(f"{name:<9}", "muted"), (value, "")] for name, value in row.facts]
+    if row.prompt:
+        lines.append([("prompt   ", "muted"), (row.prompt, "")])
+    lines.append([("says     ", "muted"), (row.reference or "(empty)", "strong")])
+    lines.append([("at       ", "muted"), (f"{found.path or found.name}:{row.line}", "muted")])
+    return lines
+
+
+def nearest_rows(found: Nearest, example: Example) -> TrainingRowsFound:
+    """What training had for an example, as a screen shows it."""
+    answer = found.answer
+    head: Lines = [
+        [("wanted   ", "muted"), (flat(example.reference, 400), "good")],
+        [("trained  ", "muted"), (answer.text, "warn" if answer.is_new else "")],
+    ]
+    if found.notice:
+        head.append([("! ", "warn"), (found.notice, "warn")])
+    near = list(answer.neighbours)
+    rows = [
+        TrainingLine(each.row.prompt, each.row.reference, each.row.line, f"{each.similarity:.2f}")
+        for each in near
+    ]
+    same = answer.same
+    if same is not None and all(each.row is not same.row for each in near):
+        rows += [
+            TrainingLine("", f"the nearest that says {flat(same.row.reference, 60)}", is_head=True),
+            TrainingLine(
+                same.row.prompt, same.row.reference, same.row.line, f"{same.similarity:.2f}"
+            ),
+        ]
+    return TrainingRowsFound(
+        head, rows, found.name, found.path, "similar", "no training row shares a word with it"
+    )
+
+
+def suspected_rows(found: Suspected, base: str = "") -> TrainingRowsFound:
+    """The training rows that may be wrong, as a screen shows them.
+
+    `base`: what to do where nothing was measured.
+    """
+    head: Lines = []
+    if found.measured:
+        below = loss(found.median_loss)
+        head.append(
+            [
+                (
+                    f"loss of {found.measured:,} of {found.sampled_of:,} training rows after "
+                    f"training, highest first; half are below {below}",
+                    "",
+                )
+            ]
+        )
+    else:
+        head.append([(f"the loss of training rows was not measured: {base}", "warn")])
+    head += [[("! ", "warn"), (text, "warn")] for text in found.notices]
+    rows: list[TrainingLine] = []
+    if found.suspects and found.findings:
+        rows.append(TrainingLine("", HARD, is_head=True))
+    rows += [_suspect_line(each, found) for each in found.suspects]
+    for finding in found.findings:
+        rows.append(TrainingLine(finding.message, finding.kind.replace("_", " "), is_head=True))
+        rows += _finding_lines(finding, found)
+    nothing = "" if not found.measured else "no row is odd"
+    return TrainingRowsFound(head, rows, found.name, found.path, "loss", nothing)
+
+
+def _suspect_line(suspect: Suspect, found: Suspected) -> TrainingLine:
+    row = suspect.row
+    odd = [
+        f"line {line} has the same prompt and says {flat(said, 200)}"
+        for line, said in suspect.conflicts
+    ]
+    odd += [f"line {line} is the same" for line in suspect.repeats]
+    told = f"{loss(row.loss)} a token over {row.supervised_tokens} tokens"
+    fact = f"{told}; half of the measured rows are below {loss(found.median_loss)}"
+    return TrainingLine(
+        row.prompt,
+        row.reference,
+        row.source_line,
+        loss(row.loss),
+        "!" if suspect.conflicts else "=" if suspect.repeats else "",
+        tuple(odd),
+        (("loss", fact),),
+    )
+
+
+def _finding_lines(finding: Finding, found: Suspected) -> list[TrainingLine]:
+    lines = []
+    odd = (f"{finding.message}: {finding.hint}",)
+    for each in finding.rows:
+        row = found.rows.get(each.line) if each.split == "train" else None
+        if row is None:
+            lines.append(TrainingLine(each.text, f"{each.split}:{each.line}"))
+        else:
+            lines.append(TrainingLine(row.prompt, row.reference, row.line, odd=odd))
+    if finding.count is not None and finding.count > len(finding.rows):
+        lines.append(TrainingLine("these are the first of them", ""))
+    return lines
