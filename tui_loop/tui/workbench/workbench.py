@@ -19,6 +19,7 @@ from tui_loop.tui.backend import Backend
 from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.chart import ChartRun, LossChart
+from tui_loop.tui.widgets.chart_pane import KeyedChart
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import IterationsPane, IterationTable, is_live
@@ -51,32 +52,13 @@ CHART_SECONDS = 1.0
 """A chart of a live run is drawn at most this often."""
 
 
-class ChartPane(LossChart):
+class ChartPane(KeyedChart):
     """The chart as a pane."""
 
-    BINDINGS = bindings("chart")
     scope = "chart"
-    DEFAULT_CSS = """
-    ChartPane {
-        border: round $frame;
-        background: $background;
-        border-title-color: $foreground;
-        border-title-style: bold;
-        border-subtitle-color: $tone-muted;
-        &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
-        &:nocolor:focus { border-title-style: bold reverse; }
-        & > .chart--train { color: $tone-train; }
-        & > .chart--train-raw { color: $tone-train; text-style: dim; }
-        & > .chart--eval { color: $tone-eval; }
-        & > .chart--overlay { color: $tone-overlay; }
-        & > .chart--axis { color: $tone-muted; }
-        & > .chart--muted { color: $tone-muted; }
-        & > .chart--bad { color: $tone-bad; }
-    }
-    """
 
 
-class Workbench(Running, Reading, TrainingReading, Filtering, Again, Checking):
+class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
     """Composes the panes, shows them the snapshot, and moves between them."""
 
     BINDINGS = bindings("workbench")
