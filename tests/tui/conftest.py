@@ -40,19 +40,21 @@ from tui_loop.core.events import (
     RunStarted,
 )
 from tui_loop.core.examples.again import Retried
+from tui_loop.core.examples.neighbours import Answer as Neighbours
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.overview import described
 from tui_loop.core.planning import create_base, create_iteration, plan_next
-from tui_loop.core.questions import AskingState
+from tui_loop.core.questions import Answer as Said
+from tui_loop.core.questions import AskingState, Told
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState, Example, Split, TokenLosses
 from tui_loop.core.requests import RequestReader
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.tui.app import LoopApp
-from tui_loop.tui.backend import NewLoop, Preview, Suspected, Understood
+from tui_loop.tui.backend import Nearest, NewLoop, Preview, Suspected, Understood
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
@@ -221,6 +223,47 @@ class ScriptedAgain:
         self.is_closed = True
 
 
+class ScriptedAsker:
+    """Models that answer when a test says so."""
+
+    iterations = (2, 1, 0)
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.drops = 0
+        self.is_closed = False
+        self._told: list[Told] = []
+
+    def ask(self, prompt: str, *, example: str = "", settings: Sequence[str] = ()) -> int:
+        self.asked.append(example or prompt)
+        return len(self.asked)
+
+    def tells(self, *told: Told) -> ScriptedAsker:
+        self._told += told
+        return self
+
+    def answers_all(self, *outputs: str) -> None:
+        """The newest question, by each of the models."""
+        number = len(self.asked)
+        for iteration, output in zip(self.iterations, outputs, strict=True):
+            self.tells(Said(number, iteration, output, 3, truncated=False, seconds=0.25))
+        self.tells(AskingState(state="answered", id=number))
+
+    def drop(self) -> None:
+        self.drops += 1
+        self.tells(AskingState(state="error", id=len(self.asked), message="it was given up"))
+
+    def take(self) -> list[Told]:
+        told, self._told = self._told, []
+        return told
+
+    def answers(self) -> Iterator[Told]:
+        raise AssertionError("a screen never waits")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class FakeBackend:
     """What stands behind the app in tests: iterations are created as the real one creates them,
     and their runs are scripted.
@@ -239,6 +282,10 @@ class FakeBackend:
         self.generating = ScriptedAgain()
         self.generated: list[tuple[int, list[str], list[str]]] = []
         self.suspected: Suspected | None = None
+        self.askers: list[ScriptedAsker] = []
+        self.near = Nearest(
+            Neighbours("nothing similar was trained on", is_new=True, neighbours=[]), "train.jsonl"
+        )
         self.may_preview = threading.Event()
         self.may_preview.set()
 
@@ -288,6 +335,17 @@ class FakeBackend:
         if self.refusal:
             raise self.refusal
         self.runs.append(ScriptedRun(loop.existing(number)))
+
+    def asker(self, loop: LoopFolder, number: int) -> ScriptedAsker:
+        if self.refusal:
+            raise self.refusal
+        self.askers.append(ScriptedAsker())
+        return self.askers[-1]
+
+    def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
+        if self.refusal:
+            raise self.refusal
+        return self.near
 
     def suspects(self, loop: LoopFolder, number: int) -> Suspected:
         if self.suspected is None:
