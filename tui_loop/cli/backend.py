@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tui_loop.cli.looking_up import LookUp
 
 ROWS_SHOWN = 30
-SUSPECTS = 500
+SUSPECTS = 50
 """Hard training rows that the app lists at most."""
 
 

@@ -141,9 +141,10 @@ class AgainScreen(RowsScreen):
         if self._fault is not None:
             return [*lines, *fault_lines(self._fault)]
         found = list(self.rows.found.values())
+        if not found:
+            return [*lines, [("nothing of it is recorded", "muted")]]
         so_far = "" if self.is_done else " so far"
-        lines.append([(f"{sum_of(found)}{so_far}; nothing is recorded", "strong")])
-        return lines
+        return [*lines, [(f"{sum_of(found)}{so_far}; nothing is recorded", "strong")]]
 
     def _look(self) -> None:
         told = self._work.take() if self._work is not None else []

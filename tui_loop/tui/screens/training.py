@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from tui_loop.core.checking.findings import Finding
+from tui_loop.core.checking.findings import Finding, counted
 from tui_loop.core.data.reading import is_text_file
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.suspects import Suspect
@@ -28,6 +29,9 @@ Lines = list[list[Part]]
 FIGURE, NAME = 8, 20
 LABEL = 26
 """Cells of a reference at most."""
+
+OTHERS = 10
+"""Other rows of one prompt that are told."""
 
 HARD = "still hard after training"
 
@@ -70,13 +74,16 @@ class TrainingList(RowList):
         self.rows: list[TrainingLine] = []
         self.file = self.figure = ""
         self.told = [doing]
-        self._label = LABEL
+        self._label = self._place = 0
 
     def take(self, found: TrainingRowsFound) -> None:
         """Takes what was found."""
         self.rows, self.file, self.figure = found.rows, found.name, found.figure
         self.told = [found.nothing]
-        self._label = max((width_of(flat(each.reference, 200)) for each in self.rows), default=0)
+        rows = [each for each in self.rows if each.line is not None]
+        labels = (width_of(flat(each.reference, 200)) for each in rows)
+        places = (width_of(placed(self.file, each.line or 0, 2 * NAME)) for each in rows)
+        self._label, self._place = max(labels, default=0), max(places, default=0)
 
     @property
     def count(self) -> int:
@@ -118,7 +125,7 @@ class TrainingList(RowList):
         ]
 
     def _widths(self, width: int) -> tuple[int, int, int]:
-        place = NAME if width < 100 else 2 * NAME
+        place = min(self._place, NAME if width < 100 else 2 * NAME)
         label = max(4, min(self._label, LABEL, width // 4))
         return label, max(0, width - 2 - FIGURE - 4 - label - 2 - 2 - place), place
 
@@ -250,59 +257,85 @@ def suspected_rows(found: Suspected, base: str = "") -> TrainingRowsFound:
     """
     head: Lines = []
     if found.measured:
-        below = loss(found.median_loss)
-        head.append(
-            [
-                (
-                    f"loss of {found.measured:,} of {found.sampled_of:,} training rows after "
-                    f"training, highest first; half are below {below}",
-                    "",
-                )
-            ]
-        )
+        few = len(found.suspects) < found.measured
+        order = f"the {len(found.suspects):,} highest" if few else "highest first"
+        told = f"loss of {found.measured:,} of {found.sampled_of:,} training rows after training"
+        head.append([(f"{told}, {order}; {_below(found)}", "")])
     else:
         head.append([(f"the loss of training rows was not measured: {base}", "warn")])
+    counts = [f"{_words(each)} {each.count or 0:,}" for each in found.findings]
+    if counts and found.suspects:
+        head.append([(f"further down: {', '.join(counts)}", "muted")])
     head += [[("! ", "warn"), (text, "warn")] for text in found.notices]
     rows: list[TrainingLine] = []
     if found.suspects and found.findings:
         rows.append(TrainingLine("", HARD, is_head=True))
     rows += [_suspect_line(each, found) for each in found.suspects]
     for finding in found.findings:
-        rows.append(TrainingLine(finding.message, finding.kind.replace("_", " "), is_head=True))
+        rows.append(TrainingLine(finding.message, _words(finding), is_head=True))
         rows += _finding_lines(finding, found)
-    nothing = "" if not found.measured else "no row is odd"
+    nothing = "no two training rows contradict or repeat each other"
     return TrainingRowsFound(head, rows, found.name, found.path, "loss", nothing)
+
+
+def _below(found: Suspected) -> str:
+    if found.median_loss is None:
+        return "none is finite"
+    return f"half of the measured are below {loss(found.median_loss)}"
+
+
+def _words(finding: Finding) -> str:
+    return finding.kind.replace("_", " ")
 
 
 def _suspect_line(suspect: Suspect, found: Suspected) -> TrainingLine:
     row = suspect.row
-    odd = [
-        f"line {line} has the same prompt and says {flat(said, 200)}"
-        for line, said in suspect.conflicts
-    ]
-    odd += [f"line {line} is the same" for line in suspect.repeats]
-    told = f"{loss(row.loss)} a token over {row.supervised_tokens} tokens"
-    fact = f"{told}; half of the measured rows are below {loss(found.median_loss)}"
+    told = f"{loss(row.loss)} a token over {counted(row.supervised_tokens, 'token')}"
+    fact = f"{told}; {_below(found)}"
     return TrainingLine(
         row.prompt,
         row.reference,
         row.source_line,
         loss(row.loss),
-        "!" if suspect.conflicts else "=" if suspect.repeats else "",
-        tuple(odd),
+        _sign(suspect.conflicts, suspect.repeats),
+        _others(suspect.conflicts, suspect.repeats),
         (("loss", fact),),
     )
 
 
 def _finding_lines(finding: Finding, found: Suspected) -> list[TrainingLine]:
-    lines = []
-    odd = (f"{finding.message}: {finding.hint}",)
+    """The training rows of a finding; held-out ones are told with the row that they go with."""
+    lines: list[TrainingLine] = []
     for each in finding.rows:
         row = found.rows.get(each.line) if each.split == "train" else None
-        if row is None:
-            lines.append(TrainingLine(each.text, f"{each.split}:{each.line}"))
+        if row is not None:
+            others = [other for other in found.rows.values() if other.prompt == row.prompt]
+            others = [other for other in others if other.prompt and other.line != row.line]
+            said = row.reference.strip()
+            conflicts = [(o.line, o.reference) for o in others if o.reference.strip() != said]
+            repeats = [other.line for other in others if other.reference.strip() == said]
+            odd = (f"{finding.message}: {finding.hint}", *_others(conflicts, repeats))
+            sign = _sign(conflicts, repeats)
+            lines.append(TrainingLine(row.prompt, row.reference, row.line, sign=sign, odd=odd))
+        elif lines and lines[-1].line is not None:
+            told = f"{each.split} line {each.line}: {each.text}"
+            lines[-1] = msgspec.structs.replace(lines[-1], odd=(*lines[-1].odd, told))
         else:
-            lines.append(TrainingLine(row.prompt, row.reference, row.line, odd=odd))
-    if finding.count is not None and finding.count > len(finding.rows):
+            lines.append(TrainingLine(each.text, f"{each.split}:{each.line}"))
+    if finding.count is not None and finding.count > len(lines):
         lines.append(TrainingLine("these are the first of them", ""))
     return lines
+
+
+def _sign(conflicts: Sequence[object], repeats: Sequence[object]) -> str:
+    return "!" if conflicts else "=" if repeats else ""
+
+
+def _others(conflicts: Sequence[tuple[int, str]], repeats: Sequence[int]) -> tuple[str, ...]:
+    """What other rows of one prompt say, a sentence each; the first of many."""
+    told = [
+        f"line {line} has the same prompt and says {flat(said, 200)}" for line, said in conflicts
+    ]
+    told += [f"line {line} is the same" for line in repeats]
+    more = len(told) - OTHERS
+    return (*told[:OTHERS], f"and {counted(more, 'other line')}") if more > 0 else tuple(told)
