@@ -135,9 +135,11 @@ class Comparer:
             loss_examples=len(lossy),
         )
 
-    def outline(self, a: int, b: int) -> Comparison:
-        """What can be said without examples: configs and metrics; a notice says what lacks."""
+    def compare_or_outline(self, a: int, b: int) -> Comparison:
+        """The same; where either has no evaluation, configs and metrics, and a notice."""
         old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
+        if self._has_examples(old) and self._has_examples(new):
+            return self.compare(a, b)
         return Comparison(
             a=a,
             b=b,

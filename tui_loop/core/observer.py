@@ -16,6 +16,7 @@ from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.causes import Measured
+from tui_loop.core.examples.contrast import Contrast, contrast_of
 from tui_loop.core.examples.dossier import Dossier, dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.judgements import judged
@@ -23,7 +24,7 @@ from tui_loop.core.examples.judgements import told as in_words
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
-from tui_loop.core.records import LIVE, Example, Iteration
+from tui_loop.core.records import LIVE, Iteration
 from tui_loop.core.store import LoopFolder, LoopSettings
 
 COMPARE_SECONDS = 0.1
@@ -106,11 +107,26 @@ class LoopObserver:
         with self._lock:
             return self._look(wanted)
 
-    def compare(self, a: int, b: int) -> tuple[Comparison, list[Example], list[Example]]:
-        """Iteration `b` against `a`, with the examples of both; raises TuiLoopError."""
+    def contrast(self, a: int, b: int) -> tuple[Contrast, tuple[RunView, RunView]]:
+        """Iteration `b` against `a`, with both runs; raises TuiLoopError.
+
+        Where one has no examples, what can be said without. Looks may come in between.
+        """
         with self._lock:
-            compared = self._comparer.compare(a, b)
-            return compared, self.reader.examples(a), self.reader.examples(b)
+            compared = self._comparer.compare_or_outline(a, b)
+        views = [self._whole_view(number, other) for number, other in ((a, None), (b, a))]
+        with self._lock:
+            readers = self.reader.at(a), self.reader.at(b)
+            iterations = readers[0].look(), readers[1].look()
+            runs = readers[0].view(), readers[1].view()
+        return contrast_of(compared, iterations, (views[0], views[1])), runs
+
+    def _whole_view(self, number: int, other: int | None) -> ExampleView:
+        while True:
+            with self._lock:
+                view, is_complete = self.evaluations.view(number, other, EXAMPLES_SECONDS)
+            if is_complete:
+                return view
 
     def examples_of(self, number: int) -> ExampleView:
         """All examples of an iteration; raises TuiLoopError."""

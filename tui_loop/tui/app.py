@@ -28,6 +28,7 @@ from tui_loop.tui.editor import opening_words
 from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.palette import ActionCommands
 from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.themes import THEMES, VARIABLES
@@ -134,7 +135,7 @@ class LoopApp(KeysInOrder):
         """Performs the action with an id, wherever it is at home."""
         action = BY_ID[name]
         home: Any = self if action.scope == "app" else self.screen
-        if isinstance(self.screen, Workbench) and action.scope != "app":
+        if isinstance(self.screen, Workbench | CompareScreen) and action.scope != "app":
             home = self.screen.home_of(action.scope)
         await self.run_action(action.method, default_namespace=home)
 

@@ -1,125 +1,256 @@
-"""Two iterations side by side: config, metrics, what can be claimed, fixed and broken."""
+"""Two iterations side by side: figures, both loss curves, and the examples that changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
-from tui_loop.core.comparison import Comparison
-from tui_loop.core.figures import loss, percent, points
-from tui_loop.core.records import Example
-from tui_loop.core.wording import brief
-from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.screens.reading import ReadingScreen
-from tui_loop.tui.widgets.iterations import claim_tone
-from tui_loop.tui.widgets.toned import Part
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
 
-METRICS = ("train_loss", "eval_loss", "score", "macro_f1", "passed", "total", "steps")
-PERCENT = ("score", "macro_f1")
-LISTED = 200
-"""Examples listed of each kind; the rest is counted."""
+from tui_loop.core.examples.contrast import Contrast
+from tui_loop.core.examples.pairing import Paired
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.compare_lines import changed_lines, contrast_lines, text_of_both
+from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.widgets.bar import Bar, Piece
+from tui_loop.tui.widgets.changed_list import ChangedList
+from tui_loop.tui.widgets.chart import ChartRun
+from tui_loop.tui.widgets.chart_pane import KeyedChart
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.sheet import Sheet
 
+PARTS = ("figures", "chart", "fixed", "broken", "failing")
+LISTS = PARTS[2:]
+WIDE, HIGH = 120, 32
+"""From this size on, all parts are shown at once, of the lists one at a time."""
 
-class CompareScreen(ReadingScreen):
-    """A comparison to read."""
-
-    def __init__(self, loop: str, result: Comparison, lines: Sequence[Sequence[Part]]) -> None:
-        super().__init__(f"Compare {loop}/{result.b} against {result.a}", lines)
-
-
-def compare_lines(
-    result: Comparison, old: Mapping[str, Example], new: Mapping[str, Example]
-) -> list[list[Part]]:
-    """The comparison as lines; `old` and `new` hold the examples of both by id."""
-    lines: list[list[Part]] = [[("note: ", "warn"), (each, "")] for each in result.notices]
-    if lines:
-        lines.append([])
-    lines += _table("config", result, _config_rows(result) or [("nothing differs", "", "")])
-    lines.append([])
-    lines += _table("metric", result, _metric_rows(result))
-    lines += [[], *_claim_lines(result)]
-    for word, tone, ids in (("fixed", "good", result.fixed), ("broken", "bad", result.broken)):
-        if ids:
-            lines += [[], [(f"{word} {len(ids)}", tone)]]
-            for name in ids[:LISTED]:
-                lines += _example_lines(old[name], new[name])
-            if len(ids) > LISTED:
-                lines.append([(f"  and {len(ids) - LISTED} more", "muted")])
-    return lines
+FOOTERS = {
+    "figures": ("sheet.page_down", "compare.next", "compare.copy", "app.back", "app.help"),
+    "chart": (
+        "compare.next",
+        "chart.overlay",
+        "chart.log",
+        "chart.smoother",
+        "chart.metric",
+        "chart.zoom_in",
+        "app.back",
+        "app.help",
+    ),
+    "list": ("list.open", "compare.next", "compare.copy", "app.back", "app.help"),
+}
 
 
-def _table(head: str, result: Comparison, rows: Sequence[tuple[str, str, str]]) -> list[list[Part]]:
-    width = max(len(row[0]) for row in [(head, "", ""), *rows]) + 2
-    middle = max(len(row[1]) for row in [("", str(result.a), ""), *rows]) + 2
-    middle = min(middle, 32)
-    lines: list[list[Part]] = [
-        [
-            (fit(head, width), "strong"),
-            (fit(str(result.a), middle), "strong"),
-            (str(result.b), "strong"),
+class CompareDesk(Protocol):
+    """Who opens examples for the screen."""
+
+    def read_compared(self) -> None:
+        """Opens the example under the cursor in full."""
+
+
+class BothChart(KeyedChart):
+    """The newer run's curves with the older one's over them."""
+
+    number = "2 "
+    DEFAULT_CSS = "BothChart { height: 1fr; }"
+
+
+class CompareScreen(Screen[None]):
+    """One part has the focus; where there is room, the others stand beside it."""
+
+    BINDINGS = bindings("compare")
+    DEFAULT_CSS = """
+    CompareScreen {
+        background: $background;
+        & > #boxes { height: 1fr; layout: grid; grid-size: 2 2; grid-rows: 11fr 12fr; }
+        & Vertical {
+            border: round $frame;
+            border-title-style: bold;
+            border-subtitle-color: $tone-muted;
+            &:focus-within { border: round $tone-accent; border-title-color: $tone-accent; }
+            &:nocolor:focus-within { border-title-style: bold reverse; }
+        }
+        & #listed { column-span: 2; }
+        & #both { height: 7; border-top: solid $frame; display: none; }
+        & .-filled #both { display: block; }
+        &.-single {
+            & > #boxes { layout: vertical; }
+            & > #boxes > * { display: none; height: 1fr; }
+            & > #boxes > .-current { display: block; }
+        }
+    }
+    """
+
+    def __init__(
+        self, loop: str, contrast: Contrast, runs: tuple[ChartRun, ChartRun], *, ascii_only: bool
+    ) -> None:
+        """`runs`: the older one and the newer one."""
+        super().__init__()
+        self.contrast, self._loop, self._runs = contrast, loop, runs
+        self.part, self.listed = "figures", ""
+        self.desk: CompareDesk | None = None
+        self.figures = Sheet()
+        self.chart = BothChart(ascii_only=ascii_only, id="chart")
+        self.list = ChangedList(contrast)
+        self.both = Sheet(id="both", is_note=True)
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="parts")
+        with Container(id="boxes"):
+            with Vertical(id="figures"):
+                yield self.figures
+            yield self.chart
+            with Vertical(id="listed"):
+                yield self.list
+                yield self.both
+        yield Bar(id="keys")
+
+    def on_mount(self) -> None:
+        self.figures.show(contrast_lines(self.contrast))
+        old, new = self._runs
+        has_curves = bool(new.metrics or new.evaluations) and not new.is_base
+        self.chart.show(*((new, old) if has_curves else (old, new)))
+        self._list("fixed")
+        self.action_part("figures")
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._lay_out()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A click goes to a part, too."""
+        if event.widget is self.list and self.part not in LISTS:
+            self.part = self.listed
+        elif event.widget is self.figures:
+            self.part = "figures"
+        elif event.widget is self.chart:
+            self.part = "chart"
+        self._lay_out()
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        event.stop()
+        self._show_both()
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        self.read()
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that are at hand, the nearest first."""
+        nearest = {"figures": "sheet", "chart": "chart"}.get(self.part, "list")
+        return ("compare", nearest, "app")
+
+    def home_of(self, scope: str) -> Widget:
+        """The widget whose methods the actions of a scope are."""
+        return self._main if scope in ("sheet", "chart", "list") else self
+
+    def step(self, by: int) -> None:
+        """Goes on in the list and opens what is there."""
+        self.list.set_cursor(self.list.cursor + by, direction=by)
+        self._show_both()
+        self.read()
+
+    def read(self) -> None:
+        """Opens the example under the cursor in full."""
+        if self.desk is not None and self.list.count:
+            self.desk.read_compared()
+
+    def action_step(self, by: int) -> None:
+        self.action_part(PARTS[(PARTS.index(self.part) + by) % len(PARTS)])
+
+    def action_part(self, name: str) -> None:
+        self.part = name
+        if name in LISTS:
+            self._list(name)
+        self._lay_out()
+        self._main.focus()
+
+    def action_copy(self) -> None:
+        if self.part == "figures":
+            text, told = self.figures.text, "what is compared"
+        elif self.part == "chart":
+            text = told = str(self.chart.border_subtitle or "")
+        else:
+            sides = self.list.at(self.list.cursor)
+            text = text_of_both(*sides) if sides is not None else ""
+            told = "prompt, reference, both outputs"
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.notify(f"copied: {told}", markup=False)
+        else:
+            self.notify("there is nothing here to copy", markup=False)
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+    @property
+    def _main(self) -> Widget:
+        return {"figures": self.figures, "chart": self.chart}.get(self.part, self.list)
+
+    def _rows(self, name: str) -> Paired:
+        found = {"fixed": self.contrast.fixed, "broken": self.contrast.broken}
+        return found.get(name, self.contrast.failing)
+
+    def _list(self, name: str) -> None:
+        if self.listed != name:
+            self.listed = name
+            self.list.show(self._rows(name), self._why_empty(name))
+            self.query_one("#listed").set_class(self.list.count > 0, "-filled")
+            self._show_both()
+
+    def _show_both(self) -> None:
+        rows = self.list
+        sides = rows.at(rows.cursor)
+        if sides is None:
+            self.both.show([])
+            return
+        self.both.show(changed_lines(self.contrast.comparison, sides, rows.causes_at(rows.cursor)))
+
+    def _why_empty(self, name: str) -> list[str]:
+        result = self.contrast.comparison
+        if result.interval is None:
+            told = result.notices or ["nothing passes or fails without a metric: see the losses"]
+            return [f"nothing to list: {told[0]}"]
+        what = {
+            "fixed": f"failed in {result.a} and passed in {result.b}",
+            "broken": f"passed in {result.a} and failed in {result.b}",
+            "failing": "failed in both",
+        }[name]
+        return [f"none: no example of the {result.compared:,} compared {what}"]
+
+    def _lay_out(self) -> None:
+        if not self.is_mounted:
+            return
+        all_at_once = self.size.width >= WIDE and self.size.height >= HIGH
+        self.set_class(not all_at_once, "-single")
+        box = "listed" if self.part in LISTS else self.part
+        for each in self.query("#boxes > *"):
+            each.set_class(each.id == box, "-current")
+        result = self.contrast.comparison
+        entitle(self.query_one("#figures"), f"1 Compare {self._loop}/{result.b} against {result.a}")
+        self._show_tabs()
+        footer = FOOTERS["list" if self.part in LISTS else self.part]
+        self.query_one("#keys", Bar).show(key_pieces(footer, getattr(self.app, "keys", {})))
+
+    def _show_tabs(self) -> None:
+        names = {
+            "figures": "Figures",
+            "chart": "Loss",
+            "fixed": f"Fixed {len(self.contrast.fixed):,}",
+            "broken": f"Broken {len(self.contrast.broken):,}",
+            "failing": f"Failing still {len(self.contrast.failing):,}",
+        }
+        pieces = [
+            Piece(
+                f" {number} {names[part]} ",
+                "mark" if part == self.part else "muted",
+                f"screen.part('{part}')",
+            )
+            for number, part in enumerate(PARTS, 1)
         ]
-    ]
-    for name, before, after in rows:
-        lines.append([(fit(name, width), ""), (fit(before, middle), "muted"), (after, "")])
-    return lines
-
-
-def _config_rows(result: Comparison) -> list[tuple[str, str, str]]:
-    return [
-        (name, flat(brief(old), 200), flat(brief(new), 200))
-        for name, (old, new) in result.config.items()
-    ]
-
-
-def _metric_rows(result: Comparison) -> list[tuple[str, str, str]]:
-    return [
-        (name, _figure(name, result.metrics[name][0]), _figure(name, result.metrics[name][1]))
-        for name in METRICS
-        if name in result.metrics and result.metrics[name] != (None, None)
-    ]
-
-
-def _figure(name: str, value: Any) -> str:
-    if name in PERCENT:
-        return percent(value)
-    return loss(value) if isinstance(value, (float, str)) else "" if value is None else str(value)
-
-
-def _claim_lines(result: Comparison) -> list[list[Part]]:
-    if result.interval is None:
-        return [[("no scores to compare", "muted")]]
-    lines: list[list[Part]] = [
-        [
-            ("score ", ""),
-            (f"{points(result.interval)} points", "strong"),
-            (f" over {result.compared} examples: ", ""),
-            (f"{len(result.fixed)} fixed, {len(result.broken)} broken ", ""),
-            (f"(McNemar p = {result.p_value:.2g})", "muted"),
-        ],
-        [
-            ("the change: ", ""),
-            (result.claim, claim_tone(result) or "strong"),
-            (
-                f" ({result.replicates[0]} and {result.replicates[1]} runs of these configs)",
-                "muted",
-            ),
-        ],
-    ]
-    if min(result.replicates) < 2 and result.a != 0:
-        told = "the test sees these two models only; a run of each with another seed tells more"
-        lines.append([(told, "muted")])
-    return lines
-
-
-def _example_lines(old: Example, new: Example) -> list[list[Part]]:
-    return [
-        [("  ", ""), (flat(new.prompt, 500), "")],
-        [
-            ("    wanted ", "muted"),
-            (flat(new.reference, 200), ""),
-            ("  was ", "muted"),
-            (flat(old.output or "(empty)", 200), ""),
-            ("  is ", "muted"),
-            (flat(new.output or "(empty)", 200), ""),
-        ],
-    ]
+        self.query_one("#parts", Bar).show(pieces)
+        place = PARTS.index(self.listed) + 1
+        entitle(self.query_one("#listed"), f"{place} {names[self.listed]}")

@@ -10,7 +10,7 @@ from tui_loop.core.figures import duration, percent
 from tui_loop.core.records import Iteration
 from tui_loop.core.wording import brief, brief_number
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.screens.compare import PERCENT
+from tui_loop.tui.compare_lines import PERCENT
 from tui_loop.tui.widgets.iterations import claim_in_words
 from tui_loop.tui.widgets.toned import Part
 

@@ -29,7 +29,6 @@ from tui_loop.tui.plotting import ChartSpec, Plot, left_out, plot
 
 __all__ = ["ChartRun", "LossChart"]
 
-PANE = 3
 FAR = 10  # columns of a far move of the cursor
 
 
@@ -39,6 +38,9 @@ class LossChart(Widget, can_focus=True):
     How a run is looked at is kept for each `ChartRun.key`; a run that is shown for the first
     time takes metric, scale and smoothing over from the one before. Keys are bound elsewhere.
     """
+
+    number = "3 "
+    """What its title begins with."""
 
     ALLOW_SELECT = False  # a click sets the cursor
     DEFAULT_CSS = """
@@ -256,7 +258,7 @@ class LossChart(Widget, can_focus=True):
         spec = self._spec() if view.log else None
         separator = " - " if self.ascii_only else " · "
         titles = (
-            f"{PANE} {title(curves, self._over(), view, separator)}",
+            f"{self.number}{title(curves, self._over(), view, separator)}",
             figures(curves, view, left_out(spec) if spec else 0, separator),
         )
         if self.ascii_only:

@@ -1,13 +1,11 @@
-"""Reading more of what is selected: details, comparison, the clipboard."""
+"""Reading more of what is selected: details, the clipboard."""
 
 from __future__ import annotations
 
 import asyncio
 
-from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.fields import as_setting
 from tui_loop.tui.cells import flat
-from tui_loop.tui.screens.compare import CompareScreen, compare_lines
 from tui_loop.tui.screens.details import detail_lines
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.widgets.chart import LossChart
@@ -17,10 +15,11 @@ from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.workbench.examples import ExampleReading, text_of
+from tui_loop.tui.workbench.comparing import Comparing
+from tui_loop.tui.workbench.examples import text_of
 
 
-class Reading(ExampleReading):
+class Reading(Comparing):
     """What opens a screen of its own, or is copied."""
 
     async def on_row_list_opened(self, event: RowList.Opened) -> None:
@@ -44,33 +43,11 @@ class Reading(ExampleReading):
         self.show_snapshot()
         self.look_again()
 
-    def action_compare(self) -> None:
-        iteration = self.iteration
-        if iteration is None:
-            self.say("select an iteration that has run; m marks the other one")
-            return
-        other = self.marked if self.marked not in (None, iteration.number) else iteration.parent
-        if other is None:
-            self.say("nothing to compare with: m marks another iteration")
-            return
-        self.run_worker(self._compare(other, iteration.number), group="compare", exclusive=True)
-
     def action_copy(self) -> None:
         text = self._text_to_copy()
         if text:
             self.app.copy_to_clipboard(text)
             self.say(f"copied: {flat(text, 60)}")
-
-    async def _compare(self, a: int, b: int) -> None:
-        def read() -> CompareScreen:
-            result, old, new = self.observer.compare(a, b)
-            rows = ({row.id: row for row in each} for each in (old, new))
-            return CompareScreen(self.loop.name, result, compare_lines(result, *rows))
-
-        try:
-            self.app.push_screen(await asyncio.to_thread(read))
-        except TuiLoopError as error:
-            self.tell(error)
 
     def _text_to_copy(self) -> str:
         if self.current == "failures":
