@@ -62,7 +62,7 @@ class Query(msgspec.Struct, frozen=True):
 
 def parse(text: str) -> Query:
     """The query in `text`; raises BadInput for a term that cannot be meant as it stands."""
-    terms = []
+    terms, text = [], text.strip()
     for found in _TERM.finditer(text):
         negated = bool(found["minus"])
         if found["pattern"] is not None:
@@ -78,7 +78,7 @@ def parse(text: str) -> Query:
             word = found["quoted"] if found["quoted"] is not None else found[0][negated:]
             if word:
                 terms.append(Term("word", (word.casefold(),), is_negated=negated))
-    return Query(text.strip(), tuple(terms))
+    return Query(text, tuple(terms))
 
 
 def has_terms(query: Query, text: str) -> bool:
