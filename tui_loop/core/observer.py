@@ -19,6 +19,7 @@ from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.contrast import Contrast, contrast_of
 from tui_loop.core.examples.dossier import Dossier, dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.found import Found
 from tui_loop.core.examples.judgements import judged
 from tui_loop.core.examples.judgements import told as in_words
 from tui_loop.core.examples.table import ExampleTable
@@ -46,7 +47,7 @@ class Examples(msgspec.Struct, frozen=True):
     """The evaluated examples of one iteration; `problem` says why they cannot be read.
 
     `against` is the iteration that they are held against, the marked one or the parent. `judged`:
-    the score with what people said, in words.
+    the score with what people said, in words. `suspects`: references that may be wrong, by id.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Examples(msgspec.Struct, frozen=True):
     measured: Measured
     problem: str = ""
     judged: str = ""
+    suspects: dict[str, Found] = {}
 
 
 class LoopSnapshot(msgspec.Struct, frozen=True):
@@ -245,7 +247,10 @@ class LoopObserver:
         ):
             told = judged(view.table, self.evaluations.judgements()) if view.marks else None
             with_words = in_words(told) if told is not None else ""
-            self._examples = Examples(wanted.selected, against, view, measured, problem, with_words)
+            suspects = self.evaluations.suspects(wanted.selected)
+            self._examples = Examples(
+                wanted.selected, against, view, measured, problem, with_words, suspects
+            )
         return self._examples, is_complete
 
     def _split_rows(self, selected: int | None) -> dict[str, int]:

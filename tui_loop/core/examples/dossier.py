@@ -66,6 +66,10 @@ def dossier_of(
     example = view.table[row]
     against = view.against.number if view.against is not None else None
     measured = evaluations.measured(number)
+    causes = causes_of(example, measured)
+    suspect = evaluations.suspects(number).get(example.id)
+    if suspect is not None and causes:
+        causes = (suspect, *causes)
     then = _then(reader, view, row, example)
     before = next((each.moment.loss for each in then if each.moment.number == 0), None)
     folder = reader.loop.iteration(number)
@@ -75,7 +79,7 @@ def dossier_of(
         example=example,
         outcome=view.outcome(row),
         shift=view.shift(row),
-        causes=causes_of(example, measured),
+        causes=causes,
         standing=evaluations.judgements().of(example),
         then=then,
         tokens=_tokens(reader, number, against, row, example),

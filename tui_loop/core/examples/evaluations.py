@@ -11,17 +11,25 @@ import msgspec
 
 from tui_loop.core.comparison import scored_alike
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.agreement import FEWEST_ANSWERS, suspects
 from tui_loop.core.examples.causes import Measured, causes_of, measured_of, with_labels_seen
+from tui_loop.core.examples.found import Found
 from tui_loop.core.examples.history import Histories, Outcomes, outcomes_of
 from tui_loop.core.examples.judgements import Judgements, read_judgements
 from tui_loop.core.examples.table import FAILED, ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, Stamp, stamp_of
+from tui_loop.core.records import Example
 
 HISTORY = 40
 """An example's history goes back over so many evaluated iterations."""
 
 CAUSES_AT_ONCE = 500
+
+MOST_ANSWERS = 50_000
+"""Outputs of all iterations together that are looked through for references that are suspect."""
+
+_Suspects = tuple[object, dict[str, Found], Sequence[tuple[str, ...]]]
 
 LOOKED_AT = 2
 """Iterations of which what was found out is kept: what is looked at, and its parent."""
@@ -38,6 +46,7 @@ class Evaluations:
         self._views: OrderedDict[int, tuple[object, Judgements, ExampleView]] = OrderedDict()
         self._finders: OrderedDict[int, _CauseFinder] = OrderedDict()
         self._measured: OrderedDict[int, tuple[ExampleTable, Measured]] = OrderedDict()
+        self._suspects: OrderedDict[int, _Suspects] = OrderedDict()
 
     def table(self, number: int) -> ExampleTable:
         """The examples of an iteration, none where there was no evaluation; raises BadInput."""
@@ -77,6 +86,8 @@ class Evaluations:
                 found[each] = outcomes
         causes = self._causes(number, table, until)
         is_complete = is_complete and causes is not None
+        if is_complete and causes is not None:
+            causes = self._with_suspects(number, table, causes, list(found.values()))
         judgements = self.judgements()
         key = (
             id(table),
@@ -111,6 +122,42 @@ class Evaluations:
             known = table, with_labels_seen(measured, table.references)
         _keep(self._measured, number, known)
         return known[1]
+
+    def suspects(self, number: int) -> dict[str, Found]:
+        """References of an iteration that are suspect, by id, as its last view knew them."""
+        known = self._suspects.get(number)
+        return known[1] if known is not None else {}
+
+    def _with_suspects(
+        self,
+        number: int,
+        table: ExampleTable,
+        causes: Sequence[tuple[str, ...]],
+        outcomes: Sequence[Outcomes],
+    ) -> Sequence[tuple[str, ...]]:
+        """The causes, and first of all that the iterations agree on something else."""
+        alike = sorted((each for each in outcomes if each.is_alike), key=lambda each: each.number)
+        if len(alike) < FEWEST_ANSWERS or len(table) * len(alike) > MOST_ANSWERS:
+            return causes
+        key = tuple(id(each.passed) for each in alike), id(causes)
+        known = self._suspects.get(number)
+        if known is None or known[0] != key:
+            rows = [self._rows_of(each.number) for each in alike]
+            measured = self.measured(number)
+            found = suspects(rows, measured.labels, measured.metric)
+            added = list(causes)
+            for row, name in enumerate(table.ids):
+                if name in found and table.passed[row] == FAILED:
+                    added[row] = (found[name].kind.value, *causes[row])
+            known = key, found, added
+        _keep(self._suspects, number, known)
+        return known[2]
+
+    def _rows_of(self, number: int) -> Sequence[Example]:
+        try:
+            return self._reader.loop.iteration(number).read_examples()
+        except (TuiLoopError, OSError):  # it was there a moment ago
+            return []
 
     def _causes(
         self, number: int, table: ExampleTable, until: float | None

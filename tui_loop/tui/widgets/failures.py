@@ -94,6 +94,7 @@ class FailuresPane(Pane):
         self.list = ExampleList()
         self.note = Sheet(id="example-note", is_note=True)
         self.field = Field(id="example-search")
+        self.field.select_on_focus = False  # what is typed comes after the filter
         self.choice = Choice()
         self._problem = ""
         self._snapshot: LoopSnapshot | None = None
@@ -144,7 +145,10 @@ class FailuresPane(Pane):
         if example is None or examples is None:
             self.note.show([])
             return
-        self.note.show(_short_lines(example, causes_of(example, examples.measured)))
+        causes = causes_of(example, examples.measured)
+        if causes and (suspect := examples.suspects.get(example.id)):
+            causes = (suspect, *causes)
+        self.note.show(_short_lines(example, causes))
 
     def action_filters(self) -> None:
         self.post_message(self.FiltersWanted())
