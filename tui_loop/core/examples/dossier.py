@@ -69,7 +69,7 @@ def dossier_of(
     causes = causes_of(example, measured)
     suspect = evaluations.suspects(number).get(example.id)
     if suspect is not None and causes:
-        causes = (suspect, *causes)
+        causes = (*causes, suspect)
     then = _then(reader, view, row, example)
     before = next((each.moment.loss for each in then if each.moment.number == 0), None)
     folder = reader.loop.iteration(number)

@@ -135,7 +135,7 @@ class Evaluations:
         causes: Sequence[tuple[str, ...]],
         outcomes: Sequence[Outcomes],
     ) -> Sequence[tuple[str, ...]]:
-        """The causes, and first of all that the iterations agree on something else."""
+        """The causes, and last that the iterations agree on something else: a person is to judge."""
         alike = sorted((each for each in outcomes if each.is_alike), key=lambda each: each.number)
         if len(alike) < FEWEST_ANSWERS or len(table) * len(alike) > MOST_ANSWERS:
             return causes
@@ -148,7 +148,7 @@ class Evaluations:
             added = list(causes)
             for row, name in enumerate(table.ids):
                 if name in found and table.passed[row] == FAILED:
-                    added[row] = (found[name].kind.value, *causes[row])
+                    added[row] = (*causes[row], found[name].kind.value)
             known = key, found, added
         _keep(self._suspects, number, known)
         return known[2]

@@ -146,9 +146,7 @@ class FailuresPane(Pane):
             self.note.show([])
             return
         causes = causes_of(example, examples.measured)
-        if causes and (suspect := examples.suspects.get(example.id)):
-            causes = (suspect, *causes)
-        self.note.show(_short_lines(example, causes))
+        self.note.show(_short_lines(example, causes, examples.suspects.get(example.id)))
 
     def action_filters(self) -> None:
         self.post_message(self.FiltersWanted())
@@ -276,15 +274,17 @@ class FailuresPane(Pane):
                 table.refresh()
 
 
-def _short_lines(example: Example, causes: Sequence[Found]) -> list[list[Part]]:
+def _short_lines(
+    example: Example, causes: Sequence[Found], suspect: Found | None
+) -> list[list[Part]]:
     said = "(nothing was generated)" if example.output is None else example.output or "(empty)"
     lines: list[list[Part]] = [
         [(" wanted  ", "muted"), (flat(example.reference, 300), "good")],
         [(" said    ", "muted"), (flat(said, 300), "bad" if example.passed is False else "")],
     ]
     if causes:
-        first = causes[0]
+        told = causes[0] if suspect is None else suspect
         lines.append(
-            [(" why     ", "muted"), (f"{first.kind.words}: ", ""), (flat(first.evidence, 300), "")]
+            [(" why     ", "muted"), (f"{told.kind.words}: ", ""), (flat(told.evidence, 300), "")]
         )
     return lines
