@@ -15,6 +15,7 @@ from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.events import LineLogged, MetricsLogged, PhaseStarted, RunEnded, RunStarted
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import RunLock
+from tui_loop.core.examples.view import Shift
 from tui_loop.core.observer import LoopObserver, Wanted, depths_of
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.reader import IterationReader, LoopReader
@@ -191,14 +192,16 @@ def test_an_observer_holds_examples_against_the_marked_iteration_or_the_parent(
     finished([1, 0])
     finished([1, 1])
     observer = LoopObserver(loop)
-    by_parent = observer.look(Wanted(selected=2))
-    assert (by_parent.examples or by_parent.against) is not None
-    assert by_parent.against is not None
-    assert by_parent.against.number == 1
-    marked = observer.look(Wanted(selected=2, marked=0))
-    assert marked.against is not None
-    assert marked.against.number == 0
-    assert observer.look(Wanted(selected=2, marked=2)).against is by_parent.against
+    by_parent = observer.look(Wanted(selected=2)).examples
+    assert by_parent is not None
+    assert by_parent.against == 1
+    assert by_parent.view.shift(1) is Shift.FIXED
+    marked = observer.look(Wanted(selected=2, marked=0)).examples
+    assert marked is not None
+    assert marked.against == 0
+    again = observer.look(Wanted(selected=2, marked=2)).examples
+    assert again is not None
+    assert again.against == 1
 
 
 def test_bad_examples_are_a_problem_of_that_iteration_alone(
@@ -207,7 +210,7 @@ def test_bad_examples_are_a_problem_of_that_iteration_alone(
     finished([1, 0]).examples.write_text('{"id": 3}\n')
     snapshot = LoopObserver(loop).look(Wanted(selected=1))
     assert snapshot.examples is not None
-    assert snapshot.examples.rows == []
+    assert len(snapshot.examples.view) == 0
     assert "examples.jsonl:1" in snapshot.examples.problem
 
 
