@@ -277,7 +277,7 @@ def test_two_seeds_of_one_config_are_no_regression_and_said_to_be_noise(review: 
     assert f"loss {noise['loss']['delta']:+.2f} ±" in done.stdout
     assert f"a token over {noise['loss_examples']} examples" in done.stdout
     table = done.stdout.partition("broken  ")[2].splitlines()
-    assert table[0].split() == ["wanted", "4", "said", "5", "said", "prompt"]
+    assert table[0].split() == ["wanted", "4", "said", "5", "said", "why", "prompt"]
     examples = {
         row["id"]: row for row in record("failures", f"{LOOP}/5", folder=review)["examples"]
     }

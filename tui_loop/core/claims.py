@@ -7,7 +7,7 @@ from tui_loop.core.comparison import SEED_NOISE, Comparison
 
 
 def claim_words(result: Comparison) -> list[tuple[str, str]]:
-    """(of what, what is said of it), line by line; the claim itself stands at its line's start."""
+    """(of what, what is said of it), line by line; the claim stands in that of the change."""
     lines: list[tuple[str, str]] = []
     if result.interval is not None:
         told = (
@@ -23,10 +23,9 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
         return [("", "no scores to compare"), *lines]
     runs = result.replicates
     if result.claim == SEED_NOISE:
-        told = (
-            f"{SEED_NOISE}: both are runs of one config "
-            f"({runs[0]} runs of it, each with a seed of its own)"
-        )
+        told = f"both are runs of one config, so this is {SEED_NOISE}"
+        if runs[0] > 1:
+            told += f" ({runs[0]} runs of it, each with a seed of its own)"
         return [*lines, ("no change:", told)]
     counted = f"{runs[0]} and {runs[1]} runs of these configs"
     lines.append(("the change:", f"{result.claim} ({counted})"))

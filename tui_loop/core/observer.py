@@ -148,10 +148,10 @@ class LoopObserver:
         looked_at = {number for number in asked if number is not None} & there
         views: dict[int | None, RunView] = {n: self.reader.at(n).view() for n in looked_at}
         self.reader.keep_runs(looked_at)
-        is_complete = self._compare(wanted.rows)
         settings, model, problem = self._read_settings()
         draft, draft_problem = self._read_draft()
         examples, has_all = self._look_at_examples(wanted, there)
+        is_complete = has_all and self._compare(wanted.rows)  # what is looked at comes first
         return LoopSnapshot(
             name=self.loop.name,
             settings=settings,
@@ -167,7 +167,7 @@ class LoopObserver:
             marked=views.get(asked[1]),
             live=views.get(asked[2]),
             examples=examples,
-            is_complete=is_complete and has_all,
+            is_complete=is_complete,
         )
 
     def _look_at_iterations(self) -> None:

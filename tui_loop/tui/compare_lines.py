@@ -31,7 +31,8 @@ def contrast_lines(contrast: Contrast) -> Lines:
     result = contrast.comparison
     lines: Lines = [[("note: ", "warn"), (each, "")] for each in result.notices]
     lines += [*_claim(result), []]
-    lines += _table("config", result, _config(result), "nothing differs")
+    same = "nothing differs" + (": 0 is the model before any training" if not result.a else "")
+    lines += _table("config", result, _config(result), same)
     lines += [[], *_table("metric", result, _metrics(result), "nothing was measured"), []]
     return lines + _causes(contrast)
 
@@ -59,13 +60,11 @@ def text_of_both(old: Example, new: Example) -> str:
 def _claim(result: Comparison) -> Lines:
     lines: Lines = []
     for label, text in claim_words(result):
-        head = fit(label.removesuffix(":"), 11) + " "
-        is_claim = text.startswith(result.claim) and label in ("the change:", "no change:")
-        if is_claim:
-            rest = text.removeprefix(result.claim)
-            lines.append(
-                [(head, "muted"), (result.claim, claim_tone(result) or "strong"), (rest, "muted")]
-            )
+        head = fit(label.removesuffix(":"), 11) + " " if label or lines else ""
+        if label.endswith("change:"):
+            before, claim, after = text.partition(result.claim)
+            tone = claim_tone(result) or "strong"
+            lines.append([(head, "muted"), (before, ""), (claim, tone), (after, "muted")])
         else:
             lines.append([(head, "muted"), (text, "" if label else "muted")])
     return lines
@@ -98,7 +97,8 @@ def _causes(contrast: Contrast) -> Lines:
         (each.words, str(each.before), f"{each.after:<6}{each.after - each.before:+}")
         for each in contrast.causes
     ]
-    return _table("why they fail", result, rows, "no failure in what is compared")
+    nothing = "nothing is compared" if result.interval is None else "no failure in either"
+    return _table("why they fail", result, rows, nothing)
 
 
 def _table(head: str, result: Comparison, rows: Sequence[Row], nothing: str) -> Lines:

@@ -9,13 +9,18 @@ import msgspec
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
-from tui_loop.core.comparison import SEED_NOISE, Comparison, compare
+from tui_loop.core.claims import claim_words
+from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.contrast import Contrast, contrast_of
+from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.pairing import Paired
 from tui_loop.core.names import split_target
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.store import LoopsFolder
 from tui_loop.core.wording import brief
 
-HELP = "compare two iterations: config, metrics, examples fixed and broken"
+HELP = "compare two iterations: config, metrics, causes, examples fixed and broken"
 REGRESSION = 6
 _COMPARED = ("train_loss", "eval_loss", "score", "macro_f1", "passed", "steps")
 
@@ -37,24 +42,33 @@ def run(told: argparse.Namespace, out: Output) -> int:
         raise BadInput(
             "compare takes two iterations of one loop", f"tui-loop compare {name}/1 {name}/2"
         )
-    loop = LoopsFolder(told.loops).loop(name)
-    result = compare(loop, a, b)
+    reader = LoopReader(LoopsFolder(told.loops).loop(name))
+    result = Comparer(reader).compare(a, b)
+    evaluations = Evaluations(reader)
+    contrast = contrast_of(
+        result,
+        (reader.iteration(a), reader.iteration(b)),
+        (evaluations.view(a, None)[0], evaluations.view(b, a)[0]),
+    )
     if told.json:
-        out.record(msgspec.to_builtins(result))
+        causes = {each.name: [each.before, each.after] for each in contrast.causes}
+        out.record({**msgspec.to_builtins(result), "causes": causes})
     else:
-        _print(loop, result, out)
+        _print(name, contrast, out)
     worse = result.claim.endswith("worse")
     return REGRESSION if told.fail_on_regression and worse else 0
 
 
-def _print(loop: LoopFolder, result: Comparison, out: Output) -> None:
-    out.line(f"{loop.name}: {result.b} against {result.a}")
+def _print(name: str, contrast: Contrast, out: Output) -> None:
+    result = contrast.comparison
+    sides = [str(result.a), str(result.b)]
+    out.line(f"{name}: {result.b} against {result.a}")
     for notice in result.notices:
         out.line(f"note: {notice}")
     if result.config:
         out.line()
         out.table(
-            ["config", str(result.a), str(result.b)],
+            ["config", *sides],
             [[field, brief(old), brief(new)] for field, (old, new) in result.config.items()],
         )
     out.line()
@@ -63,60 +77,46 @@ def _print(loop: LoopFolder, result: Comparison, out: Output) -> None:
         for name in _COMPARED
         if name in result.metrics
     ]
-    out.table(["metric", str(result.a), str(result.b)], rows, right=(1, 2))
+    out.table(["metric", *sides], rows, right=(1, 2))
     out.line()
-    _print_claim(result, out)
-    if result.loss is not None:
-        out.line(
-            f"loss {figures.loss_change(result.loss)} a token over {result.loss_examples} examples"
+    for label, text in claim_words(result):
+        out.line(f"{label} {text}".strip())
+    if contrast.causes:
+        out.line()
+        out.table(
+            ["why they fail", *sides, ""],
+            [
+                [each.words, str(each.before), str(each.after), f"{each.after - each.before:+}"]
+                for each in contrast.causes
+            ],
+            right=(1, 2, 3),
         )
-    old_rows, new_rows = (
-        {row.id: row for row in loop.iteration(number).read_examples()}
-        for number in (result.a, result.b)
-    )
-    for word, ids in (("fixed", result.fixed), ("broken", result.broken)):
-        if ids:
-            out.line()
-            out.table(
-                [word, "wanted", f"{result.a} said", f"{result.b} said", "prompt"],
-                [
-                    [
-                        each,
-                        new_rows[each].reference,
-                        old_rows[each].output or "",
-                        new_rows[each].output or "",
-                        new_rows[each].prompt,
-                    ]
-                    for each in ids
-                ],
-                flexible=(4, 3, 2, 1),
-            )
+    _print_changed("fixed", contrast, contrast.fixed, out)
+    _print_changed("broken", contrast, contrast.broken, out)
 
 
-def _print_claim(result: Comparison, out: Output) -> None:
-    if result.interval is None:
-        out.line("no scores to compare")
+def _print_changed(word: str, contrast: Contrast, rows: Paired, out: Output) -> None:
+    """One line an example; the cause is that of the side that failed."""
+    if not len(rows):
         return
-    out.line(
-        f"score {figures.points(result.interval)} points over {result.compared} examples: "
-        f"{len(result.fixed)} fixed, {len(result.broken)} broken "
-        f"(McNemar p = {result.p_value:.2g})"
-    )
-    if result.claim == SEED_NOISE:
-        out.line(
-            f"no change: both are runs of one config, so this is {SEED_NOISE} "
-            f"({result.replicates[0]} runs of it, each with a seed of its own)"
+    result, old, new = contrast.comparison, contrast.old, contrast.new
+    lines = []
+    for was, now in zip(rows.old, rows.new, strict=True):
+        before, after = old.table[was], new.table[now]
+        causes = old.causes[was] or new.causes[now]
+        lines.append(
+            [
+                after.id,
+                after.reference,
+                before.output or "",
+                after.output or "",
+                ", ".join(each.replace("_", " ") for each in causes),
+                after.prompt,
+            ]
         )
-        return
-    out.line(
-        f"the change: {result.claim} ({result.replicates[0]} and {result.replicates[1]} "
-        "runs of these configs)"
-    )
-    if min(result.replicates) < 2 and result.a != 0:
-        out.line(
-            "the test sees these two models only; tui-loop run --repeat 2 tells a change "
-            "from training noise"
-        )
+    out.line()
+    head = [word, "wanted", f"{result.a} said", f"{result.b} said", "why", "prompt"]
+    out.table(head, lines, flexible=(5, 3, 2, 1))
 
 
 def _figure(name: str, value: object) -> str:

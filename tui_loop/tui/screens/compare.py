@@ -40,6 +40,7 @@ FOOTERS = {
         "app.back",
         "app.help",
     ),
+    "empty": ("compare.next", "app.back", "app.help"),
     "list": ("list.open", "compare.next", "compare.copy", "app.back", "app.help"),
 }
 
@@ -233,16 +234,20 @@ class CompareScreen(Screen[None]):
         entitle(self.query_one("#figures"), f"1 Compare {self._loop}/{result.b} against {result.a}")
         self._show_tabs()
         footer = FOOTERS["list" if self.part in LISTS else self.part]
+        if self.part in LISTS and not self.list.count:
+            footer = FOOTERS["empty"]
         self.query_one("#keys", Bar).show(key_pieces(footer, getattr(self.app, "keys", {})))
 
     def _show_tabs(self) -> None:
         names = {
             "figures": "Figures",
             "chart": "Loss",
-            "fixed": f"Fixed {len(self.contrast.fixed):,}",
-            "broken": f"Broken {len(self.contrast.broken):,}",
-            "failing": f"Failing still {len(self.contrast.failing):,}",
+            "fixed": "Fixed",
+            "broken": "Broken",
+            "failing": "Failing still",
         }
+        if self.contrast.comparison.interval is not None:
+            names |= {each: f"{names[each]} {len(self._rows(each)):,}" for each in LISTS}
         pieces = [
             Piece(
                 f" {number} {names[part]} ",

@@ -81,7 +81,7 @@ class ChangedList(RowList):
             (_cell(new.reference, wanted), ""),
             (_cell(said_by(old), said), _tone(old)),
             (_cell(said_by(new), said), _tone(new)),
-            (fit(why_words(*self.causes_at(index), is_fixed=bool(new.passed)), why), "muted"),
+            (_cell(why_words(*self.causes_at(index), is_fixed=bool(new.passed)), why), "muted"),
             (fit(flat(new.prompt, 400), prompt), "muted"),
         ]
 
@@ -117,5 +117,5 @@ def _cell(text: str, width: int) -> str:
 
 def _widths(width: int) -> tuple[int, int, int, int]:
     """Cells of what was wanted, of either output, of the causes and of the prompt."""
-    wanted, said, why = (18, 26, 28) if width >= ROOMY else (12, 14, 18)
+    wanted, said, why = (18, 26, 28) if width >= ROOMY else (11, 14, 19)
     return wanted, said, why, max(0, width - 4 - wanted - 2 * said - why)
