@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.test_recorded_loop import LOOP, reader, record
 from tests.conftest import CHECKOUT, Cli
+from tui_loop.cli.backend import AppBackend
 from tui_loop.core.records import TrainingRow
 from tui_loop.core.store import LoopFolder
 
@@ -60,6 +61,14 @@ def test_suspects_are_told_with_their_lines_and_what_contradicts_them(review: Pa
     assert "5 of 5 training rows" in plain
     assert "line 1: shipping" in plain
     assert "cannot log in" not in plain.splitlines()[2]
+
+
+def test_the_app_gets_suspects_with_the_rows_that_the_findings_name(review: Path) -> None:
+    found = AppBackend(allow_code=False).suspects(LoopFolder(review / "loops" / "mine"), 1)
+    assert [each.row.source_line for each in found.suspects] == [3, 2, 4, 1, 5]
+    assert found.rows[3].reference == "refund"
+    assert set(found.rows) == {1, 2, 3, 4, 5}
+    assert (found.name, found.path) == ("train.jsonl", review / "train.jsonl")
 
 
 def test_suspects_without_the_data_are_told_from_the_record_alone(review: Path) -> None:

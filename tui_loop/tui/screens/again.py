@@ -35,6 +35,7 @@ class AgainList(RowList):
         super().__init__(id="again-rows")
         self.examples = list(examples)
         self.found: dict[str, Retried] = {}
+        self.is_done = False
 
     @property
     def count(self) -> int:
@@ -49,7 +50,9 @@ class AgainList(RowList):
         example = self.examples[index]
         found = self.found.get(example.id)
         text, prompt = self._widths(width)
-        was, now = SIGNS[example.passed], ("…", "muted") if found is None else SIGNS[found.passed]
+        was, now = SIGNS[example.passed], (" " if self.is_done else "…", "muted")
+        if found is not None:
+            now = SIGNS[found.passed]
         said = "" if found is None else found.answer.output.strip() or "(empty)"
         return [
             self.pointer(index),
@@ -88,7 +91,7 @@ class AgainScreen(RowsScreen):
         self._fault: TuiLoopError | None = None
         self._work: GeneratingAgain | None = None
         self._timer: Timer | None = None
-        self._is_gone = self.is_done = False
+        self._is_gone = False
 
     def begin(self, work: GeneratingAgain) -> None:
         """Takes what generates them."""
@@ -120,7 +123,7 @@ class AgainScreen(RowsScreen):
         done, total = len(self.rows.found), self.rows.count
         state = self._state
         if not state:
-            state = "" if self.is_done else f"{done:,} of {total:,} ..."
+            state = "" if self.rows.is_done else f"{done:,} of {total:,} ..."
         entitle(self.query_one("#found"), self._heading, state)
         self.head.show(self._head_lines())
         self.rows.refresh()
@@ -143,7 +146,7 @@ class AgainScreen(RowsScreen):
         found = list(self.rows.found.values())
         if not found:
             return [*lines, [("nothing of it is recorded", "muted")]]
-        so_far = "" if self.is_done else " so far"
+        so_far = "" if self.rows.is_done else " so far"
         return [*lines, [(f"{sum_of(found)}{so_far}; nothing is recorded", "strong")]]
 
     def _look(self) -> None:
@@ -169,7 +172,7 @@ class AgainScreen(RowsScreen):
                 self.show_fault(TuiLoopError(told.message or "the model has gone", told.hint))
 
     def _end(self) -> None:
-        self._state, self.is_done = "", True
+        self._state, self.rows.is_done = "", True
         if self._timer is not None:
             self._timer.stop()
         if self.is_mounted:  # else it is drawn once it is
