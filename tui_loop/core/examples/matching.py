@@ -12,6 +12,7 @@ from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, compiled
 from tui_loop.core.examples.table import SAID_LENGTH
 from tui_loop.core.examples.view import ExampleView, Order, Outcome, Shift
+from tui_loop.core.scoring import normalised
 
 PATTERN_SECONDS = 2.0
 """A regular expression that has not been through all examples by then is given up."""
@@ -112,10 +113,11 @@ def _id_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 
 def _said_test(values: tuple[str, ...], view: ExampleView) -> Test:
+    """Outputs as `exact_match` reads them: case, blanks and punctuation around do not count."""
     said = view.table.said()
-    folded = {each: _plain(each) for each in set(said)}
-    wanted = frozenset(_plain(each[:SAID_LENGTH]) for each in values)
-    return lambda row: folded[said[row]] in wanted
+    read = {each: normalised(each) or _plain(each) for each in set(said)}
+    wanted = {normalised(each) or _plain(each) for each in (one[:SAID_LENGTH] for one in values)}
+    return lambda row: read[said[row]] in wanted
 
 
 def _column_test(values: tuple[str, ...], view: ExampleView) -> Test:
