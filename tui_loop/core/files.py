@@ -24,9 +24,10 @@ def _read_umask() -> int:
 _UMASK = _read_umask()  # once: the call changes it for every thread
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+def write_atomically(path: Path, data: bytes | str, *, is_durable: bool = True) -> None:
     """Replaces `path` by `data` so that a crash leaves the old file or the new one.
 
+    What may be lost with the power need not be durable, and is not waited for.
     Raises OSError, with the old file as it was and nothing beside it, where there is no room.
     """
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
@@ -34,15 +35,17 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_UMASK)
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):  # the first error is the one to tell
             Path(name).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if is_durable:
+        sync_folder(path.parent)
 
 
 def append_line(path: Path, line: bytes) -> None:

@@ -102,7 +102,8 @@ class Memory:
         self._values[name] = value
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, json.dumps(self._values, indent=1) + "\n")
+            text = json.dumps(self._values, indent=1) + "\n"
+            write_atomically(self._path, text, is_durable=False)  # a key must not wait for a disk
 
     def _read(self) -> dict[str, Any]:
         try:

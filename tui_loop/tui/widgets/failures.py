@@ -12,8 +12,8 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.causes import Found, causes_of
 from tui_loop.core.examples.matching import listed
 from tui_loop.core.examples.query import Query, parse
-from tui_loop.core.examples.view import ExampleView, Order
-from tui_loop.core.observer import LoopSnapshot
+from tui_loop.core.examples.view import Order
+from tui_loop.core.observer import Examples, LoopSnapshot
 from tui_loop.core.records import Example
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
@@ -41,9 +41,9 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A choice from a view; `stay_on`: the example that the cursor is on, None to start anew."""
+    """A choice from examples; `stay_on`: the one that the cursor is on, None to start anew."""
 
-    view: ExampleView
+    examples: Examples
     choice: Choice
     stay_on: Hashable | None = None
 
@@ -59,7 +59,9 @@ def answer(question: Question) -> Answer:
     """The rows that a question is about."""
     choice = question.choice
     try:
-        rows = listed(question.view, choice.query, choice.order, is_reversed=choice.is_reversed)
+        rows = listed(
+            question.examples.view, choice.query, choice.order, is_reversed=choice.is_reversed
+        )
     except TuiLoopError as error:
         return Answer([], error.message)
     return Answer(rows)
@@ -98,6 +100,7 @@ class FailuresPane(Pane):
         self.choice = Choice()
         self._problem = ""
         self._snapshot: LoopSnapshot | None = None
+        self._examples: Examples | None = None
         self._latest: Latest[Question, Answer] = Latest(answer, self._take)
 
     def compose(self) -> ComposeResult:
@@ -115,16 +118,10 @@ class FailuresPane(Pane):
 
     def show(self, snapshot: LoopSnapshot) -> None:
         """Shows the selected iteration's examples."""
-        table, self._snapshot = self.list, snapshot
-        if snapshot.examples is not table.examples:
-            same_run = (
-                table.examples is not None
-                and snapshot.examples is not None
-                and table.examples.number == snapshot.examples.number
-            )
-            stay_on = table.key_of(table.cursor) if same_run else None
-            table.take(snapshot.examples)
-            self._list_again(stay_on)
+        self._snapshot = snapshot
+        if snapshot.examples is not self._examples:
+            self._examples = snapshot.examples
+            self._list_again()
         self._say_why_empty()
 
     def choose(self, choice: Choice) -> None:
@@ -132,7 +129,7 @@ class FailuresPane(Pane):
         if choice == self.choice:
             return
         self.choice = choice
-        self._list_again(self.list.key_of(self.list.cursor))
+        self._list_again()
         self.post_message(self.Chosen(choice))
 
     def filter_by(self, text: str) -> None:
@@ -204,20 +201,26 @@ class FailuresPane(Pane):
         self._entitle()
         return True
 
-    def _list_again(self, stay_on: Hashable | None) -> None:
-        view = self.list.view
-        if view is None:
+    def _list_again(self) -> None:
+        """Lists what is chosen of the newest examples; until that is known, the old ones stay."""
+        examples, shown = self._examples, self.list.examples
+        if examples is None:
+            self.list.take(None)
             self._put([], None)
             return
-        question = Question(view, self.choice, stay_on)
-        if len(view) <= AT_ONCE:
+        is_same_run = shown is not None and shown.number == examples.number
+        stay_on = self.list.key_of(self.list.cursor) if is_same_run else None
+        question = Question(examples, self.choice, stay_on)
+        if len(examples.view) <= AT_ONCE:
             self._take(question, answer(question))
         else:
             self._latest.ask(question, again=True)
 
     def _take(self, question: Question, found: Answer) -> None:
-        if question.view is not self.list.view:
+        if question.examples is not self._examples:
             return
+        if question.examples is not self.list.examples:
+            self.list.take(question.examples)
         self._problem = found.problem
         self._put(found.rows, question.stay_on)
 
