@@ -123,22 +123,12 @@ class Histories:
             for outcomes, rows in zip(self._outcomes, self._rows, strict=True)
         ]
         trained = [number > 0 for number in self.numbers]
+        known: dict[tuple[int, ...], tuple[int, Story]] = {}  # many rows have few outcomes
         for row, marks in enumerate(zip(*columns, strict=True)):
-            known = failed = flips = 0
-            last = UNSCORED
-            for mark, is_trained in zip(marks, trained, strict=True):
-                if mark == UNSCORED:
-                    continue
-                known += 1
-                failed += mark == FAILED
-                if is_trained:
-                    flips += last not in (UNSCORED, mark)
-                    last = mark
-            self.flips[row] = min(flips, 255)
-            if flips >= FLAKY_FLIPS:
-                self.stories[row] = Story.FLAKY
-            elif known >= 2 and failed == known:
-                self.stories[row] = Story.NEVER_SOLVED
+            found = known.get(marks)
+            if found is None:
+                found = known[marks] = _summed(marks, trained)
+            self.flips[row], self.stories[row] = found
 
     def _marks(self, outcomes: Outcomes, rows: Sequence[int | None]) -> bytes:
         """A column of outcomes in the table's order; unscored where the reference was another."""
@@ -151,3 +141,21 @@ class Histories:
             UNSCORED if at is None or had[at] != wanted[row] else outcomes.passed[at]
             for row, at in enumerate(rows)
         )
+
+
+def _summed(marks: Sequence[int], trained: Sequence[bool]) -> tuple[int, Story]:
+    """The flips of one example, at most 255, and what its outcomes come to."""
+    known = failed = flips = 0
+    last = UNSCORED
+    for mark, is_trained in zip(marks, trained, strict=True):
+        if mark == UNSCORED:
+            continue
+        known += 1
+        failed += mark == FAILED
+        if is_trained:
+            flips += last not in (UNSCORED, mark)
+            last = mark
+    if flips >= FLAKY_FLIPS:
+        return min(flips, 255), Story.FLAKY
+    is_unsolved = known >= 2 and failed == known
+    return flips, Story.NEVER_SOLVED if is_unsolved else Story.OTHER

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -75,7 +76,8 @@ class ExampleTable(Sequence[Example]):
         self.causes: list[tuple[str, ...]] = []
         self._rows: Sequence[Example] | None = None
         self._path = Path()
-        self._data: bytes | None = None
+        self._chunks: list[bytes] = []
+        self._chunk_starts: list[int] = []
         self._starts = array("Q")
         self._sizes = array("L")
         self._texts: list[str] | None = None
@@ -99,18 +101,20 @@ class ExampleTable(Sequence[Example]):
         """
         table = cls()
         table._path = path
-        kept: list[bytes] | None = [] if keeps_rows else None
         decoder = msgspec.json.Decoder(_Columns)
-        size = 0
-        for first, chunk in _chunks(path):
-            table._take(_decoded_lines(decoder, chunk, path, first))
+        size, first = 0, 1
+        for chunk in _chunks(path):
+            lines = chunk.split(b"\n")
+            _check_length(lines[-1], path, first + len(lines) - 1)
+            if not lines[-1]:
+                lines.pop()
+            rows = _decoded_lines(decoder, chunk, lines, path, first)
+            table._take(rows)
             if keeps_rows:
-                table._note_places(chunk, size)
+                table._note_places(lines, size, has_blanks=len(rows) < len(lines))
+                table._keep(chunk, size)
             size += len(chunk)
-            if kept is not None:
-                kept.append(chunk)
-                kept = kept if size <= KEPT_BYTES else None
-        table._data = None if kept is None else b"".join(kept)
+            first += len(lines)
         return table
 
     def __len__(self) -> int:
@@ -187,13 +191,23 @@ class ExampleTable(Sequence[Example]):
         self.prompt_lengths.extend(array("L", [len(row.prompt) for row in rows]))
         self.causes += [row.causes for row in rows]
 
-    def _note_places(self, chunk: bytes, start: int) -> None:
-        """Where the lines of a chunk stand that begins at byte `start`; blank lines have no row."""
-        lines = chunk.split(b"\n")
-        starts = accumulate((len(line) + 1 for line in lines), initial=start)
-        kept = [bool(line.strip()) for line in lines]
-        self._starts.extend(compress(starts, kept))
-        self._sizes.extend(compress(map(len, lines), kept))
+    def _note_places(self, lines: list[bytes], start: int, *, has_blanks: bool) -> None:
+        """Where lines stand that begin at byte `start`; blank lines have no row."""
+        sizes = array("L", map(len, lines))
+        starts = array("Q", accumulate(sizes[:-1], lambda at, size: at + size + 1, initial=start))
+        if has_blanks:
+            kept = [bool(line.strip()) for line in lines]
+            starts, sizes = array("Q", compress(starts, kept)), array("L", compress(sizes, kept))
+        self._starts.extend(starts)
+        self._sizes.extend(sizes)
+
+    def _keep(self, chunk: bytes, start: int) -> None:
+        if start + len(chunk) > KEPT_BYTES:
+            self._chunks.clear()
+            self._chunk_starts.clear()
+        elif not start or self._chunks:
+            self._chunks.append(chunk)
+            self._chunk_starts.append(start)
 
     def _read(self, at: int) -> Example:
         row = codec.decoded(self._decoder, self._line(at), f"{self._path}, row {at + 1}")
@@ -203,8 +217,10 @@ class ExampleTable(Sequence[Example]):
 
     def _line(self, at: int) -> bytes:
         start, size = self._starts[at], self._sizes[at]
-        if self._data is not None:
-            return self._data[start : start + size]
+        if self._chunks:
+            number = bisect_right(self._chunk_starts, start) - 1
+            begin = start - self._chunk_starts[number]
+            return self._chunks[number][begin : begin + size]
         try:
             with open_regular(self._path, ROWS_BYTES) as file:
                 return os.pread(file.fileno(), size, start)
@@ -236,31 +252,20 @@ def _number(value: float | str | None) -> float:
     return NONE if value is None else NOT_FINITE
 
 
-def _chunks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(number of the first line, whole lines), in turn; nothing where there is no file."""
-    number, rest = 1, b""
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Whole lines, many at a time; nothing where there is no file."""
     try:
         with open_regular(path, ROWS_BYTES) as file:
             while part := file.read(CHUNK_BYTES):
-                lines, end, rest_of_part = part.rpartition(b"\n")
-                if not end:
-                    rest += part
-                    _check_length(rest, path, number)
-                    continue
-                chunk = rest + lines + end
-                rest = rest_of_part
-                yield number, chunk
-                number += chunk.count(b"\n")
+                yield part + file.readline(LINE_BYTES)
     except FileNotFoundError:
         return
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
-    if rest.strip():
-        yield number, rest
 
 
-def _check_length(rest: bytes, path: Path, number: int) -> None:
-    if len(rest) > LINE_BYTES:
+def _check_length(line: bytes, path: Path, number: int) -> None:
+    if len(line) >= LINE_BYTES:
         raise BadInput(
             f"{path}:{number}: the row is too long for a record",
             "restore the file, for example with git",
@@ -268,15 +273,19 @@ def _check_length(rest: bytes, path: Path, number: int) -> None:
 
 
 def _decoded_lines(
-    decoder: msgspec.json.Decoder[_Columns], chunk: bytes, path: Path, first: int
+    decoder: msgspec.json.Decoder[_Columns],
+    chunk: bytes,
+    lines: list[bytes],
+    path: Path,
+    first: int,
 ) -> list[_Columns]:
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them is broken
         rows = decoder.decode_lines(chunk)
-        if len(rows) == chunk.count(b"\n") + (not chunk.endswith(b"\n")):
+        if len(rows) == len(lines):
             return rows
     # or some are blank, or a line has more than one
     return [
         codec.decoded(decoder, line, f"{path}:{number}")
-        for number, line in enumerate(chunk.split(b"\n"), first)
+        for number, line in enumerate(lines, first)
         if line.strip()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from array import array
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -119,8 +120,10 @@ class ExampleView:
 
     def _sorted(self, order: Order) -> list[int]:
         table = self.table
-        losses = [math.inf if math.isnan(value) else value for value in table.losses]
-        by_loss = sorted(range(len(self)), key=losses.__getitem__, reverse=True)
+        if order is Order.LOSS:
+            losses = [math.inf if math.isnan(value) else value for value in table.losses]
+            return sorted(range(len(self)), key=losses.__getitem__, reverse=True)
+        by_loss = list(self.in_order(Order.LOSS))
         if order is Order.SCORE:
             scores = [2.0 if math.isnan(value) else value for value in table.scores]
             return sorted(by_loss, key=scores.__getitem__)
@@ -145,9 +148,17 @@ def _judged(table: ExampleTable, marks: Mapping[str, str]) -> bytearray:
     return passed
 
 
+def _is_same(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> bool:
+    """Whether both have the same examples in the same order: so it is in most loops."""
+    return isinstance(rows, range) and old.references == table.references
+
+
 def _shifts(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> list[Shift]:
     if not old.is_alike:
         return [Shift.UNKNOWN] * len(table)
+    if _is_same(table, old, rows):
+        pairs = zip(old.passed, table.passed, strict=True)
+        return [_SHIFTS.get(pair, Shift.UNKNOWN) for pair in pairs]
     return [
         _SHIFTS.get((old.passed[at], now), Shift.UNKNOWN)
         if at is not None and old.references[at] == reference
@@ -158,6 +169,8 @@ def _shifts(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> l
 
 def _loss_changes(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> array[float]:
     """Loss now minus loss then; NaN where either is missing or the reference was another."""
+    if _is_same(table, old, rows):
+        return array("d", map(operator.sub, table.losses, old.losses))
     return array(
         "d",
         (
