@@ -80,11 +80,12 @@ def measured_of(folder: IterationFolder, examples: Iterable[Example] = ()) -> Me
 
 
 def with_labels_seen(measured: Measured, references: Iterable[str]) -> Measured:
-    """Of exact_match, `references` as the labels if they look like it, else `measured` as it is.
+    """With `references` as the labels if they look like it, else `measured` as it is.
 
-    They do if there are 2 to 100 short ones with letters, each twice on average.
+    That is of exact_match, and of metric label where no labels are recorded. They do if there are
+    2 to 100 short ones with letters, each twice on average.
     """
-    if measured.metric != "exact_match" or measured.labels:
+    if measured.metric not in ("exact_match", "label") or measured.labels:
         return measured
     count, seen = 0, set[str]()
     for reference in references:
@@ -120,7 +121,8 @@ def _of_output(example: Example, measured: Measured) -> list[Found]:
     kinds = {each.kind for each in found}
     is_cut = example.truncated and not kinds & _NOT_CUT
     is_start = is_cut and case.wanted.startswith(case.said)
-    if measured.metric == "label" and not is_start and not kinds & _LABELLED:
+    is_labelled = measured.metric == "label" and bool(measured.labels)
+    if is_labelled and not is_start and not kinds & _LABELLED:
         told = f"names none of the {len(measured.labels)} labels: {quoted(case.output)}"
         found.append(Found(Cause.OUT_OF_VOCABULARY, told))
     if is_cut:

@@ -150,12 +150,16 @@ class BreakdownScreen(Screen[None]):
 
     def _named(self, name: str) -> bool:
         if name.strip():
-            self._replace(self._save(name.strip()))
+            self._replace(self._save(name.strip()), name.strip())
         return True
 
-    def _replace(self, lines: list[Line]) -> None:
+    def _replace(self, lines: list[Line], name: str = "") -> None:
+        """Takes other lines; the cursor goes to the filter of that name."""
         self.list.lines = lines
         self.list.rows_changed()
+        at = next((at for at, line in enumerate(lines) if name and line.saved == name), None)
+        if at is not None:
+            self.list.set_cursor(at, tell=False)
 
 
 def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
