@@ -148,7 +148,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare.failing", "5", "part('failing')", "what fails in both", "compare"),
     Action("compare.copy", "y", "copy", "copy what is selected", "compare", "copy"),
     Action("asking.ask", "enter", "ask", "ask it", "asking", "ask"),
-    Action("asking.drop", "ctrl+x", "drop", "give up what is not answered", "asking", "give up"),
+    Action("asking.drop", "ctrl+g", "drop", "give up what is not answered", "asking", "give up"),
     Action("asking.up", "pageup", "scroll(-1)", "a page up", "asking", "back"),
     Action("asking.down", "pagedown", "scroll(1)", "a page down", "asking", "on"),
     Action("training.edit", "E", "edit_file", "its line in the data file", "training", "edit"),
