@@ -154,7 +154,7 @@ def test_no_screen_to_read_obeys_what_it_shows(
         await looks_at_all(opened, "pagedown", "end", "pageup", "home", "escape")
         await opened.press("c")
         await opened.shows("Compare support-intents/2 against 1", "model.id")
-        await looks_at_all(opened, "pagedown", "end", "escape")
+        await looks_at_all(opened, "pagedown", "end", "2", "3", "end", "4", "end", "5", "escape")
         await opened.press("4", "f", "f", "f", "f", "enter")
         await opened.shows("Example 1 of 6")
         for _ in range(6):

@@ -94,7 +94,7 @@ def _figure(name: str, value: Any) -> str:
 def _causes(contrast: Contrast) -> Lines:
     result = contrast.comparison
     rows = [
-        (each.words, str(each.before), f"{each.after:<6}{each.after - each.before:+}")
+        (each.words, str(each.before), f"{each.after:<6}{each.change}".rstrip())
         for each in contrast.causes
     ]
     nothing = "nothing is compared" if result.interval is None else "no failure in either"

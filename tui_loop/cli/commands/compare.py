@@ -86,7 +86,7 @@ def _print(name: str, contrast: Contrast, out: Output) -> None:
         out.table(
             ["why they fail", *sides, ""],
             [
-                [each.words, str(each.before), str(each.after), f"{each.after - each.before:+}"]
+                [each.words, str(each.before), str(each.after), each.change]
                 for each in contrast.causes
             ],
             right=(1, 2, 3),

@@ -36,7 +36,13 @@ class CauseCount(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
+        """As a person reads it."""
         return self.name.replace("_", " ")
+
+    @property
+    def change(self) -> str:
+        """`-25`; empty where there is none."""
+        return f"{self.after - self.before:+}" if self.after != self.before else ""
 
 
 class Contrast(msgspec.Struct, frozen=True):
