@@ -6,16 +6,20 @@ import math
 import operator
 import time
 from collections.abc import Callable, Sequence
+from itertools import compress
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, compiled
 from tui_loop.core.examples.table import SAID_LENGTH
-from tui_loop.core.examples.view import ExampleView, Order, Outcome, Shift
+from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order, Outcome, Shift
 from tui_loop.core.scoring import normalised
 
 PATTERN_SECONDS = 2.0
 """A regular expression that has not been through all examples by then is given up."""
+
+REMEMBERED = 16
+"""Filters of a view whose rows are remembered, a byte for each example."""
 
 Test = Callable[[int], bool]
 
@@ -31,19 +35,27 @@ def listed(
     view: ExampleView, query: Query, order: Order, *, is_reversed: bool = False
 ) -> list[int]:
     """Rows that the query takes, sorted. Raises BadInput where a pattern takes too long."""
-    found: Sequence[int] = range(len(view))
-    for term in query.terms:
-        test = _test(term, view)
-        wanted = not term.is_negated
-        found = [row for row in found if test(row) is wanted]
-    if len(found) < len(view):
-        taken = bytearray(len(view))
-        for row in found:
-            taken[row] = 1
-        rows = [row for row in view.in_order(order) if taken[row]]
-    else:
-        rows = list(view.in_order(order))
+    taken, sorted_rows = _taken(view, query.terms), view.in_order(order)
+    rows = list(compress(sorted_rows, map(taken.__getitem__, sorted_rows)))
     return rows[::-1] if is_reversed else rows
+
+
+def _taken(view: ExampleView, terms: tuple[Term, ...]) -> bytes:
+    """For each row whether all terms hold; what was asked lately of the view is remembered."""
+    taken = b"\1" * len(view)
+    for at, term in enumerate(terms):
+        known = view.taken.get(terms[: at + 1])
+        if known is None:
+            test, wanted, fresh = _test(term, view), not term.is_negated, bytearray(len(view))
+            for row in compress(range(len(view)), taken):
+                if test(row) is wanted:
+                    fresh[row] = 1
+            known = bytes(fresh)
+            while len(view.taken) >= REMEMBERED:
+                view.taken.pop(next(iter(view.taken)), None)
+            view.taken[terms[: at + 1]] = known
+        taken = known
+    return taken
 
 
 def _test(term: Term, view: ExampleView) -> Test:
@@ -84,7 +96,9 @@ def _state_test(values: tuple[str, ...], view: ExampleView) -> Test:
     tests: list[Test] = []
     if outcomes:
         # where nothing is scored, what is asked of outcomes holds for all
-        tests.append(lambda row: not view.is_scored or view.outcome(row) in outcomes)
+        known = [sign for sign, each in OUTCOMES.items() if each in outcomes or not view.is_scored]
+        passed, wanted = view.passed, frozenset(known)
+        tests.append(lambda row: passed[row] in wanted)
     if shifts:
         tests.append(lambda row: view.shift(row) in shifts)
     if stories:
@@ -122,7 +136,7 @@ def _said_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 def _column_test(values: tuple[str, ...], view: ExampleView) -> Test:
     wanted = frozenset(map(_plain, values))
-    columns = [each.columns for each in view.table]
+    columns = view.table.columns()
     return lambda row: any(
         _plain(f"{name}={value}") in wanted for name, value in columns[row].items()
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate, compress
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import msgspec
 
@@ -59,6 +60,18 @@ class _Columns(msgspec.Struct, frozen=True, gc=False):
     supervised_tokens: int
 
 
+class _Texts(msgspec.Struct, frozen=True, gc=False):
+    prompt: str
+    output: str | None
+
+
+class _Grouping(msgspec.Struct, frozen=True, gc=False):
+    columns: dict[str, str] = {}
+
+
+T = TypeVar("T", _Texts, _Grouping)
+
+
 class ExampleTable(Sequence[Example]):
     """Columns by row number, in file order; an item is the row in full.
 
@@ -82,6 +95,8 @@ class ExampleTable(Sequence[Example]):
         self._sizes = array("L")
         self._texts: list[str] | None = None
         self._said: list[str] | None = None
+        self._columns: list[dict[str, str]] | None = None
+        self._making = threading.Lock()
         self._decoder = msgspec.json.Decoder(Example)
         self._decoded: OrderedDict[int, Example] = OrderedDict()
 
@@ -165,20 +180,43 @@ class ExampleTable(Sequence[Example]):
 
         Made when it is first asked for, which takes a moment with many rows.
         """
-        if self._texts is None:
-            self._texts = [
-                "\n".join((row.prompt, row.reference, row.output or "", row.id)).casefold()
-                for row in self
-            ]
-        return self._texts
+        with self._making:  # who comes while it is made has it as soon
+            if self._texts is None:
+                rows = zip(self._all(_Texts), self.references, self.ids, strict=True)
+                self._texts = [
+                    "\n".join((row.prompt, reference, row.output or "", name)).casefold()
+                    for row, reference, name in rows
+                ]
+            return self._texts
 
     def said(self) -> list[str]:
         """Each row's output, folded; of a long one the beginning."""
         if self._said is None:
             known: dict[str, str] = {}
-            folded = ((row.output or "").strip().casefold()[:SAID_LENGTH] for row in self)
+            outputs = (row.output or "" for row in self._all(_Texts))
+            folded = (output.strip().casefold()[:SAID_LENGTH] for output in outputs)
             self._said = [known.setdefault(each, each) for each in folded]
         return self._said
+
+    def columns(self) -> list[dict[str, str]]:
+        """Each row's further columns; rows that are alike in them share them."""
+        if self._columns is None:
+            known: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+            self._columns = [
+                known.setdefault(tuple(row.columns.items()), row.columns)
+                for row in self._all(_Grouping)
+            ]
+        return self._columns
+
+    def _all(self, kind: type[T]) -> Sequence[T | Example]:
+        """All rows with a few of their keys, read many at a time."""
+        if self._chunks:
+            decoder = msgspec.json.Decoder(kind)
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                rows = [row for chunk in self._chunks for row in decoder.decode_lines(chunk)]
+                if len(rows) == len(self):
+                    return rows
+        return self
 
     def _take(self, rows: Sequence[Example] | Sequence[_Columns]) -> None:
         known: dict[str, str] = {}

@@ -81,6 +81,7 @@ class ExampleView:
         rows = rows_in(against, table.ids) if against is not None else []
         self.shifts = _shifts(table, against, rows) if against is not None else []
         self.loss_changes = _loss_changes(table, against, rows) if against is not None else None
+        self.taken: dict[object, bytes] = {}
         self._orders: dict[Order, list[int]] = {}
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable, Sequence
 
 import msgspec
@@ -158,6 +159,9 @@ class FailuresPane(Pane):
         self.choose(msgspec.structs.replace(self.choice, is_reversed=is_reversed))
 
     def action_search(self) -> None:
+        if self._examples is not None:  # the first word is typed in a moment
+            texts = self._examples.view.table.texts
+            self.run_worker(asyncio.to_thread(texts), group="texts", exit_on_error=False)
         text = self.choice.query.text
         self.field.open(
             f"{text} " if text else "",
