@@ -171,6 +171,7 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
             Line(name, text or "all", text or " ", saved=name)
             for name, text in sorted(named.items())
         ]
+        lines.append(Line(""))
     lines += [Line("outcome", is_head=True), *_counts(found.outcomes, found.total)]
     if found.changes:
         against = "" if found.against is None else f"against {found.against}"

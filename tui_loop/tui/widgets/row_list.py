@@ -170,6 +170,8 @@ class RowList(Toned, can_focus=True):
         return index
 
     def _keep_visible(self) -> None:
+        if not self.size.height:  # it is not laid out yet
+            return
         room = max(1, self.size.height - self._head_lines)
         first = round(self.scroll_y)
         if self.cursor < first:
