@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -379,3 +380,16 @@ def test_what_repeats_is_named_with_its_count() -> None:
     assert found is not None
     assert (found.unit, found.times, found.is_tail) == ("come in,", 5, True)
     assert repeated("a b c a b c") is None
+
+
+@pytest.mark.parametrize("unit", ["a", "1", "1,", "sorry ", "as a big-", "{", "[{", "#### ", ", "])
+def test_a_very_long_output_of_any_kind_takes_no_time(
+    unit: str, example: Callable[..., Example]
+) -> None:
+    output = unit * (100_000 // len(unit))
+    started = time.perf_counter()
+    for reference in ("refund", "42", JSON, output[:2000]):
+        row = example("a", 0.0, reference=reference, output=output, truncated=True)
+        for metric in ("exact_match", "numeric", "json_match"):
+            assert causes_of(row, Measured(metric))
+    assert time.perf_counter() - started < 5.0

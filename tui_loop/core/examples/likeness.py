@@ -15,6 +15,9 @@ _LIGHT = " \t\n\r!\"'()*,-./:;?[\\]_`{}~"
 _NO_LIGHT = dict.fromkeys(map(ord, _LIGHT))
 _FIGURES = re.compile(r"\d(?:[\d.,]*\d)?")
 _ENDS = " \t\n\"'`*_.,:;!?()[]{}<>«»“”„‘’。、，！？"
+_TRIES = 200
+"""Places that are looked at: a text may hold another thousands of times within its words."""
+
 _SHORT = 4
 """A shorter text is found in another by chance: it counts at the start and the end alone."""
 
@@ -86,11 +89,15 @@ def found_within(wanted: str, said: str) -> int | None:
     if not wanted:
         return None
     is_short = len(wanted) < _SHORT and not _is_unspaced(wanted[0])
+    first = len(said) - len(said.lstrip(_ENDS)) if is_short else 0
+    last = len(said.rstrip(_ENDS)) if is_short else 0
     place = said.find(wanted)
-    while place >= 0:
+    for _ in range(_TRIES):
+        if place < 0:
+            return None
         end = place + len(wanted)
-        is_edge = not said[:place].strip(_ENDS) or not said[end:].strip(_ENDS)
-        if (is_edge or not is_short) and _is_whole(said, place, end):
+        is_edge = not is_short or place <= first or end >= last
+        if is_edge and _is_whole(said, place, end):
             return place
         place = said.find(wanted, place + 1)
     return None
