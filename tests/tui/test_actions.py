@@ -20,10 +20,18 @@ from tests.tui.conftest import (
     on_app,
     scripted_iteration,
 )
+from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.browsing import Filter, Order
+from tui_loop.core.examples.judgements import read_judgements
+from tui_loop.core.examples.neighbours import Answer, Neighbour
+from tui_loop.core.examples.query import parse
+from tui_loop.core.examples.view import Order
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
+from tui_loop.tui.backend import Nearest
+from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.asking import AskingScreen
+from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen
@@ -31,17 +39,18 @@ from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.settings import Memory, Settings, read_settings
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.config_form import ConfigPane
-from tui_loop.tui.widgets.failures import FailuresPane
+from tui_loop.tui.widgets.failures import FAILED, FailuresPane
 from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import DRAFT, IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
 
-ELSEWHERE = ("picker", "new", "check")
+ELSEWHERE = ("picker", "new", "check", "compare")
 """Scopes of screens that have tests of their own."""
 
 SMALL, WIDE = (80, 24), (160, 48)
@@ -462,27 +471,32 @@ for action, expected, keys in (
 
 
 @does("failures.filter")
-async def another_outcome_is_listed(opened: Opened, key: str) -> None:
+async def what_fails_is_counted(opened: Opened, key: str) -> None:
     await opened.press("4")
     await opened.shows("7 of 24 failed")
     await opened.press(key)
-    await opened.shows("17 of 24 passed")
-    for shown in ("8 of 24 fixed", "1 of 24 broken", "24 of 24 all", "7 of 24 failed"):
-        await opened.press(key)
-        await opened.shows(shown)
-    assert opened.get(FailuresPane).list.choice.filter is Filter.FAILED
+    await opened.shows("What fails in support-intents/2", "fixed", "against 1")
+    screen = opened.app.screen
+    assert isinstance(screen, BreakdownScreen)
+    await opened.until(lambda: screen.list.cursor == 1 and screen.list.scroll_y == 0)
+    counts = {line.term: " ".join(line.figures.split()) for line in screen.list.lines}
+    assert counts["is:failed"] == "7"
+    assert counts["is:fixed"] == "8"
+    assert counts["cause:wrong_label"] == "7 was 14 (-7)"
 
 
 @does("failures.sort")
 async def another_order_is_taken(opened: Opened, key: str) -> None:
     await opened.press("4")
-    table = opened.get(FailuresPane).list
-    assert table.at(0).source_line == 24
+    pane = opened.get(FailuresPane)
+    assert pane.list.at(0).source_line == 24
     await opened.press(key)
-    assert table.choice.order is Order.SCORE
+    assert pane.choice.order is Order.SCORE
+    for shown in ("by change of loss", "by flips", "by length", "by file order"):
+        await opened.press(key)
+        await opened.shows(shown)
+    assert pane.list.at(pane.list.count - 1).source_line == 24
     await opened.press(key)
-    await opened.shows("by file order")
-    assert table.at(table.count - 1).source_line == 24
 
 
 @does("failures.reverse")
@@ -493,17 +507,19 @@ async def the_order_is_turned_round(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("by loss, reversed")
     assert [table.at(index).id for index in range(table.count)] == before[::-1]
+    await opened.press(key)
 
 
 @does("failures.search")
-async def only_examples_with_a_text_are_listed(opened: Opened, key: str) -> None:
+async def only_examples_that_meet_all_terms_are_listed(opened: Opened, key: str) -> None:
     await opened.press("4", key)
-    await opened.type("NUMBER 23")
-    await opened.shows("1 of 24 failed", "/NUMBER 23")
+    await opened.type("is:failed NUMBER 23")
+    await opened.shows("1 of 24 · is:failed NUMBER 23")
     await opened.press("enter")
     assert opened.app.focused is opened.get(FailuresPane).list
     await opened.press("escape")
     await opened.shows("7 of 24 failed")
+    assert opened.get(FailuresPane).choice.query == FAILED
 
 
 @does("log.level")
@@ -581,8 +597,142 @@ async def the_next_example_is_shown(opened: Opened, key: str) -> None:
 @does("example.previous")
 async def the_previous_example_is_shown(opened: Opened, key: str) -> None:
     await _reading_an_example(opened)
-    await opened.press("right", "right", key)
+    for place in (2, 3):
+        await opened.press("right_square_bracket")
+        await opened.shows(f"Example {place} of 7")
+    await opened.press(key)
     await opened.shows("Example 2 of 7", "my case number 22")
+
+
+@does("example.token_right")
+async def the_cursor_goes_to_the_next_token(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    assert screen.token == 0
+    await opened.shows("1 of 2  ' pin'", "tuned 2.780 (6.2%)", "base 2.780")
+    await opened.press(key, key)
+    assert screen.token == 1
+    await opened.shows("2 of 2  ' blocked'")
+
+
+@does("example.token_left")
+async def the_cursor_goes_to_the_token_before(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    await opened.press("right", key, key)
+    assert screen.token == 0
+
+
+@does("example.worst")
+async def the_tokens_are_gone_through_worst_first(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    places = [screen.token]
+    for _ in range(2):
+        await opened.press(key)
+        places.append(screen.token)
+    assert places == [0, 1, 0]
+
+
+@does("example.whose")
+async def the_losses_of_another_iteration_are_shown(opened: Opened, key: str) -> None:
+    await _reading_an_example(opened)
+    await opened.shows("tuned     pin blocked")
+    for shown in ("iteratio  pin blocked", "base      pin blocked", "tuned     pin blocked"):
+        await opened.press(key)
+        await opened.shows(shown)
+
+
+@does("example.nearest")
+async def the_nearest_training_rows_are_shown(opened: Opened, key: str) -> None:
+    row = Row("t7", "my pin is blocked", "pin blocked", 7)
+    told = "something similar was trained on (0.91)"
+    answer = Answer(told, is_new=False, neighbours=[Neighbour(row, 0.91)])
+    opened.backend.near = Nearest(answer, "train.jsonl", "train.jsonl has changed since")
+    await _reading_an_example(opened)
+    await opened.press(key)
+    await opened.shows("something similar was trained on", "has changed since", "0.91")
+    await opened.shows("my pin is blocked", "train.jsonl:7")
+
+
+def _says(verdict: str, mark: str) -> Check:
+    async def check(opened: Opened, key: str) -> None:
+        screen = await _reading_an_example(opened)
+        await opened.press(key)
+        await opened.shows(f"⚑ {mark}")
+        assert screen.dossier.standing.verdict == verdict
+        standing = read_judgements(opened.bench.loop).of(screen.dossier.example)
+        assert standing.verdict == verdict
+        table = opened.get(FailuresPane).list
+        await opened.until(lambda: table.count == 6, "one has left the list")
+        await opened.press("right_square_bracket")
+        await opened.shows("Example 1 of 6", "my case number 22")
+        opened.bench.loop.labels.unlink()
+
+    return check
+
+
+for action, verdict, mark in (
+    ("example.accept", "accepted", "accepted as correct"),
+    ("example.bad_reference", "bad_reference", "bad reference, leaves the numbers"),
+    ("example.ambiguous", "ambiguous", "ambiguous, leaves the numbers"),
+):
+    does(action)(_says(verdict, mark))
+
+
+@does("example.clear")
+async def what_was_said_is_taken_back(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    await opened.press("b")
+    await opened.shows("⚑ bad reference")
+    await opened.press(key)
+    await opened.hides("⚑ bad reference")
+    assert screen.dossier.outcome == "failed"
+    assert read_judgements(opened.bench.loop).of(screen.dossier.example).verdict == ""
+    opened.bench.loop.labels.unlink()
+
+
+@does("example.comment")
+async def a_note_is_written_on_it(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    await opened.press(key)
+    await opened.type("two wishes in one")
+    await opened.press("enter")
+    await opened.until(lambda: screen.dossier.standing.notes)
+    await opened.press("end")
+    await opened.shows("note     two wishes in one")
+    said = read_judgements(opened.bench.loop).of(screen.dossier.example)
+    assert [each.note for each in said.notes] == ["two wishes in one"]
+    assert said.verdict == ""
+    opened.bench.loop.labels.unlink()
+
+
+@does("example.ask")
+async def the_models_are_asked_its_prompt(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    await opened.press(key)
+    await opened.until(lambda: isinstance(opened.app.screen, AskingScreen))
+    await opened.shows("wanted     pin blocked")
+    asker = opened.backend.askers[-1]
+    assert asker.asked == [screen.dossier.example.id]
+    asker.answers_all("pin blocked", "refund", "Hello!")
+    await opened.shows("refund   3 tokens, 0.2 s", "Hello!")
+    await opened.press("escape")
+    await opened.until(lambda: asker.is_closed)
+    assert opened.app.screen is screen
+
+
+@does("example.edit")
+async def its_line_of_the_data_is_edited(opened: Opened, key: str) -> None:
+    loop = opened.bench.loop
+    await _reading_an_example(opened)
+    await opened.press(key)
+    await opened.tells("eval.jsonl is not on this machine\ncopy it here to edit it")
+    data, told = loop.root / "eval.jsonl", loop.path.parent / "told.txt"
+    data.write_text("{}\n" * 24)
+    with pytest.MonkeyPatch.context() as patch:
+        body = f"pathlib.Path({str(told)!r}).write_text(str(path))"
+        patch.setenv("EDITOR", an_editor(loop.path.parent, body))
+        await opened.press(key)
+    await opened.until(told.exists)
+    assert told.read_text() == str(data)
 
 
 @does("example.copy")
@@ -591,6 +741,215 @@ async def the_example_is_copied(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("copied: prompt, reference, output")
     assert opened.app.clipboard.startswith("Message: my case number 23")
+
+
+async def _at_what_fails(opened: Opened, term: str) -> BreakdownScreen:
+    """The breakdown, with the cursor on a term."""
+    await opened.press("4", "f")
+    await opened.until(lambda: isinstance(opened.app.screen, BreakdownScreen))
+    screen = opened.app.screen
+    assert isinstance(screen, BreakdownScreen)
+    await opened.until(lambda: screen.list.has_focus and screen.list.cursor)
+    screen.list.set_cursor([line.term for line in screen.list.lines].index(term))
+    return screen
+
+
+@does("breakdown.also")
+async def a_term_is_added_and_taken_away(opened: Opened, key: str) -> None:
+    pane = opened.get(FailuresPane)
+    await _at_what_fails(opened, "label:refund")
+    await opened.press(key)
+    await opened.shows("■ refund", "is:failed label:refund")
+    assert pane.choice.query == parse("is:failed label:refund")
+    await opened.press(key)
+    await opened.hides("■ refund")
+    assert pane.choice.query == FAILED
+    await opened.press("enter")
+    await opened.until(lambda: opened.app.screen is opened.bench)
+    assert pane.choice.query == parse("is:failed label:refund")
+    assert [pane.list.at(row).source_line for row in range(pane.list.count)] == [22]
+    await opened.press("escape")
+
+
+@does("breakdown.name")
+async def a_filter_is_named_and_chosen_by_its_name(opened: Opened, key: str) -> None:
+    pane = opened.get(FailuresPane)
+    await opened.press("4", "slash")
+    await opened.type("is:passed label:refund")
+    await opened.press("enter")
+    screen = await _at_what_fails(opened, "is:broken")
+    await opened.press(key)
+    await opened.type("good refunds")
+    await opened.press("enter")
+    await opened.shows("your filters", "good refunds")
+    assert screen.list.lines[screen.list.cursor].saved == "good refunds"
+    await opened.press("escape", "escape")
+    assert pane.choice.query == FAILED
+    await _at_what_fails(opened, "is:passed label:refund")
+    await opened.press("enter")
+    await opened.until(lambda: opened.app.screen is opened.bench)
+    assert pane.choice.query == parse("is:passed label:refund")
+    assert pane.list.count == 5
+    await opened.press("escape")
+
+
+@does("breakdown.forget")
+async def a_named_filter_is_forgotten(opened: Opened, key: str) -> None:
+    screen = await _at_what_fails(opened, "is:failed")
+    await opened.press("n")
+    await opened.type("odd")
+    await opened.press("enter")
+    await opened.until(lambda: any(line.saved == "odd" for line in screen.list.lines))
+    screen.list.set_cursor([line.saved for line in screen.list.lines].index("odd"))
+    await opened.press(key)
+    assert not any(line.saved == "odd" for line in screen.list.lines)
+    screen.list.set_cursor([line.term for line in screen.list.lines].index("is:failed"))
+    await opened.press(key)
+    await opened.tells("only a filter that you named can be forgotten")
+    await opened.press("escape")
+
+
+async def _asking(opened: Opened) -> AskingScreen:
+    await opened.press("1", "t")
+    await opened.until(lambda: isinstance(opened.app.screen, AskingScreen))
+    assert isinstance(opened.app.screen, AskingScreen)
+    return opened.app.screen
+
+
+@does("loop.training")
+async def training_rows_that_may_be_wrong_are_shown(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Training rows of support-intents/2", "no training rows were measured")
+    assert isinstance(opened.app.screen, TrainingScreen)
+
+
+async def _reading_training_rows(opened: Opened) -> TrainingScreen:
+    row = Row("t7", "my pin is blocked", "pin blocked", 7)
+    answer = Answer("something similar was trained on", False, [Neighbour(row, 0.91)])
+    opened.backend.near = Nearest(answer, "train.jsonl", "", opened.bench.loop.settings_file)
+    await _reading_an_example(opened)
+    await opened.press("n")
+    await opened.shows("train.jsonl:7")
+    assert isinstance(opened.app.screen, TrainingScreen)
+    return opened.app.screen
+
+
+@does("training.edit")
+async def the_row_is_edited_in_its_file(opened: Opened, key: str) -> None:
+    await _reading_training_rows(opened)
+    await opened.press(key)
+    await opened.tells("train.jsonl is no text file")
+
+
+@does("training.copy")
+async def the_training_row_is_copied(opened: Opened, key: str) -> None:
+    await _reading_training_rows(opened)
+    await opened.press(key)
+    assert opened.app.clipboard == "my pin is blocked\npin blocked"
+
+
+@does("training.read")
+async def the_training_row_is_read_in_full(opened: Opened, key: str) -> None:
+    screen = await _reading_training_rows(opened)
+    await opened.press(key)
+    assert screen.focused is screen.sheet
+    await opened.press(key)
+    assert screen.focused is screen.list
+
+
+async def _generating_again(opened: Opened) -> AgainScreen:
+    await opened.press("4")
+    await opened.shows("7 of 24 failed")
+    await opened.press("F", "enter")
+    await opened.until(lambda: isinstance(opened.app.screen, AgainScreen))
+    assert isinstance(opened.app.screen, AgainScreen)
+    return opened.app.screen
+
+
+@does("failures.again")
+async def settings_are_asked_for_and_what_is_listed_is_generated(opened: Opened, key: str) -> None:
+    await opened.press("4")
+    await opened.shows("7 of 24 failed")
+    await opened.press(key)
+    assert opened.get(FailuresPane).field.value == "evaluation.max_new_tokens=128"
+    await opened.press("enter")
+    await opened.until(lambda: isinstance(opened.app.screen, AgainScreen))
+    number, ids, settings = opened.backend.generated[-1]
+    assert (number, len(ids), settings) == (2, 7, ["evaluation.max_new_tokens=128"])
+
+
+@does("again.copy")
+async def what_was_generated_is_copied(opened: Opened, key: str) -> None:
+    await _generating_again(opened)
+    await opened.press(key)
+    assert opened.app.clipboard.startswith("Message: my case number 23")
+
+
+@does("again.read")
+async def what_was_generated_is_read_in_full(opened: Opened, key: str) -> None:
+    screen = await _generating_again(opened)
+    await opened.press(key)
+    assert screen.focused is screen.sheet
+    await opened.press(key)
+    assert screen.focused is screen.list
+
+
+@does("loop.ask")
+async def the_models_may_be_asked_anything(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.until(lambda: isinstance(opened.app.screen, AskingScreen))
+    await opened.shows("Ask support-intents/2", "a prompt is put to 2, 1, base alike")
+    assert opened.backend.askers[-1].asked == []
+
+
+@does("asking.ask")
+async def what_is_typed_is_asked(opened: Opened, key: str) -> None:
+    screen = await _asking(opened)
+    await opened.type("where is my card?")
+    await opened.press(key)
+    asker = opened.backend.askers[-1]
+    assert asker.asked == ["where is my card?"]
+    assert screen.line.value == ""
+    asker.answers_all("card arrival", "refund", "")
+    await opened.shows("asked      where is my card?", "card arrival   3 tokens", "(empty)")
+
+
+@does("asking.drop")
+async def a_question_is_given_up(opened: Opened, key: str) -> None:
+    await _asking(opened)
+    await opened.type("where is my card?")
+    await opened.press("enter", key)
+    assert opened.backend.askers[-1].drops == 1
+    await opened.shows("it was given up")
+
+
+async def _with_long_answers(opened: Opened) -> AskingScreen:
+    screen = await _asking(opened)
+    await opened.type("tell me")
+    await opened.press("enter")
+    opened.backend.askers[-1].answers_all(*["a line\n" * 40] * 3)
+    await opened.until(lambda: screen.sheet.max_scroll_y > 60)
+    await opened.until(lambda: screen.sheet.scroll_y == screen.sheet.max_scroll_y)
+    return screen
+
+
+@does("asking.up")
+async def earlier_answers_are_read(opened: Opened, key: str) -> None:
+    screen = await _with_long_answers(opened)
+    before = screen.sheet.scroll_y
+    await opened.press(key)
+    await opened.until(lambda: screen.sheet.scroll_y < before)
+    assert screen.line.has_focus
+
+
+@does("asking.down")
+async def later_answers_are_read(opened: Opened, key: str) -> None:
+    screen = await _with_long_answers(opened)
+    await opened.press("pageup", "pageup")
+    await opened.until(lambda: screen.sheet.scroll_y < screen.sheet.max_scroll_y)
+    before = screen.sheet.scroll_y
+    await opened.press(key)
+    await opened.until(lambda: screen.sheet.scroll_y > before)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -704,7 +1063,7 @@ def test_the_palette_performs_an_action_of_a_pane(open_app: OpenApp) -> None:
     [
         ("1", "compare", "Compare support-intents/2 against 1"),
         ("3", "log", "· log ·"),
-        ("4", "filter", "17 of 24 passed"),
+        ("4", "sort", "by score"),
         ("4", "read", "Example 1 of 7"),
         ("1", "help", "Loop and run"),
     ],
@@ -754,7 +1113,8 @@ def test_keys_of_one_packet_land_in_the_field_that_the_first_opened(open_app: Op
         for key, sign in (("slash", "/"), *((each, each) for each in "pinrsq")):
             opened.app.post_message(events.Key(key, sign))
         opened.app.post_message(events.Key("backspace", None))
-        await opened.until(lambda: opened.get(FailuresPane).list.choice.search == "pinrs")
+        pane = opened.get(FailuresPane)
+        await opened.until(lambda: pane.choice.query.text == "is:failed pinrs")
         assert isinstance(opened.app.screen, Workbench)
         assert opened.app.return_code is None
 
