@@ -43,7 +43,7 @@ def test_figures_say_what_differs_what_can_be_claimed_and_the_mix_of_causes(
         await opened.shows("consistent with better (1 and 1 runs of these configs)")
         await opened.shows("training.num_train_epochs  2.5  5", "eval_loss   1.615  0.915")
         await opened.press("end")
-        await opened.shows("why they fail", "out of vocabulary  14  7     -7")
+        await opened.shows("why they fail", "wrong label        14  7     -7")
 
     on_app(open_app(size=size, number=2), steps)
 
@@ -53,7 +53,7 @@ def test_on_a_small_screen_every_part_is_complete_and_tab_goes_round(open_app: O
         screen = await compared(opened)
         for part, shown in zip(
             [*PARTS[1:], PARTS[0]],
-            ("2 Loss of 2 over 1", "no such label → ✓", "✓ → no such label", "5 Failing", "1 Compare"),
+            ("2 Loss of 2 over 1", "wrong label → ✓", "✓ → wrong label", "5 Failing", "1 Compare"),
             strict=True,
         ):
             await opened.press("tab")
@@ -71,9 +71,9 @@ def test_on_a_small_screen_every_part_is_complete_and_tab_goes_round(open_app: O
 def test_on_a_wide_screen_figures_curves_and_a_list_are_there_at_once(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await compared(opened)
-        await opened.shows("1 Compare", "2 Loss of 2 over 1", "3 Fixed 8", "no such label → ✓")
+        await opened.shows("1 Compare", "2 Loss of 2 over 1", "3 Fixed 8", "wrong label → ✓")
         await opened.press("4")
-        await opened.shows("4 Broken 1 ─", "✓ → no such label")
+        await opened.shows("4 Broken 1 ─", "✓ → wrong label")
         await opened.press("2", "o")
         await opened.hides("2 Loss of 2 over 1")
         assert await opened.pilot.click("#changed-list", offset=(5, 1))
@@ -130,7 +130,7 @@ def test_nothing_fixed_and_nothing_broken_is_an_answer(open_app: OpenApp, loop: 
         await opened.tells("there is nothing here to copy")
         assert isinstance(opened.app.screen, CompareScreen)
         await opened.press("5")
-        await opened.shows("5 Failing still 1", "no such label")
+        await opened.shows("5 Failing still 1", "2 said   top up failed")
 
     on_app(open_app(size=SMALL, number=2), steps)
 
