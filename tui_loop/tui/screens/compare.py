@@ -25,7 +25,7 @@ from tui_loop.tui.widgets.sheet import Sheet
 
 PARTS = ("figures", "chart", "fixed", "broken", "failing")
 LISTS = PARTS[2:]
-WIDE, HIGH = 120, 32
+WIDE, HIGH = 120, 40
 """From this size on, all parts are shown at once, of the lists one at a time."""
 
 FOOTERS = {

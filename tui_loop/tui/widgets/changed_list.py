@@ -13,7 +13,7 @@ from tui_loop.tui.widgets.example_list import FLAG, SHORT_CAUSES
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
 
-ROOMY = 110
+ROOMY = 140
 """From this width on, texts and causes have more of it."""
 
 Sides = tuple[Example, Example]
