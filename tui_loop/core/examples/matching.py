@@ -21,6 +21,9 @@ PATTERN_SECONDS = 2.0
 REMEMBERED = 16
 """Filters of a view whose rows are remembered, a byte for each example."""
 
+FEW = 0.1
+"""A smaller part of the examples is sorted by itself."""
+
 Test = Callable[[int], bool]
 
 _SIGNS: dict[str, Callable[[float, float], bool]] = {
@@ -35,8 +38,11 @@ def listed(
     view: ExampleView, query: Query, order: Order, *, is_reversed: bool = False
 ) -> list[int]:
     """Rows that the query takes, sorted. Raises BadInput where a pattern takes too long."""
-    taken, sorted_rows = _taken(view, query.terms), view.in_order(order)
-    rows = list(compress(sorted_rows, map(taken.__getitem__, sorted_rows)))
+    taken, in_order = _taken(view, query.terms), view.in_order(order)
+    if taken.count(1) < len(view) * FEW:
+        rows = sorted(compress(range(len(view)), taken), key=view.rank(order).__getitem__)
+    else:
+        rows = list(compress(in_order, map(taken.__getitem__, in_order)))
     return rows[::-1] if is_reversed else rows
 
 
@@ -47,7 +53,7 @@ def _taken(view: ExampleView, terms: tuple[Term, ...]) -> bytes:
         known = view.taken.get(terms[: at + 1])
         if known is None:
             test, wanted, fresh = _test(term, view), not term.is_negated, bytearray(len(view))
-            for row in compress(range(len(view)), taken):
+            for row in compress(range(len(view)), _narrowed(view, terms[: at + 1], taken)):
                 if test(row) is wanted:
                     fresh[row] = 1
             known = bytes(fresh)
@@ -55,6 +61,19 @@ def _taken(view: ExampleView, terms: tuple[Term, ...]) -> bytes:
                 view.taken.pop(next(iter(view.taken)), None)
             view.taken[terms[: at + 1]] = known
         taken = known
+    return taken
+
+
+def _narrowed(view: ExampleView, terms: tuple[Term, ...], taken: bytes) -> bytes:
+    """What is known to have the beginning of a word that is being typed, else `taken`."""
+    *before, last = terms
+    if last.key != "word" or last.is_negated:
+        return taken
+    for other in reversed(list(view.taken)):
+        *theirs, word = other
+        is_shorter = word.key == "word" and word.values[0] in last.values[0]
+        if is_shorter and not word.is_negated and theirs == before:
+            return view.taken[other]
     return taken
 
 

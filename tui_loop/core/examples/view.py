@@ -7,12 +7,16 @@ import operator
 from array import array
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tui_loop.core.examples.history import Histories, Outcomes, Story, rows_in
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
 from tui_loop.core.records import Example
+
+if TYPE_CHECKING:
+    from tui_loop.core.examples.query import Term
 
 
 class Outcome(StrEnum):
@@ -81,8 +85,9 @@ class ExampleView:
         rows = rows_in(against, table.ids) if against is not None else []
         self.shifts = _shifts(table, against, rows) if against is not None else []
         self.loss_changes = _loss_changes(table, against, rows) if against is not None else None
-        self.taken: dict[object, bytes] = {}
+        self.taken: dict[tuple[Term, ...], bytes] = {}
         self._orders: dict[Order, list[int]] = {}
+        self._ranks: dict[Order, array[int]] = {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -118,6 +123,17 @@ class ExampleView:
         if order not in self._orders:
             self._orders[order] = self._sorted(order)
         return self._orders[order]
+
+    def rank(self, order: Order) -> Sequence[int]:
+        """For each row its place in that order."""
+        if order is Order.FILE:
+            return range(len(self))
+        if order not in self._ranks:
+            ranks = array("L", bytes(len(self) * array("L").itemsize))
+            for place, row in enumerate(self.in_order(order)):
+                ranks[row] = place
+            self._ranks[order] = ranks
+        return self._ranks[order]
 
     def _sorted(self, order: Order) -> list[int]:
         table = self.table
