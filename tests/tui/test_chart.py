@@ -13,6 +13,7 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from tests.tui.conftest import TRIES
 from tui_loop.core.state import Point
 from tui_loop.tui.plotting import Plot
 from tui_loop.tui.widgets.chart import ChartRun, LossChart
@@ -357,7 +358,10 @@ def test_every_theme_and_every_size_can_draw_it(theme: str) -> None:
         host.chart.show(a_run(), a_run(key="support-intents/2"))
         for size in ((160, 48), (40, 10), (12, 4), (3, 3), (1, 1), (80, 24)):
             await pilot.resize_terminal(*size)
-            await pilot.pause()
+            for _ in range(TRIES):
+                await pilot.pause()
+                if len(host.text()) == size[1]:
+                    break
             assert len(host.text()) == size[1]
         assert any("eval  ●" in line for line in host.text())
 

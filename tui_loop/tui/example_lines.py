@@ -102,6 +102,10 @@ def _heat(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
     heat = heat_lines(shown.tokens.tokens, cursor, max(20, width - 9))
     head: Part = (f"{flat(shown.name)[:8]:<9}", "muted")
     lines: Lines = [[head if not at else (" " * 9, ""), *line] for at, line in enumerate(heat)]
+    if all(each.number != dossier.iteration for each in dossier.tokens):
+        lines.insert(
+            0, [("tokens   ", "muted"), ("its own losses are not on this machine", "muted")]
+        )
     views = [(each.name, each.tokens) for each in (shown, *others)]
     at = min(max(cursor, 0), len(shown.tokens.tokens) - 1)
     return [*lines, [("token    ", "muted"), *token_line(views, at)]]

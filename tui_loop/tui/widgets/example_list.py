@@ -34,7 +34,7 @@ SHORT_CAUSES = {
     "no_end_token": "no end",
     "wrong_content": "wrong",
 }
-CAUSE, LOSS, SCORE = 14, 7, 6
+CAUSE, LOSS, SCORE = 17, 7, 6
 
 
 class ExampleList(RowList):
@@ -127,7 +127,7 @@ class ExampleList(RowList):
             (fit(loss_text(view.table.losses[at]), LOSS, right=True), ""),
             (self._score(example), ""),
             ("  ", ""),
-            (fit(short_cause(view.causes[at]), CAUSE), "muted"),
+            (fit(short_cause(view.causes[at]), CAUSE - 1) + " ", "muted"),
             (fit(flat((example.reference + said).strip(), 400), pair), ""),
             ("  ", ""),
             (fit(flat(example.prompt, 400), prompt), "muted"),

@@ -51,6 +51,9 @@ class Filtering(LoopScreen):
     async def _show_breakdown(self) -> None:
         pane = self.query_one(FailuresPane)
         examples = pane.list.examples
+        if examples is not None and examples.problem:
+            self.say(f"✗ {examples.problem}")
+            return
         if examples is None or not len(examples.view):
             self.say("there are no examples yet: r runs the draft")
             return
