@@ -233,6 +233,7 @@ class LoopReader:
         if known is None or known[0] != stamp:
             folder.check_place()
             known = stamp, ExampleTable.read(folder.examples)
+            any(known[1].share(each.ids, each.references) for _, each in self._outcomes.values())
             self._tables[number] = known
             while len(self._tables) > TABLES:
                 self._tables.popitem(last=False)

@@ -132,6 +132,15 @@ class ExampleTable(Sequence[Example]):
             first += len(lines)
         return table
 
+    def share(self, ids: list[str], references: list[str]) -> bool:
+        """Takes these lists for its own where they are the same, as they are in most loops."""
+        if ids != self.ids:
+            return False
+        self.ids = ids
+        if references == self.references:
+            self.references = references
+        return True
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -232,7 +241,7 @@ class ExampleTable(Sequence[Example]):
     def _note_places(self, lines: list[bytes], start: int, *, has_blanks: bool) -> None:
         """Where lines stand that begin at byte `start`; blank lines have no row."""
         sizes = array("L", map(len, lines))
-        starts = array("Q", accumulate(sizes[:-1], lambda at, size: at + size + 1, initial=start))
+        starts = array("Q", accumulate(map((1).__add__, sizes[:-1]), initial=start))
         if has_blanks:
             kept = [bool(line.strip()) for line in lines]
             starts, sizes = array("Q", compress(starts, kept)), array("L", compress(sizes, kept))
