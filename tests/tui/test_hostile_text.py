@@ -16,11 +16,20 @@ from tests.tui.conftest import (
     on_app,
     scripted_iteration,
 )
+from tui_loop.core.codec import to_json_lines
+from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
+from tui_loop.core.examples.judgements import Judgement
+from tui_loop.core.examples.neighbours import Answer, Neighbour
+from tui_loop.core.examples.query import Query
+from tui_loop.core.questions import AskingState
 from tui_loop.core.records import Example, TokenLosses
 from tui_loop.core.store import LoopFolder
+from tui_loop.tui.backend import Nearest
+from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
 
 ESCAPES = (
@@ -88,11 +97,15 @@ def hostile_loop(loop: LoopFolder) -> LoopFolder:
     for index in range(6):
         text = LONG if index == 5 else f"{index} {HOSTILE} {LONE}"
         row, _ = example_of(index, passed=index % 2 == 0, said=text, prompt=text, reference=text)
-        rows.append(row)
+        rows.append(msgspec.structs.replace(row, columns={HOSTILE: HOSTILE}, causes=(HOSTILE,)))
         tokens.append(TokenLosses(row.id, [(each, "NaN") for each in (*ESCAPES, OTHER, MARKUP)]))
     folder.write_examples(rows, tokens)
     parent = loop.iteration(1)
     parent.write_examples([flipped(row) for row in rows], tokens)
+    for row in rows[1:4]:
+        loop.labels.touch()
+        with loop.labels.open("ab") as file:
+            file.write(to_json_lines([said_of(row)]))
     folder.notes.write_text(HOSTILE)
     failed = loop.iteration(3)
     summary = failed.read_summary()
@@ -100,6 +113,10 @@ def hostile_loop(loop: LoopFolder) -> LoopFolder:
     error = {"kind": HOSTILE, "message": f"{HOSTILE}\n{HOSTILE}", "hint": HOSTILE, "step": 1}
     failed.write_summary(msgspec.structs.replace(summary, error=error))
     return loop
+
+
+def said_of(row: Example) -> Judgement:
+    return Judgement(row.id, "note", iteration=2, note=HOSTILE, by=HOSTILE)
 
 
 def flipped(row: Example) -> Example:
@@ -127,17 +144,26 @@ async def looks_at_all(opened: Opened, *keys: str) -> None:
         assert_harmless(opened)
 
 
+async def lists_all(opened: Opened) -> None:
+    await opened.press("slash")
+    await opened.type("")
+    await opened.press("enter")
+    await opened.until(lambda: opened.get(FailuresPane).choice.query == Query())
+
+
 @pytest.mark.parametrize("size", [(160, 48), (80, 24)])
 def test_no_pane_obeys_what_a_finished_iteration_says(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
         assert_harmless(opened)
-        await looks_at_all(opened, "1", "2", "z", "down", "down", "end", "v", "3", "4", "f", "f")
-        await opened.press("f", "f")
+        await looks_at_all(opened, "1", "2", "z", "down", "down", "end", "v", "3", "4")
+        await lists_all(opened)
         await opened.shows("␛[31mred␛[0m")
         await looks_at_all(opened, "end", "home", "S", "slash")
         await opened.type("INST")
+        assert_harmless(opened)
+        await opened.press("slash", "end", "space", *("x\x1b[2J\u202e"))
         assert_harmless(opened)
         await looks_at_all(opened, "enter", "escape", "5", "z", "1", "m")
 
@@ -155,11 +181,94 @@ def test_no_screen_to_read_obeys_what_it_shows(
         await opened.press("c")
         await opened.shows("Compare support-intents/2 against 1", "model.id")
         await looks_at_all(opened, "pagedown", "end", "2", "3", "end", "4", "end", "5", "escape")
-        await opened.press("4", "f", "f", "f", "f", "enter")
+        await opened.press("4")
+        await lists_all(opened)
+        row = Row("t", HOSTILE, HOSTILE, 7)
+        answer = Answer(HOSTILE, is_new=True, neighbours=[Neighbour(row, 0.5)] * 3)
+        opened.backend.near = Nearest(answer, HOSTILE, HOSTILE)
+        await opened.press("enter")
         await opened.shows("Example 1 of 6")
-        for _ in range(6):
-            await looks_at_all(opened, "pagedown", "end", "right")
-        await looks_at_all(opened, "escape", "question_mark", "end", "escape")
+        for place in range(2, 8):
+            await looks_at_all(opened, "v", *["right"] * 6, "w", "pagedown", "end")
+            if place < 7:
+                await opened.press("right_square_bracket")
+                await opened.shows(f"Example {place} of 6")
+        await looks_at_all(opened, "b", "x", "c", "escape", "y", "n")
+        await opened.until(lambda: opened.app.screen is not opened.bench)
+        await looks_at_all(opened, "escape", "escape", "question_mark", "end", "escape")
+
+    on_app(open_app(size=size, number=2), steps)
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+def test_nothing_that_is_counted_or_named_is_obeyed(
+    size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
+) -> None:
+    folder = hostile_loop.iteration(2)
+    labels = [f"{sign} {HOSTILE[:60]}" for sign in "ab"]
+    rows = [
+        example_of(
+            index,
+            passed=index >= 12,
+            reference=labels[index % 2],
+            said=labels[index >= 12 if index % 2 else index < 12],
+            columns={"source\x1b[2J": f"[bold]{HOSTILE}" if index < 12 else "web"},
+        )[0]
+        for index in range(40)
+    ]
+    folder.write_examples(rows, [])
+    opened_at: list[BreakdownScreen] = []
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("4", "f")
+        await opened.until(lambda: isinstance(opened.app.screen, BreakdownScreen))
+        screen = opened.app.screen
+        assert isinstance(screen, BreakdownScreen)
+        opened_at.append(screen)
+        assert_harmless(opened)
+        await opened.press("n")
+        await opened.type(HOSTILE)
+        await looks_at_all(opened, "enter", "space", "home")
+        terms = [at for at, line in enumerate(screen.list.lines) if line.term.strip()]
+        assert any("\x1b" in screen.list.lines[at].term for at in terms)
+        for at in terms:
+            screen.list.set_cursor(at)
+            await looks_at_all(opened, "space", "space")
+        await looks_at_all(opened, "end", "pageup", "enter")
+        assert opened.app.screen is opened.bench
+        await looks_at_all(opened, "f", "escape", "escape")
+
+    on_app(open_app(size=size, number=2), steps)
+    text = "".join(line.name + line.figures for line in opened_at[0].list.lines)
+    assert "fail more than chance" in text
+    assert labels[0] in text
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+def test_no_answer_of_a_model_is_obeyed(
+    size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("4")
+        await lists_all(opened)
+        await opened.press("t")
+        await opened.until(lambda: opened.backend.askers)
+        asker = opened.backend.askers[-1]
+        for state, words in (("loading", {}), ("left_out", {"message": HOSTILE, "hint": LONG})):
+            asker.tells(AskingState(state=state, iteration=1, **words))  # type: ignore[arg-type]
+        asker.answers_all(HOSTILE, LONG, LONE)
+        await opened.shows("3 tokens")
+        assert_harmless(opened)
+        await opened.type(HOSTILE)
+        await looks_at_all(opened, "enter", "ctrl+g", "pageup", "pagedown")
+        asker.tells(AskingState(state="error", id=2, message=HOSTILE, hint=LONG))
+        asker.tells(AskingState(state="ended", message=HOSTILE, hint=HOSTILE))
+        await opened.shows("␛[31mred")
+        await looks_at_all(opened, "pageup", "escape")
+        opened.backend.refusal = BadInput(HOSTILE, HOSTILE)
+        await looks_at_all(opened, "t")
+        await opened.tells("␛[31mred")
+        assert_harmless(opened)
 
     on_app(open_app(size=size, number=2), steps)
 
@@ -244,7 +353,9 @@ def test_a_broken_record_tells_what_it_has_without_obeying_it(
 
 def test_what_is_copied_is_as_it_is_recorded(open_app: OpenApp, hostile_loop: LoopFolder) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("4", "f", "f", "f", "f", "S", "S", "home", "y")
+        await opened.press("4")
+        await lists_all(opened)
+        await opened.press(*["S"] * 5, "home", "y")
         await opened.tells("copied: 0 ␛[31mred␛[0m")
         assert opened.app.clipboard.startswith("0 \x1b[31mred\x1b[0m \x1b]52;")
 
