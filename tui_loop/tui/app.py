@@ -28,12 +28,11 @@ from tui_loop.tui.editor import opening_words
 from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.palette import ActionCommands
 from tui_loop.tui.screens.ask import AskScreen
-from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.themes import THEMES, VARIABLES
 from tui_loop.tui.widgets.toned import Part
-from tui_loop.tui.workbench.workbench import Workbench
+from tui_loop.tui.workbench.frame import Threshold
 
 LAST_THEME = "theme"
 
@@ -112,10 +111,12 @@ class LoopApp(KeysInOrder):
         """The home screen: the loop that was asked for, or the loops to choose from."""
         if self._first is None:
             return self._picker()
-        return Workbench(self.loops.loop(self._first), self.backend, self._number)
+        return Threshold(self.loops.loop(self._first), self._number)
 
     def open_loop(self, loop: LoopFolder, number: int | None = None) -> None:
         """Shows the workbench on a loop, in place of whatever was open."""
+        from tui_loop.tui.workbench.workbench import Workbench
+
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if not self.screen._result_callbacks:  # textual's first screen has none to be popped
@@ -135,8 +136,9 @@ class LoopApp(KeysInOrder):
         """Performs the action with an id, wherever it is at home."""
         action = BY_ID[name]
         home: Any = self if action.scope == "app" else self.screen
-        if isinstance(self.screen, Workbench | CompareScreen) and action.scope != "app":
-            home = self.screen.home_of(action.scope)
+        home_of = getattr(self.screen, "home_of", None)
+        if home_of is not None and action.scope != "app":
+            home = home_of(action.scope)
         await self.run_action(action.method, default_namespace=home)
 
     def action_help(self) -> None:

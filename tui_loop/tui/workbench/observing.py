@@ -7,8 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from textual.screen import Screen
-
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.figures import percent
@@ -20,6 +18,7 @@ from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.plotting import warm_up
 from tui_loop.tui.widgets.iterations import DRAFT
+from tui_loop.tui.workbench.frame import Frame
 
 if TYPE_CHECKING:
     from tui_loop.tui.app import LoopApp
@@ -32,7 +31,7 @@ MORE_SECONDS = 0.02
 """Before the next look where this one had no time for everything."""
 
 
-class LoopScreen(Screen[None]):
+class LoopScreen(Frame):
     """A screen on one loop; a subclass shows `snapshot` whenever `show_snapshot` is called."""
 
     def __init__(self, loop: LoopFolder, backend: Backend, number: int | None = None) -> None:
@@ -43,7 +42,7 @@ class LoopScreen(Screen[None]):
         self.draft: Draft | None = None
         self.selected: int | str | None = number
         self.marked: int | None = None
-        self.current = "iterations"
+        self.current: str = "iterations"
         self.edits = 0
         self.follows_run = False
         self.seen_live: int | None = None

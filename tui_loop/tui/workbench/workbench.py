@@ -7,8 +7,6 @@ from typing import cast
 
 import msgspec
 from textual import events
-from textual.app import ComposeResult
-from textual.containers import Container
 from textual.widget import Widget
 
 from tui_loop.core.observer import LoopSnapshot
@@ -29,12 +27,11 @@ from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.again import Again
 from tui_loop.tui.workbench.checking import Checking
 from tui_loop.tui.workbench.filtering import Filtering
+from tui_loop.tui.workbench.frame import PANES
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.running import Running
 from tui_loop.tui.workbench.training import TrainingReading
 
-PANES = ("iterations", "config", "chart", "failures", "log")
-NAMES = ("Iterations", "Config", "Chart", "Failures", "Log")
 OPEN_WORDS = {"iterations": "details", "config": "change", "failures": "read"}
 """What enter does in a pane."""
 
@@ -45,9 +42,6 @@ NEIGHBOURS = {
     "failures": {"left": "config", "up": "chart", "down": "log"},
     "log": {"up": "config", "left": "config", "right": "failures"},
 }
-WIDE, HIGH = 120, 32
-"""From this size on, all panes are shown at once."""
-
 CHART_SECONDS = 1.0
 """A chart of a live run is drawn at most this often."""
 
@@ -63,46 +57,18 @@ class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
 
     BINDINGS = bindings("workbench")
     AUTO_FOCUS = "#iteration-table"
-    takes_keys = False
-    """Until all panes are there."""
-
-    DEFAULT_CSS = """
-    Workbench {
-        background: $background;
-        & > #panes {
-            height: 1fr;
-            layout: grid;
-            grid-size: 2 3;
-            grid-columns: 21fr 29fr;
-            grid-rows: 9fr 11fr 7;
-            & > #log { column-span: 2; }
-        }
-        & > #tabs { display: none; }
-        &.-single {
-            & > #tabs { display: block; }
-            & > #panes { layout: vertical; }
-            & > #panes > * { display: none; height: 1fr; }
-            & > #panes > .-current { display: block; }
-        }
-    }
-    """
 
     def __init__(self, loop: LoopFolder, backend: Backend, number: int | None = None) -> None:
         super().__init__(loop, backend, number)
-        self.is_zoomed = False
         self._charted_at = 0.0
         self._charted: object = None
 
-    def compose(self) -> ComposeResult:
-        yield Bar(id="status")
-        yield Bar(id="tabs")
-        with Container(id="panes"):
-            yield IterationsPane()  # the first frame waits for no other pane
-        yield Bar(id="keys")
+    def first_pane(self) -> Pane:
+        return IterationsPane()
 
     def on_mount(self) -> None:
-        self.query_one("#status", Bar).show([Piece(f" {self.loop.name} ", "strong")])
-        self._lay_out()
+        self.name_loop(self.loop.name)
+        self.lay_out()
         self.call_after_refresh(self._furnish)
 
     async def _furnish(self) -> None:
@@ -111,16 +77,16 @@ class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
         await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
         self.restore_filter()
         self.takes_keys = True
-        self._lay_out()
+        self.lay_out()
         self.begin_looking()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._lay_out()
+        self.lay_out()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         within = [event.widget, *event.widget.ancestors]
         self.current = next((each.id for each in within if each.id in PANES), None) or self.current
-        self._lay_out()
+        self.lay_out()
 
     def show_snapshot(self) -> None:
         snapshot = self.snapshot
@@ -158,7 +124,7 @@ class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
         if not self.takes_keys:
             return
         self.current = name
-        self._lay_out()
+        self.lay_out()
         self._main(name).focus()
 
     def action_step_pane(self, step: int) -> None:
@@ -172,7 +138,7 @@ class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
 
     def action_zoom(self) -> None:
         self.is_zoomed = not self.is_zoomed
-        self._lay_out()
+        self.lay_out()
 
     def action_back(self) -> None:
         """Leaves the innermost thing that is open: the editor, a search, the zoom."""
@@ -225,18 +191,8 @@ class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
             _chart_run(self.loop, snapshot, "selected"), _chart_run(self.loop, snapshot, "marked")
         )
 
-    def _lay_out(self) -> None:
-        all_at_once = self.size.width >= WIDE and self.size.height >= HIGH and not self.is_zoomed
-        self.set_class(not all_at_once, "-single")
-        for pane in self.query("#panes > *"):
-            pane.set_class(pane.id == self.current, "-current")
-        tabs = [
-            Piece(
-                f" {number} {name} ", "mark" if pane == self.current else "muted", f"pane('{pane}')"
-            )
-            for number, (pane, name) in enumerate(zip(PANES, NAMES, strict=True), 1)
-        ]
-        self.query_one("#tabs", Bar).show(tabs)
+    def lay_out(self) -> None:
+        super().lay_out()
         self._show_keys()
 
     def _show_keys(self) -> None:
