@@ -335,7 +335,7 @@ class _Browsing:
         """Puts the cursor on a row by the nearest end and single keys."""
         since = len(self._screen.reads)
         from_end = len(self._rows) - 1 - at
-        keys = END + "k" * from_end if from_end < 100 else HOME + "j" * min(at, 100)
+        keys = END + "kj" + "k" * from_end if from_end < 100 else HOME + "jk" + "j" * min(at, 100)
         self._screen.send(keys)
         self._at = at if from_end < 100 else min(at, 100)
         self.wait_for_cursor(since)
@@ -387,7 +387,7 @@ class _Browsing:
         return listed(view, parse(self._query), self._order, is_reversed=self._is_reversed)
 
     def _wanted(self) -> str:
-        return rf"(?s)(?={self._title()})(?=.*{self._cursor()})"
+        return rf"(?s)\A(?={self._title()})(?=.*{self._cursor()})"
 
     def _title(self) -> str:
         counts = f"{len(self._rows):,} of {EXAMPLES:,}"
@@ -400,4 +400,4 @@ class _Browsing:
 
     def _example(self) -> str:
         place = re.escape(f"Example {self._at + 1:,} of {len(self._rows):,}, iteration")
-        return rf"(?s)(?=.*{place})(?=.*{number_of(self._rows[self._at])})"
+        return rf"(?s)\A(?=.*{place})(?=.*{number_of(self._rows[self._at])})"

@@ -27,6 +27,7 @@ from tui_loop.core.records import (
     TokenLosses,
     TrainingRow,
 )
+from tui_loop.core.row_places import line_at
 from tui_loop.core.schema import Config
 from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.text import one_line
@@ -247,15 +248,19 @@ class IterationFolder:
 
     def _row_of(self, path: Path, kind: type[Named], index: int, name: str) -> Named | None:
         """The row with an id: the one at `index` if it has it, else wherever it stands."""
-        decoder, number = msgspec.json.Decoder(kind), 0
-        for number, line in self._lines(path):
-            if number > index and line.strip():
-                row = codec.decoded(decoder, line, f"{path}:{number}")
-                if row.id == name:
-                    return row
-                break  # the files do not go together row by row
-        found = (row for _, row in self._rows(path, kind) if row.id == name)
-        return next(found, None) if number else None
+        if not os.path.lexists(path):
+            return None
+        self.check_place()
+        try:
+            line = line_at(path, index)
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
+        if line and line.strip():
+            decoder = msgspec.json.Decoder(kind)
+            row = codec.decoded(decoder, line, f"{path}:{index + 1}")
+            if row.id == name:
+                return row
+        return next((row for _, row in self._rows(path, kind) if row.id == name), None)
 
 
 def _beyond(folder: Path, pattern: str, step: int) -> list[Path]:
