@@ -21,6 +21,9 @@ from tui_loop.tui.widgets.text_input import TextInput
 from tui_loop.tui.widgets.toned import Part
 
 POLL_SECONDS = 0.1
+EDITABLE = 2000
+"""Characters of a prompt that is put into the line to be changed and asked again."""
+
 FOOTER = ("asking.ask", "asking.drop", "asking.up", "asking.down", "app.back", "app.help")
 NAME = 11
 """Cells of the names before the answers."""
@@ -80,7 +83,7 @@ class AskingScreen(Screen[None]):
         self.line.focus()
         if self._example is not None:
             self._put(self._example.prompt, self._example)
-            if "\n" not in self._example.prompt:
+            if "\n" not in self._example.prompt and len(self._example.prompt) <= EDITABLE:
                 self.line.value = self._example.prompt
         self.set_interval(POLL_SECONDS, self._look)
         self._draw()

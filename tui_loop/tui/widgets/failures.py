@@ -33,6 +33,10 @@ AT_ONCE = 5_000
 """With more examples a query is answered off the screen's thread."""
 
 
+AT_A_GLANCE = 100_000
+"""Of an output longer than this it takes a moment to say why it failed: its page does."""
+
+
 class Choice(msgspec.Struct, frozen=True):
     """What of an iteration's examples is listed, and how."""
 
@@ -143,7 +147,9 @@ class FailuresPane(Pane):
         if example is None or examples is None:
             self.note.show([])
             return
-        causes = causes_of(example, examples.measured)
+        causes: Sequence[Found] = ()
+        if len(example.output or "") <= AT_A_GLANCE:
+            causes = causes_of(example, examples.measured)
         self.note.show(_short_lines(example, causes, examples.suspects.get(example.id)))
 
     def action_filters(self) -> None:
