@@ -14,6 +14,7 @@ from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.contrast import Contrast, contrast_of
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.pairing import Paired
 from tui_loop.core.names import split_target
 from tui_loop.core.reader import LoopReader
@@ -110,7 +111,7 @@ def _print_changed(word: str, contrast: Contrast, rows: Paired, out: Output) -> 
                 after.reference,
                 before.output or "",
                 after.output or "",
-                ", ".join(each.replace("_", " ") for each in causes),
+                ", ".join(cause_words(each) for each in causes),
                 after.prompt,
             ]
         )

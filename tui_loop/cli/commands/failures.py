@@ -18,6 +18,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.breakdown import breakdown_of
 from tui_loop.core.examples.dossier import dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.judgements import judged, told
 from tui_loop.core.examples.matching import listed
 from tui_loop.core.examples.query import parse
@@ -168,7 +169,7 @@ def _line(looked: _Looked, row: int) -> list[str]:
         looked.history(row),
         figures.loss(example.loss),
         "" if example.score is None or not view.is_graded else f"{example.score:.2f}",
-        ", ".join(each.replace("_", " ") for each in view.causes[row]),
+        ", ".join(cause_words(each) for each in view.causes[row]),
         _short(example.reference),
         _short(example.output or ""),
         _short(example.prompt, 60),

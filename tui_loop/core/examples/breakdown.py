@@ -11,7 +11,7 @@ from itertools import chain
 
 import msgspec
 
-from tui_loop.core.examples.found import Cause
+from tui_loop.core.examples.found import Cause, cause_words
 from tui_loop.core.examples.groups import Kind
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.query import MARKS, spelled
@@ -102,7 +102,7 @@ def slice_words(each: Slice) -> str:
     )
     if each.said:
         name, count = each.said[0]
-        told += f"; {count} of {each.failed} said {name or 'no label'}"
+        told += f"; {count} said {name or 'no label'}"
     if each.elsewhere_total:
         told += f"; elsewhere {each.elsewhere_failed} of {each.elsewhere_total}"
     if each.is_weak:
@@ -142,7 +142,7 @@ def _causes(view: ExampleView, earlier_causes: Iterable[Sequence[str]] | None) -
     names = [each.value for each in Cause if now[each.value] or (then and then[each.value])]
     counts = [
         Count(
-            name.replace("_", " "),
+            cause_words(name),
             now[name],
             spelled("cause", name),
             None if then is None else then[name],

@@ -9,7 +9,7 @@ from itertools import chain
 import msgspec
 
 from tui_loop.core.comparison import Comparison, scored_alike
-from tui_loop.core.examples.found import Cause
+from tui_loop.core.examples.found import Cause, cause_words
 from tui_loop.core.examples.history import outcomes_of
 from tui_loop.core.examples.pairing import (
     Paired,
@@ -37,7 +37,7 @@ class CauseCount(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """As a person reads it."""
-        return self.name.replace("_", " ")
+        return cause_words(self.name)
 
     @property
     def change(self) -> str:

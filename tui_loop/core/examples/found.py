@@ -26,7 +26,12 @@ class Cause(StrEnum):
     @property
     def words(self) -> str:
         """As a person reads it."""
-        return self.value.replace("_", " ")
+        return cause_words(self.value)
+
+
+def cause_words(name: str) -> str:
+    """The name of a cause as a person reads it, the same everywhere."""
+    return "no such label" if name == Cause.OUT_OF_VOCABULARY else name.replace("_", " ")
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 import regex
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.view import Outcome, Shift
 
@@ -139,7 +140,23 @@ def _checked(key: str, values: tuple[str, ...], term: str) -> tuple[str, ...]:
                 )
     if key == "column" and not all("=" in value for value in values):
         raise BadInput(f"filter: {term}: names no value", "for example column:source=web")
+    if key == "cause":
+        return tuple(_cause(value.casefold(), term) for value in values)
     return tuple(value.casefold() for value in values)
+
+
+def _cause(value: str, term: str) -> str:
+    """The cause's name in records, of its name there or its words."""
+    names = {name: each.value for each in Cause for name in (each.value, _joined(each.words))}
+    if _joined(value) in names:
+        return names[_joined(value)]
+    close = difflib.get_close_matches(_joined(value), names, n=1)
+    guess = f", did you mean {close[0]}?" if close else ""
+    raise BadInput(f"filter: {term}: no such cause{guess}", f"one of {', '.join(names)}")
+
+
+def _joined(words: str) -> str:
+    return words.replace(" ", "_")
 
 
 def _figure(value: str, term: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.contrast import NOBODY, Contrast
+from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.pairing import Paired
 from tui_loop.core.records import Example
 from tui_loop.tui.cells import fit, flat
@@ -104,7 +105,7 @@ def why_words(before: tuple[str, ...], after: tuple[str, ...], *, is_fixed: bool
 
 
 def _short(causes: tuple[str, ...]) -> str:
-    return SHORT_CAUSES.get(causes[0], causes[0].replace("_", " ")) if causes else "?"
+    return SHORT_CAUSES.get(causes[0], cause_words(causes[0])) if causes else "?"
 
 
 def _tone(example: Example) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.view import ExampleView, Outcome, Shift
 from tui_loop.core.observer import Examples
@@ -28,7 +29,6 @@ STRIP = 8
 
 SHORT_CAUSES = {
     "truncated_output": "truncated",
-    "out_of_vocabulary": "no such label",
     "prompt_truncated": "prompt cut",
     "suspect_reference": "suspect ref",
     "no_end_token": "no end",
@@ -187,7 +187,7 @@ def short_cause(causes: Sequence[str]) -> str:
     if not causes:
         return ""
     more = f" +{len(causes) - 1}" if len(causes) > 1 else ""
-    return SHORT_CAUSES.get(causes[0], causes[0].replace("_", " ")) + more
+    return SHORT_CAUSES.get(causes[0], cause_words(causes[0])) + more
 
 
 def loss_text(value: float) -> str:
