@@ -18,7 +18,7 @@ from tui_loop.core.config import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.files import short_hash
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 EXAMPLES = 8
 LONG_LINE = 1_000_000
@@ -83,6 +83,7 @@ def _iteration_with_everything(loop: LoopFolder, text: Hostile, long_line: int) 
         row, _ = example_of(index, passed=index % 2 == 0)
         parts = {name: text.told(f"{name} {index}") for name in ("prompt", "reference", "output")}
         told = msgspec.to_builtins(row) | parts | {"causes": [text.told("cause")]}
+        told |= {"columns": {text.told("column"): text.told("column value")}, "prompt_cut": -1}
         if index == EXAMPLES - 1:
             told["output"] += "\x1b[2J [/b] x" * (long_line // 11)
         rows.append(told)
@@ -94,6 +95,7 @@ def _iteration_with_everything(loop: LoopFolder, text: Hostile, long_line: int) 
     write_lines(loop.iteration(1).examples, flipped)
     folder.notes.write_bytes(text.plain("notes").encode() + b"\xff\xfe")
     _hostile_labels(loop, rows, text)
+    _hostile_training(folder, rows, text)
     _hostile_journal(folder.journal, text)
 
 
@@ -107,6 +109,24 @@ def _hostile_labels(loop: LoopFolder, rows: list[dict[str, Any]], text: Hostile)
     write_lines(loop.labels, said)
     with loop.labels.open("ab") as file:
         file.write(b"\x1b]52;c;anVuaw==\x07\n" + b"[" * 100_000 + b"\n\x00\xff\n")
+
+
+def _hostile_training(folder: IterationFolder, rows: list[dict[str, Any]], text: Hostile) -> None:
+    """Losses of training rows and of steps within the run, with lines that are neither."""
+    measured = [
+        {"id": f"t{index}", "prompt": text.told(f"trained {index}"), "sampled_of": 96}
+        | {"reference": text.told(f"trained reference {index}"), "supervised_tokens": 2}
+        | {"loss": [9.0, "NaN", 1e300][index], "source_line": index + 1}
+        for index in range(3)
+    ]
+    write_lines(folder.training_rows, measured)
+    folder.evals.mkdir()
+    steps = [{"id": row["id"], "loss": "Infinity", "supervised_tokens": -1} for row in rows]
+    for step in (1, 2, 10**11):
+        write_lines(folder.evals / f"{step}.jsonl", steps)
+    with (folder.evals / "2.jsonl").open("ab") as file:
+        file.write(b"\x1b]52;c;anVuaw==\x07\n" + b"[" * 100_000 + b"\n\x00\xff\n")
+    (folder.evals / "\x1b[2J.jsonl").write_text("{}")
 
 
 def _hostile_journal(path: Path, text: Hostile) -> None:

@@ -38,10 +38,13 @@ ESCAPE = "\x1b[27u"
 
 LOOKS_AT_PANES = ["1", "2", "3", "4", "5", "z", "z"]
 READS = [ENTER, f"={LOOP}/", PAGE_DOWN, PAGE_DOWN, END, ESCAPE, "=Iterations"]
-LISTS_EXAMPLES = ["4", "f", "f", "f", "f", "=all", END, HOME]
+COUNTS = ["4", "f", "=What fails", DOWN, " ", " ", END, PAGE_UP, HOME, "n", "x\u009b2J", ENTER]
+LISTS_EXAMPLES = [ESCAPE, "4", "/", "\x15", ENTER, "=all", END, HOME]
 SEARCHES = ["/", "INST", ENTER, "/", "\x15", ENTER]
-READS_EXAMPLES = [HOME, ENTER, "=Example 1", PAGE_DOWN, RIGHT, "=Example 2", END, HOME, END]
-LEAVES_EXAMPLE = [RIGHT, "=Example 3", END, HOME, END, ESCAPE]
+READS_EXAMPLES = [HOME, ENTER, "=Example 1", PAGE_DOWN, "]", "=Example 2", END, HOME, END]
+JUDGES = ["w", RIGHT, "v", "u", "x", "c", "odd", ENTER, "n", "=rows near", ESCAPE]
+LEAVES_EXAMPLE = ["]", "=Example 3", END, HOME, END, ESCAPE]
+LOOKS_AT_TRAINING = ["T", "=Training rows", DOWN, TAB, PAGE_DOWN, ESCAPE, ESCAPE]
 EDITS = ["2", "z", END, HOME, DOWN, ENTER, HOME, END, ESCAPE, "w", HOME, ESCAPE, "v", "v"]
 FINDS = ["n", "/", "model", ENTER, ENTER, HOME, ESCAPE, "z"]
 DRAWS = ["3", "v", "v", "v", "L", "o", RIGHT]
@@ -56,10 +59,13 @@ WALK = [
     *LOOKS_AT_PANES,
     "1",
     *READS,
+    *COUNTS,
     *LISTS_EXAMPLES,
     *SEARCHES,
     *READS_EXAMPLES,
+    *JUDGES,
     *LEAVES_EXAMPLE,
+    *LOOKS_AT_TRAINING,
     *EDITS,
     *FINDS,
     *DRAWS,
@@ -75,7 +81,7 @@ WALK = [
 
 SHOWN = {
     *("goal", "why", "draft why", "error message", "error hint", "changed model", "metric"),
-    *("prompt 5", "reference 5", "output 5", "source", "host", "notes"),
+    *("prompt 5", "reference 5", "output 5", "source", "host", "notes", "trained 0"),
     *("recovery", "checkpoint", "decision", "logged", "draft model", "odd key"),
 }
 """Hostile texts that the walk must have brought to the screen, whole marks and all."""
