@@ -70,7 +70,7 @@ def test_a_pane_alone(key: int, pane: str, open_app: OpenApp) -> None:
         else:
             await opened.press(str(key))
         if pane == "failures":
-            await opened.shows("worst")
+            await opened.shows("why  ")
         await looks(opened, f"pane-{pane}")
 
     on_app(open_app(size=SMALL, number=2), steps)
@@ -92,6 +92,15 @@ def test_an_example(open_app: OpenApp) -> None:
         await looks(opened, "example")
 
     on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_what_fails(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("4", "f")
+        await opened.shows("taken for")
+        await looks(opened, "breakdown")
+
+    on_app(open_app(size=WIDE, number=2), steps)
 
 
 def test_a_comparison(open_app: OpenApp) -> None:
