@@ -32,9 +32,9 @@ PAUSE_SECONDS = (0.08, 0.2)
 LOST_AFTER_SECONDS = 30.0
 UP, DOWN, HOME, END = "\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F"
 FAILED = "is:failed"
-SEARCHES = ("refund", "gift", "parcel")
+SEARCHES = ("refund", "gift", "parcel", "which", "again")
 LABEL = LABELS[7]
-PATTERN = "/pay.*(card|gift)/"
+PATTERN = r"/\b(\w+) \1\b/"
 
 
 def results() -> list[Result]:
@@ -64,9 +64,12 @@ def _in_the_core(loop: LoopFolder) -> list[Result]:
         (f"{len(Order)} orders", sort),
         ("counted by cause, label, words", lambda: breakdown_of(view, LABELS)),
     ]
-    told = [
-        f"{what} {1000 * min(seconds(each) for _ in range(3)):.0f} ms" for what, each in figures
-    ]
+
+    def cold(action: Callable[[], object]) -> float:
+        view.taken.clear()
+        return seconds(action)
+
+    told = [f"{what} {1000 * min(cold(each) for _ in range(3)):.0f} ms" for what, each in figures]
     read = min(seconds(lambda: ExampleTable.read(path)) for _ in range(3))
     note = f"without a terminal, best of 3: {', '.join(told)}"
     return [Result(f"{EXAMPLES:,} examples read", 1000 * read, OPEN_MS, " ms", note=note)]
@@ -85,7 +88,7 @@ def _on_the_screen(loop: LoopFolder, usual_mb: float) -> list[Result]:
         screen.send("4")
         hand.rest(0.5)
         pages, ends = hand.page(PAGES), hand.jump(TURNS)
-        orders, turned = hand.sort(), hand.turn(TURNS)
+        orders, turned = hand.sort(), hand.turn(3 * TURNS)
         echoes, searches = hand.search()
         label = hand.filter(f"label:{LABEL}")
         found, lags = hand.filter_slowly(PATTERN)
@@ -102,17 +105,16 @@ def _on_the_screen(loop: LoopFolder, usual_mb: float) -> list[Result]:
             f"{strips:.2f} s; selected to strips {_seconds(with_strips)}",
         ),
         _result("page up and down, p95", pages, KEY_MS),
-        _result("home and end, worst", ends, KEY_MS, 1.0),
-        _result("another order, worst", orders, KEY_MS, 1.0),
-        _result("the other way round, worst", turned, KEY_MS, 1.0),
+        _result("home and end, p95", ends, KEY_MS),
+        _result("another order, p95", orders, KEY_MS),
+        _result("the other way round, p95", turned, KEY_MS),
         _result(
-            "search as it is typed, its list, worst",
+            "search as it is typed, its list, p95",
             searches,
             KEY_MS,
-            1.0,
-            f"the text typed is there: {spread(echoes)}",
+            note=f"the text typed is there: {spread(echoes)}",
         ),
-        _result("a label's failures, listed", label, KEY_MS, 1.0),
+        _result("a label's failures listed, p95", label, KEY_MS),
         _result(
             f"keys while {PATTERN} is looked for, p95",
             lags,
@@ -229,7 +231,7 @@ class _Browsing:
         """Through all orders; the cursor stays on its example."""
         orders = list(Order)
         costs = []
-        for _ in orders:
+        for _ in range(TURNS * len(orders)):
             self._order = orders[(orders.index(self._order) + 1) % len(orders)]
             costs.append(self._list_anew("S"))
         return costs
@@ -249,7 +251,7 @@ class _Browsing:
             for end in range(1, len(word) + 1):
                 before = len(self._rows)
                 at, sent = self._type(word[end - 1], f"{FAILED} {word[:end]}")
-                echo = self._screen.wait_for(re.escape(f"· {self._query} ·"), since=at)
+                echo = self._screen.wait_for(re.escape(f"{self._query} "), since=at)
                 echoes.append(echo - sent)
                 if len(self._rows) != before:
                     lists.append(self.wait_for_list(at) - sent)
@@ -285,6 +287,7 @@ class _Browsing:
         self.rest(1.5)
         begin, sent = self._type(term[-1], f"{FAILED} {term}")
         self._screen.send("\r")
+        self.rest(0.1)
         there = re.compile(self._title(), re.DOTALL)
         lags, step = [], 0
         while not there.search(self._screen.text(begin)):

@@ -164,10 +164,13 @@ class FailuresPane(Pane):
         is_reversed = not self.choice.is_reversed
         self.choose(msgspec.structs.replace(self.choice, is_reversed=is_reversed))
 
-    def action_search(self) -> None:
-        if self._examples is not None:  # the first word is typed in a moment
+    def on_descendant_focus(self) -> None:
+        """Makes ready what words are looked for in: whoever comes here may search."""
+        if self._examples is not None and len(self._examples.view) > AT_ONCE:
             texts = self._examples.view.table.texts
             self.run_worker(asyncio.to_thread(texts), group="texts", exit_on_error=False)
+
+    def action_search(self) -> None:
         text = self.choice.query.text
         self.field.open(
             f"{text} " if text else "",
@@ -201,14 +204,15 @@ class FailuresPane(Pane):
 
     def _search(self, text: str) -> bool:
         """Filters by what is typed; whether it is a query."""
+        before, self._problem = self.choice, ""
         try:
             self.filter_by(text)
         except TuiLoopError as error:
             self._problem = error.message
             self._entitle()
             return False
-        self._problem = ""
-        self._entitle()
+        if self.choice == before:  # else the title changes with the list
+            self._entitle()
         return True
 
     def _list_again(self) -> None:
