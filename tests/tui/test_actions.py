@@ -635,7 +635,7 @@ async def the_tokens_are_gone_through_worst_first(opened: Opened, key: str) -> N
 async def the_losses_of_another_iteration_are_shown(opened: Opened, key: str) -> None:
     await _reading_an_example(opened)
     await opened.shows("tuned     pin blocked")
-    for shown in ("iteratio  pin blocked", "base      pin blocked", "tuned     pin blocked"):
+    for shown in ("iter 1    pin blocked", "base      pin blocked", "tuned     pin blocked"):
         await opened.press(key)
         await opened.shows(shown)
 

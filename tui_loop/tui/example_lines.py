@@ -12,7 +12,7 @@ from tui_loop.core.examples.words import word_diff
 from tui_loop.core.figures import loss
 from tui_loop.core.records import Example
 from tui_loop.tui.cells import flat
-from tui_loop.tui.heat import bar_of, heat_lines, token_line
+from tui_loop.tui.heat import bar_of, heat_lines, token_lines
 from tui_loop.tui.widgets.example_list import FLAG, OUTCOMES, loss_text
 from tui_loop.tui.widgets.toned import Part
 
@@ -59,7 +59,9 @@ def _head(dossier: Dossier) -> list[Part]:
     if dossier.standing.verdict:
         parts.append((f"  {FLAG} {SAID[dossier.standing.verdict]}", "changed"))
     if dossier.shift is not Shift.UNKNOWN:
-        parts.append((f", {dossier.shift.replace('-', ' ')} against {dossier.against}", ""))
+        recorded = "as recorded " if dossier.standing.verdict else ""
+        shift = dossier.shift.replace("-", " ")
+        parts.append((f", {recorded}{shift} against {dossier.against}", ""))
     if example.score is not None and example.score not in (0.0, 1.0):
         parts.append((f"  score {example.score:.2f}", ""))
     parts.append((f"  loss {loss(example.loss)} a token", ""))
@@ -100,7 +102,7 @@ def _heat(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
     shown = dossier.tokens[whose % len(dossier.tokens)]
     others = [each for each in dossier.tokens if each is not shown]
     heat = heat_lines(shown.tokens.tokens, cursor, max(20, width - 9))
-    head: Part = (f"{flat(shown.name)[:8]:<9}", "muted")
+    head: Part = (f"{flat(shown.name.replace('iteration', 'iter'))[:8]:<9}", "muted")
     lines: Lines = [[head if not at else (" " * 9, ""), *line] for at, line in enumerate(heat)]
     if all(each.number != dossier.iteration for each in dossier.tokens):
         lines.insert(
@@ -108,7 +110,8 @@ def _heat(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
         )
     views = [(each.name, each.tokens) for each in (shown, *others)]
     at = min(max(cursor, 0), len(shown.tokens.tokens) - 1)
-    return [*lines, [("token    ", "muted"), *token_line(views, at)]]
+    place, told = token_lines(views, at)
+    return [*lines, [("token    ", "muted"), *place], [(" " * 9, ""), *told]]
 
 
 def _generation(dossier: Dossier) -> str:

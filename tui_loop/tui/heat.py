@@ -45,20 +45,27 @@ def worst_first(tokens: Sequence[Token]) -> list[int]:
     return sorted(range(len(tokens)), key=lambda place: -_plain(tokens[place][1]))
 
 
-def token_line(views: Sequence[tuple[str, TokenLosses]], cursor: int) -> list[Part]:
-    """What the models gave the token under the cursor; the first of `views` is the one shown."""
+def token_lines(
+    views: Sequence[tuple[str, TokenLosses]], cursor: int
+) -> tuple[list[Part], list[Part]]:
+    """The token under the cursor, and what the models gave it; `views` begin with the one shown.
+
+    Two lines whatever the token is: what is below does not move with the cursor.
+    """
     shown = views[0][1].tokens
     text = shown[cursor][0]
-    parts: list[Part] = [
+    place: list[Part] = [
         (f"{cursor + 1} of {len(shown)}  ", "muted"),
-        (f"'{flat(text, 60)}'", "strong"),
+        (f"'{flat(text, 50)}'", "strong"),
     ]
+    told: list[Part] = []
     for name, losses in views:
         same = cursor < len(losses.tokens) and losses.tokens[cursor][0] == text
         value = losses.tokens[cursor][1] if same else None
-        told = f"{loss(value)} ({probability(number(value))})" if same else "other tokens"
-        parts += [(f"   {name} ", "muted"), (told, _tone(value) if value is not None else "muted")]
-    return parts
+        figures = f"{loss(value)} ({probability(number(value))})" if same else "other tokens"
+        tone = _tone(value) if value is not None else "muted"
+        told += [(f"{'   ' if told else ''}{name} ", "muted"), (figures, tone)]
+    return place, told
 
 
 def probability(value: float | None) -> str:

@@ -175,6 +175,7 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
     lines += [Line("outcome", is_head=True), *_counts(found.outcomes, found.total)]
     if found.changes:
         against = "" if found.against is None else f"against {found.against}"
+        against += ", as recorded" if against and found.marks else ""
         lines += [Line(""), Line("what changed", against, is_head=True), *_counts(found.changes)]
     if found.causes:
         before = "" if found.against is None else f"and in {found.against}"

@@ -7,12 +7,17 @@ from tui_loop.tui.cells import fit
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.widgets.toned import Part
 
+WIDTH, KEYS = 75, 20
+"""Cells of a line, all of which a terminal of 80 columns shows, and those of the keys."""
+
 SIGNS: tuple[tuple[str, str], ...] = (
     ("better, worse", "the change: replicates of both configs bear it out"),
     ("better? no diff?", "only consistent with it: one run cannot tell a change from noise"),
     ("+21 ±15", "difference of scores in points, with half its 95% interval"),
     ("• !", "a field that differs from the parent, a field with a problem"),
-    ("✓ ✗ ·", "passed, failed, not scored"),
+    ("✓ ✗ ·", "passed, failed, not scored; ✗✗✓ over the iterations, | new reference"),
+    ("↑ ↓", "fixed, broken against the parent or the marked one"),
+    ("⚑ +1", "somebody said something of it; it has one more cause"),
     ("m", "marked: compared with and laid over the selected one"),
 )
 
@@ -35,16 +40,18 @@ def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Part
         if lines:
             lines.append([])
         lines.append([(SCOPES[scope], "strong")])
+        longest = max(len(action.id) for action in mine)
         for action in mine:
             keys = "  ".join(keys_of(action, keymap))
+            keys = keys if len(keys) <= KEYS - 4 else keys.replace("  ", " ")
             lines.append(
                 [
-                    (fit(f"  {keys}", 20), "accent"),
-                    (fit(action.description, 38), ""),
+                    (fit(f"  {keys}", KEYS), "accent"),
+                    (fit(action.description, WIDTH - KEYS - longest), ""),
                     (action.id, "muted"),
                 ]
             )
     lines += [[], [("Signs", "strong")]]
-    lines += [[(fit(f"  {sign}", 20), "accent"), (words, "")] for sign, words in SIGNS]
+    lines += [[(fit(f"  {sign}", KEYS), "accent"), (words, "")] for sign, words in SIGNS]
     lines += [[], [("Keys are remapped by id in config.toml: tui-loop keys says how.", "muted")]]
     return lines

@@ -110,6 +110,7 @@ class ExampleReading(LoopScreen):
         if isinstance(self.app.screen, ExampleScreen):
             self.app.screen.show_standing(example.id, standing)
         told = {"note": "noted", "cleared": "taken back"}.get(kind) or SAID[kind]
+        self.app.clear_notifications()  # what was said of it before is no longer so
         self.say(f"{example.id}: {told} (labels.jsonl)")
         self.look_again()
 
