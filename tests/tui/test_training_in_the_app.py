@@ -151,7 +151,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
         rows = loop.iteration(1).read_examples()
         failed = sum(not row.passed for row in rows)
         await opened.press("4")
-        await opened.shows(f"{failed} of 12 failed" if failed else "no example is failed")
+        await opened.shows(f"{failed} of 12 failed" if failed else "no example has failed")
         await opened.press("f", "f", "f", "f")
         await opened.shows("12 of 12 all")
         assert opened.get(FailuresPane).list.count == len(rows) == metrics["total"]

@@ -284,7 +284,7 @@ class FailuresPane(Pane):
         elif self.choice.query == FAILED:
             lines = ["no example has failed: f lists others"]
         else:
-            lines = [f"no example is {self.choice.query.text}", "esc lists what failed, f others"]
+            lines = [f"no example matches {self.choice.query.text}", "esc lists what failed, f others"]
         if lines != table.why_empty:
             table.why_empty = lines
             if not table.count:

@@ -150,7 +150,7 @@ class IterationsPane(Pane):
 
     scope = "iterations"
     DEFAULT_CSS = """
-    IterationsPane > #iteration-note { height: 4; padding: 0; border-top: solid $frame; }
+    IterationsPane > #iteration-note { height: 5; padding: 0; border-top: solid $frame; }
     """
 
     def __init__(self) -> None:
