@@ -215,13 +215,49 @@ def test_a_bad_line_among_the_examples_is_told_with_its_number(
 
     async def steps(opened: Opened) -> None:
         await opened.press("4", "z")
-        await opened.shows_in("#failures", "002/examples.jsonl:5: ")
+        await opened.shows_in("#failures", "002/examples.jsonl:5: ", "restore the file")
         await opened.press("enter", "slash", "escape", "f")
         await opened.tells("examples.jsonl:5: ")
         assert opened.app.screen is opened.bench
         await opened.press("1", "up")
         await opened.press("4")
         await opened.shows("14 of 24 failed")
+
+    on_app(open_app(number=2), steps)
+
+
+def test_what_examples_are_held_against_is_told_where_it_cannot_be_read(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    loop.iteration(1).examples.write_text("nonsense\n")
+    (loop.path / "labels.jsonl").write_text("nonsense\n{}\n")
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("4")
+        await opened.shows("7 of 24 failed")
+        await opened.shows("! 1's examples cannot be read, labels.jsonl: 2 bad lines")
+        (loop.path / "labels.jsonl").unlink()
+        await opened.until(lambda: "bad lines" not in opened.text)
+        await opened.shows("! 1's examples cannot be read")
+
+    on_app(open_app(number=2), steps)
+
+
+def test_unscored_examples_are_not_called_failed(open_app: OpenApp, loop: LoopFolder) -> None:
+    for number in range(3):
+        folder = loop.iteration(number)
+        rows = [
+            msgspec.structs.replace(row, score=None, passed=None, causes=())
+            for row in folder.read_examples()
+        ]
+        folder.write_examples(rows, folder.read_tokens().values())
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("4")
+        await opened.shows("24 of 24, unscored")
+        await opened.press("f")
+        await opened.shows("What fails", "nothing is scored")
+        assert "what changed" not in opened.text
 
     on_app(open_app(number=2), steps)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import TuiLoopError
@@ -48,6 +49,7 @@ class Examples(msgspec.Struct, frozen=True):
 
     `against` is the iteration that they are held against, the marked one or the parent. `judged`:
     the score with what people said, in words. `suspects`: references that may be wrong, by id.
+    `hint`: what to do about the problem. `missing`: what else could not be read.
     """
 
     number: int
@@ -57,6 +59,8 @@ class Examples(msgspec.Struct, frozen=True):
     problem: str = ""
     judged: str = ""
     suspects: dict[str, Found] = {}
+    hint: str = ""
+    missing: str = ""
 
 
 class LoopSnapshot(msgspec.Struct, frozen=True):
@@ -230,28 +234,49 @@ class LoopObserver:
             return None, True
         selected = self.reader.iteration(wanted.selected)
         other = wanted.marked if wanted.marked not in (None, wanted.selected) else selected.parent
-        problem, is_complete, measured = "", True, Measured()
+        problem, hint, is_complete, measured = "", "", True, Measured()
         try:
             view, is_complete = self.evaluations.view(wanted.selected, other, EXAMPLES_SECONDS)
             measured = self.evaluations.measured(wanted.selected)
         except (TuiLoopError, OSError) as error:
             known = self._examples
             view = known.view if known and known.problem else ExampleView(ExampleTable())
-            problem = _message(error)
+            problem, hint = _message(error), getattr(error, "hint", "")
         against = view.against.number if view.against is not None else None
+        is_lost = other is not None and other != against and is_complete and not problem
+        missing = self._missing(other if is_lost else None)
         known = self._examples
         if (
             known is None
             or known.view is not view
-            or (known.number, known.against, known.problem) != (wanted.selected, against, problem)
+            or (known.number, known.against, known.problem, known.missing)
+            != (wanted.selected, against, problem, missing)
         ):
             told = judged(view.table, self.evaluations.judgements()) if view.marks else None
             with_words = in_words(told) if told is not None else ""
             suspects = self.evaluations.suspects(wanted.selected)
             self._examples = Examples(
-                wanted.selected, against, view, measured, problem, with_words, suspects
+                wanted.selected,
+                against,
+                view,
+                measured,
+                problem,
+                with_words,
+                suspects,
+                hint,
+                missing,
             )
         return self._examples, is_complete
+
+    def _missing(self, other: int | None) -> str:
+        """What could not be read beside an iteration's own examples; `other` is not in the view."""
+        said = self.evaluations.judgements()
+        has_rows = other is not None and stamp_of(self.loop.iteration(other).examples) is not None
+        return ", ".join(
+            [f"{other}'s examples cannot be read"] * has_rows
+            + ["labels.jsonl cannot be read"] * bool(said.trouble)
+            + [f"labels.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)
+        )
 
     def _split_rows(self, selected: int | None) -> dict[str, int]:
         """Rows a split, as the selected iteration or else the newest one has them."""

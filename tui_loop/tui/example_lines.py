@@ -102,16 +102,21 @@ def _heat(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
     shown = dossier.tokens[whose % len(dossier.tokens)]
     others = [each for each in dossier.tokens if each is not shown]
     heat = heat_lines(shown.tokens.tokens, cursor, max(20, width - 9))
-    head: Part = (f"{flat(shown.name.replace('iteration', 'iter'))[:8]:<9}", "muted")
+    head: Part = (f"{_short(shown.name)[:8]:<9}", "muted")
     lines: Lines = [[head if not at else (" " * 9, ""), *line] for at, line in enumerate(heat)]
     if all(each.number != dossier.iteration for each in dossier.tokens):
         lines.insert(
             0, [("tokens   ", "muted"), ("its own losses are not on this machine", "muted")]
         )
-    views = [(each.name, each.tokens) for each in (shown, *others)]
+    views = [(_short(each.name), each.tokens) for each in (shown, *others)]
     at = min(max(cursor, 0), len(shown.tokens.tokens) - 1)
     place, told = token_lines(views, at)
     return [*lines, [("token    ", "muted"), *place], [(" " * 9, ""), *told]]
+
+
+def _short(name: str) -> str:
+    """`iter 2` for `iteration 2`: three models stand in one line of 80 columns."""
+    return flat(name).replace("iteration", "iter")
 
 
 def _generation(dossier: Dossier) -> str:

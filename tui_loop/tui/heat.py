@@ -64,7 +64,7 @@ def token_lines(
         value = losses.tokens[cursor][1] if same else None
         figures = f"{loss(value)} ({probability(number(value))})" if same else "other tokens"
         tone = _tone(value) if value is not None else "muted"
-        told += [(f"{'   ' if told else ''}{name} ", "muted"), (figures, tone)]
+        told += [(f"{'  ' if told else ''}{name} ", "muted"), (figures, tone)]
     return place, told
 
 

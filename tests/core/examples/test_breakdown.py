@@ -71,6 +71,11 @@ def test_without_another_iteration_nothing_has_changed() -> None:
     assert [line.before for line in found.causes] == []
 
 
+def test_where_nothing_is_scored_nothing_has_changed() -> None:
+    found = breakdown_of(view_of(rows_of("..."), rows_of("...")))
+    assert (counts(found.outcomes), found.changes) == ({"unscored": 3}, [])
+
+
 def test_causes_are_those_of_failures_beside_the_earlier_ones() -> None:
     rows = [
         row_of("a", False, causes=("empty", "no_end_token")),

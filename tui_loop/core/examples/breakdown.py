@@ -122,7 +122,7 @@ def _changes(view: ExampleView) -> list[Count]:
         *(
             Count(each.value.replace("-", " "), shifts[each], spelled("is", each.value))
             for each in (Shift.FIXED, Shift.BROKEN, Shift.STILL_FAILED)
-            if view.shifts
+            if any(view.shifts)
         ),
         *(
             Count(each.value.replace("-", " "), stories[each], spelled("is", each.value))

@@ -208,6 +208,9 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
 
 
 def _no_weak(found: Breakdown) -> str:
+    if not found.tested:
+        is_scored = any(each.term != "is:unscored" for each in found.outcomes)
+        return "too few examples to try groups" if is_scored else "nothing is scored"
     return f"none of {found.tested} groups tried: with {found.total} examples nothing stands out"
 
 

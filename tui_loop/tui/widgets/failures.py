@@ -256,12 +256,13 @@ class FailuresPane(Pane):
         parts = [f"4 Failures of {examples.number}"]
         count = f"{self.list.count:,} of {len(examples.view):,}"
         if choice.query == FAILED:
-            parts.append(f"{count} failed")
+            parts.append(f"{count} failed" if examples.view.is_scored else f"{count}, unscored")
         else:
             parts += [count, choice.query.text or "all"]
         parts.append(f"by {choice.order}{', reversed' if choice.is_reversed else ''}")
         against = f"against {examples.against}" if examples.against is not None else ""
-        below = " · ".join(filter(None, (examples.judged, against)))
+        missing = f"! {examples.missing}" if examples.missing else ""
+        below = " · ".join(filter(None, (missing, examples.judged, against)))
         self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else below)
 
     def _say_why_empty(self) -> None:
@@ -272,7 +273,7 @@ class FailuresPane(Pane):
         if examples is None:
             lines = ["nothing has been evaluated yet: r runs the draft"]
         elif examples.problem:
-            lines = [f"✗ {examples.problem}"]
+            lines = [f"✗ {examples.problem}", examples.hint]
         elif not len(examples.view):
             lines = {
                 "running": ["its examples come when it has been evaluated"],
@@ -284,7 +285,10 @@ class FailuresPane(Pane):
         elif self.choice.query == FAILED:
             lines = ["no example has failed: f lists others"]
         else:
-            lines = [f"no example matches {self.choice.query.text}", "esc lists what failed, f others"]
+            lines = [
+                f"no example matches {self.choice.query.text}",
+                "esc lists what failed, f others",
+            ]
         if lines != table.why_empty:
             table.why_empty = lines
             if not table.count:
