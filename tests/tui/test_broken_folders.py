@@ -243,6 +243,20 @@ def test_what_examples_are_held_against_is_told_where_it_cannot_be_read(
     on_app(open_app(number=2), steps)
 
 
+def test_examples_that_are_gone_are_not_said_to_be_still_to_come(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    loop.iteration(2).examples.unlink()
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("4")
+        await opened.shows("it was evaluated, but its examples.jsonl is not", "restore the file")
+        await opened.press("f")
+        await opened.tells("its examples.jsonl is not on this machine: restore the file")
+
+    on_app(open_app(number=2), steps)
+
+
 def test_unscored_examples_are_not_called_failed(open_app: OpenApp, loop: LoopFolder) -> None:
     for number in range(3):
         folder = loop.iteration(number)

@@ -279,7 +279,7 @@ class FailuresPane(Pane):
                 "running": ["its examples come when it has been evaluated"],
                 "stopping": ["it is stopping"],
                 "queued": ["it has not begun yet"],
-            }.get(state, ["it ended before it was evaluated"])
+            }.get(state, _why_none(snapshot))
         elif self._problem:
             lines = [f"✗ {self._problem}"]
         elif self.choice.query == FAILED:
@@ -293,6 +293,18 @@ class FailuresPane(Pane):
             table.why_empty = lines
             if not table.count:
                 table.refresh()
+
+
+def _why_none(snapshot: LoopSnapshot) -> list[str]:
+    """Why an iteration that has ended has no examples, and where there are some."""
+    examples = snapshot.examples
+    iteration = snapshot.iteration(examples.number) if examples is not None else None
+    if iteration is None or iteration.metrics.get("eval_loss") is None:
+        return ["it ended before it was evaluated", "[ and ] go to other iterations"]
+    return [
+        "it was evaluated, but its examples.jsonl is not on this machine",
+        "restore the file, for example with git",
+    ]
 
 
 def _short_lines(

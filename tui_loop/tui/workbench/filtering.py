@@ -55,7 +55,7 @@ class Filtering(LoopScreen):
             self.say(f"✗ {examples.problem}")
             return
         if examples is None or not len(examples.view):
-            self.say("there are no examples yet: r runs the draft")
+            self.say(": ".join(pane.list.why_empty))
             return
         try:
             found = await self.elsewhere(self._breakdown, examples)
