@@ -67,7 +67,7 @@ class BreakdownList(RowList):
         if not line.name:
             return []
         mark = "■ " if line.term and self._chosen(line.term) else "  "
-        name = fit(flat(line.name, 200), min(NAME, max(14, width // 3)))
+        name = fit(flat(line.name, 200), min(NAME, max(14, 3 * width // 10)))
         bar = "" if line.share is None else _bar(line.share)
         return [
             self.pointer(index),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from textual import events
 from textual.app import ComposeResult
 
 from tui_loop.core.comparison import SEED_NOISE, Comparison, brief_delta
@@ -145,12 +146,16 @@ class IterationTable(RowList):
         return parts
 
 
+NOTE, ROOMY = 4, 14
+"""Rows of the lines below the table with the rule over them; one more in a pane of so many rows."""
+
+
 class IterationsPane(Pane):
-    """The table and two lines on the selected row."""
+    """The table and some lines on the selected row."""
 
     scope = "iterations"
     DEFAULT_CSS = """
-    IterationsPane > #iteration-note { height: 5; padding: 0; border-top: solid $frame; }
+    IterationsPane > #iteration-note { height: 4; padding: 0; border-top: solid $frame; }
     """
 
     def __init__(self) -> None:
@@ -164,6 +169,10 @@ class IterationsPane(Pane):
 
     def on_mount(self) -> None:
         self.entitle("1 Iterations")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Where there is room, a reason of two lines does not push out what can be claimed."""
+        self.note.styles.height = NOTE + (event.size.height >= ROOMY)
 
     @property
     def main(self) -> RowList:
