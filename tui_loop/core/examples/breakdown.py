@@ -20,6 +20,11 @@ from tui_loop.core.examples.view import ExampleView, Outcome, Shift
 
 CONFUSIONS = 12
 
+STORIES = {
+    Story.FLAKY: "comes and goes over all iterations",
+    Story.NEVER_SOLVED: "failed in every iteration",
+}
+
 
 class Count(msgspec.Struct, frozen=True):
     """Examples with something in common. `before`: how many the other iteration had of them."""
@@ -125,7 +130,12 @@ def _changes(view: ExampleView) -> list[Count]:
             if any(view.shifts)
         ),
         *(
-            Count(each.value.replace("-", " "), stories[each], spelled("is", each.value))
+            Count(
+                each.value.replace("-", " "),
+                stories[each],
+                spelled("is", each.value),
+                note=STORIES[each],
+            )
             for each in (Story.FLAKY, Story.NEVER_SOLVED)
             if stories[each]
         ),

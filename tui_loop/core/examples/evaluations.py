@@ -29,7 +29,7 @@ CAUSES_AT_ONCE = 500
 MOST_ANSWERS = 50_000
 """Outputs of all iterations together that are looked through for references that are suspect."""
 
-_Suspects = tuple[object, dict[str, Found], Sequence[tuple[str, ...]]]
+_Suspects = tuple[list[object], dict[str, Found], Sequence[tuple[str, ...]]]
 
 LOOKED_AT = 2
 """Iterations of which what was found out is kept: what is looked at, and its parent."""
@@ -135,13 +135,13 @@ class Evaluations:
         causes: Sequence[tuple[str, ...]],
         outcomes: Sequence[Outcomes],
     ) -> Sequence[tuple[str, ...]]:
-        """The causes, and last that the iterations agree on something else: a person is to judge."""
+        """The causes, and last that the iterations agree on something else."""
         alike = sorted((each for each in outcomes if each.is_alike), key=lambda each: each.number)
         if len(alike) < FEWEST_ANSWERS or len(table) * len(alike) > MOST_ANSWERS:
             return causes
-        key = tuple(id(each.passed) for each in alike), id(causes)
+        key: list[object] = [causes, *(each.passed for each in alike)]
         known = self._suspects.get(number)
-        if known is None or known[0] != key:
+        if known is None or not _are_same(known[0], key):
             rows = [self._rows_of(each.number) for each in alike]
             measured = self.measured(number)
             found = suspects(rows, measured.labels, measured.metric)
@@ -218,6 +218,11 @@ def _keep(known: OrderedDict[int, T], number: int, value: T) -> None:
     known.move_to_end(number)
     while len(known) > LOOKED_AT:
         known.popitem(last=False)
+
+
+def _are_same(known: list[object], now: list[object]) -> bool:
+    """Whether both hold the very same objects; held, so that none has another's place."""
+    return len(known) == len(now) and all(a is b for a, b in zip(known, now, strict=True))
 
 
 def _marks(table: ExampleTable, judgements: Judgements) -> dict[str, str]:

@@ -211,14 +211,14 @@ def _no_weak(found: Breakdown) -> str:
     if not found.tested:
         is_scored = any(each.term != "is:unscored" for each in found.outcomes)
         return "too few examples to try groups" if is_scored else "nothing is scored"
-    return f"none of {found.tested} groups tried: with {found.total} examples nothing stands out"
+    return f"none of {found.tested} tried, in {found.total:,} examples"
 
 
 def _counts(counts: Sequence[Count], total: int | None = None) -> list[Line]:
     return [
         Line(
             each.name,
-            f"{each.count:>6,}{_change(each)}",
+            f"{each.count:>6,}{_change(each)}{'   ' if each.note else ''}{each.note}",
             each.term,
             each.count / total if total else None,
         )

@@ -82,7 +82,7 @@ class ExampleList(RowList):
         self.examples = examples
         histories = examples.view.histories if examples is not None else None
         numbers = histories.numbers if histories is not None else []
-        self._strip = min(STRIP, sum(number <= self._number for number in numbers))
+        self._strip = min(STRIP, len(numbers))  # the same for all: columns do not jump
 
     def at(self, index: int) -> Example | None:
         """The example in row `index`; None where there is none, or it cannot be read any more."""
@@ -98,7 +98,8 @@ class ExampleList(RowList):
         if not self.listed:
             return None
         pair, prompt = self._widths(width)
-        strip = fit("history", self._strip + 1) if self._strip >= 7 else " " * (self._strip + 1)
+        named = next(each for each in ("history", "past", "") if len(each) <= self._strip)
+        strip = fit(named, self._strip + 1)
         score = fit("score", SCORE, right=True) if self._has_scores else ""
         texts = ["  ", "    ", strip, fit("loss", LOSS, right=True), score, "  "]
         cause = fit("cause", CAUSE)
