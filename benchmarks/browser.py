@@ -34,7 +34,7 @@ UP, DOWN, HOME, END = "\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F"
 FAILED = "is:failed"
 SEARCHES = ("refund", "gift", "parcel", "which", "again")
 LABEL = LABELS[7]
-PATTERN = r"/\b(\w+) \1\b/"
+PATTERN = r"/\b(\w{8,})\b.*\1/"
 
 
 def results() -> list[Result]:
@@ -281,19 +281,19 @@ class _Browsing:
         return costs
 
     def filter_slowly(self, term: str) -> tuple[float, list[float]]:
-        """(until the list is there, how long other keys take meanwhile)"""
+        """(until the list is there, how long keys in the chart take meanwhile)"""
         self._open_field()
         self._screen.send(term[:-1])
         self.rest(1.5)
         begin, sent = self._type(term[-1], f"{FAILED} {term}")
-        self._screen.send("\r")
-        self.rest(0.1)
+        for key in "\r3":
+            self._screen.send(key)
+            self.rest(0.15)
         there = re.compile(self._title(), re.DOTALL)
-        lags, step = [], 0
+        lags = []
         while not there.search(self._screen.text(begin)):
-            step += 1
-            at, when = len(self._screen.reads), self._screen.send("jk"[step % 2])
-            seen = self._screen.wait_for("▸ [✗✓]", since=at, seconds=LOST_AFTER_SECONDS)
+            at, when = len(self._screen.reads), self._screen.send("h")
+            seen = self._screen.wait_for(r"step \d", since=at, seconds=LOST_AFTER_SECONDS)
             lags.append(seen - when)
             self._pause(when)
         found = next(
@@ -304,6 +304,7 @@ class _Browsing:
                 plain(b"".join(e.data for e in self._screen.reads[begin : number + 1]))
             )
         )
+        self._screen.send("4")
         return found - sent, lags
 
     def read(self, steps: int) -> tuple[list[float], list[float]]:

@@ -103,6 +103,7 @@ class FailuresPane(Pane):
         self.field = Field(id="example-search")
         self.field.select_on_focus = False  # what is typed comes after the filter
         self.choice = Choice()
+        self._answered = self.choice  # what is listed by now
         self._problem = ""
         self._snapshot: LoopSnapshot | None = None
         self._examples: Examples | None = None
@@ -235,7 +236,7 @@ class FailuresPane(Pane):
             return
         if question.examples is not self.list.examples:
             self.list.take(question.examples)
-        self._problem = found.problem
+        self._problem, self._answered = found.problem, question.choice
         self._put(found.rows, question.stay_on)
 
     def _put(self, rows: list[int], stay_on: Hashable | None) -> None:
@@ -249,7 +250,7 @@ class FailuresPane(Pane):
         self._say_why_empty()
 
     def _entitle(self) -> None:
-        examples, choice = self.list.examples, self.choice
+        examples, choice = self.list.examples, self._answered
         if examples is None or not len(examples.view):
             self.entitle("4 Failures")
             return
@@ -282,11 +283,11 @@ class FailuresPane(Pane):
             }.get(state, _why_none(snapshot))
         elif self._problem:
             lines = [f"✗ {self._problem}"]
-        elif self.choice.query == FAILED:
+        elif self._answered.query == FAILED:
             lines = ["no example has failed: f lists others"]
         else:
             lines = [
-                f"no example matches {self.choice.query.text}",
+                f"no example matches {self._answered.query.text}",
                 "esc lists what failed, f others",
             ]
         if lines != table.why_empty:
