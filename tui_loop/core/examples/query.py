@@ -91,13 +91,14 @@ def has_terms(query: Query, text: str) -> bool:
 def toggled(query: Query, text: str) -> Query:
     """The query with the terms of `text`, or without them where it had them all.
 
-    Of terms with a key it keeps no other of that key: `label:a` gives way to `label:b`.
+    Of terms with a key it keeps no other of that key: `label:a` gives way to `label:b`. But what
+    the outcomes come to goes with an outcome: `is:broken is:flaky`.
     """
     added = _texts(text)
     if has_terms(query, text):
         return parse(" ".join(each for each in _texts(query.text) if each not in added))
-    keys = {each.partition(":")[0] for each in added if each.partition(":")[0] in KEYS}
-    rest = [each for each in _texts(query.text) if each.partition(":")[0] not in keys]
+    kinds = {kind for each in added if (kind := _kind(each))}
+    rest = [each for each in _texts(query.text) if _kind(each) not in kinds]
     return parse(" ".join([*rest, *added]))
 
 
@@ -106,6 +107,15 @@ def spelled(key: str, value: str) -> str:
     plain = value.replace('"', "")
     needs = not plain or any(sign.isspace() or sign == "," for sign in plain)
     return f'{key}:"{plain}"' if needs else f"{key}:{plain}"
+
+
+def _kind(term: str) -> str:
+    """Its key, "" where it has none; of the states, a story is another kind than the rest."""
+    key, _, value = term.partition(":")
+    if key not in KEYS:
+        return ""
+    is_story = value.replace("_", "-") in (Story.FLAKY, Story.NEVER_SOLVED)
+    return "story" if key == "is" and is_story else key
 
 
 def _texts(text: str) -> list[str]:
