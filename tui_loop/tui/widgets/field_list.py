@@ -81,7 +81,7 @@ class FieldList(RowList):
         return [
             self.pointer(index),
             sign,
-            (fit(known.label, label_width), ""),
+            (fit(known.label, label_width - 1) + " ", ""),
             (
                 fit(shown, value_width),
                 "strong" if value != was else _value_tone(known.default, value),
