@@ -42,9 +42,11 @@ def test_the_mix_of_causes_is_counted_before_and_after(
         CauseCount("prompt_truncated", 1, 0),
     ]
     assert [each.change for each in found.causes] == ["+1", "-1", "-1"]
-    assert tuple(
-        list(rows.new) for rows in (found.fixed, found.broken, found.failing)
-    ) == ([1], [2], [0, 3])
+    assert tuple(list(rows.new) for rows in (found.fixed, found.broken, found.failing)) == (
+        [1],
+        [2],
+        [0, 3],
+    )
     assert (found.comparison.fixed, found.comparison.broken) == (["b"], ["c"])
 
 

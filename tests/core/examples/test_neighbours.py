@@ -91,7 +91,7 @@ def test_rows_far_from_all_training_rows_have_nothing_similar() -> None:
     assert answer.is_new
     assert answer.neighbours[0].similarity < SIMILAR
     assert answer.text.startswith(f"{NOTHING}: the nearest of 12 training rows has similarity 0.")
-    assert answer.text.endswith("among themselves)")
+    assert answer.text.endswith("to each other)")
 
 
 @pytest.mark.parametrize("removed", ["refund", "login", "praise"])

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from tui_loop.core.examples.breakdown import (
+    CONFUSIONS,
     Breakdown,
     Count,
     kind_words,
@@ -200,7 +201,8 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
             for each in found.labels
         ]
     if found.confusions:
-        lines += [Line(""), Line("taken for", "wanted → said", is_head=True)]
+        most = ", the most frequent" if len(found.confusions) == CONFUSIONS else ""
+        lines += [Line(""), Line("taken for", f"wanted → said{most}", is_head=True)]
         lines += _counts(found.confusions)
     if found.marks:
         lines += [Line(""), Line("what was said of them", is_head=True), *_counts(found.marks)]
