@@ -236,7 +236,8 @@ class ExampleTable(Sequence[Example]):
         self.scores.extend(_numbers([row.score for row in rows]))
         self.supervised_tokens.extend(_tokens([row.supervised_tokens for row in rows]))
         self.prompt_lengths.extend(array("L", [len(row.prompt) for row in rows]))
-        self.causes += [row.causes for row in rows]
+        causes: dict[tuple[str, ...], tuple[str, ...]] = {}  # many rows share a few
+        self.causes += [causes.setdefault(row.causes, row.causes) for row in rows]
 
     def _note_places(self, lines: list[bytes], start: int, *, has_blanks: bool) -> None:
         """Where lines stand that begin at byte `start`; blank lines have no row."""

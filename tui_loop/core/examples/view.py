@@ -138,7 +138,9 @@ class ExampleView:
     def _sorted(self, order: Order) -> list[int]:
         table = self.table
         if order is Order.LOSS:
-            losses = [math.inf if math.isnan(value) else value for value in table.losses]
+            losses = table.losses.tolist()
+            if math.isnan(sum(losses)):
+                losses = [math.inf if math.isnan(value) else value for value in losses]
             return sorted(range(len(self)), key=losses.__getitem__, reverse=True)
         by_loss = list(self.in_order(Order.LOSS))
         if order is Order.SCORE:
