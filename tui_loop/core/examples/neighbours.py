@@ -149,7 +149,9 @@ class TrainingIndex:
     def _far(self, best: Neighbour) -> str:
         told = f"{NOTHING}: the nearest of {len(self.rows)} training rows has similarity "
         told += f"{best.similarity:.2f}"
-        return told if self.usual is None else f"{told} (training rows have {self.usual:.2f} to each other)"
+        if self.usual is None:
+            return told
+        return f"{told} (training rows have {self.usual:.2f} to each other)"
 
     def _near(self, text: str, reference: str, best: Neighbour, same: Neighbour | None) -> str:
         is_same = words_of(text) == words_of(best.row.input_text)
