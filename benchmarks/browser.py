@@ -269,7 +269,7 @@ class _Browsing:
     def filter(self, term: str) -> list[float]:
         """Until the list is there, from the last key of a term."""
         costs = []
-        for _ in range(TURNS):
+        for _ in range(4 * TURNS):
             self._open_field()
             self._screen.send(term[:-1])
             self.rest(1.5)
