@@ -244,7 +244,7 @@ class LoopObserver:
             problem, hint = _message(error), getattr(error, "hint", "")
         against = view.against.number if view.against is not None else None
         is_lost = other is not None and other != against and is_complete and not problem
-        missing = self._missing(other if is_lost else None)
+        missing = self._missing(view, other if is_lost else None)
         known = self._examples
         if (
             known is None
@@ -268,12 +268,15 @@ class LoopObserver:
             )
         return self._examples, is_complete
 
-    def _missing(self, other: int | None) -> str:
+    def _missing(self, view: ExampleView, other: int | None) -> str:
         """What could not be read beside an iteration's own examples; `other` is not in the view."""
         said = self.evaluations.judgements()
         has_rows = other is not None and stamp_of(self.loop.iteration(other).examples) is not None
+        bad_lines, first = view.table.bad_lines, view.table.first_bad_line
+        told = f"examples.jsonl:{first}: {counted(bad_lines, 'bad line')} left out"
         return ", ".join(
-            [f"{other}'s examples cannot be read"] * has_rows
+            [told] * bool(bad_lines)
+            + [f"{other}'s examples cannot be read"] * has_rows
             + ["labels.jsonl cannot be read"] * bool(said.trouble)
             + [f"labels.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)
         )

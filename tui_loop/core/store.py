@@ -145,8 +145,20 @@ class IterationFolder:
         write_atomically(self.summary, codec.to_pretty_json(iteration))
 
     def read_examples(self) -> list[Example]:
-        """The rows of the final evaluation; [] where there was none."""
-        return [row for _, row in self._rows(self.examples, Example)]
+        """The rows of the final evaluation; [] where there was none.
+
+        Lines that cannot be read are left out; where none can, the first is told by BadInput.
+        """
+        decoder, rows, problem = msgspec.json.Decoder(Example), [], None
+        for number, line in self._lines(self.examples):
+            try:
+                if line.strip():
+                    rows.append(codec.decoded(decoder, line, f"{self.examples}:{number}"))
+            except BadInput as error:
+                problem = problem or error
+        if problem is not None and not rows:
+            raise problem
+        return rows
 
     def write_examples(self, examples: Iterable[Example], tokens: Iterable[TokenLosses]) -> None:
         """Both files of an evaluation; large token files are kept out of git."""

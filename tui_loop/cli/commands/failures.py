@@ -13,6 +13,7 @@ from tui_loop.cli.commands.label import evaluated
 from tui_loop.cli.examples import breakdown_record, dossier_record, print_breakdown, print_dossier
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.csv_text import csv_text
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.breakdown import breakdown_of
@@ -66,6 +67,8 @@ def run(asked: argparse.Namespace, out: Output) -> int:
     if asked.csv and asked.json:
         raise BadInput("--csv and --json do not go together", "take one of them")
     looked = _Looked(folder, asked.against)
+    if (problem := looked.view.table.problem) is not None:
+        out.note(f"{counted(looked.view.table.bad_lines, 'line')} left out: {problem.message}")
     if asked.id is not None:
         looked.show_one(asked.id, out)
     elif asked.summary:

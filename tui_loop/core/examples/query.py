@@ -82,6 +82,14 @@ def parse(text: str) -> Query:
     return Query(text, tuple(terms))
 
 
+def settled(text: str) -> str:
+    """What is being typed without its last word, where that may be the beginning of a term."""
+    last = next(reversed(_texts(text)), "")
+    word = last.removeprefix("-")
+    is_key = any(f"{key}:".startswith(word) for key in KEYS) or word in FIGURES
+    return text[: len(text) - len(last)] if word and text.endswith(last) and is_key else text
+
+
 def has_terms(query: Query, text: str) -> bool:
     """Whether the query has every term of `text`."""
     own, wanted = _texts(query.text), _texts(text)

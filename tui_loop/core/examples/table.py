@@ -76,6 +76,7 @@ class ExampleTable(Sequence[Example]):
     """Columns by row number, in file order; an item is the row in full.
 
     `losses` and `scores` have NaN where there is none, an infinite loss where it is not finite.
+    `bad_lines` were left out; `problem` says which was the first of them.
     """
 
     def __init__(self) -> None:
@@ -87,6 +88,8 @@ class ExampleTable(Sequence[Example]):
         self.supervised_tokens = array("Q")
         self.prompt_lengths = array("L")
         self.causes: list[tuple[str, ...]] = []
+        self.bad_lines = self.first_bad_line = 0
+        self.problem: BadInput | None = None
         self._rows: Sequence[Example] | None = None
         self._path = Path()
         self._chunks: list[bytes] = []
@@ -110,9 +113,10 @@ class ExampleTable(Sequence[Example]):
 
     @classmethod
     def read(cls, path: Path, *, keeps_rows: bool = True) -> ExampleTable:
-        """The table of a file of examples; raises BadInput with the line that cannot be read.
+        """The table of a file of examples; lines that cannot be read are left out and counted.
 
-        Without `keeps_rows` there are only the columns, and no row can be had.
+        Without `keeps_rows` there are only the columns, and no row can be had. Raises BadInput
+        with the first bad line where no line is a row.
         """
         table = cls()
         table._path = path
@@ -123,13 +127,19 @@ class ExampleTable(Sequence[Example]):
             _check_length(lines[-1], path, first + len(lines) - 1)
             if not lines[-1]:
                 lines.pop()
-            rows = _decoded_lines(decoder, chunk, lines, path, first)
+            rows, kept, problem = _decoded_lines(decoder, chunk, lines, f"{path}", first)
             table._take(rows)
+            if problem is not None:
+                table.bad_lines += sum(map(bool, map(bytes.strip, lines))) - len(rows)
+                table.first_bad_line = table.first_bad_line or problem[0]
+                table.problem = table.problem or problem[1]
             if keeps_rows:
-                table._note_places(lines, size, has_blanks=len(rows) < len(lines))
+                table._note_places(lines, size, kept)
                 table._keep(chunk, size)
             size += len(chunk)
             first += len(lines)
+        if table.problem is not None and not len(table):
+            raise table.problem
         return table
 
     def share(self, ids: list[str], references: list[str]) -> bool:
@@ -239,12 +249,11 @@ class ExampleTable(Sequence[Example]):
         causes: dict[tuple[str, ...], tuple[str, ...]] = {}  # many rows share a few
         self.causes += [causes.setdefault(row.causes, row.causes) for row in rows]
 
-    def _note_places(self, lines: list[bytes], start: int, *, has_blanks: bool) -> None:
-        """Where lines stand that begin at byte `start`; blank lines have no row."""
+    def _note_places(self, lines: list[bytes], start: int, kept: list[bool] | None) -> None:
+        """Where lines stand that begin at byte `start`; `kept`: which have a row, if not all."""
         sizes = array("L", map(len, lines))
         starts = array("Q", accumulate(map((1).__add__, sizes[:-1]), initial=start))
-        if has_blanks:
-            kept = [bool(line.strip()) for line in lines]
+        if kept is not None:
             starts, sizes = array("Q", compress(starts, kept)), array("L", compress(sizes, kept))
         self._starts.extend(starts)
         self._sizes.extend(sizes)
@@ -324,16 +333,22 @@ def _decoded_lines(
     decoder: msgspec.json.Decoder[_Columns],
     chunk: bytes,
     lines: list[bytes],
-    path: Path,
+    where: str,
     first: int,
-) -> list[_Columns]:
+) -> tuple[list[_Columns], list[bool] | None, tuple[int, BadInput] | None]:
+    """The rows; which lines have one, None where all do; and the first line that is broken."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them is broken
         rows = decoder.decode_lines(chunk)
         if len(rows) == len(lines):
-            return rows
+            return rows, None, None
     # or some are blank, or a line has more than one
-    return [
-        codec.decoded(decoder, line, f"{path}:{number}")
-        for number, line in enumerate(lines, first)
-        if line.strip()
-    ]
+    rows, kept = [], []
+    problem: tuple[int, BadInput] | None = None
+    for number, line in enumerate(lines, first):
+        kept.append(bool(line.strip()))
+        if kept[-1]:
+            try:
+                rows.append(codec.decoded(decoder, line, f"{where}:{number}"))
+            except BadInput as error:
+                kept[-1], problem = False, problem or (number, error)
+    return rows, kept, problem

@@ -12,7 +12,7 @@ from textual.message import Message
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.causes import Found, causes_of
 from tui_loop.core.examples.matching import listed
-from tui_loop.core.examples.query import Query, parse
+from tui_loop.core.examples.query import Query, parse, settled
 from tui_loop.core.examples.view import Order
 from tui_loop.core.observer import Examples, LoopSnapshot
 from tui_loop.core.records import Example
@@ -131,11 +131,13 @@ class FailuresPane(Pane):
         self._say_why_empty()
 
     def choose(self, choice: Choice) -> None:
-        """Lists by another filter or order; the cursor stays on its example."""
+        """Lists by another filter, and the cursor stays on its example; another order begins
+        anew."""
         if choice == self.choice:
             return
-        self.choice = choice
-        self._list_again()
+        before, self.choice = self.choice, choice
+        is_same = (before.order, before.is_reversed) == (choice.order, choice.is_reversed)
+        self._list_again(to_top=not is_same)
         self.post_message(self.Chosen(choice))
 
     def filter_by(self, text: str) -> None:
@@ -201,7 +203,8 @@ class FailuresPane(Pane):
         self.post_message(self.Opened())
 
     def _typed(self, text: str) -> None:
-        self._search(text)
+        """Filters by what has been typed so far, but for a term that is only begun."""
+        self._search(settled(text))
 
     def _search(self, text: str) -> bool:
         """Filters by what is typed; whether it is a query."""
@@ -216,7 +219,7 @@ class FailuresPane(Pane):
             self._entitle()
         return True
 
-    def _list_again(self) -> None:
+    def _list_again(self, *, to_top: bool = False) -> None:
         """Lists what is chosen of the newest examples; until that is known, the old ones stay."""
         examples, shown = self._examples, self.list.examples
         if examples is None:
@@ -224,7 +227,7 @@ class FailuresPane(Pane):
             self._put([], None)
             return
         is_same_run = shown is not None and shown.number == examples.number
-        stay_on = self.list.key_of(self.list.cursor) if is_same_run else None
+        stay_on = self.list.key_of(self.list.cursor) if is_same_run and not to_top else None
         question = Question(examples, self.choice, stay_on)
         if len(examples.view) <= AT_ONCE:
             self._take(question, answer(question))
