@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.ledger import COLUMNS, ledger_text, write_ledger
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.store import LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
 

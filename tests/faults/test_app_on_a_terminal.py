@@ -21,10 +21,11 @@ import pytest
 
 from tests.faults.kit import Outcome
 from tui_loop.cli.main import main
+from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.shipped import shipped
 from tui_loop.core.state import RunState
-from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
 pytestmark = pytest.mark.train
 

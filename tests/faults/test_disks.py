@@ -24,12 +24,13 @@ from tui_loop.core import journal as journal_module
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import Recovered, RunEnded
 from tui_loop.core.files import write_atomically
+from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.observer import LoopObserver, Wanted
 from tui_loop.core.reader import IterationReader, iterations_of, read_run
-from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.store import LoopFolder
 from tui_loop.tui.status import status_line
 
 SHOWN_WITHIN_SECONDS = 2.0

@@ -12,9 +12,9 @@ import pytest
 from tests.engine.conftest import TinyLoop, tiny_loop
 from tests.faults.kit import Outcome
 from tui_loop.core.events import AnyEvent, MetricsLogged
+from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.reader import IterationReader
-from tui_loop.core.store import IterationFolder
 from tui_loop.engine.host import RunHost
 
 __all__ = ["tiny_loop"]

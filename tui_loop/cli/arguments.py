@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import split_target
-from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.store import LoopFolder, LoopsFolder
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.config import to_tables
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.events import LineLogged, RequestSeen, RunEnded
+from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.kept import KeptFiles
 from tui_loop.core.ledger import write_ledger
@@ -29,7 +30,7 @@ from tui_loop.core.overview import described
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState
 from tui_loop.core.requests import Request, RequestReader, ids_in
-from tui_loop.core.store import IterationFolder, LoopFolder
+from tui_loop.core.store import LoopFolder
 from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.control import Control
