@@ -28,7 +28,8 @@ ITERATION = 4
 PICTURES: tuple[tuple[str, tuple[int, int], Sequence[str]], ...] = (
     ("workbench", (160, 46), ("up", "up", "m", "down", "down")),
     ("failures", (110, 30), ("4", "down", "enter")),
-    ("compare", (110, 34), ("up", "up", "m", "down", "down", "c")),
+    ("what-fails", (110, 34), ("4", "f")),
+    ("compare", (140, 44), ("up", "up", "m", "down", "down", "c")),
 )
 """(name, (columns, rows), keys)"""
 

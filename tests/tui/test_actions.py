@@ -1121,6 +1121,18 @@ def test_keys_of_one_packet_land_in_the_field_that_the_first_opened(open_app: Op
     on_app(open_app(number=2), steps)
 
 
+def test_a_key_that_comes_with_the_enter_of_a_field_is_for_what_had_the_focus_before(
+    open_app: OpenApp,
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("4")
+        for key in ("slash", "enter", "enter"):
+            opened.app.post_message(events.Key(key, "/" if key == "slash" else None))
+        await opened.until(lambda: isinstance(opened.app.screen, ExampleScreen))
+
+    on_app(open_app(number=2), steps)
+
+
 def test_keys_of_one_packet_answer_the_question_that_the_first_asked(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.may_preview.clear()

@@ -99,8 +99,8 @@ def term_of(each: Slice) -> str:
             return ""
 
 
-def slice_words(each: Slice) -> str:
-    """A slice in a sentence: counts, interval, the rest, and what was said instead."""
+def slice_words(each: Slice, *, beside_others: bool = True) -> str:
+    """A slice in a sentence: counts, interval, what was said instead, and how the rest fails."""
     told = (
         f"{each.failed} of {each.total} fail, {100 * each.share:.0f}% "
         f"({100 * each.low:.0f} to {100 * each.high:.0f})"
@@ -108,7 +108,7 @@ def slice_words(each: Slice) -> str:
     if each.said:
         name, count = each.said[0]
         told += f"; {count} said {name or 'no label'}"
-    if each.elsewhere_total:
+    if each.elsewhere_total and beside_others:
         told += f"; elsewhere {each.elsewhere_failed} of {each.elsewhere_total}"
     if each.is_weak:
         told += f", p = {each.p:.2g}"

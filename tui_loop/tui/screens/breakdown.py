@@ -193,7 +193,7 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
         lines += [
             Line(
                 each.name or "(empty)",
-                slice_words(each),
+                slice_words(each, beside_others=each.is_weak),
                 term_of(each),
                 each.share,
                 "bad" if each.is_weak else "",

@@ -69,6 +69,7 @@ class CompareScreen(Screen[None]):
         & > #boxes { height: 1fr; layout: grid; grid-size: 2 2; grid-rows: 11fr 12fr; }
         & Vertical {
             border: round $frame;
+            border-title-color: $foreground;
             border-title-style: bold;
             border-subtitle-color: $tone-muted;
             &:focus-within { border: round $tone-accent; border-title-color: $tone-accent; }

@@ -45,14 +45,15 @@ class Field(TextInput):
         changed: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Opens with `value`; `accept` takes what is entered, or refuses it with False."""
-        self._back = self.screen.focused
+        if self.screen.focused is not self:
+            self._back = self.screen.focused
         self._accept, self._changed = accept, changed
         with self.prevent(Input.Changed):
             self.value = value
         self.placeholder = hint
         self.cursor_position = len(value)
         self.add_class("-open")
-        self.focus()
+        self.screen.set_focus(self)  # at once: the next key is for it
 
     def close(self) -> None:
         """Hides the field and gives the focus back."""
@@ -60,7 +61,7 @@ class Field(TextInput):
             return
         self.remove_class("-open")
         if self._back is not None and self._back.is_attached:
-            self._back.focus()
+            self.screen.set_focus(self._back)
         self.post_message(self.Closed())
 
     async def action_submit(self) -> None:
