@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.core.examples.views import names, row_of, rows_of, view_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import matching
-from tui_loop.core.examples.matching import listed
+from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse, spelled
+from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView, Order
 
 ROWS = [
@@ -170,3 +171,23 @@ def test_no_row_is_compared_with_a_loss_that_is_not_there(view: ExampleView) -> 
     assert math.isnan(view.table.losses[3])
     for text in ("loss>0", "loss<1e9"):
         assert 3 not in listed(view, parse(text), Order.FILE)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("label:refunds", "no reference is refunds; labels are cancel, refund"),
+        ("label:refund,refunds", "no reference is refunds; labels are cancel, refund"),
+        ("column:sauce=web", "no column is called sauce; columns are source"),
+        ("label:Refund column:source=web -label:nothing", ""),
+        ("nothing", ""),
+    ],
+)
+def test_a_name_that_no_example_has_is_told_with_those_that_there_are(
+    query: str, told: str
+) -> None:
+    rows = [
+        row_of("a", reference="refund", columns={"source": "web"}),
+        row_of("b", reference="cancel"),
+    ]
+    assert unknown_names(ExampleView(ExampleTable.of(rows)), parse(query)) == told

@@ -21,7 +21,7 @@ from tui_loop.core.examples.dossier import dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.judgements import judged, told
-from tui_loop.core.examples.matching import listed
+from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import ExampleView, Order, Outcome
 from tui_loop.core.iteration_folder import IterationFolder
@@ -75,6 +75,8 @@ def run(asked: argparse.Namespace, out: Output) -> int:
         looked.show_summary(out)
     else:
         rows = listed(looked.view, query, ORDERS[asked.sort], is_reversed=asked.reverse)
+        if not rows and (unknown := unknown_names(looked.view, query)):
+            out.note(unknown)
         rows = rows if asked.limit is None else rows[: asked.limit]
         if asked.csv:
             cells = (_cells(looked, row) for row in rows)

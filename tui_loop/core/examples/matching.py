@@ -14,6 +14,10 @@ from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, compiled
 from tui_loop.core.examples.table import SAID_LENGTH
 from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order, Outcome, Shift
 from tui_loop.core.scoring import normalised
+from tui_loop.core.text import one_line
+
+NAMED, MANY_LABELS = 12, 200
+"""Names that a message lists; with more labels than that, references are no labels."""
 
 PATTERN_SECONDS = 2.0
 """A regular expression that has not been through all examples by then is given up."""
@@ -195,3 +199,23 @@ _TESTS: dict[str, Callable[[tuple[str, ...], ExampleView], Test]] = {
     "said": _said_test,
     "column": _column_test,
 }
+
+
+def unknown_names(view: ExampleView, query: Query) -> str:
+    """What a query names that no example has, and what there is instead; "" where nothing is."""
+    labels = {each.strip().casefold() for each in set(view.table.references)}
+    for term in query.terms:
+        missing = [each for each in term.values if term.key == "label" and each not in labels]
+        if missing and not term.is_negated:
+            there = sorted(labels)[:NAMED]
+            more = ", ..." if len(labels) > NAMED else ""
+            known = f"; labels are {', '.join(there)}{more}" if len(labels) <= MANY_LABELS else ""
+            return f"no reference is {one_line(missing[0], 40)}{known}"
+        pairs = [each.partition("=") for each in term.values] if term.key == "column" else []
+        columns = {name.casefold() for each in view.table.columns() for name in each}
+        lacking = [name for name, _, _ in pairs if name not in columns]
+        if lacking and not term.is_negated:
+            there = sorted(columns)[:NAMED]
+            known = f"columns are {', '.join(there)}" if there else "the examples have none"
+            return f"no column is called {one_line(lacking[0], 40)}; {known}"
+    return ""

@@ -11,7 +11,7 @@ from textual.message import Message
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.causes import Found, causes_of
-from tui_loop.core.examples.matching import listed
+from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import Query, parse, settled
 from tui_loop.core.examples.view import Order
 from tui_loop.core.observer import Examples, LoopSnapshot
@@ -289,8 +289,11 @@ class FailuresPane(Pane):
         elif self._answered.query == FAILED:
             lines = ["no example has failed: f lists others"]
         else:
+            query = self._answered.query
+            unknown = unknown_names(examples.view, query)
             lines = [
-                f"no example matches {self._answered.query.text}",
+                f"no example matches {query.text}",
+                *([unknown] if unknown else []),
                 "esc lists what failed, f others",
             ]
         if lines != table.why_empty:
