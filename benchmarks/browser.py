@@ -228,7 +228,7 @@ class _Browsing:
         return costs
 
     def sort(self) -> list[float]:
-        """Through all orders; the cursor stays on its example."""
+        """Through all orders; each is shown from its top."""
         orders = list(Order)
         costs = []
         for _ in range(TURNS * len(orders)):
@@ -346,9 +346,8 @@ class _Browsing:
         self.rest(0.5)
 
     def _list_anew(self, key: str) -> float:
-        row = self._rows[self._at]
         self._rows = self._listed()
-        self._at = self._rows.index(row)
+        self._at = 0
         return self._press(key)
 
     def _open_field(self) -> None:
