@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import compress
 
 from tui_loop.core.errors import BadInput
@@ -203,19 +203,39 @@ _TESTS: dict[str, Callable[[tuple[str, ...], ExampleView], Test]] = {
 
 def unknown_names(view: ExampleView, query: Query) -> str:
     """What a query names that no example has, and what there is instead; "" where nothing is."""
-    labels = {each.strip().casefold() for each in set(view.table.references)}
     for term in query.terms:
-        missing = [each for each in term.values if term.key == "label" and each not in labels]
-        if missing and not term.is_negated:
-            there = sorted(labels)[:NAMED]
-            more = ", ..." if len(labels) > NAMED else ""
-            known = f"; labels are {', '.join(there)}{more}" if len(labels) <= MANY_LABELS else ""
-            return f"no reference is {one_line(missing[0], 40)}{known}"
-        pairs = [each.partition("=") for each in term.values] if term.key == "column" else []
-        columns = {name.casefold() for each in view.table.columns() for name in each}
-        lacking = [name for name, _, _ in pairs if name not in columns]
-        if lacking and not term.is_negated:
-            there = sorted(columns)[:NAMED]
-            known = f"columns are {', '.join(there)}" if there else "the examples have none"
-            return f"no column is called {one_line(lacking[0], 40)}; {known}"
+        told = "" if term.is_negated else _UNKNOWN.get(term.key, _known)(term.values, view)
+        if told:
+            return told
     return ""
+
+
+def _known(values: tuple[str, ...], view: ExampleView) -> str:
+    return ""
+
+
+def _unknown_label(values: tuple[str, ...], view: ExampleView) -> str:
+    labels = {each.strip().casefold() for each in set(view.table.references)}
+    missing = [each for each in values if each not in labels]
+    if not missing:
+        return ""
+    known = f"; labels are {_some(labels)}" if len(labels) <= MANY_LABELS else ""
+    return f"no reference is {one_line(missing[0], 40)}{known}"
+
+
+def _unknown_column(values: tuple[str, ...], view: ExampleView) -> str:
+    columns = {name.casefold() for each in view.table.columns() for name in each}
+    missing = [name for name, _, _ in (each.partition("=") for each in values)]
+    missing = [name for name in missing if name not in columns]
+    if not missing:
+        return ""
+    known = f"columns are {_some(columns)}" if columns else "the examples have none"
+    return f"no column is called {one_line(missing[0], 40)}; {known}"
+
+
+def _some(names: Set[str]) -> str:
+    shown = ", ".join(one_line(each, 40) for each in sorted(names)[:NAMED])
+    return shown + (", ..." if len(names) > NAMED else "")
+
+
+_UNKNOWN = {"label": _unknown_label, "column": _unknown_column}

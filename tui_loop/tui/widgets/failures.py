@@ -290,7 +290,7 @@ class FailuresPane(Pane):
             lines = ["no example has failed: f lists others"]
         else:
             query = self._answered.query
-            unknown = unknown_names(examples.view, query)
+            unknown = "" if table.count else unknown_names(examples.view, query)
             lines = [
                 f"no example matches {query.text}",
                 *([unknown] if unknown else []),
