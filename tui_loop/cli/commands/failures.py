@@ -16,7 +16,7 @@ from tui_loop.core import figures
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.csv_text import csv_text
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.breakdown import breakdown_of
+from tui_loop.core.examples.breakdown import breakdown_of, failed_causes
 from tui_loop.core.examples.dossier import dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.found import cause_words
@@ -100,7 +100,8 @@ class _Looked:
         self.view, _ = self.evaluations.view(folder.number, against)
         if not len(self.view):
             raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
-        self.failed = sum(_has_failed(self.view, row) for row in range(len(self.view)))
+        outcomes = map(self.view.outcome, range(len(self.view)))
+        self.failed = sum(each is Outcome.FAILED for each in outcomes)
 
     def show_one(self, wanted: str, out: Output) -> None:
         """One example in full."""
@@ -120,7 +121,7 @@ class _Looked:
         earlier = None
         if self.view.against is not None:
             other, _ = Evaluations(self.reader).view(self.view.against.number, None)
-            earlier = [each for at, each in enumerate(other.causes) if _has_failed(other, at)]
+            earlier = failed_causes(other)
         labels = self.evaluations.measured(self.folder.number).labels
         found = breakdown_of(self.view, labels, earlier)
         if out.as_json:
@@ -212,10 +213,6 @@ def _cells(looked: _Looked, row: int) -> list[Any]:
         example.prompt,
         example.source_line,
     ]
-
-
-def _has_failed(view: ExampleView, row: int) -> bool:
-    return view.outcome(row) is Outcome.FAILED
 
 
 def _short(text: str, limit: int = 32) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.commands.label import evaluated, example_of
-from tui_loop.cli.looking_up import read_any
+from tui_loop.cli.looking_up import LookUp
 from tui_loop.cli.output import Output
-from tui_loop.core.examples.neighbours import Neighbour, TrainingIndex
-from tui_loop.core.examples.training_rows import TrainingRows, training_rows
+from tui_loop.core.examples.neighbours import Neighbour
+from tui_loop.core.examples.training_rows import TrainingRows
 
 HELP = "show the training examples that a held-out one is nearest to"
 
@@ -27,8 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(told: argparse.Namespace, out: Output) -> int:
     folder = told_iteration(told)
     example = example_of(folder, evaluated(folder), told.id)
-    trained = training_rows(folder, read_any)
-    index = TrainingIndex(trained.rows)
+    trained, index = LookUp().index(folder)
     text = example.prompt or example.reference
     answer = index.answer(text, example.reference, min(told.limit, len(trained.rows)))
     if told.json:

@@ -86,6 +86,11 @@ def breakdown_of(
     )
 
 
+def failed_causes(view: ExampleView) -> list[tuple[str, ...]]:
+    """The causes of the examples that failed."""
+    return [causes for row, causes in enumerate(view.causes) if view.outcome(row) is Outcome.FAILED]
+
+
 def term_of(each: Slice) -> str:
     """The term that lists a slice's failures, "" where no term can say it."""
     match each.kind:
@@ -143,11 +148,7 @@ def _changes(view: ExampleView) -> list[Count]:
 
 
 def _causes(view: ExampleView, earlier_causes: Iterable[Sequence[str]] | None) -> list[Count]:
-    now = Counter(
-        chain.from_iterable(
-            causes for row, causes in enumerate(view.causes) if view.outcome(row) is Outcome.FAILED
-        )
-    )
+    now = Counter(chain.from_iterable(failed_causes(view)))
     then = None if earlier_causes is None else Counter(chain.from_iterable(earlier_causes))
     names = [each.value for each in Cause if now[each.value] or (then and then[each.value])]
     counts = [

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.breakdown import Breakdown, breakdown_of
+from tui_loop.core.examples.breakdown import Breakdown, breakdown_of, failed_causes
 from tui_loop.core.examples.query import Query, has_terms, parse, toggled
 from tui_loop.core.examples.view import Order
 from tui_loop.core.observer import Examples
@@ -89,10 +89,7 @@ class Filtering(LoopScreen):
     def _breakdown(self, examples: Examples) -> Breakdown:
         earlier = None
         if examples.against is not None:
-            other = self.observer.examples_of(examples.against)
-            earlier = [
-                causes for row, causes in enumerate(other.causes) if other.outcome(row) == "failed"
-            ]
+            earlier = failed_causes(self.observer.examples_of(examples.against))
         return breakdown_of(examples.view, examples.measured.labels, earlier)
 
     def _toggle(self, term: str, alone: bool) -> str:
