@@ -42,13 +42,22 @@ def write_index(loop: Path, rows: Sequence[Row]) -> None:
         write_atomically(path, index_text(rows))
 
 
+def read_index(loop: Path, digest: str) -> dict[str, str]:
+    """{id: reference hash} of the version `digest` of a split's rows, in file order; {} where it
+    is not kept. Raises OSError, BadInput.
+    """
+    path = loop / FOLDER / f"{digest}.txt"
+    if not path.exists():
+        return {}
+    check_within(path.parent, loop)
+    return _parsed(read_small(path).decode("utf-8", "replace"))
+
+
 def rows_changed(loop: Path, digest: str, rows: Sequence[Row]) -> dict[str, int] | None:
     """How `rows` differ from the version `digest`; None if they do not or it is not known."""
-    path = loop / FOLDER / f"{digest}.txt"
-    if digest == digest_of(rows) or not path.exists():
+    if digest == digest_of(rows) or not (loop / FOLDER / f"{digest}.txt").exists():
         return None
-    check_within(path.parent, loop)
-    before = _parsed(read_small(path).decode("utf-8", "replace"))
+    before = read_index(loop, digest)
     after = _parsed(index_text(rows))
     shared = before.keys() & after.keys()
     return {

@@ -1,0 +1,174 @@
+"""All that the record says of one iteration, gathered for the rules, read when it is asked for.
+
+What is not there, or cannot be read, is empty or None: a rule without its facts finds nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+from tui_loop.core.codec import number as number_of
+from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.config import read_config
+from tui_loop.core.data.row_index import read_index
+from tui_loop.core.diagnosis.curves import Curve, curve_of
+from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.examples.causes import Measured
+from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.history import Outcomes
+from tui_loop.core.examples.learning import LossPath, loss_paths
+from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.records import Iteration, Split, TrainingRow
+from tui_loop.core.schema import Config
+from tui_loop.core.state import RunState
+
+
+class Case:
+    """The facts on iteration `number`; `others` are shared between the cases of one loop."""
+
+    def __init__(
+        self, reader: LoopReader, evaluations: Evaluations, comparer: Comparer, number: int
+    ) -> None:
+        self.reader, self.evaluations, self.comparer = reader, evaluations, comparer
+        self.number = number
+        self.folder: IterationFolder = reader.loop.iteration(number)
+        self.iteration: Iteration = reader.iteration(number)
+
+    @cached_property
+    def config(self) -> Config | None:
+        """The effective config."""
+        return config_of(self.iteration)
+
+    @cached_property
+    def effective(self) -> dict[str, Any]:
+        """What the run derived: arguments, lengths, labels, device."""
+        with suppress(BadInput, OSError):
+            return self.folder.read_effective()
+        return {}
+
+    @cached_property
+    def splits(self) -> dict[str, Split]:
+        """What was recorded of the data files, by split."""
+        return self.reader.splits(self.number)
+
+    @cached_property
+    def iterations(self) -> tuple[Iteration, ...]:
+        """All iterations of the loop, this one too, in order."""
+        return tuple(self.reader.iteration(each) for each in self.reader.numbers())
+
+    @cached_property
+    def parent(self) -> Iteration | None:
+        """The iteration that this one's config derives from."""
+        return next(
+            (each for each in self.iterations if each.number == self.iteration.parent), None
+        )
+
+    @cached_property
+    def base(self) -> Iteration | None:
+        """Iteration 0, where it was measured."""
+        first = next((each for each in self.iterations if each.number == 0), None)
+        return first if first is not None and first.state == "finished" else None
+
+    @cached_property
+    def run(self) -> RunState:
+        """The journal, folded."""
+        return self.reader.at(self.number).view().run
+
+    @cached_property
+    def train_curve(self) -> Curve:
+        """Training loss by step, in nats a token."""
+        return curve_of(self.run.metrics, "loss")
+
+    @cached_property
+    def grad_curve(self) -> Curve:
+        """Gradient norm by step, before clipping."""
+        return curve_of(self.run.metrics, "grad_norm")
+
+    @cached_property
+    def eval_curve(self) -> Curve:
+        """Eval loss at each evaluation within the run and at its end, in nats a token; the last
+        value stands where a step was evaluated twice."""
+        return curve_of(self.run.evaluations, "eval_loss")
+
+    @cached_property
+    def step_losses(self) -> dict[str, LossPath]:
+        """Each example's loss over the evaluations of the run, by id."""
+        return loss_paths(self.folder)
+
+    @cached_property
+    def view(self) -> ExampleView | None:
+        """The evaluated examples, against those of the parent, causes filled in."""
+        with suppress(TuiLoopError, OSError):
+            view, _ = self.evaluations.view(self.number, self.iteration.parent)
+            return view if len(view) else None
+        return None
+
+    @cached_property
+    def measured(self) -> Measured:
+        """How examples were measured."""
+        with suppress(TuiLoopError, OSError):
+            return self.evaluations.measured(self.number)
+        return Measured()
+
+    def outcomes(self, number: int) -> Outcomes | None:
+        """Outcomes, scores and losses of an iteration's examples; None where there are none."""
+        with suppress(TuiLoopError, OSError):
+            found = self.reader.outcomes(number)
+            return found if found.ids else None
+        return None
+
+    @cached_property
+    def training_rows(self) -> Sequence[TrainingRow]:
+        """Training rows whose loss was measured at the end: a sample."""
+        with suppress(TuiLoopError, OSError):
+            return self.folder.read_training_rows()
+        return []
+
+    def row_index(self, split: str) -> dict[str, str]:
+        """{row id: reference's hash} of the rows of `train` or `eval`, in file order."""
+        known = self.splits.get(split)
+        if known is None or known.digest is None:
+            return {}
+        with suppress(TuiLoopError, OSError):
+            return read_index(self.reader.loop.path, known.digest)
+        return {}
+
+    def against(self, number: int | None) -> Comparison | None:
+        """This iteration against another one; None where they cannot be compared."""
+        if number is None or number == self.number:
+            return None
+        with suppress(TuiLoopError, OSError):
+            return self.comparer.compare(number, self.number)
+        return None
+
+    @cached_property
+    def against_parent(self) -> Comparison | None:
+        return self.against(self.iteration.parent)
+
+    @cached_property
+    def against_base(self) -> Comparison | None:
+        return self.against(0 if self.base is not None else None)
+
+    def metric(self, name: str) -> float | None:
+        """A finite metric of this iteration; None where there is none."""
+        return metric_of(self.iteration, name)
+
+
+def metric_of(iteration: Iteration | None, name: str) -> float | None:
+    """A finite metric of an iteration; None where there is none."""
+    value = number_of(iteration.metrics.get(name)) if iteration is not None else None
+    return value if value is not None and math.isfinite(value) else None
+
+
+def config_of(iteration: Iteration) -> Config | None:
+    """The config of an iteration; None where it has none that this version can read."""
+    try:
+        return read_config(iteration.config) if iteration.config is not None else None
+    except BadInput:
+        return None

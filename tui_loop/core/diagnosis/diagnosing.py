@@ -1,0 +1,45 @@
+"""The diagnosis of an iteration: what the rules find, what to change, what became of the change."""
+
+from __future__ import annotations
+
+from tui_loop.core.comparison import Comparer
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Diagnosis, Finding
+from tui_loop.core.diagnosis.rules import Rule
+from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.store import LoopFolder
+
+RULES: tuple[Rule, ...] = ()
+
+_ORDER = {"alarm": 0, "warning": 1, "note": 2}
+
+
+class Diagnoser:
+    """Diagnoses iterations of one loop, reading each file once while it stays as it is."""
+
+    def __init__(self, reader: LoopReader) -> None:
+        self._reader = reader
+        self._evaluations = Evaluations(reader)
+        self._comparer = Comparer(reader)
+
+    def case(self, number: int) -> Case:
+        """The facts on an iteration, there or not."""
+        return Case(self._reader, self._evaluations, self._comparer, number)
+
+    def diagnose(self, number: int) -> Diagnosis:
+        """What is to be said of an iteration that has ended; raises NotFound."""
+        self._reader.loop.existing(number)
+        case = self.case(number)
+        found = [finding for rule in RULES for finding in rule(case)]
+        return Diagnosis(number, by_gravity(found))
+
+
+def diagnose(loop: LoopFolder, number: int) -> Diagnosis:
+    """The diagnosis of one iteration, its files read once; raises NotFound."""
+    return Diagnoser(LoopReader(loop)).diagnose(number)
+
+
+def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Alarms first, then warnings; otherwise in the order of the rules."""
+    return tuple(sorted(findings, key=lambda each: _ORDER[each.severity]))

@@ -1,0 +1,108 @@
+"""What a diagnosis is made of: findings, suggestions with a predicted effect, and a verdict."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Severity = Literal["alarm", "warning", "note"]
+"""Alarm: the run is spoiled or its figures mislead. Warning: worth acting on. Note: to know."""
+
+Confidence = Literal["high", "medium", "low"]
+
+EXAMPLES_KEPT = 20
+"""Example ids that a finding carries at most, the most telling first."""
+
+Figure = float | int | str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that the record shows of an iteration.
+
+    `kind` is stable; `message` a plain sentence with its figures in it. `figures`: the same
+    figures by name. `steps`, `examples` (ids) and `iterations`: where it is to be seen.
+    `otherwise`: what else could explain it, "" where nothing could.
+    """
+
+    kind: str
+    severity: Severity
+    message: str
+    figures: dict[str, Figure] = {}
+    steps: tuple[int, ...] = ()
+    examples: tuple[str, ...] = ()
+    iterations: tuple[int, ...] = ()
+    otherwise: str = ""
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """What a metric, `score` in [0, 1] or `eval_loss` in nats a token, will be.
+
+    `was`: its value at the iteration that the suggestion was made for; `low` to `high` is expected.
+    """
+
+    metric: Literal["score", "eval_loss"]
+    was: float
+    low: float
+    high: float
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether a higher value is the better one."""
+        return self.metric == "score"
+
+
+class Suggestion(msgspec.Struct, frozen=True):
+    """A change to make, and what it should do.
+
+    `kind` is stable (`lower_learning_rate`), `finding` the kind of finding that it answers.
+    `changes`: {"group.field": (old, new)}, {} for advice on data, which no config can take.
+    `action`: the change in words; `why`: the text of the decision if it is taken. `ground`: what
+    `confidence` rests on. `tried`: iterations that had these very settings. `record`: how this
+    kind did so far, in words; "" where it was never judged.
+    """
+
+    kind: str
+    finding: str
+    action: str
+    why: str
+    changes: dict[str, tuple[Any, Any]] = {}
+    expects: Prediction | None = None
+    confidence: Confidence = "low"
+    ground: str = ""
+    tried: tuple[int, ...] = ()
+    record: str = ""
+
+    @property
+    def name(self) -> str:
+        """What `decision.toml` calls it: `overfitting/fewer_epochs`."""
+        return f"{self.finding}/{self.kind}"
+
+
+Word = Literal["confirmed", "refuted", "consistent", "against", "too close to call"]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a prediction came true.
+
+    `confirmed` and `refuted` rest on replicates of both configs; without, a result is `consistent`
+    with the prediction or `against` it. `sentence` has the figures.
+    """
+
+    word: Word
+    sentence: str
+    suggestion: str
+    measured: float | None = None
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """All of it about one iteration (`diagnosis.json`), the gravest and the best first."""
+
+    number: int
+    findings: tuple[Finding, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    verdict: Verdict | None = None
+
+    def has(self, kind: str) -> bool:
+        """Whether a finding of that kind is among them."""
+        return any(each.kind == kind for each in self.findings)
