@@ -23,7 +23,10 @@ from tui_loop.core.store import LoopFolder
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """`parent`: the iteration it derives from, 0 or None for the loop's defaults."""
+    """`parent`: the iteration it derives from, 0 or None for the loop's defaults.
+
+    `suggestion` and `predicted`: what was taken of a diagnosis, as a `Decision` has it.
+    """
 
     parent: int | None
     why: str
@@ -31,6 +34,8 @@ class Draft(msgspec.Struct, frozen=True):
     before: Tables
     """The parent's config: what "was" means."""
     saved: bool = False
+    suggestion: str | None = None
+    predicted: dict[str, Any] | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -78,7 +83,7 @@ class Draft(msgspec.Struct, frozen=True):
 
     def reset(self) -> Draft:
         """The parent's config again."""
-        return msgspec.structs.replace(self, tables=self.before)
+        return msgspec.structs.replace(self, tables=self.before, suggestion=None, predicted=None)
 
 
 def names_of(*tables: Tables) -> list[str]:
@@ -110,7 +115,12 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
     where = str(loop.draft)
     table = codec.from_toml(text, where)
     parent, why = table.pop("parent", None), table.pop("why", "")
+    suggestion, predicted = table.pop("suggestion", None), table.pop("predicted", None)
     table.pop("schema", None)
+    if not isinstance(suggestion, str | None) or not isinstance(predicted, dict | None):
+        raise BadInput(
+            f"{where}: suggestion must be a text and predicted a table", "mend or remove them"
+        )
     whole = isinstance(parent, int) and not isinstance(parent, bool)
     if not (whole or parent is None) or not isinstance(why, str):
         raise BadInput(
@@ -120,12 +130,16 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
     if odd:
         raise BadInput(f"{where}: {odd[0]}: is no table of fields", "put it into its [group]")
     before = to_tables(config_before(loop, parent))
-    return Draft(parent, why, with_unset(table), before, saved=True)
+    return Draft(parent, why, with_unset(table), before, True, suggestion, predicted)
 
 
 def draft_text(draft: Draft) -> str:
     """The draft as TOML, its fields in the order of the schema; secrets are masked."""
     text: dict[str, Any] = {"schema": SCHEMA, "parent": draft.parent, "why": draft.why}
+    if draft.suggestion is not None:
+        text["suggestion"] = draft.suggestion
+    if draft.predicted is not None:
+        text["predicted"] = draft.predicted
     for name in names_of(draft.tables):
         group, _, label = name.partition(".")
         text.setdefault(group, {})[label] = draft.value(name)
@@ -145,7 +159,8 @@ def drop_draft(loop: LoopFolder) -> None:
 
 def plan_of(loop: LoopFolder, draft: Draft) -> Plan:
     """The iteration that the draft stands for; raises ConfigError with every problem."""
-    return plan_with(loop, draft.parent, draft.config, draft.why)
+    plan = plan_with(loop, draft.parent, draft.config, draft.why)
+    return msgspec.structs.replace(plan, suggestion=draft.suggestion, predicted=draft.predicted)
 
 
 def _table(tables: Tables, group: str) -> dict[str, Any]:

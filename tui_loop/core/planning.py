@@ -27,13 +27,18 @@ Changes = dict[str, Any]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """An iteration that has not been created yet."""
+    """An iteration that has not been created yet.
+
+    `suggestion` and `predicted`: what was taken of a diagnosis, as a `Decision` has it.
+    """
 
     config: Config
     parent: int | None
     why: str
     changes: Changes
     replicate_of: int | None = None
+    suggestion: str | None = None
+    predicted: dict[str, Any] | None = None
 
 
 def plan_next(loop: LoopFolder, *, parent: int | None, settings: list[str], why: str) -> Plan:
@@ -109,10 +114,9 @@ def replicates(loop: LoopFolder, plan: Plan, count: int) -> list[Plan]:
             changes = dict(plan.changes)
             if seed != plan.config.training.seed:
                 changes[SEED] = (plan.config.training.seed, seed)
+            same_as = plan.parent if repeats_parent else None
             plans.append(
-                Plan(
-                    config, plan.parent, plan.why, changes, plan.parent if repeats_parent else None
-                )
+                msgspec.structs.replace(plan, config=config, changes=changes, replicate_of=same_as)
             )
         seed += 1
     return plans
@@ -164,6 +168,8 @@ def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split])
                 plan.parent,
                 plan.why,
                 tuple(_change(field, value) for field, value in plan.changes.items()),
+                plan.suggestion,
+                plan.predicted,
             )
         )
         os.rename(temporary, target.path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+import msgspec
+
 from tui_loop.core.config import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.errors import TuiLoopError
@@ -49,7 +51,13 @@ def _is_draft_again(folder: IterationFolder) -> bool:
     try:
         decision, tables = folder.read_decision(), to_tables(folder.read_config())
         before = to_tables(config_before(loop, decision.parent))
-        write_draft(loop, Draft(decision.parent, decision.why, tables, before))
+        draft = Draft(decision.parent, decision.why, tables, before)
+        write_draft(
+            loop,
+            msgspec.structs.replace(
+                draft, suggestion=decision.suggestion, predicted=decision.predicted
+            ),
+        )
     except (TuiLoopError, OSError):
         return False
     return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+import msgspec
+
 from tui_loop.cli.arguments import add_allow_code, add_detach, add_next
 from tui_loop.cli.checking import warn_before
 from tui_loop.cli.commands.show import print_loop
@@ -110,4 +112,5 @@ def _draft_plan(loop: LoopFolder, told: argparse.Namespace) -> Plan:
     if told.parent is not None:
         raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
     config = with_settings(draft.config, told.settings)
-    return plan_with(loop, draft.parent, config, told.why or draft.why)
+    plan = plan_with(loop, draft.parent, config, told.why or draft.why)
+    return msgspec.structs.replace(plan, suggestion=draft.suggestion, predicted=draft.predicted)
