@@ -1,0 +1,59 @@
+"""A diagnosis in words: the same on the screen, on the command line and in a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tui_loop.core.codec import number
+from tui_loop.core.diagnosis.findings import Prediction, Severity, Suggestion
+
+GLYPHS: dict[Severity, str] = {"alarm": "●", "warning": "◐", "note": "○"}
+
+VERDICTS: dict[str, tuple[str, str, str]] = {
+    "confirmed": ("✓", "confirmed", "confirmed: replicates bear the prediction out"),
+    "refuted": ("✗", "refuted", "refuted: replicates speak against the prediction"),
+    "consistent": ("✓", "expected", "consistent with what was predicted"),
+    "against": ("✗", "against", "against what was predicted"),
+    "too close to call": ("≈", "too close", "what was predicted: too close to call"),
+}
+"""Of each verdict the sign, at most nine letters for a table, and a sentence."""
+
+
+def verdict_words(word: str | None) -> tuple[str, str, str]:
+    """Sign, short word and sentence of a recorded verdict; one of another version as it is."""
+    if not word:
+        return "", "", ""
+    return VERDICTS.get(word, ("·", word, f"the verdict on the prediction: {word}"))
+
+
+def kind_words(kind: str) -> str:
+    """A kind of finding or suggestion as people read it: `learning rate too high`."""
+    return kind.replace("_", " ")
+
+
+def expected(prediction: Prediction) -> str:
+    """`expects score 0.62 to 0.70 (now 0.58)`."""
+    return _expected(prediction.metric, prediction.was, prediction.low, prediction.high, "now")
+
+
+def expected_of(predicted: dict[str, Any] | None) -> str:
+    """The same of what a draft or a decision has; empty where it has none that can be read."""
+    table = predicted or {}
+    figures = [number(table.get(name)) for name in ("was", "low", "high")]
+    known = [each for each in figures if each is not None]
+    metric = table.get("metric")
+    if not isinstance(metric, str) or len(known) < len(figures):
+        return ""
+    return _expected(metric, *known, "was")
+
+
+def tried_already(suggestion: Suggestion) -> str:
+    """Which iterations had these very settings; empty where none had."""
+    numbers = ", ".join(map(str, suggestion.tried))
+    return f"tried already: {numbers}" if numbers else ""
+
+
+def _expected(metric: str, was: float, low: float, high: float, when: str) -> str:
+    digits = 2 if high - low >= 0.02 else 3
+    figures = f"{low:.{digits}f} to {high:.{digits}f} ({when} {was:.{digits}f})"
+    return f"expects {kind_words(metric)} {figures}"
