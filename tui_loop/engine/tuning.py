@@ -16,6 +16,7 @@ from tui_loop.core.schema import Config
 from tui_loop.core.state import Point
 from tui_loop.engine.arguments import effective_arguments
 from tui_loop.engine.bridge import Bridge
+from tui_loop.engine.cut_rows import cut_rows
 from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.evaluation import measure_losses
 from tui_loop.engine.generation import generate
@@ -137,6 +138,7 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
             f"{dropped} training rows have no trained token within {config.training.max_length} "
             "tokens and are left out",
         )
+    run.outcome.metrics |= cut_rows(trainer, prepared)
     record_effective(run, {**effective_of(run, prepared), **effective_arguments(trainer)})
     return trainer, bridge
 
