@@ -46,6 +46,9 @@ class LoopFolder:
         self.name = path.name
         self.settings_file = path / "loop.toml"
         self.draft = path / "draft.toml"
+        self.queue = path / "queue.toml"
+        self.unattended = path / "unattended.lock"
+        self.output = path / "output.log"
         self.ledger = path / "ledger.csv"
         self.labels = path / "labels.jsonl"
 
