@@ -166,6 +166,10 @@ class Comparer:
         except (TuiLoopError, OSError):  # what cannot be read is told where it stands
             return None
 
+    def are_one_config(self, a: int, b: int) -> bool:
+        """Whether two iterations differ in nothing but the seed: one config on the same rows."""
+        return self._trained_alike(self._reader.iteration(a), self._reader.iteration(b))
+
     def _existing(self, number: int) -> int:
         return self._reader.loop.existing(number).number
 

@@ -20,13 +20,13 @@ from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Outcomes
-from tui_loop.core.examples.learning import LossPath, loss_paths
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split, TrainingRow
 from tui_loop.core.schema import Config
 from tui_loop.core.state import RunState
+from tui_loop.core.statistics import Interval, paired_interval
 
 
 class Case:
@@ -96,10 +96,11 @@ class Case:
         value stands where a step was evaluated twice."""
         return curve_of(self.run.evaluations, "eval_loss")
 
-    @cached_property
-    def step_losses(self) -> dict[str, LossPath]:
-        """Each example's loss over the evaluations of the run, by id."""
-        return loss_paths(self.folder)
+    def step_change(self, before: int, after: int) -> Interval | None:
+        """How the examples' losses (nats a token) changed between two evaluations of the run."""
+        old, new = self._losses_at(before), self._losses_at(after)
+        shared = [name for name in new if name in old]
+        return paired_interval([old[name] for name in shared], [new[name] for name in shared])
 
     @cached_property
     def view(self) -> ExampleView | None:
@@ -141,11 +142,21 @@ class Case:
 
     def against(self, number: int | None) -> Comparison | None:
         """This iteration against another one; None where they cannot be compared."""
-        if number is None or number == self.number:
-            return None
+        return None if number in (None, self.number) else self.compare(number or 0, self.number)
+
+    def compare(self, a: int, b: int) -> Comparison | None:
+        """Iteration `b` against `a`; None where they cannot be compared."""
         with suppress(TuiLoopError, OSError):
-            return self.comparer.compare(number, self.number)
+            return self.comparer.compare(a, b)
         return None
+
+    def _losses_at(self, step: int) -> dict[str, float]:
+        with suppress(TuiLoopError, OSError):
+            losses = ((row.id, number_of(row.loss)) for row in self.folder.read_step_losses(step))
+            return {
+                name: value for name, value in losses if value is not None and math.isfinite(value)
+            }
+        return {}
 
     @cached_property
     def against_parent(self) -> Comparison | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
-from tui_loop.core.diagnosis.rules import Rule
+from tui_loop.core.diagnosis.rules import Rule, across, fit, setup, training
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.store import LoopFolder
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (*training.RULES, *fit.RULES, *across.RULES, *setup.RULES)
 
 _ORDER = {"alarm": 0, "warning": 1, "note": 2}
 

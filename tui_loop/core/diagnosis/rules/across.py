@@ -1,0 +1,150 @@
+"""What only several iterations show: that nothing helps any more, or that the eval set wears out.
+
+plateau       the last tries are no better than what was there before, by more than noise.
+eval_overfit  so many configs were chosen by one eval set that its best score is partly luck; surely
+              so where the holdout was looked at and is worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from statistics import NormalDist, fmean
+
+from tui_loop.core import figures
+from tui_loop.core.comparison import Comparison
+from tui_loop.core.diagnosis.case import Case, metric_of
+from tui_loop.core.diagnosis.curves import trend_of
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.records import Iteration
+
+TRIES = 3
+"""Configs in a row that brought nothing: one or two are bad luck."""
+
+MANY = 8
+"""Configs chosen by one eval set; the best of eight equal ones lies 1.4 standard errors high."""
+
+LUCK = 0.02
+"""Of score: what the best of many must gain by luck alone to be worth telling."""
+
+
+def plateau(case: Case) -> Iterator[Finding]:
+    configs = tried_configs(case)
+    if len(configs) <= TRIES or case.iteration not in configs[-1]:
+        return
+    before = max((runs[0] for runs in configs[:-TRIES]), key=_standing)
+    tries = [_best(runs) for runs in configs[-TRIES:]]
+    compared = [case.compare(before.number, each.number) for each in tries]
+    if any(each is None or is_better(each) for each in compared):
+        return
+    if all(each is not None and "worse" in each.claim for each in compared):
+        return  # these were mistakes, not attempts that a limit held back
+    numbers = tuple(each.number for each in tries)
+    best = max(tries, key=_standing)
+    change = next(c for c, each in zip(compared, tries, strict=True) if each is best)
+    told = figures.points(change.interval) + " points" if change and change.interval else "nothing"
+    yield Finding(
+        "plateau",
+        "warning",
+        f"the last {TRIES} configs ({_named(numbers)}) are no better than {before.number} by more "
+        f"than noise: at best {told} of score; {_next_check(case)}",
+        {"tries": TRIES, "best_before": before.number},
+        iterations=(before.number, *numbers),
+        otherwise=f"over {change.compared if change else 0} examples a small gain does not show: "
+        "replicates, or more held-out rows, would tell",
+    )
+
+
+def eval_overfit(case: Case) -> Iterator[Finding]:
+    configs = tried_configs(case)
+    score, total = case.metric("score"), case.metric("total")
+    if len(configs) < MANY or score is None or not total:
+        return
+    best = max((each for runs in configs for each in runs), key=_standing)
+    top = metric_of(best, "score") or score
+    luck = luck_of(len(configs), [metric_of(runs[0], "score") or 0.0 for runs in configs], total)
+    if luck < LUCK:
+        return
+    yield Finding(
+        "eval_overfit",
+        "warning",
+        f"{len(configs)} configs were chosen by the same {total:.0f} examples: of so many, the "
+        f"best ({best.number}, {figures.percent(top)}) is some {100 * luck:.0f} points better by "
+        "luck alone; the holdout, or fresh rows, tell what is left of it",
+        {"configs": len(configs), "examples": int(total), "luck": luck, "best": best.number},
+        iterations=(best.number,),
+        otherwise="the gain over the base may be real all the same: it is only smaller than it "
+        "looks",
+    )
+
+
+def tried_configs(case: Case) -> list[list[Iteration]]:
+    """The finished iterations up to this one that were measured as it was, by config: runs that
+    differ in the seed alone are together, configs in the order in which they were tried."""
+    own = case.iteration.fingerprint
+    found: list[list[Iteration]] = []
+    for each in case.iterations:
+        if not 0 < each.number <= case.number or each.state != "finished":
+            continue
+        if own is not None and each.fingerprint is not None and each.fingerprint.differs_from(own):
+            continue
+        alike = next(
+            (runs for runs in found if case.comparer.are_one_config(runs[0].number, each.number)),
+            None,
+        )
+        if alike is None:
+            found.append([each])
+        else:
+            alike.append(each)
+    return found
+
+
+def luck_of(count: int, scores: list[float], examples: float) -> float:
+    """By how much the best of `count` scores over the same examples is expected to lie above its
+    true value, were all configs equally good.
+
+    Scores over one set of examples share what is hard about it; what is left, and what is
+    selected by, is about half of the binomial variance. The expected largest of k normals is
+    near the quantile (k - 0.375) / (k + 0.25) (Blom, "Statistical estimates and transformed
+    beta-variables", 1958).
+    """
+    share = min(max(fmean(scores), 0.0), 1.0)
+    error = math.sqrt(0.5 * share * (1 - share) / examples)
+    return error * NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
+
+
+def is_better(comparison: Comparison) -> bool:
+    """Whether a comparison says so, or is consistent with it; by the loss where there is no
+    score."""
+    if comparison.interval is not None:
+        return "better" in comparison.claim
+    return comparison.loss is not None and comparison.loss.high < 0
+
+
+def _standing(iteration: Iteration) -> float:
+    score = metric_of(iteration, "score")
+    if score is not None:
+        return score
+    loss = metric_of(iteration, "eval_loss")
+    return -math.inf if loss is None else -loss
+
+
+def _best(runs: list[Iteration]) -> Iteration:
+    return max(runs, key=_standing)
+
+
+def _next_check(case: Case) -> str:
+    late = trend_of(case.train_curve.part(0.5, 1))
+    if late is not None and late.is_falling:
+        return (
+            "the training loss was still falling, so more data or more regularisation is the next "
+            "thing to try, not more steps"
+        )
+    return "the training loss has converged as well: look at what still fails, not at the settings"
+
+
+def _named(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+RULES = (plateau, eval_overfit)

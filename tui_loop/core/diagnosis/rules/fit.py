@@ -1,0 +1,263 @@
+"""How well the run fits its rows and the held-out ones: too little, too closely, or no further.
+
+underfitting        the eval loss was still falling when the run ended; where it was evaluated only
+                    once, the training loss.
+overfitting         the eval loss turned up while the training loss went on falling.
+memorised           the training rows are known by heart, the held-out ones are not.
+generalisation_gap  the held-out rows are harder than the trained ones by more than chance; told
+                    only where neither of the two above says it better.
+plateau             neither loss moved in the second half of the run.
+
+Evaluations within the run are compared example by example, so that a rise or fall is told from
+chance; the lowest of several is a lucky one, hence SURE.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from statistics import fmean
+
+from tui_loop.core import figures
+from tui_loop.core.codec import number
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.curves import level, trend_of
+from tui_loop.core.diagnosis.findings import Figure, Finding
+from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, diverged, learning_rate_too_high
+from tui_loop.core.statistics import Interval
+from tui_loop.core.statistics.intervals import Z95, sample_variance
+
+SURE = 1.2
+"""Half widths of a 95% interval that a turn must exceed: 99%, one-sided."""
+
+LEAST_CHANGE = 0.05
+"""A change of the loss by less than this share of it is not worth a change of the config."""
+
+BY_HEART = 0.05
+"""Nats a token: the model gives each token of its training rows 95%."""
+
+NOT_KNOWN = 0.25
+"""And held-out rows at least this, and five times that."""
+
+WIDE = 1.5
+"""A gap is told from an eval loss of 1.5 times the training loss on."""
+
+FEW_ROWS = 30
+"""With fewer held-out rows a gap is mentioned even where it cannot be told from chance, since
+people act on it."""
+
+
+def underfitting(case: Case) -> Iterator[Finding]:
+    if _is_broken(case) or any(True for _ in learning_rate_too_high(case)):
+        return
+    evals, train = case.eval_curve, case.train_curve
+    late = trend_of(train.part(0.5, 1))
+    eval_loss = case.metric("eval_loss")
+    if len(evals) >= 2:
+        before, last = evals.steps[-2], evals.steps[-1]
+        change = case.step_change(before, last)
+        if change is None or change.delta + SURE * change.half_width >= 0:
+            return
+        if -change.delta < LEAST_CHANGE * evals.values[-2]:
+            return
+        yield Finding(
+            "underfitting",
+            "warning",
+            f"it ended too early: between steps {before} and {last} the eval loss still fell from "
+            f"{figures.loss(evals.values[-2])} to {figures.loss(evals.values[-1])} "
+            f"({figures.loss_change(change)} a token)",
+            {"before": evals.values[-2], "eval_loss": evals.values[-1], "step": last},
+            steps=(before, last),
+            otherwise="a schedule that decays to 0 slows the end down, so the true loss left may "
+            "be larger than the curve shows",
+        )
+    elif late is not None and eval_loss is not None and late.is_falling and late.end > 0:
+        falls = -late.change > 2 * LEAST_CHANGE * late.start
+        if falls and eval_loss < WIDE * max(late.end, BY_HEART):
+            yield Finding(
+                "underfitting",
+                "warning",
+                f"it ended too early: the training loss still fell from {figures.loss(late.start)} "
+                f"to {figures.loss(late.end)} in the second half, and held-out rows are no harder "
+                f"({figures.loss(eval_loss)})",
+                {"before": late.start, "train_loss": late.end, "eval_loss": eval_loss},
+                steps=(train.steps[len(train) // 2], train.steps[-1]),
+            )
+
+
+def overfitting(case: Case) -> Iterator[Finding]:
+    turn = turn_of(case)
+    if turn is None or _is_broken(case):
+        return
+    step, lowest, change = turn
+    evals, train = case.eval_curve, case.train_curve
+    before = fmean([v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:])
+    end = fmean(train.values[-10:])
+    kept_best = case.config is not None and case.config.training.keep == "best"
+    yield Finding(
+        "overfitting",
+        "warning",
+        f"the eval loss turned up at step {step} of {evals.steps[-1]} ({figures.loss(lowest)} → "
+        f"{figures.loss(evals.values[-1])}, {figures.loss_change(change)} a token) while the "
+        f"training loss went on falling ({figures.loss(before)} → {figures.loss(end)})"
+        + ("; the best weights were kept" if kept_best else ""),
+        {
+            "step": step,
+            "lowest_eval_loss": lowest,
+            "eval_loss": evals.values[-1],
+            "train_loss_then": before,
+            "train_loss": end,
+        },
+        steps=(step, evals.steps[-1]),
+        otherwise=_what_of_the_score(case),
+    )
+
+
+def memorised(case: Case) -> Iterator[Finding]:
+    known = _by_heart(case)
+    if known is None or _is_broken(case):
+        return
+    train, eval_loss = known
+    rows, epochs = case.metric("train_rows"), case.metric("epochs")
+    seen = f" {epochs:.0f} times" if epochs else ""
+    yield Finding(
+        "memorised",
+        "warning",
+        f"the {rows or 0:.0f} training rows, seen{seen}, are known by heart "
+        f"({figures.loss(train)} nats a token), held-out ones are not "
+        f"({figures.loss(eval_loss)}): more passes over the same rows teach nothing new",
+        {"train_loss": train, "eval_loss": eval_loss, "train_rows": rows or 0},
+        otherwise="held-out rows of another kind than the training rows look alike",
+    )
+
+
+def generalisation_gap(case: Case) -> Iterator[Finding]:
+    if _is_broken(case) or _by_heart(case) is not None or turn_of(case) is not None:
+        return
+    gap = gap_of(case)
+    if gap is None:
+        return
+    train, held, interval, count = gap
+    if held < WIDE * train or held - train < 0.1:
+        return
+    change = figures.loss_change(interval)
+    told: dict[str, Figure] = {"train_loss": train, "eval_loss": held, "examples": count}
+    if interval.low > 0:
+        yield Finding(
+            "generalisation_gap",
+            "note",
+            f"held-out rows are harder than trained ones: {figures.loss(held)} against "
+            f"{figures.loss(train)} nats a token ({change})",
+            told,
+            otherwise="some gap is normal, since these rows were trained on; it matters when the "
+            "eval loss rises. It says nothing about the learning rate",
+        )
+    elif count < FEW_ROWS:
+        yield Finding(
+            "generalisation_gap",
+            "note",
+            f"the eval loss of {figures.loss(held)} lies above the training loss of "
+            f"{figures.loss(train)}, but over {count} held-out rows that is {change}: no more than "
+            "chance would give, and no ground for a change of the learning rate",
+            told,
+            otherwise="some gap is normal, since these rows were trained on",
+        )
+
+
+def plateau(case: Case) -> Iterator[Finding]:
+    if _is_broken(case) or turn_of(case) is not None:
+        return
+    train, evals = case.train_curve.part(0.5, 1), case.eval_curve
+    late = trend_of(train)
+    if late is None or len(train) < FEWEST_LOGS or len(evals) < 2:
+        return
+    middle = next((s for s in evals.steps if s >= train.steps[0]), evals.steps[-1])
+    if middle == evals.steps[-1]:
+        middle = evals.steps[-2]
+    change = case.step_change(middle, evals.steps[-1])
+    moved = change is None or (change.excludes_zero and abs(change.delta) > _worth(evals.values))
+    falls = abs(late.change) > max(2 * late.error, 2 * LEAST_CHANGE * late.start)
+    if moved or falls or level(train.values) < BY_HEART:
+        return
+    yield Finding(
+        "plateau",
+        "note",
+        f"nothing moved in the second half of the run: the training loss stayed at about "
+        f"{figures.loss(level(train.values))}, the eval loss at {figures.loss(evals.values[-1])}",
+        {"train_loss": level(train.values), "eval_loss": evals.values[-1], "from_step": middle},
+        steps=(middle, evals.steps[-1]),
+        otherwise="a schedule that has decayed to nearly 0 stops a run that could learn more",
+    )
+
+
+def turn_of(case: Case) -> tuple[int, float, Interval] | None:
+    """(step, eval loss there, change from there to the end) where the eval loss turned up."""
+    evals, train = case.eval_curve, case.train_curve
+    if len(evals) < 2 or evals.lowest == len(evals) - 1 or not len(train):
+        return None
+    step, lowest = evals.steps[evals.lowest], evals.values[evals.lowest]
+    change = case.step_change(step, evals.steps[-1])
+    if change is None or change.delta - SURE * change.half_width <= 0:
+        return None
+    if change.delta < LEAST_CHANGE * lowest:
+        return None
+    before = [v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:]
+    if not before or fmean(train.values[-10:]) >= fmean(before):
+        return None
+    return step, lowest, change
+
+
+def gap_of(case: Case) -> tuple[float, float, Interval, int] | None:
+    """(training loss, eval loss, their difference over rows, held-out rows), in nats a token.
+
+    Welch's interval over rows of the trained ones and of the held-out ones, measured by the same
+    weights; where no training rows were measured, against the mean of the last logs.
+    """
+    outcomes = case.outcomes(case.number)
+    held = [value for value in outcomes.losses if math.isfinite(value)] if outcomes else []
+    rows = [value for row in case.training_rows if (value := number(row.loss)) is not None]
+    trained = [value for value in rows if math.isfinite(value)]
+    if len(held) < 2:
+        return None
+    variance = sample_variance(held) / len(held)
+    if len(trained) >= 2:
+        variance += sample_variance(trained) / len(trained)
+    else:
+        trained = list(case.train_curve.values[-max(5, len(case.train_curve) // 10) :])
+    if not trained:
+        return None
+    delta, half = fmean(held) - fmean(trained), Z95 * math.sqrt(variance)
+    interval = Interval(delta, delta - half, delta + half)
+    return fmean(trained), fmean(held), interval, len(held)
+
+
+def _by_heart(case: Case) -> tuple[float, float] | None:
+    """(training loss, eval loss) where the one is near 0 and the other is not."""
+    train, eval_loss = case.metric("train_rows_loss"), case.metric("eval_loss")
+    if train is None and len(case.train_curve) >= FEWEST_LOGS:
+        train = fmean(case.train_curve.part(0.9, 1).values)
+    if train is None or eval_loss is None or train > BY_HEART:
+        return None
+    return (train, eval_loss) if eval_loss > max(NOT_KNOWN, 5 * train) else None
+
+
+def _what_of_the_score(case: Case) -> str:
+    """The loss may rise while answers stay right: a model that is sure of them errs more dearly."""
+    score = case.metric("score")
+    if score is None:
+        return "a few held-out rows that it is surely wrong about can raise the mean"
+    return (
+        "the loss also rises when a model only grows surer of its few mistakes: the score "
+        f"({figures.percent(score)}) need not have fallen"
+    )
+
+
+def _worth(values: tuple[float, ...]) -> float:
+    return LEAST_CHANGE * min(values)
+
+
+def _is_broken(case: Case) -> bool:
+    return case.number == 0 or any(True for _ in diverged(case))
+
+
+RULES = (underfitting, overfitting, memorised, generalisation_gap, plateau)

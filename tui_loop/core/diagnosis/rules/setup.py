@@ -1,0 +1,135 @@
+"""What the settings themselves hold back: an adapter too small for the task, or time wasted.
+
+undertrained_adapter  a small adapter (few ranks, or few layers) left most of the loss standing.
+slow                  most of the training's time went elsewhere than into training steps, or steps
+                      are smaller than the machine could take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import fmean, median
+
+from tui_loop.core import figures
+from tui_loop.core.diagnosis.case import Case, metric_of
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.rules.training import (
+    FEWEST_LOGS,
+    HARDLY,
+    LEFT_STANDING,
+    diverged,
+)
+
+SMALL_RANK = 4
+ELSEWHERE = 0.4
+"""Share of the training's time that evaluations and checkpoints may take unremarked."""
+
+PADDING = 0.5
+SHORT_ROW = 256
+"""Tokens; a micro-batch of one longer row may well fill a small machine."""
+
+MICRO_PASSES = 4
+
+
+def undertrained_adapter(case: Case) -> Iterator[Finding]:
+    config, train = case.config, case.train_curve
+    if config is None or not config.lora.enabled or len(train) < FEWEST_LOGS or not case.number:
+        return
+    modules = _targets(case)
+    small, narrow = config.lora.r <= SMALL_RANK, len(modules) == 1
+    if not (small or narrow) or any(True for _ in diverged(case)):
+        return
+    start, end = fmean(train.part(0, 0.1).values), fmean(train.part(0.9, 1).values)
+    base, eval_loss = metric_of(case.base, "eval_loss"), case.metric("eval_loss")
+    if eval_loss is None or end < LEFT_STANDING or start - end < HARDLY * start:
+        return
+    if base is not None and eval_loss < LEFT_STANDING:
+        return
+    size = f"r = {config.lora.r}" + (f" on {modules[0]} alone" if narrow else "")
+    parameters = case.metric("trainable_parameters")
+    yield Finding(
+        "undertrained_adapter",
+        "warning",
+        f"the adapter ({size}{f', {parameters:,.0f} parameters' if parameters else ''}) left the "
+        f"training loss at {figures.loss(end)}: it is small for this task",
+        {"r": config.lora.r, "modules": len(modules), "train_loss": end},
+        otherwise="too low a rate, or too few steps, leaves the loss standing as well",
+    )
+
+
+def slow(case: Case) -> Iterator[Finding]:
+    config = case.config
+    if config is None or not case.number:
+        return
+    told, numbers = [], dict[str, float | int | str]()
+    spent = time_spent(case)
+    for what, field in (
+        ("evaluations within the run", "eval_steps"),
+        ("checkpoints", "save_steps"),
+    ):
+        share = spent.get(what, 0.0)
+        if share > ELSEWHERE:
+            told.append(f"{what} took {100 * share:.0f}% of the training time ({field})")
+            numbers[f"{field}_share"] = share
+    training = config.training
+    if training.per_device_train_batch_size == 1 and not training.packing:
+        passes = training.gradient_accumulation_steps
+        tokens = _tokens_a_row(case)
+        if passes >= MICRO_PASSES and tokens is not None and tokens < SHORT_ROW:
+            told.append(
+                f"each step is {passes} passes over one row of some {tokens:.0f} tokens: larger "
+                "micro-batches compute the same in fewer passes"
+            )
+            numbers["passes"] = passes
+    padding = case.metric("padding_share")
+    if padding is not None and padding > PADDING and not training.packing:
+        told.append(f"{100 * padding:.0f}% of what is computed is padding")
+        numbers["padding_share"] = padding
+    if told:
+        yield Finding("slow", "note", "time is wasted: " + "; ".join(told), numbers)
+
+
+def time_spent(case: Case) -> dict[str, float]:
+    """The shares of the training's time that went into evaluations and into checkpoints.
+
+    A gap between two logs counts for what happened in it, but for the usual time of a step.
+    """
+    points, total = case.run.metrics, case.run.training_s
+    if len(points) < FEWEST_LOGS or total <= 0:
+        return {}
+    gaps = [(before.t, after.t) for before, after in pairwise(points)]
+    usual = median(end - start for start, end in gaps)
+    evaluated = [each.t for each in case.run.evaluations]
+    saved = [each.t for each in case.run.checkpoints]
+    spent = {"evaluations within the run": 0.0, "checkpoints": 0.0}
+    for start, end in gaps:
+        extra = max(0.0, end - start - usual)
+        if any(start < t <= end for t in evaluated):
+            spent["evaluations within the run"] += extra
+        elif any(start < t <= end for t in saved):
+            spent["checkpoints"] += extra
+    return {what: seconds / total for what, seconds in spent.items()}
+
+
+def _targets(case: Case) -> list[str]:
+    """The names of the layers that have an adapter, as the run found them."""
+    lora = case.effective.get("lora_config")
+    names = lora.get("target_modules") if isinstance(lora, dict) else None
+    if isinstance(names, list):
+        return [str(each) for each in names]
+    told = case.config.lora.target_modules if case.config else "all-linear"
+    return [told] if isinstance(told, str) else told
+
+
+def _tokens_a_row(case: Case) -> float | None:
+    """Trained tokens a row, from the running count that the trainer logs."""
+    config, tokens = case.config, case.run.latest("num_tokens")
+    if config is None or tokens is None or not case.run.step:
+        return None
+    training = config.training
+    rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    return tokens / (rows * case.run.step)
+
+
+RULES = (undertrained_adapter, slow)
