@@ -14,6 +14,7 @@ from tui_loop.core.statistics import (
     fisher_greater,
     holm,
     mcnemar,
+    newcombe,
     paired_interval,
     spread_interval,
     t95,
@@ -66,6 +67,40 @@ def test_wilson_is_the_library_s_interval() -> None:
         expected = stats.binomtest(count, total).proportion_ci(method="wilson")
         assert wilson(count, total) == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+        ((10, 10, 0, 20), 0.6791, 1.0),
+    ],
+)
+def test_newcombe_gives_the_intervals_of_its_paper(
+    counts: tuple[int, int, int, int], low: float, high: float
+) -> None:
+    count, total, other_count, other_total = counts
+    found = newcombe(other_count, other_total, count, total)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+    assert found.delta == pytest.approx(count / total - other_count / other_total)
+
+
+def test_newcombe_joins_the_library_s_wilson_intervals() -> None:
+    rng = random.Random(8)
+    for _ in range(100):
+        totals = rng.randint(1, 500), rng.randint(1, 500)
+        counts = rng.randint(0, totals[0]), rng.randint(0, totals[1])
+        one, other = (
+            stats.binomtest(count, total).proportion_ci(method="wilson")
+            for count, total in zip(counts, totals, strict=True)
+        )
+        shares = [count / total for count, total in zip(counts, totals, strict=True)]
+        below = ((shares[1] - other.low) ** 2 + (one.high - shares[0]) ** 2) ** 0.5
+        found = newcombe(counts[0], totals[0], counts[1], totals[1])
+        assert found.low == pytest.approx(shares[1] - shares[0] - below, abs=1e-9)
 
 
 def test_t_quantiles_are_right_to_three_decimals_at_any_freedom() -> None:

@@ -28,14 +28,23 @@ GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
 _NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)
 
 
+class Closed(msgspec.Struct, frozen=True):
+    """The end of a loop: why, when (unix seconds), and the iteration that it ended with."""
+
+    why: str
+    t: float
+    iteration: int | None = None
+
+
 class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`loop.toml`."""
+    """`loop.toml`. `ready`: see `core.readiness.criteria`."""
 
     schema: int = SCHEMA
     goal: str = ""
     metric: str = "exact_match"
     ready: dict[str, Any] = {}
     defaults: dict[str, dict[str, Any]] = {}
+    closed: Closed | None = None
 
 
 class LoopFolder:
@@ -51,6 +60,8 @@ class LoopFolder:
         self.output = path / "output.log"
         self.ledger = path / "ledger.csv"
         self.labels = path / "labels.jsonl"
+        self.holdout = path / "holdout.jsonl"
+        self.data = path / "data"
 
     @property
     def root(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tui_loop.core.statistics.intervals import Z95
+from tui_loop.core.statistics.intervals import Z95, Interval
 
 _NEGLIGIBLE = 1e-17
 
@@ -34,6 +34,21 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     half /= 1 + squared / total
     low = 0.0 if count == 0 else middle - half
     return low, 1.0 if count == total else middle + half
+
+
+def newcombe(count: int, total: int, other_count: int, other_total: int) -> Interval:
+    """The other share minus the first, of independent examples, with its 95% interval.
+
+    From the Wilson intervals of both (Newcombe 1998, method 10). Both totals are above 0.
+    """
+    share, other = count / total, other_count / other_total
+    (low, high), (other_low, other_high) = wilson(count, total), wilson(other_count, other_total)
+    delta = other - share
+    return Interval(
+        delta,
+        delta - math.hypot(other - other_low, high - share),
+        delta + math.hypot(other_high - other, share - low),
+    )
 
 
 def fisher_greater(failed: int, total: int, elsewhere_failed: int, elsewhere_total: int) -> float:

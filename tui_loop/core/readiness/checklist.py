@@ -1,0 +1,274 @@
+"""Whether an iteration is ready: each criterion met or not, its figure, and what to do.
+
+From the record alone; the holdout's part from looks that were taken.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.codec import number
+from tui_loop.core.comparison import Comparer
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.figures import loss, percent
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.readiness.agreement import agreement_of
+from tui_loop.core.readiness.criteria import Criteria, criteria_of
+from tui_loop.core.readiness.holdout import (
+    MANY_LOOKS,
+    Look,
+    Looked,
+    looks_at,
+    loops_of,
+    read_looks,
+)
+from tui_loop.core.readiness.regression import regression_of, worse_than_base
+from tui_loop.core.records import Iteration
+from tui_loop.core.scoring import NO_METRIC
+from tui_loop.core.statistics import wilson
+from tui_loop.core.store import LoopFolder
+
+Standing = Literal["met", "not met", "open"]
+"""Open: it cannot be said yet, or was not asked."""
+
+HOLDOUT = "holdout"
+LONG_TUNED = 10
+"""Trained iterations on one eval set from which on a fresh split is proposed."""
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One criterion. `kind` is stable; `figure` has the numbers, `todo` what is left to do."""
+
+    kind: str
+    title: str
+    standing: Standing
+    figure: str
+    todo: str = ""
+
+
+class Checklist(msgspec.Struct, frozen=True):
+    """All criteria of an iteration.
+
+    `look`: the newest look that it took at the holdout, `looks` those of all loops of the folder at
+    the same file, oldest first. `notices`: what else is to be known.
+    """
+
+    loop: str
+    number: int
+    items: tuple[Item, ...]
+    look: Look | None = None
+    looks: tuple[Looked, ...] = ()
+    has_holdout: bool = False
+    notices: tuple[str, ...] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every criterion is met."""
+        return all(each.standing == "met" for each in self.items)
+
+    @property
+    def is_ready_but_holdout(self) -> bool:
+        """Whether all is met but what only a look at the holdout can tell."""
+        return all(each.standing == "met" for each in self.items if each.kind != HOLDOUT)
+
+    @property
+    def unmet(self) -> tuple[Item, ...]:
+        """What keeps it from being ready."""
+        return tuple(each for each in self.items if each.standing != "met")
+
+    @property
+    def verdict(self) -> str:
+        """All of it in one sentence."""
+        if self.is_ready:
+            return f"{self.loop}/{self.number} is ready: all {len(self.items)} criteria are met"
+        met = len(self.items) - len(self.unmet)
+        names = ", ".join(each.title for each in self.unmet)
+        return f"{self.loop}/{self.number}: {met} of {len(self.items)} criteria met; left: {names}"
+
+
+def checklist(loop: LoopFolder, iteration: int) -> Checklist:
+    """The checklist of an iteration, read once; raises BadInput, NotFound."""
+    return checklist_of(LoopReader(loop), loop.existing(iteration).number)
+
+
+def checklist_of(reader: LoopReader, iteration: int, comparer: Comparer | None = None) -> Checklist:
+    """The checklist of an iteration; raises BadInput where the criteria cannot be read."""
+    loop = reader.loop
+    criteria = criteria_of(loop)
+    known, said = reader.iteration(iteration), read_looks(loop)
+    split = reader.splits(iteration).get("holdout")
+    look = said.last_by(iteration)
+    sha256 = look.sha256 if look is not None else split.sha256 if split is not None else None
+    looks = looks_at(loops_of(loop), sha256) if sha256 is not None else ()
+    comparer = comparer or Comparer(reader)
+    tuned = _tuned_alike(reader, known)
+    items = [
+        _finished(known),
+        _iterations(reader, criteria),
+        _target(loop, known, criteria),
+        *_no_regression(loop, comparer, known, criteria),
+    ]
+    has_holdout = split is not None or look is not None
+    if criteria.holdout and has_holdout:
+        items.append(_holdout(loop, iteration, look))
+    return Checklist(
+        loop.name,
+        iteration,
+        tuple(items),
+        look,
+        looks,
+        has_holdout,
+        tuple(
+            _notices(loop, looks, tuned, has_holdout=has_holdout)
+            + [f"holdout.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)
+            + [said.trouble] * bool(said.trouble)
+        ),
+    )
+
+
+def _finished(iteration: Iteration) -> Item:
+    title = "finished and evaluated"
+    has_figures = number(iteration.metrics.get("eval_loss")) is not None
+    if iteration.number == 0:
+        told = "this is the untouched base"
+        return Item("finished", title, "not met", told, "name a trained iteration")
+    if iteration.state == "finished" and has_figures:
+        return Item("finished", title, "met", "finished")
+    error = f" ({iteration.error.get('kind')})" if iteration.error else ""
+    told = f"{iteration.state}{error}" if has_figures else f"{iteration.state}{error}, no figures"
+    return Item("finished", title, "not met", told, "resume it, or take one that finished")
+
+
+def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
+    trained = [each for each in reader.numbers() if each > 0]
+    done = sum(reader.iteration(each).state == "finished" for each in trained)
+    least = criteria.min_iterations
+    title = f"at least {counted(least, 'iteration')}"
+    told = f"{done} trained and finished"
+    if done >= least:
+        return Item("iterations", title, "met", told)
+    return Item(
+        "iterations",
+        title,
+        "not met",
+        told,
+        f"try {counted(least - done, 'more change')}, or set ready.min_iterations in loop.toml",
+    )
+
+
+def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
+    is_loss = loop.read_settings().metric == NO_METRIC
+    name = "eval_loss" if is_loss else "score"
+    value = number(iteration.metrics.get(name))
+    told = (loss(value) if is_loss else _with_noise(iteration)) if value is not None else "no score"
+    target = criteria.target
+    if target is None:
+        example = "the highest eval loss, in nats" if is_loss else "0.85"
+        todo = f"write into {loop.settings_file}: [ready] target = {example}"
+        return Item("target", "target", "open", f"no target set ({told})", todo)
+    title = f"eval loss at most {loss(target)}" if is_loss else f"score at least {percent(target)}"
+    if value is None or not math.isfinite(value):
+        return Item("target", title, "not met", told, "take an iteration that was evaluated")
+    if value <= target if is_loss else value >= target:
+        return Item("target", title, "met", told)
+    lacks = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
+    return Item("target", title, "not met", told, f"{lacks} are lacking: change something, run on")
+
+
+def _with_noise(iteration: Iteration) -> str:
+    """The score with its 95% interval over examples, where counts give one."""
+    metrics = iteration.metrics
+    score, passed, total = (metrics.get(name) for name in ("score", "passed", "total"))
+    told = percent(score)
+    if isinstance(passed, int) and isinstance(total, int) and total:
+        low, high = wilson(passed, total)
+        told += f", {passed} of {total} pass (95%: {percent(low)} to {percent(high)})"
+    return told
+
+
+def _no_regression(
+    loop: LoopFolder, comparer: Comparer, iteration: Iteration, criteria: Criteria
+) -> list[Item]:
+    others = {"parent": iteration.parent, "base": 0}
+    wanted = [(name, others[name]) for name in criteria.no_regression]
+    if ("parent", 0) in wanted and ("base", 0) in wanted:
+        wanted.remove(("parent", 0))
+    return [
+        _regression(loop.name, comparer, iteration, name, other)
+        for name, other in wanted
+        if other is not None and iteration.number > 0
+    ]
+
+
+def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, other: int) -> Item:
+    kind = f"no_regression_{name}"
+    title = f"no worse than {'the base' if other == 0 else f'its parent, {other}'}"
+    unknown = "evaluate both on the same examples"
+    try:
+        told, is_worse = regression_of(comparer.compare(other, iteration.number))
+    except TuiLoopError as error:
+        return Item(kind, title, "open", error.message, error.hint or unknown)
+    except OSError as error:
+        return Item(kind, title, "open", str(error), unknown)
+    if is_worse is None:
+        return Item(kind, title, "open", told, unknown)
+    if not is_worse:
+        return Item(kind, title, "met", told)
+    todo = f"see what broke: tui-loop compare {loop}/{other} {loop}/{iteration.number}"
+    return Item(kind, title, "not met", f"significantly worse: {told}", todo)
+
+
+def _holdout(loop: LoopFolder, iteration: int, look: Look | None) -> Item:
+    title = "the holdout agrees"
+    name = f"{loop.name}/{iteration}"
+    if look is None:
+        todo = f"when all else is met: tui-loop ready {name}"
+        return Item(HOLDOUT, title, "open", "not looked at by this iteration", todo)
+    found = agreement_of(look)
+    against, is_worse = worse_than_base(look.paired)
+    told = found.sentence + (f"; {against}" if against else "")
+    if is_worse:
+        todo = f"the base is better there: tui-loop compare {loop.name}/0 {name}"
+        return Item(HOLDOUT, title, "not met", told, todo)
+    if found.agrees is None:
+        return Item(HOLDOUT, title, "open", told, f"look again: tui-loop ready {name} --look")
+    if found.agrees:
+        return Item(HOLDOUT, title, "met", told)
+    todo = f"eval was tuned on: tui-loop fresh {loop.name} draws another one; more training data"
+    return Item(HOLDOUT, title, "not met", told, todo)
+
+
+def _tuned_alike(reader: LoopReader, iteration: Iteration) -> int:
+    """How many trained iterations were measured on this one's eval rows."""
+    if iteration.fingerprint is None:
+        return 0
+    others = (reader.iteration(each) for each in reader.numbers() if each > 0)
+    return sum(
+        each.fingerprint is not None and each.fingerprint.rows == iteration.fingerprint.rows
+        for each in others
+    )
+
+
+def _notices(
+    loop: LoopFolder, looks: tuple[Looked, ...], tuned: int, *, has_holdout: bool
+) -> list[str]:
+    notices = []
+    if not has_holdout:
+        notices.append(
+            "there is no holdout: nothing can tell whether the eval set was tuned on "
+            "(--set data.holdout=PATH names one)"
+        )
+    if looks:
+        told = f"{counted(len(looks), 'look')} at this holdout so far, the first by {looks[0].name}"
+        many = len(looks) >= MANY_LOOKS
+        notices.append(f"{told}: it is becoming an eval set, get fresh rows" if many else told)
+    if tuned >= LONG_TUNED:
+        notices.append(
+            f"{tuned} iterations were tuned on this eval set: tui-loop fresh {loop.name} makes "
+            "another split"
+        )
+    return notices
