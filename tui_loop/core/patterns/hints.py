@@ -1,0 +1,74 @@
+"""What patterns say of one value of one field, as it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.patterns.directions import in_short
+from tui_loop.core.patterns.pattern import Move, Pattern, as_number, shown
+
+
+class Hint(msgspec.Struct, frozen=True):
+    """A short text; `is_warning` where the value did harm before."""
+
+    text: str = ""
+    is_warning: bool = False
+
+
+NO_HINT = Hint()
+MOST = 2
+"""Patterns that one hint tells, the gravest first."""
+
+
+class Hints:
+    """The patterns on one base, by field."""
+
+    def __init__(self, patterns: Iterable[Pattern]) -> None:
+        self._by_field: dict[str, list[Pattern]] = {}
+        for each in patterns:
+            self._by_field.setdefault(each.field, []).append(each)
+
+    def of(self, field: str, value: Any, was: Any = None) -> Hint:
+        """What is known of `group.field` at `value`, changed from `was`; empty where nothing is."""
+        known = self._by_field.get(field, [])
+        beyond = [each for each in known if each.kind == "threshold" and _is_beyond(each, value)]
+        told = [each.short for each in beyond]
+        if not told:
+            told = [_of_direction(each, was, value) for each in known if each.kind == "direction"]
+            told += [each.short for each in known if each.kind == "best"]
+        return Hint(" · ".join([each for each in told if each][:MOST]), bool(beyond))
+
+
+NO_HINTS = Hints(())
+
+
+def hints_for(patterns: Iterable[Pattern], base: str, *, is_lora: bool = True) -> Hints:
+    """What to say of values in a config on `base`: only what was seen on it, tuned alike."""
+    return Hints(each for each in patterns if each.base == base and each.is_lora == is_lora)
+
+
+def _is_beyond(pattern: Pattern, value: Any) -> bool:
+    number, edge = as_number(value), as_number(pattern.value)
+    if number is None or edge is None:
+        return False
+    return number >= edge if pattern.side == "up" else number <= edge
+
+
+def _of_direction(pattern: Pattern, was: Any, value: Any) -> str:
+    """What became of changes that went over the same ground; "" where there was none."""
+    moves = [each for each in pattern.moves if _overlaps(each, was, value)]
+    return in_short(pattern.side, moves) if moves else ""
+
+
+def _overlaps(move: Move, was: Any, value: Any) -> bool:
+    """Whether a change from `was` to `value` goes some of the way of an earlier one."""
+    ends = [as_number(each) for each in (move.was, move.value, was, value)]
+    if None in ends:
+        return (shown(was), shown(value)) == (shown(move.was), shown(move.value)) and was != value
+    low, high, before, after = (each or 0.0 for each in ends)
+    if (high > low) != (after > before) or before == after:
+        return False
+    return max(min(low, high), min(before, after)) < min(max(low, high), max(before, after))

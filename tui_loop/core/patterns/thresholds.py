@@ -1,0 +1,193 @@
+"""From which value on runs diverge, run out of memory, or come out no better than the base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tui_loop.core.patterns.pattern import (
+    Outcome,
+    Pattern,
+    Side,
+    as_number,
+    how_often,
+    shown,
+    weighed,
+)
+from tui_loop.core.patterns.trials import (
+    BATCH,
+    RATE,
+    Trial,
+    base_words,
+    diverged,
+    no_better,
+    ran_out,
+)
+from tui_loop.core.statistics import wilson
+
+LEAST_SHARE = 0.75
+"""Of the runs from a threshold on, at least so many had the outcome."""
+
+Judge = Callable[[Trial], bool | None]
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """An outcome, and the fields that can bring it about, each with the side that does.
+
+    The first field is told even where nothing was tried on its other side.
+    """
+
+    outcome: Outcome
+    judge: Judge
+    verb: str
+    short: str
+    fields: tuple[tuple[str, Side], ...]
+
+
+WATCHED = (
+    Watched(
+        "diverged",
+        diverged,
+        "diverged",
+        "diverged",
+        ((RATE, "up"), ("lora.lora_alpha", "up"), ("training.warmup_steps", "down")),
+    ),
+    Watched(
+        "oom",
+        ran_out,
+        "ran out of memory",
+        "out of memory",
+        ((BATCH, "up"), ("training.max_length", "up"), ("lora.r", "up")),
+    ),
+    Watched(
+        "no better",
+        no_better,
+        "came out no better than the base",
+        "no better than the base",
+        (
+            (RATE, "down"),
+            (RATE, "up"),
+            ("training.num_train_epochs", "down"),
+            ("training.max_steps", "down"),
+            ("training.max_length", "down"),
+            ("data.max_train_rows", "down"),
+            ("lora.r", "down"),
+        ),
+    ),
+)
+"""Only fields that can be a cause are looked at: among many, some separate anything by chance."""
+
+
+def thresholds(trials: Sequence[Trial]) -> list[Pattern]:
+    """The thresholds of trials on one base."""
+    found: list[Pattern] = []
+    for watched in WATCHED:
+        of_outcome: list[Pattern] = []
+        for place, (field, side) in enumerate(watched.fields):
+            pattern = threshold(trials, watched, field, side, may_be_alone=place == 0)
+            if pattern is not None:
+                of_outcome.append(pattern)
+        found += [_with_others(each, of_outcome) for each in of_outcome]
+    return found
+
+
+def threshold(
+    trials: Sequence[Trial], watched: Watched, field: str, side: Side, *, may_be_alone: bool
+) -> Pattern | None:
+    """The nearest value from which on most trials had the outcome, and fewer before it."""
+    judged = []
+    for each in trials:
+        value, hit = as_number(each.value(field)), watched.judge(each)
+        if value is not None and hit is not None:
+            judged.append(_Judged(value, hit, each))
+    for value in sorted({each.value for each in judged}, reverse=side == "down"):
+        cut = _Cut(value, [], [])
+        for each in judged:
+            is_beyond = each.value >= value if side == "up" else each.value <= value
+            (cut.beyond if is_beyond else cut.before).append(each)
+        if cut.is_sharp:
+            return _pattern(watched, field, side, cut) if cut.before or may_be_alone else None
+    return None
+
+
+class _Judged(msgspec.Struct, frozen=True):
+    value: float
+    hit: bool
+    trial: Trial
+
+
+class _Cut(msgspec.Struct, frozen=True):
+    """The trials from a value on, and those before it."""
+
+    value: float
+    beyond: list[_Judged]
+    before: list[_Judged]
+
+    @property
+    def is_sharp(self) -> bool:
+        """Whether the outcome is usual from the value on, at the value too, and not before."""
+        share = _hits(self.beyond) / len(self.beyond)
+        edge = [each for each in self.beyond if each.value == self.value]
+        if share < LEAST_SHARE or 2 * _hits(edge) < len(edge):
+            return False
+        return not self.before or _hits(self.before) / len(self.before) <= share / 2
+
+
+def _hits(judged: Sequence[_Judged]) -> int:
+    return sum(each.hit for each in judged)
+
+
+def _pattern(watched: Watched, field: str, side: Side, cut: _Cut) -> Pattern:
+    hits, total = _hits(cut.beyond), len(cut.beyond)
+    first = cut.beyond[0].trial
+    edge = f"{shown(cut.value)} or {'more' if side == 'up' else 'less'}"
+    often = how_often(hits, total)
+    configs = len({each.trial.settings for each in cut.beyond})
+    told = f"{watched.verb} {often if often == 'once' else f'in {often} runs'}"
+    one_config = "; all of them are runs of one config" if configs == 1 < total else ""
+    low, high = wilson(hits, total)
+    return Pattern(
+        kind="threshold",
+        outcome=watched.outcome,
+        field=field,
+        base=first.base,
+        is_lora=first.is_lora,
+        sentence=f"{field.partition('.')[2]} of {edge} {told} on {base_words(first)}; "
+        f"{_other_side(side, cut.before)}{one_config}",
+        short=f"at {edge}: {watched.short} {often} on this base",
+        count=hits,
+        total=total,
+        low=low,
+        high=high,
+        weight=weighed(hits, total, configs),
+        side=side,
+        value=cut.value,
+        iterations=tuple(each.trial.place for each in cut.beyond),
+        others=tuple(each.trial.place for each in cut.before),
+    )
+
+
+def _other_side(side: Side, before: Sequence[_Judged]) -> str:
+    if not before:
+        return f"nothing {'lower' if side == 'up' else 'higher'} was tried"
+    values = [each.value for each in before]
+    counted = f"{_hits(before)} of {len(before)} did"
+    if side == "up":
+        return f"below, {counted} (up to {shown(max(values))})"
+    return f"above, {counted} (down to {shown(min(values))})"
+
+
+def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
+    """The pattern, with the other fields that set the same runs apart."""
+    same = sorted(
+        {
+            each.label
+            for each in found
+            if each.field != pattern.field and set(each.iterations) == set(pattern.iterations)
+        }
+    )
+    if not same:
+        return pattern
+    told = f"the same runs stand out by {' and '.join(same)}"
+    return msgspec.structs.replace(pattern, otherwise=told)

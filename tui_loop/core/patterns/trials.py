@@ -1,0 +1,242 @@
+"""Every trained iteration of a loop as a trial: what was set, what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+
+from tui_loop.core.codec import number, to_json
+from tui_loop.core.config import flatten
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.records import Fingerprint, Iteration
+from tui_loop.core.schema import Config
+from tui_loop.core.wording import SEED
+
+Ended = Literal["finished", "diverged", "oom", "failed", "unfinished"]
+"""`failed`: for another reason. `unfinished`: stopped, interrupted, or not at its end yet."""
+
+BOOKKEEPING = frozenset(
+    {
+        SEED,
+        *(f"training.{name}" for name in ("logging_steps", "eval_steps", "save_steps")),
+        *(f"training.{name}" for name in ("save_total_limit", "activation_checkpointing")),
+        *(f"evaluation.{name}" for name in ("base", "batch_size", "train_rows")),
+        *(f"run.{name}" for name in Config().run.__struct_fields__),
+    }
+)
+"""Fields that are no part of what is tried: seed, how often is logged, where it runs."""
+
+RATE = "training.learning_rate"
+BATCH = "training.per_device_train_batch_size"
+ACCUMULATION = "training.gradient_accumulation_steps"
+MODEL = "model.id"
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One trained iteration.
+
+    `config`: the flat effective config, unset fields None. `asked`: what was asked for where a
+    recovery changed it. `data`: the iteration that brought the training rows, 0 for the first.
+    `settings`: the config without bookkeeping, equal for runs that differ in nothing else.
+    `gain`: the score over the base's, in [-1, 1]. `changed`: against the parent's config, without
+    bookkeeping; None where that is no trained one or has other rows. `against_base` and
+    `against_parent` are claims as `core.comparison` makes them, "" where there is none;
+    `replicates` counts the runs of the config with fewer of them, of the claim on the parent.
+    """
+
+    loop: str
+    number: int
+    base: str
+    is_lora: bool
+    config: dict[str, Any]
+    settings: bytes
+    asked: dict[str, Any] = {}
+    data: int = 0
+    ended: Ended
+    score: float | None = None
+    eval_loss: float | None = None
+    gain: float | None = None
+    parent: int | None = None
+    changed: dict[str, tuple[Any, Any]] | None = None
+    fingerprint: Fingerprint | None = None
+    total: int = 0
+    against_base: str = ""
+    against_parent: str = ""
+    replicates: int = 1
+
+    @property
+    def place(self) -> str:
+        """`loop/3`."""
+        return f"{self.loop}/{self.number}"
+
+    def value(self, name: str) -> Any:
+        """The value that the iteration was to have, whatever a recovery made of it."""
+        return self.asked.get(name, self.config.get(name))
+
+
+def trials_of(reader: LoopReader, name: str) -> tuple[list[Trial], int]:
+    """The trials of a loop, called `name`, and how many iterations cannot be read."""
+    iterations = [reader.iteration(each) for each in reader.numbers()]
+    trials, unread = trials_from(name, iterations)
+    retried = {each.number for each in iterations if each.attempts > 1}
+    return [
+        _with_asked(reader, each) if each.number in retried else each for each in trials
+    ], unread
+
+
+def trials_from(name: str, iterations: Iterable[Iteration]) -> tuple[list[Trial], int]:
+    """The same of iterations that are given, without what recoveries changed."""
+    known: dict[int, Trial] = {}
+    base_score: float | None = None
+    unread = 0
+    for each in iterations:
+        if each.state == "unreadable" or each.config is None:
+            unread += 1
+        elif each.number == 0:
+            base_score = _finite(each.metrics.get("score"))
+        else:
+            known[each.number] = _trial(name, each, known, base_score)
+    return list(known.values()), unread
+
+
+def _trial(
+    name: str, iteration: Iteration, known: dict[int, Trial], base_score: float | None
+) -> Trial:
+    config = _flat(iteration.config or {})
+    parent = known.get(iteration.parent or 0)
+    brings_rows = isinstance(iteration.changes.get("data.train"), dict)
+    data = parent.data if parent is not None else 0
+    data = iteration.number if brings_rows else data
+    score = _finite(iteration.metrics.get("score"))
+    changed = None
+    if parent is not None and parent.data == data:
+        changed = _changed(parent.config, config)
+    total = iteration.metrics.get("total")
+    return Trial(
+        loop=name,
+        number=iteration.number,
+        base=str(config.get(MODEL)),
+        is_lora=bool(config.get("lora.enabled")),
+        config=config,
+        settings=to_json([data, *sorted(_tried(config).items())]),
+        data=data,
+        ended=_ended(iteration),
+        score=score,
+        eval_loss=_finite(iteration.metrics.get("eval_loss")),
+        gain=None if score is None or base_score is None else score - base_score,
+        parent=iteration.parent,
+        changed=changed,
+        fingerprint=iteration.fingerprint,
+        total=total if isinstance(total, int) else 0,
+    )
+
+
+def _ended(iteration: Iteration) -> Ended:
+    if iteration.state == "finished":
+        return "finished"
+    if iteration.state != "failed":
+        return "unfinished"
+    kind = (iteration.error or {}).get("kind")
+    return "diverged" if kind == "diverged" else "oom" if kind == "oom" else "failed"
+
+
+def _with_asked(reader: LoopReader, trial: Trial) -> Trial:
+    """The trial with what its decision asked for where a recovery set something else."""
+    decided: dict[str, Any] = {}
+    with suppress(TuiLoopError, OSError):
+        decision = reader.loop.iteration(trial.number).read_decision()
+        decided = {each.field: each.new for each in decision.changes}
+    told = reader.iteration(trial.number).changes
+    asked = {}
+    for name in (RATE, BATCH, ACCUMULATION):
+        pair = told.get(name)
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            continue
+        wanted = decided.get(name, pair[0])
+        if wanted != trial.config.get(name):
+            asked[name] = wanted
+    return msgspec.structs.replace(trial, asked=asked) if asked else trial
+
+
+def diverged(trial: Trial) -> bool | None:
+    """Whether it diverged, as it was asked for; None where it did not come to its end."""
+    if trial.ended == "diverged" or RATE in trial.asked:
+        return True
+    return False if trial.ended == "finished" else None
+
+
+def ran_out(trial: Trial) -> bool | None:
+    """Whether memory ran out, as it was asked for; None where that is not known."""
+    if trial.ended == "oom" or BATCH in trial.asked:
+        return True
+    return False if trial.ended in ("finished", "diverged") else None
+
+
+def no_better(trial: Trial) -> bool | None:
+    """Whether it is no better than the base, as far as can be claimed; None where unknown."""
+    if trial.ended != "finished" or trial.against_base in ("", "nothing to compare"):
+        return None
+    return not trial.against_base.endswith("better")
+
+
+def best_first(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Finished trials of one loop by config, the best mean score (else loss) first."""
+    groups: dict[bytes, list[Trial]] = {}
+    scored = any(each.score is not None for each in trials if each.ended == "finished")
+    for each in trials:
+        measured = each.score if scored else each.eval_loss
+        if each.ended == "finished" and measured is not None:
+            groups.setdefault(each.settings, []).append(each)
+
+    def mean(group: list[Trial]) -> float:
+        values = [each.score if scored else -(each.eval_loss or 0.0) for each in group]
+        return math.fsum(value or 0.0 for value in values) / len(values)
+
+    return sorted(groups.values(), key=mean, reverse=True)
+
+
+def base_words(trial: Trial) -> str:
+    """The base as people call it, and that all of it was trained where that is so."""
+    return base_name(trial.base) + ("" if trial.is_lora else " (full fine-tuning)")
+
+
+def base_name(model: str) -> str:
+    """A model's id; of a path, its last part."""
+    parts = model.replace("\\", "/").rstrip("/").split("/")
+    is_path = len(parts) > 2 or parts[0] in ("", ".", "..", "~")
+    return parts[-1] if is_path else model
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return flatten(Config())
+
+
+def _flat(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The config as {"group.field": value}; an older record has today's defaults beside it."""
+    own = {f"{group}.{name}": value for group, t in tables.items() for name, value in t.items()}
+    return {**_defaults(), **own}
+
+
+def _tried(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in BOOKKEEPING}
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    before, after = _tried(old), _tried(new)
+    return {
+        name: (before.get(name), after.get(name))
+        for name in {**after, **before}
+        if before.get(name) != after.get(name)
+    }
+
+
+def _finite(value: Any) -> float | None:
+    plain = number(value)
+    return plain if plain is not None and math.isfinite(plain) else None
