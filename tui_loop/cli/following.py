@@ -39,11 +39,12 @@ class RunWatcher:
 
     Within `with`, a first interrupt asks the run (and each one after it) to stop and save, a
     second to stop at once, a third kills its process. A termination signal is passed on to the
-    host, which saves and ends as stopped.
+    host, which saves and ends as stopped. `stop_asked` says that any of these came.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], out: Output) -> None:
         self._process, self._out = process, out
+        self.stop_asked = False
         self._interrupts = 0
         self._watched: tuple[IterationFolder, int] | None = None
         self._before: dict[signal.Signals, Any] = {}
@@ -95,6 +96,7 @@ class RunWatcher:
 
     def _on_interrupt(self, *_: Any) -> None:
         self._interrupts += 1
+        self.stop_asked = True
         if self._interrupts > 2:
             self.killed = True
             self._process.kill()
@@ -108,6 +110,7 @@ class RunWatcher:
         )
 
     def _on_terminate(self, *_: Any) -> None:
+        self.stop_asked = True
         self._process.terminate()
         self._out.note("stopping: saving the weights")
 

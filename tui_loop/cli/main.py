@@ -22,6 +22,7 @@ COMMANDS = (
     "check",
     "run",
     "resume",
+    "queue",
     "stop",
     "pause",
     "continue",

@@ -24,7 +24,17 @@ BEGIN_SECONDS = 60.0
 def run_watched(
     loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
 ) -> list[Iteration]:
-    """Runs iterations one after the other and shows them; those that ended, in order."""
+    """Runs iterations one after the other and shows them; those that ended, in order.
+
+    Raises RunStopped where the run was killed at once.
+    """
+    return run_until_stopped(loop, folders, out, allow_code=allow_code)[0]
+
+
+def run_until_stopped(
+    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
+) -> tuple[list[Iteration], bool]:
+    """The same, and whether somebody asked to stop, be it too late for a run to notice."""
     attempts, process = _start(loop, folders, allow_code)
     done: list[Iteration] = []
     with RunWatcher(process, out) as watcher:
@@ -46,7 +56,7 @@ def run_watched(
             f"the run's process ended with code {process.returncode} and no word; its output "
             f"is in {folders[len(done) - 1].output}"
         )
-    return done
+    return done, watcher.stop_asked
 
 
 def run_detached(

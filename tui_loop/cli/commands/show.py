@@ -7,6 +7,7 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
+from tui_loop.cli.queued import told_waiting
 from tui_loop.cli.tables import iterations_table
 from tui_loop.core import figures
 from tui_loop.core.codec import number
@@ -93,6 +94,12 @@ def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> No
     goal = f": {settings.goal}" if settings.goal else ""
     out.line(f"{loop.name}{goal}")
     out.line(f"model {config.model.id}, metric {settings.metric}")
+    _print_iterations(loop, iterations, out)
+    if waiting := told_waiting(loop):
+        out.advice(waiting)
+
+
+def _print_iterations(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
     if not iterations:
         out.line(f"no iterations yet; begin with tui-loop run {loop.name} --why '...'")
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
+from tui_loop.cli.queued import told_waiting, waiting
 from tui_loop.core import figures
 from tui_loop.core.errors import BadInput
 from tui_loop.core.liveness import trouble_of
@@ -28,13 +29,15 @@ def run(told: argparse.Namespace, out: Output) -> int:
     loops = [folder.loop(told.loop)] if told.loop else [folder.loop(n) for n in folder.names()]
     records = [record for loop in loops for record in _runs(loop)]
     if told.json:
-        out.record({"runs": records})
+        out.record({"runs": records, "queues": [each for each in map(waiting, loops) if each]})
         return 0
     if not records:
         out.line("nothing has run yet; tui-loop run LOOP --why '...'")
-        return 0
     for record in records:
         out.advice(_told(record))
+    for loop in loops:
+        if told_queue := told_waiting(loop):
+            out.advice(f"{loop.name}: {told_queue}")
     return 0
 
 

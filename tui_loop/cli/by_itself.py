@@ -1,0 +1,124 @@
+"""What the queue and `auto` have in common: runs one after the other with nobody there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tui_loop.cli.checking import warn_before
+from tui_loop.cli.output import Output
+from tui_loop.cli.running import run_until_stopped
+from tui_loop.cli.starting import check_start, create
+from tui_loop.core.asking import live_in
+from tui_loop.core.background import dangers_to_background
+from tui_loop.core.errors import RunFailed, RunStopped
+from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.planning import Plan
+from tui_loop.core.records import Iteration
+from tui_loop.core.store import LoopFolder
+from tui_loop.core.unattended import is_unattended, unattended
+
+LOOK_SECONDS = 1.0
+BEGIN_SECONDS = 30.0
+"""A process in the background is waited for this long until it has begun."""
+
+
+@contextmanager
+def alone_with(loop: LoopFolder) -> Iterator[None]:
+    """Makes this process the one that goes through the loop by itself.
+
+    A terminal that closes changes nothing: from then on output goes to the loop's `output.log`.
+    An interrupt between two runs is told as a stop on request.
+    """
+    before = signal.signal(signal.SIGHUP, lambda *_: _let_go(loop))
+    try:
+        with unattended(loop):
+            yield
+    except KeyboardInterrupt:
+        raise RunStopped(f"{loop.name}: stopped on request", "") from None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def wait_for_others(loop: LoopFolder, out: Output) -> None:
+    """Returns when no run of the loop is under way: two would share this machine."""
+    told = ""
+    while live := live_in(loop):
+        if live != told:
+            out.note(f"{live} is running: waiting for it")
+            told = live
+        time.sleep(LOOK_SECONDS)
+
+
+def created(
+    loop: LoopFolder, plan: Plan, out: Output, *, repeat: int = 1, allow_code: bool
+) -> list[IterationFolder]:
+    """The folders of what is to run, in order; raises TuiLoopError before anything is created."""
+    start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
+    if start.code_notice:
+        out.note(start.code_notice)
+    warn_before(loop, start, out)
+    return create(loop, start)
+
+
+def ran(
+    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
+) -> list[Iteration]:
+    """Runs what was created; the iterations that ended, the base among them if it was to run.
+
+    Raises RunStopped where one was stopped or killed.
+    """
+    done, stop_asked = run_until_stopped(loop, folders, out, allow_code=allow_code)
+    if stop_asked or done[-1].state == "stopped":
+        raise RunStopped(f"{loop.name}/{done[-1].number} was stopped on request", "")
+    return done
+
+
+def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> int:
+    """Starts `tui-loop WORDS` in a session of its own; returns when it has begun.
+
+    What it prints goes to the loop's `output.log`. Raises RunFailed where it ended at once.
+    """
+    command = [sys.executable, "-P", "-m", "tui_loop", "--loops", str(loop.path.parent.resolve())]
+    with loop.output.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=loop.root,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + BEGIN_SECONDS
+    while not is_unattended(loop) and time.monotonic() < deadline:
+        if process.poll() is not None:
+            if process.returncode == 0:
+                break
+            raise RunFailed(
+                f"{loop.name}: it ended at once, with code {process.returncode}",
+                f"what it said is in {loop.output}",
+            )
+        time.sleep(0.05)
+    if out.as_json:
+        out.record({"loop": loop.name, "pid": process.pid})
+        return 0
+    out.line(f"{loop.name} runs in the background, process {process.pid}")
+    for danger in dangers_to_background():
+        out.note(danger)
+    out.advice(f"look at it: tui-loop {loop.name}")
+    out.advice(f"stop it:    tui-loop stop {loop.name}")
+    return 0
+
+
+def _let_go(loop: LoopFolder) -> Any:
+    """Points what is printed at the log: the terminal has gone."""
+    log = os.open(loop.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)

@@ -1,0 +1,200 @@
+"""`tui-loop queue LOOP`: drafts that wait, their order, and running them one after the other."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tui_loop.cli.arguments import add_allow_code, add_detach, add_json, add_settings
+from tui_loop.cli.output import Output
+from tui_loop.core.draft import drop_draft, read_draft
+from tui_loop.core.errors import BadInput
+from tui_loop.core.planning import plan_next, replicates
+from tui_loop.core.queueing.drafts import QueuedDraft, problem_of, queued_draft, queued_plan
+from tui_loop.core.queueing.storing import add as add_to
+from tui_loop.core.queueing.storing import clear, move, read_queue, remove
+from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.unattended import is_unattended
+from tui_loop.core.wording import brief
+
+HELP = "drafts that wait: show, add, reorder, and run them one after the other"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("loop", metavar="LOOP")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--add", action="store_true", help="add a draft: --from, --set, --why")
+    what.add_argument("--add-draft", action="store_true", help="add the draft edited in the app")
+    what.add_argument("--remove", type=int, metavar="K", help="take the K-th draft out")
+    what.add_argument(
+        "--move", type=int, nargs=2, metavar=("K", "J"), help="make the K-th draft the J-th"
+    )
+    what.add_argument("--clear", action="store_true", help="take all drafts out")
+    what.add_argument(
+        "--run", action="store_true", help="run them in order; one that fails stops no other"
+    )
+    parser.add_argument(
+        "--from",
+        type=int,
+        dest="parent",
+        metavar="N",
+        help="with --add: derive from iteration N (default: the newest)",
+    )
+    add_settings(parser, "with --add: change a config field, e.g. learning_rate=5e-5")
+    parser.add_argument("--why", default="", metavar="TEXT", help="the reason for the change")
+    parser.add_argument(
+        "--repeat",
+        type=int,
+        default=1,
+        metavar="K",
+        help="with --add: K drafts that differ in the seed alone",
+    )
+    add_detach(parser)
+    add_allow_code(parser)
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    _refuse_strays(told)
+    loop = LoopsFolder(told.loops).loop(told.loop)
+    if told.run:
+        return _run(loop, told, out)
+    said = _change(loop, told)
+    if told.json:
+        out.record(queue_record(loop))
+        return 0
+    if said:
+        out.line(said)
+    print_queue(loop, out)
+    return 0
+
+
+def queue_record(loop: LoopFolder) -> dict[str, Any]:
+    """The queue as `queue LOOP --json` has it."""
+    return {
+        "loop": loop.name,
+        "running": is_unattended(loop),
+        "drafts": [
+            {**_whole(queued), "problem": problem_of(loop, queued)} for queued in read_queue(loop)
+        ],
+    }
+
+
+def print_queue(loop: LoopFolder, out: Output) -> None:
+    """The drafts that wait, in order, with what is wrong with them."""
+    queue = read_queue(loop)
+    if not queue:
+        out.line("nothing waits in the queue")
+        out.advice(f"add to it: tui-loop queue {loop.name} --add --set learning_rate=5e-5")
+        return
+    rows = [
+        [
+            str(at),
+            str(queued.parent or "defaults"),
+            ", ".join(f"{name} {brief(value)}" for name, value in queued.set.items()) or "as it is",
+            queued.why,
+            problem_of(loop, queued),
+        ]
+        for at, queued in enumerate(queue, 1)
+    ]
+    out.table(["#", "from", "sets", "why", "problem"], rows, right=(0,), flexible=(3, 2, 4))
+    if is_unattended(loop):
+        out.line("they are being run")
+    else:
+        out.advice(f"run them: tui-loop queue {loop.name} --run --detach")
+
+
+def _change(loop: LoopFolder, told: argparse.Namespace) -> str:
+    """Does to the queue what was asked; says so, "" where nothing was."""
+    if told.add:
+        return _told_added(loop, _added(loop, told))
+    if told.add_draft:
+        draft = read_draft(loop)
+        if draft is None:
+            raise BadInput(
+                f"{loop.draft}: there is no draft", f"edit one in the app: tui-loop {loop.name}"
+            )
+        queued = queued_draft(draft.with_why(told.why) if told.why else draft)
+        _refuse_impossible(loop, queued)
+        add_to(loop, queued)
+        drop_draft(loop)
+        return _told_added(loop, [queued])
+    if told.remove is not None:
+        return f"taken out: {_named(remove(loop, told.remove))}"
+    if told.move is not None:
+        return f"now at {told.move[1]}: {_named(move(loop, *told.move))}"
+    if told.clear:
+        return f"taken out: {_drafts(clear(loop))}"
+    return ""
+
+
+def _added(loop: LoopFolder, told: argparse.Namespace) -> list[QueuedDraft]:
+    plan = plan_next(loop, parent=told.parent, settings=told.settings, why=told.why)
+    plans = replicates(loop, plan, told.repeat) if told.repeat > 1 else [plan]
+    queued = [queued_plan(each) for each in plans]
+    _refuse_impossible(loop, queued[0])
+    add_to(loop, *queued)
+    return queued
+
+
+def _refuse_impossible(loop: LoopFolder, queued: QueuedDraft) -> None:
+    if problem := problem_of(loop, queued):
+        raise BadInput(problem, "change it and try again")
+
+
+def _told_added(loop: LoopFolder, queued: list[QueuedDraft]) -> str:
+    count = len(read_queue(loop))
+    return f"{loop.name}: {_drafts(len(queued))} added, {_drafts(count)} in the queue"
+
+
+def _refuse_strays(told: argparse.Namespace) -> None:
+    """Raises BadInput for arguments that mean nothing beside what is asked."""
+    stray = {
+        "--from": told.parent is not None and not told.add,
+        "--set": bool(told.settings) and not told.add,
+        "--repeat": told.repeat != 1 and not told.add,
+        "--why": bool(told.why) and not (told.add or told.add_draft),
+        "--detach": told.detach and not told.run,
+        "--allow-code": told.allow_code and not told.run,
+    }
+    for name, is_stray in stray.items():
+        if is_stray:
+            goes_with = "--run" if name in ("--detach", "--allow-code") else "--add"
+            raise BadInput(f"{name}: goes with {goes_with}", f"tui-loop queue LOOP {goes_with}")
+    if told.repeat < 1:
+        raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
+
+
+def _run(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
+    from tui_loop.cli.by_itself import start_in_background
+    from tui_loop.cli.queue_run import QueueRunner
+    from tui_loop.engine.extras import require_train
+
+    require_train("running the queue")
+    if not read_queue(loop):
+        raise BadInput(
+            f"{loop.name}: nothing waits in the queue",
+            f"tui-loop queue {loop.name} --add --set learning_rate=5e-5",
+        )
+    if told.detach:
+        words = ["queue", loop.name, "--run", *(["--allow-code"] if told.allow_code else [])]
+        return start_in_background(loop, words, out)
+    runner = QueueRunner(loop, out, allow_code=told.allow_code)
+    code = runner.run()
+    if told.json:
+        out.record(runner.record)
+    else:
+        runner.tell()
+    return code
+
+
+def _whole(queued: QueuedDraft) -> dict[str, Any]:
+    return {name: getattr(queued, name) for name in QueuedDraft.__struct_fields__}
+
+
+def _named(queued: QueuedDraft) -> str:
+    return queued.why or queued.title
+
+
+def _drafts(count: int) -> str:
+    return f"{count} draft{'' if count == 1 else 's'}"
