@@ -34,6 +34,7 @@ COMMANDS = (
     "log",
     "failures",
     "compare",
+    "patterns",
     "rescore",
     "ask",
     "retry",

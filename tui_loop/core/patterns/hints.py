@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.patterns.directions import in_short
-from tui_loop.core.patterns.pattern import Move, Pattern, as_number, shown
+from tui_loop.core.patterns.pattern import Move, Pattern, as_number, by_field, shown
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -27,9 +27,7 @@ class Hints:
     """The patterns on one base, by field."""
 
     def __init__(self, patterns: Iterable[Pattern]) -> None:
-        self._by_field: dict[str, list[Pattern]] = {}
-        for each in patterns:
-            self._by_field.setdefault(each.field, []).append(each)
+        self._by_field = by_field(patterns)
 
     def of(self, field: str, value: Any, was: Any = None) -> Hint:
         """What is known of `group.field` at `value`, changed from `was`; empty where nothing is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -68,9 +69,18 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
         return self.field.partition(".")[2]
 
     @property
-    def interval(self) -> str:
-        """`44% to 100%`."""
-        return f"{100 * self.low:.0f}% to {100 * self.high:.0f}%"
+    def figures(self) -> str:
+        """`so far 3 of 3, 95% interval 44% to 100%`."""
+        interval = f"95% interval {100 * self.low:.0f}% to {100 * self.high:.0f}%"
+        return f"{self.weight} {self.count} of {self.total}, {interval}"
+
+
+def by_field(patterns: Iterable[Pattern]) -> dict[str, list[Pattern]]:
+    """Patterns by the field that they are about, in the order in which fields come first."""
+    found: dict[str, list[Pattern]] = {}
+    for each in patterns:
+        found.setdefault(each.field, []).append(each)
+    return found
 
 
 def weighed(count: int, total: int, configs: int) -> Weight:

@@ -6,31 +6,26 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.comparison import Comparer
-from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.best import best_so_far
+from tui_loop.core.patterns.claims import Claims
 from tui_loop.core.patterns.directions import directions, is_judged_by_claim
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.patterns.thresholds import thresholds
-from tui_loop.core.patterns.trials import Trial, trials_of
+from tui_loop.core.patterns.trials import Trial, trials_from
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopsFolder
-
-SURE_WIDTHS = 2.5
-"""Scores that lie this many of the widest possible standard errors apart need no comparison: the
-interval of the paired difference, of 1.96 of at most such errors, cannot reach zero."""
 
 _ORDER = {"threshold": 0, "direction": 1, "best": 2}
 
 
 class Patterns(msgspec.Struct, frozen=True):
-    """What shows in the loops read so far; the graver kinds and those that weigh more first.
+    """What shows in the loops read so far: thresholds first, and of each kind the weightier.
 
     `unread`: iterations that cannot be read; `waiting`: comparisons that there was no time for.
     """
@@ -56,96 +51,98 @@ class PatternsReader:
         """Loops of `others` are named with their folder's path before their own name."""
         self._folders = [(folder, "")]
         self._folders += [(each, f"{each.path}{os.sep}") for each in others]
-        self._loops: dict[Path, tuple[LoopReader, Comparer]] = {}
-        self._claims: dict[object, tuple[tuple[object, ...], tuple[str, int]]] = {}
+        self._loops: dict[Path, _Loop] = {}
+        self._last = Patterns()
 
     def look(self, seconds: float = math.inf) -> Patterns:
-        """All patterns now; comparisons are made for at most `seconds`, the next look goes on."""
-        until = time.monotonic() + seconds
-        trials: list[Trial] = []
-        loops = unread = waiting = 0
-        for name, reader, comparer in self._readers():
-            try:
-                found, lost = trials_of(reader, name)
-            except (TuiLoopError, OSError):
-                continue
-            loops, unread = loops + 1, unread + lost
-            judged = [self._judged(each, found, reader, comparer, until) for each in found]
-            trials += [each for each, _ in judged]
-            waiting += sum(missing for _, missing in judged)
-        return Patterns(tuple(patterns_of(trials)), tuple(trials), loops, unread, waiting)
+        """All patterns now; comparisons are made for at most `seconds`, the next look goes on.
 
-    def _readers(self) -> Iterator[tuple[str, LoopReader, Comparer]]:
+        The same object where nothing has changed.
+        """
+        until = time.monotonic() + seconds
+        loops = list(self._found())
+        trials = tuple(trial for each in loops for trial in each.look(until))
+        waiting = sum(each.waiting for each in loops)
+        unread = sum(each.unread for each in loops)
+        last = self._last
+        same = len(trials) == len(last.trials) and all(map(_is, trials, last.trials))
+        if not same or (len(loops), unread, waiting) != (last.loops, last.unread, last.waiting):
+            found = last.patterns if same else tuple(patterns_of(trials))
+            self._last = Patterns(found, trials, len(loops), unread, waiting)
+        return self._last
+
+    def _found(self) -> Iterator[_Loop]:
+        """Every loop once, though its folder may be given twice."""
         seen: set[str] = set()
         for folder, prefix in self._folders:
             for name in folder.names():
-                with suppress(BadInput):
+                try:
                     loop = folder.loop(name)
-                    place = os.path.realpath(loop.path)
-                    if place in seen:
-                        continue
+                except TuiLoopError:  # told where loops are listed
+                    continue
+                place = os.path.realpath(loop.path)
+                if place not in seen:
                     seen.add(place)
-                    known = self._loops.get(loop.path)
-                    if known is None:
-                        reader = LoopReader(loop)
-                        known = self._loops[loop.path] = reader, Comparer(reader)
-                    yield f"{prefix}{name}", *known
+                    yield self._loops.setdefault(
+                        loop.path, _Loop(f"{prefix}{name}", LoopReader(loop))
+                    )
+
+
+class _Loop:
+    """One loop's trials, with their claims as far as they are known."""
+
+    def __init__(self, name: str, reader: LoopReader) -> None:
+        self._name, self._reader = name, reader
+        self._claims = Claims(reader)
+        self._trials: list[Trial] = []
+        self.unread = self.waiting = 0
+
+    def look(self, until: float) -> list[Trial]:
+        iterations = [self._reader.iteration(each) for each in self._reader.numbers()]
+        if not self._claims.begin(iterations):
+            self._trials, self.unread = trials_from(self._name, iterations, self._reader.loop)
+            self.waiting = 1
+        if self.waiting:
+            self.waiting = 0
+            by_number = {each.number: each for each in iterations}
+            known = {each.number: each for each in self._trials}
+            runs = _runs(self._trials)
+            self._trials = [
+                self._judged(each, known, by_number, runs, until) for each in self._trials
+            ]
+        return self._trials
 
     def _judged(
         self,
         trial: Trial,
-        trials: Sequence[Trial],
-        reader: LoopReader,
-        comparer: Comparer,
+        trials: dict[int, Trial],
+        iterations: dict[int, Iteration],
+        runs: dict[bytes, int],
         until: float,
-    ) -> tuple[Trial, int]:
-        """The trial with its claims, and how many of them there was no time for."""
+    ) -> Trial:
+        """The trial with the claims on it that are wanted and known."""
         if trial.ended != "finished" or trial.score is None:
-            return trial, 0
-        waiting = 0
-        told: dict[str, tuple[str, int]] = {}
-        wanted = {"base": 0} if trial.gain is not None else {}
-        parent = next((each for each in trials if each.number == trial.parent), None)
-        if parent is not None and is_judged_by_claim(trial, parent):
-            wanted["parent"] = parent.number
-        for name, number in wanted.items():
-            runs = 1
-            if name == "parent" and parent is not None:
-                runs = min(_runs(trial, trials), _runs(parent, trials))
-            claim = None
-            if runs < 2:
-                claim = sure_claim(reader.iteration(number), reader.iteration(trial.number))
-            if claim is None:
-                answer = self._claim(reader, comparer, number, trial.number, until)
-                waiting += answer is None
-                claim, runs = answer or ("", 1)
-            told[name] = claim, runs
-        against_parent, runs = told.get("parent", ("", 1))
-        return msgspec.structs.replace(
-            trial,
-            against_base=told.get("base", ("", 1))[0],
-            against_parent=against_parent,
-            replicates=runs,
-        ), waiting
-
-    def _claim(
-        self, reader: LoopReader, comparer: Comparer, a: int, b: int, until: float
-    ) -> tuple[str, int] | None:
-        """(claim, runs of the config with fewer of them); None where there is no time for it."""
-        key = reader.loop.path, a, b
-        now = tuple(reader.iteration(each) for each in reader.numbers())
-        known = self._claims.get(key)
-        if known is not None and _same(known[0], now):
-            return known[1]
-        if time.monotonic() > until:
-            return None
-        try:
-            result = comparer.compare(a, b)
-            told = result.claim, min(result.replicates)
-        except (TuiLoopError, OSError):  # an iteration whose examples cannot be read claims nothing
-            told = "nothing to compare", 1
-        self._claims[key] = now, told
-        return told
+            return trial
+        own, found = iterations[trial.number], trial
+        if trial.gain is not None and not trial.against_base:
+            claim = self._claims.claim(iterations[0], own, has_replicates=False, until=until)
+            self.waiting += claim is None
+            if claim is not None:
+                found = msgspec.structs.replace(found, against_base=claim.words)
+        parent = trials.get(trial.parent or 0)
+        if parent is not None and is_judged_by_claim(trial, parent) and not trial.against_parent:
+            claim = self._claims.claim(
+                iterations[parent.number],
+                own,
+                has_replicates=min(runs[trial.settings], runs[parent.settings]) > 1,
+                until=until,
+            )
+            self.waiting += claim is None
+            if claim is not None:
+                found = msgspec.structs.replace(
+                    found, against_parent=claim.words, replicates=claim.replicates
+                )
+        return found
 
 
 def patterns_of(trials: Sequence[Trial]) -> list[Pattern]:
@@ -161,34 +158,15 @@ def patterns_of(trials: Sequence[Trial]) -> list[Pattern]:
     return sorted(found, key=lambda each: (_ORDER[each.kind], each.weight != "law", -each.total))
 
 
-def sure_claim(old: Iteration, new: Iteration) -> str | None:
-    """What a comparison of two single runs must say, where their scores are so far apart that no
-    pairing of their examples can say otherwise; None where it has to be made.
-
-    A score in [0, 1] with mean m varies by m(1 - m) at most, and a paired difference by the square
-    of the sum of both deviations.
-    """
-    before, after = old.metrics.get("score"), new.metrics.get("score")
-    total = new.metrics.get("total")
-    if not isinstance(before, float | int) or not isinstance(after, float | int):
-        return None
-    alike = old.fingerprint is not None and old.fingerprint == new.fingerprint
-    if not alike or not isinstance(total, int) or total < 2:
-        return None
-    if not (0 <= before <= 1 and 0 <= after <= 1) or old.metrics.get("total") != total:
-        return None
-    spread = sum(math.sqrt(each * (1 - each)) for each in (before, after)) / math.sqrt(total - 1)
-    if abs(after - before) <= max(SURE_WIDTHS * spread, 3 / total):
-        return None
-    return f"consistent with {'better' if after > before else 'worse'}"
+def _runs(trials: Sequence[Trial]) -> dict[bytes, int]:
+    """Finished runs of each config under different seeds."""
+    seeds: dict[bytes, set[object]] = {}
+    for each in trials:
+        known = seeds.setdefault(each.settings, set())
+        if each.ended == "finished":
+            known.add(each.config.get("training.seed"))
+    return {settings: len(each) for settings, each in seeds.items()}
 
 
-def _runs(trial: Trial, trials: Sequence[Trial]) -> int:
-    """Finished runs of a trial's config under different seeds."""
-    same = [each for each in trials if each.settings == trial.settings]
-    seeds = {each.config.get("training.seed") for each in same if each.ended == "finished"}
-    return max(1, len(seeds))
-
-
-def _same(one: Sequence[object], other: Sequence[object]) -> bool:
-    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+def _is(one: object, other: object) -> bool:
+    return one is other

@@ -103,9 +103,9 @@ def threshold(
             judged.append(_Judged(value, hit, each))
     for value in sorted({each.value for each in judged}, reverse=side == "down"):
         cut = _Cut(value, [], [])
-        for each in judged:
-            is_beyond = each.value >= value if side == "up" else each.value <= value
-            (cut.beyond if is_beyond else cut.before).append(each)
+        for known in judged:
+            is_beyond = known.value >= value if side == "up" else known.value <= value
+            (cut.beyond if is_beyond else cut.before).append(known)
         if cut.is_sharp:
             return _pattern(watched, field, side, cut) if cut.before or may_be_alone else None
     return None

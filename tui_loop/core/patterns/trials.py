@@ -13,9 +13,9 @@ import msgspec
 from tui_loop.core.codec import number, to_json
 from tui_loop.core.config import flatten
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Fingerprint, Iteration
 from tui_loop.core.schema import Config
+from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import SEED
 
 Ended = Literal["finished", "diverged", "oom", "failed", "unfinished"]
@@ -80,18 +80,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return self.asked.get(name, self.config.get(name))
 
 
-def trials_of(reader: LoopReader, name: str) -> tuple[list[Trial], int]:
-    """The trials of a loop, called `name`, and how many iterations cannot be read."""
-    iterations = [reader.iteration(each) for each in reader.numbers()]
-    trials, unread = trials_from(name, iterations)
-    retried = {each.number for each in iterations if each.attempts > 1}
-    return [
-        _with_asked(reader, each) if each.number in retried else each for each in trials
-    ], unread
-
-
-def trials_from(name: str, iterations: Iterable[Iteration]) -> tuple[list[Trial], int]:
-    """The same of iterations that are given, without what recoveries changed."""
+def trials_from(
+    name: str, iterations: Iterable[Iteration], loop: LoopFolder
+) -> tuple[list[Trial], int]:
+    """The trials of a loop, called `name`, and how many of its iterations cannot be read."""
     known: dict[int, Trial] = {}
     base_score: float | None = None
     unread = 0
@@ -101,7 +93,8 @@ def trials_from(name: str, iterations: Iterable[Iteration]) -> tuple[list[Trial]
         elif each.number == 0:
             base_score = _finite(each.metrics.get("score"))
         else:
-            known[each.number] = _trial(name, each, known, base_score)
+            trial = _trial(name, each, known, base_score)
+            known[each.number] = _with_asked(loop, trial, each) if each.attempts > 1 else trial
     return list(known.values()), unread
 
 
@@ -146,16 +139,15 @@ def _ended(iteration: Iteration) -> Ended:
     return "diverged" if kind == "diverged" else "oom" if kind == "oom" else "failed"
 
 
-def _with_asked(reader: LoopReader, trial: Trial) -> Trial:
+def _with_asked(loop: LoopFolder, trial: Trial, iteration: Iteration) -> Trial:
     """The trial with what its decision asked for where a recovery set something else."""
     decided: dict[str, Any] = {}
     with suppress(TuiLoopError, OSError):
-        decision = reader.loop.iteration(trial.number).read_decision()
+        decision = loop.iteration(trial.number).read_decision()
         decided = {each.field: each.new for each in decision.changes}
-    told = reader.iteration(trial.number).changes
     asked = {}
     for name in (RATE, BATCH, ACCUMULATION):
-        pair = told.get(name)
+        pair = iteration.changes.get(name)
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             continue
         wanted = decided.get(name, pair[0])

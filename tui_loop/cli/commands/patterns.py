@@ -1,0 +1,99 @@
+"""`tui-loop patterns`: what all loops taught, with counts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_loop.cli.arguments import add_json
+from tui_loop.cli.output import Output
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.config import full_name
+from tui_loop.core.errors import NotFound
+from tui_loop.core.patterns.pattern import Pattern, by_field
+from tui_loop.core.patterns.reading import Patterns, PatternsReader
+from tui_loop.core.patterns.trials import base_name
+from tui_loop.core.store import LoopsFolder
+
+HELP = "what all loops taught: values that spoiled runs, changes that helped, what the best share"
+
+SECONDS = 30.0
+PLACES = 12
+"""Iterations that are named with a pattern."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="ID", help="only those on this base model")
+    parser.add_argument("--field", metavar="NAME", help="only those about this config field")
+    parser.add_argument(
+        "--with",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        dest="others",
+        help="a further folder of loops; may be given again",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        metavar="S",
+        help=f"compare iterations for at most S seconds ({SECONDS:.0f})",
+    )
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    field = full_name(told.field) if told.field else None
+    for folder in told.others:
+        if not folder.is_dir():
+            raise NotFound(f"no folder {folder}", "--with takes a folder of loops")
+    others = [LoopsFolder(folder) for folder in told.others]
+    found = PatternsReader(LoopsFolder(told.loops), others).look(told.seconds)
+    chosen = [
+        each
+        for each in found.patterns
+        if field in (None, each.field) and told.model in (None, each.base, base_name(each.base))
+    ]
+    if told.json:
+        out.record(_record(found, chosen))
+    else:
+        _print(found, chosen, out, is_chosen=bool(told.field or told.model))
+    if found.waiting:
+        out.note(f"{found.waiting} comparisons were left out: --seconds gives them time")
+    return 0
+
+
+def _record(found: Patterns, chosen: Sequence[Pattern]) -> dict[str, Any]:
+    return {
+        "loops": found.loops,
+        "iterations": len(found.trials),
+        "unread": found.unread,
+        "not_compared": found.waiting,
+        "patterns": [msgspec.to_builtins(each) for each in chosen],
+    }
+
+
+def _print(found: Patterns, chosen: Sequence[Pattern], out: Output, *, is_chosen: bool) -> None:
+    read = f"{counted(len(found.trials), 'trained iteration')} in {counted(found.loops, 'loop')}"
+    lost = f"; {found.unread} cannot be read" if found.unread else ""
+    out.line(f"{counted(len(chosen), 'pattern')} in {read}{lost}")
+    if not chosen:
+        why = "none of that base or field" if is_chosen and found.patterns else "none yet"
+        out.line(f"{why}: patterns need iterations that differ in their settings")
+    for label, patterns in by_field(chosen).items():
+        out.line()
+        out.line(label)
+        for each in patterns:
+            but = f"; but {each.otherwise}" if each.otherwise else ""
+            out.paragraph(f"- {each.sentence}{but}. {each.figures}: {_places(each.iterations)}")
+
+
+def _places(places: Sequence[str]) -> str:
+    more = len(places) - PLACES
+    return ", ".join(places[:PLACES]) + (f" and {more} more" if more > 0 else "")
