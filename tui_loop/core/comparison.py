@@ -63,6 +63,11 @@ class Comparison(msgspec.Struct, frozen=True):
     loss: Interval | None = None
     loss_examples: int = 0
 
+    @property
+    def has_spread(self) -> bool:
+        """Whether the training noise of both configs is in the intervals."""
+        return min(self.replicates) >= 2
+
 
 class _Run(msgspec.Struct, frozen=True):
     """What one run has of the compared examples; no losses where one of them lacks."""

@@ -140,6 +140,15 @@ class Case:
             return read_index(self.reader.loop.path, known.digest)
         return {}
 
+    def row_digests(self, number: int) -> dict[str, str | None]:
+        """What names the rows that an iteration saw, by split."""
+        splits = self.reader.splits(number)
+        return {
+            name: splits[name].digest or splits[name].sha256
+            for name in ("train", "eval")
+            if name in splits
+        }
+
     def against(self, number: int | None) -> Comparison | None:
         """This iteration against another one; None where they cannot be compared."""
         return None if number in (None, self.number) else self.compare(number or 0, self.number)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from tui_loop.core.comparison import Comparer
+from tui_loop.core.diagnosis.advice.advising import suggestions_for
 from tui_loop.core.diagnosis.case import Case
-from tui_loop.core.diagnosis.findings import Diagnosis, Finding
+from tui_loop.core.diagnosis.experience import experience_beside
+from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Verdict
 from tui_loop.core.diagnosis.rules import Rule, across, fit, setup, training
+from tui_loop.core.diagnosis.verdicts import verdict_of
+from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.store import LoopFolder
@@ -31,8 +35,17 @@ class Diagnoser:
         """What is to be said of an iteration that has ended; raises NotFound."""
         self._reader.loop.existing(number)
         case = self.case(number)
-        found = [finding for rule in RULES for finding in rule(case)]
-        return Diagnosis(number, by_gravity(found))
+        findings = by_gravity([finding for rule in RULES for finding in rule(case)])
+        suggestions = suggestions_for(case, findings, experience_beside(self._reader.loop))
+        return Diagnosis(number, findings, suggestions, self.verdict(case))
+
+    def verdict(self, case: Case) -> Verdict | None:
+        """What became of what an iteration predicted."""
+        try:
+            decision = case.folder.read_decision()
+        except (BadInput, OSError):
+            return None
+        return verdict_of(self._comparer, case.iteration, decision)
 
 
 def diagnose(loop: LoopFolder, number: int) -> Diagnosis:

@@ -1,0 +1,10 @@
+"""What to change, for each kind of finding: an advisor turns a finding into suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Finding, Suggestion
+
+Advisor = Callable[[Case, Finding], Iterator[Suggestion]]

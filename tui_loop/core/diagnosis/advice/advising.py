@@ -1,0 +1,127 @@
+"""Which advisors answer which finding, and the order of what they suggest.
+
+The best comes first: by how grave the finding is, how sure the advice, and how its kind did so far
+in these loops. What was tried already comes last and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tui_loop.core.config import flatten, read_config
+from tui_loop.core.diagnosis.advice import Advisor, amounts, data, lengths, rates
+from tui_loop.core.diagnosis.advice.proposing import are_same_settings
+from tui_loop.core.diagnosis.case import Case, config_of
+from tui_loop.core.diagnosis.experience import Experience, Tally
+from tui_loop.core.diagnosis.findings import Finding, Suggestion
+from tui_loop.core.errors import BadInput
+from tui_loop.core.records import Iteration
+from tui_loop.core.schema import Config
+
+ADVISORS: Mapping[str, Sequence[Advisor]] = {
+    "diverged": [rates.lower_learning_rate, rates.steady],
+    "learning_rate_too_high": [rates.lower_learning_rate],
+    "unstable": [rates.steady],
+    "learning_rate_too_low": [rates.raise_learning_rate],
+    "underfitting": [rates.raise_learning_rate, amounts.train_longer],
+    "overfitting": [amounts.stop_earlier, amounts.hold_back],
+    "memorised": [amounts.stop_earlier, amounts.hold_back, data.more_rows],
+    "generalisation_gap": [amounts.hold_back],
+    "undertrained_adapter": [amounts.larger_adapter],
+    "nothing_trained": [lengths.longer_inputs],
+    "truncated_inputs": [lengths.longer_inputs],
+    "truncated_outputs": [lengths.longer_outputs],
+    "no_end_token": [data.mark_the_end, lengths.longer_outputs],
+    "format_errors": [data.one_form],
+    "class_bias": [data.balance],
+    "weak_slice": [data.rows_of_weak_slices],
+    "data_gap": [data.rows_for_gaps],
+    "label_noise": [data.look_at_labels],
+    "duplicates": [data.remove_repeats],
+    "leakage": [data.part_the_sets],
+    "worse_than_base": [rates.gentler],
+    "forgetting": [rates.gentler, amounts.smaller_adapter],
+    "eval_too_small": [data.more_held_out],
+    "eval_overfit": [data.look_at_holdout],
+    "plateau": [data.repeat_the_best, amounts.larger_adapter],
+    "slow": [lengths.faster],
+}
+
+_GRAVITY = {"alarm": 3.0, "warning": 2.0, "note": 1.0}
+_SURE = {"high": 1.0, "medium": 0.7, "low": 0.4}
+
+Key = tuple[str, ...]
+
+
+def suggestions_for(
+    case: Case, findings: Sequence[Finding], experience: Experience
+) -> tuple[Suggestion, ...]:
+    """What to change, the best first; each change once, for the gravest finding that asks it."""
+    found: dict[Key, Suggestion] = {}
+    weights: dict[Key, float] = {}
+    for finding in findings:
+        for advisor in ADVISORS.get(finding.kind, ()):
+            for each in advisor(case, finding):
+                key = _key(each)
+                if key in found or _is_nothing(each):
+                    continue
+                tally = experience.of(each.kind)
+                found[key] = _completed(case, each, tally)
+                weights[key] = _GRAVITY[finding.severity] * _SURE[each.confidence] * tally.weight
+    return tuple(
+        sorted(
+            found.values(),
+            key=lambda each: (bool(each.tried), -weights[_key(each)]),
+        )
+    )
+
+
+def _completed(case: Case, suggestion: Suggestion, tally: Tally) -> Suggestion:
+    """With who tried it before, and how its kind did."""
+    tried = tuple(each.number for each in _tried(case, suggestion))
+    return msgspec.structs.replace(suggestion, tried=tried, record=tally.words)
+
+
+def _tried(case: Case, suggestion: Suggestion) -> list[Iteration]:
+    """Iterations of this loop, on the same rows, that had what the suggestion comes to."""
+    if case.config is None or not suggestion.changes:
+        return []
+    wanted = with_changes(case.config, suggestion)
+    rows = case.row_digests(case.number)
+    return [
+        each
+        for each in case.iterations
+        if each.number
+        and wanted is not None
+        and (theirs := config_of(each)) is not None
+        and are_same_settings(theirs, wanted)
+        and case.row_digests(each.number) == rows
+    ]
+
+
+def with_changes(config: Config, suggestion: Suggestion) -> Config | None:
+    """The config with a suggestion's changes; None where they contradict something in it."""
+    flat = flatten(config) | {name: new for name, (_, new) in suggestion.changes.items()}
+    tables: dict[str, dict[str, object]] = {}
+    for name, value in flat.items():
+        group, _, field = name.partition(".")
+        tables.setdefault(group, {})[field] = value
+    try:
+        return read_config(tables)
+    except BadInput:
+        return None
+
+
+def _key(suggestion: Suggestion) -> Key:
+    """What two suggestions have in common that come to the same."""
+    if not suggestion.changes:
+        return suggestion.kind, suggestion.action
+    return tuple(f"{name}={new!r}" for name, (_, new) in sorted(suggestion.changes.items()))
+
+
+def _is_nothing(suggestion: Suggestion) -> bool:
+    """Whether a change sets fields to what they are."""
+    pairs = suggestion.changes.values()
+    return bool(pairs) and all(old == new for old, new in pairs)

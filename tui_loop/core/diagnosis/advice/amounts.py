@@ -1,0 +1,163 @@
+"""Advice on how long to train, how large an adapter, and how much to hold it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tui_loop.core import figures
+from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, loss_range, propose
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Finding, Suggestion
+from tui_loop.core.diagnosis.rules.fit import turn_of
+from tui_loop.core.schema import Training
+
+LONGEST = 2.0
+"""A run is not made longer than this at once: what follows is known only then."""
+
+LARGEST_RANK = 64
+
+
+def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Twice the passes; what that brings is read from the last stretch of the eval curve."""
+    if case.config is None:
+        return
+    fields = _length(case.config.training, LONGEST)
+    expects, ground = loss_gain(case, 0.05, 0.4), "the loss was still falling when the run ended"
+    evals = case.eval_curve
+    if len(evals) >= 2:
+        fell = evals.values[-2] - evals.values[-1]
+        if fell > 0:
+            end = evals.values[-1]
+            expects = loss_range(case, end - 1.5 * fell, end - 0.2 * fell)
+            ground = (
+                f"its own curve: the last stretch alone took {figures.loss(fell)} off the eval loss"
+            )
+    yield propose(
+        case,
+        finding,
+        "train_longer",
+        fields,
+        because="the eval loss was still falling when the run ended",
+        expects=expects,
+        confidence="high",
+        ground=ground,
+    )
+
+
+def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """So many passes as brought the lowest eval loss, or the weights of that moment."""
+    if case.config is None:
+        return
+    training, turn = case.config.training, turn_of(case)
+    if turn is None:
+        epochs = case.metric("epochs")
+        if epochs is not None and epochs > 1.5:
+            yield propose(
+                case,
+                finding,
+                "fewer_epochs",
+                _length(training, 0.5),
+                because="the training rows are known by heart",
+                expects=loss_gain(case, 0.0, 0.3),
+                confidence="medium",
+            )
+        return
+    step, lowest, change = turn
+    expects = loss_range(case, 0.9 * lowest, lowest + 0.5 * max(change.delta, 0.02 * lowest))
+    yield propose(
+        case,
+        finding,
+        "fewer_epochs",
+        _length(training, step / case.eval_curve.steps[-1]),
+        because=f"the eval loss was lowest at step {step}",
+        expects=expects,
+        confidence="high",
+        ground=f"its own curve: {figures.loss(lowest)} at step {step}",
+    )
+    if training.keep != "best" and training.eval_steps != 0:
+        yield propose(
+            case,
+            finding,
+            "keep_best",
+            {"training.keep": "best"},
+            because=f"the eval loss was lowest at step {step}, and the last weights were kept",
+            expects=loss_range(case, 0.97 * lowest, 1.03 * lowest),
+            confidence="high",
+            ground="its own curve; choosing the lowest of several evaluations flatters a little",
+        )
+
+
+def hold_back(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Dropout on the adapter, weight decay on all weights."""
+    if case.config is None:
+        return
+    lora = case.config.lora
+    if lora.enabled and lora.lora_dropout < 0.1:
+        yield propose(
+            case,
+            finding,
+            "more_dropout",
+            {"lora.lora_dropout": 0.1},
+            because="held-out rows are harder than trained ones",
+            expects=loss_gain(case, 0.0, 0.15),
+        )
+    elif not lora.enabled and not case.config.training.weight_decay:
+        yield propose(
+            case,
+            finding,
+            "weight_decay",
+            {"training.weight_decay": 0.01},
+            because="held-out rows are harder than trained ones",
+            expects=loss_gain(case, 0.0, 0.1),
+        )
+
+
+def larger_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Adapters on all linear layers, else twice the rank and more."""
+    if case.config is None or not case.config.lora.enabled:
+        return
+    lora = case.config.lora
+    if lora.target_modules != "all-linear":
+        yield propose(
+            case,
+            finding,
+            "all_linear",
+            {"lora.target_modules": "all-linear"},
+            because="only part of the layers had an adapter and most of the loss was left",
+            expects=gain(case, 0.05, 0.6),
+            confidence="medium",
+        )
+    if lora.r < LARGEST_RANK:
+        rank = 16 if lora.r < 8 else 2 * lora.r
+        yield propose(
+            case,
+            finding,
+            "raise_rank",
+            {"lora.r": rank, "lora.lora_alpha": lora.lora_alpha * rank / lora.r},
+            because="the adapter is small and the training loss stopped high",
+            expects=gain(case, 0.0, 0.3),
+            confidence="medium" if lora.r < 8 else "low",
+        )
+
+
+def smaller_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Half the rank, for a model that forgets."""
+    if case.config is None or not case.config.lora.enabled or case.config.lora.r < 8:
+        return
+    lora = case.config.lora
+    yield propose(
+        case,
+        finding,
+        "lower_rank",
+        {"lora.r": lora.r // 2, "lora.lora_alpha": lora.lora_alpha / 2},
+        because="training took away what the model could do before",
+        expects=gain(case, 0.0, 0.3),
+    )
+
+
+def _length(training: Training, factor: float) -> dict[str, float | int]:
+    """The run made longer or shorter by a factor, in the field that decides."""
+    if training.max_steps is not None:
+        return {"training.max_steps": max(1, round(training.max_steps * factor))}
+    epochs = training.num_train_epochs * factor
+    return {"training.num_train_epochs": float(f"{epochs:.2g}") if epochs < 10 else round(epochs)}

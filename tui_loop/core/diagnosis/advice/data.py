@@ -1,0 +1,202 @@
+"""Advice on data: which rows to add, to look at, or to take out. No config field can take it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.diagnosis.advice.proposing import advise, points_gain
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
+
+LEAST_ROWS, MOST_ROWS = 5, 50
+"""Rows that one piece of advice asks for: fewer teach nothing, more is another project."""
+
+ROWS_WANTED = 400
+"""Held-out rows that show a difference of some five points (McNemar, a fifth of them changing)."""
+
+
+def rows_of_weak_slices(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """About as many more rows as fail, of the groups that fail most."""
+    failed = _count(finding, "failed") or len(finding.examples)
+    name = str(finding.figures.get("name", "") or "these examples")
+    said = str(finding.figures.get("said", ""))
+    more = min(max(LEAST_ROWS, failed), MOST_ROWS)
+    like = f" that are told apart from {said}" if said else ""
+    yield advise(
+        finding,
+        "more_rows",
+        f"{more} to {2 * more} more training rows of {name}{like}",
+        because="it fails more than the rest",
+        expects=_fixing(case, finding, 0.2, 0.7),
+        confidence="medium",
+        ground="groups that fail get better with rows of their own kind; how much was not "
+        "measured here",
+    )
+
+
+def rows_for_gaps(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Rows for what training lacks."""
+    names = str(finding.figures.get("labels", "") or "what the failed examples are about")
+    yield advise(
+        finding,
+        "rows_for_gap",
+        f"{LEAST_ROWS * 2} or more training rows of {names}",
+        because="training has nothing, or nearly nothing, like them",
+        expects=_fixing(case, finding, 0.3, 0.9),
+        confidence="high",
+        ground="no setting teaches what no row shows",
+    )
+
+
+def balance(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """More of the labels that are never said."""
+    said = str(finding.figures.get("said", "") or "one label")
+    yield advise(
+        finding,
+        "balance_labels",
+        f"more training rows of the labels that are hardly said, or fewer of {said}",
+        because="the model answers with few labels",
+        expects=_fixing(case, finding, 0.1, 0.5),
+    )
+
+
+def more_rows(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """More training rows in general, after rows that are known by heart."""
+    rows = case.metric("train_rows")
+    if rows is None:
+        return
+    yield advise(
+        finding,
+        "more_data",
+        f"{counted(int(rows / 2) or 1, 'more training row')} of the same kind, or more",
+        because="the rows that are there are known by heart",
+        ground="more rows are what a gap between known and unknown rows asks for",
+        confidence="medium",
+    )
+
+
+def look_at_labels(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """The hardest training rows are the likeliest to be wrong."""
+    yield advise(
+        finding,
+        "mend_labels",
+        f"look at the hardest training rows and mend their labels (T, or tui-loop suspects "
+        f"{case.folder})",
+        because="rows that stay hard while the rest is learned are often mislabelled",
+        expects=_fixing(case, finding, 0.1, 0.5),
+        confidence="medium",
+        ground="the rows are listed, the hardest first",
+    )
+
+
+def remove_repeats(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Each row once."""
+    yield advise(
+        finding,
+        "remove_duplicates",
+        f"keep one of each repeated training row (tui-loop check {case.folder.loop.name} lists "
+        "them)",
+        because="repeated rows count several times in every pass",
+        confidence="medium",
+    )
+
+
+def part_the_sets(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """No row in both files."""
+    yield advise(
+        finding,
+        "remove_leakage",
+        "take the rows that are also held out from the training data (tui-loop check "
+        f"{case.folder.loop.name} lists them)",
+        because="what was trained on measures nothing",
+        confidence="high",
+        ground="the score of these rows is memory; expect it to fall to the true one",
+    )
+
+
+def mark_the_end(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Completions that end."""
+    yield advise(
+        finding,
+        "end_token",
+        "train on rows that end: completions as they are, with the tokenizer's end token after "
+        "them (tui-loop check --row 1 shows what is trained on)",
+        because="answers come right and then go on",
+        expects=_fixing(case, finding, 0.3, 0.9),
+        confidence="medium",
+    )
+
+
+def one_form(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """One form of answer in every row."""
+    yield advise(
+        finding,
+        "one_format",
+        "write all references in one form, and say it in data.prompt_template",
+        because="the content is right and the form is not",
+        expects=_fixing(case, finding, 0.3, 0.9),
+    )
+
+
+def more_held_out(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Enough examples to see something."""
+    total = case.metric("total") or len(case.view or [])
+    yield advise(
+        finding,
+        "more_eval_rows",
+        f"hold out about {ROWS_WANTED} rows instead of {total:.0f}, or repeat runs",
+        because="no change of a useful size can be seen with so few",
+        confidence="high",
+        ground="what the paired test can show grows with the square root of the examples",
+    )
+
+
+def look_at_holdout(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """What was chosen often by one set is judged by another."""
+    name = case.folder.loop.name
+    yield advise(
+        finding,
+        "fresh_eval",
+        f"hold the best one against rows that chose nothing: tui-loop ready {name}/"
+        f"{finding.figures.get('best', case.number)}, or draw a fresh split: tui-loop fresh {name}",
+        because="the eval set has chosen too often to be trusted",
+        confidence="high",
+        ground="rows that no choice was made by are the only ones without this luck",
+    )
+
+
+def repeat_the_best(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Replicates where a small gain is in doubt, and a look at what still fails."""
+    best = finding.figures.get("best_before", case.number)
+    name = case.folder.loop.name
+    yield advise(
+        finding,
+        "replicate",
+        f"run {best} again under other seeds (tui-loop run {name} --from {best} --repeat 2): only "
+        "then can a small gain be told from training noise",
+        because="nothing tried lately was better by more than noise",
+        confidence="medium",
+    )
+    yield advise(
+        finding,
+        "look_at_failures",
+        f"read what still fails (4, f; or tui-loop failures {case.folder}): what the settings do "
+        "not mend is usually in the rows",
+        because="nothing tried lately was better by more than noise",
+        confidence="medium",
+    )
+
+
+def _fixing(case: Case, finding: Finding, least: float, most: float) -> Prediction | None:
+    """Between these shares of the examples concerned pass as well."""
+    total = case.metric("total")
+    count = _count(finding, "failed") or len(finding.examples)
+    if not total or not count:
+        return None
+    return points_gain(case, least * count / total, most * count / total)
+
+
+def _count(finding: Finding, name: str) -> int:
+    told = finding.figures.get(name)
+    return told if isinstance(told, int) else 0

@@ -1,0 +1,122 @@
+"""Advice on what is cut, on what is measured, and on wasted time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tui_loop.core.diagnosis.advice.proposing import advise, gain, propose
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Finding, Suggestion
+
+
+def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """No cut of training rows, or of held-out ones."""
+    if case.config is None:
+        return
+    training, evaluation = case.config.training, case.config.evaluation
+    if training.max_length is not None:
+        longer = 256 if training.max_length < 128 else 2 * training.max_length
+        yield propose(
+            case,
+            finding,
+            "raise_max_length",
+            {"training.max_length": longer},
+            because="training rows were cut, and with them what they should teach",
+            expects=gain(case, 0.1, 0.8),
+            confidence="high",
+            ground="rows that are cut lose their end first, which is the answer",
+        )
+    if evaluation.max_length is not None and case.metric("eval_rows_cut"):
+        yield propose(
+            case,
+            finding,
+            "raise_eval_max_length",
+            {"evaluation.max_length": None},
+            because="held-out rows were cut at their start",
+            expects=gain(case, 0.0, 0.3),
+        )
+
+
+def longer_outputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """More room for the answer; unset derives it from the references."""
+    if case.config is None:
+        return
+    told = case.config.evaluation.max_new_tokens
+    if told is None:
+        return
+    yield propose(
+        case,
+        finding,
+        "more_new_tokens",
+        {"evaluation.max_new_tokens": None},
+        because=f"{told} new tokens ended answers before they were there",
+        expects=gain(case, 0.1, 0.9),
+        confidence="high",
+        ground="unset, the limit is derived from the references; the base is measured again",
+    )
+
+
+def loss_on_the_answer(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """The loss on completions alone, where prompts are trained on too."""
+    if case.config is None or case.config.training.completion_only_loss is not False:
+        return
+    yield propose(
+        case,
+        finding,
+        "completion_only",
+        {"training.completion_only_loss": None},
+        because="most of the trained tokens belong to the prompts, not to the answers",
+        expects=gain(case, 0.05, 0.6),
+        confidence="medium",
+    )
+
+
+def faster(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """The same run in less time: nothing is expected of the score."""
+    if case.config is None:
+        return
+    training = case.config.training
+    told = finding.figures
+    if "eval_steps_share" in told:
+        yield propose(
+            case,
+            finding,
+            "fewer_evaluations",
+            {"training.eval_steps": None},
+            because="evaluations within the run took most of its time; unset: one an epoch",
+            confidence="high",
+            ground="measured in this run",
+        )
+    if "save_steps_share" in told and training.save_steps:
+        yield propose(
+            case,
+            finding,
+            "fewer_checkpoints",
+            {"training.save_steps": 10 * training.save_steps},
+            because="checkpoints took most of the run's time",
+            confidence="high",
+            ground="measured in this run",
+        )
+    if "passes" in told:
+        size = min(8, training.gradient_accumulation_steps)
+        yield propose(
+            case,
+            finding,
+            "larger_micro_batch",
+            {
+                "training.per_device_train_batch_size": size,
+                "training.gradient_accumulation_steps": max(
+                    1, training.gradient_accumulation_steps // size
+                ),
+            },
+            because="many passes over single short rows; the effective batch stays",
+            confidence="high",
+            ground="short rows fit together; where memory runs out the run divides them itself",
+        )
+    if "padding_share" in told:
+        yield advise(
+            finding,
+            "pack",
+            "training.packing = true (another order of rows: compare with care)",
+            because="most of what is computed is padding",
+        )

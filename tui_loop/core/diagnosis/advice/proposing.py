@@ -1,0 +1,125 @@
+"""How a suggestion is put together: its change in words, its reason, and what it should do.
+
+What is predicted comes from the run's own curve where that says something. Where nothing was
+measured, it is a rule of thumb and says so: a share of what is left to gain, which the record of
+earlier verdicts then confirms or refutes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tui_loop.core.config import changed_fields, flatten
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Confidence, Finding, Prediction, Suggestion
+from tui_loop.core.schema import Config
+from tui_loop.core.wording import SEED, brief
+
+RULE_OF_THUMB = "a rule of thumb, nothing measured here yet"
+
+BOOKKEEPING = (
+    SEED,
+    "evaluation.base",
+    "training.logging_steps",
+    "training.save_steps",
+    "training.save_total_limit",
+)
+"""Fields that a run's result does not hang on; nor on the group `run`."""
+
+
+def propose(
+    case: Case,
+    finding: Finding,
+    kind: str,
+    fields: dict[str, Any],
+    *,
+    because: str,
+    expects: Prediction | None = None,
+    confidence: Confidence = "low",
+    ground: str = RULE_OF_THUMB,
+) -> Suggestion:
+    """A change of config fields to the values of `fields`; `because` completes "X → Y: ..."."""
+    old = flatten(case.config) if case.config is not None else {}
+    changes = {name: (old.get(name), value) for name, value in fields.items()}
+    action = ", ".join(
+        f"{name.partition('.')[2]} {brief(before)} → {brief(after)}"
+        for name, (before, after) in changes.items()
+    )
+    return Suggestion(
+        kind=kind,
+        finding=finding.kind,
+        action=action,
+        why=f"{because}: {action}",
+        changes=changes,
+        expects=expects,
+        confidence=confidence,
+        ground=ground,
+    )
+
+
+def advise(
+    finding: Finding,
+    kind: str,
+    action: str,
+    *,
+    because: str,
+    expects: Prediction | None = None,
+    confidence: Confidence = "low",
+    ground: str = RULE_OF_THUMB,
+) -> Suggestion:
+    """Advice that no config field can take: what to do with the data, or what to look at."""
+    return Suggestion(
+        kind=kind,
+        finding=finding.kind,
+        action=action,
+        why=f"{because}: {action}",
+        expects=expects,
+        confidence=confidence,
+        ground=ground,
+    )
+
+
+def gain(case: Case, least: float, most: float) -> Prediction | None:
+    """A gain of between these shares of what is left: of the score to 1, else of the eval loss."""
+    score = case.metric("score")
+    if score is not None:
+        left = 1.0 - score
+        return Prediction(
+            "score", score, _rounded(score + least * left), _rounded(score + most * left)
+        )
+    return loss_gain(case, least, most)
+
+
+def loss_gain(case: Case, least: float, most: float) -> Prediction | None:
+    """A fall of the eval loss by between these shares of it."""
+    loss = case.metric("eval_loss")
+    if loss is None:
+        return None
+    return loss_range(case, loss * (1 - most), loss * (1 - least))
+
+
+def loss_range(case: Case, low: float, high: float) -> Prediction | None:
+    """An eval loss between two values, in nats a token."""
+    loss = case.metric("eval_loss")
+    if loss is None:
+        return None
+    return Prediction("eval_loss", loss, _rounded(max(0.0, low)), _rounded(high))
+
+
+def points_gain(case: Case, least: float, most: float) -> Prediction | None:
+    """A gain of score by between `least` and `most`, as shares of the examples."""
+    score = case.metric("score")
+    if score is None:
+        return None
+    return Prediction("score", score, _rounded(score + least), _rounded(min(1.0, score + most)))
+
+
+def are_same_settings(one: Config, other: Config) -> bool:
+    """Whether two configs come to the same run but for the seed."""
+    changed = changed_fields(one, other)
+    return not any(name not in BOOKKEEPING and not name.startswith("run.") for name in changed)
+
+
+def _rounded(value: float) -> float:
+    """Three digits: no prediction means more."""
+    return float(f"{value:.3g}")

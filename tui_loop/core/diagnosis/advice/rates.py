@@ -1,0 +1,212 @@
+"""Advice on the learning rate and on what steadies it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from tui_loop.core import figures
+from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, propose
+from tui_loop.core.diagnosis.case import Case, config_of, metric_of
+from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
+from tui_loop.core.diagnosis.rules.training import ADVISED
+from tui_loop.core.divergence import lower_rate
+from tui_loop.core.records import Iteration
+
+RATE = "training.learning_rate"
+NEAR = 4.0
+"""Two rates so near to each other leave nothing worth trying in between."""
+
+
+def lower_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Half way down, in powers, to a lower rate that did better; else a tenth, or what is advised
+    where even that is beyond all use."""
+    if case.config is None:
+        return
+    rate = case.config.training.learning_rate
+    known = _better_below(case, rate)
+    if known is None:
+        lower = lower_rate(rate, with_adapter=case.config.lora.enabled)
+        yield propose(
+            case,
+            finding,
+            "lower_learning_rate",
+            {RATE: lower},
+            because=f"at {figures.rate(rate)} {_trouble(finding)}",
+            expects=_as_good_as_others(case) or gain(case, 0.1, 0.6),
+            confidence="high" if finding.kind == "diverged" else "medium",
+            ground="a run that blew up or stood still always had too large steps; how much lower "
+            "is a rule of thumb",
+        )
+        return
+    below = _rate_of(known)
+    if below is None:
+        return
+    middle = _brief_rate(math.sqrt(below * rate)) if rate / below >= NEAR else below
+    yield propose(
+        case,
+        finding,
+        "lower_learning_rate",
+        {RATE: middle},
+        because=f"{known.number} did better at {figures.rate(below)}, so the best rate lies below "
+        f"{figures.rate(rate)}",
+        expects=_about(case, known),
+        confidence="medium",
+        ground=f"measured: {known.number} against {case.number}",
+    )
+
+
+def steady(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Clipping, a warm-up and a lower rate, for a loss that jumps."""
+    if case.config is None:
+        return
+    training = case.config.training
+    if not 0 < training.max_grad_norm <= 1:
+        yield propose(
+            case,
+            finding,
+            "clip_gradients",
+            {"training.max_grad_norm": 1.0},
+            because="single gradients were many times the usual one and nothing clipped them",
+            expects=loss_gain(case, 0.0, 0.3),
+            confidence="medium",
+        )
+    if not training.warmup_steps:
+        yield propose(
+            case,
+            finding,
+            "warm_up",
+            {"training.warmup_steps": 0.05},
+            because="the loss jumped, and the rate was at its peak from the first step on",
+            expects=loss_gain(case, 0.0, 0.2),
+        )
+    third = _brief_rate(training.learning_rate / 3)
+    yield propose(
+        case,
+        finding,
+        "lower_learning_rate",
+        {RATE: third},
+        because="the loss jumped again and again, which smaller steps do not do",
+        expects=loss_gain(case, 0.0, 0.4),
+        confidence="medium",
+    )
+
+
+def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Ten times the rate, at least what is advised; where much of the loss has gone already,
+    three times. Never up to a rate that diverged or did worse here."""
+    if case.config is None:
+        return
+    rate = case.config.training.learning_rate
+    advised = ADVISED[case.config.lora.enabled]
+    loss, base = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
+    far = loss is None or base is None or loss > 0.2 * base
+    if finding.kind == "underfitting" and not far and rate >= 10 * advised:
+        return
+    factor = 10.0 if finding.kind == "learning_rate_too_low" or far else 3.0
+    higher = max(rate * factor, advised)
+    worse = _worse_above(case, rate)
+    if worse is not None and higher >= worse:
+        higher = math.sqrt(rate * worse)
+        if higher < 1.5 * rate:
+            return
+    yield propose(
+        case,
+        finding,
+        "raise_learning_rate",
+        {RATE: _brief_rate(higher)},
+        because=f"at {figures.rate(rate)} most of the loss was left when the run ended"
+        if far
+        else "the loss was still falling when the run ended",
+        expects=loss_gain(case, 0.2, 0.9) if far else loss_gain(case, 0.05, 0.5),
+        confidence="high" if finding.kind == "learning_rate_too_low" else "medium",
+        ground="the loss fell steadily and without a jump, so larger steps are safe; how much "
+        "larger is a rule of thumb",
+    )
+
+
+def gentler(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """A third of the rate, for a model that loses what it could."""
+    if case.config is None:
+        return
+    yield propose(
+        case,
+        finding,
+        "lower_learning_rate",
+        {RATE: _brief_rate(case.config.training.learning_rate / 3)},
+        because="training took away what the model could do before",
+        expects=gain(case, 0.05, 0.5),
+    )
+
+
+def _trouble(finding: Finding) -> str:
+    told = {"diverged": "the run diverged", "worse_than_base": "it became worse than the base"}
+    return told.get(finding.kind, "the first steps threw away what the base knew")
+
+
+def _better_below(case: Case, rate: float) -> Iteration | None:
+    """The best earlier iteration at a lower rate that did better, with the same data."""
+    found = [
+        each
+        for each in case.iterations
+        if 0 < each.number != case.number
+        and each.state == "finished"
+        and (below := _rate_of(each)) is not None
+        and below < rate
+        and _standing(each) > _standing(case.iteration)
+    ]
+    return max(found, key=_standing, default=None)
+
+
+def _worse_above(case: Case, rate: float) -> float | None:
+    """The lowest rate above this one that diverged or did worse than a lower one did."""
+    best = max((_standing(each) for each in case.iterations if each.number), default=-math.inf)
+    rates = [
+        above
+        for each in case.iterations
+        if each.number
+        and (above := _rate_of(each)) is not None
+        and above > rate
+        and (
+            each.state == "failed"
+            or (each.state == "finished" and _standing(each) < min(best, _standing(case.iteration)))
+        )
+    ]
+    return min(rates, default=None)
+
+
+def _standing(iteration: Iteration) -> float:
+    """For ranking: the score, the eval loss where scores are equal or there are none."""
+    score, loss = metric_of(iteration, "score"), metric_of(iteration, "eval_loss")
+    if loss is None and score is None:
+        return -math.inf
+    return (score or 0.0) * 1e3 - (loss or 0.0)
+
+
+def _about(case: Case, known: Iteration) -> Prediction | None:
+    """Around what another iteration reached, at least half way there."""
+    mine, theirs = case.metric("score"), metric_of(known, "score")
+    if mine is None or theirs is None or theirs <= mine:
+        return gain(case, 0.05, 0.5)
+    top = min(1.0, theirs + 0.3 * (1 - theirs))
+    return Prediction("score", mine, float(f"{(mine + theirs) / 2:.3g}"), float(f"{top:.3g}"))
+
+
+def _as_good_as_others(case: Case) -> Prediction | None:
+    """After a run without a sound figure of its own: between the base and something better."""
+    if case.metric("eval_loss") is not None and case.iteration.state == "finished":
+        return None
+    base = metric_of(case.base, "eval_loss")
+    if base is None:
+        return None
+    return Prediction("eval_loss", base, float(f"{0.05 * base:.3g}"), float(f"{0.8 * base:.3g}"))
+
+
+def _rate_of(iteration: Iteration) -> float | None:
+    config = config_of(iteration)
+    return config.training.learning_rate if config is not None else None
+
+
+def _brief_rate(rate: float) -> float:
+    """A rate as people choose them: one digit."""
+    return float(f"{rate:.0e}")

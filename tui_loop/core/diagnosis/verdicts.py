@@ -1,0 +1,99 @@
+"""Whether what a change was expected to do came true.
+
+A prediction is a range for a metric. It is held against the change from the parent with its 95%
+interval, over the examples that both have. That the metric moved the right way and the range is
+not excluded speaks for it; an interval that lies short of the range, or a run that diverged,
+against it; anything else is too close to call. `confirmed` and `refuted` are said only where both
+configs have replicates: one run of each says as much about its seed as about its config.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tui_loop.core import figures
+from tui_loop.core.codec import number
+from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.diagnosis.findings import Prediction, Verdict, Word
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.records import Decision, Iteration
+from tui_loop.core.statistics import Interval
+
+
+def prediction_of(decision: Decision) -> Prediction | None:
+    """What a decision predicted; None where it predicted nothing that can be read."""
+    if decision.predicted is None:
+        return None
+    try:
+        return msgspec.convert(decision.predicted, Prediction)
+    except msgspec.ValidationError:
+        return None
+
+
+def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> Verdict | None:
+    """The verdict on an iteration's prediction; None without one, or while it has not ended."""
+    predicted = prediction_of(decision)
+    if (
+        predicted is None
+        or decision.parent is None
+        or iteration.state not in ("finished", "failed")
+    ):
+        return None
+    suggestion = decision.suggestion or ""
+    told = f"predicted {_range(predicted)}"
+    if iteration.error is not None and iteration.error.get("kind") == "diverged":
+        step = iteration.error.get("step")
+        return Verdict("against", f"{told}; it diverged at step {step}", suggestion)
+    measured = number(iteration.metrics.get(predicted.metric))
+    if measured is None or iteration.state != "finished":
+        return None
+    try:
+        comparison = comparer.compare(decision.parent, iteration.number)
+    except (TuiLoopError, OSError):
+        return None
+    change = _change(comparison, predicted)
+    if change is None:
+        return None
+    sure = comparison.has_spread
+    word = _word(change, predicted, is_sure=sure)
+    sentence = f"{told}; measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
+    if not sure:
+        sentence += "; one run of each" if decision.parent else "; one run"
+    return Verdict(word, sentence, suggestion, measured)
+
+
+def _word(change: Interval, predicted: Prediction, *, is_sure: bool) -> Word:
+    """`change` is a gain: positive is better."""
+    near = predicted.low - predicted.was if predicted.wants_more else predicted.was - predicted.high
+    moved = change.low > 0 if near > 0 else change.low >= near
+    if moved and change.high >= near:
+        return "confirmed" if is_sure else "consistent"
+    if change.high < near:
+        return "refuted" if is_sure else "against"
+    return "too close to call"
+
+
+def _change(comparison: Comparison, predicted: Prediction) -> Interval | None:
+    """The gain in the predicted metric."""
+    if predicted.wants_more:
+        return comparison.interval
+    loss = comparison.loss
+    return None if loss is None else Interval(-loss.delta, -loss.high, -loss.low)
+
+
+def _told(comparison: Comparison, predicted: Prediction) -> str:
+    if predicted.wants_more:
+        return f"{figures.points(comparison.interval)} points over {comparison.compared} examples"
+    return (
+        f"{figures.loss_change(comparison.loss)} a token over {comparison.loss_examples} examples"
+    )
+
+
+def _range(predicted: Prediction) -> str:
+    low, high = (_value(predicted, value) for value in (predicted.low, predicted.high))
+    name = predicted.metric.replace("_", " ")
+    return f"{name} {low} to {high} (it was {_value(predicted, predicted.was)})"
+
+
+def _value(predicted: Prediction, value: float) -> str:
+    return figures.percent(value) if predicted.metric == "score" else figures.loss(value)
