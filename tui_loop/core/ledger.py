@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tui_loop.core.csv_text import csv_text
+from tui_loop.core.errors import BadInput
 from tui_loop.core.files import write_atomically
 from tui_loop.core.reader import iterations_of
-from tui_loop.core.records import Iteration
+from tui_loop.core.records import Decision, Iteration
 from tui_loop.core.store import LoopFolder
 
 COLUMNS = (
@@ -16,6 +18,9 @@ COLUMNS = (
     "state",
     "change",
     "why",
+    "suggestion",
+    "predicted",
+    "verdict",
     "learning_rate",
     "train_loss",
     "eval_loss",
@@ -31,15 +36,27 @@ COLUMNS = (
 
 def write_ledger(loop: LoopFolder) -> None:
     """Derives the ledger anew."""
-    write_atomically(loop.ledger, ledger_text(iterations_of(loop)))
+    iterations = iterations_of(loop)
+    decisions = {each.number: _decision(loop, each.number) for each in iterations}
+    write_atomically(loop.ledger, ledger_text(iterations, decisions))
 
 
-def ledger_text(iterations: list[Iteration]) -> str:
+def ledger_text(
+    iterations: Sequence[Iteration], decisions: Mapping[int, Decision] | None = None
+) -> str:
     """The ledger as CSV; text that a spreadsheet would run as a formula is quoted."""
-    return csv_text(COLUMNS, map(_row, iterations))
+    known = decisions or {}
+    return csv_text(COLUMNS, (_row(each, known.get(each.number, Decision())) for each in iterations))
 
 
-def _row(iteration: Iteration) -> list[Any]:
+def _decision(loop: LoopFolder, number: int) -> Decision:
+    try:
+        return loop.iteration(number).read_decision()
+    except (BadInput, OSError):  # the iteration's own row says that it cannot be read
+        return Decision()
+
+
+def _row(iteration: Iteration, decision: Decision) -> list[Any]:
     metrics, trained = iteration.metrics, iteration.number > 0
     training = (iteration.config or {}).get("training", {}) if trained else {}
     return [
@@ -48,6 +65,9 @@ def _row(iteration: Iteration) -> list[Any]:
         iteration.state,
         iteration.title,
         iteration.decision,
+        decision.suggestion,
+        _predicted(decision),
+        iteration.verdict,
         training.get("learning_rate"),
         metrics.get("train_loss"),
         metrics.get("eval_loss"),
@@ -59,3 +79,11 @@ def _row(iteration: Iteration) -> list[Any]:
         iteration.duration_s,
         (iteration.error or {}).get("kind"),
     ]
+
+
+def _predicted(decision: Decision) -> str | None:
+    """`eval_loss 0.5 to 0.62`; None where nothing was predicted."""
+    told = decision.predicted
+    if told is None:
+        return None
+    return f"{told.get('metric')} {told.get('low')} to {told.get('high')}"
