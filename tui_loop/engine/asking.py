@@ -70,7 +70,7 @@ class _Inbox:
 class _Server:
     def __init__(self, loop: LoopFolder, numbers: list[int], settings: list[str]) -> None:
         self._loop, self._numbers, self._settings = loop, numbers, settings
-        self._out = _protected_stdout()
+        self._out = protected_stdout()
 
     def serve(self, inbox: _Inbox) -> None:
         """Loads the models, then answers until there are no more questions."""
@@ -95,7 +95,7 @@ class _Server:
             try:
                 speakers.load(number)
             except Exception as error:  # the edge of a model: what it lacks is told, others answer
-                self._tell(_explained(AskingState("left_out", iteration=number), error))
+                self._tell(explained(AskingState("left_out", iteration=number), error))
         self._tell(AskingState("ready", iterations=speakers.numbers))
         return speakers
 
@@ -108,7 +108,7 @@ class _Server:
         try:
             rows = self._rows(speakers, question)
         except TuiLoopError as error:
-            self._tell(_explained(AskingState("error", id=question.id), error))
+            self._tell(explained(AskingState("error", id=question.id), error))
             return
         for number in wanted:
             try:
@@ -128,7 +128,7 @@ class _Server:
                 return
             except Exception as error:  # the edge of a question: the next one may be answered
                 state = AskingState("error", id=question.id, iteration=number)
-                self._tell(_explained(state, error))
+                self._tell(explained(state, error))
         self._tell(AskingState("answered", id=question.id))
 
     def _rows(self, speakers: Speakers, question: Question) -> list[Row]:
@@ -145,7 +145,7 @@ class _Server:
         self._out.flush()
 
 
-def _explained(state: AskingState, error: Exception) -> AskingState:
+def explained(state: AskingState, error: Exception) -> AskingState:
     """`state` with what went wrong, a line each for what happened and what to do."""
     if isinstance(error, TuiLoopError):
         message, hint = error.message, error.hint
@@ -159,7 +159,7 @@ def _explained(state: AskingState, error: Exception) -> AskingState:
     return msgspec.structs.replace(state, message=masked(message), hint=masked(hint))
 
 
-def _protected_stdout() -> BinaryIO:
+def protected_stdout() -> BinaryIO:
     """The real stdout, for what is told alone; descriptor 1 becomes stderr."""
     sys.stdout.flush()
     own = os.dup(1)

@@ -45,3 +45,25 @@ def start_answers(
         stderr=log,
         start_new_session=True,
     )
+
+
+def start_look(
+    loop: LoopFolder, number: int, settings: Sequence[str], *, allow_code: bool, log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """A process that looks at the holdout with an iteration's weights (`engine.holdout`).
+
+    It tells on its stdout and ends by itself. Whatever libraries print goes to `log`.
+    """
+    command = [sys.executable, "-P", "-m", "tui_loop.engine.holdout", str(loop.path.resolve())]
+    command.append(str(number))
+    for setting in settings:
+        command += ["--set", setting]
+    if allow_code:
+        command.append("--allow-code")
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+    )

@@ -109,7 +109,7 @@ class Speakers:
         else:
             trained = checked_weights(folder, is_adapter=config.lora.enabled)
             if not config.lora.enabled:
-                weights = _Weights(load_model(_here(config), source, trained))
+                weights = _Weights(load_model(here(config), source, trained))
             else:
                 is_shared, adapter = shares_base(trained), f"iteration-{number}"
                 if not is_shared or weights is None:
@@ -220,7 +220,7 @@ class Speakers:
 
     def _base(self, config: Config, *, is_shared: bool = True) -> _Weights:
         source = find_model(config.model.id, self._loop.root)
-        weights = _Weights(load_model(_here(config), source))
+        weights = _Weights(load_model(here(config), source))
         if is_shared:
             self._bases[_base_key(config)] = weights
         return weights
@@ -267,7 +267,7 @@ def _base_key(config: Config) -> bytes:
     return codec.to_json([msgspec.to_builtins(model), config.lora.enabled])
 
 
-def _here(config: Config) -> Config:
+def here(config: Config) -> Config:
     """`config` for this machine, which need not have the device that a record asks for."""
     from tui_loop.engine.models import choose_device
 

@@ -1,0 +1,164 @@
+"""`tui-loop ready LOOP/N`: the checklist, and a look at the locked holdout when all else is met."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
+from tui_loop.cli.looking import HoldoutLook, look_ahead
+from tui_loop.cli.output import Output
+from tui_loop.core.errors import BadInput, RunFailed
+from tui_loop.core.examples.again import check_settings
+from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.readiness.checklist import HOLDOUT, Checklist, checklist
+from tui_loop.core.readiness.holdout import Look
+from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress
+
+HELP = "say whether an iteration is ready; looks at the holdout when all else is met (asks)"
+
+SIGNS = {"met": "✓ met", "not met": "✗ not met", "open": "? open"}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--look", action="store_true", help="look at the holdout now, whatever the checklist says"
+    )
+    which.add_argument("--no-look", action="store_true", help="only the checklist")
+    parser.add_argument("--yes", action="store_true", help="look without asking")
+    add_settings(parser, "run.device, where this machine lacks the recorded one")
+    add_allow_code(parser)
+    add_json(parser)
+    parser.epilog = (
+        "criteria: the [ready] table of loop.toml: target (a score, or an eval loss under metric\n"
+        'none), min_iterations = 3, no_regression = ["parent", "base"], holdout = true\n'
+        "a look measures the iteration and the base on the holdout; holdout.jsonl keeps figures\n"
+        "and the paired table, never rows, and each look at a holdout is counted"
+    )
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    folder = told_iteration(told)
+    check_settings(told.settings, ("run.device",))
+    found = checklist(folder.loop, folder.number)
+    if wants_look(told, found):
+        if told.look or told.yes or _can_ask():
+            if not told.json:
+                print_checklist(found, out)
+            if not _agrees(folder, told, out):
+                out.line("not looked at")
+                return 0
+            _look(folder, told, out)
+            found = checklist(folder.loop, folder.number)
+        else:
+            out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
+    if told.json:
+        out.record(checklist_record(found))
+    else:
+        print_checklist(found, out)
+    return 0
+
+
+def wants_look(told: argparse.Namespace, found: Checklist) -> bool:
+    """Whether the holdout is to be looked at: told so, or because it alone is open."""
+    if told.look or told.no_look:
+        return bool(told.look)
+    left = [each.kind for each in found.unmet]
+    return left == [HOLDOUT] and found.look is None
+
+
+def checklist_record(found: Checklist) -> dict[str, Any]:
+    """The checklist as `--json` has it."""
+    return {
+        "loop": found.loop,
+        "iteration": found.number,
+        "ready": found.is_ready,
+        "items": [msgspec.to_builtins(each) for each in found.items],
+        "look": msgspec.to_builtins(found.look) if found.look is not None else None,
+        "looks": [
+            {"loop": each.loop, "iteration": each.look.iteration, "t": each.look.t}
+            for each in found.looks
+        ],
+        "notices": list(found.notices),
+    }
+
+
+def print_checklist(found: Checklist, out: Output) -> None:
+    """The checklist for people."""
+    out.paragraph(found.verdict)
+    out.line()
+    out.table(
+        ["", "criterion", "figure"],
+        [[SIGNS[each.standing], each.title, each.figure] for each in found.items],
+        flexible=(2,),
+    )
+    if found.look is not None:
+        out.line()
+        for line in look_lines(found.look):
+            out.paragraph(line)
+    if any(each.todo for each in found.unmet):
+        out.line()
+    for each in found.unmet:
+        if each.todo:
+            out.advice(f"{each.title}: {each.todo}")
+    for notice in found.notices:
+        out.advice(notice)
+
+
+def look_lines(look: Look) -> list[str]:
+    """The newest look in full."""
+    from tui_loop.core.figures import loss, percent
+
+    lines = [
+        f"holdout: {percent(look.score) or 'no score'}, loss {loss(look.loss)}, {look.rows} rows",
+        f"the base there: {percent(look.base.score) or 'no score'}, loss {loss(look.base.loss)}",
+    ]
+    if look.paired is not None:
+        table = look.paired
+        lines.append(
+            f"with the base: {table.both} pass in both, {table.fixed} fixed, "
+            f"{table.broken} broken, {table.neither} in neither"
+        )
+    return lines
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _agrees(folder: IterationFolder, told: argparse.Namespace, out: Output) -> bool:
+    """Says what a look costs, and asks unless told not to; raises BadInput where nobody is."""
+    ahead = look_ahead(folder)
+    out.note(f"a look at the holdout {ahead.words}")
+    if told.yes:
+        return True
+    if not _can_ask():
+        raise BadInput(
+            f"{folder}: a look is asked for, and nobody is at a terminal to say so",
+            "add --yes, or --no-look for the checklist alone",
+        )
+    print("look? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _look(folder: IterationFolder, told: argparse.Namespace, out: Output) -> None:
+    """Looks; raises RunFailed where it came to nothing."""
+    shows = sys.stderr.isatty()
+    with closing(HoldoutLook(folder, told.settings, allow_code=told.allow_code)) as look:
+        for each in look.told():
+            if isinstance(each, LookProgress) and shows:
+                print(f"\r{each.words:<60}", end="", file=sys.stderr, flush=True)
+            if isinstance(each, LookDone):
+                if shows:
+                    print(file=sys.stderr)
+                return
+            if isinstance(each, LookFault):
+                kind = BadInput if each.is_input else RunFailed
+                raise kind(f"{each.message}; the look does not count", each.hint)
+    raise RunFailed("the look was ended; it does not count", f"tui-loop ready {folder}")
