@@ -46,7 +46,10 @@ def ledger_text(
 ) -> str:
     """The ledger as CSV; text that a spreadsheet would run as a formula is quoted."""
     known = decisions or {}
-    return csv_text(COLUMNS, (_row(each, known.get(each.number, Decision())) for each in iterations))
+    rows = (ledger_row(each, known.get(each.number, Decision())) for each in iterations)
+    return csv_text(
+        COLUMNS, rows)
+    )
 
 
 def _decision(loop: LoopFolder, number: int) -> Decision:
@@ -56,7 +59,8 @@ def _decision(loop: LoopFolder, number: int) -> Decision:
         return Decision()
 
 
-def _row(iteration: Iteration, decision: Decision) -> list[Any]:
+def ledger_row(iteration: Iteration, decision: Decision) -> list[Any]:
+    """The cells of an iteration, in the order of COLUMNS."""
     metrics, trained = iteration.metrics, iteration.number > 0
     training = (iteration.config or {}).get("training", {}) if trained else {}
     return [
