@@ -1,0 +1,72 @@
+"""`tui-loop report LOOP -o FILE`: all of a loop in one file, to read, print or send."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from tui_loop.cli.arguments import add_json
+from tui_loop.cli.output import Output
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.errors import BadInput
+from tui_loop.core.files import write_atomically
+from tui_loop.core.names import check_loop_name
+from tui_loop.core.report.formats import FORMATS, Format, format_of, is_report, written
+from tui_loop.core.report.gathering import report_of
+from tui_loop.core.store import LoopsFolder
+
+HELP = "write a loop's report: iterations, reasons, curves, what changed, what fails"
+NOTES = """\
+The suffix of FILE says what it becomes:
+  .md    for a git host or a pager
+  .html  one page with curves, for a browser or a printer; nothing in it is loaded from elsewhere
+  .csv   one row an iteration, for a spreadsheet
+  .json  the facts as records
+
+-o - prints it, as Markdown unless --format says otherwise. A report that is there already is
+replaced; a file that is no report only with --force. The same record gives the same report."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = NOTES
+    parser.add_argument("loop", metavar="LOOP")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it; - prints it")
+    parser.add_argument("--format", choices=FORMATS, help="the kind, where no suffix of FILE says")
+    parser.add_argument("--force", action="store_true", help="replace a file that is no report")
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    check_loop_name(told.loop)
+    if told.json and told.output is not None:
+        raise BadInput("--json and -o do not go together", "-o FILE.json writes the records")
+    if told.output is None and not told.json:
+        raise BadInput(
+            "where is the report to be written?", f"tui-loop report {told.loop} -o {told.loop}.html"
+        )
+    loop = LoopsFolder(told.loops).loop(told.loop)
+    if told.json or told.output == "-":
+        kind: Format = "json" if told.json else told.format or "md"
+        sys.stdout.write(written(report_of(loop), kind))
+        return 0
+    path = Path(told.output)
+    kind = told.format or format_of(path)
+    _check_place(path, is_forced=told.force)
+    report = report_of(loop)
+    write_atomically(path, written(report, kind))
+    out.line(f"{path}: report of {counted(len(report.iterations), 'iteration')}")
+    return 0
+
+
+def _check_place(path: Path, *, is_forced: bool) -> None:
+    """Raises BadInput where a report cannot be written, or would cost somebody a file."""
+    if not path.parent.is_dir():
+        raise BadInput(f"{path}: there is no folder {path.parent}", "make it, or name another one")
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_file():
+        raise BadInput(f"{path}: is no regular file", "name another one, or print it with -o -")
+    if not is_forced and not is_report(path):
+        raise BadInput(f"{path}: is there already, and is no report", "--force replaces it")
