@@ -47,9 +47,7 @@ def ledger_text(
     """The ledger as CSV; text that a spreadsheet would run as a formula is quoted."""
     known = decisions or {}
     rows = (ledger_row(each, known.get(each.number, Decision())) for each in iterations)
-    return csv_text(
-        COLUMNS, rows)
-    )
+    return csv_text(COLUMNS, rows)
 
 
 def _decision(loop: LoopFolder, number: int) -> Decision:
