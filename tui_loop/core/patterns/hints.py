@@ -8,14 +8,23 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.patterns.directions import in_short
-from tui_loop.core.patterns.pattern import Move, Pattern, as_number, by_field, shown
+from tui_loop.core.patterns.pattern import (
+    SHORT_WORDS,
+    Move,
+    Pattern,
+    as_number,
+    by_field,
+    how_often,
+    shown,
+)
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """A short text; `is_warning` where the value did harm before."""
+    """A short text; `is_warning` where the value did harm before, in a word or two `brief`."""
 
     text: str = ""
     is_warning: bool = False
+    brief: str = ""
 
 
 NO_HINT = Hint()
@@ -37,7 +46,11 @@ class Hints:
         if not told:
             told = [_of_direction(each, was, value) for each in known if each.kind == "direction"]
             told += [each.short for each in known if each.kind == "best"]
-        return Hint(" · ".join([each for each in told if each][:MOST]), bool(beyond))
+        return Hint(
+            " · ".join([each for each in told if each][:MOST]),
+            bool(beyond),
+            _brief(beyond[0]) if beyond else "",
+        )
 
 
 NO_HINTS = Hints(())
@@ -53,6 +66,11 @@ def _is_beyond(pattern: Pattern, value: Any) -> bool:
     if number is None or edge is None:
         return False
     return number >= edge if pattern.side == "up" else number <= edge
+
+
+def _brief(pattern: Pattern) -> str:
+    """`diverged 3 of 3`."""
+    return f"{SHORT_WORDS[pattern.outcome]} {how_often(pattern.count, pattern.total)}"
 
 
 def _of_direction(pattern: Pattern, was: Any, value: Any) -> str:

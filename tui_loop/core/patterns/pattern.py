@@ -17,6 +17,14 @@ Side = Literal["up", "down", ""]
 Weight = Literal["law", "so far"]
 Result = Literal["helped", "same", "worse"]
 
+SHORT_WORDS: dict[Outcome, str] = {
+    "diverged": "diverged",
+    "oom": "out of memory",
+    "no better": "no better than the base",
+    "helped": "helped",
+    "best": "the best",
+}
+
 LARGEST = 1e15
 """Beyond this, a value in a record is an accident."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tui_loop.core.patterns.pattern import (
+    SHORT_WORDS,
     Outcome,
     Pattern,
     Side,
@@ -41,7 +42,6 @@ class Watched(msgspec.Struct, frozen=True):
     outcome: Outcome
     judge: Judge
     verb: str
-    short: str
     fields: tuple[tuple[str, Side], ...]
 
 
@@ -50,21 +50,18 @@ WATCHED = (
         "diverged",
         diverged,
         "diverged",
-        "diverged",
         ((RATE, "up"), ("lora.lora_alpha", "up"), ("training.warmup_steps", "down")),
     ),
     Watched(
         "oom",
         ran_out,
         "ran out of memory",
-        "out of memory",
         ((BATCH, "up"), ("training.max_length", "up"), ("lora.r", "up")),
     ),
     Watched(
         "no better",
         no_better,
         "came out no better than the base",
-        "no better than the base",
         (
             (RATE, "down"),
             (RATE, "up"),
@@ -155,7 +152,7 @@ def _pattern(watched: Watched, field: str, side: Side, cut: _Cut) -> Pattern:
         is_lora=first.is_lora,
         sentence=f"{field.partition('.')[2]} of {edge} {told} on {base_words(first)}; "
         f"{_other_side(side, cut.before)}{one_config}",
-        short=f"at {edge}: {watched.short} {often} on this base",
+        short=f"at {edge}: {SHORT_WORDS[watched.outcome]} {often} on this base",
         count=hits,
         total=total,
         low=low,
