@@ -59,9 +59,16 @@ class Output:
         """A line for people: on stdout, or on stderr where stdout carries records."""
         self._print(sys.stderr if self.as_json else sys.stdout, visible(text))
 
-    def paragraph(self, text: str) -> None:
+    def paragraph(self, text: str, indent: str = "") -> None:
         """A line that may be long: broken between words, continued with an indent."""
-        self.line(textwrap.fill(one_line(text), self.width, subsequent_indent="  "))
+        self.line(
+            textwrap.fill(
+                one_line(text),
+                self.width,
+                initial_indent=indent,
+                subsequent_indent=indent + "  ",
+            )
+        )
 
     def note(self, text: str) -> None:
         """A remark beside the result."""

@@ -54,6 +54,7 @@ class IterationFolder:
         self.tokens = path / "tokens.jsonl"
         self.training_rows = path / "training.jsonl"
         self.evals = path / "evals"
+        self.diagnosis = path / "diagnosis.json"
         self.summary = path / "summary.json"
         self.notes = path / "notes.md"
         self.requests = path / "requests.jsonl"
@@ -118,7 +119,7 @@ class IterationFolder:
     def forget_measurement(self, from_step: int = 0) -> None:
         """Removes an earlier attempt's figures beyond `from_step`, and checkpoints beyond it, so
         that old and new never mix."""
-        for path in (self.examples, self.tokens, self.training_rows):
+        for path in (self.examples, self.tokens, self.training_rows, self.diagnosis):
             path.unlink(missing_ok=True)
         if from_step == 0:
             shutil.rmtree(self.evals, ignore_errors=True)

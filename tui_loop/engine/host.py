@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import msgspec
 
 from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.config import to_tables
+from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.events import LineLogged, RequestSeen, RunEnded
 from tui_loop.core.iteration_folder import IterationFolder
@@ -94,6 +96,7 @@ class RunHost:
             journal.close()
             try:
                 self._write_summary(attempts)
+                self._diagnose()
                 write_ledger(self.folder.loop)
             except (OSError, TuiLoopError) as error:  # the journal has the end; say why not more
                 lock.tell(f"{lock.trouble or 'the summary was not written'}: {error}")
@@ -137,6 +140,17 @@ class RunHost:
                 told, metrics=attempts.outcome.metrics, fingerprint=attempts.outcome.fingerprint
             )
         )
+
+    def _diagnose(self) -> None:
+        """Findings, suggestions and the verdict; no fault in them may cost the run its end."""
+        if self.folder.number == 0:
+            return
+        try:
+            record_diagnosis(self.folder)
+        except (OSError, TuiLoopError):
+            raise
+        except Exception:
+            traceback.print_exc()  # to output.log; the record is whole without a diagnosis
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -138,7 +138,7 @@ def _show(findings: list[Finding], out: Output) -> None:
     for each in findings:
         out.paragraph(f"{SIGNS[each.severity]} {each.severity}: {each.message}")
         if each.hint and each.severity != "info":
-            out.paragraph(f"  hint: {each.hint}")
+            out.paragraph(f"hint: {each.hint}", "  ")
         if each.severity != "info":
             _show_rows(each.rows, out)
     errors, odd = len(errors_of(findings)), len(warnings_of(findings))

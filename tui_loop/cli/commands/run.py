@@ -12,6 +12,7 @@ from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.running import exit_code_of, run_detached, run_watched
 from tui_loop.cli.starting import check_start, create
+from tui_loop.cli.taking import plan_taking
 from tui_loop.core.asking import live_in
 from tui_loop.core.config import with_settings
 from tui_loop.core.draft import drop_draft, read_draft
@@ -28,6 +29,14 @@ HELP = "create the next iteration and run it"
 def add(parser: argparse.ArgumentParser) -> None:
     add_next(parser, "learning_rate=5e-5")
     parser.add_argument("--why", default="", metavar="TEXT", help="the reason for the change")
+    parser.add_argument(
+        "--take",
+        type=int,
+        action="append",
+        default=[],
+        metavar="K",
+        help="take the K-th suggestion of the parent's diagnosis; several times for several",
+    )
     parser.add_argument(
         "--repeat",
         type=int,
@@ -48,6 +57,10 @@ def run(told: argparse.Namespace, out: Output) -> int:
         raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
     loop = LoopsFolder(told.loops).loop(told.loop)
     plan = _draft_plan(loop, told) if told.draft else None
+    if told.take:
+        if told.draft:
+            raise BadInput("--take and --draft: a draft has its changes", "give one of the two")
+        plan = plan_taking(loop, told.parent, told.take, told.settings, told.why)
     folders = create_next(
         loop,
         told.parent,
@@ -57,6 +70,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         repeat=told.repeat,
         allow_code=told.allow_code,
         plan=plan,
+        from_draft=told.draft,
     )
     if told.detach:
         return run_detached(loop, folders, out, allow_code=told.allow_code)
@@ -79,13 +93,14 @@ def create_next(
     repeat: int = 1,
     allow_code: bool = False,
     plan: Plan | None = None,
+    from_draft: bool = False,
 ) -> list[IterationFolder]:
     """Creates the next iteration (and the base where it is needed); what is to run, in order.
 
     Everything that can be refused is refused before anything is created. A `plan` that is given
-    is the draft's, which is gone once its iteration is there.
+    stands for parent, settings and why. The draft that it is from is gone once its iteration is
+    there.
     """
-    from_draft = plan is not None
     if plan is None:
         plan = plan_next(loop, parent=parent, settings=settings, why=why)
     start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)

@@ -64,7 +64,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         out.paragraph(f"{finding.message}: {finding.hint}")
         lines = [str(each.line) for each in finding.rows if each.split == "train"]
         if lines:
-            out.paragraph(f"  training lines {', '.join(lines)}")
+            out.paragraph(f"training lines {', '.join(lines)}", "  ")
     for text in found.notices:
         out.note(text)
     return 0

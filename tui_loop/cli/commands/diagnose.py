@@ -1,0 +1,111 @@
+"""`tui-loop diagnose LOOP/N`: what is wrong with an iteration, and what to change next."""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from tui_loop.cli.arguments import add_json, told_iteration
+from tui_loop.cli.output import Output
+from tui_loop.core import figures
+from tui_loop.core.diagnosis.diagnosing import diagnose
+from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
+from tui_loop.core.diagnosis.recording import record_diagnosis
+from tui_loop.core.diagnosis.words import (
+    GLYPHS,
+    expected,
+    kind_words,
+    tried_already,
+    verdict_words,
+)
+from tui_loop.core.errors import BadInput
+from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.reader import iteration_of
+from tui_loop.core.records import LIVE
+
+HELP = "findings with their evidence, suggestions with what they should do, and the verdict"
+
+EXAMPLES_SHOWN = 5
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="also write diagnosis.json and the verdict anew, as a run does at its end",
+    )
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    folder = told_iteration(told)
+    if told.write and iteration_of(folder).state in LIVE:
+        raise BadInput(f"{folder} is still running", "a run writes its diagnosis when it ends")
+    found = record_diagnosis(folder) if told.write else diagnose(folder.loop, folder.number)
+    if told.json:
+        out.record(msgspec.to_builtins(found))
+    else:
+        show(folder, found, out)
+    return 0
+
+
+def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
+    """A diagnosis for people; suggestions have the numbers that `run --take` knows them by."""
+    iteration = iteration_of(folder)
+    score, loss = iteration.metrics.get("score"), iteration.metrics.get("eval_loss")
+    told = [f"score {figures.percent(score)}"] * (score is not None)
+    told += [f"eval loss {figures.loss(loss)}"] * (loss is not None)
+    out.paragraph(f"{folder}  {iteration.title}: {', '.join([iteration.state, *told])}")
+    if found.verdict is not None:
+        sign, _, words = verdict_words(found.verdict.word)
+        out.paragraph(f"{sign} {words}: {found.verdict.sentence}")
+    numbers = {id(each): number for number, each in enumerate(found.suggestions, 1)}
+    left = list(found.suggestions)
+    for finding in found.findings:
+        out.line()
+        _show_finding(finding, out)
+        for each in [each for each in left if each.finding == finding.kind]:
+            left.remove(each)
+            _show_suggestion(numbers[id(each)], each, out)
+    for each in left:
+        _show_suggestion(numbers[id(each)], each, out)
+    if not found.findings:
+        out.line()
+        out.paragraph(_nothing(iteration.number, iteration.state))
+    takable = next((n for n, each in enumerate(found.suggestions, 1) if each.changes), None)
+    if takable is not None:
+        out.line()
+        out.advice(
+            f"take one: tui-loop run {folder.loop.name} --from {folder.number} --take {takable}"
+        )
+
+
+def _show_finding(finding: Finding, out: Output) -> None:
+    out.paragraph(f"{GLYPHS[finding.severity]} {kind_words(finding.kind)}: {finding.message}")
+    if finding.otherwise:
+        out.paragraph(f"or else: {finding.otherwise}", "  ")
+    if finding.examples:
+        more = len(finding.examples) - EXAMPLES_SHOWN
+        ids = ", ".join(finding.examples[:EXAMPLES_SHOWN])
+        out.paragraph(f"examples: {ids}" + (f" and {more} more" if more > 0 else ""), "  ")
+
+
+def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
+    sign = f"{number}." if suggestion.changes else "-"
+    out.paragraph(f"{sign} {suggestion.action}", "  ")
+    if suggestion.expects is not None:
+        out.paragraph(expected(suggestion.expects), "     ")
+    out.paragraph(f"{suggestion.confidence} confidence: {suggestion.ground}", "     ")
+    for more in (suggestion.record, tried_already(suggestion)):
+        if more:
+            out.paragraph(more, "     ")
+
+
+def _nothing(number: int, state: str) -> str:
+    if number == 0:
+        return "this is the untouched base: it is what the others are held against"
+    if state != "finished":
+        return f"it is {state}: there is nothing to see yet"
+    return "nothing that stands out: the failures themselves are next (tui-loop failures)"
