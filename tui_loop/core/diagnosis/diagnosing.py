@@ -7,14 +7,21 @@ from tui_loop.core.diagnosis.advice.advising import suggestions_for
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.experience import experience_beside
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Verdict
-from tui_loop.core.diagnosis.rules import Rule, across, fit, setup, training
+from tui_loop.core.diagnosis.rules import Rule, across, data, fit, outputs, setup, training
 from tui_loop.core.diagnosis.verdicts import verdict_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.store import LoopFolder
 
-RULES: tuple[Rule, ...] = (*training.RULES, *fit.RULES, *across.RULES, *setup.RULES)
+RULES: tuple[Rule, ...] = (
+    *training.RULES,
+    *fit.RULES,
+    *data.RULES,
+    *outputs.RULES,
+    *across.RULES,
+    *setup.RULES,
+)
 
 _ORDER = {"alarm": 0, "warning": 1, "note": 2}
 

@@ -1,0 +1,13 @@
+"""Findings on data: what was trained on, and what it is measured with."""
+
+from __future__ import annotations
+
+from tui_loop.core.diagnosis.rules import Rule, gaps, inputs, noise, repeats, sizes
+
+RULES: tuple[Rule, ...] = (
+    *repeats.RULES,
+    *noise.RULES,
+    *inputs.RULES,
+    *gaps.RULES,
+    *sizes.RULES,
+)

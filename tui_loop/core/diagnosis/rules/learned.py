@@ -1,0 +1,83 @@
+"""Whether a run taught the model anything: what is wrong with its outputs is only then worth
+telling, since an untrained model's are wrong in every way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tui_loop.core.diagnosis.case import Case, metric_of
+from tui_loop.core.diagnosis.curves import level
+from tui_loop.core.examples.found import Cause
+from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
+from tui_loop.core.scoring import normalised
+from tui_loop.core.statistics import wilson
+
+WORTH = 0.25
+"""Share of the base's loss that is gone where a model has learned something, whatever its score:
+a run that took away less has hardly begun."""
+
+ANSWERS = 0.1
+"""Share of right answers that a model which knows the task exceeds surely."""
+
+_RIGHT_CONTENT = {Cause.FORMAT.value, Cause.NO_END_TOKEN.value, Cause.NEAR_MISS.value}
+
+
+def has_learned(case: Case) -> bool:
+    """Whether the run made the model clearly better than the base, by score or by loss; without
+    a base, whether its training loss fell as much."""
+    if case.number == 0 or (case.iteration.error or {}).get("kind") == "diverged":
+        return False
+    against = case.against_base
+    if against is None:
+        start, end = (level(case.train_curve.part(*part).values) for part in ((0, 0.1), (0.9, 1)))
+        return end < (1 - WORTH) * start
+    if against.interval is not None and against.interval.low > 0:
+        return True
+    before = metric_of(case.base, "eval_loss")
+    if against.loss is None or before is None:
+        return False
+    return against.loss.high < 0 and -against.loss.delta >= WORTH * before
+
+
+def knows_task(case: Case) -> bool:
+    """Whether it answers rightly, in whatever form, more often than one answer to everything would
+    and than a tenth of the time."""
+    view = case.view
+    if view is None or (case.iteration.error or {}).get("kind") == "diverged":
+        return False
+    wanted: Counter[str] = Counter()
+    right = 0
+    for row, outcome in enumerate(view.passed):
+        if outcome == UNSCORED:
+            continue
+        wanted[normalised(view.table.references[row])] += 1
+        is_right = outcome == PASSED or not _RIGHT_CONTENT.isdisjoint(view.causes[row])
+        right += is_right
+    if not wanted:
+        return False
+    commonest = wanted.most_common(1)[0][1] / wanted.total()
+    return wilson(right, wanted.total())[0] > max(ANSWERS, commonest)
+
+
+def with_cause(case: Case, *causes: Cause) -> list[int]:
+    """Rows of failed examples that have one of the causes, the hardest first."""
+    view = case.view
+    if view is None:
+        return []
+    wanted = {cause.value for cause in causes}
+    rows = [
+        row
+        for row, found in enumerate(view.causes)
+        if view.passed[row] == FAILED and not wanted.isdisjoint(found)
+    ]
+    return hardest(case, rows)
+
+
+def hardest(case: Case, rows: list[int]) -> list[int]:
+    """Rows by loss, the highest first; those without one last."""
+    view = case.view
+    if view is None:
+        return rows
+    losses = view.table.losses
+    return sorted(rows, key=lambda row: (losses[row] != losses[row], -losses[row], row))
