@@ -19,7 +19,7 @@ def curves_of(run: RunState, diverged_at: int | None = None) -> Curves:
     train, evaluated = series_of(run.metrics, "loss"), series_of(run.evaluations, "eval_loss")
     means = Line()
     if len(train.values) >= FEWEST_SMOOTHED:
-        means = _thinned(train.steps, smoothed(train.values, SMOOTHING))
+        means = _some(train.steps, smoothed(train.values, SMOOTHING))
     return Curves(
         train=_line(train), smooth=means, eval=_line(_last_at(evaluated)), diverged_at=diverged_at
     )
@@ -50,6 +50,14 @@ def _thinned(steps: Sequence[int], values: Sequence[float]) -> Line:
                 xs.append(at)
                 ys.append(_short(value))
     return Line(tuple(xs), tuple(ys), len(values))
+
+
+def _some(steps: Sequence[int], values: Sequence[float]) -> Line:
+    """A smooth line needs no extremes: points at even distances, the last one too."""
+    count = min(len(steps), 2 * POINTS)
+    chosen = [round(at * (len(steps) - 1) / max(1, count - 1)) for at in range(count)]
+    points = tuple(_short(values[at]) for at in chosen)
+    return Line(tuple(steps[at] for at in chosen), points, len(values))
 
 
 def _short(value: float) -> float:

@@ -79,10 +79,11 @@ class Quote(msgspec.Struct, frozen=True):
 
 
 class RunChart(msgspec.Struct, frozen=True):
-    """The loss of one run over its steps."""
+    """The loss of one run over its steps; `is_log`: on a log scale, as all runs of a report."""
 
     title: str
     curves: Curves
+    is_log: bool = False
 
 
 class TrailPoint(msgspec.Struct, frozen=True):

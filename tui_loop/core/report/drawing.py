@@ -14,12 +14,17 @@ import msgspec
 from tui_loop.core import figures
 from tui_loop.core.report.document import RunChart, TrailChart
 from tui_loop.core.report.facts import Line
-from tui_loop.core.wording import brief_number
 
 WIDTH, HEIGHT = 480, 220
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 26
-LOG_FROM = 40.0
-"""Losses that span a larger ratio are drawn on a log scale."""
+LEFT, RIGHT, TOP, BOTTOM = 46, 16, 24, 26
+LOG_FROM = 10.0
+"""Losses of iterations that span a larger ratio are drawn on a log scale."""
+
+LOG_SPAN = 1e5
+"""A log scale reaches no deeper below its largest value."""
+
+LEGEND = 106
+"""Pixels for an entry of a legend."""
 
 NUMBERS = 12
 """Labels below a chart over iterations, at most about."""
@@ -57,7 +62,7 @@ def run_svg(chart: RunChart) -> str:
     train, smooth, evaluated = curves.train, curves.smooth, curves.eval
     values = [*train.values, *evaluated.values]
     steps = [*train.steps, *evaluated.steps]
-    ys = _loss_scale(values)
+    ys = _loss_scale(values, is_log=chart.is_log)
     xs = Scale(min(steps), max(steps), LEFT, WIDTH - RIGHT)
     bold = smooth if smooth.values else train
     parts = [
@@ -91,7 +96,9 @@ def trail_svg(chart: TrailChart) -> str:
     if chart.is_share:
         ys = Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
     else:
-        ys = _loss_scale([point.value for point in chart.points])
+        losses = [point.value for point in chart.points]
+        is_wide = min(losses) > 0 and max(losses) > LOG_FROM * min(losses)
+        ys = _loss_scale(losses, is_log=is_wide)
     every = max(1, math.ceil(len(numbers) / NUMBERS))
     shown = numbers[::every]
     parts = [
@@ -100,7 +107,7 @@ def trail_svg(chart: TrailChart) -> str:
             [place[number] for number in shown],
             xs,
             lambda at: str(numbers[round(at)]),
-            figures.percent if chart.is_share else brief_number,
+            figures.percent if chart.is_share else "{:g}".format,
         )
     ]
     for point in chart.points:
@@ -139,7 +146,7 @@ def _axes(
     marks: Sequence[float],
     xs: Scale,
     x_words: Callable[[float], str],
-    y_words: Callable[[float], str] = brief_number,
+    y_words: Callable[[float], str] = "{:g}".format,
 ) -> str:
     """Lines at round values, and the labels of both axes."""
     parts = []
@@ -170,19 +177,18 @@ def _rule(x: float) -> str:
 
 def _legend(entries: Sequence[tuple[str, str]], note: str) -> str:
     told = "".join(
-        f'<tspan class="{kind}">{html.escape(text)}</tspan>{"  " if at + 1 < len(entries) else ""}'
-        for at, (kind, text) in enumerate(entries)
+        f'<text class="legend {kind}" x="{WIDTH - RIGHT - LEGEND * at}" y="14">'
+        f"{html.escape(text)}</text>"
+        for at, (kind, text) in enumerate(reversed(entries))
     )
-    return (
-        f'<text class="note" x="{LEFT}" y="14">{html.escape(note)}</text>'
-        f'<text class="legend" x="{WIDTH - RIGHT}" y="14" xml:space="preserve">{told}</text>'
-    )
+    return f'<text class="note" x="{LEFT}" y="14">{html.escape(note)}</text>{told}'
 
 
-def _loss_scale(values: Sequence[float]) -> Scale:
+def _loss_scale(values: Sequence[float], *, is_log: bool) -> Scale:
     low, high = min(values), max(values)
-    if low > 0 and high / low > LOG_FROM:
-        return Scale(low, high, HEIGHT - BOTTOM, TOP, is_log=True)
+    if is_log and high > 0:
+        least = min((value for value in values if value > 0), default=high)
+        return Scale(max(least, high / LOG_SPAN), high, HEIGHT - BOTTOM, TOP, is_log=True)
     low = min(low, 0.0) if low < high / 2 else low
     room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
     return Scale(low, high + room, HEIGHT - BOTTOM, TOP)

@@ -79,9 +79,9 @@ svg path.rule{stroke:var(--bad);stroke-dasharray:2 3}
 svg path.bar{stroke:var(--muted);stroke-width:1.4}
 svg circle.eval{fill:var(--eval)}
 svg circle.point{fill:var(--train)}
-svg circle.best,svg tspan.best{fill:var(--best)}
-svg tspan.train{fill:var(--train)}
-svg tspan.eval{fill:var(--eval)}
+svg circle.best,svg .legend.best{fill:var(--best)}
+svg .legend.train{fill:var(--train)}
+svg .legend.eval{fill:var(--eval)}
 @media (max-width:36rem){body{padding:.7rem}dl{grid-template-columns:1fr;gap:0}
 dd{margin:0 0 .4rem}}
 @media print{body{max-width:none;font-size:11px}figure,pre,tr{break-inside:avoid}

@@ -21,11 +21,12 @@ from tui_loop.core.report.document import (
     Table,
     Text,
 )
-from tui_loop.core.report.facts import CELL, Against, Changed, Report, Story, Told
+from tui_loop.core.report.facts import CELL, Against, Changed, Curves, Report, Story, Told
 from tui_loop.core.report.words import change_words, state_words
 from tui_loop.core.text import one_line
 
 DECISION = 2000
+LOG_FROM = 20.0
 
 
 def stories(report: Report) -> list[Block]:
@@ -34,12 +35,19 @@ def stories(report: Report) -> list[Block]:
     if not told:
         return []
     blocks: list[Block] = [Heading(2, "The iterations, one by one", "stories")]
+    is_log = any(_is_wide(each.story.curves) for each in told if each.story is not None)
     for each in told:
-        blocks += _story(each)
+        blocks += _story(each, is_log=is_log)
     return blocks
 
 
-def _story(told: Told) -> list[Block]:
+def _is_wide(curves: Curves) -> bool:
+    """Whether the loss falls so far that its end could not be seen beside its beginning."""
+    values = curves.smooth.values or curves.train.values
+    return len(values) > 1 and max(values) > LOG_FROM * min(values) > 0
+
+
+def _story(told: Told, *, is_log: bool) -> list[Block]:
     iteration, story = told.iteration, told.story or Story()
     heading = f"Iteration {iteration.number}: {one_line(iteration.title, CELL)}"
     blocks: list[Block] = [Heading(3, heading, f"iteration-{iteration.number}")]
@@ -53,7 +61,9 @@ def _story(told: Told) -> list[Block]:
             Items(tuple(one_line(f"{each.kind}: {each.message}", 500) for each in story.recoveries))
         )
     if story.curves.train.steps or len(story.curves.eval.steps) > 1:
-        blocks.append(RunChart(f"Loss of iteration {iteration.number} by step", story.curves))
+        blocks.append(
+            RunChart(f"Loss of iteration {iteration.number} by step", story.curves, is_log)
+        )
     if told.against is not None:
         blocks += _changed(told.against)
     if story.notes:

@@ -11,14 +11,13 @@ from tui_loop.core.report.facts import Report, Told
 from tui_loop.core.text import visible
 
 BESIDE = (
-    *("score_low", "score_high", "vs_parent", "claim", "delta", "delta_low", "delta_high"),
+    *("score_low", "score_high", "claim", "delta", "delta_low", "delta_high"),
     *("fixed", "broken", "is_best", "findings"),
 )
 
 
 def table(report: Report) -> str:
     """One row an iteration; nothing in it runs as a formula."""
-    names = [name for name in BESIDE if name not in COLUMNS]
     findings = {
         each.number: " ".join(found.kind for found in each.findings) for each in report.diagnoses
     }
@@ -26,13 +25,19 @@ def table(report: Report) -> str:
     for told in report.iterations:
         decision = Decision(suggestion=told.suggestion or None, predicted=told.predicted)
         beside = _beside(told, report.best, findings.get(told.iteration.number))
-        rows.append([*ledger_row(told.iteration, decision), *(beside[name] for name in names)])
-    return visible(csv_text([*COLUMNS, *names], rows))
+        rows.append(
+            [*ledger_row(told.iteration, decision), *(beside[name] for name in _beside_names())]
+        )
+    return visible(csv_text([*COLUMNS, *_beside_names()], rows))
 
 
 def head() -> str:
-    """The line that such a file begins with, up to the columns that the ledger has."""
-    return csv_text(COLUMNS, []).rstrip("\n")
+    """The line that such a file begins with; the ledger's own is shorter."""
+    return csv_text([*COLUMNS, *_beside_names()], [])
+
+
+def _beside_names() -> list[str]:
+    return [name for name in BESIDE if name not in COLUMNS]
 
 
 def _beside(told: Told, best: int | None, findings: str | None) -> dict[str, Any]:
@@ -41,7 +46,6 @@ def _beside(told: Told, best: int | None, findings: str | None) -> dict[str, Any
     return {
         "score_low": score and score.low,
         "score_high": score and score.high,
-        "vs_parent": against and against.brief,
         "claim": against and against.claim,
         "delta": delta and delta.delta,
         "delta_low": delta and delta.low,
