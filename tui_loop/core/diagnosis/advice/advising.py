@@ -19,6 +19,7 @@ from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
+from tui_loop.core.wording import SEED
 
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "diverged": [rates.lower_learning_rate, rates.steady],
@@ -46,8 +47,15 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "eval_too_small": [data.more_held_out],
     "eval_overfit": [data.look_at_holdout],
     "plateau": [data.repeat_the_best, amounts.larger_adapter],
+    "undecided": [amounts.replicate],
     "slow": [lengths.faster],
 }
+
+CAUSES = {"diverged", "nothing_trained", "learning_rate_too_high", "learning_rate_too_low"}
+"""What spoils a run as a whole: whatever else is odd about its outputs follows from it."""
+
+CONSEQUENCES = {"class_bias", "format_errors", "no_end_token", "truncated_outputs", "weak_slice"}
+"""Of a run that ended too early as well."""
 
 _GRAVITY = {"alarm": 3.0, "warning": 2.0, "note": 1.0}
 _SURE = {"high": 1.0, "medium": 0.7, "low": 0.4}
@@ -61,7 +69,11 @@ def suggestions_for(
     """What to change, the best first; each change once, for the gravest finding that asks it."""
     found: dict[Key, Suggestion] = {}
     weights: dict[Key, float] = {}
+    kinds = {each.kind for each in findings}
+    follows = bool(kinds & (CAUSES | {"underfitting"}))
     for finding in findings:
+        if follows and finding.kind in CONSEQUENCES:
+            continue
         for advisor in ADVISORS.get(finding.kind, ()):
             for each in advisor(case, finding):
                 key = _key(each)
@@ -86,7 +98,7 @@ def _completed(case: Case, suggestion: Suggestion, tally: Tally) -> Suggestion:
 
 def _tried(case: Case, suggestion: Suggestion) -> list[Iteration]:
     """Iterations of this loop, on the same rows, that had what the suggestion comes to."""
-    if case.config is None or not suggestion.changes:
+    if case.config is None or not suggestion.changes or set(suggestion.changes) == {SEED}:
         return []
     wanted = with_changes(case.config, suggestion)
     rows = case.row_digests(case.number)

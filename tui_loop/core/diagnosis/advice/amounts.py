@@ -6,15 +6,19 @@ from collections.abc import Iterator
 
 from tui_loop.core import figures
 from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, loss_range, propose
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.rules.fit import turn_of
 from tui_loop.core.schema import Training
+from tui_loop.core.wording import SEED
 
 LONGEST = 2.0
 """A run is not made longer than this at once: what follows is known only then."""
 
 LARGEST_RANK = 64
+
+FAR = 0.2
+"""Of the base's eval loss: with more left, larger steps come before more of them."""
 
 
 def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
@@ -39,9 +43,15 @@ def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
         fields,
         because="the eval loss was still falling when the run ended",
         expects=expects,
-        confidence="high",
+        confidence="medium" if is_far_from_done(case) else "high",
         ground=ground,
     )
+
+
+def is_far_from_done(case: Case) -> bool:
+    """Whether so much of the base's eval loss is left that more of the same takes too long."""
+    loss, base = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
+    return loss is None or base is None or loss > FAR * base
 
 
 def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
@@ -152,6 +162,29 @@ def smaller_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
         {"lora.r": lora.r // 2, "lora.lora_alpha": lora.lora_alpha / 2},
         because="training took away what the model could do before",
         expects=gain(case, 0.0, 0.3),
+    )
+
+
+def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """The same config under a seed that was not used yet."""
+    if case.config is None:
+        return
+    used = {
+        config.training.seed
+        for each in case.iterations
+        if each.number and (config := config_of(each)) is not None
+        if case.comparer.are_one_config(each.number, case.number)
+    }
+    seed = max(used | {case.config.training.seed}) + 1
+    yield propose(
+        case,
+        finding,
+        "replicate",
+        {SEED: seed},
+        because=f"one run of {case.number} and one of {finding.figures.get('against')} cannot tell "
+        "the change from training noise",
+        confidence="medium",
+        ground="two runs of each config put the training noise into the interval",
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.advice.proposing import advise, points_gain
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
+from tui_loop.core.wording import brief_number
 
 LEAST_ROWS, MOST_ROWS = 5, 50
 """Rows that one piece of advice asks for: fewer teach nothing, more is another project."""
@@ -17,17 +17,16 @@ ROWS_WANTED = 400
 
 
 def rows_of_weak_slices(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """About as many more rows as fail, of the groups that fail most."""
+    """About as many more rows as fail, of the group that fails most."""
     failed = _count(finding, "failed") or len(finding.examples)
-    name = str(finding.figures.get("name", "") or "these examples")
-    said = str(finding.figures.get("said", ""))
+    kind, _, name = str(finding.figures.get("slice", "")).partition(": ")
+    group = f'"{name}"' if kind == "label" else f"{kind} {name}" if name else "these"
     more = min(max(LEAST_ROWS, failed), MOST_ROWS)
-    like = f" that are told apart from {said}" if said else ""
     yield advise(
         finding,
         "more_rows",
-        f"{more} to {2 * more} more training rows of {name}{like}",
-        because="it fails more than the rest",
+        f"{more} to {2 * more} more training rows of {group}, like those that fail",
+        because=f"{group} fails more than the rest",
         expects=_fixing(case, finding, 0.2, 0.7),
         confidence="medium",
         ground="groups that fail get better with rows of their own kind; how much was not "
@@ -37,7 +36,8 @@ def rows_of_weak_slices(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 def rows_for_gaps(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """Rows for what training lacks."""
-    names = str(finding.figures.get("labels", "") or "what the failed examples are about")
+    told = finding.figures.get("labels") or finding.figures.get("label")
+    names = f'"{told}"' if told else "the kind that fails"
     yield advise(
         finding,
         "rows_for_gap",
@@ -51,13 +51,18 @@ def rows_for_gaps(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 def balance(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """More of the labels that are never said."""
-    said = str(finding.figures.get("said", "") or "one label")
+    label = finding.figures.get("label")
+    fewer = f', or fewer of "{label}"' if label else ""
+    said, due = _count(finding, "said"), _count(finding, "due")
+    total = case.metric("total")
     yield advise(
         finding,
         "balance_labels",
-        f"more training rows of the labels that are hardly said, or fewer of {said}",
+        f"more training rows of the labels that are hardly said{fewer}",
         because="the model answers with few labels",
-        expects=_fixing(case, finding, 0.1, 0.5),
+        expects=points_gain(case, 0.1 * (said - due) / total, 0.6 * (said - due) / total)
+        if total and said > due
+        else None,
     )
 
 
@@ -69,7 +74,7 @@ def more_rows(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield advise(
         finding,
         "more_data",
-        f"{counted(int(rows / 2) or 1, 'more training row')} of the same kind, or more",
+        f"half as many training rows again, or more ({brief_number(rows / 2)} of the same kind)",
         because="the rows that are there are known by heart",
         ground="more rows are what a gap between known and unknown rows asks for",
         confidence="medium",
@@ -168,6 +173,8 @@ def look_at_holdout(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 def repeat_the_best(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """Replicates where a small gain is in doubt, and a look at what still fails."""
+    if "tries" not in finding.figures:  # within one run: nothing was tried yet
+        return
     best = finding.figures.get("best_before", case.number)
     name = case.folder.loop.name
     yield advise(

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 
 from tui_loop.core import figures
-from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, propose
+from tui_loop.core.config import changed_fields
+from tui_loop.core.diagnosis.advice.amounts import is_far_from_done
+from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING, gain, loss_gain, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.rules.training import ADVISED
@@ -99,8 +101,7 @@ def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
         return
     rate = case.config.training.learning_rate
     advised = ADVISED[case.config.lora.enabled]
-    loss, base = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
-    far = loss is None or base is None or loss > 0.2 * base
+    far = is_far_from_done(case)
     if finding.kind == "underfitting" and not far and rate >= 10 * advised:
         return
     factor = 10.0 if finding.kind == "learning_rate_too_low" or far else 3.0
@@ -119,7 +120,7 @@ def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
         if far
         else "the loss was still falling when the run ended",
         expects=loss_gain(case, 0.2, 0.9) if far else loss_gain(case, 0.05, 0.5),
-        confidence="high" if finding.kind == "learning_rate_too_low" else "medium",
+        confidence="high" if finding.kind == "learning_rate_too_low" or far else "medium",
         ground="the loss fell steadily and without a jump, so larger steps are safe; how much "
         "larger is a rule of thumb",
     )
@@ -145,7 +146,8 @@ def _trouble(finding: Finding) -> str:
 
 
 def _better_below(case: Case, rate: float) -> Iteration | None:
-    """The best earlier iteration at a lower rate that did better, with the same data."""
+    """The best iteration at a lower rate that did better: one that differs in the rate alone, if
+    there is one."""
     found = [
         each
         for each in case.iterations
@@ -155,7 +157,16 @@ def _better_below(case: Case, rate: float) -> Iteration | None:
         and below < rate
         and _standing(each) > _standing(case.iteration)
     ]
-    return max(found, key=_standing, default=None)
+    alone = [each for each in found if _differs_in_rate_alone(case, each)]
+    return max(alone or found, key=_standing, default=None)
+
+
+def _differs_in_rate_alone(case: Case, other: Iteration) -> bool:
+    config = config_of(other)
+    if case.config is None or config is None:
+        return False
+    changed = changed_fields(config, case.config)
+    return all(name in (RATE, *BOOKKEEPING) or name.startswith("run.") for name in changed)
 
 
 def _worse_above(case: Case, rate: float) -> float | None:

@@ -3,6 +3,8 @@
 plateau       the last tries are no better than what was there before, by more than noise.
 eval_overfit  so many configs were chosen by one eval set that its best score is partly luck; surely
               so where the holdout was looked at and is worse.
+undecided     the change against the parent is near what one run of each can tell from nothing: a
+              replicate would decide it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import trend_of
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.readiness.agreement import agreement_of
+from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.records import Iteration
 
 TRIES = 3
@@ -23,6 +27,10 @@ TRIES = 3
 
 MANY = 8
 """Configs chosen by one eval set; the best of eight equal ones lies 1.4 standard errors high."""
+
+HALF_SEEN, SURELY_SEEN = 0.5, 2.5
+"""A change of so many half intervals is one that a second run of each may settle; smaller ones
+need many more runs, larger ones hardly any."""
 
 LUCK = 0.02
 """Of score: what the best of many must gain by luck alone to be worth telling."""
@@ -58,6 +66,26 @@ def plateau(case: Case) -> Iterator[Finding]:
 def eval_overfit(case: Case) -> Iterator[Finding]:
     configs = tried_configs(case)
     score, total = case.metric("score"), case.metric("total")
+    look = next(
+        (
+            each
+            for runs in reversed(configs)
+            for run in runs
+            if (each := read_looks(case.folder.loop).last_by(run.number)) is not None
+        ),
+        None,
+    )
+    if look is not None and len(configs) >= TRIES and agreement_of(look).agrees is False:
+        yield Finding(
+            "eval_overfit",
+            "alarm",
+            f"after {len(configs)} configs chosen by one eval set, {look.iteration} has "
+            f"{agreement_of(look).sentence}",
+            {"configs": len(configs), "best": look.iteration, "look": look.look},
+            iterations=(look.iteration,),
+            otherwise="a holdout of another kind than the eval set would differ from the start",
+        )
+        return
     if len(configs) < MANY or score is None or not total:
         return
     best = max((each for runs in configs for each in runs), key=_standing)
@@ -75,6 +103,25 @@ def eval_overfit(case: Case) -> Iterator[Finding]:
         iterations=(best.number,),
         otherwise="the gain over the base may be real all the same: it is only smaller than it "
         "looks",
+    )
+
+
+def undecided(case: Case) -> Iterator[Finding]:
+    against = case.against_parent
+    if against is None or not against.a or against.has_spread or against.interval is None:
+        return
+    if not against.claim.startswith("consistent"):
+        return
+    ratio = abs(against.interval.delta) / (against.interval.half_width or math.inf)
+    if not HALF_SEEN < ratio < SURELY_SEEN:
+        return
+    yield Finding(
+        "undecided",
+        "note",
+        f"{figures.points(against.interval)} points of score against {against.a}, from one run of "
+        "each: another seed could make as much of a difference; a replicate would tell",
+        {"against": against.a, "delta": against.interval.delta},
+        iterations=(against.a,),
     )
 
 
@@ -147,4 +194,4 @@ def _named(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
 
-RULES = (plateau, eval_overfit)
+RULES = (plateau, eval_overfit, undecided)

@@ -48,7 +48,7 @@ people act on it."""
 
 
 def underfitting(case: Case) -> Iterator[Finding]:
-    if _is_broken(case) or any(True for _ in learning_rate_too_high(case)):
+    if _is_broken(case) or _is_too_fast(case):
         return
     evals, train = case.eval_curve, case.train_curve
     late = trend_of(train.part(0.5, 1))
@@ -165,7 +165,7 @@ def generalisation_gap(case: Case) -> Iterator[Finding]:
 
 
 def plateau(case: Case) -> Iterator[Finding]:
-    if _is_broken(case) or turn_of(case) is not None:
+    if _is_broken(case) or _is_too_fast(case) or turn_of(case) is not None:
         return
     train, evals = case.train_curve.part(0.5, 1), case.eval_curve
     late = trend_of(train)
@@ -254,6 +254,10 @@ def _what_of_the_score(case: Case) -> str:
 
 def _worth(values: tuple[float, ...]) -> float:
     return LEAST_CHANGE * min(values)
+
+
+def _is_too_fast(case: Case) -> bool:
+    return any(True for _ in learning_rate_too_high(case))
 
 
 def _is_broken(case: Case) -> bool:
