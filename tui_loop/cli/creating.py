@@ -13,6 +13,7 @@ from tui_loop.cli.starting import refuse_secrets
 from tui_loop.core.config import Tables, merge, read_config
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
+from tui_loop.core.readiness.criteria import checked_target
 from tui_loop.core.schema import Config
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -111,11 +112,21 @@ def _labelled(root: Path, told: Tables) -> Prepared | None:
         return None
 
 
-def create(loops: LoopsFolder, name: str, goal: str, prepared: Prepared) -> LoopFolder:
-    """Writes the loop's folder; raises BadInput where the name is taken or cannot be one."""
+def create(
+    loops: LoopsFolder, name: str, goal: str, prepared: Prepared, target: float | None = None
+) -> LoopFolder:
+    """Writes the loop's folder; raises BadInput where the name is taken or cannot be one.
+
+    `target`: the score, or under metric none the eval loss, from which on it is good enough.
+    """
+    ready: dict[str, Any] = {}
+    if target is not None:
+        ready["target"] = checked_target(target, prepared.metric, "--target")
     if (loops.path / name).exists():
         raise BadInput(f"{loops.path / name}: is there already", "choose another name")
-    settings = LoopSettings(goal=goal, metric=prepared.metric, defaults=prepared.defaults)
+    settings = LoopSettings(
+        goal=goal, metric=prepared.metric, ready=ready, defaults=prepared.defaults
+    )
     return loops.create(name, settings)
 
 

@@ -12,6 +12,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import Plan, base_config, create_base
 from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.records import LIVE, RESUMABLE
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
@@ -50,6 +51,7 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     the base was never measured as this iteration is, that comes first.
     """
     iteration, loop = iteration_of(folder), folder.loop
+    refuse_closed(loop)
     waits = iteration.state == "queued" and live_in(loop)
     if waits or iteration.state not in (*RESUMABLE, "queued"):
         reason = {

@@ -23,6 +23,7 @@ from tui_loop.core.planning import (
     replicates,
     with_data_changes,
 )
+from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.schema import Config
 from tui_loop.core.secrets import fields_with_secrets
 from tui_loop.core.store import LoopFolder
@@ -58,6 +59,7 @@ def check_start(
     loop: LoopFolder, plan: Plan, *, repeat: int = 1, allow_code: bool = False
 ) -> Start:
     """The plan with its data; raises TuiLoopError for whatever would fail for certain."""
+    refuse_closed(loop)
     data = check_config(loop, plan.config, allow_code=allow_code)
     plan = with_data_changes(loop, plan, data)
     plans = replicates(loop, plan, repeat) if repeat > 1 else [plan]

@@ -13,6 +13,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.names import check_loop_name
 from tui_loop.core.overview import best_of, loop_state
 from tui_loop.core.reader import LoopReader, Stamp, stamp_of
+from tui_loop.core.records import LIVE
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
@@ -46,7 +47,7 @@ class LoopsReader:
     def __init__(self, loops: LoopsFolder) -> None:
         self.loops = loops
         self._readers: dict[str, LoopReader] = {}
-        self._settings: dict[str, tuple[Stamp, str, str]] = {}
+        self._settings: dict[str, tuple[Stamp, str, str, bool]] = {}
 
     def look(self) -> tuple[LoopEntry, ...]:
         """The loops now, by name; one that cannot be read is among them and says why.
@@ -76,14 +77,15 @@ class LoopsReader:
             return LoopEntry(name, problem=f"{loop.path}: {error.strerror}")
         except OSError:
             return None
-        goal, problem = self._goal(loop)
+        goal, problem, is_closed = self._goal(loop)
         reader = self._readers.setdefault(name, LoopReader(loop))
         iterations = [reader.iteration(number) for number in reader.numbers()]
         best = best_of(iterations)
+        state = loop_state(iterations)
         return LoopEntry(
             name=name,
             goal=goal,
-            state=loop_state(iterations),
+            state="closed" if is_closed and state not in LIVE else state,
             iterations=len(iterations),
             best=best,
             metrics=next((each.metrics for each in iterations if each.number == best), {}),
@@ -91,19 +93,20 @@ class LoopsReader:
             problem=problem,
         )
 
-    def _goal(self, loop: LoopFolder) -> tuple[str, str]:
-        """(goal, what is wrong), read anew when the file has changed."""
+    def _goal(self, loop: LoopFolder) -> tuple[str, str, bool]:
+        """(goal, what is wrong, whether it is closed), read anew when the file has changed."""
         stamp = stamp_of(loop.settings_file)
         known = self._settings.get(loop.name)
         if known is None or known[0] != stamp:
-            goal = problem = ""
+            goal, problem, is_closed = "", "", False
             try:
                 check_loop_name(loop.name)
-                goal = loop.read_settings().goal
+                settings = loop.read_settings()
+                goal, is_closed = settings.goal, settings.closed is not None
             except BadInput as error:
                 problem = error.message
-            known = self._settings[loop.name] = stamp, goal, problem
-        return known[1], known[2]
+            known = self._settings[loop.name] = stamp, goal, problem, is_closed
+        return known[1:]
 
 
 def _modified(path: Path) -> float:

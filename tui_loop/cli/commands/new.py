@@ -31,6 +31,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="ID", help="tiny, smollm2, a folder, a .gguf file, a hub id"
     )
     parser.add_argument("--metric", metavar="NAME", help="how outputs are scored")
+    parser.add_argument(
+        "--target",
+        type=float,
+        metavar="SCORE",
+        help="the score in [0, 1] that is good enough; under metric none the highest eval loss",
+    )
     parser.add_argument("--goal", default="", metavar="TEXT", help="what the loop is for")
     add_settings(parser, "a config field, e.g. lora.r=8 (all fields below)")
     parser.epilog = "config fields:\n" + "\n".join(_field_line(name) for name in all_fields())
@@ -50,7 +56,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     prepared = understand(root, merge(given, settings_tables(told.settings)))
     if remark := check_base(prepared.config, root):
         out.note(remark)
-    loop = create(LoopsFolder(told.loops), told.loop, told.goal, prepared)
+    loop = create(LoopsFolder(told.loops), told.loop, told.goal, prepared, told.target)
     _report(loop.name, prepared, out)
     return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import msgspec
+
 from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting
@@ -17,6 +19,7 @@ from tui_loop.core.examples.judgements import Judged, Judgements, judged_of, rea
 from tui_loop.core.examples.judgements import told as told_of
 from tui_loop.core.overview import as_json
 from tui_loop.core.reader import iteration_of, iterations_of
+from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.records import RESUMABLE, Iteration
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import brief
@@ -57,6 +60,7 @@ def loop_record(loop: LoopFolder, iterations: list[Iteration]) -> dict[str, Any]
         "goal": settings.goal,
         "metric": settings.metric,
         "model": loop.default_config().model.id,
+        "closed": msgspec.to_builtins(settings.closed),
         "iterations": [iteration_record(loop, iteration, said) for iteration in iterations],
     }
 
@@ -94,6 +98,8 @@ def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> No
     goal = f": {settings.goal}" if settings.goal else ""
     out.line(f"{loop.name}{goal}")
     out.line(f"model {config.model.id}, metric {settings.metric}")
+    if settings.closed is not None:
+        out.paragraph(closed_words(settings.closed))
     _print_iterations(loop, iterations, out)
     if waiting := told_waiting(loop):
         out.advice(waiting)

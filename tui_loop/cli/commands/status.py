@@ -13,6 +13,7 @@ from tui_loop.core import figures
 from tui_loop.core.errors import BadInput
 from tui_loop.core.liveness import trouble_of
 from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.records import LIVE, RESUMABLE
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
@@ -61,6 +62,7 @@ def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
         "loss": None,
         "seconds_left": None,
         "trouble": None,
+        "closed": _closed(loop),
     }
     if state in (*LIVE, "interrupted"):
         record["trouble"] = trouble_of(loop.iteration(number).lock) or None
@@ -80,6 +82,15 @@ def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
     }
 
 
+def _closed(loop: LoopFolder) -> str | None:
+    """How the loop ended, where it did."""
+    try:
+        closed = loop.read_settings().closed
+    except BadInput:
+        return None
+    return closed_words(closed) if closed is not None else None
+
+
 def _told(record: dict[str, Any]) -> str:
     parts = [f"{record['loop']}/{record['iteration']} {record['state']}"]
     if record["phase"]:
@@ -92,6 +103,8 @@ def _told(record: dict[str, Any]) -> str:
         parts.append(f"eta {figures.duration(record['seconds_left'])}")
     if record["trouble"]:
         parts.append(record["trouble"])
-    if record["state"] in (*RESUMABLE, "queued"):
+    if record["closed"]:
+        parts.append(f"({record['closed']})")
+    elif record["state"] in (*RESUMABLE, "queued"):
         parts.append(f"go on with it: tui-loop resume {record['loop']}/{record['iteration']}")
     return "  ".join(parts)

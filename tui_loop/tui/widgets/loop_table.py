@@ -16,7 +16,12 @@ LONGEST_NAME, LEAST_NAME, LEAST_GOAL = 28, 12, 20
 Doing = tuple[str, str]
 """(key, words)"""
 
-_STATES = {**SIGNS, "finished": ("✓ finished", ""), "new": ("○ new", "muted")}
+_STATES = {
+    **SIGNS,
+    "finished": ("✓ finished", ""),
+    "new": ("○ new", "muted"),
+    "closed": ("■ closed", "muted"),
+}
 
 
 class LoopTable(RowList):

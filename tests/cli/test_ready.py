@@ -1,0 +1,226 @@
+"""`ready`, `close`, `fresh` and `new --target`, read and written without the training stack."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.cli.test_recorded_loop import LOOP, reader, record
+from tests.conftest import CHECKOUT, Cli
+from tui_loop.cli.main import main
+from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
+from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress, LookTold
+from tui_loop.core.store import LoopFolder, LoopsFolder
+
+RECORDED = CHECKOUT / "loops" / LOOP
+SMALL = ("*.toml", "summary.json", "examples.jsonl", "journal.jsonl")
+
+
+@pytest.fixture
+def review(tmp_path: Path) -> Path:
+    """A folder with a copy of the recorded loop, small files alone."""
+    for pattern in SMALL:
+        for path in RECORDED.rglob(pattern):
+            copy = tmp_path / "loops" / LOOP / path.relative_to(RECORDED)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    (tmp_path / "loops" / LOOP / "draft.toml").unlink(missing_ok=True)
+    return tmp_path
+
+
+def loop_of(folder: Path) -> LoopFolder:
+    return LoopsFolder(folder / "loops").loop(LOOP)
+
+
+def wants(folder: Path, text: str) -> None:
+    path = folder / "loops" / LOOP / "loop.toml"
+    path.write_text(f"{path.read_text()}\n[ready]\n{text}\n")
+
+
+def looked(folder: Path, iteration: int, **more: Any) -> Look:
+    """Records a look at the holdout that the iterations name."""
+    split = loop_of(folder).iteration(iteration).read_splits()["holdout"]
+    fields: dict[str, Any] = {
+        "t": 1_700_000_000.0,
+        "iteration": iteration,
+        "sha256": split.sha256,
+        "rows": 83,
+        "metric": "label",
+        "score": 55 / 83,
+        "passed": 55,
+        "total": 83,
+        "loss": 0.5,
+        "base": Figures(0.04, 3, 83, 3.1),
+        "paired": PairedTable(3, 52, 0, 28),
+        "eval": Figures(82 / 117, 82, 117, 0.4),
+    }
+    return record_look(loop_of(folder), Look(**{**fields, **more}))
+
+
+def test_the_checklist_needs_no_training_stack(review: Path) -> None:
+    wants(review, "target = 0.65")
+    told = record("ready", f"{LOOP}/4", "--no-look", folder=review)
+    assert told["ready"] is False
+    assert {each["kind"]: each["standing"] for each in told["items"]} == {
+        "finished": "met",
+        "iterations": "met",
+        "target": "met",
+        "no_regression_parent": "met",
+        "no_regression_base": "met",
+        "holdout": "open",
+    }
+    assert (told["look"], told["looks"]) == (None, [])
+    text = reader("ready", f"{LOOP}/4", folder=review)
+    assert "only the holdout is left: tui-loop ready support-intents/4 --look --yes" in text.stderr
+    assert "✓ met" in text.stdout
+    assert "32 fixed, 7 broken of 117" in text.stdout
+
+
+def test_a_look_without_the_stack_says_which_extra_it_needs(review: Path) -> None:
+    done = reader("ready", f"{LOOP}/4", "--look", "--yes", folder=review)
+    assert done.returncode == 5
+    assert 'pip install "tui-loop[train]"' in done.stderr
+
+
+def test_looks_that_were_taken_are_shown(review: Path) -> None:
+    wants(review, "target = 0.65")
+    looked(review, 5, passed=40, score=40 / 83)
+    looked(review, 4)
+    told = record("ready", f"{LOOP}/4", folder=review)
+    assert told["ready"] is True
+    assert told["look"]["look"] == 2
+    assert [each["iteration"] for each in told["looks"]] == [5, 4]
+    text = reader("ready", f"{LOOP}/4", folder=review).stdout
+    assert text.startswith("support-intents/4 is ready: all 6 criteria are met")
+    assert "with the base: 3 pass in both, 52 fixed, 0 broken, 28 in neither" in text
+    assert "2 looks at this holdout so far, the first by support-intents/5" in text
+    text = reader("ready", f"{LOOP}/5", folder=review).stdout
+    assert "the eval set flatters: 70% on eval, 48% on the holdout (-22 ±" in text
+
+
+def test_wrong_criteria_are_told_with_file_and_field(review: Path) -> None:
+    wants(review, "target = 85")
+    done = reader("ready", f"{LOOP}/4", folder=review)
+    assert done.returncode == 2
+    assert "loop.toml: ready.target: must be a score from 0 to 1, not 85" in done.stderr
+
+
+class Looking:
+    """A look that goes as a test says."""
+
+    told_next: tuple[LookTold, ...] = ()
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def told(self) -> tuple[LookTold, ...]:
+        return self.told_next
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def may_look(review: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights are here, and a look is scripted."""
+    adapter = review / "loops" / LOOP / "004" / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").touch()
+    monkeypatch.setattr("tui_loop.cli.commands.ready.HoldoutLook", Looking)
+    monkeypatch.chdir(review)
+    return review
+
+
+def test_a_look_is_asked_for_and_refused_where_nobody_can_say_so(
+    may_look: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ready", f"{LOOP}/4", "--look"]) == 2
+    heard = capsys.readouterr().err
+    assert "the first look at this holdout" in heard
+    assert "add --yes, or --no-look" in heard
+    monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "\n"))
+    assert main(["ready", f"{LOOP}/4", "--look"]) == 0
+    assert capsys.readouterr().out.endswith("not looked at\n")
+
+
+def test_when_all_else_is_met_it_asks_by_itself_and_shows_what_came_of_it(
+    may_look: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wants(may_look, "target = 0.65")
+
+    def told(_: object) -> list[LookTold]:
+        return [LookProgress("base", 3, 10), LookDone(looked(may_look, 4))]
+
+    monkeypatch.setattr(Looking, "told", told)
+    monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "y\n"))
+    assert main(["ready", f"{LOOP}/4"]) == 0
+    assert "support-intents/4 is ready" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("is_input", "code"), [(False, 1), (True, 2)])
+def test_a_look_that_came_to_nothing_says_so(
+    may_look: Path, capsys: pytest.CaptureFixture[str], is_input: bool, code: int
+) -> None:
+    Looking.told_next = (LookFault("out of memory", "--set run.device=cpu", is_input),)
+    assert main(["ready", f"{LOOP}/4", "--look", "--yes"]) == code
+    heard = capsys.readouterr().err
+    assert "out of memory; the look does not count" in heard
+    assert "--set run.device=cpu" in heard
+
+
+def test_without_weights_here_a_look_is_refused(review: Path, cli: Cli) -> None:
+    done = cli("ready", f"{LOOP}/4", "--look", "--yes", folder=review)
+    assert done.returncode == 2
+    assert "has no weights on this machine" in done.stderr
+    assert not loop_of(review).holdout.exists()
+
+
+def test_a_closed_loop_is_shown_as_such_and_runs_nothing_until_reopened(
+    review: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(review)
+    path = loop_of(review).settings_file
+    before = path.read_bytes()
+    assert main(["close", LOOP, "--why", "good enough\nfor the pilot"]) == 0
+    assert "closed with 4: good enough" in capsys.readouterr().out
+    assert path.read_bytes().startswith(before.rstrip())
+    assert json.loads(_out(capsys, "list", "--json"))["loops"][0]["state"] == "closed"
+    assert json.loads(_out(capsys, "show", LOOP, "--json"))["closed"]["iteration"] == 4
+    assert "closed with 4" in _out(capsys, "show", LOOP)
+    assert "closed with 4" in _out(capsys, "status", LOOP)
+    for command in (["run", LOOP], ["resume", f"{LOOP}/3"]):
+        monkeypatch.setattr("tui_loop.engine.extras.has_train", lambda: True)
+        assert main(command) == 2
+    heard = capsys.readouterr().err
+    assert heard.count("is closed: good enough") + heard.count("has finished") == 2
+    assert f"hint: tui-loop close {LOOP} --reopen" in heard
+    assert main(["close", LOOP, "--why", "again"]) == 2
+    assert main(["close", LOOP, "--reopen"]) == 0
+    assert "open again; it was closed with 4" in capsys.readouterr().out
+    assert path.read_bytes().rstrip() == before.rstrip()
+    assert main(["close", LOOP, "--reopen"]) == 2
+    assert main(["close", LOOP]) == 2
+    assert main(["close", LOOP, "--why", "x", "--iteration", "9"]) == 4
+
+
+def _out(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main(list(words)) == 0
+    return capsys.readouterr().out
+
+
+def test_new_takes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = CHECKOUT / "sample_data" / "support-intents" / "train.jsonl"
+    assert main(["new", "mine", "--data", str(data), "--target", "0.8"]) == 0
+    settings = tomllib.loads((tmp_path / "loops" / "mine" / "loop.toml").read_text())
+    assert settings["ready"] == {"target": 0.8}
+    assert main(["new", "other", "--data", str(data), "--target", "85"]) == 2
+    assert not (tmp_path / "loops" / "other").exists()

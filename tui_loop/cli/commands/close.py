@@ -1,0 +1,48 @@
+"""`tui-loop close LOOP --why TEXT`: ends a loop with its last decision, or opens it again."""
+
+from __future__ import annotations
+
+import argparse
+
+from tui_loop.cli.output import Output
+from tui_loop.core.asking import live_in
+from tui_loop.core.errors import BadInput
+from tui_loop.core.overview import best_of
+from tui_loop.core.reader import iterations_of
+from tui_loop.core.readiness.closing import close_loop, closed_words, reopen_loop
+from tui_loop.core.store import LoopFolder, LoopsFolder
+
+HELP = "end a loop with its last decision, or open it again"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("loop", metavar="LOOP")
+    parser.add_argument("--why", default="", metavar="TEXT", help="why it ends here")
+    parser.add_argument(
+        "--iteration", type=int, metavar="N", help="the one it ends with (default: the best)"
+    )
+    parser.add_argument("--reopen", action="store_true", help="take the end back")
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(told.loops).loop(told.loop)
+    if told.reopen:
+        if told.why or told.iteration is not None:
+            raise BadInput(
+                "--reopen takes neither --why nor --iteration",
+                f"tui-loop close {loop.name} --reopen",
+            )
+        known = reopen_loop(loop)
+        out.line(f"{loop.name} is open again; it was {closed_words(known)}")
+        return 0
+    if live := live_in(loop):
+        raise BadInput(f"{live} is running", f"tui-loop stop {loop.name}, then close it")
+    closed = close_loop(loop, told.why, _number(loop, told.iteration))
+    out.line(f"{loop.name} {closed_words(closed)}")
+    return 0
+
+
+def _number(loop: LoopFolder, wanted: int | None) -> int | None:
+    if wanted is not None:
+        return loop.existing(wanted).number
+    return best_of(iterations_of(loop))
