@@ -36,6 +36,7 @@ from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
@@ -50,7 +51,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
 
-ELSEWHERE = ("picker", "new", "check", "compare")
+ELSEWHERE = ("picker", "new", "check", "compare", "patterns")
 """Scopes of screens that have tests of their own."""
 
 SMALL, WIDE = (80, 24), (160, 48)
@@ -242,6 +243,13 @@ async def a_draft_is_begun(opened: Opened, key: str) -> None:
     assert opened.bench.selected == DRAFT
     assert opened.bench.current == "config"
     assert tomllib.loads(opened.bench.loop.draft.read_text())["parent"] == 2
+
+
+@does("loop.patterns")
+async def the_patterns_open(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Patterns", "learning_rate of 20 or more diverged once on tiny")
+    assert isinstance(opened.app.screen, PatternsScreen)
 
 
 @does("loop.compare")

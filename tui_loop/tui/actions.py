@@ -33,6 +33,7 @@ SCOPES = {
     "example": "An example",
     "breakdown": "What fails",
     "compare": "Two iterations",
+    "patterns": "Patterns",
     "asking": "Asking models",
     "training": "Training rows",
     "again": "Generated again",
@@ -71,6 +72,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.detach", "D", "detach", "quit, a run here goes on without a screen", "app"),
     Action("loop.next", "N", "draft", "draft the next iteration from here", "workbench", "next"),
     Action("loop.compare", "c", "compare", "compare with the marked one", "workbench", "compare"),
+    Action("loop.patterns", "P", "patterns", "patterns: what all loops taught", "workbench"),
     Action("loop.mark", "m", "mark", "mark it, to compare and overlay", "workbench", "mark"),
     Action("loop.previous", "left_square_bracket", "select(-1)", "previous one", "workbench"),
     Action("loop.following", "right_square_bracket", "select(1)", "next iteration", "workbench"),
@@ -147,6 +149,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare.broken", "4", "part('broken')", "what was broken", "compare", "broken"),
     Action("compare.failing", "5", "part('failing')", "what fails in both", "compare"),
     Action("compare.copy", "y", "copy", "copy what is selected", "compare", "copy"),
+    Action(
+        "patterns.part", "tab", "part", "to what shows it, and back", "patterns", "what shows it"
+    ),
+    Action("patterns.copy", "y", "copy", "copy it", "patterns", "copy"),
     Action("asking.ask", "enter", "ask", "ask it", "asking", "ask"),
     Action("asking.drop", "ctrl+g", "drop", "give up what is not answered", "asking", "give up"),
     Action("asking.up", "pageup", "scroll(-1)", "a page up", "asking", "back"),

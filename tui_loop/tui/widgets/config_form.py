@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 from textual.app import ComposeResult
 from textual.message import Message
@@ -10,6 +13,8 @@ from tui_loop.core.config import Tables
 from tui_loop.core.draft import Draft
 from tui_loop.core.fields import as_setting, field, from_setting, next_choice
 from tui_loop.core.observer import LoopSnapshot
+from tui_loop.core.patterns.hints import NO_HINT, NO_HINTS, Hint, Hints, hints_for
+from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.records import Iteration
 from tui_loop.core.wording import brief
 from tui_loop.tui.actions import bindings
@@ -54,9 +59,11 @@ class ConfigPane(Pane):
 
     def __init__(self) -> None:
         super().__init__(id="config")
-        self.list = FieldList()
+        self.list = FieldList(self.hint_of)
         self.help = Sheet(id="field-help", is_note=True)
         self.editor = Field(id="field-editor")
+        self._patterns: Sequence[Pattern] = ()
+        self._hints: tuple[object, Hints] = (None, NO_HINTS)
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -91,6 +98,25 @@ class ConfigPane(Pane):
         same = self.list.shown == shown and shown is not None
         if not same:
             self._take(shown)
+
+    def learn(self, patterns: Sequence[Pattern]) -> None:
+        """Takes what all loops taught: it is said beside the fields of a draft."""
+        if patterns is not self._patterns:
+            self._patterns, self._hints = patterns, (None, NO_HINTS)
+            if self.is_attached:
+                self.list.refresh()
+                self._tell_again()
+
+    def hint_of(self, name: str, value: Any) -> Hint:
+        """What is known of a draft's field at a value."""
+        shown = self.list.shown
+        if shown is None or not shown.is_draft or not self._patterns:
+            return NO_HINT
+        base, is_lora = shown.draft.value("model.id"), shown.draft.value("lora.enabled")
+        key = base, is_lora
+        if self._hints[0] != key:
+            self._hints = key, hints_for(self._patterns, str(base), is_lora=bool(is_lora))
+        return self._hints[1].of(name, value, shown.draft.was(name))
 
     def action_next_choice(self) -> None:
         name = self._field_under_cursor()
@@ -189,7 +215,14 @@ class ConfigPane(Pane):
         self._tell()
 
     def _check(self, text: str) -> None:
-        self._tell(self._problem_of(text))
+        self._tell(self._problem_of(text), text)
+
+    def _tell_again(self) -> None:
+        """The help anew, of what is being typed if something is."""
+        if self.is_editing and self._field_under_cursor() is not None:
+            self._check(self.editor.value)
+        else:
+            self._tell()
 
     def _accept(self, text: str) -> bool:
         """Takes the value of the field under the cursor; a wrong one is refused and told."""
@@ -232,8 +265,9 @@ class ConfigPane(Pane):
             parts.append("read-only")
         self.entitle(shown.title, " · ".join(part for part in parts if part))
 
-    def _tell(self, problem: str = "") -> None:
-        """Help on the field under the cursor; while it is edited, what is wrong with it."""
+    def _tell(self, problem: str = "", typed: str | None = None) -> None:
+        """Help on the field under the cursor; while it is edited, what is wrong with it, and what
+        became of such a value before."""
         name, shown = self._field_under_cursor(), self.list.shown
         if shown is None or name is None:
             self.help.show([])
@@ -255,6 +289,9 @@ class ConfigPane(Pane):
                 lines.insert(0, [(" ! ", "bad"), (told, "bad")])
             elif derived := _derived(name, shown.draft):
                 lines.append([(" ", ""), (derived, "muted")])
+            value = shown.draft.value(name) if typed is None else from_setting(name, typed)
+            if not told and (hint := self.hint_of(name, value)).text:
+                lines.insert(0 if hint.is_warning else 1, _hint_line(hint))
         self.help.show(lines)
 
 
@@ -271,6 +308,11 @@ def _recorded(iteration: Iteration) -> Shown | None:
     draft = Draft(iteration.parent, iteration.decision, tables, before)
     origin = "" if iteration.parent is None else f", from {iteration.parent}"
     return Shown(f"2 Config of {iteration.number}{origin}", draft, False)
+
+
+def _hint_line(hint: Hint) -> list[Part]:
+    tone = "warn" if hint.is_warning else "muted"
+    return [(" ◐ " if hint.is_warning else " ", tone), (hint.text, tone)]
 
 
 def _derived(name: str, draft: Draft) -> str:

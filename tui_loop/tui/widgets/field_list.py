@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import msgspec
 
 from tui_loop.core.draft import Draft, names_of
 from tui_loop.core.fields import as_setting, field
+from tui_loop.core.patterns.hints import NO_HINT, Hint
 from tui_loop.core.wording import brief
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
@@ -29,8 +30,10 @@ class Shown(msgspec.Struct, frozen=True):
 class FieldList(RowList):
     """The rows: a heading a group, then its fields."""
 
-    def __init__(self) -> None:
+    def __init__(self, hint_of: Callable[[str, Any], Hint] = lambda *_: NO_HINT) -> None:
+        """`hint_of`: what is known of a field at a value."""
         super().__init__(id="field-list")
+        self._hint_of = hint_of
         self.shown: Shown | None = None
         self.problems: dict[str, str] = {}
         self.only_changed = False
@@ -76,6 +79,9 @@ class FieldList(RowList):
             sign, note, tone = ("• ", "changed"), f"was {brief(was)}", "changed"
         else:
             sign = ("  ", "")
+        hint = self._hint_of(key, value)
+        if hint.is_warning and tone != "bad":
+            note, tone = " · ".join(each for each in (f"◐ {hint.brief}", note) if each), "warn"
         shown = flat(_shown(value), 300)
         value_width = min(max(14, len(shown) + 1), room - min(len(note), room // 2))
         return [

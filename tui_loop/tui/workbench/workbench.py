@@ -28,6 +28,7 @@ from tui_loop.tui.workbench.again import Again
 from tui_loop.tui.workbench.checking import Checking
 from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.frame import PANES
+from tui_loop.tui.workbench.patterns import Learning
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.running import Running
 from tui_loop.tui.workbench.training import TrainingReading
@@ -52,7 +53,7 @@ class ChartPane(KeyedChart):
     scope = "chart"
 
 
-class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
+class Workbench(Reading, TrainingReading, Filtering, Again, Learning, Running, Checking):
     """Composes the panes, shows them the snapshot, and moves between them."""
 
     BINDINGS = bindings("workbench")
@@ -103,6 +104,7 @@ class Workbench(Reading, TrainingReading, Filtering, Again, Running, Checking):
             *status_line(snapshot, time.time(), self.backend.hosted())
         )
         self._show_keys()
+        self.look_at_patterns_again()
 
     def rows_in_view(self) -> tuple[int, ...]:
         table = self.query_one(IterationTable)

@@ -1,0 +1,153 @@
+"""What all loops taught, on the screen and beside the field that is edited."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.tui.conftest import OpenApp, Opened, on_app
+from tui_loop.core.store import LoopsFolder
+from tui_loop.tui.screens.patterns import PatternsScreen
+from tui_loop.tui.widgets.config_form import ConfigPane
+
+SMALL, WIDE = (80, 24), (160, 48)
+RATE = "training.learning_rate"
+
+
+async def patterns(opened: Opened) -> PatternsScreen:
+    await opened.press("P")
+    await opened.until(lambda: isinstance(opened.app.screen, PatternsScreen))
+    screen = opened.app.screen
+    assert isinstance(screen, PatternsScreen)
+    await opened.until(lambda: screen.found.trials, "what was read")
+    return screen
+
+
+async def rate_is_edited(opened: Opened) -> ConfigPane:
+    """The draft from 2 with the editor open on its learning rate."""
+    await opened.press("N")
+    await opened.shows("2 Config of 4, from 2")
+    pane: ConfigPane = opened.get(ConfigPane)
+    await opened.until(lambda: pane.hint_of(RATE, 20.0).text, "what was read")
+    pane.list.rows_changed(RATE)
+    await opened.press("enter")
+    return pane
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+def test_a_pattern_is_told_with_its_counts_and_the_iterations_that_show_it(
+    size: tuple[int, int], open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        screen = await patterns(opened)
+        await opened.shows("Patterns", "3 iterations of 1 loop", RATE, "1 of 1")
+        await opened.shows("learning_rate of 20 or more diverged once on tiny; below, 0 of 2")
+        await opened.shows("1 of 1, 95% interval 21% to 100%", "support-intents/3", "✗ diverged")
+        await opened.shows("against support-intents/1")
+        assert screen.list.pattern is not None
+        assert screen.list.pattern.weight == "so far"
+
+    on_app(open_app(size, number=2), steps)
+
+
+def test_an_iteration_behind_a_pattern_is_gone_to(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        screen = await patterns(opened)
+        await opened.press("enter")
+        assert screen.evidence.has_focus
+        await opened.press("escape")
+        assert screen.list.has_focus
+        await opened.press("tab", "enter")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        assert opened.bench.selected == 3
+        assert opened.bench.current == "iterations"
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_an_iteration_of_another_loop_is_told_but_not_opened(
+    open_app: OpenApp, loops: LoopsFolder
+) -> None:
+    shutil.copytree(loops.path / "support-intents", loops.path / "another")
+
+    async def steps(opened: Opened) -> None:
+        screen = await patterns(opened)
+        await opened.shows("6 iterations of 2 loops", "diverged in 2 of 2 runs on tiny")
+        await opened.press("enter", "enter")
+        assert screen.evidence.place == "another/3"
+        await opened.tells("another/3 is of another loop: O opens it")
+        assert opened.app.screen is screen
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_a_loop_that_has_taught_nothing_says_what_patterns_need(
+    open_app: OpenApp, loops: LoopsFolder
+) -> None:
+    for number in ("002", "003"):
+        shutil.rmtree(loops.path / "support-intents" / number)
+
+    async def steps(opened: Opened) -> None:
+        await patterns(opened)
+        await opened.shows("no patterns yet: they need iterations that differ")
+        await opened.press("enter", "escape", "escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+
+    on_app(open_app(SMALL, number=1), steps)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+def test_a_value_that_is_typed_is_held_against_what_it_did_before(
+    size: tuple[int, int], open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        pane = await rate_is_edited(opened)
+        told = "◐ at 20 or more: diverged once on this base"
+        assert told not in opened.text
+        await opened.type("30")
+        await opened.shows(told)
+        await opened.type("3")
+        await opened.hides(told)
+        await opened.shows("5e-3 → 20: made it worse, once, on this base")
+        await opened.type("-1")
+        await opened.shows("! must be a number above 0")
+        assert told not in opened.text
+        await opened.type("30")
+        await opened.press("enter")
+        assert pane.list.shown is not None
+        assert pane.list.shown.draft.value(RATE) == 30
+        await opened.shows("◐ diverged once")
+
+    on_app(open_app(size, number=2), steps)
+
+
+def test_on_another_base_and_of_what_has_run_nothing_is_said(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        pane = await rate_is_edited(opened)
+        await opened.press("escape")
+        assert pane.list.shown is not None
+        other = pane.list.shown.draft.with_value("model.id", "smollm2")
+        await opened.bench.save_draft(other)
+        assert not pane.hint_of(RATE, 20.0).text
+        opened.bench.select(3)
+        await opened.shows("2 Config of 3")
+        assert not pane.hint_of(RATE, 20.0).text
+
+    on_app(open_app(SMALL, number=2), steps)
+
+
+def test_a_fault_while_reading_is_told_and_the_screen_stays(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(opened: Opened) -> None:
+        def fails(_: object) -> None:
+            raise ValueError("no such thing")
+
+        monkeypatch.setattr(opened.bench._patterns_reader, "look", fails)
+        await opened.press("P")
+        await opened.shows("✗ ValueError: no such thing")
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+
+    on_app(open_app(WIDE, number=2), steps)

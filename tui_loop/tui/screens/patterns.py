@@ -1,0 +1,150 @@
+"""What all loops taught: patterns by field above, the iterations behind one of them below."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.patterns.pattern import Pattern
+from tui_loop.core.patterns.reading import Patterns
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.pattern_lines import EvidenceList, PatternList, pattern_lines
+from tui_loop.tui.screens.rows import fault_lines
+from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.sheet import Sheet
+
+FOOTER = ("list.open", "patterns.part", "patterns.copy", "app.back", "app.help")
+EMPTY = [
+    "no patterns yet: they need iterations that differ in their settings",
+    "N drafts the next one from an iteration, r runs it",
+]
+
+
+class PatternsDesk(Protocol):
+    """Who leads from an iteration to the workbench."""
+
+    def select_place(self, place: str) -> None:
+        """Selects the iteration `loop/N`, if it is one of the loop that is open."""
+
+
+class PatternsScreen(Screen[None]):
+    """Two lists; what is read is brought by `show` as it comes."""
+
+    BINDINGS = bindings("patterns")
+    scopes = ("patterns", "list", "app")
+    DEFAULT_CSS = """
+    PatternsScreen { background: $background; }
+    PatternsScreen > Vertical {
+        border: round $frame; border-title-style: bold; border-subtitle-color: $tone-muted;
+    }
+    PatternsScreen > Vertical:focus-within {
+        border: round $tone-accent; border-title-color: $tone-accent;
+    }
+    PatternsScreen > Vertical:nocolor:focus-within { border-title-style: bold reverse; }
+    PatternsScreen > #patterns { height: 1fr; }
+    PatternsScreen > #behind { height: 1fr; }
+    PatternsScreen #pattern-in-full { height: auto; max-height: 6; }
+    """
+
+    def __init__(self, desk: PatternsDesk, loop: str) -> None:
+        """`loop`: the name of the loop that is open."""
+        super().__init__()
+        self.desk = desk
+        self.found = Patterns()
+        self.list = PatternList()
+        self.sheet = Sheet(id="pattern-in-full", is_note=True)
+        self.evidence = EvidenceList(loop)
+        self._doing = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="patterns"):
+            yield self.list
+        with Vertical(id="behind"):
+            yield self.sheet
+            yield self.evidence
+        yield Bar(id="keys")
+
+    def on_mount(self) -> None:
+        self.list.focus()
+        self.query_one("#keys", Bar).show(key_pieces(FOOTER, getattr(self.app, "keys", {})))
+        self._draw()
+
+    def show(self, found: Patterns, *, doing: str = "") -> None:
+        """Shows what is known by now; `doing`: what is being done for more."""
+        self.found, self._doing = found, doing
+        self.list.why_empty = ["reading the loops ..."] if doing and not found.loops else EMPTY
+        self._draw()
+
+    def show_fault(self, fault: TuiLoopError) -> None:
+        """Says why there is nothing more."""
+        self._doing = ""
+        self.sheet.show(fault_lines(fault))
+
+    def home_of(self, scope: str) -> Widget:
+        """The widget whose methods the actions of a scope are."""
+        if scope == "list":
+            return self.evidence if self.evidence.has_focus else self.list
+        return self
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        event.stop()
+        if event.rows is self.list:
+            self._show_pattern()
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        if event.rows is self.list:
+            self.evidence.focus()
+        elif place := self.evidence.place:
+            self.desk.select_place(place)
+
+    def action_part(self) -> None:
+        """From the patterns to the iterations behind one, and back."""
+        (self.list if self.evidence.has_focus else self.evidence).focus()
+
+    def action_copy(self) -> None:
+        pattern = self.list.pattern
+        if pattern is not None:
+            self.app.copy_to_clipboard(_as_text(pattern))
+            self.notify("copied: the pattern", markup=False)
+
+    def action_back(self) -> None:
+        if self.evidence.has_focus:
+            self.list.focus()
+        else:
+            self.dismiss()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        self.list.show(self.found.patterns)
+        found = self.found
+        read = f"{counted(len(found.trials), 'iteration')} of {counted(found.loops, 'loop')}"
+        lost = f" · {found.unread} cannot be read" if found.unread else ""
+        entitle(self.query_one("#patterns"), "Patterns", self._doing or f"{read}{lost}")
+        self._show_pattern()
+
+    def _show_pattern(self) -> None:
+        pattern = self.list.pattern
+        if pattern is None:
+            self.sheet.show([])
+            self.evidence.show([])
+            entitle(self.query_one("#behind"), "")
+            return
+        self.sheet.show(pattern_lines(pattern))
+        self.evidence.show_of(pattern, self.found)
+        entitle(self.query_one("#behind"), "What shows it", pattern.field)
+
+
+def _as_text(pattern: Pattern) -> str:
+    lines = "\n".join("".join(text for text, _ in line) for line in pattern_lines(pattern))
+    return f"{lines}\n{', '.join(pattern.iterations)}"
