@@ -1,6 +1,7 @@
 """Outputs whose form is wrong.
 
-format_errors  failures that say the right thing in another form, or that name none of the labels.
+format_errors  failures that say the right thing in another form, that are no JSON where JSON is
+               wanted, or that name none of the labels.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.diagnosis.rules.learned import has_learned, knows_task, with_cause
+from tui_loop.core.diagnosis.rules.learned import hardest, has_learned, knows_task, with_cause
 from tui_loop.core.diagnosis.rules.telling import ids_of
 from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.table import FAILED, UNSCORED
+from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.scoring import pure_scorer
 from tui_loop.core.text import one_line
 
 FEWEST = 5
@@ -24,7 +27,9 @@ WORTH = 0.1
 
 MUCH = 0.2
 MOST = 0.5
+_JSON = ("json_valid", "json_match")
 _SHOWN = 40
+_SCORER = pure_scorer("json_valid", (), None)
 _OTHER_REASON = {Cause.TRUNCATED_OUTPUT.value, Cause.EMPTY.value, Cause.REFUSAL.value}
 
 
@@ -34,15 +39,17 @@ def format_errors(case: Case) -> Iterator[Finding]:
         return
     scored, failed = len(view) - view.passed.count(UNSCORED), view.passed.count(FAILED)
     other = with_cause(case, Cause.FORMAT, Cause.NEAR_MISS)
-    if case.measured.metric == "json_valid":
-        other = [row for row in range(len(view)) if view.passed[row] == FAILED]
+    is_json = case.measured.metric in _JSON
+    if is_json:
+        other = hardest(case, [row for row in range(len(view)) if _is_broken_json(view, row)])
     if len(other) >= max(FEWEST, WORTH * failed):
         is_alarming = len(other) > MOST * failed and len(other) > MUCH * scored
         is_much = len(other) >= MUCH * failed
+        what = "are no plain JSON" if is_json else "say the right thing in another form"
         yield Finding(
             "format_errors",
             "alarm" if is_alarming else "warning" if is_much else "note",
-            f"{len(other)} of {counted(failed, 'failure')} {_what(case)}: for instance "
+            f"{len(other)} of {counted(failed, 'failure')} {what}: for instance "
             f"{_instance(case, other[0])}",
             {"outputs": len(other), "failed": failed, "total": scored},
             examples=ids_of(case, other),
@@ -65,10 +72,13 @@ def format_errors(case: Case) -> Iterator[Finding]:
         )
 
 
-def _what(case: Case) -> str:
-    if case.measured.metric == "json_valid":
-        return "are no JSON that can be read"
-    return "say the right thing in another form"
+def _is_broken_json(view: ExampleView, row: int) -> bool:
+    """Whether an output that was not cut failed and is no JSON."""
+    if view.passed[row] != FAILED:
+        return False
+    example = view.table[row]
+    is_json = _SCORER is not None and _SCORER.score(example.output or "", "") > 0
+    return not example.truncated and not is_json
 
 
 def _instance(case: Case, row: int) -> str:

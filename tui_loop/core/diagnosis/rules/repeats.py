@@ -1,6 +1,6 @@
 """Rows that are there more than once: within the training data, and in training and held-out data.
 
-duplicates  training rows with the input and the reference of another one.
+duplicates  training rows with the input of another one.
 leakage     held-out rows whose input was trained on: the very same, by the index of all rows, or
             nearly the same, as far as the training rows that were measured show it.
 
@@ -49,19 +49,27 @@ def inputs_of(index: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
 
 def duplicates(case: Case) -> Iterator[Finding]:
     trained = inputs_of(case.row_index("train")) if case.number else {}
-    counts = Counter((name, reference) for name, rows in trained.items() for _, reference in rows)
+    counts = Counter({name: len(rows) for name, rows in trained.items()})
     total, repeats = counts.total(), counts.total() - len(counts)
     if not total or repeats < FEW * total:
         return
     most = counts.most_common(1)[0][1]
     repeated = sum(count > 1 for count in counts.values())
+    alike = total - sum(len({reference for _, reference in rows}) for rows in trained.values())
     yield Finding(
         "duplicates",
         "warning" if repeats >= HEAVY * total else "note",
-        f"{of_all(repeats, total, 'training rows')} repeat another one, input and reference: "
-        f"{counted(repeated, 'row')} {'is' if repeated == 1 else 'are'} there more than once, "
+        f"{of_all(repeats, total, 'training rows')} repeat the input of another one, {alike:,} of "
+        "them with the same reference: "
+        f"{counted(repeated, 'input')} {'is' if repeated == 1 else 'are'} there more than once, "
         f"up to {most} times, and {'weighs' if repeated == 1 else 'weigh'} as much more",
-        {"repeats": repeats, "train_rows": total, "different": len(counts), "most": most},
+        {
+            "repeats": repeats,
+            "train_rows": total,
+            "same_reference": alike,
+            "inputs": len(counts),
+            "most": most,
+        },
         otherwise="what people really send again and again may be repeated on purpose",
     )
 

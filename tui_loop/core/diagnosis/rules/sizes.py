@@ -1,7 +1,7 @@
 """Whether the held-out rows are many enough to show what is looked for.
 
-eval_too_small  no useful difference can be seen with so few; or the change against the parent is
-                smaller than what can be.
+eval_too_small  no useful difference can be seen with so few; or the change against the parent
+                looks like one and is smaller than what can be seen.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ LEVEL = 0.05
 USEFUL = 0.15
 """A change that takes the score up by 15 points is seen without any statistics; a set of rows that
 cannot show that much shows nothing."""
+
+HINTS = 0.5
+"""A difference of less than this share of what can be seen is none that anybody would act on."""
 
 MANY = 2_000
 """Beyond so many changed rows the normal limit is as good as the exact test."""
@@ -69,7 +72,7 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
     if against is None or p is None or p < LEVEL:
         return
     fixed, broken = len(against.fixed), len(against.broken)
-    if fixed == broken:
+    if abs(fixed - broken) < HINTS * net:
         return
     points = 100 * (fixed - broken) / max(1, total)
     yield Finding(
