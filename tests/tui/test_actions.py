@@ -34,6 +34,7 @@ from tui_loop.tui.screens.asking import AskingScreen
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.compare import CompareScreen
+from tui_loop.tui.screens.diagnosis import DiagnosisScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
@@ -51,7 +52,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
 
-ELSEWHERE = ("picker", "new", "check", "compare", "patterns")
+ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns")
 """Scopes of screens that have tests of their own."""
 
 SMALL, WIDE = (80, 24), (160, 48)
@@ -243,6 +244,13 @@ async def a_draft_is_begun(opened: Opened, key: str) -> None:
     assert opened.bench.selected == DRAFT
     assert opened.bench.current == "config"
     assert tomllib.loads(opened.bench.loop.draft.read_text())["parent"] == 2
+
+
+@does("loop.diagnosis")
+async def the_diagnosis_opens(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Diagnosis of support-intents/2")
+    assert isinstance(opened.app.screen, DiagnosisScreen)
 
 
 @does("loop.patterns")

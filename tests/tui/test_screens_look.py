@@ -9,6 +9,7 @@ import pytest
 from rich.segment import Segment
 
 from tests.tui.conftest import OpenApp, Opened, on_app
+from tests.tui.diagnoses import FULL, says
 from tests.tui.test_check import FOUND
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -110,6 +111,22 @@ def test_a_comparison(open_app: OpenApp) -> None:
         await looks(opened, "compare")
 
     on_app(open_app(size=SMALL, number=2), steps)
+
+
+@pytest.mark.parametrize(("name", "size"), [("wide", WIDE), ("small", SMALL)])
+def test_a_diagnosis(
+    name: str, size: tuple[int, int], open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, FULL)
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("d")
+        await opened.shows("weak slice")
+        await opened.press("down", "space")
+        await opened.shows("[x] num_train_epochs")
+        await looks(opened, f"diagnosis-{name}")
+
+    on_app(open_app(size=size, number=2), steps)
 
 
 def test_the_help(open_app: OpenApp) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,6 +28,10 @@ from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.records import LIVE, Iteration
 from tui_loop.core.store import LoopFolder, LoopSettings
+
+if TYPE_CHECKING:
+    from tui_loop.core.diagnosis.diagnosing import Diagnoser
+    from tui_loop.core.diagnosis.findings import Diagnosis
 
 COMPARE_SECONDS = 0.1
 """A look spends at most this long on comparisons; the next one goes on with the rest."""
@@ -107,6 +111,8 @@ class LoopObserver:
         self._draft: tuple[object, Draft | None, str] | None = None
         self.evaluations = Evaluations(self.reader)
         self._examples: Examples | None = None
+        self._diagnosing = threading.Lock()
+        self._diagnoser: tuple[LoopReader, Diagnoser] | None = None
 
     def look(self, wanted: Wanted) -> LoopSnapshot:
         """The loop now; problems are told in it, never raised."""
@@ -143,6 +149,23 @@ class LoopObserver:
         """All that there is on one example of a view; raises TuiLoopError."""
         with self._lock:
             return dossier_of(self.reader, self.evaluations, number, view, row)
+
+    def diagnosis(self, number: int) -> Diagnosis:
+        """What is to be said of an iteration; raises TuiLoopError.
+
+        It has a reader of its own: looks wait for none of it.
+        """
+        from tui_loop.core.diagnosis.diagnosing import Diagnoser  # the first frame has no rules
+
+        with self._diagnosing:
+            if self._diagnoser is None:
+                reader = LoopReader(self.loop)
+                self._diagnoser = reader, Diagnoser(reader)
+            reader, diagnoser = self._diagnoser
+            try:
+                return diagnoser.diagnose(number)
+            finally:
+                reader.keep_runs({number})
 
     def _look(self, wanted: Wanted) -> LoopSnapshot:
         self._look_at_iterations()

@@ -33,6 +33,7 @@ SCOPES = {
     "example": "An example",
     "breakdown": "What fails",
     "compare": "Two iterations",
+    "diagnosis": "A diagnosis",
     "patterns": "Patterns",
     "asking": "Asking models",
     "training": "Training rows",
@@ -71,6 +72,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.resume", "a", "resume", "go on with the selected one (asks)", "workbench"),
     Action("run.detach", "D", "detach", "quit, a run here goes on without a screen", "app"),
     Action("loop.next", "N", "draft", "draft the next iteration from here", "workbench", "next"),
+    Action("loop.diagnosis", "d", "diagnosis", "diagnosis, what next", "workbench", "diagnosis"),
     Action("loop.compare", "c", "compare", "compare with the marked one", "workbench", "compare"),
     Action("loop.patterns", "P", "patterns", "patterns: what all loops taught", "workbench"),
     Action("loop.mark", "m", "mark", "mark it, to compare and overlay", "workbench", "mark"),
@@ -149,6 +151,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare.broken", "4", "part('broken')", "what was broken", "compare", "broken"),
     Action("compare.failing", "5", "part('failing')", "what fails in both", "compare"),
     Action("compare.copy", "y", "copy", "copy what is selected", "compare", "copy"),
+    Action("diagnosis.take", "space", "take", "take it, or not", "diagnosis", "take"),
+    Action("diagnosis.draft", "N", "draft", "draft with what is taken", "diagnosis", "draft"),
+    Action("diagnosis.previous", "left_square_bracket", "step(-1)", "previous one", "diagnosis"),
+    Action("diagnosis.following", "right_square_bracket", "step(1)", "next", "diagnosis", "next"),
+    Action("diagnosis.copy", "y", "copy", "copy it as text", "diagnosis", "copy"),
     Action(
         "patterns.part", "tab", "part", "to what shows it, and back", "patterns", "what shows it"
     ),

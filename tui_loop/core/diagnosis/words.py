@@ -39,12 +39,11 @@ def expected(prediction: Prediction) -> str:
 def expected_of(predicted: dict[str, Any] | None) -> str:
     """The same of what a draft or a decision has; empty where it has none that can be read."""
     table = predicted or {}
-    figures = [number(table.get(name)) for name in ("was", "low", "high")]
-    known = [each for each in figures if each is not None]
     metric = table.get("metric")
-    if not isinstance(metric, str) or len(known) < len(figures):
+    was, low, high = (number(table.get(name)) for name in ("was", "low", "high"))
+    if not isinstance(metric, str) or was is None or low is None or high is None:
         return ""
-    return _expected(metric, *known, "was")
+    return _expected(metric, was, low, high, "was")
 
 
 def tried_already(suggestion: Suggestion) -> str:

@@ -6,12 +6,13 @@ from typing import Any
 
 from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparison
+from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.figures import duration, percent
 from tui_loop.core.records import Iteration
 from tui_loop.core.wording import brief, brief_number
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.compare_lines import PERCENT
-from tui_loop.tui.widgets.iterations import claim_in_words
+from tui_loop.tui.widgets.iterations import VERDICT_TONES, claim_in_words
 from tui_loop.tui.widgets.toned import Part
 
 
@@ -28,6 +29,9 @@ def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) 
         lines.append([("hint: ", "muted"), (str(iteration.error.get("hint") or ""), "")])
     if compared is not None:
         lines.append([(claim_in_words(compared), "")])
+    if iteration.verdict:
+        sign, _, words = verdict_words(iteration.verdict)
+        lines.append([(f"{sign} ", VERDICT_TONES.get(sign, "")), (words, "")])
     if iteration.changes:
         lines += [[], [("changed", "strong")]]
         lines += [_change(name, pair) for name, pair in iteration.changes.items()]

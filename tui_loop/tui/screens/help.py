@@ -13,6 +13,8 @@ WIDTH, KEYS = 75, 20
 SIGNS: tuple[tuple[str, str], ...] = (
     ("better, worse", "the change: replicates of both configs bear it out"),
     ("better? no diff?", "only consistent with it: one run cannot tell a change from noise"),
+    ("✓ ✗ ≈", "of a prediction: as expected or confirmed, against it, too close to call"),
+    ("● ◐ ○", "of a finding: alarm, warning, note"),
     ("+21 ±15", "difference of scores in points, with half its 95% interval"),
     ("• !", "a field that differs from the parent, a field with a problem"),
     ("✓ ✗ ·", "passed, failed, not scored; ✗✗✓ over the iterations, | new reference"),

@@ -94,6 +94,13 @@ class LossChart(Widget, can_focus=True):
         if moved:
             self._redraw()
 
+    def look_at(self, key: str, step: int) -> None:
+        """Puts the cursor of a run, shown or not yet, on a step of its whole history."""
+        view = self._views.get(key, self._view)
+        self._views[key] = view = msgspec.structs.replace(view, zoom=None, cursor=step)
+        if key == self._key:
+            self._look(view)
+
     @property
     def view(self) -> ChartView:
         """How the shown run is looked at."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.diagnosis.words import expected_of
 from tui_loop.core.draft import Draft, names_of
 from tui_loop.core.fields import as_setting, field
 from tui_loop.core.patterns.hints import NO_HINT, Hint
@@ -16,7 +17,10 @@ from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
 
 WHY = "why"
-"""The key of the first row, the reason for the change; all others are `group.field`."""
+"""The key of the first row, the reason for the change."""
+
+PREDICTED = "predicted"
+"""The key of the row below it, what was predicted of the change; all others are `group.field`."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -65,6 +69,8 @@ class FieldList(RowList):
         if key == WHY:
             why = self.shown.draft.why or "(no reason given)"
             return [self.pointer(index), ("  ", ""), (fit("why", 10), ""), (flat(why), "")]
+        if key == PREDICTED:
+            return [(" " * 14, ""), (expected_of(self.shown.draft.predicted), "muted")]
         if "." not in key:
             told = f"  ! {self.problems[key]}" if key in self.problems else ""
             return [self.pointer(index), (key, "strong"), (told, "bad")]
@@ -101,6 +107,8 @@ class FieldList(RowList):
         draft = self.shown.draft
         changed = draft.changed
         keys, group = [WHY], ""
+        if expected_of(draft.predicted):
+            keys.append(PREDICTED)
         for name in names_of(draft.before, draft.tables):
             if self.only_changed and name not in changed and name not in self.problems:
                 continue

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+import msgspec
 from textual import events
 from textual.app import ComposeResult
 
 from tui_loop.core.comparison import SEED_NOISE, Comparison, brief_delta
+from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.figures import loss, percent, points
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.records import LIVE, RESUMABLE, Iteration
@@ -19,6 +21,11 @@ from tui_loop.tui.widgets.toned import Part
 
 DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
+
+TITLE = 24
+"""Cells that a title keeps where a verdict has its word, too."""
+
+VERDICT_TONES = {"✓": "good", "✗": "bad", "≈": "warn"}
 
 ERROR_SIGNS = 100
 """Of an error in the note, so that its hint has room; enter reads all of it."""
@@ -73,18 +80,25 @@ class IterationTable(RowList):
         return ["no iterations yet", self.snapshot.problem or self.snapshot.draft_problem]
 
     def head(self, width: int) -> list[Part]:
-        title, has_loss = _widths(width - self._digits)
-        cells = [fit("", 2), fit("#", self._digits, right=True), "   ", fit("change", title)]
-        cells += [fit("eval", 8, right=True)] if has_loss else []
-        cells += [fit("score", 6, right=True), "  ", "vs parent"]
+        room = self._room(width)
+        cells = [fit("", 2), fit("#", self._digits, right=True), "   ", fit("change", room.title)]
+        cells += [fit("eval", room.loss, right=True), fit("score", 6, right=True), "  "]
+        cells += [fit("vs parent", CLAIM if room.verdict else 9)]
+        cells += [" prediction"] if room.verdict > SIGN else []
         return [("".join(cells), "head")]
+
+    def _room(self, width: int) -> _Room:
+        has_verdict = self.snapshot is not None and any(
+            each.verdict for each in self.snapshot.iterations
+        )
+        return _room(width - self._digits, has_verdict)
 
     def row(self, index: int, width: int) -> list[Part]:
         assert self.snapshot is not None
         if index >= len(self.snapshot.iterations):
             return [self.pointer(index), *self._draft_row()]
         iteration = self.snapshot.iterations[index]
-        title_width, has_loss = _widths(width - self._digits)
+        room = self._room(width)
         indent = "└ " if self.snapshot.depths[index] else ""
         mark = " m " if iteration.number == self.marked else "   "
         metrics = iteration.metrics
@@ -94,15 +108,19 @@ class IterationTable(RowList):
             (fit(str(iteration.number), self._digits, right=True), "strong"),
             (mark, "overlay"),
             (indent, "muted"),
-            (fit(flat(iteration.title), title_width - len(indent)), tone),
+            (fit(flat(iteration.title), room.title - len(indent)), tone),
+            (fit(loss(metrics.get("eval_loss")), room.loss, right=True), ""),
+            (fit(percent(metrics.get("score")), 6, right=True), ""),
+            ("  ", ""),
         ]
-        if has_loss:
-            parts.append((fit(loss(metrics.get("eval_loss")), 8, right=True), ""))
-        parts.append((fit(percent(metrics.get("score")), 6, right=True), ""))
-        parts += [("  ", ""), self._verdict(iteration)]
-        return parts
+        text, tone = self._outcome(iteration)
+        if not (room.verdict and iteration.verdict):
+            return [*parts, (text, tone)]
+        sign, word, _ = verdict_words(iteration.verdict)
+        told = f" {sign} {word}" if room.verdict > SIGN else f" {sign}"
+        return [*parts, (fit(text, CLAIM), tone), (told, VERDICT_TONES.get(sign, ""))]
 
-    def _verdict(self, iteration: Iteration) -> Part:
+    def _outcome(self, iteration: Iteration) -> Part:
         """What came of it: the change against the parent, or the state it is in."""
         assert self.snapshot is not None
         if iteration.state == "finished":
@@ -230,7 +248,15 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None) -> list[list[Pa
         lines.append(because)
     if compared := snapshot.compared.get(iteration.number):
         lines.append([(" ", ""), (claim_in_words(compared), "muted")])
+    if iteration.verdict:
+        lines.append(verdict_line(iteration.verdict))
     return lines
+
+
+def verdict_line(verdict: str) -> list[Part]:
+    """What became of the prediction that the iteration was made on."""
+    sign, _, words = verdict_words(verdict)
+    return [(f" {sign} ", VERDICT_TONES.get(sign, "")), (flat(words, 200), "muted")]
 
 
 def claim_in_words(compared: Comparison) -> str:
@@ -260,7 +286,25 @@ def is_live(iteration: Iteration | None) -> bool:
     return iteration is not None and iteration.state in LIVE
 
 
-def _widths(width: int) -> tuple[int, bool]:
-    """Cells of the change beside a number, and whether there is room for the eval loss."""
-    has_loss = width >= 55
-    return max(8, width - 2 - 3 - (8 if has_loss else 0) - 6 - 2 - 16), has_loss
+class _Room(msgspec.Struct, frozen=True):
+    """Cells of the columns whose width is not fixed."""
+
+    title: int
+    loss: int
+    verdict: int
+
+
+CLAIM, SIGN, WORD = 16, 2, 12
+"""Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
+
+
+def _room(width: int, has_verdict: bool) -> _Room:
+    """Columns beside a number; a verdict takes a cell from the loss where it is short of room."""
+    eval_loss = 8 if width >= 55 else 0
+    left = width - 2 - 3 - 6 - 2 - CLAIM
+    if has_verdict and left - eval_loss - WORD >= TITLE:
+        return _Room(left - eval_loss - WORD, eval_loss, WORD)
+    if has_verdict:
+        eval_loss = max(0, eval_loss - 1)
+        return _Room(max(8, left - eval_loss - SIGN), eval_loss, SIGN)
+    return _Room(max(8, left - eval_loss), eval_loss, 0)

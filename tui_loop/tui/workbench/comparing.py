@@ -26,15 +26,20 @@ class Comparing(ExampleReading):
         if other is None:
             self.say("nothing to compare with: m marks another iteration")
             return
-        self.run_worker(self._compare(other, iteration.number), group="compare", exclusive=True)
+        self.compare_with(other, iteration.number)
+
+    def compare_with(self, a: int, b: int) -> None:
+        """Shows iteration `b` against `a`, above what is on the screen now."""
+        self.run_worker(self._compare(a, b), group="compare", exclusive=True)
 
     async def _compare(self, a: int, b: int) -> None:
+        below = self.app.screen
         try:
             contrast, runs = await self.elsewhere(self.observer.contrast, a, b)
         except TuiLoopError as error:
             self.tell(error)
             return
-        if self.is_leaving() or self.app.screen is not self:
+        if self.is_leaving() or self.app.screen is not below:
             return
         screen = CompareScreen(
             self.loop.name,

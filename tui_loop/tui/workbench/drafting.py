@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from tui_loop.core.draft import Draft, draft_text, new_draft, read_draft, write_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.files import write_atomically
+from tui_loop.core.records import Iteration
 from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.toned import Part
 from tui_loop.tui.workbench.observing import LoopScreen
+
+Filled = Callable[[Draft], Draft]
+"""Fills a fresh draft in."""
 
 
 class Drafting(LoopScreen):
@@ -51,18 +56,22 @@ class Drafting(LoopScreen):
         if iteration is None:
             self.go_to("config")
             return
+        self.draft_next(iteration)
+
+    def draft_next(self, iteration: Iteration, filled: Filled | None = None) -> None:
+        """Drafts the next one from an iteration, `filled` in; asks before a draft is replaced."""
         if iteration.config is None:
             self.say(f"{iteration.number} cannot be read, so nothing can be drafted from it")
             return
         broken = self.draft is None and self.loop.draft.exists()
         kept = self.draft is not None and bool(self.draft.changed or self.draft.why)
         if not broken and not kept:
-            self.run_worker(self._draft_from(iteration.number), group="draft")
+            self.run_worker(self._draft_from(iteration.number, filled), group="draft")
             return
 
         def answered(answer: str | None) -> None:
             if answer == "replace":
-                self.run_worker(self._draft_from(iteration.number), group="draft")
+                self.run_worker(self._draft_from(iteration.number, filled), group="draft")
 
         self.app.push_screen(
             AskScreen(
@@ -121,13 +130,13 @@ class Drafting(LoopScreen):
         self.edits += 1
         self.look_again()
 
-    async def _draft_from(self, number: int) -> None:
+    async def _draft_from(self, number: int, filled: Filled | None) -> None:
         try:
             draft = await asyncio.to_thread(new_draft, self.loop, number)
         except TuiLoopError as error:
             self.tell(error)
             return
-        await self.save_draft(draft)
+        await self.save_draft(draft if filled is None else filled(draft))
         self.select(DRAFT)
         self.go_to("config")
 

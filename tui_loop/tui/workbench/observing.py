@@ -116,11 +116,15 @@ class LoopScreen(Frame):
         except TuiLoopError:
             raise
         except Exception as error:  # the app's edge
-            self.loop_app.report(error)
-            place = self.loop_app.crash_report or "no report could be written"
-            raise TuiLoopError(
-                f"{type(error).__name__}: {error}", f"this is a fault of tui-loop: {place}"
-            ) from error
+            raise self.fault_of(error) from error
+
+    def fault_of(self, error: Exception) -> TuiLoopError:
+        """A fault of the program itself, as it is told; a report of it is kept."""
+        self.loop_app.report(error)
+        place = self.loop_app.crash_report or "no report could be written"
+        return TuiLoopError(
+            f"{type(error).__name__}: {error}", f"this is a fault of tui-loop: {place}"
+        )
 
     async def _observe(self) -> None:
         await asyncio.to_thread(warm_up)

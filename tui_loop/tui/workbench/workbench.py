@@ -26,6 +26,7 @@ from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.again import Again
 from tui_loop.tui.workbench.checking import Checking
+from tui_loop.tui.workbench.diagnosing import Diagnosing
 from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.frame import PANES
 from tui_loop.tui.workbench.patterns import Learning
@@ -53,7 +54,9 @@ class ChartPane(KeyedChart):
     scope = "chart"
 
 
-class Workbench(Reading, TrainingReading, Filtering, Again, Learning, Running, Checking):
+class Workbench(
+    Reading, TrainingReading, Filtering, Again, Diagnosing, Learning, Running, Checking
+):
     """Composes the panes, shows them the snapshot, and moves between them."""
 
     BINDINGS = bindings("workbench")
@@ -104,6 +107,7 @@ class Workbench(Reading, TrainingReading, Filtering, Again, Learning, Running, C
             *status_line(snapshot, time.time(), self.backend.hosted())
         )
         self._show_keys()
+        self.look_at_diagnosis_again()
         self.look_at_patterns_again()
 
     def rows_in_view(self) -> tuple[int, ...]:
