@@ -224,3 +224,19 @@ def test_new_takes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert settings["ready"] == {"target": 0.8}
     assert main(["new", "other", "--data", str(data), "--target", "85"]) == 2
     assert not (tmp_path / "loops" / "other").exists()
+
+
+def test_a_fresh_split_is_drafted_with_its_reason(
+    review: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (review / "sample_data").symlink_to(CHECKOUT / "sample_data")
+    monkeypatch.chdir(review)
+    told = json.loads(_out(capsys, "fresh", LOOP, "--from", "4", "--why", "tuned on", "--json"))
+    assert told["changes"]["data.eval"][1] == f"loops/{LOOP}/data/eval-2.jsonl"
+    assert (told["parent"], told["why"]) == (4, "tuned on")
+    assert main(["fresh", LOOP]) == 2
+    assert "there is a draft already" in capsys.readouterr().err
+    text = _out(capsys, "fresh", LOOP, "--force", "--seed", "9")
+    assert "117 rows drawn from training (seed 9)" in text
+    assert "not comparable" in text
+    assert f"tui-loop run {LOOP} --draft" in text

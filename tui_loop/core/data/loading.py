@@ -142,6 +142,23 @@ def load_data(
     return LoadedData(train, held, mapping, splits, labels, notices, warnings, locked)
 
 
+def raw_splits(
+    config: Config, root: Path, read: ReadSource = read_text_source
+) -> tuple[list[RawRow], list[RawRow] | None]:
+    """Training rows and held-out rows as their files have them; None where a part is held out.
+
+    Caps do not count. Raises BadInput, NeedsExtra.
+    """
+    data = config.data
+    source = read(data.train, root, config)
+    train = _split(source, data.train_split, "data.train_split")
+    if data.eval is not None:
+        held = read(data.eval, root, config)
+        return train, _split(held, data.eval_split or "test", "data.eval_split")
+    name = _eval_split(source, data.eval_split)
+    return train, None if name is None else source.splits[name]
+
+
 def _list(refused: Refused | None, split: str) -> list[RowRefused] | None:
     return None if refused is None else refused.setdefault(split, [])
 

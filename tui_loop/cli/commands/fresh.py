@@ -1,0 +1,70 @@
+"""`tui-loop fresh LOOP`: another split, for an eval set that has been tuned on for long."""
+
+from __future__ import annotations
+
+import argparse
+
+from tui_loop.cli.arguments import add_json, count
+from tui_loop.cli.looking_up import read_any
+from tui_loop.cli.output import Output
+from tui_loop.core.reader import iterations_of
+from tui_loop.core.readiness.fresh import make_fresh
+from tui_loop.core.store import LoopFolder, LoopsFolder
+
+HELP = "draft the next iteration on another split: old eval rows are trained on, others held out"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("loop", metavar="LOOP")
+    parser.add_argument(
+        "--from",
+        type=int,
+        metavar="N",
+        dest="parent",
+        help="derive from iteration N (default: the newest)",
+    )
+    parser.add_argument("--why", default="", metavar="TEXT", help="the reason, kept with the draft")
+    parser.add_argument("--seed", type=count, metavar="S", help="which rows are drawn")
+    parser.add_argument("--force", action="store_true", help="replace the draft that is there")
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(told.loops).loop(told.loop)
+    parent = _newest(loop) if told.parent is None else loop.existing(told.parent).number
+    made = make_fresh(
+        loop, parent, why=told.why, seed=told.seed, overwrite=told.force, read=read_any
+    )
+    draft = made.draft
+    if told.json:
+        out.record(
+            {
+                "loop": loop.name,
+                "parent": draft.parent,
+                "why": draft.why,
+                "changes": {name: list(pair) for name, pair in draft.changed.items()},
+                "train": draft.value("data.train"),
+                "eval": draft.value("data.eval"),
+                "split_seed": draft.value("data.split_seed"),
+            }
+        )
+        return 0
+    for line in made.told:
+        out.paragraph(line)
+    out.paragraph(
+        "scores before and after are not comparable: the base is evaluated again with the next run"
+    )
+    if "model.init_adapter" in draft.changed:
+        out.paragraph(
+            "model.init_adapter is unset: those weights have seen rows that are held out now"
+        )
+    out.advice(
+        f"the draft, from {draft.parent or 'the defaults'}: tui-loop run {loop.name} --draft"
+    )
+    return 0
+
+
+def _newest(loop: LoopFolder) -> int | None:
+    """The newest iteration whose config can be read."""
+    readable = [each.number for each in iterations_of(loop) if each.config is not None]
+    return readable[-1] if readable else None
