@@ -38,6 +38,7 @@ COMMANDS = (
     "patterns",
     "ready",
     "close",
+    "fresh",
     "rescore",
     "ask",
     "retry",
