@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,7 +128,10 @@ def test_where_a_part_is_held_out_another_seed_is_enough(
     loops: LoopsFolder, write_lines: WriteLines
 ) -> None:
     write_lines("all.jsonl", [{"prompt": f"p{n}", "completion": f"c{n}"} for n in range(30)])
-    defaults = {"data": {"train": "all.jsonl", "split_seed": 4}, "model": {"init_adapter": 3}}
+    defaults: dict[str, dict[str, Any]] = {
+        "data": {"train": "all.jsonl", "split_seed": 4},
+        "model": {"init_adapter": 3},
+    }
     loop = loops.create("part", LoopSettings(defaults=defaults))
     made = make_fresh(loop, None)
     assert (made.train, made.eval) == (None, None)
