@@ -23,6 +23,7 @@ COMMANDS = (
     "run",
     "resume",
     "queue",
+    "auto",
     "stop",
     "pause",
     "continue",

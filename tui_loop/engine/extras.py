@@ -49,6 +49,12 @@ def require_gguf(what: str) -> None:
         raise NeedsExtra(what, "smollm2")
 
 
+def require_search(what: str) -> None:
+    """Raises NeedsExtra unless Optuna is installed."""
+    if not is_installed("optuna"):
+        raise NeedsExtra(what, "search")
+
+
 def installed_versions() -> dict[str, str]:
     """Versions of the training stack's packages that are installed."""
     found = {}

@@ -1,0 +1,110 @@
+"""What `auto` is put together from: the source of suggestions, the runs, the checklist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
+from tui_loop.cli.output import Output
+from tui_loop.core.automation.from_diagnosis import DiagnosisSource
+from tui_loop.core.automation.history import History
+from tui_loop.core.automation.proposals import Source
+from tui_loop.core.automation.rounds import Automation
+from tui_loop.core.automation.stopping import Limits
+from tui_loop.core.automation.trail import Outcome
+from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.findings import Diagnosis
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.planning import Plan
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.readiness.checklist import checklist
+from tui_loop.core.store import LoopFolder
+
+if TYPE_CHECKING:
+    from tui_loop.core.iteration_folder import IterationFolder
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What `auto` was asked for. `ranges`: what a sampler samples, each `FIELD=LOW..HIGH`."""
+
+    limits: Limits
+    source: str = "diagnosis"
+    ranges: tuple[str, ...] = ()
+    start: int | None = None
+    repeat: int = 1
+    seed: int = 0
+    allow_code: bool = False
+
+
+def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
+    """Lets the loop go until there is a reason to stop; raises TuiLoopError before it begins."""
+    if wanted.start is not None:
+        loop.existing(wanted.start)
+    diagnose = _Diagnoses(loop)
+    source = source_of(loop, wanted, diagnose)
+    with alone_with(loop):
+        return Automation(
+            History(loop, wanted.start),
+            source,
+            Runs(loop, wanted, out),
+            wanted.limits,
+            diagnose=diagnose,
+            is_ready=lambda number: ready_reason(loop, number),
+            tell=out.line,
+        ).go()
+
+
+def source_of(loop: LoopFolder, wanted: Wanted, diagnose: _Diagnoses) -> Source:
+    """The source of suggestions by its name; raises NeedsExtra, BadInput."""
+    if wanted.source == "search":
+        from tui_loop.engine.sampling import SearchSource
+
+        return SearchSource(loop, wanted.ranges, wanted.seed)
+    return DiagnosisSource(diagnose)
+
+
+def ready_reason(loop: LoopFolder, number: int) -> str:
+    """Why an iteration needs no more, as far as can be told without the holdout; "" if it does."""
+    try:
+        found = checklist(loop, number)
+    except (TuiLoopError, OSError):
+        return ""
+    if found.is_ready:
+        return found.verdict
+    if found.is_ready_but_holdout:
+        return (
+            f"{loop.name}/{number} meets every criterion but the holdout, which only you look at: "
+            f"tui-loop ready {loop.name}/{number}"
+        )
+    return ""
+
+
+class Runs:
+    """Runs plans one after the other, each in a process of its own."""
+
+    def __init__(self, loop: LoopFolder, wanted: Wanted, out: Output) -> None:
+        self._loop, self._wanted, self._out = loop, wanted, out
+        self._folders: list[IterationFolder] = []
+
+    def create(self, plan: Plan) -> Sequence[int]:
+        """The numbers of what is to run; waits until no other run of the loop is under way."""
+        wait_for_others(self._loop, self._out)
+        repeat, allow_code = self._wanted.repeat, self._wanted.allow_code
+        self._folders = created(self._loop, plan, self._out, repeat=repeat, allow_code=allow_code)
+        return [each.number for each in self._folders if each.number > 0]
+
+    def run(self, numbers: Sequence[int]) -> None:
+        ran(self._loop, self._folders, self._out, allow_code=self._wanted.allow_code)
+
+
+class _Diagnoses:
+    """Diagnoses of a loop's iterations."""
+
+    def __init__(self, loop: LoopFolder) -> None:
+        self._diagnoser = Diagnoser(LoopReader(loop))
+
+    def __call__(self, number: int) -> Diagnosis:
+        return self._diagnoser.diagnose(number)

@@ -1,0 +1,113 @@
+"""`tui-loop auto LOOP --iterations N`: takes the best suggestion, runs it, judges it, again."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from tui_loop.cli.arguments import add_allow_code, add_detach, add_json
+from tui_loop.cli.output import Output
+from tui_loop.core.errors import BadInput
+from tui_loop.core.store import LoopFolder, LoopsFolder
+
+HELP = "take the best suggestion, run it, judge it, and again"
+
+SOURCES = ("diagnosis", "search")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("loop", metavar="LOOP")
+    parser.add_argument(
+        "--iterations", type=int, required=True, metavar="N", help="at most N new configs"
+    )
+    parser.add_argument(
+        "--hours", type=float, metavar="H", help="begin nothing that would end after H hours"
+    )
+    parser.add_argument(
+        "--source",
+        choices=SOURCES,
+        default="diagnosis",
+        help="where suggestions come from: the diagnosis, or a sampler over --range "
+        "(default: diagnosis)",
+    )
+    parser.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="FIELD=LOW..HIGH",
+        dest="ranges",
+        help="with --source search: what to sample, e.g. learning_rate=1e-5..1e-2 or r=4,8,16",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="with --source search: the sampler's seed"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=1, metavar="K", help="K runs of each config, other seeds"
+    )
+    parser.add_argument(
+        "--from",
+        type=int,
+        dest="parent",
+        metavar="N",
+        help="go on from iteration N, whatever else there is (default: from the best)",
+    )
+    add_detach(parser)
+    add_allow_code(parser)
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    _check(told)
+    loop = LoopsFolder(told.loops).loop(told.loop)
+    from tui_loop.engine.extras import require_train
+
+    require_train("auto")
+    if told.detach:
+        return _detached(loop, told, out)
+    from tui_loop.cli.auto import Wanted, go_by_itself
+    from tui_loop.cli.commands.show import print_loop
+    from tui_loop.core.automation.stopping import Limits
+    from tui_loop.core.reader import iterations_of
+
+    wanted = Wanted(
+        Limits(told.iterations, told.hours),
+        told.source,
+        tuple(told.ranges),
+        told.parent,
+        told.repeat,
+        told.seed,
+        told.allow_code,
+    )
+    outcome = go_by_itself(loop, wanted, out)
+    if told.json:
+        out.record(outcome.record)
+    else:
+        out.line()
+        print_loop(loop, iterations_of(loop), out)
+    return outcome.exit_code
+
+
+def _check(told: argparse.Namespace) -> None:
+    for name, value in (("--iterations", told.iterations), ("--repeat", told.repeat)):
+        if value < 1:
+            raise BadInput(f"{name} {value}: must be at least 1", f"{name} 3")
+    if told.hours is not None and not (math.isfinite(told.hours) and told.hours > 0):
+        raise BadInput(f"--hours {told.hours:g}: must be above 0", "--hours 8")
+    if told.ranges and told.source != "search":
+        raise BadInput("--range: is what a sampler samples", "--source search")
+
+
+def _detached(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
+    from tui_loop.cli.by_itself import start_in_background
+
+    words = ["auto", loop.name, "--iterations", str(told.iterations), "--source", told.source]
+    words += ["--repeat", str(told.repeat), "--seed", str(told.seed)]
+    if told.hours is not None:
+        words += ["--hours", str(told.hours)]
+    if told.parent is not None:
+        words += ["--from", str(told.parent)]
+    for each in told.ranges:
+        words += ["--range", each]
+    if told.allow_code:
+        words.append("--allow-code")
+    return start_in_background(loop, words, out)

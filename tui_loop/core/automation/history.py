@@ -1,0 +1,108 @@
+"""What was tried in a loop, as far as it may be built on, and which of it is the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from statistics import fmean
+
+from tui_loop.core.codec import number, to_json
+from tui_loop.core.config import flatten, read_config
+from tui_loop.core.errors import BadInput
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.records import Iteration
+from tui_loop.core.schema import Config
+from tui_loop.core.store import LoopFolder
+from tui_loop.core.wording import SEED
+
+_NO_DIFFERENCE = (SEED, "evaluation.base")
+"""Fields that make no other config: with another seed it is tried again, not something else."""
+
+
+class History:
+    """The iterations of a loop that count: those from `start` on that were made here, or all.
+
+    `start`: an iteration to go on from, whatever else the loop has. `made`: numbers of what was
+    made here, in order. `refuse` adds settings that cannot be run.
+    """
+
+    def __init__(self, loop: LoopFolder, start: int | None = None) -> None:
+        self.loop, self.start = loop, start
+        self.made: list[int] = []
+        self.reader = LoopReader(loop)
+        self._refused: set[bytes] = set()
+
+    def refuse(self, config: Config) -> None:
+        """Notes a config that cannot be run, so that it counts as tried."""
+        self._refused.add(_key(config))
+
+    @property
+    def trained(self) -> list[Iteration]:
+        """The iterations that count and came to an end of their own: finished or failed."""
+        return [each for each in self._all() if self._counts(each.number)]
+
+    @property
+    def newest(self) -> Iteration | None:
+        """The last of these."""
+        return next(reversed(self.trained), None)
+
+    @property
+    def best(self) -> Iteration | None:
+        """The first finished run of the config with the best mean over its runs: of the score, else
+        of the eval loss. None where none has figures. Of equal ones the earlier."""
+        return best_of_configs(self.trained)
+
+    def tried(self, config: Config) -> tuple[int, ...]:
+        """Iterations of the loop that had this config, whatever their seed; (0,) where it was
+        refused."""
+        key = _key(config)
+        found = tuple(each.number for each in self._all() if key_of(each) == key)
+        return found or ((0,) if key in self._refused else ())
+
+    def _counts(self, each: int) -> bool:
+        return self.start is None or each == self.start or each in self.made
+
+    def _all(self) -> list[Iteration]:
+        numbers = [each for each in self.reader.numbers() if each > 0]
+        iterations = [self.reader.iteration(each) for each in numbers]
+        return [each for each in iterations if each.state in ("finished", "failed")]
+
+
+def best_of_configs(iterations: Iterable[Iteration]) -> Iteration | None:
+    """See `History.best`. Only what was measured as the last one was is compared with it."""
+    finished = [each for each in iterations if each.state == "finished"]
+    last = finished[-1].fingerprint if finished else None
+    groups: dict[bytes | int, list[Iteration]] = {}
+    for each in finished:
+        alike = last is None or each.fingerprint is None or not each.fingerprint.differs_from(last)
+        if alike:
+            groups.setdefault(key_of(each) or each.number, []).append(each)
+    ranked = [(standing, runs) for runs in groups.values() if (standing := _standing(runs))]
+    scored = [each for each in ranked if each[0][0]] or ranked
+    return max(scored, key=lambda each: each[0])[1][0] if scored else None
+
+
+def _standing(runs: list[Iteration]) -> tuple[bool, float] | None:
+    """(whether it is a score; how good it is); None without figures."""
+    scores, losses = (_finite(runs, name) for name in ("score", "eval_loss"))
+    if scores:
+        return True, fmean(scores)
+    return (False, -fmean(losses)) if losses else None
+
+
+def _finite(runs: list[Iteration], name: str) -> list[float]:
+    values = [number(each.metrics.get(name)) for each in runs]
+    return [each for each in values if each is not None and math.isfinite(each)]
+
+
+def key_of(iteration: Iteration) -> bytes | None:
+    """What iterations of one config share; None where the config cannot be read."""
+    try:
+        return _key(read_config(iteration.config)) if iteration.config is not None else None
+    except BadInput:
+        return None
+
+
+def _key(config: Config) -> bytes:
+    values = flatten(config)
+    return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})

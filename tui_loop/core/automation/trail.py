@@ -1,0 +1,156 @@
+"""The trail of a loop that goes by itself: each decision with its reason and what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tui_loop.core import figures
+from tui_loop.core.automation.stopping import Stop
+from tui_loop.core.comparison import Comparison, brief_delta
+from tui_loop.core.diagnosis.findings import Verdict
+from tui_loop.core.planning import Plan
+from tui_loop.core.records import Iteration
+from tui_loop.core.wording import brief, title_of
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One decision and what became of it. `numbers`: the runs of it; `best`: the best after it.
+
+    `against`: the first run against its parent; `verdict`: on what was predicted.
+    """
+
+    plan: Plan
+    numbers: tuple[int, ...]
+    ended: Iteration
+    best: int | None
+    against: Comparison | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The step as JSON types."""
+        metrics, interval = self.ended.metrics, self.against.interval if self.against else None
+        return {
+            "numbers": list(self.numbers),
+            "parent": self.plan.parent,
+            "why": self.plan.why,
+            "changes": {name: list(_pair(value)) for name, value in self.plan.changes.items()},
+            "suggestion": self.plan.suggestion,
+            "predicted": self.plan.predicted,
+            "state": self.ended.state,
+            "error": self.ended.error,
+            "score": metrics.get("score"),
+            "eval_loss": metrics.get("eval_loss"),
+            "delta": msgspec.to_builtins(interval) if interval is not None else None,
+            "claim": self.against.claim if self.against is not None else None,
+            "verdict": msgspec.to_builtins(self.verdict) if self.verdict is not None else None,
+            "best": self.best,
+        }
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """All of it: the steps in order, why it stopped, the best iteration in the end."""
+
+    loop: str
+    steps: tuple[Step, ...]
+    stop: Stop
+    best: Iteration | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 3 stopped on request, 1 where every try failed."""
+        if self.stop.kind == "stopped":
+            return 3
+        failed = self.stop.kind == "failed" and not self.steps
+        all_failed = bool(self.steps) and all(e.ended.state != "finished" for e in self.steps)
+        return 1 if failed or all_failed else 0
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The outcome as JSON types."""
+        return {
+            "loop": self.loop,
+            "steps": [each.record for each in self.steps],
+            "stopped": msgspec.to_builtins(self.stop),
+            "best": self.best.number if self.best is not None else None,
+        }
+
+    @property
+    def note(self) -> str:
+        """The whole trail as a paragraph for the notes."""
+        lines = [f"auto stopped ({self.stop.kind}): {self.stop.reason}."]
+        if told := told_best(self.best):
+            lines.append(told)
+        for each in self.steps:
+            lines.append(f"- {told_decision(each.plan, each.numbers)}. {told_result(each)}")
+        return "\n".join(lines)
+
+
+def told_decision(plan: Plan, numbers: tuple[int, ...] = ()) -> str:
+    """`3 from 2: learning_rate 1e-6 → 1e-4, because ...`."""
+    changed = [
+        f"{name.partition('.')[2] or name} {' → '.join(map(brief, _pair(value)))}"
+        for name, value in plan.changes.items()
+        if not isinstance(value, dict)
+    ]
+    what = ", ".join(changed) or title_of(1, plan.parent, plan.changes)
+    head = f"{'+'.join(map(str, numbers))} from " if numbers else "from "
+    why = plan.why.strip().rstrip(".")
+    because = f", because {_lowered(why)}" if why else ""
+    return f"{head}{plan.parent or 'the defaults'}: {what}{because}"
+
+
+def told_prediction(plan: Plan) -> str:
+    """`expects score 60% to 80% (was 31%)`, "" where nothing is predicted."""
+    told = plan.predicted
+    if not told:
+        return ""
+    name = str(told.get("metric"))
+    show = figures.percent if name == "score" else figures.loss
+    low, high, was = (show(told.get(each)) for each in ("low", "high", "was"))
+    return f"expects {name.replace('_', ' ')} {low} to {high} (was {was})"
+
+
+def told_result(step: Step) -> str:
+    """How a step ended, against its parent, and what that says of the prediction."""
+    ended = step.ended
+    if ended.state != "finished":
+        message = (ended.error or {}).get("message", "")
+        head = f"{ended.number} {ended.state}" + (f": {message}" if message else "")
+    else:
+        parts = [f"{ended.number}: {told_figures(ended)}"]
+        if delta := brief_delta(step.against):
+            parts.append(f"{delta} against {step.plan.parent}")
+        head = ", ".join(parts)
+    tail = []
+    if step.verdict is not None:
+        tail.append(f"{step.verdict.word}: {step.verdict.sentence.rstrip('.')}")
+    if step.best == ended.number:
+        tail.append("the best so far")
+    elif step.best is not None:
+        tail.append(f"{step.best} stays the best")
+    return ". ".join([head, *(each[0].upper() + each[1:] for each in tail)]) + "."
+
+
+def told_figures(iteration: Iteration) -> str:
+    """`score 71%, eval loss 1.204`."""
+    metrics = iteration.metrics
+    score, loss = figures.percent(metrics.get("score")), figures.loss(metrics.get("eval_loss"))
+    told = [f"score {score}"] * bool(score) + [f"eval loss {loss}"] * bool(loss)
+    return ", ".join(told) or "no figures"
+
+
+def told_best(best: Iteration | None) -> str:
+    """`The best is 3: score 71%, eval loss 1.204.`"""
+    return f"The best is {best.number}: {told_figures(best)}." if best is not None else ""
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    return (None, value) if isinstance(value, dict) else (value[0], value[1])
+
+
+def _lowered(text: str) -> str:
+    """A sentence as a clause; a name or an abbreviation keeps its capital."""
+    return text[0].lower() + text[1:] if text[1:2].islower() else text
