@@ -7,7 +7,16 @@ from tui_loop.core.diagnosis.advice.advising import suggestions_for
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.experience import experience_beside
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Verdict
-from tui_loop.core.diagnosis.rules import Rule, across, data, fit, outputs, setup, training
+from tui_loop.core.diagnosis.rules import (
+    Rule,
+    across,
+    data,
+    fit,
+    outputs,
+    rates,
+    setup,
+    training,
+)
 from tui_loop.core.diagnosis.verdicts import verdict_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.evaluations import Evaluations
@@ -16,6 +25,7 @@ from tui_loop.core.store import LoopFolder
 
 RULES: tuple[Rule, ...] = (
     *training.RULES,
+    *rates.RULES,
     *fit.RULES,
     *data.RULES,
     *outputs.RULES,

@@ -11,7 +11,7 @@ from tui_loop.core.diagnosis.advice.amounts import is_far_from_done
 from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING, gain, loss_gain, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
-from tui_loop.core.diagnosis.rules.training import ADVISED
+from tui_loop.core.diagnosis.rules.rates import ADVISED
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.records import Iteration
 

@@ -23,7 +23,8 @@ from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.curves import level, trend_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
-from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, diverged, learning_rate_too_high
+from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
+from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
 from tui_loop.core.statistics import Interval
 from tui_loop.core.statistics.intervals import Z95, sample_variance
 
@@ -48,7 +49,7 @@ people act on it."""
 
 
 def underfitting(case: Case) -> Iterator[Finding]:
-    if _is_broken(case) or _is_too_fast(case):
+    if _is_broken(case) or _is_off_pace(case):
         return
     evals, train = case.eval_curve, case.train_curve
     late = trend_of(train.part(0.5, 1))
@@ -91,7 +92,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
         return
     step, lowest, change = turn
     evals, train = case.eval_curve, case.train_curve
-    before = fmean([v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:])
+    before = _train_loss_at(case, step)
     end = fmean(train.values[-10:])
     kept_best = case.config is not None and case.config.training.keep == "best"
     yield Finding(
@@ -132,7 +133,7 @@ def memorised(case: Case) -> Iterator[Finding]:
 
 
 def generalisation_gap(case: Case) -> Iterator[Finding]:
-    if _is_broken(case) or _by_heart(case) is not None or turn_of(case) is not None:
+    if _is_broken(case) or _by_heart(case) is not None or _was_narrow_at_turn(case):
         return
     gap = gap_of(case)
     if gap is None:
@@ -165,7 +166,7 @@ def generalisation_gap(case: Case) -> Iterator[Finding]:
 
 
 def plateau(case: Case) -> Iterator[Finding]:
-    if _is_broken(case) or _is_too_fast(case) or turn_of(case) is not None:
+    if _is_broken(case) or _is_off_pace(case) or turn_of(case) is not None:
         return
     train, evals = case.train_curve.part(0.5, 1), case.eval_curve
     late = trend_of(train)
@@ -201,8 +202,7 @@ def turn_of(case: Case) -> tuple[int, float, Interval] | None:
         return None
     if change.delta < LEAST_CHANGE * lowest:
         return None
-    before = [v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:]
-    if not before or fmean(train.values[-10:]) >= fmean(before):
+    if train.steps[0] > step or fmean(train.values[-10:]) >= _train_loss_at(case, step):
         return None
     return step, lowest, change
 
@@ -231,6 +231,22 @@ def gap_of(case: Case) -> tuple[float, float, Interval, int] | None:
     return fmean(trained), fmean(held), interval, len(held)
 
 
+def _was_narrow_at_turn(case: Case) -> bool:
+    """Whether the eval loss turned up from about where the training loss was: then the gap is
+    the overfitting's, and was not there before."""
+    turn = turn_of(case)
+    if turn is None:
+        return False
+    step, lowest, _ = turn
+    return lowest < WIDE * _train_loss_at(case, step)
+
+
+def _train_loss_at(case: Case, step: int) -> float:
+    """The mean of the last training logs up to a step."""
+    train = case.train_curve
+    return fmean([v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:])
+
+
 def _by_heart(case: Case) -> tuple[float, float] | None:
     """(training loss, eval loss) where the one is near 0 and the other is not."""
     train, eval_loss = case.metric("train_rows_loss"), case.metric("eval_loss")
@@ -256,12 +272,14 @@ def _worth(values: tuple[float, ...]) -> float:
     return LEAST_CHANGE * min(values)
 
 
-def _is_too_fast(case: Case) -> bool:
-    return any(True for _ in learning_rate_too_high(case))
+def _is_off_pace(case: Case) -> bool:
+    """Whether the learning rate explains the shape of the curves."""
+    rules = learning_rate_too_high, learning_rate_too_low
+    return any(True for rule in rules for _ in rule(case))
 
 
 def _is_broken(case: Case) -> bool:
-    return case.number == 0 or any(True for _ in diverged(case))
+    return case.number == 0 or has_diverged(case)
 
 
 RULES = (underfitting, overfitting, memorised, generalisation_gap, plateau)

@@ -14,12 +14,8 @@ from statistics import fmean, median
 from tui_loop.core import figures
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.diagnosis.rules.training import (
-    FEWEST_LOGS,
-    HARDLY,
-    LEFT_STANDING,
-    diverged,
-)
+from tui_loop.core.diagnosis.rules.rates import LEFT_STANDING, learning_rate_too_low
+from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
 
 SMALL_RANK = 4
 ELSEWHERE = 0.4
@@ -38,11 +34,11 @@ def undertrained_adapter(case: Case) -> Iterator[Finding]:
         return
     modules = _targets(case)
     small, narrow = config.lora.r <= SMALL_RANK, len(modules) == 1
-    if not (small or narrow) or any(True for _ in diverged(case)):
+    if not (small or narrow) or has_diverged(case) or any(learning_rate_too_low(case)):
         return
-    start, end = fmean(train.part(0, 0.1).values), fmean(train.part(0.9, 1).values)
+    end = fmean(train.part(0.9, 1).values)
     base, eval_loss = metric_of(case.base, "eval_loss"), case.metric("eval_loss")
-    if eval_loss is None or end < LEFT_STANDING or start - end < HARDLY * start:
+    if eval_loss is None or end < LEFT_STANDING:
         return
     if base is not None and eval_loss < LEFT_STANDING:
         return

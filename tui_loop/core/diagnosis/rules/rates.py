@@ -1,0 +1,190 @@
+"""Whether the learning rate was far off.
+
+learning_rate_too_high  the run diverged at a rate above what is commonly advised; or the only
+                        change against a better iteration is a higher rate; or the gradient shot up
+                        early and the loss then stood still far above zero.
+learning_rate_too_low   most of the loss is left, though there was a gradient, and the last steps
+                        did as much for their rate as the first: nothing has converged.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from statistics import fmean
+
+from tui_loop.core import figures
+from tui_loop.core.diagnosis.case import Case, metric_of
+from tui_loop.core.diagnosis.curves import curve_of, level
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.rules.training import (
+    FEWEST_LOGS,
+    figures_told,
+    has_diverged,
+    rate_of,
+)
+from tui_loop.core.wording import SEED
+
+ADVISED = {True: 1e-4, False: 2e-5}
+"""Learning rates that are commonly advised, with an adapter and for all weights (TRL's docs)."""
+
+SHOT_UP = 10.0
+"""The largest gradient of the first third against the median of the rest: of healthy runs 2 to 6,
+also where the first steps are the steepest."""
+
+LEFT_STANDING = 0.5
+"""Nats a token of training loss at which a run that no longer moves has not learned its rows."""
+
+STEADY = 0.5
+"""Of its first pace a run must have kept this much for larger steps to be what it lacks."""
+
+HARDLY = 0.25
+"""A run that took away less than this share of the loss has hardly begun."""
+
+
+def learning_rate_too_high(case: Case) -> Iterator[Finding]:
+    rate = rate_of(case)
+    if rate is None or case.config is None:
+        return
+    advised = ADVISED[case.config.lora.enabled]
+    if has_diverged(case):
+        if rate > advised:
+            yield Finding(
+                "learning_rate_too_high",
+                "alarm",
+                f"{figures.rate(rate)} is {rate / advised:,.0f} times the rate that is commonly "
+                f"advised here ({figures.rate(advised)}), and the run diverged",
+                figures_told(learning_rate=rate, advised=advised),
+            )
+        return
+    better = _better_at_lower_rate(case, rate)
+    if better is not None:
+        yield better
+        return
+    curve = case.train_curve
+    if len(curve) < 2 * FEWEST_LOGS:
+        return
+    early, rest = case.grad_curve.part(0, 1 / 3), case.grad_curve.part(1 / 3, 1)
+    shot = max(early.values, default=0.0) / (level(rest.values) or 1.0)
+    end, middle = level(curve.part(0.8, 1).values), level(curve.part(0.3, 0.6).values)
+    peak = max(zip(early.values, early.steps, strict=True))[1] if len(early) else 0
+    stands = end > LEFT_STANDING and end > 0.7 * middle
+    if rate > advised and shot > SHOT_UP and stands:
+        yield Finding(
+            "learning_rate_too_high",
+            "warning",
+            f"at {figures.rate(rate)} the gradient shot up to {max(early.values):.3g} at step "
+            f"{peak} ({shot:.0f} times what is usual later), and the training loss then stood "
+            f"still at about {figures.loss(end)}: the early steps threw away what the base knew",
+            figures_told(
+                learning_rate=rate, largest_gradient=max(early.values), train_loss=end, ratio=shot
+            ),
+            steps=(peak,),
+            otherwise="an adapter too small for the task stands still as well, but without the "
+            "gradient at the start",
+        )
+
+
+def learning_rate_too_low(case: Case) -> Iterator[Finding]:
+    rate, curve = rate_of(case), case.train_curve
+    if rate is None or len(curve) < FEWEST_LOGS or has_diverged(case):
+        return
+    start, end = fmean(curve.part(0, 0.1).values), fmean(curve.part(0.9, 1).values)
+    base, eval_loss = metric_of(case.base, "eval_loss"), case.metric("eval_loss")
+    what = "training loss"
+    if base is not None and eval_loss is not None:  # the same rows each time: no noise of batches
+        what, start, end = "eval loss", base, eval_loss
+    highest = max(curve_of(case.run.metrics, "learning_rate").values, default=rate)
+    if case.config is not None and highest >= 10 * ADVISED[case.config.lora.enabled]:
+        return  # whatever holds it back, that is not it
+    gradient, pace = level(case.grad_curve.values), pace_kept(case)
+    if end < LEFT_STANDING or not gradient > 0 or pace is None:
+        return
+    taken = (start - end) / start
+    if not -0.05 < taken < HARDLY or pace < STEADY:
+        return
+    steps = case.run.step
+    yield Finding(
+        "learning_rate_too_low",
+        "warning",
+        f"at {figures.rate(rate)} the {what} only went from {figures.loss(start)} to "
+        f"{figures.loss(end)} in {steps} steps ({100 * taken:.1f}% of it), at a pace that did not "
+        f"slow down and with a gradient all along ({gradient:.2g}): the steps are too small",
+        figures_told(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
+        steps=(curve.steps[0], curve.steps[-1]),
+        otherwise="far too few steps would look alike; a higher rate is the cheaper thing to try",
+    )
+
+
+def pace_kept(case: Case) -> float | None:
+    """How fast the loss fell in the last stretch of the run against the first, each by the
+    learning rate that was spent on it: about 1 where every step did as much as the first ones,
+    near 0 where the run had converged. None where that cannot be told.
+
+    A loss that has hardly begun to fall is a straight slope, so it falls by the rate times the
+    steps. Stretches lie between the base's evaluation and those of the run; with a single one,
+    between thirds of the training loss.
+    """
+    spent = _rate_spent(case)
+    base = metric_of(case.base, "eval_loss")
+    points = list(zip(case.eval_curve.steps, case.eval_curve.values, strict=True))
+    if base is not None:
+        points.insert(0, (0, base))
+    if len(points) < 3:
+        train = case.train_curve
+        parts = [train.part(0, 1 / 3), train.part(1 / 3, 2 / 3), train.part(2 / 3, 1)]
+        if any(not len(part) for part in parts):
+            return None
+        points = [(round(fmean(part.steps)), fmean(part.values)) for part in parts]
+    paces = [
+        (before - after) / (spent(end) - spent(start))
+        for (start, before), (end, after) in pairwise(points)
+        if spent(end) > spent(start)
+    ]
+    if len(paces) < 2 or paces[0] == 0:
+        return None
+    if abs(points[-1][1] - points[0][1]) < 1e-3 * abs(points[0][1]):
+        return 1.0  # nothing moved at all
+    return paces[-1] / paces[0]
+
+
+def _rate_spent(case: Case) -> Callable[[int], float]:
+    """The sum of the learning rates of all steps up to one; as if constant where not logged."""
+    rates = curve_of(case.run.metrics, "learning_rate")
+    sums, total, last = [0.0], 0.0, 0
+    for step, value in zip(rates.steps, rates.values, strict=True):
+        total += (step - last) * value
+        sums.append(total)
+        last = step
+    steps = [0, *rates.steps]
+
+    def spent(step: int) -> float:
+        return sums[bisect_right(steps, step) - 1] if len(rates) else float(step)
+
+    return spent
+
+
+def _better_at_lower_rate(case: Case, rate: float) -> Finding | None:
+    """The finding where the parent differs in a lower rate alone and did better."""
+    against, parent = case.against_parent, case.parent
+    if against is None or parent is None or parent.number == 0 or "worse" not in against.claim:
+        return None
+    changed = set(against.config) - {SEED}
+    before, _ = against.config.get("training.learning_rate", (None, None))
+    if changed != {"training.learning_rate"} or not isinstance(before, float) or before >= rate:
+        return None
+    points = figures.points(against.interval)
+    return Finding(
+        "learning_rate_too_high",
+        "warning",
+        f"raising the rate from {figures.rate(before)} to {figures.rate(rate)}, and nothing else, "
+        f"cost {points.removeprefix('-')} points of score against {parent.number} "
+        f"({against.claim})",
+        figures_told(learning_rate=rate, before=before),
+        iterations=(parent.number,),
+        otherwise="" if against.claim == "worse" else "one run of each: a repeat would settle it",
+    )
+
+
+RULES = (learning_rate_too_high, learning_rate_too_low)
