@@ -8,16 +8,18 @@ label_noise  rows that were trained on are harder than held-out ones, which only
 A row that was trained on should be no harder than one that was not. So the measured training rows
 are held against the held-out ones: how many of each lie above a loss that only every fourth, tenth
 or twentieth held-out row exceeds, by Fisher's test, which is exact for such thresholds (it is the
-precedence test), adjusted for three of them (Holm). References that are wrong in both the training
-and the held-out data show in none of this but in the third way. A row learned by heart is not hard
-any more, however wrong it is.
+precedence test), adjusted for three of them (Holm); and above a loss at which the reference is not
+what the model would say. References that are wrong in both the training and the held-out data show
+in none of this but in the third way. A row learned by heart is not hard any more, however wrong it
+is.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
 from typing import NamedTuple
 
 from tui_loop.core.checking.findings import of_all
@@ -35,6 +37,12 @@ from tui_loop.core.statistics import fisher_greater, holm, wilson
 
 HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
 LEVEL = 0.01
+NOT_SAID = math.log(2)
+"""A label whose loss is lower is more likely than all others: not hard, whatever other rows are."""
+
+TWICE = 2.0
+"""And a text is hard from twice the usual loss a token on."""
+
 FEWEST = 20
 """With fewer rows on either side no share of wrong references could be told."""
 
@@ -78,7 +86,7 @@ def hard_training_rows(case: Case) -> Iterator[Finding]:
     trained = _finite(value for value, _ in rows)
     if min(len(trained), len(held)) < FEWEST:
         return
-    found = _surest(trained, held)
+    found = _surest(trained, held, NOT_SAID if are_labels else TWICE * median(held))
     if found.p >= LEVEL or found.low <= 0:
         return
     lines = [
@@ -164,11 +172,11 @@ def suspect_references(case: Case) -> Iterator[Finding]:
     )
 
 
-def _surest(trained: Sequence[float], held: Sequence[float]) -> _Hard:
+def _surest(trained: Sequence[float], held: Sequence[float], least: float) -> _Hard:
     descending = sorted(held, reverse=True)
     tried = []
     for share in HELD_OUT_ABOVE:
-        above = descending[math.ceil(share * len(held)) - 1]
+        above = max(least, descending[math.ceil(share * len(held)) - 1])
         tried.append((above, _count(trained, above), _count(held, above)))
     p_values = holm(
         [fisher_greater(ours, len(trained), theirs, len(held)) for _, ours, theirs in tried]
@@ -194,7 +202,7 @@ def _loss(loss: float | None, tokens: int, are_labels: bool) -> float:
     return loss * tokens if are_labels else loss
 
 
-def _finite(values: Iterator[float]) -> list[float]:
+def _finite(values: Iterable[float]) -> list[float]:
     return [value for value in values if math.isfinite(value)]
 
 

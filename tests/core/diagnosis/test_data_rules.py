@@ -1,0 +1,310 @@
+"""Findings on data: what was cut, repeated, leaked, mislabelled, lacking, or too little."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.diagnosis.written import LABELS, Written, answered, asked, example, rows_of
+from tui_loop.core.data.rows import Row
+from tui_loop.core.diagnosis.rules.gaps import far_failures, missing_labels, rare_labels
+from tui_loop.core.diagnosis.rules.inputs import truncated_inputs
+from tui_loop.core.diagnosis.rules.noise import (
+    contradictions,
+    hard_training_rows,
+    suspect_references,
+)
+from tui_loop.core.diagnosis.rules.repeats import duplicates, inputs_of, leakage
+from tui_loop.core.diagnosis.rules.sizes import eval_too_small, smallest_net, smallest_total
+from tui_loop.core.statistics import mcnemar
+
+HELD, TRAIN = asked(80), asked(400)[200:]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """A loop whose base knows nothing of HELD."""
+    made = Written(tmp_path)
+    made.base(HELD)
+    return made
+
+
+def hard(share: float, count: int = 100, seed: int = 1) -> list[tuple[Row, float]]:
+    """Training rows with losses; `share` of them far above the others."""
+    draw = random.Random(seed)
+    return [
+        (row, draw.uniform(2.5, 4) if at < share * count else draw.uniform(0.01, 0.2))
+        for at, row in enumerate(TRAIN[:count])
+    ]
+
+
+def test_a_sound_record_gives_no_finding(written: Written) -> None:
+    written.add(answered(HELD, range(0, 80, 9)), train=TRAIN, measured=hard(0.02))
+    assert written.found() == []
+
+
+def test_the_untouched_base_gives_no_finding(written: Written) -> None:
+    written.add(answered(HELD), train=[*TRAIN, *HELD])
+    assert written.found(0) == []
+
+
+def test_a_record_without_examples_or_rows_gives_no_finding(written: Written) -> None:
+    folder = written.add(answered(HELD), train=TRAIN)
+    for path in (folder.examples, folder.journal, folder.config, folder.tokens):
+        path.unlink()
+    assert written.found() == []
+
+
+def test_held_out_rows_that_were_trained_on_are_an_alarm(written: Written) -> None:
+    written.add(answered(HELD, range(30, 60)), train=[*TRAIN, *HELD[:30]])
+    found = written.one(leakage)
+    assert found.severity == "alarm"
+    assert found.message == (
+        "30 of 80 held-out rows (38%) have an input that was trained on, 30 with the same answer; "
+        "30 of 30 pass, of the others 20 of 50 (p < 1e-6)"
+    )
+    assert found.examples == tuple(row.id for row in HELD[:20])
+
+
+def test_one_leaked_row_of_many_is_only_noted(written: Written) -> None:
+    held = asked(180)
+    written.add(answered(held), train=[*asked(400)[200:], held[3]])
+    assert written.one(leakage).severity == "note"
+
+
+def test_ids_of_the_data_itself_say_nothing_of_its_inputs(written: Written) -> None:
+    named = rows_of([(row.prompt, row.reference) for row in HELD], [f"u{n}" for n in range(80)])
+    written.add(answered(named), train=named)
+    assert inputs_of({"u1": "x", "0123456789ab": "y"}) == {}
+    assert list(leakage(written.case())) == []
+    assert list(duplicates(written.case())) == []
+
+
+def test_nearly_the_same_rows_are_told_from_the_measured_ones(written: Written) -> None:
+    words = "my parcel number has not come and nobody at the desk knows where it went {} {}"
+    held = rows_of((words.format(row.prompt, "today"), row.reference) for row in HELD[:40])
+    twins = rows_of((words.format(row.prompt, "today!"), row.reference) for row in HELD[:10])
+    other = TRAIN[:90]
+    measured = [(row, 0.1) for row in (*twins, *other)]
+    written.add(answered(held), train=[*twins, *other, *TRAIN[90:]], measured=measured)
+    found = written.one(leakage)
+    assert found.severity == "warning"
+    assert found.message.startswith("10 of 40 held-out rows (25%) are nearly the same input as a")
+    assert "only 100 of 210 training rows were measured, some 12 to 37 of all" in found.message
+    assert set(found.examples) == {row.id for row in held[:10]}
+
+
+def test_repeated_training_rows_are_counted(written: Written) -> None:
+    written.add(answered(HELD), train=rows_of([(r.prompt, r.reference) for r in TRAIN] * 3))
+    found = written.one(duplicates)
+    assert found.severity == "warning"
+    assert found.figures["repeats"] == 400
+    assert "400 of 600 training rows (67%) repeat the input of another one" in found.message
+    assert "up to 3 times" in found.message
+
+
+def test_a_single_repeat_is_not_worth_a_word(written: Written) -> None:
+    once = [(row.prompt, row.reference) for row in TRAIN]
+    written.add(answered(HELD), train=rows_of([*once, once[0]]))
+    assert list(duplicates(written.case())) == []
+
+
+def test_one_input_under_two_labels_contradicts_itself(written: Written) -> None:
+    pairs = [(row.prompt, row.reference) for row in TRAIN]
+    other = [(prompt, LABELS[0] if said != LABELS[0] else LABELS[1]) for prompt, said in pairs[:40]]
+    written.add(answered(HELD), train=rows_of([*pairs, *other]))
+    found = written.one(contradictions)
+    assert found.severity == "alarm"
+    assert found.message == (
+        "80 of 240 training rows (33%) contradict one another: 40 inputs have more than one "
+        "reference, so at least 40 are wrong"
+    )
+
+
+def test_several_texts_for_one_prompt_are_no_contradiction(written: Written) -> None:
+    texts = [(f"prompt {n // 2}", f"a text that is number {n} of many") for n in range(100)]
+    written.add(answered(HELD), train=rows_of(texts))
+    assert list(contradictions(written.case())) == []
+
+
+def test_training_rows_that_stay_hard_are_label_noise(written: Written) -> None:
+    written.add(answered(HELD, range(0, 80, 20)), train=TRAIN, measured=hard(0.2))
+    found = written.one(hard_training_rows)
+    assert found.severity == "alarm"
+    assert 0.1 < float(found.figures["low"]) < 0.2 < float(found.figures["high"])
+    assert "harder than held-out ones although they were trained on" in found.message
+    assert str(found.figures["lines"]).split(", ")[0].isdecimal()
+
+
+def test_rows_as_hard_as_held_out_ones_are_no_label_noise(written: Written) -> None:
+    held = [
+        example(row, loss=loss)
+        for row, (_, loss) in zip(HELD, hard(0.25, len(HELD), seed=2), strict=True)
+    ]
+    written.add(held, train=TRAIN, measured=hard(0.2))
+    assert list(hard_training_rows(written.case())) == []
+
+
+def test_a_run_that_learned_nothing_says_nothing_of_labels(written: Written) -> None:
+    untouched = [example(row, "hm", loss=4.9) for row in HELD]
+    written.add(untouched, train=TRAIN, measured=hard(0.2), metrics={"eval_loss": 4.9})
+    assert list(hard_training_rows(written.case())) == []
+
+
+def test_references_that_good_iterations_contradict_are_noted(written: Written) -> None:
+    for _ in range(3):
+        written.add(
+            [
+                *answered(HELD[3:]),
+                *(
+                    example(row, "refund" if row.reference != "refund" else "login", loss=4.0)
+                    for row in HELD[:3]
+                ),
+            ],
+            train=TRAIN,
+        )
+    found = written.one(suspect_references)
+    assert (found.kind, found.severity) == ("label_noise", "note")
+    assert set(found.examples) == {row.id for row in HELD[:3]}
+
+
+def test_cut_training_rows_are_told_from_the_metrics(written: Written) -> None:
+    counted = {"train_rows_cut": 150, "train_rows_dropped": 120, "train_row_longest": 41}
+    written.add(answered(HELD), "training.max_length=16", train=TRAIN, metrics=counted)
+    found = written.one(truncated_inputs)
+    assert found.severity == "alarm"
+    assert found.message == (
+        "training.max_length 16 cuts 150 of 200 training rows (75%), and 120 of them have no "
+        "trained token left and were not trained on; the longest has 41 tokens"
+    )
+
+
+@pytest.mark.parametrize(("cut", "severity"), [(2, "note"), (20, "warning")])
+def test_a_few_cut_rows_are_noted_and_many_are_worth_acting_on(
+    written: Written, cut: int, severity: str
+) -> None:
+    counted = {"train_rows_cut": cut, "train_rows_dropped": 0, "train_row_longest": 41}
+    written.add(answered(HELD), "training.max_length=40", train=TRAIN, metrics=counted)
+    assert written.one(truncated_inputs).severity == severity
+
+
+def test_older_records_say_it_in_the_journal(written: Written) -> None:
+    written.add(
+        answered(HELD),
+        "training.max_length=16",
+        train=TRAIN,
+        metrics={"epochs": 1.0},
+        lines=["50 training rows have no trained token within 16 tokens and are left out"],
+        num_tokens=150 * 15.5,
+    )
+    found = written.one(truncated_inputs)
+    assert found.figures["rows_left_out"] == 50
+    assert "those left have 15.5 tokens on average, as good as the limit" in found.message
+
+
+def test_older_records_of_short_rows_say_nothing(written: Written) -> None:
+    written.add(answered(HELD), train=TRAIN, metrics={"epochs": 1.0}, num_tokens=200 * 30.0)
+    assert list(truncated_inputs(written.case())) == []
+
+
+def test_prompts_that_the_model_was_not_shown_whole_are_told(written: Written) -> None:
+    rows = [
+        *(example(row, "hm", prompt_cut=9) for row in HELD[:10]),
+        *answered(HELD[10:], range(5)),
+    ]
+    written.add(rows, train=TRAIN)
+    found = written.one(truncated_inputs)
+    assert found.severity == "warning"
+    assert "of 10 such prompts 10 fail, of the others 5 of 70 (p < 1e-6)" in found.message
+
+
+def test_a_label_that_was_never_trained_on_is_a_gap(written: Written) -> None:
+    train = [row for row in TRAIN if row.reference != "login"]
+    missing = [at for at, row in enumerate(HELD) if row.reference == "login"]
+    written.add(answered(HELD, missing), train=train)
+    found = written.one(missing_labels)
+    assert found.message == (
+        'no training row has the reference "login", which 20 of 80 held-out rows (25%) want; '
+        "20 of 20 fail"
+    )
+    assert not [each for each in written.found() if each.kind == "weak_slice"]
+
+
+def test_a_label_written_otherwise_in_training_is_no_gap(written: Written) -> None:
+    written.add(answered(HELD), train=rows_of((r.prompt, r.reference.upper()) for r in TRAIN))
+    assert list(missing_labels(written.case())) == []
+
+
+def test_a_rare_label_is_a_gap_where_it_fails(written: Written) -> None:
+    train = [row for row in TRAIN if row.reference != "login" or row.line % 20 == 3]
+    rare = [at for at, row in enumerate(HELD) if row.reference == "login"]
+    assert sum(row.reference == "login" for row in train) == 10
+    written.add(answered(HELD, rare[:12]), train=train)
+    assert '"login" has 10 training rows where labels usually have 50; it fails 12 of 20' in (
+        written.one(rare_labels).message
+    )
+    written.add(answered(HELD, [0, 5]), train=train)
+    assert list(rare_labels(written.case())) == []
+
+
+def test_failures_far_from_all_training_rows_are_a_gap(written: Written) -> None:
+    near = [Row("", f"{row.prompt} then", row.reference, row.line) for row in HELD[:60]]
+    train = rows_of((row.prompt, row.reference) for row in [*near, *TRAIN[:40]])
+    written.add(answered(HELD, range(64, 80)), train=train, measured=[(row, 0.1) for row in train])
+    found = written.one(far_failures)
+    assert "16 of 16 failures have no similar training row; such rows fail 16 of 2" in found.message
+    assert set(found.examples) <= {row.id for row in HELD[64:]}
+
+
+def test_eight_rows_can_show_next_to_nothing(tmp_path: Path) -> None:
+    few = Written(tmp_path)
+    few.base(HELD[:8])
+    few.add(answered(HELD[:8], [0]), train=TRAIN)
+    found = few.one(eval_too_small)
+    assert found.severity == "warning"
+    assert found.message == (
+        "8 held-out rows cannot show a change of the score by less than about 75 points: 6 more "
+        "would have to be fixed than broken; 60 rows could show 15"
+    )
+
+
+def test_four_rows_can_show_nothing_at_all(tmp_path: Path) -> None:
+    few = Written(tmp_path)
+    few.base(HELD[:4])
+    few.add(answered(HELD[:4]), train=TRAIN)
+    assert "can show no change of the score at all" in few.one(eval_too_small).message
+
+
+def test_a_change_that_looks_like_one_is_held_against_what_can_be_seen(written: Written) -> None:
+    written.add(answered(HELD, range(20)), train=TRAIN)
+    written.add(answered(HELD, range(5, 21)), train=TRAIN)
+    found = written.one(eval_too_small)
+    assert found.severity == "note"
+    assert found.message.startswith("the +5 points against 1 are 5 fixed and 1 broken (p = 0.22):")
+
+
+def test_a_change_that_can_be_seen_needs_no_word(written: Written) -> None:
+    written.add(answered(HELD, range(30)), train=TRAIN)
+    written.add(answered(HELD, range(10)), train=TRAIN)
+    assert list(eval_too_small(written.case())) == []
+
+
+@given(total=st.integers(6, 400), share=st.floats(0.01, 1.0))
+def test_the_smallest_difference_is_one_that_the_test_sees(total: int, share: float) -> None:
+    net = smallest_net(total, share)
+    assert net is not None
+    changed = max(net, round(share * total))
+    seen = [n for n in range(changed, total + 1) if (n - net) % 2 == 0]
+    assert any(mcnemar((n + net) // 2, (n - net) // 2) < 0.05 for n in seen)
+
+
+@given(share=st.floats(0.02, 1.0))
+def test_the_rows_that_are_advised_suffice(share: float) -> None:
+    total = smallest_total(share)
+    net = smallest_net(total, share)
+    assert net is not None
+    assert net <= 0.15 * total

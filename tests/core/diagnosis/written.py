@@ -1,0 +1,190 @@
+"""Records written by hand: a base and trained iterations with the examples that a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tui_loop.core.config import to_tables
+from tui_loop.core.data.row_index import digest_of, write_index
+from tui_loop.core.data.rows import Row, with_ids
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.rules import Rule, data, outputs
+from tui_loop.core.events import LineLogged, MetricsLogged
+from tui_loop.core.fingerprint import fingerprint_of
+from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.journal import Journal
+from tui_loop.core.planning import create_base, create_iteration, plan_next
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.records import Example, Iteration, Split, TrainingRow
+from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+
+LABELS = ("billing", "cancel", "login", "refund")
+
+
+def rows_of(pairs: Iterable[tuple[str, str]], ids: list[str] | None = None) -> list[Row]:
+    """Rows of (prompt, reference), named as data is."""
+    rows = [Row("", prompt, said, line) for line, (prompt, said) in enumerate(pairs, start=1)]
+    return with_ids(rows, ids)
+
+
+def example(row: Row, said: str | None = None, **more: Any) -> Example:
+    """A held-out row and what the model said, the reference where it is not given."""
+    output = row.reference if said is None else said
+    passed = output == row.reference
+    fields: dict[str, Any] = {
+        "score": float(passed),
+        "causes": () if passed else ("wrong_label",),
+        "loss": 0.05 if passed else 1.5,
+        "supervised_tokens": 2,
+        "output_tokens": 2,
+        "truncated": False,
+    }
+    return Example(
+        id=row.id,
+        prompt=row.prompt,
+        reference=row.reference,
+        output=output,
+        passed=passed,
+        source_line=row.line,
+        **{**fields, **more},
+    )
+
+
+def asked(count: int, labels: Sequence[str] = LABELS) -> list[Row]:
+    """Rows with the labels in turn, none like another."""
+    return rows_of(
+        (f"{_word(n)} {_word(7 * n + 1)} {_word(n * n)}", labels[n % len(labels)])
+        for n in range(count)
+    )
+
+
+def answered(rows: Sequence[Row], wrong: Iterable[int] = (), **more: Any) -> list[Example]:
+    """The rows with right answers, but for those at `wrong`, which name another label."""
+    failing = set(wrong)
+    return [
+        example(row, _other(row.reference) if at in failing else None, **more)
+        for at, row in enumerate(rows)
+    ]
+
+
+class Written:
+    """A loop; `add` writes iterations, the first of them the base."""
+
+    def __init__(self, folder: Path, metric: str = "label") -> None:
+        settings = LoopSettings(metric=metric, defaults={"data": {"train": "train.jsonl"}})
+        self.loop: LoopFolder = LoopsFolder(folder / "loops").create("written", settings)
+
+    def base(self, rows: Sequence[Row], right: Iterable[int] = (), loss: float = 5.0) -> None:
+        """A base that is right at `right` alone."""
+        knows = set(right)
+        self.add(
+            [
+                example(row, None if at in knows else "hm", loss=0.5 if at in knows else loss)
+                for at, row in enumerate(rows)
+            ]
+        )
+
+    def add(
+        self,
+        examples: Sequence[Example],
+        *settings: str,
+        train: Sequence[Row] = (),
+        measured: Sequence[tuple[Row, float]] = (),
+        metrics: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+        lines: Sequence[str] = (),
+        num_tokens: float | None = None,
+        max_new_tokens: int = 8,
+        labels: Sequence[str] = LABELS,
+    ) -> IterationFolder:
+        """An iteration that ended; `measured` are training rows with their loss."""
+        held = [Row(each.id, each.prompt, each.reference, each.source_line) for each in examples]
+        splits = {}
+        for name, rows in (("train", train), ("eval", held)):
+            if rows:
+                write_index(self.loop.path, rows)
+            splits[name] = Split(f"{name}.jsonl", rows=len(rows), digest=digest_of(rows))
+        if self.loop.numbers():
+            plan = plan_next(self.loop, parent=None, settings=list(settings), why="a test")
+            folder = create_iteration(self.loop, plan, splits)
+        else:
+            folder = create_base(self.loop, self.loop.default_config(), splits)
+        config = folder.read_config()
+        derived = {"labels": list(labels), "max_new_tokens": max_new_tokens}
+        folder.write_config(config, splits, {"evaluation": derived})
+        folder.write_examples(examples, [])
+        if measured:
+            folder.write_training_rows(
+                TrainingRow(row.id, row.prompt, row.reference, loss, 2, row.line, len(train))
+                for row, loss in measured
+            )
+        self._journal(folder, lines, num_tokens)
+        passed = [each.passed for each in examples if each.passed is not None]
+        scores = [each.score for each in examples if each.score is not None]
+        losses = [each.loss for each in examples if isinstance(each.loss, float)]
+        folder.write_summary(
+            Iteration(
+                number=folder.number,
+                parent=folder.read_decision().parent,
+                state="failed" if error else "finished",
+                config=dict(to_tables(config)),
+                metrics={
+                    "eval_loss": fmean(losses) if losses else None,
+                    "score": fmean(scores) if scores else None,
+                    "passed": sum(passed),
+                    "total": len(examples),
+                    "train_rows": len(train),
+                    **(metrics or {}),
+                },
+                error=error,
+                attempts=1,
+                fingerprint=fingerprint_of(config, held, list(labels)),
+                duration_s=1.0,
+            )
+        )
+        return folder
+
+    def _journal(
+        self, folder: IterationFolder, lines: Sequence[str], num_tokens: float | None
+    ) -> None:
+        journal = Journal(folder.journal)
+        for text in lines:
+            journal.append(LineLogged(level="warning", source="training", text=text))
+        if num_tokens is not None:
+            journal.append(MetricsLogged(step=1, epoch=1.0, values={"num_tokens": num_tokens}))
+        journal.close()
+
+    def case(self, number: int | None = None) -> Case:
+        """The facts on an iteration, the newest by default."""
+        newest = self.loop.numbers()[-1] if number is None else number
+        return Diagnoser(LoopReader(self.loop)).case(newest)
+
+    def found(self, number: int | None = None) -> list[Finding]:
+        """What the rules on data and outputs say of it."""
+        case = self.case(number)
+        return [each for rule in (*data.RULES, *outputs.RULES) for each in rule(case)]
+
+    def one(self, rule: Rule, number: int | None = None) -> Finding:
+        """The only finding of a rule."""
+        found = list(rule(self.case(number)))
+        assert len(found) == 1, [each.message for each in found]
+        return found[0]
+
+
+def _other(label: str) -> str:
+    return LABELS[(LABELS.index(label) + 1) % len(LABELS)]
+
+
+def _word(number: int) -> str:
+    """A word of its own for each number, without figures."""
+    letters = ""
+    while True:
+        number, rest = divmod(number, 20)
+        letters += "bcdfghjklmnpqrstvwxz"[rest] + "aeiou"[rest % 5]
+        if not number:
+            return letters
