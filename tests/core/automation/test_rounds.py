@@ -161,6 +161,16 @@ def test_the_mean_of_a_configs_runs_decides_not_the_luckiest(loop: LoopFolder, p
     assert played.outcome.best.number == 3
 
 
+def test_of_equal_scores_the_lower_loss_is_better(loop: LoopFolder, play: Play) -> None:
+    losses = {1e-4: 3.0, 5e-4: 2.0, 1e-3: 2.5}
+
+    def hopeless(config: Config) -> dict[str, Any]:
+        return {"score": 0.0, "eval_loss": losses[config.training.learning_rate]}
+
+    played = play(Scripted(rate(5e-4, 1), rate(1e-3, 2)), hopeless, iterations=3)
+    assert [each.best for each in played.outcome.steps] == [1, 2, 2]
+
+
 def test_it_goes_on_from_the_iteration_that_is_named_whatever_else_is_there(
     loop: LoopFolder, play: Play
 ) -> None:

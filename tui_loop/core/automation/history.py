@@ -48,8 +48,9 @@ class History:
 
     @property
     def best(self) -> Iteration | None:
-        """The first finished run of the config with the best mean over its runs: of the score, else
-        of the eval loss. None where none has figures. Of equal ones the earlier."""
+        """The first finished run of the config with the best mean score over its runs; of equal
+        scores, and where there are none, the lowest eval loss; then the earlier one. None where
+        none has figures."""
         return best_of_configs(self.trained)
 
     def tried(self, config: Config) -> tuple[int, ...]:
@@ -78,16 +79,15 @@ def best_of_configs(iterations: Iterable[Iteration]) -> Iteration | None:
         if alike:
             groups.setdefault(key_of(each) or each.number, []).append(each)
     ranked = [(standing, runs) for runs in groups.values() if (standing := _standing(runs))]
-    scored = [each for each in ranked if each[0][0]] or ranked
-    return max(scored, key=lambda each: each[0])[1][0] if scored else None
+    return max(ranked, key=lambda each: each[0])[1][0] if ranked else None
 
 
-def _standing(runs: list[Iteration]) -> tuple[bool, float] | None:
-    """(whether it is a score; how good it is); None without figures."""
+def _standing(runs: list[Iteration]) -> tuple[float, float] | None:
+    """(mean score, minus the mean loss): higher is better; None without figures."""
     scores, losses = (_finite(runs, name) for name in ("score", "eval_loss"))
-    if scores:
-        return True, fmean(scores)
-    return (False, -fmean(losses)) if losses else None
+    if not scores and not losses:
+        return None
+    return fmean(scores) if scores else -1.0, -fmean(losses) if losses else -math.inf
 
 
 def _finite(runs: list[Iteration], name: str) -> list[float]:
