@@ -39,3 +39,5 @@ def test_rows_that_are_cut_or_left_out_are_counted(
 
     packed = loop.run(*once, "packing=true", "training.max_length=16").metrics
     assert "train_rows_cut" not in packed
+    assert 0 < whole["padding_share"] < 1
+    assert "padding_share" not in packed

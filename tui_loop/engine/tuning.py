@@ -22,6 +22,7 @@ from tui_loop.engine.evaluation import measure_losses
 from tui_loop.engine.generation import generate
 from tui_loop.engine.measuring import measure_within
 from tui_loop.engine.memory import first_line, is_out_of_memory
+from tui_loop.engine.padding import padding_share
 from tui_loop.engine.probe import probe_training
 from tui_loop.engine.run import Diverged, Prepared, Run, TrainingOutOfMemory
 from tui_loop.engine.saving import save_weights
@@ -138,7 +139,7 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
             f"{dropped} training rows have no trained token within {config.training.max_length} "
             "tokens and are left out",
         )
-    run.outcome.metrics |= cut_rows(trainer, prepared)
+    run.outcome.metrics |= cut_rows(trainer, prepared) | padding_share(trainer)
     record_effective(run, {**effective_of(run, prepared), **effective_arguments(trainer)})
     return trainer, bridge
 

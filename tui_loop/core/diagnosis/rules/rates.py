@@ -39,6 +39,9 @@ LEFT_STANDING = 0.5
 STEADY = 0.5
 """Of its first pace a run must have kept this much for larger steps to be what it lacks."""
 
+ENOUGH = 5
+"""Times the advised rate: at more than that, a slow run lacks something else."""
+
 HARDLY = 0.25
 """A run that took away less than this share of the loss has hardly begun."""
 
@@ -96,7 +99,7 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     if base is not None and eval_loss is not None:  # the same rows each time: no noise of batches
         what, start, end = "eval loss", base, eval_loss
     highest = max(curve_of(case.run.metrics, "learning_rate").values, default=rate)
-    if case.config is not None and highest >= 10 * ADVISED[case.config.lora.enabled]:
+    if case.config is not None and highest > ENOUGH * ADVISED[case.config.lora.enabled]:
         return  # whatever holds it back, that is not it
     gradient, pace = level(case.grad_curve.values), pace_kept(case)
     if end < LEFT_STANDING or not gradient > 0 or pace is None:
