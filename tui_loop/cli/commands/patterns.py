@@ -40,12 +40,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=_seconds,
         default=SECONDS,
         metavar="S",
         help=f"compare iterations for at most S seconds ({SECONDS:.0f})",
     )
     add_json(parser)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
