@@ -177,6 +177,7 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
             "overfitting/fewer_epochs + overfitting/lower_rank + weak_slice/more_rows"
         )
         assert draft.predicted == {"metric": "score", "was": 0.71, "low": 0.72, "high": 0.8}
+        await opened.shows_in("#field-help", f"why: {draft.why}")
         fields = opened.get(ConfigPane).list
         assert fields.key_of(fields.cursor) == WHY
         await opened.press("down")

@@ -24,7 +24,7 @@ from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.toned import Part
 
 TONES = {"alarm": "bad", "warning": "warn", "note": "muted"}
-KIND, WIDE = 22, 110
+KIND, WIDE = 25, 110
 """Cells of a kind where it has a column of its own, and from which width on it has."""
 
 NO_FIELD = "no field of the config does it: taken, it goes into the reason"

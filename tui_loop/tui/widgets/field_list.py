@@ -22,6 +22,9 @@ WHY = "why"
 PREDICTED = "predicted"
 """The key of the row below it, what was predicted of the change; all others are `group.field`."""
 
+WHY_INDENT = 14
+"""Cells before the reason."""
+
 
 class Shown(msgspec.Struct, frozen=True):
     """The config that the form shows; only a draft can be edited."""
@@ -70,7 +73,7 @@ class FieldList(RowList):
             why = self.shown.draft.why or "(no reason given)"
             return [self.pointer(index), ("  ", ""), (fit("why", 10), ""), (flat(why), "")]
         if key == PREDICTED:
-            return [(" " * 14, ""), (expected_of(self.shown.draft.predicted), "muted")]
+            return [(" " * WHY_INDENT, ""), (expected_of(self.shown.draft.predicted), "muted")]
         if "." not in key:
             told = f"  ! {self.problems[key]}" if key in self.problems else ""
             return [self.pointer(index), (key, "strong"), (told, "bad")]
