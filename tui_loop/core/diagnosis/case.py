@@ -144,7 +144,7 @@ class Case:
         """What names the rows that an iteration saw, by split."""
         splits = self.reader.splits(number)
         return {
-            name: splits[name].digest or splits[name].sha256
+            name: splits[name].sha256 or splits[name].digest
             for name in ("train", "eval")
             if name in splits
         }
