@@ -183,6 +183,13 @@ def test_cut_training_rows_are_told_from_the_metrics(written: Written) -> None:
     )
 
 
+def test_a_run_that_had_nothing_left_to_train_on_is_told(written: Written) -> None:
+    said = "training.max_length: no row keeps a trained token within 16 tokens"
+    error = {"kind": "data", "message": said}
+    written.add([], "training.max_length=16", train=TRAIN, error=error)
+    assert written.one(truncated_inputs).severity == "alarm"
+
+
 @pytest.mark.parametrize(("cut", "severity"), [(2, "note"), (20, "warning")])
 def test_a_few_cut_rows_are_noted_and_many_are_worth_acting_on(
     written: Written, cut: int, severity: str
@@ -219,6 +226,9 @@ def test_prompts_that_the_model_was_not_shown_whole_are_told(written: Written) -
     written.add(rows, train=TRAIN)
     found = written.one(truncated_inputs)
     assert found.severity == "warning"
+    assert found.message.startswith(
+        "the start of 10 of 80 held-out prompts (12%) is cut off: their"
+    )
     assert "of 10 such prompts 10 fail, of the others 5 of 70 (p < 1e-6)" in found.message
 
 

@@ -37,6 +37,8 @@ def example(row: Row, said: str | None = None, **more: Any) -> Example:
     output = row.reference if said is None else said
     passed = output == row.reference
     fields: dict[str, Any] = {
+        "output": output,
+        "passed": passed,
         "score": float(passed),
         "causes": () if passed else ("wrong_label",),
         "loss": 0.05 if passed else 1.5,
@@ -48,8 +50,6 @@ def example(row: Row, said: str | None = None, **more: Any) -> Example:
         id=row.id,
         prompt=row.prompt,
         reference=row.reference,
-        output=output,
-        passed=passed,
         source_line=row.line,
         **{**fields, **more},
     )

@@ -1,7 +1,7 @@
 """Rows that were cut: training rows by `training.max_length`, held-out ones by the evaluation's.
 
 truncated_inputs  training rows lost tokens, or were left out since no trained token was left; or
-                  the model was not shown the start of held-out prompts.
+                  the start of held-out prompts was cut off, for their loss or for their output.
 
 Records made before a run counted its cut rows say it by a warning in the journal, and by rows that
 are on average about as long as the limit.
@@ -29,6 +29,7 @@ MOST = 0.5
 FULL = 0.9
 """Rows that fill this share of the limit on average are cut: lengths of texts vary by more."""
 
+_NONE_LEFT = "no row keeps a trained token"
 _LEFT_OUT = re.compile(r"(\d{1,12}) training rows have no trained token within \d+ tokens")
 
 
@@ -41,6 +42,16 @@ def truncated_inputs(case: Case) -> Iterator[Finding]:
 def _training(case: Case) -> Iterator[Finding]:
     limit = case.config.training.max_length if case.config is not None else None
     rows, cut = case.metric("train_rows"), case.metric("train_rows_cut")
+    if limit is not None and _NONE_LEFT in str((case.iteration.error or {}).get("message")):
+        yield Finding(
+            "truncated_inputs",
+            "alarm",
+            f"no training row keeps a trained token within training.max_length {limit}: there was "
+            "nothing to train on",
+            {"max_length": limit},
+            otherwise="a template that puts long text before every answer has the same effect",
+        )
+        return
     if limit is None or not rows:
         return
     if cut is None:
@@ -123,13 +134,14 @@ def _held_out(case: Case) -> Iterator[Finding]:
     count = max(len(cut), in_loss)
     if not count:
         return
-    message = f"the model is not shown the start of {of_all(count, total, 'held-out rows')}, "
-    message += "which are longer than it may read"
-    figures: dict[str, Figure] = {"rows_cut": count, "total": total}
+    message = f"the start of {of_all(count, total, 'held-out prompts')} is cut off"
+    figures: dict[str, Figure] = {"rows_cut": count, "total": total, "cut_for_loss": in_loss}
     limit = case.config.evaluation.max_length if case.config is not None else None
     if limit is not None:
         figures["max_length"] = limit
-        message += f" (evaluation.max_length {limit})"
+        message += f" by evaluation.max_length {limit}"
+    message += ": their loss" if in_loss else ": their output"
+    message += " is that of a part of them"
     scored = [row for row in cut if view.passed[row] != UNSCORED]
     failed = sum(view.passed[row] == FAILED for row in scored)
     all_failed, all_scored = view.passed.count(FAILED), total - view.passed.count(UNSCORED)
