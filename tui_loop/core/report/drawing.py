@@ -5,7 +5,6 @@ Train and eval differ in dash and marks too, never in colour alone.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,6 +12,7 @@ import msgspec
 
 from tui_loop.core import figures
 from tui_loop.core.report.document import RunChart, TrailChart
+from tui_loop.core.report.escaping import text_of
 from tui_loop.core.report.facts import Line
 
 WIDTH, HEIGHT = 480, 220
@@ -119,7 +119,7 @@ def trail_svg(chart: TrailChart) -> str:
         told = figures.percent(point.value) if chart.is_share else figures.loss(point.value)
         parts.append(
             f'<circle class="{kind}" cx="{x}" cy="{y}" r="{5 if kind == "best" else 3.5}">'
-            f"<title>{point.number}: {html.escape(told)}</title></circle>"
+            f"<title>{point.number}: {text_of(told)}</title></circle>"
         )
     bottom = HEIGHT - BOTTOM - 4
     parts += [
@@ -137,7 +137,7 @@ def trail_svg(chart: TrailChart) -> str:
 def _svg(title: str, parts: Iterable[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{html.escape(title, quote=True)}">{"".join(parts)}</svg>'
+        f'aria-label="{text_of(title)}">{"".join(parts)}</svg>'
     )
 
 
@@ -153,10 +153,10 @@ def _axes(
     for value in ys.ticks():
         y = _px(ys.at(value))
         parts.append(f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>')
-        label = html.escape(y_words(value))
+        label = text_of(y_words(value))
         parts.append(f'<text class="y" x="{LEFT - 6}" y="{y}" dy="4">{label}</text>')
     parts += [
-        f'<text class="x" x="{_px(xs.at(at))}" y="{HEIGHT - 8}">{html.escape(x_words(at))}</text>'
+        f'<text class="x" x="{_px(xs.at(at))}" y="{HEIGHT - 8}">{text_of(x_words(at))}</text>'
         for at in marks
     ]
     return "".join(parts)
@@ -178,10 +178,10 @@ def _rule(x: float) -> str:
 def _legend(entries: Sequence[tuple[str, str]], note: str) -> str:
     told = "".join(
         f'<text class="legend {kind}" x="{WIDTH - RIGHT - LEGEND * at}" y="14">'
-        f"{html.escape(text)}</text>"
+        f"{text_of(text)}</text>"
         for at, (kind, text) in enumerate(reversed(entries))
     )
-    return f'<text class="note" x="{LEFT}" y="14">{html.escape(note)}</text>{told}'
+    return f'<text class="note" x="{LEFT}" y="14">{text_of(note)}</text>{told}'
 
 
 def _loss_scale(values: Sequence[float], *, is_log: bool) -> Scale:

@@ -24,6 +24,9 @@ ROWS_COMPARED = 3_000_000
 DIAGNOSED = 3
 """Iterations whose diagnosis is told, the newest that ended."""
 
+ROWS_DIAGNOSED = 20_000
+"""With more examples than that only the newest one's."""
+
 CHANGED = 3
 """Examples fixed, and examples broken, that are shown of an iteration."""
 

@@ -6,6 +6,7 @@ import msgspec
 
 from tui_loop import __version__
 from tui_loop.core.checking.findings import counted
+from tui_loop.core.codec import number as number_of
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
@@ -19,6 +20,7 @@ from tui_loop.core.report.curves import curves_of
 from tui_loop.core.report.facts import (
     DIAGNOSED,
     NOTES,
+    ROWS_DIAGNOSED,
     TOLD,
     Open,
     Recovery,
@@ -158,7 +160,11 @@ class _Gathering:
             if each.state not in (*LIVE, "draft", "queued", "unreadable")
         ]
         found = []
-        for each in reversed(ended[-DIAGNOSED:]):
+        newest = ended[-DIAGNOSED:][::-1]
+        if newest and (number_of(newest[0].metrics.get("total")) or 0) > ROWS_DIAGNOSED:
+            self.left_out.append("the diagnosis of all but the newest, for the time it takes")
+            newest = newest[:1]
+        for each in newest:
             try:
                 found.append(self.diagnoser.diagnose(each.number))
             except (TuiLoopError, OSError) as error:

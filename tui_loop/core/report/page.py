@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from tui_loop.core.report.document import (
     Block,
@@ -21,7 +20,7 @@ from tui_loop.core.report.document import (
     TrailChart,
 )
 from tui_loop.core.report.drawing import run_svg, trail_svg
-from tui_loop.core.text import visible
+from tui_loop.core.report.escaping import text_of
 
 MARK = "<!doctype html>\n<!-- tui-loop report -->\n"
 """How such a file begins."""
@@ -106,11 +105,6 @@ def page(document: Document) -> str:
         f"<title>{text_of(document.title)}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
-
-
-def text_of(text: str) -> str:
-    """A text for anywhere in the page: visible, and nothing of it is markup."""
-    return escape(visible(text), quote=True)
 
 
 def _block(block: Block) -> str:
