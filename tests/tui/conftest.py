@@ -51,6 +51,7 @@ from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.questions import Answer as Said
 from tui_loop.core.questions import AskingState, Told
 from tui_loop.core.reader import read_run
+from tui_loop.core.readiness.looking import LookTold
 from tui_loop.core.records import EndState, Example, Split, TokenLosses
 from tui_loop.core.requests import RequestReader
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -224,6 +225,21 @@ class ScriptedAgain:
         self.is_closed = True
 
 
+class ScriptedLook:
+    """A look at the holdout: what a test puts into `to_tell` is taken."""
+
+    def __init__(self) -> None:
+        self.to_tell: list[LookTold] = []
+        self.is_closed = False
+
+    def take(self) -> list[LookTold]:
+        told, self.to_tell = self.to_tell, []
+        return told
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class ScriptedAsker:
     """Models that answer when a test says so."""
 
@@ -284,6 +300,7 @@ class FakeBackend:
         self.generated: list[tuple[int, list[str], list[str]]] = []
         self.suspected: Suspected | None = None
         self.askers: list[ScriptedAsker] = []
+        self.looks: list[ScriptedLook] = []
         self.near = Nearest(
             Neighbours("nothing similar was trained on", is_new=True, neighbours=[]), "train.jsonl"
         )
@@ -360,6 +377,15 @@ class FakeBackend:
             raise self.refusal
         self.generated.append((number, [each.id for each in examples], list(settings)))
         return self.generating
+
+    def look_ahead(self, loop: LoopFolder, number: int) -> tuple[str, ...]:
+        if self.refusal:
+            raise self.refusal
+        return f"a look measures {number} and the base", "the 2nd look at this holdout"
+
+    def look(self, loop: LoopFolder, number: int) -> ScriptedLook:
+        self.looks.append(ScriptedLook())
+        return self.looks[-1]
 
     def take_fault(self) -> TuiLoopError | None:
         fault, self.fault = self.fault, None

@@ -40,6 +40,7 @@ from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.screens.reading import ReadingScreen
+from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.settings import Memory, Settings, read_settings
@@ -52,7 +53,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
 
-ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns")
+ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns", "ready")
 """Scopes of screens that have tests of their own."""
 
 SMALL, WIDE = (80, 24), (160, 48)
@@ -258,6 +259,13 @@ async def the_patterns_open(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("Patterns", "learning_rate of 20 or more diverged once on tiny")
     assert isinstance(opened.app.screen, PatternsScreen)
+
+
+@does("loop.ready")
+async def the_checklist_opens(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Is support-intents/2 ready?", "no worse than its parent, 1")
+    assert isinstance(opened.app.screen, ReadyScreen)
 
 
 @does("loop.compare")

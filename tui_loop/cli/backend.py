@@ -17,6 +17,7 @@ from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.backend import (
     Asker,
     GeneratingAgain,
+    LookingAtHoldout,
     Nearest,
     NewLoop,
     Suspected,
@@ -72,6 +73,20 @@ class AppBackend(AppRuns):
 
         folder = loop.existing(number)
         return generate_again(folder, examples, settings, allow_code=self._allow_code)
+
+    def look_ahead(self, loop: LoopFolder, number: int) -> tuple[str, ...]:
+        """What a look at the holdout does and costs, a sentence each; raises TuiLoopError."""
+        from tui_loop.cli.looking import look_ahead
+
+        with _told_as_input():
+            return look_ahead(loop.existing(number)).sentences
+
+    def look(self, loop: LoopFolder, number: int) -> LookingAtHoldout:
+        """Begins a look at the holdout; raises TuiLoopError."""
+        from tui_loop.cli.looking import HoldoutLook
+
+        with _told_as_input():
+            return HoldoutLook(loop.existing(number), allow_code=self._allow_code)
 
     def metrics(self) -> list[str]:
         """Names of the metrics that outputs can be scored by, `none` last."""

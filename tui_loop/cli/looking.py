@@ -32,12 +32,12 @@ class LookAhead(msgspec.Struct, frozen=True):
     earlier: tuple[Looked, ...]
 
     @property
-    def words(self) -> str:
-        """What it does and costs, in a sentence each."""
+    def sentences(self) -> tuple[str, str]:
+        """What it does, and what it costs."""
         rows = f"all {self.rows} rows of the holdout" if self.rows else "all rows of the holdout"
-        told = f"measures this iteration and the base on {rows}, and keeps figures alone"
+        does = f"a look measures this iteration and the base on {rows}; it keeps figures, no row"
         before = f" (the last was {self.earlier[-1].name})" if self.earlier else ""
-        return f"{told}; {cost_of(self.number)}{before}"
+        return does, f"{cost_of(self.number)}{before}"
 
 
 def look_ahead(folder: IterationFolder) -> LookAhead:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tui_loop.core.examples.again import Retried
     from tui_loop.core.examples.neighbours import Answer
     from tui_loop.core.examples.suspects import Suspect
+    from tui_loop.core.readiness.looking import LookTold
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -157,6 +158,20 @@ class GeneratingAgain(Protocol):
         """Ends the process at once; further calls do nothing."""
 
 
+class LookingAtHoldout(Protocol):
+    """A look at the locked holdout in a process of its own, which records it when it is done.
+
+    `take` gives progress, and as the last one the look, or a fault with the reason. Neither method
+    waits.
+    """
+
+    def take(self) -> list[LookTold]:
+        """What came since it was last taken; never waits."""
+
+    def close(self) -> None:
+        """Ends the process at once; a look that is not done then does not count."""
+
+
 class Backend(Protocol):
     """All of these may take a while and are called off the screen's thread."""
 
@@ -209,6 +224,12 @@ class Backend(Protocol):
 
         Loads nothing itself; raises TuiLoopError (no training stack, no metric, a wrong setting).
         """
+
+    def look_ahead(self, loop: LoopFolder, number: int) -> Sequence[str]:
+        """What a look at the holdout does and costs, a sentence each; raises TuiLoopError."""
+
+    def look(self, loop: LoopFolder, number: int) -> LookingAtHoldout:
+        """Begins a look at the holdout with an iteration's weights; raises TuiLoopError."""
 
     def take_fault(self) -> TuiLoopError | None:
         """What kept a start from becoming a run, told once."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tui_loop.core.figures import duration
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.reader import RunView
-from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.state import RunState
 from tui_loop.tui.cells import flat
 from tui_loop.tui.widgets.bar import Piece
@@ -23,8 +22,10 @@ def status_line(
     if snapshot.model:
         left.append(Piece(f"  {flat(snapshot.model, 60)}", "muted"))
     left += [Piece(f" · {part}", "muted") for part in _rows(snapshot.split_rows)]
-    if snapshot.settings.closed is not None:
-        left.append(Piece(f" · {flat(closed_words(snapshot.settings.closed), 60)}", "warn"))
+    if snapshot.live is None and not hosted and (closed := snapshot.settings.closed) is not None:
+        left.append(Piece(f" · {flat(closed.why, 60)}", "muted"))
+        number = f" with {closed.iteration}" if closed.iteration is not None else ""
+        return left, [Piece(f"closed{number} ", "warn")]
     if snapshot.live is None:
         return left, [Piece(f"▶ {hosted} starting " if hosted else "nothing runs ", "muted")]
     tone = "accent" if snapshot.live.state == "running" else "warn"

@@ -135,7 +135,8 @@ def _can_ask() -> bool:
 def _agrees(folder: IterationFolder, told: argparse.Namespace, out: Output) -> bool:
     """Says what a look costs, and asks unless told not to; raises BadInput where nobody is."""
     ahead = look_ahead(folder)
-    out.note(f"a look at the holdout {ahead.words}")
+    for sentence in ahead.sentences:
+        out.note(sentence)
     if told.yes:
         return True
     if not _can_ask():

@@ -31,6 +31,7 @@ from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.frame import PANES
 from tui_loop.tui.workbench.patterns import Learning
 from tui_loop.tui.workbench.reading import Reading
+from tui_loop.tui.workbench.ready import ReadyReading
 from tui_loop.tui.workbench.running import Running
 from tui_loop.tui.workbench.training import TrainingReading
 
@@ -55,7 +56,15 @@ class ChartPane(KeyedChart):
 
 
 class Workbench(
-    Reading, TrainingReading, Filtering, Again, Diagnosing, Learning, Running, Checking
+    Reading,
+    TrainingReading,
+    Filtering,
+    Again,
+    Diagnosing,
+    Learning,
+    ReadyReading,
+    Running,
+    Checking,
 ):
     """Composes the panes, shows them the snapshot, and moves between them."""
 

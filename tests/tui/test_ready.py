@@ -1,0 +1,226 @@
+"""The checklist on the screen, the question before a look, and the look itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.tui.conftest import FakeBackend, OpenApp, Opened, ScriptedLook, on_app
+from tui_loop.core.errors import NeedsExtra
+from tui_loop.core.readiness.closing import close_loop
+from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
+from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress
+from tui_loop.core.records import Split
+from tui_loop.core.store import LoopFolder
+from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.ready import ReadyScreen
+
+SMALL, WIDE = (80, 24), (160, 48)
+SHA = "c" * 64
+
+
+def look(**more: Any) -> Look:
+    fields: dict[str, Any] = {
+        "t": 1_700_000_000.0,
+        "iteration": 2,
+        "sha256": SHA,
+        "rows": 40,
+        "metric": "label",
+        "score": 0.7,
+        "passed": 28,
+        "total": 40,
+        "loss": 0.8,
+        "base": Figures(0.0, 0, 40, 2.7),
+        "paired": PairedTable(0, 28, 0, 12),
+        "eval": Figures(17 / 24, 17, 24, 0.7),
+    }
+    return Look(**{**fields, **more})
+
+
+def locked(loop: LoopFolder, target: str = "") -> None:
+    """Gives iteration 2 a holdout, and the loop a target."""
+    folder = loop.iteration(2)
+    splits = folder.read_splits() | {"holdout": Split("holdout.jsonl", SHA, 40)}
+    folder.write_config(folder.read_config(), splits)
+    if target:
+        text = loop.settings_file.read_text()
+        loop.settings_file.write_text(f"{text}\n[ready]\nmin_iterations = 2\ntarget = {target}\n")
+
+
+async def ready(opened: Opened) -> ReadyScreen:
+    await opened.press("Y")
+    await opened.until(lambda: isinstance(opened.app.screen, ReadyScreen))
+    screen = opened.app.screen
+    assert isinstance(screen, ReadyScreen)
+    await opened.until(lambda: screen.found is not None, "the checklist")
+    return screen
+
+
+async def begun(opened: Opened, backend: FakeBackend) -> ScriptedLook:
+    """A look, asked for and agreed to."""
+    await opened.press("L")
+    await opened.shows("Look at the holdout?", "the 2nd look at this holdout")
+    await opened.press("l")
+    await opened.until(lambda: backend.looks, "a look")
+    await opened.shows("beginning to look ...")
+    return backend.looks[-1]
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+def test_each_criterion_has_its_sign_word_and_figure(
+    size: tuple[int, int], open_app: OpenApp, loop: LoopFolder
+) -> None:
+    locked(loop)
+
+    async def steps(opened: Opened) -> None:
+        await ready(opened)
+        await opened.shows("Is support-intents/2 ready?", "3 of 6 met")
+        await opened.shows("✓ met      finished and evaluated", "✗ not met  at least 3 iterations")
+        await opened.shows("? open     target", "no target set (71%")
+        await opened.shows("✓ met      no worse than its parent, 1", "8 fixed, 1 broken of 24")
+        await opened.press("j")
+        await opened.shows("2 trained and finished", "→ try 1 more change")
+        await opened.press("j")
+        await opened.shows("[ready] target = 0.85")
+        await opened.press("G")
+        await opened.shows("not looked at by this iteration", "nobody has looked at this holdout")
+        await opened.press("escape")
+        assert opened.app.screen is opened.bench
+
+    on_app(open_app(size, number=2), steps)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
+    size: tuple[int, int], open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+) -> None:
+    locked(loop, "0.6")
+    record_look(loop, look(iteration=1, score=0.4, passed=16))
+
+    async def steps(opened: Opened) -> None:
+        screen = await ready(opened)
+        await opened.press("L")
+        await opened.shows("Look at the holdout?")
+        assert isinstance(opened.app.screen, AskScreen)
+        await opened.press("c")
+        assert opened.app.screen is screen
+        assert not backend.looks
+        work = await begun(opened, backend)
+        work.to_tell = [LookProgress("loading"), LookProgress("base", 12, 80)]
+        await opened.shows("measuring the base 12/80")
+        await opened.press("L")
+        await opened.tells("a look is under way")
+        done = record_look(loop, look(t=1_700_086_400.0))
+        work.to_tell = [LookProgress("iteration", 80, 80), LookDone(done)]
+        await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
+        assert work.is_closed
+        await opened.press("G")
+        await opened.shows("2 looks at this holdout so far, the first by support-intents/1")
+        await opened.shows("71% on eval, 70% on the holdout", "its look  over 40 rows")
+        await opened.press("tab", "G")
+        await opened.shows("0 pass in both, 28 fixed, 0 broken, 12 in neither")
+        await opened.shows("1st   2023-11-14 22:13  support-intents/1  40%")
+        await opened.shows("2nd   2023-11-15 22:13  support-intents/2  70%")
+
+    on_app(open_app(size, number=2), steps)
+
+
+def test_enter_on_the_holdout_asks_for_a_look_and_elsewhere_reads(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    locked(loop)
+
+    async def steps(opened: Opened) -> None:
+        screen = await ready(opened)
+        await opened.press("enter")
+        assert screen.sheet.has_focus
+        await opened.press("escape", "G", "enter")
+        await opened.until(lambda: isinstance(opened.app.screen, AskScreen))
+
+    on_app(open_app(number=2), steps)
+
+
+def test_a_look_that_fails_or_is_left_does_not_count(
+    open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+) -> None:
+    locked(loop)
+
+    async def steps(opened: Opened) -> None:
+        screen = await ready(opened)
+        work = await begun(opened, backend)
+        work.to_tell = [LookFault("out of \x1b[2Jmemory", "take a smaller batch")]
+        await opened.shows("✗ out of ␛[2Jmemory; the look does not count", "take a smaller batch")
+        assert work.is_closed
+        assert not screen.is_looking
+        backend.looks.clear()
+        again = await begun(opened, backend)
+        await opened.press("escape")
+        await opened.until(lambda: again.is_closed)
+        assert opened.app.screen is opened.bench
+        assert not loop.holdout.exists()
+
+    on_app(open_app(number=2), steps)
+
+
+def test_what_keeps_it_from_looking_is_told(
+    open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+) -> None:
+    backend.refusal = NeedsExtra("a look at the holdout", "train")
+
+    async def steps(opened: Opened) -> None:
+        await ready(opened)
+        await opened.shows("there is no holdout")
+        await opened.press("L")
+        await opened.shows("✗ a look at the holdout needs the 'train' extra", "pip install")
+
+    on_app(open_app(number=2), steps)
+
+
+def test_wrong_criteria_are_told_in_place_of_the_list(open_app: OpenApp, loop: LoopFolder) -> None:
+    loop.settings_file.write_text(loop.settings_file.read_text() + "\n[ready]\ntagret = 1\n")
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("Y")
+        await opened.shows("ready.tagret: no such criterion, did you mean target?")
+
+    on_app(open_app(number=2), steps)
+
+
+def test_the_base_is_never_ready(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await ready(opened)
+        await opened.shows("Is support-intents/0 ready?", "this is the untouched base")
+
+    on_app(open_app(number=0), steps)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+def test_a_closed_loop_says_so_in_the_status_line(
+    size: tuple[int, int], open_app: OpenApp, loop: LoopFolder
+) -> None:
+    close_loop(loop, "good \x07enough", 2)
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("closed with 2")
+        if size == WIDE:
+            await opened.shows("good ␇enough")
+
+    on_app(open_app(size, number=2), steps)
+
+
+def test_a_look_without_a_metric_is_shown_by_its_losses(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    locked(loop)
+    bare = look(score=None, passed=None, paired=None, loss_error=0.05)
+    side = Figures(loss=0.7, loss_error=0.05)
+    record_look(loop, msgspec.structs.replace(bare, eval=side, base=Figures(loss=2.7)))
+
+    async def steps(opened: Opened) -> None:
+        await ready(opened)
+        await opened.press("G")
+        await opened.shows("loss 0.700 on eval, 0.800 on the holdout", "no score  loss 0.800")
+
+    on_app(open_app(number=2), steps)

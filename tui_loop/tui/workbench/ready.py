@@ -1,0 +1,75 @@
+"""Whether the selected iteration is ready, and a look at the holdout where it is wanted."""
+
+from __future__ import annotations
+
+import textwrap
+
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.readiness.checklist import checklist
+from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.ready import ReadyScreen
+from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.workbench.observing import LoopScreen
+
+LINE = 68
+"""Cells of a line of the question."""
+
+
+class ReadyReading(LoopScreen):
+    """What `Y` opens."""
+
+    def action_ready(self) -> None:
+        number = self.shown_number
+        if number is None:
+            self.say("nothing has been trained yet: r runs the draft")
+            return
+        screen = ReadyScreen(self, self.loop.name, number)
+        self.app.push_screen(screen)
+        self.check_ready(screen)
+
+    def check_ready(self, screen: ReadyScreen) -> None:
+        """Has the checklist made and shown."""
+        self.run_worker(self._check_ready(screen), group="ready", exclusive=True)
+
+    def ask_look(self, screen: ReadyScreen) -> None:
+        """Says what a look at the holdout costs, and asks."""
+        self.run_worker(self._ask_look(screen), group="ready", exclusive=True)
+
+    async def _check_ready(self, screen: ReadyScreen) -> None:
+        try:
+            found = await self.elsewhere(checklist, self.loop, screen.number)
+        except TuiLoopError as fault:
+            if screen.is_attached:
+                screen.show_fault(fault)
+            return
+        if screen.is_attached:
+            screen.show(found)
+
+    async def _ask_look(self, screen: ReadyScreen) -> None:
+        try:
+            sentences = await self.elsewhere(self.backend.look_ahead, self.loop, screen.number)
+        except TuiLoopError as fault:
+            if screen.is_attached:
+                screen.show_fault(fault)
+            return
+        if self.app.screen is not screen:
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self.run_worker(self._look(screen), group="ready", exclusive=True)
+
+        lines: list[list[Part]] = [
+            [(line, "")] for each in sentences for line in textwrap.wrap(each, LINE)
+        ]
+        answers = [("l", "look, and have it counted", "look"), ("c", "leave it locked", "")]
+        self.app.push_screen(AskScreen("Look at the holdout?", lines, answers), answered)
+
+    async def _look(self, screen: ReadyScreen) -> None:
+        try:
+            work = await self.elsewhere(self.backend.look, self.loop, screen.number)
+        except TuiLoopError as fault:
+            if screen.is_attached:
+                screen.show_fault(fault)
+            return
+        screen.begin(work)
