@@ -17,7 +17,7 @@ from tui_loop.tui.widgets.toned import Part
 WEIGHTS = {"law": ("●", "accent"), "so far": ("○", "muted")}
 """The sign of what holds for more than half of the runs, as sure as can be, and of the rest."""
 
-PLACE, VALUE, CAME = 24, 16, 26
+ROLE, VALUE, CAME, CLAIM = 8, 10, 19, 24
 
 
 class PatternList(RowList):
@@ -120,22 +120,22 @@ class EvidenceList(RowList):
 
     def row(self, index: int, width: int) -> list[Part]:
         row, pattern = self.rows[index], self._pattern
-        here = row.place.startswith(f"{self._loop}/")
-        place_width = min(PLACE, max(14, width // 4))
+        is_here = row.place.startswith(f"{self._loop}/")
+        room = max(16, width - ROLE - VALUE - CAME - CLAIM)
+        place_width = min(room, max(len(each.place) for each in self.rows))
         parts = [
             self.pointer(index),
-            ("against " if row.is_other else "", "muted"),
-            (fit(flat(_tail(row.place, place_width)), place_width), "" if here else "muted"),
+            (fit("against" if row.is_other else "", ROLE), "muted"),
+            (fit(flat(_tail(row.place, place_width)), place_width), "" if is_here else "muted"),
         ]
         if row.trial is None or pattern is None:
             return parts
-        value = shown(row.trial.value(pattern.field))
         came, tone = _came(row.trial)
         return [
             *parts,
-            (f" {fit(flat(value), VALUE)}", "strong"),
+            (f"  {fit(flat(shown(row.trial.value(pattern.field))), VALUE)} ", "strong"),
             (fit(came, CAME), tone),
-            (_claims(row.trial), "muted"),
+            (_claim(row.trial, pattern), "muted"),
         ]
 
 
@@ -145,8 +145,7 @@ def pattern_lines(pattern: Pattern) -> list[list[Part]]:
     lines: list[list[Part]] = [[(f"{sign} ", tone), (flat(pattern.sentence), "")]]
     if pattern.otherwise:
         lines.append([("  ", ""), (f"but {flat(pattern.otherwise)}", "warn")])
-    told = "a law only from three runs on and an interval above half"
-    lines.append([("  ", ""), (f"{pattern.figures} ({told})", "muted")])
+    lines.append([("  ", ""), (pattern.figures, "muted")])
     return lines
 
 
@@ -163,16 +162,21 @@ def _came(trial: Trial) -> tuple[str, str]:
         return "✗ out of memory", "bad"
     if trial.ended != "finished":
         return trial.ended, "muted"
-    words = f"score {figures.percent(trial.score)}" if trial.score is not None else "finished"
-    if trial.score is None and trial.eval_loss is not None:
-        words = f"eval loss {figures.loss(trial.eval_loss)}"
-    if trial.gain is not None:
-        words += f" ({100 * trial.gain:+.0f} on the base)"
-    return words, ""
+    if trial.score is None:
+        has_loss = trial.eval_loss is not None
+        return f"loss {figures.loss(trial.eval_loss)}" if has_loss else "finished", ""
+    gain = f", {100 * trial.gain:+.0f} on base" if trial.gain is not None else ""
+    return f"{figures.percent(trial.score)}{gain}", ""
 
 
-def _claims(trial: Trial) -> str:
-    if not trial.against_parent:
+def _claim(trial: Trial, pattern: Pattern) -> str:
+    """The claim that a pattern rests on; one that is only consistent ends in `?`."""
+    against, words = f"{trial.parent}", trial.against_parent
+    if pattern.outcome == "no better":
+        against, words = "base", trial.against_base
+    elif pattern.kind != "direction":
         return ""
-    with_replicates = ", with replicates" if trial.replicates > 1 else ""
-    return f"{trial.against_parent} against {trial.parent}{with_replicates}"
+    sure = words.removeprefix("consistent with ")
+    brief = "no diff" if sure.startswith("no difference") else sure
+    with_replicates = ", replicates" if trial.replicates > 1 and against != "base" else ""
+    return f"vs {against}: {brief}{'?' if sure != words else ''}{with_replicates}" if words else ""
