@@ -53,11 +53,10 @@ def _finding(each: Finding) -> str:
 
 def _suggestion(each: Suggestion) -> str:
     told = sentence(one_line(each.action, 500))
-    if each.changes:
-        pairs = (
-            f"{field} {brief(old)} → {brief(new)}" for field, (old, new) in each.changes.items()
-        )
-        told += f" Sets {one_line(', '.join(pairs), 500)}."
+    pairs = {field: f"{brief(old)} → {brief(new)}" for field, (old, new) in each.changes.items()}
+    if any(pair not in each.action for pair in pairs.values()):
+        sets = ", ".join(f"{field} {pair}" for field, pair in pairs.items())
+        told += f" Sets {one_line(sets, 500)}."
     if each.expects is not None:
         told += f" It {expected(each.expects)}."
     told += f" Confidence {each.confidence}{': ' if each.ground else ''}"
