@@ -289,6 +289,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.runs: list[ScriptedRun] = []
         self.stops = 0
+        self.queues_run: list[str] = []
         self.fault: TuiLoopError | None = None
         self.refusal: TuiLoopError | None = None
         self.notices: list[str] = []
@@ -386,6 +387,12 @@ class FakeBackend:
     def look(self, loop: LoopFolder, number: int) -> ScriptedLook:
         self.looks.append(ScriptedLook())
         return self.looks[-1]
+
+    def run_queue(self, loop: LoopFolder) -> str:
+        if self.refusal:
+            raise self.refusal
+        self.queues_run.append(loop.name)
+        return "the queue runs in the background, process 4711"
 
     def take_fault(self) -> TuiLoopError | None:
         fault, self.fault = self.fault, None

@@ -26,6 +26,8 @@ from tui_loop.core.examples.judgements import read_judgements
 from tui_loop.core.examples.neighbours import Answer, Neighbour
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import Order
+from tui_loop.core.queueing.drafts import QueuedDraft
+from tui_loop.core.queueing.storing import add, clear, read_queue
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
 from tui_loop.tui.backend import Nearest
 from tui_loop.tui.screens.again import AgainScreen
@@ -39,6 +41,7 @@ from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
+from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
@@ -912,6 +915,85 @@ async def what_was_generated_is_copied(opened: Opened, key: str) -> None:
 @does("again.read")
 async def what_was_generated_is_read_in_full(opened: Opened, key: str) -> None:
     screen = await _generating_again(opened)
+    await opened.press(key)
+    assert screen.focused is screen.sheet
+    await opened.press(key)
+    assert screen.focused is screen.list
+
+
+async def _at_the_queue(opened: Opened) -> QueueScreen:
+    clear(opened.bench.loop)
+    add(opened.bench.loop, QueuedDraft(2, "first", {"lora.r": 4}), QueuedDraft(2, "second"))
+    await opened.press("Q")
+    await opened.shows("2 drafts waiting", "first", "second")
+    screen = opened.app.screen
+    assert isinstance(screen, QueueScreen)
+    return screen
+
+
+async def _queue_is(opened: Opened, *whys: str) -> None:
+    loop = opened.bench.loop
+    await opened.until(lambda: [each.why for each in read_queue(loop)] == list(whys), str(whys))
+
+
+@does("loop.queue")
+async def the_queue_opens(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Queue of support-intents", "nothing waits")
+    assert isinstance(opened.app.screen, QueueScreen)
+
+
+@does("loop.enqueue")
+async def the_draft_is_added_to_the_queue(opened: Opened, key: str) -> None:
+    draft = opened.bench.draft
+    assert draft is not None
+    await opened.bench.save_draft(draft.with_value("lora.r", 4).with_why("smaller"))
+    await opened.press(key)
+    await _queue_is(opened, "smaller")
+    clear(opened.bench.loop)
+
+
+@does("queue.later")
+async def it_is_run_later(opened: Opened, key: str) -> None:
+    await _at_the_queue(opened)
+    await opened.press(key)
+    await _queue_is(opened, "second", "first")
+
+
+@does("queue.sooner")
+async def it_is_run_sooner(opened: Opened, key: str) -> None:
+    await _at_the_queue(opened)
+    await opened.press("down", key)
+    await _queue_is(opened, "second", "first")
+
+
+@does("queue.remove")
+async def it_is_taken_out(opened: Opened, key: str) -> None:
+    await _at_the_queue(opened)
+    await opened.press(key)
+    await _queue_is(opened, "second")
+
+
+@does("queue.undo")
+async def it_is_put_back(opened: Opened, key: str) -> None:
+    await _at_the_queue(opened)
+    await opened.press("x")
+    await _queue_is(opened, "second")
+    await opened.press(key)
+    await _queue_is(opened, "first", "second")
+
+
+@does("queue.run")
+async def the_queue_is_run(opened: Opened, key: str) -> None:
+    await _at_the_queue(opened)
+    before = len(opened.backend.queues_run)
+    await opened.press(key)
+    await opened.until(lambda: len(opened.backend.queues_run) == before + 1)
+
+
+@does("queue.read")
+async def the_queued_draft_is_read_in_full(opened: Opened, key: str) -> None:
+    screen = await _at_the_queue(opened)
     await opened.press(key)
     assert screen.focused is screen.sheet
     await opened.press(key)

@@ -88,6 +88,19 @@ class AppBackend(AppRuns):
         with _told_as_input():
             return HoldoutLook(loop.existing(number), allow_code=self._allow_code)
 
+    def run_queue(self, loop: LoopFolder) -> str:
+        """Has what waits in the loop's queue run by a process of its own; says so."""
+        from tui_loop.cli.by_itself import begin_in_background
+        from tui_loop.engine.extras import require_train
+
+        require_train("running the queue")
+        words = ["queue", loop.name, "--run", *(["--allow-code"] if self._allow_code else [])]
+        with _told_as_input():
+            process = begin_in_background(loop, words)
+        return f"the queue runs in the background, process {process.pid}: what it says is in " + (
+            f"{loop.output}"
+        )
+
     def metrics(self) -> list[str]:
         """Names of the metrics that outputs can be scored by, `none` last."""
         pure = [name for name in PURE_METRICS if name != NO_METRIC]

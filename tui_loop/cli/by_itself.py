@@ -81,6 +81,20 @@ def ran(
 
 
 def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> int:
+    """Starts `tui-loop WORDS` in a session of its own, and says how to look at it."""
+    process = begin_in_background(loop, words)
+    if out.as_json:
+        out.record({"loop": loop.name, "pid": process.pid})
+        return 0
+    out.line(f"{loop.name} runs in the background, process {process.pid}")
+    for danger in dangers_to_background():
+        out.note(danger)
+    out.advice(f"look at it: tui-loop {loop.name}")
+    out.advice(f"stop it:    tui-loop stop {loop.name}")
+    return 0
+
+
+def begin_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Popen[bytes]:
     """Starts `tui-loop WORDS` in a session of its own; returns when it has begun.
 
     What it prints goes to the loop's `output.log`. Raises RunFailed where it ended at once.
@@ -105,15 +119,7 @@ def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> 
                 f"what it said is in {loop.output}",
             )
         time.sleep(0.05)
-    if out.as_json:
-        out.record({"loop": loop.name, "pid": process.pid})
-        return 0
-    out.line(f"{loop.name} runs in the background, process {process.pid}")
-    for danger in dangers_to_background():
-        out.note(danger)
-    out.advice(f"look at it: tui-loop {loop.name}")
-    out.advice(f"stop it:    tui-loop stop {loop.name}")
-    return 0
+    return process
 
 
 def _let_go(loop: LoopFolder) -> Any:

@@ -231,6 +231,12 @@ class Backend(Protocol):
     def look(self, loop: LoopFolder, number: int) -> LookingAtHoldout:
         """Begins a look at the holdout with an iteration's weights; raises TuiLoopError."""
 
+    def run_queue(self, loop: LoopFolder) -> str:
+        """Has what waits in the loop's queue run by a process of its own; says so.
+
+        Raises TuiLoopError.
+        """
+
     def take_fault(self) -> TuiLoopError | None:
         """What kept a start from becoming a run, told once."""
 

@@ -30,6 +30,7 @@ from tui_loop.tui.workbench.diagnosing import Diagnosing
 from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.frame import PANES
 from tui_loop.tui.workbench.patterns import Learning
+from tui_loop.tui.workbench.queueing import Queueing
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.ready import ReadyReading
 from tui_loop.tui.workbench.running import Running
@@ -63,6 +64,7 @@ class Workbench(
     Diagnosing,
     Learning,
     ReadyReading,
+    Queueing,
     Running,
     Checking,
 ):

@@ -1,0 +1,150 @@
+"""The queue in the app: the draft goes into it, its order is edited, it is run, and left."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.tui.conftest import OpenApp, Opened, on_app
+from tui_loop.core.errors import NeedsExtra
+from tui_loop.core.queueing.drafts import QueuedDraft
+from tui_loop.core.queueing.storing import add, read_queue
+from tui_loop.core.store import LoopFolder
+from tui_loop.core.unattended import unattended
+from tui_loop.tui.screens.queue import QueueScreen
+from tui_loop.tui.workbench.workbench import Workbench
+
+RATE = "training.learning_rate"
+THREE = [
+    QueuedDraft(2, f"the {name} try", {RATE: rate})
+    for name, rate in (("first", 1e-3), ("second", 2e-3), ("third", 3e-3))
+]
+
+
+def whys(loop: LoopFolder) -> list[str]:
+    return [each.why.split()[1] for each in read_queue(loop)]
+
+
+async def waits(opened: Opened, *names: str) -> None:
+    loop = opened.bench.loop
+    await opened.until(lambda: whys(loop) == list(names), f"{names} in {whys(loop)}")
+
+
+def test_the_draft_goes_into_the_queue_and_the_next_begins_where_it_began(
+    open_app: OpenApp,
+) -> None:
+    async def steps(opened: Opened) -> None:
+        loop = opened.bench.loop
+        await opened.press("A")
+        await opened.tells("nothing is changed in the draft: it would run 3 again")
+        await opened.goes_to(2)
+        await opened.press("N")
+        await opened.until(lambda: opened.bench.draft is not None)
+        for rate in (1e-3, 2e-3):
+            draft = opened.bench.draft
+            assert draft is not None
+            await opened.bench.save_draft(draft.with_value(RATE, rate).with_why("a try"))
+            await opened.press("A")
+            await opened.until(lambda: not opened.bench.draft.changed)
+        assert [(each.parent, each.set) for each in read_queue(loop)] == [
+            (2, {RATE: 1e-3}),
+            (2, {RATE: 2e-3}),
+        ]
+        await opened.tells("2 drafts wait")
+        assert opened.bench.draft is not None
+        assert opened.bench.draft.parent == 2
+        await opened.bench.save_draft(opened.bench.draft.with_value(RATE, -1.0))
+        await opened.press("A")
+        await opened.tells("it could not run: training.learning_rate")
+        assert len(read_queue(loop)) == 2
+
+    on_app(open_app(), steps)
+
+
+def test_order_is_changed_under_the_cursor_and_what_was_taken_out_comes_back(
+    open_app: OpenApp,
+) -> None:
+    async def steps(opened: Opened) -> None:
+        loop = opened.bench.loop
+        await opened.press("Q")
+        await opened.shows("nothing waits", "A, at home, adds the draft")
+        add(loop, *THREE)
+        await opened.shows("the first try", "learning_rate 3e-3", "3 drafts waiting")
+        await opened.press("J", "J")  # it goes along with the cursor
+        await waits(opened, "second", "third", "first")
+        await opened.press("J", "K")
+        await waits(opened, "second", "first", "third")
+        await opened.press("x")
+        await waits(opened, "second", "third")
+        await opened.press("x")
+        await waits(opened, "second")
+        await opened.press("u", "u")
+        await waits(opened, "second", "first", "third")
+        await opened.press("u")
+        await opened.tells("nothing was taken out here")
+        await opened.press("escape")
+        assert isinstance(opened.app.screen, Workbench)
+
+    on_app(open_app(), steps)
+
+
+def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        loop = opened.bench.loop
+        add(loop, *THREE)
+        await opened.press("Q")
+        await opened.shows("the first try")
+        await opened.press("down", "enter")
+        await opened.until(lambda: opened.bench.draft is not None)
+        assert isinstance(opened.app.screen, Workbench)
+        draft = opened.bench.draft
+        assert draft is not None
+        assert (draft.why, draft.value(RATE)) == ("the second try", 2e-3)
+        await waits(opened, "first", "third")
+        await opened.press("Q")
+        await opened.shows("the first try")
+        await opened.press("enter")
+        await waits(opened, "second", "third")
+        await opened.tells("took its place in the queue")
+        await opened.until(lambda: opened.bench.draft.why == "the first try")
+
+    on_app(open_app(), steps)
+
+
+def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        loop, backend = opened.bench.loop, opened.backend
+        await opened.press("Q", "R")
+        await opened.tells("nothing waits")
+        add(loop, *THREE)
+        await opened.shows("the first try")
+        backend.refusal = NeedsExtra("running the queue", "train")
+        await opened.press("R")
+        await opened.tells("needs the 'train' extra")
+        backend.refusal = None
+        await opened.press("R")
+        await opened.tells("process 4711")
+        assert backend.queues_run == [loop.name]
+        with unattended(loop):
+            await opened.shows("being run, 3 drafts to go")
+            await opened.press("R")
+            await opened.tells("it is being run")
+        assert backend.queues_run == [loop.name]
+
+    on_app(open_app(), steps)
+
+
+def test_what_is_wrong_is_shown_beside_the_draft_or_above_all(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        loop = opened.bench.loop
+        odd = msgspec.structs.replace(THREE[0], set={RATE: -1.0, "lora.r": 4}, why="\x1b[31mx")
+        add(loop, odd, msgspec.structs.replace(THREE[1], problem="no such file: [red]rows"))
+        await opened.press("Q")
+        await opened.shows("✗ training.learning_rate", "✗ no such file: [red]rows")
+        assert "␛[31mx" in opened.text
+        loop.queue.write_text("[[drafts]]\nparent = 'x'\n")
+        await opened.shows("draft 1: parent: Expected", "mend it there")
+        screen = opened.app.screen
+        assert isinstance(screen, QueueScreen)
+        assert screen.rows.count == 0
+
+    on_app(open_app(), steps)

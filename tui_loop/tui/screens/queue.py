@@ -1,0 +1,232 @@
+"""The queue of a loop: the drafts that wait, in the order in which they will be run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.queueing.drafts import QueuedDraft
+from tui_loop.core.wording import brief
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.toned import Part
+
+WHY_CELLS = 40
+
+Change = Callable[[list[QueuedDraft]], None]
+Lines = list[list[Part]]
+
+
+class QueueSeen(msgspec.Struct, frozen=True):
+    """The queue at one moment. `problems`: what is wrong with each draft, "" where nothing is.
+
+    `is_running`: whether a process works through it.
+    """
+
+    drafts: tuple[QueuedDraft, ...] = ()
+    problems: tuple[str, ...] = ()
+    is_running: bool = False
+    fault: TuiLoopError | None = None
+
+
+class QueueDesk(Protocol):
+    """Who keeps the queue."""
+
+    def edit_queue(self, change: Change) -> None:
+        """Does to the queue on disk what was done to the one on the screen."""
+
+    def load_queued(self, draft: QueuedDraft) -> None:
+        """Makes a draft of the queue the one that is edited."""
+
+    def run_queue(self) -> None:
+        """Has the queue run in the background."""
+
+
+class QueueList(RowList):
+    """The drafts, each with its parent, what it sets, and why."""
+
+    def __init__(self) -> None:
+        super().__init__(id="queued")
+        self.drafts: list[QueuedDraft] = []
+        self.problems: Sequence[str] = ()
+        self.why_empty = ["reading the queue ..."]
+
+    @property
+    def count(self) -> int:
+        return len(self.drafts)
+
+    @property
+    def draft(self) -> QueuedDraft | None:
+        """The one under the cursor."""
+        return self.drafts[self.cursor] if self.cursor < len(self.drafts) else None
+
+    def empty(self) -> list[str]:
+        return self.why_empty
+
+    def head(self, width: int) -> list[Part] | None:
+        sets, why = self._widths(width)
+        return [(f"   #  from      {fit('sets', sets)}  {fit('why', why)}", "head")]
+
+    def row(self, index: int, width: int) -> list[Part]:
+        draft = self.drafts[index]
+        sets, why = self._widths(width)
+        problem = self.problems[index] if index < len(self.problems) else ""
+        told = problem or draft.why
+        return [
+            self.pointer(index),
+            (f"{index + 1:>2}  ", "muted"),
+            (fit(parent_of(draft), 8), ""),
+            ("  ", ""),
+            (fit(flat(sets_of(draft), 400), sets), "changed" if draft.set else "muted"),
+            ("  ", ""),
+            (
+                fit(f"✗ {flat(told, 400)}" if problem else flat(told, 400), why),
+                "bad" if problem else "muted",
+            ),
+        ]
+
+    def _widths(self, width: int) -> tuple[int, int]:
+        room = max(8, width - 16)
+        why = min(WHY_CELLS, room // 2)
+        return room - why, why
+
+
+class QueueScreen(RowsScreen):
+    """Shows the queue as it is found; an edit is shown at once and then written."""
+
+    BINDINGS = bindings("queue")
+    scopes = ("queue", "list", "sheet", "app")
+    FOOTER = (
+        *("list.open", "queue.sooner", "queue.later", "queue.remove", "queue.undo", "queue.run"),
+        *("app.back", "app.help"),
+    )
+
+    def __init__(self, desk: QueueDesk, loop: str) -> None:
+        self.rows = QueueList()
+        super().__init__(f"Queue of {loop}", self.rows)
+        self._desk = desk
+        self._seen = QueueSeen()
+        self._taken_out: list[tuple[int, QueuedDraft]] = []
+
+    def show(self, seen: QueueSeen) -> None:
+        """Shows the queue; draws nothing where it is the same."""
+        if seen == self._seen and not self.rows.why_empty[0].startswith("reading"):
+            return
+        self._seen = seen
+        self.rows.why_empty = [
+            "nothing waits",
+            "A, at home, adds the draft; R here runs what waits, one after the other",
+        ]
+        current = self.rows.draft
+        self.rows.drafts, self.rows.problems = list(seen.drafts), seen.problems
+        self._changed(current)
+
+    def action_shift(self, step: int) -> None:
+        draft = self.rows.draft
+        if draft is None:
+            return
+
+        def change(queue: list[QueuedDraft]) -> None:
+            if draft in queue:
+                at = queue.index(draft)
+                to = min(max(at + step, 0), len(queue) - 1)
+                queue.insert(to, queue.pop(at))
+
+        self._do(change, draft)
+
+    def action_remove(self) -> None:
+        draft = self.rows.draft
+        if draft is None:
+            return
+        self._taken_out.append((self.rows.cursor, draft))
+
+        def change(queue: list[QueuedDraft]) -> None:
+            if draft in queue:
+                queue.remove(draft)
+
+        self._do(change, None)
+
+    def action_undo(self) -> None:
+        if not self._taken_out:
+            self.notify("nothing was taken out here", markup=False)
+            return
+        at, draft = self._taken_out.pop()
+        self._do(lambda queue: queue.insert(at, draft), draft)
+
+    def action_run(self) -> None:
+        if self._seen.is_running:
+            self.notify("it is being run: s, at home, stops it", markup=False)
+        elif not self.rows.drafts:
+            self.notify("nothing waits", markup=False)
+        else:
+            self._desk.run_queue()
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        draft = self.rows.draft
+        if draft is not None:
+            self.dismiss()
+            self._desk.load_queued(draft)
+
+    def draw(self) -> None:
+        waiting = counted(self.rows.count, "draft")
+        state = f"being run, {waiting} to go" if self._seen.is_running else f"{waiting} waiting"
+        entitle(self.query_one("#found"), self._heading, state)
+        self.head.show(fault_lines(self._seen.fault) if self._seen.fault is not None else [])
+        self.rows.refresh()
+        self.show_row(keep_place=True)
+
+    def row_lines(self) -> tuple[str, Lines]:
+        at = self.rows.cursor
+        problem = self.rows.problems[at] if at < len(self.rows.problems) else ""
+        return f"{at + 1} in the queue", queued_lines(self.rows.drafts[at], problem)
+
+    def _do(self, change: Change, cursor_on: QueuedDraft | None) -> None:
+        """Changes what is shown, and has the queue on disk changed likewise."""
+        known = dict(zip(map(id, self.rows.drafts), self.rows.problems, strict=False))
+        change(self.rows.drafts)
+        self.rows.problems = [known.get(id(each), "") for each in self.rows.drafts]
+        self._changed(cursor_on)
+        self._desk.edit_queue(change)
+
+    def _changed(self, cursor_on: QueuedDraft | None) -> None:
+        self.rows.rows_changed()
+        if cursor_on is not None and cursor_on in self.rows.drafts:
+            self.rows.set_cursor(self.rows.drafts.index(cursor_on), tell=False)
+        if self.is_mounted:
+            self.draw()
+
+
+def parent_of(draft: QueuedDraft) -> str:
+    """What it derives from, in a word."""
+    return str(draft.parent or "defaults")
+
+
+def sets_of(draft: QueuedDraft) -> str:
+    """`learning_rate 5e-5, r 8`."""
+    told = (f"{name.partition('.')[2]} {brief(value)}" for name, value in draft.set.items())
+    return ", ".join(told) or "as it is"
+
+
+def queued_lines(draft: QueuedDraft, problem: str) -> Lines:
+    """A draft of the queue in full."""
+    lines: Lines = []
+    if problem:
+        lines += [[("✗ ", "bad"), (flat(problem, 2000), "bad")], []]
+    lines += [
+        [(fit(name, 36), ""), ("  ", ""), (flat(brief(value), 400), "changed")]
+        for name, value in draft.set.items()
+    ] or [[("as its parent", "muted")]]
+    lines += [[], [("from  ", "muted"), (parent_of(draft), "")]]
+    if draft.why:
+        lines.append([("why   ", "muted"), (draft.why, "")])
+    if draft.suggestion:
+        lines.append([("taken ", "muted"), (flat(draft.suggestion, 400), "")])
+    return lines
