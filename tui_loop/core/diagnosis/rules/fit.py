@@ -25,8 +25,8 @@ from tui_loop.core.diagnosis.curves import level, trend_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
 from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
-from tui_loop.core.statistics import Interval
-from tui_loop.core.statistics.intervals import Z95, sample_variance
+from tui_loop.core.statistics import Interval, t95
+from tui_loop.core.statistics.intervals import sample_variance
 
 SURE = 1.2
 """Half widths of a 95% interval that a turn must exceed: 99%, one-sided."""
@@ -210,8 +210,9 @@ def turn_of(case: Case) -> tuple[int, float, Interval] | None:
 def gap_of(case: Case) -> tuple[float, float, Interval, int] | None:
     """(training loss, eval loss, their difference over rows, held-out rows), in nats a token.
 
-    Welch's interval over rows of the trained ones and of the held-out ones, measured by the same
-    weights; where no training rows were measured, against the mean of the last logs.
+    The 95% interval of two independent means, of the trained rows and of the held-out ones as the
+    same weights see them, with Student's t of the smaller sample (a conservative Welch). Where no
+    training rows were measured, against the mean of the last logs.
     """
     outcomes = case.outcomes(case.number)
     held = [value for value in outcomes.losses if math.isfinite(value)] if outcomes else []
@@ -219,14 +220,15 @@ def gap_of(case: Case) -> tuple[float, float, Interval, int] | None:
     trained = [value for value in rows if math.isfinite(value)]
     if len(held) < 2:
         return None
-    variance = sample_variance(held) / len(held)
+    variance, fewest = sample_variance(held) / len(held), len(held)
     if len(trained) >= 2:
         variance += sample_variance(trained) / len(trained)
+        fewest = min(fewest, len(trained))
     else:
         trained = list(case.train_curve.values[-max(5, len(case.train_curve) // 10) :])
     if not trained:
         return None
-    delta, half = fmean(held) - fmean(trained), Z95 * math.sqrt(variance)
+    delta, half = fmean(held) - fmean(trained), t95(fewest - 1) * math.sqrt(variance)
     interval = Interval(delta, delta - half, delta + half)
     return fmean(trained), fmean(held), interval, len(held)
 
@@ -253,6 +255,9 @@ def _by_heart(case: Case) -> tuple[float, float] | None:
     if train is None and len(case.train_curve) >= FEWEST_LOGS:
         train = fmean(case.train_curve.part(0.9, 1).values)
     if train is None or eval_loss is None or train > BY_HEART:
+        return None
+    gap = gap_of(case)
+    if gap is None or gap[2].low <= 0:
         return None
     return (train, eval_loss) if eval_loss > max(NOT_KNOWN, 5 * train) else None
 
