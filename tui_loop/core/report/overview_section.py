@@ -25,9 +25,9 @@ TABLE_ROWS = 1000
 
 CLAIMS = (
     "The score's difference to the parent is in percentage points with half its 95% interval. "
-    "`better` and `worse` rest on runs of both configs under several seeds; with a question mark "
-    "the two models differ, but training noise alone may have done it; `noise`: the same config "
-    "under another seed."
+    "'better' and 'worse' rest on runs of both configs under several seeds; with a question mark "
+    "the two models differ, but training noise alone may have done it; 'noise': the same config "
+    "under another seed. ★ is the best so far."
 )
 
 
@@ -37,7 +37,7 @@ def head(report: Report) -> list[Block]:
     rows.append(("Model", one_line(report.model)))
     rows.append(("Metric", one_line(report.metric).replace("_", " ")))
     told = len(report.iterations)
-    rows.append(("Iterations", f"{told}, {_states(report)}" if told else "none yet"))
+    rows.append(("Iterations", f"{told} ({_states(report)})" if told else "none yet"))
     if report.best is not None:
         best = next(each for each in report.iterations if each.iteration.number == report.best)
         rows.append(("Best so far", _best(best)))
@@ -94,7 +94,7 @@ def iterations(report: Report) -> list[Block]:
         )
     )
     if any(each.against is not None for each in shown):
-        blocks.append(Paragraph(CLAIMS.replace("`", ""), "muted"))
+        blocks.append(Paragraph(CLAIMS, "muted"))
     blocks += [chart for chart in (_score_chart(report), _loss_chart(report)) if chart is not None]
     return blocks
 

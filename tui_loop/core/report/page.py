@@ -55,7 +55,7 @@ border-bottom:1px solid var(--line);overflow-wrap:normal}
 th{color:var(--muted);font-weight:600}
 td{min-width:2rem;max-width:26rem}
 td.long{min-width:14rem}
-td code{overflow-wrap:anywhere}
+td.long code{overflow-wrap:anywhere}
 .right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 code,pre{font:0.86em/1.45 ui-monospace,monospace;background:var(--code);border-radius:3px}
 code{padding:.05em .25em;white-space:pre-wrap}
