@@ -128,7 +128,7 @@ def test_the_shapes_are_those_that_others_rely_on(review: Path) -> None:
     listed = record("list", folder=review)["loops"][0]
     assert set(listed) == {"name", "goal", "state", "iterations", "best", "updated"}
     shown = record("show", LOOP, folder=review)
-    assert set(shown) == {"name", "goal", "metric", "model", "iterations"}
+    assert set(shown) == {"name", "goal", "metric", "model", "closed", "iterations"}
     one = record("show", f"{LOOP}/1", folder=review)
     assert one == shown["iterations"][1]
     assert set(one) == {
