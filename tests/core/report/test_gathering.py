@@ -195,6 +195,19 @@ def test_hostile_texts_of_a_record_stay_texts(
     assert "<script" not in written(report, "html")
 
 
+@pytest.mark.parametrize(
+    "odd", ["NaN", "Infinity", "-Infinity", "words", -1, 1e308, 10**30, True, [], {}]
+)
+def test_a_damaged_figure_costs_no_report(
+    odd: object, loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished([0.0, 1.0], base=True)
+    names = ("score", "passed", "total", "eval_loss", "train_loss", "steps", "epochs")
+    finished([1.0, 0.0], metrics=dict.fromkeys(names, odd))
+    for kind in FORMATS:
+        assert written(report_of(loop), kind)
+
+
 def test_nothing_is_written_into_the_record(loop: LoopFolder, finished: MakeFinished) -> None:
     finished([1.0, 0.0], base=True)
     finished([1.0, 1.0])

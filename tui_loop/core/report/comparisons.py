@@ -13,6 +13,7 @@ from tui_loop.core.examples.history import rows_in
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, Iteration
 from tui_loop.core.report.facts import CHANGED, COMPARED, ROWS_COMPARED, TEXT, Against, Changed
+from tui_loop.core.report.words import whole
 from tui_loop.core.statistics import Interval, wilson
 
 
@@ -23,7 +24,7 @@ def comparable(iterations: Sequence[Iteration]) -> set[int]:
     for iteration in reversed(iterations):
         if iteration.parent is None or iteration.metrics.get("score") is None:
             continue
-        rows += int(number_of(iteration.metrics.get("total")) or 0)
+        rows += whole(iteration, "total") or 0
         if len(taken) == COMPARED or rows > ROWS_COMPARED:
             break
         taken.add(iteration.number)
@@ -56,14 +57,13 @@ def against_of(
 
 def score_interval(iteration: Iteration) -> Interval | None:
     """The score with the Wilson interval of its share, where the score is a share of passed."""
-    score, passed, total = (
-        number_of(iteration.metrics.get(name)) for name in ("score", "passed", "total")
-    )
+    score, passed = number_of(iteration.metrics.get("score")), whole(iteration, "passed")
+    total = whole(iteration, "total")
     if score is None or passed is None or not total or not 0 <= passed <= total:
         return None
     if not math.isclose(score, passed / total, abs_tol=1e-9):
         return None
-    low, high = wilson(int(passed), int(total))
+    low, high = wilson(passed, total)
     return Interval(score, low, high)
 
 

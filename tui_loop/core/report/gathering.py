@@ -6,7 +6,6 @@ import msgspec
 
 from tui_loop import __version__
 from tui_loop.core.checking.findings import counted
-from tui_loop.core.codec import number as number_of
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
@@ -30,7 +29,7 @@ from tui_loop.core.report.facts import (
 )
 from tui_loop.core.report.failing import open_of
 from tui_loop.core.report.places import data_of, environments_of
-from tui_loop.core.report.words import spans
+from tui_loop.core.report.words import spans, whole
 from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.store import LoopFolder
 
@@ -161,7 +160,7 @@ class _Gathering:
         ]
         found = []
         newest = ended[-DIAGNOSED:][::-1]
-        if newest and (number_of(newest[0].metrics.get("total")) or 0) > ROWS_DIAGNOSED:
+        if newest and (whole(newest[0], "total") or 0) > ROWS_DIAGNOSED:
             self.left_out.append("the diagnosis of all but the newest, for the time it takes")
             newest = newest[:1]
         for each in newest:

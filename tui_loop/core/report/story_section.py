@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from tui_loop.core import figures
 from tui_loop.core.checking.findings import counted
-from tui_loop.core.codec import number as number_of
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
 from tui_loop.core.records import Iteration
 from tui_loop.core.report.document import (
@@ -22,7 +21,7 @@ from tui_loop.core.report.document import (
     Text,
 )
 from tui_loop.core.report.facts import CELL, Against, Changed, Curves, Report, Story, Told
-from tui_loop.core.report.words import change_words, state_words
+from tui_loop.core.report.words import change_words, state_words, whole
 from tui_loop.core.text import one_line
 
 DECISION = 2000
@@ -97,8 +96,8 @@ def _measured(iteration: Iteration) -> str:
     for name in ("eval_loss", "train_loss"):
         if (loss := figures.loss(metrics.get(name))) != "":
             told.append(f"{name.replace('_', ' ')} {loss}")
-    if (steps := number_of(metrics.get("steps"))) is not None:
-        told.append(counted(int(steps), "step"))
+    if (steps := whole(iteration, "steps")) is not None:
+        told.append(counted(steps, "step"))
     return one_line(", ".join(told), CELL)
 
 

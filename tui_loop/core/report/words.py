@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tui_loop.core.codec import number as number_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.report.facts import CELL
 from tui_loop.core.text import one_line
 from tui_loop.core.wording import brief
+
+MOST = 10**12
+"""Nothing that a run counts is more; a damaged record may say so."""
 
 
 def when(t: float | None) -> str:
@@ -30,6 +34,12 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             parts.append([number, number])
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def whole(iteration: Iteration, name: str) -> int | None:
+    """A metric that counts something; None where the record has no such number."""
+    value = number_of(iteration.metrics.get(name))
+    return int(value) if value is not None and 0 <= value < MOST else None
 
 
 def state_words(iteration: Iteration) -> str:
