@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tui_loop.core.diagnosis.rules import Rule, gaps, inputs, noise, repeats, sizes
+from tui_loop.core.diagnosis.rules import Rule, doubts, gaps, inputs, noise, repeats, sizes
 
 RULES: tuple[Rule, ...] = (
     *repeats.RULES,
     *noise.RULES,
+    *doubts.RULES,
     *inputs.RULES,
     *gaps.RULES,
     *sizes.RULES,

@@ -10,23 +10,23 @@ are held against the held-out ones: how many of each lie above a loss that only 
 or twentieth held-out row exceeds, by Fisher's test, which is exact for such thresholds (it is the
 precedence test), adjusted for three of them (Holm); and above a loss at which the reference is not
 what the model would say. References that are wrong in both the training and the held-out data show
-in none of this but in the third way. A row learned by heart is not hard any more, however wrong it
-is.
+in none of this but in the third way; weaker signs are in `doubts`. A row learned by heart is not
+hard any more, however wrong it is.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
 
 from tui_loop.core.checking.findings import of_all
-from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Severity
 from tui_loop.core.diagnosis.rules.gaps import trained_on
+from tui_loop.core.diagnosis.rules.hardness import FEWEST, NOT_SAID, Hardness, hardness_of
 from tui_loop.core.diagnosis.rules.learned import has_learned, with_cause
 from tui_loop.core.diagnosis.rules.repeats import inputs_of
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of
@@ -37,14 +37,8 @@ from tui_loop.core.statistics import fisher_greater, holm, wilson
 
 HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
 LEVEL = 0.01
-NOT_SAID = math.log(2)
-"""A label whose loss is lower is more likely than all others: not hard, whatever other rows are."""
-
 TWICE = 2.0
-"""And a text is hard from twice the usual loss a token on."""
-
-FEWEST = 20
-"""With fewer rows on either side no share of wrong references could be told."""
+"""A text is hard from twice the usual loss a token on."""
 
 HEAVY = 0.1
 """From this share of wrong references on the figures themselves mislead."""
@@ -71,43 +65,27 @@ class _Hard(NamedTuple):
 
 
 def hard_training_rows(case: Case) -> Iterator[Finding]:
-    view = case.view
-    if view is None or not has_learned(case):
+    hardness = hardness_of(case) if has_learned(case) else None
+    if hardness is None or min(len(hardness.trained), len(hardness.held)) < FEWEST:
         return
-    are_labels = bool(labels_in(view.table.references))
-    held = _finite(
-        _loss(loss, tokens, are_labels)
-        for loss, tokens in zip(view.table.losses, view.table.supervised_tokens, strict=True)
-    )
-    rows = [
-        (_loss(number(row.loss), row.supervised_tokens, are_labels), row.source_line)
-        for row in case.training_rows
-    ]
-    trained = _finite(value for value, _ in rows)
-    if min(len(trained), len(held)) < FEWEST:
-        return
-    found = _surest(trained, held, NOT_SAID if are_labels else TWICE * median(held))
+    found = _surest(hardness)
     if found.p >= LEVEL or found.low <= 0:
         return
-    lines = [
-        line
-        for value, line in sorted(rows, key=lambda row: (-row[0], row[1]))
-        if value > found.above or math.isnan(value)
-    ]
+    trained, held, lines = len(hardness.trained), len(hardness.held), hardness.lines(found.above)
     shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
     yield Finding(
         "label_noise",
         "alarm" if found.share >= HEAVY else "warning",
         f"training rows are harder than held-out ones although they were trained on: "
-        f"{of_all(found.trained, len(trained), 'measured training rows')} have a loss that only "
-        f"{of_all(found.held, len(held), 'held-out rows')} exceed ({chance(found.p)}); as if about "
+        f"{of_all(found.trained, trained, 'measured training rows')} have a loss that only "
+        f"{of_all(found.held, held, 'held-out rows')} exceed ({chance(found.p)}), as if about "
         f"{_percent(found.share)} of the training references were wrong "
         f"({_percent(found.low)} to {_percent(found.high)}); the hardest are lines {shown}",
         {
             "hard_training_rows": found.trained,
-            "training_rows": len(trained),
+            "training_rows": trained,
             "hard_held_out_rows": found.held,
-            "held_out_rows": len(held),
+            "held_out_rows": held,
             "share": round(found.share, 3),
             "low": round(found.low, 3),
             "high": round(found.high, 3),
@@ -172,17 +150,17 @@ def suspect_references(case: Case) -> Iterator[Finding]:
     )
 
 
-def _surest(trained: Sequence[float], held: Sequence[float], least: float) -> _Hard:
-    descending = sorted(held, reverse=True)
+def _surest(hardness: Hardness) -> _Hard:
+    trained, held = len(hardness.trained), len(hardness.held)
+    values = [value for value, _ in hardness.held]
+    least = NOT_SAID if hardness.labels else TWICE * median(values)
     tried = []
     for share in HELD_OUT_ABOVE:
-        above = max(least, descending[math.ceil(share * len(held)) - 1])
-        tried.append((above, _count(trained, above), _count(held, above)))
-    p_values = holm(
-        [fisher_greater(ours, len(trained), theirs, len(held)) for _, ours, theirs in tried]
-    )
+        above = max(least, values[math.ceil(share * held) - 1])
+        tried.append((above, hardness.trained_above(above), hardness.held_above(above)))
+    p_values = holm([fisher_greater(ours, trained, theirs, held) for _, ours, theirs in tried])
     p, (above, ours, theirs) = min(zip(p_values, tried, strict=True))
-    share, low, high = _excess(ours, len(trained), theirs, len(held))
+    share, low, high = _excess(ours, trained, theirs, held)
     return _Hard(ours, theirs, p, share, low, high, above)
 
 
@@ -193,21 +171,6 @@ def _excess(ours: int, trained: int, theirs: int, held: int) -> tuple[float, flo
     low = a - b - math.hypot(a - a_low, b_high - b)
     high = a - b + math.hypot(a_high - a, b - b_low)
     return (a - b) / (1 - b), max(0.0, low / (1 - b)), min(1.0, high / (1 - b))
-
-
-def _loss(loss: float | None, tokens: int, are_labels: bool) -> float:
-    """How unlikely the reference is: of a label the whole of it, of a text a token of it."""
-    if loss is None:
-        return math.nan
-    return loss * tokens if are_labels else loss
-
-
-def _finite(values: Iterable[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]
-
-
-def _count(values: Sequence[float], above: float) -> int:
-    return sum(value > above for value in values)
 
 
 def _percent(share: float) -> str:
