@@ -39,6 +39,7 @@ class Case:
         self.number = number
         self.folder: IterationFolder = reader.loop.iteration(number)
         self.iteration: Iteration = reader.iteration(number)
+        self._changes: dict[tuple[int, int], Interval | None] = {}
 
     @cached_property
     def config(self) -> Config | None:
@@ -98,9 +99,13 @@ class Case:
 
     def step_change(self, before: int, after: int) -> Interval | None:
         """How the examples' losses (nats a token) changed between two evaluations of the run."""
-        old, new = self._losses_at(before), self._losses_at(after)
-        shared = [name for name in new if name in old]
-        return paired_interval([old[name] for name in shared], [new[name] for name in shared])
+        if (before, after) not in self._changes:
+            old, new = self._losses_at(before), self._losses_at(after)
+            shared = [name for name in new if name in old]
+            self._changes[before, after] = paired_interval(
+                [old[name] for name in shared], [new[name] for name in shared]
+            )
+        return self._changes[before, after]
 
     @cached_property
     def view(self) -> ExampleView | None:

@@ -7,7 +7,8 @@ slow                  most of the training's time went elsewhere than into train
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
@@ -89,33 +90,44 @@ def slow(case: Case) -> Iterator[Finding]:
 def time_spent(case: Case) -> dict[str, float]:
     """The shares of the training's time that went into evaluations and into checkpoints.
 
-    A gap between two logs counts for what happened in it, but for the usual time of a step.
+    A gap between two logs counts for what happened in it, but for the time that a gap takes in
+    which nothing else happened.
     """
     points, total = case.run.metrics, case.run.training_s
     if len(points) < FEWEST_LOGS or total <= 0:
         return {}
     gaps = [(before.t, after.t) for before, after in pairwise(points)]
-    usual = median(end - start for start, end in gaps)
-    evaluated = [each.t for each in case.run.evaluations]
-    saved = [each.t for each in case.run.checkpoints]
+    evaluated = sorted(each.t for each in case.run.evaluations)
+    saved = sorted(each.t for each in case.run.checkpoints)
+    quiet = [
+        end - start
+        for start, end in gaps
+        if not (_has_one(evaluated, start, end) or _has_one(saved, start, end))
+    ]
+    usual = median(quiet) if quiet else min(end - start for start, end in gaps)
     spent = {"evaluations within the run": 0.0, "checkpoints": 0.0}
     for start, end in gaps:
         extra = max(0.0, end - start - usual)
-        if any(start < t <= end for t in evaluated):
+        if _has_one(evaluated, start, end):
             spent["evaluations within the run"] += extra
-        elif any(start < t <= end for t in saved):
+        elif _has_one(saved, start, end):
             spent["checkpoints"] += extra
     return {what: seconds / total for what, seconds in spent.items()}
 
 
+def _has_one(times: Sequence[float], start: float, end: float) -> bool:
+    """Whether any of the sorted times lies after `start` and up to `end`."""
+    return bisect_right(times, end) > bisect_right(times, start)
+
+
 def _targets(case: Case) -> list[str]:
-    """The names of the layers that have an adapter, as the run found them."""
+    """The names of the layers that have an adapter, as the run found them; [] if not known."""
     lora = case.effective.get("lora_config")
     names = lora.get("target_modules") if isinstance(lora, dict) else None
     if isinstance(names, list):
         return [str(each) for each in names]
-    told = case.config.lora.target_modules if case.config else "all-linear"
-    return [told] if isinstance(told, str) else told
+    told = case.config.lora.target_modules if case.config else []
+    return told if isinstance(told, list) else []
 
 
 def _tokens_a_row(case: Case) -> float | None:

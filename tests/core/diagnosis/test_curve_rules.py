@@ -1,0 +1,232 @@
+"""Findings on training curves, the fit and the setup, on curves that are written for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.diagnosis.written import Written, answered, asked
+from tui_loop.core import codec
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.rules import Rule, across, fit, rates, setup, training
+from tui_loop.core.records import StepLoss
+
+ROWS = asked(60)
+FLAT = [0.3] * 60
+FALLING = [3.0 * 0.95**n for n in range(60)]
+
+MakeRun = Callable[..., Case]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> MakeRun:
+    """Writes a base and one iteration with curves; its case. `evals`: each step's eval loss, which
+    all rows share but for a twentieth, so that changes are told from chance."""
+    written = Written(tmp_path)
+    written.base(ROWS, loss=5.0)
+
+    def make(
+        losses: Sequence[float] = FLAT,
+        *settings: str,
+        grads: Sequence[float] | None = None,
+        learning_rates: Sequence[float] | None = None,
+        evals: Mapping[int, float] | None = None,
+        wrong: int = 5,
+        seconds: Mapping[int, float] | None = None,
+        **more: Any,
+    ) -> Case:
+        folder = written.add(answered(ROWS, range(wrong)), *settings, train=asked(80), **more)
+        at, events = 0.0, list[dict[str, Any]]()
+
+        def tell(event: str, **values: Any) -> None:
+            events.append({"event": event, "seq": len(events), "t": at, **values})
+
+        tell(
+            "run_started",
+            loop="written",
+            iteration=folder.number,
+            attempt=1,
+            pid=1,
+            host="h",
+            from_step=0,
+            versions={},
+            device="cpu",
+            runner="process",
+            schema=1,
+        )
+        tell("phase", name="training")
+        folder.evals.mkdir(exist_ok=True)
+        for step, loss in enumerate(losses, 1):
+            at += (seconds or {}).get(step, 1.0)
+            if step in (evals or {}):
+                value = (evals or {})[step]
+                tell("evaluation", step=step, epoch=1.0, values={"eval_loss": value})
+                (folder.evals / f"{step}.jsonl").write_bytes(
+                    codec.to_json_lines(
+                        StepLoss(row.id, value * (1 + 0.05 * (n % 3 - 1)), 2)
+                        for n, row in enumerate(ROWS)
+                    )
+                )
+            values = {
+                "loss": loss,
+                "grad_norm": (grads or [1.0] * len(losses))[step - 1],
+                "learning_rate": (learning_rates or [1e-4] * len(losses))[step - 1],
+            }
+            tell("metrics", step=step, epoch=1.0, values=codec.spell(values))
+        tell("phase", name="evaluating")
+        folder.journal.write_bytes(codec.to_json_lines(events))
+        return written.case()
+
+    return make
+
+
+def one(rule: Rule, case: Case) -> Finding:
+    [found] = list(rule(case))
+    return found
+
+
+def none(rule: Rule, case: Case) -> bool:
+    return not list(rule(case))
+
+
+def test_a_steady_run_has_nothing_odd_about_its_training(run: MakeRun) -> None:
+    case = run(FALLING, evals={20: 1.0, 40: 0.5, 60: 0.45})
+    for rule in (*training.RULES, *rates.RULES, *setup.RULES):
+        assert none(rule, case), rule
+
+
+def test_a_gradient_of_exactly_nothing_is_told(run: MakeRun) -> None:
+    found = one(training.nothing_trained, run(FLAT, grads=[0.0] * 60))
+    assert found.severity == "alarm"
+    assert "exactly 0 in 60 of 60 logs" in found.message
+
+
+def test_a_loss_that_jumps_again_and_again_is_unsteady_a_single_hard_batch_is_not(
+    run: MakeRun,
+) -> None:
+    jumping = [3.0 if n % 15 == 14 else 0.4 for n in range(60)]
+    found = one(training.unstable, run(jumping, "max_grad_norm=0"))
+    assert "jumped up 4 times, to 3.000 at step 15" in found.message
+    assert found.message.endswith("and nothing clips it")
+    assert found.steps == (15, 30, 45, 60)
+    assert none(training.unstable, run([*FLAT[:30], 3.0, *FLAT[31:]]))
+
+
+def test_logs_that_are_not_finite_are_unsteady(run: MakeRun) -> None:
+    grads = [1.0] * 60
+    grads[9] = float("inf")
+    found = one(training.unstable, run(FLAT, grads=grads))
+    assert "1 log not finite, the first at step 10" in found.message
+
+
+def test_a_rate_that_diverged_is_held_against_what_is_advised(run: MakeRun) -> None:
+    error = {"kind": "diverged", "message": "diverged at step 3: loss not finite", "step": 3}
+    case = run(FLAT[:3], "learning_rate=1.0", error=error)
+    found = one(training.diverged, case)
+    assert found.message == "the run diverged at step 3 at a learning rate of 1: loss not finite"
+    assert "10,000 times the rate" in one(rates.learning_rate_too_high, case).message
+    assert none(rates.learning_rate_too_high, run(FLAT[:3], "learning_rate=1e-5", error=error))
+
+
+def test_a_finite_loss_far_above_the_base_s_has_diverged_all_the_same(run: MakeRun) -> None:
+    found = one(training.diverged, run(FLAT, metrics={"eval_loss": 12.5}))
+    assert "12.500 is far above the base's 5.000" in found.message
+
+
+def test_a_gradient_that_shoots_up_before_a_loss_that_stands_still_is_too_high_a_rate(
+    run: MakeRun,
+) -> None:
+    grads = [1.0] * 60
+    grads[4] = 80.0
+    found = one(rates.learning_rate_too_high, run([1.0] * 60, "learning_rate=2e-2", grads=grads))
+    assert "shot up to 80 at step 5" in found.message
+    assert none(rates.learning_rate_too_high, run(FALLING, "learning_rate=2e-2", grads=grads))
+    assert none(rates.learning_rate_too_high, run([1.0] * 60, "learning_rate=1e-4", grads=grads))
+
+
+def test_a_straight_slope_that_has_hardly_begun_is_too_low_a_rate(run: MakeRun) -> None:
+    decaying = [1e-6 * (60 - n) / 60 for n in range(60)]
+    spent = [sum(decaying[:n]) / sum(decaying) for n in (20, 40, 60)]
+    evals = {20 * (n + 1): 5.0 - 0.2 * share for n, share in enumerate(spent)}
+    told = {"eval_loss": 4.8}
+    case = run([5.0] * 60, "learning_rate=1e-6", learning_rates=decaying, evals=evals, metrics=told)
+    assert rates.pace_kept(case) == pytest.approx(1.0, abs=0.1)
+    found = one(rates.learning_rate_too_low, case)
+    assert "only went from 5.000 to 4.800 in 60 steps (4.0% of it)" in found.message
+    assert none(fit.underfitting, case)
+    assert none(fit.plateau, case)
+
+
+def test_a_small_gain_that_has_converged_is_not_too_low_a_rate(run: MakeRun) -> None:
+    evals = {20: 4.5, 40: 4.41, 60: 4.4}
+    case = run([4.5] * 60, "learning_rate=1e-5", evals=evals, metrics={"eval_loss": 4.4})
+    assert none(rates.learning_rate_too_low, case)
+
+
+def test_an_eval_loss_that_still_falls_at_the_end_is_underfitting(run: MakeRun) -> None:
+    found = one(fit.underfitting, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
+    assert found.steps == (40, 60)
+    assert "still fell from 1.200 to 0.800" in found.message
+    assert none(fit.underfitting, run(FALLING, evals={20: 2.0, 40: 0.81, 60: 0.8}))
+
+
+def test_an_eval_loss_that_turns_up_while_training_goes_on_is_overfitting(run: MakeRun) -> None:
+    found = one(fit.overfitting, run(FALLING, evals={20: 1.0, 40: 1.2, 60: 1.6}))
+    assert found.figures["step"] == 20
+    assert "turned up at step 20 of 60 (1.000 → 1.600" in found.message
+    assert none(fit.overfitting, run(FALLING, evals={20: 1.0, 40: 0.9, 60: 0.92}))
+    assert none(fit.overfitting, run(FLAT, evals={20: 1.0, 40: 1.2, 60: 1.6}))
+
+
+def test_rows_known_by_heart_are_told_with_the_gap(run: MakeRun) -> None:
+    known = [(row, 0.001) for row in asked(40)]
+    told = {"train_rows_loss": 0.001, "eval_loss": 0.9, "epochs": 20.0}
+    found = one(fit.memorised, run(FALLING, measured=known, metrics=told, wrong=30))
+    assert "the 80 training rows, seen 20 times, are known by heart (0.001" in found.message
+
+
+def test_a_gap_that_is_more_than_chance_is_a_note(run: MakeRun) -> None:
+    measured = [(row, 0.2 + 0.1 * (n % 2)) for n, row in enumerate(asked(40))]
+    case = run(FLAT, measured=measured, wrong=30)
+    found = one(fit.generalisation_gap, case)
+    assert found.severity == "note"
+    assert "It says nothing about the learning rate" in found.otherwise
+    assert none(fit.generalisation_gap, run(FLAT, measured=measured, wrong=8))
+
+
+def test_a_run_in_which_nothing_moves_has_a_plateau(run: MakeRun) -> None:
+    found = one(fit.plateau, run([0.8] * 60, evals={20: 0.9, 40: 0.85, 60: 0.85}))
+    assert "stayed at about 0.800, the eval loss at 0.850" in found.message
+    assert none(fit.plateau, run(FALLING, evals={20: 0.9, 40: 0.85, 60: 0.85}))
+    assert none(fit.plateau, run([0.01] * 60, evals={20: 0.9, 40: 0.85, 60: 0.85}))
+
+
+def test_a_small_adapter_that_leaves_the_loss_standing_is_told(run: MakeRun) -> None:
+    small = ("lora.r=2", "learning_rate=2e-3")
+    told = {"eval_loss": 1.5, "trainable_parameters": 2048}
+    found = one(setup.undertrained_adapter, run([1.4] * 60, *small, metrics=told))
+    assert "the adapter (r = 2, 2,048 parameters) left the training loss at 1.400" in found.message
+    assert none(setup.undertrained_adapter, run([1.4] * 60, "lora.r=16", metrics=told))
+    assert none(setup.undertrained_adapter, run([0.2] * 60, *small, metrics={"eval_loss": 0.3}))
+
+
+def test_time_that_goes_into_evaluations_or_padding_is_told(run: MakeRun) -> None:
+    every = dict.fromkeys(range(2, 61, 2), 0.5)
+    found = one(setup.slow, run(FLAT, evals=every, seconds=dict.fromkeys(every, 4.0)))
+    assert "evaluations within the run took 60% of the training time (eval_steps)" in found.message
+    padded = one(setup.slow, run(FLAT, metrics={"padding_share": 0.81}))
+    assert padded.message == "time is wasted: 81% of what is computed is padding"
+    assert none(setup.slow, run(FLAT, evals={60: 0.5}, metrics={"padding_share": 0.2}))
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "examples", "luck"), [(10, 0.5, 24, 0.11), (10, 0.6, 1000, 0.017)]
+)
+def test_the_luck_of_the_best_falls_with_the_examples(
+    count: int, share: float, examples: int, luck: float
+) -> None:
+    assert across.luck_of(count, [share] * count, examples) == pytest.approx(luck, rel=0.05)
