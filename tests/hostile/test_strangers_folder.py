@@ -42,12 +42,14 @@ READING = [
     ("compare", f"{LOOP}/1", f"{LOOP}/2"),
     ("rescore", f"{LOOP}/2", "--metric", "contains"),
     ("note", f"{LOOP}/2"),
+    ("queue", LOOP),
     ("label", LOOP),
     ("label", f"{LOOP}/2"),
 ]
 FILES = [
     "loop.toml",
     "draft.toml",
+    "queue.toml",
     "labels.jsonl",
     "002/config.toml",
     "002/decision.toml",

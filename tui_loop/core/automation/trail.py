@@ -97,7 +97,7 @@ def told_decision(plan: Plan, numbers: tuple[int, ...] = ()) -> str:
     ]
     what = ", ".join(changed) or title_of(1, plan.parent, plan.changes)
     head = f"{'+'.join(map(str, numbers))} from " if numbers else "from "
-    why = plan.why.strip().rstrip(".")
+    why = plan.why.strip().removesuffix(what).rstrip(" .:")
     because = f", because {_lowered(why)}" if why else ""
     return f"{head}{plan.parent or 'the defaults'}: {what}{because}"
 
@@ -128,7 +128,8 @@ def told_result(step: Step) -> str:
     if step.verdict is not None:
         tail.append(f"{step.verdict.word}: {step.verdict.sentence.rstrip('.')}")
     if step.best == ended.number:
-        tail.append("the best so far")
+        unsure = step.against is not None and "no difference" in step.against.claim
+        tail.append("the best so far" + ", if by no more than noise" * unsure)
     elif step.best is not None:
         tail.append(f"{step.best} stays the best")
     return ". ".join([head, *(each[0].upper() + each[1:] for each in tail)]) + "."
