@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.contrast import Contrast, contrast_of
 from tui_loop.core.examples.dossier import Dossier, dossier_of
@@ -32,6 +33,7 @@ from tui_loop.core.store import LoopFolder, LoopSettings
 if TYPE_CHECKING:
     from tui_loop.core.diagnosis.diagnosing import Diagnoser
     from tui_loop.core.diagnosis.findings import Diagnosis
+    from tui_loop.core.readiness.checklist import Checklist
 
 COMPARE_SECONDS = 0.1
 """A look spends at most this long on comparisons; the next one goes on with the rest."""
@@ -150,12 +152,14 @@ class LoopObserver:
         with self._lock:
             return dossier_of(self.reader, self.evaluations, number, view, row)
 
-    def diagnosis(self, number: int) -> Diagnosis:
-        """What is to be said of an iteration; raises TuiLoopError.
+    def diagnosis(self, number: int) -> tuple[Diagnosis, Checklist | None]:
+        """What is to be said of an iteration, and whether it is ready; raises TuiLoopError.
 
-        It has a reader of its own: looks wait for none of it.
+        It has a reader of its own: looks wait for none of it. No checklist: of the base, of what
+        did not finish, and where the criteria cannot be read.
         """
         from tui_loop.core.diagnosis.diagnosing import Diagnoser  # the first frame has no rules
+        from tui_loop.core.readiness.checklist import checklist_of
 
         with self._diagnosing:
             if self._diagnoser is None:
@@ -163,7 +167,11 @@ class LoopObserver:
                 self._diagnoser = reader, Diagnoser(reader)
             reader, diagnoser = self._diagnoser
             try:
-                return diagnoser.diagnose(number)
+                found, checks = diagnoser.diagnose(number), None
+                if number and reader.iteration(number).state == "finished":
+                    with suppress(BadInput):
+                        checks = checklist_of(reader, number)
+                return found, checks
             finally:
                 reader.keep_runs({number})
 

@@ -17,6 +17,7 @@ from tui_loop.core.diagnosis.words import (
     tried_already,
     verdict_words,
 )
+from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.records import LIVE, Iteration
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.widgets.iterations import VERDICT_TONES
@@ -24,10 +25,14 @@ from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.toned import Part
 
 TONES = {"alarm": "bad", "warning": "warn", "note": "muted"}
+STANDINGS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?", "warn")}
 KIND, WIDE = 25, 110
 """Cells of a kind where it has a column of its own, and from which width on it has."""
 
-NO_FIELD = "no field of the config does it: taken, it goes into the reason"
+NO_FIELD = "yours to do; taken, it goes into the reason"
+
+KEPT = "\xa0"
+"""A blank at which no line is broken."""
 
 Key = tuple[str, str]
 """What names an entry, also when the diagnosis is made anew."""
@@ -118,6 +123,21 @@ def evidence_of(finding: Finding, number: int) -> Evidence | None:
     return None
 
 
+def ready_entries(checks: Checklist | None) -> list[Entry]:
+    """How it stands with being ready, in a line; nothing where there is no checklist."""
+    if checks is None:
+        return []
+    met = sum(each.standing == "met" for each in checks.items)
+    body: list[Part] = [(f"{met} of {len(checks.items)} met", "strong" if not checks.unmet else "")]
+    for each in checks.items:
+        sign, tone = STANDINGS[each.standing]
+        body += [(" · ", "muted"), (f"{sign} ", tone), (each.title, "muted")]
+        if each.standing == "not met":
+            body.append((f" ({each.figure})", ""))
+    lead: tuple[Part, ...] = (("  ready?  ", "strong"),)
+    return [Entry((Paragraph(()),)), Entry((Paragraph(lead, tuple(body)),))]
+
+
 def told(*texts: str) -> list[Entry]:
     """Plain words, for where there is no diagnosis."""
     lines = [
@@ -164,7 +184,7 @@ def text_of(entries: Sequence[Entry]) -> str:
         for entry in entries
         for each in entry.paragraphs
     ]
-    return "\n".join(line.removeprefix("  ") for line in lines)
+    return "\n".join(line.removeprefix("  ") for line in lines).replace(KEPT, " ")
 
 
 def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry:
@@ -172,7 +192,7 @@ def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry
     sign: Part = (f"  {GLYPHS[finding.severity]} ", tone)
     message: list[Part] = [(finding.message, "")]
     if seen is not None:
-        message.append((f"  → {seen.words}", "muted"))
+        message.append((f"  →{KEPT}{seen.words.replace(' ', KEPT)}", "muted"))
     if is_wide:
         lead: tuple[Part, ...] = (sign, (fit(kind, KIND - 2) + "  ", "strong"))
     else:
@@ -220,4 +240,5 @@ def _lines(paragraph: Paragraph, width: int) -> list[list[Part]]:
         return [list(paragraph.lead)]
     found = wrapped([("", ""), *paragraph.body], max(8, width - indent))
     blank: Part = (" " * indent, "")
-    return [[*(paragraph.lead if not at else (blank,)), *line] for at, line in enumerate(found)]
+    lines = [[(text.replace(KEPT, " "), tone) for text, tone in line] for line in found]
+    return [[*(paragraph.lead if not at else (blank,)), *line] for at, line in enumerate(lines)]

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.taking import clash
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.wording import brief
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.cells import flat
@@ -21,6 +22,7 @@ from tui_loop.tui.diagnosis_lines import (
     Key,
     entries_of,
     key_of,
+    ready_entries,
     text_of,
     told,
 )
@@ -47,6 +49,7 @@ class Looked:
 
     def __init__(self) -> None:
         self.known: Diagnosis | None = None
+        self.checks: Checklist | None = None
         self.taken: list[Key] = []
         self.cursor: Key | None = None
 
@@ -178,10 +181,11 @@ class DiagnosisScreen(Screen[None]):
 
     @property
     def _entries(self) -> list[Entry]:
+        ready = ready_entries(self.looked.checks)
         if self._instead or self.looked.known is None:
-            return self._instead
+            return [*self._instead, *(ready if self.looked.known is not None else ())]
         is_wide = self.size.width >= WIDE
-        return entries_of(self.looked.known, self.looked.taken, is_wide=is_wide)
+        return [*entries_of(self.looked.known, self.looked.taken, is_wide=is_wide), *ready]
 
     def _draw(self) -> None:
         if not self.is_mounted:

@@ -88,7 +88,7 @@ class DiagnosisList(RowList):
             self.set_cursor(first)
 
     def _lay_out(self, at: Key | None) -> None:
-        width = max(1, self.size.width - self.scrollbar_size_vertical)
+        width = max(1, self.size.width - self.styles.scrollbar_size_vertical)  # a bar may come
         self._rows = laid_out(self.entries, width)
         found = self.index_of(at) if at is not None else None
         self.rows_changed(at)

@@ -82,7 +82,9 @@ class IterationTable(RowList):
     def head(self, width: int) -> list[Part]:
         room = self._room(width)
         cells = [fit("", 2), fit("#", self._digits, right=True), "   ", fit("change", room.title)]
-        cells += [fit("eval", room.loss, right=True), fit("score", 6, right=True), "  "]
+        eval_loss = "eval " if room.verdict else "eval"  # apart from the score's head
+        cells += [fit(eval_loss, room.loss, right=True), fit("score", room.score, right=True)]
+        cells += [" " * room.gap]
         cells += [fit("vs parent", CLAIM if room.verdict else 9)]
         cells += [" prediction"] if room.verdict > SIGN else []
         return [("".join(cells), "head")]
@@ -110,8 +112,8 @@ class IterationTable(RowList):
             (indent, "muted"),
             (fit(flat(iteration.title), room.title - len(indent)), tone),
             (fit(loss(metrics.get("eval_loss")), room.loss, right=True), ""),
-            (fit(percent(metrics.get("score")), 6, right=True), ""),
-            ("  ", ""),
+            (fit(percent(metrics.get("score")), room.score, right=True), ""),
+            (" " * room.gap, ""),
         ]
         text, tone = self._outcome(iteration)
         if not (room.verdict and iteration.verdict):
@@ -287,11 +289,13 @@ def is_live(iteration: Iteration | None) -> bool:
 
 
 class _Room(msgspec.Struct, frozen=True):
-    """Cells of the columns whose width is not fixed."""
+    """Cells of the columns; `gap`: those between the score and what can be claimed."""
 
     title: int
     loss: int
-    verdict: int
+    score: int = 6
+    gap: int = 2
+    verdict: int = 0
 
 
 CLAIM, SIGN, WORD = 16, 2, 12
@@ -299,12 +303,11 @@ CLAIM, SIGN, WORD = 16, 2, 12
 
 
 def _room(width: int, has_verdict: bool) -> _Room:
-    """Columns beside a number; a verdict takes a cell from the loss where it is short of room."""
+    """Columns beside a number; with verdicts, the figures stand closer for the title's sake."""
     eval_loss = 8 if width >= 55 else 0
-    left = width - 2 - 3 - 6 - 2 - CLAIM
-    if has_verdict and left - eval_loss - WORD >= TITLE:
-        return _Room(left - eval_loss - WORD, eval_loss, WORD)
-    if has_verdict:
-        eval_loss = max(0, eval_loss - 1)
-        return _Room(max(8, left - eval_loss - SIGN), eval_loss, SIGN)
-    return _Room(max(8, left - eval_loss), eval_loss, 0)
+    left = width - 2 - 3 - CLAIM - eval_loss
+    if not has_verdict:
+        return _Room(max(8, left - 6 - 2), eval_loss)
+    left += bool(eval_loss) - 5 - 1
+    verdict = WORD if left - WORD >= TITLE else SIGN
+    return _Room(max(8, left - verdict), max(0, eval_loss - 1), 5, 1, verdict)

@@ -9,6 +9,7 @@ from tui_loop.core.diagnosis.taking import with_taken
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.query import spelled
+from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.records import LIVE, Iteration
 from tui_loop.tui.diagnosis_lines import evidence_of, why_nothing
 from tui_loop.tui.latest import Latest
@@ -22,6 +23,8 @@ from tui_loop.tui.workbench.drafting import Drafting
 NOT_ASKED = ("queued", "unreadable", *LIVE)
 """States in which nothing is to be said of an iteration."""
 
+Found = tuple[Diagnosis, Checklist | None]
+
 
 class Diagnosing(Comparing, Drafting):
     """What `d` opens. A diagnosis is made in a thread of its own and never holds up a look."""
@@ -32,7 +35,7 @@ class Diagnosing(Comparing, Drafting):
         self._diagnosed_key: int | str = DRAFT
         self._diagnosed: Iteration | None = None
         self._looked: dict[int | str, Looked] = {}
-        self._diagnoses: Latest[int, Diagnosis | Exception] = Latest(self._diagnose, self._hear)
+        self._diagnoses: Latest[int, Found | Exception] = Latest(self._diagnose, self._hear)
 
     def action_diagnosis(self) -> None:
         if self.snapshot is None or self.selected is None:
@@ -76,7 +79,6 @@ class Diagnosing(Comparing, Drafting):
             self._leave(number)
             self.query_one(FailuresPane).filter_by(f"id:{','.join(ids)}")
             self.go_to("failures")
-            self.say("the examples that the finding names; esc lists all failures again")
         elif seen.kind == "step":
             self._leave(number)
             chart = self.query_one("#chart", LossChart)
@@ -124,13 +126,13 @@ class Diagnosing(Comparing, Drafting):
             self._show(looked, "looking again ...")
         self._diagnoses.ask(self._diagnosed.number, again=True)
 
-    def _diagnose(self, number: int) -> Diagnosis | Exception:
+    def _diagnose(self, number: int) -> Found | Exception:
         try:
             return self.observer.diagnosis(number)
         except Exception as error:  # told on the screen, which is not to end with it
             return error
 
-    def _hear(self, number: int, answer: Diagnosis | Exception) -> None:
+    def _hear(self, number: int, answer: Found | Exception) -> None:
         screen = self._diagnosis
         if screen is None or screen not in self.app.screen_stack or number != self._diagnosed_key:
             return
@@ -139,7 +141,7 @@ class Diagnosing(Comparing, Drafting):
             fault = answer if isinstance(answer, TuiLoopError) else self.fault_of(answer)
             screen.show(self._heading, looked, instead=fault_told(fault))
             return
-        looked.known = answer
+        looked.known, looked.checks = answer
         self._show(looked)
 
     def _show(self, looked: Looked, doing: str = "") -> None:
