@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 
 from tests.core.diagnosis.written import LABELS, Written, answered, asked, example, rows_of
 from tui_loop.core.data.rows import Row
+from tui_loop.core.diagnosis.rules.doubts import (
+    binomial_tail,
+    next_to_impossible,
+    still_hard,
+)
 from tui_loop.core.diagnosis.rules.gaps import far_failures, missing_labels, rare_labels
 from tui_loop.core.diagnosis.rules.inputs import truncated_inputs
 from tui_loop.core.diagnosis.rules.noise import (
@@ -170,6 +175,56 @@ def test_references_that_good_iterations_contradict_are_noted(written: Written) 
     found = written.one(suspect_references)
     assert (found.kind, found.severity) == ("label_noise", "note")
     assert set(found.examples) == {row.id for row in HELD[:3]}
+
+
+def test_rows_that_many_passes_did_not_teach_are_worth_a_look(written: Written) -> None:
+    held = [
+        example(row, None if loss < 1 else "hm", loss=loss)
+        for row, (_, loss) in zip(HELD, hard(0.4, len(HELD), seed=2), strict=True)
+    ]
+    for epochs, passes_enough in ((1.0, False), (4.0, True)):
+        written.add(held, train=TRAIN, measured=hard(0.35), metrics={"epochs": epochs})
+        assert bool(list(still_hard(written.case()))) == passes_enough
+    found = written.one(still_hard)
+    assert (found.kind, found.severity) == ("label_noise", "note")
+    assert "after 4 passes 35 of 100 measured training rows (35%) are still not what" in (
+        found.message
+    )
+    assert {int(line) for line in str(found.figures["lines"]).split(", ")} <= {
+        row.line for row in TRAIN[:35]
+    }
+
+
+def test_rows_that_were_learned_need_no_look(written: Written) -> None:
+    held = answered(HELD, range(32))
+    written.add(held, train=TRAIN, measured=hard(0.22), metrics={"epochs": 4.0})
+    assert list(still_hard(written.case())) == []
+
+
+def test_references_that_an_unsure_model_rules_out_are_noted(written: Written) -> None:
+    held = [
+        example(row, None if at >= 12 else "hm", loss=6.0 if at < 12 else 0.2)
+        for at, row in enumerate(HELD)
+    ]
+    unsure = [(row, 0.6 if at < 15 else 0.1) for at, row in enumerate(TRAIN[:100])]
+    written.add(held, train=TRAIN, measured=unsure)
+    found = written.one(next_to_impossible)
+    assert (found.kind, found.severity) == ("label_noise", "note")
+    assert found.message.startswith(
+        "the model rules out 12 of 80 held-out references (15%), giving"
+    )
+    assert set(found.examples) == {row.id for row in HELD[:12]}
+    by_heart = [(row, 0.01) for row in TRAIN[:100]]
+    written.add(held, train=TRAIN, measured=by_heart)
+    assert list(next_to_impossible(written.case())) == []
+
+
+@given(total=st.integers(1, 60), share=st.floats(0.01, 0.99))
+def test_the_binomial_tail_is_a_chance_that_falls(total: int, share: float) -> None:
+    tails = [binomial_tail(count, total, share) for count in range(total + 1)]
+    assert tails[0] == pytest.approx(1.0)
+    assert tails[-1] == pytest.approx(share**total, rel=1e-6)
+    assert tails == sorted(tails, reverse=True)
 
 
 def test_cut_training_rows_are_told_from_the_metrics(written: Written) -> None:

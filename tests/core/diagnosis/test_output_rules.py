@@ -49,8 +49,11 @@ def test_without_a_base_the_training_loss_says_whether_it_learned(tmp_path: Path
     alone = Written(tmp_path)
     alone.base(HELD)
     alone.loop.iteration(0).summary.unlink()
-    alone.add([example(row, "refund", loss=0.9) for row in HELD], num_tokens=1.0)
+    rows = [example(row, "refund", loss=0.9) for row in HELD]
+    alone.add(rows, losses=[5.0] * 20)
     assert not has_learned(alone.case())
+    alone.add(rows, losses=[5.0 - n / 5 for n in range(20)])
+    assert has_learned(alone.case())
 
 
 def test_references_that_the_limit_cannot_hold_are_told(written: Written) -> None:

@@ -99,6 +99,7 @@ class Written:
         error: dict[str, Any] | None = None,
         lines: Sequence[str] = (),
         num_tokens: float | None = None,
+        losses: Sequence[float] = (),
         max_new_tokens: int = 8,
         labels: Sequence[str] = LABELS,
     ) -> IterationFolder:
@@ -123,7 +124,7 @@ class Written:
                 TrainingRow(row.id, row.prompt, row.reference, loss, 2, row.line, len(train))
                 for row, loss in measured
             )
-        self._journal(folder, lines, num_tokens)
+        self._journal(folder, lines, num_tokens, losses)
         passed = [each.passed for each in examples if each.passed is not None]
         scores = [each.score for each in examples if each.score is not None]
         losses = [each.loss for each in examples if isinstance(each.loss, float)]
@@ -150,13 +151,20 @@ class Written:
         return folder
 
     def _journal(
-        self, folder: IterationFolder, lines: Sequence[str], num_tokens: float | None
+        self,
+        folder: IterationFolder,
+        lines: Sequence[str],
+        num_tokens: float | None,
+        train_losses: Sequence[float],
     ) -> None:
         journal = Journal(folder.journal)
         for text in lines:
             journal.append(LineLogged(level="warning", source="training", text=text))
         if num_tokens is not None:
             journal.append(MetricsLogged(step=1, epoch=1.0, values={"num_tokens": num_tokens}))
+        for step, loss in enumerate(train_losses, start=1):
+            values = {"loss": loss, "grad_norm": 0.5, "learning_rate": 1e-4}
+            journal.append(MetricsLogged(step=step, epoch=step / 10, values=values))
         journal.close()
 
     def case(self, number: int | None = None) -> Case:

@@ -120,10 +120,10 @@ def next_to_impossible(case: Case) -> Iterator[Finding]:
     yield Finding(
         "label_noise",
         "note",
-        f"{of_all(count, held, 'held-out references')} get less than {math.exp(-ruled_out):.1%} "
-        f"from the model, which its own probabilities allow for {IMPOSSIBLE:.0%} at most "
-        f"({chance(p)}), and {trained} of {len(hardness.trained)} measured training rows do: some "
-        "of these references may be wrong",
+        f"the model rules out {of_all(count, held, 'held-out references')}, giving each less than "
+        f"{math.exp(-ruled_out):.1%}, where a model that is as sure as it is right rules out "
+        f"{IMPOSSIBLE:.0%} at most ({chance(p)}); of its training rows it rules out {trained} of "
+        f"{len(hardness.trained)}: some of these references may be wrong",
         {
             "ruled_out": count,
             "total": held,
