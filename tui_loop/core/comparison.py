@@ -228,11 +228,11 @@ class Comparer:
         """Whether the two differ in nothing but the seed: one config on the same rows."""
         return (
             0 not in (old.number, new.number)
-            and self._key(old) == self._key(new)
+            and self.config_key(old) == self.config_key(new)
             and _same_rows(self._train_split(old), self._train_split(new))
         )
 
-    def _key(self, iteration: Iteration) -> bytes:
+    def config_key(self, iteration: Iteration) -> bytes:
         """The effective config without its seed, as bytes to compare."""
         known = self._keys.get(iteration.number)
         if known is None or known[0] is not iteration:

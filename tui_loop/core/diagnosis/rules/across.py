@@ -15,7 +15,7 @@ from statistics import NormalDist, fmean
 
 from tui_loop.core import figures
 from tui_loop.core.comparison import Comparison
-from tui_loop.core.diagnosis.case import Case, metric_of
+from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.curves import trend_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.readiness.agreement import agreement_of
@@ -130,19 +130,24 @@ def tried_configs(case: Case) -> list[list[Iteration]]:
     differ in the seed alone are together, configs in the order in which they were tried."""
     own = case.iteration.fingerprint
     found: list[list[Iteration]] = []
+    by_key: dict[bytes, list[list[Iteration]]] = {}
     for each in case.iterations:
         if not 0 < each.number <= case.number or each.state != "finished":
             continue
+        if config_of(each) is None:  # of another version
+            continue
         if own is not None and each.fingerprint is not None and each.fingerprint.differs_from(own):
             continue
-        alike = next(
-            (runs for runs in found if case.comparer.are_one_config(runs[0].number, each.number)),
+        alike = by_key.setdefault(case.comparer.config_key(each), [])
+        runs = next(
+            (runs for runs in alike if case.comparer.are_one_config(runs[0].number, each.number)),
             None,
         )
-        if alike is None:
-            found.append([each])
-        else:
-            alike.append(each)
+        if runs is None:
+            runs = []
+            found.append(runs)
+            alike.append(runs)
+        runs.append(each)
     return found
 
 
