@@ -75,8 +75,10 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     _has_no_row(done.stdout + done.stderr, rows)
 
 
-def test_a_look_that_fails_does_not_count(tuned: TinyLoop) -> None:
-    folder = tuned.loop.existing(1)
+def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], rows: Path) -> None:
+    tiny = tiny_loop(data={"eval": str(rows), "holdout": str(rows)}, training={"max_steps": 1})
+    assert tiny.run("evaluation.base=false").state == "finished"
+    folder = tiny.loop.existing(1)
 
     def fails(each: LookTold) -> None:
         if isinstance(each, LookProgress) and each.doing == "iteration":
@@ -84,12 +86,12 @@ def test_a_look_that_fails_does_not_count(tuned: TinyLoop) -> None:
 
     with pytest.raises(BadInput, match="the power went"):
         look_at_holdout(folder, [], allow_code=False, tell=fails)
-    with pytest.raises(BadInput, match="untouched base"):
-        look_at_holdout(tuned.loop.existing(0), [], allow_code=False, tell=fails)
     (folder.adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(BadInput, match="no weights on this machine"):
         look_at_holdout(folder, [], allow_code=False, tell=fails)
-    assert read_looks(tuned.loop).looks == ()
+    with pytest.raises(BadInput, match="untouched base"):
+        look_at_holdout(tiny.loop.iteration(0), [], allow_code=False, tell=fails)
+    assert read_looks(tiny.loop).looks == ()
 
 
 def test_whole_models_are_looked_at_one_after_the_other(

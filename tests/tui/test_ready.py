@@ -85,16 +85,16 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.press("j")
         await opened.shows("[ready] target = 0.85")
         await opened.press("G")
-        await opened.shows("not looked at by this iteration", "nobody has looked at this holdout")
+        await opened.shows("not looked at by this iteration", "L looks at it; it asks first")
+        await opened.shows("nobody has looked at this holdout")
         await opened.press("escape")
         assert opened.app.screen is opened.bench
 
     on_app(open_app(size, number=2), steps)
 
 
-@pytest.mark.parametrize("size", [SMALL, WIDE])
 def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
-    size: tuple[int, int], open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+    open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:
     locked(loop, "0.6")
     record_look(loop, look(iteration=1, score=0.4, passed=16))
@@ -124,7 +124,7 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
         await opened.shows("1st   2023-11-14 22:13  support-intents/1  40%")
         await opened.shows("2nd   2023-11-15 22:13  support-intents/2  70%")
 
-    on_app(open_app(size, number=2), steps)
+    on_app(open_app(SMALL, number=2), steps)
 
 
 def test_enter_on_the_holdout_asks_for_a_look_and_elsewhere_reads(
@@ -188,26 +188,13 @@ def test_wrong_criteria_are_told_in_place_of_the_list(open_app: OpenApp, loop: L
     on_app(open_app(number=2), steps)
 
 
-def test_the_base_is_never_ready(open_app: OpenApp) -> None:
-    async def steps(opened: Opened) -> None:
-        await ready(opened)
-        await opened.shows("Is support-intents/0 ready?", "this is the untouched base")
-
-    on_app(open_app(number=0), steps)
-
-
-@pytest.mark.parametrize("size", [SMALL, WIDE])
-def test_a_closed_loop_says_so_in_the_status_line(
-    size: tuple[int, int], open_app: OpenApp, loop: LoopFolder
-) -> None:
+def test_a_closed_loop_says_so_in_the_status_line(open_app: OpenApp, loop: LoopFolder) -> None:
     close_loop(loop, "good \x07enough", 2)
 
     async def steps(opened: Opened) -> None:
-        await opened.shows("closed with 2")
-        if size == WIDE:
-            await opened.shows("good ␇enough")
+        await opened.shows("closed with 2", "good ␇enough")
 
-    on_app(open_app(size, number=2), steps)
+    on_app(open_app(SMALL, number=2), steps)
 
 
 def test_a_look_without_a_metric_is_shown_by_its_losses(

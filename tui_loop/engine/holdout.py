@@ -59,9 +59,9 @@ def look_at_holdout(
     from tui_loop.engine.speakers import here, set_threads
 
     loop = folder.loop
-    config = with_settings(folder.read_config(), list(settings))
     if folder.number == 0:
         raise BadInput(f"{folder} is the untouched base", "name a trained iteration")
+    config = with_settings(folder.read_config(), list(settings))
     if config.data.holdout is None:
         raise BadInput(f"{folder} names no holdout", "--set data.holdout=PATH with the next run")
     trained = checked_weights(folder, is_adapter=config.lora.enabled)

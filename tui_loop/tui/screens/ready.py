@@ -73,6 +73,10 @@ class ReadyScreen(RowsScreen):
 
     BINDINGS = bindings("ready")
     scopes = ("ready", "list", "sheet", "app")
+    DEFAULT_CSS = """
+    ReadyScreen > #found { height: 1fr; }
+    ReadyScreen > #shown { height: 1fr; }
+    """
     FOOTER = ("ready.look", "ready.read", "app.back", "app.help")
 
     def __init__(self, desk: ReadyDesk, loop: str, number: int) -> None:
@@ -144,8 +148,11 @@ class ReadyScreen(RowsScreen):
     def row_lines(self) -> tuple[str, Lines]:
         item = self.rows.items[self.rows.cursor]
         lines: Lines = [[(item.figure, "")]]
-        if item.todo:
-            lines.append([("→ ", "accent"), (item.todo, "")])
+        todo = item.todo
+        if item.kind == HOLDOUT and self.found is not None and self.found.look is None:
+            todo = "L looks at it; it asks first"
+        if todo:
+            lines.append([("→ ", "accent"), (todo, "")])
         if item.kind == HOLDOUT and self.found is not None:
             lines += look_lines(self.found.look) if self.found.look is not None else []
             lines += looks_lines(self.found.looks)
