@@ -16,6 +16,7 @@ from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.config import read_config
 from tui_loop.core.data.row_index import read_index
 from tui_loop.core.diagnosis.curves import Curve, curve_of
+from tui_loop.core.diagnosis.lessons import Lessons, lessons_beside
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.evaluations import Evaluations
@@ -144,6 +145,14 @@ class Case:
         with suppress(TuiLoopError, OSError):
             return read_index(self.reader.loop.path, known.digest)
         return {}
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """What other loops learned on this base; reads their summaries."""
+        if self.config is None:
+            return Lessons()
+        loop, lora = self.reader.loop, self.config.lora.enabled
+        return lessons_beside(loop, self.config.model.id, is_lora=lora)
 
     def row_digests(self, number: int) -> dict[str, str | None]:
         """What names the rows that an iteration saw, by split."""

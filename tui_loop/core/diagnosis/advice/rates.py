@@ -11,6 +11,7 @@ from tui_loop.core.diagnosis.advice.amounts import is_far_from_done
 from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING, gain, loss_gain, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
+from tui_loop.core.diagnosis.lessons import rate_in
 from tui_loop.core.diagnosis.rules.rates import ADVISED
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.records import Iteration
@@ -27,6 +28,9 @@ def lower_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
         return
     rate = case.config.training.learning_rate
     known = _better_below(case, rate)
+    if known is None and (lesson := _lesson(case, finding, at_least=0.0, below=rate)):
+        yield lesson
+        return
     if known is None:
         lower = lower_rate(rate, with_adapter=case.config.lora.enabled)
         yield propose(
@@ -107,6 +111,12 @@ def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     factor = 10.0 if finding.kind == "learning_rate_too_low" or far else 3.0
     higher = max(rate * factor, advised)
     worse = _worse_above(case, rate)
+    if far and (lesson := _lesson(case, finding, at_least=1.5 * rate, below=worse or math.inf)):
+        yield lesson
+        return
+    elsewhere = case.lessons.lowest_bad(above=rate)
+    if worse is None and elsewhere is not None:
+        worse = rate_in(elsewhere)
     if worse is not None and higher >= worse:
         higher = math.sqrt(rate * worse)
         if higher < 1.5 * rate:
@@ -137,6 +147,26 @@ def gentler(case: Case, finding: Finding) -> Iterator[Suggestion]:
         {RATE: _brief_rate(case.config.training.learning_rate / 3)},
         because="training took away what the model could do before",
         expects=gain(case, 0.05, 0.5),
+    )
+
+
+def _lesson(case: Case, finding: Finding, *, at_least: float, below: float) -> Suggestion | None:
+    """The rate that served best in another loop on this base, if it lies within these bounds."""
+    best = case.lessons.best
+    rate = rate_in(best) if best is not None else None
+    if case.config is None or best is None or rate is None or not at_least <= rate < below:
+        return None
+    lower = rate < case.config.training.learning_rate
+    return propose(
+        case,
+        finding,
+        "lower_learning_rate" if lower else "raise_learning_rate",
+        {RATE: rate},
+        because=f"{best.place} reached {figures.percent(best.score)} at {figures.rate(rate)} on "
+        "this base",
+        expects=_as_good_as_others(case) or loss_gain(case, 0.2, 0.95),
+        confidence="high",
+        ground=f"measured on this base in another loop: {best.place}",
     )
 
 

@@ -1,0 +1,67 @@
+"""Rates that other loops on the same base learned of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from tui_loop.core.diagnosis.advice.rates import raise_learning_rate
+from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.lessons import lessons_beside, rate_in
+from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+
+MakeFinished = Callable[..., IterationFolder]
+TOO_LOW = Finding("learning_rate_too_low", "warning", "the steps are too small")
+
+
+@pytest.fixture
+def beside(loops: LoopsFolder, loop: LoopFolder, finished: MakeFinished) -> LoopFolder:
+    """A loop beside one with a base, a good run at 2e-3 and a diverged one at 5e-2."""
+    finished([0.0, 0.0, 0.0], base=True)
+    finished([1.0, 1.0, 0.0], "learning_rate=2e-3")
+    blown_up = finished([], "learning_rate=5e-2")
+    summary = blown_up.read_summary()
+    assert summary is not None
+    error = {"kind": "diverged", "message": "diverged", "hint": "", "step": 2}
+    blown_up.write_summary(msgspec.structs.replace(summary, state="failed", error=error))
+    return loops.create("other", LoopSettings(defaults={"data": {"train": "train.jsonl"}}))
+
+
+def test_the_best_and_the_worst_of_other_loops_are_known(beside: LoopFolder) -> None:
+    lessons = lessons_beside(beside, "tiny", is_lora=True)
+    assert lessons.best is not None
+    assert (lessons.best.place, rate_in(lessons.best)) == ("intents/1", 2e-3)
+    bad = lessons.lowest_bad(above=1e-3)
+    assert bad is not None
+    assert bad.place == "intents/2"
+    assert lessons.lowest_bad(above=0.1) is None
+
+
+def test_another_base_and_full_fine_tuning_teach_nothing(beside: LoopFolder) -> None:
+    assert lessons_beside(beside, "smollm2", is_lora=True).best is None
+    assert lessons_beside(beside, "tiny", is_lora=False).best is None
+
+
+def test_a_loop_learns_nothing_from_itself(loop: LoopFolder, beside: LoopFolder) -> None:
+    assert lessons_beside(loop, "tiny", is_lora=True).best is None
+
+
+def test_a_rate_that_is_too_low_goes_where_another_loop_did_well(
+    loop: LoopFolder, beside: LoopFolder
+) -> None:
+    source = loop.iteration(1)
+    target = beside.iteration(1)
+    target.path.mkdir()
+    for path in source.path.iterdir():
+        text = path.read_text().replace("0.002", "0.000001")
+        (target.path / path.name).write_text(text)
+    case = Diagnoser(LoopReader(beside)).case(1)
+    [found] = list(raise_learning_rate(case, TOO_LOW))
+    assert found.changes == {"training.learning_rate": (1e-6, 2e-3)}
+    assert "intents/1 reached 67% at 2e-3 on this base" in found.why
+    assert found.confidence == "high"
