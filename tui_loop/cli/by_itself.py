@@ -76,7 +76,8 @@ def ran(
     """
     done, stop_asked = run_until_stopped(loop, folders, out, allow_code=allow_code)
     if stop_asked or done[-1].state == "stopped":
-        raise RunStopped(f"{loop.name}/{done[-1].number} was stopped on request", "")
+        told = "was stopped" if done[-1].state == "stopped" else f"{done[-1].state} and it stopped"
+        raise RunStopped(f"{loop.name}/{done[-1].number} {told} on request", "")
     return done
 
 

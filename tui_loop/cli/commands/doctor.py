@@ -34,6 +34,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
             "train": has_train(),
             "smollm2": is_installed("gguf"),
             "quant": is_installed("bitsandbytes"),
+            "search": is_installed("optuna"),
         },
         "devices": _devices() if has_train() else [],
         "models": {"tiny": _has_tiny(), "smollm2": fetched},
@@ -52,6 +53,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
             "train": "training and evaluation",
             "smollm2": "GGUF files and fetch smollm2",
             "quant": "4-bit and 8-bit bases on CUDA",
+            "search": "auto --source search",
         }[extra]
         state = "installed" if there else f'missing: pip install "tui-loop[{extra}]"'
         out.line(f"  extra {extra} ({needed}): {state}")
