@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
+import pytest
 
 from tui_loop.core.readiness.holdout import (
+    Figures,
     Look,
     Looks,
+    PairedTable,
     cost_of,
     looks_at,
     read_looks,
@@ -53,6 +57,27 @@ def test_broken_lines_are_counted_and_hide_no_other(loop: LoopFolder, look: Make
     assert found.looks == (kept, again)
     assert found.bad_lines == 3
     assert again.look == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"passed": 101},
+        {"passed": -1},
+        {"score": 7.0},
+        {"t": 1e300},
+        {"t": -5.0},
+        {"paired": PairedTable(0, 40_000_000, 40_000_000, 0), "rows": 80_000_000},
+        {"paired": PairedTable(-1, 2, 0, 0)},
+        {"eval": Figures(0.5, 10, 5)},
+        {"base": Figures(-0.5, 1, 5)},
+    ],
+)
+def test_a_line_that_no_look_can_have_written_is_a_bad_one(
+    loop: LoopFolder, look: MakeLook, odd: dict[str, Any]
+) -> None:
+    record_look(loop, look(**odd))
+    assert read_looks(loop) == Looks((), bad_lines=1)
 
 
 def test_a_link_is_not_followed(loop: LoopFolder, look: MakeLook) -> None:

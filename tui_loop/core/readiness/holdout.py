@@ -16,6 +16,13 @@ from tui_loop.core.files import append_line
 from tui_loop.core.opening import lines_of
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
+MOST_ROWS = 1_000_000_000
+MOST_CHANGED = 100_000
+"""Counts beyond these are of no look: an exact test of as many takes two seconds."""
+
+_LAST_TIME = 250_000_000_000
+"""Unix seconds, about the year 9900: later times are no dates."""
+
 MANY_LOOKS = 3
 """From here on the holdout is on its way to be one more eval set."""
 
@@ -110,14 +117,31 @@ def read_looks(loop: LoopFolder) -> Looks:
             if not line.strip():
                 continue
             try:
-                looks.append(codec.decoded(decoder, line, "a look"))
+                look = codec.decoded(decoder, line, "a look")
             except BadInput:
+                bad += 1
+                continue
+            if _can_be(look):
+                looks.append(look)
+            else:
                 bad += 1
     except BadInput as error:
         return Looks(tuple(looks), bad, error.message)
     except OSError as error:
         return Looks(tuple(looks), bad, f"{loop.holdout}: {error.strerror}")
     return Looks(tuple(looks), bad)
+
+
+def _can_be(look: Look) -> bool:
+    """Whether a line has counts that an evaluation can have; anybody may have written it."""
+    sides = (look.figures, look.base, look.eval)
+    counts = all(0 <= (side.passed or 0) <= (side.total or 0) <= MOST_ROWS for side in sides)
+    scores = all(side.score is None or 0 <= side.score <= 1 for side in sides)
+    table = look.paired or PairedTable(0, 0, 0, 0)
+    cells = (table.both, table.fixed, table.broken, table.neither)
+    paired = min(cells) >= 0 and sum(cells) <= look.rows <= MOST_ROWS
+    paired = paired and table.fixed + table.broken <= MOST_CHANGED
+    return counts and scores and paired and 0 <= look.t < _LAST_TIME
 
 
 def looks_at(loops: LoopsFolder, sha256: str) -> tuple[Looked, ...]:
