@@ -110,6 +110,18 @@ def test_a_run_that_diverged_speaks_against_whatever_was_hoped(
     assert found.sentence.endswith("it diverged at step 2")
 
 
+def test_after_a_parent_without_figures_the_base_is_what_counts(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(WORSE, base=True)
+    finished([], "learning_rate=1.0")
+    predicting(finished(BETTER, "learning_rate=2e-4", parent=1), EXPECTED)
+    found = verdict(loop, 2)
+    assert found is not None
+    assert found.word == "consistent"
+    assert "against the base, since 1 was not evaluated; one run" in found.sentence
+
+
 @pytest.mark.parametrize(
     "predicted",
     [None, {}, {"metric": "score"}, {"metric": "speed", "was": 1, "low": 1, "high": 2}],

@@ -9,6 +9,8 @@ configs have replicates: one run of each says as much about its seed as about it
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from tui_loop.core import figures
@@ -47,9 +49,8 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     measured = number(iteration.metrics.get(predicted.metric))
     if measured is None or iteration.state != "finished":
         return None
-    try:
-        comparison = comparer.compare(decision.parent, iteration.number)
-    except (TuiLoopError, OSError):
+    comparison = _compared(comparer, decision.parent, iteration.number)
+    if comparison is None:
         return None
     change = _change(comparison, predicted)
     if change is None:
@@ -57,9 +58,20 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     sure = comparison.has_spread
     word = _word(change, predicted, is_sure=sure)
     sentence = f"{told}; measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
+    if not comparison.a and decision.parent:
+        sentence += f" against the base, since {decision.parent} was not evaluated"
     if not sure:
-        sentence += "; one run of each" if decision.parent else "; one run"
+        sentence += "; one run of each" if comparison.a else "; one run"
     return Verdict(word, sentence, suggestion, measured)
+
+
+def _compared(comparer: Comparer, parent: int, number: int) -> Comparison | None:
+    """The iteration against its parent, or against the base where the parent has no figures: one
+    that diverged is predicted from there."""
+    for other in (parent, 0):
+        with suppress(TuiLoopError, OSError):
+            return comparer.compare(other, number)
+    return None
 
 
 def _word(change: Interval, predicted: Prediction, *, is_sure: bool) -> Word:

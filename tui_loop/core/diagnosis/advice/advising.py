@@ -24,7 +24,7 @@ from tui_loop.core.wording import SEED
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "diverged": [rates.lower_learning_rate, rates.steady],
     "learning_rate_too_high": [rates.lower_learning_rate],
-    "unstable": [rates.steady],
+    "unstable": [rates.steady, rates.slower],
     "learning_rate_too_low": [rates.raise_learning_rate],
     "underfitting": [rates.raise_learning_rate, amounts.train_longer],
     "overfitting": [amounts.stop_earlier, amounts.hold_back],

@@ -38,7 +38,8 @@ def propose(
     confidence: Confidence = "low",
     ground: str = RULE_OF_THUMB,
 ) -> Suggestion:
-    """A change of config fields to the values of `fields`; `because` completes "X → Y: ..."."""
+    """A change of config fields to the values of `fields`; `because` becomes the decision's text:
+    what is changed stands beside it everywhere."""
     old = flatten(case.config) if case.config is not None else {}
     changes = {name: (old.get(name), value) for name, value in fields.items()}
     action = ", ".join(
@@ -49,7 +50,7 @@ def propose(
         kind=kind,
         finding=finding.kind,
         action=action,
-        why=f"{because}: {action}",
+        why=because,
         changes=changes,
         expects=expects,
         confidence=confidence,

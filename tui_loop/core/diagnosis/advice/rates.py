@@ -20,10 +20,14 @@ RATE = "training.learning_rate"
 NEAR = 4.0
 """Two rates so near to each other leave nothing worth trying in between."""
 
+SHORT_OF = 3.0
+"""Times a rate that is known to be good: further up lies what is known to be bad."""
+
 
 def lower_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """Half way down, in powers, to a lower rate that did better; else a tenth, or what is advised
-    where even that is beyond all use."""
+    """Half way down, in powers, to a lower rate that did better, but no further from it than
+    SHORT_OF; else to what another loop did well with; else a tenth, or what is advised where even
+    that is beyond all use."""
     if case.config is None:
         return
     rate = case.config.training.learning_rate
@@ -48,7 +52,8 @@ def lower_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     below = _rate_of(known)
     if below is None:
         return
-    middle = _brief_rate(math.sqrt(below * rate)) if rate / below >= NEAR else below
+    between = min(math.sqrt(below * rate), SHORT_OF * below)
+    middle = _brief_rate(between) if rate / below >= NEAR else below
     yield propose(
         case,
         finding,
@@ -63,7 +68,7 @@ def lower_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 
 def steady(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """Clipping, a warm-up and a lower rate, for a loss that jumps."""
+    """Clipping and a warm-up, for a loss that jumps."""
     if case.config is None:
         return
     training = case.config.training
@@ -83,15 +88,20 @@ def steady(case: Case, finding: Finding) -> Iterator[Suggestion]:
             finding,
             "warm_up",
             {"training.warmup_steps": 0.05},
-            because="the loss jumped, and the rate was at its peak from the first step on",
+            because="the rate was at its peak from the first step on",
             expects=loss_gain(case, 0.0, 0.2),
         )
-    third = _brief_rate(training.learning_rate / 3)
+
+
+def slower(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """A third of the rate, for a loss that jumps."""
+    if case.config is None:
+        return
     yield propose(
         case,
         finding,
         "lower_learning_rate",
-        {RATE: third},
+        {RATE: _brief_rate(case.config.training.learning_rate / 3)},
         because="the loss jumped again and again, which smaller steps do not do",
         expects=loss_gain(case, 0.0, 0.4),
         confidence="medium",
@@ -227,6 +237,8 @@ def _standing(iteration: Iteration) -> float:
 def _about(case: Case, known: Iteration) -> Prediction | None:
     """Around what another iteration reached, at least half way there."""
     mine, theirs = case.metric("score"), metric_of(known, "score")
+    if mine is None and not _has_figures(case):
+        mine = metric_of(case.base, "score")
     if mine is None or theirs is None or theirs <= mine:
         return gain(case, 0.05, 0.5)
     top = min(1.0, theirs + 0.3 * (1 - theirs))
@@ -235,12 +247,17 @@ def _about(case: Case, known: Iteration) -> Prediction | None:
 
 def _as_good_as_others(case: Case) -> Prediction | None:
     """After a run without a sound figure of its own: between the base and something better."""
-    if case.metric("eval_loss") is not None and case.iteration.state == "finished":
+    if _has_figures(case):
         return None
     base = metric_of(case.base, "eval_loss")
     if base is None:
         return None
     return Prediction("eval_loss", base, float(f"{0.05 * base:.3g}"), float(f"{0.8 * base:.3g}"))
+
+
+def _has_figures(case: Case) -> bool:
+    """Whether the run was evaluated; else a prediction starts from the base."""
+    return case.metric("eval_loss") is not None and case.iteration.state == "finished"
 
 
 def _rate_of(iteration: Iteration) -> float | None:
