@@ -20,30 +20,38 @@ from tui_loop.core.store import LoopsFolder
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.settings import Memory, Settings
 
-LOOP = "support-intents"
+LOOP, TINY = "support-intents", "support-tiny"
 PATIENCE = 200
 
 ITERATION = 4
 
-PICTURES: tuple[tuple[str, tuple[int, int], Sequence[str]], ...] = (
-    ("workbench", (160, 46), ("up", "up", "m", "down", "down")),
-    ("failures", (110, 30), ("4", "down", "enter")),
-    ("what-fails", (110, 34), ("4", "f")),
-    ("compare", (140, 44), ("up", "up", "m", "down", "down", "c")),
+PICTURES: tuple[tuple[str, str, tuple[int, int], Sequence[str]], ...] = (
+    ("workbench", LOOP, (160, 46), ("up", "up", "m", "down", "down")),
+    ("failures", LOOP, (110, 30), ("4", "down", "enter")),
+    ("what-fails", LOOP, (110, 34), ("4", "f")),
+    ("compare", LOOP, (140, 44), ("up", "up", "m", "down", "down", "c")),
+    ("diagnosis", TINY, (120, 22), ("d", "down", "space")),
 )
-"""(name, (columns, rows), keys)"""
+"""(name, loop, (columns, rows), keys)"""
+
+
+_WEIGHTS = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
 
 
 async def picture(
-    loops: LoopsFolder, memory: Memory, size: tuple[int, int], keys: Sequence[str]
+    loops: LoopsFolder,
+    memory: Memory,
+    loop: str,
+    size: tuple[int, int],
+    keys: Sequence[str],
 ) -> str:
-    """The screen as SVG after the keys were pressed."""
+    """The screen on ITERATION of a loop, as SVG, after the keys were pressed."""
     app = LoopApp(
         loops,
         AppBackend(allow_code=False),
         settings=Settings(theme="dark"),
         memory=memory,
-        loop=LOOP,
+        loop=loop,
         number=ITERATION,
     )
     async with app.run_test(size=size) as pilot:
@@ -76,10 +84,11 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         loops = LoopsFolder(Path(temporary) / "loops")
-        shutil.copytree(Path("loops") / LOOP, loops.path / LOOP)
+        for name in (LOOP, TINY):
+            shutil.copytree(Path("loops") / name, loops.path / name, ignore=_WEIGHTS)
         memory = Memory(Path(temporary) / "app.json")
-        for name, size, keys in PICTURES:
-            svg = asyncio.run(picture(loops, memory, size, keys))
+        for name, loop, size, keys in PICTURES:
+            svg = asyncio.run(picture(loops, memory, loop, size, keys))
             (folder / f"{name}.svg").write_text(_self_contained(svg), encoding="utf-8")
             print(folder / f"{name}.svg")
 

@@ -13,6 +13,7 @@ COMMANDS = frozenset(
         *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
         *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
         *("report", "export", "prune", "keys", "fetch", "doctor"),
+        *("queue", "fresh", "retry", "suspects", "nearest"),
     }
 )
 """Names that no loop may have, since they are commands."""
