@@ -312,6 +312,8 @@ def test_a_rare_label_is_a_gap_where_it_fails(written: Written) -> None:
     assert '"login" has 10 training rows where labels usually have 50; it fails 12 of 20' in (
         written.one(rare_labels).message
     )
+    written.add(answered(HELD, [*range(0, 60, 4), rare[0], *rare[4:10]]), train=train)
+    assert written.one(rare_labels).severity == "note"
     written.add(answered(HELD, [0, 5]), train=train)
     assert list(rare_labels(written.case())) == []
 

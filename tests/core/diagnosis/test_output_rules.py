@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.core.diagnosis.written import LABELS, Written, answered, asked, example, rows_of
@@ -160,6 +161,23 @@ def test_errors_that_are_spread_over_all_labels_are_no_bias(written: Written) ->
     assert list(class_bias(written.case())) == []
 
 
+def test_a_label_that_takes_up_much_is_a_bias_though_all_are_said(written: Written) -> None:
+    said = [
+        example(row, "refund" if row.reference == "login" or at < 12 else None, loss=0.5)
+        for at, row in enumerate(HELD)
+    ]
+    written.add(said)
+    found = written.one(class_bias)
+    assert found.figures["never_said"] == 1
+    spread = [each for each in HELD if each.reference == "login"][:12]
+    some = [example(row, "refund" if row in spread else None, loss=0.5) for row in HELD]
+    written.add(some)
+    assert written.one(class_bias).message == (
+        'some labels are said too often: "refund", 32 of 80, where 20 are due (p = 0.002)'
+    )
+    assert [each.kind for each in weak_slice(written.case())] == ["weak_slice"]
+
+
 def test_references_as_lopsided_as_the_outputs_are_no_bias(tmp_path: Path) -> None:
     rows = rows_of(
         (row.prompt, "refund" if at % 10 else "login") for at, row in enumerate(asked(80))
@@ -178,6 +196,24 @@ def test_a_label_that_fails_more_than_the_rest_is_a_weak_slice(written: Written)
     assert found.message.startswith('"refund" fails 15 of 20, elsewhere 3 of 60 (p < 1e-6)')
     assert found.message.endswith('; 15 of the 15 said "billing"')
     assert set(found.examples) == {HELD[at].id for at in weak}
+
+
+def test_one_group_under_two_names_is_told_once(tmp_path: Path) -> None:
+    rows = rows_of(
+        (row.prompt if at % 4 else "hm", row.reference) for at, row in enumerate(asked(80))
+    )
+    made = Written(tmp_path)
+    made.base(rows)
+    answers = answered(rows, range(0, 80, 4))
+    channels = ["pager" if at % 4 == 0 else "mail" for at in range(80)]
+    made.add(
+        [
+            msgspec.structs.replace(each, columns={"channel": channel})
+            for each, channel in zip(answers, channels, strict=True)
+        ]
+    )
+    told = [each.message for each in weak_slice(made.case())]
+    assert sum("20 of 20" in message for message in told) == 1
 
 
 def test_failures_at_random_are_no_weak_slice(written: Written) -> None:

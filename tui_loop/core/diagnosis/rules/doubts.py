@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 from tui_loop.core.checking.findings import of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.diagnosis.rules.fit import memorised, underfitting
+from tui_loop.core.diagnosis.rules.fit import memorised
 from tui_loop.core.diagnosis.rules.gaps import missing_labels
 from tui_loop.core.diagnosis.rules.hardness import FEWEST, NOT_SAID, Hardness, hardness_of
 from tui_loop.core.diagnosis.rules.inputs import truncated_inputs
-from tui_loop.core.diagnosis.rules.labels import class_bias
+from tui_loop.core.diagnosis.rules.labels import says_few
 from tui_loop.core.diagnosis.rules.learned import has_learned, knows_task
 from tui_loop.core.diagnosis.rules.noise import contradictions, hard_training_rows
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
@@ -32,7 +32,7 @@ from tui_loop.core.diagnosis.rules.training import diverged, unstable
 from tui_loop.core.statistics import wilson
 
 PASSES = 2.5
-"""Epochs after which a row that was learned no longer stands out."""
+"""Epochs after which a row that was learned no longer stands out, though the loss still falls."""
 
 AS_HARD = 0.6
 """Share of the held-out rows' hard ones: of healthy runs 0.1 to 0.6 times as many training rows
@@ -47,6 +47,9 @@ KNOWN = 0.1
 """Where fewer training rows than that are not what the model would say, it is sure of what it has
 seen, and its probabilities elsewhere are not what they say."""
 
+FAIR = 0.4
+"""Score from which on what a model holds against a reference is worth reading."""
+
 TURNED = 1.25
 """And where the eval loss rose by more than that from its lowest, it has grown far too sure."""
 
@@ -59,9 +62,7 @@ _WEAK_FIT: tuple[_Rule, ...] = (
     unstable,
     learning_rate_too_high,
     learning_rate_too_low,
-    underfitting,
     undertrained_adapter,
-    class_bias,
     truncated_inputs,
 )
 _OTHERWISE_UNSURE: tuple[_Rule, ...] = (*_WEAK_FIT, memorised, missing_labels)
@@ -76,9 +77,9 @@ def still_hard(case: Case) -> Iterator[Finding]:
     ours, theirs = hardness.trained_above(NOT_SAID), hardness.held_above(NOT_SAID)
     if min(trained, held) < FEWEST or ours < MUCH * trained:
         return
-    if not _is_as_hard(ours, trained, theirs, held) or not (has_learned(case) and knows_task(case)):
+    if not _is_as_hard(ours, trained, theirs, held) or not _is_fair(case):
         return
-    if _any_of((hard_training_rows, contradictions, *_WEAK_FIT), case):
+    if says_few(case) or _any_of((hard_training_rows, contradictions, *_WEAK_FIT), case):
         return
     lines = hardness.lines(NOT_SAID)
     yield Finding(
@@ -104,7 +105,7 @@ def still_hard(case: Case) -> Iterator[Finding]:
 def next_to_impossible(case: Case) -> Iterator[Finding]:
     """Held-out references that the model rules out, more of them than it could be sure of."""
     hardness = hardness_of(case)
-    if hardness is None or hardness.labels < 2 or not (has_learned(case) and knows_task(case)):
+    if hardness is None or hardness.labels < 2 or not _is_fair(case):
         return
     curve = case.eval_curve
     if len(curve) and curve.values[-1] > TURNED * min(curve.values):
@@ -114,7 +115,9 @@ def next_to_impossible(case: Case) -> Iterator[Finding]:
     ruled_out = math.log((hardness.labels - 1) / IMPOSSIBLE)
     count, held = hardness.held_above(ruled_out), len(hardness.held)
     p = binomial_tail(count, held, IMPOSSIBLE)
-    if p >= LEVEL or _trained_alike(hardness, ruled_out) or _any_of(_OTHERWISE_UNSURE, case):
+    if p >= LEVEL or _trained_alike(hardness, ruled_out) or says_few(case):
+        return
+    if _any_of(_OTHERWISE_UNSURE, case):
         return
     trained = hardness.trained_above(ruled_out)
     yield Finding(
@@ -159,6 +162,11 @@ def _is_as_hard(ours: int, trained: int, theirs: int, held: int) -> bool:
     a, b = ours / trained, theirs / held
     half = math.hypot(a - wilson(ours, trained)[0], AS_HARD * (wilson(theirs, held)[1] - b))
     return a - AS_HARD * b > half
+
+
+def _is_fair(case: Case) -> bool:
+    """Whether the run made a model of which more can be expected than of a bad one."""
+    return has_learned(case) and knows_task(case) and (case.metric("score") or 0.0) >= FAIR
 
 
 def _trained_alike(hardness: Hardness, ruled_out: float) -> bool:

@@ -82,10 +82,11 @@ def rare_labels(case: Case) -> Iterator[Finding]:
         tested.append((fisher_greater(failed, scored, *rest), label, failed, scored, rest))
     adjusted = benjamini_hochberg([each[0] for each in tested])
     for p, (_, label, failed, scored, rest) in sorted(zip(adjusted, tested, strict=True)):
-        if p < LEVEL:
+        usually = rest[0] / max(1, rest[1])
+        if p < LEVEL or failed > usually * scored:
             yield Finding(
                 "data_gap",
-                "warning",
+                "warning" if p < LEVEL else "note",
                 f"{named([label])} has {counts[label]} training rows where labels usually have "
                 f"{usual:.0f}; it fails {failed} of {scored}, elsewhere {rest[0]} of {rest[1]} "
                 f"({chance(p)})",
@@ -100,7 +101,9 @@ def rare_labels(case: Case) -> Iterator[Finding]:
                     "p": p,
                 },
                 examples=ids_of(case, hardest(case, _failed(view, rows[label]))),
-                otherwise="a rare label may also be a harder one",
+                otherwise="a rare label may also be a harder one"
+                if p < LEVEL
+                else "chance: with so few held-out rows nothing sure can be said of it",
             )
 
 

@@ -1,8 +1,9 @@
 """Which labels are said, held against those that are wanted.
 
-class_bias  few of the labels make up what is said, and one of them is said far more often than it
-            is due: the exact test of marginal homogeneity (McNemar: outputs that say it wrongly
-            against rows that want it and get another), adjusted over all labels (Holm).
+class_bias  few of the labels make up what is said, or some take up much of it, and one of them is
+            said far more often than it is due: the exact test of marginal homogeneity (McNemar:
+            outputs that say it wrongly against rows that want it and get another), adjusted over
+            all labels (Holm).
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from tui_loop.core.statistics import holm, mcnemar
 FEW = 2 / 3
 """Labels said against labels wanted, each counted by the entropy of its shares (2 to the power of
 the bits): a model that errs evenly keeps more than nine tenths, also at a score of a half."""
+
+TOO_MANY = 0.15
+"""Share of all outputs that name an over-used label beyond its due, to be worth acting on even
+where all labels are still said."""
 
 LEVEL = 0.01
 NEARLY_ALL = 0.9
@@ -55,8 +60,6 @@ def class_bias(case: Case) -> Iterator[Finding]:
     wanted_counts = Counter(wanted for _, wanted, _ in pairs)
     said_counts = Counter(said for _, _, said in pairs)
     few, due = _spread(said_counts), _spread(wanted_counts)
-    if few > FEW * due:
-        return
     names = sorted(said_counts)
     wrongly = Counter(said for _, wanted, said in pairs if said != wanted)
     missed = Counter(wanted for _, wanted, said in pairs if said != wanted)
@@ -69,9 +72,13 @@ def class_bias(case: Case) -> Iterator[Finding]:
     if not over:
         return
     p, _, top = over[0]
+    too_many = sum(said_counts[name] - wanted_counts[name] for _, _, name in over)
+    if few > FEW * due and too_many < TOO_MANY * len(pairs):
+        return
     never = sorted(wanted_counts.keys() - said_counts.keys())
     is_all = said_counts[top] >= NEARLY_ALL * len(pairs)
-    message = "nearly everything is called" if is_all else "few labels are said:"
+    message = "nearly everything is called" if is_all else "some labels are said too often:"
+    message = message if is_all or few > FEW * due else "few labels are said:"
     message += f" {named([top])}, {said_counts[top]} of {len(pairs)}, where "
     message += f"{wanted_counts[top]} {'is' if wanted_counts[top] == 1 else 'are'} due"
     message += f" ({chance(p)})"
@@ -90,13 +97,21 @@ def class_bias(case: Case) -> Iterator[Finding]:
             "label": top,
             "said": said_counts[top],
             "due": wanted_counts[top],
-            "labels_said": round(few, 1),
-            "labels_due": round(due, 1),
+            "labels_said": round(few, 3),
+            "labels_due": round(due, 3),
             "never_said": len(never),
             "p": p,
         },
         examples=ids_of(case, hardest(case, wrong)),
         otherwise="too few steps, or too high a rate, leave a model with the commonest answer",
+    )
+
+
+def says_few(case: Case) -> bool:
+    """Whether few labels make up what is said: which labels fail is then no news."""
+    return any(
+        float(each.figures["labels_said"]) <= FEW * float(each.figures["labels_due"])
+        for each in class_bias(case)
     )
 
 

@@ -30,8 +30,10 @@ def has_learned(case: Case) -> bool:
         return False
     against = case.against_base
     if against is None:
-        start, end = (level(case.train_curve.part(*part).values) for part in ((0, 0.1), (0.9, 1)))
-        return end < (1 - WORTH) * start
+        losses = case.train_curve.values  # most of it may be learned between the first two logs
+        return (
+            bool(losses) and level(case.train_curve.part(0.9, 1).values) < (1 - WORTH) * losses[0]
+        )
     if against.interval is not None and against.interval.low > 0:
         return True
     before = metric_of(case.base, "eval_loss")

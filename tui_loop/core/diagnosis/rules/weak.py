@@ -6,15 +6,15 @@ weak_slice  a label, a length, a column's value or words of the prompt; not wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules.gaps import trained_on
-from tui_loop.core.diagnosis.rules.labels import class_bias
+from tui_loop.core.diagnosis.rules.labels import says_few
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of, named
-from tui_loop.core.examples.slices import Slice, find_slices
+from tui_loop.core.examples.slices import ALIKE, Slice, find_slices
 from tui_loop.core.examples.table import FAILED
 from tui_loop.core.text import one_line
 
@@ -24,17 +24,18 @@ TOLD = 3
 WORTH = 0.1
 """Share of all failures that a slice has beyond what is usual elsewhere, to be worth acting on."""
 
+_LENGTHS = ("prompt length", "reference length")
 _NAME = 40
 
 
 def weak_slice(case: Case) -> Iterator[Finding]:
     view = case.view
-    if view is None or not has_learned(case) or any(True for _ in class_bias(case)):
+    if view is None or not has_learned(case) or says_few(case):
         return
     missing = {label for label, count in trained_on(case).items() if not count}
     found = find_slices(view.judged(), case.measured.labels)
     weak = [each for each in found.weak if each.kind != "label" or each.name not in missing]
-    for each in weak[:TOLD]:
+    for each in _distinct(weak)[:TOLD]:
         usual = each.elsewhere_failed / max(1, each.elsewhere_total)
         beyond = each.failed - each.total * usual
         failures = each.failed + each.elsewhere_failed
@@ -57,6 +58,16 @@ def weak_slice(case: Case) -> Iterator[Finding]:
             if each.kind == "label"
             else "rows of this kind may share a label or a length, and that be the reason",
         )
+
+
+def _distinct(weak: Sequence[Slice]) -> list[Slice]:
+    """Of slices of nearly the same rows the surest, and of equally sure ones no mere length."""
+    kept: list[Slice] = []
+    for each in sorted(weak, key=lambda each: (each.p, each.kind in _LENGTHS)):
+        rows = set(each.indices)
+        if all(len(rows & {*k.indices}) < ALIKE * len(rows | {*k.indices}) for k in kept):
+            kept.append(each)
+    return kept
 
 
 def _sentence(each: Slice) -> str:
