@@ -83,7 +83,7 @@ def test_the_diagnosis_is_copied_as_text(open_app: OpenApp, says: Say) -> None:
         await opened.press("space", "y")
         lines = opened.app.clipboard.splitlines()
         assert lines[0] == "Diagnosis of support-intents/2 · num_train_epochs 2.5 → 5"
-        assert lines[2].startswith("✓ prediction  score 0.71")
+        assert lines[2].startswith("✓ consistent  score 0.71")
         assert f"● overfitting  {OVERFITTING.message}  → step 15" in lines
         assert "  [x] num_train_epochs 5 → 2.5" in lines
         assert "  [ ] run it again with another seed" in lines
@@ -109,7 +109,7 @@ def test_the_verdict_comes_first_then_findings_each_with_what_answers_it(
     async def steps(opened: Opened) -> None:
         screen = await diagnosed(opened, "Diagnosis of support-intents/2 · num_train_epochs")
         name = "#diagnosis-list"
-        await opened.shows_in(name, "✓ prediction score 0.71, 0.65 to 0.75 was expected")
+        await opened.shows_in(name, "✓ consistent score 0.71, 0.65 to 0.75 was expected")
         await opened.shows_in(name, "it was of underfitting: more epochs", "● overfitting eval")
         await opened.shows_in(name, "or else: 24 examples are few", "→ step 15")
         await opened.shows_in(name, "[ ] num_train_epochs 5 → 2.5 expects score 0.72 to 0.80 (now")
@@ -120,7 +120,7 @@ def test_the_verdict_comes_first_then_findings_each_with_what_answers_it(
         order = [each.about for each in text if each.about is not None]
         assert order == [OVERFITTING, FEWER, LOWER, SMALLER, WEAK, ROWS, PLATEAU, LOOSE]
         await opened.press("home")
-        await opened.shows_in(name, "▸ ● overfitting", "✓ prediction")
+        await opened.shows_in(name, "▸ ● overfitting", "✓ consistent")
         assert not any("…" in line for line in opened.lines)
 
     on_app(open_app(size=size, number=2), steps)

@@ -87,7 +87,10 @@ def entries_of(diagnosis: Diagnosis, taken: Collection[Key], *, is_wide: bool) -
     if verdict is not None:
         sign, _, words = verdict_words(verdict.word)
         of = kind_words(verdict.suggestion.replace("/", ": "))
-        lead: list[Part] = [(f"  {sign} ", VERDICT_TONES.get(sign, "")), ("prediction  ", "strong")]
+        lead: list[Part] = [
+            (f"  {sign} ", VERDICT_TONES.get(sign, "")),
+            (f"{verdict.word}  ", "strong"),
+        ]
         entries.append(
             Entry(
                 (

@@ -20,7 +20,7 @@ from tui_loop.core.wording import brief
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import width_of
 from tui_loop.tui.widgets.field import Field
-from tui_loop.tui.widgets.field_list import WHY, WHY_INDENT, FieldList, Shown, by_field
+from tui_loop.tui.widgets.field_list import WHY, WHY_SHOWN, FieldList, Shown, by_field
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
@@ -275,8 +275,11 @@ class ConfigPane(Pane):
             return
         if name == WHY:
             why = shown.draft.why
-            is_cut = width_of(why) > self.list.inner_width - WHY_INDENT
-            text = why if is_cut else "the reason for the change, kept with the record"
+            text = (
+                why
+                if width_of(why) > WHY_SHOWN
+                else "the reason for the change, kept with the record"
+            )
             lines: list[list[Part]] = [[(" why: ", "strong"), (text, "")]]
         else:
             known = field(name)

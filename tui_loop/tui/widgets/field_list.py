@@ -22,8 +22,8 @@ WHY = "why"
 PREDICTED = "predicted"
 """The key of the row below it, what was predicted of the change; all others are `group.field`."""
 
-WHY_INDENT = 14
-"""Cells before the reason."""
+WHY_INDENT, WHY_SHOWN = 14, 48
+"""Cells before the reason, and those of it that every form has room for."""
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -60,6 +60,8 @@ class Sheet(Toned, can_focus=True):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        if self._width != self._wrapped_for:  # it was laid out while it was hidden
+            self._lay_out()
         index = y + round(self.scroll_y)
         width = self.inner_width
         parts = self._wrapped[index] if 0 <= index < len(self._wrapped) else []
@@ -83,9 +85,14 @@ class Sheet(Toned, can_focus=True):
     def action_scroll_end(self) -> None:
         self.scroll_end(animate=False)
 
-    def _lay_out(self) -> None:
+    @property
+    def _width(self) -> int:
+        """Cells of a line, with room for a bar, so that none cuts it."""
         bar = 0 if self.has_class("-note") else self.scrollbar_size_vertical
-        width = max(1, self.size.width - bar)  # with room for a bar, so that none cuts a line
+        return max(1, self.size.width - bar)
+
+    def _lay_out(self) -> None:
+        width = self._width
         if width != self._wrapped_for:
             self._wrapped_for = width
             self._wrapped = [piece for line in self._lines for piece in wrapped(line, width)]
