@@ -116,6 +116,13 @@ def test_a_loss_that_jumps_again_and_again_is_unsteady_a_single_hard_batch_is_no
     assert none(training.unstable, run([*FLAT[:30], 3.0, *FLAT[31:]]))
 
 
+def test_a_loss_that_rises_for_good_is_unsteady(run: MakeRun) -> None:
+    risen = [*FALLING[:35], *([1.3] * 25)]
+    found = one(training.unstable, run(risen))
+    assert "after step 38 the training loss rose again, from about 0.628 to 1.300" in found.message
+    assert none(training.unstable, run([*([0.5] * 30), *([0.6] * 30)]))
+
+
 def test_logs_that_are_not_finite_are_unsteady(run: MakeRun) -> None:
     grads = [1.0] * 60
     grads[9] = float("inf")
@@ -159,6 +166,13 @@ def test_a_straight_slope_that_has_hardly_begun_is_too_low_a_rate(run: MakeRun) 
     assert "only went from 5.000 to 4.800 in 60 steps (4.0% of it)" in found.message
     assert none(fit.underfitting, case)
     assert none(fit.plateau, case)
+
+
+def test_without_evaluations_on_the_way_the_rate_itself_must_be_low(run: MakeRun) -> None:
+    told = {"eval_loss": 4.8}
+    found = one(rates.learning_rate_too_low, run([5.0] * 60, "learning_rate=2e-5", metrics=told))
+    assert "in 60 steps (4.0% of it), with a gradient all along" in found.message
+    assert none(rates.learning_rate_too_low, run([5.0] * 60, "learning_rate=2e-4", metrics=told))
 
 
 def test_a_small_gain_that_has_converged_is_not_too_low_a_rate(run: MakeRun) -> None:

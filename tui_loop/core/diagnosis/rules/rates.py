@@ -2,7 +2,7 @@
 
 learning_rate_too_high  the run diverged at a rate above what is commonly advised; or the only
                         change against a better iteration is a higher rate; or the gradient shot up
-                        early and the loss then stood still far above zero.
+                        and the loss stood still far above zero.
 learning_rate_too_low   most of the loss is left, though there was a gradient, and the last steps
                         did as much for their rate as the first: nothing has converged.
 """
@@ -30,8 +30,8 @@ ADVISED = {True: 1e-4, False: 2e-5}
 """Learning rates that are commonly advised, with an adapter and for all weights (TRL's docs)."""
 
 SHOT_UP = 10.0
-"""The largest gradient of the first third against the median of the rest: of healthy runs 2 to 6,
-also where the first steps are the steepest."""
+"""The largest gradient against the usual one: of healthy runs 2 to 6, also where the first steps
+are the steepest."""
 
 LEFT_STANDING = 0.5
 """Nats a token of training loss at which a run that no longer moves has not learned its rows."""
@@ -42,6 +42,7 @@ STEADY = 0.5
 ENOUGH = 5
 """Times the advised rate: at more than that, a slow run lacks something else."""
 
+NOTHING = 0.1
 HARDLY = 0.25
 """A run that took away less than this share of the loss has hardly begun."""
 
@@ -68,24 +69,22 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
     curve = case.train_curve
     if len(curve) < 2 * FEWEST_LOGS:
         return
-    early, rest = case.grad_curve.part(0, 1 / 3), case.grad_curve.part(1 / 3, 1)
-    shot = max(early.values, default=0.0) / (level(rest.values) or 1.0)
+    gradients = case.grad_curve
+    highest, peak = max(zip(gradients.values, gradients.steps, strict=True), default=(0.0, 0))
+    shot = highest / (level(gradients.part(1 / 3, 1).values) or 1.0)
     end, middle = level(curve.part(0.8, 1).values), level(curve.part(0.3, 0.6).values)
-    peak = max(zip(early.values, early.steps, strict=True))[1] if len(early) else 0
     stands = end > LEFT_STANDING and end > 0.7 * middle
     if rate > advised and shot > SHOT_UP and stands:
         yield Finding(
             "learning_rate_too_high",
             "warning",
-            f"at {figures.rate(rate)} the gradient shot up to {max(early.values):.3g} at step "
-            f"{peak} ({shot:.0f} times what is usual later), and the training loss then stood "
-            f"still at about {figures.loss(end)}: the early steps threw away what the base knew",
-            figures_told(
-                learning_rate=rate, largest_gradient=max(early.values), train_loss=end, ratio=shot
-            ),
+            f"at {figures.rate(rate)} the gradient shot up to {highest:.3g} at step {peak} "
+            f"({shot:.0f} times what is usual), and the training loss stood still at about "
+            f"{figures.loss(end)}: such steps throw away what was learned",
+            figures_told(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
             steps=(peak,),
-            otherwise="an adapter too small for the task stands still as well, but without the "
-            "gradient at the start",
+            otherwise="an adapter too small for the task stands still as well, but without such a "
+            "gradient",
         )
 
 
@@ -99,21 +98,26 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     if base is not None and eval_loss is not None:  # the same rows each time: no noise of batches
         what, start, end = "eval loss", base, eval_loss
     highest = max(curve_of(case.run.metrics, "learning_rate").values, default=rate)
-    if case.config is not None and highest > ENOUGH * ADVISED[case.config.lora.enabled]:
+    is_lora = case.config is None or case.config.lora.enabled
+    if highest > ENOUGH * ADVISED[is_lora]:
         return  # whatever holds it back, that is not it
     gradient, pace = level(case.grad_curve.values), pace_kept(case)
-    if end < LEFT_STANDING or not gradient > 0 or pace is None:
+    if end < LEFT_STANDING or not gradient > 0:
         return
     taken = (start - end) / start
-    if not -0.05 < taken < HARDLY or pace < STEADY:
+    if pace is not None:
+        is_steady, told = pace >= STEADY, "at a pace that did not slow down and "
+    else:  # nothing but the rate itself tells it from a run that had little to gain
+        is_steady, told = rate < ADVISED[is_lora] and taken < NOTHING, ""
+    if not -0.05 < taken < HARDLY or not is_steady:
         return
     steps = case.run.step
     yield Finding(
         "learning_rate_too_low",
         "warning",
         f"at {figures.rate(rate)} the {what} only went from {figures.loss(start)} to "
-        f"{figures.loss(end)} in {steps} steps ({100 * taken:.1f}% of it), at a pace that did not "
-        f"slow down and with a gradient all along ({gradient:.2g}): the steps are too small",
+        f"{figures.loss(end)} in {steps} steps ({100 * taken:.1f}% of it), {told}with a gradient "
+        f"all along ({gradient:.2g}): the steps are too small",
         figures_told(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
         steps=(curve.steps[0], curve.steps[-1]),
         otherwise="far too few steps would look alike; a higher rate is the cheaper thing to try",
@@ -123,23 +127,17 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
 def pace_kept(case: Case) -> float | None:
     """How fast the loss fell in the last stretch of the run against the first, each by the
     learning rate that was spent on it: about 1 where every step did as much as the first ones,
-    near 0 where the run had converged. None where that cannot be told.
+    near 0 where the run had converged. None with fewer than three evaluations, the base's
+    included: batches of the training loss vary more than it falls.
 
     A loss that has hardly begun to fall is a straight slope, so it falls by the rate times the
-    steps. Stretches lie between the base's evaluation and those of the run; with a single one,
-    between thirds of the training loss.
+    steps.
     """
     spent = _rate_spent(case)
     base = metric_of(case.base, "eval_loss")
     points = list(zip(case.eval_curve.steps, case.eval_curve.values, strict=True))
     if base is not None:
         points.insert(0, (0, base))
-    if len(points) < 3:
-        train = case.train_curve
-        parts = [train.part(0, 1 / 3), train.part(1 / 3, 2 / 3), train.part(2 / 3, 1)]
-        if any(not len(part) for part in parts):
-            return None
-        points = [(round(fmean(part.steps)), fmean(part.values)) for part in parts]
     paces = [
         (before - after) / (spent(end) - spent(start))
         for (start, before), (end, after) in pairwise(points)

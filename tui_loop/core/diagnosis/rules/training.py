@@ -3,8 +3,8 @@
 diverged         the run says so, or its final loss is far above the base's.
 nothing_trained  the run says that loss and gradient stayed at exactly 0, or the gradient was 0 in
                  nearly all logs.
-unstable         the training loss jumped up again and again, or single logs were not finite, and
-                 the run did not diverge.
+unstable         the training loss jumped up again and again, or rose for good, or single logs were
+                 not finite, and the run did not diverge.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ JUMP_NATS = 1.0
 JUMP_FACTOR = 2.0
 """A log is a jump that lies this much above the median of the WINDOW logs before it: single
 batches of a healthy run of a small model vary by half a nat."""
+
+PARTS = 8
+RISE_FACTOR, RISE_NATS = 1.4, 0.25
+"""A loss that stays up by so much is no chance of batches, nor the regained calm of a schedule."""
 
 WINDOW = 20
 JUMPS = 3
@@ -89,10 +93,17 @@ def unstable(case: Case) -> Iterator[Finding]:
     curve = case.train_curve
     jumps = jumps_of(curve)
     broken = sorted(set(case.run.nonfinite_steps))
-    if len(jumps) < JUMPS and not broken:
+    risen = rise_of(curve)
+    if len(jumps) < JUMPS and not broken and risen is None:
         return
     told = []
-    if jumps:
+    if risen is not None:
+        step, low, end = risen
+        told.append(
+            f"after step {step} the training loss rose again, from about {figures.loss(low)} to "
+            f"{figures.loss(end)}"
+        )
+    if len(jumps) >= JUMPS:
         highest = max(jumps, key=dict(zip(curve.steps, curve.values, strict=True)).__getitem__)
         top = dict(zip(curve.steps, curve.values, strict=True))[highest]
         told.append(
@@ -129,6 +140,23 @@ def jumps_of(curve: Curve) -> list[int]:
         if curve.values[at] > max(before * JUMP_FACTOR, before + JUMP_NATS):
             found.append(curve.steps[at])
     return found
+
+
+def rise_of(curve: Curve) -> tuple[int, float, float] | None:
+    """(step, level, level at the end) where the loss was lower for a while than it ended.
+
+    Levels are medians of an eighth of the run; the last two must both lie above the lowest by
+    RISE_FACTOR and RISE_NATS.
+    """
+    if len(curve) < 3 * PARTS:
+        return None
+    parts = [curve.part(at / PARTS, (at + 1) / PARTS) for at in range(PARTS)]
+    levels = [level(part.values) for part in parts]
+    lowest = min(range(PARTS - 2), key=levels.__getitem__)
+    limit = max(RISE_FACTOR * levels[lowest], levels[lowest] + RISE_NATS)
+    if min(levels[-2:]) <= limit:
+        return None
+    return parts[lowest].steps[-1], levels[lowest], levels[-1]
 
 
 def has_diverged(case: Case) -> bool:
