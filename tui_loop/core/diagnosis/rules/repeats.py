@@ -59,8 +59,8 @@ def duplicates(case: Case) -> Iterator[Finding]:
     yield Finding(
         "duplicates",
         "warning" if repeats >= HEAVY * total else "note",
-        f"{of_all(repeats, total, 'training rows')} repeat the input of another one, {alike:,} of "
-        "them with the same reference: "
+        f"{of_all(repeats, total, 'training rows')} repeat the input of another one, "
+        f"{f'{alike:,} of them' if alike else 'none'} with the same reference: "
         f"{counted(repeated, 'input')} {'is' if repeated == 1 else 'are'} there more than once, "
         f"up to {most} times, and {'weighs' if repeated == 1 else 'weigh'} as much more",
         {
