@@ -212,11 +212,14 @@ def test_a_gap_that_is_more_than_chance_is_a_note(run: MakeRun) -> None:
     assert none(fit.generalisation_gap, run(FLAT, measured=measured, wrong=8))
 
 
-def test_a_run_in_which_nothing_moves_has_a_plateau(run: MakeRun) -> None:
-    found = one(fit.plateau, run([0.8] * 60, evals={20: 0.9, 40: 0.85, 60: 0.85}))
-    assert "stayed at about 0.800, the eval loss at 0.850" in found.message
-    assert none(fit.plateau, run(FALLING, evals={20: 0.9, 40: 0.85, 60: 0.85}))
-    assert none(fit.plateau, run([0.01] * 60, evals={20: 0.9, 40: 0.85, 60: 0.85}))
+def test_a_plateau_says_whether_training_has_converged_too(run: MakeRun) -> None:
+    flat = {20: 0.9, 40: 0.85, 60: 0.85}
+    converged = one(fit.plateau, run([0.8] * 60, evals=flat))
+    assert "stood at about 0.850 since step 40, and the training loss at 0.800" in converged.message
+    falling = one(fit.plateau, run(FALLING, evals=flat))
+    assert "more passes over these rows will not help" in falling.message
+    assert none(fit.plateau, run([0.01] * 60, evals=flat))
+    assert none(fit.plateau, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
 
 
 def test_a_small_adapter_that_leaves_the_loss_standing_is_told(run: MakeRun) -> None:

@@ -46,7 +46,7 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "forgetting": [rates.gentler, amounts.smaller_adapter],
     "eval_too_small": [data.more_held_out],
     "eval_overfit": [data.look_at_holdout],
-    "plateau": [data.repeat_the_best, amounts.larger_adapter],
+    "plateau": [data.repeat_the_best, amounts.after_plateau],
     "undecided": [amounts.replicate],
     "slow": [lengths.faster],
 }

@@ -150,6 +150,14 @@ def larger_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
         )
 
 
+def after_plateau(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Regularisation where the training loss still falls, else a larger adapter."""
+    if finding.figures.get("train_falls"):
+        yield from hold_back(case, finding)
+    else:
+        yield from larger_adapter(case, finding)
+
+
 def smaller_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """Half the rank, for a model that forgets."""
     if case.config is None or not case.config.lora.enabled or case.config.lora.r < 8:

@@ -6,7 +6,7 @@ overfitting         the eval loss turned up while the training loss went on fall
 memorised           the training rows are known by heart, the held-out ones are not.
 generalisation_gap  the held-out rows are harder than the trained ones by more than chance; told
                     only where neither of the two above says it better.
-plateau             neither loss moved in the second half of the run.
+plateau             the eval loss did not move in the second half of the run.
 
 Evaluations within the run are compared example by example, so that a rise or fall is told from
 chance; the lowest of several is a lucky one, hence SURE.
@@ -177,15 +177,32 @@ def plateau(case: Case) -> Iterator[Finding]:
         middle = evals.steps[-2]
     change = case.step_change(middle, evals.steps[-1])
     moved = change is None or (change.excludes_zero and abs(change.delta) > _worth(evals.values))
-    falls = abs(late.change) > max(2 * late.error, 2 * LEAST_CHANGE * late.start)
-    if moved or falls or level(train.values) < BY_HEART:
+    if moved or level(train.values) < BY_HEART:
         return
+    falls = -late.change > max(2 * late.error, 2 * LEAST_CHANGE * late.start)
+    held = figures.loss(evals.values[-1])
+    seen = f"the eval loss has stood at about {held} since step {middle}"
+    if falls:
+        told = (
+            f"{seen}, while the training loss still fell ({figures.loss(late.start)} → "
+            f"{figures.loss(late.end)}): more passes over these rows will not help, more rows or "
+            "more regularisation may"
+        )
+    else:
+        told = (
+            f"{seen}, and the training loss at {figures.loss(level(train.values))}: the run has "
+            "converged, so look at what fails rather than train longer"
+        )
     yield Finding(
         "plateau",
         "note",
-        f"nothing moved in the second half of the run: the training loss stayed at about "
-        f"{figures.loss(level(train.values))}, the eval loss at {figures.loss(evals.values[-1])}",
-        {"train_loss": level(train.values), "eval_loss": evals.values[-1], "from_step": middle},
+        told,
+        {
+            "train_loss": level(train.values),
+            "eval_loss": evals.values[-1],
+            "from_step": middle,
+            "train_falls": int(falls),
+        },
         steps=(middle, evals.steps[-1]),
         otherwise="a schedule that has decayed to nearly 0 stops a run that could learn more",
     )
