@@ -213,6 +213,7 @@ def test_of_two_that_set_one_field_differently_the_later_one_is_refused(
         assert screen.looked.suggestions == [FEWER]
         await opened.press("up", "space", "down", "space")
         assert screen.looked.suggestions == [LOWER]
+        opened.app.clear_notifications()
         await opened.shows("1 taken: learning_rate 1e-3, num_train_epochs 3")
 
     on_app(open_app(size=WIDE, number=2), steps)
