@@ -55,7 +55,7 @@ CAUSES = {"diverged", "nothing_trained", "learning_rate_too_high", "learning_rat
 """What spoils a run as a whole: whatever else is odd about its outputs follows from it."""
 
 CONSEQUENCES = {"class_bias", "format_errors", "no_end_token", "truncated_outputs", "weak_slice"}
-"""Of a run that ended too early as well."""
+"""Of a run that ended too early as well; and where most rows were cut, that it did."""
 
 _GRAVITY = {"alarm": 3.0, "warning": 2.0, "note": 1.0}
 _SURE = {"high": 1.0, "medium": 0.7, "low": 0.4}
@@ -69,10 +69,9 @@ def suggestions_for(
     """What to change, the best first; each change once, for the gravest finding that asks it."""
     found: dict[Key, Suggestion] = {}
     weights: dict[Key, float] = {}
-    kinds = {each.kind for each in findings}
-    follows = bool(kinds & (CAUSES | {"underfitting"}))
+    skipped = _consequences(findings)
     for finding in findings:
-        if follows and finding.kind in CONSEQUENCES:
+        if finding.kind in skipped:
             continue
         for advisor in ADVISORS.get(finding.kind, ()):
             for each in advisor(case, finding):
@@ -88,6 +87,14 @@ def suggestions_for(
             key=lambda each: (bool(each.tried), -weights[_key(each)]),
         )
     )
+
+
+def _consequences(findings: Sequence[Finding]) -> set[str]:
+    """Kinds that follow from others among these findings: they get no advice of their own."""
+    kinds = {each.kind for each in findings}
+    if any(each.kind == "truncated_inputs" and each.severity == "alarm" for each in findings):
+        return {"underfitting", "plateau", *CONSEQUENCES}
+    return CONSEQUENCES if kinds & (CAUSES | {"underfitting"}) else set()
 
 
 def _completed(case: Case, suggestion: Suggestion, tally: Tally) -> Suggestion:

@@ -20,7 +20,7 @@ def rows_of_weak_slices(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """About as many more rows as fail, of the group that fails most."""
     failed = _count(finding, "failed") or len(finding.examples)
     kind, _, name = str(finding.figures.get("slice", "")).partition(": ")
-    group = f'"{name}"' if kind == "label" else f"{kind} {name}" if name else "these"
+    group = f'"{name}"' if kind in ("label", "words") else name or "these"
     more = min(max(LEAST_ROWS, failed), MOST_ROWS)
     yield advise(
         finding,

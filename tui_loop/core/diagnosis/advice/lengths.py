@@ -14,8 +14,10 @@ def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
     if case.config is None:
         return
     training, evaluation = case.config.training, case.config.evaluation
-    if training.max_length is not None:
-        longer = 256 if training.max_length < 128 else 2 * training.max_length
+    is_of_held_out = "cut_for_loss" in finding.figures
+    if training.max_length is not None and not is_of_held_out:
+        longest = finding.figures.get("longest_row")
+        longer = longest if isinstance(longest, int) else 2 * training.max_length
         yield propose(
             case,
             finding,
@@ -24,9 +26,10 @@ def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
             because="training rows were cut, and with them what they should teach",
             expects=gain(case, 0.1, 0.8),
             confidence="high",
-            ground="rows that are cut lose their end first, which is the answer",
+            ground="rows that are cut lose their end first, which is the answer"
+            + (f"; the longest row has {longest} tokens" if longest else ""),
         )
-    if evaluation.max_length is not None and case.metric("eval_rows_cut"):
+    if evaluation.max_length is not None and is_of_held_out:
         yield propose(
             case,
             finding,
