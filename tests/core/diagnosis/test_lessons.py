@@ -10,8 +10,9 @@ import pytest
 from tui_loop.core.diagnosis.advice.rates import raise_learning_rate
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.diagnosis.lessons import lessons_beside, rate_in
+from tui_loop.core.diagnosis.lessons import Lessons, lessons_of, rate_in
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
@@ -30,6 +31,11 @@ def beside(loops: LoopsFolder, loop: LoopFolder, finished: MakeFinished) -> Loop
     error = {"kind": "diverged", "message": "diverged", "hint": "", "step": 2}
     blown_up.write_summary(msgspec.structs.replace(summary, state="failed", error=error))
     return loops.create("other", LoopSettings(defaults={"data": {"train": "train.jsonl"}}))
+
+
+def lessons_beside(loop: LoopFolder, base: str, *, is_lora: bool) -> Lessons:
+    patterns = PatternsReader(LoopsFolder(loop.path.parent)).look()
+    return lessons_of(patterns.trials, loop.name, base, is_lora=is_lora)
 
 
 def test_the_best_and_the_worst_of_other_loops_are_known(beside: LoopFolder) -> None:
@@ -65,3 +71,18 @@ def test_a_rate_that_is_too_low_goes_where_another_loop_did_well(
     assert found.changes == {"training.learning_rate": (1e-6, 2e-3)}
     assert "intents/1 reached 67% at 2e-3 on this base" in found.why
     assert found.confidence == "high"
+
+
+def test_how_such_changes_went_stands_beside_a_suggestion(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    better = [1.0] * 30 + [0.0] * 10
+    finished([0.0] * 40, base=True)
+    finished([1.0] * 10 + [0.0] * 30)
+    finished(better, "lora.r=32", parent=1)
+    finished(better, "lora.r=64", parent=2)
+    lessons = lessons_beside(loop, "tiny", is_lora=True)
+    raised = lessons.went("lora.r", 16, 32)
+    assert (len(raised.changes), raised.count("helped"), raised.count("same")) == (2, 1, 1)
+    assert lessons.went("lora.r", 32, 16).changes == ()
+    assert lessons.went("training.optim", "adamw_torch", "sgd").changes == ()

@@ -6,7 +6,7 @@ What is not there, or cannot be read, is empty or None: a rule without its facts
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -16,13 +16,14 @@ from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.config import read_config
 from tui_loop.core.data.row_index import read_index
 from tui_loop.core.diagnosis.curves import Curve, curve_of
-from tui_loop.core.diagnosis.lessons import Lessons, lessons_beside
+from tui_loop.core.diagnosis.lessons import Lessons, lessons_of
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split, TrainingRow
 from tui_loop.core.schema import Config
@@ -31,12 +32,18 @@ from tui_loop.core.statistics import Interval, paired_interval
 
 
 class Case:
-    """The facts on iteration `number`; `others` are shared between the cases of one loop."""
+    """The facts on iteration `number`; `trials` gives those of all loops of the folder."""
 
     def __init__(
-        self, reader: LoopReader, evaluations: Evaluations, comparer: Comparer, number: int
+        self,
+        reader: LoopReader,
+        evaluations: Evaluations,
+        comparer: Comparer,
+        number: int,
+        trials: Callable[[], Sequence[Trial]] = tuple,
     ) -> None:
         self.reader, self.evaluations, self.comparer = reader, evaluations, comparer
+        self._trials = trials
         self.number = number
         self.folder: IterationFolder = reader.loop.iteration(number)
         self.iteration: Iteration = reader.iteration(number)
@@ -148,11 +155,11 @@ class Case:
 
     @cached_property
     def lessons(self) -> Lessons:
-        """What other loops learned on this base; reads their summaries."""
+        """What the loops of the folder learned on this base."""
         if self.config is None:
             return Lessons()
-        loop, lora = self.reader.loop, self.config.lora.enabled
-        return lessons_beside(loop, self.config.model.id, is_lora=lora)
+        base, is_lora = self.config.model.id, self.config.lora.enabled
+        return lessons_of(self._trials(), self.reader.loop.name, base, is_lora=is_lora)
 
     def row_digests(self, number: int) -> dict[str, str | None]:
         """What names the rows that an iteration saw, by split."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.advice.advising import suggestions_for
 from tui_loop.core.diagnosis.case import Case
@@ -20,8 +22,10 @@ from tui_loop.core.diagnosis.rules import (
 from tui_loop.core.diagnosis.verdicts import verdict_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.patterns.reading import PatternsReader
+from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import LoopFolder, LoopsFolder
 
 RULES: tuple[Rule, ...] = (
     *training.RULES,
@@ -33,6 +37,9 @@ RULES: tuple[Rule, ...] = (
     *setup.RULES,
 )
 
+PATTERNS_SECONDS = 1.0
+"""What all loops taught is compared for at most this long; a later diagnosis goes on."""
+
 _ORDER = {"alarm": 0, "warning": 1, "note": 2}
 
 
@@ -43,10 +50,14 @@ class Diagnoser:
         self._reader = reader
         self._evaluations = Evaluations(reader)
         self._comparer = Comparer(reader)
+        self._patterns = PatternsReader(LoopsFolder(reader.loop.path.parent))
 
     def case(self, number: int) -> Case:
         """The facts on an iteration, there or not."""
-        return Case(self._reader, self._evaluations, self._comparer, number)
+        return Case(self._reader, self._evaluations, self._comparer, number, self._trials)
+
+    def _trials(self) -> Sequence[Trial]:
+        return self._patterns.look(PATTERNS_SECONDS).trials
 
     def diagnose(self, number: int) -> Diagnosis:
         """What is to be said of an iteration that has ended; raises NotFound."""

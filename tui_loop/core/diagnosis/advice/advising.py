@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.config import flatten, read_config
 from tui_loop.core.diagnosis.advice import Advisor, amounts, data, lengths, rates
 from tui_loop.core.diagnosis.advice.proposing import are_same_settings
+from tui_loop.core.diagnosis.advice.rates import RATE
 from tui_loop.core.diagnosis.case import Case, config_of
 from tui_loop.core.diagnosis.experience import Experience, Tally
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.errors import BadInput
+from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
 from tui_loop.core.wording import SEED
@@ -78,9 +81,10 @@ def suggestions_for(
                 key = _key(each)
                 if key in found or _is_nothing(each):
                     continue
-                tally = experience.of(each.kind)
-                found[key] = _completed(case, each, tally)
-                weights[key] = _GRAVITY[finding.severity] * _SURE[each.confidence] * tally.weight
+                tally, went = experience.of(each.kind), _went(case, each)
+                found[key] = _completed(case, each, tally, went)
+                gravity = _GRAVITY[finding.severity] * _SURE[each.confidence]
+                weights[key] = gravity * tally.weight * _weight_of(each, went)
     return tuple(
         sorted(
             found.values(),
@@ -97,10 +101,38 @@ def _consequences(findings: Sequence[Finding]) -> set[str]:
     return CONSEQUENCES if kinds & (CAUSES | {"underfitting"}) else set()
 
 
-def _completed(case: Case, suggestion: Suggestion, tally: Tally) -> Suggestion:
-    """With who tried it before, and how its kind did."""
+def _completed(case: Case, suggestion: Suggestion, tally: Tally, went: Tried) -> Suggestion:
+    """With who tried it before, how its kind did, and how such changes went on this base."""
     tried = tuple(each.number for each in _tried(case, suggestion))
-    return msgspec.structs.replace(suggestion, tried=tried, record=tally.words)
+    told = "; ".join(filter(None, (tally.words, _words_of(went))))
+    return msgspec.structs.replace(suggestion, tried=tried, record=told)
+
+
+def _went(case: Case, suggestion: Suggestion) -> Tried:
+    """How changes of its field in its direction went; none of a suggestion with several fields."""
+    if len(suggestion.changes) != 1:
+        return Tried()
+    ((field, (old, new)),) = suggestion.changes.items()
+    return case.lessons.went(field, old, new)
+
+
+def _words_of(went: Tried) -> str:
+    """`raising r helped in 1 of 3 changes on this base`."""
+    if not went.changes:
+        return ""
+    first, total = went.changes[0], len(went.changes)
+    word = "raising" if first.side == "up" else "lowering"
+    label, helped = first.field.partition(".")[2], went.count("helped")
+    return f"{word} {label} helped in {helped} of {counted(total, 'change')} on this base"
+
+
+def _weight_of(suggestion: Suggestion, went: Tried) -> float:
+    """Towards 2 or 0 by how such changes went, as a `Tally` weighs; not of a rate, whose way up
+    or down depends on where it stands."""
+    if RATE in suggestion.changes:
+        return 1.0
+    good = went.count("helped") + 0.5 * went.count("same")
+    return 2 * (good + 1) / (len(went.changes) + 2)
 
 
 def _tried(case: Case, suggestion: Suggestion) -> list[Iteration]:
