@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_loop.core import codec
-from tui_loop.core.examples.learning import LossPath, learned, loss_path, loss_paths
+from tui_loop.core.examples.learning import LossPath, learned, loss_path
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import StepLoss
 
@@ -66,21 +66,17 @@ def folder(finished: Callable[..., IterationFolder]) -> IterationFolder:
     return folder
 
 
-def test_losses_are_read_for_one_example_and_for_all(folder: IterationFolder) -> None:
+def test_losses_are_read_for_one_example(folder: IterationFolder) -> None:
     assert folder.eval_steps() == [5, 10, 20]
     assert loss_path(folder, "id0", 3.0) == LossPath((0, 5, 10), (3.0, 2.0, 0.5))
     assert loss_path(folder, 'a"é') == LossPath((5, 10), (0.25, 0.25))
     assert loss_path(folder, "none") == loss_path(folder, "nobody") == LossPath()
-    paths = loss_paths(folder, {"id0": 3.0, "none": None})
-    assert paths["id0"] == loss_path(folder, "id0", 3.0)
-    assert paths["none"] == LossPath()
-    assert learned(paths["id0"]) == "learned"
+    assert learned(loss_path(folder, "id0", 3.0)) == "learned"
 
 
 def test_a_damaged_file_costs_its_own_points_alone(folder: IterationFolder) -> None:
     (folder.evals / "5.jsonl").write_bytes(b'{"id":"id0","loss":\n\xff\n')
     assert loss_path(folder, "id0") == LossPath((10,), (0.5,))
-    assert loss_paths(folder)["id0"] == LossPath((10,), (0.5,))
 
 
 def test_a_loss_that_is_not_finite_is_kept(folder: IterationFolder) -> None:

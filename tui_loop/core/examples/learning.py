@@ -51,22 +51,6 @@ def loss_path(folder: IterationFolder, example: str, before: float | None = None
     return _path(points)
 
 
-def loss_paths(
-    folder: IterationFolder, before: Mapping[str, float | None] | None = None
-) -> dict[str, LossPath]:
-    """The losses of all examples by id; files that cannot be read are left out."""
-    by_id: dict[str, dict[int, float]] = {}
-    for example, value in (before or {}).items():
-        by_id[example] = _start(folder, value)
-    for step in folder.eval_steps():
-        with suppress(BadInput, OSError):
-            for row in folder.read_step_losses(step):
-                value = codec.number(row.loss)
-                if value is not None:
-                    by_id.setdefault(row.id, {})[step] = value
-    return {example: _path(points) for example, points in by_id.items()}
-
-
 def learned(path: LossPath) -> Learned:
     """What became of the example.
 

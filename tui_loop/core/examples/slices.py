@@ -69,14 +69,6 @@ class Slice(msgspec.Struct, frozen=True):
         return self.p_adjusted < LEVEL
 
 
-class Confusion(msgspec.Struct, frozen=True):
-    """So many examples of `reference` were called `said`; None is no label at all."""
-
-    reference: str
-    said: str | None
-    count: int
-
-
 class Slices(msgspec.Struct, frozen=True):
     """`weak`: the surest first. `labels`: every label, weak or not. `tested`: groups tried.
 
@@ -142,28 +134,6 @@ def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slic
         _distinct([each for each in slices if each.is_weak], heard), key=lambda each: each.p
     )
     return Slices(weak[:LISTED], slices[:by_label], tested, len(rows.at), len(words.rows))
-
-
-def weak_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> list[Slice]:
-    """The groups that fail more than chance would have it, the surest first."""
-    return find_slices(examples, labels).weak
-
-
-def label_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> list[Slice]:
-    """Every label with its counts, weak or not; [] where references are not labels."""
-    return find_slices(examples, labels).labels
-
-
-def confusions(examples: Sequence[Example], labels: Sequence[str] = ()) -> list[Confusion]:
-    """Which label was taken for which, the most common first; failed examples only."""
-    rows = _Scored(examples)
-    said = _said(rows, label_groups(rows.references), labels)
-    found = [
-        Confusion(reference, name, count)
-        for reference, names in said.items()
-        for name, count in names
-    ]
-    return sorted(found, key=lambda each: (-each.count, each.reference, each.said or "~"))
 
 
 def _weights(groups: Sequence[Group], words: int) -> dict[Kind, float]:
