@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.core.diagnosis.written import Written, answered, asked
@@ -36,6 +37,7 @@ def run(tmp_path: Path) -> MakeRun:
         learning_rates: Sequence[float] | None = None,
         evals: Mapping[int, float] | None = None,
         wrong: int = 5,
+        tokens_a_row: int = 20,
         seconds: Mapping[int, float] | None = None,
         **more: Any,
     ) -> Case:
@@ -74,6 +76,7 @@ def run(tmp_path: Path) -> MakeRun:
             values = {
                 "loss": loss,
                 "grad_norm": (grads or [1.0] * len(losses))[step - 1],
+                "num_tokens": 8.0 * tokens_a_row * step,
                 "learning_rate": (learning_rates or [1e-4] * len(losses))[step - 1],
             }
             tell("metrics", step=step, epoch=1.0, values=codec.spell(values))
@@ -103,6 +106,27 @@ def test_a_gradient_of_exactly_nothing_is_told(run: MakeRun) -> None:
     found = one(training.nothing_trained, run(FLAT, grads=[0.0] * 60))
     assert found.severity == "alarm"
     assert "exactly 0 in 60 of 60 logs" in found.message
+
+
+def test_losses_that_are_all_the_base_s_show_that_nothing_moved(
+    tmp_path: Path,
+) -> None:
+    written = Written(tmp_path)
+    written.base(ROWS, loss=5.0)
+    same = written.loop.iteration(0).read_examples()
+    written.add(same, "learning_rate=1e-30")
+    found = one(training.nothing_trained, written.case())
+    assert "each of the 60 held-out rows is the base's but for less than 0.001" in found.message
+    assert none(rates.learning_rate_too_low, written.case())
+    written.add([msgspec.structs.replace(same[0], loss=4.998), *same[1:]])
+    assert none(training.nothing_trained, written.case())
+
+
+def test_a_loss_on_long_prompts_is_told_to_be_diluted(run: MakeRun) -> None:
+    found = one(setup.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=50))
+    assert "of some 50 trained tokens a row about 2 are the answer's" in found.message
+    assert none(setup.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=8))
+    assert none(setup.diluted_loss, run(FLAT, "completion_only_loss=unset", tokens_a_row=50))
 
 
 def test_a_loss_that_jumps_again_and_again_is_unsteady_a_single_hard_batch_is_not(

@@ -35,6 +35,7 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "generalisation_gap": [amounts.hold_back],
     "undertrained_adapter": [amounts.larger_adapter],
     "nothing_trained": [lengths.longer_inputs],
+    "diluted_loss": [lengths.loss_on_the_answer],
     "truncated_inputs": [lengths.longer_inputs],
     "truncated_outputs": [lengths.longer_outputs],
     "no_end_token": [data.mark_the_end, lengths.longer_outputs],

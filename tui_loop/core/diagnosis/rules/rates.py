@@ -23,6 +23,7 @@ from tui_loop.core.diagnosis.rules.training import (
     figures_told,
     has_diverged,
     rate_of,
+    unmoved,
 )
 from tui_loop.core.wording import SEED
 
@@ -90,7 +91,7 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
 
 def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     rate, curve = rate_of(case), case.train_curve
-    if rate is None or len(curve) < FEWEST_LOGS or has_diverged(case):
+    if rate is None or len(curve) < FEWEST_LOGS or has_diverged(case) or unmoved(case):
         return
     start, end = fmean(curve.part(0, 0.1).values), fmean(curve.part(0.9, 1).values)
     base, eval_loss = metric_of(case.base, "eval_loss"), case.metric("eval_loss")

@@ -1,5 +1,6 @@
 """What the settings themselves hold back: an adapter too small for the task, or time wasted.
 
+diluted_loss          the loss is taken on prompts too, and answers are few of its tokens.
 undertrained_adapter  a small adapter (few ranks, or few layers) left most of the loss standing.
 slow                  most of the training's time went elsewhere than into training steps, or steps
                       are smaller than the machine could take.
@@ -28,6 +29,9 @@ SHORT_ROW = 256
 
 MICRO_PASSES = 4
 
+DILUTED = 0.2
+"""Share of the trained tokens below which answers hardly steer the weights."""
+
 
 def undertrained_adapter(case: Case) -> Iterator[Finding]:
     config, train = case.config, case.train_curve
@@ -52,6 +56,25 @@ def undertrained_adapter(case: Case) -> Iterator[Finding]:
         f"training loss at {figures.loss(end)}: it is small for this task",
         {"r": config.lora.r, "modules": len(modules), "train_loss": end},
         otherwise="too low a rate, or too few steps, leaves the loss standing as well",
+    )
+
+
+def diluted_loss(case: Case) -> Iterator[Finding]:
+    config, tokens = case.config, _tokens_a_row(case)
+    if config is None or config.training.completion_only_loss is not False or tokens is None:
+        return
+    outcomes = case.outcomes(case.number)
+    answers = [each for each in outcomes.supervised_tokens if each] if outcomes else []
+    if not answers or config.training.packing or fmean(answers) > DILUTED * tokens:
+        return
+    yield Finding(
+        "diluted_loss",
+        "warning",
+        f"the loss is taken on whole rows (completion_only_loss = false): of some {tokens:.0f} "
+        f"trained tokens a row about {fmean(answers):.0f} are the answer's, so the run mostly "
+        "learns to write prompts",
+        {"tokens_a_row": tokens, "answer_tokens": fmean(answers)},
+        otherwise="where prompts are of one kind their loss is soon gone, and little is lost",
     )
 
 
@@ -140,4 +163,4 @@ def _tokens_a_row(case: Case) -> float | None:
     return tokens / (rows * case.run.step)
 
 
-RULES = (undertrained_adapter, slow)
+RULES = (diluted_loss, undertrained_adapter, slow)

@@ -1,8 +1,8 @@
 """How the training itself went: whether it blew up, did nothing, or was unsteady.
 
 diverged         the run says so, or its final loss is far above the base's.
-nothing_trained  the run says that loss and gradient stayed at exactly 0, or the gradient was 0 in
-                 nearly all logs.
+nothing_trained  the run says that loss and gradient stayed at exactly 0, the gradient was 0 in
+                 nearly all logs, or every held-out row has the base's loss.
 unstable         the training loss jumped up again and again, or rose for good, or single logs were
                  not finite, and the run did not diverge.
 """
@@ -22,6 +22,9 @@ from tui_loop.core.overview import diverged_at
 
 FEWEST_LOGS = 8
 """A shape is read from so many training logs on."""
+
+STILL = 1e-3
+"""Nats a token: less than one step at a rate of 1e-6 does to a row."""
 
 JUMP_NATS = 1.0
 JUMP_FACTOR = 2.0
@@ -70,21 +73,43 @@ def nothing_trained(case: Case) -> Iterator[Finding]:
     told = error.get("kind") == "data" and "nothing is being trained" in str(error.get("message"))
     gradients = [*case.grad_curve.values]
     still = sum(value == 0.0 for value in gradients)
-    if not told and not (len(gradients) >= FEWEST_LOGS and still > 0.9 * len(gradients)):
-        return
-    parameters = case.metric("trainable_parameters")
-    reason = (
-        "no parameter is trainable" if parameters == 0 else "no token of these batches has a label"
+    if told or (len(gradients) >= FEWEST_LOGS and still > 0.9 * len(gradients)):
+        parameters = case.metric("trainable_parameters")
+        reason = (
+            "no parameter is trainable"
+            if parameters == 0
+            else "no token of these batches has a label"
+        )
+        yield Finding(
+            "nothing_trained",
+            "alarm",
+            f"nothing was trained: the gradient was exactly 0 in {still} of {len(gradients)} logs; "
+            f"{reason}",
+            {"zero_gradients": still, "logs": len(gradients)},
+            steps=case.grad_curve.steps[:3],
+            otherwise="a max_length that cuts every completion off, or a template that marks no "
+            "answer",
+        )
+    elif count := unmoved(case):
+        yield Finding(
+            "nothing_trained",
+            "alarm",
+            f"nothing was trained: the loss of each of the {count} held-out rows is the base's but "
+            f"for less than {STILL:g} nats, so the weights hardly moved",
+            {"rows": count},
+            otherwise="a learning rate of nearly nothing, or gradients clipped to nothing",
+        )
+
+
+def unmoved(case: Case) -> int:
+    """How many held-out rows have the base's loss but for STILL, where all of them do; else 0."""
+    own, base = case.outcomes(case.number), case.outcomes(0) if case.number else None
+    if own is None or base is None or own.ids != base.ids:
+        return 0
+    moved = any(
+        abs(one - other) >= STILL for one, other in zip(own.losses, base.losses, strict=True)
     )
-    yield Finding(
-        "nothing_trained",
-        "alarm",
-        f"nothing was trained: the gradient was exactly 0 in {still} of {len(gradients)} logs; "
-        f"{reason}",
-        {"zero_gradients": still, "logs": len(gradients)},
-        steps=case.grad_curve.steps[:3],
-        otherwise="a max_length that cuts every completion off, or a template that marks no answer",
-    )
+    return 0 if moved else len(own.ids)
 
 
 def unstable(case: Case) -> Iterator[Finding]:
