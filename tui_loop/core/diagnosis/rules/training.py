@@ -106,10 +106,8 @@ def unmoved(case: Case) -> int:
     own, base = case.outcomes(case.number), case.outcomes(0) if case.number else None
     if own is None or base is None or own.ids != base.ids:
         return 0
-    moved = any(
-        abs(one - other) >= STILL for one, other in zip(own.losses, base.losses, strict=True)
-    )
-    return 0 if moved else len(own.ids)
+    pairs = zip(own.losses, base.losses, strict=True)
+    return len(own.ids) if all(abs(one - other) < STILL for one, other in pairs) else 0
 
 
 def unstable(case: Case) -> Iterator[Finding]:
