@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tui_loop.core.config import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.files import short_hash
 from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.records import Iteration
+from tui_loop.core.records import Iteration, Split
 from tui_loop.core.store import LoopFolder
 
 EXAMPLES = 8
@@ -48,6 +49,8 @@ def make_hostile(loop: LoopFolder, text: Hostile, *, long_line: int = LONG_LINE)
     _interrupted_one(loop, text)
     _unreadable_ones(loop, text)
     _draft(loop, text)
+    _queue(loop, text)
+    _looks(loop, text)
     _neighbours(loop, text)
 
 
@@ -92,6 +95,11 @@ def _iteration_with_everything(loop: LoopFolder, text: Hostile, long_line: int) 
         tokens.append({"id": row.id, "tokens": [[each, "NaN"] for each in pieces]})
     write_lines(folder.examples, rows)
     write_lines(folder.tokens, tokens)
+    write_json(folder.diagnosis, {"number": 2, "findings": [{"kind": text.told("finding")}]})
+    predicted = {"metric": "score", "was": 0.4, "low": 0.5, "high": 0.6}
+    decision = {"parent": 1, "why": text.plain("decision of 2"), "predicted": predicted}
+    decision["suggestion"] = text.plain("taken of 2")
+    folder.decision.write_text(tomli_w.dumps(decision))
     flipped = [row | {"passed": not row["passed"], "score": 1 - row["score"]} for row in rows]
     write_lines(loop.iteration(1).examples, flipped)
     folder.notes.write_bytes(text.plain("notes").encode() + b"\xff\xfe")
@@ -215,6 +223,102 @@ def _draft(loop: LoopFolder, text: Hostile) -> None:
     draft["training"] = {"learning_rate": text.plain("draft rate"), text.plain("draft field"): 1}
     draft["data"] = {"columns": {text.plain("draft role"): text.plain("draft column")}}
     loop.draft.write_text(tomli_w.dumps(draft))
+
+
+def _queue(loop: LoopFolder, text: Hostile) -> None:
+    """Drafts that wait: one whose texts alone are hostile, and one that nobody could run."""
+    odd = {text.plain("queued metric"): text.plain("queued range"), "low": [], "high": {"a": 1}}
+    first: dict[str, Any] = {"parent": 3, "why": text.plain("queued why"), "set": {"r": 2}}
+    first["predicted"] = odd
+    first["suggestion"] = text.plain("queued suggestion")
+    first["problem"] = text.plain("queued problem")
+    second: dict[str, Any] = {"parent": 99}
+    second["set"] = {"model": {"id": text.plain("queued model"), text.plain("queued field"): 1}}
+    third = {"parent": 1, "set": {"learning_rate": text.plain("queued rate")}}
+    loop.queue.write_text(tomli_w.dumps({"drafts": [first, second, third]}))
+
+
+def write_bad_queue(loop: LoopFolder, text: Hostile) -> None:
+    """A queue with a draft that is none."""
+    loop.queue.write_text(tomli_w.dumps({"drafts": [{"set": {text.plain("no field"): 1}}]}))
+
+
+HOLDOUT_HASH = "c" * 64
+
+
+def _looks(loop: LoopFolder, text: Hostile) -> None:
+    """Looks at a holdout that iteration 1 has, with lines that are none."""
+    folder = loop.iteration(1)
+    splits = folder.read_splits() | {"holdout": Split("holdout.jsonl", HOLDOUT_HASH, 40)}
+    folder.write_config(folder.read_config(), splits)
+    look = {"t": 1.0, "iteration": 1, "sha256": HOLDOUT_HASH, "rows": 40, "total": 40}
+    look |= {"metric": text.told("look's metric"), "score": 0.5, "passed": 20, "loss": "NaN"}
+    look |= {text.told("look's key"): text.told("look's text")}
+    odd = [look | {"t": 1e300}, look | {"total": -1}, look | {"score": "Infinity"}, text.told("x")]
+    write_lines(loop.holdout, [look, *odd])
+    with loop.holdout.open("ab") as file:
+        file.write(b"\x1b]52;c;anVuaw==\x07\n" + b"[" * 100_000 + b"\n\x00\xff\n")
+
+
+def write_criteria(loop: LoopFolder) -> None:
+    """Criteria that can be read, in the place of the hostile ones."""
+    table = tomllib.loads(loop.settings_file.read_text())
+    loop.settings_file.write_text(tomli_w.dumps(table | {"ready": {"target": 0.9}}))
+
+
+def write_closed(loop: LoopFolder, text: Hostile) -> None:
+    """The end of the loop, for a hostile reason."""
+    table = tomllib.loads(loop.settings_file.read_text())
+    closed = {"why": text.plain("closed"), "t": 1e300, "iteration": 99}
+    loop.settings_file.write_text(tomli_w.dumps(table | {"closed": closed}))
+
+
+def make_told(loop: LoopFolder, text: Hostile) -> None:
+    """A loop of which much is to be said, all of it in hostile words: labels, groups, the base."""
+    for number in range(4):
+        _rewrite(loop.iteration(number).summary, lambda told: _named_model(told, text))
+    labels = [text.told(f"label {sign}") for sign in "abc"]
+    rows = [_told_row(index, labels, text) for index in range(60)]
+    folder = loop.iteration(2)
+    write_lines(folder.examples, rows)
+    passed = [row | {"passed": True, "score": 1.0, "output": row["reference"]} for row in rows]
+    failed = [row | {"passed": False, "score": 0.0, "output": "x", "loss": 3.0} for row in rows]
+    write_lines(loop.iteration(1).examples, passed)
+    write_lines(loop.iteration(0).examples, failed)
+    measured = [
+        {"id": f"t{index}", "prompt": row["prompt"], "reference": labels[index % 3]}
+        | {"loss": 9.0 if index % 3 else 0.01, "supervised_tokens": 2, "source_line": index + 1}
+        | {"sampled_of": 60}
+        for index, row in enumerate(rows)
+    ]
+    write_lines(folder.training_rows, measured)
+    change = {"training.learning_rate": [5e-3, 2.5e-3]}
+    decision = {"parent": 1, "why": text.plain("told why"), "suggestion": text.plain("told name")}
+    decision["predicted"] = {"metric": "score", "was": 0.4, "low": 0.5, "high": 0.6}
+    changes = [{"field": name, "old": old, "new": new} for name, (old, new) in change.items()]
+    folder.decision.write_text(tomli_w.dumps(decision | {"changes": changes}))
+
+
+def _named_model(told: dict[str, Any], text: Hostile) -> None:
+    told["config"]["model"]["id"] = text.told("base's name")
+    metrics = {"passed": 40, "total": 60, "score": 2 / 3} if told["number"] == 2 else {}
+    told["metrics"] |= metrics
+
+
+def _told_row(index: int, labels: list[str], text: Hostile) -> dict[str, Any]:
+    """Rows of which those of one label fail; every input comes twice, with two references."""
+    row, _ = example_of(index, passed=False)
+    reference = labels[index % 3]
+    output = reference if index % 3 < 2 else labels[0]
+    return msgspec.to_builtins(row) | {
+        "prompt": text.told(f"asked {index // 2}"),
+        "reference": reference,
+        "output": output,
+        "passed": output == reference,
+        "score": float(output == reference),
+        "columns": {text.told("group"): text.told(f"in group {index % 2}")},
+        "loss": 0.1 if output == reference else 7.0,
+    }
 
 
 def write_runnable_draft(loop: LoopFolder, text: Hostile) -> None:

@@ -19,7 +19,9 @@ from tui_loop.core.asking import live_in
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.opening import check_regular
 from tui_loop.core.planning import Plan
+from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.unattended import is_unattended, unattended
@@ -34,8 +36,10 @@ def alone_with(loop: LoopFolder) -> Iterator[None]:
     """Makes this process the one that goes through the loop by itself.
 
     A terminal that closes changes nothing: from then on output goes to the loop's `output.log`.
-    An interrupt between two runs is told as a stop on request.
+    An interrupt between two runs is told as a stop on request. Raises BadInput where the loop is
+    closed, or another process goes through it.
     """
+    refuse_closed(loop)
     before = signal.signal(signal.SIGHUP, lambda *_: _let_go(loop))
     try:
         with unattended(loop):
@@ -98,8 +102,11 @@ def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> 
 def begin_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Popen[bytes]:
     """Starts `tui-loop WORDS` in a session of its own; returns when it has begun.
 
-    What it prints goes to the loop's `output.log`. Raises RunFailed where it ended at once.
+    What it prints goes to the loop's `output.log`. Raises BadInput where the loop is closed or that
+    is no file, RunFailed where it ended at once.
     """
+    refuse_closed(loop)
+    check_regular(loop.output)  # else a stranger's link says which file is written to
     command = [sys.executable, "-P", "-m", "tui_loop", "--loops", str(loop.path.parent.resolve())]
     with loop.output.open("ab") as output:
         process = subprocess.Popen(
