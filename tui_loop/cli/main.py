@@ -32,6 +32,7 @@ COMMANDS = (
     "list",
     "status",
     "show",
+    "progress",
     "log",
     "failures",
     "compare",

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from tui_loop.core.claims import claim_words
-from tui_loop.core.codec import number as number_of
 from tui_loop.core.comparison import Comparer, Comparison, brief_delta
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.history import rows_in
@@ -14,7 +13,6 @@ from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, Iteration
 from tui_loop.core.report.facts import CHANGED, COMPARED, ROWS_COMPARED, TEXT, Against, Changed
 from tui_loop.core.report.words import whole
-from tui_loop.core.statistics import Interval, wilson
 
 
 def comparable(iterations: Sequence[Iteration]) -> set[int]:
@@ -53,18 +51,6 @@ def against_of(
         fixed_examples=fixed,
         broken_examples=broken,
     )
-
-
-def score_interval(iteration: Iteration) -> Interval | None:
-    """The score with the Wilson interval of its share, where the score is a share of passed."""
-    score, passed = number_of(iteration.metrics.get("score")), whole(iteration, "passed")
-    total = whole(iteration, "total")
-    if score is None or passed is None or not total or not 0 <= passed <= total:
-        return None
-    if not math.isclose(score, passed / total, abs_tol=1e-9):
-        return None
-    low, high = wilson(passed, total)
-    return Interval(score, low, high)
 
 
 def _most_changed(

@@ -11,10 +11,11 @@ from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.overview import best_of, diverged_at
+from tui_loop.core.progress.noise import share_interval
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.records import LIVE, Decision, Iteration
-from tui_loop.core.report.comparisons import against_of, comparable, score_interval, shortened
+from tui_loop.core.report.comparisons import against_of, comparable, shortened
 from tui_loop.core.report.curves import curves_of
 from tui_loop.core.report.facts import (
     DIAGNOSED,
@@ -102,7 +103,7 @@ class _Gathering:
                 if each.number in compared
                 else None,
                 story=self._story(each) if each.number in in_full else None,
-                score_interval=score_interval(each),
+                score_interval=share_interval(each),
             )
             for each in self.iterations
         ]

@@ -15,9 +15,10 @@ from statistics import NormalDist, fmean
 
 from tui_loop.core import figures
 from tui_loop.core.comparison import Comparison
-from tui_loop.core.diagnosis.case import Case, config_of, metric_of
+from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import trend_of
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.progress.configs import runs_by_config
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.records import Iteration
@@ -129,26 +130,16 @@ def tried_configs(case: Case) -> list[list[Iteration]]:
     """The finished iterations up to this one that were measured as it was, by config: runs that
     differ in the seed alone are together, configs in the order in which they were tried."""
     own = case.iteration.fingerprint
-    found: list[list[Iteration]] = []
-    by_key: dict[bytes, list[list[Iteration]]] = {}
-    for each in case.iterations:
-        if not 0 < each.number <= case.number or each.state != "finished":
-            continue
-        if config_of(each) is None:  # of another version
-            continue
-        if own is not None and each.fingerprint is not None and each.fingerprint.differs_from(own):
-            continue
-        alike = by_key.setdefault(case.comparer.config_key(each), [])
-        runs = next(
-            (runs for runs in alike if case.comparer.are_one_config(runs[0].number, each.number)),
-            None,
-        )
-        if runs is None:
-            runs = []
-            found.append(runs)
-            alike.append(runs)
-        runs.append(each)
-    return found
+    return runs_by_config(
+        case.comparer,
+        (
+            each
+            for each in case.iterations
+            if 0 < each.number <= case.number
+            and each.state == "finished"
+            and (own is None or not each.fingerprint or not each.fingerprint.differs_from(own))
+        ),
+    )
 
 
 def luck_of(count: int, scores: list[float], examples: float) -> float:

@@ -1,0 +1,117 @@
+"""`tui-loop progress LOOP`: score and loss over the iterations, each with its noise."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tui_loop.cli.arguments import add_json
+from tui_loop.cli.output import Output
+from tui_loop.core import figures
+from tui_loop.core.progress.progress import Point, Progress, ProgressReader
+from tui_loop.core.progress.strips import ASCII, UNICODE, Scale, Signs, ends, scale_of, strip
+from tui_loop.core.progress.words import (
+    best_words,
+    config_words,
+    otherwise_words,
+    pair_words,
+    reach_words,
+    replicate_words,
+)
+from tui_loop.core.reader import LoopReader
+from tui_loop.core.statistics import Interval
+from tui_loop.core.store import LoopsFolder
+
+HELP = "score and loss over the iterations with their noise, and which repeat would decide"
+
+STRIP, LEAST_STRIP = 30, 9
+"""Signs of a strip, and below which there are none."""
+
+BESIDE = 44
+"""Columns that a table has beside its strips, about."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("loop", metavar="LOOP")
+    add_json(parser)
+
+
+def run(told: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(told.loops).loop(told.loop)
+    progress = ProgressReader(LoopReader(loop)).look()
+    if told.json:
+        out.record(progress.record)
+    else:
+        _print(progress, out)
+    return 0
+
+
+def _print(progress: Progress, out: Output) -> None:
+    if not progress.points:
+        out.line(f"no iterations yet; begin with tui-loop run {progress.loop} --why '...'")
+        return
+    _print_table(progress, out)
+    out.line()
+    out.line("bars: 95% over the examples; another seed may move a figure further")
+    if not_alike := otherwise_words(progress):
+        out.paragraph(not_alike)
+    out.paragraph(best_words(progress))
+    for pair in progress.pairs:
+        out.paragraph(f"- {pair_words(pair)}")
+        if told := reach_words(pair):
+            out.paragraph(told, "  ")
+        for command in pair.commands:
+            out.advice(f"    {command}")
+    for line in replicate_words(progress):
+        out.paragraph(line)
+
+
+def _print_table(progress: Progress, out: Output) -> None:
+    signs = _signs()
+    scores = scale_of(each.score for each in progress.points)
+    losses = scale_of((each.loss for each in progress.points), may_be_log=True)
+    count = (scores is not None) + (losses is not None)
+    width = min(STRIP, (out.width - BESIDE) // max(1, count))
+    rows = [
+        [
+            str(each.number),
+            _mark(each),
+            config_words(each),
+            each.title,
+            figures.percent(each.score.delta) if each.score else "",
+            _strip(each.score, scores, width, signs),
+            figures.loss(each.loss.delta) if each.loss else "",
+            _strip(each.loss, losses, width, signs),
+            each.state if each.state != "finished" else "",
+        ]
+        for each in progress.points
+    ]
+    head = ["#", "", "as", "change", "score", _ends(scores, width, signs, is_score=True)]
+    head += ["eval loss", _ends(losses, width, signs, is_score=False), "state"]
+    out.table(head, rows, right=(0, 4, 6), flexible=(3,))
+
+
+def _signs() -> Signs:
+    try:
+        "".join(UNICODE).encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def _mark(point: Point) -> str:
+    return "*" if point.is_new_best else "!" if point.differs else ""
+
+
+def _strip(interval: Interval | None, scale: Scale | None, width: int, signs: Signs) -> str:
+    if interval is None or scale is None or width < LEAST_STRIP:
+        return ""
+    return strip(interval, scale, width, signs)
+
+
+def _ends(scale: Scale | None, width: int, signs: Signs, *, is_score: bool) -> str:
+    """The heading of a column of strips."""
+    if scale is None or width < LEAST_STRIP:
+        return ""
+    show = figures.percent if is_score else figures.loss
+    return ends(scale, width, show(scale.low), show(scale.high), signs)

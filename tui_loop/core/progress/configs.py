@@ -1,0 +1,80 @@
+"""The configs that were tried: runs that differ in the seed alone are runs of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+import msgspec
+
+from tui_loop.core.codec import number
+from tui_loop.core.comparison import Comparer
+from tui_loop.core.errors import BadInput
+from tui_loop.core.records import Iteration
+from tui_loop.core.statistics.intervals import sample_variance
+from tui_loop.core.wording import SEED
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """A metric over the runs of one config: `deviation` is the sample's, None of a single run."""
+
+    mean: float
+    deviation: float | None
+    runs: int
+
+
+def runs_by_config(comparer: Comparer, iterations: Iterable[Iteration]) -> list[list[Iteration]]:
+    """The iterations by config, in the order in which configs were tried; one whose config cannot
+    be read is left out."""
+    found: list[list[Iteration]] = []
+    by_key: dict[bytes, list[list[Iteration]]] = {}
+    for each in iterations:
+        if each.config is None:
+            continue
+        try:
+            alike = by_key.setdefault(comparer.config_key(each), [])
+            runs = next(
+                (runs for runs in alike if comparer.are_one_config(runs[0].number, each.number)),
+                None,
+            )
+        except BadInput:  # of another version
+            continue
+        if runs is None:
+            runs = []
+            found.append(runs)
+            alike.append(runs)
+        runs.append(each)
+    return found
+
+
+def spread_of(runs: Sequence[Iteration], metric: str) -> Spread | None:
+    """A metric over runs of one config; a seed counts once, since its run repeated shows no noise.
+
+    None where no run has a finite value.
+    """
+    by_seed: dict[object, float] = {}
+    for each in runs:
+        value = number(each.metrics.get(metric))
+        if value is not None and math.isfinite(value):
+            by_seed.setdefault(seed_of(each), value)
+    values = list(by_seed.values())
+    if not values:
+        return None
+    deviation = math.sqrt(sample_variance(values)) if len(values) > 1 else None
+    return Spread(fmean(values), deviation, len(values))
+
+
+def seed_of(iteration: Iteration) -> object:
+    """The seed of a run; None where it has none."""
+    group, _, field = SEED.partition(".")
+    table = (iteration.config or {}).get(group)
+    return table.get(field) if isinstance(table, dict) else None
+
+
+def standing(score: Spread | None, loss: Spread | None) -> tuple[float, float]:
+    """What configs are ranked by: the mean score, then the lower mean loss."""
+    return (
+        score.mean if score is not None else -math.inf,
+        -loss.mean if loss is not None else -math.inf,
+    )
