@@ -34,7 +34,11 @@ def eval_batch_of(run: Run) -> EvalBatch:
 def measure_within(
     run: Run, prepared: Prepared, model: Any, step: int, epoch: float | None
 ) -> float | None:
-    """One evaluation within the run; its eval loss, None where a stop ended it."""
+    """One evaluation within the run; its eval loss, None where a stop ended it.
+
+    What they all take adds up in the metric `eval_within_runtime`, in seconds.
+    """
+    started, metrics = time.monotonic(), run.outcome.metrics
     try:
         losses = measure_losses(
             model,
@@ -46,6 +50,8 @@ def measure_within(
     except StopAsked:
         return None
     write_step(run, step, step_losses(prepared.eval_set, losses))
+    spent = metrics.get("eval_within_runtime", 0.0) + time.monotonic() - started
+    metrics["eval_within_runtime"] = round(spent, 3)
     run.journal.append(
         Evaluated(
             step=step,

@@ -32,7 +32,7 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "underfitting": [rates.raise_learning_rate, amounts.train_longer],
     "overfitting": [amounts.stop_earlier, amounts.hold_back],
     "memorised": [amounts.stop_earlier, amounts.hold_back, data.more_rows],
-    "generalisation_gap": [amounts.hold_back],
+    "generalisation_gap": [data.narrow_the_gap],
     "undertrained_adapter": [amounts.larger_adapter],
     "nothing_trained": [lengths.longer_inputs],
     "diluted_loss": [lengths.loss_on_the_answer],

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui_loop.core import figures
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, loss_range, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
-from tui_loop.core.diagnosis.rules.fit import turn_of
+from tui_loop.core.diagnosis.rules.fit import FEWEST_STEPS, turn_of
 from tui_loop.core.schema import Training
 from tui_loop.core.wording import SEED
 
 LONGEST = 2.0
 """A run is not made longer than this at once: what follows is known only then."""
+
+STEPS_WANTED = 30
+"""Unless it had so few steps that nothing can be told from it."""
 
 LARGEST_RANK = 64
 
@@ -22,10 +26,25 @@ FAR = 0.2
 
 
 def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """Twice the passes; what that brings is read from the last stretch of the eval curve."""
+    """Twice the passes, or so many that there are STEPS_WANTED; what that brings is read from the
+    last stretch of the eval curve."""
     if case.config is None:
         return
-    fields = _length(case.config.training, LONGEST)
+    steps = max(1, case.run.step)
+    factor = max(LONGEST, STEPS_WANTED / steps)
+    fields = _length(case.config.training, factor)
+    if steps < FEWEST_STEPS:
+        yield propose(
+            case,
+            finding,
+            "train_longer",
+            fields,
+            because=f"{counted(steps, 'step')} can teach nothing",
+            expects=loss_gain(case, 0.05, 0.7),
+            confidence="high",
+            ground="a run has a shape only from some tens of steps on",
+        )
+        return
     expects, ground = loss_gain(case, 0.05, 0.4), "the loss was still falling when the run ended"
     evals = case.eval_curve
     if len(evals) >= 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tui_loop.core.diagnosis.advice.amounts import hold_back
 from tui_loop.core.diagnosis.advice.proposing import advise, points_gain
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
@@ -155,6 +156,14 @@ def more_held_out(case: Case, finding: Finding) -> Iterator[Suggestion]:
         confidence="high",
         ground="what the paired test can show grows with the square root of the examples",
     )
+
+
+def narrow_the_gap(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """Regularisation for a gap that is there, more held-out rows for one that may not be."""
+    if finding.figures.get("is_sure"):
+        yield from hold_back(case, finding)
+    else:
+        yield from more_held_out(case, finding)
 
 
 def look_at_holdout(case: Case, finding: Finding) -> Iterator[Suggestion]:

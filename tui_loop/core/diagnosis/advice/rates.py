@@ -12,6 +12,7 @@ from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING, gain, loss_gai
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.lessons import rate_in
+from tui_loop.core.diagnosis.rules.fit import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.rates import ADVISED
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.records import Iteration
@@ -111,7 +112,7 @@ def slower(case: Case, finding: Finding) -> Iterator[Suggestion]:
 def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """Ten times the rate, at least what is advised; where much of the loss has gone already,
     three times. Never up to a rate that diverged or did worse here."""
-    if case.config is None:
+    if case.config is None or case.run.step < FEWEST_STEPS:
         return
     rate = case.config.training.learning_rate
     advised = ADVISED[case.config.lora.enabled]

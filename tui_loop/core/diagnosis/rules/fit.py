@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from tui_loop.core import figures
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.codec import number
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import level, trend_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
@@ -43,6 +44,13 @@ NOT_KNOWN = 0.25
 WIDE = 1.5
 """A gap is told from an eval loss of 1.5 times the training loss on."""
 
+FEWEST_STEPS = 10
+"""With fewer optimizer steps no curve has a shape."""
+
+LEAST_GAP = 0.1
+MOST_LEFT = 0.9
+"""Of the base's eval loss: a run that left more of it has not begun to generalise or not to."""
+
 FEW_ROWS = 30
 """With fewer held-out rows a gap is mentioned even where it cannot be told from chance, since
 people act on it."""
@@ -53,7 +61,18 @@ def underfitting(case: Case) -> Iterator[Finding]:
         return
     evals, train = case.eval_curve, case.train_curve
     late = trend_of(train.part(0.5, 1))
-    eval_loss = case.metric("eval_loss")
+    eval_loss, base = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
+    if 0 < case.run.step < FEWEST_STEPS:
+        if eval_loss is not None and base is not None and eval_loss > MOST_LEFT * base:
+            yield Finding(
+                "underfitting",
+                "warning",
+                f"it ended after {counted(case.run.step, 'step')}, with an eval loss of "
+                f"{figures.loss(eval_loss)} where the untouched base has {figures.loss(base)}: "
+                "nothing can be learned in so few",
+                {"steps": case.run.step, "eval_loss": eval_loss, "base_eval_loss": base},
+            )
+        return
     if len(evals) >= 2:
         before, last = evals.steps[-2], evals.steps[-1]
         change = case.step_change(before, last)
@@ -139,16 +158,30 @@ def generalisation_gap(case: Case) -> Iterator[Finding]:
     if gap is None:
         return
     train, held, interval, count = gap
-    if held < WIDE * train or held - train < 0.1:
+    if held - train < LEAST_GAP:
         return
     change = figures.loss_change(interval)
-    told: dict[str, Figure] = {"train_loss": train, "eval_loss": held, "examples": count}
+    told: dict[str, Figure] = {
+        "train_loss": train,
+        "eval_loss": held,
+        "examples": count,
+        "is_sure": int(interval.low > 0),
+    }
+    base = metric_of(case.base, "eval_loss")
+    before = ""
+    if base is not None and held > MOST_LEFT * base:
+        before = (
+            f"; the untouched base has {figures.loss(base)} on these rows, so little was learned "
+            "yet, and the gap is not the training's"
+        )
     if interval.low > 0:
+        if held < WIDE * train:
+            return
         yield Finding(
             "generalisation_gap",
             "note",
             f"held-out rows are harder than trained ones: {figures.loss(held)} against "
-            f"{figures.loss(train)} nats a token ({change})",
+            f"{figures.loss(train)} nats a token ({change}){before}",
             told,
             otherwise="some gap is normal, since these rows were trained on; it matters when the "
             "eval loss rises. It says nothing about the learning rate",
@@ -159,7 +192,7 @@ def generalisation_gap(case: Case) -> Iterator[Finding]:
             "note",
             f"the eval loss of {figures.loss(held)} lies above the training loss of "
             f"{figures.loss(train)}, but over {count} held-out rows that is {change}: no more than "
-            "chance would give, and no ground for a change of the learning rate",
+            f"chance would give, and no ground for a change of the learning rate{before}",
             told,
             otherwise="some gap is normal, since these rows were trained on",
         )

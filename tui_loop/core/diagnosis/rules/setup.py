@@ -113,8 +113,9 @@ def slow(case: Case) -> Iterator[Finding]:
 def time_spent(case: Case) -> dict[str, float]:
     """The shares of the training's time that went into evaluations and into checkpoints.
 
-    A gap between two logs counts for what happened in it, but for the time that a gap takes in
-    which nothing else happened.
+    Evaluations are as the run measured them. In records that lack that, and of checkpoints, a gap
+    between two logs counts for what happened in it, but for the time that a gap takes in which
+    nothing else happened.
     """
     points, total = case.run.metrics, case.run.training_s
     if len(points) < FEWEST_LOGS or total <= 0:
@@ -135,6 +136,9 @@ def time_spent(case: Case) -> dict[str, float]:
             spent["evaluations within the run"] += extra
         elif _has_one(saved, start, end):
             spent["checkpoints"] += extra
+    measured = case.metric("eval_within_runtime")
+    if measured is not None and case.iteration.attempts == 1:
+        spent["evaluations within the run"] = measured
     return {what: seconds / total for what, seconds in spent.items()}
 
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import fmean
 
+from tui_loop.core import figures
 from tui_loop.core.checking.findings import counted
+from tui_loop.core.comparison import SEED_NOISE
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import UNSCORED
-from tui_loop.core.statistics import mcnemar
-from tui_loop.core.statistics.intervals import Z95
+from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.statistics import mcnemar, t95
+from tui_loop.core.statistics.intervals import Z95, sample_variance
 
 LEVEL = 0.05
 USEFUL = 0.15
@@ -24,6 +28,9 @@ cannot show that much shows nothing."""
 
 HINTS = 0.5
 """A difference of less than this share of what can be seen is none that anybody would act on."""
+
+FEW_LOSSES = 30
+"""With more rows the mean loss is known well enough to see a useful change of it."""
 
 MANY = 2_000
 """Beyond so many changed rows the normal limit is as good as the exact test."""
@@ -40,6 +47,7 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
         return
     total = len(view) - view.passed.count(UNSCORED)
     if not total:
+        yield from _of_losses(case, view)
         return
     against = case.against_parent
     changed = len(against.fixed) + len(against.broken) if against is not None else 0
@@ -57,7 +65,10 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
         )
         return
     difference = net / total
-    figures: dict[str, Figure] = {"total": total, "smallest_points": round(100 * difference, 1)}
+    told_figures: dict[str, Figure] = {
+        "total": total,
+        "smallest_points": round(100 * difference, 1),
+    }
     told = f"cannot show a change of the score by less than about {100 * difference:.0f} points"
     if difference > USEFUL:
         few = smallest_total(share)
@@ -66,10 +77,10 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
             "warning",
             f"{counted(total, 'held-out row')} {told}: {net} more would have to be fixed than "
             f"broken; {few} rows could show {100 * USEFUL:.0f}",
-            figures | {"rows_needed": few},
+            told_figures | {"rows_needed": few},
         )
         return
-    if against is None or p is None or p < LEVEL:
+    if against is None or p is None or p < LEVEL or against.claim == SEED_NOISE:
         return
     fixed, broken = len(against.fixed), len(against.broken)
     if abs(fixed - broken) < HINTS * net:
@@ -80,9 +91,30 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
         "note",
         f"the {points:+.0f} points against {against.a} are {fixed} fixed and {broken} broken "
         f"({chance(p)}): {counted(total, 'held-out row')} {told}",
-        figures | {"fixed": fixed, "broken": broken, "p": p},
+        told_figures | {"fixed": fixed, "broken": broken, "p": p},
         iterations=(against.a,),
         otherwise="a true change of that size may be there, and is as likely not to be",
+    )
+
+
+def _of_losses(case: Case, view: ExampleView) -> Iterator[Finding]:
+    """The same where nothing is scored: how well the mean loss of so few rows is known at all."""
+    losses = [each for each in view.table.losses if math.isfinite(each)]
+    count = len(losses)
+    if not 2 <= count < FEW_LOSSES:
+        return
+    half = t95(count - 1) * math.sqrt(sample_variance(losses) / count)
+    mean = fmean(losses)
+    if half < USEFUL * mean:
+        return
+    yield Finding(
+        "eval_too_small",
+        "warning",
+        f"{counted(count, 'held-out row')} say little: their mean loss is {figures.loss(mean)} "
+        f"±{figures.loss(half)} for rows like these, whatever was changed",
+        {"total": count, "loss": mean, "half_width": half},
+        otherwise="the same rows are compared each time, so a change of the loss on them is real; "
+        "what it says of other rows is not known",
     )
 
 
