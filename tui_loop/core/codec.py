@@ -21,6 +21,9 @@ from tui_loop.core.errors import BadInput
 T = TypeVar("T")
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_MOST = 1 << 1000
+"""No float holds a whole number much larger, and no record has one."""
+
 _LONE = re.compile("[\ud800-\udfff]")
 _BROKEN_TEXT = re.compile(rb"\\u[dD][89a-fA-F]|[\x00-\x1f\x80-\xff]")
 _encoder = msgspec.json.Encoder()
@@ -43,9 +46,12 @@ def spell(value: Any) -> Any:
 
 def number(value: Any) -> float | None:
     """A number from a record, where a word may stand for a non-finite one; else None."""
+    if isinstance(value, float):
+        return value
     if isinstance(value, str):
         return _WORDS.get(value)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST
+    return value if is_number else None
 
 
 def to_json(value: Any) -> bytes:

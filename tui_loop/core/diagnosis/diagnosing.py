@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.advice.advising import suggestions_for
 from tui_loop.core.diagnosis.case import Case
@@ -40,6 +42,9 @@ RULES: tuple[Rule, ...] = (
 PATTERNS_SECONDS = 1.0
 """What all loops taught is compared for at most this long; a later diagnosis goes on."""
 
+NAME_LENGTH = 200
+"""Characters of a name in a finding's figures; advice repeats them, and decisions keep advice."""
+
 _ORDER = {"alarm": 0, "warning": 1, "note": 2}
 
 
@@ -63,7 +68,7 @@ class Diagnoser:
         """What is to be said of an iteration that has ended; raises NotFound."""
         self._reader.loop.existing(number)
         case = self.case(number)
-        findings = by_gravity([finding for rule in RULES for finding in rule(case)])
+        findings = by_gravity([bounded(finding) for rule in RULES for finding in rule(case)])
         suggestions = suggestions_for(case, findings, experience_beside(self._reader.loop))
         return Diagnosis(number, findings, suggestions, self.verdict(case))
 
@@ -79,6 +84,15 @@ class Diagnoser:
 def diagnose(loop: LoopFolder, number: int) -> Diagnosis:
     """The diagnosis of one iteration, its files read once; raises NotFound."""
     return Diagnoser(LoopReader(loop)).diagnose(number)
+
+
+def bounded(finding: Finding) -> Finding:
+    """The finding with names of the record (labels, groups) cut to what anybody reads."""
+    figures = {
+        name: value[:NAME_LENGTH] if isinstance(value, str) else value
+        for name, value in finding.figures.items()
+    }
+    return msgspec.structs.replace(finding, figures=figures)
 
 
 def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -20,6 +20,10 @@ from tui_loop.core.diagnosis.findings import Prediction, Verdict, Word
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.records import Decision, Iteration
 from tui_loop.core.statistics import Interval
+from tui_loop.core.text import one_line
+
+NAMES_LENGTH = 1000
+"""Characters of the names of what was taken: a record may have anything there."""
 
 
 def prediction_of(decision: Decision) -> Prediction | None:
@@ -41,10 +45,10 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
         or iteration.state not in ("finished", "failed")
     ):
         return None
-    suggestion = decision.suggestion or ""
+    suggestion = (decision.suggestion or "")[:NAMES_LENGTH]
     told = f"predicted {_range(predicted)}"
     if iteration.error is not None and iteration.error.get("kind") == "diverged":
-        step = iteration.error.get("step")
+        step = one_line(str(iteration.error.get("step")), 20)
         return Verdict("against", f"{told}; it diverged at step {step}", suggestion)
     measured = number(iteration.metrics.get(predicted.metric))
     if measured is None or iteration.state != "finished":

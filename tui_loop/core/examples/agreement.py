@@ -149,10 +149,10 @@ def _disagreement(heard: list[tuple[Example, str]], measured: Measured) -> str |
 
 def _chance(row: Example) -> float | None:
     """The probability that the model gave the whole reference."""
-    loss = number(row.loss)
-    if loss is None or math.isnan(loss):
+    loss, tokens = number(row.loss), number(row.supervised_tokens)
+    if loss is None or tokens is None or math.isnan(loss):
         return None
-    return math.exp(-min(loss * row.supervised_tokens, 700.0))
+    return math.exp(-min(max(0.0, loss * tokens), 700.0))
 
 
 def _percent(share: float) -> str:

@@ -16,6 +16,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.records import Fingerprint, Iteration
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text import one_line
 from tui_loop.core.wording import SEED
 
 Ended = Literal["finished", "diverged", "oom", "failed", "unfinished"]
@@ -199,10 +200,10 @@ def base_words(trial: Trial) -> str:
 
 
 def base_name(model: str) -> str:
-    """A model's id; of a path, its last part."""
+    """A model's id, of a path its last part; as much of it as a sentence can bear."""
     parts = model.replace("\\", "/").rstrip("/").split("/")
     is_path = len(parts) > 2 or parts[0] in ("", ".", "..", "~")
-    return parts[-1] if is_path else model
+    return one_line(parts[-1] if is_path else model, 80)
 
 
 @cache

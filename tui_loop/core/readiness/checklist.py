@@ -182,11 +182,11 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
 def _with_noise(iteration: Iteration) -> str:
     """The score with its 95% interval over examples, where counts give one."""
     metrics = iteration.metrics
-    score, passed, total = (metrics.get(name) for name in ("score", "passed", "total"))
-    told = percent(score)
-    if isinstance(passed, int) and isinstance(total, int) and total:
-        low, high = wilson(passed, total)
-        told += f", {passed} of {total} pass (95%: {percent(low)} to {percent(high)})"
+    passed, total = (number(metrics.get(name)) for name in ("passed", "total"))
+    told = percent(metrics.get("score"))
+    if total and passed is not None and 0 <= passed <= total < math.inf:
+        low, high = wilson(int(passed), int(total))
+        told += f", {passed:.0f} of {total:.0f} pass (95%: {percent(low)} to {percent(high)})"
     return told
 
 

@@ -10,7 +10,7 @@ import math
 
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.figures import loss_change, points
-from tui_loop.core.readiness.holdout import PairedTable
+from tui_loop.core.readiness.holdout import MOST_ROWS, PairedTable
 from tui_loop.core.statistics import mcnemar
 
 SIGNIFICANT = 0.05
@@ -70,6 +70,7 @@ def _is_graded(found: Comparison) -> bool:
         isinstance(score, float)
         and isinstance(passed, int)
         and isinstance(total, int)
+        and 0 <= passed <= total < MOST_ROWS
         and total > 0
         and not math.isclose(score, passed / total, abs_tol=1e-9)
         for score, passed, total in sides
