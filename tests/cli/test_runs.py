@@ -21,7 +21,8 @@ pytestmark = pytest.mark.train
 
 
 def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
-    """Four texts, two held out, LoRA on c_attn, one epoch; then half the learning rate."""
+    """Four texts, four held out, LoRA on c_attn, one epoch; then half the learning rate, since the
+    eval loss is above the train loss: which on four rows says nothing, as the diagnosis knows."""
     (tmp_path / "train.jsonl").write_text(
         "".join(json.dumps({"text": text}) + "\n" for text in POSITIVE)
     )
@@ -31,6 +32,8 @@ def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
             for text in [
                 "Classify: positive. The product is a joy to use.",
                 "Classify: negative. The product is a waste of money.",
+                "Classify: positive. The product fits well and looks fine.",
+                "Classify: negative. The product fell apart in a week.",
             ]
         )
     )
@@ -60,6 +63,7 @@ def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
     )
     assert created.returncode == 0, created.stderr
     first = cli("run", "classic", "--why", "a baseline")
+    diagnosis = json.loads(cli("diagnose", "classic/1", "--json").stdout)
     second = cli("run", "classic", "--set", "learning_rate=1e-4", "--why", "halve the rate")
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
 
@@ -73,6 +77,19 @@ def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
         assert metrics["steps"] == 2
         for word in (rate, f"{metrics['train_loss']:.3f}", f"{metrics['eval_loss']:.3f}", why):
             assert word in line
+
+    findings = {each["kind"]: each for each in diagnosis["findings"]}
+    assert findings["underfitting"]["message"].startswith("it ended after 2 steps")
+    gap = findings["generalisation_gap"]
+    assert gap["severity"] == "note"
+    assert gap["figures"]["eval_loss"] > gap["figures"]["train_loss"]
+    for words in (
+        "over 4 held-out rows that is",
+        "no more than chance would give, and no ground for a change of the learning rate",
+        "so little was learned yet, and the gap is not the training's",
+    ):
+        assert words in gap["message"]
+    assert not any("training.learning_rate" in each["changes"] for each in diagnosis["suggestions"])
 
 
 def test_the_demo_goes_once_round_the_loop(cli: Cli, tmp_path: Path) -> None:

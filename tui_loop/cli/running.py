@@ -43,6 +43,7 @@ def run_until_stopped(
             if done[-1].state != "finished":
                 break
         process.wait()
+    done = [iteration_of(loop.iteration(each.number)) for each in done]  # with their verdicts
     for folder in folders:
         mask_file(folder.output)
     for text in take_back(folders):

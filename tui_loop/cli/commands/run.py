@@ -56,10 +56,10 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if told.repeat < 1:
         raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
     loop = LoopsFolder(told.loops).loop(told.loop)
+    if told.take and told.draft:
+        raise BadInput("--take and --draft: a draft has its changes", "give one of the two")
     plan = _draft_plan(loop, told) if told.draft else None
     if told.take:
-        if told.draft:
-            raise BadInput("--take and --draft: a draft has its changes", "give one of the two")
         plan = plan_taking(loop, told.parent, told.take, told.settings, told.why)
     folders = create_next(
         loop,
