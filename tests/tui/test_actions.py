@@ -41,6 +41,7 @@ from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
+from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
@@ -56,7 +57,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
 
-ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns", "ready")
+ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns", "progress", "ready")
 """Scopes of screens that have tests of their own."""
 
 SMALL, WIDE = (80, 24), (160, 48)
@@ -262,6 +263,13 @@ async def the_patterns_open(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("Patterns", "learning_rate of 20 or more diverged once on tiny")
     assert isinstance(opened.app.screen, PatternsScreen)
+
+
+@does("loop.progress")
+async def the_progress_opens(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Progress of support-intents", "the best so far is 2")
+    assert isinstance(opened.app.screen, ProgressScreen)
 
 
 @does("loop.ready")

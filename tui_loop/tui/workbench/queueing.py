@@ -69,7 +69,9 @@ class Queueing(Drafting):
     async def _enqueue(self, draft: Draft) -> None:
         try:
             async with self._queue_turn:
-                count = await self.elsewhere(_told, lambda: add(self.loop, queued_draft(draft)))
+                count = await self.elsewhere(
+                    told_as_input, lambda: add(self.loop, queued_draft(draft))
+                )
             fresh = await self.elsewhere(new_draft, self.loop, draft.parent)
         except TuiLoopError as error:
             self.tell(error)
@@ -85,7 +87,7 @@ class Queueing(Drafting):
 
         try:
             async with self._queue_turn:
-                await self.elsewhere(_told, work)
+                await self.elsewhere(told_as_input, work)
         except TuiLoopError as error:
             self.tell(error)
         finally:
@@ -107,7 +109,7 @@ class Queueing(Drafting):
 
         try:
             async with self._queue_turn:
-                fresh = await self.elsewhere(_told, work)
+                fresh = await self.elsewhere(told_as_input, work)
         except TuiLoopError as error:
             self.tell(error)
             return
@@ -155,7 +157,7 @@ class Queueing(Drafting):
         return QueueSeen(drafts, problems, is_running)
 
 
-def _told(work: Callable[[], T]) -> T:
+def told_as_input(work: Callable[[], T]) -> T:
     """What `work` gives; a disk that takes nothing is told as it is."""
     try:
         return work()

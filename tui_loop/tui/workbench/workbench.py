@@ -30,7 +30,7 @@ from tui_loop.tui.workbench.diagnosing import Diagnosing
 from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.frame import PANES
 from tui_loop.tui.workbench.patterns import Learning
-from tui_loop.tui.workbench.queueing import Queueing
+from tui_loop.tui.workbench.progressing import Progressing
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.ready import ReadyReading
 from tui_loop.tui.workbench.running import Running
@@ -64,7 +64,7 @@ class Workbench(
     Diagnosing,
     Learning,
     ReadyReading,
-    Queueing,
+    Progressing,
     Running,
     Checking,
 ):
@@ -120,6 +120,7 @@ class Workbench(
         self._show_keys()
         self.look_at_diagnosis_again()
         self.look_at_patterns_again()
+        self.look_at_progress_again()
 
     def rows_in_view(self) -> tuple[int, ...]:
         table = self.query_one(IterationTable)

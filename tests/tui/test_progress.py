@@ -1,0 +1,115 @@
+"""Score and loss over the iterations on the screen: read beside it, and led on from there."""
+
+from __future__ import annotations
+
+import shutil
+
+import msgspec
+import pytest
+
+from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
+from tui_loop.core.progress.progress import Pair
+from tui_loop.core.queueing.storing import read_queue
+from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.tui.screens.compare import CompareScreen
+from tui_loop.tui.screens.progress import ProgressScreen
+
+SMALL, WIDE = (80, 24), (160, 48)
+
+
+async def progress(opened: Opened) -> ProgressScreen:
+    await opened.press("I")
+    await opened.until(lambda: isinstance(opened.app.screen, ProgressScreen))
+    screen = opened.app.screen
+    assert isinstance(screen, ProgressScreen)
+    await opened.until(lambda: screen.rows.rows, "what was read")
+    return screen
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+def test_each_iteration_is_a_line_with_bars_on_one_scale(
+    size: tuple[int, int], open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        screen = await progress(opened)
+        await opened.shows("the best so far is 2", "4 iterations", "score 0% ──", "loss 0.")
+        await opened.shows("1 * baseline", "2 * num", "42%", "71%", "├")
+        assert isinstance(screen.rows.chosen, msgspec.Struct)
+        assert screen.rows.key_of(screen.rows.cursor) == 2
+        await opened.shows_in("#shown", "score 71% (51 to 85) over 24 examples")
+        await opened.press("down")
+        await opened.shows_in("#shown", "failed")  # it diverged, so nothing was measured
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+
+    on_app(open_app(size, number=2), steps)
+
+
+def test_enter_goes_to_the_iteration_or_to_what_is_compared(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        screen = await progress(opened)
+        await opened.press("G")
+        assert isinstance(screen.rows.chosen, Pair)
+        await opened.shows("the best so far against", "1, the runner-up and its parent")
+        await opened.press("enter")
+        await opened.until(lambda: isinstance(opened.app.screen, CompareScreen))
+        await opened.press("escape", "home", "down", "enter")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        assert (opened.bench.selected, opened.bench.current) == (1, "iterations")
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_the_repeats_that_would_decide_are_queued_once(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        loop = opened.bench.loop
+        await progress(opened)
+        await opened.shows("2 more runs should decide it")
+        await opened.press("A")
+        await opened.tells("added to the queue: 2 repeats; 2 drafts wait")
+        queued = read_queue(loop)
+        assert [(each.parent, list(each.set)) for each in queued] == [
+            (1, ["training.seed"]),
+            (2, ["training.seed"]),
+        ]
+        assert queued[0].why == "is 2 better than 1 by more than training noise?"
+        await opened.press("A")
+        await opened.tells("they wait already")
+        assert read_queue(loop) == queued
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_it_is_read_again_when_an_iteration_ends(open_app: OpenApp, loop: LoopFolder) -> None:
+    async def steps(opened: Opened) -> None:
+        screen = await progress(opened)
+        run = scripted_iteration(loop, "lora.r=4").starts()
+        await opened.until(lambda: len(screen.found.points) == 5, "the run")
+        await opened.shows("running")
+        run.ends()
+        await opened.until(lambda: screen.found.points[-1].state == "finished")
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_a_loop_without_iterations_and_a_fault_are_told(
+    open_app: OpenApp, loops: LoopsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in ("000", "001", "002", "003"):
+        shutil.rmtree(loops.path / "support-intents" / number)
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("I")
+        await opened.shows("nothing has been measured yet")
+        await opened.press("enter", "A")
+        await opened.tells("no further run would decide anything here")
+        await opened.press("escape")
+
+        def fails() -> None:
+            raise ValueError("no such thing")
+
+        monkeypatch.setattr(opened.bench._progress_reader, "look", fails)
+        await opened.press("I")
+        await opened.shows("✗ ValueError: no such thing")
+
+    on_app(open_app(SMALL), steps)

@@ -1,0 +1,290 @@
+"""Score and eval loss over the iterations, each on one scale with its interval, and what the best
+is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tui_loop.core import figures
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.progress.progress import Pair, Point, Progress
+from tui_loop.core.progress.strips import Scale, ends, scale_of, strip
+from tui_loop.core.progress.words import (
+    best_words,
+    config_words,
+    loss_words,
+    otherwise_words,
+    pair_words,
+    reach_words,
+    replicate_words,
+    score_words,
+)
+from tui_loop.core.statistics import Interval
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.toned import Part
+
+FIGURE = 7
+"""Cells of a score or a loss before its strip."""
+
+LEAST_STRIP, MOST_STRIP = 9, 48
+LEAST_TITLE = 16
+
+EMPTY = ["nothing has been measured yet", "r runs the draft; each iteration is a line here"]
+
+Lines = list[list[Part]]
+
+
+class ProgressDesk(Protocol):
+    """Who leads from here to the workbench."""
+
+    def select_from_progress(self, number: int) -> None:
+        """Selects an iteration in the workbench."""
+
+    def compare_with(self, a: int, b: int) -> None:
+        """Shows iteration `b` against `a`."""
+
+    def enqueue_repeats(self, pair: Pair) -> None:
+        """Adds the runs to the queue that would decide between two configs."""
+
+
+class ProgressList(RowList):
+    """A line an iteration; below them what the best is held against."""
+
+    def __init__(self) -> None:
+        super().__init__(id="progress-list")
+        self.rows: list[Point | str | Pair] = []
+        self.why_empty = ["reading the iterations ..."]
+        self._scores: Scale | None = None
+        self._losses: Scale | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    @property
+    def chosen(self) -> Point | Pair | None:
+        """What is under the cursor."""
+        row = self.rows[self.cursor] if self.cursor < len(self.rows) else None
+        return row if not isinstance(row, str) else None
+
+    def key_of(self, index: int) -> object:
+        row = self.rows[index] if index < len(self.rows) else ""
+        return row.number if isinstance(row, Point) else row if isinstance(row, str) else row.about
+
+    def is_selectable(self, index: int) -> bool:
+        return not isinstance(self.rows[index], str)
+
+    def empty(self) -> list[str]:
+        return self.why_empty
+
+    def show(self, progress: Progress, at: object) -> None:
+        """Lists them, the cursor on the row with that key."""
+        self.why_empty = EMPTY
+        self._scores = scale_of(each.score for each in progress.points)
+        self._losses = scale_of((each.loss for each in progress.points), may_be_log=True)
+        self.rows = [*progress.points]
+        if progress.pairs:
+            self.rows += ["the best so far against", *progress.pairs]
+        self.rows_changed(at)
+
+    def head(self, width: int) -> list[Part] | None:
+        title, room = self._widths(width)
+        told = f"     #   {fit('', title)}"
+        for name, scale, show in (
+            ("score", self._scores, figures.percent),
+            ("loss", self._losses, figures.loss),
+        ):
+            if scale is not None:
+                scaled = ends(scale, room, show(scale.low), show(scale.high)) if room else ""
+                told += f"{fit(name, FIGURE, right=True)} {fit(scaled, room)} "
+        return [(told, "head")]
+
+    def row(self, index: int, width: int) -> list[Part]:
+        row = self.rows[index]
+        if isinstance(row, str):
+            return [("  ", ""), (row, "strong")]
+        if isinstance(row, Pair):
+            return [self.pointer(index), *_pair_parts(row)]
+        title, room = self._widths(width)
+        tone = "muted" if row.differs else "accent" if row.is_new_best else ""
+        again = config_words(row)
+        parts: list[Part] = [
+            self.pointer(index),
+            (f"{row.number:>4}", tone),
+            (" * " if row.is_new_best else " ! " if row.differs else "   ", tone),
+            (fit(flat(f"{again}  {row.title}" if again else row.title), title), ""),
+        ]
+        if row.score is None and row.loss is None:
+            return [*parts, ("  ", ""), (row.state if row.state != "finished" else "", "muted")]
+        if self._scores is not None:
+            shown = figures.percent(row.score.delta) if row.score else ""
+            parts += _drawn(shown, row.score, self._scores, room, tone)
+        if self._losses is not None:
+            shown = figures.loss(row.loss.delta) if row.loss else ""
+            parts += _drawn(shown, row.loss, self._losses, room, "muted" if row.differs else "eval")
+        return parts
+
+    def _widths(self, width: int) -> tuple[int, int]:
+        """Cells of the title and of each strip, no strips where there is no room for them."""
+        count = (self._scores is not None) + (self._losses is not None)
+        room = width - 9 - count * (FIGURE + 2)
+        if not count:
+            return max(0, room), 0
+        size = min(MOST_STRIP, (room - LEAST_TITLE) // count)
+        size = size if size >= LEAST_STRIP else 0
+        return max(0, room - count * size), size
+
+
+class ProgressScreen(RowsScreen):
+    """Shows the progress as it is found; what is under the cursor is told in full below."""
+
+    BINDINGS = bindings("progress")
+    scopes = ("progress", "list", "sheet", "app")
+    FOOTER = (
+        "list.open",
+        "progress.enqueue",
+        "progress.copy",
+        "progress.read",
+        "app.back",
+        "app.help",
+    )
+
+    def __init__(self, desk: ProgressDesk, loop: str, number: int | None) -> None:
+        """`number`: the iteration that the cursor begins on."""
+        self.rows = ProgressList()
+        super().__init__(f"Progress of {loop}", self.rows)
+        self._desk, self._number = desk, number
+        self.found = Progress(loop)
+        self._fault: TuiLoopError | None = None
+        self._doing = "reading ..."
+
+    def show(self, found: Progress) -> None:
+        """Shows what was found; draws nothing where it is the same."""
+        if self._doing or self._fault is not None or found != self.found:
+            at = self.rows.key_of(self.rows.cursor) if self.rows.count else self._number
+            self.found, self._fault, self._doing = found, None, ""
+            self.rows.show(found, at)
+            self.draw()
+
+    def show_fault(self, fault: TuiLoopError) -> None:
+        """Says why there is nothing newer."""
+        self._fault, self._doing = fault, ""
+        self.draw()
+
+    def draw(self) -> None:
+        if not self.head.is_attached:  # it is shown before it is composed
+            return
+        told = self._doing or counted(len(self.found.points), "iteration")
+        entitle(self.query_one("#found"), self._heading, told)
+        self.head.show(self._head_lines())
+        self.rows.refresh()
+        self.show_row(keep_place=True)
+
+    def row_lines(self) -> tuple[str, Lines]:
+        chosen = self.rows.chosen
+        if isinstance(chosen, Pair):
+            return f"{chosen.b} against {chosen.a}", pair_lines(chosen)
+        if chosen is None:
+            return "", []
+        return f"{chosen.number} · {flat(chosen.title, 200)}", point_lines(chosen, self.found)
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+        chosen = self.rows.chosen
+        if isinstance(chosen, Pair):
+            self._desk.compare_with(chosen.a, chosen.b)
+        elif chosen is not None:
+            self.dismiss()
+            self._desk.select_from_progress(chosen.number)
+
+    def action_enqueue(self) -> None:
+        """Adds the runs that would decide; of an iteration those of the first pair that has any."""
+        chosen = self.rows.chosen
+        pairs = [chosen] if isinstance(chosen, Pair) else self.found.pairs
+        pair = next((each for each in pairs if each.commands), None)
+        if pair is None:
+            self.notify("no further run would decide anything here", markup=False)
+        else:
+            self._desk.enqueue_repeats(pair)
+
+    def action_copy(self) -> None:
+        _, lines = self.row_lines()
+        if lines:
+            text = "\n".join("".join(part for part, _ in line) for line in lines)
+            self.app.copy_to_clipboard(text)
+            self.notify("copied", markup=False)
+
+    def _head_lines(self) -> Lines:
+        if self._fault is not None:
+            return fault_lines(self._fault)
+        if not self.found.points:
+            return []
+        lines: Lines = [[(best_words(self.found), "")]]
+        if told := otherwise_words(self.found):
+            lines.append([("! ", "warn"), (told, "muted")])
+        return lines
+
+
+def point_lines(point: Point, progress: Progress) -> Lines:
+    """An iteration in full."""
+    over = f" over {counted(point.examples, 'example')}" if point.examples else ""
+    lines: Lines = []
+    if point.score is not None:
+        lines.append([("score  ", "muted"), (f"{score_words(point.score)}{over}", "")])
+    if point.loss is not None:
+        lines.append([("loss   ", "muted"), (f"{loss_words(point.loss)} nats a token", "")])
+    if not lines:
+        lines.append([("state  ", "muted"), (point.state, "")])
+    else:
+        told = "95% over the examples; another seed may move a figure further"
+        lines.append([("       ", ""), (told, "muted")])
+    config = progress.config(point.number)
+    if config is not None and len(config.runs) > 1:
+        words = next(
+            each
+            for each, tried in zip(
+                replicate_words(progress),
+                (each for each in progress.tried if len(each.runs) > 1),
+                strict=True,
+            )
+            if tried is config
+        )
+        lines.append([("config ", "muted"), (words, "")])
+    if point.differs:
+        parts = ", ".join(point.differs)
+        lines.append([("! ", "warn"), (f"measured otherwise ({parts}): not comparable", "warn")])
+    number = config.number if config is not None else point.number
+    for pair in progress.pairs:
+        if number in (pair.a, pair.b):
+            lines += [[], *pair_lines(pair)]
+    return lines
+
+
+def pair_lines(pair: Pair) -> Lines:
+    """What can be said of the best against another one, and what would tell more."""
+    lines: Lines = [[(pair_words(pair), "")]]
+    if told := reach_words(pair):
+        lines.append([("→ ", "accent"), (told, "")])
+    lines += [[("  ", ""), (command, "changed")] for command in pair.commands]
+    return lines
+
+
+def _pair_parts(pair: Pair) -> Sequence[Part]:
+    name = pair.about if pair.a == 0 else f"{pair.a}, {pair.about}"
+    told = f": {flat(reach_words(pair))}" if pair.reach is not None else ""
+    tone = "good" if pair.claim == "better" else ""
+    return [(f"{flat(name)}  ", ""), (pair.claim, tone), (told, "muted")]
+
+
+def _drawn(
+    figure: str, interval: Interval | None, scale: Scale, room: int, tone: str
+) -> list[Part]:
+    """A figure and its strip."""
+    drawn = strip(interval, scale, room) if interval is not None and room else " " * room
+    return [(f"{fit(figure, FIGURE, right=True)} ", "strong"), (f"{drawn} ", tone)]
