@@ -11,6 +11,7 @@ import pytest
 
 from tests.core.diagnosis.written import Written, answered, asked
 from tui_loop.core import codec
+from tui_loop.core.diagnosis.advice.lengths import less_memory
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules import Rule, across, fit, rates, setup, training
@@ -152,6 +153,19 @@ def test_logs_that_are_not_finite_are_unsteady(run: MakeRun) -> None:
     grads[9] = float("inf")
     found = one(training.unstable, run(FLAT, grads=grads))
     assert "1 log not finite, the first at step 10" in found.message
+
+
+def test_a_run_that_ran_out_of_memory_is_told_with_what_takes_less(run: MakeRun) -> None:
+    error = {"kind": "oom", "message": "out of memory", "hint": "try less", "step": 3}
+    case = run(FLAT[:3], "per_device_train_batch_size=12", error=error)
+    found = one(training.failed, case)
+    assert found.message == "the run ran out of memory at step 3: out of memory; try less"
+    smaller, twice = less_memory(case, found)
+    assert smaller.changes == {
+        "training.per_device_train_batch_size": (12, 6),
+        "training.gradient_accumulation_steps": (1, 2),
+    }
+    assert twice.changes == {"training.activation_checkpointing": (False, True)}
 
 
 def test_a_rate_that_diverged_is_held_against_what_is_advised(run: MakeRun) -> None:

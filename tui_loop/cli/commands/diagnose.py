@@ -22,7 +22,7 @@ from tui_loop.core.diagnosis.words import (
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of
-from tui_loop.core.records import LIVE
+from tui_loop.core.records import LIVE, RESUMABLE
 
 HELP = "findings with their evidence, suggestions with what they should do, and the verdict"
 
@@ -73,7 +73,7 @@ def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
         _show_suggestion(numbers[id(each)], each, out)
     if not found.findings:
         out.line()
-        out.paragraph(_nothing(iteration.number, iteration.state))
+        out.advice(_nothing(folder, iteration.state))
     takable = next((n for n, each in enumerate(found.suggestions, 1) if each.changes), None)
     if takable is not None:
         out.line()
@@ -103,9 +103,11 @@ def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
             out.paragraph(more, "     ")
 
 
-def _nothing(number: int, state: str) -> str:
-    if number == 0:
+def _nothing(folder: IterationFolder, state: str) -> str:
+    if folder.number == 0:
         return "this is the untouched base: it is what the others are held against"
+    if state in RESUMABLE:
+        return f"it is {state}; to go on: tui-loop resume {folder}"
     if state != "finished":
         return f"it is {state}: there is nothing to see yet"
-    return "nothing that stands out: the failures themselves are next (tui-loop failures)"
+    return f"nothing that stands out; what fails is next: tui-loop failures {folder} --summary"

@@ -25,6 +25,7 @@ from tui_loop.core.schema import Config
 from tui_loop.core.wording import SEED
 
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
+    "failed": [lengths.less_memory],
     "diverged": [rates.lower_learning_rate, rates.steady],
     "learning_rate_too_high": [rates.lower_learning_rate],
     "unstable": [rates.steady, rates.slower],
@@ -55,7 +56,13 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "slow": [lengths.faster],
 }
 
-CAUSES = {"diverged", "nothing_trained", "learning_rate_too_high", "learning_rate_too_low"}
+CAUSES = {
+    "failed",
+    "diverged",
+    "nothing_trained",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+}
 """What spoils a run as a whole: whatever else is odd about its outputs follows from it."""
 
 CONSEQUENCES = {"class_bias", "format_errors", "no_end_token", "truncated_outputs", "weak_slice"}

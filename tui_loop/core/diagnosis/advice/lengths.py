@@ -74,6 +74,39 @@ def loss_on_the_answer(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
+def less_memory(case: Case, finding: Finding) -> Iterator[Suggestion]:
+    """What takes less memory and leaves the experiment as it is, the cheapest first."""
+    if case.config is None or finding.figures.get("error") != "oom":
+        return
+    training = case.config.training
+    size = training.per_device_train_batch_size
+    if size > 1:
+        half = max(each for each in range(1, size) if size % each == 0)
+        yield propose(
+            case,
+            finding,
+            "smaller_micro_batch",
+            {
+                "training.per_device_train_batch_size": half,
+                "training.gradient_accumulation_steps": training.gradient_accumulation_steps
+                * (size // half),
+            },
+            because="the run does not fit into memory; the effective batch stays",
+            confidence="high",
+            ground="fewer rows at once take less memory, the result is the same but for rounding",
+        )
+    if not training.activation_checkpointing:
+        yield propose(
+            case,
+            finding,
+            "activation_checkpointing",
+            {"training.activation_checkpointing": True},
+            because="the run does not fit into memory; this one is about a third slower",
+            confidence="high",
+            ground="activations are computed twice instead of being kept",
+        )
+
+
 def faster(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """The same run in less time: nothing is expected of the score."""
     if case.config is None:

@@ -1,5 +1,6 @@
 """How the training itself went: whether it blew up, did nothing, or was unsteady.
 
+failed           the run ended by an error that is told by no other finding.
 diverged         the run says so, or its final loss is far above the base's.
 nothing_trained  the run says that loss and gradient stayed at exactly 0, the gradient was 0 in
                  nearly all logs, or every held-out row has the base's loss.
@@ -23,6 +24,9 @@ from tui_loop.core.overview import diverged_at
 FEWEST_LOGS = 8
 """A shape is read from so many training logs on."""
 
+NOTHING_TRAINED = "nothing is being trained"
+"""How the error of such a run begins."""
+
 STILL = 1e-3
 """Nats a token: less than one step at a rate of 1e-6 does to a row."""
 
@@ -38,6 +42,26 @@ RISE_FACTOR, RISE_NATS = 1.4, 0.25
 WINDOW = 20
 JUMPS = 3
 """One or two are hard batches."""
+
+
+def failed(case: Case) -> Iterator[Finding]:
+    error = case.iteration.error
+    if error is None or case.iteration.state != "failed":
+        return
+    kind, message = str(error.get("kind")), str(error.get("message", ""))
+    if kind == "diverged" or NOTHING_TRAINED in message:
+        return
+    step = error.get("step")
+    at = f" at step {step}" if isinstance(step, int) and step else ""
+    what = {"oom": "ran out of memory", "disk": "found no room on the disk"}.get(kind, "failed")
+    hint = str(error.get("hint", ""))
+    yield Finding(
+        "failed",
+        "alarm",
+        f"the run {what}{at}: {message}" + (f"; {hint}" if hint else ""),
+        {"error": kind},
+        steps=(step,) if isinstance(step, int) else (),
+    )
 
 
 def diverged(case: Case) -> Iterator[Finding]:
@@ -70,7 +94,7 @@ def diverged(case: Case) -> Iterator[Finding]:
 
 def nothing_trained(case: Case) -> Iterator[Finding]:
     error = case.iteration.error or {}
-    told = error.get("kind") == "data" and "nothing is being trained" in str(error.get("message"))
+    told = error.get("kind") == "data" and NOTHING_TRAINED in str(error.get("message"))
     gradients = [*case.grad_curve.values]
     still = sum(value == 0.0 for value in gradients)
     if told or (len(gradients) >= FEWEST_LOGS and still > 0.9 * len(gradients)):
@@ -194,4 +218,4 @@ def figures_told(**told: float | int | None) -> dict[str, Figure]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-RULES = (diverged, nothing_trained, unstable)
+RULES = (failed, diverged, nothing_trained, unstable)
