@@ -9,7 +9,7 @@ import pytest
 
 from tui_loop.core.diagnosis.advice.rates import raise_learning_rate
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
-from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.lessons import Lessons, lessons_of, rate_in
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.patterns.reading import PatternsReader
@@ -86,3 +86,22 @@ def test_how_such_changes_went_stands_beside_a_suggestion(
     assert (len(raised.changes), raised.count("helped"), raised.count("same")) == (2, 1, 1)
     assert lessons.went("lora.r", 32, 16).changes == ()
     assert lessons.went("training.optim", "adamw_torch", "sgd").changes == ()
+
+
+def test_a_replicate_is_suggested_of_this_config_and_then_of_the_other(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished([1.0] * 20 + [0.0] * 20)
+    finished([1.0] * 17 + [0.0] * 6 + [1.0] * 9 + [0.0] * 8, "learning_rate=2e-4", parent=1)
+
+    def replicate() -> Suggestion:
+        found = Diagnoser(LoopReader(loop)).diagnose(2).suggestions
+        return next(each for each in found if each.kind == "replicate")
+
+    assert replicate().changes == {"training.seed": (42, 43)}
+    finished([1.0] * 26 + [0.0] * 14, "seed=43", parent=2)
+    assert replicate().changes == {}
+    assert replicate().action == "run 1 again: tui-loop run intents --from 1 --set seed=43"
+    finished([1.0] * 20 + [0.0] * 20, "seed=43", parent=1)
+    kinds = [each.kind for each in Diagnoser(LoopReader(loop)).diagnose(2).suggestions]
+    assert "replicate" not in kinds

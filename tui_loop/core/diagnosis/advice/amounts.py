@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tui_loop.core import figures
 from tui_loop.core.checking.findings import counted
-from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, loss_range, propose
+from tui_loop.core.diagnosis.advice.proposing import advise, gain, loss_gain, loss_range, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.rules.fit import FEWEST_STEPS, turn_of
@@ -193,26 +193,43 @@ def smaller_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 
 def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """The same config under a seed that was not used yet."""
+    """The same config under a seed that was not used yet; where that was done, the other one."""
     if case.config is None:
         return
-    used = {
-        config.training.seed
-        for each in case.iterations
-        if each.number and (config := config_of(each)) is not None
-        if case.comparer.are_one_config(each.number, case.number)
-    }
-    seed = max(used | {case.config.training.seed}) + 1
+    other, name = finding.figures.get("against"), case.folder.loop.name
+    seeds = _seeds_like(case, case.number)
+    seed = max(seeds | {case.config.training.seed}) + 1
+    if len(seeds) > 1 and isinstance(other, int):
+        seed = max(_seeds_like(case, other), default=seed - 1) + 1
+        yield advise(
+            finding,
+            "replicate",
+            f"run {other} again: tui-loop run {name} --from {other} --set seed={seed}",
+            because=f"of {other} there is one run alone",
+            confidence="medium",
+            ground="two runs of each config put the training noise into the interval",
+        )
+        return
     yield propose(
         case,
         finding,
         "replicate",
         {SEED: seed},
-        because=f"one run of {case.number} and one of {finding.figures.get('against')} cannot tell "
-        "the change from training noise",
+        because=f"one run of {case.number} and one of {other} cannot tell the change from "
+        "training noise",
         confidence="medium",
         ground="two runs of each config put the training noise into the interval",
     )
+
+
+def _seeds_like(case: Case, number: int) -> set[int]:
+    """The seeds under which the config of an iteration was run."""
+    return {
+        config.training.seed
+        for each in case.iterations
+        if each.number and (config := config_of(each)) is not None
+        if case.comparer.are_one_config(each.number, number)
+    }
 
 
 def _length(training: Training, factor: float) -> dict[str, float | int]:

@@ -112,7 +112,7 @@ def slower(case: Case, finding: Finding) -> Iterator[Suggestion]:
 def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """Ten times the rate, at least what is advised; where much of the loss has gone already,
     three times. Never up to a rate that diverged or did worse here."""
-    if case.config is None or case.run.step < FEWEST_STEPS:
+    if case.config is None or 0 < case.run.step < FEWEST_STEPS:
         return
     rate = case.config.training.learning_rate
     advised = ADVISED[case.config.lora.enabled]
