@@ -21,6 +21,7 @@ from tests.faults.conftest import FullDisk, begin, step
 from tests.faults.kit import Outcome
 from tui_loop.cli.main import main
 from tui_loop.core import journal as journal_module
+from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import Recovered, RunEnded
 from tui_loop.core.files import write_atomically
@@ -29,7 +30,11 @@ from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.observer import LoopObserver, Wanted
+from tui_loop.core.queueing.drafts import QueuedDraft
+from tui_loop.core.queueing.storing import add
 from tui_loop.core.reader import IterationReader, iterations_of, read_run
+from tui_loop.core.readiness.closing import close_loop
+from tui_loop.core.readiness.holdout import Look, record_look
 from tui_loop.core.store import LoopFolder
 from tui_loop.tui.status import status_line
 
@@ -187,12 +192,17 @@ def _write_summary(folder: IterationFolder) -> None:
     folder.write_summary(msgspec.structs.replace(summary, decision="x" * 9999))
 
 
+LOOK = Look(1.0, 1, "c" * 64, 2, "label", 0.5, 1, 2, 1.0)
 WRITERS: dict[str, Callable[[IterationFolder], Any]] = {
     "config": _write_config,
     "summary": _write_summary,
     "examples": lambda folder: folder.write_examples(folder.read_examples() * 99, []),
     "notes": lambda folder: folder.add_note("x" * 9999),
     "ledger": lambda folder: write_ledger(folder.loop),
+    "diagnosis": record_diagnosis,
+    "queue": lambda folder: add(folder.loop, QueuedDraft(1, "x" * 9999)),
+    "a look": lambda folder: record_look(folder.loop, LOOK),
+    "the end of the loop": lambda folder: close_loop(folder.loop, "x" * 9999, 1),
     "an evaluation": lambda folder: write_atomically(folder.path / "evals.jsonl", b"x" * 9999),
 }
 
@@ -210,6 +220,8 @@ def test_no_file_of_the_record_is_damaged_by_a_full_disk(
     folder = finished([1, 0])
     write_ledger(folder.loop)
     folder.add_note("mine")
+    add(folder.loop, QueuedDraft(1, "mine"))
+    record_look(folder.loop, LOOK)
 
     def content() -> dict[str, bytes]:
         files = [path for path in folder.loop.path.rglob("*") if path.is_file()]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.engine.conftest import TinyLoop, tiny_loop
 from tests.faults.kit import Outcome
+from tui_loop.cli.main import main
+from tui_loop.core.diagnosis import diagnosing, recording
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.events import AnyEvent, MetricsLogged
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
+from tui_loop.core.liveness import trouble_of
 from tui_loop.core.reader import IterationReader
 from tui_loop.engine.host import RunHost
 
@@ -114,4 +119,62 @@ def test_a_run_without_room_for_its_summary_has_ended_nevertheless(
     assert folder.read_summary() is None
     told = IterationReader(folder).view().trouble
     assert told == "the summary was not written: [Errno 28] No space left on device"
+    outcome(folder)
+
+
+@pytest.mark.fault(
+    "there is no room for the diagnosis when a training run ends",
+    group="training",
+    state="finished",
+    readable="all but diagnosis.json, and that it was not written; `diagnose` makes it anew",
+)
+def test_a_run_without_room_for_its_diagnosis_has_its_summary_and_its_row_in_the_ledger(
+    tiny_loop: MakeLoop,
+    outcome: Outcome,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(recording, "write_atomically", refuse)
+    loop = tiny_loop(training={"max_steps": 1})
+    folder = loop.loop.existing(loop.plan())
+    summary = loop.run_number(folder.number)
+    assert summary.metrics["eval_loss"] is not None
+    assert not folder.diagnosis.exists()
+    assert loop.loop.ledger.read_text().count("\n") == 2
+    assert main(["--loops", str(loop.loop.path.parent), "status"]) == 0
+    told = "finished  the diagnosis was not written: [Errno 28] No space left on device"
+    assert told in capsys.readouterr().out
+    assert diagnosing.diagnose(loop.loop, 1).number == 1
+    outcome(folder)
+
+
+@pytest.mark.fault(
+    "a rule of the diagnosis has a fault of its own",
+    group="training",
+    state="finished",
+    readable="all but diagnosis.json, and that it was not written; where it broke is in output.log",
+)
+def test_a_fault_in_the_diagnosis_costs_a_run_nothing_else(
+    tiny_loop: MakeLoop,
+    outcome: Outcome,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def faulty(case: Case) -> Iterator[Finding]:
+        raise ZeroDivisionError(f"of hf_{'canary' * 4}, in {case.number}")
+
+    monkeypatch.setattr(diagnosing, "RULES", (faulty,))
+    loop = tiny_loop(training={"max_steps": 1})
+    folder = loop.loop.existing(loop.plan())
+    assert RunHost(folder, runner="thread").run() == "finished"
+    summary = folder.read_summary()
+    assert summary is not None
+    assert summary.metrics["eval_loss"] is not None
+    assert not folder.diagnosis.exists()
+    assert loop.loop.ledger.read_text().count("\n") == 2
+    assert trouble_of(folder.lock) == "the diagnosis was not written: of ***, in 1"
+    assert "in faulty" in capsys.readouterr().err
     outcome(folder)

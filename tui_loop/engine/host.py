@@ -32,7 +32,9 @@ from tui_loop.core.overview import described
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState
 from tui_loop.core.requests import Request, RequestReader, ids_in
+from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text import one_line
 from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.control import Control
@@ -94,12 +96,7 @@ class RunHost:
             error = None if attempts.error is None else msgspec.to_builtins(attempts.error)
             journal.append(RunEnded(state=attempts.state, error=error))
             journal.close()
-            try:
-                self._write_summary(attempts)
-                self._diagnose()
-                write_ledger(self.folder.loop)
-            except (OSError, TuiLoopError) as error:  # the journal has the end; say why not more
-                lock.tell(f"{lock.trouble or 'the summary was not written'}: {error}")
+            self._write_rest(attempts, lock)
         self.has_device_fault = attempts.has_device_fault
         return attempts.state
 
@@ -131,6 +128,26 @@ class RunHost:
             Request("termination", 0, "stop", save=True, evaluate=False, by="termination")
         )
 
+    def _write_rest(self, attempts: Attempts, lock: RunLock) -> None:
+        """Summary, diagnosis and ledger; the lock tells of the first that could not be written.
+
+        The journal has the end already: nothing here may cost the run that.
+        """
+        is_told = False
+        for name, write in (
+            ("summary", lambda: self._write_summary(attempts)),
+            ("diagnosis", self._diagnose),
+            ("ledger", lambda: write_ledger(self.folder.loop)),
+        ):
+            try:
+                write()
+            except Exception as error:
+                if not isinstance(error, (OSError, TuiLoopError)):
+                    traceback.print_exc()  # to output.log
+                told = lock.trouble or f"the {name} was not written"
+                lock.tell(lock.trouble if is_told else one_line(masked(f"{told}: {error}"), 400))
+                is_told = True
+
     def _write_summary(self, attempts: Attempts) -> None:
         folder, state = self.folder, read_run(self.folder)
         config = to_tables(folder.read_config())
@@ -142,15 +159,9 @@ class RunHost:
         )
 
     def _diagnose(self) -> None:
-        """Findings, suggestions and the verdict; no fault in them may cost the run its end."""
-        if self.folder.number == 0:
-            return
-        try:
+        """Findings, suggestions and the verdict; of the untouched base there is nothing to say."""
+        if self.folder.number > 0:
             record_diagnosis(self.folder)
-        except (OSError, TuiLoopError):
-            raise
-        except Exception:
-            traceback.print_exc()  # to output.log; the record is whole without a diagnosis
 
 
 def main(arguments: list[str] | None = None) -> int:

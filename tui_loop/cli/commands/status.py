@@ -61,11 +61,9 @@ def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
         "total": None,
         "loss": None,
         "seconds_left": None,
-        "trouble": None,
+        "trouble": trouble_of(loop.iteration(number).lock) or None,
         "closed": _closed(loop),
     }
-    if state in (*LIVE, "interrupted"):
-        record["trouble"] = trouble_of(loop.iteration(number).lock) or None
     if state not in LIVE:
         return record
     try:
