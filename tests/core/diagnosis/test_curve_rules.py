@@ -14,7 +14,15 @@ from tui_loop.core import codec
 from tui_loop.core.diagnosis.advice.lengths import less_memory
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.diagnosis.rules import Rule, across, fit, rates, setup, training
+from tui_loop.core.diagnosis.rules import (
+    Rule,
+    across,
+    convergence,
+    generalisation,
+    rates,
+    setup,
+    training,
+)
 from tui_loop.core.records import StepLoss
 
 ROWS = asked(60)
@@ -202,8 +210,8 @@ def test_a_straight_slope_that_has_hardly_begun_is_too_low_a_rate(run: MakeRun) 
     assert rates.pace_kept(case) == pytest.approx(1.0, abs=0.1)
     found = one(rates.learning_rate_too_low, case)
     assert "only went from 5.000 to 4.800 in 60 steps (4.0% of it)" in found.message
-    assert none(fit.underfitting, case)
-    assert none(fit.plateau, case)
+    assert none(convergence.underfitting, case)
+    assert none(convergence.plateau, case)
 
 
 def test_without_evaluations_on_the_way_the_rate_itself_must_be_low(run: MakeRun) -> None:
@@ -220,44 +228,44 @@ def test_a_small_gain_that_has_converged_is_not_too_low_a_rate(run: MakeRun) -> 
 
 
 def test_an_eval_loss_that_still_falls_at_the_end_is_underfitting(run: MakeRun) -> None:
-    found = one(fit.underfitting, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
+    found = one(convergence.underfitting, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
     assert found.steps == (40, 60)
     assert "still fell from 1.200 to 0.800" in found.message
-    assert none(fit.underfitting, run(FALLING, evals={20: 2.0, 40: 0.81, 60: 0.8}))
+    assert none(convergence.underfitting, run(FALLING, evals={20: 2.0, 40: 0.81, 60: 0.8}))
 
 
 def test_an_eval_loss_that_turns_up_while_training_goes_on_is_overfitting(run: MakeRun) -> None:
-    found = one(fit.overfitting, run(FALLING, evals={20: 1.0, 40: 1.2, 60: 1.6}))
+    found = one(generalisation.overfitting, run(FALLING, evals={20: 1.0, 40: 1.2, 60: 1.6}))
     assert found.figures["step"] == 20
     assert "turned up at step 20 of 60 (1.000 → 1.600" in found.message
-    assert none(fit.overfitting, run(FALLING, evals={20: 1.0, 40: 0.9, 60: 0.92}))
-    assert none(fit.overfitting, run(FLAT, evals={20: 1.0, 40: 1.2, 60: 1.6}))
+    assert none(generalisation.overfitting, run(FALLING, evals={20: 1.0, 40: 0.9, 60: 0.92}))
+    assert none(generalisation.overfitting, run(FLAT, evals={20: 1.0, 40: 1.2, 60: 1.6}))
 
 
 def test_rows_known_by_heart_are_told_with_the_gap(run: MakeRun) -> None:
     known = [(row, 0.001) for row in asked(40)]
     told = {"train_rows_loss": 0.001, "eval_loss": 0.9, "epochs": 20.0}
-    found = one(fit.memorised, run(FALLING, measured=known, metrics=told, wrong=30))
+    found = one(generalisation.memorised, run(FALLING, measured=known, metrics=told, wrong=30))
     assert "the 80 training rows, seen 20 times, are known by heart (0.001" in found.message
 
 
 def test_a_gap_that_is_more_than_chance_is_a_note(run: MakeRun) -> None:
     measured = [(row, 0.2 + 0.1 * (n % 2)) for n, row in enumerate(asked(40))]
     case = run(FLAT, measured=measured, wrong=30)
-    found = one(fit.generalisation_gap, case)
+    found = one(generalisation.generalisation_gap, case)
     assert found.severity == "note"
     assert "It says nothing about the learning rate" in found.otherwise
-    assert none(fit.generalisation_gap, run(FLAT, measured=measured, wrong=8))
+    assert none(generalisation.generalisation_gap, run(FLAT, measured=measured, wrong=8))
 
 
 def test_a_plateau_says_whether_training_has_converged_too(run: MakeRun) -> None:
     flat = {20: 0.9, 40: 0.85, 60: 0.85}
-    converged = one(fit.plateau, run([0.8] * 60, evals=flat))
+    converged = one(convergence.plateau, run([0.8] * 60, evals=flat))
     assert "stood at about 0.850 since step 40, and the training loss at 0.800" in converged.message
-    falling = one(fit.plateau, run(FALLING, evals=flat))
+    falling = one(convergence.plateau, run(FALLING, evals=flat))
     assert "more passes over these rows will not help" in falling.message
-    assert none(fit.plateau, run([0.01] * 60, evals=flat))
-    assert none(fit.plateau, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
+    assert none(convergence.plateau, run([0.01] * 60, evals=flat))
+    assert none(convergence.plateau, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
 
 
 def test_a_small_adapter_that_leaves_the_loss_standing_is_told(run: MakeRun) -> None:

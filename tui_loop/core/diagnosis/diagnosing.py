@@ -14,8 +14,9 @@ from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Verdict
 from tui_loop.core.diagnosis.rules import (
     Rule,
     across,
+    convergence,
     data,
-    fit,
+    generalisation,
     outputs,
     rates,
     setup,
@@ -32,7 +33,8 @@ from tui_loop.core.store import LoopFolder, LoopsFolder
 RULES: tuple[Rule, ...] = (
     *training.RULES,
     *rates.RULES,
-    *fit.RULES,
+    *convergence.RULES,
+    *generalisation.RULES,
     *data.RULES,
     *outputs.RULES,
     *across.RULES,

@@ -9,7 +9,8 @@ from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.advice.proposing import advise, gain, loss_gain, loss_range, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
-from tui_loop.core.diagnosis.rules.fit import FEWEST_STEPS, turn_of
+from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
+from tui_loop.core.diagnosis.rules.generalisation import turn_of
 from tui_loop.core.schema import Training
 from tui_loop.core.wording import SEED
 

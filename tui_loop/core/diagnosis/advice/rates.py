@@ -12,7 +12,7 @@ from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING, gain, loss_gai
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.lessons import rate_in
-from tui_loop.core.diagnosis.rules.fit import FEWEST_STEPS
+from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.rates import ADVISED
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.records import Iteration

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from tui_loop.core.checking.findings import of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.diagnosis.rules.fit import memorised
 from tui_loop.core.diagnosis.rules.gaps import missing_labels
+from tui_loop.core.diagnosis.rules.generalisation import memorised
 from tui_loop.core.diagnosis.rules.hardness import FEWEST, NOT_SAID, Hardness, hardness_of
 from tui_loop.core.diagnosis.rules.inputs import truncated_inputs
 from tui_loop.core.diagnosis.rules.labels import says_few
