@@ -49,6 +49,13 @@ def test_nan_comes_back_and_other_words_are_no_number() -> None:
     assert codec.number("12") is None
 
 
+@pytest.mark.parametrize("value", [1e39, 1e308, 10**400])
+def test_a_number_beyond_what_a_model_computes_with_is_infinite(value: float) -> None:
+    assert codec.number(value) == math.inf
+    assert codec.number(-value) == -math.inf
+    assert codec.number(codec.LARGEST) == codec.LARGEST
+
+
 def test_lone_surrogates_never_reach_a_record() -> None:
     line = codec.to_json({"text\udc80": "a\ud800b", "fine": "ä😀"})
     assert json.loads(line) == {"text\ufffd": "a\ufffdb", "fine": "ä😀"}

@@ -21,8 +21,8 @@ from tui_loop.core.errors import BadInput
 T = TypeVar("T")
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_MOST = 1 << 1000
-"""No float holds a whole number much larger, and no record has one."""
+LARGEST = 3.5e38
+"""No model computes with more (a 32-bit float ends there), and sums of squares of it are finite."""
 
 _LONE = re.compile("[\ud800-\udfff]")
 _BROKEN_TEXT = re.compile(rb"\\u[dD][89a-fA-F]|[\x00-\x1f\x80-\xff]")
@@ -45,13 +45,17 @@ def spell(value: Any) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A number from a record, where a word may stand for a non-finite one; else None."""
-    if isinstance(value, float):
-        return value
+    """A number from a record, where a word may stand for a non-finite one; else None.
+
+    What is beyond LARGEST is infinite.
+    """
     if isinstance(value, str):
         return _WORDS.get(value)
-    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST
-    return value if is_number else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    if abs(value) > LARGEST:
+        return math.inf if value > 0 else -math.inf
+    return value
 
 
 def to_json(value: Any) -> bytes:

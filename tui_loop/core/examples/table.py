@@ -289,7 +289,7 @@ def _numbers(values: list[Any]) -> array[float]:
     """Losses or scores: NaN where there is none, infinite where they are not finite."""
     try:
         numbers = array("d", values)
-        if math.isfinite(math.fsum(numbers)):
+        if max(map(abs, numbers), default=0.0) <= codec.LARGEST:
             return numbers
     except (TypeError, OverflowError):  # words, or None, among them
         pass
@@ -304,8 +304,9 @@ def _tokens(values: list[int]) -> array[int]:
 
 
 def _number(value: float | str | None) -> float:
-    if isinstance(value, float | int):
-        return value if math.isfinite(value) else NOT_FINITE
+    plain = codec.number(value)
+    if plain is not None:
+        return plain if math.isfinite(plain) else NOT_FINITE
     return NONE if value is None else NOT_FINITE
 
 
