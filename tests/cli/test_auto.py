@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Cli
+from tests.conftest import CHECKOUT, Cli
+from tui_loop.cli import auto
+from tui_loop.cli.auto import look_ahead
 from tui_loop.cli.main import main
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -73,6 +76,34 @@ def test_two_cannot_go_through_one_loop(
         assert main(["auto", NAME, "--iterations", "1"]) == 2
     assert "runs its queue or auto already" in capsys.readouterr().err
     assert loop.numbers() == []
+
+
+def test_what_it_would_do_first_is_told_without_doing_it(
+    loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert look_ahead(loop, None)[0].startswith("first from the defaults: baseline, because no")
+    recorded = LoopsFolder(CHECKOUT / "loops").loop("support-tiny")
+    before = recorded.numbers()
+    first, *_ = look_ahead(recorded, 1)
+    assert first.startswith("first from 1: ")
+    assert ", because " in first
+    assert recorded.numbers() == before
+    monkeypatch.setattr(auto, "ready_reason", lambda *_: "it meets every criterion")
+    assert look_ahead(recorded, 1) == ["it would stop at once: it meets every criterion"]
+
+
+def test_between_two_runs_a_stop_ends_it(
+    loop: LoopFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stop", NAME]) == 2
+    ended: list[int] = []
+    monkeypatch.setattr("tui_loop.core.unattended.os.kill", lambda pid, _: ended.append(pid))
+    with unattended(loop, "auto"):
+        assert main(["stop", NAME]) == 0
+        assert "has been asked to end, between two runs" in capsys.readouterr().out
+        assert main(["queue", NAME, "--add", "--set", "lora.r=4"]) == 0
+        assert "they wait: auto is at work; tui-loop stop self ends it" in capsys.readouterr().out
+    assert ended == [os.getpid()]
 
 
 @pytest.mark.train

@@ -290,6 +290,7 @@ class FakeBackend:
         self.runs: list[ScriptedRun] = []
         self.stops = 0
         self.queues_run: list[str] = []
+        self.autos: list[tuple[int | None, int, float | None]] = []
         self.fault: TuiLoopError | None = None
         self.refusal: TuiLoopError | None = None
         self.notices: list[str] = []
@@ -393,6 +394,19 @@ class FakeBackend:
             raise self.refusal
         self.queues_run.append(loop.name)
         return "the queue runs in the background, process 4711"
+
+    def auto_ahead(self, loop: LoopFolder, start: int | None) -> list[str]:
+        if self.refusal:
+            raise self.refusal
+        return [f"first from {start or 'the best'}: learning_rate 5e-3 → 1e-3, because"]
+
+    def run_auto(
+        self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
+    ) -> str:
+        if self.refusal:
+            raise self.refusal
+        self.autos.append((start, iterations, hours))
+        return "auto is at work in the background, process 4712"
 
     def take_fault(self) -> TuiLoopError | None:
         fault, self.fault = self.fault, None

@@ -33,6 +33,7 @@ from tui_loop.tui.backend import Nearest
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.asking import AskingScreen
+from tui_loop.tui.screens.auto import AutoDialog
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.compare import CompareScreen
@@ -949,6 +950,14 @@ async def the_queue_opens(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("Queue of support-intents", "nothing waits")
     assert isinstance(opened.app.screen, QueueScreen)
+
+
+@does("loop.auto")
+async def it_is_asked_how_far_the_loop_may_go_by_itself(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("support-intents by itself, from 2", "first from 2: learning_rate")
+    assert isinstance(opened.app.screen, AutoDialog)
+    await opened.press("escape")
 
 
 @does("loop.enqueue")

@@ -11,16 +11,17 @@ from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
 from tui_loop.cli.output import Output
 from tui_loop.core.automation.from_diagnosis import DiagnosisSource
 from tui_loop.core.automation.history import History
-from tui_loop.core.automation.proposals import Source
-from tui_loop.core.automation.rounds import Automation
+from tui_loop.core.automation.proposals import Proposal, Source, plan_of_proposal
+from tui_loop.core.automation.rounds import FIRST, Automation
 from tui_loop.core.automation.stopping import Limits
-from tui_loop.core.automation.trail import Outcome
+from tui_loop.core.automation.trail import Outcome, told_decision, told_prediction
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.planning import Plan
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.checklist import checklist
+from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.store import LoopFolder
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
         loop.existing(wanted.start)
     diagnose = _Diagnoses(loop)
     source = source_of(loop, wanted, diagnose)
-    with alone_with(loop):
+    with alone_with(loop, "auto"):
         return Automation(
             History(loop, wanted.start),
             source,
@@ -55,6 +56,26 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
             is_ready=lambda number: ready_reason(loop, number),
             tell=out.line,
         ).go()
+
+
+def look_ahead(loop: LoopFolder, start: int | None) -> list[str]:
+    """What `auto` would do first, from `start` or the best so far, a sentence each.
+
+    Runs nothing; raises TuiLoopError.
+    """
+    refuse_closed(loop)
+    history = History(loop, start)
+    best = history.best
+    if best is not None and (reason := ready_reason(loop, best.number)):
+        return [f"it would stop at once: {reason}"]
+    proposal = Proposal(start, FIRST)
+    if history.trained:
+        found = DiagnosisSource(_Diagnoses(loop)).propose(history)
+        if found is None:
+            return ["it would stop at once: nothing that was not tried yet is worth trying"]
+        proposal = found
+    plan = plan_of_proposal(loop, proposal)
+    return [f"first {told_decision(plan)}", *filter(None, [told_prediction(plan)])]
 
 
 def source_of(loop: LoopFolder, wanted: Wanted, diagnose: _Diagnoses) -> Source:

@@ -101,6 +101,33 @@ class AppBackend(AppRuns):
             f"{loop.output}"
         )
 
+    def auto_ahead(self, loop: LoopFolder, start: int | None) -> list[str]:
+        """What going by itself would do first, a sentence each; raises TuiLoopError."""
+        from tui_loop.cli.auto import look_ahead
+        from tui_loop.engine.extras import require_train
+
+        require_train("auto")
+        with _told_as_input():
+            return look_ahead(loop, start)
+
+    def run_auto(
+        self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
+    ) -> str:
+        """Has the loop go by itself in a process of its own; says so. Raises TuiLoopError."""
+        from tui_loop.cli.by_itself import begin_in_background
+        from tui_loop.engine.extras import require_train
+
+        require_train("auto")
+        words = ["auto", loop.name, "--iterations", str(iterations)]
+        words += [] if hours is None else ["--hours", str(hours)]
+        words += [] if start is None else ["--from", str(start)]
+        words += ["--allow-code"] if self._allow_code else []
+        with _told_as_input():
+            process = begin_in_background(loop, words)
+        return f"auto is at work in the background, process {process.pid}: what it says is in " + (
+            f"{loop.output}"
+        )
+
     def metrics(self) -> list[str]:
         """Names of the metrics that outputs can be scored by, `none` last."""
         pure = [name for name in PURE_METRICS if name != NO_METRIC]

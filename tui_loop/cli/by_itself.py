@@ -24,7 +24,7 @@ from tui_loop.core.planning import Plan
 from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.unattended import is_unattended, unattended
+from tui_loop.core.unattended import Doing, is_unattended, unattended
 
 LOOK_SECONDS = 1.0
 BEGIN_SECONDS = 30.0
@@ -32,7 +32,7 @@ BEGIN_SECONDS = 30.0
 
 
 @contextmanager
-def alone_with(loop: LoopFolder) -> Iterator[None]:
+def alone_with(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
     """Makes this process the one that goes through the loop by itself.
 
     A terminal that closes changes nothing: from then on output goes to the loop's `output.log`.
@@ -42,7 +42,7 @@ def alone_with(loop: LoopFolder) -> Iterator[None]:
     refuse_closed(loop)
     before = signal.signal(signal.SIGHUP, lambda *_: _let_go(loop))
     try:
-        with unattended(loop):
+        with unattended(loop, doing):
             yield
     except KeyboardInterrupt:
         raise RunStopped(f"{loop.name}: stopped on request", "") from None

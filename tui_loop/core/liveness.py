@@ -35,11 +35,11 @@ Life = Literal["alive", "gone", "unknown"]
 class RunLock:
     """Held and touched by a live run; leaving releases it. Raises BadInput if it is held or
     cannot be written. A lock file that is removed or replaced meanwhile is put back. `trouble`
-    is what was told last.
+    is what was told last; `doing` what the holder does, in a word.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, doing: str = "") -> None:
+        self.path, self._doing = path, doing
         self._descriptor = _RELEASED
         self.trouble = ""
         self._changing = threading.Lock()
@@ -60,7 +60,7 @@ class RunLock:
                 f"{self.path.parent}: another process is running this iteration",
                 "wait for it, or stop it with tui-loop stop LOOP",
             )
-        self._descriptor, self._me = descriptor, _me()
+        self._descriptor, self._me = descriptor, _me(self._doing)
         self._write()
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         return self
@@ -177,6 +177,17 @@ def holder_of(path: Path) -> Holder | None:
     return holder_in(_read(path))
 
 
+def living_holder(path: Path) -> Holder | None:
+    """The process of this host that holds the lock, certain to be the one that is named; else
+    None."""
+    if Watch(path).look() != "alive":
+        return None
+    holder = holder_of(path)
+    if holder is None or (holder.host, holder.boot) != (socket.gethostname(), _boot()):
+        return None
+    return holder if _is_running(holder) else None
+
+
 def trouble_of(path: Path) -> str:
     """What the lock's holder left word of: why its disk takes nothing; "" if all is well."""
     return trouble_in(_read(path))
@@ -234,11 +245,11 @@ def _is_held(descriptor: int) -> bool:
     return False
 
 
-def _me() -> Holder:
+def _me(doing: str) -> Holder:
     import psutil
 
     process = psutil.Process()
-    return Holder(socket.gethostname(), process.pid, process.create_time(), _boot())
+    return Holder(socket.gethostname(), process.pid, process.create_time(), _boot(), doing)
 
 
 def _is_running(holder: Holder) -> bool:

@@ -14,13 +14,17 @@ ROOM = 512
 """Bytes; one block of any disk, and written with one call."""
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lock: host name, process, its start (unix seconds), the host's boot id."""
+class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who holds a lock: host name, process, its start (unix seconds), the host's boot id.
+
+    `doing`: what it does, in a word, where that is not plain from the lock.
+    """
 
     host: str
     pid: int
     started: float
     boot: str
+    doing: str = ""
 
 
 class _Told(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.records import LIVE, Iteration
 from tui_loop.core.store import LoopFolder, LoopSettings
+from tui_loop.core.unattended import Doing, doing
 
 if TYPE_CHECKING:
     from tui_loop.core.diagnosis.diagnosing import Diagnoser
@@ -72,7 +73,8 @@ class Examples(msgspec.Struct, frozen=True):
 class LoopSnapshot(msgspec.Struct, frozen=True):
     """The loop as it was a moment ago.
 
-    `compared` has the comparisons with parents that are known by now.
+    `compared` has the comparisons with parents that are known by now. `by_itself`: what goes
+    through the loop with nobody there.
     """
 
     name: str
@@ -90,6 +92,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     live: RunView | None
     examples: Examples | None
     is_complete: bool
+    by_itself: Doing | None = None
 
     def iteration(self, number: int | None) -> Iteration | None:
         """The iteration with that number, if there is one."""
@@ -203,6 +206,7 @@ class LoopObserver:
             live=views.get(asked[2]),
             examples=examples,
             is_complete=is_complete,
+            by_itself=doing(self.loop),
         )
 
     def _look_at_iterations(self) -> None:

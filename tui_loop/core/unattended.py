@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.liveness import RunLock, Watch, holder_of
+from tui_loop.core.liveness import RunLock, Watch, holder_of, living_holder
 from tui_loop.core.store import LoopFolder
+
+Doing = Literal["auto", "queue"]
 
 
 def is_unattended(loop: LoopFolder) -> bool:
@@ -15,8 +20,16 @@ def is_unattended(loop: LoopFolder) -> bool:
     return Watch(loop.unattended).look() != "gone"
 
 
+def doing(loop: LoopFolder) -> Doing | None:
+    """Which of the two; None where nothing goes through the loop by itself."""
+    if not is_unattended(loop):
+        return None
+    holder = holder_of(loop.unattended)
+    return "auto" if holder is not None and holder.doing == "auto" else "queue"
+
+
 @contextmanager
-def unattended(loop: LoopFolder) -> Iterator[None]:
+def unattended(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
     """Makes this process the one; raises BadInput where there is another."""
     if is_unattended(loop):
         holder = holder_of(loop.unattended)
@@ -25,5 +38,25 @@ def unattended(loop: LoopFolder) -> Iterator[None]:
             f"{loop.name}: {who} runs its queue or auto already",
             f"tui-loop status {loop.name}; tui-loop stop {loop.name} stops it and what it runs",
         )
-    with RunLock(loop.unattended):
+    with RunLock(loop.unattended, doing):
         yield
+
+
+def end(loop: LoopFolder) -> int:
+    """Asks that process to end, as ctrl+c does: a run of it is stopped and saved. Its number.
+
+    Raises BadInput where there is none, or none that can be reached from here.
+    """
+    holder = living_holder(loop.unattended)
+    if holder is None:
+        named = holder_of(loop.unattended) if is_unattended(loop) else None
+        if named is None:
+            raise BadInput(
+                f"{loop.name}: nothing goes through it by itself", f"tui-loop status {loop.name}"
+            )
+        raise BadInput(
+            f"{loop.name}: process {named.pid} on {named.host} goes through it",
+            f"there: tui-loop stop {loop.name}",
+        )
+    os.kill(holder.pid, signal.SIGINT)
+    return holder.pid

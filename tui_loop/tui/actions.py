@@ -82,6 +82,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("loop.ready", "Y", "ready", "ready? checklist and holdout", "workbench"),
     Action("loop.queue", "Q", "queue", "the queue: drafts that wait", "workbench"),
     Action("loop.enqueue", "A", "enqueue", "add the draft to the queue", "workbench"),
+    Action("loop.auto", "B", "auto", "go by itself: suggest, run, judge (asks)", "workbench"),
     Action("loop.mark", "m", "mark", "mark it, to compare and overlay", "workbench", "mark"),
     Action("loop.previous", "left_square_bracket", "select(-1)", "previous one", "workbench"),
     Action("loop.following", "right_square_bracket", "select(1)", "next iteration", "workbench"),

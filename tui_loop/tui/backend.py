@@ -237,6 +237,17 @@ class Backend(Protocol):
         Raises TuiLoopError.
         """
 
+    def auto_ahead(self, loop: LoopFolder, start: int | None) -> Sequence[str]:
+        """What going by itself would do first, a sentence each; raises TuiLoopError.
+
+        `start`: the iteration to go on from, None for the best so far.
+        """
+
+    def run_auto(
+        self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
+    ) -> str:
+        """Has the loop go by itself in a process of its own; says so. Raises TuiLoopError."""
+
     def take_fault(self) -> TuiLoopError | None:
         """What kept a start from becoming a run, told once."""
 

@@ -14,7 +14,7 @@ from tui_loop.core.queueing.drafts import QueuedDraft, problem_of, queued_draft,
 from tui_loop.core.queueing.storing import add as add_to
 from tui_loop.core.queueing.storing import clear, move, read_queue, remove
 from tui_loop.core.store import LoopFolder, LoopsFolder
-from tui_loop.core.unattended import is_unattended
+from tui_loop.core.unattended import doing
 from tui_loop.core.wording import brief
 
 HELP = "drafts that wait: show, add, reorder, and run them one after the other"
@@ -73,7 +73,7 @@ def queue_record(loop: LoopFolder) -> dict[str, Any]:
     """The queue as `queue LOOP --json` has it."""
     return {
         "loop": loop.name,
-        "running": is_unattended(loop),
+        "running": doing(loop) == "queue",
         "drafts": [
             {**_whole(queued), "problem": problem_of(loop, queued)} for queued in read_queue(loop)
         ],
@@ -98,8 +98,11 @@ def print_queue(loop: LoopFolder, out: Output) -> None:
         for at, queued in enumerate(queue, 1)
     ]
     out.table(["#", "from", "sets", "why", "problem"], rows, right=(0,), flexible=(3, 2, 4))
-    if is_unattended(loop):
+    by_itself = doing(loop)
+    if by_itself == "queue":
         out.line("they are being run")
+    elif by_itself == "auto":
+        out.advice(f"they wait: auto is at work; tui-loop stop {loop.name} ends it")
     else:
         out.advice(f"run them: tui-loop queue {loop.name} --run --detach")
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from tui_loop.cli.arguments import told_loop
 from tui_loop.cli.asking import add_target, ask_all
 from tui_loop.cli.output import Output
+from tui_loop.core.asking import live_in
+from tui_loop.core.unattended import end, is_unattended
 
 HELP = "ask a live run to stop"
 
@@ -19,6 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
+    loop, wanted = told_loop(told)
+    if wanted is None and is_unattended(loop) and not live_in(loop):
+        out.line(f"{loop.name}: process {end(loop)} has been asked to end, between two runs")
+        return 0
     return ask_all(
         told,
         out,

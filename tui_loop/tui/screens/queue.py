@@ -27,12 +27,13 @@ Lines = list[list[Part]]
 class QueueSeen(msgspec.Struct, frozen=True):
     """The queue at one moment. `problems`: what is wrong with each draft, "" where nothing is.
 
-    `is_running`: whether a process works through it.
+    `is_running`: whether a process works through it; `is_auto`: whether auto is at work instead.
     """
 
     drafts: tuple[QueuedDraft, ...] = ()
     problems: tuple[str, ...] = ()
     is_running: bool = False
+    is_auto: bool = False
     fault: TuiLoopError | None = None
 
 
@@ -163,6 +164,8 @@ class QueueScreen(RowsScreen):
     def action_run(self) -> None:
         if self._seen.is_running:
             self.notify("it is being run: s, at home, stops it", markup=False)
+        elif self._seen.is_auto:
+            self.notify("auto is at work: s, at home, ends it", markup=False)
         elif not self.rows.drafts:
             self.notify("nothing waits", markup=False)
         else:
@@ -178,6 +181,7 @@ class QueueScreen(RowsScreen):
     def draw(self) -> None:
         waiting = counted(self.rows.count, "draft")
         state = f"being run, {waiting} to go" if self._seen.is_running else f"{waiting} waiting"
+        state = f"auto is at work, {waiting} waiting" if self._seen.is_auto else state
         entitle(self.query_one("#found"), self._heading, state)
         self.head.show(fault_lines(self._seen.fault) if self._seen.fault is not None else [])
         self.rows.refresh()

@@ -11,7 +11,7 @@ from tui_loop.core.draft import Draft, new_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.queueing.drafts import QueuedDraft, draft_of, problem_of, queued_draft
 from tui_loop.core.queueing.storing import add, changing, read_queue
-from tui_loop.core.unattended import is_unattended
+from tui_loop.core.unattended import doing
 from tui_loop.tui.screens.queue import Change, QueueScreen, QueueSeen
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.workbench.drafting import Drafting
@@ -147,14 +147,15 @@ class Queueing(Drafting):
                 await asyncio.wait_for(self._queue_wake.wait(), LOOK_SECONDS)
 
     def _see_queue(self) -> QueueSeen:
-        is_running = is_unattended(self.loop)
+        by_itself = doing(self.loop)
+        is_running, is_auto = by_itself == "queue", by_itself == "auto"
         try:
             drafts = tuple(read_queue(self.loop))
             problems = tuple(problem_of(self.loop, each) for each in drafts)
         except (TuiLoopError, OSError) as error:
             fault = error if isinstance(error, TuiLoopError) else TuiLoopError(str(error))
-            return QueueSeen(is_running=is_running, fault=fault)
-        return QueueSeen(drafts, problems, is_running)
+            return QueueSeen(is_running=is_running, is_auto=is_auto, fault=fault)
+        return QueueSeen(drafts, problems, is_running, is_auto)
 
 
 def told_as_input(work: Callable[[], T]) -> T:

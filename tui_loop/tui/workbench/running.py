@@ -69,13 +69,16 @@ class Running(Drafting):
                 told = f"{number} has been asked to stop"
                 self.run_worker(self._ask(number, attempt, "stop", told, **how), group="ask")
 
+        lines: list[list[Part]] = [
+            [("it has done ", "muted"), (done, "")],
+            [("p pauses it, D quits and leaves it running", "muted")],
+        ]
+        if self.snapshot is not None and (by_itself := self.snapshot.by_itself) is not None:
+            lines.append([(f"{by_itself} goes through the loop by itself: it ends too", "warn")])
         self.app.push_screen(
             AskScreen(
                 f"Stop {number}?",
-                [
-                    [("it has done ", "muted"), (done, "")],
-                    [("p pauses it, D quits and leaves it running", "muted")],
-                ],
+                lines,
                 [
                     ("e", "save the weights and evaluate them", "evaluate"),
                     ("s", "save the weights", "save"),

@@ -25,6 +25,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.again import Again
+from tui_loop.tui.workbench.automating import Automating
 from tui_loop.tui.workbench.checking import Checking
 from tui_loop.tui.workbench.diagnosing import Diagnosing
 from tui_loop.tui.workbench.filtering import Filtering
@@ -33,7 +34,6 @@ from tui_loop.tui.workbench.patterns import Learning
 from tui_loop.tui.workbench.progressing import Progressing
 from tui_loop.tui.workbench.reading import Reading
 from tui_loop.tui.workbench.ready import ReadyReading
-from tui_loop.tui.workbench.running import Running
 from tui_loop.tui.workbench.training import TrainingReading
 
 OPEN_WORDS = {"iterations": "details", "config": "change", "failures": "read"}
@@ -65,7 +65,7 @@ class Workbench(
     Learning,
     ReadyReading,
     Progressing,
-    Running,
+    Automating,
     Checking,
 ):
     """Composes the panes, shows them the snapshot, and moves between them."""

@@ -1,0 +1,128 @@
+"""The loop goes by itself, begun and ended in the app."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
+from tui_loop.core.errors import NeedsExtra
+from tui_loop.core.store import LoopFolder
+from tui_loop.core.unattended import unattended
+from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.auto import AutoDialog
+from tui_loop.tui.widgets.iterations import DRAFT
+from tui_loop.tui.workbench import automating
+
+SMALL, WIDE = (80, 24), (160, 48)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+def test_what_comes_first_is_told_and_the_budget_is_asked_for(
+    size: tuple[int, int], open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("B")
+        await opened.shows(
+            "support-intents by itself, from 2", "first from 2: learning_rate", "no limit"
+        )
+        await opened.press("tab")
+        await opened.type("0")
+        await opened.press("enter")
+        await opened.shows("hours: a number above 0")
+        await opened.type("1.5")
+        await opened.press("shift+tab")
+        await opened.type("many")
+        await opened.press("enter")
+        await opened.shows("iterations: a whole number from 1 on")
+        await opened.type("6")
+        await opened.press("enter")
+        await opened.tells("auto is at work in the background, process 4712")
+        assert opened.backend.autos == [(2, 6, 1.5)]
+        assert opened.bench.follows_run
+
+    on_app(open_app(size, number=2), steps)
+
+
+@pytest.mark.parametrize("selected", [0, DRAFT])
+def test_from_the_base_or_the_draft_it_builds_on_the_best(
+    selected: int | str, open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.goes_to(selected)
+        await opened.press("B")
+        await opened.shows("by itself, from the best", "first from the best")
+        await opened.press("enter")
+        await opened.until(lambda: opened.backend.autos == [(None, 4, None)])
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_what_keeps_it_from_beginning_is_told_in_place(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.backend.refusal = NeedsExtra("auto", "train")
+        await opened.press("B")
+        await opened.shows("✗ auto needs the 'train' extra")
+        await opened.press("enter")
+        assert isinstance(opened.app.screen, AutoDialog)
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        assert opened.backend.autos == []
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_the_header_and_the_queue_say_that_auto_is_at_work(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    async def steps(opened: Opened) -> None:
+        with unattended(loop, "auto"):
+            await opened.looks(1)
+            await opened.shows("auto at work")
+            await opened.press("B")
+            await opened.tells("auto is at work: s stops it")
+            await opened.press("Q")
+            await opened.shows("auto is at work, 0 drafts waiting")
+            await opened.press("R")
+            await opened.tells("auto is at work: s, at home, ends it")
+            await opened.press("escape")
+            run = scripted_iteration(loop, "lora.r=4").starts()
+            await opened.looks(1)
+            await opened.shows("auto ▶ 4 training")
+            await opened.press("s")
+            await opened.shows("Stop 4?", "auto goes through the loop by itself: it ends too")
+            await opened.press("c")
+            run.closes()
+        await opened.looks(1)
+        await opened.hides("auto at work")
+
+    on_app(open_app(WIDE, number=2), steps)
+
+
+def test_between_two_runs_s_ends_it(
+    open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    def end(which: LoopFolder) -> int:
+        ended.append(which.name)
+        return 4712
+
+    monkeypatch.setattr(automating, "end", end)
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("s")
+        await opened.tells("nothing is running")
+        with unattended(loop, "auto"):
+            await opened.looks(1)
+            await opened.press("s")
+            await opened.until(lambda: isinstance(opened.app.screen, AskScreen))
+            await opened.shows("End auto?")
+            await opened.press("c")
+            assert ended == []
+            await opened.press("s")
+            await opened.shows("End auto?")
+            await opened.press("e")
+            await opened.tells("auto has been asked to end")
+            assert ended == [loop.name]
+
+    on_app(open_app(WIDE, number=2), steps)
