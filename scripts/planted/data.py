@@ -112,6 +112,18 @@ def _by_channel(held: Rows, random: Random) -> Rows:
     ]
 
 
+def _by_annotator(held: Rows, random: Random) -> Rows:
+    """A column `annotator`; what the third wrote down is wrong."""
+    labels = _labels(held)
+    made = []
+    for row in held:
+        name = random.choice(["ada", "ben", "cyd"])
+        wrong = [each for each in labels if each != row["completion"]]
+        said = random.choice(wrong) if name == "cyd" else row["completion"]
+        made.append({**_said(row, said), "annotator": name})
+    return made
+
+
 NOTICE = (
     "This message reached us through the contact form of the shop. Please do not reply to the "
     "sender directly; use the tool instead. Messages are kept for two years. "
@@ -182,7 +194,6 @@ DATA: dict[str, Derive] = {
     "eval-noise-20": lambda train, held, random: noisy(held, 0.2, random),
     "no-login": lambda train, held, random: only_few_of(train, "login", 0),
     "two-logins": lambda train, held, random: only_few_of(train, "login", 2),
-    "three-defects": lambda train, held, random: only_few_of(train, "defect", 3),
     "three-labels": lambda train, held, random: _of(train, "shipping", "product", "praise"),
     "two-labels": lambda train, held, random: _of(train, "address", "billing"),
     "imbalanced": lambda train, held, random: _imbalanced(train, random),
@@ -195,6 +206,10 @@ DATA: dict[str, Derive] = {
     ),
     "eval-shouted": lambda train, held, random: [_shouted(row) for row in held],
     "eval-channels": lambda train, held, random: _by_channel(held, random),
+    "eval-annotators": lambda train, held, random: _by_annotator(held, random),
+    "eval-defects-shouted": lambda train, held, random: [
+        _shouted(row) if row["completion"] == "defect" else row for row in held
+    ],
     "noticed": lambda train, held, random: _noticed(train, 2),
     "eval-noticed": lambda train, held, random: _noticed(held, 2),
     "much-noticed": lambda train, held, random: _sometimes_noticed(train, random),

@@ -35,6 +35,7 @@ KINDS = (
     "eval_overfit",
     "undertrained_adapter",
     "slow",
+    "diluted_loss",
 )
 """The kinds of findings, in the order in which they are listed."""
 
@@ -64,7 +65,7 @@ COMMON = (
 LEAN = ("max_eval_rows=80", "logging_steps=4", "evaluation.train_rows=64", "eval_steps=102")
 """Of the runs with a fault, so that their records are small."""
 
-NOT_OF_THE_HEALTHY = (*SETS, "memorised", "class_bias", "slow", "eval_too_small")
+NOT_OF_THE_HEALTHY = frozenset((*SETS, "memorised", "class_bias", "slow", "diluted_loss"))
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,11 +110,11 @@ def _scenario(name: str, table: dict[str, Any]) -> Scenario:
         scenario,
         settings=scenario.settings if is_healthy else (*LEAN, *scenario.settings),
         must=_kinds(scenario.must),
-        must_not=_kinds(NOT_OF_THE_HEALTHY if is_healthy else scenario.must_not),
+        must_not=_kinds(scenario.must_not | (NOT_OF_THE_HEALTHY if is_healthy else set())),
     )
 
 
-def _kinds(names: frozenset[str] | tuple[str, ...]) -> frozenset[str]:
+def _kinds(names: frozenset[str]) -> frozenset[str]:
     kinds = frozenset(kind for name in names for kind in SETS.get(name, name).split())
     if unknown := kinds - set(KINDS):
         raise ValueError(f"scenarios.toml: no such kinds: {', '.join(sorted(unknown))}")
