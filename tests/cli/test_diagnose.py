@@ -37,7 +37,7 @@ def test_findings_and_suggestions_are_printed_with_how_to_take_one(
     done = cli("diagnose", "support-tiny/4", COLUMNS="200")
     assert done.returncode == 0, done.stderr
     for words in (
-        "support-tiny/4 num_train_epochs 4 → 8: finished, score 62%, eval loss 0.736",
+        "support-tiny/4 num_train_epochs 4 → 8: finished, score 62%, eval loss 0.736, -4 ±8 no diff",
         "◐ overfitting: the eval loss turned up at step 102 of 408",
         "  or else: ",
         "  1. num_train_epochs 8 → 2",

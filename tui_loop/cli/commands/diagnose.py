@@ -9,6 +9,7 @@ import msgspec
 from tui_loop.cli.arguments import add_json, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
+from tui_loop.core.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.diagnosing import diagnose
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.recording import record_diagnosis
@@ -21,7 +22,7 @@ from tui_loop.core.diagnosis.words import (
 )
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import iteration_of
+from tui_loop.core.reader import LoopReader, iteration_of
 from tui_loop.core.records import LIVE, RESUMABLE
 
 HELP = "findings with their evidence, suggestions with what they should do, and the verdict"
@@ -57,6 +58,8 @@ def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
     score, loss = iteration.metrics.get("score"), iteration.metrics.get("eval_loss")
     told = [f"score {figures.percent(score)}"] * (score is not None)
     told += [f"eval loss {figures.loss(loss)}"] * (loss is not None)
+    change = brief_delta(Comparer(LoopReader(folder.loop)).against_parent(iteration))
+    told += [f"{change} against {iteration.parent}"] * bool(change)
     out.paragraph(f"{folder}  {iteration.title}: {', '.join([iteration.state, *told])}")
     if found.verdict is not None:
         sign, _, words = verdict_words(found.verdict.word)

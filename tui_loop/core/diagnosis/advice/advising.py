@@ -51,7 +51,7 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "forgetting": [rates.gentler, amounts.smaller_adapter],
     "eval_too_small": [data.more_held_out],
     "eval_overfit": [data.look_at_holdout],
-    "plateau": [data.repeat_the_best, amounts.after_plateau],
+    "plateau": [data.repeat_the_best, amounts.after_plateau, data.more_rows],
     "undecided": [amounts.replicate],
     "slow": [lengths.faster],
 }

@@ -68,15 +68,18 @@ def balance(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 
 def more_rows(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """More training rows in general, after rows that are known by heart."""
+    """More training rows in general, where those that are there teach no more."""
     rows = case.metric("train_rows")
-    if rows is None:
+    if rows is None or not finding.figures.get("train_falls", 1):
         return
+    by_heart = finding.kind == "memorised"
     yield advise(
         finding,
         "more_data",
         f"half as many training rows again, or more ({brief_number(rows / 2)} of the same kind)",
-        because="the rows that are there are known by heart",
+        because="the rows that are there are known by heart"
+        if by_heart
+        else "only the training loss still falls",
         ground="more rows are what a gap between known and unknown rows asks for",
         confidence="medium",
     )
