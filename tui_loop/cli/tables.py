@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
 from tui_loop.core.comparison import Comparer, brief_delta
+from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
@@ -34,14 +35,16 @@ def iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output)
                 figures.loss(metrics.get("eval_loss")),
                 figures.percent(metrics.get("score")),
                 brief_delta(comparer.against_parent(iteration)),
+                _verdict(iteration),
                 _state(iteration),
                 iteration.decision,
             ]
         )
-    head = ["#", "from", "change", "lr", "train loss", "eval loss", "score", "vs parent", "state"]
+    head = ["#", "from", "change", "lr", "train loss", "eval loss", "score", "vs parent"]
+    head += ["verdict", "state"]
     right = (0, 1, 3, 4, 5, 6, 7)
     if out.width >= WIDE:
-        out.table([*head, "decision"], rows, right=right, flexible=(9, 2))
+        out.table([*head, "decision"], rows, right=right, flexible=(10, 2))
         return
     short = {"train loss": "train", "eval loss": "eval"}
     narrow = [short.get(name, name) for name in head]
@@ -57,6 +60,12 @@ def _learning_rate(iteration: Iteration) -> float | None:
         return None
     value = (iteration.config or {}).get("training", {}).get("learning_rate")
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _verdict(iteration: Iteration) -> str:
+    """What became of its prediction: `✓ expected`."""
+    sign, word, _ = verdict_words(iteration.verdict)
+    return f"{sign} {word}".strip()
 
 
 def _state(iteration: Iteration) -> str:

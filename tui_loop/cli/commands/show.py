@@ -13,12 +13,14 @@ from tui_loop.cli.queued import told_waiting
 from tui_loop.cli.tables import iterations_table
 from tui_loop.core import figures
 from tui_loop.core.codec import number
+from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.words import expected_of, verdict_words
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.judgements import Judged, Judgements, judged_of, read_judgements
 from tui_loop.core.examples.judgements import told as told_of
 from tui_loop.core.overview import as_json
-from tui_loop.core.reader import iteration_of, iterations_of
+from tui_loop.core.reader import LoopReader, iteration_of, iterations_of
 from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.records import RESUMABLE, Iteration
 from tui_loop.core.store import LoopFolder
@@ -137,6 +139,7 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
     out.line(f"{loop.name}/{iteration.number}  {iteration.title}  ({iteration.state}{parent})")
     if iteration.decision:
         out.line(f"why: {iteration.decision}")
+    _print_prediction(loop, iteration, out)
     if iteration.error:
         out.line(f"error: {iteration.error.get('message')}")
         out.line(f"hint: {iteration.error.get('hint')}")
@@ -161,6 +164,26 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
             f"took {figures.duration(iteration.duration_s)}, "
             f"{iteration.attempts} attempt{'s' if iteration.attempts != 1 else ''}"
         )
+
+
+def _print_prediction(loop: LoopFolder, iteration: Iteration, out: Output) -> None:
+    """What was taken of a diagnosis, what that predicted, and what became of it."""
+    diagnoser = Diagnoser(LoopReader(loop))
+    try:
+        decision = loop.iteration(iteration.number).read_decision()
+        verdict = diagnoser.verdict(diagnoser.case(iteration.number))
+    except (TuiLoopError, OSError):  # what cannot be read is told elsewhere
+        return
+    if decision.suggestion:
+        out.paragraph(f"suggestion: {decision.suggestion}")
+    if predicted := expected_of(decision.predicted):
+        out.paragraph(f"prediction: {predicted.removeprefix('expects ')}")
+    if verdict is not None:
+        sign, _, _ = verdict_words(verdict.word)
+        out.paragraph(f"verdict: {sign} {verdict.word}: {verdict.sentence}")
+    elif iteration.verdict:
+        sign, _, told = verdict_words(iteration.verdict)
+        out.paragraph(f"verdict: {sign} {told}")
 
 
 def _shown(pair: Any) -> list[str]:
