@@ -13,6 +13,7 @@ from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli import auto
 from tui_loop.cli.auto import look_ahead
 from tui_loop.cli.main import main
+from tui_loop.core.errors import BadInput
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.unattended import unattended
@@ -89,7 +90,8 @@ def test_what_it_would_do_first_is_told_without_doing_it(
     assert ", because " in first
     assert recorded.numbers() == before
     monkeypatch.setattr(auto, "ready_reason", lambda *_: "it meets every criterion")
-    assert look_ahead(recorded, 1) == ["it would stop at once: it meets every criterion"]
+    with pytest.raises(BadInput, match="it would stop at once: it meets every criterion"):
+        look_ahead(recorded, 1)
 
 
 def test_between_two_runs_a_stop_ends_it(

@@ -16,10 +16,7 @@ from tui_loop.tui.workbench import automating
 SMALL, WIDE = (80, 24), (160, 48)
 
 
-@pytest.mark.parametrize("size", [SMALL, WIDE])
-def test_what_comes_first_is_told_and_the_budget_is_asked_for(
-    size: tuple[int, int], open_app: OpenApp
-) -> None:
+def test_what_comes_first_is_told_and_the_budget_is_asked_for(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("B")
         await opened.shows(
@@ -40,18 +37,16 @@ def test_what_comes_first_is_told_and_the_budget_is_asked_for(
         assert opened.backend.autos == [(2, 6, 1.5)]
         assert opened.bench.follows_run
 
-    on_app(open_app(size, number=2), steps)
+    on_app(open_app(SMALL, number=2), steps)
 
 
-@pytest.mark.parametrize("selected", [0, DRAFT])
-def test_from_the_base_or_the_draft_it_builds_on_the_best(
-    selected: int | str, open_app: OpenApp
-) -> None:
+def test_from_the_base_or_the_draft_it_builds_on_the_best(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.goes_to(selected)
-        await opened.press("B")
-        await opened.shows("by itself, from the best", "first from the best")
-        await opened.press("enter")
+        for selected in (0, DRAFT):
+            await opened.goes_to(selected)
+            await opened.press("B")
+            await opened.shows("by itself, from the best", "first from the best")
+            await opened.press("escape" if selected == 0 else "enter")
         await opened.until(lambda: opened.backend.autos == [(None, 4, None)])
 
     on_app(open_app(WIDE, number=2), steps)

@@ -17,7 +17,7 @@ from tui_loop.core.automation.stopping import Limits
 from tui_loop.core.automation.trail import Outcome, told_decision, told_prediction
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.planning import Plan
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.checklist import checklist
@@ -61,18 +61,21 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
 def look_ahead(loop: LoopFolder, start: int | None) -> list[str]:
     """What `auto` would do first, from `start` or the best so far, a sentence each.
 
-    Runs nothing; raises TuiLoopError.
+    Runs nothing; raises BadInput where it would stop at once, TuiLoopError.
     """
     refuse_closed(loop)
     history = History(loop, start)
     best = history.best
     if best is not None and (reason := ready_reason(loop, best.number)):
-        return [f"it would stop at once: {reason}"]
+        raise BadInput(f"it would stop at once: {reason}", "there is no need to go on")
     proposal = Proposal(start, FIRST)
     if history.trained:
         found = DiagnosisSource(_Diagnoses(loop)).propose(history)
         if found is None:
-            return ["it would stop at once: nothing that was not tried yet is worth trying"]
+            raise BadInput(
+                "it would stop at once: nothing that was not tried yet is worth trying from there",
+                "begin from another iteration, or with a change of your own",
+            )
         proposal = found
     plan = plan_of_proposal(loop, proposal)
     return [f"first {told_decision(plan)}", *filter(None, [told_prediction(plan)])]

@@ -104,7 +104,9 @@ def test_where_nothing_is_known_of_training_noise_a_first_repeat_of_both_is_sugg
         "2 against 1, the runner-up and its parent: +15 ±6 points over 100 examples, "
         "consistent with better (one run of each)"
     )
-    assert reach_words(pair) == "2 more runs should decide it, some 1m 30s"
+    assert reach_words(pair) == (
+        "2 more runs would tell it from training noise, or show how large that is, some 1m 30s"
+    )
 
 
 def test_known_noise_says_how_many_runs_a_gap_needs(

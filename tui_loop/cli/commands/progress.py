@@ -52,7 +52,10 @@ def _print(progress: Progress, out: Output) -> None:
         return
     _print_table(progress, out)
     out.line()
-    out.line("bars: 95% over the examples; another seed may move a figure further")
+    out.paragraph(
+        "bars: 95% over the examples, another seed may move a figure further; "
+        "*: the best up to there; !: measured otherwise"
+    )
     if not_alike := otherwise_words(progress):
         out.paragraph(not_alike)
     out.paragraph(best_words(progress))

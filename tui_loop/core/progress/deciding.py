@@ -37,10 +37,14 @@ class Noise(msgspec.Struct, frozen=True):
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """What would decide a comparison: `runs` of each config, or so many `examples`, or neither."""
+    """What would decide a comparison: `runs` of each config, or so many `examples`, or neither.
+
+    `is_first`: nothing is known of training noise yet, so the runs may leave it open.
+    """
 
     runs: int | None = None
     examples: int | None = None
+    is_first: bool = False
 
 
 def noise_of(spreads: Sequence[Spread | None]) -> Noise | None:
@@ -69,7 +73,7 @@ def reach_of(found: Comparison, noise: Noise | None) -> Reach | None:
             if gap > half and runs > min(found.replicates):
                 return Reach(runs=runs)
     elif gap >= HALF_SEEN * examples > 0 or gap > 0 == examples:
-        return Reach(runs=2)
+        return Reach(runs=2, is_first=True)
     if gap and examples >= gap:
         needed = math.ceil(count * (examples / gap) ** 2)
         if needed <= MOST_EXAMPLES * count:

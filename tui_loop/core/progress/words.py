@@ -44,7 +44,10 @@ def reach_words(pair: Pair) -> str:
             reach.runs - have for have in pair.replicates if reach.runs and reach.runs > have
         ]
         took = f", some {figures.duration(pair.seconds)}" if pair.seconds else ""
-        return f"{counted(sum(lacking), 'more run')} should decide it{took}"
+        more = counted(sum(lacking), "more run")
+        if reach.is_first:
+            return f"{more} would tell it from training noise, or show how large that is{took}"
+        return f"{more} should decide it{took}"
     if reach.examples:
         return (
             "no further run decides it: the gap is within the noise of "

@@ -102,6 +102,8 @@ class AutoDialog(ModalScreen[Budget | None]):
         self.sheet.styles.height = min(MOST_LINES, max(LEAST_LINES, height))
 
     def _lines(self, problem: str = "") -> Lines:
+        if not self._is_possible:
+            return self._told
         lines = [
             *self._told,
             [
