@@ -198,7 +198,7 @@ def test_in_a_locale_without_utf_8_only_ascii_is_written(on_pty: type[OnPty]) ->
     app.types("q")
     assert app.ends() == 0
     assert [byte for byte in app.output if byte > 0x7F] == []
-    assert b"num_train_epochs 2.5 > 5" in app.output
+    assert b"num_train_epochs 2.5 -> 5" in app.output
 
 
 def test_nothing_else_in_the_process_writes_to_the_terminal(

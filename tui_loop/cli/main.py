@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from tui_loop import __version__
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
+from tui_loop.core import plain
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.text import one_line
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=plain.HANDLER)
     out = Output(as_json="--json" in words)
     try:
         words = _with_open(words)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from tui_loop.core import plain
 from tui_loop.core.codec import to_pretty_json
 from tui_loop.core.secrets import masked
 from tui_loop.core.text import escaped, one_line, visible
@@ -53,7 +54,8 @@ class Output:
 
     def record_line(self, text: str) -> None:
         """JSON that is text already; signs that a terminal would obey are escaped in it."""
-        print(escaped(text), flush=True)
+        told = escaped(text)
+        print(told if _has_signs(sys.stdout) else plain.json_in_ascii(told), flush=True)
 
     def line(self, text: str = "") -> None:
         """A line for people: on stdout, or on stderr where stdout carries records."""
@@ -63,7 +65,7 @@ class Output:
         """A line that may be long: broken between words, continued with an indent."""
         self.line(
             textwrap.fill(
-                one_line(text),
+                self._spelled(one_line(text)),
                 self.width,
                 initial_indent=indent,
                 subsequent_indent=indent + "  ",
@@ -100,7 +102,10 @@ class Output:
         flexible: Sequence[int] = (),
     ) -> None:
         """A table; columns in `right` are right-aligned, those in `flexible` give way in turn."""
-        texts = [[one_line(cell) for cell in row] for row in [list(head), *map(list, rows)]]
+        texts = [
+            [self._spelled(one_line(cell)) for cell in row]
+            for row in [list(head), *map(list, rows)]
+        ]
         columns = [column for column in range(len(head)) if any(row[column] for row in texts[1:])]
         widths = {column: max(width_of(row[column]) for row in texts) for column in columns}
         lacking = sum(widths.values()) + 2 * (len(columns) - 1) - self.width
@@ -113,8 +118,18 @@ class Output:
             cells = [fit(row[column], widths[column], right=column in right) for column in columns]
             self.line("  ".join(cells).rstrip())
 
+    def _spelled(self, text: str) -> str:
+        """`text` as it will be printed, before it is laid out."""
+        stream = sys.stderr if self.as_json else sys.stdout
+        return text if _has_signs(stream) else plain.words(text)
+
     def _print(self, stream: TextIO, text: str) -> None:
-        print(text, file=stream, flush=True)
+        print(text if _has_signs(stream) else plain.words(text), file=stream, flush=True)
+
+
+def _has_signs(stream: TextIO) -> bool:
+    """Whether a stream takes the signs that this program uses."""
+    return plain.can_encode(stream.encoding)
 
 
 def uses_colour(stream: TextIO) -> bool:

@@ -1,8 +1,8 @@
 """The terminal that the app draws on, and nothing else may write to.
 
 The app draws on a descriptor of its own; 1 and 2 point at a file, so that neither Python code
-nor C code of any library reaches the screen. In a locale without UTF-8 every sign outside ASCII
-leaves as a plain one.
+nor C code of any library reaches the screen. In a locale without UTF-8 arrows and the like are
+spelled out where text is laid out (`cells`), and every sign outside ASCII leaves as a plain one.
 """
 
 from __future__ import annotations
@@ -20,36 +20,11 @@ from typing import Any
 from textual.drivers.linux_driver import LinuxDriver
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.plain import SIGNS
 from tui_loop.core.secrets import mask_file
-from tui_loop.tui.cells import width_of
+from tui_loop.tui.cells import spell_out, width_of
 
 PLAIN = "tui_loop_plain"
-_PLAIN_SIGNS = {
-    **dict.fromkeys("│┃║▏▎▍▌▐▕┆┊╎", "|"),
-    **dict.fromkeys("─━═╌┄┈▁▔", "-"),
-    **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼╔╗╚╝┏┓┗┛", "+"),
-    **dict.fromkeys("·•", "."),
-    **dict.fromkeys("▸▶→", ">"),
-    **dict.fromkeys("◂←", "<"),
-    **dict.fromkeys("✗×✘", "x"),
-    **dict.fromkeys("✓✔", "+"),
-    **dict.fromkeys("○◆⚑■□", "o"),
-    "●": "*",
-    "◐": "%",
-    **dict.fromkeys("█▓▒▉▊▋▇▆▅", "#"),
-    **dict.fromkeys("░▄▃▂", ":"),
-    **dict.fromkeys("“”", '"'),
-    **dict.fromkeys("‘’", "'"),
-    **dict.fromkeys("±≈", "~"),
-    "∅": "0",
-    "…": "~",
-    "↑": "^",
-    "↓": "v",
-    "↵": "/",
-    "–": "-",
-    "—": "-",
-    "\xa0": " ",
-}
 
 
 def is_ascii_locale() -> bool:
@@ -64,7 +39,7 @@ def plain(error: UnicodeError) -> tuple[str, int]:
     """An ASCII sign of the same width for what ASCII lacks; a codec's error handler."""
     assert isinstance(error, UnicodeEncodeError)
     signs = error.object[error.start : error.end]
-    return "".join(_PLAIN_SIGNS.get(sign, "?" * width_of(sign)) for sign in signs), error.end
+    return "".join(SIGNS.get(sign, "?" * width_of(sign)) for sign in signs), error.end
 
 
 codecs.register_error(PLAIN, plain)
@@ -121,6 +96,7 @@ def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[Terminal]:
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
+    spell_out(ascii_only)
     encoding, errors = ("ascii", PLAIN) if ascii_only else ("utf-8", "replace")
     stream = io.TextIOWrapper(
         _Screen(screen, "w", closefd=True), encoding=encoding, errors=errors, newline=""
@@ -128,6 +104,7 @@ def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[Terminal]:
     try:
         yield Terminal(stream, kept)
     finally:
+        spell_out(False)
         sys.stdout.flush()
         sys.stderr.flush()
         for descriptor, old in zip((1, 2), kept, strict=True):
