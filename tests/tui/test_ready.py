@@ -7,7 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.tui.conftest import FakeBackend, OpenApp, Opened, ScriptedLook, on_app
+from tests.tui.conftest import (
+    FakeBackend,
+    OpenApp,
+    Opened,
+    ScriptedLook,
+    examples_of,
+    on_app,
+    scripted_iteration,
+)
 from tui_loop.core.errors import NeedsExtra
 from tui_loop.core.readiness.closing import close_loop
 from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
@@ -91,6 +99,46 @@ def test_each_criterion_has_its_sign_word_and_figure(
         assert opened.app.screen is opened.bench
 
     on_app(open_app(size, number=2), steps)
+
+
+def test_a_running_iteration_is_judged_when_it_has_ended(
+    open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+) -> None:
+    locked(loop, "0.6")
+
+    async def steps(opened: Opened) -> None:
+        run = scripted_iteration(loop, "learning_rate=1e-3").starts().steps(2.0)
+        number = run.folder.number
+        await opened.goes_to(number)
+        screen = await ready(opened)
+        await opened.shows(f"support-intents/{number} is still running: look when it has ended")
+        await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
+        assert not [each for each in screen.rows.items if each.standing == "not met"]
+        await opened.press("L")
+        await opened.tells(f"{number} is still running: look when it has ended")
+        assert not backend.looks
+        examples, tokens = examples_of(set(range(20)))
+        run.ends(examples=examples, tokens=tokens)
+        await opened.shows("✓ met      finished and evaluated", "✓ met      score at least 60%")
+        assert screen.found is not None
+        assert not screen.found.is_under_way
+
+    on_app(open_app(SMALL, number=2), steps)
+
+
+def test_the_status_line_counts_the_looks_at_the_holdout(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    locked(loop)
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("40 holdout (locked)")
+        record_look(loop, look())
+        record_look(loop, look(iteration=1))
+        await opened.looks()
+        await opened.shows("40 holdout (2 looks)")
+
+    on_app(open_app(WIDE, number=2), steps)
 
 
 def test_a_look_is_asked_for_first_and_shown_when_it_is_done(

@@ -18,6 +18,8 @@ from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sha256_of
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.reader import iteration_of
+from tui_loop.core.readiness.checklist import UNDER_WAY
 from tui_loop.core.readiness.holdout import Looked, cost_of, looks_at, loops_of
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookTold
 from tui_loop.core.secrets import masked
@@ -54,6 +56,9 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
             f"{folder} names no holdout",
             f"tui-loop run {folder.loop.name} --set data.holdout=PATH, rows that nothing has seen",
         )
+    if (state := iteration_of(folder).state) in UNDER_WAY:
+        told = "has not begun" if state == "queued" else f"is {state}"
+        raise BadInput(f"{folder} {told}", "look when it has ended")
     require_train("a look at the holdout")
     if not has_weights(folder):
         raise BadInput(

@@ -27,7 +27,7 @@ from tui_loop.core.examples.judgements import told as in_words
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
-from tui_loop.core.records import LIVE, Iteration
+from tui_loop.core.records import LIVE, Iteration, Split
 from tui_loop.core.store import LoopFolder, LoopSettings
 from tui_loop.core.unattended import Doing, doing
 
@@ -74,7 +74,8 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     """The loop as it was a moment ago.
 
     `compared` has the comparisons with parents that are known by now. `by_itself`: what goes
-    through the loop with nobody there.
+    through the loop with nobody there. `holdout_looks`: how often the holdout was looked at, over
+    all loops of the folder; those of other loops since this one looked may be lacking.
     """
 
     name: str
@@ -93,6 +94,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     examples: Examples | None
     is_complete: bool
     by_itself: Doing | None = None
+    holdout_looks: int = 0
 
     def iteration(self, number: int | None) -> Iteration | None:
         """The iteration with that number, if there is one."""
@@ -114,6 +116,7 @@ class LoopObserver:
         self._depths: tuple[int, ...] = ()
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
+        self._looks: tuple[object, int] = (None, 0)
         self.evaluations = Evaluations(self.reader)
         self._examples: Examples | None = None
         self._diagnosing = threading.Lock()
@@ -190,6 +193,7 @@ class LoopObserver:
         draft, draft_problem = self._read_draft()
         examples, has_all = self._look_at_examples(wanted, there)
         is_complete = has_all and self._compare(wanted.rows)  # what is looked at comes first
+        splits = self._splits(wanted.selected)
         return LoopSnapshot(
             name=self.loop.name,
             settings=settings,
@@ -200,13 +204,14 @@ class LoopObserver:
             compared=self._compared,
             draft=draft,
             draft_problem=draft_problem,
-            split_rows=self._split_rows(wanted.selected),
+            split_rows={name: split.rows for name, split in splits.items()},
             selected=views.get(asked[0]),
             marked=views.get(asked[1]),
             live=views.get(asked[2]),
             examples=examples,
             is_complete=is_complete,
             by_itself=doing(self.loop),
+            holdout_looks=self._count_looks(splits.get("holdout")),
         )
 
     def _look_at_iterations(self) -> None:
@@ -316,14 +321,27 @@ class LoopObserver:
             + [f"labels.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)
         )
 
-    def _split_rows(self, selected: int | None) -> dict[str, int]:
-        """Rows a split, as the selected iteration or else the newest one has them."""
+    def _splits(self, selected: int | None) -> dict[str, Split]:
+        """The splits as the selected iteration or else the newest one has them."""
         numbers = [each.number for each in reversed(self._iterations)]
         for number in numbers if selected is None else [selected, *numbers]:
             splits = self.reader.splits(number)
             if splits:
-                return {name: split.rows for name, split in splits.items()}
+                return splits
         return {}
+
+    def _count_looks(self, holdout: Split | None) -> int:
+        """How often anybody looked at a holdout; counted anew when this loop has looked."""
+        if holdout is None or holdout.sha256 is None:
+            return 0
+        known = stamp_of(self.loop.holdout), holdout.sha256
+        if self._looks[0] != known:
+            from tui_loop.core.readiness.holdout import looks_at, loops_of  # not for every loop
+
+            self._looks = known, 0
+            with suppress(TuiLoopError, OSError):
+                self._looks = known, len(looks_at(loops_of(self.loop), holdout.sha256))
+        return self._looks[1]
 
 
 def depths_of(iterations: tuple[Iteration, ...]) -> tuple[int, ...]:

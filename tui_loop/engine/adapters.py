@@ -14,6 +14,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.files import SMALL_FILE_BYTES
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.opening import check_regular, check_within, read_bounded
+from tui_loop.core.reader import iteration_of
+from tui_loop.core.records import LIVE
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -30,6 +32,8 @@ def checked_weights(folder: IterationFolder, *, is_adapter: bool) -> Path:
     """The folder of an iteration's trained weights; raises BadInput where it cannot be used."""
     adapter = folder.adapter
     if not has_weights(folder):
+        if (state := iteration_of(folder).state) in LIVE:
+            raise BadInput(f"{folder} is {state}: its weights are saved at its end", "wait for it")
         raise BadInput(
             f"{folder} has no weights on this machine",
             f"copy {adapter} here from where it was trained (git does not carry it)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.figures import duration
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.reader import RunView
@@ -21,7 +22,7 @@ def status_line(
     left = [Piece(f" {snapshot.name} ", "strong")]
     if snapshot.model:
         left.append(Piece(f"  {flat(snapshot.model, 60)}", "muted"))
-    left += [Piece(f" · {part}", "muted") for part in _rows(snapshot.split_rows)]
+    left += [Piece(f" · {part}", "muted") for part in _rows(snapshot)]
     if snapshot.live is None and not hosted and (closed := snapshot.settings.closed) is not None:
         left.append(Piece(f" · {flat(closed.why, 60)}", "muted"))
         number = f" with {closed.iteration}" if closed.iteration is not None else ""
@@ -69,8 +70,10 @@ def rate(run: RunState) -> str:
     return f"{(points[-1].step - points[0].step) / seconds:.2g} steps/s"
 
 
-def _rows(rows: dict[str, int]) -> list[str]:
+def _rows(snapshot: LoopSnapshot) -> list[str]:
+    rows = snapshot.split_rows
     parts = [f"{rows[name]} {name}" for name in ("train", "eval") if rows.get(name)]
     if rows.get("holdout"):
-        parts.append(f"{rows['holdout']} holdout (locked)")
+        looks = snapshot.holdout_looks
+        parts.append(f"{rows['holdout']} holdout ({counted(looks, 'look') if looks else 'locked'})")
     return parts

@@ -26,8 +26,8 @@ from tui_loop.core.readiness.holdout import (
     loops_of,
     read_looks,
 )
-from tui_loop.core.readiness.regression import regression_of, worse_than_base
-from tui_loop.core.records import Iteration
+from tui_loop.core.readiness.regression import blame_of, regression_of, worse_than_base
+from tui_loop.core.records import LIVE, Iteration
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.statistics import wilson
 from tui_loop.core.store import LoopFolder
@@ -36,6 +36,9 @@ Standing = Literal["met", "not met", "open"]
 """Open: it cannot be said yet, or was not asked."""
 
 HOLDOUT = "holdout"
+UNDER_WAY = ("queued", *LIVE)
+"""States of an iteration whose figures are to come."""
+
 LONG_TUNED = 10
 """Trained iterations on one eval set from which on a fresh split is proposed."""
 
@@ -54,7 +57,8 @@ class Checklist(msgspec.Struct, frozen=True):
     """All criteria of an iteration.
 
     `look`: the newest look that it took at the holdout, `looks` those of all loops of the folder at
-    the same file, oldest first. `notices`: what else is to be known.
+    the same file, oldest first. `notices`: what else is to be known. `is_under_way`: it is run now,
+    so that its figures are to come.
     """
 
     loop: str
@@ -64,6 +68,7 @@ class Checklist(msgspec.Struct, frozen=True):
     looks: tuple[Looked, ...] = ()
     has_holdout: bool = False
     notices: tuple[str, ...] = ()
+    is_under_way: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -83,6 +88,8 @@ class Checklist(msgspec.Struct, frozen=True):
     @property
     def verdict(self) -> str:
         """All of it in one sentence."""
+        if self.is_under_way:
+            return f"{self.loop}/{self.number} is still running: look when it has ended"
         if self.is_ready:
             return f"{self.loop}/{self.number} is ready: all {len(self.items)} criteria are met"
         met = len(self.items) - len(self.unmet)
@@ -127,6 +134,7 @@ def checklist_of(reader: LoopReader, iteration: int, comparer: Comparer | None =
             + [f"holdout.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)
             + [said.trouble] * bool(said.trouble)
         ),
+        known.state in UNDER_WAY,
     )
 
 
@@ -138,6 +146,9 @@ def _finished(iteration: Iteration) -> Item:
         return Item("finished", title, "not met", told, "name a trained iteration")
     if iteration.state == "finished" and has_figures:
         return Item("finished", title, "met", "finished")
+    if iteration.state in UNDER_WAY:
+        told = "it has not begun" if iteration.state == "queued" else f"it is {iteration.state}"
+        return Item("finished", title, "open", told, "look when it has ended")
     error = f" ({iteration.error.get('kind')})" if iteration.error else ""
     told = f"{iteration.state}{error}" if has_figures else f"{iteration.state}{error}, no figures"
     return Item("finished", title, "not met", told, "resume it, or take one that finished")
@@ -171,6 +182,8 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
         todo = f"write into {loop.settings_file}: [ready] target = {example}"
         return Item("target", "target", "open", f"no target set ({told})", todo)
     title = f"eval loss at most {loss(target)}" if is_loss else f"score at least {percent(target)}"
+    if value is None and iteration.state in UNDER_WAY:
+        return Item("target", title, "open", f"{told} yet", "look when it has ended")
     if value is None or not math.isfinite(value):
         return Item("target", title, "not met", told, "take an iteration that was evaluated")
     if value <= target if is_loss else value >= target:
@@ -208,8 +221,11 @@ def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, 
     kind = f"no_regression_{name}"
     title = f"no worse than {'the base' if other == 0 else f'its parent, {other}'}"
     unknown = "evaluate both on the same examples"
+    if iteration.state in UNDER_WAY:
+        return Item(kind, title, "open", "not evaluated yet", "look when it has ended")
     try:
-        told, is_worse = regression_of(comparer.compare(other, iteration.number))
+        compared = comparer.compare(other, iteration.number)
+        told, is_worse = regression_of(compared)
     except TuiLoopError as error:
         return Item(kind, title, "open", error.message, error.hint or unknown)
     except OSError as error:
@@ -219,7 +235,8 @@ def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, 
     if not is_worse:
         return Item(kind, title, "met", told)
     todo = f"see what broke: tui-loop compare {loop}/{other} {loop}/{iteration.number}"
-    return Item(kind, title, "not met", f"significantly worse: {told}", todo)
+    blame = f"; {blame}" if (blame := blame_of(compared)) else ""
+    return Item(kind, title, "not met", f"significantly worse: {told}{blame}", todo)
 
 
 def _holdout(loop: LoopFolder, iteration: int, look: Look | None) -> Item:

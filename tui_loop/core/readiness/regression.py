@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from tui_loop.core.claims import runs_told
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.figures import loss_change, points
 from tui_loop.core.readiness.holdout import MOST_ROWS, PairedTable
@@ -34,6 +35,13 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
         told += f"; the change: {found.claim} ({runs})"
         is_worse = is_worse or found.claim == "worse"
     return told, is_worse
+
+
+def blame_of(found: Comparison) -> str:
+    """What a difference of two models does not say yet; "" where both configs have replicates."""
+    if min(found.replicates) > 1:
+        return ""
+    return f"these two models differ; whether the change is to blame, {runs_told(found)} cannot say"
 
 
 def table_of(before: list[bool | None], after: list[bool | None]) -> PairedTable:

@@ -98,6 +98,8 @@ class ReadyScreen(RowsScreen):
 
     def show(self, found: Checklist) -> None:
         """Takes the checklist."""
+        if self.found is not None and self.found.is_under_way != found.is_under_way:
+            self._fault = None  # what there was to say of it has changed
         self.found, self.rows.items, self._doing = found, found.items, ""
         self.rows.rows_changed()
         self._draw_now()
@@ -132,6 +134,8 @@ class ReadyScreen(RowsScreen):
     def action_look(self) -> None:
         if self.is_looking:
             self.notify("a look is under way: esc ends it, and then it does not count")
+        elif self.found is not None and self.found.is_under_way:
+            self.notify(f"{self.number} is still running: look when it has ended")
         elif self.found is not None:
             self._desk.ask_look(self)
 

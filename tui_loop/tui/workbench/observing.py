@@ -169,7 +169,7 @@ class LoopScreen(Frame):
         live = {self.snapshot.live.number} if self.snapshot.live else set[int]()
         for number in sorted(self.watched - live):
             iteration = self.snapshot.iteration(number)
-            if iteration is not None and iteration.state == "finished" and _is_bare(iteration):
+            if iteration is not None and iteration.state == "finished" and is_bare(iteration):
                 continue  # its figures come in a moment
             if iteration is None or iteration.state != "queued":
                 self.watched.discard(number)
@@ -198,6 +198,6 @@ class LoopScreen(Frame):
             self.tell(fault)
 
 
-def _is_bare(iteration: Iteration) -> bool:
+def is_bare(iteration: Iteration) -> bool:
     """Whether the iteration is known by its journal alone: its summary is being written."""
     return all(value is None for value in iteration.metrics.values())

@@ -121,6 +121,7 @@ class Workbench(
         self.look_at_diagnosis_again()
         self.look_at_patterns_again()
         self.look_at_progress_again()
+        self.look_at_ready_again()
 
     def rows_in_view(self) -> tuple[int, ...]:
         table = self.query_one(IterationTable)
