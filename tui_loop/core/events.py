@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui_loop.core.records import EndState
+from tui_loop.core.records import EndState, Whole
 
 Number = float | str
 """A number, or "NaN", "Infinity", "-Infinity"."""
@@ -27,11 +27,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     loop: str
-    iteration: int
-    attempt: int
+    iteration: Whole
+    attempt: Whole
     pid: int
     host: str
-    from_step: int = 0
+    from_step: Whole = 0
     versions: dict[str, str] = {}
     device: str | None = None
     runner: str = "process"
@@ -44,18 +44,18 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase"):
 
 class Progressed(Event, frozen=True, kw_only=True, tag="progress"):
     phase: str
-    done: int
-    total: int | None = None
+    done: Whole
+    total: Whole | None = None
 
 
 class MetricsLogged(Event, frozen=True, kw_only=True, tag="metrics"):
-    step: int
+    step: Whole
     epoch: Number | None
     values: Mapping[str, Number | None]
 
 
 class Evaluated(Event, frozen=True, kw_only=True, tag="evaluation"):
-    step: int
+    step: Whole
     epoch: Number | None
     values: Mapping[str, Number | None]
 
@@ -73,7 +73,7 @@ class Recovered(Event, frozen=True, kw_only=True, tag="recovery"):
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint"):
-    step: int
+    step: Whole
     path: str
     files: dict[str, dict[str, Any]] = {}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 SCHEMA = 1
+
+Whole = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
+"""A step or a count: what a float holds exactly, so that it can be computed with."""
 
 State = Literal[
     "draft",
@@ -69,7 +72,7 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
 
     path: str
     sha256: str | None = None
-    rows: int = 0
+    rows: Whole = 0
     digest: str | None = None
     held_out: bool = False
     ids: tuple[str, ...] | None = None
@@ -110,11 +113,11 @@ class Example(msgspec.Struct, frozen=True):
     passed: bool | None
     causes: tuple[str, ...]
     loss: float | str | None
-    supervised_tokens: int
-    output_tokens: int | None
+    supervised_tokens: Whole
+    output_tokens: Whole | None
     truncated: bool
-    source_line: int
-    prompt_cut: int = 0
+    source_line: Whole
+    prompt_cut: Whole = 0
     columns: dict[str, str] = {}
 
 
@@ -135,9 +138,9 @@ class TrainingRow(msgspec.Struct, frozen=True):
     prompt: str
     reference: str
     loss: float | str | None
-    supervised_tokens: int
-    source_line: int
-    sampled_of: int
+    supervised_tokens: Whole
+    source_line: Whole
+    sampled_of: Whole
 
 
 class StepLoss(msgspec.Struct, frozen=True):
@@ -145,13 +148,13 @@ class StepLoss(msgspec.Struct, frozen=True):
 
     id: str
     loss: float | str | None
-    supervised_tokens: int
+    supervised_tokens: Whole
 
 
 class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     """An iteration as `summary.json` and every `--json` have it; None = there is none."""
 
-    number: int
+    number: Whole
     parent: int | None = None
     state: State
     title: str = ""
@@ -160,7 +163,7 @@ class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, dict[str, Any]] | None = None
     metrics: dict[str, Any] = {}
     error: dict[str, Any] | None = None
-    attempts: int = 0
+    attempts: Whole = 0
     fingerprint: Fingerprint | None = None
     duration_s: float | None = None
     verdict: str | None = None
