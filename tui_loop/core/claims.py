@@ -38,3 +38,15 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
             )
         )
     return lines
+
+
+def runs_told(result: Comparison) -> str:
+    """How many runs of each config a comparison rests on: `one run of each`, `2 runs of 2, one of
+    7`."""
+    before, after = result.replicates
+    if not result.a:
+        return "one run" if after == 1 else f"{after} runs"
+    if before == after == 1:
+        return "one run of each"
+    told = ["one run" if before == 1 else f"{before} runs", "one" if after == 1 else str(after)]
+    return f"{told[0]} of {result.a}, {told[1]} of {result.b}"

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from tui_loop.core.diagnosis.advice.amounts import train_longer
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.reader import LoopReader
@@ -14,9 +15,14 @@ from tui_loop.core.store import LoopsFolder
 
 
 @cache
-def diagnosis(loop: str, number: int) -> Diagnosis:
+def diagnoser(loop: str) -> Diagnoser:
     loops = LoopsFolder(shipped("loops", loop).parent)
-    return Diagnoser(LoopReader(loops.loop(loop))).diagnose(number)
+    return Diagnoser(LoopReader(loops.loop(loop)))
+
+
+@cache
+def diagnosis(loop: str, number: int) -> Diagnosis:
+    return diagnoser(loop).diagnose(number)
 
 
 def finding(loop: str, number: int, kind: str) -> Finding:
@@ -76,14 +82,24 @@ def test_eight_passes_over_the_tiny_model_overfit_from_the_step_that_the_curve_s
 
 
 def test_a_longer_run_is_predicted_from_the_last_stretch_of_the_curve() -> None:
-    [longer] = [
-        each for each in diagnosis("support-intents", 2).suggestions if each.kind == "train_longer"
-    ]
+    case = diagnoser("support-intents").case(2)
+    [longer] = list(train_longer(case, finding("support-intents", 2, "underfitting")))
     assert longer.changes == {"training.max_steps": (50, 100)}
     assert longer.expects is not None
     # iteration 4 is that very change: it reached 0.265, within what is predicted here
     assert longer.expects.low < 0.265 < longer.expects.high
+
+
+def test_what_was_measured_is_expected_again() -> None:
+    [longer] = [
+        each for each in diagnosis("support-intents", 2).suggestions if each.kind == "train_longer"
+    ]
     assert longer.tried == (4, 5)
+    assert longer.ground == "measured: 4 reached 70%, 5 reached 65%"
+    assert longer.expects is not None
+    assert (longer.expects.metric, longer.confidence) == ("score", "high")
+    assert longer.expects.low == pytest.approx(76 / 117)
+    assert longer.expects.high == pytest.approx(82 / 117)
 
 
 def test_suggestions_are_whole() -> None:

@@ -110,6 +110,34 @@ def test_a_run_that_diverged_speaks_against_whatever_was_hoped(
     assert found.sentence.endswith("it diverged at step 2")
 
 
+@pytest.mark.parametrize(
+    ("settings", "is_judged"),
+    [
+        (["learning_rate=2e-4"], True),
+        (["learning_rate=2e-4", "seed=7"], True),
+        (["learning_rate=3e-4"], False),
+        (["learning_rate=2e-4", "lora.r=4"], False),
+    ],
+)
+def test_a_prediction_is_judged_by_the_change_that_it_rests_on_alone(
+    loop: LoopFolder, finished: MakeFinished, settings: list[str], is_judged: bool
+) -> None:
+    finished(WORSE)
+    folder = finished(BETTER, *settings, parent=1)
+    predicting(folder, {**EXPECTED, "changes": {"training.learning_rate": "2e-4"}})
+    assert (verdict(loop, 2) is not None) is is_judged
+
+
+def test_runs_are_counted_for_what_they_are(loop: LoopFolder, finished: MakeFinished) -> None:
+    finished(WORSE)
+    finished(WORSE, "seed=2", parent=1)
+    predicting(finished(BETTER, "learning_rate=2e-4", parent=1), EXPECTED)
+    found = verdict(loop, 3)
+    assert found is not None
+    assert found.word == "consistent"
+    assert found.sentence.endswith("; 2 runs of 1, one of 3")
+
+
 def test_after_a_parent_without_figures_the_base_is_what_counts(
     loop: LoopFolder, finished: MakeFinished
 ) -> None:

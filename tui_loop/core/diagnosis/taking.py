@@ -9,6 +9,7 @@ import msgspec
 
 from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.draft import Draft
+from tui_loop.core.fields import as_setting
 from tui_loop.core.wording import brief
 
 
@@ -32,7 +33,8 @@ def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:
 def with_taken(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
     """The draft with all that was taken, in the order of taking; what clashes comes too late.
 
-    The prediction is the first one's that has one.
+    The prediction is the first one's that has one, with the changes that it rests on: should
+    others be made as well, it says nothing of the run.
     """
     kept: list[Suggestion] = []
     for each in taken:
@@ -41,12 +43,20 @@ def with_taken(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
         kept.append(each)
         for name, (_, value) in each.changes.items():
             draft = draft.with_value(name, _plain(value))
-    predicted = next((each.expects for each in kept if each.expects is not None), None)
+    expects = next((each.expects for each in kept if each.expects is not None), None)
+    predicted: dict[str, Any] | None = None
+    if expects is not None:
+        settings = {
+            name: as_setting(_plain(value))
+            for each in kept
+            for name, (_, value) in each.changes.items()
+        }
+        predicted = {**msgspec.to_builtins(expects), "changes": settings}
     return msgspec.structs.replace(
         draft,
         why="; ".join(each.why.strip().rstrip(".") for each in kept if each.why.strip()),
         suggestion=" + ".join(each.name for each in kept) or None,
-        predicted=msgspec.to_builtins(predicted) if predicted is not None else None,
+        predicted=predicted,
     )
 
 

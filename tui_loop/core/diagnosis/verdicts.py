@@ -14,10 +14,13 @@ from contextlib import suppress
 import msgspec
 
 from tui_loop.core import figures
+from tui_loop.core.claims import runs_told
 from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING
 from tui_loop.core.diagnosis.findings import Prediction, Verdict, Word
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.fields import as_setting
 from tui_loop.core.records import Decision, Iteration
 from tui_loop.core.statistics import Interval
 from tui_loop.core.text import one_line
@@ -36,6 +39,19 @@ def prediction_of(decision: Decision) -> Prediction | None:
         return None
 
 
+def rests_on_these_changes(decision: Decision) -> bool:
+    """Whether what was predicted is about this very change: no field more, no other value."""
+    told = (decision.predicted or {}).get("changes")
+    if not isinstance(told, dict):
+        return True  # of a version, or a source, that takes suggestions as they are
+    made = {
+        each.field: as_setting(each.new)
+        for each in decision.changes
+        if each.field not in BOOKKEEPING and not each.field.startswith("run.")
+    }
+    return made == {name: value for name, value in told.items() if name not in BOOKKEEPING}
+
+
 def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> Verdict | None:
     """The verdict on an iteration's prediction; None without one, or while it has not ended."""
     predicted = prediction_of(decision)
@@ -43,6 +59,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
         predicted is None
         or decision.parent is None
         or iteration.state not in ("finished", "failed")
+        or not rests_on_these_changes(decision)
     ):
         return None
     suggestion = (decision.suggestion or "")[:NAMES_LENGTH]
@@ -65,7 +82,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     if not comparison.a and decision.parent:
         sentence += f" against the base, since {decision.parent} was not evaluated"
     if not sure:
-        sentence += "; one run of each" if comparison.a else "; one run"
+        sentence += f"; {runs_told(comparison)}"
     return Verdict(word, sentence, suggestion, measured)
 
 

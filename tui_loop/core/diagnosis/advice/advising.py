@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tui_loop.core import figures
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.config import flatten, read_config
 from tui_loop.core.diagnosis.advice import Advisor, amounts, data, lengths, rates
+from tui_loop.core.diagnosis.advice.known_rates import RATE
 from tui_loop.core.diagnosis.advice.proposing import are_same_settings
-from tui_loop.core.diagnosis.advice.rates import RATE
-from tui_loop.core.diagnosis.case import Case, config_of
+from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.experience import Experience, Tally
-from tui_loop.core.diagnosis.findings import Finding, Suggestion
+from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.records import Iteration
@@ -92,7 +93,7 @@ def suggestions_for(
                 tally, went = experience.of(each.kind), _went(case, each)
                 found[key] = _completed(case, each, tally, went)
                 gravity = _GRAVITY[finding.severity] * _SURE[each.confidence]
-                weights[key] = gravity * tally.weight * _weight_of(each, went)
+                weights[key] = gravity * tally.weight * _weight_of(went)
     return tuple(
         sorted(
             found.values(),
@@ -111,14 +112,39 @@ def _consequences(findings: Sequence[Finding]) -> set[str]:
 
 def _completed(case: Case, suggestion: Suggestion, tally: Tally, went: Tried) -> Suggestion:
     """With who tried it before, how its kind did, and how such changes went on this base."""
-    tried = tuple(each.number for each in _tried(case, suggestion))
+    tried = _tried(case, suggestion)
     told = "; ".join(filter(None, (tally.words, _words_of(went))))
-    return msgspec.structs.replace(suggestion, tried=tried, record=told)
+    completed = msgspec.structs.replace(
+        suggestion, tried=tuple(each.number for each in tried), record=told
+    )
+    return _as_measured(case, completed, tried)
+
+
+def _as_measured(case: Case, suggestion: Suggestion, tried: Sequence[Iteration]) -> Suggestion:
+    """What was tried needs no guess: it is expected to come out as it did."""
+    score = case.metric("score")
+    reached = {
+        each.number: value
+        for each in tried
+        if (value := metric_of(each, "score")) is not None and each.state == "finished"
+    }
+    if score is None or not reached:
+        return suggestion
+    told = ", ".join(
+        f"{number} reached {figures.percent(each)}" for number, each in reached.items()
+    )
+    return msgspec.structs.replace(
+        suggestion,
+        expects=Prediction("score", score, min(reached.values()), max(reached.values())),
+        confidence="high",
+        ground=f"measured: {told}",
+    )
 
 
 def _went(case: Case, suggestion: Suggestion) -> Tried:
-    """How changes of its field in its direction went; none of a suggestion with several fields."""
-    if len(suggestion.changes) != 1:
+    """How changes of its field in its direction went; none of a suggestion with several fields,
+    nor of a rate, whose way up or down depends on where it stands."""
+    if len(suggestion.changes) != 1 or RATE in suggestion.changes:
         return Tried()
     ((field, (old, new)),) = suggestion.changes.items()
     return case.lessons.went(field, old, new)
@@ -134,11 +160,8 @@ def _words_of(went: Tried) -> str:
     return f"{word} {label} helped in {helped} of {counted(total, 'change')} on this base"
 
 
-def _weight_of(suggestion: Suggestion, went: Tried) -> float:
-    """Towards 2 or 0 by how such changes went, as a `Tally` weighs; not of a rate, whose way up
-    or down depends on where it stands."""
-    if RATE in suggestion.changes:
-        return 1.0
+def _weight_of(went: Tried) -> float:
+    """Towards 2 or 0 by how such changes went, as a `Tally` weighs."""
     good = went.count("helped") + 0.5 * went.count("same")
     return 2 * (good + 1) / (len(went.changes) + 2)
 

@@ -92,6 +92,8 @@ def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
                 confidence="medium",
             )
         return
+    if training.keep == "best":
+        return  # the weights are those of that moment already
     step, lowest, change = turn
     expects = loss_range(case, 0.9 * lowest, lowest + 0.5 * max(change.delta, 0.02 * lowest))
     yield propose(
@@ -104,7 +106,7 @@ def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
         confidence="high",
         ground=f"its own curve: {figures.loss(lowest)} at step {step}",
     )
-    if training.keep != "best" and training.eval_steps != 0:
+    if training.eval_steps != 0:
         yield propose(
             case,
             finding,
@@ -198,10 +200,10 @@ def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     if case.config is None:
         return
     other, name = finding.figures.get("against"), case.folder.loop.name
-    seeds = _seeds_like(case, case.number)
+    seeds = seeds_like(case, case.number)
     seed = max(seeds | {case.config.training.seed}) + 1
     if len(seeds) > 1 and isinstance(other, int):
-        seed = max(_seeds_like(case, other), default=seed - 1) + 1
+        seed = max(seeds_like(case, other), default=seed - 1) + 1
         yield advise(
             finding,
             "replicate",
@@ -223,7 +225,7 @@ def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def _seeds_like(case: Case, number: int) -> set[int]:
+def seeds_like(case: Case, number: int) -> set[int]:
     """The seeds under which the config of an iteration was run."""
     return {
         config.training.seed

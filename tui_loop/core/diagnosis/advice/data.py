@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.diagnosis.advice.amounts import hold_back
+from tui_loop.core.diagnosis.advice.amounts import hold_back, seeds_like
 from tui_loop.core.diagnosis.advice.proposing import advise, points_gain
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
-from tui_loop.core.wording import brief_number
 
 LEAST_ROWS, MOST_ROWS = 5, 50
 """Rows that one piece of advice asks for: fewer teach nothing, more is another project."""
@@ -76,7 +75,7 @@ def more_rows(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield advise(
         finding,
         "more_data",
-        f"half as many training rows again, or more ({brief_number(rows / 2)} of the same kind)",
+        f"at least {round(rows / 2):,} more training rows of the same kind",
         because="the rows that are there are known by heart"
         if by_heart
         else "only the training loss still falls",
@@ -189,21 +188,23 @@ def repeat_the_best(case: Case, finding: Finding) -> Iterator[Suggestion]:
         return
     best = finding.figures.get("best_before", case.number)
     name = case.folder.loop.name
-    yield advise(
-        finding,
-        "replicate",
-        f"run {best} again under other seeds (tui-loop run {name} --from {best} --repeat 2): only "
-        "then can a small gain be told from training noise",
-        because="nothing tried lately was better by more than noise",
-        confidence="medium",
-    )
+    if isinstance(best, int) and len(seeds_like(case, best)) < 2:
+        yield advise(
+            finding,
+            "replicate",
+            f"run {best} again under another seed, to tell a small gain from training noise "
+            f"(tui-loop run {name} --from {best} --set seed={max(seeds_like(case, best)) + 1})",
+            because=f"of {best}, which nothing tried since is better than, there is one run alone",
+            confidence="medium",
+            ground="two runs of each config put the training noise into the interval",
+        )
     yield advise(
         finding,
         "look_at_failures",
-        f"read what still fails (4, f; or tui-loop failures {case.folder}): what the settings do "
-        "not mend is usually in the rows",
+        f"read what still fails (4, f; or tui-loop failures {case.folder} --summary)",
         because="nothing tried lately was better by more than noise",
         confidence="medium",
+        ground="what the settings do not mend is usually in the rows",
     )
 
 

@@ -7,6 +7,7 @@ earlier verdicts then confirms or refutes.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tui_loop.core.config import changed_fields, flatten
@@ -25,6 +26,9 @@ BOOKKEEPING = (
     "training.save_total_limit",
 )
 """Fields that a run's result does not hang on; nor on the group `run`."""
+
+
+_COMMANDS = re.compile(r"\s*\([^()]*\btui-loop\b[^()]*\)")
 
 
 def propose(
@@ -68,12 +72,15 @@ def advise(
     confidence: Confidence = "low",
     ground: str = RULE_OF_THUMB,
 ) -> Suggestion:
-    """Advice that no config field can take: what to do with the data, or what to look at."""
+    """Advice that no config field can take: what to do with the data, or what to look at.
+
+    A decision keeps it without the commands that help with it.
+    """
     return Suggestion(
         kind=kind,
         finding=finding.kind,
         action=action,
-        why=f"{because}: {action}",
+        why=f"{because}: {_COMMANDS.sub('', action)}",
         expects=expects,
         confidence=confidence,
         ground=ground,

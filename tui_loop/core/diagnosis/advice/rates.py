@@ -6,65 +6,53 @@ import math
 from collections.abc import Iterator
 
 from tui_loop.core import figures
-from tui_loop.core.config import changed_fields
 from tui_loop.core.diagnosis.advice.amounts import is_far_from_done
-from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING, gain, loss_gain, propose
-from tui_loop.core.diagnosis.case import Case, config_of, metric_of
-from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
+from tui_loop.core.diagnosis.advice.known_rates import (
+    RATE,
+    about,
+    bad_above,
+    better_at,
+    brief_rate,
+    from_the_base,
+    rate_of,
+    reached,
+    toward,
+)
+from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, propose
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.lessons import rate_in
 from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.rates import ADVISED
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.records import Iteration
 
-RATE = "training.learning_rate"
-NEAR = 4.0
-"""Two rates so near to each other leave nothing worth trying in between."""
-
-SHORT_OF = 3.0
-"""Times a rate that is known to be good: further up lies what is known to be bad."""
+ROOM = 1.5
+"""Times the rate: with less up to what is known to be bad, there is nothing to gain above."""
 
 
 def lower_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """Half way down, in powers, to a lower rate that did better, but no further from it than
-    SHORT_OF; else to what another loop did well with; else a tenth, or what is advised where even
-    that is beyond all use."""
+    """Down towards a lower rate that did better here; else to what did well in another loop; else
+    to a tenth, or to what is advised where even that is beyond all use."""
     if case.config is None:
         return
     rate = case.config.training.learning_rate
-    known = _better_below(case, rate)
-    if known is None and (lesson := _lesson(case, finding, at_least=0.0, below=rate)):
-        yield lesson
+    known = better_at(case, rate, lower=True)
+    found = _between(case, finding, known) or _lesson(case, finding, at_least=0.0, below=rate)
+    if found is not None:
+        yield found
         return
-    if known is None:
-        lower = lower_rate(rate, with_adapter=case.config.lora.enabled)
-        yield propose(
-            case,
-            finding,
-            "lower_learning_rate",
-            {RATE: lower},
-            because=f"at {figures.rate(rate)} {_trouble(finding)}",
-            expects=_as_good_as_others(case) or gain(case, 0.1, 0.6),
-            confidence="high" if finding.kind == "diverged" else "medium",
-            ground="a run that blew up or stood still always had too large steps; how much lower "
-            "is a rule of thumb",
-        )
-        return
-    below = _rate_of(known)
-    if below is None:
-        return
-    between = min(math.sqrt(below * rate), SHORT_OF * below)
-    middle = _brief_rate(between) if rate / below >= NEAR else below
+    lower = lower_rate(rate, with_adapter=case.config.lora.enabled)
     yield propose(
         case,
         finding,
         "lower_learning_rate",
-        {RATE: middle},
-        because=f"{known.number} did better at {figures.rate(below)}, so the best rate lies below "
-        f"{figures.rate(rate)}",
-        expects=_about(case, known),
-        confidence="medium",
-        ground=f"measured: {known.number} against {case.number}",
+        {RATE: lower},
+        because=f"at {figures.rate(rate)} {_trouble(finding)}",
+        expects=from_the_base(case) or gain(case, 0.1, 0.6),
+        confidence="high" if finding.kind == "diverged" else "medium",
+        ground="a run that blew up or stood still had too large steps; how much lower is a rule of "
+        "thumb",
     )
 
 
@@ -102,7 +90,7 @@ def slower(case: Case, finding: Finding) -> Iterator[Suggestion]:
         case,
         finding,
         "lower_learning_rate",
-        {RATE: _brief_rate(case.config.training.learning_rate / 3)},
+        {RATE: brief_rate(case.config.training.learning_rate / 3)},
         because="the loss jumped again and again, which smaller steps do not do",
         expects=loss_gain(case, 0.0, 0.4),
         confidence="medium",
@@ -110,8 +98,9 @@ def slower(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 
 def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
-    """Ten times the rate, at least what is advised; where much of the loss has gone already,
-    three times. Never up to a rate that diverged or did worse here."""
+    """Up to a higher rate that did better here; else to what did well in another loop; else
+    to ten times the rate, at least what is advised, or three times where much of the loss has gone
+    already. Never up to a rate that is known to be bad."""
     if case.config is None or 0 < case.run.step < FEWEST_STEPS:
         return
     rate = case.config.training.learning_rate
@@ -119,31 +108,33 @@ def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     far = is_far_from_done(case)
     if finding.kind == "underfitting" and not far and rate >= 10 * advised:
         return
+    bad = bad_above(case, rate)
+    known = better_at(case, rate, lower=False)
+    found = _between(case, finding, known)
+    if found is None and far:
+        found = _lesson(case, finding, at_least=ROOM * rate, below=bad or math.inf)
+    if found is not None:
+        yield found
+        return
     factor = 10.0 if finding.kind == "learning_rate_too_low" or far else 3.0
     higher = max(rate * factor, advised)
-    worse = _worse_above(case, rate)
-    if far and (lesson := _lesson(case, finding, at_least=1.5 * rate, below=worse or math.inf)):
-        yield lesson
-        return
-    elsewhere = case.lessons.lowest_bad(above=rate)
-    if worse is None and elsewhere is not None:
-        worse = rate_in(elsewhere)
-    if worse is not None and higher >= worse:
-        higher = math.sqrt(rate * worse)
-        if higher < 1.5 * rate:
+    ground = "the loss fell steadily and without a jump; how much higher is a rule of thumb"
+    if bad is not None and higher >= bad:
+        higher = math.sqrt(rate * bad)
+        ground = f"{figures.rate(bad)} is known to be too high"
+        if higher < ROOM * rate:
             return
     yield propose(
         case,
         finding,
         "raise_learning_rate",
-        {RATE: _brief_rate(higher)},
+        {RATE: brief_rate(higher)},
         because=f"at {figures.rate(rate)} most of the loss was left when the run ended"
         if far
         else "the loss was still falling when the run ended",
-        expects=loss_gain(case, 0.2, 0.9) if far else loss_gain(case, 0.05, 0.5),
-        confidence="high" if finding.kind == "learning_rate_too_low" or far else "medium",
-        ground="the loss fell steadily and without a jump, so larger steps are safe; how much "
-        "larger is a rule of thumb",
+        expects=loss_gain(case, 0.3, 0.9) if far else loss_gain(case, 0.1, 0.5),
+        confidence="low" if bad is not None else "medium",
+        ground=ground,
     )
 
 
@@ -155,9 +146,28 @@ def gentler(case: Case, finding: Finding) -> Iterator[Suggestion]:
         case,
         finding,
         "lower_learning_rate",
-        {RATE: _brief_rate(case.config.training.learning_rate / 3)},
+        {RATE: brief_rate(case.config.training.learning_rate / 3)},
         because="training took away what the model could do before",
         expects=gain(case, 0.05, 0.5),
+    )
+
+
+def _between(case: Case, finding: Finding, known: Iteration | None) -> Suggestion | None:
+    """Towards the rate of an iteration that did better."""
+    good = rate_of(known) if known is not None else None
+    if case.config is None or known is None or good is None:
+        return None
+    rate = case.config.training.learning_rate
+    return propose(
+        case,
+        finding,
+        "lower_learning_rate" if good < rate else "raise_learning_rate",
+        {RATE: toward(rate, good)},
+        because=f"{known.number} did better at {figures.rate(good)}, so the best rate lies "
+        f"{'below' if good < rate else 'above'} {figures.rate(rate)}",
+        expects=about(case, known),
+        confidence="medium",
+        ground=f"{known.number} had {reached(known)}, this one {reached(case.iteration)}",
     )
 
 
@@ -175,97 +185,12 @@ def _lesson(case: Case, finding: Finding, *, at_least: float, below: float) -> S
         {RATE: rate},
         because=f"{best.place} reached {figures.percent(best.score)} at {figures.rate(rate)} on "
         "this base",
-        expects=_as_good_as_others(case) or loss_gain(case, 0.2, 0.95),
+        expects=from_the_base(case) or loss_gain(case, 0.3, 0.95),
         confidence="high",
-        ground=f"measured on this base in another loop: {best.place}",
+        ground=f"it did well on this base in another loop, {best.place}",
     )
 
 
 def _trouble(finding: Finding) -> str:
     told = {"diverged": "the run diverged", "worse_than_base": "it became worse than the base"}
     return told.get(finding.kind, "the first steps threw away what the base knew")
-
-
-def _better_below(case: Case, rate: float) -> Iteration | None:
-    """The best iteration at a lower rate that did better: one that differs in the rate alone, if
-    there is one."""
-    found = [
-        each
-        for each in case.iterations
-        if 0 < each.number != case.number
-        and each.state == "finished"
-        and (below := _rate_of(each)) is not None
-        and below < rate
-        and _standing(each) > _standing(case.iteration)
-    ]
-    alone = [each for each in found if _differs_in_rate_alone(case, each)]
-    return max(alone or found, key=_standing, default=None)
-
-
-def _differs_in_rate_alone(case: Case, other: Iteration) -> bool:
-    config = config_of(other)
-    if case.config is None or config is None:
-        return False
-    changed = changed_fields(config, case.config)
-    return all(name in (RATE, *BOOKKEEPING) or name.startswith("run.") for name in changed)
-
-
-def _worse_above(case: Case, rate: float) -> float | None:
-    """The lowest rate above this one that diverged or did worse than a lower one did."""
-    best = max((_standing(each) for each in case.iterations if each.number), default=-math.inf)
-    rates = [
-        above
-        for each in case.iterations
-        if each.number
-        and (above := _rate_of(each)) is not None
-        and above > rate
-        and (
-            each.state == "failed"
-            or (each.state == "finished" and _standing(each) < min(best, _standing(case.iteration)))
-        )
-    ]
-    return min(rates, default=None)
-
-
-def _standing(iteration: Iteration) -> float:
-    """For ranking: the score, the eval loss where scores are equal or there are none."""
-    score, loss = metric_of(iteration, "score"), metric_of(iteration, "eval_loss")
-    if loss is None and score is None:
-        return -math.inf
-    return (score or 0.0) * 1e3 - (loss or 0.0)
-
-
-def _about(case: Case, known: Iteration) -> Prediction | None:
-    """Around what another iteration reached, at least half way there."""
-    mine, theirs = case.metric("score"), metric_of(known, "score")
-    if mine is None and not _has_figures(case):
-        mine = metric_of(case.base, "score")
-    if mine is None or theirs is None or theirs <= mine:
-        return gain(case, 0.05, 0.5)
-    top = min(1.0, theirs + 0.3 * (1 - theirs))
-    return Prediction("score", mine, float(f"{(mine + theirs) / 2:.3g}"), float(f"{top:.3g}"))
-
-
-def _as_good_as_others(case: Case) -> Prediction | None:
-    """After a run without a sound figure of its own: between the base and something better."""
-    if _has_figures(case):
-        return None
-    base = metric_of(case.base, "eval_loss")
-    if base is None:
-        return None
-    return Prediction("eval_loss", base, float(f"{0.05 * base:.3g}"), float(f"{0.8 * base:.3g}"))
-
-
-def _has_figures(case: Case) -> bool:
-    """Whether the run was evaluated; else a prediction starts from the base."""
-    return case.metric("eval_loss") is not None and case.iteration.state == "finished"
-
-
-def _rate_of(iteration: Iteration) -> float | None:
-    config = config_of(iteration)
-    return config.training.learning_rate if config is not None else None
-
-
-def _brief_rate(rate: float) -> float:
-    """A rate as people choose them: one digit."""
-    return float(f"{rate:.0e}")

@@ -14,17 +14,23 @@ from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
 from tui_loop.core import figures
+from tui_loop.core.claims import runs_told
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import trend_of
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.rules.convergence import underfitting
+from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
 from tui_loop.core.progress.configs import runs_by_config
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.records import Iteration
 
 TRIES = 3
-"""Configs in a row that brought nothing: one or two are bad luck."""
+"""Configs that brought nothing: one or two are bad luck."""
+
+ENDS_OTHERWISE = (underfitting, learning_rate_too_high, learning_rate_too_low)
+"""Rules that name what a run lacks: then nothing holds it back yet."""
 
 MANY = 8
 """Configs chosen by one eval set; the best of eight equal ones lies 1.4 standard errors high."""
@@ -41,23 +47,26 @@ def plateau(case: Case) -> Iterator[Finding]:
     configs = tried_configs(case)
     if len(configs) <= TRIES or case.iteration not in configs[-1]:
         return
-    before = max((runs[0] for runs in configs[:-TRIES]), key=_standing)
-    tries = [_best(runs) for runs in configs[-TRIES:]]
-    compared = [case.compare(before.number, each.number) for each in tries]
-    if any(each is None or is_better(each) for each in compared):
+    if any(True for rule in ENDS_OTHERWISE for _ in rule(case)):
+        return  # what this one lacks is known
+    place = max(range(len(configs) - TRIES), key=lambda at: _standing(_best(configs[at])))
+    before, later = _best(configs[place]), [_best(runs) for runs in configs[place + 1 :]]
+    compared = {each.number: case.compare(before.number, each.number) for each in later}
+    if any(each is None or is_better(each) for each in compared.values()):
         return
-    if all(each is not None and "worse" in each.claim for each in compared):
-        return  # these were mistakes, not attempts that a limit held back
-    numbers = tuple(each.number for each in tries)
-    best = max(tries, key=_standing)
-    change = next(c for c, each in zip(compared, tries, strict=True) if each is best)
-    told = figures.points(change.interval) + " points" if change and change.interval else "nothing"
+    alike = [each for each in later if _is_alike(compared[each.number])]
+    if len(alike) < TRIES or later[-1] is not alike[-1]:
+        return  # mistakes are no attempts that a limit held back
+    best = max(alike, key=_standing)
+    change = compared[best.number]
+    told = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
+    numbers = tuple(each.number for each in alike)
     yield Finding(
         "plateau",
         "warning",
-        f"the last {TRIES} configs ({_named(numbers)}) are no better than {before.number} by more "
-        f"than noise: at best {told} of score; {_next_check(case)}",
-        {"tries": TRIES, "best_before": before.number},
+        f"{len(alike)} configs after {before.number} ({_named(numbers)}) are no better by more "
+        f"than noise, at best {told} of score; {_next_check(case)}",
+        {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
         otherwise=f"over {change.compared if change else 0} examples a small gain does not show: "
         "replicates, or more held-out rows, would tell",
@@ -119,9 +128,15 @@ def undecided(case: Case) -> Iterator[Finding]:
     yield Finding(
         "undecided",
         "note",
-        f"{figures.points(against.interval)} points of score against {against.a}, from one run of "
-        "each: another seed could make as much of a difference; a replicate would tell",
-        {"against": against.a, "delta": against.interval.delta},
+        f"{figures.points(against.interval)} points of score against {against.a} rest on "
+        f"{runs_told(against)}: another seed could make as much of a difference; a replicate would "
+        "tell",
+        {
+            "against": against.a,
+            "delta": against.interval.delta,
+            "runs_before": against.replicates[0],
+            "runs": against.replicates[1],
+        },
         iterations=(against.a,),
     )
 
@@ -172,6 +187,15 @@ def _standing(iteration: Iteration) -> float:
     return -math.inf if loss is None else -loss
 
 
+def _is_alike(comparison: Comparison | None) -> bool:
+    """Whether two differ by no more than noise; by the loss where there is no score."""
+    if comparison is None:
+        return False
+    if comparison.interval is not None:
+        return "no difference" in comparison.claim
+    return comparison.loss is not None and not comparison.loss.excludes_zero
+
+
 def _best(runs: list[Iteration]) -> Iteration:
     return max(runs, key=_standing)
 
@@ -183,7 +207,7 @@ def _next_check(case: Case) -> str:
             "the training loss was still falling, so more data or more regularisation is the next "
             "thing to try, not more steps"
         )
-    return "the training loss has converged as well: look at what still fails, not at the settings"
+    return "the training loss fell no further either: look at what still fails, not at the settings"
 
 
 def _named(numbers: tuple[int, ...]) -> str:

@@ -3,7 +3,8 @@
 learning_rate_too_high  the run diverged at a rate above what is commonly advised; or the only
                         change against a better iteration is a higher rate; or the gradient shot up
                         and the loss stood still far above zero.
-learning_rate_too_low   most of the loss is left, though there was a gradient, and the last steps
+learning_rate_too_low   the only change against a better iteration is a lower rate; or most of
+                        the loss is left, though there was a gradient, and the last steps
                         did as much for their rate as the first: nothing has converged.
 """
 
@@ -15,6 +16,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from tui_loop.core import figures
+from tui_loop.core.claims import runs_told
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import curve_of, level
 from tui_loop.core.diagnosis.findings import Finding
@@ -63,7 +65,7 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
                 figures_told(learning_rate=rate, advised=advised),
             )
         return
-    better = _better_at_lower_rate(case, rate)
+    better = _parent_did_better(case, rate, lower=True)
     if better is not None:
         yield better
         return
@@ -92,6 +94,10 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
 def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     rate, curve = rate_of(case), case.train_curve
     if rate is None or len(curve) < FEWEST_LOGS or has_diverged(case) or unmoved(case):
+        return
+    better = _parent_did_better(case, rate, lower=False)
+    if better is not None:
+        yield better
         return
     start, end = fmean(curve.part(0, 0.1).values), fmean(curve.part(0.9, 1).values)
     base, eval_loss = metric_of(case.base, "eval_loss"), case.metric("eval_loss")
@@ -167,25 +173,30 @@ def _rate_spent(case: Case) -> Callable[[int], float]:
     return spent
 
 
-def _better_at_lower_rate(case: Case, rate: float) -> Finding | None:
-    """The finding where the parent differs in a lower rate alone and did better."""
+def _parent_did_better(case: Case, rate: float, *, lower: bool) -> Finding | None:
+    """The finding where the parent differs in a lower (or higher) rate alone and did better."""
     against, parent = case.against_parent, case.parent
     if against is None or parent is None or parent.number == 0 or "worse" not in against.claim:
         return None
     changed = set(against.config) - {SEED}
     before, _ = against.config.get("training.learning_rate", (None, None))
-    if changed != {"training.learning_rate"} or not isinstance(before, float) or before >= rate:
+    if changed != {"training.learning_rate"} or not isinstance(before, float):
+        return None
+    if before == rate or (before < rate) is not lower:
         return None
     points = figures.points(against.interval)
+    word = "raising" if lower else "lowering"
     return Finding(
-        "learning_rate_too_high",
+        "learning_rate_too_high" if lower else "learning_rate_too_low",
         "warning",
-        f"raising the rate from {figures.rate(before)} to {figures.rate(rate)}, and nothing else, "
+        f"{word} the rate from {figures.rate(before)} to {figures.rate(rate)}, and nothing else, "
         f"cost {points.removeprefix('-')} points of score against {parent.number} "
         f"({against.claim})",
         figures_told(learning_rate=rate, before=before),
         iterations=(parent.number,),
-        otherwise="" if against.claim == "worse" else "one run of each: a repeat would settle it",
+        otherwise=""
+        if against.has_spread
+        else f"this rests on {runs_told(against)}: a repeat would settle it",
     )
 
 
