@@ -39,7 +39,7 @@ def test_findings_and_suggestions_are_printed_with_how_to_take_one(
     for words in (
         "support-tiny/4 num_train_epochs 4 → 8: finished, score 62%, eval loss 0.736, -4 ±8 no diff",
         "◐ overfitting: the eval loss turned up at step 102 of 408",
-        "  or else: ",
+        "  but: ",
         "  1. num_train_epochs 8 → 2",
         "     expects eval loss 0.51 to 0.65 (now 0.74)",
         "     high confidence: its own curve: 0.562 at step 102",
@@ -138,7 +138,7 @@ def test_what_is_taken_is_kept_with_its_prediction_and_judged(cli: Cli, recorded
     diagnosis = json.loads((folder / "diagnosis.json").read_bytes())
     assert diagnosis["verdict"]["suggestion"] == "overfitting/fewer_epochs"
     assert iteration["verdict"] == diagnosis["verdict"]["word"]
-    assert "predicted eval loss 0.505 to 0.649" in diagnosis["verdict"]["sentence"]
+    assert "expected eval loss 0.505 to 0.649" in diagnosis["verdict"]["sentence"]
     with (recorded / "ledger.csv").open(newline="") as file:
         row = list(csv.DictReader(file))[-1]
     assert row["suggestion"] == "overfitting/fewer_epochs"

@@ -59,8 +59,8 @@ def test_an_iteration_tells_the_suggestion_the_prediction_and_the_verdict(
     assert main(["show", f"{NAME}/2"]) == 0
     told = capsys.readouterr().out
     assert "suggestion: underfitting/more_epochs\n" in told
-    assert "prediction: score 0.60 to 0.90 (was 0.33)\n" in told
-    assert "verdict: ✓ consistent: predicted score 60% to 90% (it was 33%); measured 83%" in told
+    assert "prediction: score 60% to 90% (was 33%)\n" in told
+    assert "verdict: ✓ consistent: expected score 60% to 90% (from 33%), measured 83%" in told
     assert "one run of each" in told
     assert main(["show", f"{NAME}/1"]) == 0
     told = capsys.readouterr().out
@@ -72,7 +72,7 @@ def test_a_verdict_that_cannot_be_derived_any_more_is_told_as_it_was_recorded(
 ) -> None:
     loop.iteration(2).examples.unlink()
     assert main(["show", f"{NAME}/2"]) == 0
-    assert "verdict: ✓ consistent with what was predicted\n" in capsys.readouterr().out
+    assert "verdict: ✓ consistent with the prediction\n" in capsys.readouterr().out
 
 
 def test_the_records_have_the_shape_that_they_had(

@@ -111,8 +111,8 @@ def test_the_verdict_comes_first_then_findings_each_with_what_answers_it(
         name = "#diagnosis-list"
         await opened.shows_in(name, "✓ consistent score 0.71, 0.65 to 0.75 was expected")
         await opened.shows_in(name, "it was of underfitting: more epochs", "● overfitting eval")
-        await opened.shows_in(name, "or else: 24 examples are few", "→ step 15")
-        await opened.shows_in(name, "[ ] num_train_epochs 5 → 2.5 expects score 0.72 to 0.80 (now")
+        await opened.shows_in(name, "but: 24 examples are few", "→ step 15")
+        await opened.shows_in(name, "[ ] num_train_epochs 5 → 2.5 expects score 72% to 80% (now")
         await opened.shows_in(name, "3 of 4 confirmed here · tried already: 1 · medium confidence")
         await opened.press("end")
         await opened.shows_in(name, "◐ weak slice", "○ plateau", "besides")
@@ -168,7 +168,7 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
         await opened.press("N")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: opened.bench.selected == DRAFT)
-        await opened.shows("Config of 4, from 2", "2 changed", "expects score 0.72 to 0.80 (was")
+        await opened.shows("Config of 4, from 2", "2 changed")
         draft = read_draft(loop)
         assert draft is not None
         assert draft.parent == 2
@@ -181,8 +181,12 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
             "overfitting/fewer_epochs + overfitting/lower_rank + weak_slice/more_rows"
         )
         assert draft.predicted == {"metric": "score", "was": 0.71, "low": 0.72, "high": 0.8}
-        await opened.shows_in("#field-help", f"why: {draft.why}")
         fields = opened.get(ConfigPane).list
+        assert fields.key_of(fields.cursor) == EPOCHS, "what is changed is in view"
+        await opened.shows("num_train_epochs")
+        await opened.press("home")
+        await opened.shows("expects score 72% to 80% (was")
+        await opened.shows_in("#field-help", f"why: {draft.why}")
         assert fields.key_of(fields.cursor) == WHY
         await opened.press("down")
         assert fields.key_of(fields.cursor) == "model.id", "what is predicted is not edited"
@@ -231,7 +235,7 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
         screen = await diagnosed(opened, "overfitting")
         await goes_to(opened, screen, FEWER)
         await opened.press("space", "N")
-        await opened.shows("There is a draft already", "it changes learning_rate")
+        await opened.shows("There is a draft already", "it changes learning_rate 5e-3 → 1")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("escape")
         assert opened.app.screen is screen
@@ -239,7 +243,7 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
         assert kept is not None
         assert kept.value(RATE) == 1.0
         assert screen.looked.suggestions == [FEWER]
-        await opened.press("N", "enter")
+        await opened.press("N", "r")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: opened.bench.draft and opened.bench.draft.suggestion)
         made = read_draft(loop)
@@ -272,7 +276,11 @@ def test_the_evidence_is_listed_drawn_or_compared(open_app: OpenApp, says: Say) 
         assert opened.bench.current == "chart"
         assert opened.get(LossChart).view.cursor == 15
         await opened.shows("step 15")
-        screen = await diagnosed(opened, "overfitting")
+        await opened.press("escape")
+        await opened.until(lambda: isinstance(opened.app.screen, DiagnosisScreen))
+        await opened.shows("overfitting")
+        screen = opened.app.screen
+        assert isinstance(screen, DiagnosisScreen)
         await goes_to(opened, screen, PLATEAU)
         await opened.press("enter")
         await opened.until(lambda: isinstance(opened.app.screen, CompareScreen))
@@ -328,6 +336,7 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         await opened.shows("nothing stands out in 1")
         await opened.press("left_square_bracket")
         await opened.shows("nothing to say yet: 0 is the base", "measured against")
+        assert opened.lines[-1].strip() == "[ prev  ] next  y copy  esc back  ? help"
         await opened.press("left_square_bracket", "space", "enter", "N")
         await opened.tells("nothing is taken yet")
         await opened.press("escape")
@@ -432,7 +441,7 @@ def test_the_keys_of_a_diagnosis_are_in_its_help_and_its_footer_tells_them(
 
     async def steps(opened: Opened) -> None:
         await diagnosed(opened, "overfitting")
-        footer = "space take  enter evidence  N draft  ] next  y copy  esc back  ? help"
+        footer = "space take  enter evidence  N draft  [ prev  ] next  y copy  esc back  ? help"
         assert footer in opened.lines[-1]
         await opened.press("question_mark")
         assert isinstance(opened.app.screen, HelpScreen)
@@ -444,11 +453,11 @@ def test_the_keys_of_a_diagnosis_are_in_its_help_and_its_footer_tells_them(
 
 
 VERDICTS = {
-    "confirmed": ("✓ confirmed", "✓ confirmed: replicates bear the prediction out"),
-    "refuted": ("✗ refuted", "✗ refuted: replicates speak against the prediction"),
-    "consistent": ("✓ expected", "✓ consistent with what was predicted"),
-    "against": ("✗ against", "✗ against what was predicted"),
-    "too close to call": ("≈ too close", "≈ what was predicted: too close to call"),
+    "confirmed": ("✓ confirmed", "✓ confirmed by replicates"),
+    "refuted": ("✗ refuted", "✗ refuted by replicates"),
+    "consistent": ("✓ expected", "✓ consistent with the prediction"),
+    "against": ("✗ against", "✗ against the prediction"),
+    "too close to call": ("≈ too close", "≈ too close to call"),
     "of a later version": ("· of a lat…", "· the verdict on the prediction: of a later version"),
 }
 

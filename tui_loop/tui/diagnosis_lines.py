@@ -152,14 +152,17 @@ def told(*texts: str) -> list[Entry]:
 def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
     """Why there is nothing to say of an iteration, and when there will be; None is the draft."""
     if iteration is None:
-        return ("nothing to say yet: the draft has not run", "r runs it; [ goes to what has")
+        return (
+            "nothing to say yet: the draft has not run",
+            "[ goes to what has; esc leaves, and r runs it then",
+        )
     number = iteration.number
     if iteration.state == "queued":
-        return (f"nothing to say yet: {number} has not begun", "a begins it")
+        return (f"nothing to say yet: {number} has not begun", "esc leaves, and a begins it then")
     if iteration.state in LIVE:
         return (f"nothing to say yet: {number} is running", "what is to be said comes at its end")
     if iteration.state == "unreadable":
-        return (f"nothing to say: {number} cannot be read", "enter in the iterations says why")
+        return (f"nothing to say: {number} cannot be read", "esc leaves, and enter on it says why")
     if number == 0:
         return (
             "nothing to say yet: 0 is the base, before any training",
@@ -167,7 +170,7 @@ def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
         )
     return (
         f"nothing stands out in {number}",
-        "no finding, and nothing to suggest: its failures are the next thing to read (4)",
+        "no finding, and nothing to suggest: its failures are the next thing to read: esc, then 4",
     )
 
 
@@ -203,7 +206,7 @@ def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry
     paragraphs = [Paragraph(lead, tuple(message))]
     if finding.otherwise:
         blank = " " * sum(width_of(text) for text, _ in lead)
-        paragraphs.append(Paragraph(((blank, ""),), ((f"or else: {finding.otherwise}", "muted"),)))
+        paragraphs.append(Paragraph(((blank, ""),), ((f"but: {finding.otherwise}", "muted"),)))
     return Entry(tuple(paragraphs), finding)
 
 

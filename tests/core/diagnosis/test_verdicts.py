@@ -50,7 +50,7 @@ def test_one_run_of_each_is_at_most_consistent_with_a_prediction(
     found = verdict(loop, 2)
     assert found is not None
     assert found.word == word
-    assert "predicted score 50% to 90% (it was 30%); measured" in found.sentence
+    assert "expected score 50% to 90% (from 30%), measured" in found.sentence
     assert found.sentence.endswith("one run of each")
 
 
@@ -91,7 +91,7 @@ def test_a_prediction_of_the_loss_is_held_against_the_loss(
     found = verdict(loop, 2)
     assert found is not None
     assert (found.word, found.measured) == ("against", 0.5)
-    assert "predicted eval loss 0.300 to 0.400 (it was 0.500)" in found.sentence
+    assert "expected eval loss 0.300 to 0.400 (from 0.500)" in found.sentence
 
 
 def test_a_run_that_diverged_speaks_against_whatever_was_hoped(

@@ -78,10 +78,10 @@ def test_a_diagnosis_is_told_with_its_evidence_and_what_it_expects() -> None:
     verdict = Verdict("against", "score fell to 40%", "a/b")
     text = text_of(failed(), diagnoses=(Diagnosis(1, (finding,), (suggestion,), verdict),))
     for wanted in (
-        "● alarm, overfitting: eval loss turned up. It could also be: a hard batch.",
-        "num_train_epochs 3 → 2. It expects score 0.55 to 0.60 (now 0.50).",
+        "● alarm, overfitting: eval loss turned up. But: a hard batch.",
+        "num_train_epochs 3 → 2. It expects score 55% to 60% (now 50%).",
         "Confidence low: its own curve. 3 of 4 confirmed. Tried already: 2.",
-        "✗ against what was predicted. score fell to 40%",
+        "✗ against the prediction. score fell to 40%",
     ):
         assert wanted in text, wanted
     assert "Sets" not in text  # the action says it

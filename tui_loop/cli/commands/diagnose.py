@@ -88,7 +88,7 @@ def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
 def _show_finding(finding: Finding, out: Output) -> None:
     out.paragraph(f"{GLYPHS[finding.severity]} {kind_words(finding.kind)}: {finding.message}")
     if finding.otherwise:
-        out.paragraph(f"or else: {finding.otherwise}", "  ")
+        out.paragraph(f"but: {finding.otherwise}", "  ")
     if finding.examples:
         more = len(finding.examples) - EXAMPLES_SHOWN
         ids = ", ".join(finding.examples[:EXAMPLES_SHOWN])

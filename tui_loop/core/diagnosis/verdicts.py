@@ -63,7 +63,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     ):
         return None
     suggestion = (decision.suggestion or "")[:NAMES_LENGTH]
-    told = f"predicted {_range(predicted)}"
+    told = f"expected {_range(predicted)}"
     if iteration.error is not None and iteration.error.get("kind") == "diverged":
         step = one_line(str(iteration.error.get("step")), 20)
         return Verdict("against", f"{told}; it diverged at step {step}", suggestion)
@@ -78,7 +78,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
         return None
     sure = comparison.has_spread
     word = _word(change, predicted, is_sure=sure)
-    sentence = f"{told}; measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
+    sentence = f"{told}, measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
     if not comparison.a and decision.parent:
         sentence += f" against the base, since {decision.parent} was not evaluated"
     if not sure:
@@ -125,7 +125,7 @@ def _told(comparison: Comparison, predicted: Prediction) -> str:
 def _range(predicted: Prediction) -> str:
     low, high = (_value(predicted, value) for value in (predicted.low, predicted.high))
     name = predicted.metric.replace("_", " ")
-    return f"{name} {low} to {high} (it was {_value(predicted, predicted.was)})"
+    return f"{name} {low} to {high} (from {_value(predicted, predicted.was)})"
 
 
 def _value(predicted: Prediction, value: float) -> str:

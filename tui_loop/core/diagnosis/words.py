@@ -6,15 +6,16 @@ from typing import Any
 
 from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.findings import Prediction, Severity, Suggestion
+from tui_loop.core.figures import percent
 
 GLYPHS: dict[Severity, str] = {"alarm": "●", "warning": "◐", "note": "○"}
 
 VERDICTS: dict[str, tuple[str, str, str]] = {
-    "confirmed": ("✓", "confirmed", "confirmed: replicates bear the prediction out"),
-    "refuted": ("✗", "refuted", "refuted: replicates speak against the prediction"),
-    "consistent": ("✓", "expected", "consistent with what was predicted"),
-    "against": ("✗", "against", "against what was predicted"),
-    "too close to call": ("≈", "too close", "what was predicted: too close to call"),
+    "confirmed": ("✓", "confirmed", "confirmed by replicates"),
+    "refuted": ("✗", "refuted", "refuted by replicates"),
+    "consistent": ("✓", "expected", "consistent with the prediction"),
+    "against": ("✗", "against", "against the prediction"),
+    "too close to call": ("≈", "too close", "too close to call"),
 }
 """Of each verdict the sign, at most nine letters for a table, and a sentence."""
 
@@ -32,7 +33,7 @@ def kind_words(kind: str) -> str:
 
 
 def expected(prediction: Prediction) -> str:
-    """`expects score 0.62 to 0.70 (now 0.58)`."""
+    """`expects score 62% to 70% (now 58%)`."""
     return _expected(prediction.metric, prediction.was, prediction.low, prediction.high, "now")
 
 
@@ -53,6 +54,9 @@ def tried_already(suggestion: Suggestion) -> str:
 
 
 def _expected(metric: str, was: float, low: float, high: float, when: str) -> str:
-    digits = 2 if high - low >= 0.02 else 3
-    figures = f"{low:.{digits}f} to {high:.{digits}f} ({when} {was:.{digits}f})"
-    return f"expects {kind_words(metric)} {figures}"
+    if metric == "score":
+        told = [percent(value) for value in (low, high, was)]
+    else:
+        digits = 2 if high - low >= 0.02 else 3
+        told = [f"{value:.{digits}f}" for value in (low, high, was)]
+    return f"expects {kind_words(metric)} {told[0]} to {told[1]} ({when} {told[2]})"

@@ -47,7 +47,7 @@ def _finding(each: Finding) -> str:
     told = f"{GLYPHS[each.severity]} {each.severity}, {kind_words(each.kind)}: "
     told += sentence(one_line(each.message, 1000))
     if each.otherwise:
-        told += f" It could also be: {sentence(one_line(each.otherwise, 500))}"
+        told += f" But: {sentence(one_line(each.otherwise, 500))}"
     return told
 
 
