@@ -64,19 +64,17 @@ def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
     if found.verdict is not None:
         sign, _, words = verdict_words(found.verdict.word)
         out.paragraph(f"{sign} {words}: {found.verdict.sentence}")
-    numbers = {id(each): number for number, each in enumerate(found.suggestions, 1)}
-    left = list(found.suggestions)
     for finding in found.findings:
         out.line()
         _show_finding(finding, out)
-        for each in [each for each in left if each.finding == finding.kind]:
-            left.remove(each)
-            _show_suggestion(numbers[id(each)], each, out)
-    for each in left:
-        _show_suggestion(numbers[id(each)], each, out)
     if not found.findings:
         out.line()
         out.advice(_nothing(folder, iteration.state))
+    if found.suggestions:
+        out.line()
+        out.line("what to change, the best first:")
+    for number, each in enumerate(found.suggestions, 1):
+        _show_suggestion(number, each, out)
     takable = next((n for n, each in enumerate(found.suggestions, 1) if each.changes), None)
     if takable is not None:
         out.line()
@@ -96,14 +94,12 @@ def _show_finding(finding: Finding, out: Output) -> None:
 
 
 def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
-    sign = f"{number}." if suggestion.changes else "-"
-    out.paragraph(f"{sign} {suggestion.action}", "  ")
-    if suggestion.expects is not None:
-        out.paragraph(expected(suggestion.expects), "     ")
-    out.paragraph(f"{suggestion.confidence} confidence: {suggestion.ground}", "     ")
-    for more in (suggestion.record, tried_already(suggestion)):
-        if more:
-            out.paragraph(more, "     ")
+    out.paragraph(f"{number:2}. {suggestion.action}  ({kind_words(suggestion.finding)})", " ")
+    told = [expected(suggestion.expects)] if suggestion.expects is not None else []
+    told.append(f"{suggestion.confidence} confidence: {suggestion.ground}")
+    told += filter(None, (suggestion.record, tried_already(suggestion)))
+    for each in told:
+        out.paragraph(each, "     ")
 
 
 def _nothing(folder: IterationFolder, state: str) -> str:
