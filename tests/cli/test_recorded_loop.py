@@ -178,7 +178,7 @@ def test_a_loop_can_be_created_without_the_stack(review: Path) -> None:
     (review / "rows.jsonl").write_text(
         '{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n'
     )
-    done = reader("new", "fresh", "--data", "rows.jsonl", "--model", "org/name", folder=review)
+    done = reader("new", "begun", "--data", "rows.jsonl", "--model", "org/name", folder=review)
     assert done.returncode == 0, done.stderr
     assert "checked when it is first run" in done.stderr
 

@@ -19,7 +19,7 @@ def test_a_loop_has_its_goal_state_and_best(
     finished([0.0, 0.0], base=True)
     finished([1.0, 0.0])
     entry = LoopsReader(LoopsFolder(loop.path.parent)).look()[0]
-    assert (entry.name, entry.state, entry.iterations) == (loop.name, "finished", 2)
+    assert (entry.name, entry.state, entry.iterations) == (loop.name, "finished", 1)
     assert entry.goal == loop.read_settings().goal
     assert entry.best == 1
     assert entry.updated_at.year > 2000

@@ -20,7 +20,7 @@ from tui_loop.core.events import (
 )
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
-from tui_loop.core.overview import as_json, best_of, loop_state, state_of
+from tui_loop.core.overview import as_json, loop_state, state_of
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.records import Iteration, State
@@ -166,25 +166,6 @@ def test_junk_in_a_journal_hides_nothing_else(loop: LoopFolder) -> None:
 
 def one(number: int, state: State = "finished", **metrics: Any) -> Iteration:
     return Iteration(number=number, state=state, metrics=metrics)
-
-
-@pytest.mark.parametrize(
-    ("iterations", "best"),
-    [
-        ([], None),
-        ([one(0, score=1.0)], None),
-        ([one(1, score=0.5), one(2, score=0.75), one(3, score=0.75)], 2),
-        ([one(1, score=0.5), one(2, "failed", score=1.0)], 1),
-        ([one(1, score=0.0, eval_loss=9.0), one(2, score=None, eval_loss=0.1)], 1),
-        ([one(1, eval_loss=0.5), one(2, eval_loss=0.25), one(3, eval_loss=0.25)], 2),
-        ([one(1, eval_loss="NaN"), one(2, eval_loss=3.0)], 2),
-        ([one(1)], None),
-    ],
-)
-def test_the_best_iteration_has_the_highest_score_else_the_lowest_loss(
-    iterations: list[Iteration], best: int | None
-) -> None:
-    assert best_of(iterations) == best
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
 from tui_loop.core.names import check_loop_name
-from tui_loop.core.overview import best_of, loop_state
+from tui_loop.core.overview import loop_state
+from tui_loop.core.progress.best import best_runs, mean_metrics
 from tui_loop.core.reader import LoopReader, Stamp, stamp_of
 from tui_loop.core.records import LIVE
 from tui_loop.core.store import LoopFolder, LoopsFolder
@@ -22,8 +24,9 @@ _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 class LoopEntry(msgspec.Struct, frozen=True):
     """A loop in short.
 
-    `best` is the number of its best iteration, `metrics` what that one reached; `updated` is in
-    unix seconds. `problem` says why the loop cannot be read, "" if it can.
+    `iterations`: how many were trained, the base not among them. `best` is the number of the best
+    (`progress.best`), `metrics` what it reached, the means over the runs of its config; `updated`
+    is in unix seconds. `problem` says why the loop cannot be read, "" if it can.
     """
 
     name: str
@@ -47,6 +50,7 @@ class LoopsReader:
     def __init__(self, loops: LoopsFolder) -> None:
         self.loops = loops
         self._readers: dict[str, LoopReader] = {}
+        self._comparers: dict[str, Comparer] = {}
         self._settings: dict[str, tuple[Stamp, str, str, bool]] = {}
 
     def look(self) -> tuple[LoopEntry, ...]:
@@ -80,15 +84,16 @@ class LoopsReader:
         goal, problem, is_closed = self._goal(loop)
         reader = self._readers.setdefault(name, LoopReader(loop))
         iterations = [reader.iteration(number) for number in reader.numbers()]
-        best = best_of(iterations)
+        comparer = self._comparers.setdefault(name, Comparer(reader))
+        best = best_runs(comparer, iterations)
         state = loop_state(iterations)
         return LoopEntry(
             name=name,
             goal=goal,
             state="closed" if is_closed and state not in LIVE else state,
-            iterations=len(iterations),
-            best=best,
-            metrics=next((each.metrics for each in iterations if each.number == best), {}),
+            iterations=sum(each.number > 0 for each in iterations),
+            best=best[0].number if best else None,
+            metrics=mean_metrics(best),
             updated=max(_modified(path) for path in (loop.ledger, loop.settings_file)),
             problem=problem,
         )

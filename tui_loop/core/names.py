@@ -13,7 +13,7 @@ COMMANDS = frozenset(
         *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
         *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
         *("report", "export", "prune", "keys", "fetch", "doctor"),
-        *("queue", "fresh", "retry", "suspects", "nearest"),
+        *("queue", "fresh", "retry", "suspects", "nearest", "progress"),
     }
 )
 """Names that no loop may have, since they are commands."""
@@ -23,6 +23,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 def check_loop_name(name: str) -> None:
     """Raises BadInput unless `name` may be a loop's."""
+    alone, slash, number = name.partition("/")
+    if slash and _NAME.fullmatch(alone) and number.isdecimal():
+        raise BadInput(f"{name}: here a whole loop is meant", f"leave /{number} away: {alone}")
     if not _NAME.fullmatch(name) or ".." in name:
         raise BadInput(
             f"{one_line(name, 80)!r} cannot be a loop's name",

@@ -103,24 +103,6 @@ def loop_state(iterations: list[Iteration]) -> str:
     return iterations[-1].state if iterations else "new"
 
 
-def best_of(iterations: list[Iteration]) -> int | None:
-    """The number of the iteration with the highest score, else the lowest eval loss."""
-    done = [
-        each
-        for each in iterations
-        if each.number > 0
-        and each.state == "finished"
-        and not isinstance(each.metrics.get("eval_loss"), str)  # NaN or infinite
-    ]
-    scored = [each for each in done if isinstance(each.metrics.get("score"), (int, float))]
-    if scored:
-        return max(scored, key=lambda each: (each.metrics["score"], -each.number)).number
-    measured = [each for each in done if isinstance(each.metrics.get("eval_loss"), (int, float))]
-    if measured:
-        return min(measured, key=lambda each: (each.metrics["eval_loss"], each.number)).number
-    return None
-
-
 def as_json(iteration: Iteration) -> dict[str, Any]:
     """The iteration as plain JSON types."""
     plain: dict[str, Any] = msgspec.to_builtins(iteration)

@@ -246,7 +246,7 @@ def test_a_stop_request_ends_it_and_the_trail_is_kept(loop: LoopFolder, play: Pl
     played = play(Scripted(rate(1e-3, 1), rate(5e-4, 1)), world, runner=runner)
     assert (played.outcome.stop.kind, played.outcome.exit_code) == ("stopped", 3)
     assert [each.ended.state for each in played.outcome.steps] == ["finished", "stopped"]
-    assert "auto stopped (stopped)" in loop.iteration(2).read_notes()
+    assert "auto stopped: intents/2 was stopped on request." in loop.iteration(2).read_notes()
 
 
 def test_what_cannot_be_run_is_told_and_the_next_is_tried(loop: LoopFolder, play: Play) -> None:

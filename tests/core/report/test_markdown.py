@@ -142,3 +142,13 @@ def test_a_curve_is_a_line_of_bars() -> None:
     assert spark(Line((1, 2, 3), (3.0, 2.0, 1.0), 3)) == "█▅▁"
     assert spark(Line((1, 2), (1.0, 1.0), 2)) == "▁▁"
     assert len(spark(Line(tuple(range(500)), tuple(map(float, range(500))), 500))) == 60
+
+
+def test_what_failed_and_its_texts_are_one_list() -> None:
+    failed = Fields((("Failed", "example 1"),))
+    texts = Quote((("prompt", "a"), ("said", "b")))
+    told = markdown(Document("t", "m", (failed, texts, failed, texts)))
+    assert told == MARK + (
+        "- **Failed:** example 1\n- **prompt:** `a`\n- **said:** `b`\n\n"
+        "- **Failed:** example 1\n- **prompt:** `a`\n- **said:** `b`\n"
+    )

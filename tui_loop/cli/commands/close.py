@@ -6,9 +6,10 @@ import argparse
 
 from tui_loop.cli.output import Output
 from tui_loop.core.asking import live_in
+from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import best_of
-from tui_loop.core.reader import iterations_of
+from tui_loop.core.progress.best import best_of
+from tui_loop.core.reader import LoopReader, iterations_of
 from tui_loop.core.readiness.closing import close_loop, closed_words, reopen_loop
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
@@ -45,4 +46,4 @@ def run(told: argparse.Namespace, out: Output) -> int:
 def _number(loop: LoopFolder, wanted: int | None) -> int | None:
     if wanted is not None:
         return loop.existing(wanted).number
-    return best_of(iterations_of(loop))
+    return best_of(Comparer(LoopReader(loop)), iterations_of(loop))

@@ -7,6 +7,7 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
+from tui_loop.core.figures import loss, percent
 from tui_loop.core.listing import LoopEntry, LoopsReader
 from tui_loop.core.store import LoopsFolder
 
@@ -18,9 +19,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    loops = [_described(loop) for loop in LoopsReader(LoopsFolder(told.loops)).look()]
+    loops = LoopsReader(LoopsFolder(told.loops)).look()
     if told.json:
-        out.record({"loops": loops})
+        out.record({"loops": [_described(each) for each in loops]})
         return 0
     if not loops:
         out.line(
@@ -31,12 +32,16 @@ def run(told: argparse.Namespace, out: Output) -> int:
         ["loop", "state", "iterations", "best", "updated", "goal"],
         [
             [
-                str(loop[key]) if loop[key] is not None else ""
-                for key in ("name", "state", "iterations", "best", "updated", "goal")
+                each.name,
+                each.state,
+                str(each.iterations),
+                _best(each),
+                f"{each.updated_at.astimezone():%Y-%m-%d %H:%M}" if each.updated else "",
+                _goal(each),
             ]
-            for loop in loops
+            for each in loops
         ],
-        right=(2, 3),
+        right=(2,),
         flexible=(5,),
     )
     return 0
@@ -45,9 +50,21 @@ def run(told: argparse.Namespace, out: Output) -> int:
 def _described(loop: LoopEntry) -> dict[str, Any]:
     return {
         "name": loop.name,
-        "goal": f"cannot be read: {loop.problem}" if loop.problem else loop.goal,
+        "goal": _goal(loop),
         "state": loop.state,
         "iterations": loop.iterations,
         "best": loop.best,
         "updated": loop.updated_at.isoformat(timespec="seconds"),
     }
+
+
+def _goal(loop: LoopEntry) -> str:
+    return f"cannot be read: {loop.problem}" if loop.problem else loop.goal
+
+
+def _best(loop: LoopEntry) -> str:
+    """`2: 66%`, the mean over the runs of that config; else its loss."""
+    if loop.best is None:
+        return ""
+    figure = percent(loop.metrics.get("score")) or loss(loop.metrics.get("eval_loss"))
+    return f"{loop.best}: {figure}" if figure else str(loop.best)

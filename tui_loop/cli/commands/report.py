@@ -49,14 +49,19 @@ def run(told: argparse.Namespace, out: Output) -> int:
     loop = LoopsFolder(told.loops).loop(told.loop)
     if told.json or told.output == "-":
         kind: Format = "json" if told.json else told.format or "md"
-        sys.stdout.write(written(report_of(loop), kind))
+        text = written(report_of(loop), kind)
+        if kind == "json":
+            out.record_line(text.rstrip("\n"))
+        else:
+            sys.stdout.write(text)
         return 0
     path = Path(told.output)
     kind = told.format or format_of(path)
     _check_place(path, is_forced=told.force)
     report = report_of(loop)
     write_atomically(path, written(report, kind))
-    out.line(f"{path}: report of {counted(len(report.iterations), 'iteration')}")
+    trained = sum(each.iteration.number > 0 for each in report.iterations)
+    out.line(f"{path}: report of {counted(trained, 'trained iteration')}")
     return 0
 
 

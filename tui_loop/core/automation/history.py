@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from statistics import fmean
-
-from tui_loop.core.codec import number, to_json
+from tui_loop.core.codec import to_json
+from tui_loop.core.comparison import Comparer
 from tui_loop.core.config import flatten, read_config
 from tui_loop.core.errors import BadInput
+from tui_loop.core.progress.best import best_runs
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
@@ -30,6 +28,7 @@ class History:
         self.loop, self.start = loop, start
         self.made: list[int] = []
         self.reader = LoopReader(loop)
+        self._comparer = Comparer(self.reader)
         self._refused: set[bytes] = set()
 
     def refuse(self, config: Config) -> None:
@@ -48,10 +47,13 @@ class History:
 
     @property
     def best(self) -> Iteration | None:
-        """The first finished run of the config with the best mean score over its runs; of equal
-        scores, and where there are none, the lowest eval loss; then the earlier one. None where
-        none has figures."""
-        return best_of_configs(self.trained)
+        """The first run of the best config (`progress.best`); None where none has figures."""
+        return next(iter(self.best_runs), None)
+
+    @property
+    def best_runs(self) -> tuple[Iteration, ...]:
+        """All runs of the best config that count, the first one first."""
+        return best_runs(self._comparer, self.trained)
 
     def tried(self, config: Config) -> tuple[int, ...]:
         """Iterations of the loop that had this config, whatever their seed; (0,) where it was
@@ -67,32 +69,6 @@ class History:
         numbers = [each for each in self.reader.numbers() if each > 0]
         iterations = [self.reader.iteration(each) for each in numbers]
         return [each for each in iterations if each.state in ("finished", "failed")]
-
-
-def best_of_configs(iterations: Iterable[Iteration]) -> Iteration | None:
-    """See `History.best`. Only what was measured as the last one was is compared with it."""
-    finished = [each for each in iterations if each.state == "finished"]
-    last = finished[-1].fingerprint if finished else None
-    groups: dict[bytes | int, list[Iteration]] = {}
-    for each in finished:
-        alike = last is None or each.fingerprint is None or not each.fingerprint.differs_from(last)
-        if alike:
-            groups.setdefault(key_of(each) or each.number, []).append(each)
-    ranked = [(standing, runs) for runs in groups.values() if (standing := _standing(runs))]
-    return max(ranked, key=lambda each: each[0])[1][0] if ranked else None
-
-
-def _standing(runs: list[Iteration]) -> tuple[float, float] | None:
-    """(mean score, minus the mean loss): higher is better; None without figures."""
-    scores, losses = (_finite(runs, name) for name in ("score", "eval_loss"))
-    if not scores and not losses:
-        return None
-    return fmean(scores) if scores else -1.0, -fmean(losses) if losses else -math.inf
-
-
-def _finite(runs: list[Iteration], name: str) -> list[float]:
-    values = [number(each.metrics.get(name)) for each in runs]
-    return [each for each in values if each is not None and math.isfinite(each)]
 
 
 def key_of(iteration: Iteration) -> bytes | None:

@@ -78,9 +78,11 @@ class Automation:
         stop = None
         while stop is None:
             stop = self._reason_to_stop(self._clock() - began) or self._round()
-        outcome = Outcome(self._history.loop.name, tuple(self._steps), stop, self._history.best)
-        self._tell(f"stopped ({stop.kind}): {stop.reason}")
-        if told := told_best(outcome.best):
+        outcome = Outcome(
+            self._history.loop.name, tuple(self._steps), stop, self._history.best_runs
+        )
+        self._tell(stop.words)
+        if told := told_best(outcome.best_runs):
             self._tell(told)
         self._keep(outcome)
         return outcome

@@ -21,6 +21,12 @@ class Stop(msgspec.Struct, frozen=True):
     kind: StopKind
     reason: str
 
+    @property
+    def words(self) -> str:
+        """`stopped (budget): 3 iterations were allowed, and made`."""
+        kind = "" if self.kind == "stopped" else f" ({self.kind})"
+        return f"stopped{kind}: {self.reason}"
+
 
 class Limits(msgspec.Struct, frozen=True):
     """The budget: configs to try, and hours of wall time, None for no limit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from tui_loop.core.automation.stopping import Stop
 from tui_loop.core.comparison import Comparison, brief_delta
 from tui_loop.core.diagnosis.findings import Verdict
 from tui_loop.core.planning import Plan
+from tui_loop.core.progress.best import mean_metrics
 from tui_loop.core.records import Iteration
 from tui_loop.core.wording import brief, title_of
 
@@ -51,12 +53,17 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """All of it: the steps in order, why it stopped, the best iteration in the end."""
+    """All of it: the steps in order, why it stopped, the runs of the best config in the end."""
 
     loop: str
     steps: tuple[Step, ...]
     stop: Stop
-    best: Iteration | None
+    best_runs: tuple[Iteration, ...] = ()
+
+    @property
+    def best(self) -> Iteration | None:
+        """The best config's first run."""
+        return next(iter(self.best_runs), None)
 
     @property
     def exit_code(self) -> int:
@@ -80,8 +87,8 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def note(self) -> str:
         """The whole trail as a paragraph for the notes."""
-        lines = [f"auto stopped ({self.stop.kind}): {self.stop.reason}."]
-        if told := told_best(self.best):
+        lines = [f"auto {self.stop.words}."]
+        if told := told_best(self.best_runs):
             lines.append(told)
         for each in self.steps:
             lines.append(f"- {told_decision(each.plan, each.numbers)}. {told_result(each)}")
@@ -128,24 +135,42 @@ def told_result(step: Step) -> str:
     if step.verdict is not None:
         tail.append(f"{step.verdict.word}: {step.verdict.sentence.rstrip('.')}")
     if step.best == ended.number:
-        unsure = step.against is not None and "no difference" in step.against.claim
-        tail.append("the best so far" + ", if by no more than noise" * unsure)
+        tail.append(f"the best so far{_by_how_much(step)}")
     elif step.best is not None:
         tail.append(f"{step.best} stays the best")
     return ". ".join([head, *(each[0].upper() + each[1:] for each in tail)]) + "."
 
 
+def _by_how_much(step: Step) -> str:
+    """What takes something from "the best so far"; "" where it is seen to be better."""
+    against = step.against
+    if against is None or "no difference" not in against.claim:
+        return ""
+    if against.interval is not None and against.interval.delta == 0:
+        return ", by its loss alone: the score is its parent's"
+    return ", but by no more than noise"
+
+
 def told_figures(iteration: Iteration) -> str:
     """`score 71%, eval loss 1.204`."""
-    metrics = iteration.metrics
+    return figures_words(iteration.metrics)
+
+
+def figures_words(metrics: Mapping[str, Any]) -> str:
+    """The same of metrics."""
     score, loss = figures.percent(metrics.get("score")), figures.loss(metrics.get("eval_loss"))
     told = [f"score {score}"] * bool(score) + [f"eval loss {loss}"] * bool(loss)
     return ", ".join(told) or "no figures"
 
 
-def told_best(best: Iteration | None) -> str:
-    """`The best is 3: score 71%, eval loss 1.204.`"""
-    return f"The best is {best.number}: {told_figures(best)}." if best is not None else ""
+def told_best(runs: Sequence[Iteration]) -> str:
+    """`The best is 3: score 71%, eval loss 1.204.`; of several runs the means, "" of none."""
+    if not runs:
+        return ""
+    told = figures_words(mean_metrics(runs))
+    numbers = ", ".join(str(each.number) for each in runs)
+    mean = f", the mean of runs {numbers}" if len(runs) > 1 else ""
+    return f"The best is {runs[0].number}: {told}{mean}."
 
 
 def _pair(value: Any) -> tuple[Any, Any]:

@@ -191,7 +191,8 @@ class Environment(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """Everything, in the order of iterations.
 
-    `ended_at`: when the newest run ended, unix seconds. `left_out`: what limits left out, a
+    `best`: the first run of the best config, `best_runs` all of them. `ended_at`: when the newest
+    run ended, unix seconds. `left_out`: what limits left out, a
     sentence each.
     """
 
@@ -202,6 +203,7 @@ class Report(msgspec.Struct, frozen=True):
     metric: str
     iterations: tuple[Told, ...] = ()
     best: int | None = None
+    best_runs: tuple[int, ...] = ()
     ended_at: float | None = None
     closed: Closed | None = None
     diagnoses: tuple[Diagnosis, ...] = ()

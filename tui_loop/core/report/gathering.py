@@ -10,7 +10,8 @@ from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.overview import best_of, diverged_at
+from tui_loop.core.overview import diverged_at
+from tui_loop.core.progress.best import best_runs
 from tui_loop.core.progress.noise import share_interval
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.holdout import read_looks
@@ -47,7 +48,8 @@ class _Gathering:
         self.comparer = Comparer(self.reader)
         self.diagnoser = Diagnoser(self.reader)
         self.iterations = [self.reader.iteration(number) for number in self.reader.numbers()]
-        self.best = best_of(self.iterations)
+        self.best_runs = best_runs(self.comparer, self.iterations)
+        self.best = self.best_runs[0].number if self.best_runs else None
         self.left_out: list[str] = []
 
     def report(self) -> Report:
@@ -67,6 +69,7 @@ class _Gathering:
             metric=settings.metric,
             iterations=tuple(told),
             best=self.best,
+            best_runs=tuple(each.number for each in self.best_runs),
             ended_at=self._ended_at(),
             closed=settings.closed,
             diagnoses=tuple(self._diagnoses()),

@@ -42,7 +42,13 @@ _TICKS = re.compile("`+")
 
 def markdown(document: Document) -> str:
     """The document as Markdown, CommonMark with tables."""
-    return MARK + "\n".join(f"{_block(block)}\n" for block in document.blocks)
+    blocks, told = document.blocks, [MARK]
+    for block, after in zip(blocks, (*blocks[1:], None), strict=True):
+        told.append(f"{_block(block)}\n")
+        is_about = isinstance(block, Fields) and isinstance(after, Quote) and after.is_short
+        if not is_about:  # else both are one list
+            told.append("\n")
+    return "".join(told[:-1])
 
 
 def prose(text: str, *, at_start: bool = False) -> str:

@@ -6,6 +6,7 @@ from tui_loop.core import figures
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.codec import number as number_of
 from tui_loop.core.diagnosis.words import verdict_words
+from tui_loop.core.progress.best import mean_metrics
 from tui_loop.core.report.document import (
     Block,
     Fields,
@@ -27,7 +28,8 @@ CLAIMS = (
     "The score's difference to the parent is in percentage points with half its 95% interval. "
     "'better' and 'worse' rest on runs of both configs under several seeds; with a question mark "
     "the two models differ, but training noise alone may have done it; 'noise': the same config "
-    "under another seed. ★ is the best so far."
+    "under another seed. ★ is the best so far: the config with the best mean over its runs, "
+    "marked at the first of them."
 )
 
 
@@ -36,11 +38,12 @@ def head(report: Report) -> list[Block]:
     rows: list[tuple[str, Text]] = [("Goal", one_line(report.goal) or "not stated")]
     rows.append(("Model", one_line(report.model)))
     rows.append(("Metric", one_line(report.metric).replace("_", " ")))
-    told = len(report.iterations)
-    rows.append(("Iterations", f"{told} ({_states(report)})" if told else "none yet"))
+    rows.append(("Iterations", _iterations(report)))
     if report.best is not None:
         best = next(each for each in report.iterations if each.iteration.number == report.best)
         rows.append(("Best so far", _best(best)))
+        if len(report.best_runs) > 1:
+            rows.append(("Over its runs", _over_runs(report)))
     if report.closed is not None:
         at = "" if report.closed.iteration is None else f" at {report.closed.iteration}"
         rows.append((f"Closed{at}", one_line(report.closed.why)))
@@ -48,11 +51,15 @@ def head(report: Report) -> list[Block]:
     return [Fields(tuple(rows))]
 
 
-def _states(report: Report) -> str:
+def _iterations(report: Report) -> str:
+    """`3 (2 finished, 1 failed), and the base`."""
     counts: dict[str, int] = {}
-    for each in report.iterations:
-        counts[each.iteration.state] = counts.get(each.iteration.state, 0) + 1
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
+    trained = [each.iteration for each in report.iterations if each.iteration.number > 0]
+    for iteration in trained:
+        counts[iteration.state] = counts.get(iteration.state, 0) + 1
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    told = f"{len(trained)} ({states})" if trained else "none yet"
+    return f"{told}, and the base" if len(trained) < len(report.iterations) else told
 
 
 def _best(best: Told) -> str:
@@ -69,6 +76,22 @@ def _best(best: Told) -> str:
     if metrics.get("eval_loss") is not None:
         told.append(f"eval loss {figures.loss(metrics['eval_loss'])} nats a token")
     return "; ".join(told)
+
+
+def _over_runs(report: Report) -> str:
+    """What the best config reached on the average of its runs."""
+    runs = [e.iteration for e in report.iterations if e.iteration.number in report.best_runs]
+    metrics = mean_metrics(runs)
+    told = [
+        f"{name} {text} on average"
+        for name, text in (
+            ("score", figures.percent(metrics.get("score"))),
+            ("eval loss", figures.loss(metrics.get("eval_loss"))),
+        )
+        if text
+    ]
+    numbers = ", ".join(map(str, report.best_runs[:-1]))
+    return f"{numbers} and {report.best_runs[-1]}: {', '.join(told)}"
 
 
 def iterations(report: Report) -> list[Block]:
