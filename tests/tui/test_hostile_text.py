@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
 import unicodedata
 
 import msgspec
 import pytest
+import tomli_w
 
+from tests.tui import diagnoses
 from tests.tui.conftest import (
     OpenApp,
     Opened,
@@ -18,13 +21,21 @@ from tests.tui.conftest import (
 )
 from tui_loop.core.codec import to_json_lines
 from tui_loop.core.data.rows import Row
+from tui_loop.core.diagnosis.findings import (
+    Diagnosis,
+    Finding,
+    Prediction,
+    Suggestion,
+    Verdict,
+)
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
 from tui_loop.core.examples.judgements import Judgement
 from tui_loop.core.examples.neighbours import Answer, Neighbour
 from tui_loop.core.examples.query import Query
 from tui_loop.core.questions import AskingState
-from tui_loop.core.records import Example, TokenLosses
+from tui_loop.core.readiness.holdout import Look
+from tui_loop.core.records import Example, Split, TokenLosses
 from tui_loop.core.store import LoopFolder
 from tui_loop.tui.backend import Nearest
 from tui_loop.tui.screens.breakdown import BreakdownScreen
@@ -358,5 +369,104 @@ def test_what_is_copied_is_as_it_is_recorded(open_app: OpenApp, hostile_loop: Lo
         await opened.press(*["S"] * 5, "home", "y")
         await opened.tells("copied: 0 ␛[31mred␛[0m")
         assert opened.app.clipboard.startswith("0 \x1b[31mred\x1b[0m \x1b]52;")
+
+    on_app(open_app(number=2), steps)
+
+
+def hostile_advice(loop: LoopFolder) -> Diagnosis:
+    """Findings, suggestions, a verdict, drafts, looks and criteria in hostile words."""
+    suggestion = Suggestion(
+        *("fewer_epochs", "overfitting", f"{HOSTILE} {LONG[:5000]}", HOSTILE),
+        changes={"training.optim": (HOSTILE, HOSTILE), f"lora.{HOSTILE}": (None, [HOSTILE])},
+        expects=Prediction("score", 0.4, 0.5, 0.6),
+        ground=HOSTILE,
+        tried=(1, 2),
+        record=HOSTILE,
+    )
+    finding = Finding(
+        *("overfitting", "alarm", f"{HOSTILE} {LONG[:5000]}"),
+        figures={"label": HOSTILE},
+        examples=(HOSTILE, f"{0:012x}"),
+        otherwise=HOSTILE,
+    )
+    known = Diagnosis(
+        2,
+        (finding, msgspec.structs.replace(finding, kind=HOSTILE, severity="note")),
+        (suggestion, msgspec.structs.replace(suggestion, finding=HOSTILE, kind=HOSTILE)),
+        Verdict("against", HOSTILE, HOSTILE, 0.1),
+    )
+    drafts = [
+        {"parent": 1, "why": HOSTILE, "set": {"optim": HOSTILE}, "suggestion": HOSTILE},
+        {"parent": 99, "problem": f"{HOSTILE} {LONG[:5000]}", "set": {"model": {HOSTILE: 1}}},
+    ]
+    loop.queue.write_text(tomli_w.dumps({"drafts": drafts}))
+    folder = loop.iteration(2)
+    splits = folder.read_splits() | {"holdout": Split("holdout.jsonl", "c" * 64, 40)}
+    folder.write_config(folder.read_config(), splits)
+    look = Look(1e9, 2, "c" * 64, 40, HOSTILE, 0.5, 20, 40, "NaN")
+    loop.holdout.write_bytes(to_json_lines([look]))
+    return known
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+def test_no_diagnosis_pattern_checklist_or_queue_is_obeyed(
+    size: tuple[int, int],
+    open_app: OpenApp,
+    hostile_loop: LoopFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    diagnoses.says(monkeypatch, hostile_advice(hostile_loop))
+    for number in range(4):
+        folder = hostile_loop.iteration(number)
+        summary = folder.read_summary()
+        assert summary is not None
+        config = {name: dict(table) for name, table in (summary.config or {}).items()}
+        config["model"]["id"] = HOSTILE
+        error = {"kind": "diverged", "message": HOSTILE} if number == 3 else None
+        folder.write_summary(
+            msgspec.structs.replace(summary, config=config, verdict=HOSTILE, error=error)
+        )
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("d")
+        await opened.shows("␛[31mred␛[0m")
+        await looks_at_all(
+            opened, *["down"] * 6, "end", "home", "down", "space", "y", "question_mark"
+        )
+        await looks_at_all(opened, "escape", "n", "escape", "escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        await opened.goes_to(2)
+        await opened.press("P")
+        await opened.shows("diverged once on")
+        await looks_at_all(opened, "down", "end", "tab", "down", "y", "escape", "escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        await opened.press("Y")
+        await opened.shows("the holdout agrees")
+        await looks_at_all(opened, "down", "end")
+        await opened.shows("1 look at this holdout", "support-intents/2")
+        await looks_at_all(opened, "L", "escape", "escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        await opened.press("Q")
+        await opened.shows("2 drafts waiting", "␛[31mred")
+        await looks_at_all(opened, "down", "tab", "end", "tab", "J", "K", "R", "escape", "escape")
+
+    on_app(open_app(size=size, number=2), steps)
+
+
+def test_a_queue_and_criteria_that_cannot_be_read_are_told_and_not_obeyed(
+    open_app: OpenApp, hostile_loop: LoopFolder
+) -> None:
+    hostile_loop.queue.write_text(tomli_w.dumps({"drafts": [{"set": {HOSTILE: 1}}]}))
+    settings = tomllib.loads(hostile_loop.settings_file.read_text())
+    hostile_loop.settings_file.write_text(tomli_w.dumps(settings | {"ready": {HOSTILE: HOSTILE}}))
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("Q")
+        await opened.shows("queue.toml: draft 1", "␛[31mred")
+        await looks_at_all(opened, "down", "R", "escape", "escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        await opened.press("Y")
+        await opened.shows("ready.␛[31mred")
+        await looks_at_all(opened, "down", "L", "escape", "escape")
 
     on_app(open_app(number=2), steps)

@@ -32,6 +32,9 @@ TRIES = 3
 ENDS_OTHERWISE = (underfitting, learning_rate_too_high, learning_rate_too_low)
 """Rules that name what a run lacks: then nothing holds it back yet."""
 
+MOST_TRIES = 20
+"""Of the newest configs so many are compared: earlier ones say no more of a plateau."""
+
 MANY = 8
 """Configs chosen by one eval set; the best of eight equal ones lies 1.4 standard errors high."""
 
@@ -50,7 +53,8 @@ def plateau(case: Case) -> Iterator[Finding]:
     if any(True for rule in ENDS_OTHERWISE for _ in rule(case)):
         return  # what this one lacks is known
     place = max(range(len(configs) - TRIES), key=lambda at: _standing(_best(configs[at])))
-    before, later = _best(configs[place]), [_best(runs) for runs in configs[place + 1 :]]
+    before = _best(configs[place])
+    later = [_best(runs) for runs in configs[place + 1 :][-MOST_TRIES:]]
     compared = {each.number: case.compare(before.number, each.number) for each in later}
     if any(each is None or is_better(each) for each in compared.values()):
         return
