@@ -37,11 +37,11 @@ def test_findings_and_suggestions_are_printed_with_how_to_take_one(
     done = cli("diagnose", "support-tiny/4", COLUMNS="200")
     assert done.returncode == 0, done.stderr
     for words in (
-        "support-tiny/4 num_train_epochs 4 → 8: finished, score 62%, eval loss 0.736, -4 ±8 no diff",
+        "support-tiny/4 num_train_epochs 4 → 8: finished, score 62%, eval loss 0.736, ",
         "◐ overfitting: the eval loss turned up at step 102 of 408",
         "  but: ",
         "what to change, the best first:",
-        " 1. num_train_epochs 8 → 2  (overfitting)",
+        " 1. num_train_epochs 8 → 2 (overfitting)",
         "     expects eval loss 0.51 to 0.65 (now 0.74)",
         "     high confidence: its own curve: 0.562 at step 102",
         "take one: tui-loop run support-tiny --from 4 --take 1",
@@ -113,21 +113,7 @@ def test_advice_on_data_is_no_config_to_take(cli: Cli, recorded: Path) -> None:
 
 @pytest.mark.train
 def test_what_is_taken_is_kept_with_its_prediction_and_judged(cli: Cli, recorded: Path) -> None:
-    done = cli(
-        "run",
-        "support-tiny",
-        "--from",
-        "4",
-        "--take",
-        "1",
-        "--why",
-        "as advised",
-        "--set",
-        "max_train_rows=120",
-        "--set",
-        "eval_steps=0",
-        "--json",
-    )  # fewer rows, so that it takes a moment: the prediction need not come true
+    done = cli("run", "support-tiny", "--from", "4", "--take", "1", "--why", "as advised", "--json")
     assert done.returncode == 0, done.stderr
     [iteration] = json.loads(done.stdout)["iterations"]
     folder = recorded / f"{iteration['number']:03d}"

@@ -348,10 +348,16 @@ def test_four_rows_can_show_nothing_at_all(tmp_path: Path) -> None:
 
 def test_a_change_that_looks_like_one_is_held_against_what_can_be_seen(written: Written) -> None:
     written.add(answered(HELD, range(20)), train=TRAIN)
-    written.add(answered(HELD, range(5, 21)), train=TRAIN)
+    written.add(answered(HELD, range(5, 21)), "learning_rate=2e-4", train=TRAIN)
     found = written.one(eval_too_small)
     assert found.severity == "note"
     assert found.message.startswith("the +5 points against 1 are 5 fixed and 1 broken (p = 0.22):")
+
+
+def test_two_runs_of_one_config_are_no_change(written: Written) -> None:
+    written.add(answered(HELD, range(20)), train=TRAIN)
+    written.add(answered(HELD, range(5, 21)), "seed=7", train=TRAIN)
+    assert list(eval_too_small(written.case())) == []
 
 
 def test_a_change_that_can_be_seen_needs_no_word(written: Written) -> None:

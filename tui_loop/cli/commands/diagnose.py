@@ -94,7 +94,7 @@ def _show_finding(finding: Finding, out: Output) -> None:
 
 
 def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
-    out.paragraph(f"{number:2}. {suggestion.action}  ({kind_words(suggestion.finding)})", " ")
+    out.paragraph(f"{number:2}. {suggestion.action} ({kind_words(suggestion.finding)})", " ")
     told = [expected(suggestion.expects)] if suggestion.expects is not None else []
     told.append(f"{suggestion.confidence} confidence: {suggestion.ground}")
     told += filter(None, (suggestion.record, tried_already(suggestion)))
