@@ -76,6 +76,12 @@ def test_the_recorded_loop_and_the_data_travel_in_the_wheel(reviewer: Path) -> N
     assert json.loads(again) == shown
     failures = run(tui_loop, "--loops", "d/loops", "failures", "support-intents/1", folder=reviewer)
     assert "fail" in failures
+    loop, one = "support-intents", "support-intents/1"
+    for words in (["diagnose", one], ["patterns"], ["ready", one, "--no-look"], ["progress", loop]):
+        told = json.loads(run(tui_loop, "--loops", "d/loops", *words, "--json", folder=reviewer))
+        assert told
+    report = run(tui_loop, "--loops", "d/loops", "report", loop, "-o", "-", folder=reviewer)
+    assert loop in report
     code = "from tui_loop.core.shipped import shipped; print(shipped('sample_data', 'tiny-base'))"
     tiny = Path(run(str(reviewer / "venv/bin/python"), "-c", code, folder=reviewer).strip())
     assert tiny.is_relative_to(reviewer)

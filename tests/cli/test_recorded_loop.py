@@ -103,6 +103,11 @@ def test_the_loop_is_one_worth_reviewing(review: Path) -> None:
         ["compare", f"{LOOP}/0", f"{LOOP}/1"],
         ["rescore", LOOP, "--metric", "contains"],
         ["label", LOOP],
+        ["diagnose", f"{LOOP}/1"],
+        ["patterns"],
+        ["progress", LOOP],
+        ["queue", LOOP],
+        ["ready", f"{LOOP}/1", "--no-look"],
         ["doctor"],
     ],
 )
@@ -113,6 +118,17 @@ def test_every_reading_command_gives_text_and_records_without_the_stack(
     assert plain.returncode == 0, plain.stderr
     assert plain.stdout.strip()
     assert isinstance(record(*command, folder=review), dict)
+
+
+def test_a_report_is_written_and_a_loop_closed_without_the_stack(review: Path) -> None:
+    page = reader("report", LOOP, "-o", "-", "--format", "html", folder=review)
+    assert page.returncode == 0, page.stderr
+    assert page.stdout.startswith("<!doctype html>")
+    done = reader("close", LOOP, "--why", "good enough", folder=review)
+    assert done.returncode == 0, done.stderr
+    refused = reader("auto", LOOP, "--iterations", "1", folder=review)
+    assert refused.returncode == 5
+    assert "[train]" in refused.stderr
 
 
 def test_the_log_is_events_one_a_line(review: Path) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -175,6 +176,38 @@ def test_what_is_written_of_a_loop_has_its_secrets_masked(
     assert again is not None
     assert again.why.startswith("cannot log in: ***")
     assert_nowhere(canaries, loops.path)
+
+
+def test_what_is_queued_drafted_closed_and_reported_has_its_secrets_masked(
+    canaries: list[str], command: Command, loop: LoopFolder, loops: LoopsFolder
+) -> None:
+    told = an_utterance()
+    for words in (
+        ("queue", LOOP, "--add", "--from", "2", "--set", "r=4", "--why", told),
+        ("queue", LOOP),
+        ("close", LOOP, "--why", told),
+        ("show", LOOP),
+        ("list",),
+    ):
+        printed = command(*words)
+        assert printed.code == 0, (words, printed.err)
+        assert not [canary for canary in canaries if canary in printed.out + printed.err], words
+    assert "cannot log in: ***" in loop.queue.read_text()
+    assert "cannot log in: ***" in loop.settings_file.read_text()
+    assert_nowhere(canaries, loops.path)
+    failed = loop.iteration(3)
+    summary = failed.read_summary()
+    assert summary is not None
+    error = {"kind": "crashed", "message": told, "hint": told}
+    failed.write_summary(msgspec.structs.replace(summary, error=error, decision=told))
+    for kind in ("md", "html", "csv", "json"):
+        report = command("report", LOOP, "-o", "-", "--format", kind).out
+        assert "cannot log in: " in report
+        assert not [canary for canary in canaries if canary in report], kind
+    assert "cannot log in: " in command("diagnose", f"{LOOP}/3").out
+    assert command("diagnose", f"{LOOP}/3", "--write").code == 0
+    diagnosis = failed.diagnosis.read_text()
+    assert not [canary for canary in canaries if canary in diagnosis]
 
 
 def test_no_secret_of_an_error_is_told_by_a_toast_or_a_crash_report(

@@ -28,6 +28,7 @@ from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.reader import LoopReader
+from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 RULES: tuple[Rule, ...] = (
@@ -44,8 +45,9 @@ RULES: tuple[Rule, ...] = (
 PATTERNS_SECONDS = 1.0
 """What all loops taught is compared for at most this long; a later diagnosis goes on."""
 
-NAME_LENGTH = 200
-"""Characters of a name in a finding's figures; advice repeats them, and decisions keep advice."""
+MESSAGE_LENGTH, NAME_LENGTH = 2000, 200
+"""Characters of a finding, and of a name in its figures: advice repeats these, and decisions keep
+advice."""
 
 _ORDER = {"alarm": 0, "warning": 1, "note": 2}
 
@@ -89,12 +91,14 @@ def diagnose(loop: LoopFolder, number: int) -> Diagnosis:
 
 
 def bounded(finding: Finding) -> Finding:
-    """The finding with names of the record (labels, groups) cut to what anybody reads."""
+    """The finding with what it repeats of the record (labels, groups, a run's error) cut to what
+    anybody reads, and without secrets."""
     figures = {
         name: value[:NAME_LENGTH] if isinstance(value, str) else value
         for name, value in finding.figures.items()
     }
-    return msgspec.structs.replace(finding, figures=figures)
+    message = masked(finding.message)[:MESSAGE_LENGTH]
+    return msgspec.structs.replace(finding, message=message, figures=figures)
 
 
 def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
