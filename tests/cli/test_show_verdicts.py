@@ -58,7 +58,7 @@ def test_an_iteration_tells_the_suggestion_the_prediction_and_the_verdict(
 ) -> None:
     assert main(["show", f"{NAME}/2"]) == 0
     told = capsys.readouterr().out
-    assert "suggestion: underfitting/more_epochs\n" in told
+    assert "suggested by: the diagnosis (more epochs, after underfitting)\n" in told
     assert "prediction: score 60% to 90% (was 33%)\n" in told
     assert "verdict: ✓ consistent: expected score 60% to 90% (from 33%), measured 83%" in told
     assert "one run of each" in told

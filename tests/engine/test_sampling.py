@@ -13,11 +13,12 @@ import pytest
 from tui_loop.core.automation.history import History
 from tui_loop.core.automation.proposals import plan_of_proposal
 from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.planning import create_iteration
+from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.engine import extras
-from tui_loop.engine.sampling import Range, SearchSource, default_ranges, read_range, trials_of
+from tui_loop.engine.sampling import SearchSource, trials_of
+from tui_loop.engine.search_ranges import Range, default_ranges, read_range
 
 pytest.importorskip("optuna", reason="needs the search extra")
 
@@ -136,6 +137,29 @@ def test_what_is_sampled_without_ranges_depends_on_what_is_trained(loop: LoopFol
         training=msgspec.structs.replace(config.training, max_steps=10),
     )
     assert [(each.field, each.high) for each in default_ranges(full)] == [(RATE, 1e-3)]
+
+
+def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
+    loop: LoopFolder,
+) -> None:
+    def metrics(rate: float) -> dict[str, Any]:
+        return {"score": 0.5 if rate == 2e-3 else 0.1}
+
+    go(loop, SearchSource(loop, ["learning_rate=2e-3,1e-4"], 0), 2, metrics)
+    source = SearchSource(loop, [], 0, History(loop))
+    assert source.words == (
+        "samples learning_rate 2e-4 to 0.01; num_train_epochs 1 to 8; r 4, 8, 16 or 32 "
+        "(--range states others)"
+    )
+    plan = plan_next(loop, parent=1, settings=["learning_rate=6e-3"], why="")
+    folder = create_iteration(loop, plan, {})
+    error = {"kind": "diverged", "message": "", "hint": "", "step": 3}
+    failed = msgspec.structs.replace(iteration_of(folder), state="failed", error=error)
+    folder.write_summary(failed)
+    known = default_ranges(loop.default_config(), History(loop))[0]
+    assert (known.low, known.high) == (2e-4, 3e-3)
+    stated = SearchSource(loop, ["learning_rate=1e-5..1e-2"], 0, History(loop))
+    assert stated.words == "samples learning_rate 1e-5 to 0.01"
 
 
 @pytest.mark.parametrize(

@@ -45,16 +45,18 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
     if wanted.start is not None:
         loop.existing(wanted.start)
     diagnose = _Diagnoses(loop)
-    source = source_of(loop, wanted, diagnose)
+    history = History(loop, wanted.start)
+    source, about = source_of(history, wanted, diagnose)
     with alone_with(loop, "auto"):
         return Automation(
-            History(loop, wanted.start),
+            history,
             source,
             Runs(loop, wanted, out),
             wanted.limits,
             diagnose=diagnose,
             is_ready=lambda number: ready_reason(loop, number),
             tell=out.line,
+            about=about,
         ).go()
 
 
@@ -81,13 +83,17 @@ def look_ahead(loop: LoopFolder, start: int | None) -> list[str]:
     return [f"first {told_decision(plan)}", *filter(None, [told_prediction(plan)])]
 
 
-def source_of(loop: LoopFolder, wanted: Wanted, diagnose: _Diagnoses) -> Source:
-    """The source of suggestions by its name; raises NeedsExtra, BadInput."""
+def source_of(history: History, wanted: Wanted, diagnose: _Diagnoses) -> tuple[Source, str]:
+    """The source of suggestions by its name, and what is to be said of it first.
+
+    Raises NeedsExtra, BadInput.
+    """
     if wanted.source == "search":
         from tui_loop.engine.sampling import SearchSource
 
-        return SearchSource(loop, wanted.ranges, wanted.seed)
-    return DiagnosisSource(diagnose)
+        source = SearchSource(history.loop, wanted.ranges, wanted.seed, history)
+        return source, source.words
+    return DiagnosisSource(diagnose), ""
 
 
 def ready_reason(loop: LoopFolder, number: int) -> str:

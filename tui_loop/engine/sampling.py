@@ -8,30 +8,19 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
-
-import msgspec
+from typing import Any
 
 from tui_loop.core.automation.history import History
 from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
 from tui_loop.core.codec import number
-from tui_loop.core.config import (
-    flatten,
-    full_name,
-    hints_of,
-    parse_value,
-    read_config,
-    with_settings,
-)
+from tui_loop.core.config import flatten, read_config
+from tui_loop.core.diagnosis.naming import SAMPLED
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Iteration
-from tui_loop.core.schema import GROUPS, Config
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.wording import SEED, brief
+from tui_loop.core.wording import brief
 from tui_loop.engine.extras import require_search
-
-NAME = "search/sampled"
-"""What `decision.toml` calls such a suggestion."""
+from tui_loop.engine.search_ranges import Range, default_ranges, read_range
 
 STARTUP = 4
 """Trials that are drawn at random before TPE fits anything; Optuna's 10 are a night of runs."""
@@ -39,32 +28,30 @@ STARTUP = 4
 DRAWS = 20
 """Draws that repeat what was tried, before the ranges count as searched."""
 
-DECADE = 10
-"""A range whose ends lie as far apart as this is sampled by its logarithm."""
-
-
-class Range(msgspec.Struct, frozen=True):
-    """What a field may be: `choices`, or a number from `low` to `high`."""
-
-    field: str
-    low: float = 0
-    high: float = 0
-    is_whole: bool = False
-    choices: tuple[Any, ...] = ()
-
-    @property
-    def is_log(self) -> bool:
-        return self.low > 0 and self.high / self.low >= DECADE
-
 
 class SearchSource:
-    """Proposes what a sampler draws. Raises NeedsExtra without Optuna, BadInput for a range."""
+    """Proposes what a sampler draws. Raises NeedsExtra without Optuna, BadInput for a range.
 
-    def __init__(self, loop: LoopFolder, told: Sequence[str], seed: int) -> None:
+    Without ranges that are `told` it takes some around the best of `history`.
+    """
+
+    def __init__(
+        self, loop: LoopFolder, told: Sequence[str], seed: int, history: History | None = None
+    ) -> None:
+        """`history`: what ranges are taken around where none are told."""
         require_search("--source search")
-        config = loop.default_config()
         self._seed = seed
-        self._ranges = [read_range(each, config) for each in told] or default_ranges(config)
+        self._is_told = bool(told)
+        if told:
+            self._ranges = [read_range(each, loop.default_config()) for each in told]
+        else:
+            self._ranges = default_ranges(loop.default_config(), history)
+
+    @property
+    def words(self) -> str:
+        """The ranges in a sentence: `samples learning_rate 2e-4 to 0.01, r 4, 8, 16, 32`."""
+        told = "; ".join(each.words for each in self._ranges)
+        return f"samples {told}" + ("" if self._is_told else " (--range states others)")
 
     def propose(self, history: History) -> Proposal | None:
         """A draw that no iteration had; None where there seems to be none left."""
@@ -77,7 +64,7 @@ class SearchSource:
             told = ", ".join(
                 f"{name.partition('.')[2]} {brief(value)}" for name, value in settings.items()
             )
-            proposal = Proposal(parent, f"sampled: {told}", settings, NAME)
+            proposal = Proposal(parent, f"sampled: {told}", settings, SAMPLED)
             if not history.tried(plan_of_proposal(history.loop, proposal).config):
                 return proposal
         return None
@@ -127,52 +114,6 @@ def trials_of(
     return found
 
 
-def default_ranges(config: Config) -> list[Range]:
-    """What is sampled where nothing else is stated: the rate, the epochs, LoRA's rank."""
-    has_lora = config.lora.enabled
-    low, high = (1e-5, 1e-2) if has_lora else (1e-6, 1e-3)
-    ranges = [Range("training.learning_rate", low, high)]
-    if config.training.max_steps is None:
-        ranges.append(Range("training.num_train_epochs", 1, 8, is_whole=True))
-    if has_lora and config.model.init_adapter is None:
-        ranges.append(Range("lora.r", choices=(4, 8, 16, 32)))
-    return ranges
-
-
-def read_range(text: str, config: Config) -> Range:
-    """`learning_rate=1e-5..1e-2` or `r=4,8,16`; raises BadInput."""
-    key, equals, told = text.partition("=")
-    example = "--range learning_rate=1e-5..1e-2, --range r=4,8,16"
-    if not equals or not told:
-        raise BadInput(f"--range {text}: must be FIELD=LOW..HIGH or FIELD=A,B,C", example)
-    name = full_name(key.strip())
-    if name.startswith(("data.", "evaluation.", "run.")) or name == SEED:
-        raise BadInput(
-            f"--range {name}: changes what is measured or by which luck, not the training",
-            "sample fields of training and lora",
-        )
-    group, _, field = name.partition(".")
-    hint = hints_of(GROUPS[group]).get(field)
-    low, dots, high = told.partition("..")
-    parts = [low, high] if dots else told.split(",")
-    for part in parts:
-        with_settings(config, [f"{name}={part.strip()}"])
-    values = [parse_value(part.strip(), hint) for part in parts]
-    if not dots:
-        return Range(name, choices=tuple(values))
-    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
-        raise BadInput(f"--range {name}: {told} is no range of numbers", example)
-    if values[0] >= values[1]:
-        raise BadInput(f"--range {name}: {low} is not below {high}", example)
-    whole = all(isinstance(each, int) for each in values) or (hint is not None and _is_int(hint))
-    return Range(name, values[0], values[1], is_whole=whole)
-
-
-def _is_int(hint: Any) -> bool:
-    """Whether a field takes whole numbers alone."""
-    return hint is int or (bool(get_args(hint)) and get_args(hint)[0] is int)
-
-
 def _distribution(each: Range) -> Any:
     from optuna import distributions
 
@@ -185,7 +126,7 @@ def _distribution(each: Range) -> Any:
 
 def _rounded(value: Any, each: Range) -> Any:
     """Three digits are as many as a sampled number means, as long as it stays in its range."""
-    if not isinstance(value, float):
+    if each.choices or not isinstance(value, float):
         return value
     return min(max(float(f"{value:.3g}"), each.low), each.high)
 

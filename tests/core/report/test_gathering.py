@@ -124,7 +124,12 @@ def test_what_was_taken_predicted_and_noted_is_told(
     assert summary is not None
     folder.write_summary(msgspec.structs.replace(summary, verdict="consistent"))
     text = written(report_of(loop), "md")
-    for wanted in ("underfitting/more", "30% to 60%", "looks right to me", "consistent with"):
+    for wanted in (
+        "(more epochs, after underfitting)",
+        "30% to 60%",
+        "looks right to me",
+        "consistent with",
+    ):
         assert wanted in text, wanted
     assert "more_epochs" in written(report_of(loop), "csv")
 

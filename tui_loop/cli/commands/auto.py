@@ -27,8 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--source",
         choices=SOURCES,
         default="diagnosis",
-        help="where suggestions come from: the diagnosis, or a sampler over --range "
-        "(default: diagnosis)",
+        help="where suggestions come from: the diagnosis, or a sampler over --range, by default "
+        "over what lies around the best so far (default: diagnosis)",
     )
     parser.add_argument(
         "--range",

@@ -14,6 +14,7 @@ from tui_loop.cli.tables import iterations_table
 from tui_loop.core import figures
 from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
@@ -175,7 +176,7 @@ def _print_prediction(loop: LoopFolder, iteration: Iteration, out: Output) -> No
     except (TuiLoopError, OSError):  # what cannot be read is told elsewhere
         return
     if decision.suggestion:
-        out.paragraph(f"suggestion: {decision.suggestion}")
+        out.paragraph(f"suggested by: {suggested_by(decision.suggestion)}")
     if predicted := expected_of(decision.predicted):
         out.paragraph(f"prediction: {predicted.removeprefix('expects ')}")
     if verdict is not None:

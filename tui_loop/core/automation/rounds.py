@@ -46,7 +46,7 @@ class Automation:
     """Takes what the source proposes, one after the other.
 
     `diagnose` and `is_ready` look at one iteration; the latter gives the reason for which nothing
-    more is needed, or "". `tell` gets a line at a time.
+    more is needed, or "". `tell` gets a line at a time, `about` (of the source) first.
     """
 
     def __init__(
@@ -59,11 +59,12 @@ class Automation:
         diagnose: Callable[[int], Diagnosis],
         is_ready: Callable[[int], str],
         tell: Callable[[str], None],
+        about: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._history, self._source, self._runner, self._limits = history, source, runner, limits
         self._diagnose, self._is_ready = diagnose, is_ready
-        self._tell, self._clock = tell, clock
+        self._tell, self._about, self._clock = tell, about, clock
         self._steps: list[Step] = []
         self._bests: list[int | None] = []
         self._last_took: float | None = None
@@ -74,13 +75,14 @@ class Automation:
         The trail is added to the notes of the last iteration that was made.
         """
         began = self._clock()
+        if self._about:
+            self._tell(self._about)
         self._bests.append(self._best())
         stop = None
         while stop is None:
             stop = self._reason_to_stop(self._clock() - began) or self._round()
-        outcome = Outcome(
-            self._history.loop.name, tuple(self._steps), stop, self._history.best_runs
-        )
+        best = self._history.best_runs
+        outcome = Outcome(self._history.loop.name, tuple(self._steps), stop, best, self._about)
         self._tell(stop.words)
         if told := told_best(outcome.best_runs):
             self._tell(told)

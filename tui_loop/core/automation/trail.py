@@ -53,12 +53,16 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """All of it: the steps in order, why it stopped, the runs of the best config in the end."""
+    """All of it: the steps in order, why it stopped, the runs of the best config in the end.
+
+    `about`: what the source of the suggestions goes by, "" where that is the diagnosis.
+    """
 
     loop: str
     steps: tuple[Step, ...]
     stop: Stop
     best_runs: tuple[Iteration, ...] = ()
+    about: str = ""
 
     @property
     def best(self) -> Iteration | None:
@@ -88,6 +92,8 @@ class Outcome(msgspec.Struct, frozen=True):
     def note(self) -> str:
         """The whole trail as a paragraph for the notes."""
         lines = [f"auto {self.stop.words}."]
+        if self.about:
+            lines.append(f"It {self.about}.")
         if told := told_best(self.best_runs):
             lines.append(told)
         for each in self.steps:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tui_loop.core import figures
 from tui_loop.core.checking.findings import counted
+from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
 from tui_loop.core.records import Iteration
 from tui_loop.core.report.document import (
@@ -74,7 +75,7 @@ def _fields(told: Told, story: Story) -> list[tuple[str, Text]]:
     iteration = told.iteration
     rows: list[tuple[str, Text]] = [
         ("Why", one_line(iteration.decision, DECISION)),
-        ("Taken from the diagnosis", one_line(told.suggestion, CELL)),
+        ("Suggested by", one_line(suggested_by(told.suggestion), CELL)),
         ("Predicted", one_line(expected_of(told.predicted), CELL).removeprefix("expects ")),
         ("Measured", _measured(iteration)),
         *_against(told.against),
