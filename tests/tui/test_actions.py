@@ -1005,6 +1005,8 @@ async def the_queue_is_run(opened: Opened, key: str) -> None:
     await _at_the_queue(opened)
     before = len(opened.backend.queues_run)
     await opened.press(key)
+    await opened.shows("Run 2 drafts?")
+    await opened.press("r")
     await opened.until(lambda: len(opened.backend.queues_run) == before + 1)
 
 

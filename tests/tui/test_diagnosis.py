@@ -180,7 +180,9 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
         assert draft.suggestion == (
             "overfitting/fewer_epochs + overfitting/lower_rank + weak_slice/more_rows"
         )
-        assert draft.predicted == {"metric": "score", "was": 0.71, "low": 0.72, "high": 0.8}
+        predicted = {"metric": "score", "was": 0.71, "low": 0.72, "high": 0.8}
+        assert draft.predicted is not None
+        assert predicted.items() <= draft.predicted.items()
         fields = opened.get(ConfigPane).list
         assert fields.key_of(fields.cursor) == EPOCHS, "what is changed is in view"
         await opened.shows("num_train_epochs")
@@ -235,7 +237,7 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
         screen = await diagnosed(opened, "overfitting")
         await goes_to(opened, screen, FEWER)
         await opened.press("space", "N")
-        await opened.shows("There is a draft already", "it changes learning_rate 5e-3 → 1")
+        await opened.shows("There is a draft already", "it changes learning_rate 20 → 1")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("escape")
         assert opened.app.screen is screen

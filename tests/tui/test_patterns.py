@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.tui.conftest import OpenApp, Opened, on_app
+from tui_loop.core.patterns.reading import Patterns
 from tui_loop.core.store import LoopsFolder
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -66,7 +67,7 @@ def test_an_iteration_behind_a_pattern_is_gone_to(open_app: OpenApp) -> None:
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_an_iteration_of_another_loop_is_told_but_not_opened(
+def test_an_iteration_of_another_loop_is_told_and_its_loop_opened(
     open_app: OpenApp, loops: LoopsFolder
 ) -> None:
     shutil.copytree(loops.path / "support-intents", loops.path / "another")
@@ -78,8 +79,23 @@ def test_an_iteration_of_another_loop_is_told_but_not_opened(
         assert screen.evidence.place == "another/3"
         await opened.tells("another/3 is of another loop: O opens it")
         assert opened.app.screen is screen
+        await opened.press("O")
+        await opened.until(lambda: opened.bench.loop.name == "another", "the other loop")
+        await opened.until(lambda: opened.bench.selected == 3)
 
     on_app(open_app(WIDE, number=2), steps)
+
+
+def test_while_loops_are_read_nothing_is_said_to_be_lacking(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        screen = await patterns(opened)
+        screen.show(Patterns(loops=2, waiting=9), doing="comparing, 9 to go ...")
+        await opened.until(lambda: opened.text.count("comparing, 9 to go ...") == 2)
+        assert "no patterns yet" not in opened.text
+        screen.show(Patterns(loops=2))
+        await opened.shows("no patterns yet")
+
+    on_app(open_app(SMALL, number=2), steps)
 
 
 def test_a_loop_that_has_taught_nothing_says_what_patterns_need(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.tui.conftest import OpenApp, Opened, on_app
+from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.errors import NeedsExtra
 from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.queueing.storing import add, read_queue
@@ -118,12 +118,21 @@ def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> 
         add(loop, *THREE)
         await opened.shows("the first try")
         backend.refusal = NeedsExtra("running the queue", "train")
+        await opened.press("R", "c")
+        assert isinstance(opened.app.screen, QueueScreen)
         await opened.press("R")
+        await opened.shows("Run 3 drafts?")
+        await opened.press("r")
         await opened.tells("needs the 'train' extra")
         backend.refusal = None
-        await opened.press("R")
+        await opened.press("R", "enter")
         await opened.tells("process 4711")
         assert backend.queues_run == [loop.name]
+        before = opened.bench.selected
+        run = scripted_iteration(loop, "learning_rate=1e-4").starts()
+        await opened.looks(2)
+        assert opened.bench.selected == before, "what the queue runs is not gone to"
+        run.dies()
         with unattended(loop):
             await opened.shows("being run, 3 drafts to go")
             await opened.press("R")

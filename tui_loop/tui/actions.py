@@ -161,12 +161,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare.copy", "y", "copy", "copy what is selected", "compare", "copy"),
     Action("diagnosis.take", "space", "take", "take it, or not", "diagnosis", "take"),
     Action("diagnosis.draft", "N", "draft", "draft with what is taken", "diagnosis", "draft"),
-    Action("diagnosis.previous", "left_square_bracket", "step(-1)", "previous one", "diagnosis"),
+    Action(
+        "diagnosis.previous", "left_square_bracket", "step(-1)", "previous one", "diagnosis", "prev"
+    ),
     Action("diagnosis.following", "right_square_bracket", "step(1)", "next", "diagnosis", "next"),
     Action("diagnosis.copy", "y", "copy", "copy it as text", "diagnosis", "copy"),
     Action(
         "patterns.part", "tab", "part", "to what shows it, and back", "patterns", "what shows it"
     ),
+    Action("patterns.open", "O", "open", "open the loop of the row", "patterns", "open"),
     Action("patterns.copy", "y", "copy", "copy it", "patterns", "copy"),
     Action("progress.enqueue", "A", "enqueue", "queue the repeats", "progress", "queue repeats"),
     Action("progress.copy", "y", "copy", "copy it", "progress", "copy"),

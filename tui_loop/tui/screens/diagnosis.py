@@ -32,13 +32,8 @@ from tui_loop.tui.widgets.diagnosis_list import DiagnosisList
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 
-FOOTER = (
-    "diagnosis.draft",
-    "diagnosis.following",
-    "diagnosis.copy",
-    "app.back",
-    "app.help",
-)
+AROUND = ("diagnosis.previous", "diagnosis.following")
+FOOTER = (*AROUND, "diagnosis.copy", "app.back", "app.help")
 
 
 class Looked:
@@ -102,13 +97,6 @@ class DiagnosisScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.list.focus()
-        keymap = getattr(self.app, "keys", {})
-        pieces = key_pieces(("diagnosis.take",), keymap)
-        pieces += [
-            Piece(keys_of(BY_ID["list.open"], keymap)[0], "accent"),
-            Piece(" evidence  ", "muted", "focused.open"),
-        ]
-        self.query_one("#keys", Bar).show([*pieces, *key_pieces(FOOTER, keymap)[1:]])
         self._draw()
 
     def on_resize(self) -> None:
@@ -193,6 +181,19 @@ class DiagnosisScreen(Screen[None]):
         self.list.show(self._entries, self.looked.cursor)
         self._keep_place()
         entitle(self.query_one(Vertical), self._heading, self._doing or self._what_is_taken())
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        """What can be done with what is there: where nothing is said, there is nothing to take."""
+        keymap = getattr(self.app, "keys", {})
+        about = [each.about for each in self.list.entries if each.about is not None]
+        offers = any(isinstance(each, Suggestion) for each in about)
+        pieces = key_pieces(("diagnosis.take",) if offers else (), keymap)
+        if about:
+            pieces.append(Piece(keys_of(BY_ID["list.open"], keymap)[0], "accent"))
+            pieces.append(Piece(" evidence  ", "muted", "focused.open"))
+        rest = (*(("diagnosis.draft",) if offers else ()), *FOOTER)
+        self.query_one("#keys", Bar).show([*pieces, *key_pieces(rest, keymap)[1:]])
 
     def _what_is_taken(self) -> str:
         taken = self.looked.suggestions

@@ -22,10 +22,10 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
 
-FOOTER = ("list.open", "patterns.part", "patterns.copy", "app.back", "app.help")
+FOOTER = ("list.open", "patterns.part", "patterns.open", "patterns.copy", "app.back", "app.help")
 EMPTY = [
     "no patterns yet: they need iterations that differ in their settings",
-    "N drafts the next one from an iteration, r runs it",
+    "esc leaves; N drafts the next one from an iteration then, r runs it",
 ]
 
 
@@ -34,6 +34,9 @@ class PatternsDesk(Protocol):
 
     def select_place(self, place: str) -> None:
         """Selects the iteration `loop/N`, if it is one of the loop that is open."""
+
+    def open_place(self, place: str) -> None:
+        """Opens the loop of the iteration `loop/N` on it."""
 
 
 class PatternsScreen(Screen[None]):
@@ -81,7 +84,8 @@ class PatternsScreen(Screen[None]):
     def show(self, found: Patterns, *, doing: str = "") -> None:
         """Shows what is known by now; `doing`: what is being done for more."""
         self.found, self._doing = found, doing
-        self.list.why_empty = ["reading the loops ..."] if doing and not found.loops else EMPTY
+        self.list.why_empty = [doing] if doing else EMPTY
+        self.list.refresh()
         self._draw()
 
     def show_fault(self, fault: TuiLoopError) -> None:
@@ -106,6 +110,11 @@ class PatternsScreen(Screen[None]):
             self.evidence.focus()
         elif place := self.evidence.place:
             self.desk.select_place(place)
+
+    def action_open(self) -> None:
+        """Opens the loop of the iteration under the cursor."""
+        if place := self.evidence.place:
+            self.desk.open_place(place)
 
     def action_part(self) -> None:
         """From the patterns to the iterations behind one, and back."""
@@ -138,7 +147,7 @@ class PatternsScreen(Screen[None]):
         if pattern is None:
             self.sheet.show([])
             self.evidence.show([])
-            entitle(self.query_one("#behind"), "")
+            entitle(self.query_one("#behind"), "What shows it")
             return
         self.sheet.show(pattern_lines(pattern))
         self.evidence.show_of(pattern, self.found)

@@ -46,8 +46,8 @@ class QueueDesk(Protocol):
     def load_queued(self, draft: QueuedDraft) -> None:
         """Makes a draft of the queue the one that is edited."""
 
-    def run_queue(self) -> None:
-        """Has the queue run in the background."""
+    def run_queue(self, count: int) -> None:
+        """Asks whether to run the `count` drafts in the background, and has them run."""
 
 
 class QueueList(RowList):
@@ -169,7 +169,7 @@ class QueueScreen(RowsScreen):
         elif not self.rows.drafts:
             self.notify("nothing waits", markup=False)
         else:
-            self._desk.run_queue()
+            self._desk.run_queue(self.rows.count)
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()

@@ -108,6 +108,15 @@ class ConfigPane(Pane):
                 self.list.refresh()
                 self._tell_again()
 
+    def go_to_changed(self) -> None:
+        """The cursor on the first field that differs from the parent's."""
+        shown = self.list.shown
+        changed = shown.draft.changed if shown is not None else {}
+        first = next((key for key in self.list.keys if key in changed), None)
+        if first is not None:
+            self.list.rows_changed(first)
+            self._tell()
+
     def hint_of(self, name: str, value: Any) -> Hint:
         """What is known of a draft's field at a value."""
         shown = self.list.shown

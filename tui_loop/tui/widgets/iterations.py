@@ -13,6 +13,7 @@ from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.figures import loss, percent, points
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.records import LIVE, RESUMABLE, Iteration
+from tui_loop.core.wording import title_of
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -152,17 +153,18 @@ class IterationTable(RowList):
                 ("   ", ""),
                 ("✗ draft, cannot be read: E edits it", "bad"),
             ]
-        changed = len(draft.changed)
+        changed = {name: list(pair) for name, pair in draft.changed.items()}
         origin = "the loop's defaults" if not draft.parent else str(draft.parent)
-        told = "nothing changed yet" if not changed else f"{changed} changed"
+        told = title_of(number, draft.parent, changed) if changed else "nothing changed yet"
         problems = len(draft.problems)
         parts = [
             (fit(str(number), self._digits, right=True), "muted"),
             ("   ", ""),
-            (f"draft, from {origin}: {told}", "changed" if changed else "muted"),
+            ("draft, ", "changed" if changed else "muted"),
         ]
         if problems:
-            parts.append((f"  ! {problems} problem{'s' if problems > 1 else ''}", "bad"))
+            parts.append((f"! {problems} problem{'s' if problems > 1 else ''}, ", "bad"))
+        parts.append((f"from {origin}: {flat(told)}", "changed" if changed else "muted"))
         return parts
 
 

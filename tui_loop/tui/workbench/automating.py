@@ -79,7 +79,6 @@ class Automating(Running):
             self.tell(error)
             return
         self.say(told)
-        self.follows_run = True
         self.look_again()
 
     async def _end(self, name: str) -> None:

@@ -35,11 +35,13 @@ class Diagnosing(Comparing, Drafting):
         self._diagnosed_key: int | str = DRAFT
         self._diagnosed: Iteration | None = None
         self._looked: dict[int | str, Looked] = {}
+        self._evidence: tuple[int, str] | None = None
         self._diagnoses: Latest[int, Found | Exception] = Latest(self._diagnose, self._hear)
 
     def action_diagnosis(self) -> None:
         if self.snapshot is None or self.selected is None:
             return
+        self._evidence = None
         self._diagnosis = DiagnosisScreen(self)
         self.app.push_screen(self._diagnosis)
         self.run_worker(self._diagnoses.run(), group="diagnosis", exclusive=True)
@@ -62,7 +64,7 @@ class Diagnosing(Comparing, Drafting):
             keys.index(self._diagnosed_key) + by if self._diagnosed_key in keys else len(keys) - 1
         )
         if 0 <= place < len(keys):
-            self.follows_run = False
+            self.follows_run = None
             self.select(keys[place])
             self._look_at(keys[place])
 
@@ -75,17 +77,26 @@ class Diagnosing(Comparing, Drafting):
         if seen is None:
             self.say("there is no more to see: the sentence has its figures")
         elif seen.kind == "examples":
+            self._evidence = number, "failures"
             ids = (spelled("id", each).removeprefix("id:") for each in finding.examples)
             self._leave(number)
             self.query_one(FailuresPane).filter_by(f"id:{','.join(ids)}")
             self.go_to("failures")
         elif seen.kind == "step":
+            self._evidence = number, "chart"
             self._leave(number)
             chart = self.query_one("#chart", LossChart)
             chart.look_at(f"{self.loop.name}/{number}", seen.at)
             self.go_to("chart")
         else:
             self.compare_with(seen.at, number)
+
+    def return_to_diagnosis(self) -> bool:
+        """Back to the diagnosis whose evidence is on the screen; whether there is one."""
+        if self._evidence != (self.selected, self.current):
+            return False
+        self.action_diagnosis()
+        return True
 
     def draft_from_diagnosis(self, taken: list[Suggestion]) -> None:
         """Drafts the next iteration with what was taken; asks before a draft is replaced."""

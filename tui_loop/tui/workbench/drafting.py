@@ -10,6 +10,7 @@ from tui_loop.core.draft import Draft, draft_text, new_draft, read_draft, write_
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.files import write_atomically
 from tui_loop.core.records import Iteration
+from tui_loop.core.wording import brief
 from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -78,8 +79,8 @@ class Drafting(LoopScreen):
                 "There is a draft already",
                 [self._what_it_has()],
                 [
-                    ("r", f"replace it by one from {iteration.number}", "replace"),
                     ("e", "keep it", ""),
+                    ("r", f"replace it by one from {iteration.number}", "replace"),
                 ],
             ),
             answered,
@@ -90,7 +91,11 @@ class Drafting(LoopScreen):
         if self.draft is None:
             problem = self.snapshot.draft_problem if self.snapshot else ""
             return [("it cannot be read: ", "muted"), (problem, "bad")]
-        changed = ", ".join(name.partition(".")[2] for name in self.draft.changed)
+        told = (
+            f"{name.partition('.')[2]} {flat(brief(old), 40)} → {flat(brief(new), 40)}"
+            for name, (old, new) in self.draft.changed.items()
+        )
+        changed = ", ".join(told)
         return [("it changes ", "muted"), (changed or "nothing yet, but gives a reason", "")]
 
     def action_edit_file(self) -> None:
@@ -137,8 +142,13 @@ class Drafting(LoopScreen):
             self.tell(error)
             return
         await self.save_draft(draft if filled is None else filled(draft))
+        self.show_draft()
+
+    def show_draft(self) -> None:
+        """Goes to the draft in the form, to what is changed in it."""
         self.select(DRAFT)
         self.go_to("config")
+        self.query_one(ConfigPane).go_to_changed()
 
     def _edit(self, path: Path) -> bool:
         problem = self.loop_app.edit(path)

@@ -44,7 +44,8 @@ class LoopScreen(Frame):
         self.marked: int | None = None
         self.current: str = "iterations"
         self.edits = 0
-        self.follows_run = False
+        self.follows_run: int | None = None
+        """The run begun here by hand that the selection goes along with, its base first."""
         self.seen_live: int | None = None
         self.watched: set[int] = set()
         """Iterations whose end is told: those seen alive, or begun here."""
@@ -157,7 +158,8 @@ class LoopScreen(Frame):
         assert self.snapshot is not None
         numbers = [each.number for each in self.snapshot.iterations]
         live = self.snapshot.live.number if self.snapshot.live else None
-        if self.follows_run and live is not None and live != self.seen_live:
+        mine = self.follows_run is not None and live is not None and live <= self.follows_run
+        if mine and live != self.seen_live:
             self.selected = self.seen_live = live
         if self.selected is None or (self.selected != DRAFT and self.selected not in numbers):
             newest = numbers[-1] if numbers else DRAFT

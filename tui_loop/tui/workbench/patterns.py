@@ -48,13 +48,26 @@ class Learning(LoopScreen):
         """Selects an iteration of this loop; of another one, says how to get there."""
         loop, _, number = place.rpartition("/")
         if loop != self.loop.name:
-            self.say(f"{place} is of another loop: O opens it")
+            self.notify(f"{place} is of another loop: O opens it", timeout=2, markup=False)
             return
         if self._patterns_screen is not None and self.app.screen is self._patterns_screen:
             self._patterns_screen.dismiss()
-        self.follows_run = False
+        self.follows_run = None
         self.select(int(number))
         self.go_to("iterations")
+
+    def open_place(self, place: str) -> None:
+        """Opens the loop that an iteration is of, on it."""
+        name, _, number = place.rpartition("/")
+        if name == self.loop.name:
+            self.select_place(place)
+            return
+        try:
+            loop = LoopsFolder(self.loop.path.parent).loop(name)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
+        self.loop_app.open_loop(loop, int(number))
 
     def _ask_for_patterns(self, *, again: bool = False) -> None:
         if self.snapshot is None:

@@ -46,7 +46,7 @@ class Progressing(Comparing, Queueing):
 
     def select_from_progress(self, number: int) -> None:
         """Selects an iteration in the workbench."""
-        self.follows_run = False
+        self.follows_run = None
         self.select(number)
         self.go_to("iterations")
 

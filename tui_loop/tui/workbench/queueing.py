@@ -7,13 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from tui_loop.core.checking.findings import counted
 from tui_loop.core.draft import Draft, new_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.queueing.drafts import QueuedDraft, draft_of, problem_of, queued_draft
 from tui_loop.core.queueing.storing import add, changing, read_queue
 from tui_loop.core.unattended import doing
+from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.queue import Change, QueueScreen, QueueSeen
-from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.workbench.drafting import Drafting
 
 T = TypeVar("T")
@@ -62,9 +63,17 @@ class Queueing(Drafting):
         """Takes a draft out of the queue to be edited; the one there takes its place."""
         self.run_worker(self._load_queued(draft), group="draft")
 
-    def run_queue(self) -> None:
-        """Has the queue run in a process of its own."""
-        self.run_worker(self._run_queue(), group="queue-run", exclusive=True)
+    def run_queue(self, count: int) -> None:
+        """Asks, and has the queue run in a process of its own."""
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self.run_worker(self._run_queue(), group="queue-run", exclusive=True)
+
+        told = "one after the other, in the background; each is kept whatever comes of it"
+        answers = [("r", "run all that waits", "run"), ("c", "not yet", "")]
+        title = f"Run {counted(count, 'draft')}?"
+        self.app.push_screen(AskScreen(title, [[(told, "muted")]], answers), answered)
 
     async def _enqueue(self, draft: Draft) -> None:
         try:
@@ -119,8 +128,7 @@ class Queueing(Drafting):
         if before is not None and (before.changed or before.why):
             self.say("the draft that was here took its place in the queue")
         await self.save_draft(fresh)
-        self.select(DRAFT)
-        self.go_to("config")
+        self.show_draft()
 
     async def _run_queue(self) -> None:
         try:
@@ -129,7 +137,6 @@ class Queueing(Drafting):
             self.tell(error)
             return
         self.say(told)
-        self.follows_run = True
         self._queue_wake.set()
         self.look_again()
 

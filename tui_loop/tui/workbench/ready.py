@@ -86,7 +86,7 @@ class ReadyReading(LoopScreen):
         lines: list[list[Part]] = [
             [(line, "")] for each in sentences for line in textwrap.wrap(each, LINE)
         ]
-        answers = [("l", "look, and have it counted", "look"), ("c", "leave it locked", "")]
+        answers = [("c", "leave it locked", ""), ("l", "look, and have it counted", "look")]
         self.app.push_screen(AskScreen("Look at the holdout?", lines, answers), answered)
 
     async def _look(self, screen: ReadyScreen) -> None:

@@ -163,7 +163,7 @@ class Running(Drafting):
         except TuiLoopError as error:
             self.tell(error)
             return
-        self.selected, self.follows_run, self.seen_live = number, True, None
+        self.selected, self.follows_run, self.seen_live = number, number, None
         self.watched.add(number)
         if not self.is_leaving():
             self.look_again()
@@ -191,7 +191,7 @@ class Running(Drafting):
             return
         self.draft = None
         self.edits += 1
-        self.selected, self.follows_run, self.seen_live = number, True, None
+        self.selected, self.follows_run, self.seen_live = number, number, None
         self.watched.add(number)
         if not self.is_leaving():
             self.look_again()

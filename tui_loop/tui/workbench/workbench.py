@@ -170,6 +170,8 @@ class Workbench(
                 return
         if self.is_zoomed:
             self.action_zoom()
+        else:
+            self.return_to_diagnosis()
 
     def action_select(self, step: int) -> None:
         table = self.query_one(IterationTable)
@@ -180,7 +182,7 @@ class Workbench(
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         if isinstance(event.rows, IterationTable):
-            self.follows_run = False
+            self.follows_run = None
             self.select(cast(int | str, event.rows.key_of(event.index)))
 
     @property
