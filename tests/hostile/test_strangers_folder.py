@@ -24,6 +24,8 @@ from tui_loop.core.config import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.liveness import RunLock, Watch, holder_of
 from tui_loop.core.planning import plan_next
+from tui_loop.core.queueing.drafts import QueuedDraft
+from tui_loop.core.queueing.storing import add
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.requests import RequestReader, ask
 from tui_loop.core.shipped import shipped
@@ -45,6 +47,13 @@ READING = [
     ("queue", LOOP),
     ("label", LOOP),
     ("label", f"{LOOP}/2"),
+]
+JUDGING = [
+    ("diagnose", f"{LOOP}/2"),
+    ("patterns",),
+    ("progress", LOOP),
+    ("ready", f"{LOOP}/2", "--no-look"),
+    ("report", LOOP, "-o", "-"),
 ]
 FILES = [
     "loop.toml",
@@ -159,7 +168,7 @@ def test_no_reading_command_executes_what_lies_in_a_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(trapped.root)
-    for words in READING:
+    for words in [*READING, *JUDGING]:
         printed = command(*words)
         assert printed.code == 0, (words, printed.err)
     assert_unharmed(canary, opened_files, trapped.root)
@@ -274,6 +283,30 @@ def test_a_file_that_is_a_link_is_not_read_and_the_rest_is(
     shown = json.loads(command("show", LOOP, "--json").out or "{}")
     if name != "loop.toml":
         assert [each["state"] for each in shown["iterations"]][:2] == ["finished", "finished"]
+
+
+def test_what_judges_a_loop_follows_no_link_and_waits_for_no_pipe(
+    command: Command, loop: LoopFolder, elsewhere: Path, opened_files: list[str]
+) -> None:
+    names = ("holdout.jsonl", "002/training.jsonl", "002/diagnosis.json", "002/evals/4.jsonl")
+    (loop.iteration(2).evals).mkdir(exist_ok=True)
+    for act in (lambda path: path.symlink_to(elsewhere / "notes.md"), as_pipe):
+        for name in names:
+            (loop.path / name).unlink(missing_ok=True)
+            act(loop.path / name)
+        del opened_files[:]
+        for words in JUDGING:
+            printed = command(*words)
+            assert printed.code == 0, (words, printed.err)
+            assert SECRET not in printed.out + printed.err
+        assert not [each for each in opened_files if "elsewhere" in each]
+    (loop.path / "output.log").symlink_to(elsewhere / "notes.md")
+    for words in (("auto", LOOP, "--iterations", "1"), ("queue", LOOP, "--run")):
+        add(loop, QueuedDraft(2, "mine", {"lora.r": 4}))
+        printed = command(*words, "--detach")
+        assert printed.code == 2, printed
+        assert "output.log: is a link" in printed.err
+    assert (elsewhere / "notes.md").read_text() == SECRET
 
 
 @pytest.mark.fault(
