@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.test_recorded_loop import reader
 from tests.conftest import Cli
-from tui_loop.cli.checking import Preflight, preflight_of_draft, warn_before
+from tui_loop.cli.checking import Preflight, preflight_of_draft, start_findings, warn_before
 from tui_loop.cli.commands.check import show_row
 from tui_loop.cli.output import Output
 from tui_loop.cli.starting import Start, check_start
@@ -205,6 +205,16 @@ def test_a_run_with_nothing_to_warn_of_says_nothing(
 ) -> None:
     warn_before(loop, started(loop), Output(as_json=False))
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("rate", "is_odd"), [("1e-2", False), ("2e-2", True), ("1e9", True)])
+def test_a_rate_beyond_all_use_is_a_warning(loop: LoopFolder, rate: str, is_odd: bool) -> None:
+    plan = plan_next(loop, parent=None, settings=[f"learning_rate={rate}"], why="")
+    of_check = [e for e in Preflight(loop, plan.config).of_rows() if e.kind == "high_rate"]
+    of_run = [e for e in start_findings(check_start(loop, plan)) if e.kind == "high_rate"]
+    assert of_check == of_run
+    assert [each.severity for each in of_check] == ["warning"] * is_odd
+    assert all("--set learning_rate=" in each.hint for each in of_check)
 
 
 def test_a_run_that_makes_no_sense_is_refused(

@@ -57,10 +57,12 @@ def test_people_read_them_by_field_and_may_ask_for_a_base_or_a_field(told: Told)
     _, plain, _ = told(*LOOPS)
     assert plain.startswith("7 patterns in 12 trained iterations in 2 loops\n")
     assert "raising learning_rate 2e-3 → 0.02 was tried once on tiny and made it worse" in plain
-    assert "so far 1 of 1, 95% interval 21% to 100%: support-intents/1" in plain
+    assert "so far once: support-intents/1" in plain
     some = told(*LOOPS, "--field", "learning_rate", "--model", "tiny", "--json")[1]
     assert fields_of(some) == {("tiny", RATE)}
-    assert "none of that base or field" in told(*LOOPS, "--field", "weight_decay")[1]
+    assert "none about training.weight_decay" in told(*LOOPS, "--field", "weight_decay")[1]
+    of_no_model = told(*LOOPS, "--model", "nope")[1]
+    assert "is of the model nope: these loops have smollm2, tiny" in of_no_model
 
 
 def test_comparisons_that_had_no_time_are_counted(told: Told) -> None:
@@ -70,7 +72,7 @@ def test_comparisons_that_had_no_time_are_counted(told: Told) -> None:
 
 
 def test_other_folders_are_read_where_they_are_named(told: Told, tmp_path: Path) -> None:
-    nothing = ("--loops", str(tmp_path / "loops"))
+    nothing = ("--loops", str(tmp_path))
     assert told(*nothing)[1].startswith("0 patterns in 0 trained iterations in 0 loops")
     records = json.loads(told(*nothing, "--with", str(CHECKOUT / "loops"), "--json")[1])
     assert records["loops"] == 2
@@ -83,7 +85,9 @@ def test_other_folders_are_read_where_they_are_named(told: Told, tmp_path: Path)
     ("arguments", "code", "said"),
     [
         (["--field", "lerning_rate"], 2, "no such field, did you mean learning_rate?"),
-        (["--with", "./gone"], 4, "no folder gone"),
+        (["--with", "./gone"], 2, "--with gone: there is no such folder"),
+        (["--loops", "./gone"], 2, "--loops gone: there is no such folder"),
+        (["--field", "lr"], 2, "lr: no such field, did you mean learning_rate?"),
         (["--seconds", "soon"], 2, "invalid"),
         (["--seconds", "nan"], 2, "not a number of seconds"),
         (["--seconds", "-1"], 2, "not a number of seconds"),
@@ -95,3 +99,4 @@ def test_what_cannot_be_is_refused_in_one_line(
     done, records, remarks = told(*LOOPS, *arguments)
     assert (done, records) == (code, "")
     assert said in remarks.splitlines()[0]
+    assert remarks.splitlines()[1].startswith("hint: ")

@@ -148,7 +148,7 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
     go(loop, SearchSource(loop, ["learning_rate=2e-3,1e-4"], 0), 2, metrics)
     source = SearchSource(loop, [], 0, History(loop))
     assert source.words == (
-        "samples learning_rate 2e-4 to 0.01; num_train_epochs 1 to 8; r 4, 8, 16 or 32 "
+        "samples learning_rate 2e-4 to 1e-2; num_train_epochs 1 to 8; r 4, 8, 16 or 32 "
         "(--range states others)"
     )
     plan = plan_next(loop, parent=1, settings=["learning_rate=6e-3"], why="")
@@ -159,7 +159,7 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
     known = default_ranges(loop.default_config(), History(loop))[0]
     assert (known.low, known.high) == (2e-4, 3e-3)
     stated = SearchSource(loop, ["learning_rate=1e-5..1e-2"], 0, History(loop))
-    assert stated.words == "samples learning_rate 1e-5 to 0.01"
+    assert stated.words == "samples learning_rate 1e-5 to 1e-2"
 
 
 @pytest.mark.parametrize(

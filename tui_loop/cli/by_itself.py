@@ -61,7 +61,7 @@ def wait_for_others(loop: LoopFolder, out: Output) -> None:
 
 
 def created(
-    loop: LoopFolder, plan: Plan, out: Output, *, repeat: int = 1, allow_code: bool
+    loop: LoopFolder, plan: Plan, out: Output, *, repeat: int | None = None, allow_code: bool
 ) -> list[IterationFolder]:
     """The folders of what is to run, in order; raises TuiLoopError before anything is created."""
     start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)

@@ -24,6 +24,7 @@ from tui_loop.core.checking.findings import (
     warnings_of,
 )
 from tui_loop.core.checking.rows import refused_rows
+from tui_loop.core.checking.settings import odd_settings
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import ConfigError
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
@@ -79,6 +80,8 @@ class Preflight:
         refusals_found = self._refusals()
         self._problems += errors_of(refusals_found)
         findings += refusals_found
+        if not self._problems:
+            findings += odd_settings(self._config)
         if self._data is not None:
             findings += check_metric(self._config, self._data)
             findings += check_data(self._data, refused)
@@ -186,7 +189,7 @@ def start_findings(start: Start) -> list[Finding]:
     config = start.plans[0].config
     steps = steps_findings(config, len(start.data.train), None)
     metric = check_metric(config, start.data)
-    return by_severity([*metric, *check_data(start.data), *steps])
+    return by_severity([*metric, *check_data(start.data), *odd_settings(config), *steps])
 
 
 def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:

@@ -56,13 +56,16 @@ class Start(msgspec.Struct, frozen=True):
 
 
 def check_start(
-    loop: LoopFolder, plan: Plan, *, repeat: int = 1, allow_code: bool = False
+    loop: LoopFolder, plan: Plan, *, repeat: int | None = None, allow_code: bool = False
 ) -> Start:
-    """The plan with its data; raises TuiLoopError for whatever would fail for certain."""
+    """The plan with its data; raises TuiLoopError for whatever would fail for certain.
+
+    `repeat`: so many runs of it, under seeds that its config has not been run with.
+    """
     refuse_closed(loop)
     data = check_config(loop, plan.config, allow_code=allow_code)
     plan = with_data_changes(loop, plan, data)
-    plans = replicates(loop, plan, repeat) if repeat > 1 else [plan]
+    plans = replicates(loop, plan, repeat) if repeat is not None else [plan]
     base_first = base_is_needed(loop, plan.config, data, _weights(loop, plan))
     if base_first and Watch(loop.iteration(0).lock).look() != "gone":
         raise BadInput(

@@ -29,6 +29,24 @@ NO_VALUE = ("none", "unset", "null")
 RENAMED = {"run.on_nonfinite": "on_divergence"}
 """Fields of earlier versions' records, by the name that they have now."""
 
+FIELD_HINT = "tui-loop new --help lists every field"
+
+_MEANT = {
+    "lr": "learning_rate",
+    "rate": "learning_rate",
+    "epochs": "num_train_epochs",
+    "steps": "max_steps",
+    "batch_size": "per_device_train_batch_size",
+    "batch": "per_device_train_batch_size",
+    "rank": "r",
+    "lora_r": "r",
+    "lora_rank": "r",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "warmup": "warmup_steps",
+}
+"""Names that other programs and people have for a field, too far from ours to be guessed."""
+
 _KIND_WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -51,7 +69,7 @@ class ConfigError(BadInput):
         place = f"{where}: " if where else ""
         super().__init__(
             place + count + "; ".join(problems),
-            "change the named field and try again (tui-loop new --help lists every field)",
+            f"change the named field and try again ({FIELD_HINT})",
         )
 
 
@@ -186,19 +204,19 @@ def full_name(key: str) -> str:
     group, dot, _ = key.partition(".")
     if dot:
         if group not in GROUPS:
-            raise BadInput(f"{key}: no such group{_did_you_mean(group, GROUPS)}")
+            raise BadInput(f"{key}: no such group{_did_you_mean(group, GROUPS)}", FIELD_HINT)
         return key
     owners = [name for name, kind in GROUPS.items() if key in hints_of(kind)]
     if len(owners) == 1:
         return f"{owners[0]}.{key}"
     if owners:
         choices = " or ".join(f"{owner}.{key}" for owner in owners)
-        raise BadInput(f"{key}: is in several groups, write {choices}")
+        raise BadInput(f"{key}: is in several groups, write {choices}", FIELD_HINT)
     if key in OTHER_TRAINING_FIELDS or key in OWNED_TRAINING_FIELDS:
         return f"training.{key}"
     known = {field.partition(".")[2]: field for field in all_fields()}
     known |= {name: f"training.{name}" for name in OTHER_TRAINING_FIELDS}
-    raise BadInput(f"{key}: no such field{_did_you_mean(key, known)}")
+    raise BadInput(f"{key}: no such field{_did_you_mean(key, known)}", FIELD_HINT)
 
 
 def _applied(tables: Tables, settings: list[str]) -> Tables:
@@ -376,7 +394,8 @@ def _shown(value: Any) -> str:
 
 
 def _did_you_mean(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    meant = _MEANT.get(name.lower().replace("-", "_"))
+    close = [meant] if meant in known else difflib.get_close_matches(name, list(known), 1, 0.6)
     return f", did you mean {close[0]}?" if close else ""
 
 

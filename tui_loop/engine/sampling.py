@@ -49,7 +49,7 @@ class SearchSource:
 
     @property
     def words(self) -> str:
-        """The ranges in a sentence: `samples learning_rate 2e-4 to 0.01, r 4, 8, 16, 32`."""
+        """The ranges in a sentence: `samples learning_rate 2e-4 to 1e-2, r 4, 8, 16, 32`."""
         told = "; ".join(each.words for each in self._ranges)
         return f"samples {told}" + ("" if self._is_told else " (--range states others)")
 

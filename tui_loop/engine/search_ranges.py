@@ -39,7 +39,7 @@ class Range(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """`learning_rate 1e-5 to 0.01`, `r 4, 8 or 16`."""
+        """`learning_rate 1e-5 to 1e-2`, `r 4, 8 or 16`."""
         label = self.field.partition(".")[2]
         if not self.choices:
             return f"{label} {brief(self.low)} to {brief(self.high)}"

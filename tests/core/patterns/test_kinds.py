@@ -29,7 +29,7 @@ def test_the_lowest_rate_from_which_on_runs_diverged_is_found() -> None:
     found = only(thresholds([*FINE, *too_high(1e-3, 1e-2, 1e-1)]))
     assert found.sentence == (
         "learning_rate of 1e-3 or more diverged in 3 of 3 runs on tiny; "
-        "below, 0 of 3 did (up to 5e-4)"
+        "none of the 3 runs with less did (5e-4 is the nearest)"
     )
     assert found.short == "at 1e-3 or more: diverged 3 of 3 on this base"
     assert (found.value, found.side, found.field) == (1e-3, "up", RATE)
@@ -85,7 +85,7 @@ def test_at_a_low_rate_nothing_is_better_than_the_base() -> None:
         )
     )
     assert found.short == "at 1e-5 or less: no better than the base 2 of 2 on this base"
-    assert "above, 0 of 2 did (down to 1e-3)" in found.sentence
+    assert "none of the 2 runs with more did (1e-3 is the nearest)" in found.sentence
 
 
 def test_memory_that_ran_out_is_told_of_the_batch_that_was_asked_for() -> None:

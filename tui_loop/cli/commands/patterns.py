@@ -10,14 +10,15 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import add_json
-from tui_loop.cli.output import Output
+from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.config import full_name
-from tui_loop.core.errors import NotFound
+from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.pattern import Pattern, by_field
 from tui_loop.core.patterns.reading import Patterns, PatternsReader
 from tui_loop.core.patterns.trials import base_name
 from tui_loop.core.store import LoopsFolder
+from tui_loop.core.text import one_line
 
 HELP = "what all loops taught: values that spoiled runs, changes that helped, what the best share"
 
@@ -57,9 +58,12 @@ def _seconds(text: str) -> float:
 
 def run(told: argparse.Namespace, out: Output) -> int:
     field = full_name(told.field) if told.field else None
-    for folder in told.others:
+    named = [("--with", each) for each in told.others]
+    if told.loops != DEFAULT_LOOPS:  # the default one may not be there yet
+        named.append(("--loops", told.loops))
+    for option, folder in named:
         if not folder.is_dir():
-            raise NotFound(f"no folder {folder}", "--with takes a folder of loops")
+            raise BadInput(f"{option} {folder}: there is no such folder", "name a folder of loops")
     others = [LoopsFolder(folder) for folder in told.others]
     found = PatternsReader(LoopsFolder(told.loops), others).look(told.seconds)
     chosen = [
@@ -70,7 +74,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if told.json:
         out.record(_record(found, chosen))
     else:
-        _print(found, chosen, out, is_chosen=bool(told.field or told.model))
+        _print(found, chosen, out, _why_none(found, field, told.model))
     if found.waiting:
         out.note(f"{found.waiting} comparisons were left out: --seconds gives them time")
     return 0
@@ -86,13 +90,23 @@ def _record(found: Patterns, chosen: Sequence[Pattern]) -> dict[str, Any]:
     }
 
 
-def _print(found: Patterns, chosen: Sequence[Pattern], out: Output, *, is_chosen: bool) -> None:
+def _why_none(found: Patterns, field: str | None, model: str | None) -> str:
+    """Why there is no pattern, where there is none."""
+    bases = sorted({base_name(each.base) for each in found.trials})
+    if model is not None and not any(model in (e.base, base_name(e.base)) for e in found.trials):
+        told = f"these loops have {', '.join(bases)}" if bases else "nothing was trained yet"
+        return f"no trained iteration here is of the model {one_line(model, 80)}: {told}"
+    if field is not None and found.patterns:
+        return f"none about {field}: patterns need iterations that differ in it"
+    return "none yet: patterns need iterations that differ in their settings"
+
+
+def _print(found: Patterns, chosen: Sequence[Pattern], out: Output, why_none: str) -> None:
     read = f"{counted(len(found.trials), 'trained iteration')} in {counted(found.loops, 'loop')}"
     lost = f"; {found.unread} cannot be read" if found.unread else ""
     out.line(f"{counted(len(chosen), 'pattern')} in {read}{lost}")
     if not chosen:
-        why = "none of that base or field" if is_chosen and found.patterns else "none yet"
-        out.line(f"{why}: patterns need iterations that differ in their settings")
+        out.paragraph(why_none)
     for label, patterns in by_field(chosen).items():
         out.line()
         out.line(label)

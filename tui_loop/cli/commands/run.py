@@ -20,7 +20,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.overview import as_json
 from tui_loop.core.planning import Plan, plan_next, plan_with
-from tui_loop.core.reader import iterations_of
+from tui_loop.core.reader import iteration_of, iterations_of
+from tui_loop.core.records import LIVE
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 HELP = "create the next iteration and run it"
@@ -40,9 +41,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat",
         type=int,
-        default=1,
         metavar="K",
-        help="K runs of this config that differ in the seed alone",
+        help="K runs of this config under seeds that it has not been run with",
     )
     add_detach(parser)
     add_allow_code(parser)
@@ -53,7 +53,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
 
     require_train("run")
-    if told.repeat < 1:
+    if told.repeat is not None and told.repeat < 1:
         raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
     loop = LoopsFolder(told.loops).loop(told.loop)
     if told.take and told.draft:
@@ -90,7 +90,7 @@ def create_next(
     why: str,
     out: Output,
     *,
-    repeat: int = 1,
+    repeat: int | None = None,
     allow_code: bool = False,
     plan: Plan | None = None,
     from_draft: bool = False,
@@ -104,8 +104,8 @@ def create_next(
     if plan is None:
         plan = plan_next(loop, parent=parent, settings=settings, why=why)
     start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
-    if not start.plans[0].changes and plan.parent not in (None, 0) and repeat == 1:
-        out.note(f"nothing changes against {plan.parent}; --repeat 2 would vary the seed")
+    if not start.plans[0].changes and plan.parent:
+        _refuse_copy(loop, plan.parent)
     if live := live_in(loop):
         out.note(f"{live} is running too: both share this machine")
     if start.code_notice:
@@ -115,6 +115,21 @@ def create_next(
     if from_draft:
         drop_draft(loop)
     return folders
+
+
+def _refuse_copy(loop: LoopFolder, parent: int) -> None:
+    """Raises BadInput where a run would only do again what `parent` did, or is doing.
+
+    What failed or was stopped may be tried again as it was.
+    """
+    state = iteration_of(loop.iteration(parent)).state
+    if state in ("finished", "queued", *LIVE):
+        is_now = "" if state == "finished" else f", which is {state}"
+        raise BadInput(
+            f"nothing changes against {loop.name}/{parent}{is_now}: the same config, rows and seed "
+            "would be a copy of it, not another measurement",
+            "--repeat 1 runs it under another seed; --set K=V changes something",
+        )
 
 
 def _draft_plan(loop: LoopFolder, told: argparse.Namespace) -> Plan:

@@ -168,11 +168,12 @@ def _pattern(watched: Watched, field: str, side: Side, cut: _Cut) -> Pattern:
 def _other_side(side: Side, before: Sequence[_Judged]) -> str:
     if not before:
         return f"nothing {'lower' if side == 'up' else 'higher'} was tried"
-    values = [each.value for each in before]
-    counted = f"{_hits(before)} of {len(before)} did"
-    if side == "up":
-        return f"below, {counted} (up to {shown(max(values))})"
-    return f"above, {counted} (down to {shown(min(values))})"
+    values, hits = [each.value for each in before], _hits(before)
+    which = "less" if side == "up" else "more"
+    nearest = shown(max(values) if side == "up" else min(values))
+    if len(before) == 1:
+        return f"the one run with {which}, {nearest}, {'did too' if hits else 'did not'}"
+    return f"{hits or 'none'} of the {len(before)} runs with {which} did ({nearest} is the nearest)"
 
 
 def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
