@@ -45,6 +45,7 @@ from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import DRAFT
 
 SMALL, WIDE = (80, 24), (160, 48)
+PREDICTED = {"metric": "score", "was": 0.71, "low": 0.72, "high": 0.8}
 Say = Callable[..., None]
 
 
@@ -180,12 +181,11 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
         assert draft.suggestion == (
             "overfitting/fewer_epochs + overfitting/lower_rank + weak_slice/more_rows"
         )
-        predicted = {"metric": "score", "was": 0.71, "low": 0.72, "high": 0.8}
         assert draft.predicted is not None
-        assert predicted.items() <= draft.predicted.items()
+        assert PREDICTED.items() <= draft.predicted.items()
         fields = opened.get(ConfigPane).list
-        assert fields.key_of(fields.cursor) == EPOCHS, "what is changed is in view"
-        await opened.shows("num_train_epochs")
+        assert fields.key_of(fields.cursor) == "lora.r", "what is changed first is in view"
+        await opened.shows("was 16")
         await opened.press("home")
         await opened.shows("expects score 72% to 80% (was")
         await opened.shows_in("#field-help", f"why: {draft.why}")
@@ -471,16 +471,38 @@ def test_a_verdict_stands_beside_what_can_be_claimed_and_nothing_is_cut(
     async def steps(opened: Opened) -> None:
         for verdict, (word, sentence) in VERDICTS.items():
             with_verdict(loop, 2, verdict)
-            shown = word if size == SMALL else word[0]
             await opened.looks()
             await opened.shows(sentence)
             line = next(each for each in opened.lines if "▸   2" in each)
             assert "num_train_epochs 2.5 → 5 " in line
-            assert f"0.915  71% +29 ±21 better?  {shown}" in line
+            assert f"0.915  71% +29 ±21 better?  {word}" in line
         await opened.press("enter")
         await opened.shows("against 1: +29 ±21 points", sentence)
 
     on_app(open_app(size=size, number=2), steps)
+
+
+def test_a_long_reason_pushes_out_neither_the_verdict_nor_what_a_draft_offers(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    folder, why = loop.iteration(2), "words of a reason that goes on and on " * 12
+    summary = folder.read_summary()
+    assert summary is not None
+    folder.write_summary(msgspec.structs.replace(summary, verdict="against", decision=why))
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows_in("#iteration-note", "✗ against the prediction", "because: words")
+        draft = opened.bench.draft
+        assert draft is not None
+        await opened.bench.save_draft(
+            msgspec.structs.replace(draft.with_value(RATE, 1e-3).with_why(why), predicted=PREDICTED)
+        )
+        await opened.goes_to(DRAFT)
+        await opened.shows_in("#iteration-note", "because: words", "r runs it, 2 edits it")
+        await opened.press("r")
+        await opened.shows("expects score 72% to 80%", "why  words of a reason that")
+
+    on_app(open_app(size=SMALL, number=2), steps)
 
 
 @given(st.integers(20, 170), st.text("ab →\n", max_size=120), st.text("ab ", max_size=90))

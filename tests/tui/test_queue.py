@@ -118,6 +118,7 @@ def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> 
         add(loop, *THREE)
         await opened.shows("the first try")
         backend.refusal = NeedsExtra("running the queue", "train")
+        assert all(line.count("…") == 0 for line in opened.lines), "no column without room"
         await opened.press("R", "c")
         assert isinstance(opened.app.screen, QueueScreen)
         await opened.press("R")

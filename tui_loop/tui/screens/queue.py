@@ -94,7 +94,7 @@ class QueueList(RowList):
         ]
 
     def _widths(self, width: int) -> tuple[int, int]:
-        room = max(8, width - 16)
+        room = max(8, width - 18)
         why = min(WHY_CELLS, room // 2)
         return room - why, why
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui_loop.core.checking.findings import counted, errors_of, warnings_of
+from tui_loop.core.diagnosis.words import expected_of
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.wording import brief
 from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.backend import Preview
-from tui_loop.tui.cells import flat
+from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.text_input import TextInput
@@ -21,6 +22,9 @@ from tui_loop.tui.widgets.toned import Part
 
 CHANGES_SHOWN = 6
 VALUE_LENGTH = 60
+REASON = 60
+"""Cells of a reason that the field shows whole wherever it is."""
+
 LEAST_LINES, MOST_LINES = 9, 16
 
 
@@ -35,6 +39,9 @@ class RunDialog(ModalScreen[str | None]):
         width: 100; max-width: 100%; height: auto; max-height: 100%;
         border: round $tone-accent; background: $background; padding: 0 1;
         & > Sheet { height: 9; padding: 0; }
+        & > Horizontal { height: 1; margin-top: 1; }
+        & > Horizontal > Sheet { width: 5; height: 1; padding: 0; }
+        & > Horizontal > TextInput { width: 1fr; }
     }
     """
 
@@ -49,12 +56,16 @@ class RunDialog(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             yield self.sheet
-            yield self.field
+            with Horizontal():
+                yield Sheet([[("why", "muted")]], is_note=True)
+                yield self.field
         origin = f", from {self._draft.parent}" if self._draft.parent else ""
         entitle(box, f"Run {self._number}{origin}", "enter runs it · esc goes back")
 
     def on_mount(self) -> None:
         self.field.focus()
+        if width_of(self._draft.why) > REASON:
+            self.field.cursor_position = 0  # its beginning is read first
 
     def show(self, preview: Preview | TuiLoopError) -> None:
         """Takes what was found out of the run."""
@@ -117,5 +128,7 @@ class RunDialog(ModalScreen[str | None]):
             lines.append(
                 [(same if self._draft.parent else "the loop's defaults, as they are", "muted")]
             )
+        if expects := expected_of(self._draft.predicted):
+            lines.append([(expects, "muted")])
         lines.append([(told, "")])
         return lines

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 
@@ -25,6 +26,9 @@ from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
+
+HELP, MORE, ROOMY = 4, 2, 14
+"""Rows of the help with the rule over it; more in a pane of so many rows."""
 
 BATCH_SIZE = "training.per_device_train_batch_size"
 ACCUMULATION = "training.gradient_accumulation_steps"
@@ -73,6 +77,10 @@ class ConfigPane(Pane):
 
     def on_mount(self) -> None:
         self.entitle("2 Config")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Where there is room, a pattern of two lines leaves one for limits and defaults."""
+        self.help.styles.height = HELP + MORE * (event.size.height >= ROOMY)
 
     @property
     def main(self) -> RowList:
@@ -293,19 +301,19 @@ class ConfigPane(Pane):
         else:
             known = field(name)
             told = problem or self.list.problems.get(name, "")
-            lines = [[(f" {known.label}: ", "strong"), (known.help, "")]]
             origin = f"parent has {brief(shown.draft.was(name))}"
             default = f"default {brief(known.default)}"
-            lines.append(
-                [(" ", ""), (" · ".join([known.limits or "any", default, origin]), "muted")]
-            )
+            lines = [
+                [(f" {known.label}: ", "strong"), (known.help, "")],
+                [(" ", ""), (" · ".join([known.limits or "any", default, origin]), "muted")],
+            ]
             if told:
                 lines.insert(0, [(" ! ", "bad"), (told, "bad")])
             elif derived := _derived(name, shown.draft):
                 lines.append([(" ", ""), (derived, "muted")])
             value = shown.draft.value(name) if typed is None else from_setting(name, typed)
             if not told and (hint := self.hint_of(name, value)).text:
-                lines.insert(0 if hint.is_warning else 1, _hint_line(hint))
+                lines.insert(0 if hint.is_warning else 2, _hint_line(hint))
         self.help.show(lines)
 
 

@@ -50,6 +50,7 @@ class IterationTable(RowList):
         super().__init__(id="iteration-table")
         self.snapshot: LoopSnapshot | None = None
         self.marked: int | None = None
+        self._has_verdicts = False
 
     @property
     def count(self) -> int:
@@ -87,14 +88,18 @@ class IterationTable(RowList):
         cells += [fit(eval_loss, room.loss, right=True), fit("score", room.score, right=True)]
         cells += [" " * room.gap]
         cells += [fit("vs parent", CLAIM if room.verdict else 9)]
-        cells += [" prediction"] if room.verdict > SIGN else []
+        cells += [" prediction" if room.verdict > SIGN else " pred"] if room.verdict else []
         return [("".join(cells), "head")]
 
     def _room(self, width: int) -> _Room:
-        has_verdict = self.snapshot is not None and any(
-            each.verdict for each in self.snapshot.iterations
-        )
-        return _room(width - self._digits, has_verdict)
+        return _room(width - self._digits, self._has_verdicts)
+
+    def take(self, snapshot: LoopSnapshot) -> None:
+        """Takes what is to be shown. From the first prediction on there is a column for what
+        became of it: when it is judged, nothing moves."""
+        self.snapshot = snapshot
+        predicted = snapshot.draft is not None and snapshot.draft.predicted is not None
+        self._has_verdicts |= predicted or any(each.verdict for each in snapshot.iterations)
 
     def row(self, index: int, width: int) -> list[Part]:
         assert self.snapshot is not None
@@ -168,8 +173,11 @@ class IterationTable(RowList):
         return parts
 
 
-NOTE, ROOMY = 4, 14
-"""Rows of the lines below the table with the rule over them; one more in a pane of so many rows."""
+NOTE, MORE, ROOMY = 4, 2, 14
+"""Rows of the lines below the table with the rule over them; more in a pane of so many rows."""
+
+REASON_LINES, REASON_INDENT = 2, 10
+"""A longer reason is cut, so that what follows it is seen; enter reads all of it."""
 
 
 class IterationsPane(Pane):
@@ -193,8 +201,9 @@ class IterationsPane(Pane):
         self.entitle("1 Iterations")
 
     def on_resize(self, event: events.Resize) -> None:
-        """Where there is room, a reason of two lines does not push out what can be claimed."""
-        self.note.styles.height = NOTE + (event.size.height >= ROOMY)
+        """Where there is room, reason and claim of two lines each leave one for the verdict."""
+        self.note.styles.height = NOTE + MORE * (event.size.height >= ROOMY)
+        self.call_after_refresh(self.show_note)
 
     @property
     def main(self) -> RowList:
@@ -211,7 +220,8 @@ class IterationsPane(Pane):
             and before.live is snapshot.live
             and table.marked == marked
         )
-        table.snapshot, table.marked = snapshot, marked
+        table.take(snapshot)
+        table.marked = marked
         if not same or table.key_of(table.cursor) != selected:
             table.rows_changed(selected)
         self.show_note()
@@ -223,18 +233,24 @@ class IterationsPane(Pane):
         if snapshot is None:
             return
         iteration = snapshot.iteration(key) if isinstance(key, int) else None
-        self.note.show(note_on(snapshot, iteration))
+        self.note.show(note_on(snapshot, iteration, self.note.size.width))
 
 
-def note_on(snapshot: LoopSnapshot, iteration: Iteration | None) -> list[list[Part]]:
-    """Why an iteration is, and what can be said of it; the draft if there is none."""
+def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> list[list[Part]]:
+    """Why an iteration is, and what can be said of it; the draft if there is none.
+
+    `width`: cells of a line; 0 where it is not known yet, and nothing is cut.
+    """
+    reason = REASON_LINES * (width - REASON_INDENT - 4)  # words do not fill a line
+    longest = reason if width > REASON_INDENT + 4 else 2_000
     if iteration is None:
         if snapshot.draft is None:
             return [[(" ✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
         why = snapshot.draft.why or "no reason given yet: w in the config writes one"
-        return [[(" because: ", "muted"), (why, "")], [(" r runs it, 2 edits it", "muted")]]
+        because = [(" because: ", "muted"), (flat(why, longest), "")]
+        return [because, [(" r runs it, 2 edits it", "muted")]]
     lines: list[list[Part]] = []
-    because: list[Part] = [(" because: ", "muted"), (iteration.decision, "")]
+    because = [(" because: ", "muted"), (flat(iteration.decision, longest), "")]
     if iteration.error:  # what to do next comes before what cannot be changed any more
         message = str(iteration.error.get("message") or "")
         if iteration.state == "unreadable" and len(message) > ERROR_SIGNS:
@@ -300,7 +316,7 @@ class _Room(msgspec.Struct, frozen=True):
     verdict: int = 0
 
 
-CLAIM, SIGN, WORD = 16, 2, 12
+CLAIM, SIGN, WORD = 16, 5, 12
 """Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
 
 

@@ -39,7 +39,7 @@ class Frame(Screen[None]):
             height: 1fr;
             layout: grid;
             grid-size: 2 3;
-            grid-columns: 21fr 29fr;
+            grid-columns: 49fr 51fr;
             grid-rows: 9fr 11fr 7;
             & > #log { column-span: 2; }
         }
