@@ -156,6 +156,16 @@ def test_a_loss_that_rises_for_good_is_unsteady(run: MakeRun) -> None:
     assert none(training.unstable, run([*([0.5] * 30), *([0.6] * 30)]))
 
 
+def test_both_losses_that_rise_are_no_overfitting_but_unsteady(run: MakeRun) -> None:
+    case = run([*([0.7] * 30), *([0.8] * 30)], evals={20: 0.8, 40: 0.9, 60: 1.3})
+    found = one(training.unstable, case)
+    assert "after step 20 the eval loss rose from 0.800 to 1.300, and the training loss" in (
+        found.message
+    )
+    assert none(generalisation.overfitting, case)
+    assert none(training.unstable, run(FALLING, evals={20: 0.8, 40: 0.9, 60: 1.3}))
+
+
 def test_logs_that_are_not_finite_are_unsteady(run: MakeRun) -> None:
     grads = [1.0] * 60
     grads[9] = float("inf")

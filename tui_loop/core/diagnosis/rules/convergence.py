@@ -20,12 +20,11 @@ from tui_loop.core.diagnosis.rules.generalisation import (
     BY_HEART,
     LEAST_CHANGE,
     MOST_LEFT,
-    SURE,
     WIDE,
     turn_of,
 )
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
-from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
+from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, SURE, has_diverged
 
 FEWEST_STEPS = 10
 """With fewer optimizer steps no curve has a shape."""

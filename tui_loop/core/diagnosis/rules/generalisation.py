@@ -19,12 +19,9 @@ from tui_loop.core import figures
 from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
-from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
+from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, SURE, has_diverged
 from tui_loop.core.statistics import Interval, t95
 from tui_loop.core.statistics.intervals import sample_variance
-
-SURE = 1.2
-"""Half widths of a 95% interval that a turn must exceed: 99%, one-sided."""
 
 LEAST_CHANGE = 0.05
 """A change of the loss by less than this share of it is not worth a change of the config."""

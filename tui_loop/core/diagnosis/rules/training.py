@@ -4,8 +4,9 @@ failed           the run ended by an error that is told by no other finding.
 diverged         the run says so, or its final loss is far above the base's.
 nothing_trained  the run says that loss and gradient stayed at exactly 0, the gradient was 0 in
                  nearly all logs, or every held-out row has the base's loss.
-unstable         the training loss jumped up again and again, or rose for good, or single logs were
-                 not finite, and the run did not diverge.
+unstable         the training loss jumped up again and again, or rose for good, or the eval loss
+                 did without the training loss falling, or single logs were not finite; and the run
+                 did not diverge.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ JUMP_NATS = 1.0
 JUMP_FACTOR = 2.0
 """A log is a jump that lies this much above the median of the WINDOW logs before it: single
 batches of a healthy run of a small model vary by half a nat."""
+
+SURE = 1.2
+"""Half widths of a 95% interval that a turn must exceed: 99%, one-sided."""
 
 PARTS = 8
 RISE_FACTOR, RISE_NATS = 1.4, 0.25
@@ -140,10 +144,16 @@ def unstable(case: Case) -> Iterator[Finding]:
     curve = case.train_curve
     jumps = jumps_of(curve)
     broken = sorted(set(case.run.nonfinite_steps))
-    risen = rise_of(curve)
-    if len(jumps) < JUMPS and not broken and risen is None:
+    risen, both = rise_of(curve), both_risen(case)
+    if len(jumps) < JUMPS and not broken and risen is None and both is None:
         return
     told = []
+    if both is not None:
+        step, before, after = both
+        told.append(
+            f"after step {step} the eval loss rose from {figures.loss(before)} to "
+            f"{figures.loss(after)}, and the training loss did not fall either"
+        )
     if risen is not None:
         step, low, end = risen
         told.append(
@@ -204,6 +214,22 @@ def rise_of(curve: Curve) -> tuple[int, float, float] | None:
     if min(levels[-2:]) <= limit:
         return None
     return parts[lowest].steps[-1], levels[lowest], levels[-1]
+
+
+def both_risen(case: Case) -> tuple[int, float, float] | None:
+    """(step, eval loss there, eval loss at the end) where the eval loss turned up for sure and the
+    training loss did not fall meanwhile: no overfitting, but weights that got worse."""
+    evals, train = case.eval_curve, case.train_curve
+    if len(evals) < 2 or evals.lowest == len(evals) - 1:
+        return None
+    step = evals.steps[evals.lowest]
+    before = [v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-PARTS:]
+    change = case.step_change(step, evals.steps[-1])
+    if not before or change is None or change.delta - SURE * change.half_width <= 0:
+        return None
+    if change.delta < RISE_NATS or level(train.values[-PARTS:]) < level(before):
+        return None
+    return step, evals.values[evals.lowest], evals.values[-1]
 
 
 def has_diverged(case: Case) -> bool:
