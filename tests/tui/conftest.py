@@ -26,7 +26,7 @@ from tui_loop.core.checking.findings import Finding, info
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
-from tui_loop.core.draft import Draft, drop_draft, plan_of
+from tui_loop.core.draft import Draft, drop_draft, new_draft, plan_of, write_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.events import (
     AnyEvent,
@@ -388,6 +388,13 @@ class FakeBackend:
     def look(self, loop: LoopFolder, number: int) -> ScriptedLook:
         self.looks.append(ScriptedLook())
         return self.looks[-1]
+
+    def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
+        if self.refusal:
+            raise self.refusal
+        draft = new_draft(loop, parent).with_value("data.split_seed", 1).with_why(why)
+        write_draft(loop, draft)
+        return ("24 rows drawn from training",)
 
     def run_queue(self, loop: LoopFolder) -> str:
         if self.refusal:

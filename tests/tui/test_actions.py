@@ -47,6 +47,7 @@ from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.tell import TellDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.settings import Memory, Settings, read_settings
 from tui_loop.tui.widgets.bar import Bar
@@ -998,6 +999,54 @@ async def it_is_put_back(opened: Opened, key: str) -> None:
     await _queue_is(opened, "second")
     await opened.press(key)
     await _queue_is(opened, "first", "second")
+
+
+@does("loop.close")
+async def the_loop_is_closed_and_opened_again(opened: Opened, key: str) -> None:
+    loop = opened.bench.loop
+    await opened.press(key)
+    await opened.shows("Close support-intents?", "it ends with 2")
+    await opened.press("enter")
+    assert isinstance(opened.app.screen, TellDialog), "it is closed for a reason"
+    await opened.type("good enough")
+    await opened.press("enter")
+    await opened.shows("closed with 2")
+    closed = loop.read_settings().closed
+    assert closed is not None
+    assert (closed.why, closed.iteration) == ("good enough", 2)
+    await opened.press(key)
+    await opened.shows("support-intents is closed", "because: good enough")
+    await opened.press("o")
+    await opened.until(lambda: loop.read_settings().closed is None)
+    await opened.looks()
+
+
+@does("loop.report")
+async def a_report_is_written(opened: Opened, key: str) -> None:
+    path = opened.bench.loop.path / "all.md"
+    await opened.press(key)
+    await opened.shows("Write a report of support-intents", "support-intents.html")
+    await opened.type(str(path))
+    await opened.press("enter")
+    await opened.tells("the report is in")
+    assert "support-intents" in path.read_text()
+    path.write_text("mine")
+    await opened.press(key)
+    await opened.type(str(path))
+    await opened.press("enter")
+    await opened.tells("is there already, and is no report")
+    assert path.read_text() == "mine"
+
+
+@does("loop.fresh")
+async def another_split_is_drafted(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Draft the next one, from 2, on a fresh split?")
+    await opened.press("enter")
+    await opened.tells("24 rows drawn from training")
+    assert opened.bench.selected == DRAFT
+    assert opened.bench.draft is not None
+    assert opened.bench.draft.changed == {"data.split_seed": (0, 1)}
 
 
 @does("queue.run")

@@ -88,6 +88,14 @@ class AppBackend(AppRuns):
         with _told_as_input():
             return HoldoutLook(loop.existing(number), allow_code=self._allow_code)
 
+    def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
+        """Drafts the next iteration on another split, in place of any draft; says what it did."""
+        from tui_loop.cli.looking_up import read_any
+        from tui_loop.core.readiness.fresh import make_fresh
+
+        with _told_as_input():
+            return make_fresh(loop, parent, why=why, overwrite=True, read=read_any).told
+
     def run_queue(self, loop: LoopFolder) -> str:
         """Has what waits in the loop's queue run by a process of its own; says so."""
         from tui_loop.cli.by_itself import begin_in_background

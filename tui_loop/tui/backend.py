@@ -231,6 +231,12 @@ class Backend(Protocol):
     def look(self, loop: LoopFolder, number: int) -> LookingAtHoldout:
         """Begins a look at the holdout with an iteration's weights; raises TuiLoopError."""
 
+    def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> Sequence[str]:
+        """Drafts the next iteration on another split, in place of any draft; raises TuiLoopError.
+
+        Says what it did, a sentence each.
+        """
+
     def run_queue(self, loop: LoopFolder) -> str:
         """Has what waits in the loop's queue run by a process of its own; says so.
 

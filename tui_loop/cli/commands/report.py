@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import write_atomically
 from tui_loop.core.names import check_loop_name
-from tui_loop.core.report.formats import FORMATS, Format, format_of, is_report, written
+from tui_loop.core.report.formats import FORMATS, Format, format_of, written
 from tui_loop.core.report.gathering import report_of
+from tui_loop.core.report.placing import write_report
 from tui_loop.core.store import LoopsFolder
 
 HELP = "write a loop's report: iterations, reasons, curves, what changed, what fails"
@@ -57,21 +56,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         return 0
     path = Path(told.output)
     kind = told.format or format_of(path)
-    _check_place(path, is_forced=told.force)
-    report = report_of(loop)
-    write_atomically(path, written(report, kind))
+    report = write_report(loop, path, kind, is_forced=told.force)
     trained = sum(each.iteration.number > 0 for each in report.iterations)
     out.line(f"{path}: report of {counted(trained, 'trained iteration')}")
     return 0
-
-
-def _check_place(path: Path, *, is_forced: bool) -> None:
-    """Raises BadInput where a report cannot be written, or would cost somebody a file."""
-    if not path.parent.is_dir():
-        raise BadInput(f"{path}: there is no folder {path.parent}", "make it, or name another one")
-    if not os.path.lexists(path):
-        return
-    if path.is_symlink() or not path.is_file():
-        raise BadInput(f"{path}: is no regular file", "name another one, or print it with -o -")
-    if not is_forced and not is_report(path):
-        raise BadInput(f"{path}: is there already, and is no report", "--force replaces it")

@@ -77,7 +77,7 @@ class Drafting(LoopScreen):
         self.app.push_screen(
             AskScreen(
                 "There is a draft already",
-                [self._what_it_has()],
+                [self.what_it_has()],
                 [
                     ("e", "keep it", ""),
                     ("r", f"replace it by one from {iteration.number}", "replace"),
@@ -86,7 +86,7 @@ class Drafting(LoopScreen):
             answered,
         )
 
-    def _what_it_has(self) -> list[Part]:
+    def what_it_has(self) -> list[Part]:
         """What would be lost with the draft."""
         if self.draft is None:
             problem = self.snapshot.draft_problem if self.snapshot else ""

@@ -28,6 +28,7 @@ from tui_loop.tui.workbench.again import Again
 from tui_loop.tui.workbench.automating import Automating
 from tui_loop.tui.workbench.checking import Checking
 from tui_loop.tui.workbench.diagnosing import Diagnosing
+from tui_loop.tui.workbench.ending import Ending
 from tui_loop.tui.workbench.filtering import Filtering
 from tui_loop.tui.workbench.frame import PANES
 from tui_loop.tui.workbench.patterns import Learning
@@ -67,6 +68,7 @@ class Workbench(
     Progressing,
     Automating,
     Checking,
+    Ending,
 ):
     """Composes the panes, shows them the snapshot, and moves between them."""
 
