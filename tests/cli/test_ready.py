@@ -161,7 +161,11 @@ def test_when_all_else_is_met_it_asks_by_itself_and_shows_what_came_of_it(
     monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "y\n"))
     assert main(["ready", f"{LOOP}/4"]) == 0
-    assert "support-intents/4 is ready" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "the holdout agrees: all else is met; this looks at it, and asks" in told
+    before, after = told.split("support-intents/4 is ready")
+    assert ("finished and evaluated" in before, "finished and evaluated" in after) == (True, False)
+    assert "the holdout agrees" in after
 
 
 @pytest.mark.parametrize(("is_input", "code"), [(False, 1), (True, 2)])

@@ -45,8 +45,8 @@ def test_what_loops_have_tried_is_told_once_claims_are_known(
     found = reader.look()
     assert (found.loops, found.unread, found.waiting) == (1, 0, 0)
     assert [each.sentence for each in found.patterns] == [
-        "learning_rate of 1e-6 or less came out no better than the base once on tiny; above, 0 of "
-        "3 did (down to 1e-3)",
+        "learning_rate of 1e-6 or less came out no better than the base once on tiny; none of the "
+        "3 runs with more did (1e-3 is the nearest)",
         "raising learning_rate 1e-6 → 1e-3 was tried once on tiny and helped",
         "raising r 16 → 32 was tried once on tiny and made no difference that could be seen",
     ]

@@ -33,6 +33,13 @@ def test_a_small_drop_is_noise_and_a_large_one_says_that_eval_flatters(look: Mak
     )
 
 
+def test_the_change_is_what_a_reader_gets_who_subtracts_what_is_shown(look: MakeLook) -> None:
+    told = agreement_of(
+        look(score=62 / 83, passed=62, total=83, eval=Figures(74 / 117, 74, 117))
+    ).sentence
+    assert told.startswith("63% on eval, 75% on the holdout (+12 ±")
+
+
 def test_a_better_holdout_agrees(look: MakeLook) -> None:
     assert agreement_of(look(score=0.99, passed=99)).agrees is True
 

@@ -13,6 +13,7 @@ from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.readiness.checklist import Checklist, Item, checklist
 from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
 from tui_loop.core.records import Split
+from tui_loop.core.statistics import wilson
 from tui_loop.core.store import LoopFolder
 
 MakeLook = Callable[..., Look]
@@ -61,7 +62,9 @@ def test_all_criteria_met_is_ready(three: LoopFolder) -> None:
     assert found.is_ready
     assert found.verdict == "intents/3 is ready: all 5 criteria are met"
     assert item(found, "iterations").figure == "3 trained and finished"
-    assert item(found, "target").figure == "80%, 32 of 40 pass (95%: 65% to 90%)"
+    assert item(found, "target").figure == (
+        "80% (95%: 65% to 90%), 32 of 40 pass; the score decides, though 75% is within its interval"
+    )
     assert item(found, "no_regression_base").figure == "30 fixed, 0 broken of 40 (p = 1.9e-09)"
     assert "there is no holdout" in found.notices[0]
 
@@ -79,7 +82,13 @@ def test_what_is_lacking_has_its_figure(three: LoopFolder) -> None:
     wants(three, "target = 0.9\nmin_iterations = 5")
     found = checklist(three, 3)
     assert item(found, "target").standing == "not met"
-    assert item(found, "target").todo.startswith("10 points are lacking")
+    assert item(found, "target").todo.startswith(
+        "10 points short; what to change: tui-loop diagnose intents/"
+    )
+    assert item(found, "target").figure == "80% (95%: 65% to 90%), 32 of 40 pass"
+    low, high = wilson(32, 40)
+    assert item(found, "target").numbers == {"score": 0.8, "target": 0.9, "low": low, "high": high}
+    assert item(found, "iterations").numbers == {"finished": 3, "least": 5}
     assert item(found, "iterations").standing == "not met"
     assert "try 2 more changes" in item(found, "iterations").todo
 
@@ -181,7 +190,8 @@ def test_the_holdout_is_asked_for_where_there_is_one(three: LoopFolder, look: Ma
     assert item(found, "holdout").standing == "met"
     assert "against the base 69 fixed, 1 broken" in item(found, "holdout").figure
     assert found.is_ready
-    assert found.notices == ("1 look at this holdout so far, the first by intents/3",)
+    assert found.looks_told == "1 look at this holdout so far, the first by intents/3"
+    assert found.notices == ()
 
 
 def test_a_holdout_that_says_otherwise_is_not_met(three: LoopFolder, look: MakeLook) -> None:
@@ -205,8 +215,9 @@ def test_looks_of_others_are_counted_and_the_third_is_warned_of(
     found = checklist(three, 3)
     assert item(found, "holdout").standing == "open"
     assert [each.name for each in found.looks] == ["intents/1", "intents/2", "intents/2"]
-    assert "3 looks at this holdout so far, the first by intents/1" in found.notices[0]
-    assert "get fresh rows" in found.notices[0]
+    assert found.looks_told == "3 looks at this holdout so far, the first by intents/1"
+    assert "becoming an eval set" in found.notices[0]
+    assert "--set data.holdout=PATH" in found.notices[0]
 
 
 def test_a_holdout_that_nobody_asks_for_is_no_criterion(three: LoopFolder) -> None:

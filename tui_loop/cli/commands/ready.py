@@ -39,7 +39,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "criteria: the [ready] table of loop.toml: target (a score, or an eval loss under metric\n"
         'none), min_iterations = 3, no_regression = ["parent", "base"], holdout = true\n'
         "a look measures the iteration and the base on the holdout; holdout.jsonl keeps figures\n"
-        "and the paired table, never rows, and each look at a holdout is counted"
+        "and the paired table, never rows, and each look at a holdout is counted\n"
+        "the exit code is 0 whether it is ready or not: `ready` of --json says it"
     )
 
 
@@ -49,13 +50,17 @@ def run(told: argparse.Namespace, out: Output) -> int:
     found = checklist(folder.loop, folder.number)
     if wants_look(told, found):
         if told.look or told.yes or _can_ask():
-            if not told.json:
+            is_shown = not (told.json or told.yes)
+            if is_shown:
                 print_checklist(found, out)
             if not _agrees(folder, told, out):
                 out.line("not looked at")
                 return 0
             _look(folder, told, out)
             found = checklist(folder.loop, folder.number)
+            if is_shown:  # what the look has changed, no more
+                print_checklist(found, out, only=HOLDOUT)
+                return 0
         else:
             out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
     if told.json:
@@ -89,19 +94,25 @@ def checklist_record(found: Checklist) -> dict[str, Any]:
     }
 
 
-def print_checklist(found: Checklist, out: Output) -> None:
-    """The checklist for people."""
+def print_checklist(found: Checklist, out: Output, only: str = "") -> None:
+    """The checklist for people; with `only`, that criterion alone below the verdict."""
     out.paragraph(found.verdict)
     out.line()
     out.table(
         ["", "criterion", "figure"],
-        [[SIGNS[each.standing], each.title, each.figure] for each in found.items],
+        [
+            [SIGNS[each.standing], each.title, each.figure]
+            for each in found.items
+            if only in ("", each.kind)
+        ],
         flexible=(2,),
     )
     if found.look is not None:
         out.line()
         for line in look_lines(found.look):
             out.paragraph(line)
+    if found.looks_told:
+        out.line(found.looks_told)
     if any(each.todo for each in found.unmet):
         out.line()
     for each in found.unmet:

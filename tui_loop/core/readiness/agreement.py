@@ -9,7 +9,7 @@ from statistics import fmean
 import msgspec
 
 from tui_loop.core.codec import number
-from tui_loop.core.figures import loss, loss_change, percent, points
+from tui_loop.core.figures import loss, loss_change, percent
 from tui_loop.core.readiness.holdout import Figures, Look
 from tui_loop.core.records import Example
 from tui_loop.core.statistics import Interval, newcombe
@@ -30,7 +30,11 @@ def agreement_of(look: Look) -> Agreement:
     if ours.score is not None and theirs.score is not None:
         told = f"{percent(theirs.score)} on eval, {percent(ours.score)} on the holdout"
         difference = score_difference(theirs, ours)
-        return _judged(difference, told, points(difference), wants_more=True)
+        change = ""
+        if difference is not None:  # of the figures as they are shown: a reader subtracts them
+            between = round(100 * ours.score) - round(100 * theirs.score)
+            change = f"{between:+d} ±{100 * difference.half_width:.0f}"
+        return _judged(difference, told, change, wants_more=True)
     before, after = number(theirs.loss), number(ours.loss)
     told = f"loss {loss(before) or 'unknown'} on eval, {loss(after) or 'unknown'} on the holdout"
     difference = loss_difference(theirs, ours)

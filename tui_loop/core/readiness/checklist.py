@@ -6,7 +6,7 @@ From the record alone; the holdout's part from looks that were taken.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.criteria import Criteria, criteria_of
 from tui_loop.core.readiness.holdout import (
+    FRESH_HOLDOUT,
     MANY_LOOKS,
     Look,
     Looked,
@@ -26,7 +27,7 @@ from tui_loop.core.readiness.holdout import (
     loops_of,
     read_looks,
 )
-from tui_loop.core.readiness.regression import blame_of, regression_of, worse_than_base
+from tui_loop.core.readiness.regression import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.records import LIVE, Iteration
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.statistics import wilson
@@ -44,13 +45,17 @@ LONG_TUNED = 10
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One criterion. `kind` is stable; `figure` has the numbers, `todo` what is left to do."""
+    """One criterion. `kind` is stable; `figure` tells the numbers, `todo` what is left to do.
+
+    `numbers`: the figures as such, by name; what there is not is left out.
+    """
 
     kind: str
     title: str
     standing: Standing
     figure: str
     todo: str = ""
+    numbers: dict[str, Any] = {}
 
 
 class Checklist(msgspec.Struct, frozen=True):
@@ -84,6 +89,14 @@ class Checklist(msgspec.Struct, frozen=True):
     def unmet(self) -> tuple[Item, ...]:
         """What keeps it from being ready."""
         return tuple(each for each in self.items if each.standing != "met")
+
+    @property
+    def looks_told(self) -> str:
+        """`2 looks at this holdout so far, the first by support/3`; "" where nobody looked."""
+        if not self.looks:
+            return ""
+        count = counted(len(self.looks), "look")
+        return f"{count} at this holdout so far, the first by {self.looks[0].name}"
 
     @property
     def verdict(self) -> str:
@@ -121,7 +134,8 @@ def checklist_of(reader: LoopReader, iteration: int, comparer: Comparer | None =
     ]
     has_holdout = split is not None or look is not None
     if criteria.holdout and has_holdout:
-        items.append(_holdout(loop, iteration, look))
+        all_else = all(each.standing == "met" for each in items)
+        items.append(_holdout(loop, iteration, look, all_else_is_met=all_else))
     return Checklist(
         loop.name,
         iteration,
@@ -160,14 +174,16 @@ def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
     least = criteria.min_iterations
     title = f"at least {counted(least, 'iteration')}"
     told = f"{done} trained and finished"
+    numbers = {"finished": done, "least": least}
     if done >= least:
-        return Item("iterations", title, "met", told)
+        return Item("iterations", title, "met", told, "", numbers)
     return Item(
         "iterations",
         title,
         "not met",
         told,
         f"try {counted(least - done, 'more change')}, or set ready.min_iterations in loop.toml",
+        numbers,
     )
 
 
@@ -175,32 +191,48 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
     is_loss = loop.read_settings().metric == NO_METRIC
     name = "eval_loss" if is_loss else "score"
     value = number(iteration.metrics.get(name))
+    bounds = None if is_loss else _interval(iteration)
     told = (loss(value) if is_loss else _with_noise(iteration)) if value is not None else "no score"
     target = criteria.target
+    numbers = {name: value if value is not None and math.isfinite(value) else None}
+    numbers["target"] = target
+    if bounds is not None:
+        numbers |= {"low": bounds[0], "high": bounds[1]}
+    numbers = {key: each for key, each in numbers.items() if each is not None}
     if target is None:
         example = "the highest eval loss, in nats" if is_loss else "0.85"
         todo = f"write into {loop.settings_file}: [ready] target = {example}"
-        return Item("target", "target", "open", f"no target set ({told})", todo)
+        return Item("target", "target", "open", f"no target set: {told}", todo, numbers)
     title = f"eval loss at most {loss(target)}" if is_loss else f"score at least {percent(target)}"
     if value is None and iteration.state in UNDER_WAY:
-        return Item("target", title, "open", f"{told} yet", "look when it has ended")
+        return Item("target", title, "open", f"{told} yet", "look when it has ended", numbers)
     if value is None or not math.isfinite(value):
-        return Item("target", title, "not met", told, "take an iteration that was evaluated")
+        todo = "take an iteration that was evaluated"
+        return Item("target", title, "not met", told, todo, numbers)
+    if bounds is not None and bounds[0] < target <= bounds[1]:
+        told += f"; the score decides, though {percent(target)} is within its interval"
     if value <= target if is_loss else value >= target:
-        return Item("target", title, "met", told)
+        return Item("target", title, "met", told, "", numbers)
     lacks = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
-    return Item("target", title, "not met", told, f"{lacks} are lacking: change something, run on")
+    todo = f"{lacks} short; what to change: tui-loop diagnose {loop.name}/{iteration.number}"
+    return Item("target", title, "not met", told, todo, numbers)
 
 
 def _with_noise(iteration: Iteration) -> str:
     """The score with its 95% interval over examples, where counts give one."""
-    metrics = iteration.metrics
-    passed, total = (number(metrics.get(name)) for name in ("passed", "total"))
+    metrics, bounds = iteration.metrics, _interval(iteration)
     told = percent(metrics.get("score"))
-    if total and passed is not None and 0 <= passed <= total < math.inf:
-        low, high = wilson(int(passed), int(total))
-        told += f", {passed:.0f} of {total:.0f} pass (95%: {percent(low)} to {percent(high)})"
-    return told
+    if bounds is None:
+        return told
+    low, high = map(percent, bounds)
+    return f"{told} (95%: {low} to {high}), {metrics['passed']:.0f} of {metrics['total']:.0f} pass"
+
+
+def _interval(iteration: Iteration) -> tuple[float, float] | None:
+    passed, total = (number(iteration.metrics.get(name)) for name in ("passed", "total"))
+    if not total or passed is None or not 0 <= passed <= total < math.inf:
+        return None
+    return wilson(int(passed), int(total))
 
 
 def _no_regression(
@@ -230,33 +262,46 @@ def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, 
         return Item(kind, title, "open", error.message, error.hint or unknown)
     except OSError as error:
         return Item(kind, title, "open", str(error), unknown)
+    numbers = numbers_of(compared)
     if is_worse is None:
-        return Item(kind, title, "open", told, unknown)
+        return Item(kind, title, "open", told, unknown, numbers)
     if not is_worse:
-        return Item(kind, title, "met", told)
+        return Item(kind, title, "met", told, "", numbers)
     todo = f"see what broke: tui-loop compare {loop}/{other} {loop}/{iteration.number}"
     blame = f"; {blame}" if (blame := blame_of(compared)) else ""
-    return Item(kind, title, "not met", f"significantly worse: {told}{blame}", todo)
+    return Item(kind, title, "not met", f"significantly worse: {told}{blame}", todo, numbers)
 
 
-def _holdout(loop: LoopFolder, iteration: int, look: Look | None) -> Item:
+def _holdout(loop: LoopFolder, iteration: int, look: Look | None, *, all_else_is_met: bool) -> Item:
     title = "the holdout agrees"
     name = f"{loop.name}/{iteration}"
     if look is None:
-        todo = f"when all else is met: tui-loop ready {name}"
-        return Item(HOLDOUT, title, "open", "not looked at by this iteration", todo)
+        todo = "when all else is met, this looks at it"
+        if all_else_is_met:
+            todo = "all else is met; this looks at it, and asks before it does"
+        told = "not looked at by this iteration"
+        return Item(HOLDOUT, title, "open", told, f"{todo}: tui-loop ready {name}")
     found = agreement_of(look)
+    numbers: dict[str, Any] = {
+        "eval": look.eval.score,
+        "holdout": look.score,
+        "eval_loss": look.eval.loss,
+        "holdout_loss": look.loss,
+        "difference": found.difference and msgspec.to_builtins(found.difference),
+    }
+    numbers = {key: each for key, each in numbers.items() if each is not None}
     against, is_worse = worse_than_base(look.paired)
     told = found.sentence + (f"; {against}" if against else "")
     if is_worse:
         todo = f"the base is better there: tui-loop compare {loop.name}/0 {name}"
-        return Item(HOLDOUT, title, "not met", told, todo)
+        return Item(HOLDOUT, title, "not met", told, todo, numbers)
     if found.agrees is None:
-        return Item(HOLDOUT, title, "open", told, f"look again: tui-loop ready {name} --look")
+        todo = f"look again: tui-loop ready {name} --look"
+        return Item(HOLDOUT, title, "open", told, todo, numbers)
     if found.agrees:
-        return Item(HOLDOUT, title, "met", told)
+        return Item(HOLDOUT, title, "met", told, "", numbers)
     todo = f"eval was tuned on: tui-loop fresh {loop.name} draws another one; more training data"
-    return Item(HOLDOUT, title, "not met", told, todo)
+    return Item(HOLDOUT, title, "not met", told, todo, numbers)
 
 
 def _tuned_alike(reader: LoopReader, iteration: Iteration) -> int:
@@ -279,10 +324,8 @@ def _notices(
             "there is no holdout: nothing can tell whether the eval set was tuned on "
             "(--set data.holdout=PATH names one)"
         )
-    if looks:
-        told = f"{counted(len(looks), 'look')} at this holdout so far, the first by {looks[0].name}"
-        many = len(looks) >= MANY_LOOKS
-        notices.append(f"{told}: it is becoming an eval set, get fresh rows" if many else told)
+    if len(looks) >= MANY_LOOKS:
+        notices.append(f"the holdout is becoming an eval set: {FRESH_HOLDOUT}")
     if tuned >= LONG_TUNED:
         notices.append(
             f"{tuned} iterations were tuned on this eval set: tui-loop fresh {loop.name} makes "

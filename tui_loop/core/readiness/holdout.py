@@ -27,6 +27,10 @@ MANY_LOOKS = 3
 """From here on the holdout is on its way to be one more eval set."""
 
 
+FRESH_HOLDOUT = "name a file of rows that nothing has seen (tui-loop run --set data.holdout=PATH)"
+"""What to do then; `fresh` draws another eval set and leaves the holdout alone."""
+
+
 class Figures(msgspec.Struct, frozen=True):
     """What an evaluation came to. Scores in [0, 1], losses in nats a token.
 
@@ -181,4 +185,4 @@ def cost_of(number: int) -> str:
             "more of an eval set"
         )
     told = f"the {times(number)} look at this holdout: each makes it a little more of an eval set"
-    return f"{told}; it is becoming one: get fresh rows" if number >= MANY_LOOKS else told
+    return f"{told}; it is becoming one: {FRESH_HOLDOUT}" if number >= MANY_LOOKS else told

@@ -7,6 +7,9 @@ their claim about the change does, too. Either is enough to hold an iteration ba
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import msgspec
 
 from tui_loop.core.claims import runs_told
 from tui_loop.core.comparison import Comparison
@@ -35,6 +38,18 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
         told += f"; the change: {found.claim} ({runs})"
         is_worse = is_worse or found.claim == "worse"
     return told, is_worse
+
+
+def numbers_of(found: Comparison) -> dict[str, Any]:
+    """The figures of `regression_of` as such; what there is not is left out."""
+    numbers: dict[str, Any] = {"against": found.a, "claim": found.claim}
+    if found.p_value is not None:
+        numbers |= {"fixed": len(found.fixed), "broken": len(found.broken)}
+        numbers |= {"compared": found.compared, "p_value": found.p_value}
+    for name, interval in (("score", found.interval), ("loss", found.loss)):
+        if interval is not None:
+            numbers[name] = msgspec.to_builtins(interval)
+    return numbers
 
 
 def blame_of(found: Comparison) -> str:

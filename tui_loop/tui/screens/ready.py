@@ -27,6 +27,8 @@ SIGNS = {
     "open": ("? open   ", "warn"),
 }
 TITLE_CELLS = 28
+NEXT = "esc, then X closes the loop with it, W writes a report of it"
+"""What to do with an iteration that is ready."""
 
 Lines = list[list[Part]]
 
@@ -169,7 +171,9 @@ class ReadyScreen(RowsScreen):
             return []
         tone = "good" if self.found.is_ready else "strong"
         notices: Lines = [[("! ", "warn"), (each, "warn")] for each in self.found.notices]
-        return [[(self.found.verdict, tone)], *notices]
+        looks: Lines = [[(self.found.looks_told, "muted")]] if self.found.looks else []
+        then: Lines = [[("→ ", "accent"), (NEXT, "")]] if self.found.is_ready else []
+        return [[(self.found.verdict, tone)], *then, *looks, *notices]
 
     def _draw_now(self) -> None:
         if self.is_mounted:  # else it is drawn once it is
