@@ -44,7 +44,7 @@ def test_a_pattern_is_told_with_its_counts_and_the_iterations_that_show_it(
         screen = await patterns(opened)
         await opened.shows("Patterns", "3 iterations of 1 loop", RATE, "1 of 1")
         await opened.shows("learning_rate of 20 or more diverged once on tiny; below, 0 of 2")
-        await opened.shows("1 of 1, 95% interval 21% to 100%", "support-intents/3", "✗ diverged")
+        await opened.shows("so far once", "support-intents/3", "✗ diverged")
         await opened.shows("against support-intents/1")
         assert screen.list.pattern is not None
         assert screen.list.pattern.weight == "so far"
@@ -122,7 +122,7 @@ def test_a_value_that_is_typed_is_held_against_what_it_did_before(
         told = "◐ at 20 or more: diverged once on this base"
         assert told not in opened.text
         await opened.type("30")
-        await opened.shows(told)
+        await opened.shows(told, "above 0 · default 1e-4 · parent has 5e-3")
         await opened.type("3")
         await opened.hides(told)
         await opened.shows("5e-3 → 20: made it worse, once, on this base")

@@ -86,7 +86,7 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await ready(opened)
         await opened.shows("Is support-intents/2 ready?", "3 of 6 met")
         await opened.shows("✓ met      finished and evaluated", "✗ not met  at least 3 iterations")
-        await opened.shows("? open     target", "no target set (71%")
+        await opened.shows("? open     target", "no target set: 71%")
         await opened.shows("✓ met      no worse than its parent, 1", "8 fixed, 1 broken of 24")
         await opened.press("j")
         await opened.shows("2 trained and finished", "→ try 1 more change")
@@ -163,6 +163,7 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
         done = record_look(loop, look(t=1_700_086_400.0))
         work.to_tell = [LookProgress("iteration", 80, 80), LookDone(done)]
         await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
+        await opened.shows("→ esc, then X closes the loop with it, W writes a report of it")
         assert work.is_closed
         await opened.press("G")
         await opened.shows("2 looks at this holdout so far, the first by support-intents/1")

@@ -172,7 +172,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "patterns.part", "tab", "part", "to what shows it, and back", "patterns", "what shows it"
     ),
-    Action("patterns.open", "O", "open", "open the loop of the row", "patterns", "open"),
+    Action("patterns.open", "O", "open", "open the loop of the row", "patterns", "its loop"),
     Action("patterns.copy", "y", "copy", "copy it", "patterns", "copy"),
     Action("progress.enqueue", "A", "enqueue", "queue the repeats", "progress", "queue repeats"),
     Action("progress.copy", "y", "copy", "copy it", "progress", "copy"),

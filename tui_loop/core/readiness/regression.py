@@ -56,7 +56,9 @@ def blame_of(found: Comparison) -> str:
     """What a difference of two models does not say yet; "" where both configs have replicates."""
     if min(found.replicates) > 1:
         return ""
-    return f"these two models differ; whether the change is to blame, {runs_told(found)} cannot say"
+    return (
+        f"these two models differ; that the change is to blame is not proven ({runs_told(found)})"
+    )
 
 
 def table_of(before: list[bool | None], after: list[bool | None]) -> PairedTable:

@@ -124,6 +124,8 @@ class DiagnosisScreen(Screen[None]):
         if isinstance(about, Suggestion):
             findings = self.looked.known.findings if self.looked.known is not None else ()
             about = next((each for each in findings if each.kind == about.finding), None)
+        if about is None and self.looked.known is None:
+            return  # it is being made
         if about is None:
             self._say("there is no more to see: the sentence has its figures")
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.figures import percent
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.tell import TellDialog
 from tui_loop.tui.widgets.toned import Part
@@ -29,7 +30,9 @@ class Ending(Drafting):
             return
         chosen = self.iteration
         number = chosen.number if chosen is not None and chosen.state == "finished" else None
-        with_it = f"it ends with {number}" if number else "it ends with its best iteration"
+        figure = percent(chosen.metrics.get("score")) if chosen is not None else ""
+        selected = f"it ends with {number}, which is selected{f' ({figure})' if figure else ''}"
+        with_it = selected if number else "it ends with its best iteration"
         lines: list[list[Part]] = [
             [(f"{with_it}; nothing new is run in it until it is opened again", "muted")]
         ]
