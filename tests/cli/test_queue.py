@@ -16,7 +16,10 @@ import pytest
 
 from tests.conftest import Cli
 from tui_loop.cli import by_itself
+from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.main import main
+from tui_loop.cli.output import Output
+from tui_loop.cli.queued import told_waiting
 from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.errors import RunStopped
 from tui_loop.core.iteration_folder import IterationFolder
@@ -308,3 +311,17 @@ def test_a_night_in_the_background(loop: LoopFolder, cli: Cli) -> None:
     assert whys(loop) == ["no data", "not today"]
     assert "nowhere.jsonl" in read_queue(loop)[0].problem
     until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+
+
+def test_who_goes_on_by_itself_is_told_and_no_run_ends_with_it(
+    loop: LoopFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told_waiting(loop) == ""
+    with unattended(loop, "auto"):
+        assert told_waiting(loop) == "auto goes on by itself"
+        assert main(["show", loop.name]) == 0
+        assert capsys.readouterr().out.endswith("auto goes on by itself\n")
+        print_loop(loop, [], Output(as_json=False))
+        assert "by itself" not in capsys.readouterr().out
+    with unattended(loop, "queue"):
+        assert told_waiting(loop) == "the queue is being run, the last draft of it"

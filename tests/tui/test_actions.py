@@ -1187,7 +1187,7 @@ def test_a_remapped_key_works_and_the_old_one_does_not(open_app: OpenApp) -> Non
         ('"run.strat" = "x"', "run.strat", "did you mean run.start?"),
         ('"run.start" = "s"', "run.stop", "give one of them another key"),
         ('"run.start" = ","', "run.start", "ctrl+r"),
-        ('"run.start" = 3', "keys", "mend it there"),
+        ('"run.start" = 3', "keys", "correct that line"),
     ],
 )
 def test_keys_that_cannot_be_are_refused_by_their_id(

@@ -152,7 +152,7 @@ def test_what_is_wrong_is_shown_beside_the_draft_or_above_all(open_app: OpenApp)
         await opened.shows("✗ training.learning_rate", "✗ no such file: [red]rows")
         assert "␛[31mx" in opened.text
         loop.queue.write_text("[[drafts]]\nparent = 'x'\n")
-        await opened.shows("draft 1: parent: Expected", "mend it there")
+        await opened.shows("draft 1: parent: Expected", "correct that line")
         screen = opened.app.screen
         assert isinstance(screen, QueueScreen)
         assert screen.rows.count == 0

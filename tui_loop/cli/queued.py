@@ -7,7 +7,7 @@ from typing import Any
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.queueing.storing import read_queue
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.unattended import is_unattended
+from tui_loop.core.unattended import doing, is_unattended
 
 
 def waiting(loop: LoopFolder) -> dict[str, Any] | None:
@@ -29,8 +29,12 @@ def told_waiting(loop: LoopFolder) -> str:
         return ""
     if found["problem"] is not None:
         return f"queue cannot be read: {found['problem']}"
-    count = found["waiting"]
+    count, doer = found["waiting"], doing(loop)
     drafts = "1 draft waits" if count == 1 else f"{count} drafts wait"
-    if found["running"]:
-        return f"it goes on by itself; {drafts if count else 'nothing more waits'}"
-    return f"{drafts}: tui-loop queue {loop.name}"
+    if doer == "auto":
+        return (
+            f"auto goes on by itself; {drafts} in the queue" if count else "auto goes on by itself"
+        )
+    if doer == "queue":
+        return f"the queue is being run, {drafts if count else 'the last draft of it'}"
+    return f"{drafts}: tui-loop queue {loop.name}" if count else ""

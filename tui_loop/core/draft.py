@@ -106,7 +106,9 @@ def read_draft(loop: LoopFolder) -> Draft | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{loop.draft}: cannot be read", "mend it, or move it away") from error
+        raise BadInput(
+            f"{loop.draft}: cannot be read", "correct it in an editor, or move it away"
+        ) from error
     return draft_from(loop, text)
 
 
@@ -119,12 +121,14 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
     table.pop("schema", None)
     if not isinstance(suggestion, str | None) or not isinstance(predicted, dict | None):
         raise BadInput(
-            f"{where}: suggestion must be a text and predicted a table", "mend or remove them"
+            f"{where}: suggestion must be a text and predicted a table",
+            "correct or remove them in an editor",
         )
     whole = isinstance(parent, int) and not isinstance(parent, bool)
     if not (whole or parent is None) or not isinstance(why, str):
         raise BadInput(
-            f"{where}: parent must be an iteration's number and why a text", "mend it there"
+            f"{where}: parent must be an iteration's number and why a text",
+            "correct it in an editor, or remove the file: it is no more than a draft",
         )
     odd = [name for name, group in table.items() if not isinstance(group, dict)]
     if odd:

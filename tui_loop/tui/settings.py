@@ -45,7 +45,9 @@ def read_settings(path: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read", "mend it, or move it away") from error
+        raise BadInput(
+            f"{path}: cannot be read", "correct it in an editor, or move it away"
+        ) from error
     table = from_toml(text, str(path))
     for name in table:
         if name not in Settings.__struct_fields__:
@@ -54,7 +56,7 @@ def read_settings(path: Path) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{path}: {error}", "mend it there") from error
+        raise BadInput(f"{path}: {error}", "correct that line in an editor") from error
     if settings.theme is not None and settings.theme not in THEMES:
         raise BadInput(f"{path}: theme: no {settings.theme!r}", f"one of {', '.join(THEMES)}")
     _check_keys(settings.keys, path)

@@ -81,7 +81,7 @@ def test_terms_stand_side_by_side() -> None:
         ("label:,", "label:, names nothing", "terms: "),
         ("loss>high", "loss>high: high is no number", "loss>2"),
         ("column:web", "column:web: names no value", "column:source=web"),
-        ("/(/", "/(/ is no regular expression: missing )", "mend it"),
+        ("/(/", "/(/ is no regular expression: missing )", "correct the pattern"),
     ],
 )
 def test_a_slip_of_the_pen_is_told(text: str, told: str, hint: str) -> None:

@@ -16,6 +16,7 @@ from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import BadInput
+from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.readiness.closing import close_loop
 from tui_loop.core.readiness.fresh import drawn, make_fresh
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -160,3 +161,12 @@ def test_a_link_in_the_place_of_the_data_folder_is_not_followed(
     with pytest.raises(BadInput, match="is a link"):
         make_fresh(split_loop, None)
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_without_a_reason_it_says_how_many_had_used_the_last_split(split_loop: LoopFolder) -> None:
+    assert make_fresh(split_loop, None).draft.why == "a fresh split"
+    for _ in range(2):
+        plan = plan_next(split_loop, parent=None, settings=["evaluation.base=false"], why="")
+        create_iteration(split_loop, plan, {})
+    made = make_fresh(split_loop, 2, overwrite=True)
+    assert made.draft.why == "a fresh split: 2 iterations had used the last one"

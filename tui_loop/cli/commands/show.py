@@ -52,6 +52,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
         out.record(loop_record(loop, iterations))
         return 0
     print_loop(loop, iterations, out)
+    if waiting := told_waiting(loop):
+        out.advice(waiting)
     return 0
 
 
@@ -104,8 +106,6 @@ def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> No
     if settings.closed is not None:
         out.paragraph(closed_words(settings.closed))
     _print_iterations(loop, iterations, out)
-    if waiting := told_waiting(loop):
-        out.advice(waiting)
 
 
 def _print_iterations(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:

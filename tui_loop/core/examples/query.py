@@ -199,4 +199,4 @@ def compiled(pattern: str) -> regex.Pattern[str]:
         return regex.compile(pattern, regex.IGNORECASE | regex.MULTILINE)
     except regex.error as error:
         told = f"filter: /{pattern}/ is no regular expression: {error}"
-        raise BadInput(told, "mend it") from error
+        raise BadInput(told, "correct the pattern") from error

@@ -34,7 +34,9 @@ def read_queue(loop: LoopFolder) -> list[QueuedDraft]:
     table.pop("schema", None)
     if table or not isinstance(entries, list):
         name = next(iter(table), "drafts")
-        raise BadInput(f"{where}: {name}: only [[drafts]] stand here", "mend it there")
+        raise BadInput(
+            f"{where}: {name}: only [[drafts]] stand here", "correct that line in an editor"
+        )
     return [_read(entry, f"{where}: draft {at}") for at, entry in enumerate(entries, 1)]
 
 
@@ -105,11 +107,13 @@ def _read(entry: Any, where: str) -> QueuedDraft:
     except msgspec.ValidationError as error:
         told, _, path = str(error).partition(" - at `$")
         place = f"{path.strip('.`')}: " if path else ""
-        raise BadInput(f"{where}: {place}{told}", "mend it there") from error
+        raise BadInput(f"{where}: {place}{told}", "correct that line in an editor") from error
     try:
         return msgspec.structs.replace(queued, set=spelled_out(queued.set))
     except BadInput as error:
-        raise BadInput(f"{where}: set: {error.message}", "mend it there") from error
+        raise BadInput(
+            f"{where}: set: {error.message}", "correct that line in an editor"
+        ) from error
 
 
 def _write(loop: LoopFolder, queue: list[QueuedDraft]) -> None:

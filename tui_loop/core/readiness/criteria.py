@@ -87,4 +87,6 @@ def checked_target(value: Any, metric: str, field: str) -> float:
 
 
 def _wrong(where: str, field: str, wanted: str, value: Any) -> BadInput:
-    return BadInput(f"{where}: ready.{field}: must be {wanted}, not {value!r}", "mend it there")
+    return BadInput(
+        f"{where}: ready.{field}: must be {wanted}, not {value!r}", "correct that line in an editor"
+    )

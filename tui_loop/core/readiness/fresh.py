@@ -60,7 +60,7 @@ def make_fresh(
     draft = new_draft(loop, parent)
     config = draft.config
     train, held = raw_splits(config, loop.root, read)
-    reason = why or "a fresh split: the eval set had been tuned on"
+    reason = why or _reason(loop)
     if held is None:
         number = seed if seed is not None else config.data.split_seed + 1
         if number == config.data.split_seed:
@@ -133,6 +133,13 @@ def drawn(
             break
         chosen += group
     return frozenset(chosen)
+
+
+def _reason(loop: LoopFolder) -> str:
+    """Why another split is taken, where nobody says: by how many the last one was used."""
+    count = sum(number > 0 for number in loop.numbers())
+    used = f": {counted(count, 'iteration')} had used the last one" if count else ""
+    return f"a fresh split{used}"
 
 
 def _mapped(
