@@ -76,8 +76,8 @@ class ReadyScreen(RowsScreen):
     BINDINGS = bindings("ready")
     scopes = ("ready", "list", "sheet", "app")
     DEFAULT_CSS = """
-    ReadyScreen > #found { height: 1fr; }
-    ReadyScreen > #shown { height: 1fr; }
+    ReadyScreen > #found { height: 14fr; }
+    ReadyScreen > #shown { height: 9fr; }
     """
     FOOTER = ("ready.look", "ready.read", "app.back", "app.help")
 
