@@ -43,7 +43,9 @@ def test_a_pattern_is_told_with_its_counts_and_the_iterations_that_show_it(
     async def steps(opened: Opened) -> None:
         screen = await patterns(opened)
         await opened.shows("Patterns", "3 iterations of 1 loop", RATE, "1 of 1")
-        await opened.shows("learning_rate of 20 or more diverged once on tiny; below, 0 of 2")
+        await opened.shows(
+            "learning_rate of 20 or more diverged once on tiny; none of the 2 runs with"
+        )
         await opened.shows("so far once", "support-intents/3", "✗ diverged")
         await opened.shows("against support-intents/1")
         assert screen.list.pattern is not None

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from tui_loop.core.checking.findings import counted
+from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.wording import brief
@@ -232,5 +233,5 @@ def queued_lines(draft: QueuedDraft, problem: str) -> Lines:
     if draft.why:
         lines.append([("why   ", "muted"), (draft.why, "")])
     if draft.suggestion:
-        lines.append([("taken ", "muted"), (flat(draft.suggestion, 400), "")])
+        lines.append([("by    ", "muted"), (flat(suggested_by(draft.suggestion), 400), "")])
     return lines
