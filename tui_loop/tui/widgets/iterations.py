@@ -254,7 +254,7 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
     if iteration.error:  # what to do next comes before what cannot be changed any more
         message = str(iteration.error.get("message") or "")
         if iteration.state == "unreadable" and len(message) > ERROR_SIGNS:
-            message = f"…{message[-ERROR_SIGNS:]}"  # the file's name and what is wrong with it
+            message = _by_its_name(message)
         message = flat(message, ERROR_SIGNS + 1)
         lines.append([(" ✗ ", "bad"), (message, "bad")])
         if hint := iteration.error.get("hint"):
@@ -271,6 +271,13 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
     if iteration.verdict:
         lines.append(verdict_line(iteration.verdict))
     return lines
+
+
+def _by_its_name(message: str) -> str:
+    """A fault of a file, `PATH: what`, with no more of its path than its folder and its name."""
+    path, _, what = message.partition(": ")
+    name = "/".join(path.rsplit("/", 2)[-2:])
+    return f"…/{name}: {what}" if "/" in path else message
 
 
 def verdict_line(verdict: str) -> list[Part]:
