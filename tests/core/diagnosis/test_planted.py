@@ -16,7 +16,7 @@ from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.files import sha256_of
 from tui_loop.core.store import LoopsFolder
 
-NOT_YET: frozenset[tuple[str, str]] = frozenset({("evaluates-all-the-time", "slow")})
+NOT_YET: frozenset[tuple[str, str]] = frozenset()
 """(scenario, kind) that must be found and is not yet."""
 
 FALSE_YET: frozenset[tuple[str, str]] = frozenset()

@@ -117,8 +117,20 @@ def time_spent(case: Case) -> dict[str, float]:
     between two logs counts for what happened in it, but for the time that a gap takes in which
     nothing else happened.
     """
-    points, total = case.run.metrics, case.run.training_s
-    if len(points) < FEWEST_LOGS or total <= 0:
+    total = case.run.training_s
+    if total <= 0:
+        return {}
+    spent = _told_by_gaps(case)
+    measured = case.metric("eval_within_runtime")
+    if measured is not None and case.iteration.attempts == 1:
+        spent["evaluations within the run"] = measured
+    return {what: seconds / total for what, seconds in spent.items()}
+
+
+def _told_by_gaps(case: Case) -> dict[str, float]:
+    """Seconds that gaps between logs had more than those in which nothing else happened."""
+    points = case.run.metrics
+    if len(points) < FEWEST_LOGS:
         return {}
     gaps = [(before.t, after.t) for before, after in pairwise(points)]
     evaluated = sorted(each.t for each in case.run.evaluations)
@@ -136,10 +148,7 @@ def time_spent(case: Case) -> dict[str, float]:
             spent["evaluations within the run"] += extra
         elif _has_one(saved, start, end):
             spent["checkpoints"] += extra
-    measured = case.metric("eval_within_runtime")
-    if measured is not None and case.iteration.attempts == 1:
-        spent["evaluations within the run"] = measured
-    return {what: seconds / total for what, seconds in spent.items()}
+    return spent
 
 
 def _has_one(times: Sequence[float], start: float, end: float) -> bool:
