@@ -457,7 +457,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         run.ends(examples=examples, tokens=tokens)
         await opened.shows("nothing runs", "4 of 24 failed", "run ended: finished")
         await opened.tells("4 finished, score 83%")
-        row = r"4 +└ learning_rate 5e-3 → 1… .* 83% +\+12 ±12 no diff\?"
+        row = r"4 +└ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±12 no diff\?"
         await opened.until(lambda: re.search(row, opened.text), row)
         assert "draft, from 4: nothing changed yet" in opened.text
 
