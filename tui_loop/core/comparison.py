@@ -233,11 +233,13 @@ class Comparer:
         )
 
     def config_key(self, iteration: Iteration) -> bytes:
-        """The effective config without its seed, as bytes to compare."""
+        """The effective config as bytes to compare, but for its seed and for whether the base was
+        to be measured before."""
         known = self._keys.get(iteration.number)
         if known is None or known[0] is not iteration:
             values = flatten(read_config(iteration.config or {}))
-            values.pop(SEED)
+            for name in (SEED, "evaluation.base"):
+                values.pop(name)
             known = iteration, to_json(dict(sorted(values.items())))
             self._keys[iteration.number] = known
         return known[1]

@@ -170,12 +170,17 @@ def narrow_the_gap(case: Case, finding: Finding) -> Iterator[Suggestion]:
 
 def look_at_holdout(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """What was chosen often by one set is judged by another."""
-    name = case.folder.loop.name
+    loop, best = case.folder.loop, finding.figures.get("best", case.number)
+    fresh = f"draw a fresh split (tui-loop fresh {loop.name})"
+    can_look = isinstance(best, int) and loop.iteration(best).adapter.exists()
+    if can_look and "holdout" in case.splits:
+        action = f"hold {best} against the holdout (tui-loop ready {loop.name}/{best}), or {fresh}"
+    else:
+        action = fresh
     yield advise(
         finding,
         "fresh_eval",
-        f"hold the best one against rows that chose nothing: tui-loop ready {name}/"
-        f"{finding.figures.get('best', case.number)}, or draw a fresh split: tui-loop fresh {name}",
+        action,
         because="the eval set has chosen too often to be trusted",
         confidence="high",
         ground="rows that no choice was made by are the only ones without this luck",

@@ -21,6 +21,7 @@ from tui_loop.core.diagnosis.curves import trend_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules.convergence import underfitting
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
+from tui_loop.core.progress.best import best_runs
 from tui_loop.core.progress.configs import runs_by_config
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
@@ -102,8 +103,8 @@ def eval_overfit(case: Case) -> Iterator[Finding]:
         return
     if len(configs) < MANY or score is None or not total:
         return
-    best = max((each for runs in configs for each in runs), key=_standing)
-    top = metric_of(best, "score") or score
+    runs = best_runs(case.comparer, [each for runs in configs for each in runs])
+    best, top = runs[0], fmean(metric_of(each, "score") or 0.0 for each in runs)
     luck = luck_of(len(configs), [metric_of(runs[0], "score") or 0.0 for runs in configs], total)
     if luck < LUCK:
         return
