@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -38,8 +39,16 @@ def unattended(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
             f"{loop.name}: {who} runs its queue or auto already",
             f"tui-loop status {loop.name}; tui-loop stop {loop.name} stops it and what it runs",
         )
+    _hear_interrupts()
     with RunLock(loop.unattended, doing):
         yield
+
+
+def _hear_interrupts() -> None:
+    """A shell has what it starts in the background ignore SIGINT, by which `end` ends this."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end(loop: LoopFolder) -> int:
