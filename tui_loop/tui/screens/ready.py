@@ -49,13 +49,14 @@ class ItemList(RowList):
     def __init__(self) -> None:
         super().__init__(id="criteria")
         self.items: tuple[Item, ...] = ()
+        self.is_read = False
 
     @property
     def count(self) -> int:
         return len(self.items)
 
     def empty(self) -> list[str]:
-        return ["reading the record ..."]
+        return [] if self.is_read else ["reading the record ..."]
 
     def row(self, index: int, width: int) -> list[Part]:
         item = self.items[index]
@@ -109,6 +110,7 @@ class ReadyScreen(RowsScreen):
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing, or no look."""
         self._fault, self._doing = fault, ""
+        self.rows.is_read = True
         self._draw_now()
 
     def begin(self, work: LookingAtHoldout) -> None:
