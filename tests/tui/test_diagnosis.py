@@ -111,7 +111,9 @@ def test_the_verdict_comes_first_then_findings_each_with_what_answers_it(
         screen = await diagnosed(opened, "Diagnosis of support-intents/2 · num_train_epochs")
         name = "#diagnosis-list"
         await opened.shows_in(name, "✓ consistent score 0.71, 0.65 to 0.75 was expected")
-        await opened.shows_in(name, "it was of underfitting: more epochs", "● overfitting eval")
+        await opened.shows_in(
+            name, "taken from the diagnosis (more epochs, after underfitting)", "● overfitting eval"
+        )
         await opened.shows_in(name, "but: 24 examples are few", "→ step 15")
         await opened.shows_in(name, "[ ] num_train_epochs 5 → 2.5 expects score 72% to 80% (now")
         await opened.shows_in(name, "3 of 4 confirmed here · tried already: 1 · medium confidence")

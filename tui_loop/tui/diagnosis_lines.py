@@ -10,6 +10,7 @@ import msgspec
 
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
+from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import (
     GLYPHS,
     expected,
@@ -86,7 +87,7 @@ def entries_of(diagnosis: Diagnosis, taken: Collection[Key], *, is_wide: bool) -
     verdict = diagnosis.verdict
     if verdict is not None:
         sign, _, words = verdict_words(verdict.word)
-        of = kind_words(verdict.suggestion.replace("/", ": "))
+        by = suggested_by(verdict.suggestion)
         lead: list[Part] = [
             (f"  {sign} ", VERDICT_TONES.get(sign, "")),
             (f"{verdict.word}  ", "strong"),
@@ -95,7 +96,7 @@ def entries_of(diagnosis: Diagnosis, taken: Collection[Key], *, is_wide: bool) -
             Entry(
                 (
                     Paragraph(tuple(lead), ((verdict.sentence or words, ""),)),
-                    *([Paragraph((("    ", ""),), ((f"it was of {of}", "muted"),))] * bool(of)),
+                    *([Paragraph((("    ", ""),), ((f"taken from {by}", "muted"),))] * bool(by)),
                 )
             )
         )
