@@ -166,7 +166,9 @@ def larger_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
             finding,
             "raise_rank",
             {"lora.r": rank, "lora.lora_alpha": lora.lora_alpha * rank / lora.r},
-            because="the adapter is small and the training loss stopped high",
+            because="neither loss fell any further, which a larger adapter may change"
+            if finding.kind == "plateau"
+            else "the adapter is small and the training loss stopped high",
             expects=gain(case, 0.0, 0.3),
             confidence="medium" if lora.r < 8 else "low",
         )
