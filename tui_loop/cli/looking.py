@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import subprocess
-import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import IO
 
 import msgspec
 
-from tui_loop.cli.answers import CLOSE_SECONDS, LOG_TAIL
-from tui_loop.core import codec
+from tui_loop.cli.telling import TellingProcess
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sha256_of
@@ -22,8 +17,6 @@ from tui_loop.core.reader import iteration_of
 from tui_loop.core.readiness.checklist import UNDER_WAY
 from tui_loop.core.readiness.holdout import Looked, cost_of, looks_at, loops_of
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookTold
-from tui_loop.core.secrets import masked
-from tui_loop.core.text import one_line
 
 
 class LookAhead(msgspec.Struct, frozen=True):
@@ -74,10 +67,11 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
     return LookAhead(len(earlier) + 1, rows, earlier)
 
 
-class HoldoutLook:
+class HoldoutLook(TellingProcess[LookTold]):
     """A look under way (`tui.backend.LookingAtHoldout`); it begins at once.
 
-    The look is recorded by its process, before any figure is told.
+    The look is recorded by its process, before any figure is told: one that is closed before does
+    not count. What is told ends with a look or a fault.
     """
 
     def __init__(
@@ -86,59 +80,14 @@ class HoldoutLook:
         from tui_loop.engine.launch import start_look
 
         look_ahead(folder)
-        self._log: IO[bytes] = tempfile.TemporaryFile()
-        self._process = start_look(
-            folder.loop, folder.number, settings, allow_code=allow_code, log=self._log
-        )
-        self._told: queue.SimpleQueue[LookTold | None] = queue.SimpleQueue()
-        self._is_closed = False
-        threading.Thread(target=self._listen, name="holdout", daemon=True).start()
 
-    def take(self) -> list[LookTold]:
-        """What was told since it was last taken; never waits."""
-        told: list[LookTold] = []
-        with suppress(queue.Empty):
-            while (each := self._told.get_nowait()) is not None:
-                told.append(each)
-            self._told.put(None)
-        return told
+        def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
+            return start_look(folder.loop, folder.number, settings, allow_code=allow_code, log=log)
 
-    def told(self) -> Iterator[LookTold]:
-        """What is told, as it comes, to its end: a look or a fault."""
-        while (each := self._told.get()) is not None:
-            yield each
+        super().__init__(start, LookTold, "a look")
 
-    def close(self) -> None:
-        """Ends the process at once; a look that is not done then does not count."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._process.terminate()
-        try:
-            self._process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _listen(self) -> None:
-        """Hands on what the process tells; one that ends without a word is a fault."""
-        assert self._process.stdout is not None
-        decoder = msgspec.json.Decoder(LookTold)
-        is_over = False
-        with self._process.stdout as lines:
-            for line in lines:
-                with suppress(BadInput):  # cut off by its end
-                    told = codec.decoded(decoder, line, "a look")
-                    is_over = is_over or isinstance(told, (LookDone, LookFault))
-                    self._told.put(told)
-        code = self._process.wait()
-        if not is_over and not self._is_closed:
-            self._told.put(LookFault(f"the process has ended: {self._last_words(code)}"))
-        self._told.put(None)
-        self._log.close()
-
-    def _last_words(self, code: int) -> str:
-        size = self._log.seek(0, 2)
-        self._log.seek(max(0, size - LOG_TAIL))
-        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        return one_line(masked(lines[-1]), 300) if lines else f"exit code {code}"
+    def _at_end(self, code: int, last: LookTold | None) -> LookTold | None:
+        """A fault where it ended without a word."""
+        if isinstance(last, (LookDone, LookFault)) or self._is_closed:
+            return None
+        return LookFault(f"the process has ended: {self._last_words(code)}")

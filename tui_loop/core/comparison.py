@@ -32,9 +32,12 @@ from tui_loop.core.examples.pairing import (
 from tui_loop.core.figures import points
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split
+from tui_loop.core.schema import Config
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import SEED
+
+_NO_DIFFERENCE = (SEED, "evaluation.base")
 
 SEED_NOISE = "training noise"
 """The claim about two runs of one config: there is no change to be judged."""
@@ -233,19 +236,23 @@ class Comparer:
         )
 
     def config_key(self, iteration: Iteration) -> bytes:
-        """The effective config as bytes to compare, but for its seed and for whether the base was
-        to be measured before."""
+        """What iterations of one config share (`config_key`); raises BadInput of an unreadable
+        one."""
         known = self._keys.get(iteration.number)
         if known is None or known[0] is not iteration:
-            values = flatten(read_config(iteration.config or {}))
-            for name in (SEED, "evaluation.base"):
-                values.pop(name)
-            known = iteration, to_json(dict(sorted(values.items())))
+            known = iteration, config_key(read_config(iteration.config or {}))
             self._keys[iteration.number] = known
         return known[1]
 
     def _train_split(self, iteration: Iteration) -> Split | None:
         return self._reader.splits(iteration.number).get("train")
+
+
+def config_key(config: Config) -> bytes:
+    """A config as bytes to compare, but for its seed and for whether the base was to be measured
+    before: runs that differ in these alone are of one config."""
+    values = flatten(config)
+    return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})
 
 
 def compare(loop: LoopFolder, a: int, b: int) -> Comparison:

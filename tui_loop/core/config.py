@@ -5,16 +5,15 @@ Reading collects every problem before it raises, so that one round mends them al
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
 import msgspec
 
+from tui_loop.core.config_words import did_you_mean, in_words, kinds_in_words, shown
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import GROUPS, Config, Group
 from tui_loop.core.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
@@ -30,34 +29,6 @@ RENAMED = {"run.on_nonfinite": "on_divergence"}
 """Fields of earlier versions' records, by the name that they have now."""
 
 FIELD_HINT = "tui-loop new --help lists every field"
-
-_MEANT = {
-    "lr": "learning_rate",
-    "rate": "learning_rate",
-    "epochs": "num_train_epochs",
-    "steps": "max_steps",
-    "batch_size": "per_device_train_batch_size",
-    "batch": "per_device_train_batch_size",
-    "rank": "r",
-    "lora_r": "r",
-    "lora_rank": "r",
-    "alpha": "lora_alpha",
-    "dropout": "lora_dropout",
-    "warmup": "warmup_steps",
-}
-"""Names that other programs and people have for a field, too far from ours to be guessed."""
-
-_KIND_WORDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text",
-    "bool": "true or false",
-    "array": "a list",
-    "list": "a list",
-    "object": "a table",
-    "dict": "a table",
-    "null": "unset",
-}
 
 
 class ConfigError(BadInput):
@@ -80,9 +51,9 @@ def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
     other: dict[str, Any] = {}
     for name, table in tables.items():
         if name not in GROUPS:
-            problems.append(f"{name}: no such group{_did_you_mean(name, GROUPS)}")
+            problems.append(f"{name}: no such group{did_you_mean(name, GROUPS)}")
         elif not isinstance(table, Mapping):
-            problems.append(f"{name}: must be a table of fields, not {_shown(table)}")
+            problems.append(f"{name}: must be a table of fields, not {shown(table)}")
         else:
             groups[name] = _read_group(name, table, other, problems)
     if problems:
@@ -204,7 +175,7 @@ def full_name(key: str) -> str:
     group, dot, _ = key.partition(".")
     if dot:
         if group not in GROUPS:
-            raise BadInput(f"{key}: no such group{_did_you_mean(group, GROUPS)}", FIELD_HINT)
+            raise BadInput(f"{key}: no such group{did_you_mean(group, GROUPS)}", FIELD_HINT)
         return key
     owners = [name for name, kind in GROUPS.items() if key in hints_of(kind)]
     if len(owners) == 1:
@@ -216,7 +187,7 @@ def full_name(key: str) -> str:
         return f"training.{key}"
     known = {field.partition(".")[2]: field for field in all_fields()}
     known |= {name: f"training.{name}" for name in OTHER_TRAINING_FIELDS}
-    raise BadInput(f"{key}: no such field{_did_you_mean(key, known)}", FIELD_HINT)
+    raise BadInput(f"{key}: no such field{did_you_mean(key, known)}", FIELD_HINT)
 
 
 def _applied(tables: Tables, settings: list[str]) -> Tables:
@@ -292,7 +263,7 @@ def _read_group(
                 other[field] = _checked_other(name, value, problems)
         else:
             known = {**hints, **(OTHER_TRAINING_FIELDS if group == "training" else {})}
-            problems.append(f"{name}: no such field{_did_you_mean(field, known)}")
+            problems.append(f"{name}: no such field{did_you_mean(field, known)}")
     return values
 
 
@@ -303,12 +274,12 @@ def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
         _check_roles(value, problems)
         return value
     if not _is_finite(value):
-        problems.append(f"{name}: must be a finite number, not {_shown(value)}")
+        problems.append(f"{name}: must be a finite number, not {shown(value)}")
         return value
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        problems.append(f"{name}: {_in_words(str(error), hint)}, not {_shown(value)}")
+        problems.append(f"{name}: {in_words(str(error), choices_of(hint))}, not {shown(value)}")
         return value
 
 
@@ -316,22 +287,22 @@ def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
     roles = ("prompt", "completion", "text", "messages", "instruction", "input", "output", "id")
     for role, column in columns.items():
         if role not in roles:
-            problems.append(f"data.columns.{role}: no such role{_did_you_mean(role, roles)}")
+            problems.append(f"data.columns.{role}: no such role{did_you_mean(role, roles)}")
         elif not isinstance(column, str):
-            problems.append(f"data.columns.{role}: must be text, not {_shown(column)}")
+            problems.append(f"data.columns.{role}: must be text, not {shown(column)}")
 
 
 def _checked_other(name: str, value: Any, problems: list[str]) -> Any:
     kind = OTHER_TRAINING_FIELDS[name.partition(".")[2]]
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not _is_finite(value):
-        problems.append(f"{name}: must be a finite number, not {_shown(value)}")
+        problems.append(f"{name}: must be a finite number, not {shown(value)}")
         return value
     if float in kinds and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        words = _kinds_in_words(each.__name__ for each in kinds)
-        problems.append(f"{name}: must be {words}, not {_shown(value)}")
+        words = kinds_in_words(each.__name__ for each in kinds)
+        problems.append(f"{name}: must be {words}, not {shown(value)}")
     return value
 
 
@@ -350,27 +321,6 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _in_words(error: str, hint: Any) -> str:
-    """msgspec's message in the words of a person who edits a config."""
-    choices = choices_of(hint)
-    if choices:
-        return f"must be one of {', '.join(choices)}"
-    text = error.partition(" - at ")[0].partition(", got")[0].replace("Expected ", "must be ")
-    text = re.sub("`([^`]*)`", lambda kinds: _kinds_in_words(kinds[1].split(" | ")), text)
-    for sign, word in (
-        (">= ", "of at least "),
-        ("<= ", "of at most "),
-        ("> ", "above "),
-        ("< ", "below "),
-    ):
-        text = text.replace(sign, word)
-    return text.replace("of length of at least 1", "that is not empty")
-
-
-def _kinds_in_words(kinds: Iterable[str]) -> str:
-    return " or ".join(_KIND_WORDS.get(kind, kind) for kind in kinds)
-
-
 def choices_of(hint: Any) -> list[str]:
     """The values of a Literal within `hint`, if it holds one."""
     found: list[str] = []
@@ -383,20 +333,6 @@ def is_optional(hint: Any) -> bool:
     """Whether a field may be unset."""
     inner = hint.__args__[0] if hasattr(hint, "__origin__") else hint
     return type(None) in getattr(inner, "__args__", ())
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # thousands of digits
-        return "a number that long"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _did_you_mean(name: str, known: Any) -> str:
-    meant = _MEANT.get(name.lower().replace("-", "_"))
-    close = [meant] if meant in known else difflib.get_close_matches(name, list(known), 1, 0.6)
-    return f", did you mean {close[0]}?" if close else ""
 
 
 @cache

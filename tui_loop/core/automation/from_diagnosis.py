@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from tui_loop.core.automation.history import History
 from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
 from tui_loop.core.diagnosis.findings import Diagnosis, Suggestion
+from tui_loop.core.diagnosis.taking import settings_of
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.records import Iteration
 
@@ -51,7 +51,7 @@ def _proposal(suggestion: Suggestion, ground: Iteration) -> Proposal:
     return Proposal(
         ground.number,
         suggestion.why or suggestion.action,
-        _settings(suggestion),
+        settings_of(suggestion),
         suggestion.name,
         msgspec.to_builtins(expects) if expects is not None else None,
     )
@@ -63,17 +63,9 @@ def _transferred(suggestion: Suggestion, seen: Iteration, ground: Iteration) -> 
     return Proposal(
         ground.number,
         f"{why} (seen in {seen.number}; {ground.number} is the best so far)",
-        _settings(suggestion),
+        settings_of(suggestion),
         suggestion.name,
     )
-
-
-def _settings(suggestion: Suggestion) -> dict[str, Any]:
-    return {name: _plain(new) for name, (_, new) in suggestion.changes.items()}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _is_new(history: History, proposal: Proposal) -> bool:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from tui_loop.core.codec import to_json
-from tui_loop.core.comparison import Comparer
-from tui_loop.core.config import flatten, read_config
+from tui_loop.core.comparison import Comparer, config_key
+from tui_loop.core.config import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.progress.best import best_runs
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.wording import SEED
-
-_NO_DIFFERENCE = (SEED, "evaluation.base")
-"""Fields that make no other config: with another seed it is tried again, not something else."""
 
 
 class History:
@@ -33,7 +28,7 @@ class History:
 
     def refuse(self, config: Config) -> None:
         """Notes a config that cannot be run, so that it counts as tried."""
-        self._refused.add(_key(config))
+        self._refused.add(config_key(config))
 
     @property
     def trained(self) -> list[Iteration]:
@@ -58,7 +53,7 @@ class History:
     def tried(self, config: Config) -> tuple[int, ...]:
         """Iterations of the loop that had this config, whatever their seed; (0,) where it was
         refused."""
-        key = _key(config)
+        key = config_key(config)
         found = tuple(each.number for each in self._all() if key_of(each) == key)
         return found or ((0,) if key in self._refused else ())
 
@@ -74,11 +69,6 @@ class History:
 def key_of(iteration: Iteration) -> bytes | None:
     """What iterations of one config share; None where the config cannot be read."""
     try:
-        return _key(read_config(iteration.config)) if iteration.config is not None else None
+        return config_key(read_config(iteration.config)) if iteration.config is not None else None
     except BadInput:
         return None
-
-
-def _key(config: Config) -> bytes:
-    values = flatten(config)
-    return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})

@@ -18,14 +18,15 @@ def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:
 
     Empty where it can.
     """
+    theirs = settings_of(wanted)
     for each in taken:
-        for name in wanted.changes.keys() & each.changes.keys():
-            one, other = each.changes[name][1], wanted.changes[name][1]
-            if one != other:
+        ours = settings_of(each)
+        for name in theirs.keys() & ours.keys():
+            if ours[name] != theirs[name]:
                 field = name.partition(".")[2]
                 return (
-                    f"it sets {field} to {brief(_plain(other))}, "
-                    f"and what is taken already sets it to {brief(_plain(one))}"
+                    f"it sets {field} to {brief(theirs[name])}, "
+                    f"and what is taken already sets it to {brief(ours[name])}"
                 )
     return ""
 
@@ -37,21 +38,18 @@ def with_taken(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
     others be made as well, it says nothing of the run.
     """
     kept: list[Suggestion] = []
+    settings: dict[str, Any] = {}
     for each in taken:
-        if clash(kept, each):
-            continue
-        kept.append(each)
-        for name, (_, value) in each.changes.items():
-            draft = draft.with_value(name, _plain(value))
+        if not clash(kept, each):
+            kept.append(each)
+            settings |= settings_of(each)
+    for name, value in settings.items():
+        draft = draft.with_value(name, value)
     expects = next((each.expects for each in kept if each.expects is not None), None)
     predicted: dict[str, Any] | None = None
     if expects is not None:
-        settings = {
-            name: as_setting(_plain(value))
-            for each in kept
-            for name, (_, value) in each.changes.items()
-        }
-        predicted = {**msgspec.to_builtins(expects), "changes": settings}
+        changes = {name: as_setting(value) for name, value in settings.items()}
+        predicted = {**msgspec.to_builtins(expects), "changes": changes}
     return msgspec.structs.replace(
         draft,
         why="; ".join(each.why.strip().rstrip(".") for each in kept if each.why.strip()),
@@ -60,6 +58,9 @@ def with_taken(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
     )
 
 
-def _plain(value: Any) -> Any:
-    """A value as a config's table has it."""
-    return list(value) if isinstance(value, tuple) else value
+def settings_of(suggestion: Suggestion) -> dict[str, Any]:
+    """What a suggestion sets, as a config's tables have it: {"group.field": value}."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, (_, value) in suggestion.changes.items()
+    }

@@ -14,10 +14,10 @@ from contextlib import suppress
 import msgspec
 
 from tui_loop.core import figures
+from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.claims import runs_told
 from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer, Comparison
-from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING
 from tui_loop.core.diagnosis.findings import Prediction, Verdict, Word
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.fields import as_setting
@@ -47,7 +47,7 @@ def rests_on_these_changes(decision: Decision) -> bool:
     made = {
         each.field: as_setting(each.new)
         for each in decision.changes
-        if each.field not in BOOKKEEPING and not each.field.startswith("run.")
+        if each.field not in BOOKKEEPING
     }
     return made == {name: value for name, value in told.items() if name not in BOOKKEEPING}
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from math import comb
 from typing import Any
 
+from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.patterns.pattern import Pattern, as_number, shown
-from tui_loop.core.patterns.trials import BOOKKEEPING, MODEL, Trial, base_words, best_first
+from tui_loop.core.patterns.trials import MODEL, Trial, base_words, best_first
 from tui_loop.core.statistics import wilson
 
 BEST = 3

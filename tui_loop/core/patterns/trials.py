@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.codec import number, to_json
 from tui_loop.core.config import flatten
 from tui_loop.core.errors import TuiLoopError
@@ -17,21 +18,9 @@ from tui_loop.core.records import Fingerprint, Iteration
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.text import one_line
-from tui_loop.core.wording import SEED
 
 Ended = Literal["finished", "diverged", "oom", "failed", "unfinished"]
 """`failed`: for another reason. `unfinished`: stopped, interrupted, or not at its end yet."""
-
-BOOKKEEPING = frozenset(
-    {
-        SEED,
-        *(f"training.{name}" for name in ("logging_steps", "eval_steps", "save_steps")),
-        *(f"training.{name}" for name in ("save_total_limit", "activation_checkpointing")),
-        *(f"evaluation.{name}" for name in ("base", "batch_size", "train_rows")),
-        *(f"run.{name}" for name in Config().run.__struct_fields__),
-    }
-)
-"""Fields that are no part of what is tried: seed, how often is logged, where it runs."""
 
 RATE = "training.learning_rate"
 BATCH = "training.per_device_train_batch_size"

@@ -78,3 +78,8 @@ def standing(score: Spread | None, loss: Spread | None) -> tuple[float, float]:
         score.mean if score is not None else -math.inf,
         -loss.mean if loss is not None else -math.inf,
     )
+
+
+def standing_of(iteration: Iteration) -> tuple[float, float]:
+    """The same of a single run."""
+    return standing(spread_of([iteration], "score"), spread_of([iteration], "eval_loss"))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tui_loop.core import figures
+from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.config import flatten, read_config
 from tui_loop.core.diagnosis.advice import Advisor, amounts, data, lengths, rates
@@ -23,7 +24,6 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
-from tui_loop.core.wording import SEED
 
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
     "failed": [lengths.less_memory],
@@ -168,8 +168,8 @@ def _weight_of(went: Tried) -> float:
 
 def _tried(case: Case, suggestion: Suggestion) -> list[Iteration]:
     """Iterations of this loop, on the same rows, that had what the suggestion comes to."""
-    if case.config is None or not suggestion.changes or set(suggestion.changes) == {SEED}:
-        return []
+    if case.config is None or BOOKKEEPING.issuperset(suggestion.changes):
+        return []  # advice on data, another seed, or what no result hangs on
     wanted = with_changes(case.config, suggestion)
     rows = case.row_digests(case.number)
     return [

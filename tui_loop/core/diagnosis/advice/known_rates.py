@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from tui_loop.core import figures
+from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.config import changed_fields
-from tui_loop.core.diagnosis.advice.proposing import BOOKKEEPING, gain
+from tui_loop.core.diagnosis.advice.proposing import gain
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Prediction
 from tui_loop.core.diagnosis.lessons import rate_in
+from tui_loop.core.progress.configs import standing_of
 from tui_loop.core.records import Iteration
 
 RATE = "training.learning_rate"
@@ -31,10 +33,10 @@ def better_at(case: Case, rate: float, *, lower: bool) -> Iteration | None:
         and each.state == "finished"
         and (other := rate_of(each)) is not None
         and (other < rate if lower else other > rate)
-        and _standing(each) > _standing(case.iteration)
+        and standing_of(each) > standing_of(case.iteration)
     ]
     alone = [each for each in found if _differs_in_rate_alone(case, each)]
-    return max(alone or found, key=_standing, default=None)
+    return max(alone or found, key=standing_of, default=None)
 
 
 def toward(rate: float, good: float) -> float:
@@ -48,25 +50,17 @@ def toward(rate: float, good: float) -> float:
 def bad_above(case: Case, rate: float) -> float | None:
     """The lowest rate above this one that diverged, or that did worse than a lower one did, here;
     else the lowest that diverged in another loop on this base."""
-    measured = [
-        (other, each)
-        for each in case.iterations
-        if each.number and (other := rate_of(each)) is not None
-    ]
-    found = [
-        other
-        for other, each in measured
-        if other > rate
-        and (
-            (each.error or {}).get("kind") == "diverged"
-            or (
-                each.state == "finished"
-                and any(low < other and _standing(one) > _standing(each) for low, one in measured)
-            )
-        )
-    ]
-    if found:
-        return min(found)
+    at_rates: dict[float, list[Iteration]] = {}
+    for each in case.iterations:
+        if each.number and (other := rate_of(each)) is not None:
+            at_rates.setdefault(other, []).append(each)
+    best = (-math.inf, -math.inf)
+    for other, runs in sorted(at_rates.items()):
+        diverged = any((each.error or {}).get("kind") == "diverged" for each in runs)
+        standings = [standing_of(each) for each in runs if each.state == "finished"]
+        if other > rate and (diverged or any(each < best for each in standings)):
+            return other
+        best = max([best, *standings])
     elsewhere = case.lessons.lowest_bad(above=rate)
     return rate_in(elsewhere) if elsewhere is not None else None
 
@@ -114,15 +108,7 @@ def _differs_in_rate_alone(case: Case, other: Iteration) -> bool:
     if case.config is None or config is None:
         return False
     changed = changed_fields(config, case.config)
-    return all(name in (RATE, *BOOKKEEPING) or name.startswith("run.") for name in changed)
-
-
-def _standing(iteration: Iteration) -> float:
-    """For ranking: the score, the eval loss where scores are equal or there are none."""
-    score, loss = metric_of(iteration, "score"), metric_of(iteration, "eval_loss")
-    if loss is None and score is None:
-        return -math.inf
-    return (score or 0.0) * 1e3 - (loss or 0.0)
+    return BOOKKEEPING.issuperset(changed.keys() - {RATE})
 
 
 def _has_figures(case: Case) -> bool:

@@ -10,23 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.config import changed_fields, flatten
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Confidence, Finding, Prediction, Suggestion
 from tui_loop.core.schema import Config
-from tui_loop.core.wording import SEED, brief
+from tui_loop.core.wording import brief
 
 RULE_OF_THUMB = "a rule of thumb, nothing measured here yet"
-
-BOOKKEEPING = (
-    SEED,
-    "evaluation.base",
-    "training.logging_steps",
-    "training.save_steps",
-    "training.save_total_limit",
-)
-"""Fields that a run's result does not hang on; nor on the group `run`."""
-
 
 _COMMANDS = re.compile(r"\s*\([^()]*\btui-loop\b[^()]*\)")
 
@@ -125,7 +116,7 @@ def points_gain(case: Case, least: float, most: float) -> Prediction | None:
 def are_same_settings(one: Config, other: Config) -> bool:
     """Whether two configs come to the same run but for the seed."""
     changed = changed_fields(one, other)
-    return not any(name not in BOOKKEEPING and not name.startswith("run.") for name in changed)
+    return BOOKKEEPING.issuperset(changed)
 
 
 def _rounded(value: float) -> float:

@@ -22,7 +22,7 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules.convergence import underfitting
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
 from tui_loop.core.progress.best import best_runs
-from tui_loop.core.progress.configs import runs_by_config
+from tui_loop.core.progress.configs import runs_by_config, standing_of
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.records import Iteration
@@ -53,7 +53,7 @@ def plateau(case: Case) -> Iterator[Finding]:
         return
     if any(True for rule in ENDS_OTHERWISE for _ in rule(case)):
         return  # what this one lacks is known
-    place = max(range(len(configs) - TRIES), key=lambda at: _standing(_best(configs[at])))
+    place = max(range(len(configs) - TRIES), key=lambda at: standing_of(_best(configs[at])))
     before = _best(configs[place])
     later = [_best(runs) for runs in configs[place + 1 :][-MOST_TRIES:]]
     compared = {each.number: case.compare(before.number, each.number) for each in later}
@@ -62,7 +62,7 @@ def plateau(case: Case) -> Iterator[Finding]:
     alike = [each for each in later if _is_alike(compared[each.number])]
     if len(alike) < TRIES or later[-1] is not alike[-1]:
         return  # mistakes are no attempts that a limit held back
-    best = max(alike, key=_standing)
+    best = max(alike, key=standing_of)
     change = compared[best.number]
     told = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
     numbers = tuple(each.number for each in alike)
@@ -81,12 +81,13 @@ def plateau(case: Case) -> Iterator[Finding]:
 def eval_overfit(case: Case) -> Iterator[Finding]:
     configs = tried_configs(case)
     score, total = case.metric("score"), case.metric("total")
+    looks = read_looks(case.folder.loop)
     look = next(
         (
             each
             for runs in reversed(configs)
             for run in runs
-            if (each := read_looks(case.folder.loop).last_by(run.number)) is not None
+            if (each := looks.last_by(run.number)) is not None
         ),
         None,
     )
@@ -184,14 +185,6 @@ def is_better(comparison: Comparison) -> bool:
     return comparison.loss is not None and comparison.loss.high < 0
 
 
-def _standing(iteration: Iteration) -> float:
-    score = metric_of(iteration, "score")
-    if score is not None:
-        return score
-    loss = metric_of(iteration, "eval_loss")
-    return -math.inf if loss is None else -loss
-
-
 def _is_alike(comparison: Comparison | None) -> bool:
     """Whether two differ by no more than noise; by the loss where there is no score."""
     if comparison is None:
@@ -202,7 +195,7 @@ def _is_alike(comparison: Comparison | None) -> bool:
 
 
 def _best(runs: list[Iteration]) -> Iteration:
-    return max(runs, key=_standing)
+    return max(runs, key=standing_of)
 
 
 def _next_check(case: Case) -> str:
