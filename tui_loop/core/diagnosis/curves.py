@@ -64,10 +64,6 @@ class Trend(msgspec.Struct, frozen=True):
         """Beyond two standard errors."""
         return self.change < -2 * self.error
 
-    @property
-    def is_rising(self) -> bool:
-        return self.change > 2 * self.error
-
 
 def trend_of(curve: Curve) -> Trend | None:
     """The least-squares line through a curve; None with fewer than four points.
