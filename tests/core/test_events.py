@@ -37,7 +37,7 @@ STARTED = RunStarted(loop="a", iteration=1, attempt=1, pid=1, host="h")
         (Recovered(kind="disk", message="m"), "recovery", "kind message changes"),
         (CheckpointSaved(step=1, path="p"), "checkpoint", "step path files"),
         (RequestSeen(id="a", name="stop"), "request", "id name"),
-        (RunEnded(state="finished"), "run_ended", "state error"),
+        (RunEnded(state="finished"), "run_ended", "state error metrics fingerprint"),
     ],
 )  # fmt: skip
 def test_an_event_has_its_kind_seq_time_and_keys(event: AnyEvent, kind: str, keys: str) -> None:

@@ -14,6 +14,7 @@ from tui_loop.core.planning import Plan, base_config, create_base
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.records import LIVE, RESUMABLE
+from tui_loop.core.run_end import restore_ends
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 
@@ -50,6 +51,7 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     The data has to be what it was: else the losses before and after would not be of one run. Where
     the base was never measured as this iteration is, that comes first.
     """
+    restore_ends(folder.loop)
     iteration, loop = iteration_of(folder), folder.loop
     refuse_closed(loop)
     waits = iteration.state == "queued" and live_in(loop)

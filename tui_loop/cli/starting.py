@@ -24,6 +24,7 @@ from tui_loop.core.planning import (
     with_data_changes,
 )
 from tui_loop.core.readiness.closing import refuse_closed
+from tui_loop.core.run_end import restore_ends
 from tui_loop.core.schema import Config
 from tui_loop.core.secrets import fields_with_secrets
 from tui_loop.core.store import LoopFolder
@@ -63,6 +64,7 @@ def check_start(
     `repeat`: so many runs of it, under seeds that its config has not been run with.
     """
     refuse_closed(loop)
+    restore_ends(loop)
     data = check_config(loop, plan.config, allow_code=allow_code)
     plan = with_data_changes(loop, plan, data)
     plans = replicates(loop, plan, repeat) if repeat is not None else [plan]

@@ -10,6 +10,7 @@ import msgspec
 from tui_loop.core.events import CheckpointSaved
 from tui_loop.core.files import sha256_of
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.reader import iteration_of
 from tui_loop.core.state import RunState
 
 GONE = "it is gone"
@@ -64,8 +65,7 @@ def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
     error = run.ended.error if run.ended else None
     if error is None or error.get("kind") != "diverged":
         return resumption_of(folder, run)
-    summary = folder.read_summary()
-    sound = summary.metrics.get("sound_step") if summary else None
+    sound = iteration_of(folder).metrics.get("sound_step")
     return resumption_of(folder, run, below=sound if isinstance(sound, int) else 0)
 
 

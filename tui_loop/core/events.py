@@ -84,8 +84,12 @@ class RequestSeen(Event, frozen=True, kw_only=True, tag="request"):
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
+    """`metrics` and `fingerprint` are those of the summary, which is written after this event."""
+
     state: EndState
     error: dict[str, Any] | None = None
+    metrics: dict[str, Any] | None = None
+    fingerprint: dict[str, Any] | None = None
 
 
 class Skipped(Event, frozen=True, kw_only=True, tag="skipped"):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from tui_loop.core.codec import to_json
 from tui_loop.core.data.rows import Row
 from tui_loop.core.files import short_hash
-from tui_loop.core.records import Fingerprint
+from tui_loop.core.records import Example, Fingerprint
 from tui_loop.core.schema import Config
 
 
 def fingerprint_of(
-    config: Config, rows: Sequence[Row], labels: Sequence[str], weights: str = ""
+    config: Config, rows: Sequence[Row | Example], labels: Sequence[str], weights: str = ""
 ) -> Fingerprint:
     """The fingerprint of evaluating `rows` under `config`.
 

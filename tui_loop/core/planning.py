@@ -17,6 +17,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sync_folder
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Split
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
@@ -143,16 +144,15 @@ def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData, weights: 
     if not config.evaluation.base:
         return False
     folder = loop.iteration(0)
-    if not folder.summary.exists():
+    if not folder.path.exists():
         return True
-    try:
-        summary = folder.read_summary()
-    except BadInput:
-        return False  # an unreadable base is shown as such, not run over
-    if summary is None or summary.state != "finished" or summary.fingerprint is None:
+    base = iteration_of(folder)
+    if base.state == "unreadable":
+        return False  # shown as such, not run over
+    if base.state != "finished" or base.fingerprint is None:
         return True
     return bool(
-        summary.fingerprint.differs_from(fingerprint_of(config, data.eval, data.labels, weights))
+        base.fingerprint.differs_from(fingerprint_of(config, data.eval, data.labels, weights))
     )
 
 

@@ -23,6 +23,7 @@ from tui_loop.core.liveness import Life, Watch
 from tui_loop.core.log_lines import LogLine, has_line, log_line
 from tui_loop.core.overview import described, state_of, titled, unreadable
 from tui_loop.core.records import Example, Iteration, Split, State
+from tui_loop.core.results import Results, results_of
 from tui_loop.core.state import RunState, fold
 from tui_loop.core.store import LoopFolder
 
@@ -72,6 +73,7 @@ class IterationReader:
         self._view: RunView | None = None
         self._view_of: object = None
         self._splits: tuple[Stamp, dict[str, Split]] | None = None
+        self._results: tuple[object, Results] | None = None
 
     def look(self) -> Iteration:
         """The iteration now; one that cannot be read is `unreadable` and says why."""
@@ -152,18 +154,38 @@ class IterationReader:
             life,
             stamp_of(self.folder.config),
             stamp_of(self.folder.decision),
+            stamp_of(self.folder.examples),
         )
         if self._known is None or stamp != self._stamp:
             self._stamp = stamp
             try:
                 decision, config = self.folder.read_decision(), self.folder.read_config()
                 state = state_of(self._state, life != "gone")
-                self._known = described(
+                known = described(
                     self.folder.number, decision, to_tables(config), self._state, state
+                )
+                results = self._read_results()
+                self._known = msgspec.structs.replace(
+                    known, metrics=results.metrics, fingerprint=results.fingerprint
                 )
             except (BadInput, OSError) as error:
                 self._known = unreadable(self.folder, error)
         return self._known
+
+    def _read_results(self) -> Results:
+        """What the run came to so far; its examples, perhaps many, are read once."""
+        run = self._state
+        stamp = (
+            run.attempt,
+            run.ended,
+            run.final_evaluation,
+            run.results,
+            stamp_of(self.folder.config),
+            stamp_of(self.folder.examples),
+        )
+        if self._results is None or self._results[0] != stamp:
+            self._results = stamp, results_of(self.folder, run)
+        return self._results[1]
 
     def _read_journal(self) -> None:
         with suppress(BadInput):  # what the iteration says already

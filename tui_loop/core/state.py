@@ -50,6 +50,8 @@ class RunState(msgspec.Struct):
     """Everything known of a run. Owned by whoever folds; `fold` changes it in place.
 
     `set_aside`: what the attempt under way is to replace, for as long as it has not begun to.
+    `final_evaluation`, `results`, `results_fingerprint`: the evaluation of the weights that are
+    kept, and what the last end recorded; until an attempt begins to replace them.
     `earlier_s`: how long the attempts before it lived; `trained_s`: how long all trained, up to
     `training_since`, where it does.
     """
@@ -73,6 +75,9 @@ class RunState(msgspec.Struct):
     requests: list[RequestSeen] = []
     nonfinite_steps: list[int] = []
     set_aside: Rows | None = None
+    final_evaluation: Point | None = None
+    results: dict[str, Any] | None = None
+    results_fingerprint: dict[str, Any] | None = None
     earlier_s: float = 0.0
     trained_s: float = 0.0
     training_since: float | None = None
@@ -152,8 +157,9 @@ def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
 
 
 def _fold_one(state: RunState, event: AnyEvent) -> None:
-    if state.set_aside is not None and _is_work(event):
+    if (state.set_aside or state.results or state.final_evaluation) and _is_work(event):
         state.set_aside = None
+        _forget_results(state)
     match event:
         case MetricsLogged():
             point = _point(event)
@@ -161,7 +167,7 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
             if not _all_finite(point.values):
                 state.nonfinite_steps.append(point.step)
         case Evaluated():
-            state.evaluations.append(_point(event))
+            _add_evaluation(state, _point(event))
         case Progressed():
             state.done, state.total = event.done, event.total
         case PhaseStarted():
@@ -187,7 +193,15 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
         case RunEnded():
             _end_training(state, event.t)
             state.ended, state.phase, state.paused_at = event, None, None
+            state.results, state.results_fingerprint = event.metrics, event.fingerprint
             _put_back(state)
+
+
+def _add_evaluation(state: RunState, point: Point) -> None:
+    """The phase tells the final evaluation from those within training."""
+    state.evaluations.append(point)
+    if state.phase == "evaluating":
+        state.final_evaluation = point
 
 
 def _pause_or_go_on(state: RunState, event: RequestSeen) -> None:
@@ -214,6 +228,8 @@ def _start_attempt(state: RunState, event: RunStarted) -> None:
     state.requests = []
     state.paused_at = None
     state.phase, state.done, state.total = None, 0, None
+    if event.iteration == 0:  # measured again from nothing, by other settings
+        _forget_results(state)
     rows = Rows(state.metrics, state.evaluations, state.checkpoints, state.nonfinite_steps)
     state.set_aside = None if diverged else rows
     kept = event.from_step
@@ -228,6 +244,10 @@ def _is_work(event: AnyEvent) -> bool:
     if isinstance(event, PhaseStarted):
         return event.name in ("training", "evaluating")
     return isinstance(event, (MetricsLogged, Evaluated, CheckpointSaved))
+
+
+def _forget_results(state: RunState) -> None:
+    state.final_evaluation = state.results = state.results_fingerprint = None
 
 
 def _end_training(state: RunState, at: float) -> None:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
 
 import msgspec
 
 from tui_loop.core.checkpoints import Resumption, resumption_of
 from tui_loop.core.config import changed_fields, with_settings
 from tui_loop.core.divergence import lower_rate
-from tui_loop.core.errors import BadInput
 from tui_loop.core.events import LineLogged, RunStarted
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
-from tui_loop.core.reader import read_run
+from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import NO_METRICS, EndState, RunError
 from tui_loop.core.schema import Config
 from tui_loop.core.wording import brief_number
@@ -242,8 +240,6 @@ class Attempts:
 
 
 def _outcome_of(folder: IterationFolder) -> Outcome:
-    """What an earlier host's attempts came to; nothing where that cannot be read."""
-    with suppress(BadInput, OSError):
-        if (summary := folder.read_summary()) is not None:
-            return Outcome(NO_METRICS | summary.metrics, summary.fingerprint)
-    return Outcome()
+    """The outcome of an earlier host's attempts; an empty one where it cannot be read."""
+    iteration = iteration_of(folder)
+    return Outcome(NO_METRICS | iteration.metrics, iteration.fingerprint)

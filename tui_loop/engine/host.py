@@ -12,29 +12,21 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.config import to_tables
-from tui_loop.core.diagnosis.recording import record_diagnosis
-from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.events import LineLogged, RequestSeen, RunEnded
+from tui_loop.core.events import LineLogged, RequestSeen
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.kept import KeptFiles
-from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
-from tui_loop.core.overview import described
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import EndState
 from tui_loop.core.requests import Request, RequestReader, ids_in
-from tui_loop.core.secrets import masked
+from tui_loop.core.results import Results
+from tui_loop.core.run_end import write_end
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.text import one_line
 from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.control import Control
@@ -93,10 +85,15 @@ class RunHost:
             kept = KeptFiles((*own, self.folder.loop.settings_file))
             self._wait(attempts, journal, kept, requests)
             kept.look()
-            error = None if attempts.error is None else msgspec.to_builtins(attempts.error)
-            journal.append(RunEnded(state=attempts.state, error=error))
-            journal.close()
-            self._write_rest(attempts, lock)
+            outcome = attempts.outcome
+            write_end(
+                self.folder,
+                journal,
+                lock,
+                state=attempts.state,
+                error=attempts.error,
+                results=Results(outcome.metrics, outcome.fingerprint),
+            )
         self.has_device_fault = attempts.has_device_fault
         return attempts.state
 
@@ -127,41 +124,6 @@ class RunHost:
         self.control.ask(
             Request("termination", 0, "stop", save=True, evaluate=False, by="termination")
         )
-
-    def _write_rest(self, attempts: Attempts, lock: RunLock) -> None:
-        """Summary, diagnosis and ledger; the lock tells of the first that could not be written.
-
-        The journal has the end already: nothing here may cost the run that.
-        """
-        is_told = False
-        for name, write in (
-            ("summary", lambda: self._write_summary(attempts)),
-            ("diagnosis", self._diagnose),
-            ("ledger", lambda: write_ledger(self.folder.loop)),
-        ):
-            try:
-                write()
-            except Exception as error:
-                if not isinstance(error, (OSError, TuiLoopError)):
-                    traceback.print_exc()  # to output.log
-                told = lock.trouble or f"the {name} was not written"
-                lock.tell(lock.trouble if is_told else one_line(masked(f"{told}: {error}"), 400))
-                is_told = True
-
-    def _write_summary(self, attempts: Attempts) -> None:
-        folder, state = self.folder, read_run(self.folder)
-        config = to_tables(folder.read_config())
-        told = described(folder.number, folder.read_decision(), config, state, attempts.state)
-        folder.write_summary(
-            msgspec.structs.replace(
-                told, metrics=attempts.outcome.metrics, fingerprint=attempts.outcome.fingerprint
-            )
-        )
-
-    def _diagnose(self) -> None:
-        """Findings, suggestions and the verdict; of the untouched base there is nothing to say."""
-        if self.folder.number > 0:
-            record_diagnosis(self.folder)
 
 
 def main(arguments: list[str] | None = None) -> int:

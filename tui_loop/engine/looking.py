@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.first_look import FirstLook, first_look, in_words
+from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Fingerprint
 from tui_loop.core.scoring import Scorer
 from tui_loop.engine.generation import Generated
@@ -52,8 +53,7 @@ class Look:
             return None
         folder = self._run.folder.loop.iteration(self._parent)
         try:
-            summary = folder.read_summary()
-            if summary is None or not self._is_alike(summary.fingerprint):
+            if not self._is_alike(iteration_of(folder).fingerprint):
                 return None
             examples = folder.read_examples()
         except BadInput:  # a parent that cannot be read is no reason to fail

@@ -11,9 +11,9 @@ from tui_loop.core.divergence import Sighting, is_far_above
 from tui_loop.core.errors import BadInput
 from tui_loop.core.figures import duration
 from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import read_run
+from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.results import mean_loss
 from tui_loop.core.schema import Config
-from tui_loop.core.state import Point
 from tui_loop.engine.arguments import effective_arguments
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.cut_rows import cut_rows
@@ -98,12 +98,9 @@ def _seen_at_end(run: Run) -> Sighting | None:
 
 def _base_loss(run: Run) -> float | None:
     """The base's eval loss, if it was measured alike."""
-    try:
-        base = run.folder.loop.iteration(0).read_summary()
-    except BadInput:
-        return None
+    base = iteration_of(run.folder.loop.iteration(0))
     mine = run.outcome.fingerprint
-    if base is None or base.fingerprint is None or mine is None:
+    if base.fingerprint is None or mine is None:
         return None
     loss = base.metrics.get("eval_loss")
     is_alike = not mine.differs_from(base.fingerprint)
@@ -227,16 +224,6 @@ def _training_metrics(
         "sound_step": bridge.sound_step if bridge.trouble else None,
         "peak_memory_mb": _peak_memory_mb(),
     }
-
-
-def mean_loss(points: list[Point]) -> float | None:
-    """The mean training loss of all steps; a log's loss is the mean since the one before."""
-    total, last = 0.0, 0
-    for point in points:
-        if "loss" in point.values:
-            total += point.values["loss"] * (point.step - last)
-            last = point.step
-    return total / last if last else None
 
 
 def _peak_memory_mb() -> int:

@@ -11,6 +11,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.progress.best import best_of
 from tui_loop.core.reader import LoopReader, iterations_of
 from tui_loop.core.readiness.closing import close_loop, closed_words, reopen_loop
+from tui_loop.core.run_end import restore_ends
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 HELP = "end a loop with its last decision, or open it again"
@@ -38,6 +39,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         return 0
     if live := live_in(loop):
         raise BadInput(f"{live} is running", f"tui-loop stop {loop.name}, then close it")
+    restore_ends(loop)
     closed = close_loop(loop, told.why, _number(loop, told.iteration))
     out.line(f"{loop.name} {closed_words(closed)}")
     return 0
