@@ -10,7 +10,7 @@ from tui_loop.core.config import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.schema import Config
 from tui_loop.core.shipped import shipped
-from tui_loop.engine.models import smollm2_folder
+from tui_loop.engine.model_source import smollm2_folder
 from tui_loop.engine.quiet import set_environment
 
 ROWS, BATCH, PAIRS = 64, 8, 5
@@ -23,7 +23,8 @@ def results() -> list[Result]:
 
     from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
     from tui_loop.engine.memory import EvalBatch
-    from tui_loop.engine.models import find_model, load_model
+    from tui_loop.engine.model_source import find_model
+    from tui_loop.engine.models import load_model
     from tui_loop.engine.rendering import Renderer
 
     model_id = "smollm2" if smollm2_folder().exists() else "tiny"

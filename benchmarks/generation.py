@@ -12,7 +12,8 @@ from tui_loop.core.schema import Config, Evaluation
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
-from tui_loop.engine.models import LoadedModel, find_model, load_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import LoadedModel, load_model
 
 ROWS, PAIRS = 96, 5
 

@@ -38,7 +38,7 @@ def test_after_a_cuda_fault_the_next_run_gets_a_process_of_its_own_and_that_is_s
             assert ended.wait(10)
             return 0
 
-    def start_host(loop: LoopFolder, numbers: list[int], *, allow_code: bool) -> Process:
+    def start_host(loop: LoopFolder, numbers: list[int]) -> Process:
         started.append(numbers)
         return Process()
 

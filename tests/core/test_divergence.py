@@ -102,6 +102,24 @@ def test_evaluations_and_the_mean_of_the_run_are_witnesses_too() -> None:
     assert other.seen.step == 4
 
 
+@pytest.mark.parametrize("logs", [0, 1, EMPTY_LOGS - 1])
+def test_a_run_of_few_logs_trained_nothing_if_all_of_them_are_empty(logs: int) -> None:
+    watch = TrainingWatch(VOCABULARY)
+    for step in range(1, logs + 1):
+        watch.look(step, {"loss": 0.0, "grad_norm": 0.0})
+    assert watch.seen is None
+    watch.look_at_end(2, 0.0)
+    assert watch.seen is not None
+    assert (watch.seen.kind, watch.seen.step) == ("nothing_trained", 2)
+
+
+def test_a_run_whose_last_logs_alone_are_empty_has_trained() -> None:
+    watch = watched(2.0)
+    watch.look(2, {"loss": 0.0, "grad_norm": 0.0})
+    watch.look_at_end(2, 1.0)
+    assert watch.seen is None
+
+
 def test_only_the_first_sighting_counts() -> None:
     watch = watched(2.0, math.nan, math.nan)
     watch.look_at_evaluation(5, math.nan)

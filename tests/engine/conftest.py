@@ -55,9 +55,9 @@ class TinyLoop:
         create_base(self.loop, base_config(self.loop, plan), data.splits)
         return self.run_number(0)
 
-    def run_number(self, number: int, *, allow_code: bool = False) -> Iteration:
+    def run_number(self, number: int) -> Iteration:
         folder = self.loop.existing(number)
-        RunHost(folder, runner="thread", allow_code=allow_code).run()
+        RunHost(folder, runner="thread").run()
         summary = folder.read_summary()
         assert summary is not None
         return summary

@@ -11,7 +11,8 @@ import pytest
 from tests.engine.conftest import TinyLoop
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.examples.causes import causes_of, measured_of
-from tui_loop.engine.models import find_model, load_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import load_model
 from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.sources import read_source
 

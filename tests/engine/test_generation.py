@@ -13,7 +13,8 @@ from tui_loop.core.shipped import shipped
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
-from tui_loop.engine.models import LoadedModel, find_model, load_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import LoadedModel, load_model
 
 pytestmark = pytest.mark.train
 

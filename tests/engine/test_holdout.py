@@ -42,7 +42,7 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
 ) -> None:
     told: list[LookTold] = []
     folder = tuned.loop.existing(1)
-    look = look_at_holdout(folder, [], allow_code=False, tell=told.append)
+    look = look_at_holdout(folder, [], tell=told.append)
     for number, figures in ((1, look.figures), (0, look.base)):
         summary = tuned.loop.iteration(number).read_summary()
         assert summary is not None
@@ -85,12 +85,12 @@ def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], ro
             raise BadInput("the power went")
 
     with pytest.raises(BadInput, match="the power went"):
-        look_at_holdout(folder, [], allow_code=False, tell=fails)
+        look_at_holdout(folder, [], tell=fails)
     (folder.adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(BadInput, match="no weights on this machine"):
-        look_at_holdout(folder, [], allow_code=False, tell=fails)
+        look_at_holdout(folder, [], tell=fails)
     with pytest.raises(BadInput, match="untouched base"):
-        look_at_holdout(tiny.loop.iteration(0), [], allow_code=False, tell=fails)
+        look_at_holdout(tiny.loop.iteration(0), [], tell=fails)
     assert read_looks(tiny.loop).looks == ()
 
 
@@ -101,9 +101,7 @@ def test_whole_models_are_looked_at_one_after_the_other(
         metric="none", data={"eval": str(rows), "holdout": str(rows)}, lora={"enabled": False}
     )
     assert tiny.run("evaluation.base=false").state == "finished"
-    look: Look = look_at_holdout(
-        tiny.loop.existing(1), [], allow_code=False, tell=lambda each: None
-    )
+    look: Look = look_at_holdout(tiny.loop.existing(1), [], tell=lambda each: None)
     assert (look.metric, look.score, look.passed, look.paired) == ("none", None, None, None)
     assert look.loss == pytest.approx(look.eval.loss, rel=1e-5)
     assert isinstance(look.base.loss, float)

@@ -104,7 +104,8 @@ def test_the_trainers_own_figure_is_what_trainer_evaluate_reports(
     from tui_loop.core.data.loading import load_data
     from tui_loop.core.schema import Config
     from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
-    from tui_loop.engine.models import find_model, load_model
+    from tui_loop.engine.model_source import find_model
+    from tui_loop.engine.models import load_model
     from tui_loop.engine.rendering import Renderer
 
     pairs = [{"prompt": f"case {n} ->", "completion": " word" * (1 + n % 5)} for n in range(20)]

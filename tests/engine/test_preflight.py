@@ -23,7 +23,8 @@ from tui_loop.core.schema import Config
 from tui_loop.engine import masking, sizes
 from tui_loop.engine.arguments import lora_config
 from tui_loop.engine.masking import Masker
-from tui_loop.engine.models import LoadedModel, find_model, load_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import LoadedModel, load_model
 from tui_loop.engine.preflight import token_findings
 from tui_loop.engine.sizes import Context, argument_problems, size_findings, sizes_of
 

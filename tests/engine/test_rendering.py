@@ -14,7 +14,8 @@ from tui_loop.core.data.rows import RawRow, Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
-from tui_loop.engine.models import LoadedModel, find_model, load_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import LoadedModel, load_model
 from tui_loop.engine.rendering import Renderer
 
 pytestmark = pytest.mark.train

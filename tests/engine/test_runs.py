@@ -15,13 +15,16 @@ import torch
 from safetensors import safe_open
 
 from tests.engine.conftest import TinyLoop
+from tui_loop.core.consent import allow_code
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.requests import ask
 from tui_loop.core.schema import Config
 from tui_loop.engine import training
+from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.memory import EvalBatch
-from tui_loop.engine.models import find_model, load_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import load_model
 
 pytestmark = pytest.mark.train
 
@@ -329,6 +332,7 @@ def test_a_metric_of_the_users_own_runs_only_when_allowed(
     assert refused.state == "failed"
     assert refused.error is not None
     assert "--allow-code" in refused.error["hint"]
-    allowed = loop.run_number(loop.plan(parent=1), allow_code=True)
+    allow_code(metric_code("mine:half", loop.loop.root))
+    allowed = loop.run_number(loop.plan(parent=1))
     assert allowed.metrics["score"] == 0.5
     assert allowed.metrics["passed"] == 12

@@ -6,15 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from tui_loop.core.consent import allow_code
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Evaluation
+from tui_loop.core.scoring import Scorer
+from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.scorers import check_metric, scorer_for
 
 
 def score(metric: str, output: str, reference: str) -> float:
-    scorer = scorer_for(Evaluation(metric=metric), [], Path(), allow_code=False)
+    scorer = scorer_for(Evaluation(metric=metric), [], Path())
     assert scorer is not None
     return scorer.score(output, reference)
+
+
+def allowed(metric: str, root: Path) -> Scorer | None:
+    """A user's own metric, with consent."""
+    allow_code(metric_code(metric, root))
+    return scorer_for(Evaluation(metric=metric), [], root)
 
 
 @pytest.mark.train
@@ -38,16 +47,14 @@ def test_an_unknown_metric_is_refused_with_the_nearest_name() -> None:
 
 
 def test_a_pass_score_of_the_config_overrides_the_metrics_own() -> None:
-    scorer = scorer_for(
-        Evaluation(metric="json_match", pass_score=0.25), [], Path(), allow_code=False
-    )
+    scorer = scorer_for(Evaluation(metric="json_match", pass_score=0.25), [], Path())
     assert scorer is not None
     assert scorer.pass_score == 0.25
 
 
 def test_a_function_that_leaves_the_scale_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "odd_metric.py").write_text("def two(output, reference):\n    return 2\n")
-    scorer = scorer_for(Evaluation(metric="odd_metric:two"), [], tmp_path, allow_code=True)
+    scorer = allowed("odd_metric:two", tmp_path)
     assert scorer is not None
     with pytest.raises(BadInput, match="gave 2"):
         scorer.score("a", "b")
@@ -57,8 +64,8 @@ def test_a_users_module_that_fails_is_bad_input_not_a_fault_of_the_program(tmp_p
     (tmp_path / "torn_metric.py").write_text("def half(:\n")
     (tmp_path / "sad_metric.py").write_text("def sad(output, reference):\n    return 1 / 0\n")
     with pytest.raises(BadInput, match="SyntaxError"):
-        scorer_for(Evaluation(metric="torn_metric:half"), [], tmp_path, allow_code=True)
-    scorer = scorer_for(Evaluation(metric="sad_metric:sad"), [], tmp_path, allow_code=True)
+        allowed("torn_metric:half", tmp_path)
+    scorer = allowed("sad_metric:sad", tmp_path)
     assert scorer is not None
     with pytest.raises(BadInput, match="ZeroDivisionError"):
         scorer.score("a", "b")

@@ -18,7 +18,8 @@ from tui_loop.core.store import LoopFolder
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
 from tui_loop.engine.memory import EvalBatch, OutOfMemory
-from tui_loop.engine.models import find_model, load_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import load_model
 from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.run import Outcome
 from tui_loop.engine.training_rows import measure_training_rows

@@ -277,8 +277,9 @@ def test_what_only_the_final_evaluation_shows_leaves_nothing_to_go_on_from(
     error="data",
     readable="the step, and that nothing is being trained",
 )
+@pytest.mark.parametrize("steps", [1, 12])
 def test_training_nothing_is_as_loud_as_a_divergence(
-    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+    steps: int, tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
     loss = training.LoopTrainer.compute_loss
 
@@ -287,11 +288,11 @@ def test_training_nothing_is_as_loud_as_a_divergence(
         return loss(self, model, inputs, *arguments, **named)
 
     monkeypatch.setattr(training.LoopTrainer, "compute_loss", masked)
-    loop = tiny_loop(training={"max_steps": 12, "eval_steps": 0})
+    loop = tiny_loop(training={"max_steps": steps, "eval_steps": 0})
     summary = loop.run()
     assert summary.error is not None
     assert "nothing is being trained" in summary.error["message"]
-    assert summary.error["step"] == 3
+    assert summary.error["step"] == min(steps, 3)
     outcome(loop.loop.iteration(1))
 
 
@@ -324,3 +325,48 @@ def test_a_nan_in_an_eval_row_is_named_by_its_line(
     assert len(bad) == 1
     assert f"line {bad[0].source_line}" in told(folder)
     outcome(folder)
+
+
+@pytest.mark.fault(
+    "fewer rows than a batch, and batches that are not full are left out",
+    group="training",
+    state="failed",
+    error="data",
+    readable="that no optimizer step was possible, before any was tried",
+)
+def test_a_run_without_a_batch_fails_before_it_trains(
+    tiny_loop: MakeLoop, outcome: Outcome
+) -> None:
+    loop = tiny_loop(data={"max_train_rows": 3}, training={"dataloader_drop_last": True})
+    summary = loop.run()
+    assert summary.error is not None
+    assert "3 training rows cannot fill a batch of 4" in summary.error["message"]
+    assert "dataloader_drop_last=false" in summary.error["hint"]
+    assert summary.metrics["train_loss"] is None
+    assert not loop.loop.iteration(1).adapter.exists()
+    outcome(loop.loop.iteration(1))
+
+
+@pytest.mark.fault(
+    "training ends before its first step",
+    group="training",
+    state="failed",
+    error="data",
+    readable="that no optimizer step was made",
+)
+def test_a_training_that_made_no_step_is_not_finished(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    """Trainer ends so where its sampler has no row for it."""
+
+    def no_rows(self: Any, *_: Any, **__: Any) -> Any:
+        return torch.utils.data.SubsetRandomSampler([])
+
+    monkeypatch.setattr(training.LoopTrainer, "_get_train_sampler", no_rows)
+    loop = tiny_loop(training={"eval_steps": 0})
+    summary = loop.run()
+    assert summary.error is not None
+    assert "made no optimizer step" in summary.error["message"]
+    assert summary.metrics["train_loss"] is None
+    assert not loop.loop.iteration(1).adapter.exists()
+    outcome(loop.loop.iteration(1))

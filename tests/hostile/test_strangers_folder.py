@@ -211,7 +211,8 @@ def test_a_metric_of_somebody_is_refused_and_not_imported(
 
 @pytest.mark.train
 def test_a_model_whose_weights_are_a_pickle_is_not_loaded(canary: Path, tmp_path: Path) -> None:
-    from tui_loop.engine.models import find_model, load_model
+    from tui_loop.engine.model_source import find_model
+    from tui_loop.engine.models import load_model
 
     folder = tmp_path / "model"
     shutil.copytree(shipped("sample_data", "tiny-base"), folder)

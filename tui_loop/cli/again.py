@@ -87,11 +87,13 @@ def retried(
 
 def scorer_of(folder: IterationFolder, *, allow_code: bool) -> Scorer:
     """What an iteration's outputs were scored by; raises BadInput where they were not."""
+    from tui_loop.engine.foreign_code import require_config_consent
     from tui_loop.engine.scorers import scorer_for
 
+    config = folder.read_config()
+    require_config_consent(config, folder.loop.root, allow=allow_code)
     labels = folder.read_effective().get("evaluation", {}).get("labels", [])
-    settings = folder.read_config().evaluation
-    scorer = scorer_for(settings, labels, folder.loop.root, allow_code=allow_code)
+    scorer = scorer_for(config.evaluation, labels, folder.loop.root)
     if scorer is None:
         raise BadInput(f"{folder} has metric none: nothing passes or fails", "t asks its models")
     return scorer

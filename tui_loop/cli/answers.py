@@ -13,7 +13,8 @@ import msgspec
 
 from tui_loop.cli.telling import TellingProcess
 from tui_loop.core import codec
-from tui_loop.core.errors import BadInput
+from tui_loop.core.consent import require_consent
+from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.questions import AskingState, Question, Told, side_by_side
 from tui_loop.core.store import LoopFolder
 
@@ -91,6 +92,19 @@ class ModelAsker(TellingProcess[Told]):
         return AskingState("ended", message=f"the models' process has ended: {said}")
 
 
-def asker_of(loop: LoopFolder, number: int) -> ModelAsker:
+def asker_of(loop: LoopFolder, number: int, *, allow_code: bool = False) -> ModelAsker:
     """Asks iteration `number`, its parent and the base side by side."""
-    return ModelAsker(loop, side_by_side(loop, number))
+    numbers = side_by_side(loop, number)
+    require_models_consent(loop, numbers, allow=allow_code)
+    return ModelAsker(loop, numbers)
+
+
+def require_models_consent(loop: LoopFolder, numbers: Sequence[int], *, allow: bool) -> None:
+    """Raises NeedsConsent where loading these iterations would run code that nobody allowed."""
+    from tui_loop.engine.foreign_code import iteration_code
+
+    code = []
+    for number in numbers:
+        with suppress(BadInput, NotFound):  # the models' process says what is wrong with it
+            code += iteration_code(loop.existing(number))
+    require_consent(code, allow=allow)

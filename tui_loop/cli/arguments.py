@@ -36,7 +36,10 @@ def add_next(parser: argparse.ArgumentParser, example: str) -> None:
 
 def add_allow_code(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--allow-code", action="store_true", help="let a metric module:function of the config run"
+        "--allow-code",
+        action="store_true",
+        help="let the Python code run that the model or the metric brings; remembered until the "
+        "code changes",
     )
 
 

@@ -18,7 +18,7 @@ from tui_loop.core.automation.trail import Outcome, told_decision, told_predicti
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.planning import Plan
+from tui_loop.core.planning import Plan, config_before
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.checklist import checklist
 from tui_loop.core.readiness.closing import refuse_closed
@@ -44,6 +44,7 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
     """Lets the loop go until there is a reason to stop; raises TuiLoopError before it begins."""
     if wanted.start is not None:
         loop.existing(wanted.start)
+    require_start_consent(loop, wanted.start, allow=wanted.allow_code)
     diagnose = _Diagnoses(loop)
     history = History(loop, wanted.start)
     source, about = source_of(history, wanted, diagnose)
@@ -58,6 +59,18 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
             tell=out.line,
             about=about,
         ).go()
+
+
+def require_start_consent(loop: LoopFolder, start: int | None, *, allow: bool) -> None:
+    """Raises NeedsConsent where the first run would run code that nobody allowed.
+
+    `auto` changes neither the model nor the metric, so that this holds for all its runs.
+    """
+    from tui_loop.engine.foreign_code import require_config_consent
+
+    best = History(loop, start).best
+    number = start if start is not None or best is None else best.number
+    require_config_consent(config_before(loop, number), loop.root, allow=allow)
 
 
 def look_ahead(loop: LoopFolder, start: int | None) -> list[str]:
@@ -127,7 +140,7 @@ class Runs:
         return [each.number for each in self._folders if each.number > 0]
 
     def run(self, numbers: Sequence[int]) -> None:
-        ran(self._loop, self._folders, self._out, allow_code=self._wanted.allow_code)
+        ran(self._loop, self._folders, self._out)
 
 
 class _Diagnoses:

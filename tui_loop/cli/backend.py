@@ -40,7 +40,7 @@ class AppBackend(AppRuns):
 
     def models(self) -> list[str]:
         """Names of models that are at hand, or can be fetched by their plain name."""
-        from tui_loop.engine.models import SMOLLM2, TINY
+        from tui_loop.engine.model_source import SMOLLM2, TINY
 
         return [TINY, SMOLLM2]
 
@@ -48,7 +48,7 @@ class AppBackend(AppRuns):
         """Starts what answers prompts as iteration `number`, its parent and the base do."""
         from tui_loop.cli.answers import asker_of
 
-        return asker_of(loop, number)
+        return asker_of(loop, number, allow_code=self._allow_code)
 
     def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
         """The training examples that a held-out one is nearest to; raises TuiLoopError."""
@@ -99,9 +99,11 @@ class AppBackend(AppRuns):
     def run_queue(self, loop: LoopFolder) -> str:
         """Has what waits in the loop's queue run by a process of its own; says so."""
         from tui_loop.cli.by_itself import begin_in_background
+        from tui_loop.cli.queue_run import require_queue_consent
         from tui_loop.engine.extras import require_train
 
         require_train("running the queue")
+        require_queue_consent(loop, allow=self._allow_code)
         words = ["queue", loop.name, "--run", *(["--allow-code"] if self._allow_code else [])]
         with _told_as_input():
             process = begin_in_background(loop, words)
@@ -111,21 +113,24 @@ class AppBackend(AppRuns):
 
     def auto_ahead(self, loop: LoopFolder, start: int | None) -> list[str]:
         """What going by itself would do first, a sentence each; raises TuiLoopError."""
-        from tui_loop.cli.auto import look_ahead
+        from tui_loop.cli.auto import look_ahead, require_start_consent
         from tui_loop.engine.extras import require_train
 
         require_train("auto")
         with _told_as_input():
+            require_start_consent(loop, start, allow=self._allow_code)
             return look_ahead(loop, start)
 
     def run_auto(
         self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
     ) -> str:
         """Has the loop go by itself in a process of its own; says so. Raises TuiLoopError."""
+        from tui_loop.cli.auto import require_start_consent
         from tui_loop.cli.by_itself import begin_in_background
         from tui_loop.engine.extras import require_train
 
         require_train("auto")
+        require_start_consent(loop, start, allow=self._allow_code)
         words = ["auto", loop.name, "--iterations", str(iterations)]
         words += [] if hours is None else ["--hours", str(hours)]
         words += [] if start is None else ["--from", str(start)]
@@ -225,7 +230,7 @@ def _data_file(entry: str, root: Path) -> str:
 
 def _model_notices(model: str, root: Path) -> list[str]:
     """What is to be known of a model before it is used; raises BadInput where it cannot be one."""
-    from tui_loop.engine.models import SMOLLM2, find_model
+    from tui_loop.engine.model_source import SMOLLM2, find_model
 
     try:
         source = find_model(model, root)

@@ -71,14 +71,12 @@ def created(
     return create(loop, start)
 
 
-def ran(
-    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
-) -> list[Iteration]:
+def ran(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> list[Iteration]:
     """Runs what was created; the iterations that ended, the base among them if it was to run.
 
     Raises RunStopped where one was stopped or killed.
     """
-    done, stop_asked = run_until_stopped(loop, folders, out, allow_code=allow_code)
+    done, stop_asked = run_until_stopped(loop, folders, out)
     if stop_asked or done[-1].state == "stopped":
         told = "was stopped" if done[-1].state == "stopped" else f"{done[-1].state} and it stopped"
         raise RunStopped(f"{loop.name}/{done[-1].number} {told} on request", "")

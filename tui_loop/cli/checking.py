@@ -27,6 +27,7 @@ from tui_loop.core.checking.rows import refused_rows
 from tui_loop.core.checking.settings import odd_settings
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import ConfigError
+from tui_loop.core.consent import require_consent
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
@@ -112,6 +113,18 @@ class Preflight:
             told = f"{self._config.model.id}: {reason}"
             return [error("model", told, "check the model's files, or choose another model")]
 
+    def require_consent(self) -> None:
+        """Raises NeedsConsent where the checks would run code that nobody allowed."""
+        from tui_loop.engine.foreign_code import config_code
+
+        if self._problems:
+            return
+        try:
+            code = config_code(self._config, self._loop.root)
+        except TuiLoopError:  # the checks find what is wrong
+            return
+        require_consent(code, allow=self._allow_code)
+
     def row(self, number: int) -> TrainedRow:
         """The `number`-th training row, token by token. Raises TuiLoopError."""
         from tui_loop.engine.extras import require_train
@@ -147,10 +160,12 @@ class Preflight:
 
     def _masker(self) -> Masker:
         if self._made_masker is None:
+            from tui_loop.engine.foreign_code import require_config_consent
             from tui_loop.engine.masking import Masker
             from tui_loop.engine.quiet import set_environment
 
             set_environment()
+            require_config_consent(self._config, self._loop.root, allow=self._allow_code)
             assert self._data is not None
             self._made_masker = Masker(self._config, self._loop.root, self._data)
         return self._made_masker

@@ -136,7 +136,7 @@ def check_base(config: Config, root: Path) -> str:
     Gives a remark, "" if there is none.
     """
     from tui_loop.engine.extras import has_train
-    from tui_loop.engine.models import SMOLLM2, check_model, find_model
+    from tui_loop.engine.model_source import SMOLLM2, check_model, find_model
 
     if config.model.id == SMOLLM2:
         return ""  # may be fetched later; run says so

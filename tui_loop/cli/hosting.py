@@ -70,7 +70,9 @@ class AppRuns:
         """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
         from tui_loop.cli.checking import preflight_of_draft
 
-        return preflight_of_draft(loop, draft, allow_code=self._allow_code)
+        checks = preflight_of_draft(loop, draft, allow_code=self._allow_code)
+        checks.require_consent()
+        return checks
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
         """Makes the draft an iteration and runs it; gives its number. Raises TuiLoopError."""
@@ -182,7 +184,7 @@ class AppRuns:
             if self._stopping.is_set():
                 return
             self._current = folder
-            self._run_host = RunHost(folder, runner="thread", allow_code=self._allow_code)
+            self._run_host = RunHost(folder, runner="thread")
             if self._stopping.is_set():
                 return
             with output_to(folder.output):
@@ -195,7 +197,7 @@ class AppRuns:
         from tui_loop.engine.launch import start_host
 
         numbers = [folder.number for folder in folders]
-        process = start_host(folders[0].loop, numbers, allow_code=self._allow_code)
+        process = start_host(folders[0].loop, numbers)
         process.wait()
         for folder in folders:
             mask_file(folder.output)

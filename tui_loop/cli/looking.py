@@ -77,12 +77,14 @@ class HoldoutLook(TellingProcess[LookTold]):
     def __init__(
         self, folder: IterationFolder, settings: Sequence[str] = (), *, allow_code: bool = False
     ) -> None:
+        from tui_loop.engine.foreign_code import require_config_consent
         from tui_loop.engine.launch import start_look
 
         look_ahead(folder)
+        require_config_consent(folder.read_config(), folder.loop.root, allow=allow_code)
 
         def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
-            return start_look(folder.loop, folder.number, settings, allow_code=allow_code, log=log)
+            return start_look(folder.loop, folder.number, settings, log=log)
 
         super().__init__(start, LookTold, "a look")
 

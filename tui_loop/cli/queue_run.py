@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
+from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.overview import as_json
@@ -19,6 +21,17 @@ from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import brief
+
+
+def require_queue_consent(loop: LoopFolder, *, allow: bool) -> None:
+    """Raises NeedsConsent where a draft that waits would run code that nobody allowed."""
+    from tui_loop.engine.foreign_code import config_code
+
+    code: list[ForeignCode] = []
+    for queued in read_queue(loop):
+        with suppress(TuiLoopError):  # what is wrong with a draft is said when its turn comes
+            code += config_code(plan_of_queued(loop, queued).config, loop.root)
+    require_consent(code, allow=allow)
 
 
 class QueueRunner:
@@ -101,7 +114,7 @@ class QueueRunner:
             f" ({left} more in the queue)"
         )
         try:
-            ended = ran(self._loop, folders, out, allow_code=self._allow_code)
+            ended = ran(self._loop, folders, out)
         finally:
             self.done += _of(folders)
         if ended[-1].state != "finished":

@@ -21,21 +21,19 @@ BEGIN_SECONDS = 60.0
 """A detached run's process is waited for this long until it has begun."""
 
 
-def run_watched(
-    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
-) -> list[Iteration]:
+def run_watched(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> list[Iteration]:
     """Runs iterations one after the other and shows them; those that ended, in order.
 
     Raises RunStopped where the run was killed at once.
     """
-    return run_until_stopped(loop, folders, out, allow_code=allow_code)[0]
+    return run_until_stopped(loop, folders, out)[0]
 
 
 def run_until_stopped(
-    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
+    loop: LoopFolder, folders: list[IterationFolder], out: Output
 ) -> tuple[list[Iteration], bool]:
     """The same, and whether somebody asked to stop, be it too late for a run to notice."""
-    attempts, process = _start(loop, folders, allow_code)
+    attempts, process = _start(loop, folders)
     done: list[Iteration] = []
     with RunWatcher(process, out) as watcher:
         for folder in folders:
@@ -60,14 +58,12 @@ def run_until_stopped(
     return done, watcher.stop_asked
 
 
-def run_detached(
-    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, allow_code: bool
-) -> int:
+def run_detached(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> int:
     """Starts them in the background and returns when the first has begun; gives the exit code.
 
     Raises RunFailed where the process ended before that.
     """
-    attempts, process = _start(loop, folders, allow_code)
+    attempts, process = _start(loop, folders)
     first = folders[0]
     deadline = time.monotonic() + BEGIN_SECONDS
     while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
@@ -102,10 +98,10 @@ def exit_code_of(done: list[Iteration], loop: LoopFolder, out: Output) -> int:
 
 
 def _start(
-    loop: LoopFolder, folders: list[IterationFolder], allow_code: bool
+    loop: LoopFolder, folders: list[IterationFolder]
 ) -> tuple[dict[int, int], subprocess.Popen[bytes]]:
     from tui_loop.engine.launch import start_host
 
     attempts = {folder.number: read_run(folder).attempt + 1 for folder in folders}
     numbers = [folder.number for folder in folders]
-    return attempts, start_host(loop, numbers, allow_code=allow_code)
+    return attempts, start_host(loop, numbers)

@@ -53,7 +53,7 @@ class Start(msgspec.Struct, frozen=True):
     @property
     def steps(self) -> int | None:
         """Optimizer steps of the first plan; None where packing decides."""
-        return steps_of(self.plans[0].config.training, len(self.data.train))
+        return steps_of(self.plans[0].config, len(self.data.train))
 
 
 def check_start(
@@ -99,12 +99,9 @@ def refusals(
     loop: LoopFolder, config: Config, labels: list[str], allow_code: bool
 ) -> list[Callable[[], object]]:
     """Checks that each raise TuiLoopError where a run of `config` would fail for certain."""
-    from tui_loop.engine.scorers import scorer_for
-
-    evaluation, root = config.evaluation, loop.root
     return [
         lambda: refuse_secrets(config),
-        lambda: scorer_for(evaluation, labels, root, allow_code=allow_code),
+        lambda: _check_code(config, loop, labels, allow_code),
         lambda: _check_model(config, loop),
         lambda: _check_device(config),
         lambda: _check_init_adapter(loop, config),
@@ -122,9 +119,18 @@ def check_config(loop: LoopFolder, config: Config, *, allow_code: bool) -> Loade
     return data
 
 
+def _check_code(config: Config, loop: LoopFolder, labels: list[str], allow_code: bool) -> None:
+    """Refuses foreign code without consent, and a metric that cannot be had."""
+    from tui_loop.engine.foreign_code import require_config_consent
+    from tui_loop.engine.scorers import scorer_for
+
+    require_config_consent(config, loop.root, allow=allow_code)
+    scorer_for(config.evaluation, labels, loop.root)
+
+
 def _check_model(config: Config, loop: LoopFolder) -> None:
     from tui_loop.engine.extras import require_gguf
-    from tui_loop.engine.models import check_model
+    from tui_loop.engine.model_source import check_model
 
     if check_model(config.model.id, config.model.revision, loop.root).gguf is not None:
         require_gguf("loading a GGUF file")
@@ -148,7 +154,7 @@ def _check_device(config: Config) -> None:
 
 
 def _weights(loop: LoopFolder, plan: Plan) -> str:
-    from tui_loop.engine.models import find_model, weights_print
+    from tui_loop.engine.model_source import find_model, weights_print
 
     return weights_print(find_model(plan.config.model.id, loop.root))
 

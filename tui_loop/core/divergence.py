@@ -81,9 +81,15 @@ class TrainingWatch:
         return self.seen is None and eval_loss <= self.limit
 
     def look_at_end(self, step: int, train_loss: float | None) -> None:
-        """Takes in the mean loss of the whole run, which has the steps since the last log too."""
+        """Takes in the mean loss of the whole run, which has the steps since the last log too.
+
+        A run that is too short for EMPTY_LOGS trained nothing if none of its logs shows anything.
+        """
         if train_loss is not None and not _finite(train_loss):
             self._see(Sighting("diverged", step, "train loss not finite"))
+        if train_loss == 0.0 and self._empty == self._logs:
+            reason = "loss and gradient are exactly 0 in every log"
+            self._see(Sighting("nothing_trained", step, reason))
 
     @property
     def limit(self) -> float:

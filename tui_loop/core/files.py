@@ -9,10 +9,18 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from platformdirs import user_state_path
+
 from tui_loop.core.opening import check_regular, read_bounded
 
 SMALL_FILE_BYTES = 64 * 1024 * 1024
 """No record file that is read whole is larger; a larger one is refused, not loaded."""
+
+
+def user_state_folder() -> Path:
+    """Where the program remembers things for this user; TUI_LOOP_STATE moves it."""
+    chosen = os.environ.get("TUI_LOOP_STATE")
+    return Path(chosen) if chosen else user_state_path("tui-loop", appauthor=False)
 
 
 def _read_umask() -> int:

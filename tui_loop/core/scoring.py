@@ -16,6 +16,8 @@ import msgspec
 
 from tui_loop.core.errors import BadInput
 
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
 PURE_METRICS = (
     "exact_match",
     "contains",
@@ -30,6 +32,11 @@ LIBRARY_METRICS = ("rouge_l", "chrf")
 NO_METRIC = "none"
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+def is_function(metric: str) -> bool:
+    """Whether a metric is somebody's own `module:function`."""
+    return _FUNCTION.fullmatch(metric) is not None
 
 
 class Scorer(msgspec.Struct, frozen=True):

@@ -55,12 +55,11 @@ class Attempts:
         control: Control,
         *,
         runner: str,
-        allow_code: bool,
         earlier: int,
         resumption: Resumption,
     ) -> None:
         self._folder, self._journal, self._control = folder, journal, control
-        self._runner, self._allow_code = runner, allow_code
+        self._runner = runner
         self._resumption = resumption
         self._rollbacks = 0
         self._config: Config = folder.read_config()
@@ -134,7 +133,6 @@ class Attempts:
                     self._journal,
                     self._control,
                     self._now,
-                    self._allow_code,
                     self._resumption,
                 )
             )

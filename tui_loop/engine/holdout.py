@@ -45,16 +45,15 @@ if TYPE_CHECKING:
 Tell = Callable[[LookTold], None]
 
 
-def look_at_holdout(
-    folder: IterationFolder, settings: Sequence[str], *, allow_code: bool, tell: Tell
-) -> Look:
+def look_at_holdout(folder: IterationFolder, settings: Sequence[str], *, tell: Tell) -> Look:
     """Measures both models on the holdout and records the look; raises TuiLoopError.
 
     Measured as the iteration's own evaluation was. `settings`: `run.*` fields for this machine.
     """
     from tui_loop.engine.adapters import checked_weights
     from tui_loop.engine.memory import free_memory
-    from tui_loop.engine.models import find_model, load_model
+    from tui_loop.engine.model_source import find_model
+    from tui_loop.engine.models import load_model
     from tui_loop.engine.scorers import scorer_for
     from tui_loop.engine.speakers import here, set_threads
 
@@ -69,7 +68,7 @@ def look_at_holdout(
     if not data.holdout:
         raise BadInput(f"{config.data.holdout}: has no rows", "give a file with at least one row")
     labels = _recorded(folder).get("labels") or data.labels
-    scorer = scorer_for(config.evaluation, labels, loop.root, allow_code=allow_code)
+    scorer = scorer_for(config.evaluation, labels, loop.root)
     set_threads(config)
     config = here(config)
     source = find_model(config.model.id, loop.root)
@@ -181,7 +180,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("loop", type=Path)
     parser.add_argument("number", type=int)
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--allow-code", action="store_true")
     told = parser.parse_args(arguments)
     set_environment()
     out = protected_stdout()
@@ -194,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         tell(LookProgress("loading"))
         try:
             folder = LoopFolder(told.loop).existing(told.number)
-            look = look_at_holdout(folder, told.settings, allow_code=told.allow_code, tell=tell)
+            look = look_at_holdout(folder, told.settings, tell=tell)
         except BrokenPipeError:
             raise
         except Exception as error:  # the edge of the process: who waits is told

@@ -47,8 +47,8 @@ class RunHost:
     `has_device_fault`: this process can use its GPU no more.
     """
 
-    def __init__(self, folder: IterationFolder, *, runner: str, allow_code: bool = False) -> None:
-        self.folder, self.runner, self.allow_code = folder, runner, allow_code
+    def __init__(self, folder: IterationFolder, *, runner: str) -> None:
+        self.folder, self.runner = folder, runner
         self.control = Control()
         self.gave_up = False
         self.has_device_fault = False
@@ -73,7 +73,6 @@ class RunHost:
                 journal,
                 self.control,
                 runner=self.runner,
-                allow_code=self.allow_code,
                 earlier=before.attempt,
                 resumption=resumption,
             )
@@ -131,7 +130,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tui_loop.engine.host")
     parser.add_argument("loop", type=Path)
     parser.add_argument("numbers", type=int, nargs="+")
-    parser.add_argument("--allow-code", action="store_true")
     told = parser.parse_args(arguments)
     hosts: list[RunHost] = []
     terminated = threading.Event()
@@ -148,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     folders = [loop.existing(number) for number in told.numbers]
     state: EndState = "finished"
     for folder in folders:
-        hosts.append(RunHost(folder, runner="process", allow_code=told.allow_code))
+        hosts.append(RunHost(folder, runner="process"))
         if terminated.is_set():  # between two runs, or before the first
             state = "stopped"
             break

@@ -15,7 +15,7 @@ from tui_loop.core.events import PhaseStarted
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.engine.effective import effective_of, record_effective
-from tui_loop.engine.models import TINY, ModelSource, find_model, weights_print
+from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_print
 from tui_loop.engine.run import Prepared, Run
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
@@ -126,7 +126,7 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
         run.warn("data", text)
     renderer = Renderer(loaded.tokenizer, config, data.mapping.shape)
     eval_set = prepare_eval_set(data.eval, renderer, config.evaluation, loaded.model)
-    scorer = scorer_for(config.evaluation, data.labels, root, allow_code=run.allow_code)
+    scorer = scorer_for(config.evaluation, data.labels, root)
     if scorer is not None and data.mapping.shape == "text":
         raise BadInput(
             f"evaluation.metric: {scorer.metric} needs prompts, and plain text has none",

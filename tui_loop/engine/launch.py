@@ -11,14 +11,10 @@ from typing import IO
 from tui_loop.core.store import LoopFolder
 
 
-def start_host(
-    loop: LoopFolder, numbers: list[int], *, allow_code: bool
-) -> subprocess.Popen[bytes]:
+def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
     """A process that runs these iterations in order and outlives this one."""
     command = [sys.executable, "-P", "-m", "tui_loop.engine.host", str(loop.path.resolve())]
     command += [str(number) for number in numbers]
-    if allow_code:
-        command.append("--allow-code")
     log: Path = loop.iteration(numbers[0]).output
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -48,7 +44,7 @@ def start_answers(
 
 
 def start_look(
-    loop: LoopFolder, number: int, settings: Sequence[str], *, allow_code: bool, log: IO[bytes]
+    loop: LoopFolder, number: int, settings: Sequence[str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     """A process that looks at the holdout with an iteration's weights (`engine.holdout`).
 
@@ -58,8 +54,6 @@ def start_look(
     command.append(str(number))
     for setting in settings:
         command += ["--set", setting]
-    if allow_code:
-        command.append("--allow-code")
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

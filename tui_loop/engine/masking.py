@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,7 +19,8 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
 from tui_loop.core.text import one_line
-from tui_loop.engine.models import find_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import pretrained_arguments
 from tui_loop.engine.rendering import Renderer
 
 SAMPLED_ROWS = 5000
@@ -50,12 +50,8 @@ class Masker:
         from transformers import AutoTokenizer
 
         source = find_model(config.model.id, root)
-        more: dict[str, Any] = {"trust_remote_code": config.model.trust_remote_code}
-        if source.gguf is not None:
-            more["gguf_file"] = source.gguf
-        if not source.is_local:
-            more["revision"] = config.model.revision
-        self._tokenizer = AutoTokenizer.from_pretrained(source.name, **more)
+        arguments = pretrained_arguments(config, source)
+        self._tokenizer = AutoTokenizer.from_pretrained(source.name, **arguments)
         self._config, self._data = config, data
         self._renderer = Renderer(self._tokenizer, config, data.mapping.shape)
         self._template = self._training_template()

@@ -1,38 +1,22 @@
-"""From a model's name to loaded weights: tiny, smollm2, a folder, a GGUF file, a hub id."""
+"""Loading a base with its tokenizer, fresh for every run, on its device."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from platformdirs import user_cache_path
 
+from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
-from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.schema import Config
-from tui_loop.core.shipped import shipped
 from tui_loop.engine.extras import require_gguf, require_quant
-from tui_loop.engine.hub import use_cache_where_unreachable
+from tui_loop.engine.foreign_code import hub_commit, model_code
+from tui_loop.engine.model_source import ModelSource
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-TINY = "tiny"
-SMOLLM2 = "smollm2"
-_EDGE_BYTES = 1 << 20
-
-
-class ModelSource(msgspec.Struct, frozen=True):
-    """Where weights are loaded from: `name` is a folder or a hub id, `gguf` a file in it."""
-
-    name: str
-    gguf: str | None = None
-    is_local: bool = True
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -42,68 +26,6 @@ class LoadedModel(msgspec.Struct, frozen=True):
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     dtype: torch.dtype
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept; TUI_LOOP_CACHE moves it."""
-    told = os.environ.get("TUI_LOOP_CACHE")
-    return Path(told) if told else user_cache_path("tui-loop", appauthor=False)
-
-
-def smollm2_folder() -> Path:
-    """The converted SmolLM2-135M-Instruct, there or not."""
-    return cache_folder() / "models" / "SmolLM2-135M-Instruct"
-
-
-def find_model(model_id: str, root: Path) -> ModelSource:
-    """Where `model_id` is; looks at the disk only. Raises BadInput for what cannot be a model."""
-    if model_id == TINY:
-        return ModelSource(str(shipped("sample_data", "tiny-base")))
-    if model_id == SMOLLM2:
-        folder = smollm2_folder()
-        if not (folder / "model.safetensors").exists():
-            raise BadInput("model smollm2 has not been fetched yet", "tui-loop fetch smollm2")
-        return ModelSource(str(folder))
-    path = Path(os.path.expanduser(model_id))
-    path = path if path.is_absolute() else root / path
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise BadInput(f"model.id: {path}: no such file", "check the path")
-        return ModelSource(str(path.parent), gguf=path.name)
-    if path.is_dir():
-        if not (path / "config.json").exists():
-            raise BadInput(
-                f"model.id: {path} has no config.json, so it is no model folder",
-                "name a folder that save_pretrained wrote",
-            )
-        return ModelSource(str(path))
-    if not is_hub_id(model_id):
-        raise BadInput(
-            f"model.id: {model_id!r} is neither a folder nor a hub id",
-            "--model tiny, --model smollm2, a folder, a .gguf file, or ORG/NAME",
-        )
-    return ModelSource(model_id, is_local=False)
-
-
-def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
-    """`find_model`, and for a hub id its config is fetched; raises BadInput if it cannot be had."""
-    source = find_model(model_id, root)
-    if source.is_local:
-        return source
-    use_cache_where_unreachable()
-    from huggingface_hub import hf_hub_download
-
-    try:
-        hf_hub_download(model_id, "config.json", revision=revision)
-    except Exception as error:  # the hub's own tree of errors, OSError, ValueError
-        close = difflib.get_close_matches(model_id, (TINY, SMOLLM2), n=1)
-        guess = f", did you mean {close[0]}?" if close else ""
-        raise BadInput(
-            f"model.id: {model_id!r} is not on this machine and the hub did not give it "
-            f"({type(error).__name__}){guess}",
-            "check the id; --model tiny and --model smollm2 need no hub",
-        ) from error
-    return source
 
 
 def load_model(config: Config, source: ModelSource, trained: Path | None = None) -> LoadedModel:
@@ -116,12 +38,11 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
 
     device = choose_device(config.run.device)
     dtype = choose_dtype(config.model.dtype, device, trained_whole=not config.lora.enabled)
-    common: dict[str, Any] = {"trust_remote_code": config.model.trust_remote_code}
-    if not source.is_local:
-        common["revision"] = config.model.revision
+    common = pretrained_arguments(config, source)
+    if trained is not None:  # it was saved with the base's code, or with a stranger's
+        require_consent(model_code(config.model, ModelSource(str(trained))))
     if source.gguf is not None:
         require_gguf("loading a GGUF file")
-        common["gguf_file"] = source.gguf
     tokenizer = AutoTokenizer.from_pretrained(source.name, **common)
     quantized = _quantization(config, device, dtype)
     if source.gguf is None:
@@ -140,6 +61,24 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
         tokenizer.pad_token = tokenizer.eos_token
     model.eval()
     return LoadedModel(model, tokenizer, torch.device(device), dtype)
+
+
+def pretrained_arguments(config: Config, source: ModelSource) -> dict[str, Any]:
+    """What every `from_pretrained` of a base gets.
+
+    Raises NeedsConsent where that would run code that nobody allowed.
+    """
+    model = config.model
+    if model.trust_remote_code and not source.is_local:  # no newer code than the allowed one
+        commit = hub_commit(source.name, model.revision)
+        model = msgspec.structs.replace(model, revision=commit)
+    require_consent(model_code(model, source))
+    arguments: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
+    if source.gguf is not None:
+        arguments["gguf_file"] = source.gguf
+    if not source.is_local:
+        arguments["revision"] = model.revision
+    return arguments
 
 
 def choose_device(told: str) -> str:
@@ -169,27 +108,6 @@ def choose_dtype(told: str, device: str, *, trained_whole: bool) -> torch.dtype:
     if device == "cuda" and torch.cuda.is_bf16_supported() and not trained_whole:
         return torch.bfloat16
     return torch.float32
-
-
-def weights_print(source: ModelSource) -> str:
-    """A short hash that changes with a local model's weights; empty for a hub id.
-
-    Of each weights file its name, size, and first and last megabyte: a folder of many
-    gigabytes is told apart in milliseconds.
-    """
-    if not source.is_local:
-        return ""
-    folder = Path(source.name)
-    files = [folder / source.gguf] if source.gguf else sorted(folder.glob("*.safetensors"))
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            digest.update(f"{path.name} {size}\n".encode())
-            digest.update(file.read(_EDGE_BYTES))
-            file.seek(max(0, size - _EDGE_BYTES))
-            digest.update(file.read(_EDGE_BYTES))
-    return digest.hexdigest()[:12]
 
 
 def forget_quantization(model: Any) -> None:

@@ -89,7 +89,6 @@ class Run(msgspec.Struct, frozen=True):
     journal: Journal
     control: Control
     outcome: Outcome
-    allow_code: bool
     resumption: Resumption
 
     def begin(self, phase: str) -> None:

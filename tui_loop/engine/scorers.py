@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import re
+import importlib.util
 import sys
 from collections.abc import Callable, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 
+from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.schema import Evaluation
-from tui_loop.core.scoring import LIBRARY_METRICS, PURE_METRICS, Scorer, pure_scorer
+from tui_loop.core.scoring import LIBRARY_METRICS, PURE_METRICS, Scorer, is_function, pure_scorer
 from tui_loop.engine.extras import is_installed
+from tui_loop.engine.foreign_code import metric_code
 
 DEFAULT_PASS = 0.5
 """What passes under a graded metric where `evaluation.pass_score` is unset."""
 
-_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
 
 def check_metric(name: str) -> None:
     """Raises BadInput unless `name` can be a metric; runs nothing."""
-    if name in PURE_METRICS or name in LIBRARY_METRICS or _FUNCTION.fullmatch(name):
+    if name in PURE_METRICS or name in LIBRARY_METRICS or is_function(name):
         return
     known = [*PURE_METRICS, *LIBRARY_METRICS]
     close = difflib.get_close_matches(name, known, n=1)
@@ -33,12 +34,10 @@ def check_metric(name: str) -> None:
     )
 
 
-def scorer_for(
-    settings: Evaluation, labels: Sequence[str], root: Path, *, allow_code: bool
-) -> Scorer | None:
+def scorer_for(settings: Evaluation, labels: Sequence[str], root: Path) -> Scorer | None:
     """The scorer, its pass score as configured; None for metric `none`.
 
-    Raises BadInput for an unknown metric, or a function whose code was not allowed to run.
+    Raises BadInput for an unknown metric, NeedsConsent for a function that nobody allowed.
     """
     name = settings.metric
     check_metric(name)
@@ -47,7 +46,7 @@ def scorer_for(
     elif name in LIBRARY_METRICS:
         scorer = _library_scorer(name)
     else:
-        scorer = _function_scorer(name, root, allow_code)
+        scorer = _function_scorer(name, root)
     if scorer is None or settings.pass_score is None:
         return scorer
     return Scorer(scorer.metric, settings.pass_score, scorer.score)
@@ -74,22 +73,19 @@ def _chrf() -> Callable[[str, str], float]:
     return lambda output, reference: chrf.sentence_score(output, [reference]).score / 100
 
 
-def _function_scorer(name: str, root: Path, allow_code: bool) -> Scorer:
+def _function_scorer(name: str, root: Path) -> Scorer:
     """A user's function (output, reference) -> score; it is looked for in the project's folder."""
-    if not allow_code:
-        raise BadInput(
-            f"evaluation.metric: {name} is code that this loop would run",
-            "read it, then add --allow-code",
-        )
+    require_consent(metric_code(name, root.resolve()))
     module, _, function = name.partition(":")
     folder = str(root.resolve())
-    sys.path.insert(0, folder)
+    sys.path.append(folder)  # last: its files must not stand in for a library's modules
     try:
+        _import_from(folder, module.partition(".")[0])
         score = getattr(importlib.import_module(module), function)
     except Exception as error:  # the user's module may fail in any way while it is imported
         raise BadInput(
             f"evaluation.metric: {name}: {type(error).__name__}: {error}",
-            f"mend the module; it must be importable from {folder} or installed",
+            f"correct the module; it must be importable from {folder} or installed",
         ) from error
     finally:
         sys.path.remove(folder)
@@ -100,7 +96,7 @@ def _function_scorer(name: str, root: Path, allow_code: bool) -> Scorer:
         except Exception as error:  # so may the function
             raise BadInput(
                 f"evaluation.metric: {name}: {type(error).__name__}: {error}",
-                "mend the function; it gets (output, reference)",
+                "correct the function; it gets (output, reference)",
             ) from error
         if not 0.0 <= value <= 1.0:
             raise BadInput(
@@ -109,3 +105,17 @@ def _function_scorer(name: str, root: Path, allow_code: bool) -> Scorer:
         return value
 
     return Scorer(name, DEFAULT_PASS, checked)
+
+
+def _import_from(folder: str, name: str) -> None:
+    """Imports a top-level module of `folder`, also where an installed one has its name."""
+    spec = PathFinder.find_spec(name, [folder])
+    if spec is None or spec.loader is None or name in sys.modules:
+        return
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise

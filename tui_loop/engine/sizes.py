@@ -18,7 +18,8 @@ from tui_loop.core.checking.findings import Finding, error, info, warning
 from tui_loop.core.config import ConfigError
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
-from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype, find_model
+from tui_loop.engine.model_source import find_model
+from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype, pretrained_arguments
 
 ADAPTER_BYTES = 4
 """PEFT keeps adapters in float32, also beside a base in half precision."""
@@ -68,12 +69,7 @@ def sizes_of(config: Config, root: Path) -> Sizes:
     from tui_loop.engine.evaluation import context_of
 
     source = find_model(config.model.id, root)
-    more: dict[str, Any] = {"trust_remote_code": config.model.trust_remote_code}
-    if source.gguf is not None:
-        more["gguf_file"] = source.gguf
-    if not source.is_local:
-        more["revision"] = config.model.revision
-    shape = AutoConfig.from_pretrained(source.name, **more)
+    shape = AutoConfig.from_pretrained(source.name, **pretrained_arguments(config, source))
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(
             shape, trust_remote_code=config.model.trust_remote_code
@@ -122,7 +118,7 @@ def size_findings(
 ) -> list[Finding]:
     """Memory and disk of a run whose longest batch has rows of `longest` tokens."""
     training = config.training
-    count = checkpoints_of(training, steps_of(training, rows), rows)
+    count = checkpoints_of(training, steps_of(config, rows), rows)
     needed = sizes.checkpoint_bytes * count + sizes.trained_bytes
     times = f" and {count} checkpoints" if count > 1 else " and a checkpoint" if count else ""
     return [

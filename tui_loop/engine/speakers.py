@@ -28,7 +28,8 @@ from tui_loop.engine.adapters import checked_weights, shares_base
 from tui_loop.engine.evaluation import context_of
 from tui_loop.engine.generation import generate
 from tui_loop.engine.memory import EvalBatch
-from tui_loop.engine.models import TINY, LoadedModel, find_model, load_model
+from tui_loop.engine.model_source import TINY, find_model
+from tui_loop.engine.models import LoadedModel, load_model
 from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.sources import read_source
 

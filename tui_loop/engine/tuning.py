@@ -7,6 +7,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
+from tui_loop.core.checking.effort import no_batch
 from tui_loop.core.divergence import Sighting, is_far_above
 from tui_loop.core.errors import BadInput
 from tui_loop.core.figures import duration
@@ -43,6 +44,7 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
             _go(run, trainer, bridge)
         finally:
             run.outcome.metrics |= _training_metrics(run, trainer, bridge, prepared)
+        _refuse_no_step(run, trainer)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -127,6 +129,7 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
         bridge=bridge,
         measure=lambda model, step, epoch: measure_within(run, prepared, model, step, epoch),
     )
+    _refuse_no_batch(trainer)
     trainable = [each for each in trainer.model.parameters() if each.requires_grad]
     run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
     dropped = len(prepared.data.train) - len(trainer.train_dataset)
@@ -139,6 +142,22 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
     run.outcome.metrics |= cut_rows(trainer, prepared) | padding_share(trainer)
     record_effective(run, {**effective_of(run, prepared), **effective_arguments(trainer)})
     return trainer, bridge
+
+
+def _refuse_no_batch(trainer: LoopTrainer) -> None:
+    """Raises BadInput where Trainer would find no batch, make no step and call that finished."""
+    rows, batch = len(trainer.train_dataset), trainer.args.per_device_train_batch_size
+    if trainer.args.dataloader_drop_last and rows < batch:
+        raise BadInput(*no_batch(rows, batch))
+
+
+def _refuse_no_step(run: Run, trainer: LoopTrainer) -> None:
+    """Raises BadInput where training ended before its first step, and nobody asked for that."""
+    if trainer.state.global_step == 0 and not run.control.stop_asked:
+        raise BadInput(
+            "training made no optimizer step: the training rows gave no batch",
+            f"tui-loop check {run.folder.loop.name}",
+        )
 
 
 def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
@@ -209,7 +228,7 @@ def _training_metrics(
 ) -> dict[str, Any]:
     summary, state = bridge.summary, trainer.state
     trainable = sum(each.numel() for each in trainer.model.parameters() if each.requires_grad)
-    train_loss = summary.get("train_loss")
+    train_loss = summary.get("train_loss") if state.global_step else None  # Trainer says 0.0
     if run.resumption.step:  # the trainer's own has the steps since then alone
         train_loss = mean_loss(read_run(run.folder).metrics)
     return {

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from platformdirs import user_config_path, user_state_path
+from platformdirs import user_config_path
 
 from tui_loop.core.codec import from_toml
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import read_small, write_atomically
+from tui_loop.core.files import read_small, user_state_folder, write_atomically
 from tui_loop.tui.actions import BY_ID
 
 THEMES = ("dark", "light", "terminal")
@@ -87,10 +87,8 @@ class Memory:
     """What the app remembers between two sessions; a file that cannot be used is left out."""
 
     def __init__(self, path: Path | None = None) -> None:
-        told = os.environ.get("TUI_LOOP_STATE")
-        folder = Path(told) if told else user_state_path("tui-loop", appauthor=False)
-        self.folder = folder
-        self._path = path or folder / "app.json"
+        self.folder = user_state_folder()
+        self._path = path or self.folder / "app.json"
         self._values = self._read()
 
     def get(self, name: str) -> Any:

@@ -37,10 +37,20 @@ def config(*settings: str) -> Config:
         (["max_steps=5"], 5),
         (["packing=true"], None),
         (["packing=true", "max_steps=5"], 5),
+        (["dataloader_drop_last=true"], 36),  # 12 full batches of 8, three times
+        (["dataloader_drop_last=true", "per_device_train_batch_size=100"], 3),
+        (["dataloader_drop_last=true", "per_device_train_batch_size=101"], 0),
+        (["dataloader_drop_last=true", "per_device_train_batch_size=101", "max_steps=5"], 0),
     ],
 )
 def test_steps_of_a_hundred_rows(settings: list[str], steps: int | None) -> None:
-    assert steps_of(config(*settings).training, 100) == steps
+    assert steps_of(config(*settings), 100) == steps
+
+
+def test_no_step_at_all_is_an_error() -> None:
+    [found] = steps_findings(config("dataloader_drop_last=true", "max_steps=3"), 5, None)
+    assert (found.severity, found.kind) == ("error", "no_steps")
+    assert "5 training rows cannot fill a batch of 8" in found.message
 
 
 def test_a_recorded_run_gives_the_pace(

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.answers import ModelAsker
-from tui_loop.cli.arguments import add_json, add_settings, told_iteration
+from tui_loop.cli.answers import ModelAsker, require_models_consent
+from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.config import with_settings
@@ -51,6 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="beside this iteration (default: the parent); may be repeated",
     )
+    add_allow_code(parser)
     add_settings(parser, "change evaluation.* or run.device, e.g. evaluation.max_new_tokens=64")
     add_json(parser)
 
@@ -65,6 +66,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if example is None and not prompt.strip():
         raise BadInput("the prompt is empty", "write one")
     numbers = side_by_side(folder.loop, folder.number, tuple(told.against))
+    require_models_consent(folder.loop, numbers, allow=told.allow_code)
     answers: list[Answer] = []
     left_out: list[AskingState] = []
     with closing(ModelAsker(folder.loop, numbers, told.settings)) as asker:

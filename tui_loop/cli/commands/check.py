@@ -52,7 +52,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
     draft = _draft(loop, told) if told.draft else None
     _quiet_libraries()
     if told.row is not None:
-        show_row(Preflight(loop, _config(loop, told, draft)).row(told.row), out)
+        config = _config(loop, told, draft)
+        show_row(Preflight(loop, config, allow_code=told.allow_code).row(told.row), out)
         return 0
     preflight = _preflight(loop, told, draft)
     findings = preflight.of_rows()

@@ -59,7 +59,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
-    from tui_loop.engine.models import check_model
+    from tui_loop.engine.model_source import check_model
 
     if not told.headless:
         return _review(told, out)
@@ -70,7 +70,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     script = _TINY if model == "tiny" else _SMOLLM2
     for turn in ("first", "second"):
         folders = create_next(loop, None, list(script[turn]), str(script[f"why {turn}"]), out)
-        done = run_watched(loop, folders, out, allow_code=False)
+        done = run_watched(loop, folders, out)
         if done[-1].state == "stopped":
             raise RunStopped(
                 "the demo was stopped", f"tui-loop --loops {loop.path.parent} show {loop.name}"

@@ -10,6 +10,8 @@ from tui_loop import __version__
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.background import dangers_to_background
+from tui_loop.core.checking.findings import counted
+from tui_loop.core.consent import consent_file, count_allowed
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.shipped import shipped
 
@@ -22,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import has_train, installed_versions, is_installed
-    from tui_loop.engine.models import smollm2_folder
+    from tui_loop.engine.model_source import smollm2_folder
 
     fetched = (smollm2_folder() / "model.safetensors").exists()
     record: dict[str, Any] = {
@@ -39,6 +41,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         "devices": _devices() if has_train() else [],
         "models": {"tiny": _has_tiny(), "smollm2": fetched},
         "background": {"dangers": dangers_to_background()},
+        "allowed_code": {"files": count_allowed(), "path": str(consent_file())},
     }
     if told.json:
         out.record(record)
@@ -60,6 +63,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
     tiny = "shipped" if record["models"]["tiny"] else "missing: reinstall tui-loop"
     out.line(f"  model tiny: {tiny}")
     out.line(f"  model smollm2: {'fetched' if fetched else 'missing: tui-loop fetch smollm2'}")
+    allowed = counted(count_allowed(), "file")
+    out.line(f"  foreign code: {allowed} allowed so far, remembered in {consent_file()}")
     dangers = record["background"]["dangers"] or ["nothing is seen that would end one"]
     for danger in dangers:
         out.line(f"  a run in the background: {danger}")

@@ -170,7 +170,7 @@ def _refuse_strays(told: argparse.Namespace) -> None:
 
 def _run(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.by_itself import start_in_background
-    from tui_loop.cli.queue_run import QueueRunner
+    from tui_loop.cli.queue_run import QueueRunner, require_queue_consent
     from tui_loop.engine.extras import require_train
 
     require_train("running the queue")
@@ -179,6 +179,7 @@ def _run(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
             f"{loop.name}: nothing waits in the queue",
             f"tui-loop queue {loop.name} --add --set learning_rate=5e-5",
         )
+    require_queue_consent(loop, allow=told.allow_code)
     if told.detach:
         words = ["queue", loop.name, "--run", *(["--allow-code"] if told.allow_code else [])]
         return start_in_background(loop, words, out)

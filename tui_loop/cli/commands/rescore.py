@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, told_loop
+from tui_loop.cli.arguments import add_allow_code, add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.core import figures
 from tui_loop.core.config import read_config
+from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import Scorer
@@ -26,11 +27,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--pass-score", type=float, metavar="S", help="an example passes from here on"
     )
     parser.add_argument("--pattern", metavar="RE", help="regular expression for metric regex")
-    parser.add_argument("--allow-code", action="store_true", help="let a module:function run")
+    add_allow_code(parser)
     add_json(parser)
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
+    from tui_loop.engine.foreign_code import metric_code
     from tui_loop.engine.scorers import scorer_for
 
     loop, wanted = told_loop(told)
@@ -41,7 +43,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
     )
     asked = {"metric": told.metric, "pass_score": told.pass_score, "pattern": told.pattern}
     settings = read_config({"evaluation": asked}).evaluation
-    scorer_for(settings, [], loop.root, allow_code=told.allow_code)
+    require_consent(metric_code(settings.metric, loop.root), allow=told.allow_code)
+    scorer_for(settings, [], loop.root)
     records = []
     for folder in folders:
         try:
@@ -52,7 +55,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
                 raise
             out.note(f"{folder} cannot be read: {error.message}")
             continue
-        scorer = scorer_for(settings, labels, loop.root, allow_code=told.allow_code)
+        scorer = scorer_for(settings, labels, loop.root)
         if scorer is None:
             raise BadInput("evaluation.metric: none scores nothing", "--metric contains")
         if rows:

@@ -34,8 +34,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
         out.note(text)
     folders = resume.create()
     if told.detach:
-        return run_detached(loop, folders, out, allow_code=told.allow_code)
-    done = run_watched(loop, folders, out, allow_code=told.allow_code)
+        return run_detached(loop, folders, out)
+    done = run_watched(loop, folders, out)
     if told.json:
         out.record({"iterations": [as_json(each) for each in done]})
     else:

@@ -73,8 +73,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
         from_draft=told.draft,
     )
     if told.detach:
-        return run_detached(loop, folders, out, allow_code=told.allow_code)
-    done = run_watched(loop, folders, out, allow_code=told.allow_code)
+        return run_detached(loop, folders, out)
+    done = run_watched(loop, folders, out)
     if told.json:
         out.record({"iterations": [as_json(each) for each in done]})
     else:

@@ -27,13 +27,21 @@ class Pace(msgspec.Struct, frozen=True):
     device: str
 
 
-def steps_of(training: Training, rows: int) -> int | None:
-    """Optimizer steps of a run over `rows`; None where packing decides."""
+DROP_LAST = "dataloader_drop_last"
+"""SFTConfig's field by which an epoch's last batch is left out unless it is full."""
+
+
+def steps_of(config: Config, rows: int) -> int | None:
+    """Optimizer steps of a run over `rows`, as Trainer counts them; None where packing decides."""
+    training = config.training
+    if training.packing:
+        return training.max_steps
+    batch = training.per_device_train_batch_size
+    batches = rows // batch if config.other.get(DROP_LAST) else math.ceil(rows / batch)
+    if batches == 0:
+        return 0
     if training.max_steps is not None:
         return training.max_steps
-    if training.packing:
-        return None
-    batches = math.ceil(rows / training.per_device_train_batch_size)
     per_epoch = math.ceil(batches / training.gradient_accumulation_steps)
     return math.ceil(per_epoch * training.num_train_epochs)
 
@@ -62,9 +70,11 @@ def pace_of(loop: LoopFolder, config: Config) -> Pace | None:
 def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[Finding]:
     """How many steps, for how long; odd settings of both."""
     training = config.training
-    steps, at_once = steps_of(training, rows), _rows_a_step(training)
+    steps, at_once = steps_of(config, rows), _rows_a_step(training)
     if steps is None:
         return [info("steps", "packing decides on the number of steps")]
+    if steps == 0 and rows > 0:
+        return [error("no_steps", *no_batch(rows, training.per_device_train_batch_size))]
     words = f"{counted(steps, 'optimizer step')} of {counted(at_once, 'row')}"
     if training.max_steps is None:
         words += f": {counted(rows, 'training row')}, {training.num_train_epochs:g} times"
@@ -92,6 +102,15 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[Finding
             )
         )
     return findings
+
+
+def no_batch(rows: int, batch: int) -> tuple[str, str]:
+    """Why no step is possible where batches that are not full are left out, and what to do."""
+    return (
+        f"training.{DROP_LAST}: {counted(rows, 'training row')} cannot fill a batch of {batch}, so "
+        "that no optimizer step is possible",
+        f"--set training.{DROP_LAST}=false, or per_device_train_batch_size of at most {rows}",
+    )
 
 
 def checkpoints_of(training: Training, steps: int | None, rows: int) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tui_loop.core.consent import NeedsConsent, allow_code
 from tui_loop.core.draft import Draft
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.figures import percent
 from tui_loop.core.observer import LoopObserver, LoopSnapshot, Wanted
 from tui_loop.core.records import Iteration
@@ -17,6 +18,7 @@ from tui_loop.core.store import LoopFolder
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.plotting import warm_up
+from tui_loop.tui.screens.consent import ConsentScreen
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.workbench.frame import Frame
 
@@ -109,15 +111,24 @@ class LoopScreen(Frame):
     async def elsewhere(self, work: Callable[..., T], *arguments: Any) -> T:
         """What `work` gives, done off the screen's thread.
 
-        Raises TuiLoopError, also for a fault of the work itself, which is reported: the screen is
-        not to end with it.
+        Asks first where the work would run foreign code. Raises TuiLoopError, also for a fault of
+        the work itself, which is reported: the screen is not to end with it.
         """
         try:
             return await asyncio.to_thread(work, *arguments)
+        except NeedsConsent as error:
+            await self._ask_consent(error)
+            return await self.elsewhere(work, *arguments)
         except TuiLoopError:
             raise
         except Exception as error:  # the app's edge
             raise self.fault_of(error) from error
+
+    async def _ask_consent(self, error: NeedsConsent) -> None:
+        """Asks whether code may run, and remembers it; raises BadInput where it may not."""
+        if not await self.app.push_screen_wait(ConsentScreen(error.code)):
+            raise BadInput(error.message, "press the key again to read what it is and allow it")
+        await asyncio.to_thread(allow_code, error.code)
 
     def fault_of(self, error: Exception) -> TuiLoopError:
         """A fault of the program itself, as it is told; a report of it is kept."""

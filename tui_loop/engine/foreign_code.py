@@ -1,0 +1,188 @@
+"""Which foreign code a config would run. It is found without importing any of it.
+
+A model folder runs code where `model.trust_remote_code` is on and an `auto_map` names it
+(transformers, dynamic_module_utils). A metric `module:function` runs its module, the packages
+around it and what these import from the project's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from modulefinder import ModuleFinder
+from pathlib import Path
+from typing import Any
+
+from tui_loop.core.consent import CodeFile, ForeignCode, code_file, require_consent
+from tui_loop.core.errors import BadInput
+from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.schema import Config, Model
+from tui_loop.core.scoring import is_function
+from tui_loop.engine.extras import require_train
+from tui_loop.engine.hub import use_cache_where_unreachable
+from tui_loop.engine.model_source import ModelSource, find_model
+
+_IN_ANOTHER_REPOSITORY = "--"
+"""`ORG/NAME--module.Class` in an `auto_map`."""
+
+
+def require_config_consent(config: Config, root: Path, *, allow: bool = False) -> None:
+    """Raises NeedsConsent where `config` would run code that nobody allowed; see `core.consent`.
+
+    Raises BadInput where there is no such model or module.
+    """
+    require_consent(config_code(config, root), allow=allow)
+
+
+def config_code(config: Config, root: Path) -> list[ForeignCode]:
+    """The code that a run of `config` runs; raises BadInput where there is no such model."""
+    code: list[ForeignCode] = []
+    if config.model.trust_remote_code:
+        code += model_code(config.model, find_model(config.model.id, root))
+    return code + metric_code(config.evaluation.metric, root)
+
+
+def iteration_code(folder: IterationFolder) -> list[ForeignCode]:
+    """The code that loading an iteration's model runs: the base's, and that beside whole
+    fine-tuned weights."""
+    model = folder.read_config().model
+    code = model_code(model, find_model(model.id, folder.loop.root))
+    if folder.adapter.is_dir():
+        code += model_code(model, ModelSource(str(folder.adapter)))
+    return code
+
+
+def model_code(model: Model, source: ModelSource) -> list[ForeignCode]:
+    """The code that loading a base from `source` runs; [] unless `model` trusts it.
+
+    Raises BadInput for code outside of the model's own folder and of hub repositories.
+    """
+    if not model.trust_remote_code:
+        return []
+    folder = Path(source.name) if source.is_local else _hub_folder(source.name, model.revision)
+    files = {each.name: each for each in _files_of(folder)}
+    for reference in _references(folder):
+        repository, separator, name = reference.rpartition(_IN_ANOTHER_REPOSITORY)
+        if not separator:
+            _check_inside(folder, name)
+            continue
+        place = Path(repository)
+        other = place if place.is_dir() else _hub_folder(repository, None)
+        _check_inside(other, name)
+        for each in _files_of(other):
+            files[f"{repository}/{each.name}"] = each
+    return [ForeignCode("model.id", model.id, tuple(files.values()))] if files else []
+
+
+def metric_code(metric: str, root: Path) -> list[ForeignCode]:
+    """The code that a metric `module:function` runs; [] for the program's own metrics."""
+    if not is_function(metric):
+        return []
+    module = metric.partition(":")[0]
+    paths = {*_module_files(module, root), *_imported_files(module, root)}
+    files = [code_file(path, _name_of(path, root)) for path in sorted(paths)]
+    if not files:
+        raise BadInput(
+            f"evaluation.metric: there is no module {module}",
+            f"it has to be a file in {root} or an installed module",
+        )
+    return [ForeignCode("evaluation.metric", metric, tuple(files))]
+
+
+def _files_of(folder: Path) -> Iterator[CodeFile]:
+    """Every Python file in a model's folder: each may be imported by one that is named."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in sorted(names):
+            if name.endswith(".py"):
+                path = Path(place) / name
+                yield code_file(path, str(path.relative_to(folder)))
+
+
+def _references(folder: Path) -> Iterator[str]:
+    """The classes that the folder's JSON files name in an `auto_map`."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            table = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):  # the model's loading names what is wrong
+            continue
+        yield from _strings(table.get("auto_map") if isinstance(table, dict) else None)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _strings(each)
+
+
+def _check_inside(folder: Path, reference: str) -> None:
+    """Refuses a class whose file is not in `folder`: transformers would take an absolute path."""
+    path = os.path.normpath(folder / (reference.rpartition(".")[0] + ".py"))
+    if not Path(path).is_relative_to(os.path.normpath(folder)):
+        raise BadInput(
+            f"model.id: {folder} names code outside of its folder: {reference}",
+            "copy the code into the folder and correct auto_map",
+        )
+
+
+def hub_commit(repository: str, revision: str | None) -> str:
+    """The commit that a revision of a hub repository stands for now; raises BadInput."""
+    return _hub_folder(repository, revision).name  # the client keeps snapshots by commit
+
+
+def _hub_folder(repository: str, revision: str | None) -> Path:
+    """The Python and JSON files of a hub repository, from the cache where the hub is away."""
+    require_train("reading a model's code")
+    use_cache_where_unreachable()
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=["*.py", "*.json"])
+        )
+    except Exception as error:  # the hub's own tree of errors, OSError, ValueError
+        raise BadInput(
+            f"model.id: the code of {repository!r} cannot be had ({type(error).__name__})",
+            "check the id and the connection",
+        ) from error
+
+
+def _module_files(module: str, root: Path) -> Iterator[Path]:
+    """The files of a module and of the packages around it; nothing is imported."""
+    places: list[str] | None = None
+    parts = module.split(".")
+    for at in range(len(parts)):
+        name = ".".join(parts[: at + 1])
+        found = PathFinder.find_spec(name, [str(root)] if places is None else places)
+        if found is None and places is None:
+            found = PathFinder.find_spec(name)
+        if found is None:
+            return
+        if found.has_location and found.origin:
+            yield Path(found.origin)
+        places = list(found.submodule_search_locations or [])
+
+
+def _imported_files(module: str, root: Path) -> Iterator[Path]:
+    """What a module of the project's folder imports from there, and so on."""
+    finder = ModuleFinder(path=[str(root)])
+    try:
+        finder.import_hook(module)
+    except (ImportError, SyntaxError, ValueError):  # importing it will say so
+        return
+    for each in finder.modules.values():
+        path = getattr(each, "__file__", None)
+        if path:
+            yield Path(path)
+
+
+def _name_of(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

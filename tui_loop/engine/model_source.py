@@ -1,0 +1,111 @@
+"""Where a model is: tiny, smollm2, a folder, a GGUF file, a hub id. Loads nothing."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+from platformdirs import user_cache_path
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.hub_id import is_hub_id
+from tui_loop.core.shipped import shipped
+from tui_loop.engine.hub import use_cache_where_unreachable
+
+TINY = "tiny"
+SMOLLM2 = "smollm2"
+_EDGE_BYTES = 1 << 20
+
+
+class ModelSource(msgspec.Struct, frozen=True):
+    """Where weights are loaded from: `name` is a folder or a hub id, `gguf` a file in it."""
+
+    name: str
+    gguf: str | None = None
+    is_local: bool = True
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept; TUI_LOOP_CACHE moves it."""
+    told = os.environ.get("TUI_LOOP_CACHE")
+    return Path(told) if told else user_cache_path("tui-loop", appauthor=False)
+
+
+def smollm2_folder() -> Path:
+    """The converted SmolLM2-135M-Instruct, there or not."""
+    return cache_folder() / "models" / "SmolLM2-135M-Instruct"
+
+
+def find_model(model_id: str, root: Path) -> ModelSource:
+    """Where `model_id` is; looks at the disk only. Raises BadInput for what cannot be a model."""
+    if model_id == TINY:
+        return ModelSource(str(shipped("sample_data", "tiny-base")))
+    if model_id == SMOLLM2:
+        folder = smollm2_folder()
+        if not (folder / "model.safetensors").exists():
+            raise BadInput("model smollm2 has not been fetched yet", "tui-loop fetch smollm2")
+        return ModelSource(str(folder))
+    path = Path(os.path.expanduser(model_id))
+    path = path if path.is_absolute() else root / path
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise BadInput(f"model.id: {path}: no such file", "check the path")
+        return ModelSource(str(path.parent), gguf=path.name)
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise BadInput(
+                f"model.id: {path} has no config.json, so it is no model folder",
+                "name a folder that save_pretrained wrote",
+            )
+        return ModelSource(str(path))
+    if not is_hub_id(model_id):
+        raise BadInput(
+            f"model.id: {model_id!r} is neither a folder nor a hub id",
+            "--model tiny, --model smollm2, a folder, a .gguf file, or ORG/NAME",
+        )
+    return ModelSource(model_id, is_local=False)
+
+
+def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
+    """`find_model`, and for a hub id its config is fetched; raises BadInput if it cannot be had."""
+    source = find_model(model_id, root)
+    if source.is_local:
+        return source
+    use_cache_where_unreachable()
+    from huggingface_hub import hf_hub_download
+
+    try:
+        hf_hub_download(model_id, "config.json", revision=revision)
+    except Exception as error:  # the hub's own tree of errors, OSError, ValueError
+        close = difflib.get_close_matches(model_id, (TINY, SMOLLM2), n=1)
+        guess = f", did you mean {close[0]}?" if close else ""
+        raise BadInput(
+            f"model.id: {model_id!r} is not on this machine and the hub did not give it "
+            f"({type(error).__name__}){guess}",
+            "check the id; --model tiny and --model smollm2 need no hub",
+        ) from error
+    return source
+
+
+def weights_print(source: ModelSource) -> str:
+    """A short hash that changes with a local model's weights; empty for a hub id.
+
+    Of each weights file its name, size, and first and last megabyte: a folder of many
+    gigabytes is told apart in milliseconds.
+    """
+    if not source.is_local:
+        return ""
+    folder = Path(source.name)
+    files = [folder / source.gguf] if source.gguf else sorted(folder.glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest.update(f"{path.name} {size}\n".encode())
+            digest.update(file.read(_EDGE_BYTES))
+            file.seek(max(0, size - _EDGE_BYTES))
+            digest.update(file.read(_EDGE_BYTES))
+    return digest.hexdigest()[:12]
