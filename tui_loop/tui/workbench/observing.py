@@ -127,7 +127,7 @@ class LoopScreen(Frame):
     async def _ask_consent(self, error: NeedsConsent) -> None:
         """Asks whether code may run, and remembers it; raises BadInput where it may not."""
         if not await self.app.push_screen_wait(ConsentScreen(error.code)):
-            raise BadInput(error.message, "press the key again to read what it is and allow it")
+            raise BadInput(error.message, "press the key again to allow it")
         await asyncio.to_thread(allow_code, error.code)
 
     def fault_of(self, error: Exception) -> TuiLoopError:
