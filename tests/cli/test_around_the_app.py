@@ -115,6 +115,9 @@ def test_run_draft_runs_what_was_edited_and_takes_the_draft_away(
         ("demo/loops", "tui-loop stop a", "tui-loop --loops demo/loops stop a"),
         ("a b", "see: tui-loop a/1", "see: tui-loop --loops 'a b' a/1"),
         ("x", "tui-loop doctor, tui-loop --help", "tui-loop doctor, tui-loop --help"),
+        ("x", "tui-loop keys. tui-loop demo", "tui-loop keys. tui-loop demo"),
+        ("x", "open it: tui-loop demo-2", "open it: tui-loop --loops x demo-2"),
+        ("x", "tui-loop keys/3", "tui-loop --loops x keys/3"),
     ],
 )
 def test_a_command_that_is_advised_can_be_typed_as_it_stands(

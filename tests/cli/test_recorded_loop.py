@@ -274,6 +274,27 @@ def test_counts_are_not_negative_and_options_not_abbreviated(review: Path) -> No
     assert reader("status", "--js", folder=review).returncode == 2
 
 
+def test_counts_are_of_all_that_match_whatever_is_printed(review: Path) -> None:
+    command = ["failures", f"{LOOP}/1", "--filter", "label:refund"]
+    whole = record(*command, folder=review)
+    assert whole["listed"] == len(whole["examples"]) > 2
+    first_line = reader(*command, folder=review).stdout.splitlines()[0]
+    assert first_line.endswith(f"; {whole['listed']} are label:refund")
+    for limit in (0, 2, 1000):
+        cut = record(*command, "-n", str(limit), folder=review)
+        assert cut["listed"] == whole["listed"]
+        assert cut["examples"] == whole["examples"][:limit]
+        shown = reader(*command, "-n", str(limit), folder=review).stdout.splitlines()
+        assert shown[0] == first_line
+    csv = reader(*command, "-n", "2", "--csv", folder=review).stdout.splitlines()
+    assert [line.split(",")[0] for line in csv[1:]] == [e["id"] for e in whole["examples"][:2]]
+    counts = [
+        reader("failures", f"{LOOP}/1", "--summary", *more, folder=review).stdout
+        for more in ((), ("-n", "1"))
+    ]
+    assert counts[0] == counts[1]
+
+
 def test_compare_can_fail_on_a_regression(review: Path) -> None:
     shown = record("show", LOOP, folder=review)["iterations"]
     best = max(shown, key=lambda each: each["metrics"]["score"] or 0)["number"]

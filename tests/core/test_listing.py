@@ -50,6 +50,8 @@ def test_what_cannot_be_read_is_listed_with_what_is_wrong(loops: LoopsFolder) ->
     assert "loop.toml" in entries["bad"].problem
     assert "cannot be a loop's name" in entries["e\x1b[31m"].problem
     assert entries["good"].problem == ""
+    states = {name: entry.state for name, entry in entries.items()}
+    assert states == {"good": "new", "bad": "unreadable", "e\x1b[31m": "unreadable"}
 
 
 def test_a_folder_that_is_not_open_to_us_is_listed_as_such(

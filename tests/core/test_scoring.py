@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui_loop.core import scoring
 from tui_loop.core.errors import BadInput
 from tui_loop.core.scoring import (
     PURE_METRICS,
@@ -81,6 +82,27 @@ def test_a_fixed_pattern_stands_before_the_reference() -> None:
 def test_a_pattern_that_is_no_regular_expression_is_bad_input() -> None:
     with pytest.raises(BadInput, match=r"evaluation\.pattern: '\(' is no regular expression"):
         pure_scorer("regex", [], "(")
+
+
+def test_a_pattern_without_end_is_bad_input_that_names_the_field(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scoring, "SEARCH_SECONDS", 0.05)
+    fixed = pure_scorer("regex", [], "(a|aa)+$")
+    own = pure_scorer("regex", [], None)
+    assert fixed is not None
+    assert own is not None
+    message = r"evaluation\.pattern: '\(a\|aa\)\+\$' takes too long"
+    with pytest.raises(BadInput, match=message) as caught:
+        fixed.score("a" * 80 + "!", "")
+    assert "simpler" in caught.value.hint
+    with pytest.raises(BadInput, match=message):
+        own.score("a" * 80 + "!", "(a|aa)+$")
+
+
+def test_a_pattern_that_only_re_would_never_end_is_scored() -> None:
+    assert score("regex", "a" * 40 + "!", "", pattern="(a+)+$") == 0.0
+    assert score("regex", "a" * 40, "", pattern="(a+)+$") == 1.0
 
 
 def test_metric_none_has_no_scorer_and_every_other_has_one_that_passes_at_1() -> None:

@@ -13,7 +13,13 @@ from tui_loop.core import iteration_folder
 from tui_loop.core.config import settings_tables, with_settings
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.names import COMMANDS, check_loop_name, split_target
+from tui_loop.core.names import (
+    COMMANDS,
+    check_loop_name,
+    check_new_loop_name,
+    open_command,
+    split_target,
+)
 from tui_loop.core.records import Change, Decision, Example, Iteration, Split, TokenLosses
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -49,12 +55,28 @@ def test_a_name_that_leaves_its_folder_or_is_odd_is_refused(name: str, loops: Lo
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_no_loop_is_named_like_a_command(name: str) -> None:
+def test_no_new_loop_is_named_like_a_command(name: str, loops: LoopsFolder) -> None:
     with pytest.raises(BadInput, match="is a command"):
-        check_loop_name(name)
+        check_new_loop_name(name)
+    with pytest.raises(BadInput, match="is a command"):
+        loops.create(name, LoopSettings())
+    assert not loops.path.exists()
 
 
-def test_the_commands_of_the_design_and_all_that_there_are_name_no_loop() -> None:
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_loop_that_is_older_than_the_command_of_its_name_opens(
+    name: str, loops: LoopsFolder
+) -> None:
+    loops.create("old", LoopSettings(goal="mine"))
+    (loops.path / "old").rename(loops.path / name)
+    assert split_target(f"{name}/3") == (name, 3)
+    assert loops.loop(name).read_settings().goal == "mine"
+    assert loops.names() == [name]
+    assert open_command(name) == f"tui-loop open {name}"
+    assert open_command("old") == "tui-loop old"
+
+
+def test_no_new_loop_is_named_like_any_command_of_the_design_or_of_today() -> None:
     in_design = (
         "demo new check run auto resume stop pause continue evaluate checkpoint list status show "
         "log failures compare diagnose patterns ready close rescore ask label note report export "
@@ -79,7 +101,7 @@ def test_a_target_is_a_loop_or_one_of_its_iterations(
 
 
 @pytest.mark.parametrize(
-    "target", ["intents/", "intents/x", "intents/-1", "intents/1/2", "/1", "run/1", "a/1234567"]
+    "target", ["intents/", "intents/x", "intents/-1", "intents/1/2", "/1", "Run/1", "a/1234567"]
 )
 def test_other_targets_are_refused(target: str) -> None:
     with pytest.raises(BadInput):
@@ -121,6 +143,33 @@ def test_folders_that_are_no_loops_are_not_listed(loops: LoopsFolder) -> None:
     assert loops.names() == ["a", "b"]
     with pytest.raises(NotFound, match=r"no loop 'stray' .*there are: a, b"):
         loops.loop("stray")
+
+
+def test_a_folder_that_cannot_be_opened_hides_no_other(loops: LoopsFolder, tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        loops.create(name, LoopSettings())
+    (loops.path / "c").rename(loops.path / "My Loop")
+    (tmp_path / "elsewhere").mkdir()
+    (loops.path / "out").symlink_to(tmp_path / "elsewhere")
+    (loops.path / "stray").mkdir()
+    found = loops.scan()
+    assert [each.name for each in found.loops] == ["a", "b"]
+    assert [each.name for each in found.refused] == ["My Loop", "out"]
+    assert found.refused[0].problem == "'My Loop' cannot be a loop's name"
+    assert "leads out of" in found.refused[1].problem
+    assert loops.names() == ["a", "b"]
+    with pytest.raises(NotFound, match=r"there are: a, b\)"):
+        loops.loop("c")
+
+
+def test_a_folder_of_loops_that_cannot_be_read_is_an_error_only_where_loops_are_listed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "loops").write_text("a file")
+    loops = LoopsFolder(tmp_path / "loops")
+    assert loops.loops() == ()
+    with pytest.raises(BadInput, match="Not a directory"):
+        loops.scan()
 
 
 def test_numbers_are_those_of_iteration_folders_in_order(loop: LoopFolder) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
@@ -19,8 +20,8 @@ from tui_loop.core.checking.findings import Finding
 from tui_loop.core.config import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
-from tui_loop.engine import masking, sizes
+from tui_loop.core.schema import Config, Lora
+from tui_loop.engine import arguments, masking, sizes
 from tui_loop.engine.arguments import lora_config
 from tui_loop.engine.masking import Masker
 from tui_loop.engine.model_source import find_model
@@ -231,6 +232,31 @@ def test_sizes_are_those_of_the_real_model(tiny: LoadedModel) -> None:
     assert whole.trained == parameters
     with pytest.raises(BadInput, match=r"lora\.target_modules"):
         sizes_of(with_settings(Config(), ["target_modules=['nothing']"]), Path())
+
+
+def test_a_pattern_for_layers_is_matched_in_a_time_that_is_limited(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(targets: str) -> int:
+        return sizes_of(with_settings(Config(), [f"lora.target_modules={targets}"]), Path()).trained
+
+    assert trained(r".*\.attn\.c_attn") == trained("['attn.c_attn']") < trained("all-linear")
+    with pytest.raises(BadInput, match=r"lora\.target_modules: 'c_attn' matches no layer"):
+        trained("c_attn")
+    with pytest.raises(BadInput, match=r"lora\.target_modules: '\(' is no regular expression"):
+        trained("(")
+    monkeypatch.setattr(arguments, "TARGETS_SECONDS", 0.05)
+    with pytest.raises(BadInput, match=r"lora\.target_modules: .* takes too long"):
+        trained(r"(.|..)+(.|..)+$(?<=!)")
+
+
+def test_layers_that_a_pattern_names_are_no_endings_of_others() -> None:
+    model = torch.nn.ModuleDict(
+        {"q": torch.nn.Linear(2, 2), "sub": torch.nn.ModuleDict({"q": torch.nn.Linear(2, 2)})}
+    )
+    assert lora_config(Lora(target_modules=".*q"), model).target_modules == {"q", "sub.q"}
+    only = lora_config(Lora(target_modules="q|k"), model).target_modules
+    assert only == "q"  # as a list it would be taken for an ending of sub.q, too
 
 
 def test_memory_and_disk_that_cannot_suffice_are_errors(

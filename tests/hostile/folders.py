@@ -26,7 +26,7 @@ EXAMPLES = 8
 LONG_LINE = 1_000_000
 """Characters of one model output: a screen shows its beginning, and goes on answering."""
 
-OTHER_NAMES = (b"\x1b[2Jevil", b"[bold]$x", b"a\xe2\x80\xaeb", b"\xff\xfe", b"new\nline", b"show")
+OTHER_NAMES = (b"\x1b[2Jevil", b"[bold]$x", b"a\xe2\x80\xaeb", b"\xff\xfe", b"new\nline", b"A b")
 """Folders that hold a loop under a name that no loop can have."""
 
 DATA_NAMES = (b"\x1b]52;c;eA==\x07.jsonl", b"[red].csv", b"\xffdata.jsonl", b"tab\tnew\nline.txt")

@@ -159,6 +159,25 @@ def test_a_loop_that_cannot_be_read_is_listed_with_what_is_wrong(folder: Path) -
     on_loops(folder, steps)
 
 
+def test_a_folder_whose_name_no_loop_can_have_is_named_and_hides_no_other(folder: Path) -> None:
+    loops = folder / "loops"
+    (loops / "begun").rename(loops / "My Loop")
+    shutil.copytree(loops / "support-tiny", loops / "queue")
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("g")
+        await opened.shows("▸ My Loop", "✗ unreadable", "cannot be a loop's name", "support-tiny")
+        await opened.press("enter")
+        await opened.until(lambda: "use lower-case letters" in opened.told)
+        assert opened.picker
+        await opened.press("down", "enter")
+        await opened.until(lambda: opened.opened)
+        assert opened.opened is not None
+        assert opened.opened.name == "queue"
+
+    on_loops(folder, steps)
+
+
 def test_a_hostile_folder_and_goal_are_shown_harmless_and_never_opened(tmp_path: Path) -> None:
     loops = LoopsFolder(tmp_path / "loops")
     loops.create("tame", LoopSettings(goal=HOSTILE))

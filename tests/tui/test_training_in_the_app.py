@@ -193,7 +193,7 @@ def test_a_run_that_fails_leaves_the_app_up_and_says_what_to_do(
         await opened.tells("1 failed: ", "no_such_layer")
         await opened.press("1", "enter")
         await opened.shows(
-            "✗ lora.target_modules: Target modules no_such_layer", "hint: change the"
+            "✗ lora.target_modules: 'no_such_layer' matches no layer", "hint: change the"
         )
         await opened.press("escape")
         await opened.goes_to(DRAFT)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import split_target
 from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.text import one_line
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +57,17 @@ def count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return value
+
+
+def opened_loops(loops: LoopsFolder, out: Output) -> tuple[LoopFolder, ...]:
+    """All loops of a folder; what cannot be opened in it is named on stderr.
+
+    Raises BadInput where the folder itself cannot be read.
+    """
+    found = loops.scan()
+    for each in found.refused:
+        out.note(one_line(f"left out: {each.problem} ({each.hint})"))
+    return found.loops
 
 
 def told_loop(told: argparse.Namespace) -> tuple[LoopFolder, int | None]:

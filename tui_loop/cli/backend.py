@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_loop.cli.hosting import AppRuns
 from tui_loop.core.errors import BadInput
-from tui_loop.core.names import check_loop_name
+from tui_loop.core.names import check_new_loop_name
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.core.store import LoopFolder, LoopsFolder
@@ -167,7 +167,7 @@ class AppBackend(AppRuns):
         """Creates a loop; raises TuiLoopError, and then there is none."""
         from tui_loop.cli.creating import check_base, create
 
-        check_loop_name(wanted.name)
+        check_new_loop_name(wanted.name)
         with _told_as_input():
             prepared, _ = self._prepared(loops, wanted)
             check_base(prepared.config, _root(loops))

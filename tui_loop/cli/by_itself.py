@@ -19,6 +19,7 @@ from tui_loop.core.asking import live_in
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.names import open_command
 from tui_loop.core.opening import check_regular
 from tui_loop.core.planning import Plan
 from tui_loop.core.readiness.closing import refuse_closed
@@ -92,7 +93,7 @@ def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> 
     out.line(f"{loop.name} runs in the background, process {process.pid}")
     for danger in dangers_to_background():
         out.note(danger)
-    out.advice(f"look at it: tui-loop {loop.name}")
+    out.advice(f"look at it: {open_command(loop.name)}")
     out.advice(f"stop it:    tui-loop stop {loop.name}")
     return 0
 

@@ -114,16 +114,22 @@ def _defaults() -> argparse.Namespace:
 
 def _with_open(words: list[str]) -> list[str]:
     """The words with the command `open` where none is named: `tui-loop support/3`, `tui-loop`."""
+    place = _first_word(words)
+    if place is None:
+        asks = {"-h", "--help", "--version"} & set(words)
+        return words if asks else [*words, "open"]
+    return words if words[place] in COMMANDS else [*words[:place], "open", *words[place:]]
+
+
+def _first_word(words: list[str]) -> int | None:
+    """The index of the first word that is neither an option nor the value of `--loops`."""
     skip = False
     for place, word in enumerate(words):
         if skip or word.startswith("-"):
             skip = word == "--loops" and not skip
-        elif word in COMMANDS:
-            return words
         else:
-            return [*words[:place], "open", *words[place:]]
-    asks = {"-h", "--help", "--version"} & set(words)
-    return words if asks else [*words, "open"]
+            return place
+    return None
 
 
 def _module_of(command: str) -> Any:
@@ -133,7 +139,8 @@ def _module_of(command: str) -> Any:
 
 def _named(words: list[str]) -> tuple[str, ...]:
     """The one command that is named, so that no other needs to be imported; all if none is."""
-    return next(((word,) for word in words if word in COMMANDS), COMMANDS)
+    place = _first_word(words)
+    return COMMANDS if place is None else (words[place],)
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:

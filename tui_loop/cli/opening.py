@@ -12,7 +12,7 @@ from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.foreground import Foreground, enter_child
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import RunStopped
-from tui_loop.core.names import split_target
+from tui_loop.core.names import open_command, split_target
 from tui_loop.core.store import LoopsFolder
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _outlive(
         name = hosted.partition("/")[0]
         for text in (
             f"{hosted} goes on in the background",
-            f"look at it: tui-loop {name}",
+            f"look at it: {open_command(name)}",
             f"stop it:    tui-loop stop {name}",
         ):
             terminal.stream.write(f"{out.spelled_out(text)}\r\n")

@@ -20,8 +20,10 @@ from tui_loop.tui.cells import fit, width_of
 
 DEFAULT_LOOPS = Path("loops")
 
-_COMMAND = re.compile(r"\btui-loop (?=[a-z0-9])(?!(?:demo|doctor|fetch|keys)\b)")
-"""The beginning of a command that looks into a folder of loops."""
+_COMMAND = re.compile(
+    r"\btui-loop (?=[a-z0-9])(?!(?:demo|doctor|fetch|keys)(?![a-z0-9._/-]*[a-z0-9]))"
+)
+"""The beginning of a command that looks into a folder of loops; a loop may be called `demo-2`."""
 
 PIPE_WIDTH = 400
 """Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""

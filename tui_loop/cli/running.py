@@ -10,6 +10,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.names import open_command
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.secrets import mask_file
@@ -83,7 +84,7 @@ def run_detached(loop: LoopFolder, folders: list[IterationFolder], out: Output) 
         out.line(f"{folder} follows")
     for danger in dangers_to_background():
         out.note(danger)
-    out.advice(f"look at it: tui-loop {loop.name}")
+    out.advice(f"look at it: {open_command(loop.name)}")
     out.advice(f"stop it:    tui-loop stop {loop.name}")
     return 0
 

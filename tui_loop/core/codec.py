@@ -17,6 +17,7 @@ import msgspec
 import tomli_w
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.toml_limits import check_toml
 
 T = TypeVar("T")
 
@@ -111,8 +112,12 @@ def to_toml(value: dict[str, Any]) -> str:
 
 
 def from_toml(text: str, where: str) -> dict[str, Any]:
-    """The table in `text`; raises BadInput that names `where` and the line."""
+    """The table in `text`; raises BadInput that names `where` and the line.
+
+    All TOML is parsed here: what would take far too much time or memory is refused first.
+    """
     try:
+        check_toml(text)
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         raise BadInput(f"{where}: {error}", "mend the TOML there and try again") from error

@@ -6,13 +6,13 @@ Reading collects every problem before it raises, so that one round mends them al
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
 import msgspec
 
+from tui_loop.core.codec import from_toml
 from tui_loop.core.config_words import did_you_mean, in_words, kinds_in_words, shown
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import GROUPS, Config, Group
@@ -223,8 +223,8 @@ def _apply(tables: Tables, setting: str) -> None:
 def parse_value(raw: str, hint: Any = None) -> Any:
     """`raw` as TOML where that fits the field's type `hint`, else as the text it is."""
     try:
-        table = tomllib.loads(f"value = {raw}\n")
-    except (ValueError, RecursionError):
+        table = from_toml(f"value = {raw}\n", "--set")
+    except BadInput:
         return raw
     value = table["value"] if len(table) == 1 else raw
     plain = hint is not None and not isinstance(value, (str, list, dict))

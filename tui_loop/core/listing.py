@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import msgspec
 
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
-from tui_loop.core.names import check_loop_name
 from tui_loop.core.overview import loop_state
 from tui_loop.core.progress.best import best_runs, mean_metrics
 from tui_loop.core.reader import LoopReader, Stamp, stamp_of
@@ -58,39 +56,24 @@ class LoopsReader:
 
         Raises BadInput where the folder itself cannot be read; one that is not there is empty.
         """
-        try:
-            names = sorted(os.listdir(self.loops.path))
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise BadInput(
-                f"{self.loops.path}: {error.strerror}", "name another folder with --loops DIR"
-            ) from error
-        entries = (self._entry(name) for name in names)
-        return tuple(entry for entry in entries if entry is not None)
+        found = self.loops.scan()
+        entries = [self._entry(loop) for loop in found.loops]
+        entries += [LoopEntry(each.name, problem=each.problem) for each in found.refused]
+        return tuple(sorted(entries, key=lambda entry: entry.name))
 
-    def _entry(self, name: str) -> LoopEntry | None:
-        """The loop in folder `name`, None if that is no loop."""
-        loop = LoopFolder(self.loops.path / name)
-        try:
-            loop.check_place()
-            os.stat(loop.settings_file)
-        except BadInput as error:
-            return LoopEntry(name, problem=error.message)
-        except PermissionError as error:
-            return LoopEntry(name, problem=f"{loop.path}: {error.strerror}")
-        except OSError:
-            return None
+    def _entry(self, loop: LoopFolder) -> LoopEntry:
         goal, problem, is_closed = self._goal(loop)
-        reader = self._readers.setdefault(name, LoopReader(loop))
+        reader = self._readers.setdefault(loop.name, LoopReader(loop))
         iterations = [reader.iteration(number) for number in reader.numbers()]
-        comparer = self._comparers.setdefault(name, Comparer(reader))
+        comparer = self._comparers.setdefault(loop.name, Comparer(reader))
         best = best_runs(comparer, iterations)
         state = loop_state(iterations)
+        if state not in LIVE and (problem or is_closed):
+            state = "unreadable" if problem else "closed"
         return LoopEntry(
-            name=name,
+            name=loop.name,
             goal=goal,
-            state="closed" if is_closed and state not in LIVE else state,
+            state=state,
             iterations=sum(each.number > 0 for each in iterations),
             best=best[0].number if best else None,
             metrics=mean_metrics(best),
@@ -105,7 +88,6 @@ class LoopsReader:
         if known is None or known[0] != stamp:
             goal, problem, is_closed = "", "", False
             try:
-                check_loop_name(loop.name)
                 settings = loop.read_settings()
                 goal, is_closed = settings.goal, settings.closed is not None
             except BadInput as error:

@@ -16,13 +16,16 @@ COMMANDS = frozenset(
         *("queue", "fresh", "retry", "suspects", "nearest", "progress"),
     }
 )
-"""Names that no loop may have, since they are commands."""
+"""Names that no new loop may have: `tui-loop NAME` means the command."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def check_loop_name(name: str) -> None:
-    """Raises BadInput unless `name` may be a loop's."""
+    """Raises BadInput unless a loop can be opened under `name`.
+
+    Command words pass: a loop may be older than the command that its name has become.
+    """
     alone, slash, number = name.partition("/")
     if slash and _NAME.fullmatch(alone) and number.isdecimal():
         raise BadInput(f"{name}: here a whole loop is meant", f"leave /{number} away: {alone}")
@@ -31,8 +34,18 @@ def check_loop_name(name: str) -> None:
             f"{one_line(name, 80)!r} cannot be a loop's name",
             "use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit",
         )
+
+
+def check_new_loop_name(name: str) -> None:
+    """Raises BadInput unless a loop may be created under `name`."""
+    check_loop_name(name)
     if name in COMMANDS:
         raise BadInput(f"{name!r} is a command, not a loop's name", f"try {name}-loop")
+
+
+def open_command(name: str) -> str:
+    """The command line that opens the app on a loop."""
+    return f"tui-loop open {name}" if name in COMMANDS else f"tui-loop {name}"
 
 
 def split_target(target: str) -> tuple[str, int | None]:

@@ -11,10 +11,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
-from tui_loop.core.errors import BadInput
+from tui_loop.core.text import one_line
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -30,6 +31,9 @@ PURE_METRICS = (
 )
 LIBRARY_METRICS = ("rouge_l", "chrf")
 NO_METRIC = "none"
+
+SEARCH_SECONDS, SECONDS_PER_OUTPUT = 2.0, 0.05
+"""What metric regex may take: the first for all outputs, the second more with each of them."""
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -147,20 +151,23 @@ def _numeric_score(output: str, reference: str) -> float:
 
 
 def _regex_score(pattern: str | None) -> Callable[[str, str], float]:
-    fixed = _compiled(pattern) if pattern is not None else None
-    return lambda output, reference: float(
-        (fixed or _compiled(reference)).search(output) is not None
-    )
+    """Searches for `pattern`, or for each reference as a pattern, in a time that is limited."""
+    from tui_loop.core.limited_regex import SearchTime, compiled  # 20 ms, for this metric alone
 
+    time = SearchTime(SEARCH_SECONDS, SECONDS_PER_OUTPUT)
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise BadInput(
-            f"evaluation.pattern: {pattern!r} is no regular expression: {error}",
-            "mend the pattern, or unset it to use each reference as one",
-        ) from error
+    def prepared(pattern: str) -> tuple[Any, str]:
+        what = f"evaluation.pattern: {one_line(pattern, 200)!r}"
+        hint = "correct the pattern, or unset it to use each reference as one"
+        return compiled(pattern, what, hint), what
+
+    fixed = prepared(pattern) if pattern is not None else None
+
+    def score(output: str, reference: str) -> float:
+        wanted, what = fixed or prepared(reference)
+        return float(time.found(wanted, output, what))
+
+    return score
 
 
 class _Invalid:

@@ -14,7 +14,7 @@ from tui_loop.core.config import Tables, read_config
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.files import write_atomically
 from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.names import check_loop_name
+from tui_loop.core.names import check_loop_name, check_new_loop_name
 from tui_loop.core.opening import check_within
 from tui_loop.core.records import (
     SCHEMA,
@@ -22,7 +22,6 @@ from tui_loop.core.records import (
 from tui_loop.core.schema import Config
 from tui_loop.core.secrets import without_secrets
 from tui_loop.core.small_files import converted, read_raw, read_text
-from tui_loop.core.text import one_line
 
 GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
 _NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)
@@ -117,22 +116,80 @@ class LoopFolder:
             write_atomically(path, b"".join(line + b"\n" for line in [*lines, pattern.encode()]))
 
 
+class RefusedFolder(msgspec.Struct, frozen=True):
+    """A folder in `loops/` that cannot be opened under its name, and why."""
+
+    folder: LoopFolder
+    problem: str
+    hint: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What lies in `loops/`, by name: the loops, and the folders that cannot be opened."""
+
+    loops: tuple[LoopFolder, ...] = ()
+    refused: tuple[RefusedFolder, ...] = ()
+
+
 class LoopsFolder:
     """`loops/`: all loops of a project."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def scan(self) -> Scan:
+        """Everything in the folder that is a loop or was meant as one.
+
+        Whatever goes over all loops goes through here, so that one odd folder hides no other.
+        Raises BadInput where `loops/` itself cannot be read; one that does not exist is empty.
+        """
+        try:
+            names = sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return Scan()
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: {error.strerror}", "name another folder with --loops DIR"
+            ) from error
+        loops, refused = [], []
+        for name in names:
+            folder = LoopFolder(self.path / name)
+            try:
+                folder.check_place()
+                os.stat(folder.settings_file)
+                check_loop_name(name)
+            except BadInput as error:
+                refused.append(RefusedFolder(folder, error.message, error.hint))
+            except PermissionError as error:
+                problem = f"{folder.path}: {error.strerror}"
+                refused.append(RefusedFolder(folder, problem, "check its permissions"))
+            except OSError:  # a file, or a folder without a loop.toml
+                continue
+            else:
+                loops.append(folder)
+        return Scan(tuple(loops), tuple(refused))
+
+    def loops(self) -> tuple[LoopFolder, ...]:
+        """The loops that can be opened; none where `loops/` itself cannot be read."""
+        try:
+            return self.scan().loops
+        except BadInput:
+            return ()
+
     def names(self) -> list[str]:
-        """The names of folders that are loops, sorted."""
-        return sorted(name for name in _folders(self.path) if self._is_loop(name))
+        """The names of the loops that can be opened, sorted."""
+        return [loop.name for loop in self.loops()]
 
     def loop(self, name: str) -> LoopFolder:
         """The loop `name`; raises BadInput for an impossible name, NotFound if there is none."""
         check_loop_name(name)
         folder = LoopFolder(self.path / name)
         if not folder.settings_file.exists():
-            names = ", ".join(one_line(each) for each in self.names()) or "none yet"
+            names = ", ".join(self.names()) or "none yet"
             raise NotFound(
                 f"no loop {name!r} in {self.path} (there are: {names})",
                 "tui-loop list, or tui-loop new LOOP --data PATH",
@@ -140,17 +197,9 @@ class LoopsFolder:
         folder.check_place()
         return folder
 
-    def _is_loop(self, name: str) -> bool:
-        folder = LoopFolder(self.path / name)
-        try:
-            folder.check_place()
-        except BadInput:
-            return False
-        return folder.settings_file.exists()
-
     def create(self, name: str, settings: LoopSettings) -> LoopFolder:
         """A new loop's folder; raises BadInput if the name is taken or impossible."""
-        check_loop_name(name)
+        check_new_loop_name(name)
         folder = LoopFolder(self.path / name)
         if folder.path.exists():
             raise BadInput(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from transformers.pytorch_utils import Conv1D
 from trl import SFTConfig, SFTTrainer
 
 from tui_loop.core.config import ConfigError
+from tui_loop.core.limited_regex import SearchTime, compiled
 from tui_loop.core.schema import Config, Lora
 from tui_loop.engine.models import LoadedModel
 
 _NOT_SFT = ("precision", "keep", "early_stopping_patience")
+TARGETS_SECONDS = 2.0
+"""A pattern for layers has to be through all of them by then; a big model has 100,000."""
+
 _PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
 
 
@@ -67,13 +72,33 @@ def lora_config(lora: Lora, model: Any) -> LoraConfig:
         r=lora.r,
         lora_alpha=lora.lora_alpha,
         lora_dropout=lora.lora_dropout,
-        target_modules=lora.target_modules,
+        target_modules=_targets(lora.target_modules, model),
         bias=lora.bias,
         use_rslora=lora.use_rslora,
         use_dora=lora.use_dora,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )
+
+
+def _targets(targets: str | list[str], model: Any) -> str | list[str]:
+    """Replaces a pattern for layers by the names that it matches.
+
+    PEFT matches with `re`, which a pattern can keep busy for ever.
+    """
+    if isinstance(targets, list) or targets.lower() == "all-linear":
+        return targets
+    what = f"lora.target_modules: {targets!r}"
+    pattern = compiled(targets, what, "give a regular expression, or a list of names")
+    time = SearchTime(TARGETS_SECONDS)
+    layers = [name for name, _ in model.named_modules() if name]
+    chosen = {name for name in layers if time.found(pattern, name, what, whole=True)}
+    if not chosen:
+        raise ConfigError([f"{what} matches no layer of this model"])
+    tails = (name[dot.end() :] for name in set(layers) - chosen for dot in re.finditer(r"\.", name))
+    if any(tail in chosen for tail in tails):  # PEFT takes a name in a list for an ending, too
+        return "|".join(map(re.escape, sorted(chosen)))
+    return sorted(chosen)
 
 
 def choose_precision(told: str, loaded: LoadedModel) -> str:

@@ -56,6 +56,18 @@ class EvalSet(msgspec.Struct, frozen=True):
         )
 
 
+Results = tuple[list[Example], list[TokenLosses], dict[str, Any]]
+"""Examples, token losses and metrics of an evaluation."""
+
+
+class NotScored(BadInput):
+    """The metric could not score an output: `results` has no scores, and everything else."""
+
+    def __init__(self, fault: BadInput, results: Results) -> None:
+        super().__init__(fault.message, fault.hint)
+        self.results = results
+
+
 class Losses(msgspec.Struct, frozen=True):
     """Token losses of an EvalSet, row by row, and what they come to."""
 
@@ -149,10 +161,11 @@ def evaluate(
     progress: Progress,
     first: Sequence[int] = (),
     finished: Callable[[int, Generated], None] = lambda index, output: None,
-) -> tuple[list[Example], list[TokenLosses], dict[str, Any]]:
+) -> Results:
     """Examples, token losses and metrics of the whole set; rows stay in file order.
 
     `first`: rows whose outputs are generated before the others'; `finished` gets each output.
+    Raises NotScored where all is measured and the metric then fails.
     """
     count = len(eval_set.rows)
     total = count if scorer is None else 2 * count
@@ -180,33 +193,46 @@ def evaluate(
             finished=finished,
         )
     examples = [
-        _example(eval_set, index, losses.by_row[index], outputs[index] if outputs else None, scorer)
+        _example(eval_set, index, losses.by_row[index], outputs[index] if outputs else None)
         for index in range(count)
     ]
+    fault: BadInput | None = None
+    if scorer is not None:
+        try:
+            examples = _scored(examples, scorer)
+        except BadInput as error:
+            fault = error
     examples = _with_causes(examples, settings, labels, eval_set.max_new_tokens)
     tokens = [
         TokenLosses(row.id, _texts(tokenizer, each, values))
         for row, each, values in zip(eval_set.rows, eval_set.tokens, losses.by_row, strict=True)
     ]
-    return examples, tokens, _metrics(eval_set, examples, losses, scorer, labels)
+    results = examples, tokens, _metrics(eval_set, examples, losses, scorer, labels)
+    if fault is not None:
+        raise NotScored(fault, results)
+    return results
+
+
+def _scored(examples: Sequence[Example], scorer: Scorer) -> list[Example]:
+    """The examples with their scores; raises BadInput where the metric fails on one of them."""
+    scores = [scorer.score(each.output or "", each.reference) for each in examples]
+    return [
+        msgspec.structs.replace(each, score=score, passed=score >= scorer.pass_score)
+        for each, score in zip(examples, scores, strict=True)
+    ]
 
 
 def _example(
-    eval_set: EvalSet,
-    index: int,
-    values: list[float],
-    output: Generated | None,
-    scorer: Scorer | None,
+    eval_set: EvalSet, index: int, values: list[float], output: Generated | None
 ) -> Example:
     row = eval_set.rows[index]
-    score = scorer.score(output.text, row.reference) if scorer and output else None
     return Example(
         id=row.id,
         prompt=row.prompt,
         reference=row.reference,
         output=output.text if output else None,
-        score=score,
-        passed=None if score is None or scorer is None else score >= scorer.pass_score,
+        score=None,
+        passed=None,
         causes=(),
         loss=_mean(values),
         supervised_tokens=len(values),

@@ -37,8 +37,13 @@ class Look:
         scorer = self._prepared.scorer
         if index not in self._waiting or self._look is None or scorer is None:
             return
-        if self._passes(scorer, index, output):
-            self._passing.add(index)
+        try:
+            if self._passes(scorer, index, output):
+                self._passing.add(index)
+        except BadInput as error:  # the evaluation goes to its end and keeps the outputs
+            self._run.warn("evaluation", error.message)
+            self._waiting.clear()
+            return
         self._waiting.discard(index)
         if not self._waiting and self._parent is not None:
             self._run.say(in_words(self._parent, self._look, frozenset(self._passing)))

@@ -7,11 +7,12 @@ import time
 from typing import Any
 
 from tui_loop.core import codec
+from tui_loop.core.errors import BadInput
 from tui_loop.core.events import Evaluated, LineLogged, Progressed
 from tui_loop.core.files import write_atomically
 from tui_loop.core.records import StepLoss
 from tui_loop.engine.control import StopAsked
-from tui_loop.engine.evaluation import evaluate, measure_losses, step_losses
+from tui_loop.engine.evaluation import NotScored, evaluate, measure_losses, step_losses
 from tui_loop.engine.looking import Look
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.run import Prepared, Run
@@ -66,7 +67,10 @@ def measure_within(
 
 
 def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
-    """The final evaluation: examples, tokens and metrics of the weights that are kept."""
+    """The final evaluation: examples, tokens and metrics of the weights that are kept.
+
+    Raises BadInput where the metric failed; then all but the scores is on disk.
+    """
     started = time.monotonic()
     metrics = run.outcome.metrics
     step = metrics.get("weights_step") or 0
@@ -78,19 +82,24 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
     def progress(done: int) -> None:
         run.journal.append(Progressed(phase="evaluating", done=done, total=total))
 
-    examples, tokens, measured = evaluate(
-        model,
-        prepared.loaded.tokenizer,
-        prepared.eval_set,
-        prepared.scorer,
-        settings=run.config.evaluation,
-        batch=prepared.eval_batch,
-        labels=prepared.data.labels,
-        poll=run.control.poll,
-        progress=lambda done, _: progress(done),
-        first=look.rows,
-        finished=look.finished,
-    )
+    fault: NotScored | None = None
+    try:
+        examples, tokens, measured = evaluate(
+            model,
+            prepared.loaded.tokenizer,
+            prepared.eval_set,
+            prepared.scorer,
+            settings=run.config.evaluation,
+            batch=prepared.eval_batch,
+            labels=prepared.data.labels,
+            poll=run.control.poll,
+            progress=lambda done, _: progress(done),
+            first=look.rows,
+            finished=look.finished,
+        )
+    except NotScored as error:  # generating took its time: keep the outputs, fail at the end
+        fault = error
+        examples, tokens, measured = error.results
     run.folder.write_examples(examples, tokens)
     metrics |= measured
     metrics["weights_step"] = step
@@ -113,6 +122,12 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
     measure_training_rows(
         run, prepared, model, trained_rows, lambda done: progress(held_out + done)
     )
+    if fault is not None:
+        raise BadInput(
+            fault.message,
+            f"{fault.hint}; the outputs are kept: tui-loop rescore {run.folder} --metric NAME "
+            "scores them, and changes no record",
+        )
 
 
 def write_step(run: Run, step: int, rows: list[StepLoss]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from tui_loop.core.data.reading import TEXT_SUFFIXES
 from tui_loop.core.errors import BadInput
-from tui_loop.core.names import check_loop_name
+from tui_loop.core.names import check_new_loop_name
 from tui_loop.tui.cells import flat
 
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
@@ -74,7 +74,7 @@ def suggested_name(entry: str, taken: Collection[str]) -> str:
         name = re.sub(r"[^a-z0-9._-]+", "-", word.lower()).strip("-._")[:48]
         name = re.sub(r"\.{2,}", ".", name)
         try:
-            check_loop_name(name)
+            check_new_loop_name(name)
         except BadInput:
             continue
         free = (each for each in (name, *(f"{name}-{n}" for n in range(2, 100))))

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from tui_loop.core.checking.findings import counted
-from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
+from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import (
     GLYPHS,
@@ -119,7 +119,9 @@ def evidence_of(finding: Finding, number: int) -> Evidence | None:
     """Where a finding of iteration `number` is to be seen; None where its sentence is all."""
     others = [each for each in finding.iterations if each != number]
     if finding.examples:
-        return Evidence("examples", counted(len(finding.examples), "example"))
+        count = counted(len(finding.examples), "example")
+        is_cut = len(finding.examples) == EXAMPLES_KEPT
+        return Evidence("examples", f"the first {count}" if is_cut else count)
     if finding.steps:
         return Evidence("step", f"step {finding.steps[0]}", finding.steps[0])
     if others:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tui_loop.core.checking.data import check_data
+from tui_loop.core import scoring
+from tui_loop.core.checking.data import check_data, check_metric
 from tui_loop.core.checking.findings import ROWS_KEPT, Finding, by_severity, share
 from tui_loop.core.config import with_settings
 from tui_loop.core.data.loading import Refused, load_data
@@ -53,6 +55,40 @@ def found(folder: Path, *settings: str) -> dict[tuple[str, str], list[Finding]]:
 
 def places(finding: Finding) -> list[tuple[str, int]]:
     return [(row.split, row.line) for row in finding.rows]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "references", "problem"),
+    [
+        ("(a|aa)+$", ["yes", "a" * 80 + "!"], "'(a|aa)+$' takes too long (on the reference in"),
+        (None, ["yes", "(a"], "'(a' is no regular expression"),
+        (None, ["yes", "no|never"], ""),
+        ("^(yes|no)$", ["yes", "no"], ""),
+        ("(", ["yes"], ""),  # another check refuses the config
+    ],
+)
+def test_a_pattern_is_tried_on_the_references_before_a_run(
+    write_lines: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    pattern: str | None,
+    references: list[str],
+    problem: str,
+) -> None:
+    monkeypatch.setattr(scoring, "SEARCH_SECONDS", 0.05)
+    rows = [{"prompt": f"q{n}", "completion": each} for n, each in enumerate(references)]
+    write_lines("eval.jsonl", rows)
+    folder = write_lines("train.jsonl", rows).parent
+    config = with_settings(
+        Config(), ["data.train=train.jsonl", "data.eval=eval.jsonl", "evaluation.metric=regex"]
+    )
+    evaluation = msgspec.structs.replace(config.evaluation, pattern=pattern)
+    config = msgspec.structs.replace(config, evaluation=evaluation)
+    findings = check_metric(config, load_data(config, folder))
+    assert [each.severity for each in findings] == (["error"] if problem else [])
+    for each in findings:
+        assert each.message.startswith("evaluation.pattern: ")
+        assert problem in each.message
+        assert places(each) == [("eval", len(references))]
 
 
 def test_good_data_has_nothing_to_warn_of(write_lines: Write, tmp_path: Path) -> None:

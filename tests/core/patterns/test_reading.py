@@ -99,6 +99,7 @@ def test_only_the_folders_that_are_given_are_read(
     shutil.copytree(loops.path, elsewhere)
     (loops.path / "linked").symlink_to(elsewhere / "intents")
     shutil.copytree(elsewhere / "intents", loops.path / "broken")
+    shutil.copytree(elsewhere / "intents", loops.path / "No Loop")
     (loops.path / "broken" / "002" / "summary.json").write_text("{")
     found = PatternsReader(loops).look(0)
     assert (found.loops, found.unread) == (2, 1)

@@ -48,6 +48,16 @@ def test_looks_are_counted_over_all_loops_by_the_file(
     assert [each.name for each in looks_at(loops, look().sha256)] == ["intents/4", "other/7"]
 
 
+def test_a_folder_that_no_longer_opens_has_used_the_holdout_all_the_same(
+    loops: LoopsFolder, loop: LoopFolder, look: MakeLook
+) -> None:
+    other = loops.create("other", LoopSettings())
+    record_look(other, look(iteration=7, t=1_700_000_500.0))
+    other.path.rename(loops.path / "My Loop")
+    assert record_look(loop, look(iteration=4)).look == 2
+    assert [each.name for each in looks_at(loops, look().sha256)] == ["intents/4", "My Loop/7"]
+
+
 def test_broken_lines_are_counted_and_hide_no_other(loop: LoopFolder, look: MakeLook) -> None:
     kept = record_look(loop, look())
     with loop.holdout.open("ab") as file:

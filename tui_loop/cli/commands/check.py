@@ -13,6 +13,7 @@ from tui_loop.cli.arguments import add_allow_code, add_next, count
 from tui_loop.cli.checking import Preflight, config_findings, record_of
 from tui_loop.cli.output import Output, uses_colour
 from tui_loop.core.checking.findings import (
+    ROWS_KEPT,
     Evidence,
     Finding,
     by_severity,
@@ -24,6 +25,7 @@ from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import with_settings
 from tui_loop.core.draft import Draft, read_draft
 from tui_loop.core.errors import BadInput
+from tui_loop.core.names import open_command
 from tui_loop.core.planning import config_before, plan_next
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder, LoopsFolder
@@ -100,7 +102,7 @@ def _draft(loop: LoopFolder, told: argparse.Namespace) -> Draft:
     draft = read_draft(loop)
     if draft is None:
         raise BadInput(
-            f"{loop.draft}: there is no draft", f"edit one in the app: tui-loop {loop.name}"
+            f"{loop.draft}: there is no draft", f"edit one in the app: {open_command(loop.name)}"
         )
     if told.parent is not None:
         raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
@@ -150,4 +152,7 @@ def _show_rows(rows: tuple[Evidence, ...], out: Output) -> None:
     for row in rows[:ROWS_SHOWN]:
         out.line("  " + one_line(f"{row.split}:{row.line}  {row.text}", max(20, out.width - 3)))
     if len(rows) > ROWS_SHOWN:
-        out.line(f"  and {len(rows) - ROWS_SHOWN} more here, all with --json")
+        more = f"{len(rows) - ROWS_SHOWN} more here, all with --json"
+        if len(rows) == ROWS_KEPT:  # there may be any number beyond these
+            more = f"more here; --json has the first {ROWS_KEPT}"
+        out.line(f"  and {more}")

@@ -11,7 +11,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core import figures
 from tui_loop.core.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.diagnosing import diagnose
-from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
+from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.diagnosis.words import (
     GLYPHS,
@@ -88,9 +88,12 @@ def _show_finding(finding: Finding, out: Output) -> None:
     if finding.otherwise:
         out.paragraph(f"but: {finding.otherwise}", "  ")
     if finding.examples:
-        more = len(finding.examples) - EXAMPLES_SHOWN
-        ids = ", ".join(finding.examples[:EXAMPLES_SHOWN])
-        out.paragraph(f"examples: {ids}" + (f" and {more} more" if more > 0 else ""), "  ")
+        ids, more = ", ".join(finding.examples[:EXAMPLES_SHOWN]), ""
+        if len(finding.examples) == EXAMPLES_KEPT:  # there may be any number beyond these
+            more = " and more"
+        elif len(finding.examples) > EXAMPLES_SHOWN:
+            more = f" and {len(finding.examples) - EXAMPLES_SHOWN} more"
+        out.paragraph(f"examples: {ids}{more}", "  ")
 
 
 def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:

@@ -77,12 +77,11 @@ def run(asked: argparse.Namespace, out: Output) -> int:
         rows = listed(looked.view, query, ORDERS[asked.sort], is_reversed=asked.reverse)
         if not rows and (unknown := unknown_names(looked.view, query)):
             out.note(unknown)
-        rows = rows if asked.limit is None else rows[: asked.limit]
         if asked.csv:
-            cells = (_cells(looked, row) for row in rows)
+            cells = (_cells(looked, row) for row in rows[: asked.limit])
             sys.stdout.write(visible(csv_text(CSV_HEAD, cells)))
         else:
-            looked.show_list(rows, query.text, out)
+            looked.show_list(rows, query.text, out, asked.limit)
     return 0
 
 
@@ -129,9 +128,9 @@ class _Looked:
         else:
             print_breakdown(self.folder, found, out)
 
-    def show_list(self, rows: list[int], text: str, out: Output) -> None:
-        """The examples that were asked for."""
-        view, folder = self.view, self.folder
+    def show_list(self, rows: list[int], text: str, out: Output, limit: int | None) -> None:
+        """The first `limit` of the examples that match; the counts are of all that match."""
+        view, folder, shown = self.view, self.folder, rows[:limit]
         if out.as_json:
             out.record(
                 {
@@ -141,7 +140,7 @@ class _Looked:
                     "total": len(view),
                     "failed": self.failed,
                     "listed": len(rows),
-                    "examples": [_record(view, row) for row in rows],
+                    "examples": [_record(view, row) for row in shown],
                 }
             )
             return
@@ -153,7 +152,7 @@ class _Looked:
             out.line(told(judged(view.table, self.evaluations.judgements())))
         out.table(
             ["", "history", "loss", "score", "why", "wanted", "said", "prompt", "id"],
-            [_line(self, row) for row in rows],
+            [_line(self, row) for row in shown],
             right=(2, 3),
             flexible=(7, 6, 5),
         )

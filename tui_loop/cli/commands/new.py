@@ -8,7 +8,7 @@ from tui_loop.cli.arguments import add_settings
 from tui_loop.cli.creating import Prepared, asked, check_base, create, understand
 from tui_loop.cli.output import Output
 from tui_loop.core.config import all_fields, field_help, merge, settings_tables
-from tui_loop.core.names import check_loop_name
+from tui_loop.core.names import check_new_loop_name
 from tui_loop.core.store import LoopsFolder
 from tui_loop.core.wording import brief
 
@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    check_loop_name(told.loop)
+    check_new_loop_name(told.loop)
     root = told.loops.resolve().parent
     given = asked(
         root,

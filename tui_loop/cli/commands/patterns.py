@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json
+from tui_loop.cli.arguments import add_json, opened_loops
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.config import full_name
@@ -64,8 +64,10 @@ def run(told: argparse.Namespace, out: Output) -> int:
     for option, folder in named:
         if not folder.is_dir():
             raise BadInput(f"{option} {folder}: there is no such folder", "name a folder of loops")
-    others = [LoopsFolder(folder) for folder in told.others]
-    found = PatternsReader(LoopsFolder(told.loops), others).look(told.seconds)
+    loops, *others = (LoopsFolder(folder) for folder in (told.loops, *told.others))
+    for each in (loops, *others):
+        opened_loops(each, out)  # names what cannot be opened
+    found = PatternsReader(loops, others).look(told.seconds)
     chosen = [
         each
         for each in found.patterns

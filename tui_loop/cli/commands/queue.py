@@ -9,6 +9,7 @@ from tui_loop.cli.arguments import add_allow_code, add_detach, add_json, add_set
 from tui_loop.cli.output import Output
 from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
+from tui_loop.core.names import open_command
 from tui_loop.core.planning import plan_next, replicates
 from tui_loop.core.queueing.drafts import QueuedDraft, problem_of, queued_draft, queued_plan
 from tui_loop.core.queueing.storing import add as add_to
@@ -115,7 +116,8 @@ def _change(loop: LoopFolder, told: argparse.Namespace) -> str:
         draft = read_draft(loop)
         if draft is None:
             raise BadInput(
-                f"{loop.draft}: there is no draft", f"edit one in the app: tui-loop {loop.name}"
+                f"{loop.draft}: there is no draft",
+                f"edit one in the app: {open_command(loop.name)}",
             )
         queued = queued_draft(draft.with_why(told.why) if told.why else draft)
         _refuse_impossible(loop, queued)

@@ -18,6 +18,7 @@ from tui_loop.core.config import with_settings
 from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.names import open_command
 from tui_loop.core.overview import as_json
 from tui_loop.core.planning import Plan, plan_next, plan_with
 from tui_loop.core.reader import iteration_of, iterations_of
@@ -137,7 +138,7 @@ def _draft_plan(loop: LoopFolder, told: argparse.Namespace) -> Plan:
     draft = read_draft(loop)
     if draft is None:
         raise BadInput(
-            f"{loop.draft}: there is no draft", f"edit one in the app: tui-loop {loop.name}"
+            f"{loop.draft}: there is no draft", f"edit one in the app: {open_command(loop.name)}"
         )
     if told.parent is not None:
         raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from tui_loop.cli.arguments import add_json
+from tui_loop.cli.arguments import add_json, opened_loops
 from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting, waiting
 from tui_loop.core import figures
@@ -27,30 +27,35 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace, out: Output) -> int:
     folder = LoopsFolder(told.loops)
-    loops = [folder.loop(told.loop)] if told.loop else [folder.loop(n) for n in folder.names()]
-    records = [record for loop in loops for record in _runs(loop)]
+    loops = (folder.loop(told.loop),) if told.loop else opened_loops(folder, out)
+    runs = {loop.name: _runs(loop, out) for loop in loops}
     if told.json:
+        records = [record for each in runs.values() for record in each]
         out.record({"runs": records, "queues": [each for each in map(waiting, loops) if each]})
         return 0
-    if not records:
-        out.line("nothing has run yet; tui-loop run LOOP --why '...'")
-    for record in records:
-        out.advice(_told(record))
+    if not loops:
+        out.line("no loops to show; tui-loop new LOOP --data PATH creates one")
+    for name, records in runs.items():
+        for record in records:
+            out.advice(_told(record))
+        if not records:
+            out.advice(f"{name} has no iterations yet: tui-loop run {name} --why '...'")
     for loop in loops:
         if told_queue := told_waiting(loop):
             out.advice(f"{loop.name}: {told_queue}")
     return 0
 
 
-def _runs(loop: LoopFolder) -> list[dict[str, Any]]:
+def _runs(loop: LoopFolder, out: Output) -> list[dict[str, Any]]:
     """The live runs of a loop, or its newest iteration where none lives."""
+    closed = _closed(loop, out)
     numbers = loop.numbers()
     iterations = [iteration_of(loop.iteration(number)) for number in numbers]
     live = [each for each in iterations if each.state in LIVE]
-    return [_record(loop, each.number, each.state) for each in (live or iterations[-1:])]
+    return [_record(loop, each.number, each.state, closed) for each in (live or iterations[-1:])]
 
 
-def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
+def _record(loop: LoopFolder, number: int, state: str, closed: str | None) -> dict[str, Any]:
     record: dict[str, Any] = {
         "loop": loop.name,
         "iteration": number,
@@ -62,7 +67,7 @@ def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
         "loss": None,
         "seconds_left": None,
         "trouble": trouble_of(loop.iteration(number).lock) or None,
-        "closed": _closed(loop),
+        "closed": closed,
     }
     if state not in LIVE:
         return record
@@ -80,11 +85,12 @@ def _record(loop: LoopFolder, number: int, state: str) -> dict[str, Any]:
     }
 
 
-def _closed(loop: LoopFolder) -> str | None:
-    """How the loop ended, where it did."""
+def _closed(loop: LoopFolder, out: Output) -> str | None:
+    """How the loop ended, where it did; a loop.toml that cannot be read is named on stderr."""
     try:
         closed = loop.read_settings().closed
-    except BadInput:
+    except BadInput as error:
+        out.note(f"{loop.name} cannot be read: {error.message}")
         return None
     return closed_words(closed) if closed is not None else None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tui_loop.core.checking.findings import Finding, by_severity, error, info, warning
+from collections.abc import Sequence
+
+from tui_loop.core.checking.findings import Finding, by_severity, error, info, shown, warning
 from tui_loop.core.checking.leakage import leaked_rows
 from tui_loop.core.checking.rows import (
     conflicting_rows,
@@ -11,20 +13,44 @@ from tui_loop.core.checking.rows import (
     repeated_rows,
 )
 from tui_loop.core.data.loading import LoadedData, Refused
+from tui_loop.core.data.rows import Row
+from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
-from tui_loop.core.scoring import NO_METRIC
+from tui_loop.core.scoring import NO_METRIC, pure_scorer
 
 FEW_EVAL_ROWS = 30
 """With fewer held-out rows a score moves by more than three points with each of them."""
 
 
+REFERENCES_TRIED = 10_000
+"""A pattern of metric regex is tried on as many references before a run: a second or two."""
+
+
 def check_metric(config: Config, data: LoadedData) -> list[Finding]:
-    """An error where outputs cannot be scored since there is nothing to generate from."""
+    """An error where outputs cannot be scored: nothing to generate from, a pattern without end."""
     metric = config.evaluation.metric
-    if data.mapping.shape != "text" or metric == NO_METRIC:
+    if data.mapping.shape == "text" and metric != NO_METRIC:
+        message = f"evaluation.metric: {metric} needs prompts, and plain text has none"
+        return [error("config", message, "--set evaluation.metric=none")]
+    if metric == "regex":
+        return _try_pattern(config.evaluation.pattern, data.eval[:REFERENCES_TRIED])
+    return []
+
+
+def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[Finding]:
+    """An error where metric regex cannot search the references in time, or one is no pattern."""
+    try:
+        scorer = pure_scorer("regex", (), pattern)
+    except BadInput:  # `refusals` reports it, with rows or without
         return []
-    told = f"evaluation.metric: {metric} needs prompts, and plain text has none"
-    return [error("config", told, "--set evaluation.metric=none")]
+    assert scorer is not None
+    for row in rows:
+        try:
+            scorer.score(row.reference, row.reference)
+        except BadInput as fault:
+            message = f"{fault.message} (on the reference in line {row.line})"
+            return [error("config", message, fault.hint, rows=(shown("eval", row),))]
+    return []
 
 
 def check_data(data: LoadedData, refused: Refused | None = None) -> list[Finding]:

@@ -85,12 +85,7 @@ def experience_of(folders: Iterable[IterationFolder]) -> Experience:
 
 def experience_beside(loop: LoopFolder) -> Experience:
     """That of all loops in the folder that `loop` lies in."""
-    loops = LoopsFolder(loop.path.parent)
-    found = []
-    for name in loops.names():
-        try:
-            each = loops.loop(name)
-        except BadInput:
-            continue
-        found += [each.iteration(number) for number in each.numbers() if number]
-    return experience_of(found)
+    loops = LoopsFolder(loop.path.parent).loops()
+    return experience_of(
+        each.iteration(number) for each in loops for number in each.numbers() if number
+    )

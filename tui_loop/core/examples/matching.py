@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-import time
 from collections.abc import Callable, Sequence, Set
 from itertools import compress
 
-from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.history import Story
-from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, compiled
+from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, term_name, term_pattern
 from tui_loop.core.examples.table import SAID_LENGTH
 from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order, Outcome, Shift
+from tui_loop.core.limited_regex import SearchTime
 from tui_loop.core.scoring import normalised
 from tui_loop.core.text import one_line
 
@@ -93,22 +92,9 @@ def _word_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 
 def _pattern_test(values: tuple[str, ...], view: ExampleView) -> Test:
-    pattern, texts = compiled(values[0]), view.table.texts()
-    until = time.monotonic() + PATTERN_SECONDS
-
-    def found(row: int) -> bool:
-        left = until - time.monotonic()
-        try:
-            if left <= 0:
-                raise TimeoutError
-            return pattern.search(texts[row], timeout=left, concurrent=True) is not None
-        except TimeoutError as error:
-            raise BadInput(
-                f"filter: /{values[0]}/ takes too long",
-                "make it simpler: no repeats within repeats",
-            ) from error
-
-    return found
+    pattern, what, texts = term_pattern(values[0]), term_name(values[0]), view.table.texts()
+    time = SearchTime(PATTERN_SECONDS)
+    return lambda row: time.found(pattern, texts[row], what)
 
 
 def _state_test(values: tuple[str, ...], view: ExampleView) -> Test:

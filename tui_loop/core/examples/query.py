@@ -18,6 +18,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.view import Outcome, Shift
+from tui_loop.core.limited_regex import compiled
 
 MARKS = ("accepted", "bad_reference", "ambiguous")
 STATES = (
@@ -67,7 +68,7 @@ def parse(text: str) -> Query:
     for found in _TERM.finditer(text):
         negated = bool(found["minus"])
         if found["pattern"] is not None:
-            compiled(found["pattern"])
+            term_pattern(found["pattern"])
             terms.append(Term("pattern", (found["pattern"],), is_negated=negated))
         elif found["figure"] in FIGURES:
             value = _figure(found["value"], found[0])
@@ -193,10 +194,12 @@ def _help() -> str:
     return f"terms: {', '.join(f'{key}:' for key in KEYS)} {', '.join(f'{f}>' for f in FIGURES)}"
 
 
-def compiled(pattern: str) -> regex.Pattern[str]:
+def term_pattern(pattern: str) -> regex.Pattern[str]:
     """The regular expression of a term; raises BadInput where it is none."""
-    try:
-        return regex.compile(pattern, regex.IGNORECASE | regex.MULTILINE)
-    except regex.error as error:
-        told = f"filter: /{pattern}/ is no regular expression: {error}"
-        raise BadInput(told, "correct the pattern") from error
+    flags = regex.IGNORECASE | regex.MULTILINE
+    return compiled(pattern, term_name(pattern), "correct the pattern", flags)
+
+
+def term_name(pattern: str) -> str:
+    """What messages call a pattern of the filter."""
+    return f"filter: /{pattern}/"

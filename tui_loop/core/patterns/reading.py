@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.best import best_so_far
 from tui_loop.core.patterns.claims import Claims
 from tui_loop.core.patterns.directions import directions, is_judged_by_claim
@@ -75,16 +74,12 @@ class PatternsReader:
         """Every loop once, though its folder may be given twice."""
         seen: set[str] = set()
         for folder, prefix in self._folders:
-            for name in folder.names():
-                try:
-                    loop = folder.loop(name)
-                except TuiLoopError:  # told where loops are listed
-                    continue
+            for loop in folder.loops():
                 place = os.path.realpath(loop.path)
                 if place not in seen:
                     seen.add(place)
                     yield self._loops.setdefault(
-                        loop.path, _Loop(f"{prefix}{name}", LoopReader(loop))
+                        loop.path, _Loop(f"{prefix}{loop.name}", LoopReader(loop))
                     )
 
 

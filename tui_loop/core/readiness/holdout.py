@@ -14,7 +14,7 @@ from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import append_line
 from tui_loop.core.opening import lines_of
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import LoopFolder, LoopsFolder, Scan
 
 MOST_ROWS = 1_000_000_000
 MOST_CHANGED = 100_000
@@ -150,10 +150,16 @@ def _can_be(look: Look) -> bool:
 
 def looks_at(loops: LoopsFolder, sha256: str) -> tuple[Looked, ...]:
     """The looks of all loops of a folder at one holdout, oldest first."""
+    try:
+        scan = loops.scan()
+    except BadInput:
+        scan = Scan()
+    # a folder that was renamed to something odd has used the holdout all the same
+    folders = [*scan.loops, *(each.folder for each in scan.refused)]
     found: Iterable[Looked] = (
-        Looked(name, each)
-        for name in loops.names()
-        for each in read_looks(LoopFolder(loops.path / name)).looks
+        Looked(folder.name, each)
+        for folder in folders
+        for each in read_looks(folder).looks
         if each.sha256 == sha256
     )
     return tuple(sorted(found, key=lambda each: each.look.t))

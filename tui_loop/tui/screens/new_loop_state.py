@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.names import check_loop_name
+from tui_loop.core.names import check_new_loop_name
 from tui_loop.tui.backend import NewLoop, Understood
 from tui_loop.tui.data_files import Offers
 from tui_loop.tui.screens.understood import (
@@ -145,7 +145,7 @@ class FormState:
         name = self.wanted.name
         try:
             if name:
-                check_loop_name(name)
+                check_new_loop_name(name)
         except BadInput as error:
             return error
         if name in self.answer.taken and not self.is_creating:

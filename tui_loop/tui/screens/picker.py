@@ -12,8 +12,7 @@ from textual.screen import Screen
 
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.listing import LoopEntry, LoopsReader
-from tui_loop.core.names import check_loop_name
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
@@ -144,11 +143,11 @@ class PickerScreen(Screen[None]):
 
     def _open(self, loop: LoopEntry) -> None:
         try:
-            check_loop_name(loop.name)
-        except BadInput as error:
+            folder = self.loops.loop(loop.name)
+        except TuiLoopError as error:
             self._tell(error)
             return
-        self.loop_app.open_loop(LoopFolder(self.loops.path / loop.name))
+        self.loop_app.open_loop(folder)
 
     async def _demo(self) -> None:
         try:
