@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kit import outcome, pytest_runtest_call
+from tests.foreign import canary
 
-__all__ = ["outcome", "pytest_runtest_call"]
+__all__ = ["canary", "outcome", "pytest_runtest_call"]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

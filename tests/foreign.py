@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tui_loop.core.codec import to_toml
 from tui_loop.core.config import with_settings
@@ -102,8 +104,15 @@ def with_foreign_code(loop: LoopFolder, canary: Path) -> LoopFolder:
     return loop
 
 
-def forget_foreign_modules() -> None:
-    """Takes what foreign code imported out of this process, so that it can run again."""
+@pytest.fixture
+def canary(tmp_path: Path) -> Iterator[Path]:
+    """A folder that comes to be when foreign code runs, which no test has imported before."""
+    _forget_modules()
+    yield tmp_path / "canary"
+    _forget_modules()
+
+
+def _forget_modules() -> None:
     for name in list(sys.modules):
         if name.partition(".")[0] in ("mine_metric", "mine_helper", "transformers_modules"):
             del sys.modules[name]

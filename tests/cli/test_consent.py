@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.foreign import forget_foreign_modules, with_foreign_code
+from tests.foreign import with_foreign_code
 from tests.hostile.conftest import (  # noqa: F401
     Command,
     _own_folders,
@@ -35,19 +34,6 @@ COMMANDS = [
     ("retry", f"{LOOP}/2"),
     ("ready", f"{LOOP}/2", "--look", "--yes"),
 ]
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    """A folder that comes to be when foreign code runs."""
-    return tmp_path / "canary"
-
-
-@pytest.fixture(autouse=True)
-def _forgets_modules() -> Iterator[None]:
-    forget_foreign_modules()
-    yield
-    forget_foreign_modules()
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.foreign import foreign_metric, foreign_model, forget_foreign_modules
+from tests.foreign import foreign_metric, foreign_model
 from tui_loop.core.config import read_config
 from tui_loop.core.consent import ForeignCode, NeedsConsent, allow_code
 from tui_loop.core.errors import BadInput
@@ -19,18 +18,6 @@ from tui_loop.engine.model_source import ModelSource, find_model
 from tui_loop.engine.scorers import scorer_for
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    return tmp_path / "canary"
-
-
-@pytest.fixture(autouse=True)
-def _forgets_modules() -> Iterator[None]:
-    forget_foreign_modules()
-    yield
-    forget_foreign_modules()
 
 
 def names(code: list[ForeignCode]) -> list[str]:

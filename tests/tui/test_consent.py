@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.foreign import forget_foreign_modules, with_foreign_code
+from tests.foreign import with_foreign_code
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.consent import allow_code, consent_file
@@ -34,19 +33,6 @@ KEYS = {
 def backend() -> AppBackend:
     """The real thing."""
     return AppBackend(allow_code=False)
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    """A folder that comes to be when foreign code runs."""
-    return tmp_path / "canary"
-
-
-@pytest.fixture(autouse=True)
-def _forgets_modules() -> Iterator[None]:
-    forget_foreign_modules()
-    yield
-    forget_foreign_modules()
 
 
 @pytest.fixture
