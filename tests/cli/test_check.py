@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.cli.test_recorded_loop import reader
 from tests.conftest import Cli
-from tui_loop.cli.checking import Preflight, preflight_of_draft, start_findings, warn_before
+from tui_loop.cli.checking import (
+    Preflight,
+    preflight_of_draft,
+    record_of,
+    start_findings,
+    warn_before,
+)
 from tui_loop.cli.commands.check import show_row
 from tui_loop.cli.output import Output
 from tui_loop.cli.starting import Start, check_start
@@ -262,3 +269,35 @@ def test_a_training_row_by_number(loop: LoopFolder) -> None:
     for number in (0, 61):
         with pytest.raises(BadInput, match="there are 60 training rows"):
             preflight.row(number)
+
+
+def test_what_is_not_used_is_among_the_findings_with_a_kind_of_its_own(
+    loop: LoopFolder, tmp_path: Path
+) -> None:
+    more = {"tools": "[]", "url": "u", "label": True}
+    values = [{**row, **more, "label": n > 0} for n, row in enumerate(rows(0, 60))]
+    write(tmp_path / "train.jsonl", values)
+    plan = plan_next(loop, parent=None, settings=[], why="")
+    findings = Preflight(loop, plan.config).of_rows()
+    record = msgspec.to_builtins(record_of(loop, findings))
+    kinds = {each["kind"]: each for each in record["findings"]}
+    assert record["warnings"] == 2
+    assert kinds["preference_data"]["count"] == 1
+    assert kinds["preference_data"]["message"] == (
+        "preference data: 1 of 60 training rows is left out, since label is false there"
+    )
+    unused = [each for each in record["findings"] if each["kind"] == "unused_columns"]
+    assert [(each["severity"], each["count"]) for each in unused] == [("warning", 59), ("info", 1)]
+    assert unused[1]["message"] == "not used: url"
+
+
+def test_a_run_is_warned_of_what_is_not_used(
+    loop: LoopFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "train.jsonl", [{**row, "system": "Be brief."} for row in rows(0, 60)])
+    plan = plan_next(loop, parent=None, settings=[], why="")
+    warn_before(loop, check_start(loop, plan), Output(as_json=False))
+    assert capsys.readouterr().err == (
+        "warning: system is not used: the system prompt is dropped (60 of 60 training rows have "
+        "it)\n"
+    )

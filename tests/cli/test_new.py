@@ -73,3 +73,54 @@ def test_help_names_every_field_with_its_default(cli: Cli) -> None:
     text = cli("new", "--help").stdout
     assert "training.learning_rate = 1e-4" in text
     assert "evaluation.max_new_tokens = unset" in text
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_what_is_not_used_is_named_and_what_changes_the_meaning_is_a_warning(
+    cli: Cli, tmp_path: Path
+) -> None:
+    write(
+        tmp_path / "rows.jsonl",
+        [
+            {"prompt": f"q{n}", "completion": "a", "url": f"u{n}", "tools": "[]", "weight": n % 2}
+            for n in range(10)
+        ],
+    )
+    done = cli("new", "mine", "--data", "rows.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "\nnot used: url\n" in done.stdout
+    assert done.stderr.splitlines() == [
+        "warning: tools is not used: the model never sees the tools it calls "
+        "(10 of 10 rows have it)",
+        "warning: weight is not used: all rows count alike (10 of 10 rows have it); "
+        "5 rows with 0 or false there are used like the others, the first in line 1",
+    ]
+
+
+def test_the_chosen_answers_of_preference_data_are_read_and_written_down(
+    cli: Cli, tmp_path: Path
+) -> None:
+    def chat(n: int, reply: str) -> list[dict[str, str]]:
+        return [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": reply}]
+
+    rows = [{"chosen": chat(n, "yes"), "rejected": chat(n, "no")} for n in range(10)]
+    write(tmp_path / "rows.jsonl", rows)
+    done = cli("new", "mine", "--data", "rows.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "read as messages (messages = chosen)" in done.stdout
+    assert done.stderr == "warning: preference data: trained on chosen; rejected is not used\n"
+    assert settings(tmp_path)["defaults"]["data"]["columns"] == {"messages": "chosen"}
+
+
+def test_answers_that_are_marked_as_bad_are_left_out_and_counted(cli: Cli, tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{n}", "completion": "a", "label": n % 5 > 0} for n in range(20)]
+    write(tmp_path / "rows.jsonl", rows)
+    done = cli("new", "mine", "--data", "rows.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "14 rows to train on, 2 held out" in done.stdout
+    assert done.stderr == (
+        "warning: preference data: 4 of 20 rows are left out, since label is false there\n"
+    )

@@ -23,6 +23,9 @@ FILES: dict[str, bytes] = {
     "fields.csv": b"prompt,completion\na,b\nc,d,e\n",
     "null.jsonl": b'{"prompt": null, "completion": "x"}\n',
     "odd.txt": b"some text",
+    "open.jsonl": b'{"id": "1", "data": ["hello", "there"]}\n',
+    "pairs.jsonl": b'{"question": "q", "chosen": "yes", "rejected": "no"}\n' * 4,
+    "roles.jsonl": b'{"messages": [{"role": "narrator", "content": "x"}]}\n',
     "two.csv": b"kind,tone,message\n"
     + b"".join(f"k{n % 2},t{n % 3},message number {n}\n".encode() for n in range(12)),
 }
@@ -40,6 +43,15 @@ CASES: list[tuple[list[str], list[str]]] = [
     ([*NEW, "fields.csv"], ["fields.csv:3", "3 fields"]),
     ([*NEW, "null.jsonl"], ["null.jsonl:1", "'prompt'", "null"]),
     ([*NEW, "odd.txt"], ["odd.txt", "no format"]),
+    (
+        [*NEW, "open.jsonl"],
+        ["open.jsonl: the columns match no known shape", 'data (["hello"', "=PROMPT_COLUMN"],
+    ),
+    (
+        [*NEW, "pairs.jsonl"],
+        ["preference data", "hint: --set data.columns.prompt=question --set", "completion=chosen"],
+    ),
+    ([*NEW, "roles.jsonl"], ["roles.jsonl:1", "turn 1 of 'messages'", "'narrator'"]),
     ([*NEW, "missing.jsonl"], ["missing.jsonl", "no such file"]),
     ([*NEW, "good.jsonl", "--eval", "missing.jsonl"], ["missing.jsonl", "no such file"]),
     ([*NEW, "good.jsonl", "--holdout", "empty.jsonl"], ["empty.jsonl", "empty"]),

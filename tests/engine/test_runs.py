@@ -67,6 +67,28 @@ def test_a_run_leaves_a_whole_record(tiny_loop: MakeLoop) -> None:
     assert loop.loop.ledger.read_text().count("\n") == 3
 
 
+def test_the_record_names_the_columns_that_were_not_used(
+    tiny_loop: MakeLoop, tmp_path: Path
+) -> None:
+    rows = [
+        {"prompt": f"question {n}", "completion": "refund", "weight": n % 2, "url": "u"}
+        for n in range(40)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    loop = tiny_loop(data={"train": "rows.jsonl", "eval": None}, training={"max_steps": 1})
+    loop.run()
+    folder = loop.loop.iteration(1)
+    assert folder.read_splits()["train"].unused == ("weight", "url")
+    events = [json.loads(line) for line in folder.journal.read_text().splitlines()]
+    lines = [(each["level"], each["text"]) for each in events if each["event"] == "line"]
+    assert ("info", "not used: url") in lines
+    assert (
+        "warning",
+        "weight is not used: all rows count alike (40 of 40 rows have it); "
+        "20 rows with 0 or false there are used like the others, the first in line 1",
+    ) in lines
+
+
 def test_the_saved_adapter_is_what_was_evaluated(tiny_loop: MakeLoop, tmp_path: Path) -> None:
     from peft import PeftModel
 

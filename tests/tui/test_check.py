@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
+from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.findings import Evidence, Finding, error, info, warning
+from tui_loop.core.config import with_settings
+from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
+from tui_loop.core.schema import Config
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 
@@ -151,5 +158,23 @@ def test_the_run_dialog_does_not_run_what_has_errors(open_app: OpenApp) -> None:
         await opened.press("enter")
         assert isinstance(opened.app.screen, RunDialog)
         assert not opened.backend.runs
+
+    on_app(open_app((80, 24), number=3), steps)
+
+
+def test_what_is_not_used_is_a_finding_like_any_other(open_app: OpenApp, tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"p{n}", "completion": "c", "weight": n % 2, "\x1b[31murl": "u"}
+        for n in range(40)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = with_settings(Config(), ["data.train=rows.jsonl"])
+    found = column_findings(load_data(config, tmp_path))
+
+    async def steps(opened: Opened) -> None:
+        await checked(opened, found)
+        await opened.shows("! warning  weight is not used", "· info     not used: ␛[31murl")
+        await opened.shows("unused columns", "20 rows", "with 0 or false there are used like")
+        await opened.shows("hint: remove the rows that should not be trained on")
 
     on_app(open_app((80, 24), number=3), steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import tomllib
 from pathlib import Path
@@ -158,7 +159,7 @@ def test_eval_files_beside_the_data_come_first_and_the_data_itself_is_not_among_
     [
         ('{"prompt": "a", "completion": \n', "is not JSON"),
         ("", "is empty"),
-        ('{"a": 1, "b": 2}\n', "no shape that is known"),
+        ('{"a": 1, "b": 2}\n', "match no known shape"),
     ],
 )
 def test_a_wrong_file_is_one_clear_line_and_creates_nothing(
@@ -467,3 +468,42 @@ def test_an_arabic_goal_is_kept_as_it_was_typed(tmp_path: Path) -> None:
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
     told = tomllib.loads((tmp_path / "loops" / "rows" / "loop.toml").read_text())
     assert told["goal"] == goal
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_what_is_not_used_is_shown_before_the_rows(tmp_path: Path, size: tuple[int, int]) -> None:
+    rows = [
+        {"prompt": f"question {n}", "completion": f"answer {n}", HOSTILE: "x", "tools": "[]"}
+        for n in range(20)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("18 rows to train on", "! tools is not used: the model never sees")
+        await opened.shows(f"! not used: {SHOWN}")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=size)
+
+
+def test_preference_data_is_read_by_its_chosen_answers(tmp_path: Path) -> None:
+    rows = [{"prompt": f"question {n}", "chosen": f"yes {n}", "rejected": "no"} for n in range(20)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("prompt = prompt, completion = chosen", "question 0 → yes 0")
+        await opened.shows("! preference data: trained on chosen; rejected is not used")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+
+
+def test_a_hint_for_the_shell_never_guesses_a_column(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"a": "x", "rejected": "y"}\n' * 4)
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("in a shell: tui-loop new NAME --data rows.jsonl --set")
+        await opened.shows("data.columns.prompt=PROMPT_COLUMN")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=(160, 48))

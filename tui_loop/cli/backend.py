@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_loop.cli.hosting import AppRuns
+from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.errors import BadInput
 from tui_loop.core.names import check_new_loop_name
 from tui_loop.core.records import Example
@@ -152,6 +153,7 @@ class AppBackend(AppRuns):
             prepared, notices = self._prepared(loops, wanted)
             notices += _model_notices(prepared.config.model.id, _root(loops))
         data = prepared.data
+        columns = [each.message for each in column_findings(data)]
         return Understood(
             shape=data.mapping.shape,
             columns=data.mapping.columns,
@@ -160,7 +162,7 @@ class AppBackend(AppRuns):
             labels=data.labels,
             metric=prepared.metric,
             rows=[(row.prompt, row.reference) for row in data.train[:ROWS_SHOWN]],
-            notices=[*data.notices, *data.warnings, *notices],
+            notices=[*data.notices, *data.warnings, *columns, *notices],
         )
 
     def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:

@@ -67,7 +67,8 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rows that a run saw of one data file.
 
     `digest` names their version (`core.data.row_index`); `ids` are kept only where a part of a
-    file was held out.
+    file was held out. `unused`: columns, and keys of turns as `messages[].weight`, that hold
+    something and are not used.
     """
 
     path: str
@@ -76,6 +77,7 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str | None = None
     held_out: bool = False
     ids: tuple[str, ...] | None = None
+    unused: tuple[str, ...] = ()
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

@@ -9,6 +9,8 @@ import gc
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tui_loop.core.checking.columns import column_findings
+from tui_loop.core.checking.findings import messages_of
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import PhaseStarted
@@ -120,9 +122,11 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
 
     config, root = run.config, run.folder.loop.root
     data = load_data(config, root, read_source)
-    for text in data.notices:
+    columns = column_findings(data)
+    for text in [*data.notices, *messages_of(columns, "info")]:
         run.say(text)
-    for text in [*data.warnings, *_changed_files(run.folder, data)]:
+    warnings = [*data.warnings, *messages_of(columns, "warning")]
+    for text in [*warnings, *_changed_files(run.folder, data)]:
         run.warn("data", text)
     renderer = Renderer(loaded.tokenizer, config, data.mapping.shape)
     eval_set = prepare_eval_set(data.eval, renderer, config.evaluation, loaded.model)

@@ -167,7 +167,11 @@ SYSTEM = {"role": "system", "content": "be kind"}
         ("error", [TURN, REPLY, TURN], "must end with an assistant's turn"),
         ("error", [{"role": "user"}, REPLY], "needs a role and a content"),
         ("error", [], "must be a list of turns"),
-        ("warning", [{"role": "narrator", "content": "x"}, TURN, REPLY], "a role 'narrator'"),
+        (
+            "error",
+            [{"role": "narrator", "content": "x"}, TURN, REPLY],
+            "an unknown role, 'narrator'",
+        ),
         ("warning", [SYSTEM, SYSTEM, TURN, REPLY], "two system turns"),
         ("warning", [TURN, SYSTEM, REPLY], "a system turn that is not the first"),
         ("warning", [{"role": "user", "content": " "}, REPLY], "an empty turn"),

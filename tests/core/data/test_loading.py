@@ -188,6 +188,12 @@ def test_a_source_with_training_rows_alone_has_a_part_held_out(tmp_path: Path) -
 
 
 def test_a_split_that_is_not_there_is_an_error_that_lists_those_there(tmp_path: Path) -> None:
-    for setting in ("train_split=learn", "eval_split=dev"):
-        with pytest.raises(BadInput, match=r"no split .*; there are train, test"):
-            load(tmp_path, "data.train=folder", setting, read=splits_reader("train", "test"))
+    for setting, names, hint in (
+        ("train_split=learn", ("train", "test"), "--set data.train_split=SPLIT"),
+        ("eval_split=dev", ("train", "test"), "--set data.eval_split=SPLIT"),
+        ("eval_split=tests", ("train", "test"), "--set data.eval_split=test"),
+        ("data.holdout=other", ("train", "validation"), "name the file itself"),
+    ):
+        with pytest.raises(BadInput, match=r"no split .*; there are train, ") as caught:
+            load(tmp_path, "data.train=folder", setting, read=splits_reader(*names))
+        assert caught.value.hint == hint

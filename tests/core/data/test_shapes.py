@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -134,15 +135,139 @@ def test_one_bad_row_does_not_hide_which_column_is_the_label() -> None:
         mapped(*rows, metric="label")
 
 
+def hint_of(*rows: dict[str, Any], metric: str = "exact_match", **given: Any) -> str:
+    with pytest.raises(BadInput) as caught:
+        mapped(*rows, metric=metric, **given)
+    return caught.value.hint
+
+
 def test_columns_of_no_known_shape_are_an_error_whose_hint_resolves_it() -> None:
     rows = [{"question": "q", "answer": "a"}]
-    with pytest.raises(BadInput, match="columns question, answer are no shape") as caught:
+    with pytest.raises(BadInput) as caught:
         mapped(*rows)
+    assert caught.value.message == (
+        'd.jsonl: the columns match no known shape: question ("q"), answer ("a")'
+    )
     assert caught.value.hint == (
         "--set data.columns.prompt=question --set data.columns.completion=answer"
     )
-    told = {"prompt": "question", "completion": "answer"}
-    assert shape_of(*rows, columns=told) == "prompt_completion"
+    given = {"prompt": "question", "completion": "answer"}
+    assert shape_of(*rows, columns=given) == "prompt_completion"
+
+
+NO_GUESS = "--set data.columns.prompt=PROMPT_COLUMN --set data.columns.completion=COMPLETION_COLUMN"
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt", "completion"),
+    [
+        ({"response": "a", "query": "q"}, "query", "response"),
+        ({"prompt": "q", "response": "a"}, "prompt", "response"),
+        ({"input": "q", "output": "a", "id": "1"}, "input", "output"),
+        ({"source": "q", "target": "a"}, "source", "target"),
+        ({"Question": "q", "Answer": "a", "source": "web"}, "Question", "Answer"),
+        ({"id": 0, "query": "q", "tools": "[]", "answers": "[]"}, "query", "answers"),
+        ({"question": TURNS[:1], "answer": TURNS[1:]}, "question", "answer"),
+    ],
+)
+def test_a_hint_names_columns_that_usually_go_together(
+    row: dict[str, Any], prompt: str, completion: str
+) -> None:
+    flags = f"--set data.columns.prompt={prompt} --set data.columns.completion={completion}"
+    assert hint_of(row, row) == flags
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"a": "x", "b": "y"},
+        {"source": "web", "answer": "a"},
+        {"question": "q", "answer": "a", "response": "r"},
+        {"question": "q", "query": "q", "answer": "a"},
+        {"question": "q", "answers": ["a", "b"]},
+        {"context": "c", "question": "q", "answers": {"text": ["a"]}},
+        {"id": "0", "data": ["q", "a"]},
+        {"input_ids": [1, 2], "labels": [-100, 2]},
+        {"messages": '[{"role": "user", "content": "q"}]'},
+        {"first": TURNS, "second": TURNS},
+    ],
+)
+def test_a_hint_guesses_nothing_where_names_and_values_leave_it_open(row: dict[str, Any]) -> None:
+    assert hint_of(row, row) == NO_GUESS
+
+
+def test_a_hint_goes_by_the_values_where_one_column_is_text_and_one_a_label() -> None:
+    rows = [{"what": f"text {n}", "kind": "a" if n % 2 else "b", "n": None} for n in range(8)]
+    assert hint_of(*rows) == "--set data.columns.prompt=what --set data.columns.completion=kind"
+    with_weight = [{**row, "weight": n % 2} for n, row in enumerate(rows)]
+    assert hint_of(*with_weight) == hint_of(*rows)
+    two_labels = [{**row, "tone": "x" if n % 3 else "y"} for n, row in enumerate(rows)]
+    assert hint_of(*two_labels) == NO_GUESS
+
+
+def test_a_hint_names_the_one_column_of_conversations() -> None:
+    assert hint_of({"dialog": TURNS, "topic": "t"}) == "--set data.columns.messages=dialog"
+
+
+@pytest.mark.parametrize(
+    ("row", "given", "hint"),
+    [
+        ({"x": "1"}, {"shape": "prompt_completion"}, NO_GUESS),
+        ({"query": "1", "reply": "2"}, {"shape": "prompt_completion"},
+         "--set data.columns.prompt=query --set data.columns.completion=reply"),
+        ({"prompt": "1", "answer": "2", "b": "3"}, {"shape": "prompt_completion"},
+         "--set data.columns.completion=answer"),
+        ({"q": "1", "answer": "2"}, {"columns": {"prompt": "q"}},
+         "--set data.columns.completion=COMPLETION_COLUMN"),
+        ({"question": "1", "answer": "2", "b": "3"}, {"columns": {"completion": "answer"}},
+         "--set data.columns.prompt=question"),
+        ({"question": "1", "said": "2", "b": "3"}, {"columns": {"completion": "said"}},
+         "--set data.columns.prompt=question"),
+        ({"question": "1", "output": "2"}, {"shape": "instruction"},
+         "--set data.columns.instruction=question"),
+        ({"talk": TURNS, "b": "3"}, {"shape": "messages"}, "--set data.columns.messages=talk"),
+        ({"body": "3", "n": 1}, {"shape": "text"}, "--set data.columns.text=body"),
+        ({"body": "3", "title": "1"}, {"shape": "text"}, "--set data.columns.text=TEXT_COLUMN"),
+        ({"question": "1", "b": "2"}, {"columns": {"prompt": "qestion"}},
+         "--set data.columns.prompt=question"),
+        ({"a": "1", "b": "2"}, {"columns": {"prompt": "zzz"}},
+         "--set data.columns.prompt=PROMPT_COLUMN"),
+    ],
+)  # fmt: skip
+def test_a_role_without_a_column_is_hinted_at_only_where_one_stands_out(
+    row: dict[str, Any], given: dict[str, Any], hint: str
+) -> None:
+    assert hint_of(row, **given) == hint
+
+
+def test_a_label_metric_never_takes_weights_or_rejected_answers_for_labels() -> None:
+    rows = [{**row, "weight": n % 2} for n, row in enumerate(labelled())]
+    assert columns_of(*rows, metric="label")["completion"] == "intent"
+    rows = [
+        {"text": f"t{n}", "weight": n % 2, "rejected": "no" if n % 2 else "nay"} for n in range(8)
+    ]
+    assert hint_of(*rows, metric="label").endswith("data.columns.completion=COMPLETION_COLUMN")
+
+
+def test_names_in_a_hint_can_be_typed_into_a_shell() -> None:
+    rows = [{"my answer": f"text {n}", "0": "a" if n % 2 else "b"} for n in range(8)]
+    words = shlex.split(hint_of(*rows))
+    config = with_settings(Config(), words[1::2])
+    assert config.data.columns == {"prompt": "my answer", "completion": "0"}
+    assert mapped(*rows, columns=config.data.columns)[0].reference == "b"
+
+
+def test_columns_are_shown_safely_with_the_beginning_of_a_value_each() -> None:
+    row: dict[str, Any] = {"a\x1b[31m": "x" * 5000 + "\x07", "b": "\x1b]52;c;aGk=\x07", "e": None}
+    row |= {f"column {n}": {"n": n} for n in range(500)}
+    with pytest.raises(BadInput) as caught:
+        mapped(row)
+    message = caught.value.message
+    assert "a␛[31m (" in message
+    assert 'b ("␛]52;c;aGk=␇"), e (empty), column 0 ({"n": 0})' in message
+    assert message.endswith(" and 491 more")
+    assert len(message) < 1000
+    assert message.isprintable()
 
 
 def test_rows_without_columns_are_an_error() -> None:
@@ -215,6 +340,27 @@ def test_conversations_in_the_sharegpt_spelling_are_the_same_rows() -> None:
     assert row == same
 
 
+@pytest.mark.parametrize(
+    ("said", "role"),
+    [
+        *(("User", "user"), ("SYSTEM", "system"), ("tool", "tool"), ("function", "function")),
+        *(("human", "user"), ("chatgpt", "assistant"), ("Observation", "tool")),
+        *(("function_call", "assistant"), ("developer", "developer")),
+    ],
+)
+def test_roles_are_read_as_chat_templates_spell_them(said: str, role: str) -> None:
+    [row] = mapped({"messages": [{"role": said, "content": "x"}, *TURNS]})
+    assert [turn.role for turn in row.messages] == [role, "user", "assistant"]
+
+
+def test_a_column_that_the_shape_has_no_place_for_is_not_taken() -> None:
+    row = {"prompt": "p", "completion": "c", "context": "x"}
+    assert columns_of(row, columns={"input": "context"}) == {
+        "prompt": "prompt",
+        "completion": "completion",
+    }
+
+
 def test_prompt_and_completion_may_be_lists_of_turns() -> None:
     [row], [same] = (
         mapped({"prompt": TURNS[:1], "completion": TURNS[1:]}),
@@ -228,12 +374,29 @@ def test_prompt_and_completion_may_be_lists_of_turns() -> None:
     [
         ([], "must be a list of turns"),
         ("hi", "must be a list of turns"),
-        (TURNS[:1], "must end with an assistant's turn"),
-        (TURNS[1:], "must end with an assistant's turn"),
+        (TURNS[:1], "must end with an assistant's turn, not with the role 'user'"),
+        (TURNS[1:], "must end with an assistant's turn, after another turn"),
         ([*TURNS, TURNS[0]], "must end with an assistant's turn"),
         ([{"role": "user"}, TURNS[1]], "needs a role and a content"),
         ([{"role": "user", "content": None}, TURNS[1]], "needs a role and a content"),
         (["hi", TURNS[1]], "needs a role and a content"),
+        (
+            [{"role": "narrator", "content": "x"}, *TURNS],
+            "turn 1 of 'messages' has an unknown role, 'narrator'",
+        ),
+        (
+            [*TURNS, {"from": "bing", "value": "x"}],
+            "turn 3 of 'messages' has an unknown role, 'bing'",
+        ),
+        ([*TURNS, {"role": "tool", "content": "x"}], "not with the role 'tool'"),
+        (
+            [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}],
+            "turn 2 of 'messages' has a tool call and no text",
+        ),
+        (
+            [TURNS[0], {"role": "assistant", "content": "", "function_call": {"name": "f"}}],
+            "turn 2 of 'messages' has a tool call and no text",
+        ),
     ],
 )
 def test_a_conversation_that_cannot_be_trained_on_is_named_by_its_line(

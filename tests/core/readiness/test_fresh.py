@@ -170,3 +170,23 @@ def test_without_a_reason_it_says_how_many_had_used_the_last_split(split_loop: L
         create_iteration(split_loop, plan, {})
     made = make_fresh(split_loop, 2, overwrite=True)
     assert made.draft.why == "a fresh split: 2 iterations had used the last one"
+
+
+def test_answers_that_are_marked_as_bad_stay_in_the_file_and_are_never_held_out(
+    loops: LoopsFolder, write_lines: WriteLines
+) -> None:
+    for name, count in (("train", 40), ("eval", 12)):
+        rows = [{"prompt": f"{name} {n}", "completion": "x", "label": n % 4 > 0}
+                for n in range(count)]  # fmt: skip
+        write_lines(f"{name}.jsonl", rows)
+    data = {"train": "train.jsonl", "eval": "eval.jsonl"}
+    loop = loops.create("split", LoopSettings(defaults={"data": data}))
+    made = make_fresh(loop, None)
+    assert made.train is not None
+    assert made.eval is not None
+    train, held = lines_of(made.train), lines_of(made.eval)
+    assert len(held) == 9
+    assert all(row["label"] for row in held)
+    assert len(train) == 40 - 9 + 12
+    loaded = load_data(made.draft.config, loop.root)
+    assert (len(loaded.train), len(loaded.eval)) == (30 - 9 + 9, 9)

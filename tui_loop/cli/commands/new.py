@@ -7,6 +7,8 @@ import argparse
 from tui_loop.cli.arguments import add_settings
 from tui_loop.cli.creating import Prepared, asked, check_base, create, understand
 from tui_loop.cli.output import Output
+from tui_loop.core.checking.columns import column_findings
+from tui_loop.core.checking.findings import messages_of
 from tui_loop.core.config import all_fields, field_help, merge, settings_tables
 from tui_loop.core.names import check_new_loop_name
 from tui_loop.core.store import LoopsFolder
@@ -72,9 +74,10 @@ def _report(name: str, prepared: Prepared, out: Output) -> None:
     if data.labels:
         shown = ", ".join(data.labels[:12]) + (" ..." if len(data.labels) > 12 else "")
         out.line(f"{len(data.labels)} labels: {shown}")
-    for notice in data.notices:
+    findings = column_findings(data)
+    for notice in [*data.notices, *messages_of(findings, "info")]:
         out.line(notice)
-    for warning in data.warnings:
+    for warning in [*data.warnings, *messages_of(findings, "warning")]:
         out.note(f"warning: {warning}")
     out.line(f"next: tui-loop run {name} --why 'a baseline'")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.findings import Finding, by_severity, error, info, shown, warning
 from tui_loop.core.checking.leakage import leaked_rows
 from tui_loop.core.checking.rows import (
@@ -62,6 +63,7 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[Finding
     for split, rows in (("training", data.train), ("held-out", data.eval)):
         if not rows:
             findings.append(error("no_rows", f"there are no {split} rows", "name a file with rows"))
+    findings += column_findings(data)
     findings += odd_turns(data)
     findings += repeated_rows(data)
     findings += conflicting_rows(data)

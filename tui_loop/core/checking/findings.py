@@ -65,6 +65,11 @@ def warnings_of(findings: Iterable[Finding]) -> list[Finding]:
     return [each for each in findings if each.severity == "warning"]
 
 
+def messages_of(findings: Iterable[Finding], severity: Severity) -> list[str]:
+    """What the findings of one severity say."""
+    return [each.message for each in findings if each.severity == severity]
+
+
 def shown(split: str, row: Row, *, reference: bool = True) -> Evidence:
     """A row as evidence: its input, and what it is answered with."""
     text = one_line(row.input_text, TEXT_LENGTH)

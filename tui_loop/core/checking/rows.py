@@ -20,7 +20,6 @@ from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row, RowRefused
 from tui_loop.core.text import one_line
 
-KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})
 NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
 """What the rows of each split are called."""
 
@@ -173,10 +172,8 @@ def _groups(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> Iterator[lis
 def _oddity(row: Row) -> str:
     """What is odd about a row's turns, empty for nothing."""
     roles = [turn.role for turn in row.messages]
-    unknown = next((role for role in roles if role not in KNOWN_ROLES), None)
     spoken = [role for role in roles if role in ("user", "assistant")]
     oddities = {
-        f"a role {one_line(unknown or '', 30)!r}": unknown is not None,
         "an empty turn": any(not turn.content.strip() for turn in row.messages),
         "two system turns": roles.count("system") > 1,
         "a system turn that is not the first": "system" in roles[1:],

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
 from tui_loop.core.data.grouping import with_columns
+from tui_loop.core.data.preference import mark_of, without_bad
 from tui_loop.core.data.reading import is_text_file, read_rows
 from tui_loop.core.data.row_index import digest_of
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.data.splitting import hold_out, sample
+from tui_loop.core.data.unused import ColumnUse, TurnUse, column_names, column_use
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.files import sha256_of
 from tui_loop.core.hub_id import is_hub_id
@@ -46,6 +49,14 @@ class LoadedData(msgspec.Struct, frozen=True):
     warnings: list[str]
     holdout: list[Row] = []
     """Read so that nothing of it gets into training unseen; it is shown nowhere."""
+
+    use: dict[str, ColumnUse] = {}
+    """What of the columns is used, by split; a held-out part has none beside `train`."""
+
+    @property
+    def grouping(self) -> list[str]:
+        """The columns by which held-out rows are grouped."""
+        return list(dict.fromkeys(name for row in self.eval for name, _ in row.columns))
 
 
 Refused = dict[str, list[RowRefused]]
@@ -94,52 +105,93 @@ def load_data(
     mapping = find_mapping(
         train_raw, where, metric=config.evaluation.metric, shape=data.shape, columns=data.columns
     )
-    train = map_rows(train_raw, mapping, where, _list(refused, "train"))
+    use: dict[str, ColumnUse] = {}
+    train, train_raw, use["train"] = _mapped(train_raw, mapping, where, _list(refused, "train"))
     notices: list[str] = []
-    splits: dict[str, Split] = {}
-
-    if data.eval is not None:
-        eval_source = read(data.eval, root, config)
-        eval_raw = _split(eval_source, data.eval_split or "test", "data.eval_split")
-        eval_where = str(resolved(data.eval, root))
-        held = map_rows(eval_raw, mapping, eval_where, _list(refused, "eval"))
-        splits["eval"] = Split(data.eval, eval_source.sha256)
-    elif (name := _eval_split(source, data.eval_split)) is not None:
-        eval_where, eval_raw = f"{where} ({name})", source.splits[name]
-        held = map_rows(eval_raw, mapping, eval_where, _list(refused, "eval"))
-        splits["eval"] = Split(f"{data.train}#{name}", source.sha256)
+    if (part := _eval_part(source, config, root, read)) is not None:
+        eval_where, eval_raw, eval_split = part
+        faulty = _list(refused, "eval")
+        held, eval_raw, use["eval"] = _mapped(eval_raw, mapping, eval_where, faulty)
     else:
-        eval_where, eval_raw = where, train_raw
-        total = len(train)
+        eval_where, eval_raw, total = where, train_raw, len(train)
         train, held = hold_out(train, data.eval_fraction, data.split_seed, where)
         notices.append(
             f"no eval data given: {len(held)} of {total} rows of {data.train} are held out "
             f"(seed {data.split_seed})"
         )
-        splits["eval"] = Split(data.train, source.sha256, held_out=True)
+        eval_split = Split(data.train, source.sha256, held_out=True)
 
     train = sample(train, data.max_train_rows, data.split_seed)
     held = sample(held, data.max_eval_rows, data.split_seed)
     held = with_columns(held, eval_raw, mapping)
-    splits["train"] = Split(data.train, source.sha256, len(train), digest_of(train))
+    splits = {"train": Split(data.train, source.sha256, len(train), digest_of(train))}
     splits["eval"] = msgspec.structs.replace(
-        splits["eval"],
+        eval_split,
         rows=len(held),
         digest=digest_of(held),
-        ids=tuple(row.id for row in held) if splits["eval"].held_out else None,
+        ids=tuple(row.id for row in held) if eval_split.held_out else None,
     )
     locked: list[Row] = []
     if data.holdout is not None:
         holdout = read(data.holdout, root, config)
         rows = _split(holdout, "test", "data.holdout")
         holdout_where = str(resolved(data.holdout, root))
-        locked = map_rows(rows, mapping, holdout_where, _list(refused, "holdout"))
+        faulty = _list(refused, "holdout")
+        locked, rows, use["holdout"] = _mapped(rows, mapping, holdout_where, faulty)
         splits["holdout"] = Split(data.holdout, holdout.sha256, len(rows))
 
     for name, rows_of, place in (("train", train, where), ("eval", held, eval_where)):
         _check_labels(config, rows_of, place, _list(refused, name))
     labels, warnings = _labels(config, train, held)
-    return LoadedData(train, held, mapping, splits, labels, notices, warnings, locked)
+    loaded = LoadedData(train, held, mapping, splits, labels, notices, warnings, locked, use)
+    return msgspec.structs.replace(loaded, splits=_with_unused(loaded))
+
+
+def _eval_part(
+    source: Source, config: Config, root: Path, read: ReadSource
+) -> tuple[str, list[RawRow], Split] | None:
+    """Where the held-out rows are, and they as their file has them; None where a part is to be
+    held out.
+    """
+    data = config.data
+    if data.eval is not None:
+        held = read(data.eval, root, config)
+        rows = _split(held, data.eval_split or "test", "data.eval_split")
+        return str(resolved(data.eval, root)), rows, Split(data.eval, held.sha256)
+    name = _eval_split(source, data.eval_split)
+    if name is None:
+        return None
+    where = f"{resolved(source.name, root)} ({name})"
+    return where, source.splits[name], Split(f"{data.train}#{name}", source.sha256)
+
+
+def _mapped(
+    raws: list[RawRow], mapping: Mapping, where: str, refused: list[RowRefused] | None
+) -> tuple[list[Row], list[RawRow], ColumnUse]:
+    """The rows of a split, those of the file that they are made of, and what these hold besides.
+
+    Answers that are marked as bad ones are left out.
+    """
+    names = column_names(raws)
+    mark = mark_of(raws, names, mapping)
+    good = without_bad(raws, mark, where) if mark is not None else raws
+    turns = TurnUse()
+    rows = map_rows(good, mapping, where, refused, turns)
+    unused = column_use(good, [name for name in names if name != mark], mapping, turns, rows)
+    calls = {role: each.rows for role, each in turns.calls.items()}
+    return rows, good, ColumnUse(len(good), unused, calls, mark, len(raws) - len(good))
+
+
+def _with_unused(data: LoadedData) -> dict[str, Split]:
+    """The splits with the names of what is not used; grouping rows is a use."""
+    splits = {}
+    for name, split in data.splits.items():
+        use = data.use.get(name, data.use["train"])
+        grouping = data.grouping if name == "eval" else []
+        names = (each.name for each in use.unused if each.rows)
+        unused = tuple(each for each in names if each not in grouping)
+        splits[name] = msgspec.structs.replace(split, unused=unused)
+    return splits
 
 
 def raw_splits(
@@ -152,11 +204,8 @@ def raw_splits(
     data = config.data
     source = read(data.train, root, config)
     train = _split(source, data.train_split, "data.train_split")
-    if data.eval is not None:
-        held = read(data.eval, root, config)
-        return train, _split(held, data.eval_split or "test", "data.eval_split")
-    name = _eval_split(source, data.eval_split)
-    return train, None if name is None else source.splits[name]
+    part = _eval_part(source, config, root, read)
+    return train, None if part is None else part[1]
 
 
 def _list(refused: Refused | None, split: str) -> list[RowRefused] | None:
@@ -168,9 +217,11 @@ def _split(source: Source, wanted: str, field: str) -> list[RawRow]:
         return next(iter(source.splits.values()))
     if wanted not in source.splits:
         there = ", ".join(source.splits)
+        close = get_close_matches(wanted, source.splits, 1)  # any other may be the wrong rows
+        hint = f"--set {field}={close[0] if close else 'SPLIT'}"
         raise BadInput(
             f"{source.name}: no split {wanted!r} ({field}); there are {there}",
-            f"--set {field}={next(iter(source.splits))}",
+            "name the file itself" if field == "data.holdout" else hint,
         )
     return source.splits[wanted]
 

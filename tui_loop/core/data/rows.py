@@ -15,6 +15,12 @@ Shape = Literal["text", "prompt_completion", "messages", "instruction"]
 Role = Literal["prompt", "completion", "text", "messages", "instruction", "input", "output", "id"]
 
 
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})
+"""Roles of turns that chat templates know."""
+
+CALL_ROLES = {"function_call": "assistant", "observation": "tool"}
+"""ShareGPT's roles of a tool call and its result, and the roles that they are read as."""
+
 RowFault = Literal["empty_rows", "wrong_roles", "unreadable_rows", "unknown_label"]
 """What makes a row one that cannot be used."""
 

@@ -6,11 +6,27 @@ What the data shows is not asked; what it leaves open is an error with the line 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
+from tui_loop.core.data.columns import (
+    SAMPLE,
+    described,
+    first_role,
+    flags,
+    label_columns,
+    listed,
+    looks_like_text,
+    looks_like_turns,
+    placeholder,
+    sampled,
+    suggested_column,
+    suggested_columns,
+    suggested_prompt,
+)
+from tui_loop.core.data.preference import REJECTED, pair_of
 from tui_loop.core.data.rows import (
     Mapping,
-    Message,
     RawRow,
     Row,
     RowFault,
@@ -18,6 +34,8 @@ from tui_loop.core.data.rows import (
     Shape,
     with_ids,
 )
+from tui_loop.core.data.turns import read_turns, role_of, row_of_turns
+from tui_loop.core.data.unused import TurnUse
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text import one_line
 
@@ -27,9 +45,6 @@ _ROLES_OF: dict[Shape, tuple[str, ...]] = {
     "instruction": ("instruction", "output"),
     "text": ("text",),
 }
-_CHAT_ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
-_LABEL_LENGTH = 60
-_SAMPLE = 2000
 
 
 def find_mapping(
@@ -44,30 +59,36 @@ def find_mapping(
 
     Raises BadInput for a column that is not there, or where several readings are possible.
     """
-    told = dict(columns or {})
+    given = dict(columns or {})
     names = _column_names(rows)
     if not names:
         raise BadInput(f"{where}: its rows have no columns", "give each row a prompt and a reply")
-    for role, column in told.items():
+    for role, column in given.items():
         if column not in names:
+            close = get_close_matches(column, set(names) - REJECTED, 1)
             raise BadInput(
-                f"{where}: no column {column!r} (data.columns.{role}); "
-                f"there are {', '.join(names)}",
-                f"--set data.columns.{role}={one_line(names[0])}",
+                f"{where}: no column {column!r} (data.columns.{role}); there are {listed(names)}",
+                flags({role: close[0] if close else placeholder(role)}),
             )
-    if shape is None:
-        shape = _shape_told(told) or _shape_seen(rows, names, metric)
-    missing = [role for role in ("prompt", "completion") if told.get(role, role) not in names]
+    shape = shape or _shape_given(given) or _shape_seen(rows, names)
+    if shape is None and (pair := pair_of(names)):
+        given |= _chosen_columns(sampled(rows), names, pair, where)
+        shape = _shape_given(given)
+    if shape is None and "text" in names and metric != "label":
+        shape = "text"
+    missing = [role for role in ("prompt", "completion") if given.get(role, role) not in names]
     if metric == "label" and shape in (None, "prompt_completion") and missing:
-        told = {**_label_columns(rows, names, where, told), **told}
+        if pair_of(names) is None:
+            given = {**label_columns(rows, names, where, given), **given}
         shape = "prompt_completion"
     if shape is None:
+        found = sampled(rows)
+        hinted = suggested_columns(found, names)
         raise BadInput(
-            f"{where}: columns {', '.join(names)} are no shape that is known",
-            f"--set data.columns.prompt={one_line(names[0])} "
-            f"--set data.columns.completion={one_line(names[-1])}",
+            f"{where}: the columns match no known shape: {described(found, names)}",
+            flags(hinted or {role: placeholder(role) for role in ("prompt", "completion")}),
         )
-    return Mapping(shape, _filled(shape, told, names, where))
+    return Mapping(shape, _filled(shape, given, rows, names, where))
 
 
 def map_rows(
@@ -75,30 +96,32 @@ def map_rows(
     mapping: Mapping,
     where: str,
     refused: list[RowRefused] | None = None,
+    use: TurnUse | None = None,
 ) -> list[Row]:
-    """The rows by their roles, with ids.
+    """The rows by their roles, with ids; `use` counts what turns have that is not used.
 
     Raises RowRefused, which names file, line and column, for the first row that cannot be used;
     where a list is given, all such rows go there instead, and are left out.
     """
     if refused is None:
-        return with_ids((_mapped(raw, mapping, where) for raw in raws), _given_ids(raws, mapping))
+        mapped = (_mapped(raw, mapping, where, use) for raw in raws)
+        return with_ids(mapped, _given_ids(raws, mapping))
     rows, kept = [], []
     for raw in raws:
         try:
-            rows.append(_mapped(raw, mapping, where))
+            rows.append(_mapped(raw, mapping, where, use))
             kept.append(raw)
         except RowRefused as error:
             refused.append(error)
     return with_ids(rows, _given_ids(kept, mapping))
 
 
-def _mapped(raw: RawRow, mapping: Mapping, where: str) -> Row:
+def _mapped(raw: RawRow, mapping: Mapping, where: str, use: TurnUse | None) -> Row:
     column = mapping.columns
     if mapping.shape == "text":
         return Row("", "", _text(raw, column["text"], where), raw.line)
     if mapping.shape == "messages":
-        return _conversation(raw, column["messages"], where)
+        return _conversation(raw, column["messages"], where, use)
     if mapping.shape == "instruction":
         instruction = _text(raw, column["instruction"], where)
         extra = raw.values.get(column.get("input", "")) or ""
@@ -108,10 +131,10 @@ def _mapped(raw: RawRow, mapping: Mapping, where: str) -> Row:
     completion: Any = raw.values.get(column["completion"])
     if isinstance(prompt, list) and isinstance(completion, list):
         turns = (
-            *_turns(prompt, raw, where, "prompt"),
-            *_turns(completion, raw, where, "completion"),
+            *read_turns(prompt, raw, where, column["prompt"], use),
+            *read_turns(completion, raw, where, column["completion"], use),
         )
-        return _row_of_turns(turns, raw, where)
+        return row_of_turns(turns, raw, where)
     return Row(
         "",
         _text(raw, column["prompt"], where),
@@ -120,52 +143,10 @@ def _mapped(raw: RawRow, mapping: Mapping, where: str) -> Row:
     )
 
 
-def _conversation(raw: RawRow, column: str, where: str) -> Row:
+def _conversation(raw: RawRow, column: str, where: str, use: TurnUse | None) -> Row:
     if column not in raw.values:
         raise _missing(raw, column, where)
-    return _row_of_turns(_turns(raw.values[column], raw, where, column), raw, where)
-
-
-def _row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str) -> Row:
-    if len(turns) < 2 or turns[-1].role != "assistant":
-        raise RowRefused(
-            where,
-            raw.line,
-            "wrong_roles",
-            "a conversation must end with an assistant's turn after another turn",
-            "add the reply that the model should give, or remove the row",
-        )
-    shown = (
-        turns[0].content
-        if len(turns) == 2
-        else "\n".join(f"{turn.role}: {turn.content}" for turn in turns[:-1])
-    )
-    return Row("", shown, turns[-1].content, raw.line, turns)
-
-
-def _turns(value: Any, raw: RawRow, where: str, column: str) -> tuple[Message, ...]:
-    if not isinstance(value, list) or not value:
-        raise RowRefused(
-            where,
-            raw.line,
-            "wrong_roles",
-            f"{column!r} must be a list of turns",
-            "write [{role, content}, ...]",
-        )
-    turns = []
-    for turn in value:
-        role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
-        content = turn.get("content", turn.get("value")) if isinstance(turn, dict) else None
-        if not isinstance(role, str) or not isinstance(content, str):
-            raise RowRefused(
-                where,
-                raw.line,
-                "wrong_roles",
-                f"each turn of {column!r} needs a role and a content, both text",
-                'write {"role": "user", "content": "..."}',
-            )
-        turns.append(Message(_CHAT_ROLES.get(role, role), content))
-    return tuple(turns)
+    return row_of_turns(read_turns(raw.values[column], raw, where, column, use), raw, where)
 
 
 def _text(raw: RawRow, column: str, where: str) -> str:
@@ -203,19 +184,19 @@ def _given_ids(raws: Sequence[RawRow], mapping: Mapping) -> list[str] | None:
 
 def _column_names(rows: Sequence[RawRow]) -> list[str]:
     names: dict[str, None] = {}
-    for row in rows[:_SAMPLE]:
+    for row in rows[:SAMPLE]:
         names.update(dict.fromkeys(row.values))
     return list(names)
 
 
-def _shape_told(told: dict[str, str]) -> Shape | None:
+def _shape_given(given: dict[str, str]) -> Shape | None:
     for shape, roles in _ROLES_OF.items():
-        if roles[0] in told or roles[-1] in told:
+        if roles[0] in given or roles[-1] in given:
             return shape
     return None
 
 
-def _shape_seen(rows: Sequence[RawRow], names: list[str], metric: str) -> Shape | None:
+def _shape_seen(rows: Sequence[RawRow], names: list[str]) -> Shape | None:
     if "prompt" in names and "completion" in names:
         return "prompt_completion"
     turns = "messages" if "messages" in names else "conversations"
@@ -223,71 +204,71 @@ def _shape_seen(rows: Sequence[RawRow], names: list[str], metric: str) -> Shape 
         return "messages"
     if "instruction" in names and ("output" in names or "response" in names):
         return "instruction"
-    return "text" if "text" in names and metric != "label" else None
+    return None
 
 
-def _label_columns(
-    rows: Sequence[RawRow], names: list[str], where: str, told: dict[str, str]
+def _chosen_columns(
+    rows: Sequence[RawRow], names: list[str], pair: tuple[str, str], where: str
 ) -> dict[str, str]:
-    """Prompt and completion for a label metric: one low-cardinality column, one other of text."""
-    sample = rows[:_SAMPLE] if len(rows) <= _SAMPLE else rows[:: max(1, len(rows) // _SAMPLE)]
-    free = [name for name in names if name not in told.values() and name.lower() != "id"]
-    labels = [name for name in free if _looks_like_label(sample, name)]
-    if "completion" in told:
-        labels = [told["completion"]]
-    texts = [name for name in free if _looks_like_text(sample, name)]
-    texts = [name for name in texts if not _looks_like_label(sample, name)] or [
-        name for name in texts if name not in labels
+    """The columns by which preference data is read: those of the chosen answers.
+
+    Raises BadInput where a person must name the prompt; rejected answers are never proposed.
+    """
+    chosen, rejected = pair
+    what = f"{where}: {listed(pair)} is preference data, and training uses one answer a row"
+    if looks_like_turns(rows, chosen):
+        starts = {role_of(first) for row in rows if (first := first_role(row, chosen))}
+        if starts != {"assistant"}:
+            return {"messages": chosen}
+        if "prompt" in names and looks_like_turns(rows, "prompt"):
+            return {"prompt": "prompt", "completion": chosen}
+        raise BadInput(
+            f"{what}; {one_line(chosen, 40)} holds turns without their prompt",
+            "write prompt as a list of turns too, or both as text",
+        )
+    if not looks_like_text(rows, chosen):
+        raise BadInput(
+            f"{what}; {described(rows, pair)} is neither text nor a conversation",
+            "write it as text, or as a list of turns",
+        )
+    if "prompt" in names:
+        return {"prompt": "prompt", "completion": chosen}
+    others = [
+        name
+        for name in names
+        if name not in pair and name.lower() != "id" and looks_like_text(rows, name)
     ]
-    if "prompt" in told:
-        texts = [told["prompt"]]
-    if len(labels) == 1 and len(texts) == 1:
-        return {"prompt": texts[0], "completion": labels[0]}
-    label = labels[0] if labels else names[-1]
-    prompt = next((name for name in [*texts, *names] if name != label), label)
-    seen = f"{len(labels)} columns look like labels and {len(texts)} like messages"
+    hinted = {"prompt": suggested_prompt(rows, names) or placeholder("prompt")}
+    hinted["completion"] = chosen
     raise BadInput(
-        f"{where}: which column is the label? Of {', '.join(names)} {seen}",
-        f"--set data.columns.prompt={one_line(prompt)} "
-        f"--set data.columns.completion={one_line(label)}",
+        f"{what}: name the prompt, and {one_line(chosen, 40)} is trained on while "
+        f"{one_line(rejected, 40)} is not used; there are {described(rows, names)}",
+        flags(hinted if others else {"text": chosen}),
     )
 
 
-def _looks_like_label(rows: Sequence[RawRow], name: str) -> bool:
-    values = _usual_values(rows, name, (str, int))
-    distinct = set(values)
-    short = all(len(value) <= _LABEL_LENGTH for value in distinct)
-    return short and len(distinct) >= 2 and len(distinct) <= max(2, len(values) // 2)
-
-
-def _looks_like_text(rows: Sequence[RawRow], name: str) -> bool:
-    return bool(_usual_values(rows, name, (str,)))
-
-
-def _usual_values(rows: Sequence[RawRow], name: str, kinds: tuple[type, ...]) -> list[str]:
-    """The column as text if most rows have one of `kinds` in it, else [].
-
-    A few rows without are not what the column is; they are named when they are mapped.
-    """
-    there = [row.values.get(name) for row in rows]
-    values = [str(value) for value in there if isinstance(value, kinds) and str(value).strip()]
-    return values if 2 * len(values) > len(rows) else []
-
-
-def _filled(shape: Shape, told: dict[str, str], names: list[str], where: str) -> dict[str, str]:
+def _filled(
+    shape: Shape, given: dict[str, str], rows: Sequence[RawRow], names: list[str], where: str
+) -> dict[str, str]:
+    """The column of each role that the shape has; raises BadInput where one is missing."""
     aliases = {"messages": "conversations", "output": "response"}
     columns: dict[str, str] = {}
     for role in _ROLES_OF[shape]:
-        column = told.get(role, role)
+        column = given.get(role, role)
         if column not in names and aliases.get(role) in names:
             column = aliases[role]
-        if column not in names:
-            raise BadInput(
-                f"{where}: no column {column!r} for shape {shape}; there are {', '.join(names)}",
-                f"--set data.columns.{role}={one_line(names[0])}",
-            )
-        columns[role] = column
-    for role in ("input", "id"):
-        if role in told or (role == "input" and shape == "instruction" and role in names):
-            columns[role] = told.get(role, role)
+        if column in names:
+            columns[role] = column
+    missing = [role for role in _ROLES_OF[shape] if role not in columns]
+    if missing:
+        found = sampled(rows)
+        raise BadInput(
+            f"{where}: no column {missing[0]!r} for shape {shape}; "
+            f"there are {described(found, names)}",
+            flags({role: suggested_column(role, columns, found, names) for role in missing}),
+        )
+    if "id" in given:
+        columns["id"] = given["id"]
+    if shape == "instruction" and given.get("input", "input") in names:
+        columns["input"] = given.get("input", "input")
     return columns

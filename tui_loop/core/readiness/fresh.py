@@ -18,8 +18,10 @@ import msgspec
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.codec import to_json_lines
 from tui_loop.core.data.loading import ReadSource, raw_splits, read_text_source, resolved
+from tui_loop.core.data.preference import is_good, mark_of
 from tui_loop.core.data.rows import RawRow, Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
+from tui_loop.core.data.unused import column_names
 from tui_loop.core.draft import Draft, new_draft, write_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import write_atomically
@@ -70,8 +72,9 @@ def make_fresh(
         return FreshSplit(write_draft(loop, fresh), None, None, (told,))
     number = _next_number(loop)
     seed = seed if seed is not None else number
-    mapped = _mapped(config, loop, train, held)
-    chosen = drawn(*mapped, seed, by_label=config.evaluation.metric == LABEL)
+    good, used, old = _mapped(config, loop, train, held)
+    by_label = config.evaluation.metric == LABEL
+    chosen = frozenset(good[index] for index in drawn(used, old, seed, by_label=by_label))
     if not chosen:
         raise BadInput(
             "no training row could be held out: every one of them is in the eval set too",
@@ -144,12 +147,17 @@ def _reason(loop: LoopFolder) -> str:
 
 def _mapped(
     config: Config, loop: LoopFolder, train: list[RawRow], held: list[RawRow]
-) -> tuple[list[Row], list[Row]]:
+) -> tuple[list[int], list[Row], list[Row]]:
+    """Which training rows are used (not those marked as bad answers), and the rows mapped."""
     where = str(resolved(config.data.train, loop.root))
     metric, data = config.evaluation.metric, config.data
     mapping = find_mapping(train, where, metric=metric, shape=data.shape, columns=data.columns)
     held_where = str(resolved(data.eval, loop.root)) if data.eval is not None else where
-    return map_rows(train, mapping, where), map_rows(held, mapping, held_where)
+    mark, held_mark = (mark_of(raws, column_names(raws), mapping) for raws in (train, held))
+    good = [index for index, raw in enumerate(train) if is_good(raw, mark)]
+    held = [raw for raw in held if is_good(raw, held_mark)]
+    used = [train[index] for index in good]
+    return good, map_rows(used, mapping, where), map_rows(held, mapping, held_where)
 
 
 def _without_weights(draft: Draft) -> Draft:

@@ -1,0 +1,237 @@
+"""What columns seem to hold, by name and by value, and the settings that name them.
+
+A hint proposes a column only where its name or its values speak for it; anything else gets a
+placeholder, since a wrong guess trains on the wrong thing without an error.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from tui_loop.core.config import parse_value
+from tui_loop.core.data.preference import REJECTED, pair_of
+from tui_loop.core.data.rows import RawRow
+from tui_loop.core.data.unused import MEANINGFUL, WEIGHTS
+from tui_loop.core.errors import BadInput
+from tui_loop.core.text import one_line
+
+SAMPLE = 2000
+"""Rows that are read to see what a column holds."""
+
+_LABEL_LENGTH = 60
+_COLUMNS_SHOWN, _NAME_LENGTH, _VALUE_LENGTH = 12, 40, 30
+
+_PROMPTS = ("prompt", "question", "query", "input", "instruction")
+_ANSWERS = ("completion", "response", "answer", "answers", "output", "reply")
+_PAIRS = frozenset(
+    {
+        *product(_PROMPTS, _ANSWERS),
+        *(("input", "target"), ("source", "target")),
+        *(("problem", "solution"), ("problem", "answer")),
+        *(("user", "assistant"), ("human", "assistant"), ("human", "gpt")),
+        *product(("text", "article", "document", "dialogue"), ("summary",)),
+    }
+)
+"""Names that usually go together as a prompt and its answer."""
+
+_LABELS = ("label", "labels", "label_text", "category", "class", "intent", "sentiment")
+_TEXTS = ("text", "sentence", "message", "utterance", "review", "comment", "content", *_PROMPTS)
+
+_QUESTION_ROLES, _ANSWER_ROLES = ("prompt", "instruction"), ("completion", "output")
+
+
+def looks_like_label(rows: Sequence[RawRow], name: str) -> bool:
+    """Whether a column has a few short values again and again."""
+    values = usual_values(rows, name, (str, int))
+    distinct = set(values)
+    short = all(len(value) <= _LABEL_LENGTH for value in distinct)
+    return short and len(distinct) >= 2 and len(distinct) <= max(2, len(values) // 2)
+
+
+def looks_like_text(rows: Sequence[RawRow], name: str) -> bool:
+    """Whether most rows have text there."""
+    return bool(usual_values(rows, name, (str,)))
+
+
+def looks_like_turns(rows: Sequence[RawRow], name: str) -> bool:
+    """Whether most rows have a conversation there."""
+    return 2 * sum(first_role(row, name) is not None for row in rows) > len(rows)
+
+
+def first_role(row: RawRow, name: str) -> str | None:
+    """The role of the first turn that a row has there, None where it has no conversation."""
+    turns = row.values.get(name)
+    first = turns[0] if isinstance(turns, list) and turns else None
+    role = first.get("role", first.get("from")) if isinstance(first, dict) else None
+    return role if isinstance(role, str) else None
+
+
+def usual_values(rows: Sequence[RawRow], name: str, kinds: tuple[type, ...]) -> list[str]:
+    """The column as text if most rows have one of `kinds` in it, else [].
+
+    A few rows without are not what the column is; they are named when they are mapped.
+    """
+    there = [row.values.get(name) for row in rows]
+    values = [str(value) for value in there if isinstance(value, kinds) and str(value).strip()]
+    return values if 2 * len(values) > len(rows) else []
+
+
+def sampled(rows: Sequence[RawRow]) -> Sequence[RawRow]:
+    """Rows from the whole file, at most about twice SAMPLE."""
+    return rows if len(rows) <= SAMPLE else rows[:: len(rows) // SAMPLE]
+
+
+def suggested_columns(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str, str]:
+    """The columns of prompt and completion, or of messages; {} unless one reading stands out."""
+    pairs = _pairs(rows, names)
+    if len(pairs) == 1:
+        return dict(zip(("prompt", "completion"), pairs[0], strict=True))
+    if pairs:
+        return {}
+    free = _without_meaning(names)
+    turns = [name for name in free if looks_like_turns(rows, name)]
+    if len(turns) == 1:
+        return {"messages": turns[0]}
+    labels = [name for name in free if looks_like_label(rows, name)]
+    texts = [name for name in free if name not in labels and looks_like_text(rows, name)]
+    if len(labels) == len(texts) == 1 and not turns:
+        return {"prompt": texts[0], "completion": labels[0]}
+    return {}
+
+
+def suggested_column(
+    role: str, given: Mapping[str, str], rows: Sequence[RawRow], names: Sequence[str]
+) -> str:
+    """The column for a role beside those that are `given`; a placeholder unless one stands out."""
+    if role not in _QUESTION_ROLES and (pair := pair_of(names)):
+        return pair[0]
+    if role in ("messages", "text"):
+        holds = looks_like_turns if role == "messages" else looks_like_text
+        found = {name for name in _without_meaning(names) if holds(rows, name)}
+    else:
+        question, answer = (
+            next((given[each] for each in roles if each in given), None)
+            for roles in (_QUESTION_ROLES, _ANSWER_ROLES)
+        )
+        fitting = [
+            pair
+            for pair in _pairs(rows, names)
+            if question in (None, pair[0]) and answer in (None, pair[1])
+        ]
+        found = {pair[0] if role in _QUESTION_ROLES else pair[1] for pair in fitting}
+        if not found and answer and (prompt := suggested_prompt(rows, names)):
+            found = {prompt}
+    return found.pop() if len(found) == 1 else placeholder(role)
+
+
+def suggested_prompt(rows: Sequence[RawRow], names: Sequence[str]) -> str | None:
+    """The one column whose name says that it is a prompt, None where there are none or several."""
+    found = [name for name in names if name.lower() in _PROMPTS and looks_like_text(rows, name)]
+    return found[0] if len(found) == 1 else None
+
+
+def label_columns(
+    rows: Sequence[RawRow], names: Sequence[str], where: str, given: Mapping[str, str]
+) -> dict[str, str]:
+    """Prompt and completion for metric label: one column of a few values, one other of text.
+
+    `given`: the columns that the config names. Raises BadInput where it could be others.
+    """
+    rows = sampled(rows)
+    not_free = WEIGHTS | REJECTED | {"id"}
+    free = [name for name in names if name not in given.values() and name.lower() not in not_free]
+    like_labels = [name for name in free if looks_like_label(rows, name)]
+    labels = [given["completion"]] if "completion" in given else like_labels
+    texts = [name for name in free if looks_like_text(rows, name)]
+    texts = [name for name in texts if name not in like_labels] or [
+        name for name in texts if name not in labels
+    ]
+    texts = [given["prompt"]] if "prompt" in given else texts
+    if len(labels) == 1 and len(texts) == 1:
+        return {"prompt": texts[0], "completion": labels[0]}
+    hinted = {
+        "prompt": _singled_out(texts or [name for name in free if name not in _LABELS], _TEXTS),
+        "completion": _singled_out(labels, _LABELS),
+    }
+    seen = f"{len(labels)} columns look like labels and {len(texts)} like messages"
+    raise BadInput(
+        f"{where}: which column is the label? {seen}: {described(rows, names)}",
+        flags({role: name or placeholder(role) for role, name in hinted.items()}),
+    )
+
+
+def _singled_out(names: Sequence[str], known: Collection[str]) -> str | None:
+    """The only name, or the only one that is known; else None."""
+    fitting = names if len(names) == 1 else [name for name in names if name.lower() in known]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def placeholder(role: str) -> str:
+    """Stands in a hint for a column that a person has to choose."""
+    return f"{role.upper()}_COLUMN"
+
+
+def flags(columns: Mapping[str, str]) -> str:
+    """The settings that name columns, as they can be typed into a shell."""
+    return " ".join(f"--set {_setting(role, column)}" for role, column in columns.items())
+
+
+def described(rows: Sequence[RawRow], names: Sequence[str]) -> str:
+    """Columns with the beginning of a value each: `question ("How long is"), tags (["a"])`."""
+    shown = [
+        f"{one_line(name, _NAME_LENGTH)} ({_example(rows, name)})"
+        for name in names[:_COLUMNS_SHOWN]
+    ]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def listed(names: Sequence[str], most: int = _COLUMNS_SHOWN) -> str:
+    """Names of columns in one line, at most `most` of them."""
+    shown = ", ".join(one_line(name, _NAME_LENGTH) or "''" for name in names[:most])
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _without_meaning(names: Sequence[str]) -> list[str]:
+    """The names that do not say that a column is something beside a prompt and its answer."""
+    return [name for name in names if name.lower() not in (MEANINGFUL | REJECTED | {"id"})]
+
+
+def _pairs(rows: Sequence[RawRow], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Two columns whose names go together, and which both hold text or both hold turns."""
+    return [
+        (prompt, answer)
+        for prompt, answer in product(names, names)
+        if (prompt.lower(), answer.lower()) in _PAIRS
+        and any(
+            holds(rows, prompt) and holds(rows, answer)
+            for holds in (looks_like_text, looks_like_turns)
+        )
+    ]
+
+
+def _setting(role: str, column: str) -> str:
+    """A column as `data.columns.ROLE=NAME`; a name that would read as a number is quoted."""
+    name = one_line(column)
+    value = name if parse_value(name) == name else json.dumps(name, ensure_ascii=False)
+    return shlex.quote(f"data.columns.{role}={value}")
+
+
+def _example(rows: Sequence[RawRow], name: str) -> str:
+    """The beginning of the column's first value that is not empty."""
+    values: list[Any] = [row.values.get(name) for row in rows[:SAMPLE]]
+    value = next((each for each in values if each not in (None, "", [], {})), None)
+    if value is None:
+        return "empty"
+    if isinstance(value, str):
+        return f'"{one_line(value, _VALUE_LENGTH)}"'
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = type(value).__name__
+    return one_line(text, _VALUE_LENGTH)

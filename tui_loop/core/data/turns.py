@@ -1,0 +1,92 @@
+"""The turns of a conversation: OpenAI's (role, content) and ShareGPT's (from, value)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tui_loop.core.data.rows import CALL_ROLES, ROLES, Message, RawRow, Row, RowRefused
+from tui_loop.core.data.unused import TurnUse
+
+_READ_AS = {
+    "human": "user",
+    **dict.fromkeys(("gpt", "chatgpt", "bot", "model"), "assistant"),
+    **CALL_ROLES,
+}
+
+_CALLS = frozenset(each for role in CALL_ROLES for each in (role, role.capitalize(), role.upper()))
+
+
+def role_of(role: str) -> str:
+    """A role as chat templates spell it."""
+    role = role.lower()
+    return _READ_AS.get(role, role)
+
+
+def read_turns(
+    value: Any, raw: RawRow, where: str, column: str, use: TurnUse | None = None
+) -> tuple[Message, ...]:
+    """The turns in a column of a row; `use` counts what they have beside role and content.
+
+    Raises RowRefused.
+    """
+    if not isinstance(value, list) or not value:
+        reason = f"{column!r} must be a list of turns"
+        hint = "write [{role, content}, ...]"
+        raise RowRefused(where, raw.line, "wrong_roles", reason, hint)
+    turns: list[Message] = []
+    for turn in value:
+        role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
+        content = turn.get("content", turn.get("value")) if isinstance(turn, dict) else None
+        known = role_of(role) if isinstance(role, str) else ""
+        is_bare = isinstance(turn, dict) and len(turn) == 2
+        if (
+            known not in ROLES
+            or not isinstance(content, str)
+            or (not is_bare and _is_call(turn) and not content.strip())
+        ):
+            reason, hint = _fault(turn, role, content)
+            place = f"turn {len(turns) + 1} of {column!r}"
+            raise RowRefused(
+                where, raw.line, "wrong_roles", f"{place} {reason}", f"{hint}, or remove the row"
+            )
+        if use is not None and (not is_bare or role in _CALLS):
+            use.add(raw, column, turn)
+        turns.append(Message(known, content))
+    return tuple(turns)
+
+
+def row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str) -> Row:
+    """The row whose reference is the last turn; raises RowRefused."""
+    last = turns[-1].role
+    if len(turns) < 2 or last != "assistant":
+        so = "after another turn" if last == "assistant" else f"not with the role {last!r}"
+        raise RowRefused(
+            where,
+            raw.line,
+            "wrong_roles",
+            f"a conversation must end with an assistant's turn, {so}",
+            "add the reply that the model should give, or remove the row",
+        )
+    shown = (
+        turns[0].content
+        if len(turns) == 2
+        else "\n".join(f"{turn.role}: {turn.content}" for turn in turns[:-1])
+    )
+    return Row("", shown, turns[-1].content, raw.line, turns)
+
+
+def _fault(turn: Any, role: Any, content: Any) -> tuple[str, str]:
+    """(reason, hint) for a turn that cannot be used."""
+    if isinstance(role, str) and role_of(role) not in ROLES:
+        roles = ", ".join(sorted(ROLES))
+        return f"has an unknown role, {role[:40]!r}", f"rename it to one of {roles}"
+    if _is_call(turn):
+        return "has a tool call and no text", "write the call as the turn's content"
+    return (
+        "needs a role and a content, both text",
+        'write {"role": "user", "content": "..."}',
+    )
+
+
+def _is_call(turn: Any) -> bool:
+    return isinstance(turn, dict) and bool(turn.get("tool_calls") or turn.get("function_call"))

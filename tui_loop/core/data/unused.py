@@ -1,0 +1,193 @@
+"""Columns and keys of turns that no role takes: which there are, and what ignoring them means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import repeat
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.data.preference import MARKS, PAIRS, REJECTED
+from tui_loop.core.data.rows import CALL_ROLES, Mapping, RawRow, Row
+from tui_loop.core.files import short_hash
+
+_ANYWHERE = {
+    **dict.fromkeys(("tools", "functions"), "the model never sees the tools it calls"),
+    **dict.fromkeys(
+        ("tool_calls", "function_call"), "the call is dropped, only the text beside it is used"
+    ),
+    **dict.fromkeys(
+        ("reasoning_content", "reasoning", "thinking"),
+        "the reasoning is dropped, the model learns the answer without it",
+    ),
+    **dict.fromkeys(
+        ("image", "images", "video", "videos", "audio", "audios"), "the model only gets the text"
+    ),
+    "tool_call_id": "which call a result answers is dropped",
+}
+_OF_COLUMNS = {
+    **_ANYWHERE,
+    **dict.fromkeys(("system", "system_prompt"), "the system prompt is dropped"),
+    **dict.fromkeys(("history",), "the earlier turns are dropped"),
+    **dict.fromkeys(("context", "documents", "input"), "the prompt does not contain it"),
+    **dict.fromkeys(("choices", "options"), "the prompt does not list them"),
+    **dict.fromkeys(("weight", "weights", "sample_weight"), "all rows count alike"),
+    **dict.fromkeys(
+        ("train", "train_on", "loss", "mask", "loss_mask"), "the row is trained on like any other"
+    ),
+    **dict.fromkeys(MARKS, "all rows are used alike, whatever it says"),
+    **{chosen: "the preferred answers are not trained on" for chosen, _ in PAIRS},
+    **dict.fromkeys(REJECTED, "training uses one answer a row, and never a rejected one"),
+}
+_OF_TURNS = {
+    **_ANYWHERE,
+    **dict.fromkeys(("weight", "weights"), "all turns count alike"),
+    **dict.fromkeys(
+        ("train", "train_on", "training", "train_detail", "loss", "mask", "loss_mask"),
+        "the turn is trained on like any other",
+    ),
+    "name": "who speaks is dropped",
+}
+_TEXT_LABEL = "the texts are trained on without it; metric label would make it the answer"
+
+MEANINGFUL = frozenset(_OF_COLUMNS)
+"""Names of columns without which a row means something else."""
+
+WEIGHTS = frozenset(
+    {
+        *("weight", "weights", "sample_weight", "train", "train_on", "training", "train_detail"),
+        *("loss", "mask", "loss_mask"),
+    }
+)
+"""Names whose 0 or false says that something should not be trained on."""
+
+_YES_OR_NO = (None, "", 0, 1, "0", "1")
+_ZEROS = frozenset({"0", "0.0", "false"})
+
+
+class Unused(msgspec.Struct, frozen=True):
+    """A column, or a key of turns written `messages[].weight`, that is not used.
+
+    `rows` hold a value there. Of a weight, or a mark of good and bad answers, the value is 0 or
+    false in `zeros` rows (turns, for a key), the first of them in `line`.
+    """
+
+    name: str
+    rows: int
+    zeros: int = 0
+    line: int = 0
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is a key of turns."""
+        return "[]." in self.name
+
+
+class ColumnUse(msgspec.Struct, frozen=True):
+    """What the `rows` rows of one file have beside what their mapping uses.
+
+    `calls`: how many rows have a role that is read as another one (`CALL_ROLES`). `mark`: the
+    column by which `left_out` further rows were left out.
+    """
+
+    rows: int
+    unused: tuple[Unused, ...] = ()
+    calls: dict[str, int] = {}
+    mark: str | None = None
+    left_out: int = 0
+
+
+def meaning_of(name: str, shape: str) -> str:
+    """What it means that a column or key is not used; "" for a name without special meaning."""
+    column, _, key = name.rpartition("[].")
+    if column:
+        return _OF_TURNS.get(key.lower(), "")
+    if name.lower() == "label" and shape == "text":
+        return _TEXT_LABEL
+    return _OF_COLUMNS.get(name.lower(), "")
+
+
+def column_names(raws: Sequence[RawRow]) -> list[str]:
+    """The columns of all rows, in the order in which they first occur."""
+    names: set[str] = set()
+    for raw in raws:
+        names.update(raw.values)
+    in_order: dict[str, None] = {}
+    for raw in raws:  # a second pass, which ends early, is twice as fast as one that keeps order
+        if len(in_order) == len(names):
+            break
+        in_order.update(dict.fromkeys(raw.values))
+    return list(in_order)
+
+
+class TurnUse:
+    """Counts what the turns of a file have beside a role and a content, while they are read."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, _Tally] = {}
+        self.calls: dict[str, _Tally] = {}
+
+    def add(self, raw: RawRow, column: str, turn: dict[str, Any]) -> None:
+        """Takes in a turn of a row."""
+        role = turn.get("role", turn.get("from"))
+        if isinstance(role, str) and role.lower() in CALL_ROLES:
+            self.calls.setdefault(role.lower(), _Tally()).add(raw, role)
+        read = "role" if "role" in turn else "from", "content" if "content" in turn else "value"
+        for key, value in turn.items():
+            if key not in read:
+                name = f"{column}[].{key}"
+                tally = self.keys.get(name) or self.keys.setdefault(name, _Tally())
+                tally.add(raw, value, is_weight=key.lower() in WEIGHTS)
+
+
+class _Tally:
+    """Counts rows, and the zeros among the values of a weight."""
+
+    rows = zeros = first = 0
+    last: RawRow | None = None
+
+    def add(self, raw: RawRow, value: Any, *, is_weight: bool = False) -> None:
+        if raw is not self.last and (value or value == 0):  # a row counts once
+            self.last, self.rows = raw, self.rows + 1
+        if is_weight and _is_zero(value):
+            self.zeros, self.first = self.zeros + 1, self.first or raw.line
+
+
+def column_use(
+    raws: Sequence[RawRow],
+    names: Sequence[str],
+    mapping: Mapping,
+    turns: TurnUse,
+    rows: Sequence[Row],
+) -> tuple[Unused, ...]:
+    """What `raws` with the columns `names` have that `mapping` does not use, in file order.
+
+    `rows` are the mapped ones: their ids say whether the id column was used.
+    """
+    used = set(mapping.columns.values())
+    names_rows = bool(rows) and rows[0].id != short_hash(rows[0].input_text)
+    id_column = mapping.columns.get("id", "id")
+    used = used | {id_column} if names_rows else used - {id_column}
+    keys = turns.keys.items()
+    return (
+        *(_column(raws, name, mapping.shape) for name in names if name not in used),
+        *(Unused(name, each.rows, each.zeros, each.first) for name, each in keys),
+    )
+
+
+def _column(raws: Sequence[RawRow], name: str, shape: str) -> Unused:
+    values = list(map(dict.get, (raw.values for raw in raws), repeat(name)))  # the fastest way
+    count = len(list(filter(None, values))) + values.count(0)  # 0 and false are values
+    is_mark = (
+        name.lower() in MARKS and shape != "text" and all(each in _YES_OR_NO for each in values)
+    )
+    if not is_mark and name.lower() not in WEIGHTS:
+        return Unused(name, count)
+    lines = [raw.line for raw, value in zip(raws, values, strict=True) if _is_zero(value)]
+    return Unused(name, count, len(lines), lines[0] if lines else 0)
+
+
+def _is_zero(value: Any) -> bool:
+    """Whether a weight is 0 or false; CSV has them as text."""
+    return bool(value == 0) or (isinstance(value, str) and value.strip().lower() in _ZEROS)
