@@ -10,10 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.faults.kit import outcome, pytest_runtest_call
 
 __all__ = ["outcome", "pytest_runtest_call"]
+
+settings.register_profile("tests", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.load_profile("tests")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
