@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench clean format
+.PHONY: demo test check bench bench-tiny clean format
 
 demo: $(READY)
 	$(BIN)/tui-loop demo
@@ -20,6 +20,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+bench-tiny: $(READY)
+	$(BIN)/python -m benchmarks --scale tiny
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from itertools import pairwise
 from statistics import median
 
@@ -16,10 +15,13 @@ from benchmarks.bench_app import (
     recorded_loop,
 )
 from benchmarks.measure import Result, paired_ratio
+from benchmarks.processes import run
+from benchmarks.scale import sized
 from tui_loop.core.events import MetricsLogged
 from tui_loop.core.store import LoopFolder
 
-STEPS, BATCH, PARENT, PAIRS = 200, 12, 6, 3
+STEPS, BATCH, PAIRS = sized((200, 12, 3), (4, 2, 1))
+PARENT = 6
 LEAST_STEP_MS = 50
 """Steps much shorter than real ones would weigh what is constant."""
 
@@ -39,9 +41,9 @@ def results() -> list[Result]:
 
         ratio, left, right = paired_ratio(in_app, alone, PAIRS)
     runs = there + here
-    unlike = sum(_values(run) != _values(runs[0]) or len(run) != STEPS for run in runs)
+    unlike = sum(_values(each) != _values(runs[0]) or len(each) != STEPS for each in runs)
     step = 1000 * min(right) / (STEPS - 1)
-    usual = median(_step(run) for run in here) / median(_step(run) for run in there)
+    usual = median(map(_step, here)) / median(map(_step, there))
     note = (
         f"tiny, {STEPS} steps of {step:.0f} ms, batch {BATCH}, at 160x48; {PAIRS} pairs: "
         f"{_list(left)} s against {_list(right)} s; median step {usual:.2f} times as long"
@@ -62,16 +64,8 @@ def _in_app(loop: LoopFolder) -> list[MetricsLogged]:
 
 def _alone(loop: LoopFolder) -> list[MetricsLogged]:
     _draft(loop)
-    done = subprocess.run(
-        command(loop, "run", loop.name, "--draft"),
-        cwd=loop.root,
-        env=environment(loop.root),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SystemExit(f"{done.args}: {done.stdout}{done.stderr}")
+    words = command(loop, "run", loop.name, "--draft")
+    run(words, folder=loop.root, environment=environment(loop.root))
     return RunLog(loop.iteration(loop.numbers()[-1])).read().metrics
 
 
@@ -79,17 +73,17 @@ def _draft(loop: LoopFolder) -> None:
     draft(loop, PARENT, max_steps=STEPS, per_device_train_batch_size=BATCH)
 
 
-def _seconds(run: list[MetricsLogged]) -> float:
-    return run[-1].t - run[0].t
+def _seconds(logs: list[MetricsLogged]) -> float:
+    return logs[-1].t - logs[0].t
 
 
-def _values(run: list[MetricsLogged]) -> list[tuple[int, dict[str, object]]]:
-    return [(event.step, dict(event.values)) for event in run]
+def _values(logs: list[MetricsLogged]) -> list[tuple[int, dict[str, object]]]:
+    return [(event.step, dict(event.values)) for event in logs]
 
 
-def _step(run: list[MetricsLogged]) -> float:
+def _step(logs: list[MetricsLogged]) -> float:
     """The usual seconds of a step, which pauses of the machine leave alone."""
-    return median(after.t - before.t for before, after in pairwise(run))
+    return median(after.t - before.t for before, after in pairwise(logs))
 
 
 def _list(seconds: list[float]) -> str:

@@ -5,17 +5,14 @@ From the first step's log to the last one's, in steps of 50 ms and more.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 from benchmarks.bench_app import RunLog, begin_run, draft, open_app, recorded_loop
 from benchmarks.measure import Result, paired_ratio
-from tui_loop.core.shipped import shipped
+from benchmarks.processes import run_bare_script
+from benchmarks.scale import sized
 from tui_loop.core.store import LoopFolder
 
-STEPS, BATCH, PARENT, PAIRS = 200, 12, 6, 3
+STEPS, BATCH, PAIRS = sized((200, 12, 3), (4, 2, 1))
+PARENT = 6
 LEAST_STEP_MS = 50
 
 
@@ -56,23 +53,9 @@ def _attached(loop: LoopFolder, losses: list[list[float]]) -> float:
 
 
 def _bare(loop: LoopFolder, losses: list[list[float]]) -> float:
-    out = loop.root / "bare.json"
-    model = shipped("sample_data", "tiny-base")
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name("bare_sft.py")),
-        str(shipped("sample_data", "support-intents", "train.jsonl")),
-        str(model),
-        str(STEPS),
-        str(BATCH),
-        str(out),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{command}: {done.stdout}{done.stderr}")
-    told = json.loads(out.read_text())
-    losses.append(told["losses"])
-    return float(told["times"][-1] - told["times"][0])
+    bare = run_bare_script(STEPS, BATCH, loop.root / "bare.json")
+    losses.append(bare.losses)
+    return bare.times[-1] - bare.times[0]
 
 
 def _list(seconds: list[float]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.scale import is_tiny
 from benchmarks.screen import Screen
 from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.events import LineLogged, MetricsLogged, PhaseStarted, RunEnded
@@ -90,7 +91,8 @@ def draft(
     fields = {"eval_steps": 0, "save_steps": 0, **training}
     for name, value in fields.items():
         draft = draft.with_value(f"training.{name}", value)
-    for name, value in (more or {}).items():
+    rows = {"data.max_eval_rows": 2} if is_tiny() else {}
+    for name, value in {**rows, **(more or {})}.items():
         draft = draft.with_value(name, value)
     draft = draft.with_value("evaluation.base", False).with_value("run.cpu_threads", 1)
     write_draft(loop, draft.with_why("a benchmark"))

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from benchmarks.bench_app import open_app, recorded_loop
 from benchmarks.large_loop import LABELS, large_loop, number_of
 from benchmarks.measure import Result, at_share, seconds, spread
+from benchmarks.scale import sized
 from benchmarks.screen import Screen, plain
 from tui_loop.core.examples.breakdown import breakdown_of
 from tui_loop.core.examples.evaluations import Evaluations
@@ -25,14 +28,16 @@ from tui_loop.core.examples.view import ExampleView, Order
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.store import LoopFolder
 
-EXAMPLES, FEW = 100_000, 200
+EXAMPLES, FEW = sized((100_000, 200), (400, 50))
 OPEN_MS, KEY_MS, MEMORY_MB = 500, 100, 400
-TURNS, PAGES, STEPS = 3, 30, 12
+TURNS, LABEL_TURNS, PAGES, STEPS = sized((3, 12, 30, 12), (1, 1, 4, 2))
+REST = sized(1.0, 0.2)
+"""Times the seconds of each rest, which leaves the app idle before a key is measured."""
 PAUSE_SECONDS = (0.08, 0.2)
-LOST_AFTER_SECONDS = 30.0
+LOST_AFTER_SECONDS = 60.0
 UP, DOWN, HOME, END = "\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F"
 FAILED = "is:failed"
-SEARCHES = ("refund", "gift", "parcel", "which", "again")
+SEARCHES = sized(("refund", "gift", "parcel", "which", "again"), ("gift",))
 LABEL = LABELS[7]
 PATTERN = r"/\b(\w{8,})\b.*\1/"
 
@@ -162,9 +167,8 @@ def _peak_of_a_look(loop: LoopFolder) -> float:
 
 def _peak_mb(process: int) -> float:
     """Of the app, a child of the process that watches over it."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     peaks = []
-    for each in (process, *map(int, children)):
+    for each in (process, *(child.pid for child in psutil.Process(process).children())):
         told = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{each}/status").read_text())
         peaks.append(int(told[1]) / 1000 if told is not None else 0.0)
     return max(peaks)
@@ -182,7 +186,7 @@ class _Browsing:
         self._at = 0
 
     def rest(self, seconds: float) -> None:
-        time.sleep(seconds)
+        time.sleep(REST * seconds)
 
     def wait_for_list(self, since: int) -> float:
         """The clock at which the list is there with its count, order and cursor."""
@@ -208,6 +212,8 @@ class _Browsing:
     def page(self, count: int) -> list[float]:
         at = len(self._screen.reads)
         self._screen.send(DOWN)
+        here = number_of(self._rows[self._at])
+        self._screen.wait_for(rf"▸ [✗✓][^▸#]*(?!{here})#\d{{6}}", since=at)
         self.rest(0.5)
         numbers = re.findall(r"▸ .*?(#\d{6})", self._screen.text(at))
         self._at = page = [number_of(row) for row in self._rows].index(numbers[-1])
@@ -269,7 +275,7 @@ class _Browsing:
     def filter(self, term: str) -> list[float]:
         """Until the list is there, from the last key of a term."""
         costs = []
-        for _ in range(4 * TURNS):
+        for _ in range(LABEL_TURNS):
             self._open_field()
             self._screen.send(term[:-1])
             self.rest(1.5)
@@ -316,7 +322,9 @@ class _Browsing:
             for _ in range(steps):
                 self._at += 1
                 stepped.append(self._press("]", self._example()))
+            since = len(self._screen.reads)
             self._screen.send("\x1b")
+            self._screen.wait_for(self._title(), since=since, seconds=LOST_AFTER_SECONDS)
             self.rest(0.6)
         return opened, stepped
 

@@ -6,16 +6,18 @@ import time
 
 from benchmarks.bench_app import ENDLESS, RunLog, begin_run, draft, open_app, recorded_loop
 from benchmarks.measure import Result
+from benchmarks.scale import is_tiny, sized
 from benchmarks.screen import Screen
 
-SECONDS, SETTLING = 10.0, 4.0
+SECONDS, SETTLING, STEPS = sized((10.0, 4.0, 50), (0.5, 0.5, 2))
 WIDE, NARROW = (160, 48), (80, 24)
 WIDE_LIMIT, NARROW_LIMIT = 40, 20
 """KB a second: a slow link carries them, beside whatever else it is for."""
 
 
 def results() -> list[Result]:
-    return [*_at(WIDE, "all panes", ("",), WIDE_LIMIT), *_at(NARROW, "", ("3", "5"), NARROW_LIMIT)]
+    narrow = _at(NARROW, "", ("3", "5"), NARROW_LIMIT)
+    return narrow if is_tiny() else [*_at(WIDE, "all panes", ("",), WIDE_LIMIT), *narrow]
 
 
 def _at(size: tuple[int, int], panes: str, keys: tuple[str, ...], limit: int) -> list[Result]:
@@ -25,7 +27,7 @@ def _at(size: tuple[int, int], panes: str, keys: tuple[str, ...], limit: int) ->
         draft(loop, 6, max_steps=ENDLESS)
         with open_app(loop, columns=columns, lines=lines) as screen:
             idle = _rate(screen)
-            log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, 50)
+            log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, STEPS)
             measured = [Result(f"bytes a second, idle {where}", idle, 0, " B/s")]
             for key in keys:
                 screen.send(key)

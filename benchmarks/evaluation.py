@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Result, paired_ratio, seconds
+from benchmarks.scale import is_tiny, sized
 from tui_loop.core.config import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.schema import Config
@@ -13,7 +14,7 @@ from tui_loop.core.shipped import shipped
 from tui_loop.engine.model_source import smollm2_folder
 from tui_loop.engine.quiet import set_environment
 
-ROWS, BATCH, PAIRS = 64, 8, 5
+ROWS, BATCH, PAIRS = sized((64, 8, 5), (4, 2, 1))
 
 
 def results() -> list[Result]:
@@ -27,7 +28,7 @@ def results() -> list[Result]:
     from tui_loop.engine.models import load_model
     from tui_loop.engine.rendering import Renderer
 
-    model_id = "smollm2" if smollm2_folder().exists() else "tiny"
+    model_id = "smollm2" if smollm2_folder().exists() and not is_tiny() else "tiny"
     data = shipped("sample_data", "support-intents")
     config = with_settings(
         Config(),

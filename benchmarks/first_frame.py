@@ -12,6 +12,7 @@ import msgspec
 
 from benchmarks.bench_app import command, environment, recorded_loop
 from benchmarks.measure import Result, paired_ratio
+from benchmarks.scale import sized
 from benchmarks.screen import Screen
 from tui_loop.core.follower import Follower
 from tui_loop.core.journal import Journal
@@ -20,7 +21,8 @@ from tui_loop.core.records import Change, Decision
 from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.core.wording import brief_number
 
-ITERATIONS, EXAMPLES, EVENTS, PAIRS = 1000, 20, 30, 11
+ITERATIONS, PAIRS = sized((1000, 11), (20, 1))
+EXAMPLES, EVENTS = 20, 30
 NAME = "thousand"
 RATE = 1e-5
 """Times the iteration's number: its learning rate, by which its row is known on the screen."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.measure import Result, paired_ratio, seconds
+from benchmarks.scale import sized
 from tui_loop.core.data.reading import read_rows
 from tui_loop.core.schema import Config, Evaluation
 from tui_loop.core.shipped import shipped
@@ -15,7 +16,7 @@ from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
 
-ROWS, PAIRS = 96, 5
+ROWS, PAIRS = sized((96, 5), (6, 1))
 
 
 def results() -> list[Result]:

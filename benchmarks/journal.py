@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measure import Result
+from benchmarks.scale import sized
 from tui_loop.core.events import MetricsLogged
 from tui_loop.core.journal import Journal
 
-APPENDS = 50_000
+APPENDS = sized(50_000, 500)
 VALUES = {
     "loss": 1.2345678,
     "grad_norm": 0.8123,

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from benchmarks.bench_app import ENDLESS, RunLog, begin_run, draft, open_app, recorded_loop
 from benchmarks.measure import Result, at_share, spread
+from benchmarks.scale import sized
 from benchmarks.screen import Screen
 
-KEYS, MANY = 300, 10_000
+KEYS, MANY, STEPS = sized((300, 10_000, 30), (8, 10_000, 1))
 PARENT = 6
 PAUSE_SECONDS = (0.08, 0.2)
-LOST_AFTER_SECONDS = 10.0
+LOST_AFTER_SECONDS = 60.0
 LIMIT_MS = 50
 
 Typed = list[tuple[float, float]]
@@ -33,7 +34,7 @@ def results() -> list[Result]:
             log = RunLog(begin_run(screen, loop))
             screen.wait_for(rf"▸ +{log.folder.number} ", since=at)
             begun = hand.in_iterations(MANY, log.folder.number, lambda: _trains(log))
-            log.wait_for_steps(screen, 30)
+            log.wait_for_steps(screen, STEPS)
             hand.go_to_row(PARENT - 1)
             steps = len(log.read().metrics)
             began = time.monotonic()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+
+from benchmarks.scale import is_tiny
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,10 @@ class Result:
 
     def line(self) -> str:
         good = self.value >= self.limit if self.at_least else self.value <= self.limit
+        verdict = "tiny" if is_tiny() else "ok  " if good else "MISS"
         sign = ">=" if self.at_least else "<="
         return (
-            f"{'ok  ' if good else 'MISS'}  {self.what}: {self.value:.3g}{self.unit} "
+            f"{verdict}  {self.what}: {self.value:.3g}{self.unit} "
             f"(wanted {sign} {self.limit:g}{self.unit})  {self.note}"
         ).rstrip()
 
@@ -49,14 +53,16 @@ def paired_ratio(
 
 
 def at_share(costs: list[float], share: float) -> float:
-    """The cost that `share` of them do not exceed; 1.0 gives the worst."""
+    """The cost that `share` of them do not exceed; 1.0 gives the worst, no costs NaN."""
+    if not costs:
+        return math.nan
     ordered = sorted(costs)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def spread(costs: list[float]) -> str:
-    """Seconds from keys to frames, in words and milliseconds."""
+def spread(costs: list[float], what: str = "keys") -> str:
+    """Seconds from keys (or `what` it is) to frames, in words and milliseconds."""
     if not costs:
         return "none"
     p50, p95, worst = (1000 * each for each in (median(costs), at_share(costs, 0.95), max(costs)))
-    return f"{len(costs)} keys, p50 {p50:.0f}, p95 {p95:.0f}, worst {worst:.0f} ms"
+    return f"{len(costs)} {what}, p50 {p50:.0f}, p95 {p95:.0f}, worst {worst:.0f} ms"

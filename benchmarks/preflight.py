@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measure import Result
+from benchmarks.scale import sized
 
-ROWS, HELD = 100_000, 5_000
-TURNS = 5
+ROWS, HELD, TURNS = sized((100_000, 5_000, 5), (1000, 400, 1))
 SYLLABLES = ("ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "za", "pre", "con", "ter")
 WORDS = 8_000
 

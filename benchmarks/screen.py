@@ -151,7 +151,7 @@ class Screen:
         os.close(self._master)
         return code
 
-    def wait_for_end(self, seconds: float = 30.0) -> int:
+    def wait_for_end(self, seconds: float = 60.0) -> int:
         """Waits until the program has ended by itself; gives its exit code."""
         self.process.wait(seconds)
         return self.close()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from statistics import mean
 
 from benchmarks.bench_app import ENDLESS, RunLog, begin_run, draft, open_app, recorded_loop
 from benchmarks.measure import Result
+from benchmarks.scale import sized
 
-SECONDS, STALLS = 10, 3
+SECONDS, STALLS, STEPS = sized((10, 3, 50), (0.5, 1, 5))
 
 
 def results() -> list[Result]:
     with recorded_loop() as loop:
         draft(loop, 6, max_steps=ENDLESS)
         with open_app(loop) as screen:
-            log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, 50)
+            log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, STEPS)
             begins: list[float] = []
             waiting: list[int] = []
             for turn in range(2 * STALLS + 1):
@@ -34,7 +36,8 @@ def results() -> list[Result]:
             screen.wait_for(r"▸ +6 ", since=at)
             steps = [log.steps_between(begin, begin + SECONDS) for begin in begins]
     ratios = [
-        2 * steps[turn] / (steps[turn - 1] + steps[turn + 1]) for turn in range(1, len(steps), 2)
+        2 * unread / (before + after) if before + after else math.nan
+        for before, unread, after in zip(steps[::2], steps[1::2], steps[2::2], strict=False)
     ]
     note = (
         f"steps in {SECONDS} s, read and unread in turn: {' '.join(map(str, steps))}; ratios "

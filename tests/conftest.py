@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.faults.kit import outcome, pytest_runtest_call
 from tests.foreign import canary
 
 __all__ = ["canary", "outcome", "pytest_runtest_call"]
+
+settings.register_profile("tests", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.load_profile("tests")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.test_recorded_loop import LOOP
 from tests.conftest import CHECKOUT
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.again import generate_again
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.again import Retried
@@ -61,7 +62,7 @@ def all_told() -> list[Retried | AskingState]:
     work = generate_again(FOLDER, EXAMPLES, ["evaluation.max_new_tokens=64"], allow_code=False)
     asker = work._asker
     assert isinstance(asker, FakeAsker)
-    assert asker.is_closed.wait(10)  # which comes after the last word
+    assert asker.is_closed.wait(PATIENCE_SECONDS)  # which comes after the last word
     return work.take()
 
 

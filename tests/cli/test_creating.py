@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import laying_out
 from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.creating import asked, understand, understand_with_metric
@@ -197,7 +198,7 @@ def test_nothing_of_the_training_stack_is_loaded(project: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 from pathlib import Path
 
@@ -174,10 +173,9 @@ def test_no_new_loop_gets_the_name_of_a_command(
 BOMB = ".".join("a" * 10_000) + " = 1\n"
 
 
-def test_a_bomb_in_a_config_hides_no_other_loop_and_costs_nothing(
+def test_a_bomb_in_a_config_is_not_parsed_and_hides_no_other_loop(
     loops: LoopsFolder, cli: Cli
 ) -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     shutil.copytree(loops.path / "begun", loops.path / "bomb")
     path = loops.path / "bomb" / "loop.toml"
     path.write_text(f"schema = 1\n{BOMB}{path.read_text()}")
@@ -197,5 +195,3 @@ def test_a_bomb_in_a_config_hides_no_other_loop_and_costs_nothing(
     assert "error: loops/" + message in shown.stderr
     two = cli("show", f"{LOOP}/2", "--json")
     assert "decision.toml: a key has more than 16 dotted parts (at line 1)" in two.stdout
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert used < max(before, 150 * 1024)  # in KB; the bomb alone took 400 MB

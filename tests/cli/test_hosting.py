@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import hosting
 from tui_loop.cli.hosting import DEVICE_FAULT, AppRuns
 from tui_loop.core.draft import new_draft
@@ -35,7 +36,7 @@ def test_after_a_cuda_fault_the_next_run_gets_a_process_of_its_own_and_that_is_s
 
     class Process:
         def wait(self) -> int:
-            assert ended.wait(10)
+            assert ended.wait(PATIENCE_SECONDS)
             return 0
 
     def start_host(loop: LoopFolder, numbers: list[int]) -> Process:
@@ -51,6 +52,6 @@ def test_after_a_cuda_fault_the_next_run_gets_a_process_of_its_own_and_that_is_s
     assert runs.hosted() == ""  # it does not live here
     ended.set()
     assert runs._host is not None
-    runs._host.join(10)
+    runs._host.join(PATIENCE_SECONDS)
     assert started == [[number]]
     assert hosting.AppRuns.hosted(runs) == ""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import psutil
 import pytest
 
 from tests.conftest import Cli
+from tests.waiting import wait_until
 from tui_loop.cli import by_itself
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.main import main
@@ -283,15 +282,6 @@ def test_show_and_status_say_what_waits(
         assert "queue.toml" in capsys.readouterr().out
 
 
-def until(is_so: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if is_so():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come to that")
-
-
 @pytest.mark.train
 def test_a_night_in_the_background(loop: LoopFolder, cli: Cli) -> None:
     for words in (
@@ -304,13 +294,15 @@ def test_a_night_in_the_background(loop: LoopFolder, cli: Cli) -> None:
     begun = cli("queue", NAME, "--run", "--detach", "--json")
     assert begun.returncode == 0, begun.stderr
     pid = json.loads(begun.stdout)["pid"]
-    until(lambda: iteration_of(loop.iteration(2)).state == "running")
+    wait_until(lambda: iteration_of(loop.iteration(2)).state == "running", "run 2")
     assert cli("stop", NAME, "--wait").returncode == 0
-    until(lambda: not is_unattended(loop))
+    wait_until(lambda: not is_unattended(loop), "the end of the queue")
     assert [iteration_of(loop.iteration(n)).state for n in (1, 2)] == ["finished", "stopped"]
     assert whys(loop) == ["no data", "not today"]
     assert "nowhere.jsonl" in read_queue(loop)[0].problem
-    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    wait_until(
+        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", "its end"
+    )
 
 
 def test_who_goes_on_by_itself_is_told_and_no_run_ends_with_it(

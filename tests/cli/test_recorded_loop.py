@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import CHECKOUT
+from tests.waiting import PATIENCE_SECONDS
 
 LOOP = "support-intents"
 WITHOUT_STACK = """
@@ -55,7 +56,7 @@ def reader(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "TUI_LOOP_CACHE": str(folder / "cache")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

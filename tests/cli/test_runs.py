@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import POSITIVE, Cli
+from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.planning import create_base
 from tui_loop.core.store import LoopsFolder
@@ -123,12 +123,10 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def until_training(folder: Path) -> None:
     journal = folder / "loops" / "long" / "001" / "journal.jsonl"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if journal.exists() and '"event":"metrics"' in journal.read_text():
-            return
-        time.sleep(0.1)
-    raise AssertionError("training did not begin")
+    wait_until(
+        lambda: journal.exists() and '"event":"metrics"' in journal.read_text(),
+        "a step of training",
+    )
 
 
 @pytest.fixture
@@ -162,7 +160,7 @@ def test_a_run_is_stopped_from_another_terminal_and_says_so(cli: Cli, long_loop:
     stopped = cli("stop", "long", "--wait")
     assert stopped.returncode == 0, stopped.stderr
     assert "long/1 stopped" in stopped.stdout
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 3
     one = json.loads(cli("show", "long/1", "--json").stdout)
     assert one["state"] == "stopped"
@@ -176,7 +174,7 @@ def test_a_signal_to_the_command_stops_the_run_and_saves(long_loop: Path, sent: 
     process = start(long_loop, "run", "long", "--why", "to be interrupted")
     until_training(long_loop)
     process.send_signal(sent)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 3, output
     assert "stopping: saving the weights" in output
     assert (long_loop / "loops" / "long" / "001" / "adapter").is_dir()
@@ -202,7 +200,7 @@ def test_a_killed_run_is_interrupted_never_running(cli: Cli, long_loop: Path) ->
     until_training(long_loop)
     lock = json.loads((long_loop / "loops" / "long" / "001" / "run.lock").read_text())
     os.kill(lock["pid"], signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert json.loads(cli("show", "long/1", "--json").stdout)["state"] == "interrupted"
     assert "interrupted" in cli("status", "long").stdout

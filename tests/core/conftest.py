@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
@@ -17,9 +16,6 @@ from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.records import Example, Iteration, Split
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.wording import title_of
-
-settings.register_profile("core", max_examples=60, deadline=None, derandomize=True, database=None)
-settings.load_profile("core")
 
 MakeFinished = Callable[..., IterationFolder]
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.faults.kit import Outcome
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core import journal as journal_module
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import (
@@ -247,10 +248,10 @@ def test_a_screen_is_told_of_a_full_disk_and_of_its_end_from_another_thread(
     journal.append(metrics(0))
     with full_disk(path):
         journal.append(metrics(1))
-        assert told.get(timeout=2) == ("disk full: 1 line waits", "journal")
+        assert told.get(timeout=PATIENCE_SECONDS) == ("disk full: 1 line waits", "journal")
         journal.append(metrics(2))
-        assert told.get(timeout=2) == ("disk full: 2 lines wait", "journal")
-    assert told.get(timeout=2) == ("", "journal")
+        assert told.get(timeout=PATIENCE_SECONDS) == ("disk full: 2 lines wait", "journal")
+    assert told.get(timeout=PATIENCE_SECONDS) == ("", "journal")
     journal.close()
     assert told.empty()
 

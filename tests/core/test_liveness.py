@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from tests.faults.kit import Outcome
+from tests.waiting import wait_until
 from tui_loop.core import liveness
 from tui_loop.core.codec import to_json
 from tui_loop.core.errors import BadInput
@@ -206,11 +207,7 @@ def test_a_held_lock_beats(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.001)
     with RunLock(path):
         os.utime(path, (1.0, 1.0))
-        for _ in range(10_000):
-            if path.stat().st_mtime > 1.0:
-                break
-            os.sched_yield()
-        assert path.stat().st_mtime > 1.0
+        wait_until(lambda: path.stat().st_mtime > 1.0, "a beat")
 
 
 def test_the_holder_is_one_json_object(path: Path) -> None:
@@ -294,9 +291,8 @@ def test_a_lock_file_that_is_taken_away_is_put_back(
             path.unlink()
         if how == "replaced":
             path.write_text("junk")
-        deadline = time.monotonic() + 10
-        while (holder := holder_of(path)) is None and time.monotonic() < deadline:
-            os.sched_yield()
+        wait_until(lambda: holder_of(path) is not None, "the lock file put back")
+        holder = holder_of(path)
         assert holder is not None
         assert holder.pid == os.getpid()
         with pytest.raises(BadInput, match="another process"), RunLock(path):

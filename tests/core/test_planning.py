@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.config import flatten, with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NotFound
@@ -189,7 +190,7 @@ def test_of_two_creators_at_once_one_wins_and_the_other_is_told(loop: LoopFolder
     class Racing(LoopFolder):
         def numbers(self) -> list[int]:
             found = super().numbers()
-            both.wait(timeout=30)
+            both.wait(PATIENCE_SECONDS)
             return found
 
     told: list[str] = []

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.runs import Hosted, MakeLoop, steps_of, told, until
+from tests.faults.runs import Hosted, MakeLoop, steps_of, told
 from tests.faults.test_memory import out_of_memory
+from tests.waiting import wait_until
 from tui_loop.core.asking import ask_run
 from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.iteration_folder import IterationFolder
@@ -25,7 +26,7 @@ LONG: dict[str, Any] = {"max_steps": 3000, "eval_steps": 0}
 
 def stopped(hosted: Hosted, at: int, *, save: bool = True, evaluate: bool = False) -> Iteration:
     """The summary of a run that is stopped after some steps."""
-    until(lambda: hosted.run.attempt > 0 and hosted.run.ended is None, "the attempt")
+    wait_until(lambda: hosted.run.attempt > 0 and hosted.run.ended is None, "the attempt")
     hosted.trains(at).ask("stop", save=save, evaluate=evaluate)
     hosted.ends()
     return summary_of(hosted.folder)

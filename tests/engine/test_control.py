@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.requests import Request, RequestName
 from tui_loop.engine.control import Control, StopAsked
-
-PATIENCE = 10
 
 
 class Asked:
@@ -27,7 +26,9 @@ class Asked:
 
     def hears(self, *names: str) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: self.heard == list(names), PATIENCE), self.heard
+            assert self.changed.wait_for(lambda: self.heard == list(names), PATIENCE_SECONDS), (
+                self.heard
+            )
 
     def _acknowledge(self, request: Request) -> None:
         with self.changed:
@@ -85,10 +86,10 @@ def test_a_pause_lasts_until_it_is_told_to_go_on_and_other_wishes_are_met_meanwh
     worker.start()
     asked.hears("pause")
     asked.ask("checkpoint")
-    assert met.wait(PATIENCE)
+    assert met.wait(PATIENCE_SECONDS)
     assert worker.is_alive()
     asked.ask("continue")
-    worker.join(PATIENCE)
+    worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
     assert asked.heard == ["pause", "checkpoint", "continue"]
 
@@ -110,7 +111,7 @@ def test_a_pause_that_is_asked_for_in_a_pause_is_answered_at_once_and_ends_with_
     asked.ask("pause")
     assert asked.heard == ["pause", "pause"]
     asked.ask("continue")
-    worker.join(PATIENCE)
+    worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
     asked.control.rest()
     assert asked.heard == ["pause", "pause", "continue"]
@@ -124,14 +125,14 @@ def test_of_what_comes_together_the_last_word_counts(names: list[RequestName]) -
     worker = threading.Thread(target=asked.control.rest)
     worker.start()
     if names[-1] == "continue":
-        worker.join(PATIENCE)
+        worker.join(PATIENCE_SECONDS)
         assert not worker.is_alive()
     with asked.changed:
-        assert asked.changed.wait_for(lambda: len(asked.heard) == len(names), PATIENCE)
+        assert asked.changed.wait_for(lambda: len(asked.heard) == len(names), PATIENCE_SECONDS)
     assert asked.heard[-1] == names[-1]
     assert worker.is_alive() == (names[-1] == "pause")
     asked.control.ask_stop(save=True, evaluate=False)
-    worker.join(PATIENCE)
+    worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
 
 
@@ -148,11 +149,11 @@ def test_what_is_done_in_a_pause_does_not_end_it_where_it_looks_for_pauses_itsel
     worker.start()
     asked.hears("pause")
     asked.ask("evaluate")
-    assert met.wait(PATIENCE)
+    assert met.wait(PATIENCE_SECONDS)
     asked.ask("pause")
     asked.hears("pause", "evaluate", "pause")
     asked.ask("continue")
-    worker.join(PATIENCE)
+    worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
 
 
@@ -168,7 +169,7 @@ def test_a_stop_ends_a_pause() -> None:
     threading.Thread(target=work).start()
     asked.hears("pause")
     asked.ask("stop")
-    assert ended.wait(PATIENCE)
+    assert ended.wait(PATIENCE_SECONDS)
 
 
 def test_a_wish_that_cannot_be_met_in_a_pause_does_not_keep_the_worker_busy() -> None:
@@ -180,7 +181,7 @@ def test_a_wish_that_cannot_be_met_in_a_pause_does_not_keep_the_worker_busy() ->
     asked.hears("pause")
     asked.ask("checkpoint")
     asked.ask("continue")
-    worker.join(PATIENCE)
+    worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
     assert len(looks) <= 3
     assert asked.control.take("evaluate")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.follower import Follower
 from tui_loop.core.journal import Journal
 from tui_loop.core.requests import Request, RequestName
@@ -18,8 +19,6 @@ from tui_loop.core.state import RunState, fold
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.control import Control
 from tui_loop.engine.memory import OutOfMemory
-
-PATIENCE = 10
 
 
 class Trainer:
@@ -71,10 +70,10 @@ def test_a_fault_of_what_is_asked_for_in_a_pause_is_told_each_time_and_the_pause
         paused.trainer.saved.clear()
         paused.ask("evaluate")
         paused.ask("checkpoint")
-        assert paused.trainer.saved.wait(PATIENCE)  # after the fault
+        assert paused.trainer.saved.wait(PATIENCE_SECONDS)  # after the fault
     assert paused.thread.is_alive()
     paused.ask("continue")
-    paused.thread.join(PATIENCE)
+    paused.thread.join(PATIENCE_SECONDS)
     assert paused.raised == []
     told = "evaluate in the pause: ValueError: planted"
     assert paused.lines() == [told] * paused.trainer.evaluated
@@ -94,6 +93,6 @@ def test_a_fault_of_the_device_in_a_pause_ends_the_attempt(
 ) -> None:
     paused = Paused(tmp_path / "journal.jsonl", error)
     paused.ask("evaluate")
-    paused.thread.join(PATIENCE)
+    paused.thread.join(PATIENCE_SECONDS)
     assert paused.raised == [error]
     assert paused.lines() == []

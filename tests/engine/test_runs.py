@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from safetensors import safe_open
 
 from tests.engine.conftest import TinyLoop
+from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.consent import allow_code
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.requests import ask
@@ -196,13 +196,11 @@ def test_a_stop_request_saves_what_there_is_and_ends_as_stopped(tiny_loop: MakeL
     host = RunHost(folder, runner="thread")
     thread = threading.Thread(target=host.run)
     thread.start()
-    deadline = time.monotonic() + 60
-    while not read_run(folder).metrics and time.monotonic() < deadline:
-        threading.Event().wait(0.05)
+    wait_until(lambda: read_run(folder).metrics, "a step")
     assert iteration_of(folder).state == "running"
     ask(folder.requests, 7, "stop", save=False, evaluate=False)  # another attempt's: void
     ask(folder.requests, 1, "stop", save=True, evaluate=True)
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     summary = folder.read_summary()
     assert summary is not None
     assert summary.state == "stopped"
@@ -218,11 +216,9 @@ def test_a_stop_during_the_final_evaluation_ends_it(tiny_loop: MakeLoop) -> None
     host = RunHost(folder, runner="thread")
     thread = threading.Thread(target=host.run)
     thread.start()
-    deadline = time.monotonic() + 60
-    while read_run(folder).phase != "evaluating" and time.monotonic() < deadline:
-        threading.Event().wait(0.01)
+    wait_until(lambda: read_run(folder).phase == "evaluating", "the evaluation")
     host.control.ask_stop(save=True, evaluate=False)
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     summary = folder.read_summary()
     assert summary is not None
     assert summary.state == "stopped"

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 import torch
 
 from tests.engine.conftest import TinyLoop
+from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import read_run
 from tui_loop.core.requests import RequestName, ask
@@ -20,14 +20,6 @@ from tui_loop.core.state import RunState
 from tui_loop.engine.host import RunHost
 
 MakeLoop = Callable[..., TinyLoop]
-PATIENCE_SECONDS = 60
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    ends = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < ends, f"never came: {what}"
-        threading.Event().wait(0.02)
 
 
 class Hosted:
@@ -44,14 +36,14 @@ class Hosted:
         return read_run(self.folder)
 
     def trains(self, steps: int = 1) -> Hosted:
-        until(lambda: self.run.step >= steps, f"step {steps}")
+        wait_until(lambda: self.run.step >= steps, f"step {steps}")
         return self
 
     def ask(self, name: RequestName, *, save: bool = True, evaluate: bool = False) -> str:
         return ask(self.folder.requests, self.run.attempt, name, save=save, evaluate=evaluate).id
 
     def hears(self, request: str) -> None:
-        until(lambda: any(seen.id == request for seen in self.run.requests), "an answer")
+        wait_until(lambda: any(seen.id == request for seen in self.run.requests), "an answer")
 
     def ends(self) -> None:
         self.thread.join(PATIENCE_SECONDS)
@@ -81,7 +73,7 @@ def kill_in(loop: TinyLoop, ready: Callable[[RunState], object]) -> IterationFol
     with folder.output.open("ab") as output:
         host = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:
-        until(lambda: ready(read_run(folder)), "the moment to kill it")
+        wait_until(lambda: ready(read_run(folder)), "the moment to kill it")
     finally:
         os.kill(host.pid, signal.SIGKILL)
         host.wait()

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from tests.faults.kit import Outcome
+from tests.waiting import POLL_SECONDS, wait_until
 from tui_loop.cli.main import main
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
@@ -29,7 +30,6 @@ from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
 pytestmark = pytest.mark.train
 
-PATIENCE_SECONDS = 90
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
 
@@ -110,13 +110,11 @@ class AppOnTerminal:
         return self.code is not None
 
     def _until(self, condition: Callable[[], object], what: str) -> None:
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < ends, f"never came: {what}\n{self._plain()[-1500:]}"
-            self._read()
+        wait_until(condition, what, between=self._read, seen=lambda: self._plain()[-1500:])
 
     def _read(self) -> bool:
         if self.master < 0:
+            time.sleep(POLL_SECONDS)
             return False
         ready, _, _ = select.select([self.master], [], [], 0.05)
         try:
@@ -125,13 +123,6 @@ class AppOnTerminal:
             return False
         self.output += data
         return bool(data)
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    ends = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < ends, f"never came: {what}"
-        select.select([], [], [], 0.05)
 
 
 @pytest.fixture
@@ -176,7 +167,7 @@ def open_app(loop: LoopFolder, tmp_path: Path) -> Iterator[Callable[[], AppOnTer
 def goes_on(folder: IterationFolder) -> None:
     """Asserts that a run is shown as running and that steps keep coming, none left out."""
     seen = read_run(folder).step
-    until(lambda: read_run(folder).step > seen + 3, "further steps")
+    wait_until(lambda: read_run(folder).step > seen + 3, "further steps")
     assert iteration_of(folder).state == "running"
     steps = [point.step for point in read_run(folder).metrics]
     assert steps == list(range(1, len(steps) + 1))
@@ -201,7 +192,7 @@ def test_a_run_outlives_its_terminal_and_is_stopped_from_another(
     second.types("s")
     second.shows("save the weights")
     second.types("s")
-    until(lambda: iteration_of(folder).state == "stopped", "its end")
+    wait_until(lambda: iteration_of(folder).state == "stopped", "its end")
     run = read_run(folder)
     assert (run.attempt, run.missing) == (1, 0)
     assert run.checkpoints[-1].step == run.step
@@ -238,7 +229,7 @@ def test_the_detach_key_gives_the_shell_back_and_the_run_goes_on(
     assert started is not None
     assert os.getsid(started.pid) != first.pid
     os.kill(started.pid, signal.SIGKILL)
-    until(lambda: not psutil.pid_exists(started.pid), "its death")
+    wait_until(lambda: not psutil.pid_exists(started.pid), "its death")
     outcome(folder)
 
 

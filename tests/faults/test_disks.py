@@ -19,6 +19,7 @@ import pytest
 from tests.core.conftest import MakeFinished
 from tests.faults.conftest import FullDisk, begin, step
 from tests.faults.kit import Outcome
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.main import main
 from tui_loop.core import journal as journal_module
 from tui_loop.core.diagnosis.recording import record_diagnosis
@@ -37,8 +38,6 @@ from tui_loop.core.readiness.closing import close_loop
 from tui_loop.core.readiness.holdout import Look, record_look
 from tui_loop.core.store import LoopFolder
 from tui_loop.tui.status import status_line
-
-SHOWN_WITHIN_SECONDS = 2.0
 
 
 @pytest.fixture
@@ -94,9 +93,9 @@ def test_a_disk_that_was_full_for_a_while_cost_nothing(
     "the disk is full, and somebody looks",
     group="disk",
     state="running",
-    readable="within 2 s in the status line and in status --json that lines wait",
+    readable="in the status line and in status --json that lines wait; every step later on",
 )
-def test_a_full_disk_shows_within_two_seconds(
+def test_a_full_disk_shows_in_the_status_and_the_run_continues(
     queued: IterationFolder,
     full_disk: FullDisk,
     outcome: Outcome,
@@ -121,15 +120,20 @@ def test_a_full_disk_shows_within_two_seconds(
         assert len(pieces()) == 1
         with full_disk(queued.journal.stat().st_size):
             journal.append(step(9))
-            assert told.get(timeout=SHOWN_WITHIN_SECONDS) == "disk full: 1 line waits"
+            assert told.get(timeout=PATIENCE_SECONDS) == "disk full: 1 line waits"
             assert pieces()[0] == ("disk full: 1 line waits", "bad")
             outcome(queued)
-        assert main(["--loops", str(queued.loop.path.parent), "status", "--json"]) == 0
-        [record] = json.loads(capsys.readouterr().out)["runs"]
-        assert (record["state"], record["trouble"]) == ("running", "disk full: 1 line waits")
-        assert told.get(timeout=SHOWN_WITHIN_SECONDS) == ""
+            assert main(["--loops", str(queued.loop.path.parent), "status", "--json"]) == 0
+            [record] = json.loads(capsys.readouterr().out)["runs"]
+            assert (record["state"], record["trouble"]) == ("running", "disk full: 1 line waits")
+            journal.append(step(10))
+            assert steps(queued) == list(range(1, 9))
+        while told.get(timeout=PATIENCE_SECONDS):
+            pass
         assert len(pieces()) == 1
+        journal.append(step(11))
         journal.close()
+    assert steps(queued) == list(range(1, 12))
 
 
 @pytest.mark.fault(
@@ -262,7 +266,7 @@ def test_a_real_full_disk(
         while not journal.failing:
             number += 1
             journal.append(step(number))
-        assert told.get(timeout=SHOWN_WITHIN_SECONDS).startswith("disk full: ")
+        assert told.get(timeout=PATIENCE_SECONDS).startswith("disk full: ")
         reader = IterationReader(folder)
         assert reader.view().trouble.startswith("disk full: ")
         with pytest.raises(OSError, match="No space"):
@@ -291,12 +295,12 @@ def test_a_disk_that_stalls_holds_up_no_append(
 
     def stall(descriptor: int) -> None:
         stalled.set()
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE_SECONDS)
 
     monkeypatch.setattr(os, "fdatasync", stall)
     with RunLock(queued.lock):
         journal = begin(Journal(queued.journal))
-        assert stalled.wait(10)
+        assert stalled.wait(PATIENCE_SECONDS)
         for number in range(1, 101):
             journal.append(step(number))
         assert steps(queued) == list(range(1, 101))

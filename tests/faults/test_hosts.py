@@ -18,9 +18,9 @@ from tests.faults.runs import (
     MakeLoop,
     steps_of,
     told,
-    until,
     weights_are_finite,
 )
+from tests.waiting import wait_until
 from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
@@ -74,7 +74,7 @@ def test_a_termination_saves_a_checkpoint_and_ends_as_stopped(
     command = [sys.executable, "-m", "tui_loop.engine.host", str(loop.loop.path), "1"]
     with folder.output.open("ab") as output:
         host = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-    until(lambda: read_run(folder).step >= 3, "step 3")
+    wait_until(lambda: read_run(folder).step >= 3, "step 3")
     host.terminate()
     assert host.wait(PATIENCE_SECONDS) == 3
     run = read_run(folder)
@@ -138,7 +138,9 @@ def test_a_folder_that_is_taken_away_during_a_run_is_put_back(
         for path in (folder.config, folder.decision, loop.loop.settings_file)
     }
     shutil.rmtree(loop.loop.path, ignore_errors=True)  # files may come back meanwhile
-    until(lambda: all(path.exists() for path in texts) and folder.journal.exists(), "the files")
+    wait_until(
+        lambda: all(path.exists() for path in texts) and folder.journal.exists(), "the files"
+    )
     assert {path: path.read_bytes() for path in texts} == texts
     hosted.trains(len(steps_of(folder)) + 3)
     hosted.hears(hosted.ask("stop"))
@@ -159,9 +161,9 @@ def test_what_is_asked_of_a_run_is_done_and_acknowledged_when_it_has_its_effect(
     loop = tiny_loop(training=LONG)
     hosted = Hosted(loop.loop.existing(loop.plan())).trains()
     hosted.hears(hosted.ask("evaluate"))
-    until(lambda: hosted.run.evaluations, "an evaluation")
+    wait_until(lambda: hosted.run.evaluations, "an evaluation")
     hosted.hears(hosted.ask("checkpoint"))
-    until(lambda: hosted.run.checkpoints, "a checkpoint")
+    wait_until(lambda: hosted.run.checkpoints, "a checkpoint")
 
     hosted.hears(hosted.ask("pause"))
     assert iteration_of(hosted.folder).state == "paused"
@@ -169,7 +171,7 @@ def test_what_is_asked_of_a_run_is_done_and_acknowledged_when_it_has_its_effect(
     before = len(hosted.run.checkpoints), len(hosted.run.evaluations)
     hosted.hears(hosted.ask("checkpoint"))  # also while it rests
     hosted.hears(hosted.ask("evaluate"))
-    until(
+    wait_until(
         lambda: (len(hosted.run.checkpoints), len(hosted.run.evaluations)) > before,
         "a checkpoint and an evaluation in the pause",
     )

@@ -15,6 +15,7 @@ import pytest
 from tests.core.test_liveness import holding_process, write
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import GONE_AFTER_SECONDS
@@ -66,7 +67,7 @@ def test_no_acknowledged_event_is_lost_by_two_hundred_kills(
         [sys.executable, str(program), str(tmp_path), "40", "5"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     seen = json.loads(done.stdout)
@@ -204,7 +205,7 @@ def test_of_several_starters_at_once_one_runs(queued: IterationFolder, outcome: 
         starter.stdin.flush()
     said = [starter.stdout.readline() for starter in starters if starter.stdout is not None]
     for starter in starters:
-        starter.communicate(timeout=60)
+        starter.communicate(timeout=PATIENCE_SECONDS)
     codes = sorted(starter.returncode for starter in starters)
     assert codes == [0, 2, 2, 2]
     assert sorted(said)[0] == "began\n"

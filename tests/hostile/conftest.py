@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import settings
 
 from tests.hostile.folders import make_hostile
 from tests.hostile.texts import Hostile
@@ -25,8 +24,6 @@ from tests.tui.conftest import (  # noqa: F401
 )
 from tui_loop.cli.main import main
 from tui_loop.core.store import LoopFolder, LoopsFolder
-
-settings.register_profile("hostile", max_examples=40, deadline=None, derandomize=True)
 
 
 class Printed(msgspec.Struct, frozen=True):

@@ -14,25 +14,29 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from tests.hostile.folders import make_hostile, write_runnable_draft
 from tests.hostile.terminal import Stream
 from tests.hostile.texts import Hostile
 from tests.tui.conftest import record_loop
+from tests.waiting import wait_until
 from tui_loop.core.store import LoopsFolder
 
-PATIENCE_SECONDS = 20
-QUIET_SECONDS = 0.03
-KEY_SECONDS = 0.15
-"""A key that draws nothing is waited for this long."""
+RESTS = 6
+POLL_SECONDS = 0.01
+"""An app is done with a key when it is seen at rest so often: it draws every 17 ms at most."""
 
 LOOP = "support-intents"
 UP, DOWN, RIGHT, END, HOME = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[F", "\x1b[H"
 PAGE_UP, PAGE_DOWN, ENTER, TAB, BACK = "\x1b[5~", "\x1b[6~", "\r", "\t", "\x1b[Z"
+EDIT = "E"
+ALTERNATE_SCREEN = b"\x1b[?1049h"
 ESCAPE = "\x1b[27u"
 """As terminals send it that were asked to tell it from the beginning of a longer key."""
 
@@ -53,7 +57,7 @@ COMPARES = ["1", "m", UP, "c", "=Compare", PAGE_DOWN, END, ESCAPE]
 READS_FURTHER = ["1", END, UP, UP, *(word for _ in range(4) for word in (*READS, UP))]
 LOOKS_AT_DRAFT = ["1", END, DOWN, "2", "v", PAGE_DOWN, PAGE_DOWN, "n", "n", "v", "r"]
 DRAFTS = ["1", HOME, "N", "=There is a draft", ESCAPE]
-ASKS = ["?", "=Help", PAGE_DOWN, ESCAPE, ":", "=pane.iterations", "quit", ESCAPE, "E", "s", ESCAPE]
+ASKS = ["?", "=Help", PAGE_DOWN, ESCAPE, ":", "=pane.iterations", "quit", ESCAPE, EDIT, "s", ESCAPE]
 BEGINS = ["O", "=Loops", DOWN, DOWN, "n", "=data", "red", DOWN, UP, TAB, BACK, ESCAPE, ESCAPE]
 WALK = [
     *LOOKS_AT_PANES,
@@ -91,25 +95,26 @@ class Session:
     """The app on a terminal of its own."""
 
     def __init__(self, folder: Path, size: tuple[int, int]) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         own = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "EDITOR": "true"}
         own |= {"TUI_LOOP_STATE": str(folder / "state"), "COLORTERM": "truecolor"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tui_loop", f"{LOOP}/2"],
             cwd=folder,
             env={**os.environ, **own},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
             start_new_session=True,
         )
-        os.close(slave)
         self.output = b""
+        self._family: list[int] = []
 
     def opens(self) -> None:
         self.shows("Iterations", 0)
         self.shows("base", 0)
+        self._family = _family_of(self.process.pid)
         self.settles()
 
     def types(self, keys: Sequence[str]) -> None:
@@ -120,28 +125,50 @@ class Session:
                 self.shows(key[1:], before)
                 before = len(self.output)
                 continue
+            typed = len(self.output)
             os.write(self.master, key.encode())
-            self._takes(KEY_SECONDS)
+            if key == EDIT:
+                self._comes_back(typed)
             self.settles()
 
     def shows(self, word: str, since: int) -> None:
         """Waits until what was drawn since then has `word`."""
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while word not in (fresh := Stream(self.output[since:]).text):
-            assert time.monotonic() < ends, f"never came: {word}\n{fresh[-3000:]}"
-            self._takes(0.05)
+        wait_until(
+            lambda: word in Stream(self.output[since:]).text,
+            word,
+            between=lambda: self._takes(0.05),
+            seen=lambda: Stream(self.output[since:]).text[-3000:],
+        )
 
-    def settles(self, quiet: float = QUIET_SECONDS) -> None:
-        """Takes what comes until nothing has come for a moment."""
-        while self._takes(quiet):
-            pass
+    def settles(self) -> None:
+        """Takes what comes until the app has rested for a moment, its keys read."""
+        rests = 0
+
+        def is_quiet() -> bool:
+            nonlocal rests
+            is_busy = self._takes(POLL_SECONDS) or not self._rests(self._family)
+            rests = 0 if is_busy else rests + 1
+            return rests >= RESTS and self._rests(_family_of(self.process.pid))
+
+        wait_until(is_quiet, "a rest", between=lambda: None)
+
+    def _comes_back(self, since: int) -> None:
+        """Waits until the app has the terminal again after the editor; it drops keys until then."""
+        wait_until(
+            lambda: ALTERNATE_SCREEN in self.output[since:],
+            "the app after its editor",
+            between=lambda: self._takes(POLL_SECONDS),
+        )
 
     def leaves(self) -> None:
         """Quits, and takes what is still to come."""
         self.types([ESCAPE, "q"])
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while self._takes(0.1) or self.process.poll() is None:
-            assert time.monotonic() < ends, self.output[-2000:]
+        wait_until(
+            lambda: not self._takes(0.1) and self.process.poll() is not None,
+            "its end",
+            between=lambda: None,
+            seen=lambda: repr(self.output[-2000:]),
+        )
         assert self.process.returncode == 0, self.output[-2000:]
 
     def __enter__(self) -> Session:
@@ -152,6 +179,12 @@ class Session:
             self.process.kill()
         self.process.wait()
         os.close(self.master)
+        os.close(self.slave)
+
+    def _rests(self, processes: Sequence[int]) -> bool:
+        """Whether no key waits to be read, and no thread runs or waits for its turn."""
+        unread = fcntl.ioctl(self.slave, termios.FIONREAD, bytes(4))
+        return not any(unread) and not any(map(_is_at_work, processes))
 
     def _takes(self, seconds: float) -> bool:
         ready, _, _ = select.select([self.master], [], [], seconds)
@@ -161,6 +194,23 @@ class Session:
             part = b""
         self.output += part
         return bool(part)
+
+
+def _family_of(process: int) -> list[int]:
+    """A process and what it started."""
+    try:
+        return [process, *(each.pid for each in psutil.Process(process).children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _is_at_work(process: int) -> bool:
+    """Whether a thread of a process is runnable or waits for a disk; False without /proc."""
+    states = set()
+    for each in Path(f"/proc/{process}/task").glob("*/stat"):
+        with suppress(OSError):  # the thread has ended
+            states.add(each.read_text().rpartition(") ")[2][0])
+    return bool(states & {"R", "D"})
 
 
 def harmless(folder: Path, recorded: Path) -> Stream:

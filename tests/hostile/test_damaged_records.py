@@ -1,10 +1,9 @@
-"""A real record, damaged anywhere: whatever judges it says something, or why not, and soon."""
+"""A real record, damaged anywhere: whatever judges it says something, or why not."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import time
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -42,7 +41,6 @@ NAME = "support-tiny"
 ITERATIONS = ("000", "001", "002")
 ROWS = 24
 HASH = "c" * 64
-SECONDS = 20.0
 
 FILES = (
     *("loop.toml", "queue.toml", "holdout.jsonl", "001/summary.json", "002/summary.json"),
@@ -213,9 +211,7 @@ def test_whatever_is_damaged_is_judged_or_refused_and_faults_nothing(
     shutil.copytree(sound, home / NAME)
     for name, kind, where, value in faults:
         damage(home / NAME / name, kind, where, value)
-    begun = time.monotonic()
     judge(LoopFolder(home / NAME))
-    assert time.monotonic() - begun < SECONDS
 
 
 def test_the_record_that_is_damaged_is_one_of_which_much_is_to_be_said(sound: Path) -> None:

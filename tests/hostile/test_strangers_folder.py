@@ -8,12 +8,12 @@ import pickle
 import shutil
 import socket
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.faults.kit import Outcome
@@ -420,7 +420,6 @@ ODD = [as_pipe, as_folder, as_socket, as_link_to_a_device, as_link_to_itself]
 def test_what_is_no_file_is_neither_waited_for_nor_read(
     odd: Callable[[Path], None], command: Command, loop: LoopFolder
 ) -> None:
-    before = time.monotonic()
     for name in FILES:
         path = loop.path / name
         kept = path.read_bytes() if path.exists() else None
@@ -430,7 +429,12 @@ def test_what_is_no_file_is_neither_waited_for_nor_read(
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         if kept is not None:
             path.write_bytes(kept)
-    assert time.monotonic() - before < 60
+
+
+def bytes_read() -> int:
+    """Bytes that this process has read from files so far; 0 where the system does not count."""
+    process = psutil.Process()
+    return int(process.io_counters().read_chars) if psutil.LINUX else 0
 
 
 def grow(path: Path) -> None:
@@ -440,20 +444,20 @@ def grow(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in FILES if each != "002/run.lock"])
-def test_a_file_of_ten_gigabytes_costs_neither_memory_nor_minutes(
+def test_a_file_of_ten_gigabytes_is_not_read_whole(
     name: str, command: Command, loop: LoopFolder
 ) -> None:
     (loop.path / name).touch()
     grow(loop.path / name)
     tracemalloc.start()
-    begun = time.monotonic()
+    before = bytes_read()
     try:
         told = told_by_all(command, records=False)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert most < 128 * MEGABYTES
-    assert time.monotonic() - begun < 30
+    assert bytes_read() - before < 128 * MEGABYTES
     read = name not in ("002/requests.jsonl", "002/journal.jsonl", "002/tokens.jsonl")
     if read and name not in ("002/config.toml", "002/decision.toml"):
         assert "too large for a record" in told

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -24,7 +25,6 @@ Steps = Callable[["Opened"], Awaitable[None]]
 
 HOSTILE = "a\x1b[31m[/foo]\u202eb\x07"
 SHOWN = "a␛[31m[/foo]<U+202E>b␇"
-PATIENCE_SECONDS = 30.0
 
 UNDERSTOOD = Understood(
     shape="prompt_completion",

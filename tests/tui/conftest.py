@@ -22,6 +22,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
 
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.checking.findings import Finding, info
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config import to_tables
@@ -61,8 +62,6 @@ from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
 PAUSE_SECONDS = 0.005
-TRIES = 800
-"""Looks at a condition, each after the app went idle, before a test gives up."""
 
 SIGNS = {
     "question_mark": "?",
@@ -315,7 +314,7 @@ class FakeBackend:
         return self.runs[-1]
 
     def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
-        assert self.may_preview.wait(10)
+        assert self.may_preview.wait(PATIENCE_SECONDS)
         if self.refusal:
             raise self.refusal
         plan = plan_of(loop, draft)
@@ -481,27 +480,35 @@ class Opened:
         """Waits until the keys pressed have reached their widget, on a busy machine too."""
         for _ in range(2):
             await self.pilot.pause()
-            for _ in range(TRIES):
-                if self.app._typed.empty():
-                    break
-                await self.pilot.pause()
+            await self.until(
+                lambda: self.app._typed.empty() or not self.app.is_running, "the keys taken"
+            )
             if self.app.is_running:
-                await asyncio.wait({asyncio.create_task(self.app._settled())}, timeout=1)
+                await self._handlers_done()
+
+    async def _handlers_done(self) -> None:
+        """Waits until the handlers of what has focus are done with what they were given."""
+        settled = asyncio.create_task(self.app._settled())
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while not settled.done() and self.app.is_running:
+            assert time.monotonic() < ends, f"a handler that does not end\n{self.text}"
+            await asyncio.wait({settled}, timeout=PAUSE_SECONDS)
+        settled.cancel()
 
     async def type(self, text: str) -> None:
         """Types `text`, replacing what the field in focus has."""
         await self.press("end", "ctrl+u")
         for sign in text:
             self.app.post_message(events.Key("space" if sign == " " else sign, sign))
-        await self.pilot.pause()
+        await self._dealt_with()
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Waits for a condition; fails with the screen when it does not come."""
-        for _ in range(TRIES):
-            if condition():
-                return
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            never = f"never came: {what or condition}"
+            assert time.monotonic() < ends, f"{never}\n{self.text}\n{self.told}"
             await self.pilot.pause()
-        raise AssertionError(f"never came: {what or condition}\n{self.text}\n{self.told}")
 
     async def shows(self, *texts: str) -> None:
         """Waits until the screen has all of `texts`."""
@@ -700,8 +707,17 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _short_pauses() -> Iterator[None]:
-    """A pause looks in shorter intervals whether the app is idle: these tests have thousands."""
+    """A pause looks in shorter intervals whether the app is idle: these tests have thousands.
+
+    Toasts stay until their test has seen them.
+    """
+    notify = App.notify
+
+    def notify_for_long(app: App[Any], message: str, **more: Any) -> None:
+        notify(app, message, **{**more, "timeout": PATIENCE_SECONDS})
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(App, "notify", notify_for_long)
         patch.setattr("textual._wait.SLEEP_GRANULARITY", PAUSE_SECONDS)
         patch.setattr("textual._wait.SLEEP_IDLE", PAUSE_SECONDS / 10)
         yield

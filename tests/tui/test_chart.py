@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 
@@ -13,7 +14,7 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from tests.tui.conftest import TRIES
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.state import Point
 from tui_loop.tui.plotting import Plot
 from tui_loop.tui.widgets.chart import ChartRun, LossChart
@@ -358,11 +359,10 @@ def test_every_theme_and_every_size_can_draw_it(theme: str) -> None:
         host.chart.show(a_run(), a_run(key="support-intents/2"))
         for size in ((160, 48), (40, 10), (12, 4), (3, 3), (1, 1), (80, 24)):
             await pilot.resize_terminal(*size)
-            for _ in range(TRIES):
+            ends = time.monotonic() + PATIENCE_SECONDS
+            while len(host.text()) != size[1]:
+                assert time.monotonic() < ends, size
                 await pilot.pause()
-                if len(host.text()) == size[1]:
-                    break
-            assert len(host.text()) == size[1]
         assert any("eval  ●" in line for line in host.text())
 
     on_screen(steps)

@@ -27,6 +27,7 @@ from tests.tui.diagnoses import (
     SMALLER,
     WEAK,
 )
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion, Verdict
 from tui_loop.core.draft import read_draft
@@ -372,7 +373,7 @@ def test_a_slow_diagnosis_is_told_and_holds_up_neither_keys_nor_looks(
 
     def diagnose(self: Diagnoser, number: int) -> Diagnosis:
         asked.append(number)
-        assert may.wait(10)
+        assert may.wait(PATIENCE_SECONDS)
         return Diagnosis(number, (msgspec.structs.replace(WEAK, message=f"of {number}"),))
 
     monkeypatch.setattr(Diagnoser, "diagnose", diagnose)

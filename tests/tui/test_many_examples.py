@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.tui.conftest import OpenApp, Opened, on_app
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.tui.widgets import failures
 from tui_loop.tui.widgets.failures import Answer, FailuresPane, Question, answer
 
@@ -18,7 +19,7 @@ def test_rows_stay_those_of_their_iteration_until_the_next_ones_are_found(
     may_answer.set()
 
     def slowly(question: Question) -> Answer:
-        may_answer.wait(20)
+        may_answer.wait(PATIENCE_SECONDS)
         return answer(question)
 
     monkeypatch.setattr(failures, "AT_ONCE", 0)

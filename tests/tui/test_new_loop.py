@@ -20,6 +20,7 @@ from tests.tui.choosing import (
     on_loops,
     write_rows,
 )
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.errors import BadInput
 from tui_loop.core.store import LoopSettings, LoopsFolder
@@ -118,7 +119,7 @@ def test_enter_never_takes_a_choice_for_what_was_typed_before(
     look = new_loop.offers
 
     def slow(root: Path, typed: str, beside: str) -> Offers:
-        gate.wait(30)
+        gate.wait(PATIENCE_SECONDS)
         return look(root, typed, beside)
 
     monkeypatch.setattr(new_loop, "offers", slow)
@@ -341,7 +342,7 @@ def test_only_the_latest_answer_is_shown(tmp_path: Path) -> None:
     def understands(wanted: NewLoop) -> Understood:
         if wanted.data == "slow.jsonl":
             begun.set()
-            gate.wait(30)
+            gate.wait(PATIENCE_SECONDS)
             raise BadInput("the slow one")
         return msgspec.structs.replace(UNDERSTOOD, train_rows=77)
 

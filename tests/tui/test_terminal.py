@@ -13,19 +13,18 @@ import struct
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import tui_loop
 from tests.conftest import Cli
+from tests.waiting import wait_until
 from tui_loop.core.store import LoopsFolder
 from tui_loop.tui.cells import width_of
 from tui_loop.tui.terminal import PLAIN, is_ascii_locale
 
-PATIENCE_SECONDS = 30
 STATUS = b"nothing runs"
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 PACKAGE = Path(tui_loop.__file__).parent
@@ -52,20 +51,18 @@ class OnPty:
 
     def reads_until(self, text: bytes) -> None:
         """Takes what the program writes until that has `text`."""
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while text not in self.output:
-            assert time.monotonic() < ends, self.output[-2000:]
-            self._read()
+        self.waits_until(lambda: text in self.output, repr(text))
+
+    def waits_until(self, condition: Callable[[], object], what: str) -> None:
+        """Takes what the program writes until a condition holds."""
+        wait_until(condition, what, between=self._read, seen=lambda: repr(self.output[-2000:]))
 
     def types(self, text: str) -> None:
         os.write(self.master, text.encode())
 
     def ends(self) -> int:
         """Takes what is still written and gives the exit code."""
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while self.process.poll() is None:
-            assert time.monotonic() < ends, self.output[-2000:]
-            self._read()
+        self.waits_until(lambda: self.process.poll() is not None, "its end")
         while self._read():
             pass
         return self.process.returncode
@@ -227,10 +224,7 @@ os.register_at_fork(after_in_child=begin)  # the app is the child of a thin proc
     app = on_pty("-m", "tui_loop", "support-intents", PYTHONPATH=os.pathsep.join(paths).rstrip(":"))
     app.reads_until(STATUS)
     (tmp_path / "begin").touch()
-    ends = time.monotonic() + PATIENCE_SECONDS
-    while not (tmp_path / "done").exists():
-        assert time.monotonic() < ends
-        app._read()
+    app.waits_until((tmp_path / "done").exists, "the end of the noise")
     app.types("?")
     app.reads_until(b"Loop and run")
     app.types("q")

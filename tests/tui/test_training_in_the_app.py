@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,6 @@ pytestmark = pytest.mark.train
 
 SMALL = (80, 24)
 STEPS = 12
-PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
@@ -72,29 +69,21 @@ def loop(loops: LoopsFolder) -> LoopFolder:
     return loops.loop("support-intents")
 
 
-async def until(opened: Opened, condition: Callable[[], object], what: str) -> None:
-    """Waits for what training brings: while it computes, the app is never idle."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < PATIENCE_SECONDS, f"{what}\n{opened.text}\n{opened.told}"
-        await opened.pilot.pause()
-
-
 async def sets(opened: Opened, name: str, value: str) -> None:
     await opened.press("2", "slash")
     await opened.type(name.partition(".")[2])
     await opened.press("enter")
     rows = opened.get(ConfigPane).list
-    await until(opened, lambda: rows.key_of(rows.cursor) == name, f"the cursor on {name}")
+    await opened.until(lambda: rows.key_of(rows.cursor) == name, f"the cursor on {name}")
     await opened.press("enter")
     await opened.type(value)
     await opened.press("enter")
-    await until(opened, lambda: not opened.get(ConfigPane).is_editing, f"{value} taken")
+    await opened.until(lambda: not opened.get(ConfigPane).is_editing, f"{value} taken")
 
 
 async def runs(opened: Opened, why: str) -> None:
     await opened.press("r")
-    await until(opened, lambda: "rows to train on" in opened.text, "what would run")
+    await opened.until(lambda: "rows to train on" in opened.text, "what would run")
     await opened.type(why)
     await opened.press("enter")
 
@@ -121,7 +110,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
         assert opened.bench.selected == DRAFT
         await sets(opened, "training.learning_rate", "5e-3")
         await runs(opened, "the default is too careful")
-        await until(opened, lambda: ended() and not opened.backend.hosted(), "the end of the run")
+        await opened.until(lambda: ended() and not opened.backend.hosted(), "the end of the run")
         summary = ended()
         assert summary is not None
         assert summary.state == "finished", summary.error
@@ -189,7 +178,7 @@ def test_a_run_that_fails_leaves_the_app_up_and_says_what_to_do(
         await sets(opened, "evaluation.base", "false")
         await sets(opened, "lora.target_modules", "no_such_layer")
         await runs(opened, "a try")
-        await until(opened, lambda: fails(1) and not opened.backend.hosted(), "a failed run")
+        await opened.until(lambda: fails(1) and not opened.backend.hosted(), "a failed run")
         await opened.tells("1 failed: ", "no_such_layer")
         await opened.press("1", "enter")
         await opened.shows(
@@ -200,7 +189,7 @@ def test_a_run_that_fails_leaves_the_app_up_and_says_what_to_do(
         await sets(opened, "lora.target_modules", "all-linear")
         monkeypatch.setattr(RunHost, "run", without_data)
         await runs(opened, "another")
-        await until(opened, lambda: fails(2) and not opened.backend.hosted(), "a failed run")
+        await opened.until(lambda: fails(2) and not opened.backend.hosted(), "a failed run")
         await opened.tells("2 failed: ", "train.jsonl")
         opened.app.clear_notifications()  # they lie over the table
         await opened.press("1")

@@ -25,6 +25,7 @@ from tests.tui.conftest import (
     on_app,
     scripted_iteration,
 )
+from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.observer import LoopSnapshot, Wanted
 from tui_loop.core.store import LoopFolder
@@ -690,9 +691,7 @@ def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
 
     async def on_unmount(_: Workbench) -> None:
         going.set()
-        for _ in range(1000):
-            if looked.is_set():
-                break
+        while not looked.is_set():
             await asyncio.sleep(0.001)
         for _ in range(20):  # rounds in which the look's end arrives
             await asyncio.sleep(0)
@@ -703,7 +702,7 @@ def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
         def waiting(wanted: Wanted) -> LoopSnapshot:
             try:
                 begun.set()
-                assert going.wait(10)
+                assert going.wait(PATIENCE_SECONDS)
                 return look(wanted)
             finally:
                 looked.set()
