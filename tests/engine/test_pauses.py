@@ -35,6 +35,9 @@ class Trainer:
     def save_now(self) -> None:
         self.saved.set()
 
+    def begin_step(self) -> None:
+        """Nothing accumulates here."""
+
 
 class Paused:
     """A bridge in a pause, in a thread; `raised` is what left it."""

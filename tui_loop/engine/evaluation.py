@@ -18,6 +18,7 @@ from tui_loop.core.examples.causes import Measured, causes_of, with_labels_seen
 from tui_loop.core.records import Example, StepLoss, TokenLosses
 from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
+from tui_loop.engine.control import polled
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.losses import token_losses
 from tui_loop.engine.memory import EvalBatch
@@ -65,12 +66,16 @@ class Losses(msgspec.Struct, frozen=True):
 
 
 def prepare_eval_set(
-    rows: Sequence[Row], renderer: Renderer, settings: Evaluation, model: Any
+    rows: Sequence[Row],
+    renderer: Renderer,
+    settings: Evaluation,
+    model: Any,
+    poll: Poll = lambda: None,
 ) -> EvalSet:
     """Renders the rows once; lengths that are not set come from the model and the references."""
     context = context_of(model)
     max_length = min(settings.max_length or context, context)
-    tokens = [renderer.tokens(row, max_length) for row in rows]
+    tokens = [renderer.tokens(row, max_length) for row in polled(rows, poll)]
     longest = max(len(each.ids) - each.start for each in tokens)
     derived = min(longest + SPARE_NEW_TOKENS, max(1, context // 2))
     told = settings.max_new_tokens
@@ -181,7 +186,7 @@ def evaluate(
         )
     examples = [
         _example(eval_set, index, losses.by_row[index], outputs[index] if outputs else None, scorer)
-        for index in range(count)
+        for index in polled(range(count), poll)
     ]
     examples = _with_causes(examples, settings, labels, eval_set.max_new_tokens)
     tokens = [

@@ -16,6 +16,7 @@ from tui_loop.core.schema import Config
 from tui_loop.core.state import Point
 from tui_loop.engine.arguments import effective_arguments
 from tui_loop.engine.bridge import Bridge
+from tui_loop.engine.control import StopAsked, polled
 from tui_loop.engine.cut_rows import cut_rows
 from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.evaluation import measure_losses
@@ -43,6 +44,8 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
             _go(run, trainer, bridge)
         finally:
             run.outcome.metrics |= _training_metrics(run, trainer, bridge, prepared)
+        if run.control.stop_asked and trainer.state.global_step == 0:
+            raise StopAsked  # within the first step: nothing was trained
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -111,7 +114,7 @@ def _base_loss(run: Run) -> float | None:
 
 
 def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
-    config, folder = run.config, run.folder
+    config, folder, poll = run.config, run.folder, run.control.poll
     folder.checkpoints.mkdir(exist_ok=True)
     model = prepared.loaded.model
     bridge = Bridge(
@@ -124,7 +127,7 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
     trainer = make_trainer(
         config,
         prepared.loaded,
-        [prepared.renderer.training_record(row) for row in prepared.data.train],
+        [prepared.renderer.training_record(row) for row in polled(prepared.data.train, poll)],
         folder=folder.checkpoints,
         init_adapter=_init_adapter(folder, config),
         bridge=bridge,
@@ -212,7 +215,7 @@ def _training_metrics(
 ) -> dict[str, Any]:
     summary, state = bridge.summary, trainer.state
     trainable = sum(each.numel() for each in trainer.model.parameters() if each.requires_grad)
-    train_loss = summary.get("train_loss")
+    train_loss = summary.get("train_loss") if state.global_step else None
     if run.resumption.step:  # the trainer's own has the steps since then alone
         train_loss = mean_loss(read_run(run.folder).metrics)
     return {
