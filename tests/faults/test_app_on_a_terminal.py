@@ -12,7 +12,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,9 +34,14 @@ LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
 
 class AppOnTerminal:
-    """The program as the leader of a session with a terminal of its own, as in a shell."""
+    """The program as the leader of a session with a terminal of its own, as under `ssh -t`.
 
-    def __init__(self, project: Path, state: Path, *arguments: str) -> None:
+    `command`: what leads the session in its place, a shell for instance.
+    """
+
+    def __init__(
+        self, project: Path, state: Path, *arguments: str, command: Sequence[str] = ()
+    ) -> None:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(project)
@@ -45,7 +50,8 @@ class AppOnTerminal:
                 "LC_ALL": "C.UTF-8",
                 "TUI_LOOP_STATE": str(state),
             }
-            os.execv(sys.executable, [sys.executable, "-m", "tui_loop", *arguments])
+            words = command or [sys.executable, "-m", "tui_loop", *arguments]
+            os.execvp(words[0], words)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.output = b""
         self.code: int | None = None
@@ -55,6 +61,11 @@ class AppOnTerminal:
         wanted = re.sub(r"\s", "", text)
         self._until(lambda: wanted in self._plain(), text)
         return self
+
+    def draws(self) -> AppOnTerminal:
+        """Waits until the app has its screen, and something on it."""
+        self._until(lambda: self.output.count(b"\x1b[?1049h") > 0, "the screen")
+        return self.shows("nothing runs")
 
     def types(self, keys: str) -> None:
         os.write(self.master, keys.encode())
@@ -243,17 +254,18 @@ def test_the_detach_key_gives_the_shell_back_and_the_run_goes_on(
 
 
 @pytest.mark.fault(
-    "SIGTERM to the app that hosts a run",
+    "SIGTERM or SIGUSR1 to the app that hosts a run",
     group="app",
     state="stopped",
     readable="a checkpoint of the last step; exit code 3, the terminal in order",
 )
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_termination_of_the_app_saves_a_checkpoint_and_exits_three(
-    loop: LoopFolder, open_app: Callable[[], AppOnTerminal], outcome: Outcome
+    loop: LoopFolder, open_app: Callable[[], AppOnTerminal], outcome: Outcome, sent: signal.Signals
 ) -> None:
     folder = loop.iteration(1)
     app = open_app().runs(folder)
-    os.kill(app.pid, signal.SIGTERM)
+    os.kill(app.pid, sent)
     assert app.ends() == 3
     assert LEAVES_ALTERNATE_SCREEN in app.output
     assert b"tui-loop resume long/1" in app.output
