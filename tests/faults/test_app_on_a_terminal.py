@@ -22,6 +22,7 @@ import pytest
 from tests.faults.kit import Outcome
 from tui_loop.cli.main import main
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.liveness import RunLock
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.shipped import shipped
 from tui_loop.core.state import RunState
@@ -171,8 +172,8 @@ def loop(tmp_path: Path) -> LoopFolder:
 def open_app(loop: LoopFolder, tmp_path: Path) -> Iterator[Callable[[], AppOnTerminal]]:
     opened: list[AppOnTerminal] = []
 
-    def started() -> AppOnTerminal:
-        opened.append(AppOnTerminal(loop.root, tmp_path / "state", "long"))
+    def started(*, command: Sequence[str] = ()) -> AppOnTerminal:
+        opened.append(AppOnTerminal(loop.root, tmp_path / "state", "long", command=command))
         return opened[-1]
 
     yield started
@@ -271,6 +272,48 @@ def test_a_termination_of_the_app_saves_a_checkpoint_and_exits_three(
     assert b"tui-loop resume long/1" in app.output
     run = read_run(folder)
     assert run.checkpoints[-1].step == run.step
+    outcome(folder)
+
+
+HANGS_IN_PREPARING = """
+import os, sys
+from tui_loop.cli.main import main
+from tui_loop.engine import host, iteration
+nothing_comes, _ = os.pipe()
+iteration.load_data = lambda *_: os.read(nothing_comes, 1)
+host.STOP_SECONDS = 1.0
+sys.exit(main(["long"]))
+"""
+
+
+@pytest.mark.fault(
+    "a stop request to a run that hangs in the app's process",
+    group="app",
+    state="stopped",
+    readable="a warning that names the phase; the next run gets its own process, and the app can be closed",
+)
+def test_a_run_that_hangs_in_the_app_is_stopped_and_keeps_the_app_from_nothing(
+    loop: LoopFolder, open_app: Callable[..., AppOnTerminal], outcome: Outcome
+) -> None:
+    folder = loop.iteration(1)
+    app = open_app(command=[sys.executable, "-c", HANGS_IN_PREPARING]).draws()
+    app.types("r")
+    app.shows("rows to train on")
+    app.types("\r")
+    until(lambda: folder.path.exists() and read_run(folder).phase == "preparing", "the phase")
+    app.types("s")
+    app.shows("save the weights")
+    app.types("s")
+    until(lambda: iteration_of(folder).state == "stopped", "its end")
+    assert "still in phase preparing" in read_run(folder).lines[-1].text
+    app.output = b""
+    app.shows("nothing runs")
+    app.types("r")
+    app.shows("the run gets a process of its own")
+    with RunLock(folder.lock):  # raises where somebody holds it
+        pass
+    app.types("\x03")
+    assert app.ends() == 0
     outcome(folder)
 
 
