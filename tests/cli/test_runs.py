@@ -169,7 +169,7 @@ def test_a_run_is_stopped_from_another_terminal_and_says_so(cli: Cli, long_loop:
     assert cli("stop", "long").returncode == 2
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_to_the_command_stops_the_run_and_saves(long_loop: Path, sent: int) -> None:
     process = start(long_loop, "run", "long", "--why", "to be interrupted")
     until_training(long_loop)

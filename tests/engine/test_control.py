@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.requests import Request, RequestName
-from tui_loop.engine.control import Control, StopAsked
+from tui_loop.engine.control import Control, StopAsked, polled
 
 
 class Asked:
@@ -185,3 +185,57 @@ def test_a_wish_that_cannot_be_met_in_a_pause_does_not_keep_the_worker_busy() ->
     assert not worker.is_alive()
     assert len(looks) <= 3
     assert asked.control.take("evaluate")
+
+
+def test_a_stop_is_overdue_until_the_work_that_it_ends_has_ended() -> None:
+    asked = Asked()
+    assert not asked.control.is_stop_overdue(-1)
+    asked.ask("stop")
+    assert asked.control.is_stop_overdue(-1)
+    assert not asked.control.is_stop_overdue(60)
+    with pytest.raises(StopAsked):
+        asked.control.poll()
+    assert not asked.control.is_stop_overdue(-1)
+    asked.ask("stop")  # while whatever the first one wanted is being done
+    assert asked.control.is_stop_overdue(-1)
+
+
+def test_a_first_stop_waits_for_what_is_being_saved_unless_the_weights_are_not_wanted() -> None:
+    asked, unwanted = Asked(), Asked()
+    asked.ask("stop")
+    unwanted.ask("stop", save=False)
+    with asked.control.saving(), unwanted.control.saving():
+        assert not asked.control.is_stop_overdue(-1)
+        assert unwanted.control.is_stop_overdue(-1)
+        asked.ask("stop")
+        assert asked.control.is_stop_overdue(-1)
+    assert asked.control.is_stop_overdue(-1)
+
+
+@pytest.mark.parametrize(("evaluate", "expected"), [(True, True), (False, False)])
+def test_a_stop_that_comes_before_the_closing_evaluation_decides_whether_there_is_one(
+    evaluate: bool, expected: bool
+) -> None:
+    asked = Asked()
+    asked.ask("stop", evaluate=evaluate)
+    assert asked.control.begin_closing_evaluation() is expected
+    assert not asked.control.is_stop_overdue(-1)
+    assert Asked().control.begin_closing_evaluation() is True
+
+
+def test_a_worker_that_was_given_up_ends_wherever_it_polls_next_and_saves_nothing() -> None:
+    asked = Asked()
+    asked.ask("stop", save=True, evaluate=True)
+    asked.control.give_up()
+    asked.control.begin_closing_evaluation()
+    assert (asked.control.save, asked.control.evaluate) == (False, False)
+    with pytest.raises(StopAsked):
+        asked.control.poll()
+    with pytest.raises(StopAsked):
+        list(polled([1], asked.control.poll))
+
+
+def test_items_come_as_they_are_and_each_is_polled_for() -> None:
+    polls = list[int]()
+    assert list(polled("abc", lambda: polls.append(1))) == ["a", "b", "c"]
+    assert len(polls) == 3

@@ -34,6 +34,9 @@ class Trainer:
     def save_now(self) -> None:
         self.saved.set()
 
+    def begin_step(self) -> None:
+        """Nothing accumulates here."""
+
 
 class Paused:
     """A bridge in a pause, in a thread; `raised` is what left it."""

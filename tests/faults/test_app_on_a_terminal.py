@@ -12,7 +12,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.faults.kit import Outcome
 from tests.waiting import POLL_SECONDS, wait_until
 from tui_loop.cli.main import main
 from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.liveness import RunLock
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.shipped import shipped
 from tui_loop.core.state import RunState
@@ -34,9 +35,14 @@ LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
 
 class AppOnTerminal:
-    """The program as the leader of a session with a terminal of its own, as in a shell."""
+    """The program as the leader of a session with a terminal of its own, as under `ssh -t`.
 
-    def __init__(self, project: Path, state: Path, *arguments: str) -> None:
+    `command`: what leads the session in its place, a shell for instance.
+    """
+
+    def __init__(
+        self, project: Path, state: Path, *arguments: str, command: Sequence[str] = ()
+    ) -> None:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(project)
@@ -45,7 +51,8 @@ class AppOnTerminal:
                 "LC_ALL": "C.UTF-8",
                 "TUI_LOOP_STATE": str(state),
             }
-            os.execv(sys.executable, [sys.executable, "-m", "tui_loop", *arguments])
+            words = command or [sys.executable, "-m", "tui_loop", *arguments]
+            os.execvp(words[0], words)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.output = b""
         self.code: int | None = None
@@ -55,6 +62,11 @@ class AppOnTerminal:
         wanted = re.sub(r"\s", "", text)
         self._until(lambda: wanted in self._plain(), text)
         return self
+
+    def draws(self) -> AppOnTerminal:
+        """Waits until the app has its screen, and something on it."""
+        self._until(lambda: self.output.count(b"\x1b[?1049h") > 0, "the screen")
+        return self.shows("nothing runs")
 
     def types(self, keys: str) -> None:
         os.write(self.master, keys.encode())
@@ -151,8 +163,8 @@ def loop(tmp_path: Path) -> LoopFolder:
 def open_app(loop: LoopFolder, tmp_path: Path) -> Iterator[Callable[[], AppOnTerminal]]:
     opened: list[AppOnTerminal] = []
 
-    def started() -> AppOnTerminal:
-        opened.append(AppOnTerminal(loop.root, tmp_path / "state", "long"))
+    def started(*, command: Sequence[str] = ()) -> AppOnTerminal:
+        opened.append(AppOnTerminal(loop.root, tmp_path / "state", "long", command=command))
         return opened[-1]
 
     yield started
@@ -234,22 +246,65 @@ def test_the_detach_key_gives_the_shell_back_and_the_run_goes_on(
 
 
 @pytest.mark.fault(
-    "SIGTERM to the app that hosts a run",
+    "SIGTERM or SIGUSR1 to the app that hosts a run",
     group="app",
     state="stopped",
     readable="a checkpoint of the last step; exit code 3, the terminal in order",
 )
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_termination_of_the_app_saves_a_checkpoint_and_exits_three(
-    loop: LoopFolder, open_app: Callable[[], AppOnTerminal], outcome: Outcome
+    loop: LoopFolder, open_app: Callable[[], AppOnTerminal], outcome: Outcome, sent: signal.Signals
 ) -> None:
     folder = loop.iteration(1)
     app = open_app().runs(folder)
-    os.kill(app.pid, signal.SIGTERM)
+    os.kill(app.pid, sent)
     assert app.ends() == 3
     assert LEAVES_ALTERNATE_SCREEN in app.output
     assert b"tui-loop resume long/1" in app.output
     run = read_run(folder)
     assert run.checkpoints[-1].step == run.step
+    outcome(folder)
+
+
+HANGS_IN_PREPARING = """
+import os, sys
+from tui_loop.cli.main import main
+from tui_loop.engine import host, iteration
+nothing_comes, _ = os.pipe()
+iteration.load_data = lambda *_: os.read(nothing_comes, 1)
+host.STOP_SECONDS = 1.0
+sys.exit(main(["long"]))
+"""
+
+
+@pytest.mark.fault(
+    "a stop request to a run that hangs in the app's process",
+    group="app",
+    state="stopped",
+    readable="a warning that names the phase; the next run gets a process of its own",
+)
+def test_a_run_that_hangs_in_the_app_is_stopped_and_keeps_the_app_from_nothing(
+    loop: LoopFolder, open_app: Callable[..., AppOnTerminal], outcome: Outcome
+) -> None:
+    folder = loop.iteration(1)
+    app = open_app(command=[sys.executable, "-c", HANGS_IN_PREPARING]).draws()
+    app.types("r")
+    app.shows("rows to train on")
+    app.types("\r")
+    wait_until(lambda: folder.path.exists() and read_run(folder).phase == "preparing", "the phase")
+    app.types("s")
+    app.shows("save the weights")
+    app.types("s")
+    wait_until(lambda: iteration_of(folder).state == "stopped", "its end")
+    assert "still in phase preparing" in read_run(folder).lines[-1].text
+    app.output = b""
+    app.shows("nothing runs")
+    app.types("r")
+    app.shows("the run gets a process of its own")
+    with RunLock(folder.lock):  # raises where somebody holds it
+        pass
+    app.types("\x03")
+    assert app.ends() == 0
     outcome(folder)
 
 

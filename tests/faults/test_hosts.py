@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from tests.faults.runs import (
     told,
     weights_are_finite,
 )
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
@@ -61,13 +62,14 @@ def test_a_process_that_vanishes_leaves_an_interrupted_run(
 
 
 @pytest.mark.fault(
-    "SIGTERM to a run's process",
+    "SIGTERM or SIGUSR2 to a run's process",
     group="process",
     state="stopped",
     readable="a checkpoint and the weights of the last step",
 )
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR2])
 def test_a_termination_saves_a_checkpoint_and_ends_as_stopped(
-    tiny_loop: MakeLoop, outcome: Outcome
+    tiny_loop: MakeLoop, outcome: Outcome, sent: signal.Signals
 ) -> None:
     loop = tiny_loop(training=LONG)
     folder = loop.loop.existing(loop.plan())
@@ -75,7 +77,7 @@ def test_a_termination_saves_a_checkpoint_and_ends_as_stopped(
     with folder.output.open("ab") as output:
         host = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     wait_until(lambda: read_run(folder).step >= 3, "step 3")
-    host.terminate()
+    host.send_signal(sent)
     assert host.wait(PATIENCE_SECONDS) == 3
     run = read_run(folder)
     assert run.stop_requested

@@ -105,6 +105,8 @@ def begin_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Po
     is no file, RunFailed where it ended at once.
     """
     refuse_closed(loop)
+    from tui_loop.engine.launcher_variables import original_environment
+
     check_regular(loop.output)  # else a stranger's link says which file is written to
     command = [sys.executable, "-P", "-m", "tui_loop", "--loops", str(loop.path.parent.resolve())]
     with loop.output.open("ab") as output:
@@ -114,6 +116,7 @@ def begin_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Po
             stdout=output,
             stderr=output,
             cwd=loop.root,
+            env=original_environment(),
             start_new_session=True,
         )
     deadline = time.monotonic() + BEGIN_SECONDS

@@ -14,8 +14,9 @@ import termios
 from contextlib import suppress
 from typing import Any
 
-LETS_GO = signal.SIGUSR1
-"""What the child sends when it has left the terminal."""
+LETS_GO = signal.SIGURG
+"""What the child sends when it has left the terminal. It does nothing by default, and nobody sends
+it to end a process, as batch systems do with SIGUSR1."""
 
 RESET = b"\x1b[<u" + b"".join(
     b"\x1b[?%s" % mode
@@ -47,10 +48,28 @@ class Foreground:
                 os.kill(self._parent, LETS_GO)
 
 
+def can_stop() -> bool:
+    """Whether a shell waits that would notice if this process stopped, and could continue it.
+
+    None does where the program leads its session (`ssh -t HOST tui-loop`, `xterm -e`, a
+    container), or where its process group is orphaned: nobody of the same session waits for it.
+    """
+    import psutil
+
+    group, session, pid = os.getpgrp(), os.getsid(0), os.getpid()
+    try:
+        while pid > 0 and os.getpgid(pid) == group:
+            pid = psutil.Process(pid).ppid()
+        return pid > 0 and os.getsid(pid) == session
+    except (OSError, psutil.Error):
+        return False
+
+
 def enter_child() -> Foreground:
     """Forks before anything heavy is imported; only the child comes back from here.
 
-    The parent passes signals on, stops and goes on with the child, and ends with its exit code.
+    The parent passes signals on, stops with the child where a shell waits, and ends with its exit
+    code.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -63,12 +82,17 @@ def enter_child() -> Foreground:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
         return Foreground(parent)
 
+    import psutil  # noqa: F401  (now: a handler must not interrupt an import of it)
+
     def pass_on(number: int, _: Any) -> None:
         with suppress(ProcessLookupError):
-            os.kill(child, number)
+            if number != signal.SIGCONT:
+                os.kill(child, number)
+            if _is_stopped(child):  # else it could not act on the signal
+                os.kill(child, signal.SIGCONT)
 
-    signal.signal(signal.SIGTERM, pass_on)
-    signal.signal(signal.SIGHUP, pass_on)
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+        signal.signal(each, pass_on)
     for each in (signal.SIGINT, signal.SIGTSTP):  # the child gets them too, and is followed
         signal.signal(each, signal.SIG_IGN)
     signal.signal(LETS_GO, lambda *_: os._exit(0))
@@ -82,7 +106,9 @@ def _wait_for(child: int, modes: list[Any] | None, screen: int) -> int:
     while True:
         _, status = os.waitpid(child, os.WUNTRACED)
         if os.WIFSTOPPED(status):
-            os.kill(os.getpid(), signal.SIGSTOP)  # so that the shell notices; `fg` wakes both
+            if can_stop():  # the shell notices once the whole job has stopped; `fg` wakes all
+                os.killpg(0, signal.SIGTSTP)
+                os.kill(os.getpid(), signal.SIGSTOP)
             continue
         if os.WIFEXITED(status):
             return os.WEXITSTATUS(status)
@@ -98,6 +124,15 @@ def _wait_for(child: int, modes: list[Any] | None, screen: int) -> int:
             "interrupted: tui-loop resume LOOP/N\n".encode(),
         )
     return 128 + killed_by
+
+
+def _is_stopped(pid: int) -> bool:
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
 
 
 def _screen_alone() -> int:

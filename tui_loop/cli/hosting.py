@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ WAIT_SECONDS = 0.5
 DEVICE_FAULT = (
     "a CUDA fault has left this process unable to use the GPU: the run gets a process of its own"
 )
+LEFT_BEHIND = (
+    "a run that did not stop still hangs in this process and may hold memory until the app is "
+    "closed: the run gets a process of its own"
+)
 
 
 class AppRuns:
@@ -43,6 +48,7 @@ class AppRuns:
         self._run_host: RunHost | None = None
         self._is_apart = False
         self._has_device_fault = False
+        self._left_worker_behind = False
         self._fault: TuiLoopError | None = None
         self._stopping = threading.Event()
 
@@ -129,12 +135,18 @@ class AppRuns:
             self._run_host.terminate()
 
     def wait(self) -> None:
-        """Waits for the hosted run to end; ends the process where its worker was left behind."""
+        """Waits for the hosted run to end; see `end_if_left_behind`."""
         if self._host is not None and not self._is_apart:
             while self._host.is_alive():
                 self._host.join(WAIT_SECONDS)
-        if self._run_host is not None and self._run_host.gave_up:
-            os._exit(RunStopped.exit_code)
+        self.end_if_left_behind(RunStopped.exit_code)
+
+    def end_if_left_behind(self, code: int) -> None:
+        """Ends the process where the worker of a run hangs in it: an exit might wait for that."""
+        if self._left_worker_behind:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
 
     def take_fault(self) -> TuiLoopError | None:
         """What kept a start from becoming a run, told once."""
@@ -146,12 +158,13 @@ class AppRuns:
             raise BadInput(f"{self.hosted()} is running here", "one run at a time: stop it first")
 
     def _home_notices(self) -> list[str]:
-        return [DEVICE_FAULT] if self._has_device_fault else []
+        reasons = (DEVICE_FAULT, self._has_device_fault), (LEFT_BEHIND, self._left_worker_behind)
+        return [notice for notice, holds in reasons if holds]
 
     def _begin(self, folders: list[IterationFolder], runner: str) -> None:
         """Gives runs their home: a thread here, or a process that needs nobody."""
         self._stopping.clear()
-        self._is_apart = runner == "process" or self._has_device_fault
+        self._is_apart = runner == "process" or bool(self._home_notices())
         work = self._host_apart if self._is_apart else self._host_here
         self._current, self._run_host = folders[0], None
         self._host = threading.Thread(
@@ -190,6 +203,7 @@ class AppRuns:
             with output_to(folder.output):
                 state = self._run_host.run()
             self._has_device_fault |= self._run_host.has_device_fault
+            self._left_worker_behind |= self._run_host.gave_up
             if state != "finished":
                 return
 

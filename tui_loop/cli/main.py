@@ -14,6 +14,7 @@ from tui_loop import __version__
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core import plain
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.termination import treat_user_signals_as_termination
 from tui_loop.core.text import one_line
 
 COMMANDS = (
@@ -68,6 +69,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; the exit code says how it went (0, or see `core.errors`)."""
+    treat_user_signals_as_termination()
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_loop.cli.backend import AppBackend
-from tui_loop.cli.foreground import Foreground, enter_child
+from tui_loop.cli.foreground import Foreground, can_stop, enter_child
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import RunStopped
 from tui_loop.core.names import open_command, split_target
@@ -30,7 +30,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
     out.loops = loops
     gc.disable()  # while the app is set up; the app enables it when its screen stands
     from tui_loop.tui.settings import Memory, read_settings, settings_file
-    from tui_loop.tui.terminal import driver_on, is_ascii_locale, own_terminal, require_terminal
+    from tui_loop.tui.terminal import is_ascii_locale, own_terminal, require_terminal
 
     settings, memory = read_settings(settings_file()), Memory()
     folder = LoopsFolder(loops)
@@ -45,6 +45,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
     is_ascii = is_ascii_locale() if settings.ascii is None else settings.ascii
     with own_terminal(memory.folder / "app.log", ascii_only=is_ascii) as terminal:
         from tui_loop.tui.app import LoopApp
+        from tui_loop.tui.driver import driver_on
 
         app = LoopApp(
             folder,
@@ -53,11 +54,16 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
             memory=memory,
             loop=name,
             number=number,
-            driver_class=driver_on(terminal.stream),
+            driver_class=driver_on(
+                terminal.stream,
+                can_stop=can_stop,
+                is_ending=lambda: app.left_for is not None,
+            ),
             is_ascii=is_ascii,
             few_colours=has_few_colours(),
             terminal=terminal.stream,
             has_terminal=foreground.is_there,
+            can_stop=can_stop,
         )
         for each in (signal.SIGHUP, signal.SIGTERM):  # Python's, which stay when the app has ended
             signal.signal(each, lambda got, _: app.leave_for(signal.Signals(got)))
@@ -69,6 +75,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
         raise RunStopped(f"terminated: {stopped} has stopped", f"tui-loop resume {stopped}")
     if app.return_code:
         out.error(*_crash(app))
+    backend.end_if_left_behind(app.return_code or 0)
     return app.return_code or 0
 
 
@@ -102,6 +109,7 @@ def _outlive(
     signal.signal(signal.SIGTERM, on_terminate)
     for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(each, signal.SIG_IGN)  # neither the background nor a save is to be cut off
+    signal.signal(signal.SIGCONT, signal.SIG_DFL)  # there is no screen to return to any more
     if terminated:
         terminal.stream.write(f"{hosted} is stopping: saving a checkpoint\r\n")
         terminal.stream.flush()

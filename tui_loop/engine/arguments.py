@@ -60,10 +60,15 @@ def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return SFTConfig(**values)
+            arguments = SFTConfig(**values)
     except (ValueError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
         raise ConfigError([f"training: {first}"]) from error
+    if arguments.n_gpu > 1:
+        # Trainer would wrap the model in nn.DataParallel, which multiplies the batch by the number
+        # of visible GPUs (and which SFTTrainer refuses). A run uses the first of them.
+        arguments._n_gpu = 1
+    return arguments
 
 
 def lora_config(lora: Lora, model: Any) -> LoraConfig:

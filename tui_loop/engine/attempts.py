@@ -26,6 +26,7 @@ from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.explaining import explained
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.iteration import run_iteration
+from tui_loop.engine.launcher_variables import dropped_names
 from tui_loop.engine.quiet import logging_to, masked, set_environment
 from tui_loop.engine.run import Diverged, Outcome, Run, TrainingOutOfMemory
 from tui_loop.engine.standing import standing
@@ -111,6 +112,9 @@ class Attempts:
         """Runs to the end, whatever it is; never raises."""
         try:
             set_environment()
+            if names := dropped_names():
+                text = f"ignored launcher variables of the environment: {', '.join(names)}"
+                self._say(f"{text}; a run is one process")
             with logging_to(self._journal):
                 if self.attempt > 1 and self._folder.number > 0:
                     self._say(f"going on from {self._resumption.told}")

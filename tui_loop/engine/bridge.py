@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ class Bridge(TrainerCallback):
         """Waits here while the run is paused."""
         try:
             self._control.rest(self._obey_in_pause)
+            self.trainer.begin_step()
         except Exception as error:
             if _is_of_device(error):
                 raise
@@ -130,6 +131,15 @@ class Bridge(TrainerCallback):
             control.should_save = True
         self._stop_if_asked(control)
         _log_what_ends(control)
+
+    @_never_raises
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A stop ends a step that accumulates gradients between two of its micro-batches."""
+        if self._control.stop_asked:
+            self.trainer.drop_step()
+            self._stop_if_asked(control)
+            control.should_save = control.should_save and state.global_step > 0
+            _log_what_ends(control)
 
     @_never_raises
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -235,6 +245,12 @@ class Bridge(TrainerCallback):
         if not has_best:
             self.evaluations.forget_lowest()
 
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """A checkpoint is being written meanwhile, for which a stop waits."""
+        with self._control.saving():
+            yield
+
     def note_fault(self, where: str, error: Exception) -> None:
         """Records a fault of the bridge itself, each once."""
         told = f"{where}: {type(error).__name__}: {error}"
@@ -270,6 +286,7 @@ class Bridge(TrainerCallback):
 
     def _stop_if_asked(self, control: Any) -> None:
         if self._control.stop_asked:
+            self._control.stop_took_effect()
             control.should_training_stop = True
             control.should_evaluate = False
             control.should_save = self._control.save  # so that it can be resumed from here

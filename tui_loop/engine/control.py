@@ -7,11 +7,23 @@ a request is acknowledged when it has its effect, a stop as soon as it is known.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from tui_loop.core.requests import Request, RequestName
 
+T = TypeVar("T")
+
 Acknowledge = Callable[[Request], None]
+
+
+def polled(items: Iterable[T], poll: Callable[[], None]) -> Iterator[T]:
+    """The items, with a call of `poll`, which may raise, before each."""
+    for item in items:
+        poll()
+        yield item
 
 
 class StopAsked(Exception):
@@ -19,7 +31,11 @@ class StopAsked(Exception):
 
 
 class Control:
-    """A first stop ends training (saving and evaluating as asked); a second ends everything."""
+    """A first stop ends training (saving and evaluating as asked); a second ends everything.
+
+    A stop has taken effect when the work that was under way has ended. Until then it is pending,
+    and `is_stop_overdue` says so to the host.
+    """
 
     def __init__(self, acknowledge: Acknowledge = lambda request: None) -> None:
         self.acknowledge = acknowledge
@@ -27,6 +43,9 @@ class Control:
         self._heard = 0
         self._stops = 0
         self._stops_before_closing = 0
+        self._pending_since: float | None = None
+        self._is_saving = False
+        self.is_given_up = False
         self._pending: list[Request] = []
         self._wishes: list[Request] = []  # to pause and to continue: the last word counts
         self._is_paused = False
@@ -55,20 +74,65 @@ class Control:
         with self._changed:
             self._stops += 1
             self.save, self.evaluate = save, evaluate
+            if self._pending_since is None:
+                self._pending_since = time.monotonic()
+            self._tell()
+
+    def is_stop_overdue(self, seconds: float) -> bool:
+        """Whether a stop has been pending for longer than `seconds`.
+
+        A first stop that asked for the weights waits for whatever is being saved.
+        """
+        with self._changed:
+            waits = self._is_saving and self.save and self._stops == 1
+            since = self._pending_since
+            return since is not None and not waits and time.monotonic() - since > seconds
+
+    def stop_took_effect(self) -> None:
+        """Called by the worker when the work that a stop is to end has ended."""
+        with self._changed:
+            self._pending_since = None
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Weights or a checkpoint are being written meanwhile."""
+        self._is_saving = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_saving = False
+                if self._pending_since is not None:
+                    self._pending_since = time.monotonic()
+
+    def give_up(self) -> None:
+        """Called by the host when it leaves the worker behind: should that one wake up, it is to
+        write nothing more."""
+        with self._changed:
+            self.is_given_up = True
+            self._stops += 1
+            self.save = self.evaluate = False
             self._tell()
 
     @property
     def stop_asked(self) -> bool:
         return self._stops > 0
 
-    def begin_closing_evaluation(self) -> None:
-        """From here an earlier stop that wanted an evaluation no longer ends it; a new one does."""
-        self._stops_before_closing = self._stops
+    def begin_closing_evaluation(self) -> bool:
+        """Whether the weights are to be evaluated: there was no stop, or one that asked for it.
+
+        From here on only a new stop ends the evaluation.
+        """
+        with self._changed:
+            self._stops_before_closing = self._stops
+            self._pending_since = None
+            return self._stops == 0 or self.evaluate
 
     def poll(self) -> None:
         """Waits while the run is paused; raises StopAsked if the work under way is to end."""
         self.rest()
-        if self._stops > self._stops_before_closing:
+        if self.is_given_up or self._stops > self._stops_before_closing:
+            self.stop_took_effect()
             raise StopAsked
 
     def take(self, name: RequestName) -> bool:

@@ -18,6 +18,7 @@ from tui_loop.core.examples.causes import Measured, causes_of, with_labels_seen
 from tui_loop.core.records import Example, StepLoss, TokenLosses
 from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
+from tui_loop.engine.control import polled
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.losses import token_losses
 from tui_loop.engine.memory import EvalBatch
@@ -77,12 +78,16 @@ class Losses(msgspec.Struct, frozen=True):
 
 
 def prepare_eval_set(
-    rows: Sequence[Row], renderer: Renderer, settings: Evaluation, model: Any
+    rows: Sequence[Row],
+    renderer: Renderer,
+    settings: Evaluation,
+    model: Any,
+    poll: Poll = lambda: None,
 ) -> EvalSet:
     """Renders the rows once; lengths that are not set come from the model and the references."""
     context = context_of(model)
     max_length = min(settings.max_length or context, context)
-    tokens = [renderer.tokens(row, max_length) for row in rows]
+    tokens = [renderer.tokens(row, max_length) for row in polled(rows, poll)]
     longest = max(len(each.ids) - each.start for each in tokens)
     derived = min(longest + SPARE_NEW_TOKENS, max(1, context // 2))
     told = settings.max_new_tokens
@@ -199,7 +204,7 @@ def evaluate(
     fault: BadInput | None = None
     if scorer is not None:
         try:
-            examples = _scored(examples, scorer)
+            examples = _scored(examples, scorer, poll)
         except BadInput as error:
             fault = error
     examples = _with_causes(examples, settings, labels, eval_set.max_new_tokens)
@@ -213,9 +218,9 @@ def evaluate(
     return results
 
 
-def _scored(examples: Sequence[Example], scorer: Scorer) -> list[Example]:
+def _scored(examples: Sequence[Example], scorer: Scorer, poll: Callable[[], None]) -> list[Example]:
     """The examples with their scores; raises BadInput where the metric fails on one of them."""
-    scores = [scorer.score(each.output or "", each.reference) for each in examples]
+    scores = [scorer.score(each.output or "", each.reference) for each in polled(examples, poll)]
     return [
         msgspec.structs.replace(each, score=score, passed=score >= scorer.pass_score)
         for each, score in zip(examples, scores, strict=True)

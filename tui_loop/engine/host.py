@@ -27,6 +27,7 @@ from tui_loop.core.requests import Request, RequestReader, ids_in
 from tui_loop.core.results import Results
 from tui_loop.core.run_end import write_end
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.termination import treat_user_signals_as_termination
 from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.control import Control
@@ -36,6 +37,9 @@ POLL_SECONDS = 0.2
 GRACE_SECONDS = 25.0
 """After a termination: what has not been saved by then is given up, and the run ends as stopped.
 Schedulers kill after 30 s."""
+
+STOP_SECONDS = 30.0
+"""After a stop request: work that has not ended by then hangs, and is given up alike."""
 
 EXIT_CODES: dict[EndState, int] = {"finished": 0, "failed": 1, "stopped": 3}
 
@@ -108,16 +112,27 @@ class RunHost:
             requests.go_on(attempts.attempt)
             for request in requests.read():
                 self.control.ask(request)
-            late = self._terminated_at is not None and (
-                time.monotonic() - self._terminated_at > GRACE_SECONDS
-            )
-            if late and worker.is_alive():
-                self.gave_up = True
-                attempts.state, attempts.error = "stopped", None
-                text = f"given up {GRACE_SECONDS:.0f} s after a termination: what the step under "
-                text += "way would have brought is lost, the last checkpoint stands"
-                journal.append(LineLogged(level="warning", source="tui-loop", text=text))
+            if (waited := self._waited_too_long()) and worker.is_alive():
+                self._give_up(attempts, journal, waited)
                 return
+
+    def _waited_too_long(self) -> str:
+        """What the worker had time enough for, "" while it has time."""
+        since = self._terminated_at
+        if since is not None and time.monotonic() - since > GRACE_SECONDS:
+            return f"{GRACE_SECONDS:g} s after a termination"
+        if self.control.is_stop_overdue(STOP_SECONDS):
+            return f"{STOP_SECONDS:g} s after a stop request"
+        return ""
+
+    def _give_up(self, attempts: Attempts, journal: Journal, waited: str) -> None:
+        """Leaves the worker behind: the run ends as stopped, whatever that one still does."""
+        self.gave_up = True
+        self.control.give_up()
+        attempts.state, attempts.error = "stopped", None
+        phase = read_run(self.folder).phase or "starting"
+        text = f"given up {waited}, still in phase {phase}: work since the last checkpoint is lost"
+        journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _stop(self) -> None:
         self.control.ask(
@@ -140,6 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
             hosts[-1].terminate()
 
     signal.signal(signal.SIGTERM, on_terminate)
+    treat_user_signals_as_termination()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop = LoopFolder(told.loop)

@@ -54,14 +54,17 @@ def run_iteration(run: Run) -> None:
         trainer, bridge = train(run, prepared)
 
     stopped = run.control.stop_asked
+    if stopped:
+        run.control.stop_took_effect()
     saved = True
     if trainer is not None and (not stopped or run.control.save):
         # before the evaluation: no stop or fault in it may cost what was trained
         run.journal.append(PhaseStarted(name="saving"))
         saved = _saves(run, trainer)
 
-    if not stopped or run.control.evaluate:
-        run.control.begin_closing_evaluation()
+    evaluates = run.control.begin_closing_evaluation()
+    stopped = run.control.stop_asked  # perhaps only now, while the weights were saved
+    if evaluates:
         run.begin_work("evaluating")
         measure_at_end(run, prepared, loaded.model if trainer is None else trainer.model)
     if trainer is not None and not saved:
@@ -129,7 +132,9 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
     for text in [*warnings, *_changed_files(run.folder, data)]:
         run.warn("data", text)
     renderer = Renderer(loaded.tokenizer, config, data.mapping.shape)
-    eval_set = prepare_eval_set(data.eval, renderer, config.evaluation, loaded.model)
+    eval_set = prepare_eval_set(
+        data.eval, renderer, config.evaluation, loaded.model, run.control.poll
+    )
     scorer = scorer_for(config.evaluation, data.labels, root)
     if scorer is not None and data.mapping.shape == "text":
         raise BadInput(

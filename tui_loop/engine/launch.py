@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from tui_loop.core.store import LoopFolder
+from tui_loop.engine.launcher_variables import original_environment
 
 
 def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
@@ -18,7 +19,12 @@ def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
     log: Path = loop.iteration(numbers[0]).output
     with log.open("ab") as output:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=original_environment(),
+            start_new_session=True,
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from tui_loop.core.events import LineLogged
 from tui_loop.core.journal import Journal
 from tui_loop.core.secrets import mask_file, masked
+from tui_loop.engine.launcher_variables import drop_launcher_variables
 
 __all__ = ["logging_to", "masked", "output_to", "set_environment"]
 
@@ -28,7 +29,9 @@ _LIBRARIES = ("transformers", "trl", "peft", "datasets", "accelerate", "huggingf
 
 
 def set_environment() -> None:
-    """Switches off telemetry, bars and forks; before the first heavy import."""
+    """Switches off telemetry, bars and forks, and drops what a launcher left in the environment;
+    before the first heavy import."""
+    drop_launcher_variables()
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ["TQDM_DISABLE"] = "1"

@@ -7,6 +7,7 @@ import shutil
 
 from tui_loop.core import codec
 from tui_loop.core.files import write_atomically
+from tui_loop.engine.control import StopAsked
 from tui_loop.engine.run import Run
 from tui_loop.engine.training import BEST_WEIGHTS, LoopTrainer
 
@@ -17,7 +18,10 @@ def save_weights(run: Run, trainer: LoopTrainer) -> None:
     temporary = folder.path / ".adapter.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(temporary))
+        with run.control.saving():
+            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(temporary))
+        if run.control.is_given_up:  # the run has ended, and another attempt may have begun
+            raise StopAsked
         (temporary / "README.md").unlink(missing_ok=True)
         adapter_config = temporary / "adapter_config.json"
         if adapter_config.exists():  # names the base by its id, not by where this machine keeps it

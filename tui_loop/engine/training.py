@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from datasets import Dataset
 from peft import PeftModel
@@ -33,6 +34,18 @@ Measure = Callable[[Any, int, float | None], float | None]
 """(model, step, epoch) -> eval_loss, recording whatever else was measured."""
 
 
+class _StepStart(msgspec.Struct, frozen=True):
+    """A trainer's running figures and random states before a step's first micro-batch."""
+
+    loss: torch.Tensor
+    flos: float
+    tokens: int
+    tokens_seen: int
+    counts: dict[str, int]
+    random_state: torch.Tensor
+    device_random_state: torch.Tensor | None
+
+
 class LoopTrainer(SFTTrainer):
     """SFTTrainer that evaluates with the loop's own evaluation and writes no pickle."""
 
@@ -42,6 +55,7 @@ class LoopTrainer(SFTTrainer):
         self._measure, self._bridge, self._best_weights = measure, bridge, best_weights
         self._log_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self._epoch_begun = -1, torch.get_rng_state()
+        self._step_start: _StepStart | None = None
         self.best_step: int | None = None
         super().__init__(callbacks=[bridge], **kwargs)
         bridge.trainer = self
@@ -142,16 +156,55 @@ class LoopTrainer(SFTTrainer):
             self._bridge.pass_over_checkpoint(self.state.global_step)
             return
         try:
-            shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was dropped
-            super()._save_checkpoint(*args, **kwargs)
-            if self._best_weights is not None and self.best_step is not None:
-                _link(self._best_weights, folder / BEST_WEIGHTS)
+            with self._bridge.saving():
+                shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was dropped
+                super()._save_checkpoint(*args, **kwargs)
+                if self._best_weights is not None and self.best_step is not None:
+                    _link(self._best_weights, folder / BEST_WEIGHTS)
             return
         except (OSError, SafetensorError, RuntimeError) as error:
             if is_out_of_memory(error) or is_device_fault(error):
                 raise
             self._bridge.note_lost_checkpoint(self.state.global_step, error)
         shutil.rmtree(folder, ignore_errors=True)  # a part of one is of no use, and takes room
+
+    def begin_step(self) -> None:
+        """Called before a step's first micro-batch: keeps what the micro-batches will change."""
+        if self.args.gradient_accumulation_steps > 1:
+            self._step_start = _StepStart(
+                loss=self._tr_loss.clone(),
+                flos=self.current_flos,
+                tokens=self._total_train_tokens,
+                tokens_seen=self.state.num_input_tokens_seen,
+                counts={name: len(values) for name, values in self._metrics["train"].items()},
+                random_state=torch.get_rng_state(),
+                device_random_state=torch.cuda.get_rng_state() if self._is_on_cuda else None,
+            )
+
+    def drop_step(self) -> None:
+        """Drops the micro-batches of the step under way, which have not moved the weights: logs,
+        checkpoints and random states are those of the last whole step."""
+        start, self._step_start = self._step_start, None
+        if start is None:
+            return
+        self.model.zero_grad()
+        self._tr_loss.copy_(start.loss)
+        self.current_flos, self._total_train_tokens = start.flos, start.tokens
+        self.state.num_input_tokens_seen = start.tokens_seen
+        metrics = self._metrics["train"]
+        for name in list(metrics):
+            del metrics[name][start.counts.get(name, 0) :]
+            if not metrics[name]:
+                del metrics[name]
+        if "num_tokens" in metrics:
+            metrics["num_tokens"] = [start.tokens]
+        torch.set_rng_state(start.random_state)
+        if start.device_random_state is not None:
+            torch.cuda.set_rng_state(start.device_random_state)
+
+    @property
+    def _is_on_cuda(self) -> bool:
+        return self.args.device.type == "cuda"
 
     def note_epoch(self) -> None:
         """Called before an epoch's first batch is drawn, which takes a random number."""

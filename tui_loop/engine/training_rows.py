@@ -14,7 +14,7 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.data.splitting import sample
 from tui_loop.core.events import LineLogged
 from tui_loop.core.records import TrainingRow
-from tui_loop.engine.control import StopAsked
+from tui_loop.engine.control import StopAsked, polled
 from tui_loop.engine.losses import token_losses
 from tui_loop.engine.memory import OutOfMemory
 from tui_loop.engine.run import Prepared, Run
@@ -45,7 +45,7 @@ def measure_training_rows(
     try:
         by_row = token_losses(
             model,
-            [prepared.renderer.tokens(row, limit) for row in rows],
+            [prepared.renderer.tokens(row, limit) for row in polled(rows, run.control.poll)],
             pad_id=prepared.loaded.tokenizer.pad_token_id,
             batch=prepared.eval_batch,
             poll=run.control.poll,

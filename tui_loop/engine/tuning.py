@@ -17,6 +17,7 @@ from tui_loop.core.results import mean_loss
 from tui_loop.core.schema import Config
 from tui_loop.engine.arguments import effective_arguments
 from tui_loop.engine.bridge import Bridge
+from tui_loop.engine.control import StopAsked, polled
 from tui_loop.engine.cut_rows import cut_rows
 from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.evaluation import measure_losses
@@ -110,7 +111,7 @@ def _base_loss(run: Run) -> float | None:
 
 
 def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
-    config, folder = run.config, run.folder
+    config, folder, poll = run.config, run.folder, run.control.poll
     folder.checkpoints.mkdir(exist_ok=True)
     model = prepared.loaded.model
     bridge = Bridge(
@@ -123,7 +124,7 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, Bridge]:
     trainer = make_trainer(
         config,
         prepared.loaded,
-        [prepared.renderer.training_record(row) for row in prepared.data.train],
+        [prepared.renderer.training_record(row) for row in polled(prepared.data.train, poll)],
         folder=folder.checkpoints,
         init_adapter=_init_adapter(folder, config),
         bridge=bridge,
@@ -152,12 +153,16 @@ def _refuse_no_batch(trainer: LoopTrainer) -> None:
 
 
 def _refuse_no_step(run: Run, trainer: LoopTrainer) -> None:
-    """Raises BadInput where training ended before its first step, and nobody asked for that."""
-    if trainer.state.global_step == 0 and not run.control.stop_asked:
-        raise BadInput(
-            "training made no optimizer step: the training rows gave no batch",
-            f"tui-loop check {run.folder.loop.name}",
-        )
+    """Raises StopAsked where a stop ended training before its first step, BadInput where that
+    ended by itself."""
+    if trainer.state.global_step > 0:
+        return
+    if run.control.stop_asked:
+        raise StopAsked
+    raise BadInput(
+        "training made no optimizer step: the training rows gave no batch",
+        f"tui-loop check {run.folder.loop.name}",
+    )
 
 
 def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
@@ -74,6 +75,7 @@ class LoopApp(KeysInOrder):
         few_colours: bool = False,
         terminal: io.TextIOWrapper | None = None,
         has_terminal: Callable[[], bool] = lambda: True,
+        can_stop: Callable[[], bool] = lambda: True,
     ) -> None:
         colourless = "NO_COLOR" in os.environ
         super().__init__(driver_class=driver_class, ansi_color=True if colourless else None)
@@ -83,6 +85,7 @@ class LoopApp(KeysInOrder):
         self.is_ascii = is_ascii
         self._first, self._number = loop, number
         self._terminal, self._has_terminal = terminal, has_terminal
+        self._can_stop = can_stop
         self._loop: asyncio.AbstractEventLoop | None = None
         self.left_for: signal.Signals | None = None
         self.crash_report: Path | None = None
@@ -212,11 +215,20 @@ class LoopApp(KeysInOrder):
         self.exit()
 
     def action_suspend_process(self) -> None:
-        """Stops the app until the shell's `fg`; not while a run lives here: it would stop too."""
+        """Stops the app until the shell's `fg`; not while a run lives here: it would stop too.
+        Nor where there is no shell: nobody could continue it."""
         if hosted := self.backend.hosted():
             self.notify(f"{hosted} is running here and would stop too: D leaves it running")
             return
+        if not self._can_stop():
+            self.notify("cannot suspend: no shell is waiting to take over this terminal (q quits)")
+            return
         super().action_suspend_process()
+
+    @on(Driver.SignalResume)
+    def _draw_again(self) -> None:
+        """The terminal was cleared meanwhile: what has not changed has to be drawn, too."""
+        self.refresh(layout=True)
 
     def _leave_when_done(self) -> None:
         if not self.backend.hosted():

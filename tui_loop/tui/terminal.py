@@ -17,8 +17,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from textual.drivers.linux_driver import LinuxDriver
-
 from tui_loop.core.errors import BadInput
 from tui_loop.core.plain import SIGNS
 from tui_loop.core.secrets import mask_file
@@ -120,21 +118,3 @@ def _open_log(path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError:
         return os.open(os.devnull, os.O_WRONLY)
-
-
-def driver_on(stream: io.TextIOWrapper) -> type[LinuxDriver]:
-    """A Textual driver that draws on `stream`."""
-
-    class TerminalDriver(LinuxDriver):
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, **named)
-            self._file = stream
-
-        def _get_terminal_size(self) -> tuple[int, int]:
-            try:
-                size = os.get_terminal_size(stream.fileno())
-            except OSError:
-                return 80, 24
-            return (size.columns, size.lines) if size.columns else (80, 24)
-
-    return TerminalDriver
