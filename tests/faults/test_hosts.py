@@ -14,7 +14,6 @@ import pytest
 
 from tests.faults.kit import Outcome
 from tests.faults.runs import (
-    PATIENCE_SECONDS,
     Hosted,
     MakeLoop,
     steps_of,
