@@ -120,7 +120,7 @@ def from_toml(text: str, where: str) -> dict[str, Any]:
         check_toml(text)
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-        raise BadInput(f"{where}: {error}", "mend the TOML there and try again") from error
+        raise BadInput(f"{where}: {error}", "correct the TOML there, then try again") from error
 
 
 def _word(value: float) -> str:
