@@ -290,7 +290,7 @@ sys.exit(main(["long"]))
     "a stop request to a run that hangs in the app's process",
     group="app",
     state="stopped",
-    readable="a warning that names the phase; the next run gets its own process, and the app can be closed",
+    readable="a warning that names the phase; the next run gets its own process",
 )
 def test_a_run_that_hangs_in_the_app_is_stopped_and_keeps_the_app_from_nothing(
     loop: LoopFolder, open_app: Callable[..., AppOnTerminal], outcome: Outcome
