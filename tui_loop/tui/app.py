@@ -27,7 +27,7 @@ from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.editor import opening_words
 from tui_loop.tui.keys_in_order import KeysInOrder
-from tui_loop.tui.palette import ActionCommands
+from tui_loop.tui.palette import ActionCommands, Palette
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.settings import Memory, Settings
@@ -143,6 +143,10 @@ class LoopApp(KeysInOrder):
         if home_of is not None and action.scope != "app":
             home = home_of(action.scope)
         await self.run_action(action.method, default_namespace=home)
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     def action_help(self) -> None:
         if isinstance(self.screen, HelpScreen):

@@ -5,9 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from tui_loop.tui.actions import ACTIONS, Action, keys_of
+
+
+class Palette(CommandPalette):
+    """Textual's palette, which crashes in a terminal of a few cells: its list cannot wrap lines to
+    no width, and looks for the line under the cursor where it has laid out none."""
+
+    DEFAULT_CSS = "CommandList { min-width: 8; }"
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
 
 
 class ActionCommands(Provider):
