@@ -131,7 +131,7 @@ class RunHost:
         self.control.give_up()
         attempts.state, attempts.error = "stopped", None
         phase = read_run(self.folder).phase or "starting"
-        text = f"given up {waited}, still in phase {phase}: work since the last checkpoint is lost"
+        text = f"given up {waited}, still in phase {phase}: what had not been saved is lost"
         journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _stop(self) -> None:
