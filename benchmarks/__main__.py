@@ -57,8 +57,9 @@ def _run(name: str) -> bool:
     started = time.perf_counter()
     command = [sys.executable, "-m", "benchmarks", "--scale", scale.chosen(), name]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    printed = done.stdout + (f"{done.stderr}FAILED" if done.returncode else "done  ")
-    print(f"{printed}  {name}, {time.perf_counter() - started:.1f} s", flush=True)
+    took = f"{name}, {time.perf_counter() - started:.1f} s"
+    failure = f"{done.stderr}FAILED  {took}, exit code {done.returncode}"
+    print(f"{done.stdout}{failure if done.returncode else f'done    {took}'}", flush=True)
     return done.returncode == 0
 
 

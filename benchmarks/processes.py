@@ -9,7 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.scale import sized
 from tui_loop.core.shipped import shipped
+
+LONGEST_SECONDS = sized(3600, 600)
 
 
 class BareRun(msgspec.Struct, frozen=True):
@@ -24,7 +27,13 @@ def run(
 ) -> None:
     """Runs a command to its end; raises RuntimeError with its output unless it exits with 0."""
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{command} exited with {done.returncode}: {done.stdout}{done.stderr}")

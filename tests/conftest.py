@@ -7,21 +7,34 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.faults.kit import outcome, pytest_runtest_call
 from tests.foreign import canary
+from tests.waiting import PATIENCE_SECONDS
 
 __all__ = ["canary", "outcome", "pytest_runtest_call"]
 
-settings.register_profile("tests", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "tests",
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],  # by the clock
+)
 settings.load_profile("tests")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+TIME_LIMITS = (
+    *("observer.COMPARE_SECONDS", "observer.EXAMPLES_SECONDS"),
+    *("examples.matching.PATTERN_SECONDS", "diagnosis.diagnosing.PATTERNS_SECONDS"),
+)
 
 POSITIVE = [
     "Classify: positive. The product is lovely and came early.",
@@ -44,6 +57,15 @@ def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.getbasetemp() / f"state-{uuid.uuid4().hex}"
     monkeypatch.setenv("TUI_LOOP_STATE", str(folder))
     monkeypatch.setenv("TUI_LOOP_ALLOWED_CODE", "")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_time_limits() -> Iterator[None]:
+    """What stops at a time limit and leaves the rest for later is done whole on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in TIME_LIMITS:
+            patch.setattr(f"tui_loop.core.{limit}", PATIENCE_SECONDS)
+        yield
 
 
 @pytest.fixture

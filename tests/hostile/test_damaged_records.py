@@ -200,7 +200,7 @@ def judge(loop: LoopFolder) -> None:
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(faults=damages())
 def test_whatever_is_damaged_is_judged_or_refused_and_faults_nothing(

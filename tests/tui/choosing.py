@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from textual.pilot import Pilot
-
-from tests.waiting import PATIENCE_SECONDS
+from tests.tui.conftest import SIGNS, Driven
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
@@ -82,22 +79,8 @@ class FakeBackend:
         return loops.create("demo-loop", LoopSettings(goal="a demo"))
 
 
-class Opened:
+class Opened(Driven):
     """The app as a test drives it."""
-
-    def __init__(self, app: LoopApp, pilot: Pilot[None]) -> None:
-        self.app, self.pilot = app, pilot
-
-    @property
-    def text(self) -> str:
-        """What is on the screen."""
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
-
-    @property
-    def told(self) -> str:
-        """What was notified."""
-        return "\n".join(each.message for each in self.app._notifications)
 
     @property
     def picker(self) -> PickerScreen:
@@ -115,24 +98,10 @@ class Opened:
         screen = self.app.screen
         return screen.loop if isinstance(screen, Workbench) else None
 
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
     async def type(self, text: str) -> None:
-        named = {"/": "slash", ".": "full_stop", "-": "minus", "_": "underscore", " ": "space"}
+        """Types `text` into the field in focus, behind what it has."""
+        named = {sign: name for name, sign in SIGNS.items()}
         await self.press(*(named.get(sign, sign) for sign in text))
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Waits for something to be so; says what was on the screen if it never is."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < end, self.text
-            await self.pilot.pause()
-
-    async def shows(self, *words: str) -> None:
-        """Waits for words on the screen."""
-        await self.until(lambda: all(word in self.text for word in words))
 
 
 def on_loops(

@@ -73,6 +73,9 @@ SIGNS = {
     "less_than_sign": "<",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "full_stop": ".",
+    "underscore": "_",
+    "space": " ",
 }
 """Characters of keys that have a name."""
 
@@ -434,21 +437,11 @@ class FakeBackend:
         raise AssertionError("no test of the workbench asks for that")
 
 
-class Opened:
+class Driven:
     """An open app in the hands of a test."""
 
-    def __init__(self, app: LoopApp, pilot: Pilot[None], backend: FakeBackend) -> None:
-        self.app, self.pilot, self.backend = app, pilot, backend
-
-    @property
-    def bench(self) -> Workbench:
-        """The workbench, whatever lies over it."""
-        found = [each for each in self.app.screen_stack if isinstance(each, Workbench)]
-        return found[-1]
-
-    def get(self, kind: type[Widget]) -> Any:
-        """The workbench's only widget of a kind."""
-        return self.bench.query_one(kind)
+    def __init__(self, app: LoopApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
 
     @property
     def lines(self) -> list[str]:
@@ -528,6 +521,24 @@ class Opened:
     async def hides(self, text: str) -> None:
         await self.until(lambda: text not in self.text, f"no {text!r}")
 
+
+class Opened(Driven):
+    """An app that is open on a loop."""
+
+    def __init__(self, app: LoopApp, pilot: Pilot[None], backend: FakeBackend) -> None:
+        super().__init__(app, pilot)
+        self.backend = backend
+
+    @property
+    def bench(self) -> Workbench:
+        """The workbench, whatever lies over it."""
+        found = [each for each in self.app.screen_stack if isinstance(each, Workbench)]
+        return found[-1]
+
+    def get(self, kind: type[Widget]) -> Any:
+        """The workbench's only widget of a kind."""
+        return self.bench.query_one(kind)
+
     async def looks(self, times: int = 1) -> None:
         """Waits until the observer has looked that often from now on."""
         for _ in range(times):
@@ -560,7 +571,7 @@ def screen_text(app: App[Any]) -> list[str]:
 def _character_of(key: str) -> str | None:
     if len(key) == 1:
         return key
-    return {"space": " ", "enter": "\r", "tab": "\t", **SIGNS}.get(key)
+    return {"enter": "\r", "tab": "\t", **SIGNS}.get(key)
 
 
 def example_of(

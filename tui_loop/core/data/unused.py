@@ -130,10 +130,13 @@ class TurnUse:
 
     def add(self, raw: RawRow, column: str, turn: dict[str, Any]) -> None:
         """Takes in a turn of a row."""
-        role = turn.get("role", turn.get("from"))
+        read = (
+            "role" if turn.get("role") is not None else "from",
+            "content" if turn.get("content") is not None else "value",
+        )
+        role = turn.get(read[0])
         if isinstance(role, str) and role.lower() in CALL_ROLES:
             self.calls.setdefault(role.lower(), _Tally()).add(raw, role)
-        read = "role" if "role" in turn else "from", "content" if "content" in turn else "value"
         for key, value in turn.items():
             if key not in read:
                 name = f"{column}[].{key}"
