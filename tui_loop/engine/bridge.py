@@ -200,11 +200,12 @@ class Bridge(TrainerCallback):
             self._passed_over = -1
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        files = {
-            path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
-            for path in sorted(folder.iterdir())
-            if path.is_file()
-        }
+        with self.saving():  # large files take a while to hash
+            files = {
+                path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
+                for path in sorted(folder.iterdir())
+                if path.is_file()
+            }
         self._journal.append(
             CheckpointSaved(step=state.global_step, path=f"checkpoints/{folder.name}", files=files)
         )
