@@ -145,6 +145,24 @@ def test_where_a_turn_has_both_spellings_the_one_that_is_not_read_is_named(
     assert data.train[0].reference.endswith(" 3")
 
 
+def test_a_spelling_that_is_filled_with_null_is_not_the_one_that_is_read(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    rows = chats(10, style=("from", "value"))
+    for row in rows:
+        row["messages"] = [turn | {"role": None, "content": None} for turn in row["messages"]]
+    write_lines("train.jsonl", rows)
+    data = load(tmp_path)
+    assert (data.train[0].prompt, data.train[0].reference) == (
+        "user: 0 0\nassistant: 0 1\nuser: 0 2",
+        "0 3",
+    )
+    assert data.use["train"].unused == (
+        Unused("messages[].role", 0),
+        Unused("messages[].content", 0),
+    )
+
+
 def test_keys_of_turns_are_found_in_prompt_and_completion_too(
     write_lines: Write, tmp_path: Path
 ) -> None:

@@ -7,19 +7,17 @@ from typing import Any
 from tui_loop.core.data.rows import CALL_ROLES, ROLES, Message, RawRow, Row, RowRefused
 from tui_loop.core.data.unused import TurnUse
 
-_READ_AS = {
+_KNOWN = {
+    **{role: role for role in ROLES},
     "human": "user",
     **dict.fromkeys(("gpt", "chatgpt", "bot", "model"), "assistant"),
     **CALL_ROLES,
 }
 
-_CALLS = frozenset(each for role in CALL_ROLES for each in (role, role.capitalize(), role.upper()))
 
-
-def role_of(role: str) -> str:
-    """A role as chat templates spell it."""
-    role = role.lower()
-    return _READ_AS.get(role, role)
+def role_of(role: str) -> str | None:
+    """A role as chat templates spell it, None for one that they do not know."""
+    return _KNOWN.get(role) or _KNOWN.get(role.lower())
 
 
 def read_turns(
@@ -34,22 +32,25 @@ def read_turns(
         hint = "write [{role, content}, ...]"
         raise RowRefused(where, raw.line, "wrong_roles", reason, hint)
     turns: list[Message] = []
-    for turn in value:
-        role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
-        content = turn.get("content", turn.get("value")) if isinstance(turn, dict) else None
-        known = role_of(role) if isinstance(role, str) else ""
-        is_bare = isinstance(turn, dict) and len(turn) == 2
+    for turn in value:  # millions of turns pass here: few steps for a plain one
+        role: Any = None
+        content: Any = None
+        known: str | None = None
+        if isinstance(turn, dict):
+            role, content = turn.get("role"), turn.get("content")
+            role = turn.get("from") if role is None else role
+            content = turn.get("value") if content is None else content
+            known = role_of(role) if isinstance(role, str) else None
         if (
-            known not in ROLES
+            known is None
             or not isinstance(content, str)
-            or (not is_bare and _is_call(turn) and not content.strip())
+            or (len(turn) != 2 and _is_call(turn) and not content.strip())
         ):
-            reason, hint = _fault(turn, role, content)
+            reason, hint = _fault(turn, role)
             place = f"turn {len(turns) + 1} of {column!r}"
-            raise RowRefused(
-                where, raw.line, "wrong_roles", f"{place} {reason}", f"{hint}, or remove the row"
-            )
-        if use is not None and (not is_bare or role in _CALLS):
+            hint = f"{hint}, or remove the row"
+            raise RowRefused(where, raw.line, "wrong_roles", f"{place} {reason}", hint)
+        if use is not None and (len(turn) != 2 or (known != role and role.lower() in CALL_ROLES)):
             use.add(raw, column, turn)
         turns.append(Message(known, content))
     return tuple(turns)
@@ -75,9 +76,9 @@ def row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str) -> Row:
     return Row("", shown, turns[-1].content, raw.line, turns)
 
 
-def _fault(turn: Any, role: Any, content: Any) -> tuple[str, str]:
+def _fault(turn: Any, role: Any) -> tuple[str, str]:
     """(reason, hint) for a turn that cannot be used."""
-    if isinstance(role, str) and role_of(role) not in ROLES:
+    if isinstance(role, str) and role_of(role) is None:
         roles = ", ".join(sorted(ROLES))
         return f"has an unknown role, {role[:40]!r}", f"rename it to one of {roles}"
     if _is_call(turn):
