@@ -173,22 +173,29 @@ def column_use(
     id_column = mapping.columns.get("id", "id")
     used = used | {id_column} if names_rows else used - {id_column}
     keys = turns.keys.items()
+    values = [raw.values for raw in raws]
     return (
-        *(_column(raws, name, mapping.shape) for name in names if name not in used),
+        *(_column(raws, values, name, mapping.shape) for name in names if name not in used),
         *(Unused(name, each.rows, each.zeros, each.first) for name, each in keys),
     )
 
 
-def _column(raws: Sequence[RawRow], name: str, shape: str) -> Unused:
-    values = list(map(dict.get, (raw.values for raw in raws), repeat(name)))  # the fastest way
+def _column(
+    raws: Sequence[RawRow], rows: Sequence[dict[str, Any]], name: str, shape: str
+) -> Unused:
+    values = list(map(dict.get, rows, repeat(name)))  # the fastest way
     count = len(list(filter(None, values))) + values.count(0)  # 0 and false are values
     is_mark = (
         name.lower() in MARKS and shape != "text" and all(each in _YES_OR_NO for each in values)
     )
     if not is_mark and name.lower() not in WEIGHTS:
         return Unused(name, count)
-    lines = [raw.line for raw, value in zip(raws, values, strict=True) if _is_zero(value)]
-    return Unused(name, count, len(lines), lines[0] if lines else 0)
+    zeros = [
+        at
+        for at, value in enumerate(values)
+        if value == 0 or (isinstance(value, str) and _is_zero(value))
+    ]
+    return Unused(name, count, len(zeros), raws[zeros[0]].line if zeros else 0)
 
 
 def _is_zero(value: Any) -> bool:
