@@ -101,7 +101,7 @@ async def the_palette_opens(opened: Opened, key: str) -> None:
 async def the_next_colours_are_taken_and_remembered(opened: Opened, key: str) -> None:
     assert opened.app.theme == "dark"
     await opened.press(key)
-    await opened.shows("colours: light")
+    await opened.tells("colours: light")
     assert opened.app.theme == "light"
     assert Memory().get("theme") == "light"
 
