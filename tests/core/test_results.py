@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import CHECKOUT
+from tui_loop.core.events import PhaseStarted, RunEnded, RunStarted
+from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.reader import iteration_of, iterations_of, read_run
@@ -182,3 +184,25 @@ def test_a_live_run_has_no_results_before_its_evaluation(recorded: LoopFolder) -
     assert iteration.state == "running"
     assert iteration.metrics["score"] is None
     assert iteration.metrics["train_loss"] is None
+
+
+def test_a_resume_that_is_killed_before_it_works_leaves_the_results_before(
+    recorded: LoopFolder,
+) -> None:
+    folder = recorded.iteration(3)
+    known = folder.read_summary()
+    assert known is not None
+    folder.summary.unlink()
+    ended = RunEnded(state="stopped", metrics=known.metrics)
+    again = RunStarted(loop="support-tiny", iteration=3, attempt=2, pid=1, host="h", from_step=100)
+    journal = Journal(folder.journal)
+    for event in (ended, again, PhaseStarted(name="loading")):
+        journal.append(event)
+    journal.close()
+    iteration = iteration_of(folder)
+    assert (iteration.state, iteration.metrics) == ("interrupted", known.metrics)
+    journal = Journal(folder.journal)
+    journal.append(PhaseStarted(name="training"))
+    journal.close()
+    folder.forget_measurement(100)
+    assert iteration_of(folder).metrics["score"] is None
