@@ -23,6 +23,7 @@ from tui_loop.core.checking.findings import (
     info,
     warnings_of,
 )
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.rows import refused_rows
 from tui_loop.core.checking.settings import odd_settings
 from tui_loop.core.checking.tokens import TrainedRow
@@ -77,7 +78,7 @@ class Preflight:
         except NeedsExtra:
             raise  # without its rows there is nothing to look at
         except TuiLoopError as fault:
-            findings += [*refused_rows(refused), _told(fault, "data")]
+            findings += [*refused_rows(refused), _told(fault, CheckKind.DATA)]
         refusals_found = self._refusals()
         self._problems += errors_of(refusals_found)
         findings += refusals_found
@@ -102,16 +103,18 @@ class Preflight:
             return []
         if not has_train():
             lacking = NeedsExtra("checking tokens, memory and disk", "train")
-            return [info("left_out", lacking.message, lacking.hint)]
+            return [info(CheckKind.LEFT_OUT, lacking.message, lacking.hint)]
         try:
             with self._lock:
                 return by_severity(self._measured(poll))
         except TuiLoopError as fault:
-            return [_told(fault, "model")]
+            return [_told(fault, CheckKind.MODEL)]
         except (OSError, ValueError) as fault:  # a model's files that cannot be read, say
             reason = one_line(str(fault), 200)
             told = f"{self._config.model.id}: {reason}"
-            return [error("model", told, "check the model's files, or choose another model")]
+            return [
+                error(CheckKind.MODEL, told, "check the model's files, or choose another model")
+            ]
 
     def require_consent(self) -> None:
         """Raises NeedsConsent where the checks would run code that nobody allowed."""
@@ -147,7 +150,7 @@ class Preflight:
         from tui_loop.engine.preflight import token_findings
         from tui_loop.engine.sizes import argument_problems, size_findings, sizes_of
 
-        findings += [error("config", each) for each in argument_problems(self._config)]
+        findings += [error(CheckKind.CONFIG, each) for each in argument_problems(self._config)]
         sizes = sizes_of(self._config, self._loop.root)
         assert self._data is not None
         total = len(self._data.train)
@@ -177,7 +180,7 @@ class Preflight:
             try:
                 check()
             except TuiLoopError as fault:
-                findings.append(_told(fault, "config"))
+                findings.append(_told(fault, CheckKind.CONFIG))
         return findings
 
 
@@ -195,8 +198,8 @@ def config_findings(fault: BadInput) -> list[Finding]:
     """Every problem of a config that cannot be read."""
     if isinstance(fault, ConfigError):
         hint = "change the named field"
-        return [error("config", problem, hint) for problem in fault.problems]
-    return [_told(fault, "config")]
+        return [error(CheckKind.CONFIG, problem, hint) for problem in fault.problems]
+    return [_told(fault, CheckKind.CONFIG)]
 
 
 def start_findings(start: Start) -> list[Finding]:
@@ -236,8 +239,8 @@ def record_of(loop: LoopFolder, findings: list[Finding]) -> CheckRecord:
     )
 
 
-def _told(fault: TuiLoopError, kind: str) -> Finding:
+def _told(fault: TuiLoopError, kind: CheckKind) -> Finding:
     """A refusal as a finding; what only lacks an extra here is left out, not wrong."""
     if isinstance(fault, NeedsExtra):
-        return info("left_out", fault.message, fault.hint)
+        return info(CheckKind.LEFT_OUT, fault.message, fault.hint)
     return error(kind, fault.message, fault.hint)

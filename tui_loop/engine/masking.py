@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.checking.findings import Finding, counted, error, evidence, shown
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.rows import Row
@@ -111,7 +112,7 @@ class Masker:
         first, why = refused[0]
         return done, [
             error(
-                "wrong_roles",
+                CheckKind.WRONG_ROLES,
                 f"the model's chat template does not do for "
                 f"{counted(len(refused), 'training row')}: {why} (line {first.line})",
                 "mend or remove them, or choose a model whose template takes such turns",

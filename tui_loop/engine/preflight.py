@@ -18,6 +18,7 @@ from tui_loop.core.checking.findings import (
     shown,
     warning,
 )
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.rows import Row
 from tui_loop.core.schema import Training
 from tui_loop.core.text import one_line
@@ -54,7 +55,7 @@ class _Counting(msgspec.Struct, frozen=True):
         longest, row = max(((len(each.ids) + each.cut, row) for row, each in self.rows), key=_first)
         of = "" if self.is_whole else f" (of {len(self.rows):,} sampled rows)"
         return info(
-            "tokens",
+            CheckKind.TOKENS,
             f"a row has {lengths[len(lengths) // 2]} tokens (median), 95% have up to "
             f"{lengths[(95 * len(lengths) - 1) // 100]}, the longest has {longest}{of}",
             count=longest,
@@ -67,7 +68,7 @@ class _Counting(msgspec.Struct, frozen=True):
         words = f"{share(trained, total)} of the tokens are trained on"
         make = warning if trained < LITTLE * total else info
         hint = "which ones: tui-loop check LOOP --row 1, or in the app C and then ]"
-        found = [make("trained_share", words, hint, count=trained)]
+        found = [make(CheckKind.TRAINED_SHARE, words, hint, count=trained)]
         masked = [row for row, each in self.rows if not any(each.trained)]
         if masked:
             all_of_them = self.is_whole and len(masked) == len(self.rows)
@@ -75,7 +76,7 @@ class _Counting(msgspec.Struct, frozen=True):
             limit = self.training.max_length
             found.append(
                 report(
-                    "fully_masked",
+                    CheckKind.FULLY_MASKED,
                     f"{of_all(len(masked), len(self.rows), self.words)} "
                     f"{'has' if len(masked) == 1 else 'have'} no trained token within "
                     f"{limit} tokens and {'is' if len(masked) == 1 else 'are'} left out",
@@ -95,7 +96,7 @@ class _Counting(msgspec.Struct, frozen=True):
         long.sort(key=lambda pair: -pair[1].cut)
         return [
             warning(
-                "too_long",
+                CheckKind.TOO_LONG,
                 f"{of_all(len(long), len(self.rows), self.words)} "
                 f"{'is' if len(long) == 1 else 'are'} longer than training.max_length = "
                 f"{self.training.max_length}: {share(lost, trained)} of the tokens to "
@@ -123,7 +124,7 @@ class _Counting(msgspec.Struct, frozen=True):
                 return []
             return [
                 report(
-                    "beyond_context",
+                    CheckKind.BEYOND_CONTEXT,
                     f"rows are packed to training.max_length = {limit} tokens, and the model was "
                     f"made for {context.tokens}",
                     f"--set training.max_length={context.tokens}",
@@ -134,7 +135,7 @@ class _Counting(msgspec.Struct, frozen=True):
             return []
         return [
             report(
-                "beyond_context",
+                CheckKind.BEYOND_CONTEXT,
                 f"{of_all(len(beyond), len(self.rows), self.words)} "
                 f"{'is' if len(beyond) == 1 else 'are'} longer than the {context.tokens} tokens "
                 "that the model was made for",
@@ -155,7 +156,7 @@ class _Counting(msgspec.Struct, frozen=True):
         batches = [lengths[at : at + batch] for at in range(0, len(lengths), batch)]
         computed = sum(max(each) * len(each) for each in batches)
         waste = computed - sum(lengths)
-        return [info("padding", f"{share(waste, computed)} of what is computed is padding")]
+        return [info(CheckKind.PADDING, f"{share(waste, computed)} of what is computed is padding")]
 
     @property
     def is_whole(self) -> bool:

@@ -15,6 +15,7 @@ import torch
 
 from tui_loop.core.checking.effort import checkpoints_of, disk_findings, size, steps_of
 from tui_loop.core.checking.findings import Finding, error, info, warning
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config import ConfigError
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
@@ -123,7 +124,7 @@ def size_findings(
     times = f" and {count} checkpoints" if count > 1 else " and a checkpoint" if count else ""
     return [
         info(
-            "sizes",
+            CheckKind.SIZES,
             f"{sizes.trained:,} of {sizes.parameters:,} parameters are trained "
             f"({100 * sizes.trained / max(1, sizes.parameters):.3g}%)"
             if config.lora.enabled
@@ -149,10 +150,14 @@ def _memory(config: Config, sizes: Sizes, longest: int) -> Finding:
         f"(the logits of a longest batch are {size(logits)}); {device} has {size(total)}"
     )
     if needed > total:
-        return error("memory", words, "a smaller model, lora.enabled, or model.quantization")
+        return error(
+            CheckKind.MEMORY, words, "a smaller model, lora.enabled, or model.quantization"
+        )
     if needed + logits > total:
-        return warning("memory", words, "a smaller per_device_train_batch_size or max_length")
-    return info("memory", words, count=needed)
+        return warning(
+            CheckKind.MEMORY, words, "a smaller per_device_train_batch_size or max_length"
+        )
+    return info(CheckKind.MEMORY, words, count=needed)
 
 
 def _memory_of(device: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui_loop.core.checking.findings import Finding, by_severity, counted, info, warning
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.rows import NAMES
 from tui_loop.core.data.columns import listed
 from tui_loop.core.data.loading import LoadedData
@@ -34,7 +35,7 @@ def column_findings(data: LoadedData) -> list[Finding]:
         if has_value and name == rejected:
             findings.append(
                 warning(
-                    "preference_data",
+                    CheckKind.PREFERENCE_DATA,
                     f"preference data: trained on {one_line(chosen, NAME_LENGTH)}; "
                     f"{one_line(rejected, NAME_LENGTH)} is not used",
                     "if the rejected answers should count, train with a method such as DPO",
@@ -67,7 +68,7 @@ def _warning(
     hint = _WRITE
     if zeros:
         hint = f"remove the {'turns' if is_key else 'rows'} that should not be trained on"
-    kind = "unused_keys" if is_key else "unused_columns"
+    kind = CheckKind.UNUSED_KEYS if is_key else CheckKind.UNUSED_COLUMNS
     return warning(kind, message, hint, count=_count(places))
 
 
@@ -87,7 +88,7 @@ def _quiet(
     )
     texts = [what + listed(each, MOST_NAMES) for what, each in parts if each]
     if texts:
-        yield info("unused_columns", "; ".join(texts), count=len(names))
+        yield info(CheckKind.UNUSED_COLUMNS, "; ".join(texts), count=len(names))
 
 
 def _preference(data: LoadedData) -> tuple[str, str]:
@@ -105,7 +106,7 @@ def _left_out(data: LoadedData) -> Iterator[Finding]:
         if use.left_out:
             total = use.rows + use.left_out
             yield warning(
-                "preference_data",
+                CheckKind.PREFERENCE_DATA,
                 f"preference data: {use.left_out:,} of {counted(total, _of(split, 'row', data))} "
                 f"{'is' if use.left_out == 1 else 'are'} left out, since "
                 f"{one_line(use.mark or '', NAME_LENGTH)} is false there",
@@ -123,7 +124,7 @@ def _calls(data: LoadedData) -> Iterator[Finding]:
     if rows:
         roles = [f"{role} as {CALL_ROLES[role]} ({counted(n, 'row')})" for role, n in rows.items()]
         yield warning(
-            "tool_calls",
+            CheckKind.TOOL_CALLS,
             f"roles are read as others: {', '.join(roles)}; calls and results are plain text, "
             "without the form that the model's template has for them",
             "check what a row becomes: tui-loop check LOOP --row 1, or in the app C and then ]",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.findings import Finding, by_severity, error, info, shown, warning
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.leakage import leaked_rows
 from tui_loop.core.checking.rows import (
     conflicting_rows,
@@ -32,7 +33,7 @@ def check_metric(config: Config, data: LoadedData) -> list[Finding]:
     metric = config.evaluation.metric
     if data.mapping.shape == "text" and metric != NO_METRIC:
         message = f"evaluation.metric: {metric} needs prompts, and plain text has none"
-        return [error("config", message, "--set evaluation.metric=none")]
+        return [error(CheckKind.CONFIG, message, "--set evaluation.metric=none")]
     if metric == "regex":
         return _try_pattern(config.evaluation.pattern, data.eval[:REFERENCES_TRIED])
     return []
@@ -50,7 +51,7 @@ def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[Finding]:
             scorer.score(row.reference, row.reference)
         except BadInput as fault:
             message = f"{fault.message} (on the reference in line {row.line})"
-            return [error("config", message, fault.hint, rows=(shown("eval", row),))]
+            return [error(CheckKind.CONFIG, message, fault.hint, rows=(shown("eval", row),))]
     return []
 
 
@@ -62,22 +63,24 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[Finding
     findings = refused_rows(refused or {})
     for split, rows in (("training", data.train), ("held-out", data.eval)):
         if not rows:
-            findings.append(error("no_rows", f"there are no {split} rows", "name a file with rows"))
+            findings.append(
+                error(CheckKind.NO_ROWS, f"there are no {split} rows", "name a file with rows")
+            )
     findings += column_findings(data)
     findings += odd_turns(data)
     findings += repeated_rows(data)
     findings += conflicting_rows(data)
     findings += leaked_rows(data)
-    findings += [warning("untrained_labels", text) for text in data.warnings]
+    findings += [warning(CheckKind.UNTRAINED_LABELS, text) for text in data.warnings]
     if 0 < len(data.eval) < FEW_EVAL_ROWS:
         findings.append(
             info(
-                "few_eval_rows",
+                CheckKind.FEW_EVAL_ROWS,
                 f"only {len(data.eval)} rows are held out: one of them is "
                 f"{100 / len(data.eval):.0f} points of the score",
                 "hold out more rows, or expect coarse scores",
                 count=len(data.eval),
             )
         )
-    findings += [info("held_out", text) for text in data.notices]
+    findings += [info(CheckKind.HELD_OUT, text) for text in data.notices]
     return by_severity(findings)

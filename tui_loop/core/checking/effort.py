@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.checking.findings import Finding, counted, error, info, warning
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.figures import duration
 from tui_loop.core.reader import iteration_of
@@ -72,9 +73,9 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[Finding
     training = config.training
     steps, at_once = steps_of(config, rows), _rows_a_step(training)
     if steps is None:
-        return [info("steps", "packing decides on the number of steps")]
+        return [info(CheckKind.STEPS, "packing decides on the number of steps")]
     if steps == 0 and rows > 0:
-        return [error("no_steps", *no_batch(rows, training.per_device_train_batch_size))]
+        return [error(CheckKind.NO_STEPS, *no_batch(rows, training.per_device_train_batch_size))]
     words = f"{counted(steps, 'optimizer step')} of {counted(at_once, 'row')}"
     if training.max_steps is None:
         words += f": {counted(rows, 'training row')}, {training.num_train_epochs:g} times"
@@ -82,11 +83,11 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[Finding
         seconds = pace.seconds_a_row * at_once * steps
         where = f" on {pace.device}" if pace.device else ""
         words += f"; about {duration(seconds)}, as fast as iteration {pace.iteration} was{where}"
-    findings = [info("steps", words, count=steps)]
+    findings = [info(CheckKind.STEPS, words, count=steps)]
     if at_once > rows > 0:
         findings.append(
             warning(
-                "batch",
+                CheckKind.BATCH,
                 f"a step takes {at_once} rows and there are {rows}: every step sees all of them",
                 "lower training.per_device_train_batch_size or gradient_accumulation_steps",
             )
@@ -95,7 +96,7 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[Finding
     if warmup >= 1 and warmup >= steps:
         findings.append(
             warning(
-                "warmup",
+                CheckKind.WARMUP,
                 f"training.warmup_steps = {warmup:g} and there are {counted(steps, 'step')}: the "
                 "learning rate never reaches its peak",
                 "--set training.warmup_steps=0.1",
@@ -130,10 +131,10 @@ def disk_findings(folder: Path, needed: int, words: str) -> list[Finding]:
     free = shutil.disk_usage(folder).free
     told = f"{size(needed)} on the disk for {words}; {size(free)} are free"
     if needed > free:
-        return [error("disk", told, "free some room, or lower training.save_total_limit")]
+        return [error(CheckKind.DISK, told, "free some room, or lower training.save_total_limit")]
     if needed > TIGHT * free:
-        return [warning("disk", told, "free some room, or lower training.save_total_limit")]
-    return [info("disk", told)]
+        return [warning(CheckKind.DISK, told, "free some room, or lower training.save_total_limit")]
+    return [info(CheckKind.DISK, told)]
 
 
 def size(count: float) -> str:

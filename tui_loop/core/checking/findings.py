@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.rows import Row
 from tui_loop.core.text import one_line
 
@@ -30,25 +31,25 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was found; `kind` is stable, `rows` are the first of what it counts."""
+    """One thing that was found; `rows` are the first of what it counts."""
 
     severity: Severity
-    kind: str
+    kind: CheckKind
     message: str
     hint: str = ""
     count: int | None = None
     rows: tuple[Evidence, ...] = ()
 
 
-def error(kind: str, message: str, hint: str = "", **more: object) -> Finding:
+def error(kind: CheckKind, message: str, hint: str = "", **more: object) -> Finding:
     return _made("error", kind, message, hint, more)
 
 
-def warning(kind: str, message: str, hint: str = "", **more: object) -> Finding:
+def warning(kind: CheckKind, message: str, hint: str = "", **more: object) -> Finding:
     return _made("warning", kind, message, hint, more)
 
 
-def info(kind: str, message: str, hint: str = "", **more: object) -> Finding:
+def info(kind: CheckKind, message: str, hint: str = "", **more: object) -> Finding:
     return _made("info", kind, message, hint, more)
 
 
@@ -104,7 +105,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def _made(
-    severity: Severity, kind: str, message: str, hint: str, more: dict[str, object]
+    severity: Severity, kind: CheckKind, message: str, hint: str, more: dict[str, object]
 ) -> Finding:
     count, rows = more.get("count"), more.get("rows", ())
     assert isinstance(rows, Sequence)

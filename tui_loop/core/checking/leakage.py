@@ -16,6 +16,7 @@ from tui_loop.core.checking.findings import (
     shown,
     warning,
 )
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.likeness import overlap_of
 from tui_loop.core.checking.rows import NAMES
 from tui_loop.core.data.loading import LoadedData
@@ -28,7 +29,10 @@ def leaked_rows(data: LoadedData) -> list[Finding]:
         [row.input_text for row in data.train], [row.input_text for _, row in held]
     )
     findings = []
-    for kind, found in (("leakage_exact", overlap.same), ("leakage_near", overlap.near)):
+    for kind, found in (
+        (CheckKind.LEAKAGE_EXACT, overlap.same),
+        (CheckKind.LEAKAGE_NEAR, overlap.near),
+    ):
         for split, total in (("eval", len(data.eval)), ("holdout", len(data.holdout))):
             pairs = [
                 (data.train[place], held[index][1])
@@ -50,7 +54,7 @@ def leaked_rows(data: LoadedData) -> list[Finding]:
     if overlap.searched < len(data.train):
         findings.append(
             info(
-                "leakage_near",
+                CheckKind.LEAKAGE_NEAR,
                 "too many inputs are made of the same few words: near duplicates were looked for "
                 f"in the first {overlap.searched:,} training rows only",
             )
@@ -58,8 +62,8 @@ def leaked_rows(data: LoadedData) -> list[Finding]:
     return findings
 
 
-def _finding(kind: str, split: str, count: int, total: int, rows: list[Evidence]) -> Finding:
-    near = "nearly " if kind == "leakage_near" else ""
+def _finding(kind: CheckKind, split: str, count: int, total: int, rows: list[Evidence]) -> Finding:
+    near = "nearly " if kind == CheckKind.LEAKAGE_NEAR else ""
     verb = "is" if count == 1 else "are"
     return warning(
         kind,

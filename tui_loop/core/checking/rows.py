@@ -16,6 +16,7 @@ from tui_loop.core.checking.findings import (
     shown,
     warning,
 )
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row, RowRefused
 from tui_loop.core.text import one_line
@@ -24,10 +25,10 @@ NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
 """What the rows of each split are called."""
 
 _FAULTS = {
-    "empty_rows": "have nothing to read or to say",
-    "wrong_roles": "have turns that cannot be trained on",
-    "unreadable_rows": "cannot be read",
-    "unknown_label": "have a label that is not in evaluation.labels",
+    CheckKind.EMPTY_ROWS: "have nothing to read or to say",
+    CheckKind.WRONG_ROLES: "have turns that cannot be trained on",
+    CheckKind.UNREADABLE_ROWS: "cannot be read",
+    CheckKind.UNKNOWN_LABEL: "have a label that is not in evaluation.labels",
 }
 
 
@@ -65,7 +66,7 @@ def repeated_rows(data: LoadedData) -> list[Finding]:
         trained = split == "train"
         findings.append(
             warning(
-                "duplicate_rows",
+                CheckKind.DUPLICATE_ROWS,
                 f"{of_all(surplus, len(rows), f'{NAMES[split]} rows')} "
                 f"{'repeats' if surplus == 1 else 'repeat'} another one of them",
                 "remove them, unless they are to count more often"
@@ -93,7 +94,7 @@ def conflicting_rows(data: LoadedData) -> list[Finding]:
         if count:
             findings.append(
                 warning(
-                    "conflicting_labels",
+                    CheckKind.CONFLICTING_LABELS,
                     f"{of_all(count, len(rows), f'{NAMES[split]} rows')} share their input with "
                     "a row that has another reference",
                     "decide which reference is right",
@@ -113,7 +114,7 @@ def odd_turns(data: LoadedData) -> list[Finding]:
             row, why = odd[0]
             findings.append(
                 warning(
-                    "wrong_roles",
+                    CheckKind.WRONG_ROLES,
                     f"{of_all(len(odd), len(rows), f'{NAMES[split]} rows')} "
                     f"{'has' if len(odd) == 1 else 'have'} odd turns: {why} in line {row.line}",
                     "mend them: a chat template may drop or refuse such turns",
@@ -143,7 +144,7 @@ def _conflicts_between(data: LoadedData) -> list[Finding]:
         return []
     return [
         warning(
-            "conflicting_labels",
+            CheckKind.CONFLICTING_LABELS,
             f"{of_all(len(pairs), len(data.eval), 'held-out rows')} "
             f"{'has' if len(pairs) == 1 else 'have'} another reference than the same input has "
             "in training",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui_loop.core.checking.findings import Finding, warning
+from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.divergence import HIGHEST_OF_USE, lower_rate
 from tui_loop.core.schema import Config
 from tui_loop.core.wording import brief
@@ -18,4 +19,4 @@ def odd_settings(config: Config) -> list[Finding]:
         f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_OF_USE)} runs diverge, or "
         "forget what the base could"
     )
-    return [warning("high_rate", told, f"--set learning_rate={advised}")]
+    return [warning(CheckKind.HIGH_RATE, told, f"--set learning_rate={advised}")]
