@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.found import cause_words
+from tui_loop.core.examples.found import Cause, cause_words
 from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.view import ExampleView, Outcome, Shift
 from tui_loop.core.observer import Examples
@@ -27,12 +27,12 @@ FLAG = "⚑"
 STRIP = 8
 """Iterations that an example's history shows in a list, the newest ones."""
 
-SHORT_CAUSES = {
-    "truncated_output": "truncated",
-    "prompt_truncated": "prompt cut",
-    "suspect_reference": "suspect ref",
-    "no_end_token": "no end",
-    "wrong_content": "wrong",
+SHORT_CAUSES: dict[str, str] = {
+    Cause.TRUNCATED_OUTPUT: "truncated",
+    Cause.PROMPT_TRUNCATED: "prompt cut",
+    Cause.SUSPECT_REFERENCE: "suspect ref",
+    Cause.NO_END_TOKEN: "no end",
+    Cause.WRONG_CONTENT: "wrong",
 }
 CAUSE, LOSS, SCORE = 17, 7, 6
 
