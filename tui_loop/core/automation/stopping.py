@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from tui_loop.core.diagnosis.findings import Diagnosis
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.figures import duration
 
 StopKind = Literal["ready", "plateau", "budget", "nothing", "stopped", "failed"]
@@ -70,6 +71,8 @@ def by_plateau(bests: list[int | None], found: Diagnosis | None) -> Stop | None:
         return Stop("plateau", f"the last {PATIENCE} tries were no better than {best}")
     if found is None or len(bests) < 2:
         return None
-    across = (each for each in found.findings if each.kind == "plateau" and each.iterations)
+    across = (
+        each for each in found.findings if each.kind == FindingKind.PLATEAU and each.iterations
+    )
     finding = next(across, None)
     return Stop("plateau", finding.message) if finding is not None else None

@@ -20,8 +20,9 @@ Figure = float | int | str
 class Finding(msgspec.Struct, frozen=True):
     """One thing that the record shows of an iteration.
 
-    `kind` is stable; `message` a plain sentence with its figures in it. `figures`: the same
-    figures by name. `steps`, `examples` (ids) and `iterations`: where it is to be seen.
+    `kind` is a `FindingKind`, in stored files perhaps one of a newer version; `message` a plain
+    sentence with its figures in it. `figures`: the same figures by name. `steps`, `examples` (ids)
+    and `iterations`: where it is to be seen.
     `otherwise`: what else could explain it, "" where nothing could.
     """
 
@@ -55,7 +56,8 @@ class Prediction(msgspec.Struct, frozen=True):
 class Suggestion(msgspec.Struct, frozen=True):
     """A change to make, and what it should do.
 
-    `kind` is stable (`lower_learning_rate`), `finding` the kind of finding that it answers.
+    `kind` is a `SuggestionKind` (`lower_learning_rate`), `finding` the `FindingKind` that it
+    answers; in stored files either may be one of a newer version.
     `changes`: {"group.field": (old, new)}, {} for advice on data, which no config can take.
     `action`: the change in words; `why`: the text of the decision if it is taken. `ground`: what
     `confidence` rests on. `tried`: iterations that had these very settings. `record`: how this

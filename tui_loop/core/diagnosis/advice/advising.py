@@ -6,7 +6,7 @@ in these loops. What was tried already comes last and says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
@@ -20,53 +20,60 @@ from tui_loop.core.diagnosis.advice.proposing import are_same_settings
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.experience import Experience, Tally
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
 
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
-    "failed": [lengths.less_memory],
-    "diverged": [rates.lower_learning_rate, rates.steady],
-    "learning_rate_too_high": [rates.lower_learning_rate],
-    "unstable": [rates.steady, rates.slower],
-    "learning_rate_too_low": [rates.raise_learning_rate],
-    "underfitting": [rates.raise_learning_rate, amounts.train_longer],
-    "overfitting": [amounts.stop_earlier, amounts.hold_back],
-    "memorised": [amounts.stop_earlier, amounts.hold_back, data.more_rows],
-    "generalisation_gap": [data.narrow_the_gap],
-    "undertrained_adapter": [amounts.larger_adapter],
-    "nothing_trained": [lengths.longer_inputs],
-    "diluted_loss": [lengths.loss_on_the_answer],
-    "truncated_inputs": [lengths.longer_inputs],
-    "truncated_outputs": [lengths.longer_outputs],
-    "no_end_token": [data.mark_the_end, lengths.longer_outputs],
-    "format_errors": [data.one_form],
-    "class_bias": [data.balance],
-    "weak_slice": [data.rows_of_weak_slices],
-    "data_gap": [data.rows_for_gaps],
-    "label_noise": [data.look_at_labels],
-    "duplicates": [data.remove_repeats],
-    "leakage": [data.part_the_sets],
-    "worse_than_base": [rates.gentler],
-    "forgetting": [rates.gentler, amounts.smaller_adapter],
-    "eval_too_small": [data.more_held_out],
-    "eval_overfit": [data.look_at_holdout],
-    "plateau": [data.repeat_the_best, amounts.after_plateau, data.more_rows],
-    "undecided": [amounts.replicate],
-    "slow": [lengths.faster],
+    FindingKind.FAILED: [lengths.less_memory],
+    FindingKind.DIVERGED: [rates.lower_learning_rate, rates.steady],
+    FindingKind.LEARNING_RATE_TOO_HIGH: [rates.lower_learning_rate],
+    FindingKind.UNSTABLE: [rates.steady, rates.slower],
+    FindingKind.LEARNING_RATE_TOO_LOW: [rates.raise_learning_rate],
+    FindingKind.UNDERFITTING: [rates.raise_learning_rate, amounts.train_longer],
+    FindingKind.OVERFITTING: [amounts.stop_earlier, amounts.hold_back],
+    FindingKind.MEMORISED: [amounts.stop_earlier, amounts.hold_back, data.more_rows],
+    FindingKind.GENERALISATION_GAP: [data.narrow_the_gap],
+    FindingKind.UNDERTRAINED_ADAPTER: [amounts.larger_adapter],
+    FindingKind.NOTHING_TRAINED: [lengths.longer_inputs],
+    FindingKind.DILUTED_LOSS: [lengths.loss_on_the_answer],
+    FindingKind.TRUNCATED_INPUTS: [lengths.longer_inputs],
+    FindingKind.TRUNCATED_OUTPUTS: [lengths.longer_outputs],
+    FindingKind.NO_END_TOKEN: [data.mark_the_end, lengths.longer_outputs],
+    FindingKind.FORMAT_ERRORS: [data.one_form],
+    FindingKind.CLASS_BIAS: [data.balance],
+    FindingKind.WEAK_SLICE: [data.rows_of_weak_slices],
+    FindingKind.DATA_GAP: [data.rows_for_gaps],
+    FindingKind.LABEL_NOISE: [data.look_at_labels],
+    FindingKind.DUPLICATES: [data.remove_repeats],
+    FindingKind.LEAKAGE: [data.part_the_sets],
+    FindingKind.WORSE_THAN_BASE: [rates.gentler],
+    FindingKind.FORGETTING: [rates.gentler, amounts.smaller_adapter],
+    FindingKind.EVAL_TOO_SMALL: [data.more_held_out],
+    FindingKind.EVAL_OVERFIT: [data.look_at_holdout],
+    FindingKind.PLATEAU: [data.repeat_the_best, amounts.after_plateau, data.more_rows],
+    FindingKind.UNDECIDED: [amounts.replicate],
+    FindingKind.SLOW: [lengths.faster],
 }
 
-CAUSES = {
-    "failed",
-    "diverged",
-    "nothing_trained",
-    "learning_rate_too_high",
-    "learning_rate_too_low",
+CAUSES: Set[str] = {
+    FindingKind.FAILED,
+    FindingKind.DIVERGED,
+    FindingKind.NOTHING_TRAINED,
+    FindingKind.LEARNING_RATE_TOO_HIGH,
+    FindingKind.LEARNING_RATE_TOO_LOW,
 }
 """What spoils a run as a whole: whatever else is odd about its outputs follows from it."""
 
-CONSEQUENCES = {"class_bias", "format_errors", "no_end_token", "truncated_outputs", "weak_slice"}
+CONSEQUENCES: Set[str] = {
+    FindingKind.CLASS_BIAS,
+    FindingKind.FORMAT_ERRORS,
+    FindingKind.NO_END_TOKEN,
+    FindingKind.TRUNCATED_OUTPUTS,
+    FindingKind.WEAK_SLICE,
+}
 """Of a run that ended too early as well; and where most rows were cut, that it did."""
 
 _GRAVITY = {"alarm": 3.0, "warning": 2.0, "note": 1.0}
@@ -102,12 +109,14 @@ def suggestions_for(
     )
 
 
-def _consequences(findings: Sequence[Finding]) -> set[str]:
+def _consequences(findings: Sequence[Finding]) -> Set[str]:
     """Kinds that follow from others among these findings: they get no advice of their own."""
     kinds = {each.kind for each in findings}
-    if any(each.kind == "truncated_inputs" and each.severity == "alarm" for each in findings):
-        return {"underfitting", "plateau", *CONSEQUENCES}
-    return CONSEQUENCES if kinds & (CAUSES | {"underfitting"}) else set()
+    if any(
+        each.kind == FindingKind.TRUNCATED_INPUTS and each.severity == "alarm" for each in findings
+    ):
+        return {FindingKind.UNDERFITTING, FindingKind.PLATEAU, *CONSEQUENCES}
+    return CONSEQUENCES if kinds & (CAUSES | {FindingKind.UNDERFITTING}) else set()
 
 
 def _completed(case: Case, suggestion: Suggestion, tally: Tally, went: Tried) -> Suggestion:

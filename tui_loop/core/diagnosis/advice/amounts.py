@@ -9,6 +9,7 @@ from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.advice.proposing import advise, gain, loss_gain, loss_range, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
+from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.generalisation import turn_of
 from tui_loop.core.schema import Training
@@ -38,7 +39,7 @@ def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "train_longer",
+            SuggestionKind.TRAIN_LONGER,
             fields,
             because=f"{counted(steps, 'step')} can teach nothing",
             expects=loss_gain(case, 0.05, 0.7),
@@ -59,7 +60,7 @@ def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "train_longer",
+        SuggestionKind.TRAIN_LONGER,
         fields,
         because="the eval loss was still falling when the run ended",
         expects=expects,
@@ -85,7 +86,7 @@ def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
             yield propose(
                 case,
                 finding,
-                "fewer_epochs",
+                SuggestionKind.FEWER_EPOCHS,
                 _length(training, 0.5),
                 because="the training rows are known by heart",
                 expects=loss_gain(case, 0.0, 0.3),
@@ -99,7 +100,7 @@ def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "fewer_epochs",
+        SuggestionKind.FEWER_EPOCHS,
         _length(training, step / case.eval_curve.steps[-1]),
         because=f"the eval loss was lowest at step {step}",
         expects=expects,
@@ -110,7 +111,7 @@ def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "keep_best",
+            SuggestionKind.KEEP_BEST,
             {"training.keep": "best"},
             because=f"the eval loss was lowest at step {step}, and the last weights were kept",
             expects=loss_range(case, 0.97 * lowest, 1.03 * lowest),
@@ -128,7 +129,7 @@ def hold_back(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "more_dropout",
+            SuggestionKind.MORE_DROPOUT,
             {"lora.lora_dropout": 0.1},
             because="held-out rows are harder than trained ones",
             expects=loss_gain(case, 0.0, 0.15),
@@ -137,7 +138,7 @@ def hold_back(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "weight_decay",
+            SuggestionKind.WEIGHT_DECAY,
             {"training.weight_decay": 0.01},
             because="held-out rows are harder than trained ones",
             expects=loss_gain(case, 0.0, 0.1),
@@ -153,7 +154,7 @@ def larger_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "all_linear",
+            SuggestionKind.ALL_LINEAR,
             {"lora.target_modules": "all-linear"},
             because="only part of the layers had an adapter and most of the loss was left",
             expects=gain(case, 0.05, 0.6),
@@ -164,10 +165,10 @@ def larger_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "raise_rank",
+            SuggestionKind.RAISE_RANK,
             {"lora.r": rank, "lora.lora_alpha": lora.lora_alpha * rank / lora.r},
             because="neither loss fell any further, which a larger adapter may change"
-            if finding.kind == "plateau"
+            if finding.kind == FindingKind.PLATEAU
             else "the adapter is small and the training loss stopped high",
             expects=gain(case, 0.0, 0.3),
             confidence="medium" if lora.r < 8 else "low",
@@ -190,7 +191,7 @@ def smaller_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "lower_rank",
+        SuggestionKind.LOWER_RANK,
         {"lora.r": lora.r // 2, "lora.lora_alpha": lora.lora_alpha / 2},
         because="training took away what the model could do before",
         expects=gain(case, 0.0, 0.3),
@@ -208,7 +209,7 @@ def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
         seed = max(seeds_like(case, other), default=seed - 1) + 1
         yield advise(
             finding,
-            "replicate",
+            SuggestionKind.REPLICATE,
             f"run {other} again: tui-loop run {name} --from {other} --set seed={seed}",
             because=f"of {other} there is one run alone",
             confidence="medium",
@@ -218,7 +219,7 @@ def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "replicate",
+        SuggestionKind.REPLICATE,
         {SEED: seed},
         because=f"one run of {case.number} and one of {other} cannot tell the change from "
         "training noise",

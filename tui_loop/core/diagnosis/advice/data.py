@@ -8,6 +8,7 @@ from tui_loop.core.diagnosis.advice.amounts import hold_back, seeds_like
 from tui_loop.core.diagnosis.advice.proposing import advise, points_gain
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
+from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 
 LEAST_ROWS, MOST_ROWS = 5, 50
 """Rows that one piece of advice asks for: fewer teach nothing, more is another project."""
@@ -24,7 +25,7 @@ def rows_of_weak_slices(case: Case, finding: Finding) -> Iterator[Suggestion]:
     more = min(max(LEAST_ROWS, failed), MOST_ROWS)
     yield advise(
         finding,
-        "more_rows",
+        SuggestionKind.MORE_ROWS,
         f"{more} to {2 * more} more training rows of {group}, like those that fail",
         because=f"{group} fails more than the rest",
         expects=_fixing(case, finding, 0.2, 0.7),
@@ -40,7 +41,7 @@ def rows_for_gaps(case: Case, finding: Finding) -> Iterator[Suggestion]:
     names = f'"{told}"' if told else "the kind that fails"
     yield advise(
         finding,
-        "rows_for_gap",
+        SuggestionKind.ROWS_FOR_GAP,
         f"{LEAST_ROWS * 2} or more training rows of {names}",
         because="training has nothing, or nearly nothing, like them",
         expects=_fixing(case, finding, 0.3, 0.9),
@@ -57,7 +58,7 @@ def balance(case: Case, finding: Finding) -> Iterator[Suggestion]:
     total = case.metric("total")
     yield advise(
         finding,
-        "balance_labels",
+        SuggestionKind.BALANCE_LABELS,
         f"more training rows of the labels that are hardly said{fewer}",
         because="the model answers with few labels",
         expects=points_gain(case, 0.1 * (said - due) / total, 0.6 * (said - due) / total)
@@ -71,10 +72,10 @@ def more_rows(case: Case, finding: Finding) -> Iterator[Suggestion]:
     rows = case.metric("train_rows")
     if rows is None or not finding.figures.get("train_falls", 1):
         return
-    by_heart = finding.kind == "memorised"
+    by_heart = finding.kind == FindingKind.MEMORISED
     yield advise(
         finding,
-        "more_data",
+        SuggestionKind.MORE_DATA,
         f"at least {round(rows / 2):,} more training rows of the same kind",
         because="the rows that are there are known by heart"
         if by_heart
@@ -88,7 +89,7 @@ def look_at_labels(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """The hardest training rows are the likeliest to be wrong."""
     yield advise(
         finding,
-        "mend_labels",
+        SuggestionKind.MEND_LABELS,
         f"look at the hardest training rows and mend their labels (T, or tui-loop suspects "
         f"{case.folder})",
         because="rows that stay hard while the rest is learned are often mislabelled",
@@ -102,7 +103,7 @@ def remove_repeats(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """Each row once."""
     yield advise(
         finding,
-        "remove_duplicates",
+        SuggestionKind.REMOVE_DUPLICATES,
         f"keep one of each repeated training row (tui-loop check {case.folder.loop.name} lists "
         "them)",
         because="repeated rows count several times in every pass",
@@ -114,7 +115,7 @@ def part_the_sets(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """No row in both files."""
     yield advise(
         finding,
-        "remove_leakage",
+        SuggestionKind.REMOVE_LEAKAGE,
         "take the rows that are also held out from the training data (tui-loop check "
         f"{case.folder.loop.name} lists them)",
         because="what was trained on measures nothing",
@@ -127,7 +128,7 @@ def mark_the_end(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """Completions that end."""
     yield advise(
         finding,
-        "end_token",
+        SuggestionKind.END_TOKEN,
         "train on rows that end: completions as they are, with the tokenizer's end token after "
         "them (tui-loop check --row 1 shows what is trained on)",
         because="answers come right and then go on",
@@ -140,7 +141,7 @@ def one_form(case: Case, finding: Finding) -> Iterator[Suggestion]:
     """One form of answer in every row."""
     yield advise(
         finding,
-        "one_format",
+        SuggestionKind.ONE_FORMAT,
         "write all references in one form, and say it in data.prompt_template",
         because="the content is right and the form is not",
         expects=_fixing(case, finding, 0.3, 0.9),
@@ -152,7 +153,7 @@ def more_held_out(case: Case, finding: Finding) -> Iterator[Suggestion]:
     total = case.metric("total") or len(case.view or [])
     yield advise(
         finding,
-        "more_eval_rows",
+        SuggestionKind.MORE_EVAL_ROWS,
         f"hold out about {ROWS_WANTED} rows instead of {total:.0f}, or repeat runs",
         because="no change of a useful size can be seen with so few",
         confidence="high",
@@ -179,7 +180,7 @@ def look_at_holdout(case: Case, finding: Finding) -> Iterator[Suggestion]:
         action = fresh
     yield advise(
         finding,
-        "fresh_eval",
+        SuggestionKind.FRESH_EVAL,
         action,
         because="the eval set has chosen too often to be trusted",
         confidence="high",
@@ -196,7 +197,7 @@ def repeat_the_best(case: Case, finding: Finding) -> Iterator[Suggestion]:
     if isinstance(best, int) and len(seeds_like(case, best)) < 2:
         yield advise(
             finding,
-            "replicate",
+            SuggestionKind.REPLICATE,
             f"run {best} again under another seed, to tell a small gain from training noise "
             f"(tui-loop run {name} --from {best} --set seed={max(seeds_like(case, best)) + 1})",
             because=f"of {best}, which nothing tried since is better than, there is one run alone",
@@ -205,7 +206,7 @@ def repeat_the_best(case: Case, finding: Finding) -> Iterator[Suggestion]:
         )
     yield advise(
         finding,
-        "look_at_failures",
+        SuggestionKind.LOOK_AT_FAILURES,
         f"read what still fails (4, f; or tui-loop failures {case.folder} --summary)",
         because="nothing tried lately was better by more than noise",
         confidence="medium",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tui_loop.core.diagnosis.advice.proposing import advise, gain, propose
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
+from tui_loop.core.diagnosis.kinds import SuggestionKind
 
 
 def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
@@ -21,7 +22,7 @@ def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "raise_max_length",
+            SuggestionKind.RAISE_MAX_LENGTH,
             {"training.max_length": longer},
             because="training rows were cut, and with them what they should teach",
             expects=gain(case, 0.1, 0.8),
@@ -33,7 +34,7 @@ def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "raise_eval_max_length",
+            SuggestionKind.RAISE_EVAL_MAX_LENGTH,
             {"evaluation.max_length": None},
             because="held-out rows were cut at their start",
             expects=gain(case, 0.0, 0.3),
@@ -50,7 +51,7 @@ def longer_outputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "more_new_tokens",
+        SuggestionKind.MORE_NEW_TOKENS,
         {"evaluation.max_new_tokens": None},
         because=f"{told} new tokens ended answers before they were there",
         expects=gain(case, 0.1, 0.9),
@@ -66,7 +67,7 @@ def loss_on_the_answer(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "completion_only",
+        SuggestionKind.COMPLETION_ONLY,
         {"training.completion_only_loss": None},
         because="most of the trained tokens belong to the prompts, not to the answers",
         expects=gain(case, 0.05, 0.6),
@@ -85,7 +86,7 @@ def less_memory(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "smaller_micro_batch",
+            SuggestionKind.SMALLER_MICRO_BATCH,
             {
                 "training.per_device_train_batch_size": half,
                 "training.gradient_accumulation_steps": training.gradient_accumulation_steps
@@ -99,7 +100,7 @@ def less_memory(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "activation_checkpointing",
+            SuggestionKind.ACTIVATION_CHECKPOINTING,
             {"training.activation_checkpointing": True},
             because="the run does not fit into memory; this one is about a third slower",
             confidence="high",
@@ -117,7 +118,7 @@ def faster(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "fewer_evaluations",
+            SuggestionKind.FEWER_EVALUATIONS,
             {"training.eval_steps": None},
             because="evaluations within the run took most of its time; unset: one an epoch",
             confidence="high",
@@ -127,7 +128,7 @@ def faster(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "fewer_checkpoints",
+            SuggestionKind.FEWER_CHECKPOINTS,
             {"training.save_steps": 10 * training.save_steps},
             because="checkpoints took most of the run's time",
             confidence="high",
@@ -138,7 +139,7 @@ def faster(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "larger_micro_batch",
+            SuggestionKind.LARGER_MICRO_BATCH,
             {
                 "training.per_device_train_batch_size": size,
                 "training.gradient_accumulation_steps": max(
@@ -152,7 +153,7 @@ def faster(case: Case, finding: Finding) -> Iterator[Suggestion]:
     if "padding_share" in told:
         yield advise(
             finding,
-            "pack",
+            SuggestionKind.PACK,
             "training.packing = true (another order of rows: compare with care)",
             because="most of what is computed is padding",
         )

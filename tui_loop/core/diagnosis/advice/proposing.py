@@ -14,6 +14,7 @@ from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.config import changed_fields, flatten
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Confidence, Finding, Prediction, Suggestion
+from tui_loop.core.diagnosis.kinds import SuggestionKind
 from tui_loop.core.schema import Config
 from tui_loop.core.wording import brief
 
@@ -25,7 +26,7 @@ _COMMANDS = re.compile(r"\s*\([^()]*\btui-loop\b[^()]*\)")
 def propose(
     case: Case,
     finding: Finding,
-    kind: str,
+    kind: SuggestionKind,
     fields: dict[str, Any],
     *,
     because: str,
@@ -55,7 +56,7 @@ def propose(
 
 def advise(
     finding: Finding,
-    kind: str,
+    kind: SuggestionKind,
     action: str,
     *,
     because: str,

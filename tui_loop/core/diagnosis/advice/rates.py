@@ -21,6 +21,7 @@ from tui_loop.core.diagnosis.advice.known_rates import (
 from tui_loop.core.diagnosis.advice.proposing import gain, loss_gain, propose
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
+from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.lessons import rate_in
 from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.rates import ADVISED
@@ -46,11 +47,11 @@ def lower_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "lower_learning_rate",
+        SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: lower},
         because=f"at {figures.rate(rate)} {_trouble(finding)}",
         expects=from_the_base(case) or gain(case, 0.1, 0.6),
-        confidence="high" if finding.kind == "diverged" else "medium",
+        confidence="high" if finding.kind == FindingKind.DIVERGED else "medium",
         ground="a run that blew up or stood still had too large steps; how much lower is a rule of "
         "thumb",
     )
@@ -65,7 +66,7 @@ def steady(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "clip_gradients",
+            SuggestionKind.CLIP_GRADIENTS,
             {"training.max_grad_norm": 1.0},
             because="single gradients were many times the usual one and nothing clipped them",
             expects=loss_gain(case, 0.0, 0.3),
@@ -75,7 +76,7 @@ def steady(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield propose(
             case,
             finding,
-            "warm_up",
+            SuggestionKind.WARM_UP,
             {"training.warmup_steps": 0.05},
             because="the rate was at its peak from the first step on",
             expects=loss_gain(case, 0.0, 0.2),
@@ -89,7 +90,7 @@ def slower(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "lower_learning_rate",
+        SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: brief_rate(case.config.training.learning_rate / 3)},
         because="the loss jumped again and again, which smaller steps do not do",
         expects=loss_gain(case, 0.0, 0.4),
@@ -106,7 +107,7 @@ def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     rate = case.config.training.learning_rate
     advised = ADVISED[case.config.lora.enabled]
     far = is_far_from_done(case)
-    if finding.kind == "underfitting" and not far and rate >= 10 * advised:
+    if finding.kind == FindingKind.UNDERFITTING and not far and rate >= 10 * advised:
         return
     bad = bad_above(case, rate)
     known = better_at(case, rate, lower=False)
@@ -116,7 +117,7 @@ def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     if found is not None:
         yield found
         return
-    factor = 10.0 if finding.kind == "learning_rate_too_low" or far else 3.0
+    factor = 10.0 if finding.kind == FindingKind.LEARNING_RATE_TOO_LOW or far else 3.0
     higher = max(rate * factor, advised)
     ground = "the loss fell steadily and without a jump; how much higher is a rule of thumb"
     if bad is not None and higher >= bad:
@@ -127,7 +128,7 @@ def raise_learning_rate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "raise_learning_rate",
+        SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: brief_rate(higher)},
         because=f"at {figures.rate(rate)} most of the loss was left when the run ended"
         if far
@@ -145,7 +146,7 @@ def gentler(case: Case, finding: Finding) -> Iterator[Suggestion]:
     yield propose(
         case,
         finding,
-        "lower_learning_rate",
+        SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: brief_rate(case.config.training.learning_rate / 3)},
         because="training took away what the model could do before",
         expects=gain(case, 0.05, 0.5),
@@ -161,7 +162,7 @@ def _between(case: Case, finding: Finding, known: Iteration | None) -> Suggestio
     return propose(
         case,
         finding,
-        "lower_learning_rate" if good < rate else "raise_learning_rate",
+        SuggestionKind.LOWER_LEARNING_RATE if good < rate else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: toward(rate, good)},
         because=f"{known.number} did better at {figures.rate(good)}, so the best rate lies "
         f"{'below' if good < rate else 'above'} {figures.rate(rate)}",
@@ -181,7 +182,7 @@ def _lesson(case: Case, finding: Finding, *, at_least: float, below: float) -> S
     return propose(
         case,
         finding,
-        "lower_learning_rate" if lower else "raise_learning_rate",
+        SuggestionKind.LOWER_LEARNING_RATE if lower else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: rate},
         because=f"{best.place} reached {figures.percent(best.score)} at {figures.rate(rate)} on "
         "this base",
@@ -192,5 +193,8 @@ def _lesson(case: Case, finding: Finding, *, at_least: float, below: float) -> S
 
 
 def _trouble(finding: Finding) -> str:
-    told = {"diverged": "the run diverged", "worse_than_base": "it became worse than the base"}
+    told: dict[str, str] = {
+        FindingKind.DIVERGED: "the run diverged",
+        FindingKind.WORSE_THAN_BASE: "it became worse than the base",
+    }
     return told.get(finding.kind, "the first steps threw away what the base knew")

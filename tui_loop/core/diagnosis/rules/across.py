@@ -19,6 +19,7 @@ from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import trend_of
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.convergence import underfitting
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
 from tui_loop.core.progress.best import best_runs
@@ -67,7 +68,7 @@ def plateau(case: Case) -> Iterator[Finding]:
     told = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
     numbers = tuple(each.number for each in alike)
     yield Finding(
-        "plateau",
+        FindingKind.PLATEAU,
         "warning",
         f"{len(alike)} configs after {before.number} ({_named(numbers)}) are no better by more "
         f"than noise, at best {told} of score; {_next_check(case)}",
@@ -93,7 +94,7 @@ def eval_overfit(case: Case) -> Iterator[Finding]:
     )
     if look is not None and len(configs) >= TRIES and agreement_of(look).agrees is False:
         yield Finding(
-            "eval_overfit",
+            FindingKind.EVAL_OVERFIT,
             "alarm",
             f"after {len(configs)} configs chosen by one eval set, {look.iteration} has "
             f"{agreement_of(look).sentence}",
@@ -110,7 +111,7 @@ def eval_overfit(case: Case) -> Iterator[Finding]:
     if luck < LUCK:
         return
     yield Finding(
-        "eval_overfit",
+        FindingKind.EVAL_OVERFIT,
         "warning",
         f"{len(configs)} configs were chosen by the same {total:.0f} examples: of so many, the "
         f"best ({best.number}, {figures.percent(top)}) is some {100 * luck:.0f} points better by "
@@ -132,7 +133,7 @@ def undecided(case: Case) -> Iterator[Finding]:
     if not HALF_SEEN < ratio < SURELY_SEEN:
         return
     yield Finding(
-        "undecided",
+        FindingKind.UNDECIDED,
         "note",
         f"{figures.points(against.interval)} points of score against {against.a} rest on "
         f"{runs_told(against)}: another seed could make as much of a difference; a replicate would "

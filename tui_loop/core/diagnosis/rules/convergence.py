@@ -16,6 +16,7 @@ from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import level, trend_of
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.generalisation import (
     BY_HEART,
     LEAST_CHANGE,
@@ -39,7 +40,7 @@ def underfitting(case: Case) -> Iterator[Finding]:
     if 0 < case.run.step < FEWEST_STEPS:
         if eval_loss is not None and base is not None and eval_loss > MOST_LEFT * base:
             yield Finding(
-                "underfitting",
+                FindingKind.UNDERFITTING,
                 "warning",
                 f"it ended after {counted(case.run.step, 'step')}, with an eval loss of "
                 f"{figures.loss(eval_loss)} where the untouched base has {figures.loss(base)}: "
@@ -55,7 +56,7 @@ def underfitting(case: Case) -> Iterator[Finding]:
         if -change.delta < LEAST_CHANGE * evals.values[-2]:
             return
         yield Finding(
-            "underfitting",
+            FindingKind.UNDERFITTING,
             "warning",
             f"it ended too early: between steps {before} and {last} the eval loss still fell from "
             f"{figures.loss(evals.values[-2])} to {figures.loss(evals.values[-1])} "
@@ -69,7 +70,7 @@ def underfitting(case: Case) -> Iterator[Finding]:
         falls = -late.change > 2 * LEAST_CHANGE * late.start
         if falls and eval_loss < WIDE * max(late.end, BY_HEART):
             yield Finding(
-                "underfitting",
+                FindingKind.UNDERFITTING,
                 "warning",
                 f"it ended too early: the training loss still fell from {figures.loss(late.start)} "
                 f"to {figures.loss(late.end)} in the second half, and held-out rows are no harder "
@@ -108,7 +109,7 @@ def plateau(case: Case) -> Iterator[Finding]:
             "converged, so look at what fails rather than train longer"
         )
     yield Finding(
-        "plateau",
+        FindingKind.PLATEAU,
         "note",
         told,
         {

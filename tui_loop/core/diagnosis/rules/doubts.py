@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from tui_loop.core.checking.findings import of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.gaps import missing_labels
 from tui_loop.core.diagnosis.rules.generalisation import memorised
 from tui_loop.core.diagnosis.rules.hardness import FEWEST, NOT_SAID, Hardness, hardness_of
@@ -83,7 +84,7 @@ def still_hard(case: Case) -> Iterator[Finding]:
         return
     lines = hardness.lines(NOT_SAID)
     yield Finding(
-        "label_noise",
+        FindingKind.LABEL_NOISE,
         "note",
         f"after {epochs:.2g} passes {of_all(ours, trained, 'measured training rows')} are still "
         f"not what the model would say, of the held-out rows {theirs} of {held}: nothing else is "
@@ -121,7 +122,7 @@ def next_to_impossible(case: Case) -> Iterator[Finding]:
         return
     trained = hardness.trained_above(ruled_out)
     yield Finding(
-        "label_noise",
+        FindingKind.LABEL_NOISE,
         "note",
         f"the model rules out {of_all(count, held, 'held-out references')}, giving each less than "
         f"{math.exp(-ruled_out):.1%}, where a model that is as sure as it is right rules out "

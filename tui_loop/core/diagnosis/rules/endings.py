@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tui_loop.core.checking.findings import counted, of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Severity
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned, knows_task
 from tui_loop.core.diagnosis.rules.telling import ids_of
 from tui_loop.core.examples.found import Cause
@@ -57,7 +58,7 @@ def _truncated_outputs(case: Case, endings: _Endings) -> Iterator[Finding]:
     if endings.long and limit is not None:
         share = len(endings.long) / endings.scored
         yield Finding(
-            "truncated_outputs",
+            FindingKind.TRUNCATED_OUTPUTS,
             "alarm" if share > MOST else "warning" if share >= WORTH else "note",
             f"{of_all(len(endings.long), endings.scored, 'outputs')} were cut and failed because "
             f"their reference alone needs more than evaluation.max_new_tokens {limit}; the longest "
@@ -75,7 +76,7 @@ def _truncated_outputs(case: Case, endings: _Endings) -> Iterator[Finding]:
     if not (has_learned(case) or knows_task(case)):
         return
     yield Finding(
-        "truncated_outputs",
+        FindingKind.TRUNCATED_OUTPUTS,
         "warning" if len(endings.lost) >= MUCH * endings.failed else "note",
         f"{len(endings.lost)} of {counted(endings.failed, 'failed output')} ran into the limit of "
         f"{limit} new tokens before they said anything right, though every one of their references "
@@ -109,7 +110,7 @@ def _no_end_token(case: Case, endings: _Endings) -> Iterator[Finding]:
     if cut > MOST * rows > 0:
         message += f"; {of_all(int(cut), int(rows), 'training rows')} were cut before their end"
     yield Finding(
-        "no_end_token",
+        FindingKind.NO_END_TOKEN,
         _severity(endings, len(failed)),
         message,
         {

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned, knows_task, with_cause
 from tui_loop.core.diagnosis.rules.telling import ids_of
 from tui_loop.core.examples.found import Cause
@@ -47,7 +48,7 @@ def format_errors(case: Case) -> Iterator[Finding]:
         is_much = len(other) >= MUCH * failed
         what = "are no plain JSON" if is_json else "say the right thing in another form"
         yield Finding(
-            "format_errors",
+            FindingKind.FORMAT_ERRORS,
             "alarm" if is_alarming else "warning" if is_much else "note",
             f"{len(other)} of {counted(failed, 'failure')} {what}: for instance "
             f"{_instance(case, other[0])}",
@@ -62,7 +63,7 @@ def format_errors(case: Case) -> Iterator[Finding]:
     ]
     if len(nameless) >= max(FEWEST, WORTH * failed):
         yield Finding(
-            "format_errors",
+            FindingKind.FORMAT_ERRORS,
             "warning" if len(nameless) >= MUCH * failed and knows_task(case) else "note",
             f"{len(nameless)} of {counted(failed, 'failure')} name none of the "
             f"{len(case.measured.labels)} labels: for instance {_instance(case, nameless[0])}",

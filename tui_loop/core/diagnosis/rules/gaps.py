@@ -15,6 +15,7 @@ from tui_loop.core.checking.findings import of_all
 from tui_loop.core.data.rows import Row
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of, named
 from tui_loop.core.examples.groups import labels_in
@@ -52,7 +53,7 @@ def missing_labels(case: Case) -> Iterator[Finding]:
         scored, failed = _failures(view, wanted)
         told = f"; {failed} of {scored} fail" if scored else ""
         yield Finding(
-            "data_gap",
+            FindingKind.DATA_GAP,
             "warning",
             f"no training row has the reference {named(missing)}, which "
             f"{of_all(len(wanted), len(view), 'held-out rows')} want{told}",
@@ -85,7 +86,7 @@ def rare_labels(case: Case) -> Iterator[Finding]:
         usually = rest[0] / max(1, rest[1])
         if p < LEVEL or failed > usually * scored:
             yield Finding(
-                "data_gap",
+                FindingKind.DATA_GAP,
                 "warning" if p < LEVEL else "note",
                 f"{named([label])} has {counts[label]} training rows where labels usually have "
                 f"{usual:.0f}; it fails {failed} of {scored}, elsewhere {rest[0]} of {rest[1]} "
@@ -133,7 +134,7 @@ def far_failures(case: Case) -> Iterator[Finding]:
     measured, total = len(rows), rows[0].sampled_of
     of_those = "" if measured >= total else f" of the {measured:,} that were measured"
     yield Finding(
-        "data_gap",
+        FindingKind.DATA_GAP,
         "warning",
         f"{far_failed} of {len(failed)} failures have no similar training row{of_those}; such rows "
         f"fail {far_failed} of {len(far)}, others {near_failed} of {near} ({chance(p)})",

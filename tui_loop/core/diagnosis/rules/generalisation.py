@@ -19,6 +19,7 @@ from tui_loop.core import figures
 from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, SURE, has_diverged
 from tui_loop.core.statistics import Interval, t95
 from tui_loop.core.statistics.intervals import sample_variance
@@ -54,7 +55,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
     end = fmean(train.values[-10:])
     kept_best = case.config is not None and case.config.training.keep == "best"
     yield Finding(
-        "overfitting",
+        FindingKind.OVERFITTING,
         "warning",
         f"the eval loss turned up at step {step} of {evals.steps[-1]} ({figures.loss(lowest)} → "
         f"{figures.loss(evals.values[-1])}, {figures.loss_change(change)} a token) while the "
@@ -80,7 +81,7 @@ def memorised(case: Case) -> Iterator[Finding]:
     rows, epochs = case.metric("train_rows"), case.metric("epochs")
     seen = f" {epochs:.0f} times" if epochs else ""
     yield Finding(
-        "memorised",
+        FindingKind.MEMORISED,
         "warning",
         f"the {rows or 0:.0f} training rows, seen{seen}, are known by heart "
         f"({figures.loss(train)} nats a token), held-out ones are not "
@@ -117,7 +118,7 @@ def generalisation_gap(case: Case) -> Iterator[Finding]:
         if held < WIDE * train:
             return
         yield Finding(
-            "generalisation_gap",
+            FindingKind.GENERALISATION_GAP,
             "note",
             f"held-out rows are harder than trained ones: {figures.loss(held)} against "
             f"{figures.loss(train)} nats a token ({change}){before}",
@@ -127,7 +128,7 @@ def generalisation_gap(case: Case) -> Iterator[Finding]:
         )
     elif count < FEW_ROWS:
         yield Finding(
-            "generalisation_gap",
+            FindingKind.GENERALISATION_GAP,
             "note",
             f"the eval loss of {figures.loss(held)} lies above the training loss of "
             f"{figures.loss(train)}, but over {count} held-out rows that is {change}: no more than "

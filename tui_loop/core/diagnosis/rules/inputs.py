@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from tui_loop.core.checking.findings import counted, of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Figure, Finding, Severity
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of
 from tui_loop.core.examples.table import FAILED, UNSCORED
@@ -44,7 +45,7 @@ def _training(case: Case) -> Iterator[Finding]:
     rows, cut = case.metric("train_rows"), case.metric("train_rows_cut")
     if limit is not None and _NONE_LEFT in str((case.iteration.error or {}).get("message")):
         yield Finding(
-            "truncated_inputs",
+            FindingKind.TRUNCATED_INPUTS,
             "alarm",
             f"no training row keeps a trained token within training.max_length {limit}: there was "
             "nothing to train on",
@@ -70,7 +71,7 @@ def _training(case: Case) -> Iterator[Finding]:
     if longest:
         message += f"; the longest has {longest:,.0f} tokens"
     yield Finding(
-        "truncated_inputs",
+        FindingKind.TRUNCATED_INPUTS,
         _severity(cut / rows, dropped / rows),
         message,
         {
@@ -116,7 +117,7 @@ def _told_by_the_journal(case: Case, limit: int, rows: int) -> Iterator[Finding]
         message += f"{mean:.1f} tokens on average, as good as the limit"
         figures["tokens_a_row"] = round(mean, 1)
     yield Finding(
-        "truncated_inputs",
+        FindingKind.TRUNCATED_INPUTS,
         _severity(1.0 if is_full else dropped / rows, dropped / rows),
         message,
         figures,
@@ -152,7 +153,7 @@ def _held_out(case: Case) -> Iterator[Finding]:
         message += f"{elsewhere[0]} of {elsewhere[1]} ({chance(p)})"
         figures |= {"failed": failed, "elsewhere_failed": elsewhere[0], "p": p}
     yield Finding(
-        "truncated_inputs",
+        FindingKind.TRUNCATED_INPUTS,
         "warning" if count >= WORTH * total else "note",
         message,
         figures,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of, named
 from tui_loop.core.examples.groups import labels_in
@@ -90,7 +91,7 @@ def class_bias(case: Case) -> Iterator[Finding]:
         message += named(never)
     wrong = [row for row, wanted, said in pairs if said == top != wanted]
     yield Finding(
-        "class_bias",
+        FindingKind.CLASS_BIAS,
         "warning",
         message,
         {

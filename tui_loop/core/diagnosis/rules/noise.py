@@ -25,6 +25,7 @@ from typing import NamedTuple
 from tui_loop.core.checking.findings import of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Severity
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.gaps import trained_on
 from tui_loop.core.diagnosis.rules.hardness import FEWEST, NOT_SAID, Hardness, hardness_of
 from tui_loop.core.diagnosis.rules.learned import has_learned, with_cause
@@ -74,7 +75,7 @@ def hard_training_rows(case: Case) -> Iterator[Finding]:
     trained, held, lines = len(hardness.trained), len(hardness.held), hardness.lines(found.above)
     shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
     yield Finding(
-        "label_noise",
+        FindingKind.LABEL_NOISE,
         "alarm" if found.share >= HEAVY else "warning",
         f"training rows are harder than held-out ones although they were trained on: "
         f"{of_all(found.trained, trained, 'measured training rows')} have a loss that only "
@@ -115,7 +116,7 @@ def contradictions(case: Case) -> Iterator[Finding]:
     if in_conflict >= WORTH * len(index):
         severity = "alarm" if wrong >= HEAVY * len(index) else "warning"
     yield Finding(
-        "label_noise",
+        FindingKind.LABEL_NOISE,
         severity,
         f"{of_all(in_conflict, len(index), 'training rows')} contradict one another: "
         f"{inputs:,} {'input has' if inputs == 1 else 'inputs have'} more than one reference, so "
@@ -139,7 +140,7 @@ def suspect_references(case: Case) -> Iterator[Finding]:
     if not rows:
         return
     yield Finding(
-        "label_noise",
+        FindingKind.LABEL_NOISE,
         "note",
         f"{of_all(len(rows), len(view), 'held-out references')} may be wrong: at least 80% of the "
         "iterations that answered say the same other thing",

@@ -20,6 +20,7 @@ from tui_loop.core.claims import runs_told
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import curve_of, level
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.training import (
     FEWEST_LOGS,
     figures_told,
@@ -58,7 +59,7 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
     if has_diverged(case):
         if rate > advised:
             yield Finding(
-                "learning_rate_too_high",
+                FindingKind.LEARNING_RATE_TOO_HIGH,
                 "alarm",
                 f"{figures.rate(rate)} is {rate / advised:,.0f} times the rate that is commonly "
                 f"advised here ({figures.rate(advised)}), and the run diverged",
@@ -79,7 +80,7 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
     stands = end > LEFT_STANDING and end > 0.7 * middle
     if rate > advised and shot > SHOT_UP and stands:
         yield Finding(
-            "learning_rate_too_high",
+            FindingKind.LEARNING_RATE_TOO_HIGH,
             "warning",
             f"at {figures.rate(rate)} the gradient shot up to {highest:.3g} at step {peak} "
             f"({shot:.0f} times what is usual), and the training loss stood still at about "
@@ -120,7 +121,7 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
         return
     steps = case.run.step
     yield Finding(
-        "learning_rate_too_low",
+        FindingKind.LEARNING_RATE_TOO_LOW,
         "warning",
         f"at {figures.rate(rate)} the {what} only went from {figures.loss(start)} to "
         f"{figures.loss(end)} in {steps} steps ({100 * taken:.1f}% of it), {told}with a gradient "
@@ -187,7 +188,7 @@ def _parent_did_better(case: Case, rate: float, *, lower: bool) -> Finding | Non
     points = figures.points(against.interval)
     word = "raising" if lower else "lowering"
     return Finding(
-        "learning_rate_too_high" if lower else "learning_rate_too_low",
+        FindingKind.LEARNING_RATE_TOO_HIGH if lower else "learning_rate_too_low",
         "warning",
         f"{word} the rate from {figures.rate(before)} to {figures.rate(rate)}, and nothing else, "
         f"cost {points.removeprefix('-')} points of score against {parent.number} "

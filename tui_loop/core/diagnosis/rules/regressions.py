@@ -15,6 +15,7 @@ from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import PASSED
 from tui_loop.core.statistics import wilson
@@ -42,7 +43,7 @@ def worse_than_base(case: Case) -> Iterator[Finding]:
         told = f"{broken} that the base passes fail, {fixed} the other way"
         told += f" ({chance(p)})" if by_outcome and p is not None else ""
         yield Finding(
-            "worse_than_base",
+            FindingKind.WORSE_THAN_BASE,
             "alarm",
             f"worse than the untouched base: the score is {_percent(case.metric('score'))}, the "
             f"base's {_percent(metric_of(case.base, 'score'))} ({figures.points(interval)} "
@@ -65,7 +66,7 @@ def worse_than_base(case: Case) -> Iterator[Finding]:
         return
     if loss.delta >= MUCH_LOSS * before:
         yield Finding(
-            "worse_than_base",
+            FindingKind.WORSE_THAN_BASE,
             "warning",
             f"held-out rows are harder than for the untouched base: the eval loss is "
             f"{figures.loss(case.metric('eval_loss'))}, the base's {figures.loss(before)} "
@@ -113,7 +114,7 @@ def _forgotten(case: Case, number: int) -> Iterator[Finding]:
     is_net = against.p_value < LEVEL and lost > fixed
     who = "the base" if number == 0 else f"{number}, whose weights it started from,"
     yield Finding(
-        "forgetting",
+        FindingKind.FORGETTING,
         "warning",
         f"{lost} of the {knew} that {who} got right fail now; {counted(fixed, 'other')} "
         f"{'was' if fixed == 1 else 'were'} won"

@@ -17,6 +17,7 @@ from tui_loop.core.checking.findings import counted, of_all
 from tui_loop.core.checking.likeness import overlap_of
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding, Severity
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import FAILED, PASSED
 from tui_loop.core.statistics import fisher_greater, wilson
@@ -57,7 +58,7 @@ def duplicates(case: Case) -> Iterator[Finding]:
     repeated = sum(count > 1 for count in counts.values())
     alike = total - sum(len({reference for _, reference in rows}) for rows in trained.values())
     yield Finding(
-        "duplicates",
+        FindingKind.DUPLICATES,
         "warning" if repeats >= HEAVY * total else "note",
         f"{of_all(repeats, total, 'training rows')} repeat the input of another one, "
         f"{f'{alike:,} of them' if alike else 'none'} with the same reference: "
@@ -99,7 +100,7 @@ def _same(case: Case, leaked: list[tuple[str, bool]], total: int) -> Finding:
     message += f"{alike} with the same answer" if alike else "none with the same answer"
     told, figures = _how_they_do(case, names)
     return Finding(
-        "leakage",
+        FindingKind.LEAKAGE,
         _gravity(len(leaked), total),
         message + told,
         {"leaked": len(leaked), "same_answer": alike, "total": total, **figures},
@@ -136,7 +137,7 @@ def _nearly_the_same(case: Case, known: set[str]) -> Iterator[Finding]:
         figures |= {"measured": measured, "train_rows": total, "low": low, "high": high}
     told, more = _how_they_do(case, names)
     yield Finding(
-        "leakage",
+        FindingKind.LEAKAGE,
         "warning" if sure >= MISLEADS * len(prompts) else "note",
         message + told,
         {**figures, **more},

@@ -16,6 +16,7 @@ from statistics import fmean, median
 from tui_loop.core import figures
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.rates import LEFT_STANDING, learning_rate_too_low
 from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
 
@@ -50,7 +51,7 @@ def undertrained_adapter(case: Case) -> Iterator[Finding]:
     size = f"r = {config.lora.r}" + (f" on {modules[0]} alone" if narrow else "")
     parameters = case.metric("trainable_parameters")
     yield Finding(
-        "undertrained_adapter",
+        FindingKind.UNDERTRAINED_ADAPTER,
         "warning",
         f"the adapter ({size}{f', {parameters:,.0f} parameters' if parameters else ''}) left the "
         f"training loss at {figures.loss(end)}: it is small for this task",
@@ -68,7 +69,7 @@ def diluted_loss(case: Case) -> Iterator[Finding]:
     if not answers or config.training.packing or fmean(answers) > DILUTED * tokens:
         return
     yield Finding(
-        "diluted_loss",
+        FindingKind.DILUTED_LOSS,
         "warning",
         f"the loss is taken on whole rows (completion_only_loss = false): of some {tokens:.0f} "
         f"trained tokens a row about {fmean(answers):.0f} are the answer's, so the run mostly "
@@ -107,7 +108,7 @@ def slow(case: Case) -> Iterator[Finding]:
         told.append(f"{100 * padding:.0f}% of what is computed is padding")
         numbers["padding_share"] = padding
     if told:
-        yield Finding("slow", "note", "time is wasted: " + "; ".join(told), numbers)
+        yield Finding(FindingKind.SLOW, "note", "time is wasted: " + "; ".join(told), numbers)
 
 
 def time_spent(case: Case) -> dict[str, float]:

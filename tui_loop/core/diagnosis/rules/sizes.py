@@ -15,6 +15,7 @@ from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import SEED_NOISE
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Figure, Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import UNSCORED
 from tui_loop.core.examples.view import ExampleView
@@ -56,7 +57,7 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
     net = smallest_net(total, share)
     if net is None:
         yield Finding(
-            "eval_too_small",
+            FindingKind.EVAL_TOO_SMALL,
             "warning",
             f"{counted(total, 'held-out row')} can show no change of the score at all: if one run "
             f"passed none and the next all of them, that might still be chance "
@@ -73,7 +74,7 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
     if difference > USEFUL:
         few = smallest_total(share)
         yield Finding(
-            "eval_too_small",
+            FindingKind.EVAL_TOO_SMALL,
             "warning",
             f"{counted(total, 'held-out row')} {told}: {net} more would have to be fixed than "
             f"broken; {few} rows could show {100 * USEFUL:.0f}",
@@ -87,7 +88,7 @@ def eval_too_small(case: Case) -> Iterator[Finding]:
         return
     points = 100 * (fixed - broken) / max(1, total)
     yield Finding(
-        "eval_too_small",
+        FindingKind.EVAL_TOO_SMALL,
         "note",
         f"the {points:+.0f} points against {against.a} are {fixed} fixed and {broken} broken "
         f"({chance(p)}): {counted(total, 'held-out row')} {told}",
@@ -108,7 +109,7 @@ def _of_losses(case: Case, view: ExampleView) -> Iterator[Finding]:
     if half < USEFUL * mean:
         return
     yield Finding(
-        "eval_too_small",
+        FindingKind.EVAL_TOO_SMALL,
         "warning",
         f"{counted(count, 'held-out row')} say little: their mean loss is {figures.loss(mean)} "
         f"±{figures.loss(half)} for rows like these, whatever was changed",

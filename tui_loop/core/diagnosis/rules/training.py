@@ -19,6 +19,7 @@ from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import Curve, level
 from tui_loop.core.diagnosis.findings import Figure, Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.divergence import is_far_above
 from tui_loop.core.overview import diverged_at
 
@@ -60,7 +61,7 @@ def failed(case: Case) -> Iterator[Finding]:
     what = {"oom": "ran out of memory", "disk": "found no room on the disk"}.get(kind, "failed")
     hint = str(error.get("hint", ""))
     yield Finding(
-        "failed",
+        FindingKind.FAILED,
         "alarm",
         f"the run {what}{at}: {message}" + (f"; {hint}" if hint else ""),
         {"error": kind},
@@ -76,7 +77,7 @@ def diverged(case: Case) -> Iterator[Finding]:
     if error.get("kind") == "diverged":
         reason = str(error.get("message", "")).partition(": ")[2].partition(";")[0]
         yield Finding(
-            "diverged",
+            FindingKind.DIVERGED,
             "alarm",
             f"the run diverged at step {step}{at_rate}: {reason or 'the loss blew up'}",
             figures_told(step=step, learning_rate=rate),
@@ -88,7 +89,7 @@ def diverged(case: Case) -> Iterator[Finding]:
     eval_loss, base_loss = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
     if eval_loss is not None and base_loss is not None and is_far_above(eval_loss, base_loss):
         yield Finding(
-            "diverged",
+            FindingKind.DIVERGED,
             "alarm",
             f"the final eval loss of {figures.loss(eval_loss)} is far above the base's "
             f"{figures.loss(base_loss)}{at_rate}: the weights are worse than untrained",
@@ -109,7 +110,7 @@ def nothing_trained(case: Case) -> Iterator[Finding]:
             else "no token of these batches has a label"
         )
         yield Finding(
-            "nothing_trained",
+            FindingKind.NOTHING_TRAINED,
             "alarm",
             f"nothing was trained: the gradient was exactly 0 in {still} of {len(gradients)} logs; "
             f"{reason}",
@@ -120,7 +121,7 @@ def nothing_trained(case: Case) -> Iterator[Finding]:
         )
     elif count := unmoved(case):
         yield Finding(
-            "nothing_trained",
+            FindingKind.NOTHING_TRAINED,
             "alarm",
             f"nothing was trained: the loss of each of the {count} held-out rows is the base's but "
             f"for less than {STILL:g} nats, so the weights hardly moved",
@@ -175,7 +176,7 @@ def unstable(case: Case) -> Iterator[Finding]:
         f"{level(case.grad_curve.values):.2g}" + (", and nothing clips it" if not clipping else "")
     )
     yield Finding(
-        "unstable",
+        FindingKind.UNSTABLE,
         "warning",
         "training was unsteady: " + "; ".join(told),
         figures_told(

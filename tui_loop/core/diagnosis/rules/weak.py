@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.gaps import trained_on
 from tui_loop.core.diagnosis.rules.labels import says_few
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned
@@ -41,7 +42,7 @@ def weak_slice(case: Case) -> Iterator[Finding]:
         failures = each.failed + each.elsewhere_failed
         failed = [row for row in each.indices if view.passed[row] == FAILED]
         yield Finding(
-            "weak_slice",
+            FindingKind.WEAK_SLICE,
             "warning" if beyond >= WORTH * failures else "note",
             _sentence(each),
             {
