@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.core.diagnosis.written import Written, answered, asked
-from tui_loop.core import codec
+from tests.core.diagnosis.written import Written, asked
 from tui_loop.core.diagnosis.advice.lengths import less_memory
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
@@ -23,7 +22,6 @@ from tui_loop.core.diagnosis.rules import (
     setup,
     training,
 )
-from tui_loop.core.records import StepLoss
 
 ROWS = asked(60)
 FLAT = [0.3] * 60
@@ -34,64 +32,12 @@ MakeRun = Callable[..., Case]
 
 @pytest.fixture
 def run(tmp_path: Path) -> MakeRun:
-    """Writes a base and one iteration with curves; its case. `evals`: each step's eval loss, which
-    all rows share but for a twentieth, so that changes are told from chance."""
+    """Writes a base and one iteration with curves; its case (`Written.trained`)."""
     written = Written(tmp_path)
     written.base(ROWS, loss=5.0)
 
-    def make(
-        losses: Sequence[float] = FLAT,
-        *settings: str,
-        grads: Sequence[float] | None = None,
-        learning_rates: Sequence[float] | None = None,
-        evals: Mapping[int, float] | None = None,
-        wrong: int = 5,
-        tokens_a_row: int = 20,
-        seconds: Mapping[int, float] | None = None,
-        **more: Any,
-    ) -> Case:
-        folder = written.add(answered(ROWS, range(wrong)), *settings, train=asked(80), **more)
-        at, events = 0.0, list[dict[str, Any]]()
-
-        def tell(event: str, **values: Any) -> None:
-            events.append({"event": event, "seq": len(events), "t": at, **values})
-
-        tell(
-            "run_started",
-            loop="written",
-            iteration=folder.number,
-            attempt=1,
-            pid=1,
-            host="h",
-            from_step=0,
-            versions={},
-            device="cpu",
-            runner="process",
-            schema=1,
-        )
-        tell("phase", name="training")
-        folder.evals.mkdir(exist_ok=True)
-        for step, loss in enumerate(losses, 1):
-            at += (seconds or {}).get(step, 1.0)
-            if step in (evals or {}):
-                value = (evals or {})[step]
-                tell("evaluation", step=step, epoch=1.0, values={"eval_loss": value})
-                (folder.evals / f"{step}.jsonl").write_bytes(
-                    codec.to_json_lines(
-                        StepLoss(row.id, value * (1 + 0.05 * (n % 3 - 1)), 2)
-                        for n, row in enumerate(ROWS)
-                    )
-                )
-            values = {
-                "loss": loss,
-                "grad_norm": (grads or [1.0] * len(losses))[step - 1],
-                "num_tokens": 8.0 * tokens_a_row * step,
-                "learning_rate": (learning_rates or [1e-4] * len(losses))[step - 1],
-            }
-            tell("metrics", step=step, epoch=1.0, values=codec.spell(values))
-        tell("phase", name="evaluating")
-        folder.journal.write_bytes(codec.to_json_lines(events))
-        return written.case()
+    def make(losses: Sequence[float] = FLAT, *settings: str, **more: Any) -> Case:
+        return written.trained(ROWS, losses, *settings, **{"wrong": 5, **more})
 
     return make
 

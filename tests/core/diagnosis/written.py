@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tui_loop.core import codec
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.row_index import digest_of, write_index
 from tui_loop.core.data.rows import Row, with_ids
@@ -20,7 +21,7 @@ from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Example, Iteration, Split, TrainingRow
+from tui_loop.core.records import Example, Iteration, Split, StepLoss, TrainingRow
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
 LABELS = ("billing", "cancel", "login", "refund")
@@ -149,6 +150,68 @@ class Written:
             )
         )
         return folder
+
+    def trained(
+        self,
+        rows: Sequence[Row],
+        losses: Sequence[float],
+        *settings: str,
+        wrong: int = 0,
+        grads: Sequence[float] | None = None,
+        learning_rates: Sequence[float] | None = None,
+        evals: Mapping[int, float] | None = None,
+        saves: Collection[int] = (),
+        tokens_a_row: int = 20,
+        seconds: Mapping[int, float] | None = None,
+        **more: Any,
+    ) -> Case:
+        """An iteration with curves, whose first `wrong` rows fail; its case. `evals`: the eval loss
+        of a step, which all rows share but for a twentieth, so that changes are told from chance.
+        `seconds`: how long a step took, one second by default."""
+        folder = self.add(answered(rows, range(wrong)), *settings, train=asked(80), **more)
+        at, events = 0.0, list[dict[str, Any]]()
+
+        def tell(event: str, **values: Any) -> None:
+            events.append({"event": event, "seq": len(events), "t": at, **values})
+
+        tell(
+            "run_started",
+            loop="written",
+            iteration=folder.number,
+            attempt=1,
+            pid=1,
+            host="h",
+            from_step=0,
+            versions={},
+            device="cpu",
+            runner="process",
+            schema=1,
+        )
+        tell("phase", name="training")
+        folder.evals.mkdir(exist_ok=True)
+        for step, loss in enumerate(losses, 1):
+            at += (seconds or {}).get(step, 1.0)
+            if step in (evals or {}):
+                value = (evals or {})[step]
+                tell("evaluation", step=step, epoch=1.0, values={"eval_loss": value})
+                (folder.evals / f"{step}.jsonl").write_bytes(
+                    codec.to_json_lines(
+                        StepLoss(row.id, value * (1 + 0.05 * (n % 3 - 1)), 2)
+                        for n, row in enumerate(rows)
+                    )
+                )
+            if step in saves:
+                tell("checkpoint", step=step, path=f"checkpoints/checkpoint-{step}")
+            values = {
+                "loss": loss,
+                "grad_norm": (grads or [1.0] * len(losses))[step - 1],
+                "num_tokens": 8.0 * tokens_a_row * step,
+                "learning_rate": (learning_rates or [1e-4] * len(losses))[step - 1],
+            }
+            tell("metrics", step=step, epoch=1.0, values=codec.spell(values))
+        tell("phase", name="evaluating")
+        folder.journal.write_bytes(codec.to_json_lines(events))
+        return self.case()
 
     def _journal(
         self,
