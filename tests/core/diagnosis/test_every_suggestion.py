@@ -1,0 +1,672 @@
+"""Every kind of suggestion, built from a record, with what it changes and what it predicts.
+
+A record is written, one rule finds its finding there, and all advisors of that kind answer. What
+they predict was computed by hand: with 12 of 60 rows failing the score is 0.8 and the eval loss
+(48 * 0.05 + 12 * 1.5) / 60 = 0.34; with 30 failing they are 0.5 and 0.775.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.core.diagnosis.written import Written, answered, asked, example, rows_of
+from tui_loop.core.diagnosis.advice.advising import ADVISORS
+from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.findings import Suggestion
+from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
+from tui_loop.core.diagnosis.rules import (
+    Rule,
+    across,
+    convergence,
+    generalisation,
+    rates,
+    setup,
+    training,
+)
+from tui_loop.core.diagnosis.rules.endings import ending
+from tui_loop.core.diagnosis.rules.formats import format_errors
+from tui_loop.core.diagnosis.rules.gaps import missing_labels
+from tui_loop.core.diagnosis.rules.inputs import truncated_inputs
+from tui_loop.core.diagnosis.rules.labels import class_bias
+from tui_loop.core.diagnosis.rules.noise import suspect_references
+from tui_loop.core.diagnosis.rules.regressions import forgetting, worse_than_base
+from tui_loop.core.diagnosis.rules.repeats import duplicates, leakage
+from tui_loop.core.diagnosis.rules.sizes import eval_too_small
+from tui_loop.core.diagnosis.rules.weak import weak_slice
+
+ROWS, TRAIN = asked(60), asked(400)[200:]
+FLAT = [0.3] * 60
+FALLING = [3.0 * 0.95**n for n in range(60)]
+LR, EPOCHS, CLIP, WARMUP = (
+    f"training.{name}"
+    for name in ("learning_rate", "num_train_epochs", "max_grad_norm", "warmup_steps")
+)
+BATCH, PASSES = "training.per_device_train_batch_size", "training.gradient_accumulation_steps"
+
+Range = tuple[str, float, float, float]
+"""Metric, value now, and the two ends of what is predicted."""
+
+
+class Change(NamedTuple):
+    """What a suggestion that sets fields is expected to be."""
+
+    changes: Mapping[str, tuple[Any, Any]]
+    expects: Range | None
+
+
+class Advice(NamedTuple):
+    """What a suggestion that no field can take is expected to be: how its action begins."""
+
+    action: str
+    expects: Range | None
+
+
+class Built(NamedTuple):
+    """A record, the rule that finds something there, and all that is suggested for it."""
+
+    name: str
+    make: Callable[[Written], Case]
+    rule: Rule
+    finding: FindingKind
+    suggestions: Mapping[SuggestionKind, Change | Advice]
+
+
+def score(low: float, high: float, was: float = 0.8) -> Range:
+    return "score", was, low, high
+
+
+def loss(low: float, high: float, was: float = 0.34) -> Range:
+    return "eval_loss", was, low, high
+
+
+def run(losses: list[float] = FLAT, *settings: str, wrong: int = 12, **more: Any) -> Any:
+    """Makes a base that knows nothing and one iteration with curves."""
+
+    def make(written: Written) -> Case:
+        written.base(ROWS, loss=5.0)
+        return written.trained(ROWS, losses, *settings, wrong=wrong, **more)
+
+    return make
+
+
+def out_of_memory() -> Any:
+    error = {"kind": "oom", "message": "out of memory", "hint": "", "step": 3}
+    return run(FLAT[:3], "per_device_train_batch_size=12", error=error)
+
+
+def blown_up() -> Any:
+    error = {"kind": "diverged", "message": "diverged at step 3: loss not finite", "step": 3}
+    nothing = {"eval_loss": None, "score": None}
+    return run(FLAT[:3], "learning_rate=5e-2", "max_grad_norm=0", error=error, metrics=nothing)
+
+
+def gradient_shot_up() -> Any:
+    grads = [1.0] * 60
+    grads[4] = 80.0
+    return run([1.0] * 60, "learning_rate=2e-2", grads=grads)
+
+
+def by_heart(*settings: str) -> Any:
+    told = {"train_rows_loss": 0.001, "eval_loss": 0.9, "epochs": 20.0}
+    known = [(row, 0.001) for row in asked(40)]
+    return run(FALLING, *settings, wrong=30, measured=known, metrics=told)
+
+
+def wider_gap() -> Any:
+    measured = [(row, 0.2 + 0.1 * (n % 2)) for n, row in enumerate(asked(40))]
+    return run(FLAT, wrong=30, measured=measured)
+
+
+def gap_of_ten_rows(written: Written) -> Case:
+    written.base(ROWS[:10], loss=5.0)
+    measured = [(row, 0.05) for row in TRAIN[:40]]
+    written.add(answered(ROWS[:10], [0]), train=TRAIN, measured=measured)
+    return written.case()
+
+
+def small_adapter() -> Any:
+    small = ("lora.r=4", "lora_alpha=8", 'target_modules=["c_attn"]', "learning_rate=2e-3")
+    return run([1.4] * 60, *small, wrong=30, metrics={"eval_loss": 1.5})
+
+
+def cut_rows() -> Any:
+    counts = {"train_rows_cut": 20, "train_rows_dropped": 0, "train_row_longest": 700}
+    return run(FLAT, "training.max_length=512", metrics=counts)
+
+
+def cut_prompts(written: Written) -> Case:
+    written.base(ROWS)
+    cut = [example(row, "hm", prompt_cut=9) for row in ROWS[:10]]
+    rows = [*cut, *answered(ROWS[10:], range(2))]
+    written.add(rows, "evaluation.max_length=64", train=TRAIN, metrics={"eval_rows_cut": 10})
+    return written.case()
+
+
+def cut_outputs(written: Written) -> Case:
+    written.base(ROWS)
+    cut = [
+        example(row, "ref", causes=("truncated_output",), supervised_tokens=12, truncated=True)
+        for row in ROWS[:30]
+    ]
+    rows = [*cut, *answered(ROWS[30:])]
+    written.add(rows, "evaluation.max_new_tokens=4", max_new_tokens=4)
+    return written.case()
+
+
+def endless_outputs(written: Written) -> Case:
+    written.base(ROWS)
+    ran = [
+        example(row, f"{row.reference} and so on", causes=("no_end_token",), truncated=True)
+        for row in ROWS[:12]
+    ]
+    written.add([*ran, *answered(ROWS[12:])], "evaluation.max_new_tokens=8")
+    return written.case()
+
+
+def other_form(written: Written) -> Case:
+    written.base(ROWS)
+    said = [example(row, f"It is {row.reference}!", causes=("format",)) for row in ROWS[:12]]
+    written.add([*said, *answered(ROWS[12:])])
+    return written.case()
+
+
+def one_label(written: Written) -> Case:
+    written.base(ROWS)
+    written.add([example(row, "refund", loss=1.0) for row in ROWS])
+    return written.case()
+
+
+def weak_label(written: Written) -> Case:
+    written.base(ROWS)
+    weak = [at for at, row in enumerate(ROWS) if row.reference == "refund"][:12]
+    written.add(answered(ROWS, weak))
+    return written.case()
+
+
+def label_without_rows(written: Written) -> Case:
+    written.base(ROWS)
+    wanted = [at for at, row in enumerate(ROWS) if row.reference == "login"]
+    written.add(answered(ROWS, wanted), train=[row for row in TRAIN if row.reference != "login"])
+    return written.case()
+
+
+def contradicted(written: Written) -> Case:
+    written.base(ROWS)
+    for _ in range(3):
+        said = ["refund" if row.reference != "refund" else "login" for row in ROWS[:3]]
+        against = [example(row, word, loss=4.0) for row, word in zip(ROWS[:3], said, strict=True)]
+        written.add([*against, *answered(ROWS[3:])], train=TRAIN)
+    return written.case()
+
+
+def tripled(written: Written) -> Case:
+    written.base(ROWS)
+    written.add(answered(ROWS), train=rows_of([(r.prompt, r.reference) for r in TRAIN] * 3))
+    return written.case()
+
+
+def leaked(written: Written) -> Case:
+    written.base(ROWS)
+    written.add(answered(ROWS, range(30, 40)), train=[*TRAIN, *ROWS[:30]])
+    return written.case()
+
+
+def worse(written: Written) -> Case:
+    rows = asked(80)
+    written.base(rows, range(60))
+    written.add(answered(rows, range(40)))
+    return written.case()
+
+
+def forgotten(written: Written) -> Case:
+    rows = asked(80)
+    written.base(rows, range(20))
+    written.add(answered(rows, range(16)))
+    return written.case()
+
+
+def eight_rows(written: Written) -> Case:
+    written.base(ROWS[:8])
+    written.add(answered(ROWS[:8], [0]), train=TRAIN)
+    return written.case()
+
+
+def eight_configs(written: Written) -> Case:
+    written.base(ROWS)
+    for rate in range(1, 9):
+        written.add(answered(ROWS, range(30)), f"learning_rate={rate}e-4")
+    return written.case()
+
+
+def no_better_config(written: Written) -> Case:
+    written.base(ROWS)
+    for rate in range(1, 5):
+        written.add(answered(ROWS, range(12)), f"learning_rate={rate}e-4", train=TRAIN)
+    return written.case()
+
+
+def converged(losses: list[float]) -> Any:
+    return run(losses, evals={20: 0.9, 40: 0.8, 60: 0.8}, metrics={"eval_loss": 0.8})
+
+
+def one_run_of_each(written: Written) -> Case:
+    written.base(ROWS)
+    written.add(answered(ROWS, range(30)))
+    written.add(answered(ROWS, range(9, 33)), "learning_rate=2e-4")
+    return written.case()
+
+
+def idle_time() -> Any:
+    evaluated, saved = dict.fromkeys(range(2, 61, 2), 0.5), range(1, 61, 2)
+    seconds = dict.fromkeys(evaluated, 50.0) | dict.fromkeys(saved, 50.0) | {59: 1.0, 60: 1.0}
+    ones = ("per_device_train_batch_size=1", "gradient_accumulation_steps=16")
+    every = ("eval_steps=2", "save_steps=2")
+    return run(FLAT, *ones, *every, evals=evaluated, saves=saved, seconds=seconds)
+
+
+BUILT = (
+    Built(
+        "out of memory",
+        out_of_memory(),
+        training.failed,
+        FindingKind.FAILED,
+        {
+            SuggestionKind.SMALLER_MICRO_BATCH: Change({BATCH: (12, 6), PASSES: (1, 2)}, None),
+            SuggestionKind.ACTIVATION_CHECKPOINTING: Change(
+                {"training.activation_checkpointing": (False, True)}, None
+            ),
+        },
+    ),
+    Built(
+        "diverged",
+        blown_up(),
+        training.diverged,
+        FindingKind.DIVERGED,
+        {
+            SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (5e-2, 5e-3)}, loss(0.25, 4.0, 5.0)),
+            SuggestionKind.CLIP_GRADIENTS: Change({CLIP: (0.0, 1.0)}, None),
+            SuggestionKind.WARM_UP: Change({WARMUP: (0.0, 0.05)}, None),
+        },
+    ),
+    Built(
+        "gradient shot up",
+        gradient_shot_up(),
+        rates.learning_rate_too_high,
+        FindingKind.LEARNING_RATE_TOO_HIGH,
+        {SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (2e-2, 2e-3)}, score(0.82, 0.92))},
+    ),
+    Built(
+        "loss jumps",
+        run([3.0 if n % 15 == 14 else 0.4 for n in range(60)], "max_grad_norm=0"),
+        training.unstable,
+        FindingKind.UNSTABLE,
+        {
+            SuggestionKind.CLIP_GRADIENTS: Change({CLIP: (0.0, 1.0)}, loss(0.238, 0.34)),
+            SuggestionKind.WARM_UP: Change({WARMUP: (0.0, 0.05)}, loss(0.272, 0.34)),
+            SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (1e-4, 3e-5)}, loss(0.204, 0.34)),
+        },
+    ),
+    Built(
+        "rate too low",
+        run([5.0] * 60, "learning_rate=2e-5", metrics={"eval_loss": 4.8}),
+        rates.learning_rate_too_low,
+        FindingKind.LEARNING_RATE_TOO_LOW,
+        {SuggestionKind.RAISE_LEARNING_RATE: Change({LR: (2e-5, 2e-4)}, loss(0.48, 3.36, 4.8))},
+    ),
+    Built(
+        "still falling",
+        run(FALLING, evals={20: 2.0, 40: 0.5, 60: 0.34}),
+        convergence.underfitting,
+        FindingKind.UNDERFITTING,
+        {
+            SuggestionKind.RAISE_LEARNING_RATE: Change({LR: (1e-4, 3e-4)}, loss(0.17, 0.306)),
+            SuggestionKind.TRAIN_LONGER: Change({EPOCHS: (3.0, 6.0)}, loss(0.1, 0.308)),
+        },
+    ),
+    Built(
+        "overfitting",
+        run(FALLING, evals={20: 0.2, 40: 0.3, 60: 0.5}, metrics={"eval_loss": 0.5}),
+        generalisation.overfitting,
+        FindingKind.OVERFITTING,
+        {
+            SuggestionKind.FEWER_EPOCHS: Change({EPOCHS: (3.0, 1.0)}, loss(0.18, 0.35, 0.5)),
+            SuggestionKind.KEEP_BEST: Change(
+                {"training.keep": ("last", "best")}, loss(0.194, 0.206, 0.5)
+            ),
+            SuggestionKind.MORE_DROPOUT: Change(
+                {"lora.lora_dropout": (0.0, 0.1)}, loss(0.425, 0.5, 0.5)
+            ),
+        },
+    ),
+    Built(
+        "known by heart",
+        by_heart(),
+        generalisation.memorised,
+        FindingKind.MEMORISED,
+        {
+            SuggestionKind.FEWER_EPOCHS: Change({EPOCHS: (3.0, 1.5)}, loss(0.63, 0.9, 0.9)),
+            SuggestionKind.MORE_DROPOUT: Change(
+                {"lora.lora_dropout": (0.0, 0.1)}, loss(0.765, 0.9, 0.9)
+            ),
+            SuggestionKind.MORE_DATA: Advice("at least 40 more training rows of the same", None),
+        },
+    ),
+    Built(
+        "known by heart, all weights",
+        by_heart("lora.enabled=false"),
+        generalisation.memorised,
+        FindingKind.MEMORISED,
+        {
+            SuggestionKind.FEWER_EPOCHS: Change({EPOCHS: (3.0, 1.5)}, loss(0.63, 0.9, 0.9)),
+            SuggestionKind.WEIGHT_DECAY: Change(
+                {"training.weight_decay": (0.0, 0.01)}, loss(0.81, 0.9, 0.9)
+            ),
+            SuggestionKind.MORE_DATA: Advice("at least 40 more training rows of the same", None),
+        },
+    ),
+    Built(
+        "gap",
+        wider_gap(),
+        generalisation.generalisation_gap,
+        FindingKind.GENERALISATION_GAP,
+        {
+            SuggestionKind.MORE_DROPOUT: Change(
+                {"lora.lora_dropout": (0.0, 0.1)}, loss(0.659, 0.775, 0.775)
+            )
+        },
+    ),
+    Built(
+        "gap of ten rows",
+        gap_of_ten_rows,
+        generalisation.generalisation_gap,
+        FindingKind.GENERALISATION_GAP,
+        {SuggestionKind.MORE_EVAL_ROWS: Advice("hold out about 400 rows instead of 10", None)},
+    ),
+    Built(
+        "small adapter",
+        small_adapter(),
+        setup.undertrained_adapter,
+        FindingKind.UNDERTRAINED_ADAPTER,
+        {
+            SuggestionKind.ALL_LINEAR: Change(
+                {"lora.target_modules": (["c_attn"], "all-linear")}, score(0.525, 0.8, 0.5)
+            ),
+            SuggestionKind.RAISE_RANK: Change(
+                {"lora.r": (4, 16), "lora.lora_alpha": (8.0, 32.0)}, score(0.5, 0.65, 0.5)
+            ),
+        },
+    ),
+    Built(
+        "gradient of nothing",
+        run(FLAT, grads=[0.0] * 60),
+        training.nothing_trained,
+        FindingKind.NOTHING_TRAINED,
+        {
+            SuggestionKind.RAISE_MAX_LENGTH: Change(
+                {"training.max_length": (1024, 2048)}, score(0.82, 0.96)
+            )
+        },
+    ),
+    Built(
+        "loss on prompts",
+        run(FLAT, "completion_only_loss=false", tokens_a_row=50),
+        setup.diluted_loss,
+        FindingKind.DILUTED_LOSS,
+        {
+            SuggestionKind.COMPLETION_ONLY: Change(
+                {"training.completion_only_loss": (False, None)}, score(0.81, 0.92)
+            )
+        },
+    ),
+    Built(
+        "cut training rows",
+        cut_rows(),
+        truncated_inputs,
+        FindingKind.TRUNCATED_INPUTS,
+        {
+            SuggestionKind.RAISE_MAX_LENGTH: Change(
+                {"training.max_length": (512, 700)}, score(0.82, 0.96)
+            )
+        },
+    ),
+    Built(
+        "cut prompts",
+        cut_prompts,
+        truncated_inputs,
+        FindingKind.TRUNCATED_INPUTS,
+        {
+            SuggestionKind.RAISE_EVAL_MAX_LENGTH: Change(
+                {"evaluation.max_length": (64, None)}, score(0.8, 0.86)
+            )
+        },
+    ),
+    Built(
+        "cut outputs",
+        cut_outputs,
+        ending,
+        FindingKind.TRUNCATED_OUTPUTS,
+        {
+            SuggestionKind.MORE_NEW_TOKENS: Change(
+                {"evaluation.max_new_tokens": (4, None)}, score(0.55, 0.95, 0.5)
+            )
+        },
+    ),
+    Built(
+        "endless outputs",
+        endless_outputs,
+        ending,
+        FindingKind.NO_END_TOKEN,
+        {
+            SuggestionKind.END_TOKEN: Advice("train on rows that end: ", score(0.86, 0.98)),
+            SuggestionKind.MORE_NEW_TOKENS: Change(
+                {"evaluation.max_new_tokens": (8, None)}, score(0.82, 0.98)
+            ),
+        },
+    ),
+    Built(
+        "other form",
+        other_form,
+        format_errors,
+        FindingKind.FORMAT_ERRORS,
+        {SuggestionKind.ONE_FORMAT: Advice("write all references in one form", score(0.86, 0.98))},
+    ),
+    Built(
+        "one label",
+        one_label,
+        class_bias,
+        FindingKind.CLASS_BIAS,
+        {
+            SuggestionKind.BALANCE_LABELS: Advice(
+                'more training rows of the labels that are hardly said, or fewer of "refund"',
+                score(0.325, 0.7, 0.25),
+            )
+        },
+    ),
+    Built(
+        "weak label",
+        weak_label,
+        weak_slice,
+        FindingKind.WEAK_SLICE,
+        {
+            SuggestionKind.MORE_ROWS: Advice(
+                '12 to 24 more training rows of "refund"', score(0.84, 0.94)
+            )
+        },
+    ),
+    Built(
+        "label without rows",
+        label_without_rows,
+        missing_labels,
+        FindingKind.DATA_GAP,
+        {
+            SuggestionKind.ROWS_FOR_GAP: Advice(
+                '10 or more training rows of "login"', score(0.825, 0.975, 0.75)
+            )
+        },
+    ),
+    Built(
+        "contradicted references",
+        contradicted,
+        suspect_references,
+        FindingKind.LABEL_NOISE,
+        {
+            SuggestionKind.MEND_LABELS: Advice(
+                "look at the hardest training rows", score(0.955, 0.975, 0.95)
+            )
+        },
+    ),
+    Built(
+        "tripled rows",
+        tripled,
+        duplicates,
+        FindingKind.DUPLICATES,
+        {SuggestionKind.REMOVE_DUPLICATES: Advice("keep one of each repeated training row", None)},
+    ),
+    Built(
+        "leaked rows",
+        leaked,
+        leakage,
+        FindingKind.LEAKAGE,
+        {SuggestionKind.REMOVE_LEAKAGE: Advice("take the rows that are also held out", None)},
+    ),
+    Built(
+        "worse than the base",
+        worse,
+        worse_than_base,
+        FindingKind.WORSE_THAN_BASE,
+        {SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (1e-4, 3e-5)}, score(0.525, 0.75, 0.5))},
+    ),
+    Built(
+        "forgotten",
+        forgotten,
+        forgetting,
+        FindingKind.FORGETTING,
+        {
+            SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (1e-4, 3e-5)}, score(0.81, 0.9)),
+            SuggestionKind.LOWER_RANK: Change(
+                {"lora.r": (16, 8), "lora.lora_alpha": (32.0, 16.0)}, score(0.8, 0.86)
+            ),
+        },
+    ),
+    Built(
+        "eight rows",
+        eight_rows,
+        eval_too_small,
+        FindingKind.EVAL_TOO_SMALL,
+        {SuggestionKind.MORE_EVAL_ROWS: Advice("hold out about 400 rows instead of 8", None)},
+    ),
+    Built(
+        "eight configs",
+        eight_configs,
+        across.eval_overfit,
+        FindingKind.EVAL_OVERFIT,
+        {SuggestionKind.FRESH_EVAL: Advice("draw a fresh split (tui-loop fresh written)", None)},
+    ),
+    Built(
+        "no better config",
+        no_better_config,
+        across.plateau,
+        FindingKind.PLATEAU,
+        {
+            SuggestionKind.REPLICATE: Advice("run 1 again under another seed", None),
+            SuggestionKind.LOOK_AT_FAILURES: Advice("read what still fails", None),
+            SuggestionKind.RAISE_RANK: Change(
+                {"lora.r": (16, 32), "lora.lora_alpha": (32.0, 64.0)}, score(0.8, 0.86)
+            ),
+            SuggestionKind.MORE_DATA: Advice("at least 100 more training rows", None),
+        },
+    ),
+    Built(
+        "converged, training loss falls",
+        converged(FALLING),
+        convergence.plateau,
+        FindingKind.PLATEAU,
+        {
+            SuggestionKind.MORE_DROPOUT: Change(
+                {"lora.lora_dropout": (0.0, 0.1)}, loss(0.68, 0.8, 0.8)
+            ),
+            SuggestionKind.MORE_DATA: Advice("at least 40 more training rows", None),
+        },
+    ),
+    Built(
+        "converged",
+        converged([0.8] * 60),
+        convergence.plateau,
+        FindingKind.PLATEAU,
+        {
+            SuggestionKind.RAISE_RANK: Change(
+                {"lora.r": (16, 32), "lora.lora_alpha": (32.0, 64.0)}, score(0.8, 0.86)
+            )
+        },
+    ),
+    Built(
+        "one run of each",
+        one_run_of_each,
+        across.undecided,
+        FindingKind.UNDECIDED,
+        {SuggestionKind.REPLICATE: Change({"training.seed": (42, 43)}, None)},
+    ),
+    Built(
+        "idle time",
+        idle_time(),
+        setup.slow,
+        FindingKind.SLOW,
+        {
+            SuggestionKind.FEWER_EVALUATIONS: Change({"training.eval_steps": (2, None)}, None),
+            SuggestionKind.FEWER_CHECKPOINTS: Change({"training.save_steps": (2, 20)}, None),
+            SuggestionKind.LARGER_MICRO_BATCH: Change({BATCH: (1, 8), PASSES: (16, 2)}, None),
+        },
+    ),
+    Built(
+        "padding",
+        run(FLAT, metrics={"padding_share": 0.81}),
+        setup.slow,
+        FindingKind.SLOW,
+        {SuggestionKind.PACK: Advice("training.packing = true", None)},
+    ),
+)
+
+
+@pytest.mark.parametrize("built", BUILT, ids=lambda each: each.name)
+def test_a_finding_is_answered_with_these_changes_and_predictions(
+    built: Built, tmp_path: Path
+) -> None:
+    case = built.make(Written(tmp_path))
+    [finding] = list(built.rule(case))
+    assert finding.kind is built.finding
+    told = [each for advisor in ADVISORS[finding.kind] for each in advisor(case, finding)]
+    assert [each.kind for each in told] == list(built.suggestions)
+    for suggestion, wanted in zip(told, built.suggestions.values(), strict=True):
+        assert suggestion.finding is built.finding
+        assert suggestion.why
+        if isinstance(wanted, Change):
+            assert suggestion.changes == wanted.changes
+        else:
+            assert suggestion.changes == {}
+            assert suggestion.action.startswith(wanted.action)
+        _assert_predicted(suggestion, wanted.expects)
+
+
+def test_every_kind_of_suggestion_is_built_for_a_finding_of_every_kind() -> None:
+    assert {kind for each in BUILT for kind in each.suggestions} == set(SuggestionKind)
+    assert {each.finding for each in BUILT} == set(FindingKind)
+    assert len({each.name for each in BUILT}) == len(BUILT)
+
+
+def _assert_predicted(suggestion: Suggestion, wanted: Range | None) -> None:
+    """That the range is the one computed by hand, and lies where things get better."""
+    expects = suggestion.expects
+    if wanted is None:
+        assert expects is None
+        return
+    assert expects is not None
+    assert (expects.metric, expects.low, expects.high) == (wanted[0], wanted[2], wanted[3])
+    assert expects.was == pytest.approx(wanted[1], abs=1e-9)
+    if expects.metric == "score":
+        assert expects.was - 1e-9 <= expects.low < expects.high <= 1
+    else:
+        assert 0 <= expects.low < expects.high <= expects.was + 1e-9
