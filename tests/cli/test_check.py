@@ -178,6 +178,25 @@ def test_data_that_only_an_extra_can_read_is_not_looked_at(
     assert 'pip install "tui-loop[train]"' in done.stderr
 
 
+def test_data_that_cannot_be_read_is_a_finding(loop: LoopFolder) -> None:
+    told = ["data.train=nowhere.jsonl"]
+    config = plan_next(loop, parent=None, settings=told, why="").config
+    (problem,) = [each for each in Preflight(loop, config).of_rows() if each.severity == "error"]
+    assert problem.kind == "data"
+    assert "nowhere.jsonl" in problem.message
+
+
+@pytest.mark.train
+def test_a_model_that_cannot_be_loaded_is_a_finding(loop: LoopFolder, tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "config.json").write_text('{"model_type": "no-such-model"}')
+    config = plan_next(loop, parent=None, settings=["model.id=./odd"], why="").config
+    preflight = Preflight(loop, config)
+    assert [each for each in preflight.of_rows() if each.severity == "error"] == []
+    (problem,) = preflight.of_tokens()
+    assert (problem.severity, problem.kind) == ("error", "model")
+
+
 def test_a_draft_with_problems_is_checked_with_the_config_before_it(loop: LoopFolder) -> None:
     draft = new_draft(loop, None).with_value("lora.r", 0).with_value("training.seed", -1)
     found = preflight_of_draft(loop, draft, allow_code=False).of_rows()

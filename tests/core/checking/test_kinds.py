@@ -1,0 +1,131 @@
+"""Every kind of preflight finding is made by a check, raised in a test and listed in the docs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import tui_loop
+from tests.core.checking.test_data import found, messages, pairs
+from tui_loop.core.checking.kinds import CheckKind
+from tui_loop.core.data.rows import RowFault
+
+Write = Callable[[str, Sequence[object]], Path]
+
+TESTS = Path(__file__).parents[2]
+DOCS = TESTS.parent / "docs" / "diagnosis.md"
+PACKAGE = Path(tui_loop.__file__).parent
+
+_DATA = "core/checking/test_data.py::test_every_planted_fault_is_found_among_thousands_of_rows"
+_COLUMNS = "core/checking/test_columns.py::"
+_EFFORT = "core/checking/test_effort.py::"
+_PREFLIGHT = "engine/test_preflight.py::"
+_COUNTED = f"{_PREFLIGHT}test_lengths_cuts_and_masks_are_counted"
+_SIZES = f"{_PREFLIGHT}test_memory_and_disk_that_cannot_suffice_are_errors"
+_CHECK = "cli/test_check.py::"
+
+RAISED_BY = {
+    CheckKind.CONFIG: f"{_CHECK}test_a_draft_with_problems_is_checked_with_the_config_before_it",
+    CheckKind.DATA: f"{_CHECK}test_data_that_cannot_be_read_is_a_finding",
+    CheckKind.HIGH_RATE: f"{_CHECK}test_a_rate_beyond_all_use_is_a_warning",
+    CheckKind.EMPTY_ROWS: _DATA,
+    CheckKind.WRONG_ROLES: "core/checking/test_data.py::test_odd_turns_are_named",
+    CheckKind.UNREADABLE_ROWS: _DATA,
+    CheckKind.UNKNOWN_LABEL: (
+        "core/checking/test_data.py::test_labels_outside_the_set_are_named_all_at_once"
+    ),
+    CheckKind.NO_ROWS: f"{_CHECK}test_a_run_that_makes_no_sense_is_refused",
+    CheckKind.PREFERENCE_DATA: (
+        f"{_COLUMNS}test_preference_data_says_what_is_trained_on_and_what_is_not"
+    ),
+    CheckKind.UNUSED_COLUMNS: f"{_COLUMNS}test_names_without_a_meaning_are_one_line",
+    CheckKind.UNUSED_KEYS: f"{_COLUMNS}test_turns_that_should_not_be_trained_on_are_counted",
+    CheckKind.TOOL_CALLS: (
+        f"{_COLUMNS}test_roles_of_tool_calls_are_named_with_the_tools_that_are_not_used"
+    ),
+    CheckKind.DUPLICATE_ROWS: _DATA,
+    CheckKind.CONFLICTING_LABELS: _DATA,
+    CheckKind.LEAKAGE_EXACT: _DATA,
+    CheckKind.LEAKAGE_NEAR: _DATA,
+    CheckKind.UNTRAINED_LABELS: (
+        "core/checking/test_kinds.py::test_a_held_out_label_without_training_rows_is_a_warning"
+    ),
+    CheckKind.FEW_EVAL_ROWS: "core/checking/test_kinds.py::test_few_held_out_rows_are_counted",
+    CheckKind.HELD_OUT: "core/checking/test_kinds.py::test_the_part_that_is_held_out_is_described",
+    CheckKind.STEPS: f"{_EFFORT}test_odd_settings_are_warned_of",
+    CheckKind.NO_STEPS: f"{_EFFORT}test_no_step_at_all_is_an_error",
+    CheckKind.BATCH: f"{_EFFORT}test_odd_settings_are_warned_of",
+    CheckKind.WARMUP: f"{_EFFORT}test_odd_settings_are_warned_of",
+    CheckKind.LEFT_OUT: f"{_CHECK}test_without_the_train_extra_the_rest_is_checked",
+    CheckKind.MODEL: f"{_CHECK}test_a_model_that_cannot_be_loaded_is_a_finding",
+    CheckKind.TOKENS: _COUNTED,
+    CheckKind.TRAINED_SHARE: _COUNTED,
+    CheckKind.FULLY_MASKED: _COUNTED,
+    CheckKind.TOO_LONG: _COUNTED,
+    CheckKind.BEYOND_CONTEXT: f"{_PREFLIGHT}test_rows_beyond_what_the_model_takes_are_an_error",
+    CheckKind.PADDING: _COUNTED,
+    CheckKind.SIZES: _SIZES,
+    CheckKind.MEMORY: _SIZES,
+    CheckKind.DISK: _SIZES,
+}
+"""The test that brings each kind about, by its node id in `tests`."""
+
+
+def test_every_kind_is_named_by_a_check() -> None:
+    made = {
+        node.attr
+        for path in PACKAGE.rglob("*.py")
+        if "CheckKind" in (text := path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "CheckKind"
+    }
+    assert made == {kind.name for kind in CheckKind}
+
+
+def test_every_kind_is_raised_by_a_test_that_names_it() -> None:
+    assert set(RAISED_BY) == set(CheckKind)
+    for kind, node_id in RAISED_BY.items():
+        path, _, name = node_id.partition("::")
+        functions = ast.parse((TESTS / path).read_text(encoding="utf-8")).body
+        [test] = [
+            each for each in functions if isinstance(each, ast.FunctionDef) and each.name == name
+        ]
+        texts = {each.value for each in ast.walk(test) if isinstance(each, ast.Constant)}
+        assert kind.value in texts, node_id
+
+
+def test_a_row_that_is_refused_has_a_kind_of_its_fault() -> None:
+    assert set(get_args(RowFault)) <= set(CheckKind)
+
+
+def test_the_docs_list_every_check() -> None:
+    section = DOCS.read_text(encoding="utf-8").split("\n## Checks\n")[1]
+    names = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert names == [kind.value for kind in CheckKind]
+
+
+def test_a_held_out_label_without_training_rows_is_a_warning(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    write_lines("train.jsonl", pairs(messages(40, 1), "refund"))
+    write_lines("eval.jsonl", pairs(messages(40, 2), "praise"))
+    [warned] = found(tmp_path, "evaluation.metric=label")["warning", "untrained_labels"]
+    assert warned.message == "held-out labels that are never trained on: praise"
+
+
+def test_few_held_out_rows_are_counted(write_lines: Write, tmp_path: Path) -> None:
+    write_lines("train.jsonl", pairs(messages(40, 1)))
+    write_lines("eval.jsonl", pairs(messages(20, 2)))
+    [told] = found(tmp_path)["info", "few_eval_rows"]
+    assert told.count == 20
+    assert told.message == "only 20 rows are held out: one of them is 5 points of the score"
+
+
+def test_the_part_that_is_held_out_is_described(write_lines: Write, tmp_path: Path) -> None:
+    write_lines("train.jsonl", pairs(messages(400, 1)))
+    [told] = found(tmp_path, "data.eval_fraction=0.25")["info", "held_out"]
+    assert "100 of 400" in told.message
