@@ -9,18 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_loop.core import codec
-from tui_loop.core.config import (
-    ConfigError,
-    changed_fields,
-    flatten,
-    full_name,
-    merge,
-    read_config,
-    read_effective,
-    settings_tables,
-    to_tables,
-    with_settings,
-)
+from tui_loop.core.config import ConfigError, read_config, read_effective
+from tui_loop.core.config_settings import full_name, settings_tables, with_settings
+from tui_loop.core.config_tables import changed_fields, flatten, merge, to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config
 

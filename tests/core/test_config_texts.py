@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.config import ConfigError, with_settings
+from tui_loop.core.config import ConfigError
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.schema import Config
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.config import all_fields, read_config
+from tui_loop.core.config import read_config
+from tui_loop.core.config_hints import all_fields
 from tui_loop.core.fields import as_setting, field, from_setting, next_choice
 
 TEXTS = st.text(max_size=30).filter(lambda text: text.isprintable() or text.isascii())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.rows import Row
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.records import Fingerprint

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.config import flatten, with_settings
+from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config_tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.fingerprint import fingerprint_of

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.config import all_fields, field_help, read_config, to_tables
+from tui_loop.core.config import read_config
+from tui_loop.core.config_hints import all_fields, field_help
+from tui_loop.core.config_tables import to_tables
 from tui_loop.core.schema import GROUPS, Config
 
 

@@ -6,7 +6,8 @@ from itertools import combinations
 
 import pytest
 
-from tui_loop.core.config import ConfigError, with_settings
+from tui_loop.core.config import ConfigError
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.schema import Config, Training
 from tui_loop.core.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 

@@ -10,7 +10,7 @@ import pytest
 
 from tui_loop.cli.main import COMMANDS as COMMANDS_AT_HAND
 from tui_loop.core import iteration_folder
-from tui_loop.core.config import settings_tables, with_settings
+from tui_loop.core.config_settings import settings_tables, with_settings
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import (

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.wording import brief, brief_number, title_of
+from tui_loop.core.title import title_of
+from tui_loop.core.wording import brief, brief_number
 
 LR = "training.learning_rate"
 SEED = "training.seed"

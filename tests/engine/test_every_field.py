@@ -22,7 +22,8 @@ import torch
 from peft import get_peft_model
 
 from tui_loop.cli.hosting import AppRuns
-from tui_loop.core.config import flatten, with_settings
+from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config_tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import new_draft

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.schema import Config, Training
 from tui_loop.engine.memory import (
     EvalBatch,

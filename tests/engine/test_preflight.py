@@ -17,7 +17,7 @@ from trl import SFTConfig, SFTTrainer
 from tests.engine.conftest import TEMPLATE
 from tests.engine.test_rendering import CHATML, PAIRS, TEXTS, TURNS
 from tui_loop.core.checking.findings import Finding
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config, Lora

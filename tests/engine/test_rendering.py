@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.rows import RawRow, Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput

@@ -27,7 +27,7 @@ def test_every_sftconfig_field_is_declared_owned_or_settable() -> None:
 def test_every_scheduler_offered_is_one_that_transformers_knows() -> None:
     from transformers import SchedulerType
 
-    from tui_loop.core.config import choices_of, hints_of
+    from tui_loop.core.config_hints import choices_of, hints_of
 
     offered = choices_of(hints_of(Training)["lr_scheduler_type"])
     assert set(offered) <= {kind.value for kind in SchedulerType}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.schema import Config

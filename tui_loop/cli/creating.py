@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.starting import refuse_secrets
-from tui_loop.core.config import Tables, merge, read_config
+from tui_loop.core.config import read_config
+from tui_loop.core.config_tables import Tables, merge
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.readiness.criteria import checked_target

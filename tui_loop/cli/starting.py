@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from tui_loop.core.checking.effort import steps_of
-from tui_loop.core.config import flatten, to_tables
+from tui_loop.core.config_tables import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder

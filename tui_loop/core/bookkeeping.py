@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tui_loop.core.schema import Config
-from tui_loop.core.wording import SEED
+
+SEED = "training.seed"
 
 BOOKKEEPING = frozenset(
     {

@@ -14,8 +14,10 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.bookkeeping import SEED
 from tui_loop.core.codec import to_json
-from tui_loop.core.config import changed_fields, flatten, read_config
+from tui_loop.core.config import read_config
+from tui_loop.core.config_tables import changed_fields, flatten
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.history import Outcomes, rows_in
 from tui_loop.core.examples.pairing import (
@@ -35,7 +37,6 @@ from tui_loop.core.records import Iteration, Split
 from tui_loop.core.schema import Config
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.wording import SEED
 
 _NO_DIFFERENCE = (SEED, "evaluation.base")
 

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config import ConfigError, Tables, read_config, to_tables, with_unset
+from tui_loop.core.config import ConfigError, read_config
+from tui_loop.core.config_tables import Tables, to_tables, with_unset
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import read_small, write_atomically
 from tui_loop.core.planning import Plan, config_before, plan_with

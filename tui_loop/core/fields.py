@@ -10,14 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from tui_loop.core.codec import to_toml
-from tui_loop.core.config import (
-    NO_VALUE,
-    choices_of,
-    field_help,
-    hints_of,
-    is_optional,
-    parse_value,
-)
+from tui_loop.core.config import NO_VALUE
+from tui_loop.core.config_hints import choices_of, field_help, hints_of, is_optional
+from tui_loop.core.config_settings import parse_value
 from tui_loop.core.schema import GROUPS
 from tui_loop.core.sft_fields import OTHER_TRAINING_FIELDS
 

@@ -11,10 +11,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from tui_loop.core.opening import check_regular, read_bounded
-
-SMALL_FILE_BYTES = 64 * 1024 * 1024
-"""No record file that is read whole is larger; a larger one is refused, not loaded."""
+from tui_loop.core.opening import SMALL_FILE_BYTES, check_regular, read_bounded
 
 
 def user_state_folder() -> Path:

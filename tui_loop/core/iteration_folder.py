@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config import read_effective, to_tables
+from tui_loop.core.config import read_effective
+from tui_loop.core.config_tables import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import write_atomically
 from tui_loop.core.opening import check_regular, check_within, lines_of

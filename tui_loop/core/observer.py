@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -29,6 +28,7 @@ from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.records import LIVE, Iteration, Split
 from tui_loop.core.store import LoopFolder, LoopSettings
+from tui_loop.core.text_format import counted
 from tui_loop.core.unattended import Doing, doing
 
 if TYPE_CHECKING:

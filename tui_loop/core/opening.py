@@ -111,3 +111,7 @@ def _check_kind(path: Path, status: os.stat_result) -> None:
 
 def _odd(path: Path, what: str) -> BadInput:
     return BadInput(f"{path}: is {what}", "put the file or folder itself there")
+
+
+SMALL_FILE_BYTES = 64 * 1024 * 1024
+"""No record file that is read whole is larger; a larger one is refused, not loaded."""

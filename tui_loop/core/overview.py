@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config import Tables
+from tui_loop.core.config_tables import Tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import LIVE, NO_METRICS, Change, Decision, Iteration, State
 from tui_loop.core.state import RunState, error_of
-from tui_loop.core.wording import title_of
+from tui_loop.core.title import title_of
 
 
 def unreadable(folder: IterationFolder, error: Exception) -> Iteration:

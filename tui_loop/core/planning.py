@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config import changed_fields, flatten, with_settings
+from tui_loop.core.bookkeeping import SEED
+from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config_tables import changed_fields, flatten
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.row_index import rows_changed, write_index
 from tui_loop.core.errors import BadInput
@@ -21,7 +23,6 @@ from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Split
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.wording import SEED
 
 Changes = dict[str, Any]
 """{"group.field": (old, new)}; for changed data, {"data.train": {"rows_added": n, ...}}."""

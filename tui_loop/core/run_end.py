@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import msgspec
 
-from tui_loop.core.config import to_tables
+from tui_loop.core.config_tables import to_tables
 from tui_loop.core.csv_text import csv_text
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import TuiLoopError

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import SMALL_FILE_BYTES
-from tui_loop.core.opening import read_bounded
+from tui_loop.core.opening import SMALL_FILE_BYTES, read_bounded
 
 T = TypeVar("T")
 

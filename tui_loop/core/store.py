@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config import Tables, read_config
+from tui_loop.core.config import read_config
+from tui_loop.core.config_tables import Tables
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.files import write_atomically
 from tui_loop.core.iteration_folder import IterationFolder

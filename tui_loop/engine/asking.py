@@ -82,7 +82,7 @@ class _Server:
                 self._answer(speakers, question, inbox)
 
     def _load(self) -> Speakers:
-        from tui_loop.core.config import with_settings
+        from tui_loop.core.config_settings import with_settings
 
         self._tell(AskingState("loading", iteration=self._numbers[0]))
         from tui_loop.engine.speakers import Speakers, set_threads

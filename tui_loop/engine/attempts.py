@@ -13,7 +13,8 @@ import socket
 import msgspec
 
 from tui_loop.core.checkpoints import Resumption, resumption_of
-from tui_loop.core.config import changed_fields, with_settings
+from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config_tables import changed_fields
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.events import LineLogged, RunStarted
 from tui_loop.core.iteration_folder import IterationFolder

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_index import digest_of
 from tui_loop.core.errors import BadInput

@@ -13,7 +13,8 @@ from typing import Any
 from tui_loop.core.automation.history import History
 from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
 from tui_loop.core.codec import number
-from tui_loop.core.config import flatten, read_config
+from tui_loop.core.config import read_config
+from tui_loop.core.config_tables import flatten
 from tui_loop.core.diagnosis.naming import SAMPLED
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Iteration

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row, Shape
 from tui_loop.core.errors import BadInput, NotFound, TuiLoopError

@@ -8,7 +8,6 @@ from typing import Literal
 
 import msgspec
 
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import (
@@ -20,6 +19,7 @@ from tui_loop.core.diagnosis.words import (
 )
 from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.records import LIVE, Iteration
+from tui_loop.core.text_format import counted
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.widgets.iterations import VERDICT_TONES
 from tui_loop.tui.widgets.sheet import wrapped

@@ -11,7 +11,7 @@ import pytest
 from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.data import check_data
 from tui_loop.core.checking.findings import Finding
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.schema import Config
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.grouping import MOST_COLUMNS, with_columns
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_index import digest_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.preference import mark_of, pair_of
 from tui_loop.core.data.rows import Mapping, RawRow, Row

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.rows import Message, RawRow, Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput

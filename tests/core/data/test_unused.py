@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tui_loop.core import codec
-from tui_loop.core.config import with_settings
+from tui_loop.core.config_settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.unused import MEANINGFUL, Unused, meaning_of
 from tui_loop.core.planning import create_iteration, plan_next

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.core.patterns.trying import RATE, trial, trials_in
-from tui_loop.core.config import to_tables, with_settings
+from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config_tables import to_tables
 from tui_loop.core.patterns.trials import (
     BATCH,
     base_name,

@@ -9,7 +9,9 @@ from tui_loop.cli.creating import Prepared, asked, check_base, create, understan
 from tui_loop.cli.output import Output
 from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.findings import messages_of
-from tui_loop.core.config import all_fields, field_help, merge, settings_tables
+from tui_loop.core.config_hints import all_fields, field_help
+from tui_loop.core.config_settings import settings_tables
+from tui_loop.core.config_tables import merge
 from tui_loop.core.names import check_new_loop_name
 from tui_loop.core.store import LoopsFolder
 from tui_loop.core.wording import brief

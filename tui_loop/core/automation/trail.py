@@ -14,7 +14,8 @@ from tui_loop.core.diagnosis.findings import Verdict
 from tui_loop.core.planning import Plan
 from tui_loop.core.progress.best import mean_metrics
 from tui_loop.core.records import Iteration
-from tui_loop.core.wording import brief, title_of
+from tui_loop.core.title import title_of
+from tui_loop.core.wording import brief
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.checking.findings import Finding, by_severity, counted, info, warning
+from tui_loop.core.checking.findings import Finding, by_severity, info, warning
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.rows import NAMES
 from tui_loop.core.data.columns import listed
@@ -13,6 +13,7 @@ from tui_loop.core.data.preference import pair_of
 from tui_loop.core.data.rows import CALL_ROLES
 from tui_loop.core.data.unused import Unused, meaning_of
 from tui_loop.core.text import one_line
+from tui_loop.core.text_format import counted
 
 MOST_NAMES = 40
 """Names that one finding lists; a wide file has thousands."""

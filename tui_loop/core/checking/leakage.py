@@ -7,19 +7,12 @@ from __future__ import annotations
 
 from itertools import chain
 
-from tui_loop.core.checking.findings import (
-    Evidence,
-    Finding,
-    evidence,
-    info,
-    of_all,
-    shown,
-    warning,
-)
+from tui_loop.core.checking.findings import Evidence, Finding, evidence, info, shown, warning
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.likeness import overlap_of
 from tui_loop.core.checking.rows import NAMES
 from tui_loop.core.data.loading import LoadedData
+from tui_loop.core.text_format import of_all
 
 
 def leaked_rows(data: LoadedData) -> list[Finding]:

@@ -9,10 +9,8 @@ from tui_loop.core.checking.findings import (
     TEXT_LENGTH,
     Evidence,
     Finding,
-    counted,
     error,
     evidence,
-    of_all,
     shown,
     warning,
 )
@@ -20,6 +18,7 @@ from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row, RowRefused
 from tui_loop.core.text import one_line
+from tui_loop.core.text_format import counted, of_all
 
 NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
 """What the rows of each split are called."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from tui_loop.core.config import parse_value
+from tui_loop.core.config_settings import parse_value
 from tui_loop.core.data.preference import REJECTED, pair_of
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.data.unused import MEANINGFUL, WEIGHTS

@@ -12,7 +12,7 @@ import msgspec
 
 from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.codec import number, to_json
-from tui_loop.core.config import flatten
+from tui_loop.core.config_tables import flatten
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.records import Fingerprint, Iteration
 from tui_loop.core.schema import Config

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.progress.configs import Spread
 from tui_loop.core.progress.progress import Pair, Point, Progress, Tried
 from tui_loop.core.statistics import Interval
+from tui_loop.core.text_format import counted
 
 NOTHING_YET = "nothing has finished yet that could be compared"
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import TuiLoopError
@@ -32,6 +31,7 @@ from tui_loop.core.records import LIVE, Iteration
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.statistics import wilson
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text_format import counted
 
 Standing = Literal["met", "not met", "open"]
 """Open: it cannot be said yet, or was not asked."""

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.codec import to_json_lines
 from tui_loop.core.data.loading import ReadSource, raw_splits, read_text_source, resolved
 from tui_loop.core.data.preference import is_good, mark_of
@@ -28,6 +27,7 @@ from tui_loop.core.files import write_atomically
 from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text_format import counted
 
 LABEL = "label"
 FIRST = 2

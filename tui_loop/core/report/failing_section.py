@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.report.document import Block, Fields, Heading, Paragraph, Quote, Table
 from tui_loop.core.report.facts import CELL, GROUPS, Counted, Failure, Open, Report
 from tui_loop.core.text import one_line
+from tui_loop.core.text_format import counted
 
 
 def failing(report: Report) -> list[Block]:

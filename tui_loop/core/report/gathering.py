@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from tui_loop import __version__
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
@@ -34,6 +33,7 @@ from tui_loop.core.report.places import data_of, environments_of
 from tui_loop.core.report.words import spans, whole
 from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text_format import counted
 
 
 def report_of(loop: LoopFolder) -> Report:

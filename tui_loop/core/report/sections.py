@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.report.document import (
     Block,
     Document,
@@ -22,6 +21,7 @@ from tui_loop.core.report.overview_section import head, iterations
 from tui_loop.core.report.story_section import stories
 from tui_loop.core.report.words import spans, when
 from tui_loop.core.text import one_line
+from tui_loop.core.text_format import counted
 
 
 def document_of(report: Report) -> Document:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
 from tui_loop.core.records import Iteration
@@ -24,6 +23,7 @@ from tui_loop.core.report.document import (
 from tui_loop.core.report.facts import CELL, Against, Changed, Curves, Report, Story, Told
 from tui_loop.core.report.words import change_words, state_words, whole
 from tui_loop.core.text import one_line
+from tui_loop.core.text_format import counted
 
 DECISION = 2000
 LOG_FROM = 20.0

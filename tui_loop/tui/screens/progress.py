@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.progress.progress import Pair, Point, Progress
 from tui_loop.core.progress.strips import Scale, ends, scale_of, strip
@@ -22,6 +21,7 @@ from tui_loop.core.progress.words import (
     score_words,
 )
 from tui_loop.core.statistics import Interval
+from tui_loop.core.text_format import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines

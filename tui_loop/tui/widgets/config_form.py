@@ -10,7 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 
-from tui_loop.core.config import Tables
+from tui_loop.core.config_tables import Tables
 from tui_loop.core.draft import Draft
 from tui_loop.core.fields import as_setting, field, from_setting, next_choice
 from tui_loop.core.observer import LoopSnapshot

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.planning import plan_next, replicates
 from tui_loop.core.progress.progress import Pair, Progress, ProgressReader
 from tui_loop.core.queueing.drafts import QueuedDraft, queued_plan
 from tui_loop.core.queueing.storing import changing
 from tui_loop.core.reader import LoopReader
+from tui_loop.core.text_format import counted
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.workbench.comparing import Comparing

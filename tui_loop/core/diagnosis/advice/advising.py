@@ -12,8 +12,8 @@ import msgspec
 
 from tui_loop.core import figures
 from tui_loop.core.bookkeeping import BOOKKEEPING
-from tui_loop.core.checking.findings import counted
-from tui_loop.core.config import flatten, read_config
+from tui_loop.core.config import read_config
+from tui_loop.core.config_tables import flatten
 from tui_loop.core.diagnosis.advice import Advisor, amounts, data, lengths, rates
 from tui_loop.core.diagnosis.advice.known_rates import RATE
 from tui_loop.core.diagnosis.advice.proposing import are_same_settings
@@ -25,6 +25,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.records import Iteration
 from tui_loop.core.schema import Config
+from tui_loop.core.text_format import counted
 
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.FAILED: [lengths.less_memory],

@@ -6,7 +6,7 @@ import math
 
 from tui_loop.core import figures
 from tui_loop.core.bookkeeping import BOOKKEEPING
-from tui_loop.core.config import changed_fields
+from tui_loop.core.config_tables import changed_fields
 from tui_loop.core.diagnosis.advice.proposing import gain
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Prediction

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from tui_loop.core.bookkeeping import BOOKKEEPING
-from tui_loop.core.config import changed_fields, flatten
+from tui_loop.core.config_tables import changed_fields, flatten
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Confidence, Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import level, trend_of
 from tui_loop.core.diagnosis.findings import Finding
@@ -26,6 +25,7 @@ from tui_loop.core.diagnosis.rules.generalisation import (
 )
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
 from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, SURE, has_diverged
+from tui_loop.core.text_format import counted
 
 FEWEST_STEPS = 10
 """With fewer optimizer steps no curve has a shape."""

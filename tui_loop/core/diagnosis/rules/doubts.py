@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 
-from tui_loop.core.checking.findings import of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
@@ -31,6 +30,7 @@ from tui_loop.core.diagnosis.rules.setup import undertrained_adapter
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of
 from tui_loop.core.diagnosis.rules.training import diverged, unstable
 from tui_loop.core.statistics import wilson
+from tui_loop.core.text_format import of_all
 
 PASSES = 2.5
 """Epochs after which a row that was learned no longer stands out, though the loss still falls."""

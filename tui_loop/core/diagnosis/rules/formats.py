@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
@@ -19,6 +18,7 @@ from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.scoring import pure_scorer
 from tui_loop.core.text import one_line
+from tui_loop.core.text_format import counted
 
 FEWEST = 5
 """Rows: fewer are an anecdote."""

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from statistics import median
 
-from tui_loop.core.checking.findings import of_all
 from tui_loop.core.data.rows import Row
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
@@ -25,6 +24,7 @@ from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.files import short_hash
 from tui_loop.core.scoring import normalised
 from tui_loop.core.statistics import benjamini_hochberg, fisher_greater
+from tui_loop.core.text_format import of_all
 
 RARE = 0.25
 """A label with less than this share of the median label's training rows is rare."""

@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
 
-from tui_loop.core.checking.findings import of_all
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding, Severity
 from tui_loop.core.diagnosis.kinds import FindingKind
@@ -35,6 +34,7 @@ from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.groups import labels_in
 from tui_loop.core.examples.neighbours import LABEL_ROWS
 from tui_loop.core.statistics import fisher_greater, holm, wilson
+from tui_loop.core.text_format import of_all
 
 HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
 LEVEL = 0.01

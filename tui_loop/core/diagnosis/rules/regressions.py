@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Finding
@@ -19,6 +18,7 @@ from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import PASSED
 from tui_loop.core.statistics import wilson
+from tui_loop.core.text_format import counted
 
 LEVEL = 0.05
 MUCH_LOSS = 0.1

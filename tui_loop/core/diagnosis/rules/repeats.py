@@ -13,7 +13,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from tui_loop.core.checking.findings import counted, of_all
 from tui_loop.core.checking.likeness import overlap_of
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding, Severity
@@ -21,6 +20,7 @@ from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import FAILED, PASSED
 from tui_loop.core.statistics import fisher_greater, wilson
+from tui_loop.core.text_format import counted, of_all
 
 HEAVY = 0.1
 """Of so many rows that are repeats a tenth of an epoch is spent; a few are in most data."""

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from tui_loop.core import figures
-from tui_loop.core.checking.findings import counted
 from tui_loop.core.comparison import SEED_NOISE
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Figure, Finding
@@ -21,6 +20,7 @@ from tui_loop.core.examples.table import UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.statistics import mcnemar, t95
 from tui_loop.core.statistics.intervals import Z95, sample_variance
+from tui_loop.core.text_format import counted
 
 LEVEL = 0.05
 USEFUL = 0.15
