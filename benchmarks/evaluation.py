@@ -7,9 +7,9 @@ from pathlib import Path
 
 from benchmarks.measure import Result, paired_ratio, seconds
 from benchmarks.scale import is_tiny, sized
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.schema import Config
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.model_source import smollm2_folder
 from tui_loop.engine.quiet import set_environment

@@ -19,7 +19,7 @@ from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.records import Change, Decision
 from tui_loop.core.store import LoopFolder, LoopsFolder
-from tui_loop.core.wording import brief_number
+from tui_loop.core.text.figures import brief_number
 
 ITERATIONS, PAIRS = sized((1000, 11), (20, 1))
 EXAMPLES, EVENTS = 20, 30

@@ -10,13 +10,14 @@ from benchmarks.measure import Result, seconds
 from benchmarks.scale import sized
 from tui_loop.core.data.reading import read_rows
 from tui_loop.core.data.rows import Row
-from tui_loop.core.examples.causes import Measured, causes_of
+from tui_loop.core.examples.causes import causes_of
+from tui_loop.core.examples.found import Measured
 from tui_loop.core.examples.neighbours import TrainingIndex
 from tui_loop.core.examples.slices import find_slices
-from tui_loop.core.examples.words import word_diff
 from tui_loop.core.records import Example
 from tui_loop.core.series import Series, per_column
 from tui_loop.core.shipped import shipped
+from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.plotting import ChartSpec, plot
 
 POINTS, ROWS, WORDS, LETTERS = sized((100_000, 20_000, 900, 100_000), (1000, 200, 90, 1000))

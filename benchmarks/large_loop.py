@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.follower import Follower
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal

@@ -23,9 +23,9 @@ import sys, time
 started = time.perf_counter()
 from pathlib import Path
 from tui_loop.core.checking.data import check_data
-from tui_loop.core.config import with_settings
+from tui_loop.core.config.validation import with_settings
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.schema import Config
+from tui_loop.core.config.schema import Config
 settings = [f"data.{name}={name}.jsonl" for name in ("train", "eval", "holdout")]
 config = with_settings(Config(), settings)
 imported = time.perf_counter()

@@ -24,7 +24,7 @@ from pathlib import Path
 from scripts.reliability import CHECKOUT
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.reader import LoopReader, iterations_of
-from tui_loop.core.statistics import paired_interval, spread_interval
+from tui_loop.core.stats import paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder, LoopsFolder
 
 NAME = "same-config"

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tui_loop.core.codec import to_toml
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.queueing.storing import add
 from tui_loop.core.shipped import shipped

@@ -16,7 +16,7 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import laying_out
 from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.creating import asked, understand, understand_with_metric
-from tui_loop.core.config import read_config
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.store import LoopSettings, LoopsFolder

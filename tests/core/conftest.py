@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.iteration_folder import IterationFolder

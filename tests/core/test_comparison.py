@@ -13,7 +13,7 @@ from tui_loop.core.comparison import Comparison, brief_delta, compare
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
-from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
+from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.conftest import MakeFinished
-from tui_loop.core.config import ConfigError
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.draft import (
     draft_from,
     draft_text,

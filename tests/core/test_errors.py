@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.config import ConfigError
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import (
     BadInput,
     NeedsExtra,

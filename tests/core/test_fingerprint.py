@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.rows import Row
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.records import Fingerprint
-from tui_loop.core.schema import Config
 
 ROWS = [Row("a", "prompt a", "yes", 1), Row("b", "prompt b", "no", 2)]
 

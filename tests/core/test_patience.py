@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui_loop.core.config.schema import Training
 from tui_loop.core.patience import EvalLosses
-from tui_loop.core.schema import Training
 
 LOSSES = st.floats(0, 10) | st.just(math.nan)
 

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.config_settings import with_settings
-from tui_loop.core.config_tables import flatten
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
+from tui_loop.core.config.tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.fingerprint import fingerprint_of
@@ -32,7 +33,6 @@ from tui_loop.core.planning import (
 )
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Iteration, Split
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
 MakeFinished = Callable[..., IterationFolder]

@@ -10,7 +10,8 @@ import pytest
 
 from tui_loop.cli.main import COMMANDS as COMMANDS_AT_HAND
 from tui_loop.core import iteration_folder
-from tui_loop.core.config_settings import settings_tables, with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import settings_tables, with_settings
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import (
@@ -21,7 +22,6 @@ from tui_loop.core.names import (
     split_target,
 )
 from tui_loop.core.records import Change, Decision, Example, Iteration, Split, TokenLosses
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
 

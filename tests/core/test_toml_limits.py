@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_loop.core import codec
-from tui_loop.core.config_settings import parse_value
+from tui_loop.core.config.settings import parse_value
 from tui_loop.core.errors import BadInput
 from tui_loop.core.toml_limits import LONGEST_BARE, MOST_KEYS, MOST_NESTED, MOST_PARTS, check_toml
 

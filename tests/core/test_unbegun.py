@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.events import RunEnded, RunStarted
 from tui_loop.core.iteration_folder import IterationFolder

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.engine.conftest import TinyLoop
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.engine.arguments import sft_config
 from tui_loop.engine.models import LoadedModel
 

@@ -22,13 +22,13 @@ import torch
 from peft import get_peft_model
 
 from tui_loop.cli.hosting import AppRuns
-from tui_loop.core.config_settings import with_settings
-from tui_loop.core.config_tables import flatten
+from tui_loop.core.config.schema import GROUPS, Config, Evaluation
+from tui_loop.core.config.settings import with_settings
+from tui_loop.core.config.tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import new_draft
 from tui_loop.core.patience import EvalLosses
-from tui_loop.core.schema import GROUPS, Config, Evaluation
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopSettings, LoopsFolder
 from tui_loop.engine import arguments, iteration, models

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.foreign import foreign_metric, foreign_model
-from tui_loop.core.config import read_config
+from tui_loop.core.config.schema import Config, Evaluation, Model
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.consent import ForeignCode, NeedsConsent, allow_code
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config, Evaluation, Model
 from tui_loop.engine.foreign_code import config_code, metric_code, model_code
 from tui_loop.engine.model_source import ModelSource, find_model
 from tui_loop.engine.scorers import scorer_for

@@ -100,9 +100,9 @@ def test_the_trainers_own_figure_is_what_trainer_evaluate_reports(
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from tui_loop.core.config_settings import with_settings
+    from tui_loop.core.config.schema import Config
+    from tui_loop.core.config.settings import with_settings
     from tui_loop.core.data.loading import load_data
-    from tui_loop.core.schema import Config
     from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
     from tui_loop.engine.model_source import find_model
     from tui_loop.engine.models import load_model

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.config_settings import with_settings
-from tui_loop.core.schema import Config, Training
+from tui_loop.core.config.schema import Config, Training
+from tui_loop.core.config.settings import with_settings
 from tui_loop.engine.memory import (
     EvalBatch,
     OutOfMemory,

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from tests.waiting import PATIENCE_SECONDS
+from tui_loop.core.config.schema import Training
 from tui_loop.core.follower import Follower
 from tui_loop.core.journal import Journal
 from tui_loop.core.requests import Request, RequestName
-from tui_loop.core.schema import Training
 from tui_loop.core.state import RunState, fold
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.control import Control

@@ -17,10 +17,10 @@ from trl import SFTConfig, SFTTrainer
 from tests.engine.conftest import TEMPLATE
 from tests.engine.test_rendering import CHATML, PAIRS, TEXTS, TURNS
 from tui_loop.core.checking.findings import Finding
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config, Lora
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config, Lora
 from tui_loop.engine import arguments, masking, sizes
 from tui_loop.engine.arguments import lora_config
 from tui_loop.engine.masking import Masker

@@ -9,11 +9,11 @@ import pytest
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.rows import RawRow, Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
 from tui_loop.engine.rendering import Renderer

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from tui_loop.core.schema import Training
-from tui_loop.core.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
+from tui_loop.core.config.schema import Training
+from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 
 pytestmark = pytest.mark.train
 
@@ -27,7 +27,7 @@ def test_every_sftconfig_field_is_declared_owned_or_settable() -> None:
 def test_every_scheduler_offered_is_one_that_transformers_knows() -> None:
     from transformers import SchedulerType
 
-    from tui_loop.core.config_hints import choices_of, hints_of
+    from tui_loop.core.config.schema import choices_of, hints_of
 
     offered = choices_of(hints_of(Training)["lr_scheduler_type"])
     assert set(offered) <= {kind.value for kind in SchedulerType}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tui_loop.core.config.schema import Evaluation
 from tui_loop.core.consent import allow_code
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import Scorer
 from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.scorers import check_metric, scorer_for

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 from tui_loop.engine.sources import read_source
 
 ROWS = [{"prompt": f"question {n}", "completion": f"answer {n % 3}"} for n in range(12)]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import TEMPLATE
+from tui_loop.core.config.schema import Config, Data
 from tui_loop.core.data.reading import read_rows
 from tui_loop.core.data.rows import Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
-from tui_loop.core.schema import Config, Data
 from tui_loop.core.shipped import shipped
 from tui_loop.core.store import LoopFolder
 from tui_loop.engine.control import StopAsked

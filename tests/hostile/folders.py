@@ -15,7 +15,7 @@ import tomli_w
 from tests.hostile.texts import SPLIT, Hostile
 from tests.tui.conftest import example_of
 from tui_loop.core.codec import spell
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.files import short_hash
 from tui_loop.core.iteration_folder import IterationFolder

@@ -23,8 +23,8 @@ from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.ledger import ledger_text
 from tui_loop.core.records import Decision, Iteration
-from tui_loop.core.secrets import mask_file, masked
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.text.secrets import redact_file, redacted
 from tui_loop.engine import quiet
 
 LOOP = "support-intents"
@@ -80,7 +80,7 @@ def assert_nowhere(canaries: list[str], home: Path) -> None:
 def test_secrets_are_masked_by_where_they_come_from_and_by_their_shape(
     canaries: list[str],
 ) -> None:
-    told = masked(an_utterance())
+    told = redacted(an_utterance())
     assert not [canary for canary in canaries if canary in told]
     assert told.startswith("cannot log in: *** ; ")
     assert "https://user:***@example.org/data.jsonl" in told
@@ -96,17 +96,17 @@ def test_secrets_are_masked_by_where_they_come_from_and_by_their_shape(
     ],
 )
 def test_what_only_speaks_of_tokens_stays(text: str) -> None:
-    assert masked(text) == text
+    assert redacted(text) == text
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_masking_takes_any_text_and_does_it_once(text: str) -> None:
-    assert masked(masked(text)) == masked(text)
+    assert redacted(redacted(text)) == redacted(text)
 
 
 def test_masking_long_texts_that_almost_match_takes_no_time() -> None:
     for piece in ("api_key=", "://a:", "sk-", "eyJ", "-----BEGIN A", "password "):
-        assert len(masked(piece * (300_000 // len(piece)))) > 0
+        assert len(redacted(piece * (300_000 // len(piece)))) > 0
 
 
 def test_what_a_library_printed_is_masked_in_its_file(canaries: list[str], tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_a_library_printed_is_masked_in_its_file(canaries: list[str], tmp_p
     key = "-----BEGIN RSA PRIVATE KEY-----\ncanarykeycanarykey\n-----END RSA PRIVATE KEY-----"
     path.write_bytes(b"\xff\xfe before\n" + f"{an_utterance()}\n{key}\nafter\n".encode())
     path.chmod(0o640)
-    mask_file(path)
+    redact_file(path)
     data = path.read_bytes()
     assert data.startswith(b"\xff\xfe before\n")
     assert data.endswith(b"after\n")

@@ -25,7 +25,7 @@ from textual.widget import Widget
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.checking.findings import Finding, info
 from tui_loop.core.checking.tokens import TrainedRow
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import Draft, drop_draft, new_draft, plan_of, write_draft
 from tui_loop.core.errors import BadInput, TuiLoopError

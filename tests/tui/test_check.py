@@ -10,10 +10,10 @@ import pytest
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
 from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.findings import Evidence, Finding, error, info, warning
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 

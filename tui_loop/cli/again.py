@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from tui_loop.cli.answers import ModelAsker
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.again import GENERATION, Retried, check_settings
 from tui_loop.core.iteration_folder import IterationFolder

@@ -9,7 +9,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import split_target
 from tui_loop.core.store import LoopFolder, LoopsFolder
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -27,15 +27,15 @@ from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.rows import refused_rows
 from tui_loop.core.checking.settings import odd_settings
 from tui_loop.core.checking.tokens import TrainedRow
-from tui_loop.core.config import ConfigError
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.planning import config_before
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 if TYPE_CHECKING:
     from tui_loop.engine.masking import Masker

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.starting import refuse_secrets
-from tui_loop.core.config import read_config
-from tui_loop.core.config_tables import Tables, merge
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.tables import Tables, merge
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.readiness.criteria import checked_target
-from tui_loop.core.schema import Config
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
 from tui_loop.core.events import (
     AnyEvent,
     Evaluated,
@@ -27,7 +26,8 @@ from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.requests import ask
 from tui_loop.core.state import RunState, fold
-from tui_loop.core.text import one_line
+from tui_loop.core.text import figures
+from tui_loop.core.text.untrusted import one_line
 
 LOOK_SECONDS = 0.15
 PLAIN_SECONDS = 5.0

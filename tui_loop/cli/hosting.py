@@ -13,8 +13,8 @@ from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import read_run
 from tui_loop.core.requests import ask
-from tui_loop.core.secrets import mask_file
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.unbegun import take_back
 from tui_loop.tui.backend import Preview
 
@@ -214,4 +214,4 @@ class AppRuns:
         process = start_host(folders[0].loop, numbers)
         process.wait()
         for folder in folders:
-            mask_file(folder.output)
+            redact_file(folder.output)

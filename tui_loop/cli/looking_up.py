@@ -10,6 +10,7 @@ from pathlib import Path
 from tui_loop.core.checking.findings import Finding
 from tui_loop.core.checking.leakage import leaked_rows
 from tui_loop.core.checking.rows import conflicting_rows, repeated_rows
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import ReadSource, Source, load_data, read_text_source, resolved
 from tui_loop.core.data.reading import is_text_file
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -18,7 +19,6 @@ from tui_loop.core.examples.suspects import median_loss, suspects
 from tui_loop.core.examples.training_rows import TrainingRows, training_rows
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
-from tui_loop.core.schema import Config
 from tui_loop.tui.backend import Nearest, Suspected
 
 

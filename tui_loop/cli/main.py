@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 from tui_loop import __version__
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
-from tui_loop.core import plain
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.termination import treat_user_signals_as_termination
-from tui_loop.core.text import one_line
+from tui_loop.core.text import plain_ascii
+from tui_loop.core.text.untrusted import one_line
 
 COMMANDS = (
     "open",
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=plain.HANDLER)
+            stream.reconfigure(errors=plain_ascii.HANDLER)
     out = Output(as_json="--json" in words)
     try:
         words = _with_open(words)

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from tui_loop.core import plain
 from tui_loop.core.codec import to_pretty_json
-from tui_loop.core.secrets import masked
-from tui_loop.core.text import escaped, one_line, visible
+from tui_loop.core.text import plain_ascii
+from tui_loop.core.text.secrets import redacted
+from tui_loop.core.text.untrusted import escaped, one_line, visible
 from tui_loop.tui.cells import fit, width_of
 
 DEFAULT_LOOPS = Path("loops")
@@ -57,7 +57,7 @@ class Output:
     def record_line(self, text: str) -> None:
         """JSON that is text already; signs that a terminal would obey are escaped in it."""
         told = escaped(text)
-        print(told if _has_signs(sys.stdout) else plain.json_in_ascii(told), flush=True)
+        print(told if _has_signs(sys.stdout) else plain_ascii.json_in_ascii(told), flush=True)
 
     def line(self, text: str = "") -> None:
         """A line for people: on stdout, or on stderr where stdout carries records."""
@@ -76,7 +76,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """A remark beside the result."""
-        self._print(sys.stderr, visible(masked(text)))
+        self._print(sys.stderr, visible(redacted(text)))
 
     def advice(self, text: str) -> None:
         """A line with a command that can be typed as it stands."""
@@ -91,9 +91,9 @@ class Output:
     def error(self, message: str, hint: str) -> None:
         """One line that says what happened, one that says what to do; secrets are masked."""
         hint = self.spelled_out(hint)
-        self._print(sys.stderr, f"error: {one_line(masked(message), 2000)}")
+        self._print(sys.stderr, f"error: {one_line(redacted(message), 2000)}")
         if hint:
-            self._print(sys.stderr, f"hint: {one_line(masked(hint), 500)}")
+            self._print(sys.stderr, f"hint: {one_line(redacted(hint), 500)}")
 
     def table(
         self,
@@ -123,15 +123,15 @@ class Output:
     def _spelled(self, text: str) -> str:
         """`text` as it will be printed, before it is laid out."""
         stream = sys.stderr if self.as_json else sys.stdout
-        return text if _has_signs(stream) else plain.words(text)
+        return text if _has_signs(stream) else plain_ascii.words(text)
 
     def _print(self, stream: TextIO, text: str) -> None:
-        print(text if _has_signs(stream) else plain.words(text), file=stream, flush=True)
+        print(text if _has_signs(stream) else plain_ascii.words(text), file=stream, flush=True)
 
 
 def _has_signs(stream: TextIO) -> bool:
     """Whether a stream takes the signs that this program uses."""
-    return plain.can_encode(stream.encoding)
+    return plain_ascii.can_encode(stream.encoding)
 
 
 def uses_colour(stream: TextIO) -> bool:

@@ -9,7 +9,6 @@ import msgspec
 
 from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
 from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
 from tui_loop.core.iteration_folder import IterationFolder
@@ -20,7 +19,8 @@ from tui_loop.core.queueing.taking import leave, mark, next_waiting, put_aside, 
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.wording import brief
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import brief
 
 
 def require_queue_consent(loop: LoopFolder, *, allow: bool) -> None:

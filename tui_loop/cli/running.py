@@ -13,8 +13,8 @@ from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import open_command
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import Iteration
-from tui_loop.core.secrets import mask_file
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.unbegun import take_back
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
@@ -44,7 +44,7 @@ def run_until_stopped(
         process.wait()
     done = [iteration_of(loop.iteration(each.number)) for each in done]  # with their verdicts
     for folder in folders:
-        mask_file(folder.output)
+        redact_file(folder.output)
     for text in take_back(folders):
         out.note(out.spelled_out(text))
     if watcher.killed:

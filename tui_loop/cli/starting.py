@@ -9,7 +9,8 @@ from collections.abc import Callable
 import msgspec
 
 from tui_loop.core.checking.effort import steps_of
-from tui_loop.core.config_tables import flatten, to_tables
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.tables import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
@@ -25,9 +26,8 @@ from tui_loop.core.planning import (
 )
 from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.run_end import restore_ends
-from tui_loop.core.schema import Config
-from tui_loop.core.secrets import fields_with_secrets
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.secrets import fields_with_secrets
 
 
 class Start(msgspec.Struct, frozen=True):

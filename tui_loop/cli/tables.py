@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
 from tui_loop.core.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text import figures
 
 WIDE = 120
 """From this many columns on, each iteration's reason has room beside it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.diagnosis.diagnosing import diagnose
 from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.diagnosis.taking import clash, with_taken

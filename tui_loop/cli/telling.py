@@ -14,8 +14,8 @@ import msgspec
 
 from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.secrets import masked
-from tui_loop.core.text import one_line
+from tui_loop.core.text.secrets import redacted
+from tui_loop.core.text.untrusted import one_line
 
 T = TypeVar("T")
 
@@ -91,4 +91,4 @@ class TellingProcess(Generic[T]):
         size = self._log.seek(0, 2)
         self._log.seek(max(0, size - LOG_TAIL))
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        return one_line(masked(lines[-1]), 300) if lines else f"exit code {code}"
+        return one_line(redacted(lines[-1]), 300) if lines else f"exit code {code}"

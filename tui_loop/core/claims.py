@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui_loop.core import figures
 from tui_loop.core.comparison import SEED_NOISE, Comparison
+from tui_loop.core.text import figures
 
 
 def claim_words(result: Comparison) -> list[tuple[str, str]]:

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.bookkeeping import SEED
 from tui_loop.core.codec import to_json
-from tui_loop.core.config import read_config
-from tui_loop.core.config_tables import changed_fields, flatten
+from tui_loop.core.config.schema import SEED, Config
+from tui_loop.core.config.tables import changed_fields, flatten
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.history import Outcomes, rows_in
 from tui_loop.core.examples.pairing import (
@@ -31,12 +31,11 @@ from tui_loop.core.examples.pairing import (
     taken,
     with_same_tokens,
 )
-from tui_loop.core.figures import points
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split
-from tui_loop.core.schema import Config
-from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
+from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.figures import points
 
 _NO_DIFFERENCE = (SEED, "evaluation.base")
 

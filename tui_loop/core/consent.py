@@ -17,7 +17,7 @@ import msgspec
 from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sha256_of, user_state_folder
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 INHERITED = "TUI_LOOP_ALLOWED_CODE"
 """Hashes that this process allows its children, where the state folder cannot be written."""

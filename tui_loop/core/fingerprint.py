@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_loop.core.codec import to_json
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.rows import Row
 from tui_loop.core.files import short_hash
 from tui_loop.core.records import Example, Fingerprint
-from tui_loop.core.schema import Config
 
 
 def fingerprint_of(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config import read_effective
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.tables import to_tables
+from tui_loop.core.config.validation import read_effective
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import write_atomically
 from tui_loop.core.opening import check_regular, check_within, lines_of
@@ -28,9 +29,8 @@ from tui_loop.core.records import (
     TrainingRow,
 )
 from tui_loop.core.row_places import line_at
-from tui_loop.core.schema import Config
-from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.small_files import converted, read_raw, read_text
+from tui_loop.core.text.secrets import redacted, without_secrets
 
 if TYPE_CHECKING:
     from tui_loop.core.store import LoopFolder
@@ -284,4 +284,4 @@ def _pair(change: Any) -> Any:
 
 
 def _encoded(text: str) -> bytes:
-    return masked(text).encode("utf-8", "replace").strip()
+    return redacted(text).encode("utf-8", "replace").strip()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tui_loop.core.csv_text import csv_text
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import write_atomically
 from tui_loop.core.reader import iterations_of
 from tui_loop.core.records import Decision, Iteration
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.untrusted import csv_text
 
 COLUMNS = (
     "number",

@@ -21,7 +21,7 @@ from tui_loop.core.events import (
     RunStarted,
     Skipped,
 )
-from tui_loop.core.wording import brief_number
+from tui_loop.core.text.figures import brief_number
 
 SHORT_NAMES = {
     "learning_rate": "lr",

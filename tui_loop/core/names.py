@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 COMMANDS = frozenset(
     {

@@ -16,11 +16,10 @@ import msgspec
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.contrast import Contrast, contrast_of
 from tui_loop.core.examples.dossier import Dossier, dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.found import Found
+from tui_loop.core.examples.found import Found, Measured
 from tui_loop.core.examples.judgements import judged
 from tui_loop.core.examples.judgements import told as in_words
 from tui_loop.core.examples.table import ExampleTable
@@ -28,7 +27,7 @@ from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.records import LIVE, Iteration, Split
 from tui_loop.core.store import LoopFolder, LoopSettings
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 from tui_loop.core.unattended import Doing, doing
 
 if TYPE_CHECKING:

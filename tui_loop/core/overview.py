@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config_tables import Tables
+from tui_loop.core.config.tables import Tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import LIVE, NO_METRICS, Change, Decision, Iteration, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from tui_loop.core.schema import Training
+from tui_loop.core.config.schema import Training
 
 
 class EvalLosses:

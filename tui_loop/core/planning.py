@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.bookkeeping import SEED
-from tui_loop.core.config_settings import with_settings
-from tui_loop.core.config_tables import changed_fields, flatten
+from tui_loop.core.config.schema import SEED, Config
+from tui_loop.core.config.settings import with_settings
+from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.row_index import rows_changed, write_index
 from tui_loop.core.errors import BadInput
@@ -21,7 +21,6 @@ from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Split
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 
 Changes = dict[str, Any]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
 from tui_loop.core.examples.table import ExampleTable

@@ -13,8 +13,7 @@ from contextlib import suppress
 
 import msgspec
 
-from tui_loop.core.config_tables import to_tables
-from tui_loop.core.csv_text import csv_text
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.events import RunEnded
@@ -26,11 +25,11 @@ from tui_loop.core.overview import described
 from tui_loop.core.reader import iterations_of, read_run
 from tui_loop.core.records import Decision, EndState, Iteration, RunError
 from tui_loop.core.results import Results, results_of
-from tui_loop.core.secrets import masked
 from tui_loop.core.small_files import read_text
 from tui_loop.core.state import RunState
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.text import one_line
+from tui_loop.core.text.secrets import redacted
+from tui_loop.core.text.untrusted import csv_text, one_line
 
 _COMPARED = [COLUMNS.index(name) for name in ("state", "train_loss", "eval_loss", "score")]
 """Columns by which an outdated row of the ledger is recognized, beside its number."""
@@ -72,7 +71,7 @@ def write_end(
             if not isinstance(fault, (OSError, TuiLoopError)):
                 traceback.print_exc()  # to output.log
             reason = lock.trouble or f"the {name} was not written"
-            lock.tell(lock.trouble if has_failed else one_line(masked(f"{reason}: {fault}"), 400))
+            lock.tell(lock.trouble if has_failed else one_line(redacted(f"{reason}: {fault}"), 400))
             has_failed = True
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -152,7 +152,10 @@ def _numeric_score(output: str, reference: str) -> float:
 
 def _regex_score(pattern: str | None) -> Callable[[str, str], float]:
     """Searches for `pattern`, or for each reference as a pattern, in a time that is limited."""
-    from tui_loop.core.limited_regex import SearchTime, compiled  # 20 ms, for this metric alone
+    from tui_loop.core.text.limited_regex import (  # 20 ms, for this metric alone
+        SearchTime,
+        compiled,
+    )
 
     time = SearchTime(SEARCH_SECONDS, SECONDS_PER_OUTPUT)
 

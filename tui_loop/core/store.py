@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from tui_loop.core import codec
-from tui_loop.core.config import read_config
-from tui_loop.core.config_tables import Tables
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.tables import Tables
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.files import write_atomically
 from tui_loop.core.iteration_folder import IterationFolder
@@ -20,9 +21,8 @@ from tui_loop.core.opening import check_within
 from tui_loop.core.records import (
     SCHEMA,
 )
-from tui_loop.core.schema import Config
-from tui_loop.core.secrets import without_secrets
 from tui_loop.core.small_files import converted, read_raw, read_text
+from tui_loop.core.text.secrets import without_secrets
 
 GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
 _NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_loop.core.bookkeeping import SEED
-from tui_loop.core.text import one_line
-from tui_loop.core.wording import brief
+from tui_loop.core.config.schema import SEED
+from tui_loop.core.text.figures import brief
+from tui_loop.core.text.untrusted import one_line
 
 TITLE_VALUE_LENGTH = 32
 

@@ -6,7 +6,7 @@ import shutil
 
 import msgspec
 
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.iteration_folder import IterationFolder

@@ -14,9 +14,9 @@ from peft import LoraConfig, PeftModel
 from transformers.pytorch_utils import Conv1D
 from trl import SFTConfig, SFTTrainer
 
-from tui_loop.core.config import ConfigError
-from tui_loop.core.limited_regex import SearchTime, compiled
-from tui_loop.core.schema import Config, Lora
+from tui_loop.core.config.schema import Config, Lora
+from tui_loop.core.config.validation import ConfigError
+from tui_loop.core.text.limited_regex import SearchTime, compiled
 from tui_loop.engine.models import LoadedModel
 
 _NOT_SFT = ("precision", "keep", "early_stopping_patience")

@@ -22,8 +22,8 @@ from tui_loop.core import codec
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.questions import AskingState, Question, Told
-from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.quiet import set_environment
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Server:
                 self._answer(speakers, question, inbox)
 
     def _load(self) -> Speakers:
-        from tui_loop.core.config_settings import with_settings
+        from tui_loop.core.config.settings import with_settings
 
         self._tell(AskingState("loading", iteration=self._numbers[0]))
         from tui_loop.engine.speakers import Speakers, set_threads
@@ -156,7 +156,7 @@ def explained(state: AskingState, error: Exception) -> AskingState:
         is_memory = isinstance(error, OutOfMemory) or is_out_of_memory(error)
         message = f"{'out of memory' if is_memory else type(error).__name__}: {first_line(error)}"
         hint = "--set run.device=cpu, or end what else uses the device" if is_memory else ""
-    return msgspec.structs.replace(state, message=masked(message), hint=masked(hint))
+    return msgspec.structs.replace(state, message=redacted(message), hint=redacted(hint))
 
 
 def protected_stdout() -> BinaryIO:

@@ -13,22 +13,23 @@ import socket
 import msgspec
 
 from tui_loop.core.checkpoints import Resumption, resumption_of
-from tui_loop.core.config_settings import with_settings
-from tui_loop.core.config_tables import changed_fields
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
+from tui_loop.core.config.tables import changed_fields
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.events import LineLogged, RunStarted
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import NO_METRICS, EndState, RunError
-from tui_loop.core.schema import Config
-from tui_loop.core.wording import brief_number
+from tui_loop.core.text.figures import brief_number
+from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.explaining import explained
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.iteration import run_iteration
 from tui_loop.engine.launcher_variables import dropped_names
-from tui_loop.engine.quiet import logging_to, masked, set_environment
+from tui_loop.engine.quiet import logging_to, set_environment
 from tui_loop.engine.run import Diverged, Outcome, Run, TrainingOutOfMemory
 from tui_loop.engine.standing import standing
 
@@ -162,7 +163,7 @@ class Attempts:
         self._now.stopped = True
         text = f"training ran out of memory: {error.told}; stopped as asked, without the weights "
         text += "of the last step; the checkpoints stand"
-        self._journal.append(LineLogged(level="warning", source="oom", text=masked(text)))
+        self._journal.append(LineLogged(level="warning", source="oom", text=redacted(text)))
 
     def _smaller(self, error: TrainingOutOfMemory) -> _Retry | None:
         from tui_loop.engine.memory import smaller_batch
@@ -214,7 +215,7 @@ class Attempts:
         self._folder.write_config(self._config, self._folder.read_splits())
         changes = {name: list(pair) for name, pair in changed_fields(before, self._config).items()}
         self._journal.append(
-            Recovered(kind=retry.kind, message=masked(retry.message), changes=changes)
+            Recovered(kind=retry.kind, message=redacted(retry.message), changes=changes)
         )
         self._resumption = retry.resumption
         self.begin()
@@ -239,7 +240,7 @@ class Attempts:
             self._journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _say(self, text: str) -> None:
-        self._journal.append(LineLogged(level="info", source="tui-loop", text=masked(text)))
+        self._journal.append(LineLogged(level="info", source="tui-loop", text=redacted(text)))
 
 
 def _outcome_of(folder: IterationFolder) -> Outcome:

@@ -16,18 +16,18 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer_utils import rotate_checkpoints
 
+from tui_loop.core.config.schema import Training
 from tui_loop.core.divergence import Sighting, TrainingWatch
 from tui_loop.core.events import CheckpointSaved, LineLogged, MetricsLogged, Progressed, Recovered
 from tui_loop.core.files import sha256_of
 from tui_loop.core.journal import Journal
 from tui_loop.core.patience import EvalLosses
 from tui_loop.core.requests import RequestName
-from tui_loop.core.schema import Training
 from tui_loop.core.state import Point
+from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.control import Control
 from tui_loop.engine.last_good import LastGood
 from tui_loop.engine.memory import OutOfMemory, is_device_fault, is_out_of_memory
-from tui_loop.engine.quiet import masked
 
 PROGRESS_SECONDS = 0.5
 
@@ -276,7 +276,9 @@ class Bridge(TrainerCallback):
                 if _is_of_device(error):
                     raise
                 text = f"{name} in the pause: {type(error).__name__}: {error}"
-                self._journal.append(LineLogged(level="error", source="bridge", text=masked(text)))
+                self._journal.append(
+                    LineLogged(level="error", source="bridge", text=redacted(text))
+                )
 
     def _look_at_evaluation(self, step: int, eval_loss: float) -> None:
         """An evaluation measures the weights as they are, a log those before the step."""

@@ -6,14 +6,14 @@ import traceback
 
 import msgspec
 
-from tui_loop.core.config import ConfigError
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import RunError
-from tui_loop.core.schema import Config
-from tui_loop.core.wording import brief_number
-from tui_loop.engine.quiet import masked
+from tui_loop.core.text.figures import brief_number
+from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.run import Diverged, Outcome, TrainingOutOfMemory
 
 DISK_FULL = (28, 122)
@@ -27,7 +27,7 @@ def explained(
 ) -> RunError:
     """The error of a run, known secrets masked; nobody's mistake leaves a traceback in its log."""
     told = _told(error, folder, config, outcome)
-    return msgspec.structs.replace(told, message=masked(told.message), hint=masked(told.hint))
+    return msgspec.structs.replace(told, message=redacted(told.message), hint=redacted(told.hint))
 
 
 def _told(

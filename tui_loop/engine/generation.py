@@ -10,7 +10,7 @@ import msgspec
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from tui_loop.core.schema import Evaluation
+from tui_loop.core.config.schema import Evaluation
 from tui_loop.engine.memory import EvalBatch
 
 SAMPLING_SEED = 0

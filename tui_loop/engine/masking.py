@@ -15,12 +15,12 @@ import msgspec
 from tui_loop.core.checking.findings import Finding, error, evidence, shown
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.tokens import TrainedRow
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import pretrained_arguments
 from tui_loop.engine.rendering import Renderer

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tui_loop.core.schema import Training
+from tui_loop.core.config.schema import Training
 
 _WORDS = (
     "out of memory",

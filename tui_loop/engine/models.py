@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 from tui_loop.engine.extras import require_gguf, require_quant
 from tui_loop.engine.foreign_code import hub_commit, model_code
 from tui_loop.engine.model_source import ModelSource

@@ -9,10 +9,10 @@ import msgspec
 
 from tui_loop.core.checking.findings import Evidence, Finding, error, evidence, info, shown, warning
 from tui_loop.core.checking.kinds import CheckKind
+from tui_loop.core.config.schema import Training
 from tui_loop.core.data.rows import Row
-from tui_loop.core.schema import Training
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import of_all, share
+from tui_loop.core.text.figures import of_all, share
+from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine import masking
 from tui_loop.engine.masking import Masked
 from tui_loop.engine.sizes import Context

@@ -14,10 +14,10 @@ from typing import Any
 
 from tui_loop.core.events import LineLogged
 from tui_loop.core.journal import Journal
-from tui_loop.core.secrets import mask_file, masked
+from tui_loop.core.text.secrets import redact_file, redacted
 from tui_loop.engine.launcher_variables import drop_launcher_variables
 
-__all__ = ["logging_to", "masked", "output_to", "set_environment"]
+__all__ = ["logging_to", "output_to", "redacted", "set_environment"]
 
 SAME_LINE_LIMIT = 20
 """A library that repeats itself is recorded this often, then only in output.log."""
@@ -56,11 +56,11 @@ class _ToJournal(logging.Handler):
             return
         self._counts[text] += 1
         if record.exc_info or self._counts[text] > SAME_LINE_LIMIT:
-            sys.stderr.write(masked(self.format(record)) + "\n")  # to output.log
+            sys.stderr.write(redacted(self.format(record)) + "\n")  # to output.log
         if self._counts[text] <= SAME_LINE_LIMIT:
             level = "error" if record.levelno >= logging.ERROR else "warning"
             source = record.name.partition(".")[0]
-            self._journal.append(LineLogged(level=level, source=source, text=masked(text)))
+            self._journal.append(LineLogged(level=level, source=source, text=redacted(text)))
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def _shows_warnings_in(journal: Journal) -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, (DeprecationWarning, FutureWarning, PendingDeprecationWarning)):
             return
-        text = masked(str(message).strip())
+        text = redacted(str(message).strip())
         journal.append(LineLogged(level="warning", source=category.__name__, text=text))
 
     return show
@@ -119,4 +119,4 @@ def output_to(path: Path) -> Iterator[None]:
         for descriptor, old in zip((1, 2), kept, strict=True):
             os.dup2(old, descriptor)
             os.close(old)
-        mask_file(path)
+        redact_file(path)

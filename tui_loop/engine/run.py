@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tui_loop.core.checkpoints import Resumption
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.divergence import Trouble
 from tui_loop.core.events import LineLogged, PhaseStarted, Recovered
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.records import NO_METRICS, Fingerprint
-from tui_loop.core.schema import Config
 from tui_loop.core.scoring import Scorer
+from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.control import Control
-from tui_loop.engine.quiet import masked
 
 if TYPE_CHECKING:
     from tui_loop.engine.evaluation import EvalSet
@@ -105,11 +105,11 @@ class Run(msgspec.Struct, frozen=True):
         self.journal.append(PhaseStarted(name=phase))
 
     def say(self, text: str) -> None:
-        self.journal.append(LineLogged(level="info", source="tui-loop", text=masked(text)))
+        self.journal.append(LineLogged(level="info", source="tui-loop", text=redacted(text)))
 
     def warn(self, source: str, text: str) -> None:
-        self.journal.append(LineLogged(level="warning", source=source, text=masked(text)))
+        self.journal.append(LineLogged(level="warning", source=source, text=redacted(text)))
 
     def recovered(self, kind: str, message: str, changes: dict[str, Any] | None = None) -> None:
         """Records that the run goes on after something that would have ended it."""
-        self.journal.append(Recovered(kind=kind, message=masked(message), changes=changes or {}))
+        self.journal.append(Recovered(kind=kind, message=redacted(message), changes=changes or {}))

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from tui_loop.core.config.schema import Evaluation
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.schema import Evaluation
 from tui_loop.core.scoring import LIBRARY_METRICS, PURE_METRICS, Scorer, is_function, pure_scorer
 from tui_loop.engine.extras import is_installed
 from tui_loop.engine.foreign_code import metric_code

@@ -8,16 +8,14 @@ from typing import Any, get_args
 import msgspec
 
 from tui_loop.core.automation.history import History
-from tui_loop.core.bookkeeping import SEED
-from tui_loop.core.config import read_config
-from tui_loop.core.config_hints import hints_of
-from tui_loop.core.config_settings import full_name, parse_value, with_settings
+from tui_loop.core.config.schema import GROUPS, SEED, Config, hints_of
+from tui_loop.core.config.settings import full_name, parse_value, with_settings
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.divergence import HIGHEST_OF_USE
 from tui_loop.core.errors import BadInput
 from tui_loop.core.overview import diverged_at
 from tui_loop.core.records import Iteration
-from tui_loop.core.schema import GROUPS, Config
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 
 DECADE = 10
 """A range whose ends lie as far apart as this is sampled by its logarithm."""

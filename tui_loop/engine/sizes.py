@@ -16,9 +16,9 @@ import torch
 from tui_loop.core.checking.effort import checkpoints_of, disk_findings, size, steps_of
 from tui_loop.core.checking.findings import Finding, error, info, warning
 from tui_loop.core.checking.kinds import CheckKind
-from tui_loop.core.config import ConfigError
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype, pretrained_arguments
 

@@ -18,9 +18,9 @@ from transformers import PrinterCallback, ProgressCallback, TrainerControl, Trai
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTTrainer
 
-from tui_loop.core.config import ConfigError
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 from tui_loop.core.state import Point
 from tui_loop.engine.arguments import lora_config, sft_config
 from tui_loop.engine.bridge import Bridge

@@ -21,8 +21,8 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from tui_loop.core.files import write_atomically
-from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.editor import opening_words
@@ -284,7 +284,7 @@ class LoopApp(KeysInOrder):
         report = self.memory.folder / "crash.log"
         with suppress(OSError):
             report.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(report, masked("".join(traceback.format_exception(error))))
+            write_atomically(report, redacted("".join(traceback.format_exception(error))))
             self.crash_report = report
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from tui_loop.core import plain
-from tui_loop.core.text import visible
+from tui_loop.core.text import plain_ascii
+from tui_loop.core.text.untrusted import visible
 
 _FLAT = str.maketrans({"\n": "↵", "\t": " "})
 
@@ -50,4 +50,4 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def _told(text: str) -> str:
-    return plain.words(text, is_cut=True) if _Cells.is_ascii else text
+    return plain_ascii.words(text, is_cut=True) if _Cells.is_ascii else text

@@ -8,10 +8,9 @@ from typing import Any
 from tui_loop.core.claims import claim_words
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.examples.contrast import Contrast
-from tui_loop.core.examples.words import word_diff
-from tui_loop.core.figures import loss, percent
 from tui_loop.core.records import Example
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief, loss, percent
+from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.example_lines import Lines
 from tui_loop.tui.widgets.changed_list import Causes, Sides, said_by, why_words

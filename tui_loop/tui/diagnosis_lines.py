@@ -19,7 +19,7 @@ from tui_loop.core.diagnosis.words import (
 )
 from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.records import LIVE, Iteration
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.widgets.iterations import VERDICT_TONES
 from tui_loop.tui.widgets.sheet import wrapped

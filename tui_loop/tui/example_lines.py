@@ -7,10 +7,9 @@ import math
 from tui_loop.core.examples.dossier import Dossier, Then
 from tui_loop.core.examples.learning import learned
 from tui_loop.core.examples.view import Outcome, Shift
-from tui_loop.core.examples.words import word_diff
-from tui_loop.core.figures import loss
 from tui_loop.core.records import Example
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted, loss
+from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.cells import flat
 from tui_loop.tui.heat import bar_of, heat_lines, token_lines
 from tui_loop.tui.widgets.example_list import FLAG, OUTCOMES, loss_text

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from tui_loop.core.codec import number
-from tui_loop.core.figures import loss
 from tui_loop.core.records import TokenLosses
+from tui_loop.core.text.figures import loss
 from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.toned import Part
 

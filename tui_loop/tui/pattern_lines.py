@@ -6,10 +6,10 @@ from collections.abc import Hashable, Sequence
 
 import msgspec
 
-from tui_loop.core import figures
 from tui_loop.core.patterns.pattern import Pattern, by_field, shown
 from tui_loop.core.patterns.reading import Patterns
 from tui_loop.core.patterns.trials import Trial
+from tui_loop.core.text import figures
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.plain import SIGNS
-from tui_loop.core.secrets import mask_file
+from tui_loop.core.text.plain_ascii import SIGNS
+from tui_loop.core.text.secrets import redact_file
 from tui_loop.tui.cells import spell_out, width_of
 
 PLAIN = "tui_loop_plain"
@@ -108,7 +108,7 @@ def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[Terminal]:
         for descriptor, old in zip((1, 2), kept, strict=True):
             os.dup2(old, descriptor)
             os.close(old)
-        mask_file(log)
+        redact_file(log)
 
 
 def _open_log(path: Path) -> int:

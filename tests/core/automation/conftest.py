@@ -13,11 +13,11 @@ from tui_loop.core.automation.proposals import Proposal, Source
 from tui_loop.core.automation.rounds import Automation
 from tui_loop.core.automation.stopping import Limits
 from tui_loop.core.automation.trail import Outcome
+from tui_loop.core.config.schema import Config
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, RunStopped
 from tui_loop.core.planning import Plan, create_iteration
 from tui_loop.core.reader import iteration_of
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 
 RATE = "training.learning_rate"

@@ -11,6 +11,7 @@ import pytest
 from tests.core.automation.conftest import RATE, FakeRunner, Played, Scripted
 from tui_loop.core.automation.from_diagnosis import DiagnosisSource
 from tui_loop.core.automation.proposals import Proposal
+from tui_loop.core.config.schema import Config
 from tui_loop.core.diagnosis.findings import (
     Diagnosis,
     Finding,
@@ -20,7 +21,6 @@ from tui_loop.core.diagnosis.findings import (
 )
 from tui_loop.core.errors import NotFound
 from tui_loop.core.planning import create_iteration, plan_next
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 
 Play = Callable[..., Played]

@@ -11,9 +11,9 @@ import pytest
 from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.data import check_data
 from tui_loop.core.checking.findings import Finding
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.schema import Config
 
 Write = Callable[[str, Sequence[object]], Path]
 

@@ -13,10 +13,10 @@ import pytest
 from tui_loop.core import scoring
 from tui_loop.core.checking.data import check_data, check_metric
 from tui_loop.core.checking.findings import ROWS_KEPT, Finding, by_severity
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import Refused, load_data
-from tui_loop.core.schema import Config
-from tui_loop.core.text_format import share
+from tui_loop.core.text.figures import share
 
 Write = Callable[[str, Sequence[object]], Path]
 

@@ -18,9 +18,9 @@ from tui_loop.core.checking.effort import (
     steps_findings,
     steps_of,
 )
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 
 

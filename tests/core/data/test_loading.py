@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, Source, load_data
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.files import sha256_of
-from tui_loop.core.schema import Config
 
 LABELS = ("refund", "cancel", "product")
 

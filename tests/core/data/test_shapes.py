@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.rows import Message, RawRow, Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 
 TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 LABELS = ["refund", "cancel", "refund", "cancel", "refund", "cancel"]

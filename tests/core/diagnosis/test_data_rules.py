@@ -25,7 +25,7 @@ from tui_loop.core.diagnosis.rules.noise import (
 )
 from tui_loop.core.diagnosis.rules.repeats import duplicates, inputs_of, leakage
 from tui_loop.core.diagnosis.rules.sizes import eval_too_small, smallest_net, smallest_total
-from tui_loop.core.statistics import mcnemar
+from tui_loop.core.stats import mcnemar
 
 HELD, TRAIN = asked(80), asked(400)[200:]
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import CHECKOUT
 from tui_loop.core.examples.agreement import suspects
-from tui_loop.core.examples.causes import Cause, measured_of
+from tui_loop.core.examples.causes import measured_of
+from tui_loop.core.examples.found import Cause
 from tui_loop.core.records import Example
 from tui_loop.core.store import LoopFolder
 

@@ -10,19 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.work import calls_of
-from tui_loop.core.examples.causes import (
-    Cause,
-    Found,
-    Measured,
-    causes_of,
-    measured_of,
-    with_labels_seen,
-)
-from tui_loop.core.examples.likeness import edit_distance, found_within, same_but_for_signs
+from tui_loop.core.examples.causes import causes_of, measured_of, with_labels_seen
+from tui_loop.core.examples.found import Cause, Found, Measured
 from tui_loop.core.examples.repeats import repeated
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import PURE_METRICS, pure_scorer
+from tui_loop.core.text.similarity import edit_distance, found_within, same_but_for_signs
 
 LABELS = ("refund", "cancel_order", "cancel", "lost card", "shipping", "login", "退款", "配送")
 CUT: dict[str, Any] = {"truncated": True}

@@ -11,7 +11,7 @@ from tests.work import calls_of
 from tui_loop.core.examples import groups
 from tui_loop.core.examples.slices import Slice, find_slices
 from tui_loop.core.records import Example
-from tui_loop.core.statistics import fisher_greater, wilson
+from tui_loop.core.stats import fisher_greater, wilson
 
 LABELS = ["refund", "cancel", "login", "shipping", "praise", "defect"]
 VOCABULARY = [f"word{n}" for n in range(60)]

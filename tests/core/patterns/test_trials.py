@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.core.patterns.trying import RATE, trial, trials_in
-from tui_loop.core.config_settings import with_settings
-from tui_loop.core.config_tables import to_tables
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.patterns.trials import (
     BATCH,
     base_name,
@@ -19,7 +20,6 @@ from tui_loop.core.patterns.trials import (
 )
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.records import Iteration
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 
 

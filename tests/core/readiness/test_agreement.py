@@ -17,7 +17,7 @@ from tui_loop.core.readiness.agreement import (
 )
 from tui_loop.core.readiness.holdout import Figures, Look
 from tui_loop.core.records import Example
-from tui_loop.core.statistics import newcombe
+from tui_loop.core.stats import newcombe
 
 MakeLook = Callable[..., Look]
 

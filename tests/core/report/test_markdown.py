@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tui_loop.core.report.curves import Line
 from tui_loop.core.report.document import (
     Document,
     Fields,
@@ -19,8 +18,9 @@ from tui_loop.core.report.document import (
     Raw,
     Table,
 )
+from tui_loop.core.report.facts import Line
 from tui_loop.core.report.markdown import MARK, code, fenced, markdown, prose, spark
-from tui_loop.core.text import one_line, visible
+from tui_loop.core.text.untrusted import one_line, visible
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

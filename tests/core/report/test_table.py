@@ -9,7 +9,7 @@ from tui_loop.core.ledger import COLUMNS
 from tui_loop.core.records import Iteration
 from tui_loop.core.report.facts import Against, Report, Told
 from tui_loop.core.report.table import head, table
-from tui_loop.core.statistics import Interval
+from tui_loop.core.stats import Interval
 
 
 def rows_of(*told: Told) -> list[dict[str, str]]:

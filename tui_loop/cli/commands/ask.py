@@ -12,13 +12,13 @@ import msgspec
 from tui_loop.cli.answers import ModelAsker, require_models_consent
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
 from tui_loop.cli.output import Output
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.again import check_settings as check_generation
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import BASE, Answer, AskingState, side_by_side
 from tui_loop.core.records import Example
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 
 HELP = "ask the tuned model, its parent and the base a prompt; records nothing"
 

@@ -21,15 +21,15 @@ from tui_loop.core.checking.findings import (
     warnings_of,
 )
 from tui_loop.core.checking.tokens import TrainedRow
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.draft import Draft, read_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.names import open_command
 from tui_loop.core.planning import config_before, plan_next
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder, LoopsFolder
-from tui_loop.core.text import one_line, visible
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line, visible
 
 HELP = "look at the next iteration before it is run; creates nothing"
 ROWS_SHOWN = 3

@@ -8,7 +8,6 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
 from tui_loop.core.claims import claim_words
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
@@ -19,7 +18,8 @@ from tui_loop.core.examples.pairing import Paired
 from tui_loop.core.names import split_target
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.store import LoopsFolder
-from tui_loop.core.wording import brief
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import brief
 
 HELP = "compare two iterations: config, metrics, causes, examples fixed and broken"
 REGRESSION = 6

@@ -8,7 +8,6 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json, told_iteration
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
 from tui_loop.core.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.diagnosing import diagnose
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
@@ -24,6 +23,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader, iteration_of
 from tui_loop.core.records import LIVE, RESUMABLE
+from tui_loop.core.text import figures
 
 HELP = "findings with their evidence, suggestions with what they should do, and the verdict"
 

@@ -13,7 +13,7 @@ from tui_loop.core.background import dangers_to_background
 from tui_loop.core.consent import consent_file, count_allowed
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.shipped import shipped
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 
 HELP = "say what is installed, which devices there are, and what is missing"
 

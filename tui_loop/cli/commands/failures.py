@@ -12,8 +12,6 @@ from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.commands.label import evaluated
 from tui_loop.cli.examples import breakdown_record, dossier_record, print_breakdown, print_dossier
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
-from tui_loop.core.csv_text import csv_text
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.breakdown import breakdown_of, failed_causes
 from tui_loop.core.examples.dossier import dossier_of
@@ -25,8 +23,9 @@ from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import ExampleView, Order, Outcome
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.text import visible
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import csv_text, visible
 
 HELP = "list the held-out examples that fail, worst first, and why"
 FAILED = "is:failed"

@@ -27,7 +27,7 @@ from tui_loop.core.files import short_hash
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 HELP = "say that an output is right, a reference wrong or an example ambiguous; add a note"
 KIND_WORDS = "accepted, bad-reference, ambiguous, clear or note"

@@ -9,12 +9,12 @@ from tui_loop.cli.creating import Prepared, asked, check_base, create, understan
 from tui_loop.cli.output import Output
 from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.findings import messages_of
-from tui_loop.core.config_hints import all_fields, field_help
-from tui_loop.core.config_settings import settings_tables
-from tui_loop.core.config_tables import merge
+from tui_loop.core.config.schema import all_fields, field_help
+from tui_loop.core.config.settings import settings_tables
+from tui_loop.core.config.tables import merge
 from tui_loop.core.names import check_new_loop_name
 from tui_loop.core.store import LoopsFolder
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 
 HELP = "create a loop from a data file"
 

@@ -11,14 +11,14 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json, opened_loops
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
-from tui_loop.core.config_settings import full_name
+from tui_loop.core.config.settings import full_name
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.pattern import Pattern, by_field
 from tui_loop.core.patterns.reading import Patterns, PatternsReader
 from tui_loop.core.patterns.trials import base_name
 from tui_loop.core.store import LoopsFolder
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 
 HELP = "what all loops taught: values that spoiled runs, changes that helped, what the best share"
 

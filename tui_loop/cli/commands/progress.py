@@ -7,7 +7,6 @@ import sys
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
 from tui_loop.core.progress.progress import Point, Progress, ProgressReader
 from tui_loop.core.progress.strips import ASCII, UNICODE, Scale, Signs, ends, scale_of, strip
 from tui_loop.core.progress.words import (
@@ -19,8 +18,9 @@ from tui_loop.core.progress.words import (
     replicate_words,
 )
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.statistics import Interval
+from tui_loop.core.stats import Interval
 from tui_loop.core.store import LoopsFolder
+from tui_loop.core.text import figures
 
 HELP = "score and loss over the iterations with their noise, and which repeat would decide"
 

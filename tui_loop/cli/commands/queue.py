@@ -15,8 +15,8 @@ from tui_loop.core.queueing.drafts import QueuedDraft, problem_of, queued_draft,
 from tui_loop.core.queueing.storing import add as add_to
 from tui_loop.core.queueing.storing import clear, move, read_queue, remove
 from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.text.figures import brief
 from tui_loop.core.unattended import doing
-from tui_loop.core.wording import brief
 
 HELP = "drafts that wait: show, add, reorder, and run them one after the other"
 

@@ -124,7 +124,7 @@ def print_checklist(found: Checklist, out: Output, only: str = "") -> None:
 
 def look_lines(look: Look) -> list[str]:
     """The newest look in full."""
-    from tui_loop.core.figures import loss, percent
+    from tui_loop.core.text.figures import loss, percent
 
     lines = [
         f"holdout: {percent(look.score) or 'no score'}, loss {loss(look.loss)}, {look.rows} rows",

@@ -14,7 +14,7 @@ from tui_loop.core.report.formats import FORMATS, Format, format_of, written
 from tui_loop.core.report.gathering import report_of
 from tui_loop.core.report.placing import write_report
 from tui_loop.core.store import LoopsFolder
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 
 HELP = "write a loop's report: iterations, reasons, curves, what changed, what fails"
 NOTES = """\

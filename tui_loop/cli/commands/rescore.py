@@ -10,12 +10,12 @@ import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_json, told_loop
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
-from tui_loop.core.config import read_config
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import Scorer
+from tui_loop.core.text import figures
 
 HELP = "score the recorded outputs by another metric; changes no record"
 

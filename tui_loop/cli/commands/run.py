@@ -14,7 +14,7 @@ from tui_loop.cli.running import exit_code_of, run_detached, run_watched
 from tui_loop.cli.starting import check_start, create
 from tui_loop.cli.taking import plan_taking
 from tui_loop.core.asking import live_in
-from tui_loop.core.config_settings import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.iteration_folder import IterationFolder

@@ -11,7 +11,6 @@ from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting
 from tui_loop.cli.tables import iterations_table
-from tui_loop.core import figures
 from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.naming import suggested_by
@@ -25,7 +24,8 @@ from tui_loop.core.reader import LoopReader, iteration_of, iterations_of
 from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.records import RESUMABLE, Iteration
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.wording import brief
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import brief
 
 HELP = "show a loop's iterations, or one iteration in full"
 

@@ -10,9 +10,9 @@ import msgspec
 from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.looking_up import suspected
 from tui_loop.cli.output import Output
-from tui_loop.core import figures
 from tui_loop.core.examples.suspects import Suspect
-from tui_loop.core.text import one_line
+from tui_loop.core.text import figures
+from tui_loop.core.text.untrusted import one_line
 
 HELP = "training rows that are still hard after training, contradicted or repeated"
 

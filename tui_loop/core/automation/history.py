@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tui_loop.core.comparison import Comparer, config_key
-from tui_loop.core.config import read_config
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.progress.best import best_runs
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
 
 

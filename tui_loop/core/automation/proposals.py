@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import msgspec
 
 from tui_loop.core.automation.history import History
-from tui_loop.core.config import read_config
-from tui_loop.core.config_tables import merge, to_tables
+from tui_loop.core.config.tables import merge, to_tables
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.planning import Plan, config_before, plan_with
 from tui_loop.core.store import LoopFolder
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.figures import duration
+from tui_loop.core.text.figures import duration
 
 StopKind = Literal["ready", "plateau", "budget", "nothing", "stopped", "failed"]
 

@@ -12,8 +12,8 @@ from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.preference import pair_of
 from tui_loop.core.data.rows import CALL_ROLES
 from tui_loop.core.data.unused import Unused, meaning_of
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 
 MOST_NAMES = 40
 """Names that one finding lists; a wide file has thousands."""

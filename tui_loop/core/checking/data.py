@@ -14,10 +14,10 @@ from tui_loop.core.checking.rows import (
     refused_rows,
     repeated_rows,
 )
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.schema import Config
 from tui_loop.core.scoring import NO_METRIC, pure_scorer
 
 FEW_EVAL_ROWS = 30

@@ -10,12 +10,11 @@ import msgspec
 
 from tui_loop.core.checking.findings import Finding, error, info, warning
 from tui_loop.core.checking.kinds import CheckKind
+from tui_loop.core.config.schema import Config, Training
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.figures import duration
 from tui_loop.core.reader import iteration_of
-from tui_loop.core.schema import Config, Training
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted, duration
 
 TIGHT = 0.8
 """A run that fills more of what is free than this is warned of."""

@@ -9,7 +9,7 @@ import msgspec
 
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.rows import Row
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 Severity = Literal["error", "warning", "info"]
 """An error makes a run impossible or senseless; everything odd is a warning."""

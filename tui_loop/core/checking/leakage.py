@@ -12,7 +12,7 @@ from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.checking.likeness import overlap_of
 from tui_loop.core.checking.rows import NAMES
 from tui_loop.core.data.loading import LoadedData
-from tui_loop.core.text_format import of_all
+from tui_loop.core.text.figures import of_all
 
 
 def leaked_rows(data: LoadedData) -> list[Finding]:

@@ -17,8 +17,8 @@ from tui_loop.core.checking.findings import (
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row, RowRefused
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted, of_all
+from tui_loop.core.text.figures import counted, of_all
+from tui_loop.core.text.untrusted import one_line
 
 NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
 """What the rows of each split are called."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tui_loop.core.checking.findings import Finding, warning
 from tui_loop.core.checking.kinds import CheckKind
+from tui_loop.core.config.schema import Config
 from tui_loop.core.divergence import HIGHEST_OF_USE, lower_rate
-from tui_loop.core.schema import Config
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 
 
 def odd_settings(config: Config) -> list[Finding]:

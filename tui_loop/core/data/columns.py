@@ -12,12 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from tui_loop.core.config_settings import parse_value
+from tui_loop.core.config.settings import parse_value
 from tui_loop.core.data.preference import REJECTED, pair_of
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.data.unused import MEANINGFUL, WEIGHTS
 from tui_loop.core.errors import BadInput
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 SAMPLE = 2000
 """Rows that are read to see what a column holds."""

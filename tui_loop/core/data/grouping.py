@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tui_loop.core.data.rows import Mapping, RawRow, Row
-from tui_loop.core.secrets import masked
+from tui_loop.core.text.secrets import redacted
 
 MOST_COLUMNS = 8
 FEWEST_VALUES, MOST_VALUES = 2, 20
@@ -74,7 +74,7 @@ def _text(value: object) -> str | None:
 
 def _is_secret(name: str, value: str) -> bool:
     told = f"{name}={value}"
-    return masked(told) != told or masked(value) != value
+    return redacted(told) != told or redacted(value) != value
 
 
 def _of_row(raw: RawRow, names: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.grouping import with_columns
 from tui_loop.core.data.preference import mark_of, without_bad
 from tui_loop.core.data.reading import is_text_file, read_rows
@@ -21,8 +22,7 @@ from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.files import sha256_of
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.records import Split
-from tui_loop.core.schema import Config
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 
 class Source(msgspec.Struct, frozen=True):

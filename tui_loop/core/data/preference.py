@@ -11,7 +11,7 @@ from typing import Any
 
 from tui_loop.core.data.rows import Mapping, RawRow
 from tui_loop.core.errors import BadInput
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 PAIRS = (
     ("chosen", "rejected"),

@@ -37,7 +37,7 @@ from tui_loop.core.data.rows import (
 from tui_loop.core.data.turns import read_turns, role_of, row_of_turns
 from tui_loop.core.data.unused import TurnUse
 from tui_loop.core.errors import BadInput
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 _ROLES_OF: dict[Shape, tuple[str, ...]] = {
     "prompt_completion": ("prompt", "completion"),

@@ -13,22 +13,22 @@ from typing import Any
 
 from tui_loop.core.codec import number as number_of
 from tui_loop.core.comparison import Comparer, Comparison
-from tui_loop.core.config import read_config
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.row_index import read_index
 from tui_loop.core.diagnosis.curves import Curve, curve_of
 from tui_loop.core.diagnosis.lessons import Lessons, lessons_of
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.found import Measured
 from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split, TrainingRow
-from tui_loop.core.schema import Config
 from tui_loop.core.state import RunState
-from tui_loop.core.statistics import Interval, paired_interval
+from tui_loop.core.stats import Interval, paired_interval
 
 
 class Case:

@@ -28,8 +28,8 @@ from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.text.secrets import redacted
 
 RULES: tuple[Rule, ...] = (
     *training.RULES,
@@ -97,7 +97,7 @@ def bounded(finding: Finding) -> Finding:
         name: value[:NAME_LENGTH] if isinstance(value, str) else value
         for name, value in finding.figures.items()
     }
-    message = masked(finding.message)[:MESSAGE_LENGTH]
+    message = redacted(finding.message)[:MESSAGE_LENGTH]
     return msgspec.structs.replace(finding, message=message, figures=figures)
 
 

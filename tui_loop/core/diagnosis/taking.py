@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.config.fields import as_setting
 from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.draft import Draft
-from tui_loop.core.fields import as_setting
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 
 
 def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:

@@ -13,17 +13,17 @@ from contextlib import suppress
 
 import msgspec
 
-from tui_loop.core import figures
-from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.claims import runs_told
 from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.config.fields import as_setting
+from tui_loop.core.config.schema import BOOKKEEPING
 from tui_loop.core.diagnosis.findings import Prediction, Verdict, Word
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.fields import as_setting
 from tui_loop.core.records import Decision, Iteration
-from tui_loop.core.statistics import Interval
-from tui_loop.core.text import one_line
+from tui_loop.core.stats import Interval
+from tui_loop.core.text import figures
+from tui_loop.core.text.untrusted import one_line
 
 NAMES_LENGTH = 1000
 """Characters of the names of what was taken: a record may have anything there."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.findings import Prediction, Severity, Suggestion
-from tui_loop.core.figures import percent
+from tui_loop.core.text.figures import percent
 
 GLYPHS: dict[Severity, str] = {"alarm": "●", "warning": "◐", "note": "○"}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tui_loop.core.config_settings import full_name, settings_tables
+from tui_loop.core.config.settings import full_name, settings_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.questions import Answer
 from tui_loop.core.records import Example

@@ -24,7 +24,7 @@ from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.found import Cause, Found, Measured
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import label_reader, last_number, normalised
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 FEWEST_ANSWERS = 3
 AGREEING = 0.8

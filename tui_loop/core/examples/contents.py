@@ -10,7 +10,10 @@ from functools import lru_cache
 import msgspec
 
 from tui_loop.core.examples.found import Cause, Found, Measured
-from tui_loop.core.examples.likeness import (
+from tui_loop.core.examples.values import json_in_text, number_elsewhere
+from tui_loop.core.records import Example
+from tui_loop.core.scoring import last_number, names_reader, normalised
+from tui_loop.core.text.similarity import (
     COMPARED,
     edit_distance,
     edits_allowed,
@@ -20,10 +23,7 @@ from tui_loop.core.examples.likeness import (
     same_but_for_signs,
     same_figures,
 )
-from tui_loop.core.examples.values import json_in_text, number_elsewhere
-from tui_loop.core.records import Example
-from tui_loop.core.scoring import last_number, names_reader, normalised
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 _SHOWN = 32
 _FEW = 3

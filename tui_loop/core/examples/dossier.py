@@ -7,8 +7,9 @@ from contextlib import suppress
 import msgspec
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.causes import Found, causes_of
+from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.examples.found import Found
 from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.judgements import Standing
 from tui_loop.core.examples.learning import LossPath, loss_path

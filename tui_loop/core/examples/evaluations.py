@@ -12,8 +12,8 @@ import msgspec
 from tui_loop.core.comparison import scored_alike
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.agreement import FEWEST_ANSWERS, suspects
-from tui_loop.core.examples.causes import Measured, causes_of, measured_of, with_labels_seen
-from tui_loop.core.examples.found import Found
+from tui_loop.core.examples.causes import causes_of, measured_of, with_labels_seen
+from tui_loop.core.examples.found import Found, Measured
 from tui_loop.core.examples.history import Histories, Outcomes, outcomes_of
 from tui_loop.core.examples.judgements import Judgements, read_judgements
 from tui_loop.core.examples.table import FAILED, ExampleTable

@@ -28,14 +28,15 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from tui_loop.core import codec, figures
+from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import append_line, read_small, short_hash
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import normalised
-from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text import figures
+from tui_loop.core.text.secrets import redacted
 
 Kind = Literal["accepted", "bad_reference", "ambiguous", "cleared", "note"]
 Verdict = Literal["", "accepted", "bad_reference", "ambiguous"]
@@ -185,14 +186,14 @@ def say(folder: IterationFolder, example: Example, kind: Kind, note: str = "") -
 
     Raises BadInput where it cannot be said, OSError where it cannot be written.
     """
-    note = masked(note.strip())
+    note = redacted(note.strip())
     if kind == "note" and not note:
         raise BadInput("a note needs words", "--note TEXT")
     if len(note.encode("utf-8", "replace")) > NOTE_BYTES:
         raise BadInput(
             f"the note is longer than {NOTE_BYTES} bytes", "notes.md of the iteration has room"
         )
-    output = masked(example.output or "") if kind == "accepted" else None
+    output = redacted(example.output or "") if kind == "accepted" else None
     if kind == "accepted" and example.output is None:
         raise BadInput(
             f"{folder} has no output of {example.id} that could be accepted",
@@ -277,7 +278,7 @@ def _lacks(example: Example) -> bool:
 
 def _form(output: str) -> str:
     """An output as it is compared; what is recorded in `labels.jsonl` had its secrets masked."""
-    return normalised(masked(output))
+    return normalised(redacted(output))
 
 
 def _mean(examples: Sequence[Example]) -> float | None:

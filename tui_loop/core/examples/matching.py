@@ -11,9 +11,9 @@ from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, term_name, term_pattern
 from tui_loop.core.examples.table import SAID_LENGTH
 from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order, Outcome, Shift
-from tui_loop.core.limited_regex import SearchTime
 from tui_loop.core.scoring import normalised
-from tui_loop.core.text import one_line
+from tui_loop.core.text.limited_regex import SearchTime
+from tui_loop.core.text.untrusted import one_line
 
 NAMED, MANY_LABELS = 12, 200
 """Names that a message lists; with more labels than that, references are no labels."""

@@ -24,7 +24,7 @@ import msgspec
 from tui_loop.core.checking.likeness import words_of
 from tui_loop.core.data.rows import Row
 from tui_loop.core.scoring import normalised
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 SIMILAR = 0.45
 """Below this, nothing similar was trained on.

@@ -18,7 +18,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.view import Outcome, Shift
-from tui_loop.core.limited_regex import compiled
+from tui_loop.core.text.limited_regex import compiled
 
 MARKS = ("accepted", "bad_reference", "ambiguous")
 STATES = (

@@ -29,7 +29,7 @@ from tui_loop.core.examples.groups import (
 )
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import label_reader, normalised
-from tui_loop.core.statistics import benjamini_hochberg, fisher_greater, wilson
+from tui_loop.core.stats import benjamini_hochberg, fisher_greater, wilson
 
 LEVEL = 0.05
 LISTED = 40

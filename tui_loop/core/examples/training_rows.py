@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import (
     LoadedData,
     ReadSource,
@@ -25,7 +26,6 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Split
-from tui_loop.core.schema import Config
 
 
 class TrainingRows(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import comb
 from typing import Any
 
-from tui_loop.core.bookkeeping import BOOKKEEPING
+from tui_loop.core.config.schema import BOOKKEEPING
 from tui_loop.core.patterns.pattern import Pattern, as_number, shown
 from tui_loop.core.patterns.trials import MODEL, Trial, base_words, best_first
-from tui_loop.core.statistics import wilson
+from tui_loop.core.stats import wilson
 
 BEST = 3
 """Configs of a loop that are its best ones, and never more than half of all."""

@@ -18,7 +18,7 @@ from tui_loop.core.patterns.pattern import (
     weighed,
 )
 from tui_loop.core.patterns.trials import Trial, base_words
-from tui_loop.core.statistics import wilson
+from tui_loop.core.stats import wilson
 
 RESULTS: dict[Result, str] = {
     "helped": "helped",

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui_loop.core.fields import as_setting
-from tui_loop.core.statistics import wilson
-from tui_loop.core.wording import brief
+from tui_loop.core.config.fields import as_setting
+from tui_loop.core.stats import wilson
+from tui_loop.core.text.figures import brief
 
 Kind = Literal["threshold", "direction", "best"]
 Outcome = Literal["diverged", "no better", "oom", "helped", "best"]

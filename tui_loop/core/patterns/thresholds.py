@@ -25,7 +25,7 @@ from tui_loop.core.patterns.trials import (
     no_better,
     ran_out,
 )
-from tui_loop.core.statistics import wilson
+from tui_loop.core.stats import wilson
 
 LEAST_SHARE = 0.75
 """Of the runs from a threshold on, at least so many had the outcome."""

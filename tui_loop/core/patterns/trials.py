@@ -10,14 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui_loop.core.bookkeeping import BOOKKEEPING
 from tui_loop.core.codec import number, to_json
-from tui_loop.core.config_tables import flatten
+from tui_loop.core.config.schema import BOOKKEEPING, Config
+from tui_loop.core.config.tables import flatten
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.records import Fingerprint, Iteration
-from tui_loop.core.schema import Config
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 Ended = Literal["finished", "diverged", "oom", "failed", "unfinished"]
 """`failed`: for another reason. `unfinished`: stopped, interrupted, or not at its end yet."""

@@ -8,12 +8,12 @@ from statistics import fmean
 
 import msgspec
 
-from tui_loop.core.bookkeeping import SEED
 from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer
+from tui_loop.core.config.schema import SEED
 from tui_loop.core.errors import BadInput
 from tui_loop.core.records import Iteration
-from tui_loop.core.statistics.intervals import sample_variance
+from tui_loop.core.stats import sample_variance
 
 
 class Spread(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ import msgspec
 
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.progress.configs import Spread
-from tui_loop.core.statistics import Interval, t95
+from tui_loop.core.stats import Interval, t95
 
 MOST_RUNS = 6
 """Runs of a config that are worth suggesting; a gap that needs more is small beside the noise."""

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from tui_loop.core.codec import number
 from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.records import Iteration
-from tui_loop.core.statistics import Interval, t95, wilson
-from tui_loop.core.statistics.intervals import sample_variance
+from tui_loop.core.stats import Interval, sample_variance, t95, wilson
 
 
 def share_interval(iteration: Iteration) -> Interval | None:

@@ -17,7 +17,7 @@ from tui_loop.core.progress.deciding import Noise, Reach, noise_of, reach_of
 from tui_loop.core.progress.noise import loss_interval, score_interval
 from tui_loop.core.reader import LoopReader, Stamp, stamp_of
 from tui_loop.core.records import LIVE, Iteration
-from tui_loop.core.statistics import Interval
+from tui_loop.core.stats import Interval
 
 
 class Point(msgspec.Struct, frozen=True):

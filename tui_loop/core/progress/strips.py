@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tui_loop.core.statistics import Interval
+from tui_loop.core.stats import Interval
 
 LOG_FROM = 10.0
 """Values that span a larger ratio are laid on a log scale."""

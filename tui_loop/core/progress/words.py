@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from tui_loop.core import figures
 from tui_loop.core.progress.configs import Spread
 from tui_loop.core.progress.progress import Pair, Point, Progress, Tried
-from tui_loop.core.statistics import Interval
-from tui_loop.core.text_format import counted
+from tui_loop.core.stats import Interval
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 NOTHING_YET = "nothing has finished yet that could be compared"
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config import read_config
-from tui_loop.core.config_settings import full_name
-from tui_loop.core.config_tables import Tables, merge, to_tables
+from tui_loop.core.config.schema import GROUPS
+from tui_loop.core.config.settings import full_name
+from tui_loop.core.config.tables import Tables, merge, to_tables
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.planning import Plan, config_before, plan_with
-from tui_loop.core.schema import GROUPS
-from tui_loop.core.secrets import fields_with_secrets
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.secrets import fields_with_secrets
 from tui_loop.core.title import title_of
 
 UNSET = "unset"

@@ -16,8 +16,8 @@ from tui_loop.core.queueing.drafts import QueuedDraft, plan_of_queued, queued_pl
 from tui_loop.core.queueing.storing import changing
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Decision
-from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.secrets import redacted
 
 _PROBLEM_LENGTH = 2000
 
@@ -65,7 +65,7 @@ def leave(loop: LoopFolder, queued: QueuedDraft) -> None:
 
 def put_aside(loop: LoopFolder, queued: QueuedDraft, problem: str) -> None:
     """Leaves the draft where it stands, with the reason for which it could not be started."""
-    told = masked(problem)[:_PROBLEM_LENGTH] or "could not be started"
+    told = redacted(problem)[:_PROBLEM_LENGTH] or "could not be started"
     _replaced(loop, queued, msgspec.structs.replace(queued, starting=None, problem=told))
 
 
@@ -85,7 +85,7 @@ def _is_created(loop: LoopFolder, queued: QueuedDraft, folder: IterationFolder) 
         decision = folder.read_decision()
     except (TuiLoopError, OSError):
         return False
-    if decision.why != masked(queued.why):
+    if decision.why != redacted(queued.why):
         return False
     try:
         wanted = queued_plan(plan_of_queued(loop, queued))

@@ -9,11 +9,10 @@ from statistics import fmean
 import msgspec
 
 from tui_loop.core.codec import number
-from tui_loop.core.figures import loss, loss_change, percent
 from tui_loop.core.readiness.holdout import Figures, Look
 from tui_loop.core.records import Example
-from tui_loop.core.statistics import Interval, newcombe
-from tui_loop.core.statistics.intervals import Z95, sample_variance
+from tui_loop.core.stats import Z95, Interval, newcombe, sample_variance
+from tui_loop.core.text.figures import loss, loss_change, percent
 
 
 class Agreement(msgspec.Struct, frozen=True):

@@ -14,10 +14,10 @@ import msgspec
 from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import write_atomically
-from tui_loop.core.secrets import masked
 from tui_loop.core.small_files import read_text
 from tui_loop.core.store import Closed, LoopFolder
-from tui_loop.core.text import one_line
+from tui_loop.core.text.secrets import redacted
+from tui_loop.core.text.untrusted import one_line
 
 CLOSED = "closed"
 _HEAD = re.compile(r"\[\s*closed\s*\]\s*(#.*)?")
@@ -26,7 +26,7 @@ _TABLE = re.compile(r"\s*\[")
 
 def close_loop(loop: LoopFolder, why: str, iteration: int | None) -> Closed:
     """Ends a loop with its last decision; raises BadInput where it is closed, or why is empty."""
-    told = masked(one_line(why, 2000)).strip()
+    told = redacted(one_line(why, 2000)).strip()
     if not told:
         raise BadInput("a loop is closed for a reason", f"tui-loop close {loop.name} --why '...'")
     known = loop.read_settings().closed

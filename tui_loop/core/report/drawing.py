@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from tui_loop.core import figures
 from tui_loop.core.report.document import RunChart, TrailChart
 from tui_loop.core.report.escaping import text_of
 from tui_loop.core.report.facts import Line
+from tui_loop.core.text import figures
 
 WIDTH, HEIGHT = 480, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 24, 26

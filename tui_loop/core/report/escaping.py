@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from tui_loop.core.text import visible
+from tui_loop.core.text.untrusted import visible
 
 
 def text_of(text: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.readiness.holdout import Look
 from tui_loop.core.records import Iteration
-from tui_loop.core.statistics import Interval
+from tui_loop.core.stats import Interval
 from tui_loop.core.store import Closed
 
 TOLD = 40

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_loop.core import figures
 from tui_loop.core.report.document import Block, Fields, Heading, Paragraph, Quote, Table
 from tui_loop.core.report.facts import CELL, GROUPS, Counted, Failure, Open, Report
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 
 
 def failing(report: Report) -> list[Block]:

@@ -12,8 +12,8 @@ from tui_loop.core.diagnosis.words import (
 )
 from tui_loop.core.report.document import Block, Heading, Items, Paragraph
 from tui_loop.core.report.facts import GROUPS, Report
-from tui_loop.core.text import one_line
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
+from tui_loop.core.text.untrusted import one_line
 
 
 def findings(report: Report) -> list[Block]:

@@ -11,7 +11,7 @@ from tui_loop.core.opening import open_regular
 from tui_loop.core.report import markdown, page, table
 from tui_loop.core.report.facts import Report
 from tui_loop.core.report.sections import document_of
-from tui_loop.core.text import escaped
+from tui_loop.core.text.untrusted import escaped
 
 Format = Literal["md", "html", "csv", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)

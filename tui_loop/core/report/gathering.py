@@ -31,9 +31,9 @@ from tui_loop.core.report.facts import (
 from tui_loop.core.report.failing import open_of
 from tui_loop.core.report.places import data_of, environments_of
 from tui_loop.core.report.words import spans, whole
-from tui_loop.core.secrets import masked, without_secrets
 from tui_loop.core.store import LoopFolder
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.secrets import redacted, without_secrets
 
 
 def report_of(loop: LoopFolder) -> Report:
@@ -64,7 +64,7 @@ class _Gathering:
         return Report(
             made_by=f"tui-loop {__version__}",
             name=self.loop.name,
-            goal=masked(settings.goal),
+            goal=redacted(settings.goal),
             model=self.loop.default_config().model.id,
             metric=settings.metric,
             iterations=tuple(told),
@@ -98,7 +98,7 @@ class _Gathering:
         return [
             Told(
                 iteration=_without_secrets(each),
-                suggestion=masked(decisions[each.number].suggestion or ""),
+                suggestion=redacted(decisions[each.number].suggestion or ""),
                 predicted=without_secrets(decisions[each.number].predicted),
                 against=against_of(
                     self.reader, self.comparer, each, with_examples=each.number in in_full
@@ -131,12 +131,14 @@ class _Gathering:
         folder = self.loop.iteration(number)
         try:
             run = self.reader.at(number).view().run
-            notes = masked(shortened(folder.read_notes(), NOTES))
+            notes = redacted(shortened(folder.read_notes(), NOTES))
         except (TuiLoopError, OSError):
             return Story()
         self.reader.keep_runs(set())
         return Story(
-            recoveries=tuple(Recovery(each.kind, masked(each.message)) for each in run.recoveries),
+            recoveries=tuple(
+                Recovery(each.kind, redacted(each.message)) for each in run.recoveries
+            ),
             warnings=run.warnings,
             notes=notes,
             curves=curves_of(run, diverged_at(iteration)),
@@ -191,7 +193,7 @@ def _without_secrets(iteration: Iteration) -> Iteration:
     error = iteration.error
     if error is not None:
         error = {
-            name: masked(value) if isinstance(value, str) else value
+            name: redacted(value) if isinstance(value, str) else value
             for name, value in error.items()
         }
-    return msgspec.structs.replace(iteration, decision=masked(iteration.decision), error=error)
+    return msgspec.structs.replace(iteration, decision=redacted(iteration.decision), error=error)

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 
-from tui_loop.core import figures
 from tui_loop.core.report.document import (
     Block,
     Document,
@@ -23,7 +22,8 @@ from tui_loop.core.report.document import (
     TrailChart,
 )
 from tui_loop.core.report.facts import Line
-from tui_loop.core.text import one_line, visible
+from tui_loop.core.text import figures
+from tui_loop.core.text.untrusted import one_line, visible
 
 MARK = "<!-- tui-loop report -->\n"
 """How such a file begins."""

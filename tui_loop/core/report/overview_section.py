@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tui_loop.core import figures
 from tui_loop.core.codec import number as number_of
 from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.progress.best import mean_metrics
@@ -19,8 +18,9 @@ from tui_loop.core.report.document import (
 )
 from tui_loop.core.report.facts import CELL, Report, Told
 from tui_loop.core.report.words import state_words, when
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 
 TABLE_ROWS = 1000
 

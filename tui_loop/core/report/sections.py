@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tui_loop.core import figures
 from tui_loop.core.report.document import (
     Block,
     Document,
@@ -20,8 +19,9 @@ from tui_loop.core.report.finding_section import findings
 from tui_loop.core.report.overview_section import head, iterations
 from tui_loop.core.report.story_section import stories
 from tui_loop.core.report.words import spans, when
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 
 
 def document_of(report: Report) -> Document:

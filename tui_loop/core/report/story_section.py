@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_loop.core import figures
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
 from tui_loop.core.records import Iteration
@@ -22,8 +21,9 @@ from tui_loop.core.report.document import (
 )
 from tui_loop.core.report.facts import CELL, Against, Changed, Curves, Report, Story, Told
 from tui_loop.core.report.words import change_words, state_words, whole
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 
 DECISION = 2000
 LOG_FROM = 20.0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_loop.core.csv_text import csv_text
 from tui_loop.core.ledger import COLUMNS, ledger_row
 from tui_loop.core.records import Decision
 from tui_loop.core.report.facts import Report, Told
-from tui_loop.core.text import visible
+from tui_loop.core.text.untrusted import csv_text, visible
 
 BESIDE = (
     *("score_low", "score_high", "claim", "delta", "delta_low", "delta_high"),

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from tui_loop.core.codec import number as number_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.report.facts import CELL
-from tui_loop.core.text import one_line
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
+from tui_loop.core.text.untrusted import one_line
 
 MOST = 10**12
 """Nothing that a run counts is more; a damaged record may say so."""

@@ -11,7 +11,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.again import Retried, passing
 from tui_loop.core.questions import AskingState
 from tui_loop.core.records import Example
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import GeneratingAgain
 from tui_loop.tui.cells import fit, flat

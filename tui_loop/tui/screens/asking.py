@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from tui_loop.core.questions import BASE, Answer, AskingState, Told
 from tui_loop.core.records import Example
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Asker
 from tui_loop.tui.cells import flat

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from tui_loop.core.checking.findings import Finding, errors_of, warnings_of
 from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces

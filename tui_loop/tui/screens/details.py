@@ -7,9 +7,8 @@ from typing import Any
 from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.words import verdict_words
-from tui_loop.core.figures import duration, percent
 from tui_loop.core.records import Iteration
-from tui_loop.core.wording import brief, brief_number
+from tui_loop.core.text.figures import brief, brief_number, duration, percent
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.compare_lines import PERCENT
 from tui_loop.tui.widgets.iterations import VERDICT_TONES, claim_in_words

@@ -13,7 +13,7 @@ from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.taking import clash
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.readiness.checklist import Checklist
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.cells import flat
 from tui_loop.tui.diagnosis_lines import (

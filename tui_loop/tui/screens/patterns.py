@@ -12,7 +12,7 @@ from textual.widget import Widget
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.patterns.reading import Patterns
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.pattern_lines import EvidenceList, PatternList, pattern_lines

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tui_loop.core import figures
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.progress.progress import Pair, Point, Progress
 from tui_loop.core.progress.strips import Scale, ends, scale_of, strip
@@ -20,8 +19,9 @@ from tui_loop.core.progress.words import (
     replicate_words,
     score_words,
 )
-from tui_loop.core.statistics import Interval
-from tui_loop.core.text_format import counted
+from tui_loop.core.stats import Interval
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines

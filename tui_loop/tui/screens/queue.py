@@ -10,8 +10,7 @@ import msgspec
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.queueing.drafts import QueuedDraft
-from tui_loop.core.text_format import counted
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief, counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines

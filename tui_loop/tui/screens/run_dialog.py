@@ -11,8 +11,7 @@ from tui_loop.core.checking.findings import errors_of, warnings_of
 from tui_loop.core.diagnosis.words import expected_of
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.text_format import counted
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief, counted
 from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.cells import flat, width_of

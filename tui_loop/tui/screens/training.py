@@ -12,9 +12,8 @@ from tui_loop.core.checking.findings import Finding
 from tui_loop.core.data.reading import is_text_file
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.suspects import Suspect
-from tui_loop.core.figures import loss
 from tui_loop.core.records import Example
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted, loss
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Nearest, Suspected
 from tui_loop.tui.cells import fit, flat, width_of

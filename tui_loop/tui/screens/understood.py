@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.backend import NewLoop, Understood
 from tui_loop.tui.widgets.toned import Part
 

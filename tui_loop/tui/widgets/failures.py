@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.causes import Found, causes_of
+from tui_loop.core.examples.causes import causes_of
+from tui_loop.core.examples.found import Found
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import Query, parse, settled
 from tui_loop.core.examples.view import Order

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.config.fields import as_setting, field
 from tui_loop.core.diagnosis.words import expected_of
 from tui_loop.core.draft import Draft, names_of
-from tui_loop.core.fields import as_setting, field
 from tui_loop.core.patterns.hints import NO_HINT, Hint
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part

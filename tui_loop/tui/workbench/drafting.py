@@ -10,7 +10,7 @@ from tui_loop.core.draft import Draft, draft_text, new_draft, read_draft, write_
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.files import write_atomically
 from tui_loop.core.records import Iteration
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.widgets.config_form import ConfigPane

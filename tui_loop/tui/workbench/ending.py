@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.figures import percent
+from tui_loop.core.text.figures import percent
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.tell import TellDialog
 from tui_loop.tui.widgets.toned import Part

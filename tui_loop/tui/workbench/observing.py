@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from tui_loop.core.consent import NeedsConsent, allow_code
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.figures import percent
 from tui_loop.core.observer import LoopObserver, LoopSnapshot, Wanted
 from tui_loop.core.records import Iteration
-from tui_loop.core.secrets import masked
 from tui_loop.core.store import LoopFolder
+from tui_loop.core.text.figures import percent
+from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.plotting import warm_up
@@ -100,7 +100,7 @@ class LoopScreen(Frame):
 
     def tell(self, error: TuiLoopError) -> None:
         """Shows an error with its hint."""
-        message, hint = masked(error.message), masked(error.hint)
+        message, hint = redacted(error.message), redacted(error.hint)
         text = f"{flat(message, 600)}\n{flat(hint, 300)}".strip()
         self.notify(text, severity="error", timeout=15, markup=False)
 

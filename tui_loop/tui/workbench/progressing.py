@@ -10,7 +10,7 @@ from tui_loop.core.progress.progress import Pair, Progress, ProgressReader
 from tui_loop.core.queueing.drafts import QueuedDraft, queued_plan
 from tui_loop.core.queueing.storing import changing
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.workbench.comparing import Comparing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tui_loop.core.fields import as_setting
+from tui_loop.core.config.fields import as_setting
 from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.details import detail_lines
 from tui_loop.tui.screens.reading import ReadingScreen

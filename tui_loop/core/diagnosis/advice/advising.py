@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
-from tui_loop.core import figures
-from tui_loop.core.bookkeeping import BOOKKEEPING
-from tui_loop.core.config import read_config
-from tui_loop.core.config_tables import flatten
+from tui_loop.core.config.schema import BOOKKEEPING, Config
+from tui_loop.core.config.tables import flatten
+from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.advice import Advisor, amounts, data, lengths, rates
 from tui_loop.core.diagnosis.advice.known_rates import RATE
 from tui_loop.core.diagnosis.advice.proposing import are_same_settings
@@ -24,8 +23,8 @@ from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.records import Iteration
-from tui_loop.core.schema import Config
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.FAILED: [lengths.less_memory],

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core import figures
-from tui_loop.core.bookkeeping import SEED
+from tui_loop.core.config.schema import SEED, Training
 from tui_loop.core.diagnosis.advice.proposing import advise, gain, loss_gain, loss_range, propose
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.generalisation import turn_of
-from tui_loop.core.schema import Training
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 LONGEST = 2.0
 """A run is not made longer than this at once: what follows is known only then."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tui_loop.core.bookkeeping import BOOKKEEPING
-from tui_loop.core.config_tables import changed_fields, flatten
+from tui_loop.core.config.schema import BOOKKEEPING, Config
+from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Confidence, Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind
-from tui_loop.core.schema import Config
-from tui_loop.core.wording import brief
+from tui_loop.core.text.figures import brief
 
 RULE_OF_THUMB = "a rule of thumb, nothing measured here yet"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tui_loop.core import figures
 from tui_loop.core.diagnosis.advice.amounts import is_far_from_done
 from tui_loop.core.diagnosis.advice.known_rates import (
     RATE,
@@ -27,6 +26,7 @@ from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.rates import ADVISED
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.records import Iteration
+from tui_loop.core.text import figures
 
 ROOM = 1.5
 """Times the rate: with less up to what is known to be bad, there is nothing to gain above."""

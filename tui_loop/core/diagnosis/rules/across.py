@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
-from tui_loop.core import figures
 from tui_loop.core.claims import runs_told
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
@@ -27,6 +26,7 @@ from tui_loop.core.progress.configs import runs_by_config, standing_of
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.records import Iteration
+from tui_loop.core.text import figures
 
 TRIES = 3
 """Configs that brought nothing: one or two are bad luck."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core import figures
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import level, trend_of
 from tui_loop.core.diagnosis.findings import Finding
@@ -25,7 +24,8 @@ from tui_loop.core.diagnosis.rules.generalisation import (
 )
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
 from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, SURE, has_diverged
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 FEWEST_STEPS = 10
 """With fewer optimizer steps no curve has a shape."""

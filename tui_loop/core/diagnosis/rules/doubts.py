@@ -29,8 +29,8 @@ from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning
 from tui_loop.core.diagnosis.rules.setup import undertrained_adapter
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of
 from tui_loop.core.diagnosis.rules.training import diverged, unstable
-from tui_loop.core.statistics import wilson
-from tui_loop.core.text_format import of_all
+from tui_loop.core.stats import wilson
+from tui_loop.core.text.figures import of_all
 
 PASSES = 2.5
 """Epochs after which a row that was learned no longer stands out, though the loss still falls."""

@@ -18,7 +18,7 @@ from tui_loop.core.diagnosis.rules.learned import hardest, has_learned, knows_ta
 from tui_loop.core.diagnosis.rules.telling import ids_of
 from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
-from tui_loop.core.text_format import counted, of_all
+from tui_loop.core.text.figures import counted, of_all
 
 WORTH = 0.05
 """Below this share of the rows it costs the score less than chance moves it."""

@@ -17,8 +17,8 @@ from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.scoring import pure_scorer
-from tui_loop.core.text import one_line
-from tui_loop.core.text_format import counted
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
 
 FEWEST = 5
 """Rows: fewer are an anecdote."""

@@ -23,8 +23,8 @@ from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.files import short_hash
 from tui_loop.core.scoring import normalised
-from tui_loop.core.statistics import benjamini_hochberg, fisher_greater
-from tui_loop.core.text_format import of_all
+from tui_loop.core.stats import benjamini_hochberg, fisher_greater
+from tui_loop.core.text.figures import of_all
 
 RARE = 0.25
 """A label with less than this share of the median label's training rows is rare."""

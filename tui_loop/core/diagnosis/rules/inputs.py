@@ -18,8 +18,8 @@ from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of
 from tui_loop.core.examples.table import FAILED, UNSCORED
-from tui_loop.core.statistics import fisher_greater
-from tui_loop.core.text_format import counted, of_all
+from tui_loop.core.stats import fisher_greater
+from tui_loop.core.text.figures import counted, of_all
 
 WORTH = 0.05
 """Below this share of the rows cutting is usual, and to know; from here on worth acting on."""

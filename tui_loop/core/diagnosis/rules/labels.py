@@ -20,7 +20,7 @@ from tui_loop.core.diagnosis.rules.telling import chance, ids_of, named
 from tui_loop.core.examples.groups import labels_in
 from tui_loop.core.examples.table import UNSCORED
 from tui_loop.core.scoring import label_reader, normalised
-from tui_loop.core.statistics import holm, mcnemar
+from tui_loop.core.stats import holm, mcnemar
 
 FEW = 2 / 3
 """Labels said against labels wanted, each counted by the entropy of its shares (2 to the power of

@@ -11,7 +11,7 @@ from tui_loop.core.diagnosis.curves import level
 from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
 from tui_loop.core.scoring import normalised
-from tui_loop.core.statistics import wilson
+from tui_loop.core.stats import wilson
 
 WORTH = 0.25
 """Share of the base's loss that is gone where a model has learned something, whatever its score:

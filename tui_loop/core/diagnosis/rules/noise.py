@@ -33,8 +33,8 @@ from tui_loop.core.diagnosis.rules.telling import chance, ids_of
 from tui_loop.core.examples.found import Cause
 from tui_loop.core.examples.groups import labels_in
 from tui_loop.core.examples.neighbours import LABEL_ROWS
-from tui_loop.core.statistics import fisher_greater, holm, wilson
-from tui_loop.core.text_format import of_all
+from tui_loop.core.stats import fisher_greater, holm, wilson
+from tui_loop.core.text.figures import of_all
 
 HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
 LEVEL = 0.01

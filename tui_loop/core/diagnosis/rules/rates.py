@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from statistics import fmean
 
-from tui_loop.core import figures
-from tui_loop.core.bookkeeping import SEED
 from tui_loop.core.claims import runs_told
+from tui_loop.core.config.schema import SEED
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import curve_of, level
 from tui_loop.core.diagnosis.findings import Finding
@@ -29,6 +28,7 @@ from tui_loop.core.diagnosis.rules.training import (
     rate_of,
     unmoved,
 )
+from tui_loop.core.text import figures
 
 ADVISED = {True: 1e-4, False: 2e-5}
 """Learning rates that are commonly advised, with an adapter and for all weights (TRL's docs)."""

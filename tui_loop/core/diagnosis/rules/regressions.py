@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core import figures
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import PASSED
-from tui_loop.core.statistics import wilson
-from tui_loop.core.text_format import counted
+from tui_loop.core.stats import wilson
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 LEVEL = 0.05
 MUCH_LOSS = 0.1

@@ -19,8 +19,8 @@ from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding, Sev
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import FAILED, PASSED
-from tui_loop.core.statistics import fisher_greater, wilson
-from tui_loop.core.text_format import counted, of_all
+from tui_loop.core.stats import fisher_greater, wilson
+from tui_loop.core.text.figures import counted, of_all
 
 HEAVY = 0.1
 """Of so many rows that are repeats a tenth of an epoch is spent; a few are in most data."""

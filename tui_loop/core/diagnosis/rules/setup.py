@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
-from tui_loop.core import figures
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.rates import LEFT_STANDING, learning_rate_too_low
 from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
+from tui_loop.core.text import figures
 
 SMALL_RANK = 4
 ELSEWHERE = 0.4

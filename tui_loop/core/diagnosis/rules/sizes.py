@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator
 from statistics import fmean
 
-from tui_loop.core import figures
 from tui_loop.core.comparison import SEED_NOISE
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Figure, Finding
@@ -18,9 +17,9 @@ from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import UNSCORED
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.statistics import mcnemar, t95
-from tui_loop.core.statistics.intervals import Z95, sample_variance
-from tui_loop.core.text_format import counted
+from tui_loop.core.stats import Z95, mcnemar, sample_variance, t95
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 LEVEL = 0.05
 USEFUL = 0.15

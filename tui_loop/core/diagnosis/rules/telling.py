@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 _NAME = 40
 

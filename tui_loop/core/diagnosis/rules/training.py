@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from tui_loop.core import figures
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import Curve, level
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.divergence import is_far_above
 from tui_loop.core.overview import diverged_at
-from tui_loop.core.text_format import counted
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 FEWEST_LOGS = 8
 """A shape is read from so many training logs on."""

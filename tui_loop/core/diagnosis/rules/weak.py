@@ -17,7 +17,7 @@ from tui_loop.core.diagnosis.rules.learned import hardest, has_learned
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of, named
 from tui_loop.core.examples.slices import ALIKE, Slice, find_slices
 from tui_loop.core.examples.table import FAILED
-from tui_loop.core.text import one_line
+from tui_loop.core.text.untrusted import one_line
 
 TOLD = 3
 """The surest; more are in the list of what fails."""

@@ -1,0 +1,1 @@
+"""Configs: the schema, validation, `--set`, and what a form needs to know of a field."""

@@ -1,0 +1,191 @@
+"""What a form needs to know of a config field: kind, choices, limits, and its value as text."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tui_loop.core.codec import to_toml
+from tui_loop.core.config.schema import GROUPS, choices_of, field_help, hints_of, is_optional
+from tui_loop.core.config.settings import parse_value
+from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS
+from tui_loop.core.config.validation import NO_VALUE
+
+Kind = Literal["choice", "switch", "number", "text", "list", "table"]
+
+_SIGNS = (("ge", "at least {}"), ("gt", "above {}"), ("le", "at most {}"), ("lt", "below {}"))
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A field of the form. `limits` is words such as `a whole number, at least 1`."""
+
+    name: str
+    group: str
+    label: str
+    kind: Kind
+    help: str
+    default: Any
+    limits: str
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+
+@cache
+def field(name: str) -> Field:
+    """The declaration of `group.field`; further SFTConfig fields are known by their type only."""
+    group, _, label = name.partition(".")
+    hint = _hint(group, label)
+    if hint is None:
+        kind = OTHER_TRAINING_FIELDS.get(label, str)
+        words = "a further SFTConfig field; unset leaves it to TRL"
+        if group not in GROUPS:
+            words = "of a group that this version does not know"
+        plain: Kind = "switch" if kind is bool else "table" if kind is dict else "text"
+        return Field(name, group, label, plain, words, None, "", optional=True)
+    text, default = field_help(name)
+    choices = tuple(choices_of(hint))
+    kinds = _plain_kinds(hint)
+    optional = is_optional(hint)
+    return Field(
+        name,
+        group,
+        label,
+        _kind(kinds, choices),
+        text,
+        default,
+        _limits(hint, kinds, choices, optional),
+        choices,
+        optional,
+    )
+
+
+def next_choice(known: Field, value: Any, step: int = 1) -> Any:
+    """The value that follows `value` where a field has a few; `value` itself where it has not."""
+    options: list[Any] = list(known.choices)
+    if known.kind == "switch":
+        options = [True, False]
+    if known.optional:
+        options.append(None)
+    if known.kind not in ("switch", "choice"):
+        return value
+    return options[(options.index(value) + step) % len(options)] if value in options else options[0]
+
+
+def as_setting(value: Any) -> str:
+    """A value as it is typed after `K=`: `from_setting` gives the same value back."""
+    match value:
+        case None:
+            text = "unset"
+        case bool():
+            text = "true" if value else "false"
+        case float():
+            text = _short_float(value)
+        case str():
+            bare = value == value.strip() and value.isprintable() and parse_value(value) == value
+            text = value if bare else _quoted(value)
+        case list():
+            text = "[" + ", ".join(_toml(item) for item in value) + "]"
+        case dict():
+            pairs = ", ".join(f"{_quoted(key)} = {_toml(each)}" for key, each in value.items())
+            text = "{" + pairs + "}"
+        case _:
+            text = str(value)
+    return text
+
+
+def from_setting(name: str, text: str) -> Any:
+    """The value that `text` stands for in field `name`; None for `unset` in an optional one."""
+    group, _, label = name.partition(".")
+    known = field(name)
+    if known.optional and text.strip().lower() in (*NO_VALUE, ""):
+        return None
+    return parse_value(text.strip(), _hint(group, label))
+
+
+def _hint(group: str, label: str) -> Any:
+    """The type of a field; None where none is declared, in a record of anybody's making."""
+    return hints_of(GROUPS[group]).get(label) if group in GROUPS else None
+
+
+def _quoted(text: str) -> str:
+    """A TOML string on one line."""
+    return to_toml({"v": text}).removeprefix("v = ").rstrip("\n")
+
+
+def _toml(item: Any) -> str:
+    return _quoted(item) if isinstance(item, str) else as_setting(item)
+
+
+def _short_float(value: float) -> str:
+    """As people write it, where that is the same number: 1e-4 rather than 0.0001."""
+    if not math.isfinite(value):
+        return repr(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{value:.1f}"
+    mantissa, exponent = f"{value:e}".split("e")
+    short = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return short if abs(value) < 0.01 and float(short) == value else repr(value)
+
+
+def _plain_kinds(hint: Any) -> set[Any]:
+    """The plain types within a hint, metadata and None left out."""
+    inner = getattr(hint, "__origin__", None)
+    if hasattr(hint, "__metadata__"):
+        return _plain_kinds(inner)
+    arguments = getattr(hint, "__args__", ())
+    if inner in (list, dict):
+        return {inner}
+    if not arguments:
+        return set() if hint is type(None) else {hint}
+    return {kind for part in arguments for kind in _plain_kinds(part)}
+
+
+def _kind(kinds: set[Any], choices: tuple[str, ...]) -> Kind:
+    if choices:
+        return "choice"
+    if bool in kinds:
+        return "switch"
+    if dict in kinds:
+        return "table"
+    if list in kinds:
+        return "list"
+    return "number" if kinds & {int, float} else "text"
+
+
+def _limits(hint: Any, kinds: set[Any], choices: tuple[str, ...], optional: bool) -> str:
+    if choices:
+        words = " | ".join(choices)
+    elif bool in kinds:
+        words = "true | false"
+    elif int in kinds:
+        words = "a whole number"
+    elif float in kinds:
+        words = "a number"
+    elif list in kinds:
+        words = 'text or a list: ["a", "b"]' if str in kinds else 'a list: ["a", "b"]'
+    elif dict in kinds:
+        words = "a table: {prompt = 'question'}"
+    else:
+        words = "text"
+    parts = [words, *_bounds(hint)]
+    return ", ".join(parts) + (" | unset" if optional else "")
+
+
+def _bounds(hint: Any) -> list[str]:
+    found: list[str] = []
+    for meta in getattr(hint, "__metadata__", ()):
+        if isinstance(meta, Meta):
+            for name, words in _SIGNS:
+                bound = getattr(meta, name)
+                if bound is not None:
+                    found.append(words.format(f"{bound:g}" if bound < 1e6 else bound))
+    inner = getattr(hint, "__origin__", None) if hasattr(hint, "__metadata__") else None
+    parts = [inner] if inner is not None else list(getattr(hint, "__args__", ()))
+    for part in parts:
+        if not isinstance(part, str):
+            found.extend(_bounds(part))
+    return found

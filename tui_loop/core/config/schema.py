@@ -1,0 +1,321 @@
+"""Every config field, declared once: type, limits, default, help and group."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]  # what NumPy can be seeded with
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+ProperShare = Annotated[float, Meta(gt=0, lt=1)]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+def about(description: str) -> Meta:
+    """The help of a field: one sentence, units included."""
+    return Meta(description=description)
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of the config file."""
+
+
+class Model(Group, frozen=True, kw_only=True):
+    """Which weights a run starts from."""
+
+    id: Annotated[
+        Text,
+        about("Base model: tiny, smollm2, a hub id, a folder, or a .gguf file."),
+    ] = "tiny"
+    revision: Annotated[str | None, about("Hub revision: branch, tag or commit.")] = None
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        about("Type of the base's weights; auto: bfloat16 on a GPU that has it, else float32."),
+    ] = "auto"
+    quantization: Annotated[
+        Literal["none", "4bit", "8bit"],
+        about("Quantise the base while loading (QLoRA); needs CUDA and the quant extra."),
+    ] = "none"
+    trust_remote_code: Annotated[
+        bool, about("Run Python code that the model's repository ships.")
+    ] = False
+    init_adapter: Annotated[
+        Count | None, about("Start from this iteration's adapter instead of a fresh one.")
+    ] = None
+
+
+class Data(Group, frozen=True, kw_only=True):
+    """What is trained on and what is held out."""
+
+    train: Annotated[
+        str, about("Training data: JSONL, JSON, CSV, Parquet, a folder with splits, or a hub id.")
+    ] = ""
+    eval: Annotated[
+        str | None, about("Held-out data; unset: a seeded part of the training data is held out.")
+    ] = None
+    holdout: Annotated[
+        str | None, about("Data looked at only to judge readiness, never while tuning.")
+    ] = None
+    shape: Annotated[
+        Literal["text", "prompt_completion", "messages", "instruction"] | None,
+        about("How a row is read; unset: seen from its columns."),
+    ] = None
+    columns: Annotated[
+        dict[str, str],
+        about(
+            "Which column plays which role: prompt, completion, text, messages, "
+            "instruction, input, output, id."
+        ),
+    ] = {}
+    prompt_template: Annotated[
+        str | None,
+        about(
+            "Text around each prompt, {prompt} stands for it, e.g. 'Message: {prompt}\\nIntent:'."
+        ),
+    ] = None
+    chat_template: Annotated[
+        Literal["auto", "off"],
+        about("auto: prompts go through the model's chat template where it has one."),
+    ] = "auto"
+    max_train_rows: Annotated[
+        Count | None, about("Cap on training rows; a seeded random sample in file order.")
+    ] = None
+    max_eval_rows: Annotated[
+        Count | None, about("Cap on held-out rows; a seeded random sample in file order.")
+    ] = None
+    eval_fraction: Annotated[
+        ProperShare, about("Share of the training data held out where no eval data is given.")
+    ] = 0.1
+    split_seed: Annotated[int, about("Seed of that split and of the caps on rows.")] = 0
+    subset: Annotated[str | None, about("Configuration name of a hub data set.")] = None
+    train_split: Annotated[Text, about("Split to train on, in a folder or hub data set.")] = "train"
+    eval_split: Annotated[
+        str | None, about("Split held out; unset: validation, else test, else a part of train.")
+    ] = None
+
+
+class Lora(Group, frozen=True, kw_only=True):
+    """The adapter (PEFT LoraConfig), or full fine-tuning."""
+
+    enabled: Annotated[bool, about("Train a LoRA adapter; false: full fine-tuning.")] = True
+    r: Annotated[Count, about("Rank of the update matrices.")] = 16
+    lora_alpha: Annotated[
+        Positive, about("Scale of the update: alpha / r, or alpha / sqrt(r).")
+    ] = 32
+    lora_dropout: Annotated[Share, about("Dropout on the adapter's input.")] = 0.0
+    target_modules: Annotated[
+        str | list[str],
+        about("Layers that get an adapter: all-linear, a regular expression, or a list of names."),
+    ] = "all-linear"
+    bias: Annotated[
+        Literal["none", "all", "lora_only"], about("Which biases are trained along.")
+    ] = "none"
+    use_rslora: Annotated[bool, about("Scale by alpha / sqrt(r) (rank-stabilised LoRA).")] = False
+    use_dora: Annotated[bool, about("Split updates into magnitude and direction (DoRA).")] = False
+
+
+class Training(Group, frozen=True, kw_only=True):
+    """SFTConfig fields that people tune; any other may be set beside them (`other`)."""
+
+    learning_rate: Annotated[Positive, about("Peak learning rate; about 1e-4 suits LoRA.")] = 1e-4
+    num_train_epochs: Annotated[Positive, about("Passes over the training data.")] = 3.0
+    max_steps: Annotated[
+        Count | None, about("Optimizer steps; where set, it overrides num_train_epochs.")
+    ] = None
+    per_device_train_batch_size: Annotated[Count, about("Rows in a forward pass.")] = 8
+    gradient_accumulation_steps: Annotated[
+        Count, about("Forward passes per optimizer step; effective batch = batch size x this.")
+    ] = 1
+    lr_scheduler_type: Annotated[
+        Literal[
+            "linear",
+            "cosine",
+            "cosine_with_restarts",
+            "polynomial",
+            "constant",
+            "constant_with_warmup",
+            "inverse_sqrt",
+            "reduce_lr_on_plateau",
+            "cosine_with_min_lr",
+            "cosine_warmup_with_min_lr",
+            "warmup_stable_decay",
+        ],
+        about("How the learning rate changes over the run."),
+    ] = "linear"
+    warmup_steps: Annotated[
+        NotNegative, about("Steps of warm-up; below 1 a share of all steps.")
+    ] = 0.0
+    weight_decay: Annotated[NotNegative, about("Decoupled weight decay.")] = 0.0
+    max_grad_norm: Annotated[NotNegative, about("Gradients are clipped to this norm; 0: not.")] = (
+        1.0
+    )
+    max_length: Annotated[
+        Count | None, about("Training rows are cut to this many tokens; evaluation has its own.")
+    ] = 1024
+    packing: Annotated[bool, about("Pack several training rows into one sequence.")] = False
+    completion_only_loss: Annotated[
+        bool | None, about("Loss on the completion alone; unset: yes for prompt/completion rows.")
+    ] = None
+    assistant_only_loss: Annotated[
+        bool, about("Loss on assistant turns alone (messages); needs a template that marks them.")
+    ] = False
+    optim: Annotated[Text, about("Optimizer, a name that transformers knows.")] = "adamw_torch"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        about("Arithmetic of training; auto: bf16 on a GPU that has it, else fp32."),
+    ] = "auto"
+    activation_checkpointing: Annotated[
+        bool, about("Recompute activations in the backward pass: less memory, slower.")
+    ] = False
+    seed: Annotated[Seed, about("Seed of weights, order and dropout.")] = 42
+    logging_steps: Annotated[Count, about("Steps between two training logs.")] = 1
+    eval_steps: Annotated[
+        Natural | None,
+        about("Steps between evaluations within the run; 0: none; unset: once an epoch."),
+    ] = None
+    save_steps: Annotated[
+        Natural | None, about("Steps between checkpoints; 0: none; unset: as evaluations.")
+    ] = 500
+    save_total_limit: Annotated[Count | None, about("Checkpoints kept, the oldest go first.")] = 2
+    early_stopping_patience: Annotated[
+        Count | None, about("Stop after this many evaluations without a lower eval loss.")
+    ] = None
+    keep: Annotated[
+        Literal["last", "best"],
+        about("Which weights are evaluated and saved: the last, or those of the lowest eval loss."),
+    ] = "last"
+
+
+class Evaluation(Group, frozen=True, kw_only=True):
+    """How every iteration is measured, whatever its training settings are."""
+
+    metric: Annotated[
+        Text,
+        about(
+            "exact_match, contains, regex, label, numeric, json_valid, json_match, rouge_l, "
+            "chrf, none, or module:function."
+        ),
+    ] = "exact_match"
+    labels: Annotated[
+        list[str] | None, about("The label set; unset: all labels of train and eval.")
+    ] = None
+    pattern: Annotated[
+        str | None, about("Regular expression for metric regex; unset: the reference is one.")
+    ] = None
+    pass_score: Annotated[
+        Unit | None, about("An example passes at or above this score; unset: the metric's own.")
+    ] = None
+    max_length: Annotated[
+        Count | None, about("Prompt and reference are cut to this many tokens; unset: the model's.")
+    ] = None
+    max_new_tokens: Annotated[
+        Count | None, about("Generated tokens at most; unset: derived from the references.")
+    ] = None
+    do_sample: Annotated[bool, about("Sample instead of greedy decoding.")] = False
+    temperature: Annotated[Positive, about("Sampling temperature (with do_sample).")] = 1.0
+    top_p: Annotated[
+        Annotated[float, Meta(gt=0, le=1)], about("Nucleus sampling mass (with do_sample).")
+    ] = 1.0
+    batch_size: Annotated[Count, about("Rows evaluated at once; moves no figure.")] = 16
+    base: Annotated[bool, about("Evaluate the untouched base as iteration 0 first.")] = True
+    train_rows: Annotated[
+        Natural,
+        about("Training rows whose loss is measured at the end, a seeded sample; 0: none."),
+    ] = 256
+
+
+class Run(Group, frozen=True, kw_only=True):
+    """Where a run lives and what it does in trouble."""
+
+    runner: Annotated[
+        Literal["thread", "process"],
+        about("Home of a run started in the app; headless commands use a process of its own."),
+    ] = "thread"
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], about("Where the model computes.")] = (
+        "auto"
+    )
+    cpu_threads: Annotated[
+        Count | None, about("Torch threads on a CPU; unset: 1 for tiny, else torch's choice.")
+    ] = None
+    on_divergence: Annotated[
+        Literal["stop", "continue", "rollback"],
+        about("What a diverged run does; rollback: on from its last good weights at a tenth rate."),
+    ] = "stop"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole config of an iteration; `other` holds further SFTConfig fields of `training`."""
+
+    model: Model = Model()
+    data: Data = Data()
+    lora: Lora = Lora()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    run: Run = Run()
+    other: dict[str, Any] = {}
+
+
+GROUPS: dict[str, type[Group]] = {
+    "model": Model,
+    "data": Data,
+    "lora": Lora,
+    "training": Training,
+    "evaluation": Evaluation,
+    "run": Run,
+}
+
+
+def field_help(name: str) -> tuple[str, Any]:
+    """(help, default) of `group.field`."""
+    group, _, field = name.partition(".")
+    hint = hints_of(GROUPS[group])[field]
+    default = getattr(GROUPS[group](), field)
+    texts = [meta.description for meta in hint.__metadata__ if meta.description]
+    return (texts[-1] if texts else ""), default
+
+
+def all_fields() -> list[str]:
+    """Every declared `group.field`, in schema order."""
+    return [f"{group}.{field}" for group, kind in GROUPS.items() for field in hints_of(kind)]
+
+
+def choices_of(hint: Any) -> list[str]:
+    """The values of a Literal within `hint`, if it holds one."""
+    found: list[str] = []
+    for part in getattr(hint, "__args__", ()):
+        found.extend([part] if isinstance(part, str) else choices_of(part))
+    return found
+
+
+def is_optional(hint: Any) -> bool:
+    """Whether a field may be unset."""
+    inner = hint.__args__[0] if hasattr(hint, "__origin__") else hint
+    return type(None) in getattr(inner, "__args__", ())
+
+
+@cache
+def hints_of(kind: type[Group]) -> dict[str, Any]:
+    """The annotated type of each field of a group."""
+    return get_type_hints(kind, include_extras=True)
+
+
+SEED = "training.seed"
+
+BOOKKEEPING = frozenset(
+    {
+        SEED,
+        *(f"training.{name}" for name in ("logging_steps", "eval_steps", "save_steps")),
+        *(f"training.{name}" for name in ("save_total_limit", "activation_checkpointing")),
+        *(f"evaluation.{name}" for name in ("base", "batch_size", "train_rows")),
+        *(f"run.{name}" for name in Config().run.__struct_fields__),
+    }
+)
+"""Fields that are no part of what is tried: seed, how often is logged, where it runs."""

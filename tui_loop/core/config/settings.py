@@ -1,0 +1,102 @@
+"""Config fields changed by `--set K=V`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.codec import from_toml
+from tui_loop.core.config.schema import GROUPS, Config, all_fields, hints_of
+from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
+from tui_loop.core.config.tables import Tables, to_tables
+from tui_loop.core.config.validation import FIELD_HINT, ConfigError, did_you_mean, read_config
+from tui_loop.core.errors import BadInput
+
+
+def with_settings(config: Config, settings: list[str]) -> Config:
+    """`config` with each `K=V` applied; raises ConfigError with every problem."""
+    return read_config(_applied(to_tables(config), settings))
+
+
+def settings_tables(settings: list[str]) -> Tables:
+    """Only what the `K=V`s name, by group and field, checked against the schema."""
+    tables = _applied({}, settings)
+    read_config(tables)
+    return tables
+
+
+def full_name(key: str) -> str:
+    """`group.field` for a key that may lack its group; raises BadInput with a suggestion."""
+    group, dot, _ = key.partition(".")
+    if dot:
+        if group not in GROUPS:
+            raise BadInput(f"{key}: no such group{did_you_mean(group, GROUPS)}", FIELD_HINT)
+        return key
+    owners = [name for name, kind in GROUPS.items() if key in hints_of(kind)]
+    if len(owners) == 1:
+        return f"{owners[0]}.{key}"
+    if owners:
+        choices = " or ".join(f"{owner}.{key}" for owner in owners)
+        raise BadInput(f"{key}: is in several groups, write {choices}", FIELD_HINT)
+    if key in OTHER_TRAINING_FIELDS or key in OWNED_TRAINING_FIELDS:
+        return f"training.{key}"
+    known = {field.partition(".")[2]: field for field in all_fields()}
+    known |= {name: f"training.{name}" for name in OTHER_TRAINING_FIELDS}
+    raise BadInput(f"{key}: no such field{did_you_mean(key, known)}", FIELD_HINT)
+
+
+def _applied(tables: Tables, settings: list[str]) -> Tables:
+    problems: list[str] = []
+    for setting in settings:
+        try:
+            _apply(tables, setting)
+        except BadInput as error:
+            problems.append(error.message)
+    if problems:
+        raise ConfigError(problems)
+    return tables
+
+
+def _apply(tables: Tables, setting: str) -> None:
+    key, equals, raw = setting.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise BadInput(f"{setting!r}: must be K=V, for example learning_rate=1e-4")
+    name = full_name(key)
+    group, _, field = name.partition(".")
+    field, dot, entry = field.partition(".")
+    value = parse_value(raw, None if dot else hints_of(GROUPS[group]).get(field))
+    if dot:
+        if not _is_table(group, field):
+            raise BadInput(f"{name}: no such field, {group}.{field} is no table")
+        before = tables.setdefault(group, {}).get(field)
+        tables[group][field] = {**(before if isinstance(before, dict) else {}), entry: value}
+    else:
+        tables.setdefault(group, {})[field] = value
+
+
+def parse_value(raw: str, hint: Any = None) -> Any:
+    """`raw` as TOML where that fits the field's type `hint`, else as the text it is."""
+    try:
+        table = from_toml(f"value = {raw}\n", "--set")
+    except BadInput:
+        return raw
+    value = table["value"] if len(table) == 1 else raw
+    plain = hint is not None and not isinstance(value, (str, list, dict))
+    if plain and not _fits(value, hint) and _fits(raw, hint):
+        return raw  # a revision 1234567, a file named 2024-01-01
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _is_table(group: str, field: str) -> bool:
+    further = OTHER_TRAINING_FIELDS.get(field) if group == "training" else None
+    return (group, field) == ("data", "columns") or further is dict

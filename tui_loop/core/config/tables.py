@@ -1,0 +1,59 @@
+"""Configs as tables by group and field: converted, merged and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.config.schema import GROUPS, Config, hints_of, is_optional
+
+Tables = dict[str, dict[str, Any]]
+"""Config values by group and field, as a TOML file has them."""
+
+
+def with_unset(tables: Mapping[str, Any]) -> Tables:
+    """The tables of a record with None where an optional field is absent."""
+    optional = {
+        group: {field: None for field, hint in hints_of(kind).items() if is_optional(hint)}
+        for group, kind in GROUPS.items()
+    }
+    whole = {name: table for name, table in tables.items() if isinstance(table, Mapping)}
+    odd = {name: table for name, table in tables.items() if name not in whole}
+    return {**merge(optional, whole), **odd}  # what is no table is a problem that reading tells
+
+
+def to_tables(config: Config) -> Tables:
+    """The config by group and field; None = unset. Further SFTConfig fields are in `training`."""
+    tables: Tables = {name: msgspec.to_builtins(getattr(config, name)) for name in GROUPS}
+    tables["training"].update(config.other)
+    return tables
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """The config as {"group.field": value}."""
+    return {
+        f"{group}.{field}": value
+        for group, table in to_tables(config).items()
+        for field, value in table.items()
+    }
+
+
+def changed_fields(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """{"group.field": (old, new)} for every field that differs, in schema order."""
+    before, after = flatten(old), flatten(new)
+    names = [*after, *(name for name in before if name not in after)]
+    return {
+        name: (before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    }
+
+
+def merge(base: Mapping[str, Mapping[str, Any]], over: Mapping[str, Mapping[str, Any]]) -> Tables:
+    """`base` with the fields of `over` on top."""
+    merged = {group: dict(table) for group, table in base.items()}
+    for group, table in over.items():
+        merged.setdefault(group, {}).update(table)
+    return merged

@@ -1,0 +1,233 @@
+"""Reads configs from tables and validates them; every problem is collected before it raises."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.config.schema import GROUPS, Config, choices_of, hints_of, is_optional
+from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
+from tui_loop.core.config.tables import with_unset
+from tui_loop.core.errors import BadInput
+
+NO_VALUE = ("none", "unset", "null")
+"""Words that `--set K=V` takes to unset an optional field."""
+
+
+RENAMED = {"run.on_nonfinite": "on_divergence"}
+"""Fields of earlier versions' records, by the name that they have now."""
+
+FIELD_HINT = "tui-loop new --help lists every field"
+
+
+class ConfigError(BadInput):
+    """A config with problems; `problems` holds each as `group.field: what is wrong`."""
+
+    def __init__(self, problems: list[str], where: str = "") -> None:
+        self.problems = problems
+        count = "" if len(problems) == 1 else f"{len(problems)} problems: "
+        place = f"{where}: " if where else ""
+        super().__init__(
+            place + count + "; ".join(problems),
+            f"change the named field and try again ({FIELD_HINT})",
+        )
+
+
+def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
+    """The config in `tables`; raises ConfigError with every problem found."""
+    problems: list[str] = []
+    groups: dict[str, Any] = {}
+    other: dict[str, Any] = {}
+    for name, table in tables.items():
+        if name not in GROUPS:
+            problems.append(f"{name}: no such group{did_you_mean(name, GROUPS)}")
+        elif not isinstance(table, Mapping):
+            problems.append(f"{name}: must be a table of fields, not {shown(table)}")
+        else:
+            groups[name] = _read_group(name, table, other, problems)
+    if problems:
+        raise ConfigError(problems, where)
+    read: dict[str, Any] = {name: GROUPS[name](**values) for name, values in groups.items()}
+    config = Config(**read, other=other)
+    if contradictions := _contradictions(config):
+        raise ConfigError(contradictions, where)
+    return config
+
+
+def _contradictions(config: Config) -> list[str]:
+    """Fields that cannot be had together, each as a problem."""
+    training = config.training
+    never_evaluates = training.eval_steps == 0
+    rules = {
+        "training.keep: best needs evaluations within the run, and eval_steps is 0": (
+            training.keep == "best" and never_evaluates
+        ),
+        "training.early_stopping_patience: needs evaluations, and eval_steps is 0": (
+            training.early_stopping_patience is not None and never_evaluates
+        ),
+        "training.packing: needs a training.max_length": (
+            training.packing and training.max_length is None
+        ),
+        "model.quantization: a quantised base is trained with lora.enabled only": (
+            config.model.quantization != "none" and not config.lora.enabled
+        ),
+        "model.init_adapter: needs lora.enabled": (
+            config.model.init_adapter is not None and not config.lora.enabled
+        ),
+        "data.prompt_template: must contain {prompt}": (
+            config.data.prompt_template is not None
+            and "{prompt}" not in config.data.prompt_template
+        ),
+    }
+    return [problem for problem, broken in rules.items() if broken]
+
+
+def read_effective(tables: Mapping[str, Any], where: str = "") -> Config:
+    """The config of a record, where an absent key means unset rather than the default."""
+    return read_config(with_unset(tables), where)
+
+
+def _read_group(
+    group: str, table: Mapping[str, Any], other: dict[str, Any], problems: list[str]
+) -> dict[str, Any]:
+    hints = hints_of(GROUPS[group])
+    values: dict[str, Any] = {}
+    for told, value in table.items():
+        field = RENAMED.get(f"{group}.{told}", told)
+        name = f"{group}.{field}"
+        if field in hints:
+            values[field] = _checked(name, value, hints[field], problems)
+        elif group == "training" and field in OWNED_TRAINING_FIELDS:
+            problems.append(f"{name}: cannot be set, {OWNED_TRAINING_FIELDS[field]}")
+        elif group == "training" and field in OTHER_TRAINING_FIELDS:
+            if not _is_no_value(value):
+                other[field] = _checked_other(name, value, problems)
+        else:
+            known = {**hints, **(OTHER_TRAINING_FIELDS if group == "training" else {})}
+            problems.append(f"{name}: no such field{did_you_mean(field, known)}")
+    return values
+
+
+def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
+    if is_optional(hint) and _is_no_value(value):
+        value = None
+    if name == "data.columns" and isinstance(value, Mapping):
+        _check_roles(value, problems)
+        return value
+    if not _is_finite(value):
+        problems.append(f"{name}: must be a finite number, not {shown(value)}")
+        return value
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        problems.append(f"{name}: {in_words(str(error), choices_of(hint))}, not {shown(value)}")
+        return value
+
+
+def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
+    roles = ("prompt", "completion", "text", "messages", "instruction", "input", "output", "id")
+    for role, column in columns.items():
+        if role not in roles:
+            problems.append(f"data.columns.{role}: no such role{did_you_mean(role, roles)}")
+        elif not isinstance(column, str):
+            problems.append(f"data.columns.{role}: must be text, not {shown(column)}")
+
+
+def _checked_other(name: str, value: Any, problems: list[str]) -> Any:
+    kind = OTHER_TRAINING_FIELDS[name.partition(".")[2]]
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    if not _is_finite(value):
+        problems.append(f"{name}: must be a finite number, not {shown(value)}")
+        return value
+    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        words = kinds_in_words(each.__name__ for each in kinds)
+        problems.append(f"{name}: must be {words}, not {shown(value)}")
+    return value
+
+
+def _is_no_value(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.lower() in NO_VALUE)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether every number in `value` is one that TOML has: finite, whole ones in 64 bits."""
+    if isinstance(value, Mapping):
+        return all(_is_finite(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_finite(item) for item in value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+_MEANT = {
+    "lr": "learning_rate",
+    "rate": "learning_rate",
+    "epochs": "num_train_epochs",
+    "steps": "max_steps",
+    "batch_size": "per_device_train_batch_size",
+    "batch": "per_device_train_batch_size",
+    "rank": "r",
+    "lora_r": "r",
+    "lora_rank": "r",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "warmup": "warmup_steps",
+}
+"""Names that other programs and people have for a field, too far from ours to be guessed."""
+
+_KIND_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "list": "a list",
+    "object": "a table",
+    "dict": "a table",
+    "null": "unset",
+}
+
+
+def shown(value: Any) -> str:
+    """A value as it was given, of a long one the beginning."""
+    try:
+        text = repr(value)
+    except ValueError:  # thousands of digits
+        return "a number that long"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """`, did you mean lora.r?` where one of the `known` names is near; else empty."""
+    meant = _MEANT.get(name.lower().replace("-", "_"))
+    close = [meant] if meant in known else difflib.get_close_matches(name, list(known), 1, 0.6)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def in_words(error: str, choices: Sequence[str]) -> str:
+    """msgspec's message on a value, of which only `choices` may be there where there are some."""
+    if choices:
+        return f"must be one of {', '.join(choices)}"
+    text = error.partition(" - at ")[0].partition(", got")[0].replace("Expected ", "must be ")
+    text = re.sub("`([^`]*)`", lambda kinds: kinds_in_words(kinds[1].split(" | ")), text)
+    for sign, word in (
+        (">= ", "of at least "),
+        ("<= ", "of at most "),
+        ("> ", "above "),
+        ("< ", "below "),
+    ):
+        text = text.replace(sign, word)
+    return text.replace("of length of at least 1", "that is not empty")
+
+
+def kinds_in_words(kinds: Iterable[str]) -> str:
+    """The names of types: `a whole number or unset`."""
+    return " or ".join(_KIND_WORDS.get(kind, kind) for kind in kinds)

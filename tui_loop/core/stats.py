@@ -1,0 +1,269 @@
+"""Tests and intervals for scores and losses on examples, each with its source.
+
+Pure Python: a reviewer's installation has neither numpy nor scipy; tests compare every number
+with scipy's. `mcnemar` and `paired_interval` compare two models and see no training noise. A claim
+about a change of config needs replicates: `spread_interval` includes their spread.
+`fisher_greater` tests whether a group fails more than the rest, `benjamini_hochberg` adjusts the
+p-values of many such tests. `newcombe` compares the shares of two sets of examples.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from statistics import NormalDist, fmean
+
+import msgspec
+
+__all__ = [
+    "BOOTSTRAP_PAIRS",
+    "Interval",
+    "benjamini_hochberg",
+    "fisher_greater",
+    "holm",
+    "mcnemar",
+    "newcombe",
+    "paired_interval",
+    "spread_interval",
+    "t95",
+    "wilson",
+]
+
+
+BOOTSTRAP_PAIRS = 400
+"""Up to here the interval is a bootstrap's; with more pairs the normal limit is as good."""
+
+Z95 = NormalDist().inv_cdf(0.975)
+_RESAMPLES = 1000
+_SEED = 20240229
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A difference and its 95% interval, in the scores' unit."""
+
+    delta: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+
+def paired_interval(old: Sequence[float], new: Sequence[float]) -> Interval | None:
+    """Mean of new - old over paired examples with a 95% interval over examples.
+
+    Percentile bootstrap (Efron 1979) with a fixed seed up to BOOTSTRAP_PAIRS pairs, the normal
+    approximation beyond; None without pairs.
+    """
+    differences = [after - before for before, after in zip(old, new, strict=True)]
+    count = len(differences)
+    if count == 0:
+        return None
+    delta = fmean(differences)
+    if count == 1 or min(differences) == max(differences):
+        return Interval(delta, delta, delta)
+    if count > BOOTSTRAP_PAIRS:
+        half = Z95 * math.sqrt(sample_variance(differences) / count)
+        return Interval(delta, delta - half, delta + half)
+    draw = random.Random(_SEED).choices
+    means = sorted(math.fsum(draw(differences, k=count)) / count for _ in range(_RESAMPLES))
+    return Interval(delta, means[int(0.025 * _RESAMPLES)], means[int(0.975 * _RESAMPLES) - 1])
+
+
+def sample_variance(values: Sequence[float]) -> float:
+    """The unbiased variance, exactly summed; some 20 times faster than the library's fractions."""
+    mean = fmean(values)
+    return math.fsum((value - mean) * (value - mean) for value in values) / (len(values) - 1)
+
+
+_NEGLIGIBLE = 1e-17
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """Exact two-sided p-value that fixed and broken are equally likely (binomial test).
+
+    McNemar 1947. Exact integers: 7 ms for 10,000 that changed.
+    """
+    total = fixed + broken
+    if total == 0:
+        return 1.0
+    term = tail = 1
+    for k in range(min(fixed, broken)):
+        term = term * (total - k) // (k + 1)
+        tail += term
+    return min(1.0, 2 * tail / (1 << total))
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95% interval of a share (Wilson 1927); (0, 1) where nothing was counted."""
+    if total == 0:
+        return 0.0, 1.0
+    share, squared = count / total, Z95 * Z95
+    middle = (share + squared / (2 * total)) / (1 + squared / total)
+    half = Z95 * math.sqrt(share * (1 - share) / total + squared / (4 * total * total))
+    half /= 1 + squared / total
+    low = 0.0 if count == 0 else middle - half
+    return low, 1.0 if count == total else middle + half
+
+
+def newcombe(count: int, total: int, other_count: int, other_total: int) -> Interval:
+    """The other share minus the first, of independent examples, with its 95% interval.
+
+    From the Wilson intervals of both (Newcombe 1998, method 10). Both totals are above 0.
+    """
+    share, other = count / total, other_count / other_total
+    (low, high), (other_low, other_high) = wilson(count, total), wilson(other_count, other_total)
+    delta = other - share
+    return Interval(
+        delta,
+        delta - math.hypot(other - other_low, high - share),
+        delta + math.hypot(other_high - other, share - low),
+    )
+
+
+def fisher_greater(failed: int, total: int, elsewhere_failed: int, elsewhere_total: int) -> float:
+    """One-sided p-value that a group fails no more than the rest does (Fisher 1935).
+
+    The hypergeometric chance of `failed` or more of the group's `total`, with all margins as they
+    are. Accurate to about 1e-9 of itself for a million examples.
+    """
+    most = min(total, failed + elsewhere_failed)
+    least = max(0, failed - (elsewhere_total - elsewhere_failed))
+    if failed <= least:
+        return 1.0
+    failures = failed + elsewhere_failed
+    everything = total + elsewhere_total
+    if failed * everything > total * failures:  # above the mean: the terms fall from here on
+        return min(1.0, _tail(failed, most, total, failures, everything))
+    # Turned round: the chance of fewer is that of as many successes or more.
+    passed, successes = total - failed + 1, everything - failures
+    fewer = _tail(passed, min(total, successes), total, successes, everything)
+    return min(1.0, max(0.0, 1.0 - fewer))
+
+
+def _tail(count: int, most: int, drawn: int, marked: int, everything: int) -> float:
+    """The chance of `count` or more marked ones among the drawn, from the mode on outwards."""
+    if count > most:
+        return 0.0
+    term = math.exp(
+        _log_choose(marked, count)
+        + _log_choose(everything - marked, drawn - count)
+        - _log_choose(everything, drawn)
+    )
+    tail = term
+    for k in range(count, most):
+        term *= (marked - k) * (drawn - k) / ((k + 1) * (everything - marked - drawn + k + 1))
+        tail += term
+        if term < _NEGLIGIBLE * tail:
+            break
+    return tail
+
+
+def _log_choose(items: int, chosen: int) -> float:
+    return math.lgamma(items + 1) - math.lgamma(chosen + 1) - math.lgamma(items - chosen + 1)
+
+
+_T95 = [
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+    2.228,
+    2.201,
+    2.179,
+    2.160,
+    2.145,
+    2.131,
+    2.120,
+    2.110,
+    2.101,
+    2.093,
+    2.086,
+    2.080,
+    2.074,
+    2.069,
+    2.064,
+    2.060,
+    2.056,
+    2.052,
+    2.048,
+    2.045,
+    2.042,
+]
+
+
+def spread_interval(
+    old: Sequence[Sequence[float]], new: Sequence[Sequence[float]]
+) -> Interval | None:
+    """Mean of new - old over replicates, with their spread and the examples' in a 95% interval.
+
+    `old` and `new` hold one sequence of example scores a replicate, all over the same examples.
+    Training noise: Student's t over the replicates' means with their pooled variance, which is
+    exact where both configs are one (Student 1908). Sampling of examples: the normal interval
+    of the paired differences. The half widths add in quadrature. None with fewer than two
+    replicates on either side.
+    """
+    if len(old) < 2 or len(new) < 2 or not old[0]:
+        return None
+    old_means, new_means = [fmean(run) for run in old], [fmean(run) for run in new]
+    delta = fmean(new_means) - fmean(old_means)
+    freedom = len(old) + len(new) - 2
+    spread = (len(old) - 1) * sample_variance(old_means)
+    spread += (len(new) - 1) * sample_variance(new_means)
+    between = spread / freedom * (1 / len(old) + 1 / len(new))
+    per_example = [
+        fmean(after) - fmean(before)
+        for before, after in zip(zip(*old, strict=True), zip(*new, strict=True), strict=True)
+    ]
+    within = sample_variance(per_example) / len(per_example) if len(per_example) > 1 else 0.0
+    half = math.hypot(t95(freedom) * math.sqrt(between), Z95 * math.sqrt(within))
+    return Interval(delta, delta - half, delta + half)
+
+
+def t95(freedom: int) -> float:
+    """The two-sided 95% quantile of Student's t, right to three decimals.
+
+    A table, and beyond it the expansion about the normal quantile (Abramowitz and Stegun 26.7.5).
+    """
+    if freedom <= len(_T95):
+        return _T95[freedom - 1]
+    z = Z95
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted so that the chance of any false alarm is theirs (Holm 1979)."""
+    count, adjusted, highest = len(p_values), [1.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(count), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (count - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float], tested: int | None = None) -> list[float]:
+    """P-values adjusted so that the share of false alarms among those called is theirs.
+
+    Benjamini and Hochberg 1995. `tested`: how many were tested in all, where the rest, all larger
+    than these, are not given.
+    """
+    count = len(p_values) if tested is None else tested
+    adjusted, lowest = [1.0] * len(p_values), 1.0
+    order = sorted(range(len(p_values)), key=p_values.__getitem__, reverse=True)
+    for above, index in enumerate(order):
+        rank = len(order) - above
+        lowest = min(lowest, count * p_values[index] / rank)
+        adjusted[index] = lowest
+    return adjusted

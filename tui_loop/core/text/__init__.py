@@ -1,0 +1,1 @@
+"""Text: safe to draw, formatted, redacted, searched within limits, compared."""

@@ -1,0 +1,98 @@
+"""Figures as people read them: numbers, counts, config values, the same everywhere."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tui_loop.core.codec import number
+from tui_loop.core.stats import Interval
+
+
+def loss(value: Any) -> str:
+    """A loss in nats, three decimals; empty where there is none."""
+    plain = number(value)
+    if plain is None:
+        return ""
+    return f"{plain:.3f}" if math.isfinite(plain) else str(plain)
+
+
+def percent(value: Any) -> str:
+    """A score in [0, 1] as a percentage."""
+    plain = number(value)
+    return "" if plain is None else f"{100 * plain:.0f}%"
+
+
+def points(interval: Interval | None) -> str:
+    """A difference of scores in percentage points with half its 95% interval."""
+    if interval is None:
+        return ""
+    return f"{100 * interval.delta:+.0f} ±{100 * interval.half_width:.0f}"
+
+
+def loss_change(interval: Interval | None) -> str:
+    """A difference of losses in nats a token with half its 95% interval: `-0.15 ±0.04`."""
+    if interval is None:
+        return ""
+    digits = 2 if interval.half_width >= 0.01 else 3
+    delta = round(interval.delta, digits) + 0.0  # no -0.00
+    return f"{delta:+.{digits}f} ±{interval.half_width:.{digits}f}"
+
+
+def rate(value: Any) -> str:
+    """A learning rate, or any small number."""
+    plain = number(value)
+    return "" if plain is None else brief_number(plain)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `42s`, `3m 05s` or `2h 10m`."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def brief(value: Any) -> str:
+    """A config value: `unset`, `on`, `off`, `1e-4`, `c_attn,c_proj`."""
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return brief_number(value)
+    if isinstance(value, list):
+        return ",".join(brief(item) for item in value)
+    return str(value)
+
+
+def brief_number(value: float) -> str:
+    """A number with at most three digits; small and large ones as people write rates: 2.5e-5."""
+    if not math.isfinite(value) or value == 0 or 0.01 < abs(value) < 1e6:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.6g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def of_all(count: int, total: int, what: str) -> str:
+    """`12 of 100,000 training rows (0.012%)`."""
+    return f"{count:,} of {total:,} {what} ({share(count, total)})"
+
+
+def share(count: float, total: float) -> str:
+    """A share in percent with the digits that it needs; a small one never reads as none."""
+    percent = 100 * count / total if total else 0.0
+    if percent in (0.0, 100.0) or 10 <= percent < 99.5:
+        return f"{percent:.0f}%"
+    if percent >= 99.5:
+        return f"{min(percent, 99.9):.1f}%"
+    return f"{percent:.2g}%" if percent >= 0.01 else "below 0.01%"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 row`, `2 rows`, `1,234 rows`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
