@@ -17,8 +17,8 @@ from benchmarks.bench_app import (
 from benchmarks.measure import Result, paired_ratio
 from benchmarks.processes import run
 from benchmarks.scale import sized
-from tui_loop.core.events import MetricsLogged
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.events import MetricsLogged
+from tui_loop.core.record.loop_folder import LoopFolder
 
 STEPS, BATCH, PAIRS = sized((200, 12, 3), (4, 2, 1))
 PARENT = 6

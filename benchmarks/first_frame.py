@@ -14,11 +14,11 @@ from benchmarks.bench_app import command, environment, recorded_loop
 from benchmarks.measure import Result, paired_ratio
 from benchmarks.scale import sized
 from benchmarks.screen import Screen
-from tui_loop.core.follower import Follower
-from tui_loop.core.journal import Journal
-from tui_loop.core.ledger import write_ledger
-from tui_loop.core.records import Change, Decision
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.ledger import write_ledger
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.structs import Change, Decision
 from tui_loop.core.text.figures import brief_number
 
 ITERATIONS, PAIRS = sized((1000, 11), (20, 1))

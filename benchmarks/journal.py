@@ -9,8 +9,8 @@ from statistics import median
 
 from benchmarks.measure import Result
 from benchmarks.scale import sized
-from tui_loop.core.events import MetricsLogged
-from tui_loop.core.journal import Journal
+from tui_loop.core.record.events import MetricsLogged
+from tui_loop.core.record.journal import Journal
 
 APPENDS = sized(50_000, 500)
 VALUES = {

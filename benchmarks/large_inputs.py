@@ -14,7 +14,7 @@ from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.found import Measured
 from tui_loop.core.examples.neighbours import TrainingIndex
 from tui_loop.core.examples.slices import find_slices
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.series import Series, per_column
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.similarity import word_diff

@@ -11,9 +11,9 @@ from statistics import median
 from benchmarks.measure import Result, paired_ratio, seconds
 from benchmarks.processes import run, run_bare_script
 from benchmarks.scale import sized
-from tui_loop.core.reader import read_run
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.reader import read_run
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopsFolder
 
 STEPS, EVAL_ROWS, PAIRS = sized((400, 16, 3), (4, 2, 1))
 BATCH = 8

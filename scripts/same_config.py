@@ -23,9 +23,9 @@ from pathlib import Path
 
 from scripts.reliability import CHECKOUT
 from tui_loop.core.comparison import Comparer
-from tui_loop.core.reader import LoopReader, iterations_of
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.reader import LoopReader, iterations_of
 from tui_loop.core.stats import paired_interval, spread_interval
-from tui_loop.core.store import LoopFolder, LoopsFolder
 
 NAME = "same-config"
 SEEDS = range(1, 11)

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tui_loop.core.codec import to_toml
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.queueing.storing import add
+from tui_loop.core.record.codec import to_toml
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopFolder
 
 CONFIGURATION = """
 from transformers import GPT2Config

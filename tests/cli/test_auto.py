@@ -14,8 +14,8 @@ from tui_loop.cli import auto
 from tui_loop.cli.auto import look_ahead
 from tui_loop.cli.main import main
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.unattended import unattended
 
 NAME = "self"

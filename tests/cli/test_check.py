@@ -26,7 +26,7 @@ from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import plan_next
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 
 WORDS = "harbour kettle violin meadow copper lantern orchard pebble saddle thimble walnut zephyr"
 

@@ -12,8 +12,8 @@ import pytest
 from tests.conftest import Cli
 from tui_loop.cli.main import main
 from tui_loop.cli.opening import most_recent
+from tui_loop.core.record.loop_folder import LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopSettings, LoopsFolder
 
 LOOP = "support-tiny"
 ODD = (b"My Loop", b"UPPER", b"new\nline", b"\xff\xfe", b"-dash", b".hidden", b"x" * 100)

@@ -15,7 +15,7 @@ from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.main import main
 from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress, LookTold
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 
 RECORDED = CHECKOUT / "loops" / LOOP
 SMALL = ("*.toml", "summary.json", "examples.jsonl", "journal.jsonl")

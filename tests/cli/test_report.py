@@ -12,9 +12,9 @@ from tests.conftest import CHECKOUT
 from tui_loop.cli.commands import report as command
 from tui_loop.cli.main import main
 from tui_loop.core.errors import BadInput, NotFound
+from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.report.facts import Report
 from tui_loop.core.report.gathering import report_of
-from tui_loop.core.store import LoopsFolder
 
 LOOP = "support-tiny"
 

@@ -11,8 +11,8 @@ import pytest
 from tests.cli.test_recorded_loop import LOOP, reader, record
 from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.backend import AppBackend
-from tui_loop.core.records import TrainingRow
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import TrainingRow
 
 LOOPS = ("--loops", str(CHECKOUT / "loops"))
 

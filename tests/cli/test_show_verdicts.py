@@ -11,7 +11,7 @@ import pytest
 from tests.core.conftest import _example, _summary
 from tui_loop.cli.main import main
 from tui_loop.core.planning import create_iteration, plan_next
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 
 COUNT = 60
 NAME = "judged"

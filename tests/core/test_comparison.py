@@ -11,10 +11,10 @@ import pytest
 
 from tui_loop.core.comparison import Comparison, brief_delta, compare
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.records import Example
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
-from tui_loop.core.store import LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
 

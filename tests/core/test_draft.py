@@ -16,7 +16,7 @@ from tui_loop.core.draft import (
     write_draft,
 )
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 
 RATE = "training.learning_rate"
 

@@ -19,8 +19,6 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import (
     Plan,
     base_config,
@@ -31,9 +29,11 @@ from tui_loop.core.planning import (
     replicates,
     with_data_changes,
 )
-from tui_loop.core.reader import iteration_of
-from tui_loop.core.records import Change, Decision, Iteration, Split
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.fingerprint import fingerprint_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.structs import Change, Decision, Iteration, Split
 
 MakeFinished = Callable[..., IterationFolder]
 SEED = "training.seed"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui_loop.core.record.state import Point
 from tui_loop.core.series import (
     Series,
     Track,
@@ -20,7 +21,6 @@ from tui_loop.core.series import (
     series_of,
     smoothed,
 )
-from tui_loop.core.state import Point
 
 MANY = 100_000
 

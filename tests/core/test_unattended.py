@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.core.codec import to_json
 from tui_loop.core.errors import BadInput
-from tui_loop.core.liveness import holder_of
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.lock import holder_of
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.unattended import doing, end, is_unattended, unattended
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.unattended import unattended
 try:
     with unattended(LoopFolder(Path(sys.argv[1])), "auto"):

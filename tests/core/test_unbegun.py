@@ -6,11 +6,11 @@ import pytest
 
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.draft import new_draft, read_draft, write_draft
-from tui_loop.core.events import RunEnded, RunStarted
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
 from tui_loop.core.planning import create_base, create_iteration, plan_next, replicates
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.events import RunEnded, RunStarted
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.unbegun import take_back
 
 

@@ -15,8 +15,8 @@ from tui_loop.cli.answers import ModelAsker
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.planning import base_config, create_base, create_iteration, plan_next
 from tui_loop.core.questions import Answer, AskingState, Told, side_by_side
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.engine.adapters import checked_weights
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.sources import read_source

@@ -10,11 +10,11 @@ import pytest
 from tests.faults.runs import Hosted, MakeLoop, steps_of, told
 from tests.faults.test_memory import out_of_memory
 from tests.waiting import wait_until
-from tui_loop.core.asking import ask_run
-from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import read_run
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import read_run
+from tui_loop.core.record.requests import ask_run
+from tui_loop.core.record.structs import Iteration
 from tui_loop.engine import host as hosting
 from tui_loop.engine import models, training
 from tui_loop.engine.host import RunHost

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.requests import Request, RequestName
+from tui_loop.core.record.requests import Request, RequestName
 from tui_loop.engine.control import Control, StopAsked, polled
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.runs import MakeLoop, told
-from tui_loop.core.reader import iteration_of
+from tui_loop.core.record.reader import iteration_of
 from tui_loop.engine import launcher_variables
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.launcher_variables import (

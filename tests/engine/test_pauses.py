@@ -12,10 +12,10 @@ import torch
 
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.config.schema import Training
-from tui_loop.core.follower import Follower
-from tui_loop.core.journal import Journal
-from tui_loop.core.requests import Request, RequestName
-from tui_loop.core.state import RunState, fold
+from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.requests import Request, RequestName
+from tui_loop.core.record.state import RunState, fold
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.control import Control
 from tui_loop.engine.memory import OutOfMemory

@@ -17,8 +17,8 @@ from tests.engine.conftest import TinyLoop
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import allow_code
-from tui_loop.core.reader import iteration_of, read_run
-from tui_loop.core.requests import ask
+from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.requests import ask
 from tui_loop.engine import training
 from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.host import RunHost

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import TinyLoop
-from tui_loop.core.reader import read_run
-from tui_loop.core.requests import Request
+from tui_loop.core.record.reader import read_run
+from tui_loop.core.record.requests import Request
 from tui_loop.engine.bridge import Bridge
 
 pytestmark = pytest.mark.train

@@ -13,8 +13,8 @@ from tui_loop.core.config.schema import Config, Data
 from tui_loop.core.data.reading import read_rows
 from tui_loop.core.data.rows import Row
 from tui_loop.core.data.shapes import find_mapping, map_rows
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopFolder
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
 from tui_loop.engine.memory import EvalBatch, OutOfMemory

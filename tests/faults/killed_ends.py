@@ -15,15 +15,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tui_loop.core.events import AnyEvent, Evaluated
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.liveness import RunLock
-from tui_loop.core.reader import read_run
-from tui_loop.core.records import Iteration
-from tui_loop.core.results import Results
+from tui_loop.core.record.events import AnyEvent, Evaluated
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import read_run
+from tui_loop.core.record.results import Results
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.run_end import write_end
-from tui_loop.core.store import LoopFolder
 
 WRITES = ("os.rename", "os.remove", "os.mkdir")
 

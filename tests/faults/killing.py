@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from tui_loop.core.events import MetricsLogged, PhaseStarted
-from tui_loop.core.follower import Follower
-from tui_loop.core.journal import Journal
+from tui_loop.core.record.events import MetricsLogged, PhaseStarted
+from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.journal import Journal
 
 MOST_EVENTS = 60
 MOST_SECONDS = 0.002

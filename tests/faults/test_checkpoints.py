@@ -15,8 +15,8 @@ from tests.faults.runs import (
     kill_in,
     steps_of,
 )
-from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import bridge
 
 pytestmark = pytest.mark.train

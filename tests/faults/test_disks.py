@@ -21,22 +21,22 @@ from tests.faults.conftest import FullDisk, begin, step
 from tests.faults.kit import Outcome
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.main import main
-from tui_loop.core import journal as journal_module
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import BadInput
-from tui_loop.core.events import Recovered, RunEnded
-from tui_loop.core.files import write_atomically
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.ledger import write_ledger
-from tui_loop.core.liveness import RunLock
 from tui_loop.core.observer import LoopObserver, Wanted
 from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.queueing.storing import add
-from tui_loop.core.reader import IterationReader, iterations_of, read_run
 from tui_loop.core.readiness.closing import close_loop
 from tui_loop.core.readiness.holdout import Look, record_look
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record import journal as journal_module
+from tui_loop.core.record.events import Recovered, RunEnded
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.ledger import write_ledger
+from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import IterationReader, iterations_of, read_run
 from tui_loop.tui.status import status_line
 
 

@@ -21,9 +21,9 @@ from tests.faults.runs import (
     weights_are_finite,
 )
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import training
 
 pytestmark = pytest.mark.train

@@ -17,10 +17,10 @@ from tests.conftest import CHECKOUT, Cli
 from tests.core.test_results import same
 from tests.engine.conftest import TinyLoop
 from tests.faults.kit import Outcome
-from tui_loop.core.reader import iteration_of, read_run
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.run_end import restore_ends
-from tui_loop.core.store import LoopFolder
 
 MEASURED = ("eval_loss", "score", "passed", "total")
 

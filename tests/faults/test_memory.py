@@ -14,7 +14,7 @@ from tests.faults.runs import (
     MakeLoop,
     steps_of,
 )
-from tui_loop.core.reader import read_run
+from tui_loop.core.record.reader import read_run
 from tui_loop.engine import losses, training
 
 pytestmark = pytest.mark.train

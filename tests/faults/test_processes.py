@@ -16,17 +16,17 @@ from tests.core.test_liveness import holding_process, write
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.liveness import GONE_AFTER_SECONDS
-from tui_loop.core.reader import IterationReader
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.lock import GONE_AFTER_SECONDS
+from tui_loop.core.record.reader import IterationReader
 
 RUN = """
 import sys
 from pathlib import Path
 from tests.faults.conftest import begin, step
-from tui_loop.core.journal import Journal
-from tui_loop.core.liveness import RunLock
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.lock import RunLock
 folder = Path(sys.argv[1])
 with RunLock(folder / "run.lock"):
     journal = begin(Journal(folder / "journal.jsonl"))
@@ -41,7 +41,7 @@ START = """
 import sys
 from pathlib import Path
 from tui_loop.core.errors import BadInput
-from tui_loop.core.liveness import RunLock
+from tui_loop.core.record.lock import RunLock
 sys.stdin.readline()
 try:
     with RunLock(Path(sys.argv[1])):
@@ -222,8 +222,8 @@ def test_of_several_starters_at_once_one_runs(queued: IterationFolder, outcome: 
 def test_a_clock_that_goes_backwards_changes_no_order_and_no_state(
     queued: IterationFolder, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui_loop.core import journal as journal_module
-    from tui_loop.core.events import Progressed, RunEnded
+    from tui_loop.core.record import journal as journal_module
+    from tui_loop.core.record.events import Progressed, RunEnded
 
     now = [2_000_000.0]
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.core.test_follower import any_event, lines
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
-from tui_loop.core.events import AnyEvent, RunEnded
-from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.state import RunState, fold
+from tui_loop.core.record.events import AnyEvent, RunEnded
+from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.state import RunState, fold
 
 
 class Read(msgspec.Struct):

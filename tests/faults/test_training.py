@@ -15,9 +15,9 @@ from tests.faults.runs import (
     told,
     weights_are_finite,
 )
-from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.journal import Journal
-from tui_loop.core.reader import read_run
+from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.reader import read_run
 from tui_loop.engine import last_good, losses, training, tuning
 from tui_loop.engine.bridge import Bridge, _never_raises
 

@@ -15,11 +15,11 @@ from tui_loop.cli.main import main
 from tui_loop.core.diagnosis import diagnosing, recording
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.events import AnyEvent, MetricsLogged
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.liveness import trouble_of
-from tui_loop.core.reader import IterationReader
+from tui_loop.core.record.events import AnyEvent, MetricsLogged
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.lock import trouble_of
+from tui_loop.core.record.reader import IterationReader
 from tui_loop.engine.host import RunHost
 
 __all__ = ["tiny_loop"]

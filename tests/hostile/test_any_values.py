@@ -16,7 +16,7 @@ from tests.hostile.conftest import Command
 from tests.hostile.terminal import Stream
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.core.observer import LoopObserver, Wanted
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.tui.widgets.iterations import DRAFT
 
 LOOP = "support-intents"

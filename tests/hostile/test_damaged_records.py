@@ -19,23 +19,23 @@ from tests.conftest import CHECKOUT
 from tests.hostile.test_any_values import in_toml
 from tui_loop.core.automation.from_diagnosis import DiagnosisSource
 from tui_loop.core.automation.history import History
-from tui_loop.core.codec import to_pretty_json
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.diagnosis.taking import with_taken
 from tui_loop.core.draft import new_draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.ledger import write_ledger
 from tui_loop.core.patterns.hints import hints_for
 from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.progress.progress import ProgressReader
 from tui_loop.core.queueing.drafts import draft_of, problem_of
 from tui_loop.core.queueing.storing import read_queue
-from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.checklist import checklist
+from tui_loop.core.record.codec import to_pretty_json
+from tui_loop.core.record.ledger import write_ledger
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.report.formats import written
 from tui_loop.core.report.gathering import report_of
-from tui_loop.core.store import LoopFolder, LoopsFolder
 
 NAME = "support-tiny"
 ITERATIONS = ("000", "001", "002")

@@ -21,9 +21,9 @@ from tests.hostile.conftest import Command
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
 from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.ledger import ledger_text
-from tui_loop.core.records import Decision, Iteration
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.ledger import ledger_text
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.structs import Decision, Iteration
 from tui_loop.core.text.secrets import redact_file, redacted
 from tui_loop.engine import quiet
 

@@ -29,7 +29,13 @@ from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import Draft, drop_draft, new_draft, plan_of, write_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.events import (
+from tui_loop.core.examples.again import Retried
+from tui_loop.core.examples.neighbours import Answer as Neighbours
+from tui_loop.core.planning import create_base, create_iteration, plan_next
+from tui_loop.core.questions import Answer as Said
+from tui_loop.core.questions import AskingState, Told
+from tui_loop.core.readiness.looking import LookTold
+from tui_loop.core.record.events import (
     AnyEvent,
     Evaluated,
     LineLogged,
@@ -40,22 +46,16 @@ from tui_loop.core.events import (
     RunEnded,
     RunStarted,
 )
-from tui_loop.core.examples.again import Retried
-from tui_loop.core.examples.neighbours import Answer as Neighbours
-from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.ledger import write_ledger
-from tui_loop.core.liveness import RunLock
-from tui_loop.core.overview import described
-from tui_loop.core.planning import create_base, create_iteration, plan_next
-from tui_loop.core.questions import Answer as Said
-from tui_loop.core.questions import AskingState, Told
-from tui_loop.core.reader import read_run
-from tui_loop.core.readiness.looking import LookTold
-from tui_loop.core.records import EndState, Example, Split, TokenLosses
-from tui_loop.core.requests import RequestReader
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.fingerprint import fingerprint_of
+from tui_loop.core.record.iteration import described
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.ledger import write_ledger
+from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.reader import read_run
+from tui_loop.core.record.requests import RequestReader
+from tui_loop.core.record.structs import EndState, Example, Split, TokenLosses
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import Nearest, NewLoop, Preview, Suspected, Understood
 from tui_loop.tui.settings import Memory, Settings
@@ -711,7 +711,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded loop, laid out once; tests get copies."""
     folder = tmp_path_factory.mktemp("recorded")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tui_loop.core.journal.time", SimpleNamespace(time=FixedClock()))
+        patch.setattr("tui_loop.core.record.journal.time", SimpleNamespace(time=FixedClock()))
         record_loop(LoopsFolder(folder / "loops"))
     return folder / "loops"
 

@@ -15,7 +15,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.state import Point
+from tui_loop.core.record.state import Point
 from tui_loop.tui.chart_run import ChartRun
 from tui_loop.tui.plotting import Plot
 from tui_loop.tui.widgets.chart import LossChart

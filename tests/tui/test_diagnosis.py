@@ -32,7 +32,7 @@ from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion, Verdict
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.tui.actions import ACTIONS
 from tui_loop.tui.diagnosis_lines import entries_of, laid_out, text_of
 from tui_loop.tui.screens.ask import AskScreen

@@ -19,7 +19,6 @@ from tests.tui.conftest import (
     on_app,
     scripted_iteration,
 )
-from tui_loop.core.codec import to_json_lines
 from tui_loop.core.data.rows import Row
 from tui_loop.core.diagnosis.findings import (
     Diagnosis,
@@ -29,14 +28,15 @@ from tui_loop.core.diagnosis.findings import (
     Verdict,
 )
 from tui_loop.core.errors import BadInput
-from tui_loop.core.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
 from tui_loop.core.examples.judgements import Judgement
 from tui_loop.core.examples.neighbours import Answer, Neighbour
 from tui_loop.core.examples.query import Query
 from tui_loop.core.questions import AskingState
 from tui_loop.core.readiness.holdout import Look
-from tui_loop.core.records import Example, Split, TokenLosses
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.codec import to_json_lines
+from tui_loop.core.record.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Example, Split, TokenLosses
 from tui_loop.tui.backend import Nearest
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.run_dialog import RunDialog

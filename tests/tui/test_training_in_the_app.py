@@ -12,11 +12,11 @@ import pytest
 from tests.conftest import Cli
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.cli.backend import AppBackend
-from tui_loop.core.reader import iteration_of, read_run
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.state import Point
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.shipped import shipped
-from tui_loop.core.state import Point
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane

@@ -13,7 +13,7 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.neighbours import Answer, Neighbour
 from tui_loop.core.examples.suspects import Suspect
-from tui_loop.core.records import TrainingRow
+from tui_loop.core.record.structs import TrainingRow
 from tui_loop.tui.backend import Nearest, Suspected
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.training import TrainingScreen, placed, suspected_rows

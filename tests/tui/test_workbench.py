@@ -28,7 +28,7 @@ from tests.tui.conftest import (
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.observer import LoopSnapshot, Wanted
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -830,7 +830,7 @@ def test_the_log_passes_what_comes_later_through_search_and_level(
 def test_the_log_keeps_a_bounded_number_of_lines(
     open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui_loop.core.reader.LOG_LINES", 50)
+    monkeypatch.setattr("tui_loop.core.record.reader.LOG_LINES", 50)
     monkeypatch.setattr("tui_loop.tui.widgets.log.LOG_LINES", 50)
     run = scripted_iteration(loop).starts().steps(*[2.0] * 80)
 

@@ -12,11 +12,11 @@ from typing import IO
 import msgspec
 
 from tui_loop.cli.telling import TellingProcess
-from tui_loop.core import codec
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.questions import AskingState, Question, Told, side_by_side
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.loop_folder import LoopFolder
 
 
 class ModelAsker(TellingProcess[Told]):

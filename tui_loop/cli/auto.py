@@ -19,13 +19,13 @@ from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.planning import Plan, config_before
-from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.checklist import checklist
 from tui_loop.core.readiness.closing import refuse_closed
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
 
 if TYPE_CHECKING:
-    from tui_loop.core.iteration_folder import IterationFolder
+    from tui_loop.core.record.iteration_folder import IterationFolder
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from tui_loop.cli.hosting import AppRuns
 from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.errors import BadInput
-from tui_loop.core.names import check_new_loop_name
-from tui_loop.core.records import Example
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.names import check_new_loop_name
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
-from tui_loop.core.store import LoopFolder, LoopsFolder
 from tui_loop.tui.backend import (
     Asker,
     GeneratingAgain,

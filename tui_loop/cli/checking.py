@@ -34,7 +34,7 @@ from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.planning import config_before
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.text.untrusted import one_line
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.examples.breakdown import Breakdown, Count, slice_words, term_of
 from tui_loop.core.examples.dossier import Dossier
 from tui_loop.core.examples.learning import learned
-from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.text import figures
 
 OTHER = " (other reference)"

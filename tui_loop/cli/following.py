@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tui_loop.cli.output import Output
-from tui_loop.core.events import (
+from tui_loop.core.record.events import (
     AnyEvent,
     Evaluated,
     LineLogged,
@@ -20,12 +20,12 @@ from tui_loop.core.events import (
     Recovered,
     RunStarted,
 )
-from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import iteration_of
-from tui_loop.core.records import Iteration
-from tui_loop.core.requests import ask
-from tui_loop.core.state import RunState, fold
+from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.requests import ask
+from tui_loop.core.record.state import RunState, fold
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.untrusted import one_line
 

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from tui_loop.cli.commands.demo import DATA, RECORDED, lay_out_recorded
-from tui_loop.core.files import write_atomically
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.loop_folder import GITIGNORE, LoopFolder, LoopsFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import GITIGNORE, LoopFolder, LoopsFolder
 
 APART = Path("tui-loop-demo")
 GIT_SECONDS = 5.0

@@ -12,8 +12,8 @@ from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.foreground import Foreground, can_stop, enter_child
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import RunStopped
-from tui_loop.core.names import open_command, split_target
-from tui_loop.core.store import LoopsFolder
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.names import open_command, split_target
 
 if TYPE_CHECKING:
     from tui_loop.tui.app import LoopApp

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from tui_loop.core.codec import to_pretty_json
+from tui_loop.core.record.codec import to_pretty_json
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import escaped, one_line, visible

@@ -6,7 +6,7 @@ from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.queueing.storing import read_queue
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.unattended import doing, is_unattended
 
 

@@ -13,8 +13,6 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.liveness import Watch
 from tui_loop.core.planning import (
     Plan,
     base_config,
@@ -25,8 +23,10 @@ from tui_loop.core.planning import (
     with_data_changes,
 )
 from tui_loop.core.readiness.closing import refuse_closed
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.lock import Watch
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.run_end import restore_ends
-from tui_loop.core.store import LoopFolder
 from tui_loop.core.text.secrets import fields_with_secrets
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tui_loop.cli.output import Output
 from tui_loop.core.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.words import verdict_words
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 
 WIDE = 120

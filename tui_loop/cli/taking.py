@@ -11,7 +11,7 @@ from tui_loop.core.diagnosis.taking import clash, with_taken
 from tui_loop.core.draft import new_draft, plan_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import Plan, plan_with
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 
 
 def plan_taking(

@@ -12,8 +12,8 @@ from typing import IO, Any, Generic, TypeVar
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record import codec
 from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import one_line
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.codec import to_json
 from tui_loop.core.config.schema import SEED, Config
 from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.config.validation import read_config
@@ -31,10 +30,11 @@ from tui_loop.core.examples.pairing import (
     taken,
     with_same_tokens,
 )
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Iteration, Split
+from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration, Split
 from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
-from tui_loop.core.store import LoopFolder
 from tui_loop.core.text.figures import points
 
 _NO_DIFFERENCE = (SEED, "evaluation.base")

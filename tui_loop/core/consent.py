@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import sha256_of, user_state_folder
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import sha256_of, user_state_folder
 from tui_loop.core.text.untrusted import one_line
 
 INHERITED = "TUI_LOOP_ALLOWED_CODE"

@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.config.schema import GROUPS, Config
 from tui_loop.core.config.tables import Tables, to_tables, with_unset
 from tui_loop.core.config.validation import ConfigError, read_config
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import read_small, write_atomically
 from tui_loop.core.planning import Plan, config_before, plan_with
-from tui_loop.core.records import SCHEMA
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import read_small, write_atomically
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import SCHEMA
 from tui_loop.core.text.secrets import fields_with_secrets, without_secrets
 
 

@@ -10,11 +10,11 @@ import msgspec
 
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import loop_state
 from tui_loop.core.progress.best import best_runs, mean_metrics
-from tui_loop.core.reader import LoopReader, Stamp, stamp_of
-from tui_loop.core.records import LIVE
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.iteration import loop_state
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
+from tui_loop.core.record.structs import LIVE
 
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 

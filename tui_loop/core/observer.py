@@ -24,9 +24,9 @@ from tui_loop.core.examples.judgements import judged
 from tui_loop.core.examples.judgements import told as in_words
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.reader import LoopReader, RunView, Stamp, stamp_of
-from tui_loop.core.records import LIVE, Iteration, Split
-from tui_loop.core.store import LoopFolder, LoopSettings
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings
+from tui_loop.core.record.reader import LoopReader, RunView, Stamp, stamp_of
+from tui_loop.core.record.structs import LIVE, Iteration, Split
 from tui_loop.core.text.figures import counted
 from tui_loop.core.unattended import Doing, doing
 

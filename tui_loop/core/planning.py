@@ -16,12 +16,12 @@ from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.row_index import rows_changed, write_index
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import sync_folder
-from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import iteration_of
-from tui_loop.core.records import Change, Decision, Split
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.files import sync_folder
+from tui_loop.core.record.fingerprint import fingerprint_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.structs import Change, Decision, Split
 
 Changes = dict[str, Any]
 """{"group.field": (old, new)}; for changed data, {"data.train": {"rows_added": n, ...}}."""

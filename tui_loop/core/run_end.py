@@ -16,18 +16,18 @@ import msgspec
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.events import RunEnded
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.ledger import COLUMNS, ledger_row, write_ledger
-from tui_loop.core.liveness import RunLock, Watch
-from tui_loop.core.overview import described
-from tui_loop.core.reader import iterations_of, read_run
-from tui_loop.core.records import Decision, EndState, Iteration, RunError
-from tui_loop.core.results import Results, results_of
-from tui_loop.core.small_files import read_text
-from tui_loop.core.state import RunState
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.events import RunEnded
+from tui_loop.core.record.iteration import described
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.ledger import COLUMNS, ledger_row, write_ledger
+from tui_loop.core.record.lock import RunLock, Watch
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iterations_of, read_run
+from tui_loop.core.record.results import Results, results_of
+from tui_loop.core.record.safe_open import read_text
+from tui_loop.core.record.state import RunState
+from tui_loop.core.record.structs import Decision, EndState, Iteration, RunError
 from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import csv_text, one_line
 

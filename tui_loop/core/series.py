@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from tui_loop.core.state import Point
+from tui_loop.core.record.state import Point
 
 Kind = Literal["nan", "inf", "-inf"]
 Extremes = tuple[float, float]

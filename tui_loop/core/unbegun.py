@@ -9,9 +9,9 @@ import msgspec
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import config_before
-from tui_loop.core.reader import iteration_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import iteration_of
 
 
 def take_back(folders: list[IterationFolder]) -> list[str]:

@@ -9,12 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.opening import SMALL_FILE_BYTES, check_regular, check_within, read_bounded
-from tui_loop.core.reader import iteration_of
-from tui_loop.core.records import LIVE
+from tui_loop.core.record import codec
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.safe_open import (
+    SMALL_FILE_BYTES,
+    check_regular,
+    check_within,
+    read_bounded,
+)
+from tui_loop.core.record.structs import LIVE
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.questions import AskingState, Question, Told
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.quiet import set_environment
 

@@ -12,16 +12,16 @@ import socket
 
 import msgspec
 
-from tui_loop.core.checkpoints import Resumption, resumption_of
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import changed_fields
 from tui_loop.core.divergence import lower_rate
-from tui_loop.core.events import LineLogged, RunStarted
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.reader import iteration_of, read_run
-from tui_loop.core.records import NO_METRICS, EndState, RunError
+from tui_loop.core.record.checkpoints import Resumption, resumption_of
+from tui_loop.core.record.events import LineLogged, RunStarted
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.structs import NO_METRICS, EndState, RunError
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.control import Control, StopAsked
@@ -205,7 +205,7 @@ class Attempts:
 
     def _prepare(self, retry: _Retry) -> None:
         """Frees what the attempt held, and begins the next with what it does differently."""
-        from tui_loop.core.events import Recovered
+        from tui_loop.core.record.events import Recovered
         from tui_loop.engine.memory import free_memory
 
         free_memory()

@@ -18,12 +18,18 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from tui_loop.core.config.schema import Training
 from tui_loop.core.divergence import Sighting, TrainingWatch
-from tui_loop.core.events import CheckpointSaved, LineLogged, MetricsLogged, Progressed, Recovered
-from tui_loop.core.files import sha256_of
-from tui_loop.core.journal import Journal
 from tui_loop.core.patience import EvalLosses
-from tui_loop.core.requests import RequestName
-from tui_loop.core.state import Point
+from tui_loop.core.record.events import (
+    CheckpointSaved,
+    LineLogged,
+    MetricsLogged,
+    Progressed,
+    Recovered,
+)
+from tui_loop.core.record.files import sha256_of
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.requests import RequestName
+from tui_loop.core.record.state import Point
 from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.control import Control
 from tui_loop.engine.last_good import LastGood

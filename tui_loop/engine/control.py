@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from tui_loop.core.requests import Request, RequestName
+from tui_loop.core.record.requests import Request, RequestName
 
 T = TypeVar("T")
 

@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_index import digest_of
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import AskingState
-from tui_loop.core.reader import iteration_of
 from tui_loop.core.readiness.agreement import figures_of
 from tui_loop.core.readiness.holdout import Figures, Look, record_look
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress, LookTold
 from tui_loop.core.readiness.regression import table_of
-from tui_loop.core.records import Example
+from tui_loop.core.record import codec
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import NO_METRIC, Scorer
-from tui_loop.core.store import LoopFolder
 from tui_loop.engine.asking import explained, protected_stdout
 from tui_loop.engine.quiet import set_environment
 from tui_loop.engine.sources import read_source

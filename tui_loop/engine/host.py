@@ -15,18 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.events import LineLogged, RequestSeen
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.kept import KeptFiles
-from tui_loop.core.liveness import RunLock
-from tui_loop.core.reader import read_run
-from tui_loop.core.records import EndState
-from tui_loop.core.requests import Request, RequestReader, ids_in
-from tui_loop.core.results import Results
+from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.events import LineLogged, RequestSeen
+from tui_loop.core.record.files import FileGuard
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import read_run
+from tui_loop.core.record.requests import Request, RequestReader, ids_in
+from tui_loop.core.record.results import Results
+from tui_loop.core.record.structs import EndState
 from tui_loop.core.run_end import write_end
-from tui_loop.core.store import LoopFolder
 from tui_loop.core.termination import treat_user_signals_as_termination
 from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts
@@ -85,7 +85,7 @@ class RunHost:
             asked_meanwhile = ids_in(self.folder.requests) - asked_before
             requests = RequestReader(self.folder.requests, attempts.attempt, asked_meanwhile)
             own = self.folder.config, self.folder.decision
-            kept = KeptFiles((*own, self.folder.loop.settings_file))
+            kept = FileGuard((*own, self.folder.loop.settings_file))
             self._wait(attempts, journal, kept, requests)
             kept.look()
             outcome = attempts.outcome
@@ -101,7 +101,7 @@ class RunHost:
         return attempts.state
 
     def _wait(
-        self, attempts: Attempts, journal: Journal, kept: KeptFiles, requests: RequestReader
+        self, attempts: Attempts, journal: Journal, kept: FileGuard, requests: RequestReader
     ) -> None:
         """Hands requests to the worker until it has ended, or is left behind."""
         worker = threading.Thread(target=attempts.work, name="run", daemon=True)

@@ -13,9 +13,9 @@ from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.checking.findings import messages_of
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.events import PhaseStarted
-from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.record.events import PhaseStarted
+from tui_loop.core.record.fingerprint import fingerprint_of
+from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_print
 from tui_loop.engine.run import Prepared, Run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.first_look import FirstLook, first_look, in_words
-from tui_loop.core.reader import iteration_of
-from tui_loop.core.records import Fingerprint
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.structs import Fingerprint
 from tui_loop.core.scoring import Scorer
 from tui_loop.engine.generation import Generated
 from tui_loop.engine.run import Prepared, Run

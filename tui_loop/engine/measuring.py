@@ -6,11 +6,11 @@ import math
 import time
 from typing import Any
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.events import Evaluated, LineLogged, Progressed
-from tui_loop.core.files import write_atomically
-from tui_loop.core.records import StepLoss
+from tui_loop.core.record import codec
+from tui_loop.core.record.events import Evaluated, LineLogged, Progressed
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.structs import StepLoss
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.evaluation import NotScored, evaluate, measure_losses, step_losses
 from tui_loop.engine.looking import Look

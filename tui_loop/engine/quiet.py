@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tui_loop.core.events import LineLogged
-from tui_loop.core.journal import Journal
+from tui_loop.core.record.events import LineLogged
+from tui_loop.core.record.journal import Journal
 from tui_loop.core.text.secrets import redact_file, redacted
 from tui_loop.engine.launcher_variables import drop_launcher_variables
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.rows import Row, Shape
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import short_hash
+from tui_loop.core.record.files import short_hash
 
 Turns = list[dict[str, str]]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui_loop.core.checkpoints import Resumption
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.divergence import Trouble
-from tui_loop.core.events import LineLogged, PhaseStarted, Recovered
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
-from tui_loop.core.records import NO_METRICS, Fingerprint
+from tui_loop.core.record.checkpoints import Resumption
+from tui_loop.core.record.events import LineLogged, PhaseStarted, Recovered
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.structs import NO_METRICS, Fingerprint
 from tui_loop.core.scoring import Scorer
 from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.control import Control

@@ -12,13 +12,13 @@ from typing import Any
 
 from tui_loop.core.automation.history import History
 from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
-from tui_loop.core.codec import number
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.naming import SAMPLED
 from tui_loop.core.errors import BadInput
-from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
 from tui_loop.engine.extras import require_search
 from tui_loop.engine.search_ranges import Range, default_ranges, read_range

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
-from tui_loop.core import codec
-from tui_loop.core.files import write_atomically
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import write_atomically
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.run import Run
 from tui_loop.engine.training import BEST_WEIGHTS, LoopTrainer

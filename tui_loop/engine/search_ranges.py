@@ -13,8 +13,8 @@ from tui_loop.core.config.settings import full_name, parse_value, with_settings
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.divergence import HIGHEST_OF_USE
 from tui_loop.core.errors import BadInput
-from tui_loop.core.overview import diverged_at
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.iteration import diverged_at
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
 
 DECADE = 10

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.files import sha256_of
+from tui_loop.core.record.files import sha256_of
 from tui_loop.engine.extras import require_gguf, require_train
 from tui_loop.engine.model_source import smollm2_folder
 from tui_loop.engine.models import forget_quantization

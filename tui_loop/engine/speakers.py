@@ -15,15 +15,15 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row, Shape
 from tui_loop.core.errors import BadInput, NotFound, TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import BASE, Answer
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.engine.adapters import checked_weights, shares_base
 from tui_loop.engine.evaluation import context_of
 from tui_loop.engine.generation import generate

@@ -21,7 +21,7 @@ from trl import SFTTrainer
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput
-from tui_loop.core.state import Point
+from tui_loop.core.record.state import Point
 from tui_loop.engine.arguments import lora_config, sft_config
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.memory import is_device_fault, is_out_of_memory

@@ -12,8 +12,8 @@ from typing import Any
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.data.splitting import sample
-from tui_loop.core.events import LineLogged
-from tui_loop.core.records import TrainingRow
+from tui_loop.core.record.events import LineLogged
+from tui_loop.core.record.structs import TrainingRow
 from tui_loop.engine.control import StopAsked, polled
 from tui_loop.engine.losses import token_losses
 from tui_loop.engine.memory import OutOfMemory

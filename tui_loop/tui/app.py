@@ -20,8 +20,8 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 
-from tui_loop.core.files import write_atomically
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend

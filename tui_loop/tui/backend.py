@@ -15,8 +15,8 @@ from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.questions import AskingState, Told
-from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.structs import Example
 
 if TYPE_CHECKING:
     from pathlib import Path

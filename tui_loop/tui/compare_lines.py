@@ -8,7 +8,7 @@ from typing import Any
 from tui_loop.core.claims import claim_words
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.examples.contrast import Contrast
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import brief, loss, percent
 from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.cells import fit, flat

@@ -11,7 +11,7 @@ import msgspec
 
 from tui_loop.core.data.reading import TEXT_SUFFIXES
 from tui_loop.core.errors import BadInput
-from tui_loop.core.names import check_new_loop_name
+from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.tui.cells import flat
 
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet")

@@ -18,7 +18,7 @@ from tui_loop.core.diagnosis.words import (
     verdict_words,
 )
 from tui_loop.core.readiness.checklist import Checklist
-from tui_loop.core.records import LIVE, Iteration
+from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.widgets.iterations import VERDICT_TONES

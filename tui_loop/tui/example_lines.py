@@ -7,7 +7,7 @@ import math
 from tui_loop.core.examples.dossier import Dossier, Then
 from tui_loop.core.examples.learning import learned
 from tui_loop.core.examples.view import Outcome, Shift
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
 from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.cells import flat

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tui_loop.core.codec import number
-from tui_loop.core.records import TokenLosses
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import TokenLosses
 from tui_loop.core.text.figures import loss
 from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.toned import Part

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 from platformdirs import user_config_path
 
-from tui_loop.core.codec import from_toml
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import read_small, user_state_folder, write_atomically
+from tui_loop.core.record.codec import from_toml
+from tui_loop.core.record.files import read_small, user_state_folder, write_atomically
 from tui_loop.tui.actions import BY_ID
 
 THEMES = ("dark", "light", "terminal")

@@ -17,8 +17,8 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, RunStopped
 from tui_loop.core.planning import Plan, create_iteration
-from tui_loop.core.reader import iteration_of
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of
 
 RATE = "training.learning_rate"
 World = Callable[[Config], dict[str, Any]]

@@ -21,7 +21,7 @@ from tui_loop.core.diagnosis.findings import (
 )
 from tui_loop.core.errors import NotFound
 from tui_loop.core.planning import create_iteration, plan_next
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 
 Play = Callable[..., Played]
 

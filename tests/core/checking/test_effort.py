@@ -20,8 +20,8 @@ from tui_loop.core.checking.effort import (
 )
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 
 
 def config(*settings: str) -> Config:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_loop.core import codec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import full_name, settings_tables, with_settings
 from tui_loop.core.config.tables import changed_fields, flatten, merge, to_tables
 from tui_loop.core.config.validation import ConfigError, read_config, read_effective
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record import codec
 
 
 def value_of(setting: str, field: str, start: Config | None = None) -> Any:

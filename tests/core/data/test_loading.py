@@ -14,7 +14,7 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, Source, load_data
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.files import sha256_of
+from tui_loop.core.record.files import sha256_of
 
 LABELS = ("refund", "cancel", "product")
 

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from tui_loop.core import codec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.unused import MEANINGFUL, Unused, meaning_of
 from tui_loop.core.planning import create_iteration, plan_next
-from tui_loop.core.records import Split
-from tui_loop.core.store import LoopSettings, LoopsFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.loop_folder import LoopSettings, LoopsFolder
+from tui_loop.core.record.structs import Split
 
 Write = Callable[[str, Sequence[object]], Path]
 

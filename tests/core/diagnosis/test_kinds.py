@@ -11,7 +11,6 @@ import pytest
 
 from scripts.planted.scenarios import KINDS, SCENARIOS
 from tests.core.diagnosis.test_every_suggestion import BUILT
-from tui_loop.core import codec
 from tui_loop.core.diagnosis import advice, rules
 from tui_loop.core.diagnosis.advice.advising import ADVISORS, CAUSES, CONSEQUENCES
 from tui_loop.core.diagnosis.diagnosing import RULES
@@ -19,6 +18,7 @@ from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import kind_words
+from tui_loop.core.record import codec
 
 DOCS = Path(__file__).parents[3] / "docs" / "diagnosis.md"
 RULE_FILES = sorted(Path(rules.__file__).parent.glob("*.py"))

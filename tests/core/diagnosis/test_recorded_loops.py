@@ -9,9 +9,9 @@ import pytest
 from tui_loop.core.diagnosis.advice.amounts import train_longer
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
-from tui_loop.core.reader import LoopReader
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopsFolder
 
 
 @cache

@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tui_loop.core import codec
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.row_index import digest_of, write_index
 from tui_loop.core.data.rows import Row, with_ids
@@ -15,14 +14,15 @@ from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules import Rule, data, outputs
-from tui_loop.core.events import LineLogged, MetricsLogged
-from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.journal import Journal
 from tui_loop.core.planning import create_base, create_iteration, plan_next
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Example, Iteration, Split, StepLoss, TrainingRow
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.events import LineLogged, MetricsLogged
+from tui_loop.core.record.fingerprint import fingerprint_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Example, Iteration, Split, StepLoss, TrainingRow
 
 LABELS = ("billing", "cancel", "login", "refund")
 

@@ -12,8 +12,8 @@ from tests.conftest import CHECKOUT
 from tui_loop.core.examples.agreement import suspects
 from tui_loop.core.examples.causes import measured_of
 from tui_loop.core.examples.found import Cause
-from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Example
 
 LABELS = ("refund", "cancel", "login")
 Make = Callable[..., Example]

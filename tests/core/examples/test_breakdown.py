@@ -17,7 +17,7 @@ from tui_loop.core.examples.breakdown import (
 from tui_loop.core.examples.matching import listed
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import ExampleView, Order
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 
 LABELS = ("refund", "card arrival", "top up")
 EARLIER = [rows_of("---+-"), rows_of("+--+-"), rows_of("-+-+-")]

@@ -13,8 +13,8 @@ from tests.work import calls_of
 from tui_loop.core.examples.causes import causes_of, measured_of, with_labels_seen
 from tui_loop.core.examples.found import Cause, Found, Measured
 from tui_loop.core.examples.repeats import repeated
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.records import Example
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import PURE_METRICS, pure_scorer
 from tui_loop.core.text.similarity import edit_distance, found_within, same_but_for_signs
 

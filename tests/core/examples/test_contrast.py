@@ -10,10 +10,10 @@ from tui_loop.core.claims import claim_words
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.contrast import CauseCount, Contrast
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.observer import LoopObserver
-from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Example
 
 MakeFinished = Callable[..., IterationFolder]
 MakeExample = Callable[..., Example]
@@ -93,7 +93,7 @@ def test_files_are_read_once_while_they_stay_as_they_are(
     observer = LoopObserver(loop)
     comparer = Comparer(observer.reader)
     first = comparer.compare(1, 2)
-    monkeypatch.setattr("tui_loop.core.reader.ExampleTable.read", None)
+    monkeypatch.setattr("tui_loop.core.record.reader.ExampleTable.read", None)
     assert comparer.compare(1, 2) == first
     monkeypatch.undo()
     loop.iteration(1).examples.write_text("")

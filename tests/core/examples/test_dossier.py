@@ -7,15 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from tests.core.conftest import MakeFinished
-from tui_loop.core.codec import to_json_lines
 from tui_loop.core.examples.dossier import Dossier, dossier_of, judged_dossier
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.judgements import Standing, say
 from tui_loop.core.examples.view import Outcome, Shift
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Example, StepLoss, TokenLosses
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.codec import to_json_lines
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Example, StepLoss, TokenLosses
 
 Make = Callable[..., Example]
 

@@ -15,10 +15,10 @@ from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.judgements import say
 from tui_loop.core.examples.view import Outcome, Shift
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Example
 
 Make = Callable[..., Example]
 NOW = 0.0

@@ -15,7 +15,7 @@ from tui_loop.core.examples.first_look import (
     first_look,
     in_words,
 )
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 
 
 def row(index: int, reference: str = "a") -> Row:

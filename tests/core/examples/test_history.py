@@ -17,7 +17,7 @@ from tui_loop.core.examples.history import (
     sharing,
 )
 from tui_loop.core.examples.table import ExampleTable
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 
 
 def histories(*iterations: list[Example], unlike: tuple[int, ...] = ()) -> Histories:

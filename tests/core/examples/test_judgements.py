@@ -25,9 +25,9 @@ from tui_loop.core.examples.judgements import (
     say,
     told,
 )
-from tui_loop.core.files import short_hash
-from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.files import short_hash
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Example
 
 Make = Callable[..., Example]
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core import codec
 from tui_loop.core.examples.learning import LossPath, learned, loss_path
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.records import StepLoss
+from tui_loop.core.record import codec
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.structs import StepLoss
 
 LOW, HIGH = 0.3, 1.5
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tui_loop.core.codec import number
 from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
 from tui_loop.core.examples.pairing import (
     Paired,
@@ -19,7 +18,8 @@ from tui_loop.core.examples.pairing import (
     with_same_tokens,
 )
 from tui_loop.core.examples.table import ExampleTable
-from tui_loop.core.records import Example
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Example
 
 MakeExample = Callable[..., Example]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.work import calls_of
 from tui_loop.core.examples import groups
 from tui_loop.core.examples.slices import Slice, find_slices
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import fisher_greater, wilson
 
 LABELS = ["refund", "cancel", "login", "shipping", "praise", "defect"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.examples.suspects import median_loss, suspects
-from tui_loop.core.records import TrainingRow
+from tui_loop.core.record.structs import TrainingRow
 
 
 def measured(line: int, loss: float | str | None, prompt: str = "", said: str = "x") -> TrainingRow:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.codec import to_json_lines
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import table as table_module
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
-from tui_loop.core.records import Example
+from tui_loop.core.record.codec import to_json_lines
+from tui_loop.core.record.structs import Example
 
 Make = Callable[..., Example]
 

@@ -8,7 +8,7 @@ from typing import Any
 from tui_loop.core.examples.history import Histories, Outcomes, outcomes_of
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 
 
 def row_of(name: str, passed: bool | None = True, **more: Any) -> Example:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tui_loop.core.comparison import compare
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.patterns.claims import Claims, sure_claim
 from tui_loop.core.patterns.reading import PatternsReader
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.reader import LoopReader
 
 MakeFinished = Callable[..., IterationFolder]
 FOREVER = float("inf")

@@ -19,8 +19,8 @@ from tui_loop.core.patterns.trials import (
     ran_out,
 )
 from tui_loop.core.planning import create_iteration, plan_next
-from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Iteration
 
 
 def iteration(number: int, *settings: str, **more: Any) -> Iteration:

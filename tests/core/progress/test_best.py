@@ -14,11 +14,11 @@ from tui_loop.core.comparison import Comparer
 from tui_loop.core.listing import LoopsReader
 from tui_loop.core.progress.best import best_of
 from tui_loop.core.progress.progress import ProgressReader
-from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.holdout import loops_of
-from tui_loop.core.records import Iteration, State
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration, State
 from tui_loop.core.report.gathering import report_of
-from tui_loop.core.store import LoopFolder
 
 
 def one(number: int, state: State = "finished", **metrics: Any) -> Iteration:

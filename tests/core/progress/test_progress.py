@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from tests.core.conftest import MakeFinished
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.progress.progress import Pair, Progress, ProgressReader
 from tui_loop.core.progress.words import (
     NOTHING_YET,
@@ -16,8 +15,9 @@ from tui_loop.core.progress.words import (
     reach_words,
     replicate_words,
 )
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
 
 COUNT = 100
 

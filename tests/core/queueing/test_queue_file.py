@@ -20,7 +20,7 @@ from tui_loop.core.queueing.drafts import (
     queued_plan,
 )
 from tui_loop.core.queueing.storing import add, clear, insert, move, read_queue, remove
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 
 RATE = "training.learning_rate"
 

@@ -16,7 +16,7 @@ from tui_loop.core.readiness.agreement import (
     score_difference,
 )
 from tui_loop.core.readiness.holdout import Figures, Look
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import newcombe
 
 MakeLook = Callable[..., Look]

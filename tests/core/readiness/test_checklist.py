@@ -12,9 +12,9 @@ from tests.core.conftest import MakeFinished
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.readiness.checklist import Checklist, Item, checklist
 from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
-from tui_loop.core.records import Split
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Split
 from tui_loop.core.stats import wilson
-from tui_loop.core.store import LoopFolder
 
 MakeLook = Callable[..., Look]
 ROWS = 40

@@ -6,7 +6,7 @@ import pytest
 
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.readiness.closing import close_loop, refuse_closed, reopen_loop
-from tui_loop.core.store import Closed, LoopFolder
+from tui_loop.core.record.loop_folder import Closed, LoopFolder
 
 WRITTEN = """# ours
 metric = "label"   # by intent

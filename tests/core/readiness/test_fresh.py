@@ -19,7 +19,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.readiness.closing import close_loop
 from tui_loop.core.readiness.fresh import drawn, make_fresh
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 
 WriteLines = Callable[[str, Sequence[object]], Path]
 texts = st.text("abc", min_size=1, max_size=2)

@@ -19,7 +19,7 @@ from tui_loop.core.readiness.holdout import (
     record_look,
     times,
 )
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 
 MakeLook = Callable[..., Look]
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.report.curves import curves_of
 from tui_loop.core.report.document import RunChart, TrailChart, TrailPoint
 from tui_loop.core.report.drawing import HEIGHT, WIDTH, Scale, run_svg, trail_svg
 from tui_loop.core.report.facts import POINTS, Curves, Line
-from tui_loop.core.state import Point, RunState
 
 LOSSES = st.floats(-1e9, 1e9, allow_nan=False).map(lambda value: round(value, 4))
 

@@ -9,7 +9,8 @@ from tui_loop.core.diagnosis.findings import (
     Suggestion,
     Verdict,
 )
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.loop_folder import Closed
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.facts import (
     Counted,
     Curves,
@@ -24,7 +25,6 @@ from tui_loop.core.report.facts import (
 from tui_loop.core.report.markdown import markdown
 from tui_loop.core.report.sections import document_of
 from tui_loop.core.report.words import spans, when
-from tui_loop.core.store import Closed
 
 
 def text_of(*told: Told, **more: object) -> str:

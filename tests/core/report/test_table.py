@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from tui_loop.core.ledger import COLUMNS
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.ledger import COLUMNS
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.facts import Against, Report, Told
 from tui_loop.core.report.table import head, table
 from tui_loop.core.stats import Interval

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tui_loop.core.record.iteration import title_of
 from tui_loop.core.text.figures import brief, brief_number
-from tui_loop.core.title import title_of
 
 LR = "training.learning_rate"
 SEED = "training.seed"

@@ -15,9 +15,9 @@ from tui_loop.cli.output import Output
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.again import check_settings as check_generation
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import BASE, Answer, AskingState, side_by_side
-from tui_loop.core.records import Example
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 
 HELP = "ask the tuned model, its parent and the base a prompt; records nothing"

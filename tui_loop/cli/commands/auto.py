@@ -8,7 +8,7 @@ import math
 from tui_loop.cli.arguments import add_allow_code, add_detach, add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 
 HELP = "take the best suggestion, run it, judge it, and again"
 
@@ -67,7 +67,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.auto import Wanted, go_by_itself
     from tui_loop.cli.commands.show import print_loop
     from tui_loop.core.automation.stopping import Limits
-    from tui_loop.core.reader import iterations_of
+    from tui_loop.core.record.reader import iterations_of
 
     wanted = Wanted(
         Limits(told.iterations, told.hours),

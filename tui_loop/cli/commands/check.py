@@ -25,9 +25,9 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.draft import Draft, read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.names import open_command
 from tui_loop.core.planning import config_before, plan_next
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line, visible
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 
 from tui_loop.cli.output import Output
-from tui_loop.core.asking import live_in
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
 from tui_loop.core.progress.best import best_of
-from tui_loop.core.reader import LoopReader, iterations_of
 from tui_loop.core.readiness.closing import close_loop, closed_words, reopen_loop
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.reader import LoopReader, iterations_of
+from tui_loop.core.record.requests import live_in
 from tui_loop.core.run_end import restore_ends
-from tui_loop.core.store import LoopFolder, LoopsFolder
 
 HELP = "end a loop with its last decision, or open it again"
 

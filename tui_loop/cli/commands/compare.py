@@ -15,9 +15,9 @@ from tui_loop.core.examples.contrast import Contrast, contrast_of
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.pairing import Paired
-from tui_loop.core.names import split_target
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.store import LoopsFolder
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.names import split_target
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
 

@@ -11,9 +11,9 @@ from tui_loop.cli.commands.show import loop_record, print_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.running import run_watched
 from tui_loop.core.errors import BadInput, RunFailed, RunStopped
-from tui_loop.core.reader import iterations_of
+from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.reader import iterations_of
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
 HELP = "open recorded loops to look around in and go on with, or go round a small one (--headless)"
 NAME = "support-demo"

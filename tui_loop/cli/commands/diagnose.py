@@ -20,9 +20,9 @@ from tui_loop.core.diagnosis.words import (
     verdict_words,
 )
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import LoopReader, iteration_of
-from tui_loop.core.records import LIVE, RESUMABLE
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import LoopReader, iteration_of
+from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures
 
 HELP = "findings with their evidence, suggestions with what they should do, and the verdict"

@@ -21,8 +21,8 @@ from tui_loop.core.examples.judgements import judged, told
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import ExampleView, Order, Outcome
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import LoopReader
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import csv_text, visible

@@ -23,10 +23,10 @@ from tui_loop.core.examples.judgements import (
 from tui_loop.core.examples.judgements import (
     told as told_of,
 )
-from tui_loop.core.files import short_hash
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.files import short_hash
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Example
 from tui_loop.core.text.untrusted import one_line
 
 HELP = "say that an output is right, a reference wrong or an example ambiguous; add a note"

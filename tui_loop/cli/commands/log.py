@@ -9,11 +9,11 @@ import msgspec
 
 from tui_loop.cli.arguments import count, told_iteration
 from tui_loop.cli.output import Output
-from tui_loop.core.codec import to_json
-from tui_loop.core.events import AnyEvent
-from tui_loop.core.follower import Follower
-from tui_loop.core.liveness import Watch
-from tui_loop.core.log_lines import clock, has_line, log_line
+from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.events import AnyEvent
+from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.lock import Watch
+from tui_loop.core.record.log_lines import clock, has_line, log_line
 
 HELP = "print a run's log"
 LOUD = ("warning", "error")

@@ -12,8 +12,8 @@ from tui_loop.core.checking.findings import messages_of
 from tui_loop.core.config.schema import all_fields, field_help
 from tui_loop.core.config.settings import settings_tables
 from tui_loop.core.config.tables import merge
-from tui_loop.core.names import check_new_loop_name
-from tui_loop.core.store import LoopsFolder
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.text.figures import brief
 
 HELP = "create a loop from a data file"

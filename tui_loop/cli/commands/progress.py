@@ -17,9 +17,9 @@ from tui_loop.core.progress.words import (
     reach_words,
     replicate_words,
 )
-from tui_loop.core.reader import LoopReader
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.stats import Interval
-from tui_loop.core.store import LoopsFolder
 from tui_loop.core.text import figures
 
 HELP = "score and loss over the iterations with their noise, and which repeat would decide"

@@ -9,12 +9,12 @@ from tui_loop.cli.arguments import add_allow_code, add_detach, add_json, add_set
 from tui_loop.cli.output import Output
 from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.names import open_command
 from tui_loop.core.planning import plan_next, replicates
 from tui_loop.core.queueing.drafts import QueuedDraft, problem_of, queued_draft, queued_plan
 from tui_loop.core.queueing.storing import add as add_to
 from tui_loop.core.queueing.storing import clear, move, read_queue, remove
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import brief
 from tui_loop.core.unattended import doing
 

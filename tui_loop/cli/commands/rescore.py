@@ -13,7 +13,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 from tui_loop.core.text import figures
 

@@ -9,8 +9,8 @@ from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.resuming import check_resume
 from tui_loop.cli.running import exit_code_of, run_detached, run_watched
-from tui_loop.core.overview import as_json
-from tui_loop.core.reader import iterations_of
+from tui_loop.core.record.iteration import as_json
+from tui_loop.core.record.reader import iterations_of
 
 HELP = "go on with a run from its newest whole checkpoint"
 

@@ -14,8 +14,8 @@ from tui_loop.cli.commands.ask import check_settings
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.again import GENERATION, Retried, passing
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.records import Example
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 
 HELP = "generate the failing examples again under other generation settings; changes no record"

@@ -13,17 +13,17 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.running import exit_code_of, run_detached, run_watched
 from tui_loop.cli.starting import check_start, create
 from tui_loop.cli.taking import plan_taking
-from tui_loop.core.asking import live_in
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.names import open_command
-from tui_loop.core.overview import as_json
 from tui_loop.core.planning import Plan, plan_next, plan_with
-from tui_loop.core.reader import iteration_of, iterations_of
-from tui_loop.core.records import LIVE
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.record.iteration import as_json
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.names import open_command
+from tui_loop.core.record.reader import iteration_of, iterations_of
+from tui_loop.core.record.requests import live_in
+from tui_loop.core.record.structs import LIVE
 
 HELP = "create the next iteration and run it"
 

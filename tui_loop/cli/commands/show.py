@@ -11,7 +11,6 @@ from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting
 from tui_loop.cli.tables import iterations_table
-from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
@@ -19,11 +18,12 @@ from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.judgements import Judged, Judgements, judged_of, read_judgements
 from tui_loop.core.examples.judgements import told as told_of
-from tui_loop.core.overview import as_json
-from tui_loop.core.reader import LoopReader, iteration_of, iterations_of
 from tui_loop.core.readiness.closing import closed_words
-from tui_loop.core.records import RESUMABLE, Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.iteration import as_json
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader, iteration_of, iterations_of
+from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
 

@@ -11,7 +11,7 @@ from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
 from tui_loop.core.diagnosis.findings import Diagnosis, Suggestion
 from tui_loop.core.diagnosis.taking import settings_of
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.structs import Iteration
 
 
 class DiagnosisSource:

@@ -7,9 +7,9 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.progress.best import best_runs
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration
 
 
 class History:

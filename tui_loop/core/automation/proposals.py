@@ -10,7 +10,7 @@ from tui_loop.core.automation.history import History
 from tui_loop.core.config.tables import merge, to_tables
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.planning import Plan, config_before, plan_with
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 
 
 class Proposal(msgspec.Struct, frozen=True):

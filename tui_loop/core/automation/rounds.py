@@ -21,7 +21,7 @@ from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import RunStopped, TuiLoopError
 from tui_loop.core.planning import Plan
-from tui_loop.core.reader import iteration_of
+from tui_loop.core.record.reader import iteration_of
 
 REFUSALS = 3
 """Proposals in a row that cannot be run: then there is more wrong than one of them."""

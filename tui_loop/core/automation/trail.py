@@ -12,10 +12,10 @@ from tui_loop.core.comparison import Comparison, brief_delta
 from tui_loop.core.diagnosis.findings import Verdict
 from tui_loop.core.planning import Plan
 from tui_loop.core.progress.best import mean_metrics
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.iteration import title_of
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
-from tui_loop.core.title import title_of
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -12,8 +12,8 @@ from tui_loop.core.checking.findings import Finding, error, info, warning
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Config, Training
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.reader import iteration_of
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.text.figures import counted, duration
 
 TIGHT = 0.8

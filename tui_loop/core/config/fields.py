@@ -9,11 +9,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Meta
 
-from tui_loop.core.codec import to_toml
 from tui_loop.core.config.schema import GROUPS, choices_of, field_help, hints_of, is_optional
 from tui_loop.core.config.settings import parse_value
 from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS
 from tui_loop.core.config.validation import NO_VALUE
+from tui_loop.core.record.codec import to_toml
 
 Kind = Literal["choice", "switch", "number", "text", "list", "table"]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.codec import from_toml
 from tui_loop.core.config.schema import GROUPS, Config, all_fields, hints_of
 from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 from tui_loop.core.config.tables import Tables, to_tables
 from tui_loop.core.config.validation import FIELD_HINT, ConfigError, did_you_mean, read_config
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.codec import from_toml
 
 
 def with_settings(config: Config, settings: list[str]) -> Config:

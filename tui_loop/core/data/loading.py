@@ -19,9 +19,9 @@ from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.data.splitting import hold_out, sample
 from tui_loop.core.data.unused import ColumnUse, TurnUse, column_names, column_use
 from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.files import sha256_of
 from tui_loop.core.hub_id import is_hub_id
-from tui_loop.core.records import Split
+from tui_loop.core.record.files import sha256_of
+from tui_loop.core.record.structs import Split
 from tui_loop.core.text.untrusted import one_line
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tui_loop.core.data.rows import Row
-from tui_loop.core.files import read_small, short_hash, write_atomically
-from tui_loop.core.opening import check_within
+from tui_loop.core.record.files import read_small, short_hash, write_atomically
+from tui_loop.core.record.safe_open import check_within
 
 FOLDER = "rows"
 

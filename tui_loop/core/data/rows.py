@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import short_hash
+from tui_loop.core.record.files import short_hash
 
 Shape = Literal["text", "prompt_completion", "messages", "instruction"]
 Role = Literal["prompt", "completion", "text", "messages", "instruction", "input", "output", "id"]

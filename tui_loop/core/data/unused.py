@@ -10,7 +10,7 @@ import msgspec
 
 from tui_loop.core.data.preference import MARKS, PAIRS, REJECTED
 from tui_loop.core.data.rows import CALL_ROLES, Mapping, RawRow, Row
-from tui_loop.core.files import short_hash
+from tui_loop.core.record.files import short_hash
 
 _ANYWHERE = {
     **dict.fromkeys(("tools", "functions"), "the model never sees the tools it calls"),

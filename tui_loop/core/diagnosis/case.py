@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from tui_loop.core.codec import number as number_of
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
@@ -23,11 +22,12 @@ from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.found import Measured
 from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.patterns.trials import Trial
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Iteration, Split, TrainingRow
-from tui_loop.core.state import RunState
+from tui_loop.core.record.codec import number as number_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.state import RunState
+from tui_loop.core.record.structs import Iteration, Split, TrainingRow
 from tui_loop.core.stats import Interval, paired_interval
 
 

@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 import msgspec
 
-from tui_loop.core.state import Point
+from tui_loop.core.record.state import Point
 
 
 class Curve(msgspec.Struct, frozen=True):

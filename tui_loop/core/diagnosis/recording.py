@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
-from tui_loop.core.files import write_atomically
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.reader import LoopReader
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import LoopReader
 
 
 def record_diagnosis(folder: IterationFolder) -> Diagnosis:

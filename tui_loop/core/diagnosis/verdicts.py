@@ -14,13 +14,13 @@ from contextlib import suppress
 import msgspec
 
 from tui_loop.core.claims import runs_told
-from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.config.fields import as_setting
 from tui_loop.core.config.schema import BOOKKEEPING
 from tui_loop.core.diagnosis.findings import Prediction, Verdict, Word
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.records import Decision, Iteration
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Decision, Iteration
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 from tui_loop.core.text.untrusted import one_line

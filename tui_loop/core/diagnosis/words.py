@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.findings import Prediction, Severity, Suggestion
+from tui_loop.core.record.codec import number
 from tui_loop.core.text.figures import percent
 
 GLYPHS: dict[Severity, str] = {"alarm": "●", "warning": "◐", "note": "○"}

@@ -9,7 +9,7 @@ import msgspec
 from tui_loop.core.config.settings import full_name, settings_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.questions import Answer
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 
 GENERATION = tuple(
     f"evaluation.{name}"

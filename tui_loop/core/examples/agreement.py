@@ -19,10 +19,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from tui_loop.core.codec import number
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.found import Cause, Found, Measured
-from tui_loop.core.records import Example
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import label_reader, last_number, normalised
 from tui_loop.core.text.untrusted import one_line
 

@@ -11,7 +11,7 @@ import msgspec
 
 from tui_loop.core.examples.found import Cause, Found, Measured
 from tui_loop.core.examples.values import json_in_text, number_elsewhere
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import last_number, names_reader, normalised
 from tui_loop.core.text.similarity import (
     COMPARED,

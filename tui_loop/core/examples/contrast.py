@@ -22,7 +22,7 @@ from tui_loop.core.examples.pairing import (
 )
 from tui_loop.core.examples.table import FAILED
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.structs import Iteration
 
 NOBODY = Paired([], [])
 

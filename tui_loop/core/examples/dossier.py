@@ -14,8 +14,8 @@ from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.judgements import Standing
 from tui_loop.core.examples.learning import LossPath, loss_path
 from tui_loop.core.examples.view import ExampleView, Outcome, Shift
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Example, TokenLosses
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Example, TokenLosses
 
 TUNED, BASE = "tuned", "base"
 

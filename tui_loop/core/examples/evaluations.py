@@ -18,8 +18,8 @@ from tui_loop.core.examples.history import Histories, Outcomes, outcomes_of
 from tui_loop.core.examples.judgements import Judgements, read_judgements
 from tui_loop.core.examples.table import FAILED, ExampleTable
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.reader import LoopReader, Stamp, stamp_of
-from tui_loop.core.records import Example
+from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
+from tui_loop.core.record.structs import Example
 
 HISTORY = 40
 """An example's history goes back over so many evaluated iterations."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from tui_loop.core.data.rows import Row
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 
 AT_MOST = 64
 """Rows of either kind."""

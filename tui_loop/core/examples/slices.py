@@ -27,7 +27,7 @@ from tui_loop.core.examples.groups import (
     rows_with,
     spelled,
 )
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import label_reader, normalised
 from tui_loop.core.stats import benjamini_hochberg, fisher_greater, wilson
 

@@ -9,9 +9,9 @@ from statistics import median
 
 import msgspec
 
-from tui_loop.core.codec import number
 from tui_loop.core.data.rows import Row
-from tui_loop.core.records import TrainingRow
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import TrainingRow
 
 
 class Suspect(msgspec.Struct, frozen=True):

@@ -21,10 +21,10 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.opening import LINE_BYTES, ROWS_BYTES, open_regular
-from tui_loop.core.records import Example
+from tui_loop.core.record import codec
+from tui_loop.core.record.safe_open import LINE_BYTES, ROWS_BYTES, open_regular
+from tui_loop.core.record.structs import Example
 
 KEPT_BYTES = 96 * 1024 * 1024
 """A file up to this size is kept in memory, so that no row is ever waited for."""

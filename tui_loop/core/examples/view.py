@@ -13,7 +13,7 @@ import msgspec
 
 from tui_loop.core.examples.history import Histories, Outcomes, Story, rows_in
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 
 if TYPE_CHECKING:
     from tui_loop.core.examples.query import Term

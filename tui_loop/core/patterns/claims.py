@@ -17,8 +17,8 @@ import msgspec
 from tui_loop.core.comparison import Comparer, scored_alike
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.pairing import scored_rows, shared_rows, taken
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration
 
 SURE_WIDTHS = 2.5
 """Scores that lie this many of the widest possible standard errors apart need no examples: the

@@ -16,9 +16,9 @@ from tui_loop.core.patterns.directions import directions, is_judged_by_claim
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.patterns.thresholds import thresholds
 from tui_loop.core.patterns.trials import Trial, trials_from
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopsFolder
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration
 
 _ORDER = {"threshold": 0, "direction": 1, "best": 2}
 

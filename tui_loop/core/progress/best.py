@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.progress.configs import runs_by_config, spread_of, standing
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Iteration
 
 _FIGURES = ("score", "eval_loss", "train_loss")
 

@@ -8,11 +8,11 @@ from statistics import fmean
 
 import msgspec
 
-from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.config.schema import SEED
 from tui_loop.core.errors import BadInput
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import sample_variance
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tui_loop.core.codec import number
 from tui_loop.core.examples.history import Outcomes
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval, sample_variance, t95, wilson
 
 

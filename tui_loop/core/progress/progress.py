@@ -15,8 +15,8 @@ from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.progress.configs import Spread, runs_by_config, spread_of, standing
 from tui_loop.core.progress.deciding import Noise, Reach, noise_of, reach_of
 from tui_loop.core.progress.noise import loss_interval, score_interval
-from tui_loop.core.reader import LoopReader, Stamp, stamp_of
-from tui_loop.core.records import LIVE, Iteration
+from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
+from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.stats import Interval
 
 

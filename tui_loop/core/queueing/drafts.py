@@ -13,9 +13,9 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.planning import Plan, config_before, plan_with
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.iteration import title_of
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.text.secrets import fields_with_secrets
-from tui_loop.core.title import title_of
 
 UNSET = "unset"
 """How TOML, which has no null, says that a field is unset."""

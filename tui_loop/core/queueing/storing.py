@@ -10,14 +10,13 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import write_atomically
-from tui_loop.core.opening import check_regular
 from tui_loop.core.queueing.drafts import QueuedDraft, spelled_out
-from tui_loop.core.records import SCHEMA
-from tui_loop.core.small_files import read_text
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.safe_open import check_regular, read_text
+from tui_loop.core.record.structs import SCHEMA
 from tui_loop.core.text.secrets import without_secrets
 
 HEAD = "# Drafts that wait, run from the top: tui-loop queue LOOP --run. Edit as you like.\n"

@@ -8,9 +8,9 @@ from statistics import fmean
 
 import msgspec
 
-from tui_loop.core.codec import number
 from tui_loop.core.readiness.holdout import Figures, Look
-from tui_loop.core.records import Example
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import Z95, Interval, newcombe, sample_variance
 from tui_loop.core.text.figures import loss, loss_change, percent
 

@@ -10,10 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.criteria import Criteria, criteria_of
 from tui_loop.core.readiness.holdout import (
@@ -26,10 +24,12 @@ from tui_loop.core.readiness.holdout import (
     read_looks,
 )
 from tui_loop.core.readiness.regression import blame_of, numbers_of, regression_of, worse_than_base
-from tui_loop.core.records import LIVE, Iteration
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.stats import wilson
-from tui_loop.core.store import LoopFolder
 from tui_loop.core.text.figures import counted, loss, percent
 
 Standing = Literal["met", "not met", "open"]

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import write_atomically
-from tui_loop.core.small_files import read_text
-from tui_loop.core.store import Closed, LoopFolder
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.loop_folder import Closed, LoopFolder
+from tui_loop.core.record.safe_open import read_text
 from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import one_line
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.scoring import NO_METRIC
-from tui_loop.core.store import LoopFolder
 
 MIN_ITERATIONS = 3
 AGAINST = ("parent", "base")

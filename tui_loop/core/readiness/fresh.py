@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.codec import to_json_lines
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import ReadSource, raw_splits, read_text_source, resolved
 from tui_loop.core.data.preference import is_good, mark_of
@@ -24,9 +23,10 @@ from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.data.unused import column_names
 from tui_loop.core.draft import Draft, new_draft, write_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import write_atomically
 from tui_loop.core.readiness.closing import refuse_closed
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.codec import to_json_lines
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.text.figures import counted
 
 LABEL = "label"

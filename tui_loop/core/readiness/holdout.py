@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import append_line
-from tui_loop.core.opening import lines_of
-from tui_loop.core.store import LoopFolder, LoopsFolder, Scan
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import append_line
+from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder, Scan
+from tui_loop.core.record.safe_open import lines_of
 
 MOST_ROWS = 1_000_000_000
 MOST_CHANGED = 100_000

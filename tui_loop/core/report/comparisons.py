@@ -9,8 +9,8 @@ from tui_loop.core.claims import claim_words
 from tui_loop.core.comparison import Comparer, Comparison, brief_delta
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.history import rows_in
-from tui_loop.core.reader import LoopReader
-from tui_loop.core.records import Example, Iteration
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Example, Iteration
 from tui_loop.core.report.facts import CHANGED, COMPARED, ROWS_COMPARED, TEXT, Against, Changed
 from tui_loop.core.report.words import whole
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tui_loop.core.record.state import RunState
 from tui_loop.core.report.facts import POINTS, Curves, Line
 from tui_loop.core.series import Series, column_start, per_column, series_of, smoothed
-from tui_loop.core.state import RunState
 
 SMOOTHING = 0.8
 FEWEST_SMOOTHED = 12

@@ -8,9 +8,9 @@ import msgspec
 
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.readiness.holdout import Look
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.loop_folder import Closed
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval
-from tui_loop.core.store import Closed
 
 TOLD = 40
 """Iterations that are told in full, the newest, beside the first and the best."""

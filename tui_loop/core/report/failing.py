@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tui_loop.core.codec import number as number_of
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.breakdown import breakdown_of, kind_words, slice_words
 from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.judgements import judged, told
 from tui_loop.core.examples.view import ExampleView, Order, Outcome
+from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.report.comparisons import shortened
 from tui_loop.core.report.facts import GROUPS, WORST, Counted, Failure, Open
 

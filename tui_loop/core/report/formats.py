@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from tui_loop.core.codec import to_pretty_json
 from tui_loop.core.errors import BadInput
-from tui_loop.core.opening import open_regular
+from tui_loop.core.record.codec import to_pretty_json
+from tui_loop.core.record.safe_open import open_regular
 from tui_loop.core.report import markdown, page, table
 from tui_loop.core.report.facts import Report
 from tui_loop.core.report.sections import document_of

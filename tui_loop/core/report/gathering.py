@@ -9,12 +9,13 @@ from tui_loop.core.comparison import Comparer
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.overview import diverged_at
 from tui_loop.core.progress.best import best_runs
 from tui_loop.core.progress.noise import share_interval
-from tui_loop.core.reader import LoopReader
 from tui_loop.core.readiness.holdout import read_looks
-from tui_loop.core.records import LIVE, Decision, Iteration
+from tui_loop.core.record.iteration import diverged_at
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import LIVE, Decision, Iteration
 from tui_loop.core.report.comparisons import against_of, comparable, shortened
 from tui_loop.core.report.curves import curves_of
 from tui_loop.core.report.facts import (
@@ -31,7 +32,6 @@ from tui_loop.core.report.facts import (
 from tui_loop.core.report.failing import open_of
 from tui_loop.core.report.places import data_of, environments_of
 from tui_loop.core.report.words import spans, whole
-from tui_loop.core.store import LoopFolder
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.secrets import redacted, without_secrets
 

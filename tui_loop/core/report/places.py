@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.reader import LoopReader
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.report.facts import DataFile, Environment
 
 SPLITS = ("train", "eval", "holdout")

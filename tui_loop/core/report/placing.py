@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.files import write_atomically
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.report.facts import Report
 from tui_loop.core.report.formats import Format, is_report, written
 from tui_loop.core.report.gathering import report_of
-from tui_loop.core.store import LoopFolder
 
 
 def write_report(loop: LoopFolder, path: Path, kind: Format, *, is_forced: bool = False) -> Report:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.document import (
     Block,
     Fields,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_loop.core.ledger import COLUMNS, ledger_row
-from tui_loop.core.records import Decision
+from tui_loop.core.record.ledger import COLUMNS, ledger_row
+from tui_loop.core.record.structs import Decision
 from tui_loop.core.report.facts import Report, Told
 from tui_loop.core.text.untrusted import csv_text, visible
 

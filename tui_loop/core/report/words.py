@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tui_loop.core.codec import number as number_of
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.codec import number as number_of
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.facts import CELL
 from tui_loop.core.text.figures import brief
 from tui_loop.core.text.untrusted import one_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tui_loop.core.codec import number
+from tui_loop.core.record.codec import number
 from tui_loop.core.stats import Interval
 
 

@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from tui_loop.core.questions import BASE, Answer, AskingState, Told
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Asker

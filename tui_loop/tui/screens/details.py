@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_loop.core.codec import number
 from tui_loop.core.comparison import Comparison
 from tui_loop.core.diagnosis.words import verdict_words
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief, brief_number, duration, percent
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.compare_lines import PERCENT

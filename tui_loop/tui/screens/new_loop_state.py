@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.names import check_new_loop_name
+from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.tui.backend import NewLoop, Understood
 from tui_loop.tui.data_files import Offers
 from tui_loop.tui.screens.understood import (

@@ -12,7 +12,7 @@ from tui_loop.core.checking.findings import Finding
 from tui_loop.core.data.reading import is_text_file
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.suspects import Suspect
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Nearest, Suspected

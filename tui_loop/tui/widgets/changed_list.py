@@ -8,7 +8,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.contrast import NOBODY, Contrast
 from tui_loop.core.examples.found import cause_words
 from tui_loop.core.examples.pairing import Paired
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.example_list import FLAG, SHORT_CAUSES
 from tui_loop.tui.widgets.row_list import RowList

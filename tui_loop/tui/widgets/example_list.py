@@ -10,7 +10,7 @@ from tui_loop.core.examples.found import Cause, cause_words
 from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.view import ExampleView, Outcome, Shift
 from tui_loop.core.observer import Examples
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part

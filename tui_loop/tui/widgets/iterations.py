@@ -11,9 +11,9 @@ from textual.app import ComposeResult
 from tui_loop.core.comparison import SEED_NOISE, Comparison, brief_delta
 from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.observer import LoopSnapshot
-from tui_loop.core.records import LIVE, RESUMABLE, Iteration
+from tui_loop.core.record.iteration import title_of
+from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.text.figures import loss, percent, points
-from tui_loop.core.title import title_of
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList

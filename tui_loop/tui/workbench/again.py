@@ -7,7 +7,7 @@ import shlex
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.again import GENERATION, NEW_TOKENS, check_settings
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.workbench.observing import LoopScreen

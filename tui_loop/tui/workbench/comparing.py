@@ -5,9 +5,9 @@ from __future__ import annotations
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.contrast import Contrast
 from tui_loop.core.examples.judgements import Kind
-from tui_loop.core.overview import diverged_at
-from tui_loop.core.reader import RunView
-from tui_loop.core.records import LIVE
+from tui_loop.core.record.iteration import diverged_at
+from tui_loop.core.record.reader import RunView
+from tui_loop.core.record.structs import LIVE
 from tui_loop.tui.chart_run import ChartRun
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen

@@ -123,8 +123,8 @@ class Ending(Drafting):
         def work() -> str:
             from tui_loop.core.comparison import Comparer
             from tui_loop.core.progress.best import best_of
-            from tui_loop.core.reader import LoopReader, iterations_of
             from tui_loop.core.readiness.closing import close_loop, closed_words
+            from tui_loop.core.record.reader import LoopReader, iterations_of
 
             best = number or best_of(Comparer(LoopReader(self.loop)), iterations_of(self.loop))
             return closed_words(close_loop(self.loop, why, best))

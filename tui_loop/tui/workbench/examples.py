@@ -8,7 +8,7 @@ from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.judgements import Kind, Standing, read_judgements, say
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import flat
 from tui_loop.tui.example_lines import SAID
 from tui_loop.tui.screens.asking import AskingScreen

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.pane import Pane
 

@@ -11,8 +11,8 @@ from tui_loop.core.consent import NeedsConsent, allow_code
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.observer import LoopObserver, LoopSnapshot, Wanted
-from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import percent
 from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.backend import Backend

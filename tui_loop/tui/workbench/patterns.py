@@ -6,8 +6,8 @@ from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.reading import Patterns, PatternsReader
-from tui_loop.core.records import LIVE
-from tui_loop.core.store import LoopsFolder
+from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.structs import LIVE
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.widgets.config_form import ConfigPane

@@ -9,7 +9,7 @@ from tui_loop.core.planning import plan_next, replicates
 from tui_loop.core.progress.progress import Pair, Progress, ProgressReader
 from tui_loop.core.queueing.drafts import QueuedDraft, queued_plan
 from tui_loop.core.queueing.storing import changing
-from tui_loop.core.reader import LoopReader
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.progress import ProgressScreen

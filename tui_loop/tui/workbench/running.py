@@ -6,9 +6,9 @@ import asyncio
 
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.reader import RunView
-from tui_loop.core.records import RESUMABLE
-from tui_loop.core.requests import RequestName, ask
+from tui_loop.core.record.reader import RunView
+from tui_loop.core.record.requests import RequestName, ask
+from tui_loop.core.record.structs import RESUMABLE
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.run_dialog import RunDialog

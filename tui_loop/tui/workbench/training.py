@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.records import Example
+from tui_loop.core.record.structs import Example
 from tui_loop.tui.screens.training import TrainingScreen, nearest_rows, suspected_rows
 from tui_loop.tui.workbench.examples import ExampleReading
 

@@ -22,7 +22,7 @@ from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 

@@ -11,7 +11,7 @@ from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Prediction
 from tui_loop.core.diagnosis.lessons import rate_in
 from tui_loop.core.progress.configs import standing_of
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 
 RATE = "training.learning_rate"

@@ -25,7 +25,7 @@ from tui_loop.core.diagnosis.lessons import rate_in
 from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.rates import ADVISED
 from tui_loop.core.divergence import lower_rate
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 
 ROOM = 1.5

@@ -25,7 +25,7 @@ from tui_loop.core.progress.best import best_runs
 from tui_loop.core.progress.configs import runs_by_config, standing_of
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
-from tui_loop.core.records import Iteration
+from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 
 TRIES = 3

@@ -21,7 +21,7 @@ from tui_loop.core.examples.groups import labels_in
 from tui_loop.core.examples.neighbours import SIMILAR, TrainingIndex
 from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.files import short_hash
+from tui_loop.core.record.files import short_hash
 from tui_loop.core.scoring import normalised
 from tui_loop.core.stats import benjamini_hochberg, fisher_greater
 from tui_loop.core.text.figures import of_all

@@ -15,11 +15,11 @@ import math
 from collections.abc import Iterator
 from statistics import fmean
 
-from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, SURE, has_diverged
+from tui_loop.core.record.codec import number
 from tui_loop.core.stats import Interval, sample_variance, t95
 from tui_loop.core.text import figures
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from tui_loop.core.codec import number
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.examples.groups import labels_in
+from tui_loop.core.record.codec import number
 
 FEWEST = 20
 """With fewer rows on either side no share of wrong references could be told."""

@@ -19,7 +19,7 @@ from tui_loop.core.diagnosis.curves import Curve, level
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.divergence import is_far_above
-from tui_loop.core.overview import diverged_at
+from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 

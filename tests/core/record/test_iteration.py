@@ -1,0 +1,183 @@
+"""An iteration as every list shows it, whatever state its files are in."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.test_liveness import holding_process
+from tui_loop.core.planning import create_iteration, plan_next
+from tui_loop.core.record.events import AnyEvent, MetricsLogged, RequestSeen, RunEnded, RunStarted
+from tui_loop.core.record.iteration import as_json, loop_state, state_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
+from tui_loop.core.record.state import RunState
+from tui_loop.core.record.structs import Iteration, State
+
+MakeFinished = Callable[..., IterationFolder]
+STARTED = RunStarted(loop="intents", iteration=1, attempt=1, pid=1, host="h")
+ERROR = {"kind": "oom", "message": "m", "hint": "h", "step": 3}
+
+
+def create(loop: LoopFolder, *settings: str) -> IterationFolder:
+    plan = plan_next(loop, parent=None, settings=list(settings), why="to see")
+    return create_iteration(loop, plan, {})
+
+
+def happened(folder: IterationFolder, *events: AnyEvent) -> None:
+    journal = Journal(folder.journal)
+    for event in events:
+        journal.append(event)
+    journal.close()
+
+
+def test_an_iteration_that_has_not_begun_is_queued(loop: LoopFolder) -> None:
+    iteration = iteration_of(create(loop, "r=4"))
+    assert (iteration.state, iteration.attempts, iteration.duration_s) == ("queued", 0, None)
+    assert (iteration.number, iteration.parent, iteration.decision) == (1, 0, "to see")
+    assert iteration.changes == {"lora.r": [16, 4]}
+    assert iteration.title == "r 16 → 4"
+    assert iteration.config is not None
+    assert iteration.config["lora"]["r"] == 4
+
+
+def test_a_run_whose_lock_is_held_is_running_and_after_a_kill_interrupted(
+    loop: LoopFolder,
+) -> None:
+    folder = create(loop)
+    happened(folder, STARTED, MetricsLogged(step=1, epoch=0.1, values={"loss": 1.0}))
+    with holding_process(folder.lock) as process:
+        assert iteration_of(folder).state == "running"
+        assert loop_state(iterations_of(loop)) == "running"
+        happened(folder, RequestSeen(id="a", name="stop"))
+        assert iteration_of(folder).state == "stopping"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert iteration_of(folder).state == "interrupted"
+    assert loop_state(iterations_of(loop)) == "interrupted"
+
+
+def test_a_run_without_lock_and_end_is_interrupted(loop: LoopFolder) -> None:
+    folder = create(loop)
+    happened(folder, STARTED)
+    iteration = iteration_of(folder)
+    assert (iteration.state, iteration.attempts) == ("interrupted", 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "error"), [("finished", None), ("stopped", None), ("failed", ERROR)]
+)
+def test_a_run_that_ended_without_a_summary_has_the_journals_state_and_error(
+    loop: LoopFolder, state: Any, error: dict[str, Any] | None
+) -> None:
+    folder = create(loop)
+    happened(folder, STARTED, RunEnded(state=state, error=error))
+    iteration = iteration_of(folder)
+    assert (iteration.state, iteration.error) == (state, error)
+    assert iteration.duration_s is not None
+    assert iteration.duration_s >= 0
+
+
+@pytest.mark.parametrize(
+    ("events", "alive", "state"),
+    [
+        ([], True, "queued"),
+        ([STARTED], True, "running"),
+        ([STARTED], False, "interrupted"),
+        ([STARTED, RequestSeen(id="a", name="stop")], True, "stopping"),
+        ([STARTED, RequestSeen(id="a", name="stop")], False, "interrupted"),
+        ([STARTED, RunEnded(state="failed")], True, "failed"),
+        ([STARTED, RunEnded(state="failed"), STARTED], True, "running"),
+    ],
+)
+def test_the_state_follows_from_the_journal_and_the_process(
+    loop: LoopFolder, events: list[AnyEvent], alive: bool, state: State
+) -> None:
+    folder = create(loop)
+    happened(folder, *events)
+    assert state_of(read_run(folder), alive) == state
+    assert state_of(RunState(), alive) == "queued"
+
+
+def test_a_summary_is_taken_as_it_is(loop: LoopFolder, finished: MakeFinished) -> None:
+    folder = finished([1.0, 0.0], "r=4", metrics={"steps": 7})
+    assert iteration_of(folder) == folder.read_summary()
+
+
+def test_what_there_is_not_is_null_in_the_metrics(loop: LoopFolder) -> None:
+    metrics = iteration_of(create(loop)).metrics
+    for name in ("train_loss", "eval_loss", "score", "passed", "total", "weights_step"):
+        assert metrics[name] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.toml", b"[[["),
+        ("config.toml", b"\xff"),
+        ("config.toml", None),
+        ("config.toml", b"[lora]\nr = 0\n"),
+        ("decision.toml", b"parent = 'x'"),
+        ("summary.json", b"{"),
+        ("summary.json", b'{"number": 1, "state": "dancing"}'),
+        ("summary.json", b'{"number": 1, "state": "finished", "config": {"training": 3}}'),
+        ("summary.json", "folder"),
+    ],
+)
+def test_an_unreadable_iteration_is_shown_beside_the_healthy_ones_and_says_why(
+    loop: LoopFolder, finished: MakeFinished, name: str, content: bytes | str | None
+) -> None:
+    finished([1.0])
+    broken = create(loop)
+    finished([0.0])
+    path: Path = broken.path / name
+    path.unlink(missing_ok=True)
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    first, second, third = iterations_of(loop)
+    assert [first.state, second.state, third.state] == ["finished", "unreadable", "finished"]
+    assert second.number == 2
+    assert second.error is not None
+    assert str(path) in second.error["message"]
+    assert set(second.error) == {"kind", "message", "hint", "step"}
+
+
+def test_junk_in_a_journal_hides_nothing_else(loop: LoopFolder) -> None:
+    folder = create(loop)
+    folder.journal.write_bytes(b"\xff\xfe\n{}\n")
+    happened(folder, STARTED, RunEnded(state="stopped"))
+    assert iteration_of(folder).state == "stopped"
+
+
+def one(number: int, state: State = "finished", **metrics: Any) -> Iteration:
+    return Iteration(number=number, state=state, metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        ([], "new"),
+        (["finished", "failed"], "failed"),
+        (["running", "finished"], "running"),
+        (["finished", "stopping", "queued"], "stopping"),
+    ],
+)
+def test_a_loop_runs_while_any_iteration_runs(states: list[State], state: str) -> None:
+    assert loop_state([one(number, each) for number, each in enumerate(states)]) == state
+
+
+def test_an_iteration_as_json_holds_plain_types_alone(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    plain = as_json(iteration_of(finished([1.0])))
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["fingerprint"]["rows"]

@@ -1,0 +1,1 @@
+"""The record of a loop on disk: folders, files, journal, state, lock, requests."""

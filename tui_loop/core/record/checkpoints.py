@@ -1,0 +1,95 @@
+"""Which checkpoint of a run can be trusted: the newest that was recorded and is still whole."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.record.events import CheckpointSaved
+from tui_loop.core.record.files import sha256_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.state import RunState
+
+GONE = "it is gone"
+
+
+class Resumption(msgspec.Struct, frozen=True):
+    """Where a run goes on: after `step`, from the files at `path`; step 0 and "": from the start.
+
+    `passed_over` says of each newer checkpoint why it is not used; `has_unsound`: there are others,
+    of weights that were no longer sound.
+    """
+
+    step: int = 0
+    path: str = ""
+    passed_over: tuple[str, ...] = ()
+    has_unsound: bool = False
+
+    @property
+    def told(self) -> str:
+        """`checkpoint 40 (not 60: optimizer.pt is cut short)`."""
+        place = f"checkpoint {self.step}" if self.path else "the start: no checkpoint is whole"
+        if not self.path and not self.passed_over:
+            place = "the start: there is no checkpoint"
+            place += " of sound weights" if self.has_unsound else ""
+        return f"{place} (not {'; not '.join(self.passed_over)})" if self.passed_over else place
+
+
+def resumption_of(folder: IterationFolder, run: RunState, below: int | None = None) -> Resumption:
+    """The newest checkpoint of which every recorded file is there with its size and hash.
+
+    `below`: only checkpoints of steps up to that one.
+    """
+    passed: list[str] = []
+    saves = run.standing_checkpoints
+    has_unsound = below is not None and any(saved.step > below for saved in saves)
+    for saved in sorted(saves, key=lambda each: each.step, reverse=True):
+        if below is not None and saved.step > below:
+            continue
+        fault = _fault_of(folder, saved)
+        if not fault:
+            return Resumption(saved.step, saved.path, tuple(passed), has_unsound)
+        passed.append(f"{saved.step}: {fault}")
+    odd = (each for each in passed if not each.endswith(GONE))  # old ones go as new ones come
+    return Resumption(passed_over=tuple(odd), has_unsound=has_unsound)
+
+
+def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
+    """Where the next attempt begins: the base and a first attempt at the start, any other after
+    its newest whole checkpoint, but never beyond the last sound weights of a diverged one."""
+    if run.attempt == 0 or folder.number == 0:
+        return Resumption()
+    error = run.ended.error if run.ended else None
+    if error is None or error.get("kind") != "diverged":
+        return resumption_of(folder, run)
+    sound = iteration_of(folder).metrics.get("sound_step")
+    return resumption_of(folder, run, below=sound if isinstance(sound, int) else 0)
+
+
+def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
+    """Why a checkpoint cannot be used, "" where it can."""
+    place = PurePosixPath(saved.path)
+    if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("checkpoints",):
+        return "it lies outside the iteration's folder"
+    path = folder.path / place
+    if not path.is_dir() or path.is_symlink():
+        return GONE
+    if not saved.files:
+        return "its files were not recorded"
+    if unknown := sorted({each.name for each in path.iterdir()} - set(saved.files)):
+        return f"{unknown[0]} was not written with it"
+    faults = (_fault_in(path / name, told) for name, told in saved.files.items())
+    if fault := next(filter(None, faults), ""):
+        return fault
+    changed = [n for n, told in saved.files.items() if sha256_of(path / n) != told.get("sha256")]
+    return f"{changed[0]} is not as it was written" if changed else ""
+
+
+def _fault_in(file: Path, told: dict[str, Any]) -> str:
+    """What is wrong with a file by its size; hashing, which reads all of it, comes after."""
+    if file.is_symlink() or not file.is_file():
+        return f"{file.name} is missing"
+    return "" if file.stat().st_size == told.get("size") else f"{file.name} is cut short"

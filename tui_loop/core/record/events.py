@@ -1,0 +1,113 @@
+"""The events of a journal: what happened in a run, one JSON object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from tui_loop.core.record.structs import EndState, Whole
+
+Number = float | str
+"""A number, or "NaN", "Infinity", "-Infinity"."""
+
+Phase = Literal[
+    "loading", "preparing", "checking", "training", "evaluating", "diagnosing", "saving"
+]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """What all events share; the journal sets `seq` (gapless) and `t` (unix seconds)."""
+
+    seq: int = -1
+    t: float = 0.0
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    loop: str
+    iteration: Whole
+    attempt: Whole
+    pid: int
+    host: str
+    from_step: Whole = 0
+    versions: dict[str, str] = {}
+    device: str | None = None
+    runner: str = "process"
+    schema: int = 1
+
+
+class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase"):
+    name: str
+
+
+class Progressed(Event, frozen=True, kw_only=True, tag="progress"):
+    phase: str
+    done: Whole
+    total: Whole | None = None
+
+
+class MetricsLogged(Event, frozen=True, kw_only=True, tag="metrics"):
+    step: Whole
+    epoch: Number | None
+    values: Mapping[str, Number | None]
+
+
+class Evaluated(Event, frozen=True, kw_only=True, tag="evaluation"):
+    step: Whole
+    epoch: Number | None
+    values: Mapping[str, Number | None]
+
+
+class LineLogged(Event, frozen=True, kw_only=True, tag="line"):
+    level: str
+    source: str
+    text: str
+
+
+class Recovered(Event, frozen=True, kw_only=True, tag="recovery"):
+    kind: str
+    message: str
+    changes: dict[str, Any] = {}
+
+
+class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint"):
+    step: Whole
+    path: str
+    files: dict[str, dict[str, Any]] = {}
+
+
+class RequestSeen(Event, frozen=True, kw_only=True, tag="request"):
+    id: str
+    name: str
+
+
+class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
+    """`metrics` and `fingerprint` are those of the summary, which is written after this event."""
+
+    state: EndState
+    error: dict[str, Any] | None = None
+    metrics: dict[str, Any] | None = None
+    fingerprint: dict[str, Any] | None = None
+
+
+class Skipped(Event, frozen=True, kw_only=True, tag="skipped"):
+    """Stands where a journal has an event of a kind that this version does not know."""
+
+
+AnyEvent = (
+    RunStarted
+    | PhaseStarted
+    | Progressed
+    | MetricsLogged
+    | Evaluated
+    | LineLogged
+    | Recovered
+    | CheckpointSaved
+    | RequestSeen
+    | RunEnded
+    | Skipped
+)
+SYNCED_AT_ONCE = (RunStarted, PhaseStarted, Evaluated, CheckpointSaved, RunEnded)
+"""Events after which the journal is on the disk, not only with the system."""

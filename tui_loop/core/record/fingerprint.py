@@ -1,0 +1,44 @@
+"""How an evaluation was measured, as short hashes that can be compared part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tui_loop.core.config.schema import Config
+from tui_loop.core.data.rows import Row
+from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.files import short_hash
+from tui_loop.core.record.structs import Example, Fingerprint
+
+
+def fingerprint_of(
+    config: Config, rows: Sequence[Row | Example], labels: Sequence[str], weights: str = ""
+) -> Fingerprint:
+    """The fingerprint of evaluating `rows` under `config`.
+
+    `labels` is the label set in use; `weights` names the base's weights where that is known.
+    """
+    evaluation = config.evaluation
+    return Fingerprint(
+        rows=_hash([row.id for row in rows]),
+        references=_hash([row.reference for row in rows]),
+        template=_hash(
+            [
+                config.data.prompt_template,
+                config.data.chat_template,
+                config.model.id,
+                config.model.revision,
+            ]
+        ),
+        lengths=_hash([evaluation.max_length, evaluation.max_new_tokens]),
+        generation=_hash(
+            [evaluation.do_sample]
+            + ([evaluation.temperature, evaluation.top_p] if evaluation.do_sample else [])
+        ),
+        metric=_hash([evaluation.metric, list(labels), evaluation.pattern, evaluation.pass_score]),
+        weights=weights,
+    )
+
+
+def _hash(values: Sequence[object]) -> str:
+    return short_hash(to_json(values).decode())

@@ -1,0 +1,133 @@
+"""Reading a journal that may still grow: whole lines now, the rest when it has arrived."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record.codec import decoded
+from tui_loop.core.record.events import AnyEvent, Skipped
+from tui_loop.core.record.safe_open import open_regular
+
+CHUNK_BYTES = 8 * 1024 * 1024
+"""Read at most this much a call, so that a screen stays responsive over a long history."""
+
+KNOWN_BY_BYTES = 256
+"""A file is taken for the one read before if this much before the offset is unchanged."""
+
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class _Tag(msgspec.Struct):
+    event: str
+    seq: int = -1
+    t: float = 0.0
+
+
+_tag_decoder = msgspec.json.Decoder(_Tag)
+
+
+class Follower:
+    """Gives a journal's events in order, call by call; survives cuts, junk and replacement.
+
+    `bad_lines` counts lines that are no event; unknown kinds of event come as `Skipped`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bad_lines = 0
+        self._offset = 0
+        self._before = b""
+        self._identity: tuple[int, int] | None = None
+        self.restarted = False
+
+    def read(self) -> list[AnyEvent]:
+        """The events since the last call; [] if there are none or no journal yet.
+
+        `restarted` is True after a call that began anew because the file was replaced or cut;
+        the caller then folds from the beginning.
+        """
+        self.restarted = False
+        try:
+            with open_regular(self.path) as file:
+                status = os.fstat(file.fileno())
+                identity = (status.st_dev, status.st_ino)
+                if self._identity not in (None, identity) or not self._continues(file):
+                    self._offset, self._before, self.bad_lines, self.restarted = 0, b"", 0, True
+                self._identity = identity
+                file.seek(self._offset)
+                chunk = file.read(CHUNK_BYTES)
+                behind_hole = _end_of_hole(file)
+        except (OSError, BadInput):
+            return []
+        end = chunk.rfind(b"\n") + 1
+        if end == 0 and len(chunk) == CHUNK_BYTES:  # a line too long to be an event
+            self.bad_lines += 1
+            end = len(chunk)
+        self._offset += end
+        self._before = (self._before + chunk[:end])[-KNOWN_BY_BYTES:]
+        if end == len(chunk) == CHUNK_BYTES and behind_hole > self._offset:
+            self._offset, self._before = behind_hole, b""
+        if not chunk.endswith(b"\n", 0, end):
+            return []
+        events = []
+        for line in chunk[:end].split(b"\n"):
+            if line:
+                event = self._decoded(line)
+                if event is not None:
+                    events.append(event)
+        return events
+
+    def read_all(self) -> list[AnyEvent]:
+        """Every event there is at this moment."""
+        events: list[AnyEvent] = []
+        restarted = False
+        while True:
+            before = self._offset
+            part = self.read()
+            if self.restarted:
+                restarted, events = True, []
+            events.extend(part)
+            if self._offset == before:
+                self.restarted = restarted
+                return events
+
+    def _continues(self, file: BinaryIO) -> bool:
+        """Whether what was read last still stands where it stood: a new file may be longer and
+        have the old one's inode."""
+        file.seek(self._offset - len(self._before))
+        return file.read(len(self._before)) == self._before
+
+    def _decoded(self, line: bytes) -> AnyEvent | None:
+        try:
+            return decoded(_decoder, line, "")
+        except BadInput:
+            skipped = _skipped(line)
+            self.bad_lines += skipped is None
+            return skipped
+
+
+def _end_of_hole(file: BinaryIO) -> int:
+    """Where data goes on if a hole begins here; it is skipped, though it reads as zeros."""
+    place = file.tell()
+    try:
+        return os.lseek(file.fileno(), place, os.SEEK_DATA)
+    except OSError as error:  # no data to the end, or a system that cannot tell
+        return os.fstat(file.fileno()).st_size if error.errno == errno.ENXIO else place
+
+
+def _skipped(line: bytes) -> Skipped | None:
+    """What stands for an event of a kind that this version does not know; None for junk."""
+    try:
+        tag = _tag_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if tag.event in _KNOWN else Skipped(seq=tag.seq, t=tag.t)
+
+
+_KNOWN = frozenset(kind.__struct_config__.tag for kind in AnyEvent.__args__)

@@ -1,0 +1,140 @@
+"""An iteration as every list and every `--json` shows it, whatever state its files are in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.config.schema import SEED
+from tui_loop.core.config.tables import Tables
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.state import RunState, error_of
+from tui_loop.core.record.structs import LIVE, NO_METRICS, Change, Decision, Iteration, State
+from tui_loop.core.text.figures import brief
+from tui_loop.core.text.untrusted import one_line
+
+
+def unreadable(folder: IterationFolder, error: Exception) -> Iteration:
+    """What stands for an iteration whose files cannot be read."""
+    return Iteration(
+        number=folder.number,
+        state="unreadable",
+        title="cannot be read",
+        error={
+            "kind": "data",
+            "message": error.message if isinstance(error, BadInput) else str(error),
+            "hint": "restore it, for example with git",
+            "step": None,
+        },
+    )
+
+
+def titled(summary: Iteration) -> Iteration:
+    """The summary with its title in today's words, which derive from its changes."""
+    title = title_of(summary.number, summary.parent, summary.changes)
+    return msgspec.structs.replace(summary, title=title)
+
+
+def described(
+    number: int,
+    decision: Decision,
+    config: Tables,
+    run: RunState,
+    state: State,
+) -> Iteration:
+    """An iteration by its decision and its journal; metrics and fingerprint are left empty.
+
+    What a recovery changed in the config stands in `changes` as what was decided does.
+    """
+    decided: dict[str, Any] = {
+        change.field: change.new if _is_data(change) else [change.old, change.new]
+        for change in decision.changes
+    }
+    changes = decided | {
+        name: [decided[name][0] if isinstance(decided.get(name), list) else old, new]
+        for name, (old, new) in run.recovered_changes.items()
+    }
+    lived = run.duration_s
+    return Iteration(
+        number=number,
+        parent=decision.parent,
+        state=state,
+        title=title_of(number, decision.parent, changes),
+        changes=changes,
+        decision=decision.why,
+        config=config,
+        metrics=dict(NO_METRICS),
+        error=error_of(run),
+        attempts=run.attempt,
+        duration_s=None if lived is None else round(lived, 1),
+    )
+
+
+def _is_data(change: Change) -> bool:
+    """Whether a change is one of a data file's rows."""
+    return isinstance(change.new, dict) and "rows_added" in change.new
+
+
+def state_of(run: RunState, alive: bool) -> State:
+    """The state of a run by its journal, given whether its process is alive."""
+    if run.started is None:
+        return "queued"
+    if run.ended is not None:
+        return run.ended.state
+    if not alive:
+        return "interrupted"
+    if run.stop_requested:
+        return "stopping"
+    return "paused" if run.is_paused else "running"
+
+
+def diverged_at(iteration: Iteration | None) -> int | None:
+    """The step at which a run diverged, None where it did not."""
+    error = iteration.error if iteration is not None else None
+    step = error.get("step") if error and error.get("kind") == "diverged" else None
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
+
+
+def loop_state(iterations: list[Iteration]) -> str:
+    """`running` while any iteration runs, else the newest one's state, or `new`."""
+    for iteration in iterations:
+        if iteration.state in LIVE:
+            return iteration.state
+    return iterations[-1].state if iterations else "new"
+
+
+def as_json(iteration: Iteration) -> dict[str, Any]:
+    """The iteration as plain JSON types."""
+    plain: dict[str, Any] = msgspec.to_builtins(iteration)
+    return plain
+
+
+TITLE_VALUE_LENGTH = 32
+
+
+def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
+    """What an iteration is called in a table: its changes in short."""
+    if number == 0:
+        return "base"
+    unchanged = "baseline" if parent in (None, 0) else f"{parent} again"
+    if not changes:
+        return unchanged
+    if list(changes) == [SEED]:
+        return f"{unchanged}, seed {brief(_pair(changes[SEED])[1])}"
+    (name, value), *rest = changes.items()
+    more = f", +{len(rest)}" if rest else ""
+    if isinstance(value, dict):
+        signs = (("+", "rows_added"), ("-", "rows_removed"), ("~", "rows_changed"))
+        counts = " ".join(f"{sign}{value[key]}" for sign, key in signs if value.get(key))
+        return f"{name} {counts} rows{more}"
+    before, after = (one_line(brief(each), TITLE_VALUE_LENGTH) for each in _pair(value))
+    return f"{name.partition('.')[2]} {before} → {after}{more}"
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    """(old, new); a record that was edited by hand may have something else there."""
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        return value[0], value[1]
+    return None, value

@@ -1,0 +1,91 @@
+"""`ledger.csv`: one row per iteration, derived from the records, for spreadsheets and git."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iterations_of
+from tui_loop.core.record.structs import Decision, Iteration
+from tui_loop.core.text.untrusted import csv_text
+
+COLUMNS = (
+    "number",
+    "parent",
+    "state",
+    "change",
+    "why",
+    "suggestion",
+    "predicted",
+    "verdict",
+    "learning_rate",
+    "train_loss",
+    "eval_loss",
+    "score",
+    "passed",
+    "total",
+    "steps",
+    "seed",
+    "duration_s",
+    "error",
+)
+
+
+def write_ledger(loop: LoopFolder) -> None:
+    """Derives the ledger anew."""
+    iterations = iterations_of(loop)
+    decisions = {each.number: _decision(loop, each.number) for each in iterations}
+    write_atomically(loop.ledger, ledger_text(iterations, decisions))
+
+
+def ledger_text(
+    iterations: Sequence[Iteration], decisions: Mapping[int, Decision] | None = None
+) -> str:
+    """The ledger as CSV; text that a spreadsheet would run as a formula is quoted."""
+    known = decisions or {}
+    rows = (ledger_row(each, known.get(each.number, Decision())) for each in iterations)
+    return csv_text(COLUMNS, rows)
+
+
+def _decision(loop: LoopFolder, number: int) -> Decision:
+    try:
+        return loop.iteration(number).read_decision()
+    except (BadInput, OSError):  # the iteration's own row says that it cannot be read
+        return Decision()
+
+
+def ledger_row(iteration: Iteration, decision: Decision) -> list[Any]:
+    """The cells of an iteration, in the order of COLUMNS."""
+    metrics, trained = iteration.metrics, iteration.number > 0
+    training = (iteration.config or {}).get("training", {}) if trained else {}
+    return [
+        iteration.number,
+        iteration.parent,
+        iteration.state,
+        iteration.title,
+        iteration.decision,
+        decision.suggestion,
+        _predicted(decision),
+        iteration.verdict,
+        training.get("learning_rate"),
+        metrics.get("train_loss"),
+        metrics.get("eval_loss"),
+        metrics.get("score"),
+        metrics.get("passed"),
+        metrics.get("total"),
+        metrics.get("steps"),
+        training.get("seed"),
+        iteration.duration_s,
+        (iteration.error or {}).get("kind"),
+    ]
+
+
+def _predicted(decision: Decision) -> str | None:
+    """`eval_loss 0.5 to 0.62`; None where nothing was predicted."""
+    told = decision.predicted
+    if told is None:
+        return None
+    return f"{told.get('metric')} {told.get('low')} to {told.get('high')}"

@@ -1,0 +1,131 @@
+"""Requests to a live run: one small append-only file that the run host reads."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.files import read_small
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.safe_open import check_regular
+from tui_loop.core.record.structs import LIVE
+
+RequestName = Literal["stop", "pause", "continue", "evaluate", "checkpoint"]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A line of `requests.jsonl`; void unless `attempt` is the live one."""
+
+    id: str
+    attempt: int
+    name: RequestName
+    save: bool = True
+    evaluate: bool = True
+    by: str = ""
+
+
+def ask(path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bool) -> Request:
+    """Appends a request to `path` and returns it."""
+    request = Request(uuid.uuid4().hex[:12], attempt, name, save, evaluate, _who())
+    line = to_json(request) + b"\n"
+    check_regular(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line  # behind a torn line it would be lost with it
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+    return request
+
+
+class RequestReader:
+    """Gives each request for `attempt` once; other attempts' and broken lines are skipped.
+
+    `also`: ids of requests that are given whatever attempt they name.
+    """
+
+    def __init__(self, path: Path, attempt: int, also: Collection[str] = ()) -> None:
+        self._path, self._attempts, self._also = path, {attempt}, also
+        self._seen = set[str]()
+
+    def go_on(self, attempt: int) -> None:
+        """Takes requests for a further attempt too, which the same host has begun."""
+        self._attempts.add(attempt)
+
+    def read(self) -> list[Request]:
+        """The requests since the last call."""
+        fresh = []
+        for request in _requests_in(self._path):
+            is_ours = request.attempt in self._attempts or request.id in self._also
+            if is_ours and request.id not in self._seen:
+                self._seen.add(request.id)
+                fresh.append(request)
+        return fresh
+
+
+def ids_in(path: Path) -> frozenset[str]:
+    """The ids of all requests that stand there, whatever attempt they name."""
+    return frozenset(request.id for request in _requests_in(path))
+
+
+def _requests_in(path: Path) -> Iterator[Request]:
+    try:
+        lines = read_small(path).split(b"\n")[:-1]
+    except (OSError, BadInput):
+        return
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line, type=Request)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+LOOK_SECONDS = 0.1
+
+
+def ask_run(
+    folder: IterationFolder, name: RequestName, *, save: bool = True, evaluate: bool = True
+) -> Request:
+    """Appends a request for the attempt that runs, or for the one that is about to begin."""
+    run = read_run(folder)
+    waits = run.started is None or run.ended is not None
+    attempt = run.attempt + 1 if waits else run.attempt
+    return ask(folder.requests, attempt, name, save=save, evaluate=evaluate)
+
+
+def is_heard(folder: IterationFolder, request: Request, seconds: float) -> bool:
+    """Whether the run acknowledges a request within some seconds, or ends."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if any(seen.id == request.id for seen in read_run(folder).requests):
+            return True
+        if iteration_of(folder).state not in LIVE:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return False
+
+
+def live_in(loop: LoopFolder) -> str:
+    """`loop/N` of a run of the loop that is under way, "" where there is none."""
+    folders = (loop.iteration(number) for number in loop.numbers())
+    return next((str(each) for each in folders if iteration_of(each).state in LIVE), "")
