@@ -9,7 +9,7 @@ import torch
 from benchmarks.measure import Result, paired_ratio, seconds
 from benchmarks.scale import sized
 from tui_loop.core.config.schema import Config, Evaluation
-from tui_loop.core.data.reading import read_rows
+from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from benchmarks.measure import Result, seconds
 from benchmarks.scale import sized
-from tui_loop.core.data.reading import read_rows
 from tui_loop.core.data.rows import Row
+from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.found import Measured
 from tui_loop.core.examples.neighbours import TrainingIndex

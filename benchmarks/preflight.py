@@ -22,7 +22,7 @@ TIMED = """
 import sys, time
 started = time.perf_counter()
 from pathlib import Path
-from tui_loop.core.checking.data import check_data
+from tui_loop.core.preflight.data_checks import check_data
 from tui_loop.core.config.validation import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.config.schema import Config

@@ -21,11 +21,11 @@ from tui_loop.cli.checking import (
 from tui_loop.cli.commands.check import show_row
 from tui_loop.cli.output import Output
 from tui_loop.cli.starting import Start, check_start
-from tui_loop.core.checking.findings import Finding
-from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import plan_next
+from tui_loop.core.preflight.check_result import CheckResult
+from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 
 WORDS = "harbour kettle violin meadow copper lantern orchard pebble saddle thimble walnut zephyr"
@@ -246,7 +246,7 @@ def test_a_rate_beyond_all_use_is_a_warning(loop: LoopFolder, rate: str, is_odd:
 def test_a_run_that_makes_no_sense_is_refused(
     loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nonsense = [Finding("error", "no_rows", "there are no training rows", "name a file")]
+    nonsense = [CheckResult("error", "no_rows", "there are no training rows", "name a file")]
     monkeypatch.setattr("tui_loop.cli.checking.start_findings", lambda _: nonsense)
     with pytest.raises(BadInput, match="there are no training rows") as caught:
         warn_before(loop, started(loop), Output(as_json=False))

@@ -28,5 +28,5 @@ def test_importing_all_of_core_loads_no_screen_and_no_training_stack() -> None:
     )
     told = json.loads(done.stdout)
     assert len(told["names"]) >= 25
-    assert {"tui_loop.core.record.journal", "tui_loop.core.data.shapes"} <= set(told["loaded"])
+    assert {"tui_loop.core.record.journal", "tui_loop.core.data.mapping"} <= set(told["loaded"])
     assert not FORBIDDEN & set(told["loaded"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tui_loop.core.config.schema import Config, Evaluation
-from tui_loop.core.data.reading import read_rows
+from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.control import StopAsked
 from tui_loop.engine.generation import Generated, generate

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.engine.conftest import TEMPLATE, TinyLoop
-from tui_loop.core.data.reading import read_rows
+from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.memory import EvalBatch
 

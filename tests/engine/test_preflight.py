@@ -16,11 +16,11 @@ from trl import SFTConfig, SFTTrainer
 
 from tests.engine.conftest import TEMPLATE
 from tests.engine.test_rendering import CHATML, PAIRS, TEXTS, TURNS
-from tui_loop.core.checking.findings import Finding
 from tui_loop.core.config.schema import Config, Lora
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.engine import arguments, masking, sizes
 from tui_loop.engine.arguments import lora_config
 from tui_loop.engine.masking import Masker
@@ -70,7 +70,7 @@ def data_of(check: Masker) -> LoadedData:
     return check._data
 
 
-def kinds_of(check: Masker, context: int = 512) -> dict[str, Finding]:
+def kinds_of(check: Masker, context: int = 512) -> dict[str, CheckResult]:
     rows, refused = check.render()
     training, total = check._config.training, len(data_of(check).train)
     counted = token_findings(training, rows, total, Context(context, is_hard=True))

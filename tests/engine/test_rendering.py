@@ -11,8 +11,8 @@ from trl import SFTConfig, SFTTrainer
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
+from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.rows import RawRow, Row
-from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model

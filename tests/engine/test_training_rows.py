@@ -10,9 +10,9 @@ import pytest
 
 from tests.engine.conftest import TEMPLATE
 from tui_loop.core.config.schema import Config, Data
-from tui_loop.core.data.reading import read_rows
+from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.rows import Row
-from tui_loop.core.data.shapes import find_mapping, map_rows
+from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.control import StopAsked

@@ -23,8 +23,6 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.checking.findings import Finding, info
-from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import Draft, drop_draft, new_draft, plan_of, write_draft
@@ -32,6 +30,8 @@ from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.again import Retried
 from tui_loop.core.examples.neighbours import Answer as Neighbours
 from tui_loop.core.planning import create_base, create_iteration, plan_next
+from tui_loop.core.preflight.check_result import CheckResult, info
+from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.questions import Answer as Said
 from tui_loop.core.questions import AskingState, Told
 from tui_loop.core.readiness.looking import LookTold
@@ -188,17 +188,17 @@ class ScriptedChecks:
     """A pre-flight that finds what a test says; its tokens wait until they may come."""
 
     def __init__(self) -> None:
-        self.found: list[Finding] = [info("steps", "30 optimizer steps of 8 rows")]
-        self.of_tokens_found: list[Finding] = [info("tokens", "a row has 21 tokens (median)")]
+        self.found: list[CheckResult] = [info("steps", "30 optimizer steps of 8 rows")]
+        self.of_tokens_found: list[CheckResult] = [info("tokens", "a row has 21 tokens (median)")]
         self.tokens: list[tuple[str, bool]] = []
         self.may_count = threading.Event()
         self.may_count.set()
         self.was_ended = False
 
-    def of_rows(self) -> list[Finding]:
+    def of_rows(self) -> list[CheckResult]:
         return self.found
 
-    def of_tokens(self, poll: Callable[[], None]) -> list[Finding]:
+    def of_tokens(self, poll: Callable[[], None]) -> list[CheckResult]:
         try:
             while not self.may_count.wait(PAUSE_SECONDS):
                 poll()
@@ -298,7 +298,7 @@ class FakeBackend:
         self.notices: list[str] = []
         self.found_dangers: list[str] = []
         self.base_first = False
-        self.findings: list[Finding] = []
+        self.findings: list[CheckResult] = []
         self.checks = ScriptedChecks()
         self.generating = ScriptedAgain()
         self.generated: list[tuple[int, list[str], list[str]]] = []

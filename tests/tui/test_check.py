@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
-from tui_loop.core.checking.columns import column_findings
-from tui_loop.core.checking.findings import Evidence, Finding, error, info, warning
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_result import CheckResult, RowEvidence, error, info, warning
+from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 
@@ -25,15 +25,15 @@ FOUND = [
         "remove them",
         count=30,
         rows=(
-            Evidence("train", 4, "a", "change my \x1b[31maddress → [bold]address"),
-            Evidence("train", 71, "b", "change my address → address"),
+            RowEvidence("train", 4, "a", "change my \x1b[31maddress → [bold]address"),
+            RowEvidence("train", 71, "b", "change my address → address"),
         ),
     ),
     info("steps", "30 optimizer steps of 8 rows"),
 ]
 
 
-async def checked(opened: Opened, found: list[Finding] = FOUND) -> CheckScreen:
+async def checked(opened: Opened, found: list[CheckResult] = FOUND) -> CheckScreen:
     """Opens the check; `found` is what it finds."""
     opened.backend.checks.found = found
     await opened.press("C")
@@ -134,7 +134,7 @@ def test_a_check_that_cannot_be_done_says_why(open_app: OpenApp) -> None:
     ],
 )
 def test_the_run_dialog_counts_warnings_and_runs_all_the_same(
-    findings: list[Finding], told: str, open_app: OpenApp, backend: FakeBackend
+    findings: list[CheckResult], told: str, open_app: OpenApp, backend: FakeBackend
 ) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.findings = findings

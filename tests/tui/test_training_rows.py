@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, an_editor, on_app
-from tui_loop.core.checking.findings import Evidence, warning
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.neighbours import Answer, Neighbour
 from tui_loop.core.examples.suspects import Suspect
+from tui_loop.core.preflight.check_result import RowEvidence, warning
 from tui_loop.core.record.structs import TrainingRow
 from tui_loop.tui.backend import Nearest, Suspected
 from tui_loop.tui.screens.example import ExampleScreen
@@ -37,9 +37,9 @@ def suspected(path: Path | None = None, **more: object) -> Suspected:
         "decide which is right",
         count=2,
         rows=(
-            Evidence("train", 5, "t5", "my pin → refund"),
-            Evidence("eval", 3, "e3", "my pin? → pin blocked"),
-            Evidence("train", 9, "t9", "my pin → pin blocked"),
+            RowEvidence("train", 5, "t5", "my pin → refund"),
+            RowEvidence("eval", 3, "e3", "my pin? → pin blocked"),
+            RowEvidence("train", 9, "t9", "my pin → pin blocked"),
         ),
     )
     fields: dict[str, object] = {

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_loop.cli.hosting import AppRuns
-from tui_loop.core.checking.columns import column_findings
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.record.structs import Example

@@ -13,20 +13,7 @@ import msgspec
 
 from tui_loop.cli.output import Output
 from tui_loop.cli.starting import Start, refusals
-from tui_loop.core.checking.data import check_data, check_metric
-from tui_loop.core.checking.effort import pace_of, steps_findings
-from tui_loop.core.checking.findings import (
-    Finding,
-    by_severity,
-    error,
-    errors_of,
-    info,
-    warnings_of,
-)
 from tui_loop.core.checking.kinds import CheckKind
-from tui_loop.core.checking.rows import refused_rows
-from tui_loop.core.checking.settings import odd_settings
-from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
@@ -34,6 +21,17 @@ from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.planning import config_before
+from tui_loop.core.preflight.check_result import (
+    CheckResult,
+    by_severity,
+    error,
+    errors_of,
+    info,
+    warnings_of,
+)
+from tui_loop.core.preflight.data_checks import check_data, check_metric, odd_settings
+from tui_loop.core.preflight.effort import pace_of, steps_findings
+from tui_loop.core.preflight.row_checks import TrainedRow, refused_rows
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.text.untrusted import one_line
 
@@ -55,7 +53,7 @@ class Preflight:
         config: Config,
         *,
         allow_code: bool = False,
-        problems: Sequence[Finding] = (),
+        problems: Sequence[CheckResult] = (),
     ) -> None:
         """`problems`: what is wrong with the wanted config; then `config` is the one before it."""
         self._loop, self._config, self._allow_code = loop, config, allow_code
@@ -64,7 +62,7 @@ class Preflight:
         self._made_masker: Masker | None = None
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
-    def of_rows(self) -> list[Finding]:
+    def of_rows(self) -> list[CheckResult]:
         """All that needs no tokenizer: settings, rows, steps.
 
         Raises NeedsExtra where the data cannot be read without an extra.
@@ -91,7 +89,7 @@ class Preflight:
             findings += steps_findings(self._config, len(self._data.train), pace)
         return by_severity(findings)
 
-    def of_tokens(self, poll: Poll = lambda: None) -> list[Finding]:
+    def of_tokens(self, poll: Poll = lambda: None) -> list[CheckResult]:
         """All that needs the training stack: lengths, masks, memory, disk.
 
         Empty where the rows could not be read or the config is not one. `poll` may raise to
@@ -143,7 +141,7 @@ class Preflight:
         with self._lock:
             return self._masker().row(number)
 
-    def _measured(self, poll: Poll) -> list[Finding]:
+    def _measured(self, poll: Poll) -> list[CheckResult]:
         poll()
         rows, findings = self._masker().render(poll)
         poll()
@@ -173,7 +171,7 @@ class Preflight:
             self._made_masker = Masker(self._config, self._loop.root, self._data)
         return self._made_masker
 
-    def _refusals(self) -> list[Finding]:
+    def _refusals(self) -> list[CheckResult]:
         findings = []
         labels = self._data.labels if self._data is not None else []
         for check in refusals(self._loop, self._config, labels, self._allow_code):
@@ -194,7 +192,7 @@ def preflight_of_draft(loop: LoopFolder, draft: Draft, *, allow_code: bool) -> P
     return Preflight(loop, before, allow_code=allow_code, problems=problems)
 
 
-def config_findings(fault: BadInput) -> list[Finding]:
+def config_findings(fault: BadInput) -> list[CheckResult]:
     """Every problem of a config that cannot be read."""
     if isinstance(fault, ConfigError):
         hint = "change the named field"
@@ -202,7 +200,7 @@ def config_findings(fault: BadInput) -> list[Finding]:
     return [_told(fault, CheckKind.CONFIG)]
 
 
-def start_findings(start: Start) -> list[Finding]:
+def start_findings(start: Start) -> list[CheckResult]:
     """What is to be known before a checked plan is run; needs no training stack."""
     config = start.plans[0].config
     steps = steps_findings(config, len(start.data.train), None)
@@ -229,17 +227,17 @@ class CheckRecord(msgspec.Struct, frozen=True):
     iteration: int
     errors: int
     warnings: int
-    findings: list[Finding]
+    findings: list[CheckResult]
 
 
-def record_of(loop: LoopFolder, findings: list[Finding]) -> CheckRecord:
+def record_of(loop: LoopFolder, findings: list[CheckResult]) -> CheckRecord:
     number = max(loop.numbers(), default=0) + 1
     return CheckRecord(
         loop.name, number, len(errors_of(findings)), len(warnings_of(findings)), findings
     )
 
 
-def _told(fault: TuiLoopError, kind: CheckKind) -> Finding:
+def _told(fault: TuiLoopError, kind: CheckKind) -> CheckResult:
     """A refusal as a finding; what only lacks an extra here is left out, not wrong."""
     if isinstance(fault, NeedsExtra):
         return info(CheckKind.LEFT_OUT, fault.message, fault.hint)

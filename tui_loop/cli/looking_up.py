@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui_loop.core.checking.findings import Finding
-from tui_loop.core.checking.leakage import leaked_rows
-from tui_loop.core.checking.rows import conflicting_rows, repeated_rows
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import ReadSource, Source, load_data, read_text_source, resolved
-from tui_loop.core.data.reading import is_text_file
+from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.neighbours import TrainingIndex
 from tui_loop.core.examples.suspects import median_loss, suspects
 from tui_loop.core.examples.training_rows import TrainingRows, training_rows
+from tui_loop.core.preflight.check_result import CheckResult
+from tui_loop.core.preflight.leakage import leaked_rows
+from tui_loop.core.preflight.row_checks import conflicting_rows, repeated_rows
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.backend import Nearest, Suspected
@@ -83,7 +83,7 @@ def _name(folder: IterationFolder, trained: TrainingRows | None) -> str:
     return Path(folder.read_config().data.train).name
 
 
-def _data_of(folder: IterationFolder) -> tuple[TrainingRows | None, list[Finding], list[str]]:
+def _data_of(folder: IterationFolder) -> tuple[TrainingRows | None, list[CheckResult], list[str]]:
     """The training rows, what is found of them, and why something of that is not to be had."""
     config, root = folder.read_config(), folder.loop.root
     read: ReadSource = read_text_source

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from tui_loop.core.checking.effort import steps_of
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
@@ -22,6 +21,7 @@ from tui_loop.core.planning import (
     replicates,
     with_data_changes,
 )
+from tui_loop.core.preflight.effort import steps_of
 from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.lock import Watch

@@ -21,7 +21,7 @@ import msgspec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
-from tui_loop.core.data.row_index import digest_of
+from tui_loop.core.data.row_versions import digest_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.questions import AskingState
 from tui_loop.core.readiness.agreement import figures_of

@@ -9,10 +9,10 @@ import gc
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tui_loop.core.checking.columns import column_findings
-from tui_loop.core.checking.findings import messages_of
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_result import messages_of
+from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.events import PhaseStarted
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.iteration_folder import IterationFolder

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.checking.findings import Finding, error, evidence, shown
 from tui_loop.core.checking.kinds import CheckKind
-from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_result import CheckResult, error, evidence, shown
+from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.model_source import find_model
@@ -97,7 +97,9 @@ class Masker:
             masked.cut,
         )
 
-    def render(self, poll: Poll = lambda: None) -> tuple[list[tuple[Row, Masked]], list[Finding]]:
+    def render(
+        self, poll: Poll = lambda: None
+    ) -> tuple[list[tuple[Row, Masked]], list[CheckResult]]:
         """Rows with their tokens, and what a template refuses; of many rows a sample."""
         done: list[tuple[Row, Masked]] = []
         refused: list[tuple[Row, str]] = []

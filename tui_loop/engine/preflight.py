@@ -7,10 +7,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tui_loop.core.checking.findings import Evidence, Finding, error, evidence, info, shown, warning
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Training
 from tui_loop.core.data.rows import Row
+from tui_loop.core.preflight.check_result import (
+    CheckResult,
+    RowEvidence,
+    error,
+    evidence,
+    info,
+    shown,
+    warning,
+)
 from tui_loop.core.text.figures import of_all, share
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine import masking
@@ -25,7 +33,7 @@ MaskedRow = tuple[Row, Masked]
 
 def token_findings(
     training: Training, rows: Sequence[MaskedRow], total: int, context: Context
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Lengths, what is cut, what is trained on; of `total` training rows these were looked at."""
     return _Counting(training, rows, total).findings(context) if rows else []
 
@@ -35,13 +43,13 @@ class _Counting(msgspec.Struct, frozen=True):
     rows: Sequence[MaskedRow]
     total: int
 
-    def findings(self, context: Context) -> list[Finding]:
+    def findings(self, context: Context) -> list[CheckResult]:
         enough = min(max(len(each.ids) + each.cut for _, each in self.rows), context.tokens)
         hint = f"--set training.max_length={enough}"
         found = [self._lengths(), *self._trained(hint), *self._too_long(hint)]
         return [*found, *self._beyond(context), *self._padding()]
 
-    def _lengths(self) -> Finding:
+    def _lengths(self) -> CheckResult:
         lengths = sorted(len(each.ids) + each.cut for _, each in self.rows)
         longest, row = max(((len(each.ids) + each.cut, row) for row, each in self.rows), key=_first)
         of = "" if self.is_whole else f" (of {len(self.rows):,} sampled rows)"
@@ -53,7 +61,7 @@ class _Counting(msgspec.Struct, frozen=True):
             rows=(shown("train", row),),
         )
 
-    def _trained(self, longer: str) -> list[Finding]:
+    def _trained(self, longer: str) -> list[CheckResult]:
         total = sum(len(each.ids) for _, each in self.rows)
         trained = sum(sum(each.trained) for _, each in self.rows)
         words = f"{share(trained, total)} of the tokens are trained on"
@@ -78,7 +86,7 @@ class _Counting(msgspec.Struct, frozen=True):
             )
         return found
 
-    def _too_long(self, longer: str) -> list[Finding]:
+    def _too_long(self, longer: str) -> list[CheckResult]:
         long = [(row, each) for row, each in self.rows if each.cut]
         if not long:
             return []
@@ -95,7 +103,7 @@ class _Counting(msgspec.Struct, frozen=True):
                 longer,
                 count=len(long),
                 rows=evidence(
-                    Evidence(
+                    RowEvidence(
                         "train",
                         row.line,
                         one_line(row.id, 80),
@@ -106,7 +114,7 @@ class _Counting(msgspec.Struct, frozen=True):
             )
         ]
 
-    def _beyond(self, context: Context) -> list[Finding]:
+    def _beyond(self, context: Context) -> list[CheckResult]:
         """Rows that the model itself cannot take: with learned positions that is an error."""
         report = error if context.is_hard else warning
         limit = self.training.max_length
@@ -136,7 +144,7 @@ class _Counting(msgspec.Struct, frozen=True):
             )
         ]
 
-    def _padding(self) -> list[Finding]:
+    def _padding(self) -> list[CheckResult]:
         """Share of padding in shuffled batches of this size."""
         training = self.training
         batch = training.per_device_train_batch_size

@@ -13,12 +13,12 @@ import msgspec
 import psutil
 import torch
 
-from tui_loop.core.checking.effort import checkpoints_of, disk_findings, size, steps_of
-from tui_loop.core.checking.findings import Finding, error, info, warning
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_result import CheckResult, error, info, warning
+from tui_loop.core.preflight.effort import checkpoints_of, disk_findings, size, steps_of
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype, pretrained_arguments
 
@@ -116,7 +116,7 @@ def argument_problems(config: Config) -> list[str]:
 
 def size_findings(
     config: Config, sizes: Sizes, folder: Path, rows: int, longest: int
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Memory and disk of a run whose longest batch has rows of `longest` tokens."""
     training = config.training
     count = checkpoints_of(training, steps_of(config, rows), rows)
@@ -135,7 +135,7 @@ def size_findings(
     ]
 
 
-def _memory(config: Config, sizes: Sizes, longest: int) -> Finding:
+def _memory(config: Config, sizes: Sizes, longest: int) -> CheckResult:
     """What is certain to be needed, against the device's memory.
 
     Activations are left out, since they hang on the attention's implementation; the logits of

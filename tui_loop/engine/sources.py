@@ -8,8 +8,8 @@ from typing import Any
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import Source, read_text_source, resolved
-from tui_loop.core.data.reading import TEXT_SUFFIXES, is_text_file, read_rows
 from tui_loop.core.data.rows import RawRow
+from tui_loop.core.data.text_files import TEXT_SUFFIXES, is_text_file, read_rows
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of, short_hash

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tui_loop.core.data.rows import Row
-from tui_loop.core.data.splitting import sample
+from tui_loop.core.data.split import sample
 from tui_loop.core.record.events import LineLogged
 from tui_loop.core.record.structs import TrainingRow
 from tui_loop.engine.control import StopAsked, polled

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from tui_loop.core.checking.findings import Finding
-from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.preflight.check_result import CheckResult
+from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.questions import AskingState, Told
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.structs import Example
@@ -38,7 +38,7 @@ class Preview(msgspec.Struct, frozen=True):
     eval_rows: int
     steps: int | None
     notices: list[str]
-    findings: list[Finding] = []
+    findings: list[CheckResult] = []
 
 
 class NewLoop(msgspec.Struct, frozen=True):
@@ -69,10 +69,10 @@ class Understood(msgspec.Struct, frozen=True):
 class Checks(Protocol):
     """The pre-flight of one draft: `of_rows` is asked first, `of_tokens` may take seconds."""
 
-    def of_rows(self) -> list[Finding]:
+    def of_rows(self) -> list[CheckResult]:
         """What needs no tokenizer."""
 
-    def of_tokens(self, poll: Callable[[], None]) -> list[Finding]:
+    def of_tokens(self, poll: Callable[[], None]) -> list[CheckResult]:
         """Lengths, masks, memory, disk; `poll` may raise to end it."""
 
     def row(self, number: int) -> TrainedRow:
@@ -137,7 +137,7 @@ class Suspected(msgspec.Struct, frozen=True):
     sampled_of: int | None
     median_loss: float | None
     suspects: list[Suspect]
-    findings: list[Finding]
+    findings: list[CheckResult]
     rows: dict[int, Row]
     name: str
     path: Path | None

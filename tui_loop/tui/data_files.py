@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 import msgspec
 
-from tui_loop.core.data.reading import TEXT_SUFFIXES
+from tui_loop.core.data.text_files import TEXT_SUFFIXES
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.tui.cells import flat

@@ -12,9 +12,9 @@ import pytest
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
+from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.preference import mark_of, pair_of
 from tui_loop.core.data.rows import Mapping, RawRow, Row
-from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput
 
 Write = Callable[[str, Sequence[object]], Path]

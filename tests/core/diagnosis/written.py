@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from tui_loop.core.config.tables import to_tables
-from tui_loop.core.data.row_index import digest_of, write_index
+from tui_loop.core.data.row_versions import digest_of, write_index
 from tui_loop.core.data.rows import Row, with_ids
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.diagnosing import Diagnoser

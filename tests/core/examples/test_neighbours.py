@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import CHECKOUT
 from tests.work import calls_of
-from tui_loop.core.data.reading import read_rows
 from tui_loop.core.data.rows import Row
+from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.examples.neighbours import NOTHING, SIMILAR, TrainingIndex
 
 SUPPORT = CHECKOUT / "sample_data" / "support-intents"

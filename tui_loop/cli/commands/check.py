@@ -12,20 +12,20 @@ import msgspec
 from tui_loop.cli.arguments import add_allow_code, add_next, count
 from tui_loop.cli.checking import Preflight, config_findings, record_of
 from tui_loop.cli.output import Output, uses_colour
-from tui_loop.core.checking.findings import (
-    ROWS_KEPT,
-    Evidence,
-    Finding,
-    by_severity,
-    errors_of,
-    warnings_of,
-)
-from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.draft import Draft, read_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import config_before, plan_next
+from tui_loop.core.preflight.check_result import (
+    ROWS_KEPT,
+    CheckResult,
+    RowEvidence,
+    by_severity,
+    errors_of,
+    warnings_of,
+)
+from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import counted
@@ -137,7 +137,7 @@ def _quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module=r"(transformers|peft|trl|torch|datasets)\b")
 
 
-def _show(findings: list[Finding], out: Output) -> None:
+def _show(findings: list[CheckResult], out: Output) -> None:
     for each in findings:
         out.paragraph(f"{SIGNS[each.severity]} {each.severity}: {each.message}")
         if each.hint and each.severity != "info":
@@ -148,7 +148,7 @@ def _show(findings: list[Finding], out: Output) -> None:
     out.line(f"{counted(errors, 'error')}, {counted(odd, 'warning')}")
 
 
-def _show_rows(rows: tuple[Evidence, ...], out: Output) -> None:
+def _show_rows(rows: tuple[RowEvidence, ...], out: Output) -> None:
     for row in rows[:ROWS_SHOWN]:
         out.line("  " + one_line(f"{row.split}:{row.line}  {row.text}", max(20, out.width - 3)))
     if len(rows) > ROWS_SHOWN:

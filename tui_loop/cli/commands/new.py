@@ -7,11 +7,11 @@ import argparse
 from tui_loop.cli.arguments import add_settings
 from tui_loop.cli.creating import Prepared, asked, check_base, create, understand
 from tui_loop.cli.output import Output
-from tui_loop.core.checking.columns import column_findings
-from tui_loop.core.checking.findings import messages_of
 from tui_loop.core.config.schema import all_fields, field_help
 from tui_loop.core.config.settings import settings_tables
 from tui_loop.core.config.tables import merge
+from tui_loop.core.preflight.check_result import messages_of
+from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.text.figures import brief

@@ -15,7 +15,7 @@ from typing import Any
 from tui_loop.core.config.settings import parse_value
 from tui_loop.core.data.preference import REJECTED, pair_of
 from tui_loop.core.data.rows import RawRow
-from tui_loop.core.data.unused import MEANINGFUL, WEIGHTS
+from tui_loop.core.data.unused_columns import MEANINGFUL, WEIGHTS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
 

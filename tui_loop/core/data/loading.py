@@ -10,14 +10,13 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.config.schema import Config
-from tui_loop.core.data.grouping import with_columns
+from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.preference import mark_of, without_bad
-from tui_loop.core.data.reading import is_text_file, read_rows
-from tui_loop.core.data.row_index import digest_of
+from tui_loop.core.data.row_versions import digest_of
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused
-from tui_loop.core.data.shapes import find_mapping, map_rows
-from tui_loop.core.data.splitting import hold_out, sample
-from tui_loop.core.data.unused import ColumnUse, TurnUse, column_names, column_use
+from tui_loop.core.data.split import sample, split_evaluation, with_columns
+from tui_loop.core.data.text_files import is_text_file, read_rows
+from tui_loop.core.data.unused_columns import ColumnUse, TurnUse, column_names, column_use
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of
@@ -114,7 +113,7 @@ def load_data(
         held, eval_raw, use["eval"] = _mapped(eval_raw, mapping, eval_where, faulty)
     else:
         eval_where, eval_raw, total = where, train_raw, len(train)
-        train, held = hold_out(train, data.eval_fraction, data.split_seed, where)
+        train, held = split_evaluation(train, data.eval_fraction, data.split_seed, where)
         notices.append(
             f"no eval data given: {len(held)} of {total} rows of {data.train} are held out "
             f"(seed {data.split_seed})"

@@ -14,7 +14,7 @@ from typing import Any
 from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
-from tui_loop.core.data.row_index import read_index
+from tui_loop.core.data.row_versions import read_index
 from tui_loop.core.diagnosis.curves import Curve, curve_of
 from tui_loop.core.diagnosis.lessons import Lessons, lessons_of
 from tui_loop.core.errors import BadInput, TuiLoopError

@@ -21,8 +21,8 @@ from statistics import median
 
 import msgspec
 
-from tui_loop.core.checking.likeness import words_of
 from tui_loop.core.data.rows import Row
+from tui_loop.core.preflight.near_duplicates import words_of
 from tui_loop.core.scoring import normalised
 from tui_loop.core.text.untrusted import one_line
 

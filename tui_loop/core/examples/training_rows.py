@@ -20,8 +20,8 @@ from tui_loop.core.data.loading import (
     read_text_source,
     resolved,
 )
-from tui_loop.core.data.reading import is_text_file
 from tui_loop.core.data.rows import Row
+from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.iteration_folder import IterationFolder

@@ -17,10 +17,10 @@ import msgspec
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import ReadSource, raw_splits, read_text_source, resolved
+from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.preference import is_good, mark_of
 from tui_loop.core.data.rows import RawRow, Row
-from tui_loop.core.data.shapes import find_mapping, map_rows
-from tui_loop.core.data.unused import column_names
+from tui_loop.core.data.unused_columns import column_names
 from tui_loop.core.draft import Draft, new_draft, write_draft
 from tui_loop.core.errors import BadInput
 from tui_loop.core.readiness.closing import refuse_closed

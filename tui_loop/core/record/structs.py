@@ -66,7 +66,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rows that a run saw of one data file.
 
-    `digest` names their version (`core.data.row_index`); `ids` are kept only where a part of a
+    `digest` names their version (`core.data.row_versions`); `ids` are kept only where a part of a
     file was held out. `unused`: columns, and keys of turns as `messages[].weight`, that hold
     something and are not used.
     """

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.checking.findings import Finding, errors_of, warnings_of
-from tui_loop.core.checking.tokens import TrainedRow
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.preflight.check_result import CheckResult, errors_of, warnings_of
+from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
@@ -42,7 +42,7 @@ class FindingList(RowList):
 
     def __init__(self) -> None:
         super().__init__(id="findings")
-        self.findings: list[Finding] = []
+        self.findings: list[CheckResult] = []
         self.nothing = ""
 
     @property
@@ -101,7 +101,7 @@ class CheckScreen(Screen[None]):
         if self._gone.is_set():
             raise CheckStopped
 
-    def show(self, findings: Sequence[Finding], doing: str = "") -> None:
+    def show(self, findings: Sequence[CheckResult], doing: str = "") -> None:
         """Shows what has been found so far, and what is still being done."""
         self.list.findings, self._doing = list(findings), doing
         if self.is_mounted:  # else it is drawn once it is
@@ -165,7 +165,7 @@ class CheckScreen(Screen[None]):
         self.sheet.show(finding_lines(finding))
 
 
-def finding_lines(finding: Finding) -> list[list[Part]]:
+def finding_lines(finding: CheckResult) -> list[list[Part]]:
     """A finding in full, with the rows that show it."""
     lines: list[list[Part]] = [[("", ""), (finding.message, "")]]
     if finding.hint:

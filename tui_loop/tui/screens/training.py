@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from tui_loop.core.checking.findings import Finding
-from tui_loop.core.data.reading import is_text_file
+from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.suspects import Suspect
+from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
 from tui_loop.tui.actions import bindings
@@ -284,7 +284,7 @@ def _below(found: Suspected) -> str:
     return f"half of the measured are below {loss(found.median_loss)}"
 
 
-def _words(finding: Finding) -> str:
+def _words(finding: CheckResult) -> str:
     return finding.kind.replace("_", " ")
 
 
@@ -303,7 +303,7 @@ def _suspect_line(suspect: Suspect, found: Suspected) -> TrainingLine:
     )
 
 
-def _finding_lines(finding: Finding, found: Suspected) -> list[TrainingLine]:
+def _finding_lines(finding: CheckResult, found: Suspected) -> list[TrainingLine]:
     """The training rows of a finding; held-out ones are told with the row that they go with."""
     lines: list[TrainingLine] = []
     for each in finding.rows:

@@ -13,12 +13,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from tui_loop.core.checking.likeness import overlap_of
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding, Severity
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.telling import chance
 from tui_loop.core.examples.table import FAILED, PASSED
+from tui_loop.core.preflight.near_duplicates import overlap_of
 from tui_loop.core.stats import fisher_greater, wilson
 from tui_loop.core.text.figures import counted, of_all
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.data.reading import is_text_file, read_rows
+from tui_loop.core.data.text_files import is_text_file, read_rows
 from tui_loop.core.errors import BadInput
 
 

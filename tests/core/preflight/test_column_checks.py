@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.checking.columns import column_findings
-from tui_loop.core.checking.data import check_data
-from tui_loop.core.checking.findings import Finding
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
+from tui_loop.core.preflight.check_result import CheckResult
+from tui_loop.core.preflight.column_checks import column_findings
+from tui_loop.core.preflight.data_checks import check_data
 
 Write = Callable[[str, Sequence[object]], Path]
 
 
-def found(folder: Path, *settings: str) -> list[Finding]:
+def found(folder: Path, *settings: str) -> list[CheckResult]:
     there = [name for name in ("train", "eval", "holdout") if (folder / f"{name}.jsonl").exists()]
     files = [f"data.{name}={name}.jsonl" for name in there]
     data = load_data(with_settings(Config(), [*files, *settings]), folder)
@@ -27,7 +27,7 @@ def found(folder: Path, *settings: str) -> list[Finding]:
     return findings
 
 
-def said(findings: list[Finding]) -> list[tuple[str, str, str, int | None]]:
+def said(findings: list[CheckResult]) -> list[tuple[str, str, str, int | None]]:
     return [(each.severity, each.kind, each.message, each.count) for each in findings]
 
 

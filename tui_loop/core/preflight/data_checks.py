@@ -1,24 +1,33 @@
-"""All checks of the data that need no tokenizer."""
+"""All checks of the data and settings that need no tokenizer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_loop.core.checking.columns import column_findings
-from tui_loop.core.checking.findings import Finding, by_severity, error, info, shown, warning
 from tui_loop.core.checking.kinds import CheckKind
-from tui_loop.core.checking.leakage import leaked_rows
-from tui_loop.core.checking.rows import (
+from tui_loop.core.config.schema import Config
+from tui_loop.core.data.loading import LoadedData, Refused
+from tui_loop.core.data.rows import Row
+from tui_loop.core.divergence import HIGHEST_OF_USE, lower_rate
+from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_result import (
+    CheckResult,
+    by_severity,
+    error,
+    info,
+    shown,
+    warning,
+)
+from tui_loop.core.preflight.column_checks import column_findings
+from tui_loop.core.preflight.leakage import leaked_rows
+from tui_loop.core.preflight.row_checks import (
     conflicting_rows,
     odd_turns,
     refused_rows,
     repeated_rows,
 )
-from tui_loop.core.config.schema import Config
-from tui_loop.core.data.loading import LoadedData, Refused
-from tui_loop.core.data.rows import Row
-from tui_loop.core.errors import BadInput
 from tui_loop.core.scoring import NO_METRIC, pure_scorer
+from tui_loop.core.text.figures import brief
 
 FEW_EVAL_ROWS = 30
 """With fewer held-out rows a score moves by more than three points with each of them."""
@@ -28,7 +37,7 @@ REFERENCES_TRIED = 10_000
 """A pattern of metric regex is tried on as many references before a run: a second or two."""
 
 
-def check_metric(config: Config, data: LoadedData) -> list[Finding]:
+def check_metric(config: Config, data: LoadedData) -> list[CheckResult]:
     """An error where outputs cannot be scored: nothing to generate from, a pattern without end."""
     metric = config.evaluation.metric
     if data.mapping.shape == "text" and metric != NO_METRIC:
@@ -39,7 +48,7 @@ def check_metric(config: Config, data: LoadedData) -> list[Finding]:
     return []
 
 
-def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[Finding]:
+def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[CheckResult]:
     """An error where metric regex cannot search the references in time, or one is no pattern."""
     try:
         scorer = pure_scorer("regex", (), pattern)
@@ -55,7 +64,7 @@ def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[Finding]:
     return []
 
 
-def check_data(data: LoadedData, refused: Refused | None = None) -> list[Finding]:
+def check_data(data: LoadedData, refused: Refused | None = None) -> list[CheckResult]:
     """What is to be known of the rows before a run, errors first.
 
     `refused` are the rows that were left out of `data` since a run would refuse them.
@@ -84,3 +93,16 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[Finding
         )
     findings += [info(CheckKind.HELD_OUT, text) for text in data.notices]
     return by_severity(findings)
+
+
+def odd_settings(config: Config) -> list[CheckResult]:
+    """Warnings of values that no run is known to have done well with."""
+    rate = config.training.learning_rate
+    if rate <= HIGHEST_OF_USE:
+        return []
+    advised = brief(lower_rate(rate, with_adapter=config.lora.enabled))
+    told = (
+        f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_OF_USE)} runs diverge, or "
+        "forget what the base could"
+    )
+    return [warning(CheckKind.HIGH_RATE, told, f"--set learning_rate={advised}")]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.checking.findings import Finding, by_severity, info, warning
 from tui_loop.core.checking.kinds import CheckKind
-from tui_loop.core.checking.rows import NAMES
 from tui_loop.core.data.columns import listed
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.preference import pair_of
 from tui_loop.core.data.rows import CALL_ROLES
-from tui_loop.core.data.unused import Unused, meaning_of
+from tui_loop.core.data.unused_columns import Unused, meaning_of
+from tui_loop.core.preflight.check_result import CheckResult, by_severity, info, warning
+from tui_loop.core.preflight.row_checks import NAMES
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
@@ -22,7 +22,7 @@ NAME_LENGTH = 60
 _WRITE = "write it into the prompts or turns, or remove it if it does not matter"
 
 
-def column_findings(data: LoadedData) -> list[Finding]:
+def column_findings(data: LoadedData) -> list[CheckResult]:
     """Warnings where what is ignored changes what a row means; one info on all else."""
     found: dict[str, list[tuple[str, Unused]]] = {}
     for split, use in data.use.items():
@@ -52,7 +52,7 @@ def column_findings(data: LoadedData) -> list[Finding]:
 
 def _warning(
     name: str, meaning: str, places: list[tuple[str, Unused]], data: LoadedData
-) -> Finding:
+) -> CheckResult:
     is_key = places[0][1].is_key
     message = f"{one_line(name, NAME_LENGTH)} is not used: {meaning} ({_share(places, data)})"
     zeros = [(split, each) for split, each in places if each.zeros]
@@ -75,7 +75,7 @@ def _warning(
 
 def _quiet(
     names: list[str], found: dict[str, list[tuple[str, Unused]]], data: LoadedData
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """One line on the columns and keys that have no special meaning."""
     empty = [name for name in names if not any(each.rows for _, each in found[name])]
     grouping = [name for name in data.grouping if name in names and name not in empty]
@@ -101,7 +101,7 @@ def _preference(data: LoadedData) -> tuple[str, str]:
     return pair
 
 
-def _left_out(data: LoadedData) -> Iterator[Finding]:
+def _left_out(data: LoadedData) -> Iterator[CheckResult]:
     """Rows whose answers are marked as bad ones."""
     for split, use in data.use.items():
         if use.left_out:
@@ -116,7 +116,7 @@ def _left_out(data: LoadedData) -> Iterator[Finding]:
             )
 
 
-def _calls(data: LoadedData) -> Iterator[Finding]:
+def _calls(data: LoadedData) -> Iterator[CheckResult]:
     """Roles of tool calls, which are read as the nearest roles that templates know."""
     rows: dict[str, int] = {}
     for use in data.use.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui_loop.core.data.rows import CALL_ROLES, ROLES, Message, RawRow, Row, RowRefused
-from tui_loop.core.data.unused import TurnUse
+from tui_loop.core.data.unused_columns import TurnUse
 
 _KNOWN = {
     **{role: role for role in ROLES},

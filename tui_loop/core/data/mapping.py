@@ -24,6 +24,7 @@ from tui_loop.core.data.columns import (
     suggested_columns,
     suggested_prompt,
 )
+from tui_loop.core.data.conversations import read_turns, role_of, row_of_turns
 from tui_loop.core.data.preference import REJECTED, pair_of
 from tui_loop.core.data.rows import (
     Mapping,
@@ -34,8 +35,7 @@ from tui_loop.core.data.rows import (
     Shape,
     with_ids,
 )
-from tui_loop.core.data.turns import read_turns, role_of, row_of_turns
-from tui_loop.core.data.unused import TurnUse
+from tui_loop.core.data.unused_columns import TurnUse
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
 

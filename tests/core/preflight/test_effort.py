@@ -9,7 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tui_loop.core.checking.effort import (
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
+from tui_loop.core.preflight.effort import (
     Pace,
     checkpoints_of,
     disk_findings,
@@ -18,8 +20,6 @@ from tui_loop.core.checking.effort import (
     steps_findings,
     steps_of,
 )
-from tui_loop.core.config.schema import Config
-from tui_loop.core.config.settings import with_settings
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 

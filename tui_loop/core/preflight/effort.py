@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.checking.findings import Finding, error, info, warning
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Config, Training
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.preflight.check_result import CheckResult, error, info, warning
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.text.figures import counted, duration
@@ -68,7 +68,7 @@ def pace_of(loop: LoopFolder, config: Config) -> Pace | None:
     return None
 
 
-def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[Finding]:
+def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckResult]:
     """How many steps, for how long; odd settings of both."""
     training = config.training
     steps, at_once = steps_of(config, rows), _rows_a_step(training)
@@ -126,7 +126,7 @@ def checkpoints_of(training: Training, steps: int | None, rows: int) -> int:
     return min(bounds) if bounds else 1
 
 
-def disk_findings(folder: Path, needed: int, words: str) -> list[Finding]:
+def disk_findings(folder: Path, needed: int, words: str) -> list[CheckResult]:
     """Whether `needed` bytes have room where `folder` is; `words` say what they are for."""
     free = shutil.disk_usage(folder).free
     told = f"{size(needed)} on the disk for {words}; {size(free)} are free"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_loop.core.data.rows import Row
-from tui_loop.core.data.splitting import hold_out, sample
+from tui_loop.core.data.split import sample, split_evaluation
 from tui_loop.core.errors import BadInput
 
 ROWS = [Row(f"id{n}", f"prompt {n}", "yes", n + 1) for n in range(40)]
@@ -27,7 +27,7 @@ def test_a_cap_that_does_not_bite_takes_all_rows(limit: int | None) -> None:
 
 
 def test_a_held_out_part_is_repeatable_and_moves_with_its_seed() -> None:
-    one, again, other = (hold_out(ROWS, 0.2, seed, "d") for seed in (0, 0, 1))
+    one, again, other = (split_evaluation(ROWS, 0.2, seed, "d") for seed in (0, 0, 1))
     assert one == again
     assert one[1] != other[1]
     assert (len(one[0]), len(one[1])) == (32, 8)
@@ -42,7 +42,7 @@ def test_every_row_is_on_one_side_in_file_order_and_repeats_stay_together(
     prompts: list[str], fraction: float, seed: int
 ) -> None:
     rows = [Row(f"{n}", prompt, "yes", n + 1) for n, prompt in enumerate(prompts)]
-    train, held = hold_out(rows, fraction, seed, "d")
+    train, held = split_evaluation(rows, fraction, seed, "d")
     assert train
     assert held
     assert not {row.prompt for row in train} & {row.prompt for row in held}
@@ -53,5 +53,5 @@ def test_every_row_is_on_one_side_in_file_order_and_repeats_stay_together(
 
 def test_one_distinct_input_cannot_be_split() -> None:
     with pytest.raises(BadInput, match=r"^d\.jsonl: has 1 distinct row") as caught:
-        hold_out([ROWS[0], ROWS[0]], 0.5, 0, "d.jsonl")
+        split_evaluation([ROWS[0], ROWS[0]], 0.5, 0, "d.jsonl")
     assert "--eval" in caught.value.hint

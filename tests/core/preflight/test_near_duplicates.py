@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.checking import likeness
-from tui_loop.core.checking.likeness import overlap_of, words_of
+from tui_loop.core.preflight import near_duplicates
+from tui_loop.core.preflight.near_duplicates import overlap_of, words_of
 
 WORDS = [
     *("card", "parcel", "refund", "login", "late", "lost", "broken", "please", "again"),
@@ -119,6 +119,6 @@ def test_a_search_that_would_take_too_long_says_how_far_it_came(
     rng = random.Random(5)
     texts = [" ".join(rng.sample(WORDS, 6)) for _ in range(400)]
     assert overlap_of(texts[:200], texts[200:]).searched == 200
-    monkeypatch.setattr(likeness, "MOST_COMPARISONS", 2000)
+    monkeypatch.setattr(near_duplicates, "MOST_COMPARISONS", 2000)
     cut = overlap_of(texts[:200], texts[200:])
     assert 0 < cut.searched < 200

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import chain, pairwise
 
-from tui_loop.core.checking.findings import (
+import msgspec
+
+from tui_loop.core.checking.kinds import CheckKind
+from tui_loop.core.data.loading import LoadedData, Refused
+from tui_loop.core.data.rows import Row, RowRefused
+from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
-    Evidence,
-    Finding,
+    CheckResult,
+    RowEvidence,
     error,
     evidence,
     shown,
     warning,
 )
-from tui_loop.core.checking.kinds import CheckKind
-from tui_loop.core.data.loading import LoadedData, Refused
-from tui_loop.core.data.rows import Row, RowRefused
 from tui_loop.core.text.figures import counted, of_all
 from tui_loop.core.text.untrusted import one_line
 
@@ -31,7 +33,7 @@ _FAULTS = {
 }
 
 
-def refused_rows(refused: Refused) -> list[Finding]:
+def refused_rows(refused: Refused) -> list[CheckResult]:
     """An error for each kind of row that a run would refuse."""
     findings = []
     for split, errors in refused.items():
@@ -54,7 +56,7 @@ def refused_rows(refused: Refused) -> list[Finding]:
     return findings
 
 
-def repeated_rows(data: LoadedData) -> list[Finding]:
+def repeated_rows(data: LoadedData) -> list[CheckResult]:
     """Rows that stand in a split more than once, input and reference alike."""
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
@@ -78,7 +80,7 @@ def repeated_rows(data: LoadedData) -> list[Finding]:
     return findings
 
 
-def conflicting_rows(data: LoadedData) -> list[Finding]:
+def conflicting_rows(data: LoadedData) -> list[CheckResult]:
     """Rows of one input with different references, within a split and between the two."""
     if data.mapping.shape == "text":
         return []
@@ -104,7 +106,7 @@ def conflicting_rows(data: LoadedData) -> list[Finding]:
     return findings + _conflicts_between(data)
 
 
-def odd_turns(data: LoadedData) -> list[Finding]:
+def odd_turns(data: LoadedData) -> list[CheckResult]:
     """Conversations whose turns are not what chat templates are made for."""
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
@@ -119,14 +121,14 @@ def odd_turns(data: LoadedData) -> list[Finding]:
                     "mend them: a chat template may drop or refuse such turns",
                     count=len(odd),
                     rows=evidence(
-                        Evidence(split, row.line, one_line(row.id, 80), why) for row, why in odd
+                        RowEvidence(split, row.line, one_line(row.id, 80), why) for row, why in odd
                     ),
                 )
             )
     return findings
 
 
-def _conflicts_between(data: LoadedData) -> list[Finding]:
+def _conflicts_between(data: LoadedData) -> list[CheckResult]:
     wanted = {row.prompt: row for row in data.eval}
     against: dict[str, Row] = {}
     agreeing = set()
@@ -183,10 +185,29 @@ def _oddity(row: Row) -> str:
     return next((what for what, is_so in oddities.items() if is_so), "")
 
 
-def _refusal(split: str, refused: RowRefused) -> Evidence:
-    return Evidence(split, refused.line, "", one_line(refused.reason, TEXT_LENGTH))
+def _refusal(split: str, refused: RowRefused) -> RowEvidence:
+    return RowEvidence(split, refused.line, "", one_line(refused.reason, TEXT_LENGTH))
 
 
 def _in_number(message: str, count: int) -> str:
     """`1 row has` for `1 row have`."""
     return message.replace(" have ", " has ", 1) if count == 1 else message
+
+
+class TrainedRow(msgspec.Struct, frozen=True):
+    """`tokens` as (text, trained on); the last `cut` of them are beyond training.max_length.
+
+    `number` counts training rows from 1, of `total`; `line` is where it stands in its file.
+    """
+
+    number: int
+    total: int
+    line: int
+    id: str
+    tokens: list[tuple[str, bool]]
+    cut: int = 0
+
+    @property
+    def trained(self) -> int:
+        """How many tokens are trained on."""
+        return sum(trained for _, trained in self.tokens)

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from tui_loop.core import scoring
-from tui_loop.core.checking.data import check_data, check_metric
-from tui_loop.core.checking.findings import ROWS_KEPT, Finding, by_severity
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import Refused, load_data
+from tui_loop.core.preflight.check_result import ROWS_KEPT, CheckResult, by_severity
+from tui_loop.core.preflight.data_checks import check_data, check_metric
 from tui_loop.core.text.figures import share
 
 Write = Callable[[str, Sequence[object]], Path]
@@ -38,7 +38,7 @@ def pairs(texts: Sequence[str], label: str = "") -> list[dict[str, Any]]:
     ]
 
 
-def found(folder: Path, *settings: str) -> dict[tuple[str, str], list[Finding]]:
+def found(folder: Path, *settings: str) -> dict[tuple[str, str], list[CheckResult]]:
     """Findings by severity and kind, of `train.jsonl` and what else is there."""
     told = ["data.train=train.jsonl", *settings]
     for name in ("eval", "holdout"):
@@ -48,13 +48,13 @@ def found(folder: Path, *settings: str) -> dict[tuple[str, str], list[Finding]]:
     data = load_data(with_settings(Config(), told), folder, refused=refused)
     findings = check_data(data, refused)
     assert findings == by_severity(findings)
-    kinds: dict[tuple[str, str], list[Finding]] = {}
+    kinds: dict[tuple[str, str], list[CheckResult]] = {}
     for each in findings:
         kinds.setdefault((each.severity, each.kind), []).append(each)
     return kinds
 
 
-def places(finding: Finding) -> list[tuple[str, int]]:
+def places(finding: CheckResult) -> list[tuple[str, int]]:
     return [(row.split, row.line) for row in finding.rows]
 
 

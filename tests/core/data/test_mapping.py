@@ -9,8 +9,8 @@ import pytest
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
+from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.rows import Message, RawRow, Row
-from tui_loop.core.data.shapes import find_mapping, map_rows
 from tui_loop.core.errors import BadInput
 
 TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]

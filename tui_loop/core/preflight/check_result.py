@@ -1,4 +1,4 @@
-"""What a check found: one plain sentence, what to do, and the rows that show it."""
+"""What a preflight check found: one plain sentence, what to do, and the rows that show it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXT_LENGTH = 100
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class RowEvidence(msgspec.Struct, frozen=True):
     """A row that shows a finding: where it stands, and the beginning of it."""
 
     split: str
@@ -30,7 +30,7 @@ class Evidence(msgspec.Struct, frozen=True):
     text: str
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """One thing that was found; `rows` are the first of what it counts."""
 
     severity: Severity
@@ -38,57 +38,57 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
     hint: str = ""
     count: int | None = None
-    rows: tuple[Evidence, ...] = ()
+    rows: tuple[RowEvidence, ...] = ()
 
 
-def error(kind: CheckKind, message: str, hint: str = "", **more: object) -> Finding:
+def error(kind: CheckKind, message: str, hint: str = "", **more: object) -> CheckResult:
     return _made("error", kind, message, hint, more)
 
 
-def warning(kind: CheckKind, message: str, hint: str = "", **more: object) -> Finding:
+def warning(kind: CheckKind, message: str, hint: str = "", **more: object) -> CheckResult:
     return _made("warning", kind, message, hint, more)
 
 
-def info(kind: CheckKind, message: str, hint: str = "", **more: object) -> Finding:
+def info(kind: CheckKind, message: str, hint: str = "", **more: object) -> CheckResult:
     return _made("info", kind, message, hint, more)
 
 
-def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+def by_severity(findings: Iterable[CheckResult]) -> list[CheckResult]:
     """Errors first, then warnings; otherwise in the order in which they were found."""
     return sorted(findings, key=lambda each: _ORDER[each.severity])
 
 
-def errors_of(findings: Iterable[Finding]) -> list[Finding]:
+def errors_of(findings: Iterable[CheckResult]) -> list[CheckResult]:
     return [each for each in findings if each.severity == "error"]
 
 
-def warnings_of(findings: Iterable[Finding]) -> list[Finding]:
+def warnings_of(findings: Iterable[CheckResult]) -> list[CheckResult]:
     return [each for each in findings if each.severity == "warning"]
 
 
-def messages_of(findings: Iterable[Finding], severity: Severity) -> list[str]:
+def messages_of(findings: Iterable[CheckResult], severity: Severity) -> list[str]:
     """What the findings of one severity say."""
     return [each.message for each in findings if each.severity == severity]
 
 
-def shown(split: str, row: Row, *, reference: bool = True) -> Evidence:
+def shown(split: str, row: Row, *, reference: bool = True) -> RowEvidence:
     """A row as evidence: its input, and what it is answered with."""
     text = one_line(row.input_text, TEXT_LENGTH)
     if reference and row.prompt:
         text = f"{one_line(row.input_text, TEXT_LENGTH - 40)} → {one_line(row.reference, 36)}"
-    return Evidence(split, row.line, one_line(row.id, 80), text)
+    return RowEvidence(split, row.line, one_line(row.id, 80), text)
 
 
-def evidence(rows: Iterable[Evidence]) -> tuple[Evidence, ...]:
+def evidence(rows: Iterable[RowEvidence]) -> tuple[RowEvidence, ...]:
     """As many of the rows as a finding carries."""
     return tuple(each for each, _ in zip(rows, range(ROWS_KEPT), strict=False))
 
 
 def _made(
     severity: Severity, kind: CheckKind, message: str, hint: str, more: dict[str, object]
-) -> Finding:
+) -> CheckResult:
     count, rows = more.get("count"), more.get("rows", ())
     assert isinstance(rows, Sequence)
-    return Finding(
+    return CheckResult(
         severity, kind, message, hint, count if isinstance(count, int) else None, tuple(rows)
     )

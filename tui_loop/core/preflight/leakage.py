@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from itertools import chain
 
-from tui_loop.core.checking.findings import Evidence, Finding, evidence, info, shown, warning
 from tui_loop.core.checking.kinds import CheckKind
-from tui_loop.core.checking.likeness import overlap_of
-from tui_loop.core.checking.rows import NAMES
 from tui_loop.core.data.loading import LoadedData
+from tui_loop.core.preflight.check_result import (
+    CheckResult,
+    RowEvidence,
+    evidence,
+    info,
+    shown,
+    warning,
+)
+from tui_loop.core.preflight.near_duplicates import overlap_of
+from tui_loop.core.preflight.row_checks import NAMES
 from tui_loop.core.text.figures import of_all
 
 
-def leaked_rows(data: LoadedData) -> list[Finding]:
+def leaked_rows(data: LoadedData) -> list[CheckResult]:
     """Held-out and locked rows whose input is, or nearly is, in training."""
     held = [("eval", row) for row in data.eval] + [("holdout", row) for row in data.holdout]
     overlap = overlap_of(
@@ -34,7 +41,7 @@ def leaked_rows(data: LoadedData) -> list[Finding]:
             ]
             if not pairs:
                 continue
-            rows: list[Evidence] = list(
+            rows: list[RowEvidence] = list(
                 evidence(
                     chain.from_iterable(
                         (shown("train", ours), shown("eval", theirs)) for ours, theirs in pairs
@@ -55,7 +62,9 @@ def leaked_rows(data: LoadedData) -> list[Finding]:
     return findings
 
 
-def _finding(kind: CheckKind, split: str, count: int, total: int, rows: list[Evidence]) -> Finding:
+def _finding(
+    kind: CheckKind, split: str, count: int, total: int, rows: list[RowEvidence]
+) -> CheckResult:
     near = "nearly " if kind == CheckKind.LEAKAGE_NEAR else ""
     verb = "is" if count == 1 else "are"
     return warning(
