@@ -10,10 +10,10 @@ from benchmarks.measure import Result, seconds
 from benchmarks.scale import sized
 from tui_loop.core.data.rows import Row
 from tui_loop.core.data.text_files import read_rows
+from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.causes import causes_of
-from tui_loop.core.examples.found import Measured
-from tui_loop.core.examples.neighbours import TrainingIndex
 from tui_loop.core.examples.slices import find_slices
+from tui_loop.core.examples.tfidf_index import TrainingIndex
 from tui_loop.core.record.structs import Example
 from tui_loop.core.series import Series, per_column
 from tui_loop.core.shipped import shipped

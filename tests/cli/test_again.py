@@ -12,7 +12,7 @@ from tests.conftest import CHECKOUT
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.again import generate_again
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.again import Retried
+from tui_loop.core.examples.retry_settings import Retried
 from tui_loop.core.questions import Answer, AskingState, Told
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.scoring import Scorer

@@ -19,6 +19,7 @@ from tests.conftest import CHECKOUT
 from tests.hostile.test_any_values import in_toml
 from tui_loop.core.automation.from_diagnosis import DiagnosisSource
 from tui_loop.core.automation.history import History
+from tui_loop.core.compare.progress import ProgressReader
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.diagnosis.taking import with_taken
@@ -26,7 +27,6 @@ from tui_loop.core.draft import new_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.hints import hints_for
 from tui_loop.core.patterns.reading import PatternsReader
-from tui_loop.core.progress.progress import ProgressReader
 from tui_loop.core.queueing.drafts import draft_of, problem_of
 from tui_loop.core.queueing.storing import read_queue
 from tui_loop.core.readiness.checklist import checklist

@@ -27,8 +27,8 @@ from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.draft import Draft, drop_draft, new_draft, plan_of, write_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.again import Retried
-from tui_loop.core.examples.neighbours import Answer as Neighbours
+from tui_loop.core.examples.retry_settings import Retried
+from tui_loop.core.examples.tfidf_index import Answer as Neighbours
 from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.preflight.check_result import CheckResult, info
 from tui_loop.core.preflight.row_checks import TrainedRow

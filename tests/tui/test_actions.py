@@ -22,9 +22,9 @@ from tests.tui.conftest import (
 )
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.judgements import read_judgements
-from tui_loop.core.examples.neighbours import Answer, Neighbour
+from tui_loop.core.examples.annotations import read_annotations
 from tui_loop.core.examples.query import parse
+from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.examples.view import Order
 from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.queueing.storing import add, clear, read_queue
@@ -695,7 +695,7 @@ def _says(verdict: str, mark: str) -> Check:
         await opened.press(key)
         await opened.shows(f"⚑ {mark}")
         assert screen.dossier.standing.verdict == verdict
-        standing = read_judgements(opened.bench.loop).of(screen.dossier.example)
+        standing = read_annotations(opened.bench.loop).of(screen.dossier.example)
         assert standing.verdict == verdict
         table = opened.get(FailuresPane).list
         await opened.until(lambda: table.count == 6, "one has left the list")
@@ -722,7 +722,7 @@ async def what_was_said_is_taken_back(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.hides("⚑ bad reference")
     assert screen.dossier.outcome == "failed"
-    assert read_judgements(opened.bench.loop).of(screen.dossier.example).verdict == ""
+    assert read_annotations(opened.bench.loop).of(screen.dossier.example).verdict == ""
     opened.bench.loop.labels.unlink()
 
 
@@ -735,7 +735,7 @@ async def a_note_is_written_on_it(opened: Opened, key: str) -> None:
     await opened.until(lambda: screen.dossier.standing.notes)
     await opened.press("end")
     await opened.shows("note     two wishes in one")
-    said = read_judgements(opened.bench.loop).of(screen.dossier.example)
+    said = read_annotations(opened.bench.loop).of(screen.dossier.example)
     assert [each.note for each in said.notes] == ["two wishes in one"]
     assert said.verdict == ""
     opened.bench.loop.labels.unlink()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
 from tui_loop.core.errors import NeedsExtra
-from tui_loop.core.examples.again import Retried
+from tui_loop.core.examples.retry_settings import Retried
 from tui_loop.core.questions import Answer, AskingState
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.screens.again import AgainScreen, sum_of

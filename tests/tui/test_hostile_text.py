@@ -28,9 +28,9 @@ from tui_loop.core.diagnosis.findings import (
     Verdict,
 )
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.judgements import Judgement
-from tui_loop.core.examples.neighbours import Answer, Neighbour
+from tui_loop.core.examples.annotations import Annotation
 from tui_loop.core.examples.query import Query
+from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.questions import AskingState
 from tui_loop.core.readiness.holdout import Look
 from tui_loop.core.record.codec import to_json_lines
@@ -126,8 +126,8 @@ def hostile_loop(loop: LoopFolder) -> LoopFolder:
     return loop
 
 
-def said_of(row: Example) -> Judgement:
-    return Judgement(row.id, "note", iteration=2, note=HOSTILE, by=HOSTILE)
+def said_of(row: Example) -> Annotation:
+    return Annotation(row.id, "note", iteration=2, note=HOSTILE, by=HOSTILE)
 
 
 def flipped(row: Example) -> Example:

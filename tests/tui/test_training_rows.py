@@ -10,8 +10,8 @@ import pytest
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, an_editor, on_app
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.neighbours import Answer, Neighbour
 from tui_loop.core.examples.suspects import Suspect
+from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.preflight.check_result import RowEvidence, warning
 from tui_loop.core.record.structs import TrainingRow
 from tui_loop.tui.backend import Nearest, Suspected

@@ -13,7 +13,7 @@ from contextlib import suppress
 from tui_loop.cli.answers import ModelAsker
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.again import GENERATION, Retried, check_settings
+from tui_loop.core.examples.retry_settings import GENERATION, Retried, check_settings
 from tui_loop.core.questions import Answer, AskingState
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example

@@ -8,15 +8,14 @@ import msgspec
 
 from tui_loop.cli.output import Output
 from tui_loop.core.examples.breakdown import Breakdown, Count, slice_words, term_of
-from tui_loop.core.examples.dossier import Dossier
-from tui_loop.core.examples.learning import learned
+from tui_loop.core.examples.example_detail import ExampleDetail, learned
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.text import figures
 
 OTHER = " (other reference)"
 
 
-def dossier_record(dossier: Dossier) -> dict[str, Any]:
+def dossier_record(dossier: ExampleDetail) -> dict[str, Any]:
     """One example as `--json` has it."""
     example = {**msgspec.to_builtins(dossier.example)}
     example["causes"] = [each.kind.value for each in dossier.causes]
@@ -50,7 +49,7 @@ def dossier_record(dossier: Dossier) -> dict[str, Any]:
     }
 
 
-def print_dossier(folder: IterationFolder, dossier: Dossier, out: Output) -> None:
+def print_dossier(folder: IterationFolder, dossier: ExampleDetail, out: Output) -> None:
     """One example for people."""
     example = dossier.example
     against = f", {dossier.shift} against {dossier.against}" if dossier.shift else ""

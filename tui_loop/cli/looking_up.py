@@ -11,8 +11,8 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import ReadSource, Source, load_data, read_text_source, resolved
 from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.neighbours import TrainingIndex
-from tui_loop.core.examples.suspects import median_loss, suspects
+from tui_loop.core.examples.suspects import median_loss, suspect_training_rows
+from tui_loop.core.examples.tfidf_index import TrainingIndex
 from tui_loop.core.examples.training_rows import TrainingRows, training_rows
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.leakage import leaked_rows
@@ -67,7 +67,7 @@ def suspected(folder: IterationFolder, limit: int | None = None) -> Suspected:
         measured=len(measured),
         sampled_of=measured[0].sampled_of if measured else None,
         median_loss=median_loss(measured),
-        suspects=suspects(measured, rows, limit),
+        suspects=suspect_training_rows(measured, rows, limit),
         findings=findings,
         rows={row.line: row for row in rows if row.line in named},
         name=_name(folder, trained),

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.compare.comparison import Comparer, Comparison
+from tui_loop.core.compare.contrast import Contrast, contrast_of
 from tui_loop.core.draft import Draft, new_draft, read_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.contrast import Contrast, contrast_of
-from tui_loop.core.examples.dossier import Dossier, dossier_of
+from tui_loop.core.examples.annotations import annotated
+from tui_loop.core.examples.annotations import annotation_text as in_words
+from tui_loop.core.examples.cause_kinds import CauseEvidence, Measured
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.found import Found, Measured
-from tui_loop.core.examples.judgements import judged
-from tui_loop.core.examples.judgements import told as in_words
+from tui_loop.core.examples.example_detail import ExampleDetail, example_detail
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings
@@ -64,7 +64,7 @@ class Examples(msgspec.Struct, frozen=True):
     measured: Measured
     problem: str = ""
     judged: str = ""
-    suspects: dict[str, Found] = {}
+    suspects: dict[str, CauseEvidence] = {}
     hint: str = ""
     missing: str = ""
 
@@ -152,10 +152,10 @@ class LoopObserver:
         with self._lock:
             return self.evaluations.view(number, None)[0]
 
-    def dossier(self, number: int, view: ExampleView, row: int) -> Dossier:
+    def dossier(self, number: int, view: ExampleView, row: int) -> ExampleDetail:
         """All that there is on one example of a view; raises TuiLoopError."""
         with self._lock:
-            return dossier_of(self.reader, self.evaluations, number, view, row)
+            return example_detail(self.reader, self.evaluations, number, view, row)
 
     def diagnosis(self, number: int) -> tuple[Diagnosis, Checklist | None]:
         """What is to be said of an iteration, and whether it is ready; raises TuiLoopError.
@@ -291,7 +291,7 @@ class LoopObserver:
             or (known.number, known.against, known.problem, known.missing)
             != (wanted.selected, against, problem, missing)
         ):
-            told = judged(view.table, self.evaluations.judgements()) if view.marks else None
+            told = annotated(view.table, self.evaluations.judgements()) if view.marks else None
             with_words = in_words(told) if told is not None else ""
             suspects = self.evaluations.suspects(wanted.selected)
             self._examples = Examples(

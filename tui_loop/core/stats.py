@@ -16,21 +16,6 @@ from statistics import NormalDist, fmean
 
 import msgspec
 
-__all__ = [
-    "BOOTSTRAP_PAIRS",
-    "Interval",
-    "benjamini_hochberg",
-    "fisher_greater",
-    "holm",
-    "mcnemar",
-    "newcombe",
-    "paired_interval",
-    "spread_interval",
-    "t95",
-    "wilson",
-]
-
-
 BOOTSTRAP_PAIRS = 400
 """Up to here the interval is a bootstrap's; with more pairs the normal limit is as good."""
 

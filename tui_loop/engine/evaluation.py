@@ -15,8 +15,8 @@ import msgspec
 from tui_loop.core.config.schema import Evaluation
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.causes import causes_of, with_labels_seen
-from tui_loop.core.examples.found import Measured
 from tui_loop.core.record.structs import Example, StepLoss, TokenLosses
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
 from tui_loop.engine.control import polled

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tui_loop.core.compare.regression import table_of
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
@@ -27,7 +28,6 @@ from tui_loop.core.questions import AskingState
 from tui_loop.core.readiness.agreement import figures_of
 from tui_loop.core.readiness.holdout import Figures, Look, record_look
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress, LookTold
-from tui_loop.core.readiness.regression import table_of
 from tui_loop.core.record import codec
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder

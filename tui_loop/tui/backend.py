@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tui_loop.core.data.rows import Row
-    from tui_loop.core.examples.again import Retried
-    from tui_loop.core.examples.neighbours import Answer
+    from tui_loop.core.examples.retry_settings import Retried
     from tui_loop.core.examples.suspects import Suspect
+    from tui_loop.core.examples.tfidf_index import Answer
     from tui_loop.core.readiness.looking import LookTold
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tui_loop.core.claims import claim_words
-from tui_loop.core.comparison import Comparison
-from tui_loop.core.examples.contrast import Contrast
+from tui_loop.core.compare.claims import claim_words
+from tui_loop.core.compare.comparison import Comparison
+from tui_loop.core.compare.contrast import Contrast
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import brief, loss, percent
 from tui_loop.core.text.similarity import word_diff

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tui_loop.core.examples.dossier import Dossier, Then
-from tui_loop.core.examples.learning import learned
+from tui_loop.core.examples.example_detail import ExampleDetail, Then, learned
 from tui_loop.core.examples.view import Outcome, Shift
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
@@ -26,7 +25,7 @@ PATH = 40
 """Evaluations of a run that are drawn, the last ones."""
 
 
-def example_lines(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
+def example_lines(dossier: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
     """The whole page; `whose` of the token losses, with the cursor on one of their tokens."""
     example = dossier.example
     lines: Lines = [_head(dossier)]
@@ -51,7 +50,7 @@ def example_lines(dossier: Dossier, whose: int, cursor: int, width: int) -> Line
     return lines
 
 
-def _head(dossier: Dossier) -> list[Part]:
+def _head(dossier: ExampleDetail) -> list[Part]:
     example = dossier.example
     sign, tone = OUTCOMES[dossier.outcome]
     parts: list[Part] = [(f"{sign} {dossier.outcome}", tone)]
@@ -95,7 +94,7 @@ def _answers(example: Example, outcome: Outcome) -> Lines:
     return [wanted, said]
 
 
-def _heat(dossier: Dossier, whose: int, cursor: int, width: int) -> Lines:
+def _heat(dossier: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
     if not dossier.tokens:
         return [[("tokens   ", "muted"), ("their losses are not on this machine", "muted")]]
     shown = dossier.tokens[whose % len(dossier.tokens)]
@@ -118,7 +117,7 @@ def _short(name: str) -> str:
     return flat(name).replace("iteration", "iter")
 
 
-def _generation(dossier: Dossier) -> str:
+def _generation(dossier: ExampleDetail) -> str:
     example = dossier.example
     if example.output is None:
         return "nothing was generated"
@@ -134,7 +133,7 @@ def _generation(dossier: Dossier) -> str:
     return f"{tokens}{end}{cut}"
 
 
-def _path(dossier: Dossier) -> list[Part]:
+def _path(dossier: ExampleDetail) -> list[Part]:
     """The loss over the run's evaluations, and what it came to."""
     path, told = dossier.path, learned(dossier.path)
     highest = max((each for each in path.losses if math.isfinite(each)), default=0.0) or 1.0
@@ -150,7 +149,7 @@ def _path(dossier: Dossier) -> list[Part]:
     ]
 
 
-def _history(dossier: Dossier) -> Lines:
+def _history(dossier: ExampleDetail) -> Lines:
     return [_then(each, is_this=each.moment.number == dossier.iteration) for each in dossier.then]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tui_loop.core.comparison import Comparer
+from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.experience import Experience, Tally, experience_beside
 from tui_loop.core.diagnosis.findings import Prediction, Verdict
 from tui_loop.core.diagnosis.recording import record_diagnosis

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.work import calls_of
-from tui_loop.core.examples.causes import causes_of, measured_of, with_labels_seen
-from tui_loop.core.examples.found import Cause, Found, Measured
-from tui_loop.core.examples.repeats import repeated
+from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
+from tui_loop.core.examples.causes import causes_of, measured_of, repeated, with_labels_seen
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import PURE_METRICS, pure_scorer
@@ -175,7 +174,7 @@ TABLE: list[Row] = [
 ]
 
 
-def found_for(row: Row, make: Callable[..., Example]) -> tuple[Found, ...]:
+def found_for(row: Row, make: Callable[..., Example]) -> tuple[CauseEvidence, ...]:
     """The causes; that the metric fails the output is made sure of where core can score it."""
     metric, reference, output, more, _ = row
     told = dict(more)

@@ -11,9 +11,9 @@ import pytest
 from tests.core.conftest import MakeFinished
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import evaluations as evaluations_module
+from tui_loop.core.examples.annotations import annotate
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Story
-from tui_loop.core.examples.judgements import say
 from tui_loop.core.examples.view import Outcome, Shift
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
@@ -83,11 +83,11 @@ def test_what_is_said_or_evaluated_anew_gives_another_view(
         assert evaluations.view(2, 1)[0] is view
         seen.append(view)
 
-    say(three[2], seen[0].table[0], "bad_reference")
+    annotate(three[2], seen[0].table[0], "bad_reference")
     changed()
     assert seen[-1].marks == {"id0": "bad_reference"}
     assert seen[-1].outcome(0) is Outcome.UNSCORED
-    say(three[2], seen[0].table[0], "cleared")
+    annotate(three[2], seen[0].table[0], "cleared")
     changed()
     assert seen[-1].marks == {}
     rewrite(three[1], example("id0", 1.0), example("id1", 1.0))
@@ -105,7 +105,7 @@ def test_what_is_said_or_evaluated_anew_gives_another_view(
 def test_an_accepted_output_holds_only_where_it_was_given(
     evaluations: Evaluations, three: list[IterationFolder], example: Make
 ) -> None:
-    say(three[1], example("id0", 0.0), "accepted")
+    annotate(three[1], example("id0", 0.0), "accepted")
     assert evaluations.view(2, 1)[0].marks == {"id0": "accepted"}
     rewrite(three[2], example("id0", 0.0, output="perhaps"))
     assert evaluations.view(2, 1)[0].marks == {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.work import calls_of
-from tui_loop.core.examples import groups
+from tui_loop.core.examples import slices
 from tui_loop.core.examples.slices import Slice, find_slices
 from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import fisher_greater, wilson
@@ -171,7 +171,7 @@ def test_of_very_many_words_rows_at_even_distances_are_read(
 ) -> None:
     rows = evaluation(random.Random(7), 900, lambda t, *_: 0.9 if "word7" in t.split() else 0.1)
     size = sum(len(row.prompt) for row in rows)
-    monkeypatch.setattr(groups, "WORD_CHARACTERS", size // 2 + 1)
+    monkeypatch.setattr(slices, "WORD_CHARACTERS", size // 2 + 1)
     result = find_slices(rows)
     assert (result.scored, result.words_rows) == (900, 450)
     [word] = result.weak

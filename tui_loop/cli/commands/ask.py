@@ -14,7 +14,7 @@ from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_
 from tui_loop.cli.output import Output
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.again import check_settings as check_generation
+from tui_loop.core.examples.retry_settings import check_settings as check_generation
 from tui_loop.core.questions import BASE, Answer, AskingState, side_by_side
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example

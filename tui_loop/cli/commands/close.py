@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from tui_loop.cli.output import Output
-from tui_loop.core.comparison import Comparer
+from tui_loop.core.compare.best import best_of
+from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.errors import BadInput
-from tui_loop.core.progress.best import best_of
 from tui_loop.core.readiness.closing import close_loop, closed_words, reopen_loop
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import LoopReader, iterations_of

@@ -8,13 +8,13 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
-from tui_loop.core.claims import claim_words
-from tui_loop.core.comparison import Comparer
+from tui_loop.core.compare.claims import claim_words
+from tui_loop.core.compare.comparison import Comparer
+from tui_loop.core.compare.contrast import Contrast, contrast_of
+from tui_loop.core.compare.pairing import Paired
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.contrast import Contrast, contrast_of
+from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.found import cause_words
-from tui_loop.core.examples.pairing import Paired
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.record.reader import LoopReader

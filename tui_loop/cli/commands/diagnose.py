@@ -8,7 +8,7 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json, told_iteration
 from tui_loop.cli.output import Output
-from tui_loop.core.comparison import Comparer, brief_delta
+from tui_loop.core.compare.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.diagnosing import diagnose
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.recording import record_diagnosis

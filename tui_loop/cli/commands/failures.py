@@ -13,11 +13,11 @@ from tui_loop.cli.commands.label import evaluated
 from tui_loop.cli.examples import breakdown_record, dossier_record, print_breakdown, print_dossier
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.annotations import annotated, annotation_text
 from tui_loop.core.examples.breakdown import breakdown_of, failed_causes
-from tui_loop.core.examples.dossier import dossier_of
+from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.found import cause_words
-from tui_loop.core.examples.judgements import judged, told
+from tui_loop.core.examples.example_detail import example_detail
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import ExampleView, Order, Outcome
@@ -108,7 +108,7 @@ class _Looked:
                 f"{self.folder} has no example {wanted!r}", f"tui-loop failures {self.folder} --all"
             )
         row = self.view.table.ids.index(wanted)
-        dossier = dossier_of(self.reader, self.evaluations, self.folder.number, self.view, row)
+        dossier = example_detail(self.reader, self.evaluations, self.folder.number, self.view, row)
         if out.as_json:
             out.record(dossier_record(dossier))
         else:
@@ -148,7 +148,7 @@ class _Looked:
             head += f": {len(view)} examples, highest loss first"
         out.line(head if text in ("", FAILED) else f"{head}; {len(rows)} are {text}")
         if view.marks:
-            out.line(told(judged(view.table, self.evaluations.judgements())))
+            out.line(annotation_text(annotated(view.table, self.evaluations.judgements())))
         out.table(
             ["", "history", "loss", "score", "why", "wanted", "said", "prompt", "id"],
             [_line(self, row) for row in shown],

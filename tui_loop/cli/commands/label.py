@@ -11,18 +11,16 @@ import msgspec
 from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.judgements import (
+from tui_loop.core.examples.annotations import (
     KINDS,
-    Judgement,
-    Judgements,
+    Annotation,
+    Annotations,
     Kind,
-    judged,
-    read_judgements,
-    say,
+    annotate,
+    annotated,
+    read_annotations,
 )
-from tui_loop.core.examples.judgements import (
-    told as told_of,
-)
+from tui_loop.core.examples.annotations import annotation_text as told_of
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
@@ -55,9 +53,9 @@ def run(told: argparse.Namespace, out: Output) -> int:
     folder = loop.existing(wanted)
     kind = _kind(told.kind, folder, told.id)
     examples = evaluated(folder)
-    one = say(folder, example_of(folder, examples, told.id), kind, told.note)
-    judgements = read_judgements(loop)
-    numbers = judged(examples, judgements)
+    one = annotate(folder, example_of(folder, examples, told.id), kind, told.note)
+    judgements = read_annotations(loop)
+    numbers = annotated(examples, judgements)
     if told.json:
         out.record(
             {"said": msgspec.to_builtins(one), "judged": msgspec.to_builtins(numbers.figures)}
@@ -105,7 +103,7 @@ def _newest(loop: LoopFolder) -> IterationFolder | None:
 
 
 def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: Output) -> int:
-    judgements = read_judgements(loop)
+    judgements = read_annotations(loop)
     if judgements.trouble:
         raise BadInput(judgements.trouble, "put the file itself there, or remove it")
     rows = {row.id: row for row in folder.read_examples()} if folder is not None else {}
@@ -133,12 +131,12 @@ def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: 
     if judgements.bad_lines:
         out.note(f"{loop.labels}: {judgements.bad_lines} lines cannot be read")
     if folder is not None and judgements:
-        found = judged(list(rows.values()), judgements)
+        found = annotated(list(rows.values()), judgements)
         out.line(f"{folder}: {told_of(found) or 'nothing that was said changes its numbers'}")
     return 0
 
 
-def _state(one: Judgement, row: Example | None, judgements: Judgements) -> str:
+def _state(one: Annotation, row: Example | None, judgements: Annotations) -> str:
     """What a line says today, held against an evaluation: `counts`, or why it does not."""
     if one.kind == "cleared" or one.kind not in KINDS:
         return ""
@@ -152,7 +150,7 @@ def _state(one: Judgement, row: Example | None, judgements: Judgements) -> str:
     return "other output" if is_other else "counts"
 
 
-def _cells(one: Judgement, state: str, row: Example | None) -> list[str]:
+def _cells(one: Annotation, state: str, row: Example | None) -> list[str]:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.t)) if 0 < one.t < 1e11 else ""
     words = "; ".join(filter(None, (one.note, one.output and one_line(one.output, 80))))
     prompt = "" if row is None else row.prompt or row.reference

@@ -9,7 +9,7 @@ from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.commands.label import evaluated, example_of
 from tui_loop.cli.looking_up import LookUp
 from tui_loop.cli.output import Output
-from tui_loop.core.examples.neighbours import Neighbour
+from tui_loop.core.examples.tfidf_index import Neighbour
 from tui_loop.core.examples.training_rows import TrainingRows
 
 HELP = "show the training examples that a held-out one is nearest to"

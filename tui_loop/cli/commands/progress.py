@@ -7,9 +7,8 @@ import sys
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
-from tui_loop.core.progress.progress import Point, Progress, ProgressReader
-from tui_loop.core.progress.strips import ASCII, UNICODE, Scale, Signs, ends, scale_of, strip
-from tui_loop.core.progress.words import (
+from tui_loop.core.compare.progress import Point, Progress, ProgressReader
+from tui_loop.core.compare.progress_text import (
     best_words,
     config_words,
     otherwise_words,
@@ -17,6 +16,7 @@ from tui_loop.core.progress.words import (
     reach_words,
     replicate_words,
 )
+from tui_loop.core.progress.strips import ASCII, UNICODE, Scale, Signs, ends, scale_of, strip
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.stats import Interval

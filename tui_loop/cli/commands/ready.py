@@ -13,7 +13,7 @@ from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_
 from tui_loop.cli.looking import HoldoutLook, look_ahead
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed
-from tui_loop.core.examples.again import check_settings
+from tui_loop.core.examples.retry_settings import check_settings
 from tui_loop.core.readiness.checklist import HOLDOUT, Checklist, checklist
 from tui_loop.core.readiness.holdout import Look
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress

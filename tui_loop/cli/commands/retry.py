@@ -13,7 +13,7 @@ from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_
 from tui_loop.cli.commands.ask import check_settings
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.again import GENERATION, Retried, passing
+from tui_loop.core.examples.retry_settings import GENERATION, Retried, passing
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer

@@ -16,8 +16,13 @@ from tui_loop.core.diagnosis.naming import suggested_by
 from tui_loop.core.diagnosis.words import expected_of, verdict_words
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.judgements import Judged, Judgements, judged_of, read_judgements
-from tui_loop.core.examples.judgements import told as told_of
+from tui_loop.core.examples.annotations import (
+    AnnotatedCounts,
+    Annotations,
+    annotated_of,
+    read_annotations,
+)
+from tui_loop.core.examples.annotations import annotation_text as told_of
 from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.iteration import as_json
@@ -40,7 +45,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if wanted is not None:
         iteration = iteration_of(loop.existing(wanted))
         if told.json:
-            out.record(iteration_record(loop, iteration, read_judgements(loop)))
+            out.record(iteration_record(loop, iteration, read_annotations(loop)))
         else:
             _print_iteration(loop, iteration, out)
             _print_judged(loop, [iteration], out)
@@ -59,7 +64,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
 
 def loop_record(loop: LoopFolder, iterations: list[Iteration]) -> dict[str, Any]:
     """The loop as `show LOOP --json` has it."""
-    settings, said = loop.read_settings(), read_judgements(loop)
+    settings, said = loop.read_settings(), read_annotations(loop)
     return {
         "name": loop.name,
         "goal": settings.goal,
@@ -70,23 +75,23 @@ def loop_record(loop: LoopFolder, iterations: list[Iteration]) -> dict[str, Any]
     }
 
 
-def iteration_record(loop: LoopFolder, iteration: Iteration, said: Judgements) -> dict[str, Any]:
+def iteration_record(loop: LoopFolder, iteration: Iteration, said: Annotations) -> dict[str, Any]:
     """An iteration as `show --json` has it; `judged` is null where nothing said has effect."""
     found = _judged(loop, iteration, said)
     return {**as_json(iteration), "judged": found and found.figures}
 
 
-def _judged(loop: LoopFolder, iteration: Iteration, said: Judgements) -> Judged | None:
+def _judged(loop: LoopFolder, iteration: Iteration, said: Annotations) -> AnnotatedCounts | None:
     """The evaluation as judged; None too where it cannot be read, which is told elsewhere."""
     try:
-        return judged_of(loop.iteration(iteration.number), said)
+        return annotated_of(loop.iteration(iteration.number), said)
     except TuiLoopError:
         return None
 
 
 def _print_judged(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
     """What people said of examples does to the numbers, an iteration a line."""
-    said = read_judgements(loop)
+    said = read_annotations(loop)
     if said.trouble:
         out.line(f"what was said of examples cannot be read: {said.trouble}")
     found = [(each.number, _judged(loop, each, said)) for each in iterations]

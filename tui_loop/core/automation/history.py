@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tui_loop.core.comparison import Comparer, config_key
+from tui_loop.core.compare.best import best_runs
+from tui_loop.core.compare.comparison import Comparer, config_key
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput
-from tui_loop.core.progress.best import best_runs
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration

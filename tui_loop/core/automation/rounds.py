@@ -17,7 +17,7 @@ from tui_loop.core.automation.trail import (
     told_prediction,
     told_result,
 )
-from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import RunStopped, TuiLoopError
 from tui_loop.core.planning import Plan

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.automation.stopping import Stop
-from tui_loop.core.comparison import Comparison, brief_delta
+from tui_loop.core.compare.best import mean_metrics
+from tui_loop.core.compare.comparison import Comparison, brief_delta
 from tui_loop.core.diagnosis.findings import Verdict
 from tui_loop.core.planning import Plan
-from tui_loop.core.progress.best import mean_metrics
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures

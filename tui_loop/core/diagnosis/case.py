@@ -11,15 +11,15 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.row_versions import read_index
 from tui_loop.core.diagnosis.curves import Curve, curve_of
 from tui_loop.core.diagnosis.lessons import Lessons, lessons_of
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.found import Measured
 from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.patterns.trials import Trial

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tui_loop.core.comparison import Comparer
+from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.advice.advising import suggestions_for
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.experience import experience_beside

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 import msgspec
 
-from tui_loop.core.claims import runs_told
-from tui_loop.core.comparison import Comparer, Comparison
+from tui_loop.core.compare.claims import runs_told
+from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.fields import as_setting
 from tui_loop.core.config.schema import BOOKKEEPING
 from tui_loop.core.diagnosis.findings import Prediction, Verdict, Word

@@ -1,56 +1,27 @@
-"""Why an example failed: named reasons, each with the figures that decided it.
-
-They are decided from the record alone and always the same. Of a failed example (passed is
-false; an unscored one has none) all that apply are given, the most telling first:
-
-suspect_reference  the iterations agree on another answer: see `agreement`.
-empty              nothing but white space or punctuation came; the only cause of the output then.
-no_end_token       the right content stands at the start, and the limit of new tokens ended it.
-repetition         the end is one passage three times or more and half of the output, or a phrase
-                   of three words comes four times and makes up half (`repeats`); not where the
-                   reference does so too.
-refusal            it begins as refusals do (`refusals`); not where the reference does so too.
-format             the right content in another form: the reference as whole words within the
-                   output, the same number spelled otherwise or followed by others, or equal JSON
-                   with text around it. Of labels: the right one and at most two others are named.
-near_miss          equal but for case, punctuation and blanks, with the same numbers; or at most
-                   max(1, length / 10) edits away (the output or its first line, 500 characters,
-                   from four on, numbers equal).
-prompt_truncated   the model was not shown the start of the prompt.
-wrong_label        another label is named, or several and not the right one.
-out_of_vocabulary  metric label, and the output names no label at all (one that the limit cut
-                   short is the start of the right one, and counts as truncated).
-truncated_output   the limit of new tokens ended it, and neither the right content, another label,
-                   a refusal nor a repetition was there by then.
-wrong_content      nothing of the above says what is wrong with the output.
-
-No pattern from a record is run: a regular expression may take for ever.
-"""
+"""Why an example failed: named causes, each with the evidence that decided it."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from tui_loop.core.examples.contents import (
-    Case,
-    case_of,
+from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
+from tui_loop.core.examples.output_comparison import (
+    OutputComparison,
+    compare_output,
     content_cause,
     count,
     limit_of,
     otherwise,
     quoted,
 )
-from tui_loop.core.examples.found import Cause, Found, Measured
-from tui_loop.core.examples.refusals import refusal_in
-from tui_loop.core.examples.repeats import repeated
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import NO_METRIC
-
-__all__ = ["Cause", "Found", "Measured", "causes_of", "measured_of", "with_labels_seen"]
 
 _MOST_LABELS = 100
 _LABEL_LENGTH = 60
@@ -100,23 +71,23 @@ def with_labels_seen(measured: Measured, references: Iterable[str]) -> Measured:
     return msgspec.structs.replace(measured, labels=tuple(sorted(seen)))
 
 
-def causes_of(example: Example, measured: Measured) -> tuple[Found, ...]:
+def causes_of(example: Example, measured: Measured) -> tuple[CauseEvidence, ...]:
     """Why `example` failed, the most telling reason first; () where it did not fail."""
     if example.passed is not False or measured.metric == NO_METRIC:
         return ()
     found = _of_output(example, measured)
     if example.prompt_cut > 0:
         told = f"the first {example.prompt_cut:,} tokens of the prompt were not shown to the model"
-        found.append(Found(Cause.PROMPT_TRUNCATED, told))
+        found.append(CauseEvidence(Cause.PROMPT_TRUNCATED, told))
     if len(found) > 1:
         found.sort(key=lambda each: _RANK[each.kind])
     return tuple(found)
 
 
-def _of_output(example: Example, measured: Measured) -> list[Found]:
-    case = case_of(example, measured)
+def _of_output(example: Example, measured: Measured) -> list[CauseEvidence]:
+    case = compare_output(example, measured)
     if (why := _nothing(case)) is not None:
-        return [Found(Cause.EMPTY, why)]
+        return [CauseEvidence(Cause.EMPTY, why)]
     found = [each for each in (content_cause(case), _repetition(case), _refusal(case)) if each]
     kinds = {each.kind for each in found}
     is_cut = example.truncated and not kinds & _NOT_CUT
@@ -124,13 +95,13 @@ def _of_output(example: Example, measured: Measured) -> list[Found]:
     is_labelled = measured.metric == "label" and bool(measured.labels)
     if is_labelled and not is_start and not kinds & _LABELLED:
         told = f"names none of the {len(measured.labels)} labels: {quoted(case.output)}"
-        found.append(Found(Cause.OUT_OF_VOCABULARY, told))
+        found.append(CauseEvidence(Cause.OUT_OF_VOCABULARY, told))
     if is_cut:
-        found.append(Found(Cause.TRUNCATED_OUTPUT, _cut(case, is_start)))
-    return found or [Found(Cause.WRONG_CONTENT, otherwise(case))]
+        found.append(CauseEvidence(Cause.TRUNCATED_OUTPUT, _cut(case, is_start)))
+    return found or [CauseEvidence(Cause.WRONG_CONTENT, otherwise(case))]
 
 
-def _nothing(case: Case) -> str | None:
+def _nothing(case: OutputComparison) -> str | None:
     """What came instead of an output, None if one came."""
     output, tokens = case.example.output, case.example.output_tokens
     if output is None:
@@ -146,22 +117,22 @@ def _nothing(case: Case) -> str | None:
     return f"nothing but punctuation: {quoted(bare)}"
 
 
-def _repetition(case: Case) -> Found | None:
+def _repetition(case: OutputComparison) -> CauseEvidence | None:
     repeat = repeated(case.output)
     if repeat is None or repeated(case.reference) is not None:
         return None
     where = " at the end" if repeat.is_tail else ""
-    return Found(Cause.REPETITION, f"{quoted(repeat.unit)} {repeat.times} times{where}")
+    return CauseEvidence(Cause.REPETITION, f"{quoted(repeat.unit)} {repeat.times} times{where}")
 
 
-def _refusal(case: Case) -> Found | None:
+def _refusal(case: OutputComparison) -> CauseEvidence | None:
     begin = refusal_in(case.said)
     if begin is None or refusal_in(case.wanted) is not None:
         return None
-    return Found(Cause.REFUSAL, f"begins as a refusal: {quoted(begin)}")
+    return CauseEvidence(Cause.REFUSAL, f"begins as a refusal: {quoted(begin)}")
 
 
-def _cut(case: Case, is_start: bool) -> str:
+def _cut(case: OutputComparison, is_start: bool) -> str:
     told = f"ran into {limit_of(case.measured)}"
     if is_start:
         return f"{told}, right up to there"
@@ -169,3 +140,129 @@ def _cut(case: Case, is_start: bool) -> str:
     if limit is not None and long > limit + 1:
         return f"{told}; the reference alone has {long}"
     return told
+
+
+_OPENING = r"(?:(?:oh|hello|hi|well|unfortunately|regrettably)\b[,.! ]*)?"
+_HELP = (
+    r"(?:help|assist|provide|answer|comply|fulfil|create|generate|give|discuss|engage|offer|access"
+    r"|respond|continue|support|write|share|complete|determine|classify|do (?:that|this|so)|with"
+    r"|be able|directly|$)"
+)
+_DECLINES = (
+    r"(?:i|we)(?: am|'m|’m| are|'re|’re)? (?:(?:really|very|so|just|also) )?"
+    rf"(?:(?:can(?:no|')t|can’t|can not|won't|won’t|will not|could(?:n't| not)) {_HELP}"
+    rf"|(?:can(?:no|')t|can’t)$|unable to|not able to|not (?:allowed|permitted|programmed) to"
+    r"|(?:do not|don't|don’t) have (?:access|the ability|enough|personal|real-time|any information)"
+    r"|must decline|have to decline)"
+)
+_MACHINE = (
+    r"as an? (?:[\w-]+ ){0,3}(?:ai|language model|llm|chatbot|bot|assistant)\b|i am just an? ai\b"
+)
+_SORRY = (
+    r"(?:(?:i|we)(?: am|'m|’m| are|'re|’re) )?(?:(?:really|very|so|truly|deeply) )?"
+    r"(?:sorry|afraid)|(?:i|we) apologi[sz]e|(?:my |our )?apologies"
+)
+_BUT = (
+    r"[^.!?\n]{0,80}?(?:\bbut\b|\bcan(?:no|')t\b|\bcan’t\b|\bunable\b|\bnot able\b"
+    rf"|{_MACHINE})"
+)
+_OTHERS = (
+    # German, French, Spanish, Portuguese, Italian, Dutch
+    r"(?:es )?tut mir leid, (?:aber|ich kann)|leider (?:kann|darf) ich\b[^.!?]{0,60}nicht"
+    r"|ich kann (?:ihnen|dir|dabei|darauf)\b[^.!?]{0,40}nicht|als (?:ki|sprachmodell)\b"
+    r"|(?:je suis )?désolé\w*,? (?:mais|je ne)"
+    r"|je ne peux pas (?:vous |t')?(?:aider|répondre|fournir)"
+    r"|en tant qu(?:'|’|e )(?:ia|intelligence|modèle|assistant)"
+    r"|lo siento, (?:pero|no)|no puedo (?:ayudar|responder|proporcionar)"
+    r"|como (?:una? )?(?:ia|inteligencia artificial|modelo de (?:lenguaje|linguagem))\b"
+    r"|(?:desculpe|sinto muito), (?:mas|não)|não posso (?:ajudar|responder|fornecer)"
+    r"|mi dispiace, (?:ma|non)|non posso (?:aiut|rispond|fornir)"
+    r"|het spijt me, maar|ik kan (?:je|u) (?:daar|hier)?\w* ?niet"
+    # Russian
+    r"|(?:извините|простите|к сожалению),? (?:но|я не)|я не могу (?:помочь|ответить)"
+    r"|как (?:ии|языковая модель)"
+    # Chinese, Japanese, Korean
+    r"|(?:很|非常)?(?:抱歉|对不起|對不起|遗憾)|作为(?:一个|一名)?(?:ai|人工智能|语言模型)"
+    r"|我(?:无法|不能)(?:提供|回答|帮助|协助)"
+    r"|申し訳(?:ありません|ございません|ない)|すみませんが|お答えできません"
+    r"|죄송합니다|죄송하지만"
+)
+_REFUSAL = re.compile(
+    rf"{_OPENING}(?:{_DECLINES}|{_MACHINE}|(?:{_SORRY})\b{_BUT}|{_OTHERS})", re.IGNORECASE
+)
+
+
+def refusal_in(said: str) -> str | None:
+    """The words with which a normalised output begins to decline, or None."""
+    found = _REFUSAL.match(said.lstrip("\"'*> "))
+    return found.group() if found else None
+
+
+LONGEST = 300
+"""Characters of the longest passage whose repeats at the end are looked for."""
+
+TIMES = 3
+_WITHIN_A_WORD = 12
+"""Characters that a repeat without a blank must cover: 1000000 and "hahaha" are fine."""
+
+_FEWEST_WORDS = 12
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """What an output repeats, and how often."""
+
+    unit: str
+    times: int
+    is_tail: bool
+
+
+def repeated(text: str) -> Repeat | None:
+    """What `text` repeats, or None.
+
+    Its end is one passage at least three times, over at least half of the text; or one run of
+    three words comes at least four times and makes up half of it.
+    """
+    return _tail(text) or _phrase(text)
+
+
+def _tail(text: str) -> Repeat | None:
+    line = " " + " ".join(text.split())  # so that the first word is like the others
+    size = len(line)
+    if size < 2 * TIMES:
+        return None
+    end = line[-2:]
+    place = line.rfind(end, 0, size - 1)
+    while place >= 0:
+        period = size - 2 - place
+        if period > min(LONGEST, size // TIMES):
+            return None
+        unit = line[-period:]
+        if line.endswith(unit * TIMES):
+            span = _span(line, period)
+            if 2 * span >= size and (" " in unit or span >= _WITHIN_A_WORD):
+                return Repeat(unit.strip() or unit, span // period, True)
+            return None
+        place = line.rfind(end, 0, place + 1)
+    return None
+
+
+def _span(line: str, period: int) -> int:
+    """How many characters at the end have the period: a search by halves."""
+    low, high, size = period, len(line) - period, len(line)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if line[size - middle :] == line[size - middle - period : size - period]:
+            low = middle
+        else:
+            high = middle - 1
+    return low + period
+
+
+def _phrase(text: str) -> Repeat | None:
+    words = text.casefold().split()
+    if len(words) < _FEWEST_WORDS or 2 * len(set(words)) > len(words) + 6:
+        return None
+    phrase, times = Counter(zip(words, words[1:], words[2:], strict=False)).most_common(1)[0]
+    if times >= TIMES + 1 and 6 * times >= len(words):
+        return Repeat(" ".join(phrase), times, False)
+    return None

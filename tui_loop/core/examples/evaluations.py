@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import msgspec
 
-from tui_loop.core.comparison import scored_alike
+from tui_loop.core.compare.comparison import scored_alike
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.agreement import FEWEST_ANSWERS, suspects
+from tui_loop.core.examples.annotations import Annotations, read_annotations
+from tui_loop.core.examples.cause_kinds import CauseEvidence, Measured
 from tui_loop.core.examples.causes import causes_of, measured_of, with_labels_seen
-from tui_loop.core.examples.found import Found, Measured
 from tui_loop.core.examples.history import Histories, Outcomes, outcomes_of
-from tui_loop.core.examples.judgements import Judgements, read_judgements
+from tui_loop.core.examples.suspects import FEWEST_ANSWERS, suspect_references
 from tui_loop.core.examples.table import FAILED, ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
@@ -29,7 +29,7 @@ CAUSES_AT_ONCE = 500
 MOST_ANSWERS = 50_000
 """Outputs of all iterations together that are looked through for references that are suspect."""
 
-_Suspects = tuple[list[object], dict[str, Found], Sequence[tuple[str, ...]]]
+_Suspects = tuple[list[object], dict[str, CauseEvidence], Sequence[tuple[str, ...]]]
 
 LOOKED_AT = 2
 """Iterations of which what was found out is kept: what is looked at, and its parent."""
@@ -42,8 +42,8 @@ class Evaluations:
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
-        self._judgements: tuple[Stamp, Judgements] | None = None
-        self._views: OrderedDict[int, tuple[object, Judgements, ExampleView]] = OrderedDict()
+        self._judgements: tuple[Stamp, Annotations] | None = None
+        self._views: OrderedDict[int, tuple[object, Annotations, ExampleView]] = OrderedDict()
         self._finders: OrderedDict[int, _CauseFinder] = OrderedDict()
         self._measured: OrderedDict[int, tuple[ExampleTable, Measured]] = OrderedDict()
         self._suspects: OrderedDict[int, _Suspects] = OrderedDict()
@@ -52,11 +52,11 @@ class Evaluations:
         """The examples of an iteration, none where there was no evaluation; raises BadInput."""
         return self._reader.table(number)
 
-    def judgements(self) -> Judgements:
+    def judgements(self) -> Annotations:
         """What people said of the loop's examples."""
         stamp = stamp_of(self._reader.loop.labels)
         if self._judgements is None or self._judgements[0] != stamp:
-            self._judgements = stamp, read_judgements(self._reader.loop)
+            self._judgements = stamp, read_annotations(self._reader.loop)
         return self._judgements[1]
 
     def view(
@@ -123,7 +123,7 @@ class Evaluations:
         _keep(self._measured, number, known)
         return known[1]
 
-    def suspects(self, number: int) -> dict[str, Found]:
+    def suspects(self, number: int) -> dict[str, CauseEvidence]:
         """References of an iteration that are suspect, by id, as its last view knew them."""
         known = self._suspects.get(number)
         return known[1] if known is not None else {}
@@ -144,7 +144,7 @@ class Evaluations:
         if known is None or not _are_same(known[0], key):
             rows = [self._rows_of(each.number) for each in alike]
             measured = self.measured(number)
-            found = suspects(rows, measured.labels, measured.metric)
+            found = suspect_references(rows, measured.labels, measured.metric)
             added = list(causes)
             for row, name in enumerate(table.ids):
                 if name in found and table.passed[row] == FAILED:
@@ -225,7 +225,7 @@ def _are_same(known: list[object], now: list[object]) -> bool:
     return len(known) == len(now) and all(a is b for a, b in zip(known, now, strict=True))
 
 
-def _marks(table: ExampleTable, judgements: Judgements) -> dict[str, str]:
+def _marks(table: ExampleTable, judgements: Annotations) -> dict[str, str]:
     """What people said of the table's examples and still holds, by id."""
     if not judgements:
         return {}

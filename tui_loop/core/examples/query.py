@@ -15,7 +15,7 @@ import msgspec
 import regex
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.found import Cause
+from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.history import Story
 from tui_loop.core.examples.view import Outcome, Shift
 from tui_loop.core.text.limited_regex import compiled

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.comparison import Comparer, scored_alike
+from tui_loop.core.compare.comparison import Comparer, scored_alike
+from tui_loop.core.compare.pairing import scored_rows, shared_rows, taken
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.pairing import scored_rows, shared_rows, taken
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 
@@ -34,7 +34,7 @@ NOTHING = "nothing to compare"
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A claim as `core.comparison` words it, and the runs of the config with fewer of them."""
+    """A claim as `core.compare.comparison` words it, and the runs of the config with fewer of them."""
 
     words: str
     replicates: int = 1

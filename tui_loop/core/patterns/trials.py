@@ -35,7 +35,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     `settings`: the config without bookkeeping, equal for runs that differ in nothing else.
     `gain`: the score over the base's, in [-1, 1]. `changed`: against the parent's config, without
     bookkeeping; None where that is no trained one or has other rows. `against_base` and
-    `against_parent` are claims as `core.comparison` makes them, "" where there is none;
+    `against_parent` are claims as `core.compare.comparison` makes them, "" where there is none;
     `replicates` counts the runs of the config with fewer of them, of the claim on the parent.
     """
 

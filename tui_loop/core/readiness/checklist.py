@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui_loop.core.comparison import Comparer
+from tui_loop.core.compare.comparison import Comparer
+from tui_loop.core.compare.regression import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.criteria import Criteria, criteria_of
@@ -23,7 +24,6 @@ from tui_loop.core.readiness.holdout import (
     loops_of,
     read_looks,
 )
-from tui_loop.core.readiness.regression import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader

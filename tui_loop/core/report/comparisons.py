@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tui_loop.core.claims import claim_words
-from tui_loop.core.comparison import Comparer, Comparison, brief_delta
+from tui_loop.core.compare.claims import claim_words
+from tui_loop.core.compare.comparison import Comparer, Comparison, brief_delta
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.history import rows_in
 from tui_loop.core.record.reader import LoopReader

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.annotations import annotated, annotation_text
 from tui_loop.core.examples.breakdown import breakdown_of, kind_words, slice_words
-from tui_loop.core.examples.found import cause_words
-from tui_loop.core.examples.judgements import judged, told
+from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.examples.view import ExampleView, Order, Outcome
 from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.report.comparisons import shortened
@@ -26,7 +26,7 @@ def open_of(case: Case, role: str) -> Open | None:
         return None
     counts = breakdown_of(view, case.measured.labels)
     said = case.evaluations.judgements()
-    figures = judged(view.table, said) if said else None
+    figures = annotated(view.table, said) if said else None
     failed = [row for row in view.in_order(Order.LOSS) if view.outcome(row) is Outcome.FAILED]
     return Open(
         number=case.number,
@@ -44,7 +44,7 @@ def open_of(case: Case, role: str) -> Open | None:
             for each in counts.weak[:GROUPS]
         ),
         worst=_worst(view, failed[:WORST]),
-        judged=told(figures) if figures is not None and figures.differs else "",
+        judged=annotation_text(figures) if figures is not None and figures.differs else "",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.timer import Timer
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.again import Retried, passing
+from tui_loop.core.examples.retry_settings import Retried, passing
 from tui_loop.core.questions import AskingState
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted

@@ -10,8 +10,8 @@ from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui_loop.core.examples.contrast import Contrast
-from tui_loop.core.examples.pairing import Paired
+from tui_loop.core.compare.contrast import Contrast
+from tui_loop.core.compare.pairing import Paired
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.chart_run import ChartRun
 from tui_loop.tui.compare_lines import changed_lines, contrast_lines, text_of_both

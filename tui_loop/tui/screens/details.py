@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_loop.core.comparison import Comparison
+from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.structs import Iteration

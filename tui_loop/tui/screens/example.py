@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.examples.dossier import Dossier, judged_dossier
-from tui_loop.core.examples.judgements import Kind, Standing
+from tui_loop.core.examples.annotations import Kind, Standing
+from tui_loop.core.examples.example_detail import ExampleDetail, annotated_detail
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.example_lines import example_lines
 from tui_loop.tui.footer import key_pieces
@@ -65,7 +65,7 @@ class ExampleScreen(Screen[None]):
     ExampleScreen > Vertical { border: round $tone-accent; height: 1fr; }
     """
 
-    def __init__(self, desk: Desk, dossier: Dossier, place: int, total: int) -> None:
+    def __init__(self, desk: Desk, dossier: ExampleDetail, place: int, total: int) -> None:
         super().__init__()
         self._desk = desk
         self.dossier = dossier
@@ -89,7 +89,7 @@ class ExampleScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         self._draw(keep_place=True)
 
-    def show(self, dossier: Dossier, place: int, total: int) -> None:
+    def show(self, dossier: ExampleDetail, place: int, total: int) -> None:
         """Shows another example, or the same with what is new of it."""
         same = dossier.example.id == self.dossier.example.id
         self.dossier, self._place, self._total = dossier, place, total
@@ -100,7 +100,7 @@ class ExampleScreen(Screen[None]):
     def show_standing(self, example: str, standing: Standing) -> None:
         """Takes what people say of an example by now."""
         if example == self.dossier.example.id:
-            self.dossier = judged_dossier(self.dossier, standing)
+            self.dossier = annotated_detail(self.dossier, standing)
             self._draw(keep_place=True)
 
     def action_step(self, by: int) -> None:

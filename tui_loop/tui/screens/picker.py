@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.listing import LoopEntry, LoopsReader
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend

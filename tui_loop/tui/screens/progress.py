@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.progress.progress import Pair, Point, Progress
-from tui_loop.core.progress.strips import Scale, ends, scale_of, strip
-from tui_loop.core.progress.words import (
+from tui_loop.core.compare.progress import Pair, Point, Progress
+from tui_loop.core.compare.progress_text import (
     best_words,
     config_words,
     loss_words,
@@ -19,6 +17,8 @@ from tui_loop.core.progress.words import (
     replicate_words,
     score_words,
 )
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.progress.strips import Scale, ends, scale_of, strip
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted

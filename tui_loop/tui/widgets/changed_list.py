@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from tui_loop.core.compare.contrast import NOBODY, Contrast
+from tui_loop.core.compare.pairing import Paired
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.contrast import NOBODY, Contrast
-from tui_loop.core.examples.found import cause_words
-from tui_loop.core.examples.pairing import Paired
+from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.example_list import FLAG, SHORT_CAUSES

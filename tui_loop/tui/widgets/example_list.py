@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.found import Cause, cause_words
+from tui_loop.core.examples.cause_kinds import Cause, cause_words
 from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.view import ExampleView, Outcome, Shift
 from tui_loop.core.observer import Examples

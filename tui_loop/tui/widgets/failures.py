@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.cause_kinds import CauseEvidence
 from tui_loop.core.examples.causes import causes_of
-from tui_loop.core.examples.found import Found
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import Query, parse, settled
 from tui_loop.core.examples.view import Order
@@ -151,7 +151,7 @@ class FailuresPane(Pane):
         if example is None or examples is None:
             self.note.show([])
             return
-        causes: Sequence[Found] = ()
+        causes: Sequence[CauseEvidence] = ()
         if len(example.output or "") <= AT_A_GLANCE:
             causes = causes_of(example, examples.measured)
         self.note.show(_short_lines(example, causes, examples.suspects.get(example.id)))
@@ -316,7 +316,7 @@ def _why_none(snapshot: LoopSnapshot) -> list[str]:
 
 
 def _short_lines(
-    example: Example, causes: Sequence[Found], suspect: Found | None
+    example: Example, causes: Sequence[CauseEvidence], suspect: CauseEvidence | None
 ) -> list[list[Part]]:
     said = "(nothing was generated)" if example.output is None else example.output or "(empty)"
     lines: list[list[Part]] = [

@@ -8,7 +8,7 @@ import msgspec
 from textual import events
 from textual.app import ComposeResult
 
-from tui_loop.core.comparison import SEED_NOISE, Comparison, brief_delta
+from tui_loop.core.compare.comparison import SEED_NOISE, Comparison, brief_delta
 from tui_loop.core.diagnosis.words import verdict_words
 from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.record.iteration import title_of

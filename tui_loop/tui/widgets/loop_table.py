@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from tui_loop.core.listing import LoopEntry
+from tui_loop.core.compare.loop_list import LoopEntry
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.widgets.iterations import SIGNS

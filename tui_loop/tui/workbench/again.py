@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.again import GENERATION, NEW_TOKENS, check_settings
+from tui_loop.core.examples.retry_settings import GENERATION, NEW_TOKENS, check_settings
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.screens.again import AgainScreen

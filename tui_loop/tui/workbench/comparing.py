@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tui_loop.core.compare.contrast import Contrast
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.contrast import Contrast
-from tui_loop.core.examples.judgements import Kind
+from tui_loop.core.examples.annotations import Kind
 from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.record.structs import LIVE

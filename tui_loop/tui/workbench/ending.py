@@ -121,8 +121,8 @@ class Ending(Drafting):
 
     async def _close(self, why: str, number: int | None) -> None:
         def work() -> str:
-            from tui_loop.core.comparison import Comparer
-            from tui_loop.core.progress.best import best_of
+            from tui_loop.core.compare.best import best_of
+            from tui_loop.core.compare.comparison import Comparer
             from tui_loop.core.readiness.closing import close_loop, closed_words
             from tui_loop.core.record.reader import LoopReader, iterations_of
 

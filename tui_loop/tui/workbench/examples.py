@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.judgements import Kind, Standing, read_judgements, say
+from tui_loop.core.examples.annotations import Kind, Standing, annotate, read_annotations
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import flat
@@ -117,11 +117,11 @@ class ExampleReading(LoopScreen):
     def _write_down(self, number: int, example: Example, kind: Kind, note: str) -> Standing:
         """Adds it to what was said, and gives how the example stands with it."""
         try:
-            say(self.loop.iteration(number), example, kind, note)
+            annotate(self.loop.iteration(number), example, kind, note)
         except OSError as error:
             told = f"{self.loop.labels}: {error.strerror}"
             raise TuiLoopError(told, "nothing was written down") from error
-        return read_judgements(self.loop).of(example)
+        return read_annotations(self.loop).of(example)
 
     def _place(self) -> tuple[int, ExampleView, int] | None:
         """The iteration, the view and its row under the cursor."""

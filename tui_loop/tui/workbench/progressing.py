@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tui_loop.core.compare.progress import Pair, Progress, ProgressReader
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.planning import plan_next, replicates
-from tui_loop.core.progress.progress import Pair, Progress, ProgressReader
 from tui_loop.core.queueing.drafts import QueuedDraft, queued_plan
 from tui_loop.core.queueing.storing import changing
 from tui_loop.core.record.reader import LoopReader

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+from tui_loop.core.compare.best import standing_of
 from tui_loop.core.config.schema import BOOKKEEPING
 from tui_loop.core.config.tables import changed_fields
 from tui_loop.core.diagnosis.advice.proposing import gain
 from tui_loop.core.diagnosis.case import Case, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Prediction
 from tui_loop.core.diagnosis.lessons import rate_in
-from tui_loop.core.progress.configs import standing_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 

@@ -13,16 +13,15 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
-from tui_loop.core.claims import runs_told
-from tui_loop.core.comparison import Comparison
+from tui_loop.core.compare.best import best_runs, runs_by_config, standing_of
+from tui_loop.core.compare.claims import runs_told
+from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import trend_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.convergence import underfitting
 from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
-from tui_loop.core.progress.best import best_runs
-from tui_loop.core.progress.configs import runs_by_config, standing_of
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.record.structs import Iteration

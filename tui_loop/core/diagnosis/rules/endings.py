@@ -16,7 +16,7 @@ from tui_loop.core.diagnosis.findings import Finding, Severity
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned, knows_task
 from tui_loop.core.diagnosis.rules.telling import ids_of
-from tui_loop.core.examples.found import Cause
+from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
 from tui_loop.core.text.figures import counted, of_all
 

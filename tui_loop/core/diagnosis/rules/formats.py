@@ -13,7 +13,7 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned, knows_task, with_cause
 from tui_loop.core.diagnosis.rules.telling import ids_of
-from tui_loop.core.examples.found import Cause
+from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.scoring import pure_scorer

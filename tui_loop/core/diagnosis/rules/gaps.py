@@ -17,9 +17,9 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of, named
-from tui_loop.core.examples.groups import labels_in
-from tui_loop.core.examples.neighbours import SIMILAR, TrainingIndex
+from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.examples.table import FAILED, UNSCORED
+from tui_loop.core.examples.tfidf_index import SIMILAR, TrainingIndex
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.scoring import normalised

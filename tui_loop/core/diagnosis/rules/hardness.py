@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from tui_loop.core.diagnosis.case import Case
-from tui_loop.core.examples.groups import labels_in
+from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.record.codec import number
 
 FEWEST = 20

@@ -17,7 +17,7 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.learned import hardest, has_learned
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of, named
-from tui_loop.core.examples.groups import labels_in
+from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.examples.table import UNSCORED
 from tui_loop.core.scoring import label_reader, normalised
 from tui_loop.core.stats import holm, mcnemar

@@ -8,7 +8,7 @@ from collections import Counter
 
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import level
-from tui_loop.core.examples.found import Cause
+from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
 from tui_loop.core.scoring import normalised
 from tui_loop.core.stats import wilson

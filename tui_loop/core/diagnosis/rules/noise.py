@@ -3,7 +3,7 @@
 label_noise  rows that were trained on are harder than held-out ones, which only wrong references
              among them explain easily; training rows of one input have several labels; or a
              good model and the iterations before it agree on another answer than the held-out
-             reference (core.examples.agreement).
+             reference (core.examples.suspects).
 
 A row that was trained on should be no harder than one that was not. So the measured training rows
 are held against the held-out ones: how many of each lie above a loss that only every fourth, tenth
@@ -30,9 +30,9 @@ from tui_loop.core.diagnosis.rules.hardness import FEWEST, NOT_SAID, Hardness, h
 from tui_loop.core.diagnosis.rules.learned import has_learned, with_cause
 from tui_loop.core.diagnosis.rules.repeats import inputs_of
 from tui_loop.core.diagnosis.rules.telling import chance, ids_of
-from tui_loop.core.examples.found import Cause
-from tui_loop.core.examples.groups import labels_in
-from tui_loop.core.examples.neighbours import LABEL_ROWS
+from tui_loop.core.examples.cause_kinds import Cause
+from tui_loop.core.examples.slices import labels_in
+from tui_loop.core.examples.tfidf_index import LABEL_ROWS
 from tui_loop.core.stats import fisher_greater, holm, wilson
 from tui_loop.core.text.figures import of_all
 

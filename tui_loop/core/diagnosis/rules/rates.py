@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from statistics import fmean
 
-from tui_loop.core.claims import runs_told
+from tui_loop.core.compare.claims import runs_told
 from tui_loop.core.config.schema import SEED
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.curves import curve_of, level

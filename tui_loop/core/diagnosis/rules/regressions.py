@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.comparison import Comparison
+from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.diagnosis.case import Case, metric_of
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind

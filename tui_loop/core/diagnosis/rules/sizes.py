@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from statistics import fmean
 
-from tui_loop.core.comparison import SEED_NOISE
+from tui_loop.core.compare.comparison import SEED_NOISE
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind

@@ -1,0 +1,77 @@
+"""One rule says which iteration is the best, wherever it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.core.conftest import MakeFinished
+from tui_loop.cli.main import main
+from tui_loop.core.automation.history import History
+from tui_loop.core.automation.trail import told_best
+from tui_loop.core.compare.best import best_of
+from tui_loop.core.compare.comparison import Comparer
+from tui_loop.core.compare.loop_list import LoopsReader
+from tui_loop.core.compare.progress import ProgressReader
+from tui_loop.core.readiness.holdout import loops_of
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration, State
+from tui_loop.core.report.gathering import report_of
+
+
+def one(number: int, state: State = "finished", **metrics: Any) -> Iteration:
+    return Iteration(number=number, state=state, metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("iterations", "best"),
+    [
+        ([], None),
+        ([one(0, score=1.0)], None),
+        ([one(1, score=0.5), one(2, score=0.75), one(3, score=0.75)], 2),
+        ([one(1, score=0.5), one(2, "failed", score=1.0)], 1),
+        ([one(1, score=0.0, eval_loss=9.0), one(2, score=None, eval_loss=0.1)], 1),
+        ([one(1, eval_loss=0.5), one(2, eval_loss=0.25), one(3, eval_loss=0.25)], 2),
+        ([one(1, eval_loss="NaN"), one(2, eval_loss=3.0)], 2),
+        ([one(1)], None),
+    ],
+)
+def test_the_best_iteration_has_the_highest_score_else_the_lowest_loss(
+    loop: LoopFolder, iterations: list[Iteration], best: int | None
+) -> None:
+    assert best_of(Comparer(LoopReader(loop)), iterations) == best
+
+
+def test_a_lucky_run_is_no_better_than_its_config_wherever_the_best_is_told(
+    loop: LoopFolder, finished: MakeFinished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished([0.0] * 10, base=True)
+    finished([1.0] * 6 + [0.0] * 4)
+    finished([1.0] * 8 + [0.0] * 2, "lora.r=4", parent=1)
+    finished([1.0] * 9 + [0.0], "lora.r=16", parent=1)
+    finished([1.0] * 5 + [0.0] * 5, "training.seed=7", parent=3)  # 3 and 4: 70% on average
+    finished([1.0] * 9 + [0.0], "training.seed=8", parent=2)  # 2 and 5: 85%
+    (entry,) = LoopsReader(loops_of(loop)).look()
+    assert (entry.best, entry.metrics["score"]) == (2, pytest.approx(0.85))
+    assert entry.iterations == 5
+    assert ProgressReader(LoopReader(loop)).look().best == 2
+    history = History(loop)
+    assert history.best is not None
+    assert history.best.number == 2
+    assert told_best(history.best_runs) == (
+        "The best is 2: score 85%, eval loss 0.500, the mean of runs 2, 5."
+    )
+    report = report_of(loop)
+    assert (report.best, report.best_runs) == (2, (2, 5))
+    assert main(["--loops", str(loop.path.parent), "list"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert row.split()[1:4] == ["finished", "5", "2:"]
+    assert "85%" in row
+    assert "+00:00" not in row
+    assert head.split()[:5] == ["loop", "state", "iterations", "best", "updated"]
+    assert main(["--loops", str(loop.path.parent), "close", loop.name, "--why", "good"]) == 0
+    closed = loop.read_settings().closed
+    assert closed is not None
+    assert closed.iteration == 2

@@ -1,0 +1,1 @@
+"""Comparing iterations: claims, the best so far, progress with its uncertainty."""

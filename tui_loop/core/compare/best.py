@@ -1,0 +1,133 @@
+"""The best config so far, by one rule for every list, the report, `progress` and `auto`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.compare.comparison import Comparer
+from tui_loop.core.config.schema import SEED
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Iteration
+from tui_loop.core.stats import sample_variance
+
+_FIGURES = ("score", "eval_loss", "train_loss")
+
+
+def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iteration, ...]:
+    """The finished runs of the config with the best mean score, in order; () where none counts.
+
+    Of equal scores, and where there are none, the lowest mean eval loss; then the earlier one. Only
+    what was measured as the newest finished iteration was is compared. The first run names it.
+    """
+    finished = [each for each in iterations if each.state == "finished"]
+    last = finished[-1].fingerprint if finished else None
+    counting = [
+        each
+        for each in finished
+        if each.number > 0
+        and (last is None or each.fingerprint is None or not each.fingerprint.differs_from(last))
+    ]
+    groups = runs_by_config(comparer, counting)
+    known = {each.number for runs in groups for each in runs}
+    groups += [[each] for each in counting if each.number not in known]
+    ranked = [
+        (standing(score, loss), -runs[0].number, runs)
+        for runs in groups
+        for score, loss in [(spread_of(runs, "score"), spread_of(runs, "eval_loss"))]
+        if score is not None or loss is not None
+    ]
+    return tuple(max(ranked, key=lambda each: each[:2])[2]) if ranked else ()
+
+
+def best_of(comparer: Comparer, iterations: Sequence[Iteration]) -> int | None:
+    """The number of its first run."""
+    runs = best_runs(comparer, iterations)
+    return runs[0].number if runs else None
+
+
+def mean_metrics(runs: Sequence[Iteration]) -> dict[str, Any]:
+    """The metrics of the first run, with score and losses the means over all of them."""
+    if not runs:
+        return {}
+    metrics = dict(runs[0].metrics)
+    for name in _FIGURES:
+        values = [number(each.metrics.get(name)) for each in runs]
+        finite = [each for each in values if each is not None and math.isfinite(each)]
+        if len(runs) > 1 and finite:
+            metrics[name] = fmean(finite)
+    return metrics
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """A metric over the runs of one config: `deviation` is the sample's, None of a single run."""
+
+    mean: float
+    deviation: float | None
+    runs: int
+
+
+def runs_by_config(comparer: Comparer, iterations: Iterable[Iteration]) -> list[list[Iteration]]:
+    """The iterations by config, in the order in which configs were tried; one whose config cannot
+    be read is left out."""
+    found: list[list[Iteration]] = []
+    by_key: dict[bytes, list[list[Iteration]]] = {}
+    for each in iterations:
+        if each.config is None:
+            continue
+        try:
+            alike = by_key.setdefault(comparer.config_key(each), [])
+            runs = next(
+                (runs for runs in alike if comparer.are_one_config(runs[0].number, each.number)),
+                None,
+            )
+        except BadInput:  # of another version
+            continue
+        if runs is None:
+            runs = []
+            found.append(runs)
+            alike.append(runs)
+        runs.append(each)
+    return found
+
+
+def spread_of(runs: Sequence[Iteration], metric: str) -> Spread | None:
+    """A metric over runs of one config; a seed counts once, since its run repeated shows no noise.
+
+    None where no run has a finite value.
+    """
+    by_seed: dict[object, float] = {}
+    for each in runs:
+        value = number(each.metrics.get(metric))
+        if value is not None and math.isfinite(value):
+            by_seed.setdefault(seed_of(each), value)
+    values = list(by_seed.values())
+    if not values:
+        return None
+    deviation = math.sqrt(sample_variance(values)) if len(values) > 1 else None
+    return Spread(fmean(values), deviation, len(values))
+
+
+def seed_of(iteration: Iteration) -> object:
+    """The seed of a run; None where it has none."""
+    group, _, field = SEED.partition(".")
+    table = (iteration.config or {}).get(group)
+    return table.get(field) if isinstance(table, dict) else None
+
+
+def standing(score: Spread | None, loss: Spread | None) -> tuple[float, float]:
+    """What configs are ranked by: the mean score, then the lower mean loss."""
+    return (
+        score.mean if score is not None else -math.inf,
+        -loss.mean if loss is not None else -math.inf,
+    )
+
+
+def standing_of(iteration: Iteration) -> tuple[float, float]:
+    """The same of a single run."""
+    return standing(spread_of([iteration], "score"), spread_of([iteration], "eval_loss"))

@@ -1,0 +1,52 @@
+"""What a comparison says, in words: as far as its runs can carry, and no further."""
+
+from __future__ import annotations
+
+from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
+from tui_loop.core.text import figures
+
+
+def claim_words(result: Comparison) -> list[tuple[str, str]]:
+    """(of what, what is said of it), line by line; the claim stands in that of the change."""
+    lines: list[tuple[str, str]] = []
+    if result.interval is not None:
+        told = (
+            f"{figures.points(result.interval)} points over {result.compared} examples: "
+            f"{len(result.fixed)} fixed, {len(result.broken)} broken "
+            f"(McNemar p = {result.p_value:.2g})"
+        )
+        lines.append(("score", told))
+    if result.loss is not None:
+        change = figures.loss_change(result.loss)
+        lines.append(("loss", f"{change} a token over {result.loss_examples} examples"))
+    if result.interval is None:
+        return [("", "no scores to compare"), *lines]
+    runs = result.replicates
+    if result.claim == SEED_NOISE:
+        told = f"both are runs of one config, so this is {SEED_NOISE}"
+        if runs[0] > 1:
+            told += f" ({runs[0]} runs of it, each with a seed of its own)"
+        return [*lines, ("no change:", told)]
+    counted = f"{runs[0]} and {runs[1]} runs of these configs"
+    lines.append(("the change:", f"{result.claim} ({counted})"))
+    if min(runs) < 2 and result.a != 0:
+        lines.append(
+            (
+                "",
+                "the test sees these two models only; tui-loop run --repeat 2 tells a change "
+                "from training noise",
+            )
+        )
+    return lines
+
+
+def runs_told(result: Comparison) -> str:
+    """How many runs of each config a comparison rests on: `one run of each`, `2 runs of 2, one of
+    7`."""
+    before, after = result.replicates
+    if not result.a:
+        return "one run" if after == 1 else f"{after} runs"
+    if before == after == 1:
+        return "one run of each"
+    told = ["one run" if before == 1 else f"{before} runs", "one" if after == 1 else str(after)]
+    return f"{told[0]} of {result.a}, {told[1]} of {result.b}"

@@ -1,0 +1,360 @@
+"""Two iterations side by side: what differs in their configs, and what that did.
+
+Scores are compared only on what was measured alike. About the two *models* a paired test over
+examples may speak; a claim about the *change* needs replicates of both configs. Two runs that
+differ in their seed alone have no change between them: what separates them is training noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.compare.pairing import (
+    Paired,
+    Rows,
+    are_finite,
+    changed_rows,
+    lossy_rows,
+    scored_rows,
+    shared_rows,
+    taken,
+    with_same_tokens,
+)
+from tui_loop.core.config.schema import SEED, Config
+from tui_loop.core.config.tables import changed_fields, flatten
+from tui_loop.core.config.validation import read_config
+from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.examples.history import Outcomes, rows_in
+from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Iteration, Split
+from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
+from tui_loop.core.text.figures import points
+
+_NO_DIFFERENCE = (SEED, "evaluation.base")
+
+SEED_NOISE = "training noise"
+"""The claim about two runs of one config: there is no change to be judged."""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """B against A. Scores are in [0, 1]; `claim` is the most that can be said of the change.
+
+    `loss`: the mean difference of the loss, in nats a token, over `loss_examples` examples; those
+    are the shared ones whose loss is finite and over as many tokens in both. Both intervals have
+    the training noise in them where both configs have replicates.
+    """
+
+    a: int
+    b: int
+    config: dict[str, tuple[Any, Any]]
+    metrics: dict[str, tuple[Any, Any]]
+    compared: int
+    fixed: list[str]
+    broken: list[str]
+    p_value: float | None
+    interval: Interval | None
+    replicates: tuple[int, int]
+    claim: str
+    notices: list[str]
+    loss: Interval | None = None
+    loss_examples: int = 0
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether the training noise of both configs is in the intervals."""
+        return min(self.replicates) >= 2
+
+
+class _Run(msgspec.Struct, frozen=True):
+    """What one run has of the compared examples; no losses where one of them lacks."""
+
+    scores: Sequence[float]
+    losses: Sequence[float] | None
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, scored: Rows, lossy: Sequence[int | None]) -> _Run:
+        """`scored` and `lossy` are the run's own rows; None where it lacks an example."""
+        there = [row for row in lossy if row is not None]
+        losses = taken(outcomes.losses, there)
+        is_whole = len(there) == len(lossy) and are_finite(losses)
+        scores = taken(outcomes.scores, scored)
+        if any(map(math.isnan, scores)):
+            scores = [0.0 if math.isnan(score) else score for score in scores]
+        return cls(scores, losses if is_whole else None)
+
+
+class Comparer:
+    """Compares iterations of one loop, reading each file once while it stays as it is."""
+
+    def __init__(self, reader: LoopReader) -> None:
+        self._reader = reader
+        self._keys: dict[int, tuple[Iteration, bytes]] = {}
+
+    def compare(self, a: int, b: int) -> Comparison:
+        """Iteration `b` against `a`; raises BadInput where either has no evaluation."""
+        old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
+        before, after = (self._outcomes(number) for number in (a, b))
+        shared = shared_rows(before, after)
+        scored = scored_rows(before, after, shared) if scored_alike(old, new) else Paired([], [])
+        lossy = lossy_rows(before, after, shared)
+        fixed, broken = (
+            list(taken(after.ids, rows.new)) for rows in changed_rows(before, after, scored)
+        )
+        pairs = [
+            _Run.of(before, scored.old, lossy.old),
+            _Run.of(after, scored.new, lossy.new),
+        ]
+        paired = paired_interval(pairs[0].scores, pairs[1].scores)
+        is_one_config = self._trained_alike(old, new)
+        runs = [
+            self._replicates(iteration, pair, after, scored.new, lossy.new)
+            for iteration, pair in zip((old, new), pairs, strict=True)
+        ]
+        spread = loss_spread = None
+        if not is_one_config:
+            spread = spread_interval(*([run.scores for run in side] for side in runs))
+            loss_spread = spread_interval(
+                *([run.losses for run in side if run.losses is not None] for side in runs)
+            )
+        return Comparison(
+            a=a,
+            b=b,
+            config=_config_changes(old, new),
+            metrics=_metric_changes(old, new),
+            compared=len(shared),
+            fixed=fixed,
+            broken=broken,
+            p_value=mcnemar(len(fixed), len(broken)) if len(scored) else None,
+            interval=spread or paired,
+            replicates=(len(runs[0]), len(runs[1])),
+            claim=_claim(paired, spread, is_one_config=is_one_config and a != b),
+            notices=[
+                *_notices(old, new, len(before.ids), len(after.ids), len(shared)),
+                *_loss_notices(before, after, shared, len(lossy)),
+            ],
+            loss=loss_spread or paired_interval(pairs[0].losses or [], pairs[1].losses or []),
+            loss_examples=len(lossy),
+        )
+
+    def compare_or_outline(self, a: int, b: int) -> Comparison:
+        """The same; where either has no evaluation, configs and metrics, and a notice."""
+        old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
+        if self._has_examples(old) and self._has_examples(new):
+            return self.compare(a, b)
+        return Comparison(
+            a=a,
+            b=b,
+            config=_config_changes(old, new),
+            metrics=_metric_changes(old, new),
+            compared=0,
+            fixed=[],
+            broken=[],
+            p_value=None,
+            interval=None,
+            replicates=(1, 1),
+            claim="nothing to compare",
+            notices=[
+                _without_examples(each) for each in (old, new) if not self._has_examples(each)
+            ],
+        )
+
+    def against_parent(self, iteration: Iteration) -> Comparison | None:
+        """The iteration against its parent; None where there is nothing to compare."""
+        if iteration.parent is None or iteration.metrics.get("score") is None:
+            return None
+        try:
+            return self.compare(iteration.parent, iteration.number)
+        except (TuiLoopError, OSError):  # what cannot be read is told where it stands
+            return None
+
+    def are_one_config(self, a: int, b: int) -> bool:
+        """Whether two iterations differ in nothing but the seed: one config on the same rows."""
+        return self._trained_alike(self._reader.iteration(a), self._reader.iteration(b))
+
+    def _existing(self, number: int) -> int:
+        return self._reader.loop.existing(number).number
+
+    def _outcomes(self, number: int) -> Outcomes:
+        found = self._reader.outcomes(number)
+        if not found.ids:
+            name = self._reader.loop.name
+            raise BadInput(
+                f"{name}/{number} has no evaluated examples",
+                f"tui-loop show {name} says how it ended",
+            )
+        return found
+
+    def _has_examples(self, iteration: Iteration) -> bool:
+        return bool(self._reader.outcomes(iteration.number).ids)
+
+    def _replicates(
+        self, iteration: Iteration, own: _Run, compared: Outcomes, scored: Rows, lossy: Rows
+    ) -> list[_Run]:
+        """The iteration's run and finished runs of its config under other seeds.
+
+        `scored` and `lossy` are rows of `compared`. A seed counts once: its run repeated shows
+        no spread.
+        """
+        runs = [own]
+        seeds = {_seed(iteration)}
+        for each in self._reader.numbers():
+            other = self._reader.iteration(each)
+            try:
+                if _seed(other) in seeds or not self._is_replicate(iteration, other):
+                    continue
+                theirs = self._reader.outcomes(each)
+            except (BadInput, OSError):
+                continue  # an unreadable iteration hides nobody else's replicates
+            rows = rows_in(theirs, compared.ids)
+            own_rows = [row for row in taken(rows, scored) if row is not None]
+            if len(own_rows) == len(scored):
+                runs.append(_Run.of(theirs, own_rows, taken(rows, lossy)))
+                seeds.add(_seed(other))
+        return runs
+
+    def _is_replicate(self, iteration: Iteration, other: Iteration) -> bool:
+        return (
+            other.state == "finished"
+            and other.config is not None
+            and _measured_alike(iteration, other)
+            and self._trained_alike(iteration, other)
+        )
+
+    def _trained_alike(self, old: Iteration, new: Iteration) -> bool:
+        """Whether the two differ in nothing but the seed: one config on the same rows."""
+        return (
+            0 not in (old.number, new.number)
+            and self.config_key(old) == self.config_key(new)
+            and _same_rows(self._train_split(old), self._train_split(new))
+        )
+
+    def config_key(self, iteration: Iteration) -> bytes:
+        """What iterations of one config share (`config_key`); raises BadInput of an unreadable
+        one."""
+        known = self._keys.get(iteration.number)
+        if known is None or known[0] is not iteration:
+            known = iteration, config_key(read_config(iteration.config or {}))
+            self._keys[iteration.number] = known
+        return known[1]
+
+    def _train_split(self, iteration: Iteration) -> Split | None:
+        return self._reader.splits(iteration.number).get("train")
+
+
+def config_key(config: Config) -> bytes:
+    """A config as bytes to compare, but for its seed and for whether the base was to be measured
+    before: runs that differ in these alone are of one config."""
+    values = flatten(config)
+    return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})
+
+
+def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
+    """Iteration `b` against `a`, read once; raises BadInput where either has no evaluation."""
+    return Comparer(LoopReader(loop)).compare(a, b)
+
+
+def scored_alike(old: Iteration, new: Iteration) -> bool:
+    """Whether both were scored by one metric with one setting: else scores say nothing."""
+    if old.fingerprint is None or new.fingerprint is None:
+        return True
+    return old.fingerprint.metric == new.fingerprint.metric
+
+
+def _claim(paired: Interval | None, spread: Interval | None, *, is_one_config: bool) -> str:
+    if spread is not None:
+        if not spread.excludes_zero:
+            return "no difference seen"
+        return "better" if spread.delta > 0 else "worse"
+    if paired is None:
+        return "nothing to compare"
+    if is_one_config:
+        return SEED_NOISE
+    if not paired.excludes_zero:
+        return "consistent with no difference"
+    return f"consistent with {'better' if paired.delta > 0 else 'worse'}"
+
+
+def _without_examples(iteration: Iteration) -> str:
+    told = f"{iteration.number} has no evaluated examples"
+    if iteration.error:
+        return f"{told}: it failed ({iteration.error.get('kind')})"
+    return told if iteration.state == "finished" else f"{told}: it is {iteration.state}"
+
+
+def _loss_notices(old: Outcomes, new: Outcomes, shared: Paired, compared: int) -> list[str]:
+    unlike = len(shared) - sum(with_same_tokens(old, new, shared))
+    lacking = len(shared) - compared - unlike
+    notices = []
+    if unlike:
+        notices.append(f"{unlike} examples count other tokens in each: left out of the loss")
+    if lacking and not all(map(math.isnan, chain(old.losses, new.losses))):
+        notices.append(f"{lacking} examples without a finite loss in both: left out of the loss")
+    return notices
+
+
+def _notices(old: Iteration, new: Iteration, had: int, has: int, shared: int) -> list[str]:
+    notices = []
+    if old.fingerprint and new.fingerprint:
+        parts = new.fingerprint.differs_from(old.fingerprint)
+        if not scored_alike(old, new):
+            notices.append("scored by different metrics: scores are not compared (see rescore)")
+        if parts:
+            notices.append(
+                f"measured differently ({', '.join(parts)}): only the {shared} examples that "
+                "both have are compared"
+            )
+    if shared < max(had, has) and not notices:
+        notices.append(f"{shared} of {max(had, has)} examples are in both")
+    return notices
+
+
+def _config_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]]:
+    if old.config is None or new.config is None:
+        return {}
+    return changed_fields(read_config(old.config), read_config(new.config))
+
+
+def _same_rows(one: Split | None, other: Split | None) -> bool:
+    """Whether both name the same rows, by their digest or, in older records, by their file."""
+    if one is None or other is None:
+        return one is other
+    if one.digest is not None and other.digest is not None:
+        return one.digest == other.digest
+    return (one.sha256, one.rows) == (other.sha256, other.rows)
+
+
+def _metric_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]]:
+    names = [*new.metrics, *(name for name in old.metrics if name not in new.metrics)]
+    return {name: (old.metrics.get(name), new.metrics.get(name)) for name in names}
+
+
+def _measured_alike(one: Iteration, other: Iteration) -> bool:
+    if one.fingerprint is None or other.fingerprint is None:
+        return one.fingerprint is other.fingerprint
+    return not one.fingerprint.differs_from(other.fingerprint)
+
+
+def _seed(iteration: Iteration) -> Any:
+    group, _, field = SEED.partition(".")
+    return (iteration.config or {}).get(group, {}).get(field)
+
+
+def brief_delta(comparison: Comparison | None) -> str:
+    """`+21 ±15 better`: points, half the 95% interval, claim; `better?` is only consistent.
+
+    Of two runs of one config: `+1 ±8 noise`.
+    """
+    if comparison is None or comparison.interval is None:
+        return ""
+    if comparison.claim == SEED_NOISE:
+        return f"{points(comparison.interval)} noise"
+    sure = comparison.claim.removeprefix("consistent with ")
+    word = "no diff" if sure.startswith("no difference") else sure
+    return f"{points(comparison.interval)} {word}{'?' if comparison.claim != sure else ''}"

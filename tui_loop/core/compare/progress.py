@@ -1,0 +1,277 @@
+"""A loop over its iterations: score and loss with their noise, the best so far, and whether it is
+so by more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.compare.best import Spread, runs_by_config, spread_of, standing
+from tui_loop.core.compare.comparison import Comparer, Comparison
+from tui_loop.core.compare.uncertainty import (
+    Noise,
+    Reach,
+    loss_interval,
+    noise_of,
+    reach_of,
+    score_interval,
+)
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.history import Outcomes
+from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
+from tui_loop.core.record.structs import LIVE, Iteration
+from tui_loop.core.stats import Interval
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One iteration. `config`: the first run of its config, itself where it is that one.
+
+    `differs`: what was measured otherwise than in the newest finished iteration (parts of the
+    fingerprint); such figures are not comparable. `best`: the best config's first run up to here.
+    """
+
+    number: int
+    title: str
+    state: str
+    score: Interval | None = None
+    loss: Interval | None = None
+    examples: int = 0
+    config: int = 0
+    differs: tuple[str, ...] = ()
+    best: int | None = None
+
+    @property
+    def is_new_best(self) -> bool:
+        """Whether it is the one that is the best up to here."""
+        return self.best == self.number
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """A config by its first run: all finished runs of it that are comparable, and their figures."""
+
+    number: int
+    runs: tuple[int, ...]
+    score: Spread | None
+    loss: Spread | None
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """The best config against another one: `about` says which, `claim` what can be said.
+
+    `interval`: of the score, or of the loss (nats a token) where there is no score. `replicates`:
+    runs of each. `reach`: what would tell more, None where nothing is to be decided. `commands`
+    do it, `seconds` is about what they take.
+    """
+
+    a: int
+    b: int
+    about: str
+    claim: str
+    interval: Interval
+    by_loss: bool
+    replicates: tuple[int, int]
+    compared: int
+    reach: Reach | None = None
+    commands: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """All of it. `best` and `tried` are of what is comparable with the newest finished iteration;
+    `noise`: of the score over runs of one config, else of the loss."""
+
+    loop: str
+    metric: str = ""
+    points: tuple[Point, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    best: int | None = None
+    pairs: tuple[Pair, ...] = ()
+    noise: Noise | None = None
+
+    def config(self, number: int) -> Tried | None:
+        """The config that an iteration is a run of, where it counts."""
+        return next((each for each in self.tried if number in each.runs), None)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """It as JSON types."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+
+class ProgressReader:
+    """Reads the progress of a loop again and again: figures of what did not change are kept."""
+
+    def __init__(self, reader: LoopReader) -> None:
+        self._reader = reader
+        self._comparer = Comparer(reader)
+        self._known: dict[int, tuple[Iteration, Stamp, tuple[Interval | None, ...]]] = {}
+
+    def look(self) -> Progress:
+        """The progress now; what cannot be read has no figures. Raises TuiLoopError."""
+        settings = self._reader.loop.read_settings()
+        iterations = [self._reader.iteration(each) for each in self._reader.numbers()]
+        finished = [each for each in iterations if each.state == "finished"]
+        last = finished[-1].fingerprint if finished else None
+        differs = {
+            each.number: tuple(each.fingerprint.differs_from(last))
+            for each in finished
+            if each.fingerprint is not None and last is not None
+        }
+        comparable = [each for each in finished if not differs.get(each.number)]
+        groups = runs_by_config(self._comparer, comparable)
+        tried = tuple(_tried(runs) for runs in groups)
+        by_run = {number: each for each in tried for number in each.runs}
+        bests = _bests(groups)
+        points, best = [], None
+        for each in iterations:
+            best = bests.get(each.number, best)
+            score, loss = self._figures(each)
+            points.append(
+                Point(
+                    each.number,
+                    each.title,
+                    each.state,
+                    score,
+                    loss,
+                    _count(each),
+                    by_run[each.number].number if each.number in by_run else each.number,
+                    differs.get(each.number, ()),
+                    best,
+                )
+            )
+        noise = noise_of([each.score for each in tried])
+        if not any(each.score for each in tried):
+            noise = noise_of([each.loss for each in tried])
+        return Progress(
+            self._reader.loop.name,
+            settings.metric,
+            tuple(points),
+            tried,
+            best,
+            self._pairs(best, tried, noise),
+            noise,
+        )
+
+    def _figures(self, iteration: Iteration) -> tuple[Interval | None, Interval | None]:
+        """Score and loss with their intervals, read anew where the examples have changed."""
+        if iteration.state in LIVE:
+            return None, None
+        stamp = stamp_of(self._reader.loop.iteration(iteration.number).examples)
+        known = self._known.get(iteration.number)
+        if known is None or known[0] is not iteration or known[1] != stamp:
+            outcomes = self._outcomes(iteration.number)
+            figures = score_interval(iteration, outcomes), loss_interval(iteration, outcomes)
+            known = self._known[iteration.number] = iteration, stamp, figures
+        return known[2][0], known[2][1]
+
+    def _outcomes(self, number: int) -> Outcomes | None:
+        with suppress(TuiLoopError, OSError):
+            found = self._reader.outcomes(number)
+            return found if found.ids else None
+        return None
+
+    def _pairs(
+        self, best: int | None, tried: Sequence[Tried], noise: Noise | None
+    ) -> tuple[Pair, ...]:
+        """The best against the runner-up, and against its parent where that is another one."""
+        if best is None:
+            return ()
+        others = sorted(
+            (each for each in tried if each.number != best),
+            key=lambda each: (standing(each.score, each.loss), -each.number),
+        )
+        rivals = [(others[-1].number, "the runner-up")] if others else []
+        parent = self._reader.iteration(best).parent
+        of_parent = next((each.number for each in tried if parent in each.runs), None)
+        if of_parent is not None and of_parent != best:
+            if rivals and rivals[0][0] == of_parent:
+                rivals = [(of_parent, "the runner-up and its parent")]
+            else:
+                rivals.append((of_parent, "its parent"))
+        pairs = (self._pair(number, best, about, noise) for number, about in rivals)
+        return tuple(each for each in pairs if each is not None)
+
+    def _pair(self, a: int, b: int, about: str, noise: Noise | None) -> Pair | None:
+        try:
+            found = self._comparer.compare(a, b)
+        except (TuiLoopError, OSError):
+            return None
+        interval = found.interval or found.loss
+        if interval is None:
+            return None
+        reach = reach_of(found, noise)
+        commands, seconds = self._settling(found, reach)
+        return Pair(
+            a,
+            b,
+            "the base" if a == 0 else about,
+            found.claim if found.interval is not None else _claim_by_loss(found, interval),
+            interval,
+            found.interval is None,
+            found.replicates,
+            found.compared if found.interval is not None else found.loss_examples,
+            reach,
+            commands,
+            seconds,
+        )
+
+    def _settling(
+        self, found: Comparison, reach: Reach | None
+    ) -> tuple[tuple[str, ...], float | None]:
+        """The commands that bring both configs to as many runs, and what they take by the past."""
+        if reach is None or reach.runs is None:
+            return (), None
+        name, commands, seconds = self._reader.loop.name, [], 0.0
+        for number, have in zip((found.a, found.b), found.replicates, strict=True):
+            lacking = reach.runs - have
+            if lacking > 0:
+                commands.append(f"tui-loop run {name} --from {number} --repeat {lacking}")
+                seconds += lacking * (self._reader.iteration(number).duration_s or 0.0)
+        return tuple(commands), seconds or None
+
+
+def _tried(runs: Sequence[Iteration]) -> Tried:
+    return Tried(
+        runs[0].number,
+        tuple(each.number for each in runs),
+        spread_of(runs, "score"),
+        spread_of(runs, "eval_loss"),
+    )
+
+
+def _bests(groups: Sequence[Sequence[Iteration]]) -> dict[int, int]:
+    """After each trained iteration the first run of the config that was the best until then."""
+    first = {each.number: runs[0].number for runs in groups for each in runs}
+    ordered = sorted(
+        (each for runs in groups for each in runs if each.number > 0), key=lambda each: each.number
+    )
+    known: dict[int, list[Iteration]] = {}
+    ranks: dict[int, tuple[float, float]] = {}
+    found: dict[int, int] = {}
+    for each in ordered:
+        number = first[each.number]
+        runs = known.setdefault(number, [])
+        runs.append(each)
+        score, loss = spread_of(runs, "score"), spread_of(runs, "eval_loss")
+        if score is not None or loss is not None:
+            ranks[number] = standing(score, loss)
+        if ranks:
+            found[each.number] = max(ranks, key=lambda config: (ranks[config], -config))
+    return found
+
+
+def _claim_by_loss(found: Comparison, loss: Interval) -> str:
+    """What can be said of a change where there is no score: a lower loss is the better one."""
+    if not loss.excludes_zero:
+        return "no difference seen" if found.has_spread else "consistent with no difference"
+    word = "better" if loss.delta < 0 else "worse"
+    return word if found.has_spread else f"consistent with {word}"
+
+
+def _count(iteration: Iteration) -> int:
+    total = iteration.metrics.get("total")
+    return total if isinstance(total, int) and not isinstance(total, bool) else 0

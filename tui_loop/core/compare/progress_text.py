@@ -1,0 +1,132 @@
+"""The progress of a loop in sentences: the same on the screen and on the command line."""
+
+from __future__ import annotations
+
+import math
+
+from tui_loop.core.compare.best import Spread
+from tui_loop.core.compare.progress import Pair, Point, Progress, Tried
+from tui_loop.core.stats import Interval
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+
+NOTHING_YET = "nothing has finished yet that could be compared"
+
+
+def best_words(progress: Progress) -> str:
+    """`the best so far is 4, max_steps 50 → 100: score 68% (sd 4 points over 2 runs)`."""
+    best = progress.config(progress.best) if progress.best is not None else None
+    if best is None:
+        return NOTHING_YET
+    title = next(each.title for each in progress.points if each.number == best.number)
+    return f"the best so far is {best.number}, {title}: {_standing(best)}"
+
+
+def pair_words(pair: Pair) -> str:
+    """`4 against 2, the runner-up: +21 ±15 points over 117 examples, better (2 and 2 runs)`."""
+    runs = f"{pair.replicates[1]} and {pair.replicates[0]} runs"
+    if pair.a == 0:
+        runs = counted(pair.replicates[1], "run")
+    elif pair.replicates == (1, 1):
+        runs = "one run of each"
+    against = pair.about if pair.a == 0 else f"{pair.a}, {pair.about}"
+    over = f"over {counted(pair.compared, 'example')}"
+    return f"{pair.b} against {against}: {_delta(pair)} {over}, {pair.claim} ({runs})"
+
+
+def reach_words(pair: Pair) -> str:
+    """What would tell more about a pair, "" where nothing is to be decided."""
+    reach = pair.reach
+    if reach is None:
+        return ""
+    if pair.commands:
+        lacking = [
+            reach.runs - have for have in pair.replicates if reach.runs and reach.runs > have
+        ]
+        took = f", some {figures.duration(pair.seconds)}" if pair.seconds else ""
+        more = counted(sum(lacking), "more run")
+        if reach.is_first:
+            return f"{more} would tell it from training noise, or show how large that is{took}"
+        return f"{more} should decide it{took}"
+    if reach.examples:
+        return (
+            "no further run decides it: the gap is within the noise of "
+            f"{counted(pair.compared, 'example')}; about {_rounded(reach.examples)} would show it"
+        )
+    return "too small a gap to be worth deciding"
+
+
+def replicate_words(progress: Progress) -> list[str]:
+    """The configs that were run under several seeds, one a line."""
+    return [
+        f"runs {', '.join(map(str, each.runs))} are one config: {_standing(each)}"
+        for each in progress.tried
+        if len(each.runs) > 1
+    ]
+
+
+def otherwise_words(progress: Progress) -> str:
+    """Which iterations cannot be compared with the newest one, "" where all can."""
+    by_parts: dict[tuple[str, ...], list[int]] = {}
+    for each in progress.points:
+        if each.differs:
+            by_parts.setdefault(each.differs, []).append(each.number)
+    told = (
+        f"{', '.join(map(str, numbers))} ({', '.join(parts)})"
+        for parts, numbers in by_parts.items()
+    )
+    listed = "; ".join(told)
+    return f"measured otherwise than the newest one, not comparable: {listed}" if listed else ""
+
+
+def score_words(interval: Interval | None) -> str:
+    """`62% (53 to 70)`, "" without a score."""
+    if interval is None:
+        return ""
+    if interval.low == interval.high:
+        return figures.percent(interval.delta)
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{figures.percent(interval.delta)} ({low:.0f} to {high:.0f})"
+
+
+def loss_words(interval: Interval | None) -> str:
+    """`1.204 (1.101 to 1.307)`, "" without a loss."""
+    if interval is None:
+        return ""
+    if interval.low == interval.high:
+        return figures.loss(interval.delta)
+    low, high = figures.loss(interval.low), figures.loss(interval.high)
+    return f"{figures.loss(interval.delta)} ({low} to {high})"
+
+
+def config_words(point: Point) -> str:
+    """`= 4` for another run of a config that was tried before, "" else."""
+    return f"= {point.config}" if point.config != point.number else ""
+
+
+def _standing(tried: Tried) -> str:
+    told = []
+    if tried.score is not None:
+        told.append(f"score {figures.percent(tried.score.mean)}{_sd(tried.score, is_score=True)}")
+    if tried.loss is not None:
+        told.append(f"eval loss {figures.loss(tried.loss.mean)}{_sd(tried.loss, is_score=False)}")
+    return ", ".join(told) or "no figures"
+
+
+def _sd(spread: Spread, *, is_score: bool) -> str:
+    if spread.deviation is None:
+        return ""
+    told = f"{100 * spread.deviation:.1f} points" if is_score else f"{spread.deviation:.3f}"
+    return f" (sd {told} over {spread.runs} runs)"
+
+
+def _delta(pair: Pair) -> str:
+    if pair.by_loss:
+        return f"{figures.loss_change(pair.interval)} nats a token"
+    return f"{figures.points(pair.interval)} points"
+
+
+def _rounded(count: int) -> str:
+    """A rough count with two digits that mean something: 339 as 340."""
+    size = 10 ** max(0, math.floor(math.log10(count)) - 1)
+    return str(math.ceil(count / size) * size)

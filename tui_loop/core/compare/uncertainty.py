@@ -1,0 +1,160 @@
+"""How uncertain scores and losses are, and which further runs would decide between configs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from tui_loop.core.compare.best import Spread
+from tui_loop.core.compare.comparison import Comparison
+from tui_loop.core.examples.history import Outcomes
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.structs import Iteration
+from tui_loop.core.stats import Interval, sample_variance, t95, wilson
+
+
+def share_interval(iteration: Iteration) -> Interval | None:
+    """The score with the Wilson interval of its share, where the score is a share of passed."""
+    score, passed, total = (
+        number(iteration.metrics.get(name)) for name in ("score", "passed", "total")
+    )
+    if score is None or passed is None or not total or not 0 <= passed <= total < math.inf:
+        return None
+    if not math.isclose(score, passed / total, abs_tol=1e-9):
+        return None
+    low, high = wilson(int(passed), int(total))
+    return Interval(score, low, high)
+
+
+def score_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
+    """The score with its 95% interval; None without a score, alone where nothing tells its noise.
+
+    Wilson's where the score is a share, else Student's over the examples' scores, within [0, 1].
+    """
+    share = share_interval(iteration)
+    score = _finite(iteration, "score")
+    if share is not None or score is None:
+        return share
+    half = _mean_half(outcomes.scores if outcomes is not None else ())
+    if half is None:
+        return Interval(score, score, score)
+    return Interval(score, max(0.0, score - half), min(1.0, score + half))
+
+
+def loss_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
+    """The eval loss (nats a token) with its 95% interval; None without a finite one.
+
+    It is a ratio, loss of all examples by tokens of all examples: the interval is that of a ratio
+    estimator, linearised (Cochran, "Sampling Techniques", 1977, section 6.4), Student's t.
+    """
+    loss = _finite(iteration, "eval_loss")
+    if loss is None:
+        return None
+    half = _ratio_half(loss, outcomes) if outcomes is not None else None
+    return Interval(loss, loss, loss) if half is None else Interval(loss, loss - half, loss + half)
+
+
+def _finite(iteration: Iteration, name: str) -> float | None:
+    value = number(iteration.metrics.get(name))
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _mean_half(values: Sequence[float]) -> float | None:
+    """Half the interval of a mean; None where values lack or are too few."""
+    count = len(values)
+    if count < 2 or not all(map(math.isfinite, values)):
+        return None
+    return t95(count - 1) * math.sqrt(sample_variance(values) / count)
+
+
+def _ratio_half(loss: float, outcomes: Outcomes) -> float | None:
+    count, tokens = len(outcomes.losses), sum(outcomes.supervised_tokens)
+    if count < 2 or tokens <= 0 or not all(map(math.isfinite, outcomes.losses)):
+        return None
+    residuals = (
+        size * (each - loss)
+        for size, each in zip(outcomes.supervised_tokens, outcomes.losses, strict=True)
+    )
+    squares = math.fsum(residual * residual for residual in residuals)
+    half = t95(count - 1) * math.sqrt(squares * count / (count - 1)) / tokens
+    return half if math.isfinite(half) else None
+
+
+MOST_RUNS = 6
+"""Runs of a config that are worth suggesting; a gap that needs more is small beside the noise."""
+
+HALF_SEEN = 0.5
+"""Of the half width: where training noise is not known yet, a gap from here on is worth a first
+repeat; the mean of more runs may well lie beyond."""
+
+MOST_EXAMPLES = 20
+"""Times as many examples as there are: what needs more is no difference for any use."""
+
+
+class Noise(msgspec.Struct, frozen=True):
+    """How runs of one config differ in a metric: their pooled standard deviation."""
+
+    deviation: float
+    freedom: int
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """What would decide a comparison: `runs` of each config, or so many `examples`, or neither.
+
+    `is_first`: nothing is known of training noise yet, so the runs may leave it open.
+    """
+
+    runs: int | None = None
+    examples: int | None = None
+    is_first: bool = False
+
+
+def noise_of(spreads: Sequence[Spread | None]) -> Noise | None:
+    """The training noise of a metric, pooled over configs; None where none was run twice."""
+    known = [(each.runs - 1, each.deviation) for each in spreads if each and each.deviation]
+    freedom = sum(runs for runs, _ in known)
+    if not freedom:
+        return None
+    pooled = sum(runs * deviation**2 for runs, deviation in known) / freedom
+    return Noise(math.sqrt(pooled), freedom)
+
+
+def reach_of(found: Comparison, noise: Noise | None) -> Reach | None:
+    """What would decide a comparison by score, or by loss where there is no score; None where it
+    is decided, or there is nothing to decide."""
+    interval = found.interval or found.loss
+    count = found.compared if found.interval is not None else found.loss_examples
+    if interval is None or not count or is_decided(found, interval):
+        return None
+    gap = abs(interval.delta)
+    examples = example_noise(interval, found.replicates, noise)
+    have = max(found.replicates)
+    if noise is not None:
+        for runs in range(max(2, have), MOST_RUNS + 1):
+            half = math.hypot(t95(2 * (runs - 1)) * noise.deviation * math.sqrt(2 / runs), examples)
+            if gap > half and runs > min(found.replicates):
+                return Reach(runs=runs)
+    elif gap >= HALF_SEEN * examples > 0 or gap > 0 == examples:
+        return Reach(runs=2, is_first=True)
+    if gap and examples >= gap:
+        needed = math.ceil(count * (examples / gap) ** 2)
+        if needed <= MOST_EXAMPLES * count:
+            return Reach(examples=needed)
+    return Reach()
+
+
+def is_decided(found: Comparison, interval: Interval) -> bool:
+    """Whether replicates of both tell the two apart, or no replicate can be had: the base."""
+    return not found.a or (found.has_spread and interval.excludes_zero)
+
+
+def example_noise(interval: Interval, replicates: tuple[int, int], noise: Noise | None) -> float:
+    """The part of an interval's half width that is the examples' own, taken from the whole."""
+    if noise is None or min(replicates) < 2:
+        return interval.half_width
+    runs, others = replicates
+    between = noise.deviation * math.sqrt(1 / runs + 1 / others)
+    between *= t95(runs + others - 2)
+    return math.sqrt(max(0.0, interval.half_width**2 - between**2))
