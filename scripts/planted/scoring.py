@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from scripts.planted.scenarios import KINDS, SCENARIOS, Scenario
-from tui_loop.core.diagnosis.diagnosing import diagnose
+from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.record.loop_folder import LoopsFolder
 

@@ -12,8 +12,8 @@ import pytest
 from tests.engine.conftest import TinyLoop, tiny_loop
 from tests.faults.kit import Outcome
 from tui_loop.cli.main import main
-from tui_loop.core.diagnosis import diagnosing, recording
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis import diagnose, recording
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.record.events import AnyEvent, MetricsLogged
 from tui_loop.core.record.iteration_folder import IterationFolder
@@ -147,7 +147,7 @@ def test_a_run_without_room_for_its_diagnosis_has_its_summary_and_its_row_in_the
     assert main(["--loops", str(loop.loop.path.parent), "status"]) == 0
     told = "finished  the diagnosis was not written: [Errno 28] No space left on device"
     assert told in capsys.readouterr().out
-    assert diagnosing.diagnose(loop.loop, 1).number == 1
+    assert diagnose.diagnose(loop.loop, 1).number == 1
     outcome(folder)
 
 
@@ -163,10 +163,10 @@ def test_a_fault_in_the_diagnosis_costs_a_run_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def faulty(case: Case) -> Iterator[Finding]:
+    def faulty(case: IterationFacts) -> Iterator[Finding]:
         raise ZeroDivisionError(f"of hf_{'canary' * 4}, in {case.number}")
 
-    monkeypatch.setattr(diagnosing, "RULES", (faulty,))
+    monkeypatch.setattr(diagnose, "RULES", (faulty,))
     loop = tiny_loop(training={"max_steps": 1})
     folder = loop.loop.existing(loop.plan())
     assert RunHost(folder, runner="thread").run() == "finished"

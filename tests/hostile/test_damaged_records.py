@@ -20,13 +20,13 @@ from tests.hostile.test_any_values import in_toml
 from tui_loop.core.automation.from_diagnosis import DiagnosisSource
 from tui_loop.core.automation.history import History
 from tui_loop.core.compare.progress import ProgressReader
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.apply_suggestions import with_suggestions
+from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.recording import record_diagnosis
-from tui_loop.core.diagnosis.taking import with_taken
 from tui_loop.core.draft import new_draft
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.patterns.hints import hints_for
-from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.queueing.drafts import draft_of, problem_of
 from tui_loop.core.queueing.storing import read_queue
 from tui_loop.core.readiness.checklist import checklist
@@ -160,7 +160,7 @@ def judge(loop: LoopFolder) -> None:
     def diagnosed(number: int) -> None:
         found = diagnoser.diagnose(number)
         assert to_pretty_json(found)
-        with_taken(new_draft(loop, number), found.suggestions)
+        with_suggestions(new_draft(loop, number), found.suggestions)
 
     def patterns() -> None:
         found = PatternsReader(LoopsFolder(loop.path.parent)).look()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import (
     Diagnosis,
     Finding,

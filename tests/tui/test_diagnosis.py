@@ -28,7 +28,7 @@ from tests.tui.diagnoses import (
     WEAK,
 )
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion, Verdict
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import BadInput

@@ -15,7 +15,7 @@ from tui_loop.core.automation.proposals import Proposal, Source, plan_of_proposa
 from tui_loop.core.automation.rounds import FIRST, Automation
 from tui_loop.core.automation.stopping import Limits
 from tui_loop.core.automation.trail import Outcome, told_decision, told_prediction
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.planning import Plan, config_before

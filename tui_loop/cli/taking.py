@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.diagnosis.diagnosing import diagnose
+from tui_loop.core.diagnosis.apply_suggestions import clash, with_suggestions
+from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import Suggestion
-from tui_loop.core.diagnosis.taking import clash, with_taken
 from tui_loop.core.draft import new_draft, plan_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.planning import Plan, plan_with
@@ -24,7 +24,7 @@ def plan_taking(
     if parent is None:
         parent = max(loop.numbers(), default=0)
     taken = _taken(loop, parent, numbers)
-    plan = plan_of(loop, with_taken(new_draft(loop, parent), taken))
+    plan = plan_of(loop, with_suggestions(new_draft(loop, parent), taken))
     told = "; ".join(filter(None, (why, plan.why)))
     return msgspec.structs.replace(
         plan_with(loop, parent, with_settings(plan.config, settings), told),

@@ -31,7 +31,7 @@ from tui_loop.core.text.figures import counted
 from tui_loop.core.unattended import Doing, doing
 
 if TYPE_CHECKING:
-    from tui_loop.core.diagnosis.diagnosing import Diagnoser
+    from tui_loop.core.diagnosis.diagnose import Diagnoser
     from tui_loop.core.diagnosis.findings import Diagnosis
     from tui_loop.core.readiness.checklist import Checklist
 
@@ -163,7 +163,7 @@ class LoopObserver:
         It has a reader of its own: looks wait for none of it. No checklist: of the base, of what
         did not finish, and where the criteria cannot be read.
         """
-        from tui_loop.core.diagnosis.diagnosing import Diagnoser  # the first frame has no rules
+        from tui_loop.core.diagnosis.diagnose import Diagnoser  # the first frame has no rules
         from tui_loop.core.readiness.checklist import checklist_of
 
         with self._diagnosing:

@@ -14,7 +14,7 @@ from tui_loop.core.automation.history import History
 from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
-from tui_loop.core.diagnosis.naming import SAMPLED
+from tui_loop.core.diagnosis.apply_suggestions import SAMPLED
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.loop_folder import LoopFolder

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
+from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.naming import suggested_by
-from tui_loop.core.diagnosis.words import (
+from tui_loop.core.diagnosis.wording import (
     GLYPHS,
     expected,
     kind_words,

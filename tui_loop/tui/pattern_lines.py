@@ -6,8 +6,8 @@ from collections.abc import Hashable, Sequence
 
 import msgspec
 
+from tui_loop.core.patterns.all_patterns import Patterns
 from tui_loop.core.patterns.pattern import Pattern, by_field, shown
-from tui_loop.core.patterns.reading import Patterns
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.text import figures
 from tui_loop.tui.cells import fit, flat

@@ -11,23 +11,22 @@ import pytest
 
 from tests.core.diagnosis.written import Written, asked
 from tui_loop.core.diagnosis.advice.lengths import less_memory
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.diagnose import RUN_RULES, SETTING_RULES, Rule
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules import (
-    Rule,
-    across,
-    convergence,
-    generalisation,
-    rates,
-    setup,
-    training,
+    evaluation_set,
+    generalization,
+    learning_rate,
+    run_health,
+    settings,
 )
 
 ROWS = asked(60)
 FLAT = [0.3] * 60
 FALLING = [3.0 * 0.95**n for n in range(60)]
 
-MakeRun = Callable[..., Case]
+MakeRun = Callable[..., IterationFacts]
 
 
 @pytest.fixture
@@ -36,29 +35,29 @@ def run(tmp_path: Path) -> MakeRun:
     written = Written(tmp_path)
     written.base(ROWS, loss=5.0)
 
-    def make(losses: Sequence[float] = FLAT, *settings: str, **more: Any) -> Case:
+    def make(losses: Sequence[float] = FLAT, *settings: str, **more: Any) -> IterationFacts:
         return written.trained(ROWS, losses, *settings, **{"wrong": 5, **more})
 
     return make
 
 
-def one(rule: Rule, case: Case) -> Finding:
+def one(rule: Rule, case: IterationFacts) -> Finding:
     [found] = list(rule(case))
     return found
 
 
-def none(rule: Rule, case: Case) -> bool:
+def none(rule: Rule, case: IterationFacts) -> bool:
     return not list(rule(case))
 
 
 def test_a_steady_run_has_nothing_odd_about_its_training(run: MakeRun) -> None:
     case = run(FALLING, evals={20: 1.0, 40: 0.5, 60: 0.45})
-    for rule in (*training.RULES, *rates.RULES, *setup.RULES):
+    for rule in (*RUN_RULES, *SETTING_RULES):
         assert none(rule, case), rule
 
 
 def test_a_gradient_of_exactly_nothing_is_told(run: MakeRun) -> None:
-    found = one(training.nothing_trained, run(FLAT, grads=[0.0] * 60))
+    found = one(run_health.nothing_trained, run(FLAT, grads=[0.0] * 60))
     assert found.severity == "alarm"
     assert "exactly 0 in 60 of 60 logs" in found.message
 
@@ -70,59 +69,59 @@ def test_losses_that_are_all_the_base_s_show_that_nothing_moved(
     written.base(ROWS, loss=5.0)
     same = written.loop.iteration(0).read_examples()
     written.add(same, "learning_rate=1e-30")
-    found = one(training.nothing_trained, written.case())
+    found = one(run_health.nothing_trained, written.case())
     assert "each of the 60 held-out rows is the base's but for less than 0.001" in found.message
-    assert none(rates.learning_rate_too_low, written.case())
+    assert none(learning_rate.learning_rate_too_low, written.case())
     written.add([msgspec.structs.replace(same[0], loss=4.998), *same[1:]])
-    assert none(training.nothing_trained, written.case())
+    assert none(run_health.nothing_trained, written.case())
 
 
 def test_a_loss_on_long_prompts_is_told_to_be_diluted(run: MakeRun) -> None:
-    found = one(setup.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=50))
+    found = one(settings.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=50))
     assert "of some 50 trained tokens a row about 2 are the answer's" in found.message
-    assert none(setup.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=8))
-    assert none(setup.diluted_loss, run(FLAT, "completion_only_loss=unset", tokens_a_row=50))
+    assert none(settings.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=8))
+    assert none(settings.diluted_loss, run(FLAT, "completion_only_loss=unset", tokens_a_row=50))
 
 
 def test_a_loss_that_jumps_again_and_again_is_unsteady_a_single_hard_batch_is_not(
     run: MakeRun,
 ) -> None:
     jumping = [3.0 if n % 15 == 14 else 0.4 for n in range(60)]
-    found = one(training.unstable, run(jumping, "max_grad_norm=0"))
+    found = one(run_health.unstable, run(jumping, "max_grad_norm=0"))
     assert "jumped up 4 times, to 3.000 at step 15" in found.message
     assert found.message.endswith("and nothing clips it")
     assert found.steps == (15, 30, 45, 60)
-    assert none(training.unstable, run([*FLAT[:30], 3.0, *FLAT[31:]]))
+    assert none(run_health.unstable, run([*FLAT[:30], 3.0, *FLAT[31:]]))
 
 
 def test_a_loss_that_rises_for_good_is_unsteady(run: MakeRun) -> None:
     risen = [*FALLING[:35], *([1.3] * 25)]
-    found = one(training.unstable, run(risen))
+    found = one(run_health.unstable, run(risen))
     assert "after step 38 the training loss rose again, from about 0.628 to 1.300" in found.message
-    assert none(training.unstable, run([*([0.5] * 30), *([0.6] * 30)]))
+    assert none(run_health.unstable, run([*([0.5] * 30), *([0.6] * 30)]))
 
 
 def test_both_losses_that_rise_are_no_overfitting_but_unsteady(run: MakeRun) -> None:
     case = run([*([0.7] * 30), *([0.8] * 30)], evals={20: 0.8, 40: 0.9, 60: 1.3})
-    found = one(training.unstable, case)
+    found = one(run_health.unstable, case)
     assert "after step 20 the eval loss rose from 0.800 to 1.300, and the training loss" in (
         found.message
     )
-    assert none(generalisation.overfitting, case)
-    assert none(training.unstable, run(FALLING, evals={20: 0.8, 40: 0.9, 60: 1.3}))
+    assert none(generalization.overfitting, case)
+    assert none(run_health.unstable, run(FALLING, evals={20: 0.8, 40: 0.9, 60: 1.3}))
 
 
 def test_logs_that_are_not_finite_are_unsteady(run: MakeRun) -> None:
     grads = [1.0] * 60
     grads[9] = float("inf")
-    found = one(training.unstable, run(FLAT, grads=grads))
+    found = one(run_health.unstable, run(FLAT, grads=grads))
     assert "1 log not finite, the first at step 10" in found.message
 
 
 def test_a_run_that_ran_out_of_memory_is_told_with_what_takes_less(run: MakeRun) -> None:
     error = {"kind": "oom", "message": "out of memory", "hint": "try less", "step": 3}
     case = run(FLAT[:3], "per_device_train_batch_size=12", error=error)
-    found = one(training.failed, case)
+    found = one(run_health.failed, case)
     assert found.message == "the run ran out of memory at step 3: out of memory; try less"
     smaller, twice = less_memory(case, found)
     assert smaller.changes == {
@@ -135,14 +134,16 @@ def test_a_run_that_ran_out_of_memory_is_told_with_what_takes_less(run: MakeRun)
 def test_a_rate_that_diverged_is_held_against_what_is_advised(run: MakeRun) -> None:
     error = {"kind": "diverged", "message": "diverged at step 3: loss not finite", "step": 3}
     case = run(FLAT[:3], "learning_rate=1.0", error=error)
-    found = one(training.diverged, case)
+    found = one(run_health.diverged, case)
     assert found.message == "the run diverged at step 3 at a learning rate of 1: loss not finite"
-    assert "10,000 times the rate" in one(rates.learning_rate_too_high, case).message
-    assert none(rates.learning_rate_too_high, run(FLAT[:3], "learning_rate=1e-5", error=error))
+    assert "10,000 times the rate" in one(learning_rate.learning_rate_too_high, case).message
+    assert none(
+        learning_rate.learning_rate_too_high, run(FLAT[:3], "learning_rate=1e-5", error=error)
+    )
 
 
 def test_a_finite_loss_far_above_the_base_s_has_diverged_all_the_same(run: MakeRun) -> None:
-    found = one(training.diverged, run(FLAT, metrics={"eval_loss": 12.5}))
+    found = one(run_health.diverged, run(FLAT, metrics={"eval_loss": 12.5}))
     assert "12.500 is far above the base's 5.000" in found.message
 
 
@@ -151,10 +152,16 @@ def test_a_gradient_that_shoots_up_before_a_loss_that_stands_still_is_too_high_a
 ) -> None:
     grads = [1.0] * 60
     grads[4] = 80.0
-    found = one(rates.learning_rate_too_high, run([1.0] * 60, "learning_rate=2e-2", grads=grads))
+    found = one(
+        learning_rate.learning_rate_too_high, run([1.0] * 60, "learning_rate=2e-2", grads=grads)
+    )
     assert "shot up to 80 at step 5" in found.message
-    assert none(rates.learning_rate_too_high, run(FALLING, "learning_rate=2e-2", grads=grads))
-    assert none(rates.learning_rate_too_high, run([1.0] * 60, "learning_rate=1e-4", grads=grads))
+    assert none(
+        learning_rate.learning_rate_too_high, run(FALLING, "learning_rate=2e-2", grads=grads)
+    )
+    assert none(
+        learning_rate.learning_rate_too_high, run([1.0] * 60, "learning_rate=1e-4", grads=grads)
+    )
 
 
 def test_a_straight_slope_that_has_hardly_begun_is_too_low_a_rate(run: MakeRun) -> None:
@@ -163,83 +170,87 @@ def test_a_straight_slope_that_has_hardly_begun_is_too_low_a_rate(run: MakeRun) 
     evals = {20 * (n + 1): 5.0 - 0.2 * share for n, share in enumerate(spent)}
     told = {"eval_loss": 4.8}
     case = run([5.0] * 60, "learning_rate=1e-6", learning_rates=decaying, evals=evals, metrics=told)
-    assert rates.pace_kept(case) == pytest.approx(1.0, abs=0.1)
-    found = one(rates.learning_rate_too_low, case)
+    assert learning_rate.pace_kept(case) == pytest.approx(1.0, abs=0.1)
+    found = one(learning_rate.learning_rate_too_low, case)
     assert "only went from 5.000 to 4.800 in 60 steps (4.0% of it)" in found.message
-    assert none(convergence.underfitting, case)
-    assert none(convergence.plateau, case)
+    assert none(learning_rate.underfitting, case)
+    assert none(learning_rate.loss_plateau, case)
 
 
 def test_without_evaluations_on_the_way_the_rate_itself_must_be_low(run: MakeRun) -> None:
     told = {"eval_loss": 4.8}
-    found = one(rates.learning_rate_too_low, run([5.0] * 60, "learning_rate=2e-5", metrics=told))
+    found = one(
+        learning_rate.learning_rate_too_low, run([5.0] * 60, "learning_rate=2e-5", metrics=told)
+    )
     assert "in 60 steps (4.0% of it), with a gradient all along" in found.message
-    assert none(rates.learning_rate_too_low, run([5.0] * 60, "learning_rate=2e-4", metrics=told))
+    assert none(
+        learning_rate.learning_rate_too_low, run([5.0] * 60, "learning_rate=2e-4", metrics=told)
+    )
 
 
 def test_a_small_gain_that_has_converged_is_not_too_low_a_rate(run: MakeRun) -> None:
     evals = {20: 4.5, 40: 4.41, 60: 4.4}
     case = run([4.5] * 60, "learning_rate=1e-5", evals=evals, metrics={"eval_loss": 4.4})
-    assert none(rates.learning_rate_too_low, case)
+    assert none(learning_rate.learning_rate_too_low, case)
 
 
 def test_an_eval_loss_that_still_falls_at_the_end_is_underfitting(run: MakeRun) -> None:
-    found = one(convergence.underfitting, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
+    found = one(learning_rate.underfitting, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
     assert found.steps == (40, 60)
     assert "still fell from 1.200 to 0.800" in found.message
-    assert none(convergence.underfitting, run(FALLING, evals={20: 2.0, 40: 0.81, 60: 0.8}))
+    assert none(learning_rate.underfitting, run(FALLING, evals={20: 2.0, 40: 0.81, 60: 0.8}))
 
 
 def test_an_eval_loss_that_turns_up_while_training_goes_on_is_overfitting(run: MakeRun) -> None:
-    found = one(generalisation.overfitting, run(FALLING, evals={20: 1.0, 40: 1.2, 60: 1.6}))
+    found = one(generalization.overfitting, run(FALLING, evals={20: 1.0, 40: 1.2, 60: 1.6}))
     assert found.figures["step"] == 20
     assert "turned up at step 20 of 60 (1.000 → 1.600" in found.message
-    assert none(generalisation.overfitting, run(FALLING, evals={20: 1.0, 40: 0.9, 60: 0.92}))
-    assert none(generalisation.overfitting, run(FLAT, evals={20: 1.0, 40: 1.2, 60: 1.6}))
+    assert none(generalization.overfitting, run(FALLING, evals={20: 1.0, 40: 0.9, 60: 0.92}))
+    assert none(generalization.overfitting, run(FLAT, evals={20: 1.0, 40: 1.2, 60: 1.6}))
 
 
 def test_rows_known_by_heart_are_told_with_the_gap(run: MakeRun) -> None:
     known = [(row, 0.001) for row in asked(40)]
     told = {"train_rows_loss": 0.001, "eval_loss": 0.9, "epochs": 20.0}
-    found = one(generalisation.memorised, run(FALLING, measured=known, metrics=told, wrong=30))
+    found = one(generalization.memorised, run(FALLING, measured=known, metrics=told, wrong=30))
     assert "the 80 training rows, seen 20 times, are known by heart (0.001" in found.message
 
 
 def test_a_gap_that_is_more_than_chance_is_a_note(run: MakeRun) -> None:
     measured = [(row, 0.2 + 0.1 * (n % 2)) for n, row in enumerate(asked(40))]
     case = run(FLAT, measured=measured, wrong=30)
-    found = one(generalisation.generalisation_gap, case)
+    found = one(generalization.generalisation_gap, case)
     assert found.severity == "note"
     assert "It says nothing about the learning rate" in found.otherwise
-    assert none(generalisation.generalisation_gap, run(FLAT, measured=measured, wrong=8))
+    assert none(generalization.generalisation_gap, run(FLAT, measured=measured, wrong=8))
 
 
 def test_a_plateau_says_whether_training_has_converged_too(run: MakeRun) -> None:
     flat = {20: 0.9, 40: 0.85, 60: 0.85}
-    converged = one(convergence.plateau, run([0.8] * 60, evals=flat))
+    converged = one(learning_rate.loss_plateau, run([0.8] * 60, evals=flat))
     assert "stood at about 0.850 since step 40, and the training loss at 0.800" in converged.message
-    falling = one(convergence.plateau, run(FALLING, evals=flat))
+    falling = one(learning_rate.loss_plateau, run(FALLING, evals=flat))
     assert "more passes over these rows will not help" in falling.message
-    assert none(convergence.plateau, run([0.01] * 60, evals=flat))
-    assert none(convergence.plateau, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
+    assert none(learning_rate.loss_plateau, run([0.01] * 60, evals=flat))
+    assert none(learning_rate.loss_plateau, run(FALLING, evals={20: 2.0, 40: 1.2, 60: 0.8}))
 
 
 def test_a_small_adapter_that_leaves_the_loss_standing_is_told(run: MakeRun) -> None:
     small = ("lora.r=2", "learning_rate=2e-3")
     told = {"eval_loss": 1.5, "trainable_parameters": 2048}
-    found = one(setup.undertrained_adapter, run([1.4] * 60, *small, metrics=told))
+    found = one(settings.undertrained_adapter, run([1.4] * 60, *small, metrics=told))
     assert "the adapter (r = 2, 2,048 parameters) left the training loss at 1.400" in found.message
-    assert none(setup.undertrained_adapter, run([1.4] * 60, "lora.r=16", metrics=told))
-    assert none(setup.undertrained_adapter, run([0.2] * 60, *small, metrics={"eval_loss": 0.3}))
+    assert none(settings.undertrained_adapter, run([1.4] * 60, "lora.r=16", metrics=told))
+    assert none(settings.undertrained_adapter, run([0.2] * 60, *small, metrics={"eval_loss": 0.3}))
 
 
 def test_time_that_goes_into_evaluations_or_padding_is_told(run: MakeRun) -> None:
     every = dict.fromkeys(range(2, 61, 2), 0.5)
-    found = one(setup.slow, run(FLAT, evals=every, seconds=dict.fromkeys(every, 4.0)))
+    found = one(settings.slow, run(FLAT, evals=every, seconds=dict.fromkeys(every, 4.0)))
     assert "evaluations within the run took 60% of the training time (eval_steps)" in found.message
-    padded = one(setup.slow, run(FLAT, metrics={"padding_share": 0.81}))
+    padded = one(settings.slow, run(FLAT, metrics={"padding_share": 0.81}))
     assert padded.message == "time is wasted: 81% of what is computed is padding"
-    assert none(setup.slow, run(FLAT, evals={60: 0.5}, metrics={"padding_share": 0.2}))
+    assert none(settings.slow, run(FLAT, evals={60: 0.5}, metrics={"padding_share": 0.2}))
 
 
 @pytest.mark.parametrize(
@@ -248,4 +259,4 @@ def test_time_that_goes_into_evaluations_or_padding_is_told(run: MakeRun) -> Non
 def test_the_luck_of_the_best_falls_with_the_examples(
     count: int, share: float, examples: int, luck: float
 ) -> None:
-    assert across.luck_of(count, [share] * count, examples) == pytest.approx(luck, rel=0.05)
+    assert evaluation_set.luck_of(count, [share] * count, examples) == pytest.approx(luck, rel=0.05)

@@ -11,20 +11,28 @@ from hypothesis import strategies as st
 
 from tests.core.diagnosis.written import LABELS, Written, answered, asked, example, rows_of
 from tui_loop.core.data.rows import Row
-from tui_loop.core.diagnosis.rules.doubts import (
-    binomial_tail,
-    next_to_impossible,
-    still_hard,
+from tui_loop.core.diagnosis.rules.evaluation_set import (
+    eval_too_small,
+    smallest_net,
+    smallest_total,
 )
-from tui_loop.core.diagnosis.rules.gaps import far_failures, missing_labels, rare_labels
-from tui_loop.core.diagnosis.rules.inputs import truncated_inputs
-from tui_loop.core.diagnosis.rules.noise import (
+from tui_loop.core.diagnosis.rules.label_noise import (
+    binomial_tail,
     contradictions,
     hard_training_rows,
+    next_to_impossible,
+    still_hard,
     suspect_references,
 )
-from tui_loop.core.diagnosis.rules.repeats import duplicates, inputs_of, leakage
-from tui_loop.core.diagnosis.rules.sizes import eval_too_small, smallest_net, smallest_total
+from tui_loop.core.diagnosis.rules.training_data import (
+    duplicates,
+    far_failures,
+    inputs_of,
+    leakage,
+    missing_labels,
+    rare_labels,
+)
+from tui_loop.core.diagnosis.rules.truncation import truncated_inputs
 from tui_loop.core.stats import mcnemar
 
 HELD, TRAIN = asked(80), asked(400)[200:]

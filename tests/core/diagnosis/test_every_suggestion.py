@@ -14,29 +14,24 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.core.diagnosis.written import Written, answered, asked, example, rows_of
-from tui_loop.core.diagnosis.advice.advising import ADVISORS
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.advice.suggestions import ADVISORS
+from tui_loop.core.diagnosis.diagnose import Rule
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules import (
-    Rule,
-    across,
-    convergence,
-    generalisation,
-    rates,
-    setup,
-    training,
+    evaluation_set,
+    generalization,
+    learning_rate,
+    run_health,
+    settings,
 )
-from tui_loop.core.diagnosis.rules.endings import ending
-from tui_loop.core.diagnosis.rules.formats import format_errors
-from tui_loop.core.diagnosis.rules.gaps import missing_labels
-from tui_loop.core.diagnosis.rules.inputs import truncated_inputs
-from tui_loop.core.diagnosis.rules.labels import class_bias
-from tui_loop.core.diagnosis.rules.noise import suspect_references
-from tui_loop.core.diagnosis.rules.regressions import forgetting, worse_than_base
-from tui_loop.core.diagnosis.rules.repeats import duplicates, leakage
-from tui_loop.core.diagnosis.rules.sizes import eval_too_small
-from tui_loop.core.diagnosis.rules.weak import weak_slice
+from tui_loop.core.diagnosis.rules.evaluation_set import eval_too_small
+from tui_loop.core.diagnosis.rules.generalization import forgetting, worse_than_base
+from tui_loop.core.diagnosis.rules.label_noise import suspect_references
+from tui_loop.core.diagnosis.rules.outputs import class_bias, format_errors, weak_slice
+from tui_loop.core.diagnosis.rules.training_data import duplicates, leakage, missing_labels
+from tui_loop.core.diagnosis.rules.truncation import ending, truncated_inputs
 
 ROWS, TRAIN = asked(60), asked(400)[200:]
 FLAT = [0.3] * 60
@@ -69,7 +64,7 @@ class Built(NamedTuple):
     """A record, the rule that finds something there, and all that is suggested for it."""
 
     name: str
-    make: Callable[[Written], Case]
+    make: Callable[[Written], IterationFacts]
     rule: Rule
     finding: FindingKind
     suggestions: Mapping[SuggestionKind, Change | Advice]
@@ -86,7 +81,7 @@ def loss(low: float, high: float, was: float = 0.34) -> Range:
 def run(losses: list[float] = FLAT, *settings: str, wrong: int = 12, **more: Any) -> Any:
     """Makes a base that knows nothing and one iteration with curves."""
 
-    def make(written: Written) -> Case:
+    def make(written: Written) -> IterationFacts:
         written.base(ROWS, loss=5.0)
         return written.trained(ROWS, losses, *settings, wrong=wrong, **more)
 
@@ -121,7 +116,7 @@ def wider_gap() -> Any:
     return run(FLAT, wrong=30, measured=measured)
 
 
-def gap_of_ten_rows(written: Written) -> Case:
+def gap_of_ten_rows(written: Written) -> IterationFacts:
     written.base(ROWS[:10], loss=5.0)
     measured = [(row, 0.05) for row in TRAIN[:40]]
     written.add(answered(ROWS[:10], [0]), train=TRAIN, measured=measured)
@@ -138,7 +133,7 @@ def cut_rows() -> Any:
     return run(FLAT, "training.max_length=512", metrics=counts)
 
 
-def cut_prompts(written: Written) -> Case:
+def cut_prompts(written: Written) -> IterationFacts:
     written.base(ROWS)
     cut = [example(row, "hm", prompt_cut=9) for row in ROWS[:10]]
     rows = [*cut, *answered(ROWS[10:], range(2))]
@@ -146,7 +141,7 @@ def cut_prompts(written: Written) -> Case:
     return written.case()
 
 
-def cut_outputs(written: Written) -> Case:
+def cut_outputs(written: Written) -> IterationFacts:
     written.base(ROWS)
     cut = [
         example(row, "ref", causes=("truncated_output",), supervised_tokens=12, truncated=True)
@@ -157,7 +152,7 @@ def cut_outputs(written: Written) -> Case:
     return written.case()
 
 
-def endless_outputs(written: Written) -> Case:
+def endless_outputs(written: Written) -> IterationFacts:
     written.base(ROWS)
     ran = [
         example(row, f"{row.reference} and so on", causes=("no_end_token",), truncated=True)
@@ -167,34 +162,34 @@ def endless_outputs(written: Written) -> Case:
     return written.case()
 
 
-def other_form(written: Written) -> Case:
+def other_form(written: Written) -> IterationFacts:
     written.base(ROWS)
     said = [example(row, f"It is {row.reference}!", causes=("format",)) for row in ROWS[:12]]
     written.add([*said, *answered(ROWS[12:])])
     return written.case()
 
 
-def one_label(written: Written) -> Case:
+def one_label(written: Written) -> IterationFacts:
     written.base(ROWS)
     written.add([example(row, "refund", loss=1.0) for row in ROWS])
     return written.case()
 
 
-def weak_label(written: Written) -> Case:
+def weak_label(written: Written) -> IterationFacts:
     written.base(ROWS)
     weak = [at for at, row in enumerate(ROWS) if row.reference == "refund"][:12]
     written.add(answered(ROWS, weak))
     return written.case()
 
 
-def label_without_rows(written: Written) -> Case:
+def label_without_rows(written: Written) -> IterationFacts:
     written.base(ROWS)
     wanted = [at for at, row in enumerate(ROWS) if row.reference == "login"]
     written.add(answered(ROWS, wanted), train=[row for row in TRAIN if row.reference != "login"])
     return written.case()
 
 
-def contradicted(written: Written) -> Case:
+def contradicted(written: Written) -> IterationFacts:
     written.base(ROWS)
     for _ in range(3):
         said = ["refund" if row.reference != "refund" else "login" for row in ROWS[:3]]
@@ -203,46 +198,46 @@ def contradicted(written: Written) -> Case:
     return written.case()
 
 
-def tripled(written: Written) -> Case:
+def tripled(written: Written) -> IterationFacts:
     written.base(ROWS)
     written.add(answered(ROWS), train=rows_of([(r.prompt, r.reference) for r in TRAIN] * 3))
     return written.case()
 
 
-def leaked(written: Written) -> Case:
+def leaked(written: Written) -> IterationFacts:
     written.base(ROWS)
     written.add(answered(ROWS, range(30, 40)), train=[*TRAIN, *ROWS[:30]])
     return written.case()
 
 
-def worse(written: Written) -> Case:
+def worse(written: Written) -> IterationFacts:
     rows = asked(80)
     written.base(rows, range(60))
     written.add(answered(rows, range(40)))
     return written.case()
 
 
-def forgotten(written: Written) -> Case:
+def forgotten(written: Written) -> IterationFacts:
     rows = asked(80)
     written.base(rows, range(20))
     written.add(answered(rows, range(16)))
     return written.case()
 
 
-def eight_rows(written: Written) -> Case:
+def eight_rows(written: Written) -> IterationFacts:
     written.base(ROWS[:8])
     written.add(answered(ROWS[:8], [0]), train=TRAIN)
     return written.case()
 
 
-def eight_configs(written: Written) -> Case:
+def eight_configs(written: Written) -> IterationFacts:
     written.base(ROWS)
     for rate in range(1, 9):
         written.add(answered(ROWS, range(30)), f"learning_rate={rate}e-4")
     return written.case()
 
 
-def no_better_config(written: Written) -> Case:
+def no_better_config(written: Written) -> IterationFacts:
     written.base(ROWS)
     for rate in range(1, 5):
         written.add(answered(ROWS, range(12)), f"learning_rate={rate}e-4", train=TRAIN)
@@ -253,7 +248,7 @@ def converged(losses: list[float]) -> Any:
     return run(losses, evals={20: 0.9, 40: 0.8, 60: 0.8}, metrics={"eval_loss": 0.8})
 
 
-def one_run_of_each(written: Written) -> Case:
+def one_run_of_each(written: Written) -> IterationFacts:
     written.base(ROWS)
     written.add(answered(ROWS, range(30)))
     written.add(answered(ROWS, range(9, 33)), "learning_rate=2e-4")
@@ -272,7 +267,7 @@ BUILT = (
     Built(
         "out of memory",
         out_of_memory(),
-        training.failed,
+        run_health.failed,
         FindingKind.FAILED,
         {
             SuggestionKind.SMALLER_MICRO_BATCH: Change({BATCH: (12, 6), PASSES: (1, 2)}, None),
@@ -284,7 +279,7 @@ BUILT = (
     Built(
         "diverged",
         blown_up(),
-        training.diverged,
+        run_health.diverged,
         FindingKind.DIVERGED,
         {
             SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (5e-2, 5e-3)}, loss(0.25, 4.0, 5.0)),
@@ -295,14 +290,14 @@ BUILT = (
     Built(
         "gradient shot up",
         gradient_shot_up(),
-        rates.learning_rate_too_high,
+        learning_rate.learning_rate_too_high,
         FindingKind.LEARNING_RATE_TOO_HIGH,
         {SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (2e-2, 2e-3)}, score(0.82, 0.92))},
     ),
     Built(
         "loss jumps",
         run([3.0 if n % 15 == 14 else 0.4 for n in range(60)], "max_grad_norm=0"),
-        training.unstable,
+        run_health.unstable,
         FindingKind.UNSTABLE,
         {
             SuggestionKind.CLIP_GRADIENTS: Change({CLIP: (0.0, 1.0)}, loss(0.238, 0.34)),
@@ -313,14 +308,14 @@ BUILT = (
     Built(
         "rate too low",
         run([5.0] * 60, "learning_rate=2e-5", metrics={"eval_loss": 4.8}),
-        rates.learning_rate_too_low,
+        learning_rate.learning_rate_too_low,
         FindingKind.LEARNING_RATE_TOO_LOW,
         {SuggestionKind.RAISE_LEARNING_RATE: Change({LR: (2e-5, 2e-4)}, loss(0.48, 3.36, 4.8))},
     ),
     Built(
         "still falling",
         run(FALLING, evals={20: 2.0, 40: 0.5, 60: 0.34}),
-        convergence.underfitting,
+        learning_rate.underfitting,
         FindingKind.UNDERFITTING,
         {
             SuggestionKind.RAISE_LEARNING_RATE: Change({LR: (1e-4, 3e-4)}, loss(0.17, 0.306)),
@@ -330,7 +325,7 @@ BUILT = (
     Built(
         "overfitting",
         run(FALLING, evals={20: 0.2, 40: 0.3, 60: 0.5}, metrics={"eval_loss": 0.5}),
-        generalisation.overfitting,
+        generalization.overfitting,
         FindingKind.OVERFITTING,
         {
             SuggestionKind.FEWER_EPOCHS: Change({EPOCHS: (3.0, 1.0)}, loss(0.18, 0.35, 0.5)),
@@ -345,7 +340,7 @@ BUILT = (
     Built(
         "known by heart",
         by_heart(),
-        generalisation.memorised,
+        generalization.memorised,
         FindingKind.MEMORISED,
         {
             SuggestionKind.FEWER_EPOCHS: Change({EPOCHS: (3.0, 1.5)}, loss(0.63, 0.9, 0.9)),
@@ -358,7 +353,7 @@ BUILT = (
     Built(
         "known by heart, all weights",
         by_heart("lora.enabled=false"),
-        generalisation.memorised,
+        generalization.memorised,
         FindingKind.MEMORISED,
         {
             SuggestionKind.FEWER_EPOCHS: Change({EPOCHS: (3.0, 1.5)}, loss(0.63, 0.9, 0.9)),
@@ -371,7 +366,7 @@ BUILT = (
     Built(
         "gap",
         wider_gap(),
-        generalisation.generalisation_gap,
+        generalization.generalisation_gap,
         FindingKind.GENERALISATION_GAP,
         {
             SuggestionKind.MORE_DROPOUT: Change(
@@ -382,14 +377,14 @@ BUILT = (
     Built(
         "gap of ten rows",
         gap_of_ten_rows,
-        generalisation.generalisation_gap,
+        generalization.generalisation_gap,
         FindingKind.GENERALISATION_GAP,
         {SuggestionKind.MORE_EVAL_ROWS: Advice("hold out about 400 rows instead of 10", None)},
     ),
     Built(
         "small adapter",
         small_adapter(),
-        setup.undertrained_adapter,
+        settings.undertrained_adapter,
         FindingKind.UNDERTRAINED_ADAPTER,
         {
             SuggestionKind.ALL_LINEAR: Change(
@@ -403,7 +398,7 @@ BUILT = (
     Built(
         "gradient of nothing",
         run(FLAT, grads=[0.0] * 60),
-        training.nothing_trained,
+        run_health.nothing_trained,
         FindingKind.NOTHING_TRAINED,
         {
             SuggestionKind.RAISE_MAX_LENGTH: Change(
@@ -414,7 +409,7 @@ BUILT = (
     Built(
         "loss on prompts",
         run(FLAT, "completion_only_loss=false", tokens_a_row=50),
-        setup.diluted_loss,
+        settings.diluted_loss,
         FindingKind.DILUTED_LOSS,
         {
             SuggestionKind.COMPLETION_ONLY: Change(
@@ -562,14 +557,14 @@ BUILT = (
     Built(
         "eight configs",
         eight_configs,
-        across.eval_overfit,
+        evaluation_set.eval_overfit,
         FindingKind.EVAL_OVERFIT,
         {SuggestionKind.FRESH_EVAL: Advice("draw a fresh split (tui-loop fresh written)", None)},
     ),
     Built(
         "no better config",
         no_better_config,
-        across.plateau,
+        evaluation_set.no_gain,
         FindingKind.PLATEAU,
         {
             SuggestionKind.REPLICATE: Advice("run 1 again under another seed", None),
@@ -583,7 +578,7 @@ BUILT = (
     Built(
         "converged, training loss falls",
         converged(FALLING),
-        convergence.plateau,
+        learning_rate.loss_plateau,
         FindingKind.PLATEAU,
         {
             SuggestionKind.MORE_DROPOUT: Change(
@@ -595,7 +590,7 @@ BUILT = (
     Built(
         "converged",
         converged([0.8] * 60),
-        convergence.plateau,
+        learning_rate.loss_plateau,
         FindingKind.PLATEAU,
         {
             SuggestionKind.RAISE_RANK: Change(
@@ -606,14 +601,14 @@ BUILT = (
     Built(
         "one run of each",
         one_run_of_each,
-        across.undecided,
+        evaluation_set.undecided,
         FindingKind.UNDECIDED,
         {SuggestionKind.REPLICATE: Change({"training.seed": (42, 43)}, None)},
     ),
     Built(
         "idle time",
         idle_time(),
-        setup.slow,
+        settings.slow,
         FindingKind.SLOW,
         {
             SuggestionKind.FEWER_EVALUATIONS: Change({"training.eval_steps": (2, None)}, None),
@@ -624,7 +619,7 @@ BUILT = (
     Built(
         "padding",
         run(FLAT, metrics={"padding_share": 0.81}),
-        setup.slow,
+        settings.slow,
         FindingKind.SLOW,
         {SuggestionKind.PACK: Advice("training.packing = true", None)},
     ),

@@ -8,13 +8,10 @@ import msgspec
 import pytest
 
 from tests.core.diagnosis.written import LABELS, Written, answered, asked, example, rows_of
-from tui_loop.core.diagnosis.rules.endings import ending
-from tui_loop.core.diagnosis.rules.formats import format_errors
-from tui_loop.core.diagnosis.rules.labels import class_bias
-from tui_loop.core.diagnosis.rules.learned import has_learned, knows_task
-from tui_loop.core.diagnosis.rules.regressions import forgetting, worse_than_base
-from tui_loop.core.diagnosis.rules.telling import chance, named
-from tui_loop.core.diagnosis.rules.weak import weak_slice
+from tui_loop.core.diagnosis.rules.common import chance, has_learned, knows_task, named
+from tui_loop.core.diagnosis.rules.generalization import forgetting, worse_than_base
+from tui_loop.core.diagnosis.rules.outputs import class_bias, format_errors, weak_slice
+from tui_loop.core.diagnosis.rules.truncation import ending
 
 HELD = asked(80)
 

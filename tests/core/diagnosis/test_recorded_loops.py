@@ -6,8 +6,8 @@ from functools import cache
 
 import pytest
 
-from tui_loop.core.diagnosis.advice.amounts import train_longer
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.advice.capacity import train_longer
+from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader

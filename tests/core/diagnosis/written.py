@@ -10,10 +10,9 @@ from typing import Any
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.row_versions import digest_of, write_index
 from tui_loop.core.data.rows import Row, with_ids
-from tui_loop.core.diagnosis.case import Case
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.diagnose import DATA_RULES, OUTPUT_RULES, Diagnoser, Rule
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.diagnosis.rules import Rule, data, outputs
 from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.record import codec
 from tui_loop.core.record.events import LineLogged, MetricsLogged
@@ -164,7 +163,7 @@ class Written:
         tokens_a_row: int = 20,
         seconds: Mapping[int, float] | None = None,
         **more: Any,
-    ) -> Case:
+    ) -> IterationFacts:
         """An iteration with curves, whose first `wrong` rows fail; its case. `evals`: the eval loss
         of a step, which all rows share but for a twentieth, so that changes are told from chance.
         `seconds`: how long a step took, one second by default."""
@@ -230,7 +229,7 @@ class Written:
             journal.append(MetricsLogged(step=step, epoch=step / 10, values=values))
         journal.close()
 
-    def case(self, number: int | None = None) -> Case:
+    def case(self, number: int | None = None) -> IterationFacts:
         """The facts on an iteration, the newest by default."""
         newest = self.loop.numbers()[-1] if number is None else number
         return Diagnoser(LoopReader(self.loop)).case(newest)
@@ -238,7 +237,7 @@ class Written:
     def found(self, number: int | None = None) -> list[Finding]:
         """What the rules on data and outputs say of it."""
         case = self.case(number)
-        return [each for rule in (*data.RULES, *outputs.RULES) for each in rule(case)]
+        return [each for rule in (*DATA_RULES, *OUTPUT_RULES) for each in rule(case)]
 
     def one(self, rule: Rule, number: int | None = None) -> Finding:
         """The only finding of a rule."""

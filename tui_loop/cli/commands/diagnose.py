@@ -9,10 +9,10 @@ import msgspec
 from tui_loop.cli.arguments import add_json, told_iteration
 from tui_loop.cli.output import Output
 from tui_loop.core.compare.comparison import Comparer, brief_delta
-from tui_loop.core.diagnosis.diagnosing import diagnose
+from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
 from tui_loop.core.diagnosis.recording import record_diagnosis
-from tui_loop.core.diagnosis.words import (
+from tui_loop.core.diagnosis.wording import (
     GLYPHS,
     expected,
     kind_words,

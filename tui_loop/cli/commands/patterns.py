@@ -13,8 +13,8 @@ from tui_loop.cli.arguments import add_json, opened_loops
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.config.settings import full_name
 from tui_loop.core.errors import BadInput
+from tui_loop.core.patterns.all_patterns import Patterns, PatternsReader
 from tui_loop.core.patterns.pattern import Pattern, by_field
-from tui_loop.core.patterns.reading import Patterns, PatternsReader
 from tui_loop.core.patterns.trials import base_name
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.text.figures import counted

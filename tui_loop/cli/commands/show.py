@@ -11,9 +11,9 @@ from tui_loop.cli.arguments import add_json, told_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting
 from tui_loop.cli.tables import iterations_table
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
-from tui_loop.core.diagnosis.naming import suggested_by
-from tui_loop.core.diagnosis.words import expected_of, verdict_words
+from tui_loop.core.diagnosis.apply_suggestions import suggested_by
+from tui_loop.core.diagnosis.diagnose import Diagnoser
+from tui_loop.core.diagnosis.wording import expected_of, verdict_words
 from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import (

@@ -8,8 +8,8 @@ import msgspec
 
 from tui_loop.core.automation.history import History
 from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
+from tui_loop.core.diagnosis.apply_suggestions import settings_of
 from tui_loop.core.diagnosis.findings import Diagnosis, Suggestion
-from tui_loop.core.diagnosis.taking import settings_of
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.structs import Iteration
 

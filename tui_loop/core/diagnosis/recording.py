@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically

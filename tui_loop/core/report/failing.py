@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import annotated, annotation_text
 from tui_loop.core.examples.breakdown import breakdown_of, kind_words, slice_words
@@ -16,7 +16,7 @@ from tui_loop.core.report.comparisons import shortened
 from tui_loop.core.report.facts import GROUPS, WORST, Counted, Failure, Open
 
 
-def open_of(case: Case, role: str) -> Open | None:
+def open_of(case: IterationFacts, role: str) -> Open | None:
     """What fails in the iteration of the case; None where nothing was evaluated."""
     try:
         view, _ = case.evaluations.view(case.number, case.iteration.parent)

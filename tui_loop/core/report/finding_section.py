@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.words import (
+from tui_loop.core.diagnosis.wording import (
     GLYPHS,
     expected,
     kind_words,

@@ -8,7 +8,7 @@ from tui_loop import __version__
 from tui_loop.core.compare.best import best_runs
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.uncertainty import share_interval
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.readiness.holdout import read_looks

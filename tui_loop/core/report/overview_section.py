@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_loop.core.compare.best import mean_metrics
-from tui_loop.core.diagnosis.words import verdict_words
+from tui_loop.core.diagnosis.wording import verdict_words
 from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.report.document import (
     Block,

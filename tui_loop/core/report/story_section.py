@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_loop.core.diagnosis.naming import suggested_by
-from tui_loop.core.diagnosis.words import expected_of, verdict_words
+from tui_loop.core.diagnosis.apply_suggestions import suggested_by
+from tui_loop.core.diagnosis.wording import expected_of, verdict_words
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.document import (
     Block,

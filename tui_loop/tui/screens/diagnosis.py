@@ -9,8 +9,8 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui_loop.core.diagnosis.apply_suggestions import clash
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.taking import clash
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.text.figures import brief

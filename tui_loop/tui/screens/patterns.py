@@ -10,8 +10,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.patterns.all_patterns import Patterns
 from tui_loop.core.patterns.pattern import Pattern
-from tui_loop.core.patterns.reading import Patterns
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.footer import key_pieces

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from tui_loop.core.diagnosis.naming import suggested_by
+from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.text.figures import brief, counted

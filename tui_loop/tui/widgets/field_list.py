@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.config.fields import as_setting, field
-from tui_loop.core.diagnosis.words import expected_of
+from tui_loop.core.diagnosis.wording import expected_of
 from tui_loop.core.draft import Draft, names_of
 from tui_loop.core.patterns.hints import NO_HINT, Hint
 from tui_loop.core.text.figures import brief

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tui_loop.core.diagnosis.apply_suggestions import with_suggestions
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.taking import with_taken
 from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.query import spelled
@@ -108,7 +108,7 @@ class Diagnosing(Comparing, Drafting):
         def filled(draft: Draft) -> Draft:
             self._looked.pop(iteration.number, None)
             self._leave(DRAFT)
-            return with_taken(draft, taken)
+            return with_suggestions(draft, taken)
 
         self.draft_next(iteration, filled)
 

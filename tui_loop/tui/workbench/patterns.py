@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.patterns.reading import Patterns, PatternsReader
+from tui_loop.core.patterns.all_patterns import Patterns, PatternsReader
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.record.structs import LIVE
 from tui_loop.tui.latest import Latest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 
-Advisor = Callable[[Case, Finding], Iterator[Suggestion]]
+Advisor = Callable[[IterationFacts, Finding], Iterator[Suggestion]]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.diagnosis.advice.proposing import advise, gain, propose
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.advice.suggest import advise, gain, propose
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind
 
 
-def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def longer_inputs(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """No cut of training rows, or of held-out ones."""
     if case.config is None:
         return
@@ -41,7 +41,7 @@ def longer_inputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
         )
 
 
-def longer_outputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def longer_outputs(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """More room for the answer; unset derives it from the references."""
     if case.config is None:
         return
@@ -60,7 +60,7 @@ def longer_outputs(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def loss_on_the_answer(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def loss_on_the_answer(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The loss on completions alone, where prompts are trained on too."""
     if case.config is None or case.config.training.completion_only_loss is not False:
         return
@@ -75,7 +75,7 @@ def loss_on_the_answer(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def less_memory(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def less_memory(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """What takes less memory and leaves the experiment as it is, the cheapest first."""
     if case.config is None or finding.figures.get("error") != "oom":
         return
@@ -108,7 +108,7 @@ def less_memory(case: Case, finding: Finding) -> Iterator[Suggestion]:
         )
 
 
-def faster(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def faster(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The same run in less time: nothing is expected of the score."""
     if case.config is None:
         return

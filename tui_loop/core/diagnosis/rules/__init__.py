@@ -1,10 +1,1 @@
-"""What to look for, by subject: each rule is a function from a case to the findings it makes."""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
-
-from tui_loop.core.diagnosis.case import Case
-from tui_loop.core.diagnosis.findings import Finding
-
-Rule = Callable[[Case], Iterable[Finding]]
+"""Rules by subject: each is a function from an iteration's facts to the findings it makes."""

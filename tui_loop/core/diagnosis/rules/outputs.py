@@ -1,13 +1,286 @@
-"""Findings on outputs: what the model says, and what it said before."""
+"""Outputs in a wrong form, labels given too often, groups that fail more than the rest.
+
+format_errors  failures that say the right thing in another form, that are no JSON where JSON is
+               wanted, or that name none of the labels.
+
+class_bias  few of the labels make up what is said, or some take up much of it, and one of them is
+            said far more often than it is due: the exact test of marginal homogeneity (McNemar:
+            outputs that say it wrongly against rows that want it and get another), adjusted over
+            all labels (Holm).
+
+weak_slice  a label, a length, a column's value or words of the prompt; not where the model says few
+            labels at all, and not a label that was never trained on: these are told as such.
+"""
 
 from __future__ import annotations
 
-from tui_loop.core.diagnosis.rules import Rule, endings, formats, labels, regressions, weak
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-RULES: tuple[Rule, ...] = (
-    *regressions.RULES,
-    *endings.RULES,
-    *formats.RULES,
-    *labels.RULES,
-    *weak.RULES,
+from tui_loop.core.diagnosis.facts import IterationFacts
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import (
+    chance,
+    hardest,
+    has_learned,
+    ids_of,
+    knows_task,
+    named,
+    with_cause,
 )
+from tui_loop.core.diagnosis.rules.training_data import trained_on
+from tui_loop.core.examples.cause_kinds import Cause
+from tui_loop.core.examples.slices import ALIKE, Slice, find_slices, labels_in
+from tui_loop.core.examples.table import FAILED, UNSCORED
+from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.scoring import label_reader, normalised, pure_scorer
+from tui_loop.core.stats import holm, mcnemar
+from tui_loop.core.text.figures import counted
+from tui_loop.core.text.untrusted import one_line
+
+FEWEST = 5
+"""Rows: fewer are an anecdote."""
+
+WORTH_FORMAT = 0.1
+"""Share of the failures from which on form is a reason of its own."""
+
+MUCH = 0.2
+MOST = 0.5
+_JSON = ("json_valid", "json_match")
+_SHOWN = 40
+_SCORER = pure_scorer("json_valid", (), None)
+_OTHER_REASON = {Cause.TRUNCATED_OUTPUT.value, Cause.EMPTY.value, Cause.REFUSAL.value}
+
+
+def format_errors(case: IterationFacts) -> Iterator[Finding]:
+    view = case.view if case.number else None
+    if view is None or not (has_learned(case) or knows_task(case)):
+        return
+    scored, failed = len(view) - view.passed.count(UNSCORED), view.passed.count(FAILED)
+    other = with_cause(case, Cause.FORMAT, Cause.NEAR_MISS)
+    is_json = case.measured.metric in _JSON
+    if is_json:
+        other = hardest(case, [row for row in range(len(view)) if _is_broken_json(view, row)])
+    if len(other) >= max(FEWEST, WORTH_FORMAT * failed):
+        is_alarming = len(other) > MOST * failed and len(other) > MUCH * scored
+        is_much = len(other) >= MUCH * failed
+        what = "are no plain JSON" if is_json else "say the right thing in another form"
+        yield Finding(
+            FindingKind.FORMAT_ERRORS,
+            "alarm" if is_alarming else "warning" if is_much else "note",
+            f"{len(other)} of {counted(failed, 'failure')} {what}: for instance "
+            f"{_instance(case, other[0])}",
+            {"outputs": len(other), "failed": failed, "total": scored},
+            examples=ids_of(case, other),
+            otherwise="the metric may ask for more than the task does",
+        )
+    nameless = [
+        row
+        for row in with_cause(case, Cause.OUT_OF_VOCABULARY)
+        if _OTHER_REASON.isdisjoint(view.causes[row])
+    ]
+    if len(nameless) >= max(FEWEST, WORTH_FORMAT * failed):
+        yield Finding(
+            FindingKind.FORMAT_ERRORS,
+            "warning" if len(nameless) >= MUCH * failed and knows_task(case) else "note",
+            f"{len(nameless)} of {counted(failed, 'failure')} name none of the "
+            f"{len(case.measured.labels)} labels: for instance {_instance(case, nameless[0])}",
+            {"outputs": len(nameless), "failed": failed, "total": scored},
+            examples=ids_of(case, nameless),
+            otherwise="a model that has not learned the labels yet says other things as well",
+        )
+
+
+def _is_broken_json(view: ExampleView, row: int) -> bool:
+    """Whether an output that was not cut failed and is no JSON."""
+    if view.passed[row] != FAILED:
+        return False
+    example = view.table[row]
+    is_json = _SCORER is not None and _SCORER.score(example.output or "", "") > 0
+    return not example.truncated and not is_json
+
+
+def _instance(case: IterationFacts, row: int) -> str:
+    view = case.view
+    assert view is not None
+    example = view.table[row]
+    said = one_line(example.output or "", _SHOWN)
+    return f'"{said}" for "{one_line(example.reference, _SHOWN)}"'
+
+
+FEW = 2 / 3
+"""Labels said against labels wanted, each counted by the entropy of its shares (2 to the power of
+the bits): a model that errs evenly keeps more than nine tenths, also at a score of a half."""
+
+TOO_MANY = 0.15
+"""Share of all outputs that name an over-used label beyond its due, to be worth acting on even
+where all labels are still said."""
+
+LEVEL = 0.01
+NEARLY_ALL = 0.9
+NAMING = 0.5
+"""Where fewer outputs name a label at all, that is what is wrong."""
+
+
+def class_bias(case: IterationFacts) -> Iterator[Finding]:
+    view = case.view
+    if view is None or not case.measured.labels or not has_learned(case):
+        return
+    label_of = {normalised(each): each for each in case.measured.labels}
+    read = label_reader(case.measured.labels)
+    known: dict[str, str | None] = {}
+    pairs: list[tuple[int, str, str]] = []
+    scored = 0
+    for row, example in enumerate(view.table):
+        wanted = label_of.get(normalised(example.reference))
+        if view.passed[row] == UNSCORED or wanted is None:
+            continue
+        scored += 1
+        output = example.output or ""
+        if output not in known:
+            known[output] = read(output)
+        said = known[output]
+        if said is not None:
+            pairs.append((row, wanted, said))
+    if len(pairs) < NAMING * scored or not labels_in([wanted for _, wanted, _ in pairs]):
+        return
+    wanted_counts = Counter(wanted for _, wanted, _ in pairs)
+    said_counts = Counter(said for _, _, said in pairs)
+    few, due = _spread(said_counts), _spread(wanted_counts)
+    names = sorted(said_counts)
+    wrongly = Counter(said for _, wanted, said in pairs if said != wanted)
+    missed = Counter(wanted for _, wanted, said in pairs if said != wanted)
+    p_values = holm([mcnemar(missed[name], wrongly[name]) for name in names])
+    over = sorted(
+        (p, -wrongly[name], name)
+        for p, name in zip(p_values, names, strict=True)
+        if p < LEVEL and wrongly[name] > missed[name]
+    )
+    if not over:
+        return
+    p, _, top = over[0]
+    too_many = sum(said_counts[name] - wanted_counts[name] for _, _, name in over)
+    if few > FEW * due and too_many < TOO_MANY * len(pairs):
+        return
+    never = sorted(wanted_counts.keys() - said_counts.keys())
+    is_all = said_counts[top] >= NEARLY_ALL * len(pairs)
+    message = "nearly everything is called" if is_all else "some labels are said too often:"
+    message = message if is_all or few > FEW * due else "few labels are said:"
+    message += f" {named([top])}, {said_counts[top]} of {len(pairs)}, where "
+    message += f"{wanted_counts[top]} {'is' if wanted_counts[top] == 1 else 'are'} due"
+    message += f" ({chance(p)})"
+    if len(over) > 1:
+        message += f", {named([name for _, _, name in over[1:]], 2)} too often as well"
+    if never:
+        verb = "is" if len(never) == 1 else "are"
+        message += f"; {len(never)} of {len(wanted_counts)} labels {verb} never said: "
+        message += named(never)
+    wrong = [row for row, wanted, said in pairs if said == top != wanted]
+    yield Finding(
+        FindingKind.CLASS_BIAS,
+        "warning",
+        message,
+        {
+            "label": top,
+            "said": said_counts[top],
+            "due": wanted_counts[top],
+            "labels_said": round(few, 3),
+            "labels_due": round(due, 3),
+            "never_said": len(never),
+            "p": p,
+        },
+        examples=ids_of(case, hardest(case, wrong)),
+        otherwise="too few steps, or too high a rate, leave a model with the commonest answer",
+    )
+
+
+def says_few(case: IterationFacts) -> bool:
+    """Whether few labels make up what is said: which labels fail is then no news."""
+    return any(
+        float(each.figures["labels_said"]) <= FEW * float(each.figures["labels_due"])
+        for each in class_bias(case)
+    )
+
+
+def _spread(counts: Counter[str]) -> float:
+    """How many equally common labels would be as varied."""
+    total = counts.total()
+    shares = [count / total for count in counts.values() if count]
+    return math.exp(-math.fsum(share * math.log(share) for share in shares))
+
+
+TOLD = 3
+"""The surest; more are in the list of what fails."""
+
+WORTH_SLICE = 0.1
+"""Share of all failures that a slice has beyond what is usual elsewhere, to be worth acting on."""
+
+_LENGTHS = ("prompt length", "reference length")
+_NAME = 40
+
+
+def weak_slice(case: IterationFacts) -> Iterator[Finding]:
+    view = case.view
+    if view is None or not has_learned(case) or says_few(case):
+        return
+    missing = {label for label, count in trained_on(case).items() if not count}
+    found = find_slices(view.judged(), case.measured.labels)
+    weak = [each for each in found.weak if each.kind != "label" or each.name not in missing]
+    for each in _distinct(weak)[:TOLD]:
+        usual = each.elsewhere_failed / max(1, each.elsewhere_total)
+        beyond = each.failed - each.total * usual
+        failures = each.failed + each.elsewhere_failed
+        failed = [row for row in each.indices if view.passed[row] == FAILED]
+        yield Finding(
+            FindingKind.WEAK_SLICE,
+            "warning" if beyond >= WORTH_SLICE * failures else "note",
+            _sentence(each),
+            {
+                "slice": f"{each.kind}: {each.name}",
+                "failed": each.failed,
+                "total": each.total,
+                "elsewhere_failed": each.elsewhere_failed,
+                "elsewhere_total": each.elsewhere_total,
+                "p": each.p_adjusted,
+                "tested": found.tested,
+            },
+            examples=ids_of(case, hardest(case, failed)),
+            otherwise=""
+            if each.kind == "label"
+            else "rows of this kind may share a label or a length, and that be the reason",
+        )
+
+
+def _distinct(weak: Sequence[Slice]) -> list[Slice]:
+    """Of slices of nearly the same rows the surest, and of equally sure ones no mere length."""
+    kept: list[Slice] = []
+    for each in sorted(weak, key=lambda each: (each.p, each.kind in _LENGTHS)):
+        rows = set(each.indices)
+        if all(len(rows & {*k.indices}) < ALIKE * len(rows | {*k.indices}) for k in kept):
+            kept.append(each)
+    return kept
+
+
+def _sentence(each: Slice) -> str:
+    told = f"{_subject(each)} fails {each.failed} of {each.total}, elsewhere "
+    told += f"{each.elsewhere_failed} of {each.elsewhere_total} ({chance(each.p_adjusted)})"
+    if each.said:
+        name, count = each.said[0]
+        what = "named no label" if name is None else f"said {named([name])}"
+        told += f"; {count} of the {each.failed} {what}"
+    return told
+
+
+def _subject(each: Slice) -> str:
+    name = one_line(each.name, _NAME)
+    match each.kind:
+        case "label":
+            return f'"{name}"'
+        case "words":
+            return f'what has "{name}" in its prompt'
+        case "column":
+            return f"what has {name}"
+        case _:
+            return f"a {name}"

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from tui_loop.core.diagnosis.advice.rates import raise_learning_rate
-from tui_loop.core.diagnosis.diagnosing import Diagnoser
+from tui_loop.core.diagnosis.advice.learning_rate import raise_learning_rate
+from tui_loop.core.diagnosis.diagnose import Diagnoser
+from tui_loop.core.diagnosis.experience import Lessons, lessons_of, rate_in
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
-from tui_loop.core.diagnosis.lessons import Lessons, lessons_of, rate_in
-from tui_loop.core.patterns.reading import PatternsReader
+from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import LoopReader

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui_loop.core.config.schema import SEED, Training
-from tui_loop.core.diagnosis.advice.proposing import advise, gain, loss_gain, loss_range, propose
-from tui_loop.core.diagnosis.case import Case, config_of, metric_of
+from tui_loop.core.diagnosis.advice.suggest import advise, gain, loss_gain, loss_range, propose
+from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
-from tui_loop.core.diagnosis.rules.convergence import FEWEST_STEPS
-from tui_loop.core.diagnosis.rules.generalisation import turn_of
+from tui_loop.core.diagnosis.rules.generalization import turn_of
+from tui_loop.core.diagnosis.rules.learning_rate import FEWEST_STEPS
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
@@ -26,7 +26,7 @@ FAR = 0.2
 """Of the base's eval loss: with more left, larger steps come before more of them."""
 
 
-def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def train_longer(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Twice the passes, or so many that there are STEPS_WANTED; what that brings is read from the
     last stretch of the eval curve."""
     if case.config is None:
@@ -68,13 +68,13 @@ def train_longer(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def is_far_from_done(case: Case) -> bool:
+def is_far_from_done(case: IterationFacts) -> bool:
     """Whether so much of the base's eval loss is left that more of the same takes too long."""
     loss, base = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
     return loss is None or base is None or loss > FAR * base
 
 
-def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def stop_earlier(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """So many passes as brought the lowest eval loss, or the weights of that moment."""
     if case.config is None:
         return
@@ -119,7 +119,7 @@ def stop_earlier(case: Case, finding: Finding) -> Iterator[Suggestion]:
         )
 
 
-def hold_back(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def hold_back(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Dropout on the adapter, weight decay on all weights."""
     if case.config is None:
         return
@@ -144,7 +144,7 @@ def hold_back(case: Case, finding: Finding) -> Iterator[Suggestion]:
         )
 
 
-def larger_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def larger_adapter(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Adapters on all linear layers, else twice the rank and more."""
     if case.config is None or not case.config.lora.enabled:
         return
@@ -174,7 +174,7 @@ def larger_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
         )
 
 
-def after_plateau(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def after_plateau(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Regularisation where the training loss still falls, else a larger adapter."""
     if finding.figures.get("train_falls"):
         yield from hold_back(case, finding)
@@ -182,7 +182,7 @@ def after_plateau(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield from larger_adapter(case, finding)
 
 
-def smaller_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def smaller_adapter(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Half the rank, for a model that forgets."""
     if case.config is None or not case.config.lora.enabled or case.config.lora.r < 8:
         return
@@ -197,7 +197,7 @@ def smaller_adapter(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def replicate(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The same config under a seed that was not used yet; where that was done, the other one."""
     if case.config is None:
         return
@@ -227,7 +227,7 @@ def replicate(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def seeds_like(case: Case, number: int) -> set[int]:
+def seeds_like(case: IterationFacts, number: int) -> set[int]:
     """The seeds under which the config of an iteration was run."""
     return {
         config.training.seed

@@ -13,11 +13,11 @@ import msgspec
 from tui_loop.core.config.schema import BOOKKEEPING, Config
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
-from tui_loop.core.diagnosis.advice import Advisor, amounts, data, lengths, rates
-from tui_loop.core.diagnosis.advice.known_rates import RATE
-from tui_loop.core.diagnosis.advice.proposing import are_same_settings
-from tui_loop.core.diagnosis.case import Case, config_of, metric_of
+from tui_loop.core.diagnosis.advice import Advisor, capacity, data_rows, learning_rate, lengths
+from tui_loop.core.diagnosis.advice.learning_rate import RATE
+from tui_loop.core.diagnosis.advice.suggest import are_same_settings
 from tui_loop.core.diagnosis.experience import Experience, Tally
+from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.errors import BadInput
@@ -28,33 +28,33 @@ from tui_loop.core.text.figures import counted
 
 ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.FAILED: [lengths.less_memory],
-    FindingKind.DIVERGED: [rates.lower_learning_rate, rates.steady],
-    FindingKind.LEARNING_RATE_TOO_HIGH: [rates.lower_learning_rate],
-    FindingKind.UNSTABLE: [rates.steady, rates.slower],
-    FindingKind.LEARNING_RATE_TOO_LOW: [rates.raise_learning_rate],
-    FindingKind.UNDERFITTING: [rates.raise_learning_rate, amounts.train_longer],
-    FindingKind.OVERFITTING: [amounts.stop_earlier, amounts.hold_back],
-    FindingKind.MEMORISED: [amounts.stop_earlier, amounts.hold_back, data.more_rows],
-    FindingKind.GENERALISATION_GAP: [data.narrow_the_gap],
-    FindingKind.UNDERTRAINED_ADAPTER: [amounts.larger_adapter],
+    FindingKind.DIVERGED: [learning_rate.lower_learning_rate, learning_rate.steady],
+    FindingKind.LEARNING_RATE_TOO_HIGH: [learning_rate.lower_learning_rate],
+    FindingKind.UNSTABLE: [learning_rate.steady, learning_rate.slower],
+    FindingKind.LEARNING_RATE_TOO_LOW: [learning_rate.raise_learning_rate],
+    FindingKind.UNDERFITTING: [learning_rate.raise_learning_rate, capacity.train_longer],
+    FindingKind.OVERFITTING: [capacity.stop_earlier, capacity.hold_back],
+    FindingKind.MEMORISED: [capacity.stop_earlier, capacity.hold_back, data_rows.more_rows],
+    FindingKind.GENERALISATION_GAP: [data_rows.narrow_the_gap],
+    FindingKind.UNDERTRAINED_ADAPTER: [capacity.larger_adapter],
     FindingKind.NOTHING_TRAINED: [lengths.longer_inputs],
     FindingKind.DILUTED_LOSS: [lengths.loss_on_the_answer],
     FindingKind.TRUNCATED_INPUTS: [lengths.longer_inputs],
     FindingKind.TRUNCATED_OUTPUTS: [lengths.longer_outputs],
-    FindingKind.NO_END_TOKEN: [data.mark_the_end, lengths.longer_outputs],
-    FindingKind.FORMAT_ERRORS: [data.one_form],
-    FindingKind.CLASS_BIAS: [data.balance],
-    FindingKind.WEAK_SLICE: [data.rows_of_weak_slices],
-    FindingKind.DATA_GAP: [data.rows_for_gaps],
-    FindingKind.LABEL_NOISE: [data.look_at_labels],
-    FindingKind.DUPLICATES: [data.remove_repeats],
-    FindingKind.LEAKAGE: [data.part_the_sets],
-    FindingKind.WORSE_THAN_BASE: [rates.gentler],
-    FindingKind.FORGETTING: [rates.gentler, amounts.smaller_adapter],
-    FindingKind.EVAL_TOO_SMALL: [data.more_held_out],
-    FindingKind.EVAL_OVERFIT: [data.look_at_holdout],
-    FindingKind.PLATEAU: [data.repeat_the_best, amounts.after_plateau, data.more_rows],
-    FindingKind.UNDECIDED: [amounts.replicate],
+    FindingKind.NO_END_TOKEN: [data_rows.mark_the_end, lengths.longer_outputs],
+    FindingKind.FORMAT_ERRORS: [data_rows.one_form],
+    FindingKind.CLASS_BIAS: [data_rows.balance],
+    FindingKind.WEAK_SLICE: [data_rows.rows_of_weak_slices],
+    FindingKind.DATA_GAP: [data_rows.rows_for_gaps],
+    FindingKind.LABEL_NOISE: [data_rows.look_at_labels],
+    FindingKind.DUPLICATES: [data_rows.remove_repeats],
+    FindingKind.LEAKAGE: [data_rows.part_the_sets],
+    FindingKind.WORSE_THAN_BASE: [learning_rate.gentler],
+    FindingKind.FORGETTING: [learning_rate.gentler, capacity.smaller_adapter],
+    FindingKind.EVAL_TOO_SMALL: [data_rows.more_held_out],
+    FindingKind.EVAL_OVERFIT: [data_rows.look_at_holdout],
+    FindingKind.PLATEAU: [data_rows.repeat_the_best, capacity.after_plateau, data_rows.more_rows],
+    FindingKind.UNDECIDED: [capacity.replicate],
     FindingKind.SLOW: [lengths.faster],
 }
 
@@ -83,7 +83,7 @@ Key = tuple[str, ...]
 
 
 def suggestions_for(
-    case: Case, findings: Sequence[Finding], experience: Experience
+    case: IterationFacts, findings: Sequence[Finding], experience: Experience
 ) -> tuple[Suggestion, ...]:
     """What to change, the best first; each change once, for the gravest finding that asks it."""
     found: dict[Key, Suggestion] = {}
@@ -119,7 +119,9 @@ def _consequences(findings: Sequence[Finding]) -> Set[str]:
     return CONSEQUENCES if kinds & (CAUSES | {FindingKind.UNDERFITTING}) else set()
 
 
-def _completed(case: Case, suggestion: Suggestion, tally: Tally, went: Tried) -> Suggestion:
+def _completed(
+    case: IterationFacts, suggestion: Suggestion, tally: Tally, went: Tried
+) -> Suggestion:
     """With who tried it before, how its kind did, and how such changes went on this base."""
     tried = _tried(case, suggestion)
     told = "; ".join(filter(None, (tally.words, _words_of(went))))
@@ -129,7 +131,9 @@ def _completed(case: Case, suggestion: Suggestion, tally: Tally, went: Tried) ->
     return _as_measured(case, completed, tried)
 
 
-def _as_measured(case: Case, suggestion: Suggestion, tried: Sequence[Iteration]) -> Suggestion:
+def _as_measured(
+    case: IterationFacts, suggestion: Suggestion, tried: Sequence[Iteration]
+) -> Suggestion:
     """What was tried needs no guess: it is expected to come out as it did."""
     score = case.metric("score")
     reached = {
@@ -150,7 +154,7 @@ def _as_measured(case: Case, suggestion: Suggestion, tried: Sequence[Iteration])
     )
 
 
-def _went(case: Case, suggestion: Suggestion) -> Tried:
+def _went(case: IterationFacts, suggestion: Suggestion) -> Tried:
     """How changes of its field in its direction went; none of a suggestion with several fields,
     nor of a rate, whose way up or down depends on where it stands."""
     if len(suggestion.changes) != 1 or RATE in suggestion.changes:
@@ -175,7 +179,7 @@ def _weight_of(went: Tried) -> float:
     return 2 * (good + 1) / (len(went.changes) + 2)
 
 
-def _tried(case: Case, suggestion: Suggestion) -> list[Iteration]:
+def _tried(case: IterationFacts, suggestion: Suggestion) -> list[Iteration]:
     """Iterations of this loop, on the same rows, that had what the suggestion comes to."""
     if case.config is None or BOOKKEEPING.issuperset(suggestion.changes):
         return []  # advice on data, another seed, or what no result hangs on

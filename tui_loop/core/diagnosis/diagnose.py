@@ -2,45 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from tui_loop.core.compare.comparison import Comparer
-from tui_loop.core.diagnosis.advice.advising import suggestions_for
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.advice.suggestions import suggestions_for
 from tui_loop.core.diagnosis.experience import experience_beside
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Verdict
 from tui_loop.core.diagnosis.rules import (
-    Rule,
-    across,
-    convergence,
-    data,
-    generalisation,
+    evaluation_set,
+    generalization,
+    label_noise,
+    learning_rate,
     outputs,
-    rates,
-    setup,
-    training,
+    run_health,
+    settings,
+    training_data,
+    truncation,
 )
 from tui_loop.core.diagnosis.verdicts import verdict_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.patterns.reading import PatternsReader
+from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text.secrets import redacted
 
-RULES: tuple[Rule, ...] = (
-    *training.RULES,
-    *rates.RULES,
-    *convergence.RULES,
-    *generalisation.RULES,
-    *data.RULES,
-    *outputs.RULES,
-    *across.RULES,
-    *setup.RULES,
+Rule = Callable[[IterationFacts], Iterable[Finding]]
+
+RUN_RULES: tuple[Rule, ...] = (
+    run_health.failed,
+    run_health.diverged,
+    run_health.nothing_trained,
+    run_health.unstable,
+    learning_rate.learning_rate_too_high,
+    learning_rate.learning_rate_too_low,
+    learning_rate.underfitting,
+    learning_rate.loss_plateau,
+    generalization.overfitting,
+    generalization.memorised,
+    generalization.generalisation_gap,
 )
+DATA_RULES: tuple[Rule, ...] = (
+    training_data.duplicates,
+    training_data.leakage,
+    label_noise.hard_training_rows,
+    label_noise.contradictions,
+    label_noise.suspect_references,
+    label_noise.still_hard,
+    label_noise.next_to_impossible,
+    truncation.truncated_inputs,
+    training_data.missing_labels,
+    training_data.rare_labels,
+    training_data.far_failures,
+    evaluation_set.eval_too_small,
+)
+OUTPUT_RULES: tuple[Rule, ...] = (
+    generalization.worse_than_base,
+    generalization.forgetting,
+    truncation.ending,
+    outputs.format_errors,
+    outputs.class_bias,
+    outputs.weak_slice,
+)
+ITERATION_RULES: tuple[Rule, ...] = (
+    evaluation_set.no_gain,
+    evaluation_set.eval_overfit,
+    evaluation_set.undecided,
+)
+SETTING_RULES: tuple[Rule, ...] = (
+    settings.diluted_loss,
+    settings.undertrained_adapter,
+    settings.slow,
+)
+
+RULES = (*RUN_RULES, *DATA_RULES, *OUTPUT_RULES, *ITERATION_RULES, *SETTING_RULES)
+"""All rules; findings of equal severity keep this order."""
 
 PATTERNS_SECONDS = 1.0
 """What all loops taught is compared for at most this long; a later diagnosis goes on."""
@@ -61,9 +101,9 @@ class Diagnoser:
         self._comparer = Comparer(reader)
         self._patterns = PatternsReader(LoopsFolder(reader.loop.path.parent))
 
-    def case(self, number: int) -> Case:
+    def case(self, number: int) -> IterationFacts:
         """The facts on an iteration, there or not."""
-        return Case(self._reader, self._evaluations, self._comparer, number, self._trials)
+        return IterationFacts(self._reader, self._evaluations, self._comparer, number, self._trials)
 
     def _trials(self) -> Sequence[Trial]:
         return self._patterns.look(PATTERNS_SECONDS).trials
@@ -76,7 +116,7 @@ class Diagnoser:
         suggestions = suggestions_for(case, findings, experience_beside(self._reader.loop))
         return Diagnosis(number, findings, suggestions, self.verdict(case))
 
-    def verdict(self, case: Case) -> Verdict | None:
+    def verdict(self, case: IterationFacts) -> Verdict | None:
         """What became of what an iteration predicted."""
         try:
             decision = case.folder.read_decision()

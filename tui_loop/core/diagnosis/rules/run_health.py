@@ -1,4 +1,4 @@
-"""How the training itself went: whether it blew up, did nothing, or was unsteady.
+"""How the training itself went: failed, diverged, trained nothing, unsteady.
 
 failed           the run ended by an error that is told by no other finding.
 diverged         the run says so, or its final loss is far above the base's.
@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from tui_loop.core.diagnosis.case import Case, metric_of
-from tui_loop.core.diagnosis.curves import Curve, level
+from tui_loop.core.diagnosis.facts import Curve, IterationFacts, level, metric_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.divergence import is_far_above
@@ -49,7 +48,7 @@ JUMPS = 3
 """One or two are hard batches."""
 
 
-def failed(case: Case) -> Iterator[Finding]:
+def failed(case: IterationFacts) -> Iterator[Finding]:
     error = case.iteration.error
     if error is None or case.iteration.state != "failed":
         return
@@ -69,7 +68,7 @@ def failed(case: Case) -> Iterator[Finding]:
     )
 
 
-def diverged(case: Case) -> Iterator[Finding]:
+def diverged(case: IterationFacts) -> Iterator[Finding]:
     error = case.iteration.error or {}
     step = diverged_at(case.iteration)
     rate = rate_of(case)
@@ -97,7 +96,7 @@ def diverged(case: Case) -> Iterator[Finding]:
         )
 
 
-def nothing_trained(case: Case) -> Iterator[Finding]:
+def nothing_trained(case: IterationFacts) -> Iterator[Finding]:
     error = case.iteration.error or {}
     told = error.get("kind") == "data" and NOTHING_TRAINED in str(error.get("message"))
     gradients = [*case.grad_curve.values]
@@ -130,7 +129,7 @@ def nothing_trained(case: Case) -> Iterator[Finding]:
         )
 
 
-def unmoved(case: Case) -> int:
+def unmoved(case: IterationFacts) -> int:
     """How many held-out rows have the base's loss but for STILL, where all of them do; else 0."""
     own, base = case.outcomes(case.number), case.outcomes(0) if case.number else None
     if own is None or base is None or own.ids != base.ids:
@@ -139,7 +138,7 @@ def unmoved(case: Case) -> int:
     return len(own.ids) if all(abs(one - other) < STILL for one, other in pairs) else 0
 
 
-def unstable(case: Case) -> Iterator[Finding]:
+def unstable(case: IterationFacts) -> Iterator[Finding]:
     if has_diverged(case):
         return
     curve = case.train_curve
@@ -217,7 +216,7 @@ def rise_of(curve: Curve) -> tuple[int, float, float] | None:
     return parts[lowest].steps[-1], levels[lowest], levels[-1]
 
 
-def both_risen(case: Case) -> tuple[int, float, float] | None:
+def both_risen(case: IterationFacts) -> tuple[int, float, float] | None:
     """(step, eval loss there, eval loss at the end) where the eval loss turned up for sure and the
     training loss did not fall meanwhile: no overfitting, but weights that got worse."""
     evals, train = case.eval_curve, case.train_curve
@@ -233,16 +232,13 @@ def both_risen(case: Case) -> tuple[int, float, float] | None:
     return step, evals.values[evals.lowest], evals.values[-1]
 
 
-def has_diverged(case: Case) -> bool:
+def has_diverged(case: IterationFacts) -> bool:
     return any(True for _ in diverged(case))
 
 
-def rate_of(case: Case) -> float | None:
+def rate_of(case: IterationFacts) -> float | None:
     return case.config.training.learning_rate if case.config and case.number else None
 
 
 def figures_told(**told: float | int | None) -> dict[str, Figure]:
     return {name: value for name, value in told.items() if value is not None}
-
-
-RULES = (failed, diverged, nothing_trained, unstable)

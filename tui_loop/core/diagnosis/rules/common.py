@@ -1,17 +1,17 @@
-"""Whether a run taught the model anything: what is wrong with its outputs is only then worth
-telling, since an untrained model's are wrong in every way.
-"""
+"""What several rules need: whether a run taught the model anything, chances and names in words."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from tui_loop.core.diagnosis.case import Case, metric_of
-from tui_loop.core.diagnosis.curves import level
+from tui_loop.core.diagnosis.facts import IterationFacts, level, metric_of
+from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT
 from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
 from tui_loop.core.scoring import normalised
 from tui_loop.core.stats import wilson
+from tui_loop.core.text.untrusted import one_line
 
 WORTH = 0.25
 """Share of the base's loss that is gone where a model has learned something, whatever its score:
@@ -23,7 +23,7 @@ ANSWERS = 0.1
 _RIGHT_CONTENT = {Cause.FORMAT.value, Cause.NO_END_TOKEN.value, Cause.NEAR_MISS.value}
 
 
-def has_learned(case: Case) -> bool:
+def has_learned(case: IterationFacts) -> bool:
     """Whether the run made the model clearly better than the base, by score or by loss; without
     a base, whether its training loss fell as much."""
     if case.number == 0 or (case.iteration.error or {}).get("kind") == "diverged":
@@ -42,7 +42,7 @@ def has_learned(case: Case) -> bool:
     return against.loss.high < 0 and -against.loss.delta >= WORTH * before
 
 
-def knows_task(case: Case) -> bool:
+def knows_task(case: IterationFacts) -> bool:
     """Whether it answers rightly, in whatever form, more often than one answer to everything would
     and than a tenth of the time."""
     view = case.view
@@ -62,7 +62,7 @@ def knows_task(case: Case) -> bool:
     return wilson(right, wanted.total())[0] > max(ANSWERS, commonest)
 
 
-def with_cause(case: Case, *causes: Cause) -> list[int]:
+def with_cause(case: IterationFacts, *causes: Cause) -> list[int]:
     """Rows of failed examples that have one of the causes, the hardest first."""
     view = case.view
     if view is None:
@@ -76,10 +76,36 @@ def with_cause(case: Case, *causes: Cause) -> list[int]:
     return hardest(case, rows)
 
 
-def hardest(case: Case, rows: list[int]) -> list[int]:
+def hardest(case: IterationFacts, rows: list[int]) -> list[int]:
     """Rows by loss, the highest first; those without one last."""
     view = case.view
     if view is None:
         return rows
     losses = view.table.losses
     return sorted(rows, key=lambda row: (losses[row] != losses[row], -losses[row], row))
+
+
+_NAME = 40
+
+
+def chance(p: float) -> str:
+    """`p = 0.03`, `p = 0.0004`, `p < 1e-6`."""
+    if p < 1e-6:
+        return "p < 1e-6"
+    return f"p = {p:.1g}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def named(names: Sequence[str], shown: int = 3) -> str:
+    """`"refund"`, `"refund" and "login"`, `"refund", "login", "praise" and 4 more`."""
+    told = [f'"{one_line(each, _NAME)}"' for each in names[:shown]]
+    if len(names) > shown:
+        return f"{', '.join(told)} and {len(names) - shown} more"
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+
+
+def ids_of(case: IterationFacts, rows: Iterable[int]) -> tuple[str, ...]:
+    """The ids of the first rows: as many as a finding carries."""
+    view = case.view
+    if view is None:
+        return ()
+    return tuple(view.table.ids[row] for row, _ in zip(rows, range(EXAMPLES_KEPT), strict=False))

@@ -1,4 +1,4 @@
-"""Taking suggestions into a draft: their changes together, their reasons, what they predict."""
+"""Applies suggestions to a draft: their changes, their reasons, what they predict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.config.fields import as_setting
+from tui_loop.core.diagnosis.experience import JOINED
 from tui_loop.core.diagnosis.findings import Suggestion
+from tui_loop.core.diagnosis.wording import kind_words
 from tui_loop.core.draft import Draft
 from tui_loop.core.text.figures import brief
 
@@ -31,7 +33,7 @@ def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:
     return ""
 
 
-def with_taken(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
+def with_suggestions(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
     """The draft with all that was taken, in the order of taking; what clashes comes too late.
 
     The prediction is the first one's that has one, with the changes that it rests on: should
@@ -64,3 +66,21 @@ def settings_of(suggestion: Suggestion) -> dict[str, Any]:
         name: list(value) if isinstance(value, tuple) else value
         for name, (_, value) in suggestion.changes.items()
     }
+
+
+SAMPLED = "search/sampled"
+"""What `decision.toml` calls what a sampler drew."""
+
+
+def suggested_by(name: str | None) -> str:
+    """`the diagnosis (raise rank, after plateau)` or `the sampler`; "" of nothing."""
+    if not name:
+        return ""
+    if name == SAMPLED:
+        return "the sampler"
+    told = []
+    for each in name.split(JOINED):
+        finding, _, action = each.strip().rpartition("/")
+        after = f", after {kind_words(finding)}" if finding else ""
+        told.append(f"{kind_words(action)}{after}")
+    return f"the diagnosis ({'; '.join(told)})"

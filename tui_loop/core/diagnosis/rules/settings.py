@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
-from tui_loop.core.diagnosis.case import Case, metric_of
+from tui_loop.core.diagnosis.facts import IterationFacts, metric_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.rates import LEFT_STANDING, learning_rate_too_low
-from tui_loop.core.diagnosis.rules.training import FEWEST_LOGS, has_diverged
+from tui_loop.core.diagnosis.rules.learning_rate import LEFT_STANDING, learning_rate_too_low
+from tui_loop.core.diagnosis.rules.run_health import FEWEST_LOGS, has_diverged
 from tui_loop.core.text import figures
 
 SMALL_RANK = 4
@@ -34,7 +34,7 @@ DILUTED = 0.2
 """Share of the trained tokens below which answers hardly steer the weights."""
 
 
-def undertrained_adapter(case: Case) -> Iterator[Finding]:
+def undertrained_adapter(case: IterationFacts) -> Iterator[Finding]:
     config, train = case.config, case.train_curve
     if config is None or not config.lora.enabled or len(train) < FEWEST_LOGS or not case.number:
         return
@@ -60,7 +60,7 @@ def undertrained_adapter(case: Case) -> Iterator[Finding]:
     )
 
 
-def diluted_loss(case: Case) -> Iterator[Finding]:
+def diluted_loss(case: IterationFacts) -> Iterator[Finding]:
     config, tokens = case.config, _tokens_a_row(case)
     if config is None or config.training.completion_only_loss is not False or tokens is None:
         return
@@ -79,7 +79,7 @@ def diluted_loss(case: Case) -> Iterator[Finding]:
     )
 
 
-def slow(case: Case) -> Iterator[Finding]:
+def slow(case: IterationFacts) -> Iterator[Finding]:
     config = case.config
     if config is None or not case.number:
         return
@@ -111,7 +111,7 @@ def slow(case: Case) -> Iterator[Finding]:
         yield Finding(FindingKind.SLOW, "note", "time is wasted: " + "; ".join(told), numbers)
 
 
-def time_spent(case: Case) -> dict[str, float]:
+def time_spent(case: IterationFacts) -> dict[str, float]:
     """The shares of the training's time that went into evaluations and into checkpoints.
 
     Evaluations are as the run measured them. In records that lack that, and of checkpoints, a gap
@@ -128,7 +128,7 @@ def time_spent(case: Case) -> dict[str, float]:
     return {what: seconds / total for what, seconds in spent.items()}
 
 
-def _told_by_gaps(case: Case) -> dict[str, float]:
+def _told_by_gaps(case: IterationFacts) -> dict[str, float]:
     """Seconds that gaps between logs had more than those in which nothing else happened."""
     points = case.run.metrics
     if len(points) < FEWEST_LOGS:
@@ -157,7 +157,7 @@ def _has_one(times: Sequence[float], start: float, end: float) -> bool:
     return bisect_right(times, end) > bisect_right(times, start)
 
 
-def _targets(case: Case) -> list[str]:
+def _targets(case: IterationFacts) -> list[str]:
     """The names of the layers that have an adapter, as the run found them; [] if not known."""
     lora = case.effective.get("lora_config")
     names = lora.get("target_modules") if isinstance(lora, dict) else None
@@ -167,7 +167,7 @@ def _targets(case: Case) -> list[str]:
     return told if isinstance(told, list) else []
 
 
-def _tokens_a_row(case: Case) -> float | None:
+def _tokens_a_row(case: IterationFacts) -> float | None:
     """Trained tokens a row, from the running count that the trainer logs."""
     config, tokens = case.config, case.run.latest("num_tokens")
     if config is None or tokens is None or not case.run.step:
@@ -175,6 +175,3 @@ def _tokens_a_row(case: Case) -> float | None:
     training = config.training
     rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
     return tokens / (rows * case.run.step)
-
-
-RULES = (diluted_loss, undertrained_adapter, slow)

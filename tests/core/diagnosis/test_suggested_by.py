@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_loop.core.diagnosis.naming import suggested_by
+from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.diagnosis.advice.amounts import hold_back, seeds_like
-from tui_loop.core.diagnosis.advice.proposing import advise, points_gain
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.advice.capacity import hold_back, seeds_like
+from tui_loop.core.diagnosis.advice.suggest import advise, points_gain
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 
@@ -17,7 +17,7 @@ ROWS_WANTED = 400
 """Held-out rows that show a difference of some five points (McNemar, a fifth of them changing)."""
 
 
-def rows_of_weak_slices(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def rows_of_weak_slices(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """About as many more rows as fail, of the group that fails most."""
     failed = _count(finding, "failed") or len(finding.examples)
     kind, _, name = str(finding.figures.get("slice", "")).partition(": ")
@@ -35,7 +35,7 @@ def rows_of_weak_slices(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def rows_for_gaps(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def rows_for_gaps(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Rows for what training lacks."""
     told = finding.figures.get("labels") or finding.figures.get("label")
     names = f'"{told}"' if told else "the kind that fails"
@@ -50,7 +50,7 @@ def rows_for_gaps(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def balance(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def balance(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """More of the labels that are never said."""
     label = finding.figures.get("label")
     fewer = f', or fewer of "{label}"' if label else ""
@@ -67,7 +67,7 @@ def balance(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def more_rows(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def more_rows(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """More training rows in general, where those that are there teach no more."""
     rows = case.metric("train_rows")
     if rows is None or not finding.figures.get("train_falls", 1):
@@ -85,7 +85,7 @@ def more_rows(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def look_at_labels(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def look_at_labels(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The hardest training rows are the likeliest to be wrong."""
     yield advise(
         finding,
@@ -99,7 +99,7 @@ def look_at_labels(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def remove_repeats(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def remove_repeats(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Each row once."""
     yield advise(
         finding,
@@ -111,7 +111,7 @@ def remove_repeats(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def part_the_sets(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def part_the_sets(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """No row in both files."""
     yield advise(
         finding,
@@ -124,7 +124,7 @@ def part_the_sets(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def mark_the_end(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def mark_the_end(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Completions that end."""
     yield advise(
         finding,
@@ -137,7 +137,7 @@ def mark_the_end(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def one_form(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def one_form(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """One form of answer in every row."""
     yield advise(
         finding,
@@ -148,7 +148,7 @@ def one_form(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def more_held_out(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def more_held_out(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Enough examples to see something."""
     total = case.metric("total") or len(case.view or [])
     yield advise(
@@ -161,7 +161,7 @@ def more_held_out(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def narrow_the_gap(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def narrow_the_gap(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Regularisation for a gap that is there, more held-out rows for one that may not be."""
     if finding.figures.get("is_sure"):
         yield from hold_back(case, finding)
@@ -169,7 +169,7 @@ def narrow_the_gap(case: Case, finding: Finding) -> Iterator[Suggestion]:
         yield from more_held_out(case, finding)
 
 
-def look_at_holdout(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def look_at_holdout(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """What was chosen often by one set is judged by another."""
     loop, best = case.folder.loop, finding.figures.get("best", case.number)
     fresh = f"draw a fresh split (tui-loop fresh {loop.name})"
@@ -188,7 +188,7 @@ def look_at_holdout(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def repeat_the_best(case: Case, finding: Finding) -> Iterator[Suggestion]:
+def repeat_the_best(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Replicates where a small gain is in doubt, and a look at what still fails."""
     if "tries" not in finding.figures:  # within one run: nothing was tried yet
         return
@@ -214,7 +214,7 @@ def repeat_the_best(case: Case, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def _fixing(case: Case, finding: Finding, least: float, most: float) -> Prediction | None:
+def _fixing(case: IterationFacts, finding: Finding, least: float, most: float) -> Prediction | None:
     """Between these shares of the examples concerned pass as well."""
     total = case.metric("total")
     count = _count(finding, "failed") or len(finding.examples)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tui_loop.core.config.schema import BOOKKEEPING, Config
 from tui_loop.core.config.tables import changed_fields, flatten
-from tui_loop.core.diagnosis.case import Case
+from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Confidence, Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind
 from tui_loop.core.text.figures import brief
@@ -23,7 +23,7 @@ _COMMANDS = re.compile(r"\s*\([^()]*\btui-loop\b[^()]*\)")
 
 
 def propose(
-    case: Case,
+    case: IterationFacts,
     finding: Finding,
     kind: SuggestionKind,
     fields: dict[str, Any],
@@ -78,7 +78,7 @@ def advise(
     )
 
 
-def gain(case: Case, least: float, most: float) -> Prediction | None:
+def gain(case: IterationFacts, least: float, most: float) -> Prediction | None:
     """A gain of between these shares of what is left: of the score to 1, else of the eval loss."""
     score = case.metric("score")
     if score is not None:
@@ -89,7 +89,7 @@ def gain(case: Case, least: float, most: float) -> Prediction | None:
     return loss_gain(case, least, most)
 
 
-def loss_gain(case: Case, least: float, most: float) -> Prediction | None:
+def loss_gain(case: IterationFacts, least: float, most: float) -> Prediction | None:
     """A fall of the eval loss by between these shares of it."""
     loss = case.metric("eval_loss")
     if loss is None:
@@ -97,7 +97,7 @@ def loss_gain(case: Case, least: float, most: float) -> Prediction | None:
     return loss_range(case, loss * (1 - most), loss * (1 - least))
 
 
-def loss_range(case: Case, low: float, high: float) -> Prediction | None:
+def loss_range(case: IterationFacts, low: float, high: float) -> Prediction | None:
     """An eval loss between two values, in nats a token."""
     loss = case.metric("eval_loss")
     if loss is None:
@@ -105,7 +105,7 @@ def loss_range(case: Case, low: float, high: float) -> Prediction | None:
     return Prediction("eval_loss", loss, _rounded(max(0.0, low)), _rounded(high))
 
 
-def points_gain(case: Case, least: float, most: float) -> Prediction | None:
+def points_gain(case: IterationFacts, least: float, most: float) -> Prediction | None:
     """A gain of score by between `least` and `most`, as shares of the examples."""
     score = case.metric("score")
     if score is None:

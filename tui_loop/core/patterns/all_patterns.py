@@ -10,11 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.patterns.best import best_so_far
-from tui_loop.core.patterns.claims import Claims
-from tui_loop.core.patterns.directions import directions, is_judged_by_claim
+from tui_loop.core.patterns.directions import Claims, directions, is_judged_by_claim
 from tui_loop.core.patterns.pattern import Pattern
-from tui_loop.core.patterns.thresholds import thresholds
+from tui_loop.core.patterns.thresholds import best_so_far, thresholds
 from tui_loop.core.patterns.trials import Trial, trials_from
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader

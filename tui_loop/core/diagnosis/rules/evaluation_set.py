@@ -1,10 +1,13 @@
-"""What only several iterations show: that nothing helps any more, or that the eval set wears out.
+"""What only several iterations show, and whether the evaluation set is large enough to show it.
 
 plateau       the last tries are no better than what was there before, by more than noise.
 eval_overfit  so many configs were chosen by one eval set that its best score is partly luck; surely
               so where the holdout was looked at and is worse.
 undecided     the change against the parent is near what one run of each can tell from nothing: a
               replicate would decide it.
+
+eval_too_small  no useful difference can be seen with so few; or the change against the parent
+                looks like one and is smaller than what can be seen.
 """
 
 from __future__ import annotations
@@ -15,17 +18,24 @@ from statistics import NormalDist, fmean
 
 from tui_loop.core.compare.best import best_runs, runs_by_config, standing_of
 from tui_loop.core.compare.claims import runs_told
-from tui_loop.core.compare.comparison import Comparison
-from tui_loop.core.diagnosis.case import Case, metric_of
-from tui_loop.core.diagnosis.curves import trend_of
-from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
+from tui_loop.core.diagnosis.facts import IterationFacts, metric_of, trend_of
+from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.convergence import underfitting
-from tui_loop.core.diagnosis.rules.rates import learning_rate_too_high, learning_rate_too_low
+from tui_loop.core.diagnosis.rules.common import chance
+from tui_loop.core.diagnosis.rules.learning_rate import (
+    learning_rate_too_high,
+    learning_rate_too_low,
+    underfitting,
+)
+from tui_loop.core.examples.table import UNSCORED
+from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.readiness.agreement import agreement_of
 from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.record.structs import Iteration
+from tui_loop.core.stats import Z95, mcnemar, sample_variance, t95
 from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 TRIES = 3
 """Configs that brought nothing: one or two are bad luck."""
@@ -36,7 +46,7 @@ ENDS_OTHERWISE = (underfitting, learning_rate_too_high, learning_rate_too_low)
 MOST_TRIES = 20
 """Of the newest configs so many are compared: earlier ones say no more of a plateau."""
 
-MANY = 8
+MANY_CONFIGS = 8
 """Configs chosen by one eval set; the best of eight equal ones lies 1.4 standard errors high."""
 
 HALF_SEEN, SURELY_SEEN = 0.5, 2.5
@@ -47,7 +57,7 @@ LUCK = 0.02
 """Of score: what the best of many must gain by luck alone to be worth telling."""
 
 
-def plateau(case: Case) -> Iterator[Finding]:
+def no_gain(case: IterationFacts) -> Iterator[Finding]:
     configs = tried_configs(case)
     if len(configs) <= TRIES or case.iteration not in configs[-1]:
         return
@@ -78,7 +88,7 @@ def plateau(case: Case) -> Iterator[Finding]:
     )
 
 
-def eval_overfit(case: Case) -> Iterator[Finding]:
+def eval_overfit(case: IterationFacts) -> Iterator[Finding]:
     configs = tried_configs(case)
     score, total = case.metric("score"), case.metric("total")
     looks = read_looks(case.folder.loop)
@@ -102,7 +112,7 @@ def eval_overfit(case: Case) -> Iterator[Finding]:
             otherwise="a holdout of another kind than the eval set would differ from the start",
         )
         return
-    if len(configs) < MANY or score is None or not total:
+    if len(configs) < MANY_CONFIGS or score is None or not total:
         return
     runs = best_runs(case.comparer, [each for runs in configs for each in runs])
     best, top = runs[0], fmean(metric_of(each, "score") or 0.0 for each in runs)
@@ -122,7 +132,7 @@ def eval_overfit(case: Case) -> Iterator[Finding]:
     )
 
 
-def undecided(case: Case) -> Iterator[Finding]:
+def undecided(case: IterationFacts) -> Iterator[Finding]:
     against = case.against_parent
     if against is None or not against.a or against.has_spread or against.interval is None:
         return
@@ -147,7 +157,7 @@ def undecided(case: Case) -> Iterator[Finding]:
     )
 
 
-def tried_configs(case: Case) -> list[list[Iteration]]:
+def tried_configs(case: IterationFacts) -> list[list[Iteration]]:
     """The finished iterations up to this one that were measured as it was, by config: runs that
     differ in the seed alone are together, configs in the order in which they were tried."""
     own = case.iteration.fingerprint
@@ -198,7 +208,7 @@ def _best(runs: list[Iteration]) -> Iteration:
     return max(runs, key=standing_of)
 
 
-def _next_check(case: Case) -> str:
+def _next_check(case: IterationFacts) -> str:
     late = trend_of(case.train_curve.part(0.5, 1))
     if late is not None and late.is_falling:
         return (
@@ -212,4 +222,121 @@ def _named(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
 
-RULES = (plateau, eval_overfit, undecided)
+LEVEL = 0.05
+USEFUL = 0.15
+"""A change that takes the score up by 15 points is seen without any statistics; a set of rows that
+cannot show that much shows nothing."""
+
+HINTS = 0.5
+"""A difference of less than this share of what can be seen is none that anybody would act on."""
+
+FEW_LOSSES = 30
+"""With more rows the mean loss is known well enough to see a useful change of it."""
+
+MANY_CHANGED = 2_000
+"""Beyond so many changed rows the normal limit is as good as the exact test."""
+
+USUAL = 0.2
+"""Share of the rows that come out otherwise between two iterations, where nothing says it, or where
+a real change is in it: two seeds of one config differed in 12 to 23% of the rows of recorded
+loops."""
+
+
+def eval_too_small(case: IterationFacts) -> Iterator[Finding]:
+    view = case.view
+    if view is None or not case.number:
+        return
+    total = len(view) - view.passed.count(UNSCORED)
+    if not total:
+        yield from _of_losses(case, view)
+        return
+    against = case.against_parent
+    changed = len(against.fixed) + len(against.broken) if against is not None else 0
+    p = against.p_value if against is not None and case.iteration.parent else None
+    share = changed / total if p is not None and p >= LEVEL and changed else USUAL
+    net = smallest_net(total, share)
+    if net is None:
+        yield Finding(
+            FindingKind.EVAL_TOO_SMALL,
+            "warning",
+            f"{counted(total, 'held-out row')} can show no change of the score at all: if one run "
+            f"passed none and the next all of them, that might still be chance "
+            f"({chance(mcnemar(total, 0))})",
+            {"total": total, "rows_needed": smallest_total(share)},
+        )
+        return
+    difference = net / total
+    told_figures: dict[str, Figure] = {
+        "total": total,
+        "smallest_points": round(100 * difference, 1),
+    }
+    told = f"cannot show a change of the score by less than about {100 * difference:.0f} points"
+    if difference > USEFUL:
+        few = smallest_total(share)
+        yield Finding(
+            FindingKind.EVAL_TOO_SMALL,
+            "warning",
+            f"{counted(total, 'held-out row')} {told}: {net} more would have to be fixed than "
+            f"broken; {few} rows could show {100 * USEFUL:.0f}",
+            told_figures | {"rows_needed": few},
+        )
+        return
+    if against is None or p is None or p < LEVEL or against.claim == SEED_NOISE:
+        return
+    fixed, broken = len(against.fixed), len(against.broken)
+    if abs(fixed - broken) < HINTS * net:
+        return
+    points = 100 * (fixed - broken) / max(1, total)
+    yield Finding(
+        FindingKind.EVAL_TOO_SMALL,
+        "note",
+        f"the {points:+.0f} points against {against.a} are {fixed} fixed and {broken} broken "
+        f"({chance(p)}): {counted(total, 'held-out row')} {told}",
+        told_figures | {"fixed": fixed, "broken": broken, "p": p},
+        iterations=(against.a,),
+        otherwise="a true change of that size may be there, and is as likely not to be",
+    )
+
+
+def _of_losses(case: IterationFacts, view: ExampleView) -> Iterator[Finding]:
+    """The same where nothing is scored: how well the mean loss of so few rows is known at all."""
+    losses = [each for each in view.table.losses if math.isfinite(each)]
+    count = len(losses)
+    if not 2 <= count < FEW_LOSSES:
+        return
+    half = t95(count - 1) * math.sqrt(sample_variance(losses) / count)
+    mean = fmean(losses)
+    if half < USEFUL * mean:
+        return
+    yield Finding(
+        FindingKind.EVAL_TOO_SMALL,
+        "warning",
+        f"{counted(count, 'held-out row')} say little: their mean loss is {figures.loss(mean)} "
+        f"±{figures.loss(half)} for rows like these, whatever was changed",
+        {"total": count, "loss": mean, "half_width": half},
+        otherwise="the same rows are compared each time, so a change of the loss on them is real; "
+        "what it says of other rows is not known",
+    )
+
+
+def smallest_net(total: int, share: float) -> int | None:
+    """How many more of `total` rows must be fixed than broken for McNemar's p below LEVEL, where
+    `share` of them come out otherwise; where these are too few for it, as few more as do. None
+    where no outcome of so few rows does.
+    """
+    changed = max(1, round(share * total))
+    if changed > MANY_CHANGED:
+        return math.ceil(Z95 * math.sqrt(changed))
+    for count in range(changed, total + 1):
+        for net in range(count % 2, count + 1, 2):
+            if net and mcnemar((count + net) // 2, (count - net) // 2) < LEVEL:
+                return net
+    return None
+
+
+def smallest_total(share: float) -> int:
+    """The fewest rows, in steps of ten, with which a useful difference can be seen."""
+    total = 10
+    while (smallest_net(total, share) or total) > USEFUL * total:
+        total += 10
+    return total

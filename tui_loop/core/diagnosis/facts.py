@@ -1,22 +1,21 @@
-"""All that the record says of one iteration, gathered for the rules, read when it is asked for.
-
-What is not there, or cannot be read, is empty or None: a rule without its facts finds nothing.
-"""
+"""The facts that rules read of one iteration, each read from the record when it is asked for."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from statistics import fmean, median
 from typing import Any
+
+import msgspec
 
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.row_versions import read_index
-from tui_loop.core.diagnosis.curves import Curve, curve_of
-from tui_loop.core.diagnosis.lessons import Lessons, lessons_of
+from tui_loop.core.diagnosis.experience import Lessons, lessons_of
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.evaluations import Evaluations
@@ -26,12 +25,12 @@ from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.reader import LoopReader
-from tui_loop.core.record.state import RunState
+from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import Iteration, Split, TrainingRow
 from tui_loop.core.stats import Interval, paired_interval
 
 
-class Case:
+class IterationFacts:
     """The facts on iteration `number`; `trials` gives those of all loops of the folder."""
 
     def __init__(
@@ -213,3 +212,92 @@ def config_of(iteration: Iteration) -> Config | None:
         return read_config(iteration.config) if iteration.config is not None else None
     except BadInput:
         return None
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """`values[i]` at `steps[i]`; steps rise, values are finite. `nonfinite`: steps left out."""
+
+    steps: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+    nonfinite: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def lowest(self) -> int:
+        """The index of the smallest value, the first of equal ones; of an empty curve -1."""
+        return min(range(len(self)), key=self.values.__getitem__, default=-1)
+
+    def part(self, start: float, end: float) -> Curve:
+        """What lies between two shares of the run, by index: `part(0.5, 1)` is its second half."""
+        low, high = math.floor(start * len(self)), math.ceil(end * len(self))
+        return Curve(self.steps[low:high], self.values[low:high])
+
+
+def curve_of(points: Iterable[Point], name: str) -> Curve:
+    """The curve of the metric `name`; of two values at one step the later one stands."""
+    found: dict[int, float] = {}
+    nonfinite: list[int] = []
+    for point in points:
+        value = point.values.get(name)
+        if value is None:
+            continue
+        if math.isfinite(value):
+            found[point.step] = value
+        else:
+            nonfinite.append(point.step)
+    steps = tuple(sorted(found))
+    return Curve(steps, tuple(found[step] for step in steps), tuple(nonfinite))
+
+
+class Trend(msgspec.Struct, frozen=True):
+    """A straight line through a part of a curve: `change` over that part, with its standard error.
+
+    `start` and `end` are the line's values there.
+    """
+
+    change: float
+    error: float
+    start: float
+    end: float
+
+    @property
+    def is_falling(self) -> bool:
+        """Beyond two standard errors."""
+        return self.change < -2 * self.error
+
+
+def trend_of(curve: Curve) -> Trend | None:
+    """The least-squares line through a curve; None with fewer than four points.
+
+    The standard error is that of independent residuals; neighbouring logs of one run are nearly
+    that, since each is of other rows.
+    """
+    count = len(curve)
+    if count < 4 or curve.steps[0] == curve.steps[-1]:
+        return None
+    mean_x, mean_y = fmean(curve.steps), fmean(curve.values)
+    spread = math.fsum((x - mean_x) ** 2 for x in curve.steps)
+    slope = (
+        math.fsum(
+            (x - mean_x) * (y - mean_y) for x, y in zip(curve.steps, curve.values, strict=True)
+        )
+        / spread
+    )
+    residuals = [
+        y - mean_y - slope * (x - mean_x) for x, y in zip(curve.steps, curve.values, strict=True)
+    ]
+    variance = math.fsum(each * each for each in residuals) / (count - 2)
+    length = curve.steps[-1] - curve.steps[0]
+    return Trend(
+        change=slope * length,
+        error=math.sqrt(variance / spread) * length,
+        start=mean_y + slope * (curve.steps[0] - mean_x),
+        end=mean_y + slope * (curve.steps[-1] - mean_x),
+    )
+
+
+def level(values: Sequence[float]) -> float:
+    """The usual value: the median, which a spike does not move; NaN of nothing."""
+    return median(values) if values else math.nan

@@ -1,0 +1,412 @@
+"""Whether what was learned of the training rows holds for others, and what was lost.
+
+overfitting         the eval loss turned up while the training loss went on falling.
+memorised           the training rows are known by heart, the held-out ones are not.
+generalisation_gap  the held-out rows are harder than the trained ones by more than chance; told
+                    only where neither of the two above says it better.
+
+Evaluations within the run are compared example by example, so that a rise is told from chance;
+the lowest of several is a lucky one, hence SURE.
+
+worse_than_base  by the score, the paired test says that the base is the better model; or, where the
+                 score says nothing, the loss does.
+forgetting       much of what the base got right fails now; or of what the iteration got right whose
+                 weights this one started from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from statistics import fmean
+from typing import NamedTuple
+
+from tui_loop.core.compare.comparison import Comparison
+from tui_loop.core.diagnosis.facts import IterationFacts, metric_of
+from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import chance
+from tui_loop.core.diagnosis.rules.run_health import FEWEST_LOGS, SURE, has_diverged
+from tui_loop.core.examples.slices import labels_in
+from tui_loop.core.examples.table import PASSED
+from tui_loop.core.record.codec import number
+from tui_loop.core.stats import Interval, sample_variance, t95, wilson
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+
+LEAST_CHANGE = 0.05
+"""A change of the loss by less than this share of it is not worth a change of the config."""
+
+BY_HEART = 0.05
+"""Nats a token: the model gives each token of its training rows 95%."""
+
+NOT_KNOWN = 0.25
+"""And held-out rows at least this, and five times that."""
+
+WIDE = 1.5
+"""A gap is told from an eval loss of 1.5 times the training loss on."""
+
+LEAST_GAP = 0.1
+MOST_LEFT = 0.9
+"""Of the base's eval loss: a run that left more of it has not begun to generalise or not to."""
+
+FEW_ROWS = 30
+"""With fewer held-out rows a gap is mentioned even where it cannot be told from chance, since
+people act on it."""
+
+
+def overfitting(case: IterationFacts) -> Iterator[Finding]:
+    turn = turn_of(case)
+    if turn is None or _is_broken(case):
+        return
+    step, lowest, change = turn
+    evals, train = case.eval_curve, case.train_curve
+    before = _train_loss_at(case, step)
+    end = fmean(train.values[-10:])
+    kept_best = case.config is not None and case.config.training.keep == "best"
+    yield Finding(
+        FindingKind.OVERFITTING,
+        "warning",
+        f"the eval loss turned up at step {step} of {evals.steps[-1]} ({figures.loss(lowest)} → "
+        f"{figures.loss(evals.values[-1])}, {figures.loss_change(change)} a token) while the "
+        f"training loss went on falling ({figures.loss(before)} → {figures.loss(end)})"
+        + ("; the best weights were kept" if kept_best else ""),
+        {
+            "step": step,
+            "lowest_eval_loss": lowest,
+            "eval_loss": evals.values[-1],
+            "train_loss_then": before,
+            "train_loss": end,
+        },
+        steps=(step, evals.steps[-1]),
+        otherwise=_what_of_the_score(case),
+    )
+
+
+def memorised(case: IterationFacts) -> Iterator[Finding]:
+    known = _by_heart(case)
+    if known is None or _is_broken(case):
+        return
+    train, eval_loss = known
+    rows, epochs = case.metric("train_rows"), case.metric("epochs")
+    seen = f" {epochs:.0f} times" if epochs else ""
+    yield Finding(
+        FindingKind.MEMORISED,
+        "warning",
+        f"the {rows or 0:.0f} training rows, seen{seen}, are known by heart "
+        f"({figures.loss(train)} nats a token), held-out ones are not "
+        f"({figures.loss(eval_loss)}): more passes over the same rows teach nothing new",
+        {"train_loss": train, "eval_loss": eval_loss, "train_rows": rows or 0},
+        otherwise="held-out rows of another kind than the training rows look alike",
+    )
+
+
+def generalisation_gap(case: IterationFacts) -> Iterator[Finding]:
+    if _is_broken(case) or _by_heart(case) is not None or _was_narrow_at_turn(case):
+        return
+    gap = gap_of(case)
+    if gap is None:
+        return
+    train, held, interval, count = gap
+    if held - train < LEAST_GAP:
+        return
+    change = figures.loss_change(interval)
+    told: dict[str, Figure] = {
+        "train_loss": train,
+        "eval_loss": held,
+        "examples": count,
+        "is_sure": int(interval.low > 0),
+    }
+    base = metric_of(case.base, "eval_loss")
+    before = ""
+    if base is not None and held > MOST_LEFT * base:
+        before = (
+            f"; the untouched base has {figures.loss(base)} on these rows, so little was learned "
+            "yet, and the gap is not the training's"
+        )
+    if interval.low > 0:
+        if held < WIDE * train:
+            return
+        yield Finding(
+            FindingKind.GENERALISATION_GAP,
+            "note",
+            f"held-out rows are harder than trained ones: {figures.loss(held)} against "
+            f"{figures.loss(train)} nats a token ({change}){before}",
+            told,
+            otherwise="some gap is normal, since these rows were trained on; it matters when the "
+            "eval loss rises. It says nothing about the learning rate",
+        )
+    elif count < FEW_ROWS:
+        yield Finding(
+            FindingKind.GENERALISATION_GAP,
+            "note",
+            f"the eval loss of {figures.loss(held)} lies above the training loss of "
+            f"{figures.loss(train)}, but over {count} held-out rows that is {change}: no more than "
+            f"chance would give, and no ground for a change of the learning rate{before}",
+            told,
+            otherwise="some gap is normal, since these rows were trained on",
+        )
+
+
+def turn_of(case: IterationFacts) -> tuple[int, float, Interval] | None:
+    """(step, eval loss there, change from there to the end) where the eval loss turned up."""
+    evals, train = case.eval_curve, case.train_curve
+    if len(evals) < 2 or evals.lowest == len(evals) - 1 or not len(train):
+        return None
+    step, lowest = evals.steps[evals.lowest], evals.values[evals.lowest]
+    change = case.step_change(step, evals.steps[-1])
+    if change is None or change.delta - SURE * change.half_width <= 0:
+        return None
+    if change.delta < LEAST_CHANGE * lowest:
+        return None
+    if train.steps[0] > step or fmean(train.values[-10:]) >= _train_loss_at(case, step):
+        return None
+    return step, lowest, change
+
+
+def gap_of(case: IterationFacts) -> tuple[float, float, Interval, int] | None:
+    """(training loss, eval loss, their difference over rows, held-out rows), in nats a token.
+
+    The 95% interval of two independent means, of the trained rows and of the held-out ones as the
+    same weights see them, with Student's t of the smaller sample (a conservative Welch). Where no
+    training rows were measured, against the mean of the last logs.
+    """
+    outcomes = case.outcomes(case.number)
+    held = [value for value in outcomes.losses if math.isfinite(value)] if outcomes else []
+    rows = [value for row in case.training_rows if (value := number(row.loss)) is not None]
+    trained = [value for value in rows if math.isfinite(value)]
+    if len(held) < 2:
+        return None
+    variance, fewest = sample_variance(held) / len(held), len(held)
+    if len(trained) >= 2:
+        variance += sample_variance(trained) / len(trained)
+        fewest = min(fewest, len(trained))
+    else:
+        trained = list(case.train_curve.values[-max(5, len(case.train_curve) // 10) :])
+    if not trained:
+        return None
+    delta, half = fmean(held) - fmean(trained), t95(fewest - 1) * math.sqrt(variance)
+    interval = Interval(delta, delta - half, delta + half)
+    return fmean(trained), fmean(held), interval, len(held)
+
+
+def _was_narrow_at_turn(case: IterationFacts) -> bool:
+    """Whether the eval loss turned up from about where the training loss was: then the gap is
+    the overfitting's, and was not there before."""
+    turn = turn_of(case)
+    if turn is None:
+        return False
+    step, lowest, _ = turn
+    return lowest < WIDE * _train_loss_at(case, step)
+
+
+def _train_loss_at(case: IterationFacts, step: int) -> float:
+    """The mean of the last training logs up to a step."""
+    train = case.train_curve
+    return fmean([v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:])
+
+
+def _by_heart(case: IterationFacts) -> tuple[float, float] | None:
+    """(training loss, eval loss) where the one is near 0 and the other is not."""
+    train, eval_loss = case.metric("train_rows_loss"), case.metric("eval_loss")
+    if train is None and len(case.train_curve) >= FEWEST_LOGS:
+        train = fmean(case.train_curve.part(0.9, 1).values)
+    if train is None or eval_loss is None or train > BY_HEART:
+        return None
+    gap = gap_of(case)
+    if gap is None or gap[2].low <= 0:
+        return None
+    return (train, eval_loss) if eval_loss > max(NOT_KNOWN, 5 * train) else None
+
+
+def _what_of_the_score(case: IterationFacts) -> str:
+    """The loss may rise while answers stay right: a model that is sure of them errs more dearly."""
+    score = case.metric("score")
+    if score is None:
+        return "a few held-out rows that it is surely wrong about can raise the mean"
+    return (
+        "the loss also rises when a model only grows surer of its few mistakes: the score "
+        f"({figures.percent(score)}) need not have fallen"
+    )
+
+
+def _is_broken(case: IterationFacts) -> bool:
+    return case.number == 0 or has_diverged(case)
+
+
+FEWEST_ROWS = 20
+"""With fewer rows on either side no share of wrong references could be told."""
+
+NOT_SAID = math.log(2)
+"""A label whose loss is lower is more likely than all others: not hard, whatever other rows are."""
+
+
+class Hardness(NamedTuple):
+    """(loss, source line) of the measured training rows and (loss, row) of the held-out ones, the
+    hardest first; in nats, of a label the whole of it, of a text a token of it.
+
+    `labels`: how many different ones are wanted; 0 where references are texts.
+    """
+
+    trained: list[tuple[float, int]]
+    held: list[tuple[float, int]]
+    labels: int
+
+    def trained_above(self, loss: float) -> int:
+        return sum(value > loss for value, _ in self.trained)
+
+    def held_above(self, loss: float) -> int:
+        return sum(value > loss for value, _ in self.held)
+
+    def lines(self, above: float) -> list[int]:
+        """Where the training rows above a loss stand in their file."""
+        return [line for value, line in self.trained if value > above]
+
+
+def hardness_of(case: IterationFacts) -> Hardness | None:
+    """None where too few rows of either kind were measured."""
+    view = case.view
+    if view is None or min(len(view), len(case.training_rows)) < FEWEST_ROWS:
+        return None
+    labels = len(set(labels_in(view.table.references).values()))
+    held = [
+        (_hardness(loss, tokens, labels), row)
+        for row, (loss, tokens) in enumerate(
+            zip(view.table.losses, view.table.supervised_tokens, strict=True)
+        )
+    ]
+    trained = [
+        (_hardness(number(row.loss), row.supervised_tokens, labels), row.source_line)
+        for row in case.training_rows
+    ]
+    return Hardness(_hardest_first(trained), _hardest_first(held), labels)
+
+
+def _hardness(loss: float | None, tokens: int, labels: int) -> float:
+    if loss is None:
+        return math.nan
+    return loss * tokens if labels else loss
+
+
+def _hardest_first(rows: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    finite = [row for row in rows if math.isfinite(row[0])]
+    return sorted(finite, key=lambda row: (-row[0], row[1]))
+
+
+LEVEL = 0.05
+MUCH_LOSS = 0.1
+"""A loss that rises by less than this share of the base's may be one of sureness alone."""
+
+FEWEST_RIGHT = 10
+"""Of fewer right answers no share that was lost could be told."""
+
+LOST = 0.25
+"""Two runs of one config that differ in the seed lost 7 to 23% of each other's right answers in
+recorded loops: only what is surely more is forgotten."""
+
+
+def worse_than_base(case: IterationFacts) -> Iterator[Finding]:
+    against = case.against_base if case.number else None
+    if against is None:
+        return
+    interval, p = against.interval, against.p_value
+    fixed, broken = len(against.fixed), len(against.broken)
+    by_outcome = p is not None and p < LEVEL and broken > fixed
+    if interval is not None and interval.high < 0 and (by_outcome or not fixed + broken):
+        told = f"{broken} that the base passes fail, {fixed} the other way"
+        told += f" ({chance(p)})" if by_outcome and p is not None else ""
+        yield Finding(
+            FindingKind.WORSE_THAN_BASE,
+            "alarm",
+            f"worse than the untouched base: the score is {_percent(case.metric('score'))}, the "
+            f"base's {_percent(metric_of(case.base, 'score'))} ({figures.points(interval)} "
+            f"points); {told}",
+            {
+                "score": case.metric("score") or 0.0,
+                "base_score": metric_of(case.base, "score") or 0.0,
+                "points": round(100 * interval.delta, 1),
+                "fixed": fixed,
+                "broken": broken,
+                "p": 1.0 if p is None else p,
+            },
+            examples=_worst(case, against),
+            iterations=(0,),
+        )
+        return
+    loss, before = against.loss, metric_of(case.base, "eval_loss")
+    is_better = interval is not None and interval.low > 0
+    if loss is None or before is None or is_better or loss.low <= 0:
+        return
+    if loss.delta >= MUCH_LOSS * before:
+        yield Finding(
+            FindingKind.WORSE_THAN_BASE,
+            "warning",
+            f"held-out rows are harder than for the untouched base: the eval loss is "
+            f"{figures.loss(case.metric('eval_loss'))}, the base's {figures.loss(before)} "
+            f"({figures.loss_change(loss)} an example)",
+            {
+                "eval_loss": case.metric("eval_loss") or 0.0,
+                "base_eval_loss": before,
+                "change": round(loss.delta, 4),
+            },
+            iterations=(0,),
+            otherwise="the score does not show it: a model may be surer of its mistakes and err no "
+            "oftener",
+        )
+
+
+def forgetting(case: IterationFacts) -> Iterator[Finding]:
+    if not case.number:
+        return
+    config = case.config
+    begun_at = config.model.init_adapter if config is not None else None
+    for earlier in (begun_at, 0):
+        if earlier is not None:
+            found = list(_forgotten(case, earlier))
+            yield from found
+            if found:
+                return
+
+
+def _forgotten(case: IterationFacts, number: int) -> Iterator[Finding]:
+    against = case.against_base if number == 0 else case.against(number)
+    before = case.outcomes(number)
+    if against is None or before is None or against.p_value is None:
+        return
+    names = set(before.ids)
+    view = case.view
+    shared = names.intersection(view.table.ids) if view is not None else names
+    knew = sum(
+        outcome == PASSED and name in shared
+        for name, outcome in zip(before.ids, before.passed, strict=True)
+    )
+    lost = len(against.broken)
+    if knew < FEWEST_RIGHT or wilson(lost, knew)[0] <= LOST:
+        return
+    fixed = len(against.fixed)
+    is_net = against.p_value < LEVEL and lost > fixed
+    who = "the base" if number == 0 else f"{number}, whose weights it started from,"
+    yield Finding(
+        FindingKind.FORGETTING,
+        "warning",
+        f"{lost} of the {knew} that {who} got right fail now; {counted(fixed, 'other')} "
+        f"{'was' if fixed == 1 else 'were'} won"
+        + (f", fewer than were lost ({chance(against.p_value)})" if is_net else ""),
+        {"lost": lost, "knew": knew, "won": fixed, "p": against.p_value},
+        examples=_worst(case, against),
+        iterations=(number,),
+        otherwise="two runs of one config lose up to a quarter of each other's right answers by "
+        "chance; this is more",
+    )
+
+
+def _worst(case: IterationFacts, against: Comparison) -> tuple[str, ...]:
+    """What broke, the highest loss first."""
+    outcomes = case.outcomes(case.number)
+    losses = dict(zip(outcomes.ids, outcomes.losses, strict=True)) if outcomes else {}
+    worst = sorted(against.broken, key=lambda name: (-losses.get(name, 0.0), name))
+    return tuple(worst[:EXAMPLES_KEPT])
+
+
+def _percent(score: float | None) -> str:
+    return figures.percent(score) or "unknown"

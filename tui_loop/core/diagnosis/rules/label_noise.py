@@ -1,0 +1,352 @@
+"""References that may be wrong, in training and in evaluation rows.
+
+label_noise  rows that were trained on are harder than held-out ones, which only wrong references
+             among them explain easily; training rows of one input have several labels; or a
+             good model and the iterations before it agree on another answer than the held-out
+             reference (core.examples.suspects).
+
+A row that was trained on should be no harder than one that was not. So the measured training rows
+are held against the held-out ones: how many of each lie above a loss that only every fourth, tenth
+or twentieth held-out row exceeds, by Fisher's test, which is exact for such thresholds (it is the
+precedence test), adjusted for three of them (Holm); and above a loss at which the reference is not
+what the model would say. References that are wrong in both the training and the held-out data show
+in none of this but in the third way; weaker signs are in `doubts`. A row learned by heart is not
+hard any more, however wrong it is.
+
+label_noise  after several passes training rows are still not what the model would say, about as
+             often as held-out ones, though nothing else is seen to hold the fit back; or far more
+             held-out references are next to impossible for the model than it could be sure of,
+             though it does not know its training rows by heart.
+
+For the second: where a model's probabilities are what they say, labels that it gives less than e
+come at most as often as all other labels together are given, e times their number. With e so chosen
+that this is IMPOSSIBLE, the exact binomial test says whether more references are that unlikely.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from statistics import median
+from typing import NamedTuple
+
+from tui_loop.core.diagnosis.facts import IterationFacts
+from tui_loop.core.diagnosis.findings import Finding, Severity
+from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import chance, has_learned, ids_of, knows_task, with_cause
+from tui_loop.core.diagnosis.rules.generalization import (
+    FEWEST_ROWS,
+    NOT_SAID,
+    Hardness,
+    hardness_of,
+    memorised,
+)
+from tui_loop.core.diagnosis.rules.learning_rate import (
+    learning_rate_too_high,
+    learning_rate_too_low,
+)
+from tui_loop.core.diagnosis.rules.outputs import says_few
+from tui_loop.core.diagnosis.rules.run_health import diverged, unstable
+from tui_loop.core.diagnosis.rules.settings import undertrained_adapter
+from tui_loop.core.diagnosis.rules.training_data import inputs_of, missing_labels, trained_on
+from tui_loop.core.diagnosis.rules.truncation import truncated_inputs
+from tui_loop.core.examples.cause_kinds import Cause
+from tui_loop.core.examples.slices import labels_in
+from tui_loop.core.examples.tfidf_index import LABEL_ROWS
+from tui_loop.core.stats import fisher_greater, holm, wilson
+from tui_loop.core.text.figures import of_all
+
+HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
+LEVEL = 0.01
+TWICE = 2.0
+"""A text is hard from twice the usual loss a token on."""
+
+HEAVY = 0.1
+"""From this share of wrong references on the figures themselves mislead."""
+
+WORTH = 0.01
+GOOD = 0.75
+"""Iterations that fail more share so many errors that their agreement says little: of those that a
+loop of hard messages called suspect at scores of 62 and 70%, none was wrong."""
+
+LINES_SHOWN = 5
+LINES_KEPT = 20
+
+
+class _Hard(NamedTuple):
+    """Training and held-out rows above one loss, and what share of wrong references that means."""
+
+    trained: int
+    held: int
+    p: float
+    share: float
+    low: float
+    high: float
+    above: float
+
+
+def hard_training_rows(case: IterationFacts) -> Iterator[Finding]:
+    hardness = hardness_of(case) if has_learned(case) else None
+    if hardness is None or min(len(hardness.trained), len(hardness.held)) < FEWEST_ROWS:
+        return
+    found = _surest(hardness)
+    if found.p >= LEVEL or found.low <= 0:
+        return
+    trained, held, lines = len(hardness.trained), len(hardness.held), hardness.lines(found.above)
+    shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
+    yield Finding(
+        FindingKind.LABEL_NOISE,
+        "alarm" if found.share >= HEAVY else "warning",
+        f"training rows are harder than held-out ones although they were trained on: "
+        f"{of_all(found.trained, trained, 'measured training rows')} have a loss that only "
+        f"{of_all(found.held, held, 'held-out rows')} exceed ({chance(found.p)}), as if about "
+        f"{_percent(found.share)} of the training references were wrong "
+        f"({_percent(found.low)} to {_percent(found.high)}); the hardest are lines {shown}",
+        {
+            "hard_training_rows": found.trained,
+            "training_rows": trained,
+            "hard_held_out_rows": found.held,
+            "held_out_rows": held,
+            "share": round(found.share, 3),
+            "low": round(found.low, 3),
+            "high": round(found.high, 3),
+            "p": found.p,
+            "lines": ", ".join(str(line) for line in lines[:LINES_KEPT]),
+        },
+        otherwise="training rows of a harder kind than the held-out ones look alike: look at the "
+        "lines named",
+    )
+
+
+def contradictions(case: IterationFacts) -> Iterator[Finding]:
+    """Training rows of one input with several references, where references are labels."""
+    index = case.row_index("train") if case.number else {}
+    if len(set(index.values())) * LABEL_ROWS > len(index):
+        return
+    in_conflict = wrong = inputs = 0
+    for rows in inputs_of(index).values():
+        said = Counter(reference for _, reference in rows)
+        if len(said) > 1:
+            inputs += 1
+            in_conflict += len(rows)
+            wrong += len(rows) - max(said.values())
+    if not in_conflict:
+        return
+    severity: Severity = "note"
+    if in_conflict >= WORTH * len(index):
+        severity = "alarm" if wrong >= HEAVY * len(index) else "warning"
+    yield Finding(
+        FindingKind.LABEL_NOISE,
+        severity,
+        f"{of_all(in_conflict, len(index), 'training rows')} contradict one another: "
+        f"{inputs:,} {'input has' if inputs == 1 else 'inputs have'} more than one reference, so "
+        f"at least {wrong:,} {'is' if wrong == 1 else 'are'} wrong",
+        {"in_conflict": in_conflict, "wrong": wrong, "inputs": inputs, "train_rows": len(index)},
+        otherwise="an input may really have several right answers",
+    )
+
+
+def suspect_references(case: IterationFacts) -> Iterator[Finding]:
+    """Held-out references against which the iterations agree."""
+    view = case.view
+    if view is None or not has_learned(case) or (case.metric("score") or 0.0) < GOOD:
+        return
+    label_of, counts = labels_in(view.table.references), trained_on(case)
+    rows = [
+        row
+        for row in with_cause(case, Cause.SUSPECT_REFERENCE)
+        if counts.get(label_of.get(view.table.references[row], ""), 1)
+    ]
+    if not rows:
+        return
+    yield Finding(
+        FindingKind.LABEL_NOISE,
+        "note",
+        f"{of_all(len(rows), len(view), 'held-out references')} may be wrong: at least 80% of the "
+        "iterations that answered say the same other thing",
+        {"suspect": len(rows), "total": len(view)},
+        examples=ids_of(case, rows),
+        otherwise="iterations on one base and one training set share their errors: read these "
+        "rows before changing any",
+    )
+
+
+def _surest(hardness: Hardness) -> _Hard:
+    trained, held = len(hardness.trained), len(hardness.held)
+    values = [value for value, _ in hardness.held]
+    least = NOT_SAID if hardness.labels else TWICE * median(values)
+    tried = []
+    for share in HELD_OUT_ABOVE:
+        above = max(least, values[math.ceil(share * held) - 1])
+        tried.append((above, hardness.trained_above(above), hardness.held_above(above)))
+    p_values = holm([fisher_greater(ours, trained, theirs, held) for _, ours, theirs in tried])
+    p, (above, ours, theirs) = min(zip(p_values, tried, strict=True))
+    share, low, high = _excess(ours, trained, theirs, held)
+    return _Hard(ours, theirs, p, share, low, high, above)
+
+
+def _excess(ours: int, trained: int, theirs: int, held: int) -> tuple[float, float, float]:
+    """(a - b) / (1 - b) with its 95% interval (Newcombe 1998, from Wilson's of the two shares)."""
+    a, b = ours / trained, theirs / held
+    (a_low, a_high), (b_low, b_high) = wilson(ours, trained), wilson(theirs, held)
+    low = a - b - math.hypot(a - a_low, b_high - b)
+    high = a - b + math.hypot(a_high - a, b - b_low)
+    return (a - b) / (1 - b), max(0.0, low / (1 - b)), min(1.0, high / (1 - b))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+PASSES = 2.5
+"""Epochs after which a row that was learned no longer stands out, though the loss still falls."""
+
+AS_HARD = 0.6
+"""Share of the held-out rows' hard ones: of healthy runs 0.1 to 0.6 times as many training rows
+were hard as held-out ones after three to eight passes."""
+
+MUCH = 0.2
+"""Of fewer hard rows a large set that was passed a few times has as many, and nothing is wrong."""
+
+IMPOSSIBLE = 0.05
+KNOWN = 0.1
+"""Where fewer training rows than that are not what the model would say, it is sure of what it has
+seen, and its probabilities elsewhere are not what they say."""
+
+FAIR = 0.4
+"""Score from which on what a model holds against a reference is worth reading."""
+
+TURNED = 1.25
+"""And where the eval loss rose by more than that from its lowest, it has grown far too sure."""
+
+
+_Rule = Callable[[IterationFacts], Iterable[Finding]]
+_WEAK_FIT: tuple[_Rule, ...] = (
+    diverged,
+    unstable,
+    learning_rate_too_high,
+    learning_rate_too_low,
+    undertrained_adapter,
+    truncated_inputs,
+)
+_OTHERWISE_UNSURE: tuple[_Rule, ...] = (*_WEAK_FIT, memorised, missing_labels)
+
+
+def still_hard(case: IterationFacts) -> Iterator[Finding]:
+    """Training rows that many passes did not teach."""
+    hardness, epochs = hardness_of(case), case.metric("epochs") or 0.0
+    if hardness is None or not hardness.labels or epochs < PASSES:
+        return
+    trained, held = len(hardness.trained), len(hardness.held)
+    ours, theirs = hardness.trained_above(NOT_SAID), hardness.held_above(NOT_SAID)
+    if min(trained, held) < FEWEST_ROWS or ours < MUCH * trained:
+        return
+    if not _is_as_hard(ours, trained, theirs, held) or not _is_fair(case):
+        return
+    if says_few(case) or _any_of((hard_training_rows, contradictions, *_WEAK_FIT), case):
+        return
+    lines = hardness.lines(NOT_SAID)
+    yield Finding(
+        FindingKind.LABEL_NOISE,
+        "note",
+        f"after {epochs:.2g} passes {of_all(ours, trained, 'measured training rows')} are still "
+        f"not what the model would say, of the held-out rows {theirs} of {held}: nothing else is "
+        "seen to hold the fit back, so some references may be wrong; the hardest are "
+        + _lines(lines),
+        {
+            "hard_training_rows": ours,
+            "training_rows": trained,
+            "hard_held_out_rows": theirs,
+            "held_out_rows": held,
+            "epochs": epochs,
+            "lines": _listed(lines[:LINES_KEPT]),
+        },
+        otherwise="too weak a fit does the same: if more passes or a larger adapter lower the "
+        "training loss and the score rises with it, the references are right",
+    )
+
+
+def next_to_impossible(case: IterationFacts) -> Iterator[Finding]:
+    """Held-out references that the model rules out, more of them than it could be sure of."""
+    hardness = hardness_of(case)
+    if hardness is None or hardness.labels < 2 or not _is_fair(case):
+        return
+    curve = case.eval_curve
+    if len(curve) and curve.values[-1] > TURNED * min(curve.values):
+        return
+    if hardness.trained_above(NOT_SAID) < KNOWN * len(hardness.trained):
+        return
+    ruled_out = math.log((hardness.labels - 1) / IMPOSSIBLE)
+    count, held = hardness.held_above(ruled_out), len(hardness.held)
+    p = binomial_tail(count, held, IMPOSSIBLE)
+    if p >= LEVEL or _trained_alike(hardness, ruled_out) or says_few(case):
+        return
+    if _any_of(_OTHERWISE_UNSURE, case):
+        return
+    trained = hardness.trained_above(ruled_out)
+    yield Finding(
+        FindingKind.LABEL_NOISE,
+        "note",
+        f"the model rules out {of_all(count, held, 'held-out references')}, giving each less than "
+        f"{math.exp(-ruled_out):.1%}, where a model that is as sure as it is right rules out "
+        f"{IMPOSSIBLE:.0%} at most ({chance(p)}); of its training rows it rules out {trained} of "
+        f"{len(hardness.trained)}: some of these references may be wrong",
+        {
+            "ruled_out": count,
+            "total": held,
+            "training_rows_ruled_out": trained,
+            "training_rows": len(hardness.trained),
+            "p": p,
+        },
+        examples=ids_of(case, [row for value, row in hardness.held if value > ruled_out]),
+        otherwise="rows of a kind that was not trained on get such probabilities too: read them",
+    )
+
+
+def binomial_tail(count: int, total: int, share: float) -> float:
+    """The chance of `count` or more of `total` where each has the chance `share`."""
+    return min(
+        1.0,
+        math.fsum(
+            math.exp(
+                math.lgamma(total + 1)
+                - math.lgamma(k + 1)
+                - math.lgamma(total - k + 1)
+                + k * math.log(share)
+                + (total - k) * math.log1p(-share)
+            )
+            for k in range(count, total + 1)
+        ),
+    )
+
+
+def _is_as_hard(ours: int, trained: int, theirs: int, held: int) -> bool:
+    """Whether the share of hard training rows is surely above AS_HARD of the held-out ones'
+    (Newcombe's interval of a difference, from Wilson's of the two shares)."""
+    a, b = ours / trained, theirs / held
+    half = math.hypot(a - wilson(ours, trained)[0], AS_HARD * (wilson(theirs, held)[1] - b))
+    return a - AS_HARD * b > half
+
+
+def _is_fair(case: IterationFacts) -> bool:
+    """Whether the run made a model of which more can be expected than of a bad one."""
+    return has_learned(case) and knows_task(case) and (case.metric("score") or 0.0) >= FAIR
+
+
+def _trained_alike(hardness: Hardness, ruled_out: float) -> bool:
+    """Whether the training rows are ruled out too often as well: then it is no matter of eval."""
+    count, total = hardness.trained_above(ruled_out), len(hardness.trained)
+    return wilson(count, total)[0] > IMPOSSIBLE
+
+
+def _any_of(rules: Iterable[_Rule], case: IterationFacts) -> bool:
+    return any(each.severity != "note" for rule in rules for each in rule(case))
+
+
+def _lines(lines: list[int]) -> str:
+    return f"line {lines[0]}" if len(lines) == 1 else f"lines {_listed(lines[:LINES_SHOWN])}"
+
+
+def _listed(lines: list[int]) -> str:
+    return ", ".join(map(str, lines))

@@ -1,0 +1,364 @@
+"""Evaluation rows that training hardly covers, and rows that occur more than once.
+
+data_gap  labels of held-out rows that no training row has, or hardly any and that fail for it;
+          failures that have nothing similar among the measured training rows, more often than
+          what passes.
+
+duplicates  training rows with the input of another one.
+leakage     held-out rows whose input was trained on: the very same, by the index of all rows, or
+            nearly the same, as far as the training rows that were measured show it.
+
+Ids say what is the same only where they are hashes of the input, and not the data's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from statistics import median
+
+from tui_loop.core.data.rows import Row
+from tui_loop.core.diagnosis.facts import IterationFacts
+from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding, Severity
+from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import chance, hardest, has_learned, ids_of, named
+from tui_loop.core.examples.slices import labels_in
+from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
+from tui_loop.core.examples.tfidf_index import SIMILAR, TrainingIndex
+from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.preflight.near_duplicates import overlap_of
+from tui_loop.core.record.files import short_hash
+from tui_loop.core.scoring import normalised
+from tui_loop.core.stats import benjamini_hochberg, fisher_greater, wilson
+from tui_loop.core.text.figures import counted, of_all
+
+RARE = 0.25
+"""A label with less than this share of the median label's training rows is rare."""
+
+LEVEL = 0.05
+FAR_LEVEL = 0.01
+"""Similarity hangs on much else (length, wording): surer than usual."""
+
+FAR_SHARE = 0.2
+"""Where fewer failures are far from training than that, something else ails most of them."""
+
+FEWEST_TRAINED = 20
+LOOKED_AT = 250
+"""Held-out rows whose nearest training rows are looked for, at even distances: about a second."""
+
+
+def missing_labels(case: IterationFacts) -> Iterator[Finding]:
+    view = case.view
+    counts = trained_on(case) if case.number else {}
+    if view is None or not counts or not any(counts.values()):
+        return
+    rows = _rows_by_label(view)
+    missing = sorted((label for label, count in counts.items() if not count))
+    if missing:
+        wanted = [row for label in missing for row in rows[label]]
+        scored, failed = _failures(view, wanted)
+        told = f"; {failed} of {scored} fail" if scored else ""
+        yield Finding(
+            FindingKind.DATA_GAP,
+            "warning",
+            f"no training row has the reference {named(missing)}, which "
+            f"{of_all(len(wanted), len(view), 'held-out rows')} want{told}",
+            {
+                "labels": ", ".join(missing),
+                "rows": len(wanted),
+                "total": len(view),
+                "failed": failed,
+            },
+            examples=ids_of(case, hardest(case, wanted)),
+        )
+
+
+def rare_labels(case: IterationFacts) -> Iterator[Finding]:
+    view = case.view
+    counts = trained_on(case) if has_learned(case) else {}
+    if view is None or not any(counts.values()):
+        return
+    usual = median(counts.values())
+    rare = [label for label, count in counts.items() if 0 < count < RARE * usual]
+    rows = _rows_by_label(view)
+    everything = _failures(view, range(len(view)))
+    tested = []
+    for label in rare:
+        scored, failed = _failures(view, rows[label])
+        rest = everything[1] - failed, everything[0] - scored
+        tested.append((fisher_greater(failed, scored, *rest), label, failed, scored, rest))
+    adjusted = benjamini_hochberg([each[0] for each in tested])
+    for p, (_, label, failed, scored, rest) in sorted(zip(adjusted, tested, strict=True)):
+        usually = rest[0] / max(1, rest[1])
+        if p < LEVEL or failed > usually * scored:
+            yield Finding(
+                FindingKind.DATA_GAP,
+                "warning" if p < LEVEL else "note",
+                f"{named([label])} has {counts[label]} training rows where labels usually have "
+                f"{usual:.0f}; it fails {failed} of {scored}, elsewhere {rest[0]} of {rest[1]} "
+                f"({chance(p)})",
+                {
+                    "label": label,
+                    "train_rows": counts[label],
+                    "usual_train_rows": usual,
+                    "failed": failed,
+                    "scored": scored,
+                    "elsewhere_failed": rest[0],
+                    "elsewhere_scored": rest[1],
+                    "p": p,
+                },
+                examples=ids_of(case, hardest(case, _failed(view, rows[label]))),
+                otherwise="a rare label may also be a harder one"
+                if p < LEVEL
+                else "chance: with so few held-out rows nothing sure can be said of it",
+            )
+
+
+def far_failures(case: IterationFacts) -> Iterator[Finding]:
+    """Failures with nothing similar in training; labels that lack are told by themselves."""
+    view, rows = case.view, case.training_rows
+    if view is None or len(rows) < FEWEST_TRAINED or not has_learned(case):
+        return
+    counts = trained_on(case)
+    label_of = labels_in(view.table.references)
+    scored = [
+        row
+        for row, outcome in enumerate(view.passed)
+        if outcome != UNSCORED and counts.get(label_of.get(view.table.references[row], ""), 1)
+    ]
+    scored = scored[:: max(1, -(-len(scored) // LOOKED_AT))]
+    index = TrainingIndex([Row(r.id, r.prompt, r.reference, r.source_line) for r in rows])
+    far = {row for row in scored if _is_far(index, view.table[row].prompt)}
+    failed = {row for row in scored if view.passed[row] == FAILED}
+    far_failed, near_failed = len(far & failed), len(failed - far)
+    near = len(scored) - len(far)
+    if not far or not near or far_failed < FAR_SHARE * len(failed):
+        return
+    p = fisher_greater(far_failed, len(far), near_failed, near)
+    if p >= FAR_LEVEL:
+        return
+    measured, total = len(rows), rows[0].sampled_of
+    of_those = "" if measured >= total else f" of the {measured:,} that were measured"
+    yield Finding(
+        FindingKind.DATA_GAP,
+        "warning",
+        f"{far_failed} of {len(failed)} failures have no similar training row{of_those}; such rows "
+        f"fail {far_failed} of {len(far)}, others {near_failed} of {near} ({chance(p)})",
+        {
+            "far_failed": far_failed,
+            "far": len(far),
+            "near_failed": near_failed,
+            "near": near,
+            "measured": measured,
+            "train_rows": total,
+            "similarity_below": SIMILAR,
+            "p": p,
+        },
+        examples=ids_of(case, hardest(case, sorted(far & failed))),
+        otherwise="rows in unusual words may be harder anyway"
+        + ("" if measured >= total else "; a row that was not measured may be near"),
+    )
+
+
+def trained_on(case: IterationFacts) -> dict[str, int]:
+    """Training rows by label of the held-out rows; {} where references are no labels, or where
+    the training rows are not indexed."""
+    view = case.view
+    label_of = labels_in(view.table.references) if view is not None else {}
+    index = case.row_index("train")
+    if not label_of or not index:
+        return {}
+    by_hash = Counter(index.values())
+    return {
+        label: sum(by_hash[short_hash(each)] for each in spellings)
+        for label, spellings in _spellings(case, label_of).items()
+    }
+
+
+def _spellings(case: IterationFacts, label_of: Mapping[str, str]) -> dict[str, set[str]]:
+    """How each label may be written in training: the index has hashes alone."""
+    known = {*label_of, *case.measured.labels, *(row.reference for row in case.training_rows)}
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for each in known:
+        bare = each.strip()
+        cases = {bare, bare.lower(), bare.upper(), bare.capitalize(), bare.title()}
+        found[normalised(each)] |= {each, *cases, *(f" {form}" for form in cases)}
+    return {label: found[normalised(label)] for label in label_of.values()}
+
+
+def _rows_by_label(view: ExampleView) -> dict[str, list[int]]:
+    label_of, rows = labels_in(view.table.references), defaultdict[str, list[int]](list)
+    for row, reference in enumerate(view.table.references):
+        rows[label_of[reference]].append(row)
+    return rows
+
+
+def _is_far(index: TrainingIndex, text: str) -> bool:
+    nearest = index.nearest(text, 1)
+    return not nearest or nearest[0].similarity < SIMILAR
+
+
+def _failed(view: ExampleView, rows: list[int]) -> list[int]:
+    return [row for row in rows if view.passed[row] == FAILED]
+
+
+def _failures(view: ExampleView, rows: list[int] | range) -> tuple[int, int]:
+    """(scored, failed) of rows."""
+    outcomes = Counter(view.passed[row] for row in rows)
+    return outcomes.total() - outcomes[UNSCORED], outcomes[FAILED]
+
+
+HEAVY = 0.1
+"""Of so many rows that are repeats a tenth of an epoch is spent; a few are in most data."""
+
+FEW = 0.01
+"""Below this share repeated rows are not worth a word, and leaked ones no action."""
+
+MISLEADS = 0.05
+"""A score may be too high by the share of leaked rows; 5 points is what changes are about."""
+
+FEW_ROWS = 5
+"""Of fewer rows no chance is worth telling."""
+
+_HASHED = re.compile(r"([0-9a-f]{12})(?:-\d{1,9})?")
+
+
+def inputs_of(index: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
+    """(id, reference's hash) by the hash of the input; {} where ids are the data's own."""
+    found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name, reference in index.items():
+        match = _HASHED.fullmatch(name)
+        if match is None:
+            return {}
+        found[match[1]].append((name, reference))
+    return found
+
+
+def duplicates(case: IterationFacts) -> Iterator[Finding]:
+    trained = inputs_of(case.row_index("train")) if case.number else {}
+    counts = Counter({name: len(rows) for name, rows in trained.items()})
+    total, repeats = counts.total(), counts.total() - len(counts)
+    if not total or repeats < FEW * total:
+        return
+    most = counts.most_common(1)[0][1]
+    repeated = sum(count > 1 for count in counts.values())
+    alike = total - sum(len({reference for _, reference in rows}) for rows in trained.values())
+    yield Finding(
+        FindingKind.DUPLICATES,
+        "warning" if repeats >= HEAVY * total else "note",
+        f"{of_all(repeats, total, 'training rows')} repeat the input of another one, "
+        f"{f'{alike:,} of them' if alike else 'none'} with the same reference: "
+        f"{counted(repeated, 'input')} {'is' if repeated == 1 else 'are'} there more than once, "
+        f"up to {most} times, and {'weighs' if repeated == 1 else 'weigh'} as much more",
+        {
+            "repeats": repeats,
+            "train_rows": total,
+            "same_reference": alike,
+            "inputs": len(counts),
+            "most": most,
+        },
+        otherwise="what people really send again and again may be repeated on purpose",
+    )
+
+
+def leakage(case: IterationFacts) -> Iterator[Finding]:
+    if case.number == 0:
+        return
+    index = case.row_index("eval")
+    trained, held = inputs_of(case.row_index("train")), inputs_of(index)
+    leaked = [
+        (name, reference in {each for _, each in trained[root]})
+        for root, rows in held.items()
+        if root in trained
+        for name, reference in rows
+    ]
+    if leaked:
+        yield _same(case, leaked, len(index))
+    if len(leaked) < MISLEADS * len(index) or not index:
+        yield from _nearly_the_same(case, {name for name, _ in leaked})
+
+
+def _same(case: IterationFacts, leaked: list[tuple[str, bool]], total: int) -> Finding:
+    alike = sum(is_alike for _, is_alike in leaked)
+    names = {name for name, _ in leaked}
+    message = f"{of_all(len(leaked), total, 'held-out rows')} "
+    message += f"{'has' if len(leaked) == 1 else 'have'} an input that was trained on, "
+    message += f"{alike} with the same answer" if alike else "none with the same answer"
+    told, figures = _how_they_do(case, names)
+    return Finding(
+        FindingKind.LEAKAGE,
+        _gravity(len(leaked), total),
+        message + told,
+        {"leaked": len(leaked), "same_answer": alike, "total": total, **figures},
+        examples=tuple(name for name, _ in leaked[:EXAMPLES_KEPT]),
+    )
+
+
+def _nearly_the_same(case: IterationFacts, known: set[str]) -> Iterator[Finding]:
+    """Held-out inputs that are nearly a measured training row; other rows are not known."""
+    rows, view = case.training_rows, case.view
+    if not rows or view is None:
+        return
+    prompts = [each.prompt or each.reference for each in view.table]
+    overlap = overlap_of([each.prompt or each.reference for each in rows], prompts)
+    found = {
+        at: place
+        for at, place in (overlap.same | overlap.near).items()
+        if view.table.ids[at] not in known
+    }
+    if not found:
+        return
+    total, measured = rows[0].sampled_of, len(rows)
+    twins = len(set(found.values()))
+    names = {view.table.ids[at] for at in found}
+    message = f"{of_all(len(found), len(prompts), 'held-out rows')} "
+    message += f"{'is' if len(found) == 1 else 'are'} nearly the same input as a training row"
+    figures: dict[str, Figure] = {"near": len(found), "total": len(prompts), "twins": twins}
+    sure = len(found)
+    if measured < total:
+        low, high = (round(total * share) for share in wilson(twins, measured))
+        sure = max(sure, low)
+        message += f"; only {measured:,} of {total:,} training rows were measured, some {low:,} to "
+        message += f"{high:,} of all may have such a twin"
+        figures |= {"measured": measured, "train_rows": total, "low": low, "high": high}
+    told, more = _how_they_do(case, names)
+    yield Finding(
+        FindingKind.LEAKAGE,
+        "warning" if sure >= MISLEADS * len(prompts) else "note",
+        message + told,
+        {**figures, **more},
+        examples=tuple(view.table.ids[at] for at in sorted(found)[:EXAMPLES_KEPT]),
+        otherwise="messages of one kind are alike; they leak only if one was made from the other",
+    )
+
+
+def _how_they_do(case: IterationFacts, names: set[str]) -> tuple[str, dict[str, Figure]]:
+    """How often such rows pass, and the others: what the score may be too high by."""
+    view = case.view
+    if view is None:
+        return "", {}
+    own: Counter[int] = Counter()
+    others: Counter[int] = Counter()
+    for name, outcome in zip(view.table.ids, view.passed, strict=True):
+        (own if name in names else others)[outcome] += 1
+    total, rest = own[PASSED] + own[FAILED], others[PASSED] + others[FAILED]
+    if not total:
+        return "", {}
+    figures: dict[str, Figure] = {"passed": own[PASSED], "scored": total}
+    if not rest:
+        return (
+            f"; {own[PASSED]} of {total} pass, and no other row says how good the model is",
+            figures,
+        )
+    p = fisher_greater(own[PASSED], total, others[PASSED], rest)
+    figures |= {"others_passed": others[PASSED], "others_scored": rest, "p": p}
+    told = f"; {own[PASSED]} of {total} {'passes' if total == 1 else 'pass'}, of the others "
+    told += f"{others[PASSED]} of {rest}"
+    return told if total < FEW_ROWS else f"{told} ({chance(p)})", figures
+
+
+def _gravity(count: int, total: int) -> Severity:
+    if count >= MISLEADS * total:
+        return "alarm"
+    return "warning" if count >= FEW * total else "note"

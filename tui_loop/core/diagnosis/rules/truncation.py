@@ -1,0 +1,315 @@
+"""Rows that were cut, and outputs that did not end.
+
+truncated_inputs  training rows lost tokens, or were left out since no trained token was left; or
+                  the start of held-out prompts was cut off, for their loss or for their output.
+
+Records made before a run counted its cut rows say it by a warning in the journal, and by rows that
+are on average about as long as the limit.
+
+truncated_outputs  the limit of new tokens is below what references need; or outputs run into it
+                   before anything right was said.
+no_end_token       the right answer is there, and the output goes on to the limit; or most outputs
+                   do although their references would fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tui_loop.core.diagnosis.facts import IterationFacts
+from tui_loop.core.diagnosis.findings import Figure, Finding, Severity
+from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import chance, hardest, has_learned, ids_of, knows_task
+from tui_loop.core.examples.cause_kinds import Cause
+from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
+from tui_loop.core.stats import fisher_greater
+from tui_loop.core.text.figures import counted, of_all
+
+WORTH_CUT = 0.05
+"""Below this share of the rows cutting is usual, and to know; from here on worth acting on."""
+
+MOST_CUT = 0.5
+"""With more than this share of the rows left out, the run trained on another data set."""
+
+FULL = 0.9
+"""Rows that fill this share of the limit on average are cut: lengths of texts vary by more."""
+
+_NONE_LEFT = "no row keeps a trained token"
+_LEFT_OUT = re.compile(r"(\d{1,12}) training rows have no trained token within \d+ tokens")
+
+
+def truncated_inputs(case: IterationFacts) -> Iterator[Finding]:
+    if case.number:
+        yield from _training(case)
+        yield from _held_out(case)
+
+
+def _training(case: IterationFacts) -> Iterator[Finding]:
+    limit = case.config.training.max_length if case.config is not None else None
+    rows, cut = case.metric("train_rows"), case.metric("train_rows_cut")
+    if limit is not None and _NONE_LEFT in str((case.iteration.error or {}).get("message")):
+        yield Finding(
+            FindingKind.TRUNCATED_INPUTS,
+            "alarm",
+            f"no training row keeps a trained token within training.max_length {limit}: there was "
+            "nothing to train on",
+            {"max_length": limit},
+            otherwise="a template that puts long text before every answer has the same effect",
+        )
+        return
+    if limit is None or not rows:
+        return
+    if cut is None:
+        yield from _told_by_the_journal(case, limit, int(rows))
+        return
+    if cut <= 0:
+        return
+    dropped, longest = case.metric("train_rows_dropped") or 0, case.metric("train_row_longest") or 0
+    message = f"training.max_length {limit} cuts {of_all(int(cut), int(rows), 'training rows')}"
+    if dropped:
+        message += (
+            f", and {dropped:,.0f} of them have no trained token left and were not trained on"
+        )
+    elif (case.config and case.config.other.get("truncation_mode")) != "keep_end":
+        message += ", which lose the end of their answer"
+    if longest:
+        message += f"; the longest has {longest:,.0f} tokens"
+    yield Finding(
+        FindingKind.TRUNCATED_INPUTS,
+        _cut_severity(cut / rows, dropped / rows),
+        message,
+        {
+            "max_length": limit,
+            "rows_cut": int(cut),
+            "rows_left_out": int(dropped),
+            "train_rows": int(rows),
+            "longest_row": int(longest),
+        },
+    )
+
+
+def _cut_severity(cut: float, left_out: float) -> Severity:
+    if left_out > MOST_CUT:
+        return "alarm"
+    return "warning" if cut >= WORTH_CUT else "note"
+
+
+def _told_by_the_journal(case: IterationFacts, limit: int, rows: int) -> Iterator[Finding]:
+    """What records say that do not count the rows that were cut."""
+    if case.config is None or case.config.training.packing:
+        return
+    told = [
+        match
+        for line in case.run.lines
+        if line.source == "training" and (match := _LEFT_OUT.match(line.text))
+    ]
+    dropped = int(told[-1][1]) if told else 0
+    tokens, epochs = case.run.latest("num_tokens"), case.metric("epochs")
+    kept = max(0, rows - dropped)
+    mean = tokens / (epochs * kept) if tokens and epochs and kept else 0.0
+    is_full = FULL * limit <= mean <= limit
+    if not dropped and not is_full:
+        return
+    message = f"training.max_length {limit} "
+    figures: dict[str, Figure] = {"max_length": limit, "train_rows": rows}
+    if dropped:
+        message += f"leaves {of_all(dropped, rows, 'training rows')} without a trained token: they "
+        message += "were not trained on"
+        figures["rows_left_out"] = dropped
+    if is_full:
+        message += "; those left have " if dropped else "cuts most training rows: they have "
+        message += f"{mean:.1f} tokens on average, as good as the limit"
+        figures["tokens_a_row"] = round(mean, 1)
+    yield Finding(
+        FindingKind.TRUNCATED_INPUTS,
+        _cut_severity(1.0 if is_full else dropped / rows, dropped / rows),
+        message,
+        figures,
+        otherwise="" if dropped else "rows that all have the same length, just below the limit",
+    )
+
+
+def _held_out(case: IterationFacts) -> Iterator[Finding]:
+    view = case.view
+    if view is None:
+        return
+    cut = [row for row, example in enumerate(view.table) if example.prompt_cut > 0]
+    in_loss = int(case.metric("eval_rows_cut") or 0)
+    total = len(view)
+    count = max(len(cut), in_loss)
+    if not count:
+        return
+    message = f"the start of {of_all(count, total, 'held-out prompts')} is cut off"
+    figures: dict[str, Figure] = {"rows_cut": count, "total": total, "cut_for_loss": in_loss}
+    limit = case.config.evaluation.max_length if case.config is not None else None
+    if limit is not None:
+        figures["max_length"] = limit
+        message += f" by evaluation.max_length {limit}"
+    message += ": their loss" if in_loss else ": their output"
+    message += " is that of a part of them"
+    scored = [row for row in cut if view.passed[row] != UNSCORED]
+    failed = sum(view.passed[row] == FAILED for row in scored)
+    all_failed, all_scored = view.passed.count(FAILED), total - view.passed.count(UNSCORED)
+    elsewhere = all_failed - failed, all_scored - len(scored)
+    if scored and elsewhere[1]:
+        p = fisher_greater(failed, len(scored), *elsewhere)
+        message += f"; of {counted(len(scored), 'such prompt')} {failed} fail, of the others "
+        message += f"{elsewhere[0]} of {elsewhere[1]} ({chance(p)})"
+        figures |= {"failed": failed, "elsewhere_failed": elsewhere[0], "p": p}
+    yield Finding(
+        FindingKind.TRUNCATED_INPUTS,
+        "warning" if count >= WORTH_CUT * total else "note",
+        message,
+        figures,
+        examples=ids_of(case, hardest(case, cut)),
+        otherwise="long prompts may be harder anyway",
+    )
+
+
+WORTH_UNENDED = 0.05
+"""Below this share of the rows it costs the score less than chance moves it."""
+
+MUCH = 0.2
+MOST_UNENDED = 0.5
+FEWEST = 5
+"""Rows: fewer are an anecdote."""
+
+_RIGHT = {Cause.NO_END_TOKEN.value, Cause.FORMAT.value, Cause.NEAR_MISS.value}
+
+
+class _Endings(NamedTuple):
+    """Rows whose output ran into the limit: `long` ones failed and their reference does not fit,
+    `right` ones said the right thing first, `lost` ones did not."""
+
+    scored: int
+    failed: int
+    answered: int
+    long: list[int]
+    right: list[int]
+    lost: list[int]
+    longest: int
+
+
+def ending(case: IterationFacts) -> Iterator[Finding]:
+    """How outputs end: both findings, from one look at the rows."""
+    endings = _endings(case)
+    if endings is not None:
+        yield from _truncated_outputs(case, endings)
+        if has_learned(case) or knows_task(case):
+            yield from _no_end_token(case, endings)
+
+
+def _truncated_outputs(case: IterationFacts, endings: _Endings) -> Iterator[Finding]:
+    limit = case.measured.max_new_tokens
+    if endings.long and limit is not None:
+        share = len(endings.long) / endings.scored
+        yield Finding(
+            FindingKind.TRUNCATED_OUTPUTS,
+            "alarm" if share > MOST_UNENDED else "warning" if share >= WORTH_UNENDED else "note",
+            f"{of_all(len(endings.long), endings.scored, 'outputs')} were cut and failed because "
+            f"their reference alone needs more than evaluation.max_new_tokens {limit}; the longest "
+            f"needs {endings.longest}",
+            {
+                "outputs": len(endings.long),
+                "total": endings.scored,
+                "max_new_tokens": limit,
+                "longest_reference": endings.longest,
+            },
+            examples=ids_of(case, hardest(case, endings.long)),
+        )
+    if len(endings.lost) < max(FEWEST, WORTH_UNENDED * endings.scored) or _never_ends(endings):
+        return
+    if not (has_learned(case) or knows_task(case)):
+        return
+    yield Finding(
+        FindingKind.TRUNCATED_OUTPUTS,
+        "warning" if len(endings.lost) >= MUCH * endings.failed else "note",
+        f"{len(endings.lost)} of {counted(endings.failed, 'failed output')} ran into the limit of "
+        f"{limit} new tokens before they said anything right, though every one of their references "
+        "would fit",
+        {
+            "outputs": len(endings.lost),
+            "failed": endings.failed,
+            "total": endings.scored,
+            "max_new_tokens": limit or 0,
+        },
+        examples=ids_of(case, hardest(case, endings.lost)),
+        otherwise="a model that has not learned the answers yet rambles as well",
+    )
+
+
+def _no_end_token(case: IterationFacts, endings: _Endings) -> Iterator[Finding]:
+    never, right = _never_ends(endings), endings.right
+    if not never and len(right) < max(FEWEST, WORTH_UNENDED * endings.scored):
+        return
+    view = case.view
+    failed = [row for row in right if view is not None and view.passed[row] == FAILED]
+    ran = len(right) + len(endings.lost)
+    limit = case.measured.max_new_tokens
+    message = f"the model does not end: {of_all(ran, endings.scored, 'outputs')} run into the limit"
+    message += "" if limit is None else f" of {limit} new tokens"
+    message += " though their reference would fit"
+    if right:
+        message += f"; {len(right)} of them said the right thing first"
+        message += f", and {len(failed)} of these fail for what came after" if failed else ""
+    cut, rows = case.metric("train_rows_cut") or 0, case.metric("train_rows") or 0
+    if cut > MOST_UNENDED * rows > 0:
+        message += f"; {of_all(int(cut), int(rows), 'training rows')} were cut before their end"
+    yield Finding(
+        FindingKind.NO_END_TOKEN,
+        _ending_severity(endings, len(failed)),
+        message,
+        {
+            "outputs": ran,
+            "total": endings.scored,
+            "right_first": len(right),
+            "failed_for_it": len(failed),
+            "max_new_tokens": limit or 0,
+        },
+        examples=ids_of(case, hardest(case, failed or right or endings.lost)),
+        otherwise="more training would teach the end as well, if the training rows have it: "
+        "`tui-loop check` shows whether their last token is trained on",
+    )
+
+
+def _ending_severity(endings: _Endings, failed: int) -> Severity:
+    if _never_ends(endings) or (
+        failed > MOST_UNENDED * endings.failed and failed > MUCH * endings.scored
+    ):
+        return "alarm"
+    return "warning" if len(endings.right) >= MUCH * endings.answered else "note"
+
+
+def _never_ends(endings: _Endings) -> bool:
+    """Whether most outputs run on, whatever they say."""
+    return len(endings.right) + len(endings.lost) > MOST_UNENDED * endings.scored
+
+
+def _endings(case: IterationFacts) -> _Endings | None:
+    view = case.view if case.number else None
+    limit = case.measured.max_new_tokens
+    if view is None:
+        return None
+    long, right, lost = list[int](), list[int](), list[int]()
+    scored = answered = longest = 0
+    for row, example in enumerate(view.table):
+        outcome = view.passed[row]
+        if outcome == UNSCORED or example.output is None:
+            continue
+        scored += 1
+        is_right = outcome == PASSED or not _RIGHT.isdisjoint(view.causes[row])
+        answered += is_right
+        needed = example.supervised_tokens - 1  # the last one ends it
+        if not example.truncated:
+            continue
+        if limit is not None and needed > limit:
+            longest = max(longest, needed)
+            if outcome == FAILED:
+                long.append(row)
+        else:
+            (right if is_right else lost).append(row)
+    if not scored:
+        return None
+    return _Endings(scored, view.passed.count(FAILED), answered, long, right, lost, longest)
