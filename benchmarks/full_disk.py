@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from benchmarks.bench_app import open_app, recorded_loop
 from benchmarks.measure import Result, spread
 from benchmarks.scale import sized
-from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.record.events import MetricsLogged, PhaseStarted, RunStarted
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
+from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 TURNS = sized(5, 1)
 STEPS = 50

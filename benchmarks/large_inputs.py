@@ -14,8 +14,8 @@ from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.slices import find_slices
 from tui_loop.core.examples.tfidf_index import TrainingIndex
+from tui_loop.core.plot.series import Series, per_column
 from tui_loop.core.record.structs import Example
-from tui_loop.core.series import Series, per_column
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.plotting import ChartSpec, plot

@@ -12,11 +12,10 @@ import msgspec
 import pytest
 
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.queueing.drafts import QueuedDraft
-from tui_loop.core.queueing.storing import add
 from tui_loop.core.record.codec import to_toml
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.queue import QueuedDraft, add
 
 CONFIGURATION = """
 from transformers import GPT2Config

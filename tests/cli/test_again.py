@@ -13,7 +13,7 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.again import generate_again
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import Retried
-from tui_loop.core.questions import Answer, AskingState, Told
+from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.scoring import Scorer
 
@@ -35,7 +35,7 @@ class FakeAsker:
         yield AskingState("ready", iterations=(3,))
         for place, name in enumerate(self.asked):
             said = REFERENCES[name] if not place else ""
-            yield Answer(question, 3, said, 1, truncated=False, seconds=0.1, example=name)
+            yield GenerateResponse(question, 3, said, 1, truncated=False, seconds=0.1, example=name)
         if self.ends_with is not None:
             raise self.ends_with
 

@@ -16,7 +16,7 @@ from tui_loop.cli.main import main
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.unattended import unattended
+from tui_loop.core.workflow.unattended import unattended
 
 NAME = "self"
 
@@ -99,7 +99,9 @@ def test_between_two_runs_a_stop_ends_it(
 ) -> None:
     assert main(["stop", NAME]) == 2
     ended: list[int] = []
-    monkeypatch.setattr("tui_loop.core.unattended.os.kill", lambda pid, _: ended.append(pid))
+    monkeypatch.setattr(
+        "tui_loop.core.workflow.unattended.os.kill", lambda pid, _: ended.append(pid)
+    )
     with unattended(loop, "auto"):
         assert main(["stop", NAME]) == 0
         assert "has been asked to end, between two runs" in capsys.readouterr().out

@@ -21,12 +21,12 @@ from tui_loop.cli.checking import (
 from tui_loop.cli.commands.check import show_row
 from tui_loop.cli.output import Output
 from tui_loop.cli.starting import Start, check_start
-from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import plan_next
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.workflow.draft import new_draft, write_draft
+from tui_loop.core.workflow.plan import plan_next
 
 WORDS = "harbour kettle violin meadow copper lantern orchard pebble saddle thimble walnut zephyr"
 

@@ -10,9 +10,9 @@ import pytest
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import hosting
 from tui_loop.cli.hosting import DEVICE_FAULT, AppRuns
-from tui_loop.core.draft import new_draft
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.draft import new_draft
 from tui_loop.engine import launch
 
 pytestmark = pytest.mark.train

@@ -19,17 +19,15 @@ from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting
-from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.errors import RunStopped
-from tui_loop.core.planning import create_iteration
-from tui_loop.core.queueing.drafts import plan_of_queued
-from tui_loop.core.queueing.storing import read_queue
-from tui_loop.core.queueing.taking import mark
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.unattended import is_unattended, unattended
+from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft
+from tui_loop.core.workflow.plan import create_iteration
+from tui_loop.core.workflow.queue import mark, plan_of_queued, read_queue
+from tui_loop.core.workflow.unattended import is_unattended, unattended
 
 NAME = "night"
 SMALL = {

@@ -13,9 +13,17 @@ import pytest
 from tests.cli.test_recorded_loop import LOOP, reader, record
 from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.main import main
-from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
-from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress, LookTold
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.workflow.holdout import (
+    Figures,
+    Look,
+    LookDone,
+    LookFault,
+    LookProgress,
+    LookTold,
+    PairedTable,
+    record_look,
+)
 
 RECORDED = CHECKOUT / "loops" / LOOP
 SMALL = ("*.toml", "summary.json", "examples.jsonl", "journal.jsonl")

@@ -14,7 +14,7 @@ from tui_loop.cli.main import main
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.report.facts import Report
-from tui_loop.core.report.gathering import report_of
+from tui_loop.core.report.gather import report_of
 
 LOOP = "support-tiny"
 

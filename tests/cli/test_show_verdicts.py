@@ -10,8 +10,8 @@ import pytest
 
 from tests.core.conftest import _example, _summary
 from tui_loop.cli.main import main
-from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 COUNT = 60
 NAME = "judged"

@@ -10,12 +10,12 @@ import pytest
 
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
-from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.structs import Example, Iteration, Split
+from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 
 MakeFinished = Callable[..., IterationFolder]
 

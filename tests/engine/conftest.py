@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.planning import base_config, create_base, create_iteration, plan_next
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.plan import base_config, create_base, create_iteration, plan_next
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.quiet import set_environment
 from tui_loop.engine.sources import read_source

@@ -13,10 +13,10 @@ from tests.conftest import Cli
 from tests.engine.conftest import SMALL
 from tui_loop.cli.answers import ModelAsker
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.planning import base_config, create_base, create_iteration, plan_next
-from tui_loop.core.questions import Answer, AskingState, Told, side_by_side
+from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told, side_by_side
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.plan import base_config, create_base, create_iteration, plan_next
 from tui_loop.engine.adapters import checked_weights
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.sources import read_source
@@ -62,8 +62,8 @@ def asker(loop: LoopFolder) -> Iterator[ModelAsker]:
         yield made
 
 
-def answers_of(told: list[Told]) -> list[Answer]:
-    return [each for each in told if isinstance(each, Answer)]
+def answers_of(told: list[Told]) -> list[GenerateResponse]:
+    return [each for each in told if isinstance(each, GenerateResponse)]
 
 
 def test_an_examples_prompt_gives_its_recorded_output_from_every_model(

@@ -27,10 +27,10 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.rows import Row
-from tui_loop.core.draft import new_draft
-from tui_loop.core.patience import EvalLosses
+from tui_loop.core.early_stopping import EvalLosses
 from tui_loop.core.record.loop_folder import LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.draft import new_draft
 from tui_loop.engine import arguments, iteration, models
 from tui_loop.engine.arguments import choose_precision, lora_config, sft_config
 from tui_loop.engine.evaluation import prepare_eval_set

@@ -11,9 +11,8 @@ import pytest
 from tests.conftest import Cli
 from tests.engine.conftest import TinyLoop
 from tui_loop.core.errors import BadInput
-from tui_loop.core.readiness.holdout import Look, read_looks
-from tui_loop.core.readiness.looking import LookProgress, LookTold
 from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.holdout import Look, LookProgress, LookTold, read_looks
 from tui_loop.engine.holdout import look_at_holdout
 
 pytestmark = pytest.mark.train

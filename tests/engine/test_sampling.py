@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from tui_loop.core.automation.history import History
-from tui_loop.core.automation.proposals import plan_of_proposal
 from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.workflow.plan import create_iteration, plan_next
+from tui_loop.core.workflow.suggestion_source import History, plan_of_proposal
 from tui_loop.engine import extras
 from tui_loop.engine.sampling import SearchSource, trials_of
 from tui_loop.engine.search_ranges import Range, default_ranges, read_range

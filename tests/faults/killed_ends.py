@@ -23,7 +23,7 @@ from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.results import Results
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.run_end import write_end
+from tui_loop.core.workflow.run_end import write_end
 
 WRITES = ("os.rename", "os.remove", "os.mkdir")
 

@@ -21,13 +21,7 @@ from tests.faults.conftest import FullDisk, begin, step
 from tests.faults.kit import Outcome
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.main import main
-from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import BadInput
-from tui_loop.core.observer import LoopObserver, Wanted
-from tui_loop.core.queueing.drafts import QueuedDraft
-from tui_loop.core.queueing.storing import add
-from tui_loop.core.readiness.closing import close_loop
-from tui_loop.core.readiness.holdout import Look, record_look
 from tui_loop.core.record import journal as journal_module
 from tui_loop.core.record.events import Recovered, RunEnded
 from tui_loop.core.record.files import write_atomically
@@ -37,6 +31,11 @@ from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import IterationReader, iterations_of, read_run
+from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
+from tui_loop.core.workflow.closing import close_loop
+from tui_loop.core.workflow.holdout import Look, record_look
+from tui_loop.core.workflow.queue import QueuedDraft, add
+from tui_loop.core.workflow.run_end import record_diagnosis
 from tui_loop.tui.status import status_line
 
 
@@ -101,10 +100,10 @@ def test_a_full_disk_shows_in_the_status_and_the_run_continues(
     outcome: Outcome,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    observer = LoopObserver(queued.loop)
+    observer = LoopPoller(queued.loop)
 
     def pieces() -> list[tuple[str, str]]:
-        _, right = status_line(observer.look(Wanted()), time.time())
+        _, right = status_line(observer.look(SnapshotRequest()), time.time())
         return [(piece.text.strip(), piece.tone) for piece in right]
 
     with RunLock(queued.lock) as lock:

@@ -20,7 +20,7 @@ from tests.faults.kit import Outcome
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.run_end import restore_ends
+from tui_loop.core.workflow.run_end import restore_ends
 
 MEASURED = ("eval_loss", "score", "passed", "total")
 

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.conftest import TinyLoop, tiny_loop
 from tests.faults.kit import Outcome
 from tui_loop.cli.main import main
-from tui_loop.core.diagnosis import diagnose, recording
+from tui_loop.core.diagnosis import diagnose
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.record.events import AnyEvent, MetricsLogged
@@ -20,6 +20,7 @@ from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import trouble_of
 from tui_loop.core.record.reader import IterationReader
+from tui_loop.core.workflow import run_end
 from tui_loop.engine.host import RunHost
 
 __all__ = ["tiny_loop"]
@@ -137,7 +138,7 @@ def test_a_run_without_room_for_its_diagnosis_has_its_summary_and_its_row_in_the
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(recording, "write_atomically", refuse)
+    monkeypatch.setattr(run_end, "write_atomically", refuse)
     loop = tiny_loop(training={"max_steps": 1})
     folder = loop.loop.existing(loop.plan())
     summary = loop.run_number(folder.number)

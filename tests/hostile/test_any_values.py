@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.hostile.conftest import Command
 from tests.hostile.terminal import Stream
 from tests.tui.conftest import OpenApp, Opened, on_app
-from tui_loop.core.observer import LoopObserver, Wanted
 from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
 from tui_loop.tui.widgets.iterations import DRAFT
 
 LOOP = "support-intents"
@@ -113,7 +113,7 @@ def assert_answers(command: Command, context: object) -> None:
 def assert_can_be_looked_at(loop: LoopFolder, context: object) -> None:
     """What the app's screens stand on gives a snapshot, whatever the record says."""
     for number in loop.numbers():
-        snapshot = LoopObserver(loop).look(Wanted(number, 1, tuple(loop.numbers())))
+        snapshot = LoopPoller(loop).look(SnapshotRequest(number, 1, tuple(loop.numbers())))
         assert snapshot.name == LOOP, context
 
 

@@ -17,25 +17,23 @@ from hypothesis import strategies as st
 
 from tests.conftest import CHECKOUT
 from tests.hostile.test_any_values import in_toml
-from tui_loop.core.automation.from_diagnosis import DiagnosisSource
-from tui_loop.core.automation.history import History
 from tui_loop.core.compare.progress import ProgressReader
 from tui_loop.core.diagnosis.apply_suggestions import with_suggestions
 from tui_loop.core.diagnosis.diagnose import Diagnoser
-from tui_loop.core.diagnosis.recording import record_diagnosis
-from tui_loop.core.draft import new_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.patterns.hints import hints_for
-from tui_loop.core.queueing.drafts import draft_of, problem_of
-from tui_loop.core.queueing.storing import read_queue
-from tui_loop.core.readiness.checklist import checklist
 from tui_loop.core.record.codec import to_pretty_json
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import LoopReader
-from tui_loop.core.report.formats import written
-from tui_loop.core.report.gathering import report_of
+from tui_loop.core.report.files import written
+from tui_loop.core.report.gather import report_of
+from tui_loop.core.workflow.draft import new_draft
+from tui_loop.core.workflow.queue import draft_of, problem_of, read_queue
+from tui_loop.core.workflow.readiness import checklist
+from tui_loop.core.workflow.run_end import record_diagnosis
+from tui_loop.core.workflow.suggestion_source import DiagnosisSource, History
 
 NAME = "support-tiny"
 ITERATIONS = ("000", "001", "002")

@@ -22,14 +22,13 @@ from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.cli.starting import check_start
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import plan_next
-from tui_loop.core.queueing.drafts import QueuedDraft
-from tui_loop.core.queueing.storing import add
 from tui_loop.core.record.lock import RunLock, Watch, holder_of
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import RequestReader, ask
 from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.plan import plan_next
+from tui_loop.core.workflow.queue import QueuedDraft, add
 
 LOOP = "support-intents"
 READING = [

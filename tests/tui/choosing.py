@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.tui.conftest import SIGNS, Driven
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import Backend, NewLoop, Preview, Understood
 from tui_loop.tui.screens.new_loop import NewLoopScreen

@@ -25,16 +25,13 @@ from textual.widget import Widget
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
-from tui_loop.core.draft import Draft, drop_draft, new_draft, plan_of, write_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import Retried
 from tui_loop.core.examples.tfidf_index import Answer as Neighbours
-from tui_loop.core.planning import create_base, create_iteration, plan_next
+from tui_loop.core.inference_messages import AskingState, Told
+from tui_loop.core.inference_messages import GenerateResponse as Said
 from tui_loop.core.preflight.check_result import CheckResult, info
 from tui_loop.core.preflight.row_checks import TrainedRow
-from tui_loop.core.questions import Answer as Said
-from tui_loop.core.questions import AskingState, Told
-from tui_loop.core.readiness.looking import LookTold
 from tui_loop.core.record.events import (
     AnyEvent,
     Evaluated,
@@ -56,6 +53,9 @@ from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFold
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import RequestReader
 from tui_loop.core.record.structs import EndState, Example, Split, TokenLosses
+from tui_loop.core.workflow.draft import Draft, drop_draft, new_draft, plan_of, write_draft
+from tui_loop.core.workflow.holdout import LookTold
+from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import Nearest, NewLoop, Preview, Suspected, Understood
 from tui_loop.tui.settings import Memory, Settings

@@ -26,8 +26,7 @@ from tui_loop.core.examples.annotations import read_annotations
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.examples.view import Order
-from tui_loop.core.queueing.drafts import QueuedDraft
-from tui_loop.core.queueing.storing import add, clear, read_queue
+from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
 from tui_loop.tui.backend import Nearest
 from tui_loop.tui.screens.again import AgainScreen

@@ -7,14 +7,16 @@ import pytest
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
 from tui_loop.core.errors import NeedsExtra
 from tui_loop.core.examples.retry_settings import Retried
-from tui_loop.core.questions import Answer, AskingState
+from tui_loop.core.inference_messages import AskingState, GenerateResponse
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.screens.again import AgainScreen, sum_of
 from tui_loop.tui.widgets.failures import FailuresPane
 
 
 def result(example: Example, output: str, *, passed: bool) -> Retried:
-    answer = Answer(1, 2, output, 5, truncated=not passed, seconds=0.1, example=example.id)
+    answer = GenerateResponse(
+        1, 2, output, 5, truncated=not passed, seconds=0.1, example=example.id
+    )
     return Retried(example, answer, float(passed), passed)
 
 

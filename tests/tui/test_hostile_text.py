@@ -31,12 +31,12 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.annotations import Annotation
 from tui_loop.core.examples.query import Query
 from tui_loop.core.examples.tfidf_index import Answer, Neighbour
-from tui_loop.core.questions import AskingState
-from tui_loop.core.readiness.holdout import Look
+from tui_loop.core.inference_messages import AskingState
 from tui_loop.core.record.codec import to_json_lines
 from tui_loop.core.record.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.structs import Example, Split, TokenLosses
+from tui_loop.core.workflow.holdout import Look
 from tui_loop.tui.backend import Nearest
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.run_dialog import RunDialog

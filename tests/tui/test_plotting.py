@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.work import calls_of
-from tui_loop.core.series import Series, column_of, smoothed
+from tui_loop.core.plot.series import Series, column_of, smoothed
 from tui_loop.tui.plotting import ChartSpec, Plot, left_out, plot
 from tui_loop.tui.ticks import Scale, labels, step_ticks, value_ticks
 

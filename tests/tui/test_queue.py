@@ -6,10 +6,9 @@ import msgspec
 
 from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.errors import NeedsExtra
-from tui_loop.core.queueing.drafts import QueuedDraft
-from tui_loop.core.queueing.storing import add, read_queue
 from tui_loop.core.record.loop_folder import LoopFolder
-from tui_loop.core.unattended import unattended
+from tui_loop.core.workflow.queue import QueuedDraft, add, read_queue
+from tui_loop.core.workflow.unattended import unattended
 from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.workbench.workbench import Workbench
 

@@ -17,11 +17,18 @@ from tests.tui.conftest import (
     scripted_iteration,
 )
 from tui_loop.core.errors import NeedsExtra
-from tui_loop.core.readiness.closing import close_loop
-from tui_loop.core.readiness.holdout import Figures, Look, PairedTable, record_look
-from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.structs import Split
+from tui_loop.core.workflow.closing import close_loop
+from tui_loop.core.workflow.holdout import (
+    Figures,
+    Look,
+    LookDone,
+    LookFault,
+    LookProgress,
+    PairedTable,
+    record_look,
+)
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 

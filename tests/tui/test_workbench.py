@@ -27,8 +27,8 @@ from tests.tui.conftest import (
 )
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.errors import BadInput
-from tui_loop.core.observer import LoopSnapshot, Wanted
 from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -699,7 +699,7 @@ def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
     async def steps(opened: Opened) -> None:
         look = opened.bench.observer.look
 
-        def waiting(wanted: Wanted) -> LoopSnapshot:
+        def waiting(wanted: SnapshotRequest) -> LoopSnapshot:
             try:
                 begun.set()
                 assert going.wait(PATIENCE_SECONDS)

@@ -14,7 +14,7 @@ from tui_loop.cli.answers import ModelAsker
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, check_settings
-from tui_loop.core.questions import Answer, AskingState
+from tui_loop.core.inference_messages import AskingState, GenerateResponse
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
@@ -75,7 +75,7 @@ def retried(
     by_id = {each.id: each for each in examples}
     question = asker.ask_examples(list(by_id))
     for heard in asker.answers_to(question):
-        if isinstance(heard, Answer):
+        if isinstance(heard, GenerateResponse):
             example = by_id[heard.example]
             score = scorer.score(heard.output, example.reference)
             yield Retried(example, heard, score, score >= scorer.pass_score)

@@ -14,7 +14,7 @@ import msgspec
 from tui_loop.cli.telling import TellingProcess
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.questions import AskingState, Question, Told, side_by_side
+from tui_loop.core.inference_messages import AskingState, GenerateRequest, Told, side_by_side
 from tui_loop.core.record import codec
 from tui_loop.core.record.loop_folder import LoopFolder
 
@@ -75,7 +75,7 @@ class ModelAsker(TellingProcess[Told]):
 
     def _send(self, **question: object) -> int:
         number = next(self._numbers)
-        line = codec.to_json(msgspec.convert({"id": number, **question}, Question)) + b"\n"
+        line = codec.to_json(msgspec.convert({"id": number, **question}, GenerateRequest)) + b"\n"
         assert self._process.stdin is not None
         with self._writing, suppress(OSError, ValueError):  # it has ended, which is told
             self._process.stdin.write(line)

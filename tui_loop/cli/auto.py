@@ -9,20 +9,24 @@ import msgspec
 
 from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
 from tui_loop.cli.output import Output
-from tui_loop.core.automation.from_diagnosis import DiagnosisSource
-from tui_loop.core.automation.history import History
-from tui_loop.core.automation.proposals import Proposal, Source, plan_of_proposal
-from tui_loop.core.automation.rounds import FIRST, Automation
-from tui_loop.core.automation.stopping import Limits
-from tui_loop.core.automation.trail import Outcome, told_decision, told_prediction
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.planning import Plan, config_before
-from tui_loop.core.readiness.checklist import checklist
-from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.workflow.autopilot import FIRST, Autopilot
+from tui_loop.core.workflow.autopilot_log import Outcome, told_decision, told_prediction
+from tui_loop.core.workflow.closing import refuse_closed
+from tui_loop.core.workflow.plan import Plan, config_before
+from tui_loop.core.workflow.readiness import checklist
+from tui_loop.core.workflow.stop_rules import Limits
+from tui_loop.core.workflow.suggestion_source import (
+    DiagnosisSource,
+    History,
+    Proposal,
+    Source,
+    plan_of_proposal,
+)
 
 if TYPE_CHECKING:
     from tui_loop.core.record.iteration_folder import IterationFolder
@@ -49,7 +53,7 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
     history = History(loop, wanted.start)
     source, about = source_of(history, wanted, diagnose)
     with alone_with(loop, "auto"):
-        return Automation(
+        return Autopilot(
             history,
             source,
             Runs(loop, wanted, out),

@@ -92,7 +92,7 @@ class AppBackend(AppRuns):
     def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
         """Drafts the next iteration on another split, in place of any draft; says what it did."""
         from tui_loop.cli.looking_up import read_any
-        from tui_loop.core.readiness.fresh import make_fresh
+        from tui_loop.core.workflow.fresh_split import make_fresh
 
         with _told_as_input():
             return make_fresh(loop, parent, why=why, overwrite=True, read=read_any).told

@@ -15,17 +15,17 @@ from tui_loop.cli.checking import warn_before
 from tui_loop.cli.output import Output
 from tui_loop.cli.running import run_until_stopped
 from tui_loop.cli.starting import check_start, create
-from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
-from tui_loop.core.planning import Plan
-from tui_loop.core.readiness.closing import refuse_closed
+from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.record.requests import live_in
 from tui_loop.core.record.safe_open import check_regular
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.unattended import Doing, is_unattended, unattended
+from tui_loop.core.workflow.closing import refuse_closed
+from tui_loop.core.workflow.plan import Plan
+from tui_loop.core.workflow.unattended import Doing, is_unattended, unattended
 
 LOOK_SECONDS = 1.0
 BEGIN_SECONDS = 30.0

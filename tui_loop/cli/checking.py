@@ -18,9 +18,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
-from tui_loop.core.planning import config_before
 from tui_loop.core.preflight.check_result import (
     CheckResult,
     by_severity,
@@ -34,6 +32,8 @@ from tui_loop.core.preflight.effort import pace_of, steps_findings
 from tui_loop.core.preflight.row_checks import TrainedRow, refused_rows
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.core.workflow.draft import Draft
+from tui_loop.core.workflow.plan import config_before
 
 if TYPE_CHECKING:
     from tui_loop.engine.masking import Masker

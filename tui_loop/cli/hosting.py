@@ -7,15 +7,14 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from tui_loop.core.background import dangers_to_background
-from tui_loop.core.draft import Draft, drop_draft, plan_of
 from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
+from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import ask
 from tui_loop.core.text.secrets import redact_file
-from tui_loop.core.unbegun import take_back
+from tui_loop.core.workflow.draft import Draft, drop_draft, plan_of, take_back
 from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:

@@ -11,12 +11,19 @@ import msgspec
 from tui_loop.cli.telling import TellingProcess
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import BadInput
-from tui_loop.core.readiness.checklist import UNDER_WAY
-from tui_loop.core.readiness.holdout import Looked, cost_of, looks_at, loops_of
-from tui_loop.core.readiness.looking import LookDone, LookFault, LookTold
 from tui_loop.core.record.files import sha256_of
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.workflow.holdout import (
+    LookDone,
+    Looked,
+    LookFault,
+    LookTold,
+    cost_of,
+    looks_at,
+    loops_of,
+)
+from tui_loop.core.workflow.readiness import UNDER_WAY
 
 
 class LookAhead(msgspec.Struct, frozen=True):

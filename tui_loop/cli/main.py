@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from tui_loop import __version__
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.termination import treat_user_signals_as_termination
+from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.untrusted import one_line
 

@@ -11,9 +11,6 @@ from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
 from tui_loop.cli.output import Output
 from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
-from tui_loop.core.queueing.drafts import QueuedDraft, plan_of_queued
-from tui_loop.core.queueing.storing import read_queue
-from tui_loop.core.queueing.taking import leave, mark, next_waiting, put_aside, recover
 from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
@@ -21,6 +18,16 @@ from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.queue import (
+    QueuedDraft,
+    leave,
+    mark,
+    next_waiting,
+    plan_of_queued,
+    put_aside,
+    read_queue,
+    recover,
+)
 
 
 def require_queue_consent(loop: LoopFolder, *, allow: bool) -> None:

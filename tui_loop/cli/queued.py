@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.queueing.storing import read_queue
 from tui_loop.core.record.loop_folder import LoopFolder
-from tui_loop.core.unattended import doing, is_unattended
+from tui_loop.core.workflow.queue import read_queue
+from tui_loop.core.workflow.unattended import doing, is_unattended
 
 
 def waiting(loop: LoopFolder) -> dict[str, Any] | None:

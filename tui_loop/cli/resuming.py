@@ -8,15 +8,15 @@ from tui_loop.cli.starting import check_config
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import Plan, base_config, create_base
-from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.record.checkpoints import Resumption, where_to_go_on
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import live_in
 from tui_loop.core.record.structs import LIVE, RESUMABLE
-from tui_loop.core.run_end import restore_ends
+from tui_loop.core.workflow.closing import refuse_closed
+from tui_loop.core.workflow.plan import Plan, base_config, create_base
+from tui_loop.core.workflow.run_end import restore_ends
 
 
 class Resume(msgspec.Struct, frozen=True):

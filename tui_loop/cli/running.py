@@ -7,15 +7,15 @@ import time
 
 from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
-from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
+from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.secrets import redact_file
-from tui_loop.core.unbegun import take_back
+from tui_loop.core.workflow.draft import take_back
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
 BEGIN_SECONDS = 60.0

@@ -12,7 +12,13 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import (
+from tui_loop.core.preflight.effort import steps_of
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.lock import Watch
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.text.secrets import fields_with_secrets
+from tui_loop.core.workflow.closing import refuse_closed
+from tui_loop.core.workflow.plan import (
     Plan,
     base_config,
     base_is_needed,
@@ -21,13 +27,7 @@ from tui_loop.core.planning import (
     replicates,
     with_data_changes,
 )
-from tui_loop.core.preflight.effort import steps_of
-from tui_loop.core.readiness.closing import refuse_closed
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.lock import Watch
-from tui_loop.core.record.loop_folder import LoopFolder
-from tui_loop.core.run_end import restore_ends
-from tui_loop.core.text.secrets import fields_with_secrets
+from tui_loop.core.workflow.run_end import restore_ends
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -8,10 +8,10 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.diagnosis.apply_suggestions import clash, with_suggestions
 from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import Suggestion
-from tui_loop.core.draft import new_draft, plan_of
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import Plan, plan_with
 from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.workflow.draft import new_draft, plan_of
+from tui_loop.core.workflow.plan import Plan, plan_with
 
 
 def plan_taking(

@@ -1,8 +1,9 @@
 """A process that has models of a loop and answers questions: `python -m tui_loop.engine.asking`.
 
-It reads `core.questions.Question` a line from stdin and tells `Answer` and `AskingState` a line on
-stdout, which is protected: whatever libraries print goes to stderr. Weights are loaded once. It
-ends when stdin does, after what was asked till then. It writes no file.
+It reads one `core.inference_messages.GenerateRequest` a line from stdin and writes one
+`GenerateResponse` or `AskingState` a line to stdout. Stdout is protected: whatever libraries print
+goes to stderr. Weights are loaded once. The process ends after stdin does, when the requests until
+then are answered. It writes no file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.questions import AskingState, Question, Told
+from tui_loop.core.inference_messages import AskingState, GenerateRequest, Told
 from tui_loop.core.record import codec
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.text.secrets import redacted
@@ -39,19 +40,19 @@ class _Inbox:
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
-        self._waiting: queue.SimpleQueue[Question | str | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[GenerateRequest | str | None] = queue.SimpleQueue()
         self._dropped_to = 0
         threading.Thread(target=self._read, name="questions", daemon=True).start()
 
-    def next(self) -> Question | str | None:
+    def next(self) -> GenerateRequest | str | None:
         """The next question, or what is wrong with a line; None after the last."""
         return self._waiting.get()
 
-    def is_dropped(self, question: Question) -> bool:
+    def is_dropped(self, question: GenerateRequest) -> bool:
         return question.id < self._dropped_to
 
     def _read(self) -> None:
-        decoder = msgspec.json.Decoder(Question)
+        decoder = msgspec.json.Decoder(GenerateRequest)
         for line in self._lines:
             if not line.strip():
                 continue
@@ -99,7 +100,7 @@ class _Server:
         self._tell(AskingState("ready", iterations=speakers.numbers))
         return speakers
 
-    def _answer(self, speakers: Speakers, question: Question, inbox: _Inbox) -> None:
+    def _answer(self, speakers: Speakers, question: GenerateRequest, inbox: _Inbox) -> None:
         def poll() -> None:
             if inbox.is_dropped(question):
                 raise Dropped
@@ -131,7 +132,7 @@ class _Server:
                 self._tell(explained(state, error))
         self._tell(AskingState("answered", id=question.id))
 
-    def _rows(self, speakers: Speakers, question: Question) -> list[Row]:
+    def _rows(self, speakers: Speakers, question: GenerateRequest) -> list[Row]:
         if not speakers.numbers:
             raise BadInput("no model is here to answer")
         if question.examples:

@@ -18,7 +18,7 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from tui_loop.core.config.schema import Training
 from tui_loop.core.divergence import Sighting, TrainingWatch
-from tui_loop.core.patience import EvalLosses
+from tui_loop.core.early_stopping import EvalLosses
 from tui_loop.core.record.events import (
     CheckpointSaved,
     LineLogged,

@@ -1,6 +1,6 @@
 """A look at the locked holdout: the base and an iteration's weights, both on all of its rows.
 
-`python -m tui_loop.engine.holdout LOOP N` tells `core.readiness.looking` a line on stdout. What is
+`python -m tui_loop.engine.holdout LOOP N` tells `core.workflow.holdout` a line on stdout. What is
 kept are figures and the paired table; outputs and rows live in this process alone. The line in
 `holdout.jsonl` is on disk before any figure is told, so that no look goes uncounted; one that
 ends before has shown nothing and does not count.
@@ -24,16 +24,23 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_versions import digest_of
 from tui_loop.core.errors import BadInput
-from tui_loop.core.questions import AskingState
-from tui_loop.core.readiness.agreement import figures_of
-from tui_loop.core.readiness.holdout import Figures, Look, record_look
-from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress, LookTold
+from tui_loop.core.inference_messages import AskingState
 from tui_loop.core.record import codec
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import NO_METRIC, Scorer
+from tui_loop.core.workflow.holdout import (
+    Figures,
+    Look,
+    LookDone,
+    LookFault,
+    LookProgress,
+    LookTold,
+    figures_of,
+    record_look,
+)
 from tui_loop.engine.asking import explained, protected_stdout
 from tui_loop.engine.quiet import set_environment
 from tui_loop.engine.sources import read_source

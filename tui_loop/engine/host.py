@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.record.checkpoints import where_to_go_on
 from tui_loop.core.record.events import LineLogged, RequestSeen
 from tui_loop.core.record.files import FileGuard
@@ -26,9 +27,8 @@ from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import Request, RequestReader, ids_in
 from tui_loop.core.record.results import Results
 from tui_loop.core.record.structs import EndState
-from tui_loop.core.run_end import write_end
-from tui_loop.core.termination import treat_user_signals_as_termination
-from tui_loop.core.unbegun import take_back
+from tui_loop.core.workflow.draft import take_back
+from tui_loop.core.workflow.run_end import write_end
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.control import Control
 from tui_loop.engine.quiet import output_to

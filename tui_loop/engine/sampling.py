@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tui_loop.core.automation.history import History
-from tui_loop.core.automation.proposals import Proposal, plan_of_proposal
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import SAMPLED
@@ -20,6 +18,7 @@ from tui_loop.core.record.codec import number
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.suggestion_source import History, Proposal, plan_of_proposal
 from tui_loop.engine.extras import require_search
 from tui_loop.engine.search_ranges import Range, default_ranges, read_range
 

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import msgspec
 
-from tui_loop.core.automation.history import History
 from tui_loop.core.config.schema import GROUPS, SEED, Config, hints_of
 from tui_loop.core.config.settings import full_name, parse_value, with_settings
 from tui_loop.core.config.validation import read_config
@@ -16,6 +15,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.suggestion_source import History
 
 DECADE = 10
 """A range whose ends lie as far apart as this is sampled by its logarithm."""

@@ -20,7 +20,7 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row, Shape
 from tui_loop.core.errors import BadInput, NotFound, TuiLoopError
-from tui_loop.core.questions import BASE, Answer
+from tui_loop.core.inference_messages import BASE, GenerateResponse
 from tui_loop.core.record import codec
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
@@ -165,7 +165,7 @@ class Speakers:
         *,
         question: int,
         poll: Poll,
-        told: Callable[[Answer], None],
+        told: Callable[[GenerateResponse], None],
     ) -> None:
         """What the model of `number` says to each row, told as each batch is done.
 
@@ -191,7 +191,7 @@ class Speakers:
             each, since = (now - since) / max(1, len(done)), now
             for index, output in done:
                 told(
-                    Answer(
+                    GenerateResponse(
                         question,
                         number,
                         output.text,

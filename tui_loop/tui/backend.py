@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.inference_messages import AskingState, Told
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import TrainedRow
-from tui_loop.core.questions import AskingState, Told
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.structs import Example
+from tui_loop.core.workflow.draft import Draft
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tui_loop.core.examples.retry_settings import Retried
     from tui_loop.core.examples.suspects import Suspect
     from tui_loop.core.examples.tfidf_index import Answer
-    from tui_loop.core.readiness.looking import LookTold
+    from tui_loop.core.workflow.holdout import LookTold
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -82,11 +82,10 @@ class Checks(Protocol):
 class Asker(Protocol):
     """Models of a loop, loaded once in a process of their own, that answer prompts side by side.
 
-    It is there at once and loads meanwhile: `ask` may come before the models are `ready`. What it
-    tells are `core.questions.Answer` (one a model and question, as each is done, the models in
-    the order of `iterations`) and `AskingState` (loading, left_out, ready, answered, error,
-    ended). Questions are answered in the order in which they were asked. Nothing is recorded.
-    No method but `answers` waits.
+    It is there at once and loads meanwhile: `ask` may come before the models are `ready`. It reports
+    `core.inference_messages.GenerateResponse` (one per model and prompt, in the order of
+    `iterations`) and `AskingState` (loading, left_out, ready, answered, error, ended). Prompts are
+    answered in the order in which they came. Nothing is recorded.
     """
 
     @property

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tui_loop.core.plot.series import Series, Track, evaluated_name, metric_names
 from tui_loop.core.record.state import Point
-from tui_loop.core.series import Series, Track, evaluated_name, metric_names
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.chart_view import ChartView, Range, metric_of, snapped

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tui_loop.core.series import column_of, column_start
+from tui_loop.core.plot.series import column_of, column_start
 
 Range = tuple[int, int]
 """The first and the last step of what is looked at."""

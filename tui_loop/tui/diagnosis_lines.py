@@ -17,9 +17,9 @@ from tui_loop.core.diagnosis.wording import (
     tried_already,
     verdict_words,
 )
-from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.text.figures import counted
+from tui_loop.core.workflow.readiness import Checklist
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.widgets.iterations import VERDICT_TONES
 from tui_loop.tui.widgets.sheet import wrapped

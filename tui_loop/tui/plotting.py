@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from rich.cells import cell_len
 
-from tui_loop.core.series import Series, column_of, per_column
+from tui_loop.core.plot.series import Series, column_of, per_column
 from tui_loop.tui.chart_grid import Cell, Grid
 from tui_loop.tui.ticks import Scale, Tick, step_ticks, value_ticks
 

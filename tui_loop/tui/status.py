@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.record.state import RunState
+from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import counted, duration
 from tui_loop.tui.cells import flat
 from tui_loop.tui.widgets.bar import Piece

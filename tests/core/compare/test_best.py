@@ -8,17 +8,17 @@ import pytest
 
 from tests.core.conftest import MakeFinished
 from tui_loop.cli.main import main
-from tui_loop.core.automation.history import History
-from tui_loop.core.automation.trail import told_best
 from tui_loop.core.compare.best import best_of
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.loop_list import LoopsReader
 from tui_loop.core.compare.progress import ProgressReader
-from tui_loop.core.readiness.holdout import loops_of
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, State
-from tui_loop.core.report.gathering import report_of
+from tui_loop.core.report.gather import report_of
+from tui_loop.core.workflow.autopilot_log import told_best
+from tui_loop.core.workflow.holdout import loops_of
+from tui_loop.core.workflow.suggestion_source import History
 
 
 def one(number: int, state: State = "finished", **metrics: Any) -> Iteration:

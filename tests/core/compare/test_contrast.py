@@ -10,10 +10,10 @@ from tui_loop.core.compare.claims import claim_words
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.contrast import CauseCount, Contrast
 from tui_loop.core.errors import BadInput
-from tui_loop.core.observer import LoopObserver
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.structs import Example
+from tui_loop.core.snapshot import LoopPoller
 
 MakeFinished = Callable[..., IterationFolder]
 MakeExample = Callable[..., Example]
@@ -26,7 +26,7 @@ def caused(folder: IterationFolder, example: MakeExample, **causes: tuple[str, .
 
 
 def contrast(loop: LoopFolder, a: int, b: int) -> Contrast:
-    return LoopObserver(loop).contrast(a, b)[0]
+    return LoopPoller(loop).contrast(a, b)[0]
 
 
 def test_the_mix_of_causes_is_counted_before_and_after(
@@ -90,7 +90,7 @@ def test_files_are_read_once_while_they_stay_as_they_are(
 ) -> None:
     for settings in ([], ["r=4"], ["r=2"]):
         finished([0.0, 1.0], *settings)
-    observer = LoopObserver(loop)
+    observer = LoopPoller(loop)
     comparer = Comparer(observer.reader)
     first = comparer.compare(1, 2)
     monkeypatch.setattr("tui_loop.core.record.reader.ExampleTable.read", None)

@@ -13,7 +13,6 @@ from tui_loop.core.data.rows import Row, with_ids
 from tui_loop.core.diagnosis.diagnose import DATA_RULES, OUTPUT_RULES, Diagnoser, Rule
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
-from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.record import codec
 from tui_loop.core.record.events import LineLogged, MetricsLogged
 from tui_loop.core.record.fingerprint import fingerprint_of
@@ -22,6 +21,7 @@ from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example, Iteration, Split, StepLoss, TrainingRow
+from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 
 LABELS = ("billing", "cancel", "login", "refund")
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.record.checkpoints import Resumption, resumption_of, where_to_go_on
 from tui_loop.core.record.events import CheckpointSaved, RunEnded
 from tui_loop.core.record.files import sha256_of
@@ -16,6 +15,7 @@ from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import Decision
+from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.core.test_liveness import holding_process
-from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.record.events import AnyEvent, MetricsLogged, RequestSeen, RunEnded, RunStarted
 from tui_loop.core.record.iteration import as_json, loop_state, state_of
 from tui_loop.core.record.iteration_folder import IterationFolder
@@ -20,6 +19,7 @@ from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import Iteration, State
+from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 MakeFinished = Callable[..., IterationFolder]
 STARTED = RunStarted(loop="intents", iteration=1, attempt=1, pid=1, host="h")

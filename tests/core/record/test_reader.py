@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.core.conftest import MakeFinished
-from tui_loop.core import observer as observing
-from tui_loop.core.draft import new_draft, write_draft
+from tui_loop.core import snapshot as observing
 from tui_loop.core.examples.view import Shift
-from tui_loop.core.observer import LoopObserver, Wanted, depths_of
-from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.record import reader as reading
 from tui_loop.core.record.events import (
     LineLogged,
@@ -28,6 +25,9 @@ from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import IterationReader, LoopReader
 from tui_loop.core.record.structs import Iteration
+from tui_loop.core.snapshot import LoopPoller, SnapshotRequest, depths_of
+from tui_loop.core.workflow.draft import new_draft, write_draft
+from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 
 def step(number: int, loss: float = 1.0) -> MetricsLogged:
@@ -154,7 +154,7 @@ def test_an_observer_shows_healthy_iterations_beside_broken_ones(
     finished([1, 1]).config.write_text("= broken")
     (loop.path / "002" / "summary.json").unlink()
     (loop.path / "003").mkdir()
-    snapshot = LoopObserver(loop).look(Wanted(selected=2))
+    snapshot = LoopPoller(loop).look(SnapshotRequest(selected=2))
     assert [each.state for each in snapshot.iterations] == ["finished", "unreadable", "unreadable"]
     assert snapshot.draft is not None
     assert snapshot.draft.parent == 1
@@ -167,11 +167,11 @@ def test_an_observer_compares_rows_in_slices_and_says_when_all_are_done(
     finished([1, 0])
     finished([1, 1])
     monkeypatch.setattr(observing, "COMPARE_SECONDS", 0.0)
-    observer = LoopObserver(loop)
-    first = observer.look(Wanted(rows=(0, 1, 2)))
+    observer = LoopPoller(loop)
+    first = observer.look(SnapshotRequest(rows=(0, 1, 2)))
     assert not first.is_complete
     for _ in range(3):
-        last = observer.look(Wanted(rows=(0, 1, 2)))
+        last = observer.look(SnapshotRequest(rows=(0, 1, 2)))
     assert last.is_complete
     assert last.compared[0] is None
     assert last.compared[2] is not None
@@ -184,12 +184,12 @@ def test_an_observer_tells_of_a_broken_loop_file_and_of_a_broken_draft(
     finished([1, 0])
     write_draft(loop, new_draft(loop, 1))
     loop.draft.write_text("parent = [")
-    observer = LoopObserver(loop)
-    snapshot = observer.look(Wanted())
+    observer = LoopPoller(loop)
+    snapshot = observer.look(SnapshotRequest())
     assert snapshot.draft is None
     assert "draft.toml" in snapshot.draft_problem
     loop.settings_file.write_text("= no")
-    assert "loop.toml" in observer.look(Wanted()).problem
+    assert "loop.toml" in observer.look(SnapshotRequest()).problem
 
 
 def test_an_observer_holds_examples_against_the_marked_iteration_or_the_parent(
@@ -198,15 +198,15 @@ def test_an_observer_holds_examples_against_the_marked_iteration_or_the_parent(
     finished([0, 0], base=True)
     finished([1, 0])
     finished([1, 1])
-    observer = LoopObserver(loop)
-    by_parent = observer.look(Wanted(selected=2)).examples
+    observer = LoopPoller(loop)
+    by_parent = observer.look(SnapshotRequest(selected=2)).examples
     assert by_parent is not None
     assert by_parent.against == 1
     assert by_parent.view.shift(1) is Shift.FIXED
-    marked = observer.look(Wanted(selected=2, marked=0)).examples
+    marked = observer.look(SnapshotRequest(selected=2, marked=0)).examples
     assert marked is not None
     assert marked.against == 0
-    again = observer.look(Wanted(selected=2, marked=2)).examples
+    again = observer.look(SnapshotRequest(selected=2, marked=2)).examples
     assert again is not None
     assert again.against == 1
 
@@ -215,7 +215,7 @@ def test_bad_examples_are_a_problem_of_that_iteration_alone(
     loop: LoopFolder, finished: MakeFinished
 ) -> None:
     finished([1, 0]).examples.write_text('{"id": 3}\n')
-    snapshot = LoopObserver(loop).look(Wanted(selected=1))
+    snapshot = LoopPoller(loop).look(SnapshotRequest(selected=1))
     assert snapshot.examples is not None
     assert len(snapshot.examples.view) == 0
     assert "examples.jsonl:1" in snapshot.examples.problem

@@ -19,7 +19,7 @@ from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.results import mean_loss, results_of
 from tui_loop.core.record.state import Point
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.run_end import restore_ends
+from tui_loop.core.workflow.run_end import restore_ends
 
 RECORDED = sorted(
     path.parent

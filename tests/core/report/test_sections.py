@@ -22,9 +22,9 @@ from tui_loop.core.report.facts import (
     Story,
     Told,
 )
+from tui_loop.core.report.iterations import spans, when
 from tui_loop.core.report.markdown import markdown
 from tui_loop.core.report.sections import document_of
-from tui_loop.core.report.words import spans, when
 
 
 def text_of(*told: Told, **more: object) -> str:

@@ -8,13 +8,13 @@ import io
 from tui_loop.core.record.ledger import COLUMNS
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.facts import Against, Report, Told
-from tui_loop.core.report.table import head, table
+from tui_loop.core.report.files import csv_head, csv_table
 from tui_loop.core.stats import Interval
 
 
 def rows_of(*told: Told) -> list[dict[str, str]]:
     report = Report("tui-loop", "x", "", "tiny", "label", iterations=told, best=1)
-    return list(csv.DictReader(io.StringIO(table(report), newline=""), strict=True))
+    return list(csv.DictReader(io.StringIO(csv_table(report), newline=""), strict=True))
 
 
 def iteration(**fields: object) -> Iteration:
@@ -42,5 +42,5 @@ def test_no_cell_runs_as_a_formula_and_no_control_sign_is_left() -> None:
 
 
 def test_its_head_tells_it_from_the_ledger() -> None:
-    assert head().startswith(",".join(COLUMNS) + ",")
-    assert head().endswith("\n")
+    assert csv_head().startswith(",".join(COLUMNS) + ",")
+    assert csv_head().endswith("\n")

@@ -15,7 +15,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import check_settings as check_generation
-from tui_loop.core.questions import BASE, Answer, AskingState, side_by_side
+from tui_loop.core.inference_messages import BASE, AskingState, GenerateResponse, side_by_side
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
@@ -67,12 +67,12 @@ def run(told: argparse.Namespace, out: Output) -> int:
         raise BadInput("the prompt is empty", "write one")
     numbers = side_by_side(folder.loop, folder.number, tuple(told.against))
     require_models_consent(folder.loop, numbers, allow=told.allow_code)
-    answers: list[Answer] = []
+    answers: list[GenerateResponse] = []
     left_out: list[AskingState] = []
     with closing(ModelAsker(folder.loop, numbers, told.settings)) as asker:
         question = asker.ask(prompt, example=told.id or "")
         for heard in asker.answers_to(question):
-            if isinstance(heard, Answer):
+            if isinstance(heard, GenerateResponse):
                 answers.append(heard)
             elif heard.state in ("left_out", "error"):
                 left_out.append(heard)
@@ -114,7 +114,10 @@ def _name(iteration: int | None) -> str:
 
 
 def _record(
-    prompt: str, example: Example | None, answers: list[Answer], left_out: list[AskingState]
+    prompt: str,
+    example: Example | None,
+    answers: list[GenerateResponse],
+    left_out: list[AskingState],
 ) -> dict[str, Any]:
     return {
         "prompt": prompt if example is None else example.prompt,
@@ -128,6 +131,6 @@ def _record(
     }
 
 
-def _plain(answer: Answer, without: tuple[str, ...]) -> dict[str, Any]:
+def _plain(answer: GenerateResponse, without: tuple[str, ...]) -> dict[str, Any]:
     values: dict[str, Any] = msgspec.to_builtins(answer)
     return {name: value for name, value in values.items() if name not in without}

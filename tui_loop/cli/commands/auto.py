@@ -66,8 +66,8 @@ def run(told: argparse.Namespace, out: Output) -> int:
         return _detached(loop, told, out)
     from tui_loop.cli.auto import Wanted, go_by_itself
     from tui_loop.cli.commands.show import print_loop
-    from tui_loop.core.automation.stopping import Limits
     from tui_loop.core.record.reader import iterations_of
+    from tui_loop.core.workflow.stop_rules import Limits
 
     wanted = Wanted(
         Limits(told.iterations, told.hours),

@@ -14,9 +14,7 @@ from tui_loop.cli.checking import Preflight, config_findings, record_of
 from tui_loop.cli.output import Output, uses_colour
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.draft import Draft, read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import config_before, plan_next
 from tui_loop.core.preflight.check_result import (
     ROWS_KEPT,
     CheckResult,
@@ -30,6 +28,8 @@ from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line, visible
+from tui_loop.core.workflow.draft import Draft, read_draft
+from tui_loop.core.workflow.plan import config_before, plan_next
 
 HELP = "look at the next iteration before it is run; creates nothing"
 ROWS_SHOWN = 3

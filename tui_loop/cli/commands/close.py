@@ -8,11 +8,11 @@ from tui_loop.cli.output import Output
 from tui_loop.core.compare.best import best_of
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.errors import BadInput
-from tui_loop.core.readiness.closing import close_loop, closed_words, reopen_loop
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import LoopReader, iterations_of
 from tui_loop.core.record.requests import live_in
-from tui_loop.core.run_end import restore_ends
+from tui_loop.core.workflow.closing import close_loop, closed_words, reopen_loop
+from tui_loop.core.workflow.run_end import restore_ends
 
 HELP = "end a loop with its last decision, or open it again"
 

@@ -11,7 +11,6 @@ from tui_loop.cli.output import Output
 from tui_loop.core.compare.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.diagnosis.wording import (
     GLYPHS,
     expected,
@@ -24,6 +23,7 @@ from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.reader import LoopReader, iteration_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures
+from tui_loop.core.workflow.run_end import record_diagnosis
 
 HELP = "findings with their evidence, suggestions with what they should do, and the verdict"
 

@@ -9,9 +9,9 @@ from typing import Any
 from tui_loop import __version__
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
-from tui_loop.core.background import dangers_to_background
 from tui_loop.core.consent import consent_file, count_allowed
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.process import dangers_to_background
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.figures import counted
 

@@ -7,9 +7,9 @@ import argparse
 from tui_loop.cli.arguments import add_json, count
 from tui_loop.cli.looking_up import read_any
 from tui_loop.cli.output import Output
-from tui_loop.core.readiness.fresh import make_fresh
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import iterations_of
+from tui_loop.core.workflow.fresh_split import make_fresh
 
 HELP = "draft the next iteration on another split: old eval rows are trained on, others held out"
 

@@ -7,16 +7,24 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_allow_code, add_detach, add_json, add_settings
 from tui_loop.cli.output import Output
-from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import plan_next, replicates
-from tui_loop.core.queueing.drafts import QueuedDraft, problem_of, queued_draft, queued_plan
-from tui_loop.core.queueing.storing import add as add_to
-from tui_loop.core.queueing.storing import clear, move, read_queue, remove
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import brief
-from tui_loop.core.unattended import doing
+from tui_loop.core.workflow.draft import drop_draft, read_draft
+from tui_loop.core.workflow.plan import plan_next, replicates
+from tui_loop.core.workflow.queue import (
+    QueuedDraft,
+    clear,
+    move,
+    problem_of,
+    queued_draft,
+    queued_plan,
+    read_queue,
+    remove,
+)
+from tui_loop.core.workflow.queue import add as add_to
+from tui_loop.core.workflow.unattended import doing
 
 HELP = "drafts that wait: show, add, reorder, and run them one after the other"
 

@@ -14,10 +14,9 @@ from tui_loop.cli.looking import HoldoutLook, look_ahead
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.retry_settings import check_settings
-from tui_loop.core.readiness.checklist import HOLDOUT, Checklist, checklist
-from tui_loop.core.readiness.holdout import Look
-from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress
 from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.workflow.holdout import Look, LookDone, LookFault, LookProgress
+from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, checklist
 
 HELP = "say whether an iteration is ready; looks at the holdout when all else is met (asks)"
 

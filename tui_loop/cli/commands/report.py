@@ -11,9 +11,8 @@ from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.loop_folder import LoopsFolder
 from tui_loop.core.record.names import check_loop_name
-from tui_loop.core.report.formats import FORMATS, Format, format_of, written
-from tui_loop.core.report.gathering import report_of
-from tui_loop.core.report.placing import write_report
+from tui_loop.core.report.files import FORMATS, Format, format_of, write_report, written
+from tui_loop.core.report.gather import report_of
 from tui_loop.core.text.figures import counted
 
 HELP = "write a loop's report: iterations, reasons, curves, what changed, what fails"

@@ -14,9 +14,7 @@ from tui_loop.cli.running import exit_code_of, run_detached, run_watched
 from tui_loop.cli.starting import check_start, create
 from tui_loop.cli.taking import plan_taking
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.planning import Plan, plan_next, plan_with
 from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
@@ -24,6 +22,8 @@ from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, iterations_of
 from tui_loop.core.record.requests import live_in
 from tui_loop.core.record.structs import LIVE
+from tui_loop.core.workflow.draft import drop_draft, read_draft
+from tui_loop.core.workflow.plan import Plan, plan_next, plan_with
 
 HELP = "create the next iteration and run it"
 

@@ -14,7 +14,6 @@ from tui_loop.cli.tables import iterations_table
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.wording import expected_of, verdict_words
-from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import (
     AnnotatedCounts,
@@ -23,7 +22,6 @@ from tui_loop.core.examples.annotations import (
     read_annotations,
 )
 from tui_loop.core.examples.annotations import annotation_text as told_of
-from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.loop_folder import LoopFolder
@@ -31,6 +29,8 @@ from tui_loop.core.record.reader import LoopReader, iteration_of, iterations_of
 from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.closing import closed_words
+from tui_loop.core.workflow.draft import read_draft
 
 HELP = "show a loop's iterations, or one iteration in full"
 

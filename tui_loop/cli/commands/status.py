@@ -10,12 +10,12 @@ from tui_loop.cli.arguments import add_json, opened_loops
 from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting, waiting
 from tui_loop.core.errors import BadInput
-from tui_loop.core.readiness.closing import closed_words
 from tui_loop.core.record.lock import trouble_of
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures
+from tui_loop.core.workflow.closing import closed_words
 
 HELP = "say what is running, and how far it is"
 

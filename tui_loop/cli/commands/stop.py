@@ -8,7 +8,7 @@ from tui_loop.cli.arguments import told_loop
 from tui_loop.cli.asking import add_target, ask_all
 from tui_loop.cli.output import Output
 from tui_loop.core.record.requests import live_in
-from tui_loop.core.unattended import end, is_unattended
+from tui_loop.core.workflow.unattended import end, is_unattended
 
 HELP = "ask a live run to stop"
 

@@ -13,9 +13,9 @@ import msgspec
 
 from tui_loop.core.compare.claims import runs_told
 from tui_loop.core.compare.comparison import Comparison
-from tui_loop.core.readiness.holdout import MOST_ROWS, PairedTable
 from tui_loop.core.stats import mcnemar
 from tui_loop.core.text.figures import loss_change, points
+from tui_loop.core.workflow.holdout import MOST_ROWS, PairedTable
 
 SIGNIFICANT = 0.05
 

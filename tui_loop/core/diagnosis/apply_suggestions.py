@@ -11,8 +11,8 @@ from tui_loop.core.config.fields import as_setting
 from tui_loop.core.diagnosis.experience import JOINED
 from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.diagnosis.wording import kind_words
-from tui_loop.core.draft import Draft
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.draft import Draft
 
 
 def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from tui_loop.core.config.settings import full_name, settings_tables
 from tui_loop.core.errors import BadInput
-from tui_loop.core.questions import Answer
+from tui_loop.core.inference_messages import GenerateResponse
 from tui_loop.core.record.structs import Example
 
 GENERATION = tuple(
@@ -25,7 +25,7 @@ class Retried(msgspec.Struct, frozen=True):
     """An example as recorded, and what came of it now."""
 
     example: Example
-    answer: Answer
+    answer: GenerateResponse
     score: float
     passed: bool
 

@@ -34,7 +34,7 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`loop.toml`. `ready`: see `core.readiness.criteria`."""
+    """`loop.toml`. `ready`: see `core.workflow.readiness`."""
 
     schema: int = SCHEMA
     goal: str = ""

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.diagnosis.findings import Diagnosis
-from tui_loop.core.readiness.holdout import Look
 from tui_loop.core.record.loop_folder import Closed
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval
+from tui_loop.core.workflow.holdout import Look
 
 TOLD = 40
 """Iterations that are told in full, the newest, beside the first and the best."""

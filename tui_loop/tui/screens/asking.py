@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.questions import BASE, Answer, AskingState, Told
+from tui_loop.core.inference_messages import BASE, AskingState, GenerateResponse, Told
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
@@ -34,7 +34,7 @@ class Exchange(msgspec.Struct):
 
     prompt: str
     wanted: str | None = None
-    answers: dict[int, Answer] = {}
+    answers: dict[int, GenerateResponse] = {}
     fault: str = ""
     is_done: bool = False
 
@@ -125,7 +125,7 @@ class AskingScreen(Screen[None]):
             self._draw()
 
     def _hear(self, told: Told) -> None:
-        if isinstance(told, Answer):
+        if isinstance(told, GenerateResponse):
             if told.id in self._exchanges:
                 self._exchanges[told.id].answers[told.iteration] = told
             return

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from tui_loop.core.diagnosis.apply_suggestions import clash
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.readiness import Checklist
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.cells import flat
 from tui_loop.tui.diagnosis_lines import (

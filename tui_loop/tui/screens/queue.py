@@ -9,8 +9,8 @@ import msgspec
 
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.queueing.drafts import QueuedDraft
 from tui_loop.core.text.figures import brief, counted
+from tui_loop.core.workflow.queue import QueuedDraft
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines

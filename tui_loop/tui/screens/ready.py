@@ -8,10 +8,9 @@ from typing import Protocol
 from textual.timer import Timer
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.readiness.checklist import HOLDOUT, Checklist, Item
-from tui_loop.core.readiness.holdout import Look, Looked, times
-from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress
 from tui_loop.core.text.figures import loss, percent
+from tui_loop.core.workflow.holdout import Look, LookDone, Looked, LookFault, LookProgress, times
+from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, Item
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import LookingAtHoldout
 from tui_loop.tui.cells import fit, flat

@@ -8,10 +8,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui_loop.core.diagnosis.wording import expected_of
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import errors_of, warnings_of
 from tui_loop.core.text.figures import brief, counted
+from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.cells import flat, width_of

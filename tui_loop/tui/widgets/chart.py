@@ -13,7 +13,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui_loop.core.series import Series
+from tui_loop.core.plot.series import Series
 from tui_loop.tui import chart_view
 from tui_loop.tui.chart_grid import Cell, message
 from tui_loop.tui.chart_run import (

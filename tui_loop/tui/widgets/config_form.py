@@ -12,12 +12,12 @@ from textual.message import Message
 
 from tui_loop.core.config.fields import as_setting, field, from_setting, next_choice
 from tui_loop.core.config.tables import Tables
-from tui_loop.core.draft import Draft
-from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.patterns.hints import NO_HINT, NO_HINTS, Hint, Hints, hints_for
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.record.structs import Iteration
+from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import width_of
 from tui_loop.tui.widgets.field import Field

@@ -9,8 +9,8 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import Cause, cause_words
 from tui_loop.core.examples.history import Moment
 from tui_loop.core.examples.view import ExampleView, Outcome, Shift
-from tui_loop.core.observer import Examples
 from tui_loop.core.record.structs import Example
+from tui_loop.core.snapshot import Examples
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part

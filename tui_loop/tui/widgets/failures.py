@@ -15,8 +15,8 @@ from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import Query, parse, settled
 from tui_loop.core.examples.view import Order
-from tui_loop.core.observer import Examples, LoopSnapshot
 from tui_loop.core.record.structs import Example
+from tui_loop.core.snapshot import Examples, LoopSnapshot
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
 from tui_loop.tui.latest import Latest

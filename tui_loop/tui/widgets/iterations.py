@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison, brief_delta
 from tui_loop.core.diagnosis.wording import verdict_words
-from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
+from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import loss, percent, points
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane

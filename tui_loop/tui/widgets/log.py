@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.record.log_lines import LogLine, clock
 from tui_loop.core.record.reader import LOG_LINES, RunView
+from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import Pane

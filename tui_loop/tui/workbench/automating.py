@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.unattended import end
+from tui_loop.core.workflow.unattended import end
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.auto import AutoDialog, Budget
 from tui_loop.tui.workbench.running import Running

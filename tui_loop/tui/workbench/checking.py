@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import by_severity
+from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Checks
 from tui_loop.tui.screens.check import CheckScreen, CheckStopped
 from tui_loop.tui.workbench.observing import LoopScreen

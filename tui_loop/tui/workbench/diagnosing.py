@@ -6,11 +6,11 @@ from typing import Any
 
 from tui_loop.core.diagnosis.apply_suggestions import with_suggestions
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.query import spelled
-from tui_loop.core.readiness.checklist import Checklist
 from tui_loop.core.record.structs import LIVE, Iteration
+from tui_loop.core.workflow.draft import Draft
+from tui_loop.core.workflow.readiness import Checklist
 from tui_loop.tui.diagnosis_lines import evidence_of, why_nothing
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen, Looked, fault_told

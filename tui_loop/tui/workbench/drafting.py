@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from tui_loop.core.draft import Draft, draft_text, new_draft, read_draft, write_draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
+from tui_loop.core.workflow.draft import Draft, draft_text, new_draft, read_draft, write_draft
 from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.widgets.config_form import ConfigPane

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tui_loop.core.draft import read_draft
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.text.figures import percent
+from tui_loop.core.workflow.draft import read_draft
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.tell import TellDialog
 from tui_loop.tui.widgets.toned import Part
@@ -123,8 +123,8 @@ class Ending(Drafting):
         def work() -> str:
             from tui_loop.core.compare.best import best_of
             from tui_loop.core.compare.comparison import Comparer
-            from tui_loop.core.readiness.closing import close_loop, closed_words
             from tui_loop.core.record.reader import LoopReader, iterations_of
+            from tui_loop.core.workflow.closing import close_loop, closed_words
 
             best = number or best_of(Comparer(LoopReader(self.loop)), iterations_of(self.loop))
             return closed_words(close_loop(self.loop, why, best))
@@ -138,7 +138,7 @@ class Ending(Drafting):
         self.look_again()
 
     async def _reopen(self) -> None:
-        from tui_loop.core.readiness.closing import reopen_loop
+        from tui_loop.core.workflow.closing import reopen_loop
 
         try:
             await self.elsewhere(reopen_loop, self.loop)
@@ -150,8 +150,7 @@ class Ending(Drafting):
 
     async def _report(self, path: Path) -> None:
         def work() -> None:
-            from tui_loop.core.report.formats import format_of
-            from tui_loop.core.report.placing import write_report
+            from tui_loop.core.report.files import format_of, write_report
 
             try:
                 write_report(self.loop, path, format_of(path))

@@ -10,7 +10,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.breakdown import Breakdown, breakdown_of, failed_causes
 from tui_loop.core.examples.query import Query, has_terms, parse, toggled
 from tui_loop.core.examples.view import Order
-from tui_loop.core.observer import Examples
+from tui_loop.core.snapshot import Examples
 from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
 from tui_loop.tui.widgets.failures import Choice, FailuresPane
 from tui_loop.tui.workbench.observing import LoopScreen

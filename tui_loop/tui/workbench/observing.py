@@ -8,13 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tui_loop.core.consent import NeedsConsent, allow_code
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.observer import LoopObserver, LoopSnapshot, Wanted
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.structs import Iteration
+from tui_loop.core.snapshot import LoopPoller, LoopSnapshot, SnapshotRequest
 from tui_loop.core.text.figures import percent
 from tui_loop.core.text.secrets import redacted
+from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.plotting import warm_up
@@ -39,7 +39,7 @@ class LoopScreen(Frame):
     def __init__(self, loop: LoopFolder, backend: Backend, number: int | None = None) -> None:
         super().__init__()
         self.loop, self.backend = loop, backend
-        self.observer = LoopObserver(loop)
+        self.observer = LoopPoller(loop)
         self.snapshot: LoopSnapshot | None = None
         self.draft: Draft | None = None
         self.selected: int | str | None = number
@@ -161,8 +161,8 @@ class LoopScreen(Frame):
                     self._wake.wait(), pause if snapshot.is_complete else MORE_SECONDS
                 )
 
-    def _wanted(self) -> Wanted:
-        return Wanted(self.shown_number, self.marked, self.rows_in_view())
+    def _wanted(self) -> SnapshotRequest:
+        return SnapshotRequest(self.shown_number, self.marked, self.rows_in_view())
 
     def _choose_first(self) -> None:
         """Selects something on the first look, and goes along with a run that was started here."""

@@ -6,11 +6,10 @@ from typing import Any
 
 from tui_loop.core.compare.progress import Pair, Progress, ProgressReader
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.planning import plan_next, replicates
-from tui_loop.core.queueing.drafts import QueuedDraft, queued_plan
-from tui_loop.core.queueing.storing import changing
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text.figures import counted
+from tui_loop.core.workflow.plan import plan_next, replicates
+from tui_loop.core.workflow.queue import QueuedDraft, changing, queued_plan
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.workbench.comparing import Comparing

@@ -7,12 +7,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from tui_loop.core.draft import Draft, new_draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.queueing.drafts import QueuedDraft, draft_of, problem_of, queued_draft
-from tui_loop.core.queueing.storing import add, changing, read_queue
 from tui_loop.core.text.figures import counted
-from tui_loop.core.unattended import doing
+from tui_loop.core.workflow.draft import Draft, new_draft
+from tui_loop.core.workflow.queue import (
+    QueuedDraft,
+    add,
+    changing,
+    draft_of,
+    problem_of,
+    queued_draft,
+    read_queue,
+)
+from tui_loop.core.workflow.unattended import doing
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.queue import Change, QueueScreen, QueueSeen
 from tui_loop.tui.workbench.drafting import Drafting

@@ -6,7 +6,7 @@ import textwrap
 from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.readiness.checklist import checklist
+from tui_loop.core.workflow.readiness import checklist
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.widgets.toned import Part

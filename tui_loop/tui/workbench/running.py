@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from tui_loop.core.draft import Draft
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.record.requests import RequestName, ask
 from tui_loop.core.record.structs import RESUMABLE
+from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.run_dialog import RunDialog

@@ -9,9 +9,9 @@ import msgspec
 from textual import events
 from textual.widget import Widget
 
-from tui_loop.core.observer import LoopSnapshot
 from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.chart_run import ChartRun

@@ -30,12 +30,11 @@ from tui_loop.core.diagnosis.rules.learning_rate import (
 )
 from tui_loop.core.examples.table import UNSCORED
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.readiness.agreement import agreement_of
-from tui_loop.core.readiness.holdout import read_looks
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Z95, mcnemar, sample_variance, t95
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
+from tui_loop.core.workflow.holdout import agreement_of, read_looks
 
 TRIES = 3
 """Configs that brought nothing: one or two are bad luck."""

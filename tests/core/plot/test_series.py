@@ -1,0 +1,185 @@
+"""Series, smoothing and columns: nothing that was logged is lost on the way to a chart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui_loop.core.plot.series import (
+    Series,
+    Track,
+    column_of,
+    column_start,
+    evaluated_name,
+    metric_names,
+    per_column,
+    series_of,
+    smoothed,
+)
+from tui_loop.core.record.state import Point
+
+MANY = 100_000
+
+
+def logged(*values: float, name: str = "loss") -> list[Point]:
+    return [Point(step, None, {name: value}, 0.0) for step, value in enumerate(values, 1)]
+
+
+def test_non_finite_points_are_kept_apart_with_their_kind() -> None:
+    series = series_of(logged(1.0, math.nan, 2.0, math.inf, -math.inf), "loss")
+    assert series == Series([1, 3], [1.0, 2.0], [(2, "nan"), (4, "inf"), (5, "-inf")])
+
+
+def test_a_point_without_the_metric_is_no_point_of_its_series() -> None:
+    assert series_of([*logged(1.0), Point(2, None, {"grad_norm": 1.0}, 0.0)], "loss").steps == [1]
+
+
+def test_smoothing_is_the_moving_average_divided_by_its_bias() -> None:
+    values, weight = [3.0, 1.0, 2.0, 8.0, 0.5], 0.6
+    average, expected = 0.0, []
+    for count, value in enumerate(values, 1):
+        average = weight * average + (1 - weight) * value
+        expected.append(average / (1 - weight**count))
+    assert smoothed(values, weight) == pytest.approx(expected)
+
+
+def test_smoothing_with_no_weight_changes_nothing_and_non_finite_values_are_skipped() -> None:
+    assert smoothed([1.0, math.nan, 2.0, math.inf], 0.0) == [1.0, 2.0]
+    assert smoothed([1.0, math.nan, 1.0], 0.9) == pytest.approx([1.0, 1.0])
+
+
+@given(st.lists(st.floats(-1e300, 1e300), max_size=30), st.integers(0, 30), st.floats(0, 0.99))
+def test_a_series_that_grows_is_smoothed_as_if_it_came_at_once(
+    values: list[float], cut: int, weight: float
+) -> None:
+    whole = smoothed(values, weight)
+    known = smoothed(values[:cut], weight)
+    assert [*known, *smoothed(values[cut:], weight, known)] == pytest.approx(whole)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-5, 60), st.floats(-9, 9)), max_size=40).map(sorted),
+    st.integers(-5, 60),
+    st.integers(0, 60),
+    st.integers(1, 25),
+)
+def test_every_point_in_range_is_within_the_extremes_of_its_own_column(
+    points: list[tuple[int, float]], low: int, span: int, columns: int
+) -> None:
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    high = low + span
+    found = per_column(xs, ys, low, high, columns)
+    assert len(found) == columns
+    expected: dict[int, list[float]] = {}
+    for x, y in points:
+        if low <= x <= high:
+            expected.setdefault(column_of(x, low, high, columns), []).append(y)
+    assert {k: pair for k, pair in enumerate(found) if pair} == {
+        k: (min(part), max(part)) for k, part in expected.items()
+    }
+
+
+@given(st.integers(-99, 10**30), st.integers(1, 10**30), st.integers(1, 300), st.data())
+def test_a_column_starts_at_the_first_step_it_shows(
+    low: int, span: int, columns: int, data: st.DataObject
+) -> None:
+    column = data.draw(st.integers(0, columns - 1))
+    start = column_start(column, low, low + span, columns)
+    if start < low + span and column_of(start, low, low + span, columns) == column:
+        assert start == low or column_of(start - 1, low, low + span, columns) < column
+
+
+def test_a_spike_of_one_step_among_a_hundred_thousand_is_the_maximum_of_its_column() -> None:
+    ys = [1.0] * MANY
+    ys[61_803] = 50.0
+    found = per_column(range(MANY), ys, 0, MANY - 1, 240)
+    column = column_of(61_803, 0, MANY - 1, 240)
+    assert found[column] == (1.0, 50.0)
+    assert [pair for k, pair in enumerate(found) if k != column] == [(1.0, 1.0)] * 239
+
+
+def test_each_of_a_hundred_thousand_points_is_visited_once_to_cut_them_into_columns() -> None:
+    class Visited(list[float]):
+        visits = 0
+
+        def __getitem__(self, at: Any) -> Any:
+            found = super().__getitem__(at)
+            self.visits += len(found) if isinstance(at, slice) else 1
+            return found
+
+    xs, ys = list(range(MANY)), Visited(math.sin(step) for step in range(MANY))
+    per_column(xs, ys, 0, MANY - 1, 240)
+    assert ys.visits == MANY
+
+
+def test_the_loss_comes_first_and_an_eval_loss_is_no_metric_of_its_own() -> None:
+    logged_names = ["num_tokens", "grad_norm", "zeta", "alpha", "loss"]
+    assert metric_names(logged_names, ["eval_loss", "score"]) == [
+        "loss",
+        "score",
+        "grad_norm",
+        "alpha",
+        "zeta",
+        "num_tokens",
+    ]
+    assert evaluated_name("loss", ["score", "eval_loss"]) == "eval_loss"
+    assert evaluated_name("score", ["score", "eval_loss"]) == "score"
+    assert evaluated_name("grad_norm", ["eval_loss"]) is None
+
+
+def test_a_track_takes_what_is_new_and_says_whether_anything_is() -> None:
+    points = logged(3.0, 2.0)
+    track = Track()
+    assert track.follow(points)
+    assert not track.follow(points)
+    assert not track.follow(tuple(points))
+    assert track.smoothed("loss", 0.0).values == [3.0, 2.0]
+    points += [Point(3, None, {"loss": 1.0, "grad_norm": math.nan}, 0.0)]
+    assert track.follow(points)
+    assert track.series("loss").values == [3.0, 2.0, 1.0]
+    assert track.smoothed("loss", 0.6).values == smoothed([3.0, 2.0, 1.0], 0.6)
+    assert track.nonfinite == [3]
+
+
+def test_an_attempt_that_began_again_replaces_the_points_of_the_one_before() -> None:
+    track = Track()
+    track.follow(logged(3.0, 2.0, 1.0))
+    track.smoothed("loss", 0.6)
+    assert track.follow(logged(3.0, 2.5))
+    assert track.series("loss").values == [3.0, 2.5]
+    assert track.smoothed("loss", 0.0).values == [3.0, 2.5]
+    assert track.follow([])
+    assert track.steps == []
+
+
+def test_steps_out_of_order_are_put_in_order() -> None:
+    track = Track()
+    later, early = Point(9, None, {"loss": 9.0}, 0.0), Point(4, None, {"loss": 4.0}, 0.0)
+    track.follow([later])
+    assert track.series("loss").steps == [9]
+    track.follow([later, early])
+    assert track.series("loss") == Series([4, 9], [4.0, 9.0])
+    assert track.at(4) == {"loss": 4.0}
+    assert not track.follow([later, early])
+
+
+def test_finite_values_whose_sum_is_not_are_no_non_finite_step() -> None:
+    track = Track()
+    track.follow([Point(1, None, {"a": 1.7e308, "b": 1.7e308}, 0.0)])
+    assert track.nonfinite == []
+
+
+def test_the_latest_value_of_a_metric_may_be_a_non_finite_one() -> None:
+    track = Track()
+    track.follow(logged(1.0, 2.0, math.nan))
+    found = track.latest("loss")
+    assert found is not None
+    assert found[0] == 3
+    assert math.isnan(found[1])
+    assert track.latest("loss", until=2) == (2, 2.0)
+    assert track.latest("loss", until=0) is None
+    assert track.latest("score") is None

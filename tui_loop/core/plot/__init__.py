@@ -1,0 +1,1 @@
+"""Charts without a screen: series, scales, strips of text, SVG."""

@@ -1,0 +1,285 @@
+"""Line charts as SVG: few points and lines, no script, colours from the page's style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+
+import msgspec
+
+from tui_loop.core.plot.series import Series, column_start, per_column, series_of, smoothed
+from tui_loop.core.record.state import RunState
+from tui_loop.core.report.document import RunChart, TrailChart
+from tui_loop.core.report.facts import POINTS, Curves, Line
+from tui_loop.core.text import figures
+from tui_loop.core.text.untrusted import visible
+
+WIDTH, HEIGHT = 480, 220
+LEFT, RIGHT, TOP, BOTTOM = 46, 16, 24, 26
+LOG_FROM = 10.0
+"""Losses of iterations that span a larger ratio are drawn on a log scale."""
+
+LOG_SPAN = 1e5
+"""A log scale reaches no deeper below its largest value."""
+
+LEGEND = 106
+"""Pixels for an entry of a legend."""
+
+NUMBERS = 12
+"""Labels below a chart over iterations, at most about."""
+
+
+class Scale(msgspec.Struct, frozen=True):
+    """Values from `low` to `high` on pixels from `start` to `end`; with `is_log` their logs."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    is_log: bool = False
+
+    def at(self, value: float) -> float:
+        """The pixel of a value."""
+        low, high, told = (
+            map(math.log, (self.low, self.high, max(value, self.low)))
+            if self.is_log
+            else (self.low, self.high, value)
+        )
+        share = (told - low) / (high - low) if high > low else 0.5
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """About `count` round values within the scale."""
+        if self.is_log:
+            return _log_ticks(self.low, self.high, count)
+        return _ticks(self.low, self.high, count)
+
+
+def run_svg(chart: RunChart) -> str:
+    """Train and eval loss over the steps of a run."""
+    curves = chart.curves
+    train, smooth, evaluated = curves.train, curves.smooth, curves.eval
+    values = [*train.values, *evaluated.values]
+    steps = [*train.steps, *evaluated.steps]
+    ys = _loss_scale(values, is_log=chart.is_log)
+    xs = Scale(min(steps), max(steps), LEFT, WIDTH - RIGHT)
+    bold = smooth if smooth.values else train
+    parts = [
+        _axes(ys, xs.ticks(), xs, lambda value: f"{value:.0f}"),
+        _path(train, xs, ys, "train raw") if smooth.values else "",
+        _path(bold, xs, ys, "train"),
+        _path(evaluated, xs, ys, "eval"),
+        *(
+            f'<circle class="eval" cx="{_px(xs.at(x))}" cy="{_px(ys.at(y))}" r="3"/>'
+            for x, y in zip(evaluated.steps, evaluated.values, strict=True)
+        ),
+    ]
+    legend = [("train", f"train {figures.loss(bold.values[-1])}")] if bold.values else []
+    if evaluated.values:
+        legend.append(("eval", f"eval ● {figures.loss(evaluated.values[-1])}"))
+    notes = ["log scale"] if ys.is_log else []
+    if lost := train.nonfinite + evaluated.nonfinite:
+        notes.append(f"{lost} not finite")
+    if (at := curves.diverged_at) is not None and xs.low <= at <= xs.high:
+        parts.append(_rule(xs.at(at)))
+        notes.append(f"diverged at step {at}")
+    parts.append(_legend(legend, "loss" + "".join(f", {note}" for note in notes)))
+    return _svg(chart.title, parts)
+
+
+def trail_svg(chart: TrailChart) -> str:
+    """A figure over iterations, each with its interval."""
+    numbers = sorted({*(point.number for point in chart.points), *chart.without})
+    place = {number: at for at, number in enumerate(numbers)}
+    xs = Scale(-0.5, len(numbers) - 0.5, LEFT, WIDTH - RIGHT)
+    if chart.is_share:
+        ys = Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
+    else:
+        losses = [point.value for point in chart.points]
+        is_wide = min(losses) > 0 and max(losses) > LOG_FROM * min(losses)
+        ys = _loss_scale(losses, is_log=is_wide)
+    every = max(1, math.ceil(len(numbers) / NUMBERS))
+    shown = numbers[::every]
+    parts = [
+        _axes(
+            ys,
+            [place[number] for number in shown],
+            xs,
+            lambda at: str(numbers[round(at)]),
+            figures.percent if chart.is_share else "{:g}".format,
+        )
+    ]
+    for point in chart.points:
+        x, y = _px(xs.at(place[point.number])), _px(ys.at(point.value))
+        if point.low is not None and point.high is not None:
+            low, high = _px(ys.at(point.low)), _px(ys.at(point.high))
+            parts.append(f'<path class="bar" d="M{x} {low}V{high}"/>')
+        kind = "best" if point.number == chart.best else "point"
+        told = figures.percent(point.value) if chart.is_share else figures.loss(point.value)
+        parts.append(
+            f'<circle class="{kind}" cx="{x}" cy="{y}" r="{5 if kind == "best" else 3.5}">'
+            f"<title>{point.number}: {text_of(told)}</title></circle>"
+        )
+    bottom = HEIGHT - BOTTOM - 4
+    parts += [
+        f'<text class="none" x="{_px(xs.at(place[number]))}" y="{bottom}">×</text>'
+        for number in chart.without
+    ]
+    legend = [("best", "● best so far")] if chart.best in place else []
+    note = "log scale" if ys.is_log else ""
+    if chart.without:
+        note += f"{', ' if note else ''}× has none"
+    parts.append(_legend(legend, note))
+    return _svg(chart.title, parts)
+
+
+def _svg(title: str, parts: Iterable[str]) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{text_of(title)}">{"".join(parts)}</svg>'
+    )
+
+
+def _axes(
+    ys: Scale,
+    marks: Sequence[float],
+    xs: Scale,
+    x_words: Callable[[float], str],
+    y_words: Callable[[float], str] = "{:g}".format,
+) -> str:
+    """Lines at round values, and the labels of both axes."""
+    parts = []
+    for value in ys.ticks():
+        y = _px(ys.at(value))
+        parts.append(f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>')
+        label = text_of(y_words(value))
+        parts.append(f'<text class="y" x="{LEFT - 6}" y="{y}" dy="4">{label}</text>')
+    parts += [
+        f'<text class="x" x="{_px(xs.at(at))}" y="{HEIGHT - 8}">{text_of(x_words(at))}</text>'
+        for at in marks
+    ]
+    return "".join(parts)
+
+
+def _path(line: Line, xs: Scale, ys: Scale, kind: str) -> str:
+    if not line.steps:
+        return ""
+    points = " ".join(
+        f"{_px(xs.at(x))} {_px(ys.at(y))}" for x, y in zip(line.steps, line.values, strict=True)
+    )
+    return f'<path class="{kind}" d="M{points}"/>'
+
+
+def _rule(x: float) -> str:
+    return f'<path class="rule" d="M{_px(x)} {TOP}V{HEIGHT - BOTTOM}"/>'
+
+
+def _legend(entries: Sequence[tuple[str, str]], note: str) -> str:
+    told = "".join(
+        f'<text class="legend {kind}" x="{WIDTH - RIGHT - LEGEND * at}" y="14">'
+        f"{text_of(text)}</text>"
+        for at, (kind, text) in enumerate(reversed(entries))
+    )
+    return f'<text class="note" x="{LEFT}" y="14">{text_of(note)}</text>{told}'
+
+
+def _loss_scale(values: Sequence[float], *, is_log: bool) -> Scale:
+    low, high = min(values), max(values)
+    if is_log and high > 0:
+        least = min((value for value in values if value > 0), default=high)
+        return Scale(max(least, high / LOG_SPAN), high, HEIGHT - BOTTOM, TOP, is_log=True)
+    low = min(low, 0.0) if low < high / 2 else low
+    room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    return Scale(low, high + room, HEIGHT - BOTTOM, TOP)
+
+
+def _ticks(low: float, high: float, count: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [at * step for at in range(first, last + 1)]
+
+
+def _log_ticks(low: float, high: float, count: int) -> list[float]:
+    """1, 2, 5 times powers of ten; only the powers, or some of them, where there are many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    within = [
+        value
+        for power in powers
+        for value in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)
+        if low <= value <= high
+    ]
+    if len(within) <= 2 * count:
+        return within
+    whole = [10.0**power for power in powers if low <= 10.0**power <= high]
+    return whole[:: max(1, math.ceil(len(whole) / count))]
+
+
+def _px(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def text_of(text: str) -> str:
+    """A text for anywhere in a page or a picture: visible, and nothing of it is markup."""
+    return escape(visible(text), quote=True)
+
+
+SMOOTHING = 0.8
+FEWEST_SMOOTHED = 12
+"""Fewer logs need no mean to be read."""
+
+
+def curves_of(run: RunState, diverged_at: int | None = None) -> Curves:
+    """Train and eval loss of a run."""
+    train, evaluated = series_of(run.metrics, "loss"), series_of(run.evaluations, "eval_loss")
+    means = Line()
+    if len(train.values) >= FEWEST_SMOOTHED:
+        means = _some(train.steps, smoothed(train.values, SMOOTHING))
+    return Curves(
+        train=_line(train), smooth=means, eval=_line(_last_at(evaluated)), diverged_at=diverged_at
+    )
+
+
+def _last_at(series: Series) -> Series:
+    """Of two values at one step the later one: a run may end where it was just evaluated."""
+    found = dict(zip(series.steps, series.values, strict=True))
+    steps = sorted(found)
+    return Series(steps, [found[step] for step in steps], series.nonfinite)
+
+
+def _line(series: Series) -> Line:
+    line = _thinned(series.steps, series.values)
+    return Line(line.steps, line.values, len(series.values), len(series.nonfinite))
+
+
+def _thinned(steps: Sequence[int], values: Sequence[float]) -> Line:
+    """The points themselves where they are few, else the extremes of each column."""
+    if len(steps) <= 2 * POINTS:
+        return Line(tuple(steps), tuple(map(_short, values)), len(values))
+    low, high = steps[0], steps[-1]
+    xs, ys = [], []
+    for column, found in enumerate(per_column(steps, values, low, high, POINTS)):
+        if found is not None:
+            at = min(high, column_start(column, low, high, POINTS))
+            for value in dict.fromkeys(found):
+                xs.append(at)
+                ys.append(_short(value))
+    return Line(tuple(xs), tuple(ys), len(values))
+
+
+def _some(steps: Sequence[int], values: Sequence[float]) -> Line:
+    """A smooth line needs no extremes: points at even distances, the last one too."""
+    count = min(len(steps), 2 * POINTS)
+    chosen = [round(at * (len(steps) - 1) / max(1, count - 1)) for at in range(count)]
+    points = tuple(_short(values[at]) for at in chosen)
+    return Line(tuple(steps[at] for at in chosen), points, len(values))
+
+
+def _short(value: float) -> float:
+    """Five digits: more than a picture shows."""
+    return float(f"{value:.5g}") if math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The steps of the loop: plan, draft, queue, autopilot, readiness, holdout, end."""

@@ -1,0 +1,220 @@
+"""The draft: the next iteration's config while it is edited, kept in `draft.toml`."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.config.schema import GROUPS, Config
+from tui_loop.core.config.tables import Tables, to_tables, with_unset
+from tui_loop.core.config.validation import ConfigError, read_config
+from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import read_small, write_atomically
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.structs import SCHEMA
+from tui_loop.core.text.secrets import fields_with_secrets, without_secrets
+from tui_loop.core.workflow.plan import Plan, config_before, plan_with
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """`parent`: the iteration it derives from, 0 or None for the loop's defaults.
+
+    `suggestion` and `predicted`: what was taken of a diagnosis, as a `Decision` has it.
+    """
+
+    parent: int | None
+    why: str
+    tables: Tables
+    before: Tables
+    """The parent's config: what "was" means."""
+    saved: bool = False
+    suggestion: str | None = None
+    predicted: dict[str, Any] | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong with it, each as `group.field: what`; [] if it can run."""
+        secrets = [
+            f"{name}: looks like a token or a password, which no record may hold"
+            for name in fields_with_secrets(self.tables)
+        ]
+        try:
+            read_config(self.tables)
+        except ConfigError as error:
+            return secrets + error.problems
+        return secrets
+
+    @property
+    def config(self) -> Config:
+        """The config; raises ConfigError with every problem."""
+        return read_config(self.tables, "draft.toml")
+
+    @property
+    def changed(self) -> dict[str, tuple[Any, Any]]:
+        """{"group.field": (was, is)} for every field that differs from the parent."""
+        return {
+            name: (self.was(name), self.value(name))
+            for name in names_of(self.before, self.tables)
+            if self.was(name) != self.value(name)
+        }
+
+    def value(self, name: str) -> Any:
+        group, _, label = name.partition(".")
+        return _table(self.tables, group).get(label)
+
+    def was(self, name: str) -> Any:
+        group, _, label = name.partition(".")
+        return _table(self.before, group).get(label)
+
+    def with_value(self, name: str, value: Any) -> Draft:
+        """The draft with one field set; None unsets it."""
+        group, _, label = name.partition(".")
+        tables = {**self.tables, group: {**_table(self.tables, group), label: value}}
+        return msgspec.structs.replace(self, tables=tables)
+
+    def with_why(self, why: str) -> Draft:
+        return msgspec.structs.replace(self, why=why)
+
+    def reset(self) -> Draft:
+        """The parent's config again."""
+        return msgspec.structs.replace(self, tables=self.before, suggestion=None, predicted=None)
+
+
+def names_of(*tables: Tables) -> list[str]:
+    """Every `group.field` in the tables, declared ones first and in schema order."""
+    found = {f"{group}.{label}": None for each in tables for group in each for label in each[group]}
+    declared = [f"{g}.{label}" for g, kind in GROUPS.items() for label in kind.__struct_fields__]
+    return [name for name in declared if name in found] + sorted(set(found) - set(declared))
+
+
+def new_draft(loop: LoopFolder, parent: int | None) -> Draft:
+    """A draft that changes nothing against `parent`. Raises BadInput, NotFound."""
+    before = to_tables(config_before(loop, parent))
+    return Draft(parent, "", before, before)
+
+
+def read_draft(loop: LoopFolder) -> Draft | None:
+    """The draft on disk, None if there is none; raises BadInput where it cannot be read."""
+    try:
+        text = read_small(loop.draft).decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{loop.draft}: cannot be read", "correct it in an editor, or move it away"
+        ) from error
+    return draft_from(loop, text)
+
+
+def draft_from(loop: LoopFolder, text: str) -> Draft:
+    """The draft in TOML `text`; raises BadInput with the line of what cannot be read."""
+    where = str(loop.draft)
+    table = codec.from_toml(text, where)
+    parent, why = table.pop("parent", None), table.pop("why", "")
+    suggestion, predicted = table.pop("suggestion", None), table.pop("predicted", None)
+    table.pop("schema", None)
+    if not isinstance(suggestion, str | None) or not isinstance(predicted, dict | None):
+        raise BadInput(
+            f"{where}: suggestion must be a text and predicted a table",
+            "correct or remove them in an editor",
+        )
+    whole = isinstance(parent, int) and not isinstance(parent, bool)
+    if not (whole or parent is None) or not isinstance(why, str):
+        raise BadInput(
+            f"{where}: parent must be an iteration's number and why a text",
+            "correct it in an editor, or remove the file: it is no more than a draft",
+        )
+    odd = [name for name, group in table.items() if not isinstance(group, dict)]
+    if odd:
+        raise BadInput(f"{where}: {odd[0]}: is no table of fields", "put it into its [group]")
+    before = to_tables(config_before(loop, parent))
+    return Draft(parent, why, with_unset(table), before, True, suggestion, predicted)
+
+
+def draft_text(draft: Draft) -> str:
+    """The draft as TOML, its fields in the order of the schema; secrets are masked."""
+    text: dict[str, Any] = {"schema": SCHEMA, "parent": draft.parent, "why": draft.why}
+    if draft.suggestion is not None:
+        text["suggestion"] = draft.suggestion
+    if draft.predicted is not None:
+        text["predicted"] = draft.predicted
+    for name in names_of(draft.tables):
+        group, _, label = name.partition(".")
+        text.setdefault(group, {})[label] = draft.value(name)
+    return codec.to_toml(without_secrets(text))
+
+
+def write_draft(loop: LoopFolder, draft: Draft) -> Draft:
+    """Saves the draft; gives it back as the saved one."""
+    write_atomically(loop.draft, draft_text(draft))
+    return msgspec.structs.replace(draft, saved=True)
+
+
+def drop_draft(loop: LoopFolder) -> None:
+    """Throws the saved draft away."""
+    loop.draft.unlink(missing_ok=True)
+
+
+def plan_of(loop: LoopFolder, draft: Draft) -> Plan:
+    """The iteration that the draft stands for; raises ConfigError with every problem."""
+    plan = plan_with(loop, draft.parent, draft.config, draft.why)
+    return msgspec.structs.replace(plan, suggestion=draft.suggestion, predicted=draft.predicted)
+
+
+def _table(tables: Tables, group: str) -> dict[str, Any]:
+    table = tables.get(group, {})
+    return table if isinstance(table, dict) else {}
+
+
+def take_back(folders: list[IterationFolder]) -> list[str]:
+    """Gives up those of `folders`, which were to run in this order, that never began.
+
+    The first one's config and reason become the loop's draft; where there is another draft by now,
+    it stays, to be begun by hand. Replicates of one that did begin lose nothing. Says what became
+    of each, also where the process that ran them has done this before.
+    """
+    planned = [folder for folder in folders if folder.number > 0]
+    for folder in folders:
+        if folder.path.exists() and not _has_begun(folder):
+            is_first = planned[:1] == [folder]
+            if not is_first or _is_draft_again(folder):
+                shutil.rmtree(folder.path)
+    return [_told(each, each is planned[0]) for each in planned if not _has_begun(each)]
+
+
+def _told(folder: IterationFolder, is_first: bool) -> str:
+    if folder.path.exists():
+        return f"{folder} was not begun and waits: tui-loop resume {folder}"
+    if is_first and folder.loop.draft.exists():
+        name = folder.loop.name
+        return f"{folder} was not begun and is the draft again: tui-loop run {name} --draft"
+    return f"{folder} was not begun and has been removed"
+
+
+def _has_begun(folder: IterationFolder) -> bool:
+    return folder.path.exists() and iteration_of(folder).state != "queued"
+
+
+def _is_draft_again(folder: IterationFolder) -> bool:
+    """Writes what was planned back as the draft, unless somebody has begun another."""
+    loop = folder.loop
+    if loop.draft.exists():
+        return False
+    try:
+        decision, tables = folder.read_decision(), to_tables(folder.read_config())
+        before = to_tables(config_before(loop, decision.parent))
+        draft = Draft(decision.parent, decision.why, tables, before)
+        write_draft(
+            loop,
+            msgspec.structs.replace(
+                draft, suggestion=decision.suggestion, predicted=decision.predicted
+            ),
+        )
+    except (TuiLoopError, OSError):
+        return False
+    return True
