@@ -12,7 +12,7 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.model_source import smollm2_folder
-from tui_loop.engine.quiet import set_environment
+from tui_loop.engine.output_capture import set_environment
 
 ROWS, BATCH, PAIRS = sized((64, 8, 5), (4, 2, 1))
 

@@ -16,7 +16,7 @@ from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import ask_run
 from tui_loop.core.record.structs import Iteration
 from tui_loop.engine import host as hosting
-from tui_loop.engine import models, training
+from tui_loop.engine import models, trainer
 from tui_loop.engine.host import RunHost
 
 pytestmark = pytest.mark.train
@@ -101,7 +101,7 @@ def test_out_of_memory_with_a_stop_pending_ends_as_stopped_and_keeps_the_checkpo
             hosts.ask_stop(save=True, evaluate=True)  # within the very step that fails
         return hosts.stop_asked
 
-    monkeypatch.setattr(training.LoopTrainer, "compute_loss", out_of_memory(stop_asked))
+    monkeypatch.setattr(trainer.LoopTrainer, "compute_loss", out_of_memory(stop_asked))
     hosted.ends()
     summary, run = summary_of(hosted.folder), hosted.run
     assert (summary.state, summary.error, summary.attempts) == ("stopped", None, 1)

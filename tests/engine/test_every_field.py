@@ -31,18 +31,18 @@ from tui_loop.core.early_stopping import EvalLosses
 from tui_loop.core.record.loop_folder import LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.draft import new_draft
-from tui_loop.engine import arguments, iteration, models
-from tui_loop.engine.arguments import choose_precision, lora_config, sft_config
+from tui_loop.engine import models, run_iteration, trainer_arguments
 from tui_loop.engine.evaluation import prepare_eval_set
 from tui_loop.engine.generation import generate
-from tui_loop.engine.measuring import eval_batch_of
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import ModelSource, find_model
 from tui_loop.engine.models import LoadedModel, load_model, pretrained_arguments
 from tui_loop.engine.rendering import Renderer
+from tui_loop.engine.run_evaluations import eval_batch_of
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
-from tui_loop.engine.training_rows import rows_to_measure
+from tui_loop.engine.trainer_arguments import choose_precision, lora_config, sft_config
+from tui_loop.engine.training_row_losses import rows_to_measure
 
 pytestmark = pytest.mark.train
 
@@ -441,7 +441,7 @@ def _(bench: Bench) -> None:
         bench.tiny.model, bench.tiny.tokenizer, torch.device("cuda"), torch.float32
     )
     assert [choose_precision(each, on_gpu) for each in ("fp32", "bf16")] == ["fp32", "bf16"]
-    bench.patch.setattr(arguments, "choose_precision", lambda told, _: told)
+    bench.patch.setattr(trainer_arguments, "choose_precision", lambda told, _: told)
     for told, wanted in (("auto", (False, False)), ("bf16", (True, False))):
         made = sft_config(of(f"precision={told}"), bench.folder, bench.tiny)
         assert (made.bf16, made.fp16) == wanted
@@ -604,5 +604,5 @@ def _(bench: Bench) -> None:
     run: Any = SimpleNamespace(say=lambda _: None, outcome=SimpleNamespace(sizes={}))
     for config in (Config(), of("run.cpu_threads=3")):
         run.config = config
-        iteration._load(run, find_model("tiny", bench.folder))
+        run_iteration._load(run, find_model("tiny", bench.folder))
     assert told == [1, 3]

@@ -9,7 +9,7 @@ import pytest
 from tests.engine.conftest import TinyLoop
 from tui_loop.cli.main import main
 from tui_loop.core import scoring
-from tui_loop.engine.adapters import has_weights
+from tui_loop.engine.weights import has_weights
 
 pytestmark = pytest.mark.train
 

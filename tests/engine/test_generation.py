@@ -10,11 +10,11 @@ import pytest
 from tui_loop.core.config.schema import Config, Evaluation
 from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.shipped import shipped
-from tui_loop.engine.control import StopAsked
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
+from tui_loop.engine.run_control import StopAsked
 
 pytestmark = pytest.mark.train
 

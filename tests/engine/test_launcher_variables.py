@@ -11,13 +11,9 @@ import pytest
 
 from tests.faults.runs import MakeLoop, told
 from tui_loop.core.record.reader import iteration_of
-from tui_loop.engine import launcher_variables
+from tui_loop.engine import launch
 from tui_loop.engine.host import RunHost
-from tui_loop.engine.launcher_variables import (
-    drop_launcher_variables,
-    dropped_names,
-    original_environment,
-)
+from tui_loop.engine.launch import drop_launcher_variables, dropped_names, original_environment
 
 LEFT_BEHIND = {
     "WORLD_SIZE": "2",
@@ -36,7 +32,7 @@ LEFT_BEHIND = {
 
 @pytest.fixture
 def left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launcher_variables, "_dropped", {})
+    monkeypatch.setattr(launch, "_dropped", {})
     for name, value in LEFT_BEHIND.items():
         monkeypatch.setenv(name, value)
 

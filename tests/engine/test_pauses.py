@@ -16,9 +16,9 @@ from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.requests import Request, RequestName
 from tui_loop.core.record.state import RunState, fold
-from tui_loop.engine.bridge import Bridge
-from tui_loop.engine.control import Control
+from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import OutOfMemory
+from tui_loop.engine.run_control import Control
 
 
 class Trainer:
@@ -45,7 +45,9 @@ class Paused:
         self.path, self.raised = path, list[Exception]()
         self.journal, self.control = Journal(path), Control()
         self.trainer = Trainer(planted)
-        bridge = Bridge(self.journal, self.control, Training(), vocabulary=9, stops_in_trouble=True)
+        bridge = JournalCallback(
+            self.journal, self.control, Training(), vocabulary=9, stops_in_trouble=True
+        )
         bridge.trainer = self.trainer
         self.ask("pause")
         self.thread = threading.Thread(target=self._rest, args=(bridge.on_step_begin,))

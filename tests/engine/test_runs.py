@@ -19,7 +19,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import allow_code
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import ask
-from tui_loop.engine import training
+from tui_loop.engine import trainer
 from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.memory import EvalBatch
@@ -139,13 +139,13 @@ def test_each_iteration_starts_from_the_pristine_base(
 
     pristine = logits(load_model(Config(), find_model("tiny", Path())).model)
     at_start: list[torch.Tensor] = []
-    train = training.LoopTrainer.train
+    train = trainer.LoopTrainer.train
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         at_start.append(logits(self.model))
         return train(self, *args, **kwargs)
 
-    monkeypatch.setattr(training.LoopTrainer, "train", watched)
+    monkeypatch.setattr(trainer.LoopTrainer, "train", watched)
     loop = tiny_loop()
     loop.run("lora.target_modules=['c_attn']")
     loop.run("lora.target_modules=['c_fc']", parent=1)
@@ -290,7 +290,7 @@ def test_an_unforeseen_exception_is_recorded_not_raised(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("the moon\nis down")
 
-    monkeypatch.setattr(training.LoopTrainer, "train", broken)
+    monkeypatch.setattr(trainer.LoopTrainer, "train", broken)
     summary = tiny_loop().run()
     assert summary.state == "failed"
     assert summary.error is not None
@@ -321,7 +321,7 @@ def test_a_secret_in_an_exception_reaches_no_record(
     def leaks(*_: Any, **__: Any) -> None:
         raise RuntimeError("refused with hf_canary_0123456789")
 
-    monkeypatch.setattr(training.LoopTrainer, "train", leaks)
+    monkeypatch.setattr(trainer.LoopTrainer, "train", leaks)
     loop = tiny_loop()
     summary = loop.run()
     assert summary.error is not None

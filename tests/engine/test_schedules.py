@@ -10,7 +10,7 @@ import pytest
 from tests.engine.conftest import TinyLoop
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import Request
-from tui_loop.engine.bridge import Bridge
+from tui_loop.engine.journal_callback import JournalCallback
 
 pytestmark = pytest.mark.train
 
@@ -20,28 +20,28 @@ MakeLoop = Callable[..., TinyLoop]
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, **how: bool) -> None:
     """A stop comes at the very end of `step`, once in the process; by default it saves."""
     stop = Request("s", 0, "stop", **{"save": True, "evaluate": False, **how})
-    end, done = Bridge.on_step_end, []
+    end, done = JournalCallback.on_step_end, []
 
-    def stops(self: Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
+    def stops(self: JournalCallback, args: Any, state: Any, control: Any, **more: Any) -> None:
         if state.global_step == step and not done:
             done.append(step)
             self._control.ask(stop)
         end(self, args, state, control, **more)
 
-    monkeypatch.setattr(Bridge, "on_step_end", stops)
+    monkeypatch.setattr(JournalCallback, "on_step_end", stops)
 
 
 def save_before(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """A checkpoint is asked for as in a pause after `step`, once in the process."""
-    begin, done = Bridge.on_step_begin, []
+    begin, done = JournalCallback.on_step_begin, []
 
-    def saves(self: Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
+    def saves(self: JournalCallback, args: Any, state: Any, control: Any, **more: Any) -> None:
         if state.global_step == step and not done:
             done.append(state.global_step)
             self.trainer.save_now()
         begin(self, args, state, control, **more)
 
-    monkeypatch.setattr(Bridge, "on_step_begin", saves)
+    monkeypatch.setattr(JournalCallback, "on_step_begin", saves)
 
 
 def test_checkpoints_with_the_evaluations_where_no_other_steps_are_set(

@@ -17,7 +17,7 @@ from tests.faults.runs import (
 )
 from tui_loop.core.record.checkpoints import where_to_go_on
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.engine import bridge
+from tui_loop.engine import journal_callback
 
 pytestmark = pytest.mark.train
 
@@ -135,13 +135,13 @@ def test_an_old_checkpoint_stays_until_the_new_one_can_be_used(
         training={"max_steps": 6, "eval_steps": 0, "save_steps": 2, "save_total_limit": 1}
     )
     folder = loop.loop.existing(loop.plan())
-    hashed, usable = bridge.sha256_of, {}
+    hashed, usable = journal_callback.sha256_of, {}
 
     def looks(path: Path) -> str:
         usable[path.parent.name] = where_to_go_on(folder, read_run(folder)).step
         return hashed(path)
 
-    monkeypatch.setattr(bridge, "sha256_of", looks)
+    monkeypatch.setattr(journal_callback, "sha256_of", looks)
     loop.run_number(1)
     assert usable == {"checkpoint-2": 0, "checkpoint-4": 2, "checkpoint-6": 4}
     assert [each.name for each in folder.checkpoints.iterdir()] == ["checkpoint-6"]
@@ -151,9 +151,11 @@ def test_an_old_checkpoint_stays_until_the_new_one_can_be_used(
 def test_a_checkpoint_that_is_there_already_is_not_written_again(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, written = bridge.Bridge.on_step_begin, []
+    begin, written = journal_callback.JournalCallback.on_step_begin, []
 
-    def saves(self: bridge.Bridge, args: Any, state: Any, control: Any, **more: Any) -> None:
+    def saves(
+        self: journal_callback.JournalCallback, args: Any, state: Any, control: Any, **more: Any
+    ) -> None:
         if state.global_step == 2:
             path = Path(args.output_dir) / "checkpoint-2"
             for _ in range(2):
@@ -164,7 +166,7 @@ def test_a_checkpoint_that_is_there_already_is_not_written_again(
             written.append((path.stat().st_ino, len(list(path.iterdir()))))
         begin(self, args, state, control, **more)
 
-    monkeypatch.setattr(bridge.Bridge, "on_step_begin", saves)
+    monkeypatch.setattr(journal_callback.JournalCallback, "on_step_begin", saves)
     loop = tiny_loop(training={"max_steps": 3, "eval_steps": 0, "save_steps": 0})
     loop.run()
     folder = loop.loop.iteration(1)

@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.checkpoints import where_to_go_on
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.engine import training
+from tui_loop.engine import trainer
 
 pytestmark = pytest.mark.train
 
@@ -46,12 +46,12 @@ def test_a_process_that_vanishes_leaves_an_interrupted_run(
     program = (
         "import os, sys\n"
         "from tui_loop.engine import host\n"
-        "from tui_loop.engine.training import LoopTrainer\n"
+        "from tui_loop.engine.trainer import LoopTrainer\n"
         "step = LoopTrainer.training_step\n"
         "def dies(self, *a, **k):\n"
         "    return os._exit(0) if self.state.global_step == 3 else step(self, *a, **k)\n"
-        "import tui_loop.engine.training\n"
-        "tui_loop.engine.training.LoopTrainer.training_step = dies\n"
+        "import tui_loop.engine.trainer\n"
+        "tui_loop.engine.trainer.LoopTrainer.training_step = dies\n"
         "host.main(sys.argv[1:])\n"
     )
     subprocess.run([sys.executable, "-c", program, str(loop.loop.path), "1"], check=True)
@@ -99,7 +99,7 @@ def test_a_worker_that_does_not_end_is_left_behind_after_the_grace(
 
     monkeypatch.setattr(hosting, "GRACE_SECONDS", 0.5)
     stuck, begun = threading.Event(), threading.Event()
-    step = training.LoopTrainer.training_step
+    step = trainer.LoopTrainer.training_step
 
     def hangs(self: Any, *arguments: Any, **named: Any) -> Any:
         if self.state.global_step == 2:
@@ -107,7 +107,7 @@ def test_a_worker_that_does_not_end_is_left_behind_after_the_grace(
             stuck.wait(PATIENCE_SECONDS)
         return step(self, *arguments, **named)
 
-    monkeypatch.setattr(training.LoopTrainer, "training_step", hangs)
+    monkeypatch.setattr(trainer.LoopTrainer, "training_step", hangs)
     loop = tiny_loop()
     hosted = Hosted(loop.loop.existing(loop.plan()))
     assert begun.wait(PATIENCE_SECONDS)

@@ -15,14 +15,14 @@ from tests.faults.runs import (
     steps_of,
 )
 from tui_loop.core.record.reader import read_run
-from tui_loop.engine import losses, training
+from tui_loop.engine import losses, trainer
 
 pytestmark = pytest.mark.train
 
 
 def out_of_memory(at: Callable[[Any], bool]) -> Callable[..., Any]:
     """A `compute_loss` that runs out of memory where `at` says so of the trainer and its batch."""
-    loss = training.LoopTrainer.compute_loss
+    loss = trainer.LoopTrainer.compute_loss
 
     def failing(self: Any, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
         if at((self, inputs)):
@@ -44,7 +44,7 @@ def test_training_out_of_memory_goes_on_with_a_smaller_batch_from_the_same_weigh
     loop = tiny_loop(lora={"r": 4, "lora_alpha": 8, "lora_dropout": 0.0})
     whole = loop.run("per_device_train_batch_size=4")
     monkeypatch.setattr(
-        training.LoopTrainer,
+        trainer.LoopTrainer,
         "compute_loss",
         out_of_memory(lambda seen: len(seen[1]["input_ids"]) > 1 and seen[0].state.global_step > 1),
     )
@@ -75,7 +75,7 @@ def test_training_out_of_memory_goes_on_with_a_smaller_batch_from_the_same_weigh
 def test_where_nothing_is_left_to_shrink_the_error_says_what_else_is(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    monkeypatch.setattr(training.LoopTrainer, "compute_loss", out_of_memory(lambda _: True))
+    monkeypatch.setattr(trainer.LoopTrainer, "compute_loss", out_of_memory(lambda _: True))
     loop = tiny_loop()
     summary = loop.run()
     assert summary.error is not None
@@ -128,7 +128,7 @@ def test_a_fault_of_the_device_is_told_from_other_crashes(
     def faulty(*_: Any, **__: Any) -> Any:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(training.LoopTrainer, "training_step", faulty)
+    monkeypatch.setattr(trainer.LoopTrainer, "training_step", faulty)
     loop = tiny_loop()
     hosted = Hosted(loop.loop.existing(loop.plan()))
     hosted.ends()

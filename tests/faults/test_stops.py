@@ -23,8 +23,8 @@ from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.scoring import Scorer
 from tui_loop.engine import host as hosting
-from tui_loop.engine import iteration, models, training
-from tui_loop.engine.control import Control
+from tui_loop.engine import models, run_iteration, trainer
+from tui_loop.engine.run_control import Control
 
 pytestmark = pytest.mark.train
 
@@ -102,7 +102,7 @@ def in_loading(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
 
 
 def in_preparing(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
-    monkeypatch.setattr(iteration, "load_data", stuck)
+    monkeypatch.setattr(run_iteration, "load_data", stuck)
 
 
 def in_checking(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
@@ -110,14 +110,14 @@ def in_checking(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
 
 
 def in_training(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
-    step = training.LoopTrainer.training_step
+    step = trainer.LoopTrainer.training_step
 
     def blocks(self: Any, *arguments: Any, **named: Any) -> Any:
         if self.state.global_step == 2:
             stuck()
         return step(self, *arguments, **named)
 
-    monkeypatch.setattr(training.LoopTrainer, "training_step", blocks)
+    monkeypatch.setattr(trainer.LoopTrainer, "training_step", blocks)
 
 
 def in_saving(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
@@ -133,7 +133,7 @@ def in_saving(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
 
 def in_evaluating(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
     scorer = Scorer("custom", 1.0, stuck)
-    monkeypatch.setattr(iteration, "scorer_for", lambda *_, **__: scorer)
+    monkeypatch.setattr(run_iteration, "scorer_for", lambda *_, **__: scorer)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_stop_within_a_step_drops_its_micro_batches_and_a_resumed_run_is_exact
     loop = tiny_loop(**ACCUMULATES)
     folder = loop.loop.existing(loop.plan("training.logging_steps=2"))
     host = hosting.RunHost(folder, runner="thread")
-    step, calls = training.LoopTrainer.training_step, list[int]()
+    step, calls = trainer.LoopTrainer.training_step, list[int]()
 
     def stops(self: Any, *arguments: Any, **named: Any) -> Any:
         calls.append(self.state.global_step)
@@ -225,7 +225,7 @@ def test_a_stop_within_a_step_drops_its_micro_batches_and_a_resumed_run_is_exact
         return step(self, *arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.LoopTrainer, "training_step", stops)
+        patch.setattr(trainer.LoopTrainer, "training_step", stops)
         assert host.run() == "stopped"
     assert calls == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
     run, stopped = read_run(folder), iteration_of(folder)
@@ -253,13 +253,13 @@ def test_a_stop_within_the_first_step_leaves_a_stopped_run_without_weights(
     loop = tiny_loop(**ACCUMULATES)
     folder = loop.loop.existing(loop.plan())
     host = hosting.RunHost(folder, runner="thread")
-    step = training.LoopTrainer.training_step
+    step = trainer.LoopTrainer.training_step
 
     def stops(self: Any, *arguments: Any, **named: Any) -> Any:
         host.control.ask_stop(save=True, evaluate=True)
         return step(self, *arguments, **named)
 
-    monkeypatch.setattr(training.LoopTrainer, "training_step", stops)
+    monkeypatch.setattr(trainer.LoopTrainer, "training_step", stops)
     assert host.run() == "stopped"
     metrics = iteration_of(folder).metrics
     assert (metrics["steps"], metrics["train_loss"]) == (0, None)

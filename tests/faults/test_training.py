@@ -18,8 +18,8 @@ from tests.faults.runs import (
 from tui_loop.core.record.checkpoints import where_to_go_on
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import read_run
-from tui_loop.engine import last_good, losses, training, tuning
-from tui_loop.engine.bridge import Bridge, _never_raises
+from tui_loop.engine import losses, trainer, training, weights
+from tui_loop.engine.journal_callback import JournalCallback, _never_raises
 
 pytestmark = pytest.mark.train
 
@@ -37,11 +37,11 @@ def test_a_fault_in_a_callback_does_not_end_training(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, event: str
 ) -> None:
 
-    def broken(self: Bridge, *_: Any, **__: Any) -> None:
+    def broken(self: JournalCallback, *_: Any, **__: Any) -> None:
         raise ValueError(f"planted in {event}")
 
     broken.__name__ = event
-    monkeypatch.setattr(Bridge, event, _never_raises(broken))
+    monkeypatch.setattr(JournalCallback, event, _never_raises(broken))
     loop = tiny_loop()
     loop.run()
     folder = loop.loop.iteration(1)
@@ -86,14 +86,14 @@ def test_a_fault_of_the_sink_does_not_end_training(
 def test_an_exception_in_training_ends_the_run_and_not_its_process(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    step = training.LoopTrainer.training_step
+    step = trainer.LoopTrainer.training_step
 
     def failing(self: Any, *arguments: Any, **named: Any) -> Any:
         if self.state.global_step == 2:
             raise RuntimeError("planted")
         return step(self, *arguments, **named)
 
-    monkeypatch.setattr(training.LoopTrainer, "training_step", failing)
+    monkeypatch.setattr(trainer.LoopTrainer, "training_step", failing)
     loop = tiny_loop()
     summary = loop.run()
     folder = loop.loop.iteration(1)
@@ -129,7 +129,7 @@ def test_an_absurd_rate_keeps_the_last_sound_weights(
 
 def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, value: float) -> None:
     """Puts a value into one trained weight at a step, once in the process."""
-    train_step, done = training.LoopTrainer.training_step, []
+    train_step, done = trainer.LoopTrainer.training_step, []
 
     def poisoned(self: Any, *arguments: Any, **named: Any) -> Any:
         if self.state.global_step == step and not done:
@@ -139,7 +139,7 @@ def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, value: float) -> None:
                 parameter.view(-1)[0] = value
         return train_step(self, *arguments, **named)
 
-    monkeypatch.setattr(training.LoopTrainer, "training_step", poisoned)
+    monkeypatch.setattr(trainer.LoopTrainer, "training_step", poisoned)
 
 
 @pytest.mark.fault(
@@ -218,7 +218,7 @@ def test_a_rollback_goes_on_from_the_last_good_checkpoint_at_a_tenth_of_the_rate
 def test_evaluations_show_up_to_where_a_run_was_sound(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    monkeypatch.setattr(last_good, "SHARE", math.inf)  # every copy is due
+    monkeypatch.setattr(weights, "SHARE", math.inf)  # every copy is due
     poison_at(monkeypatch, 7, math.nan)
     loop = tiny_loop(training={"max_steps": 12, "save_steps": 0, "logging_steps": 10})
     summary = loop.run()
@@ -232,8 +232,8 @@ def test_evaluations_show_up_to_where_a_run_was_sound(
 def far_above_the_base(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """The first so many final evaluations of the process are taken for diverged."""
     answers = iter([True] * times)
-    monkeypatch.setattr(tuning, "_base_loss", lambda run: 0.5)
-    monkeypatch.setattr(tuning, "is_far_above", lambda eval_loss, base: next(answers, False))
+    monkeypatch.setattr(training, "_base_loss", lambda run: 0.5)
+    monkeypatch.setattr(training, "is_far_above", lambda eval_loss, base: next(answers, False))
 
 
 @pytest.mark.fault(
@@ -281,13 +281,13 @@ def test_what_only_the_final_evaluation_shows_leaves_nothing_to_go_on_from(
 def test_training_nothing_is_as_loud_as_a_divergence(
     steps: int, tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    loss = training.LoopTrainer.compute_loss
+    loss = trainer.LoopTrainer.compute_loss
 
     def masked(self: Any, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
         inputs["labels"] = torch.full_like(inputs["labels"], -100)
         return loss(self, model, inputs, *arguments, **named)
 
-    monkeypatch.setattr(training.LoopTrainer, "compute_loss", masked)
+    monkeypatch.setattr(trainer.LoopTrainer, "compute_loss", masked)
     loop = tiny_loop(training={"max_steps": steps, "eval_steps": 0})
     summary = loop.run()
     assert summary.error is not None
@@ -362,7 +362,7 @@ def test_a_training_that_made_no_step_is_not_finished(
     def no_rows(self: Any, *_: Any, **__: Any) -> Any:
         return torch.utils.data.SubsetRandomSampler([])
 
-    monkeypatch.setattr(training.LoopTrainer, "_get_train_sampler", no_rows)
+    monkeypatch.setattr(trainer.LoopTrainer, "_get_train_sampler", no_rows)
     loop = tiny_loop(training={"eval_steps": 0})
     summary = loop.run()
     assert summary.error is not None

@@ -25,7 +25,7 @@ from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFold
 from tui_loop.core.record.structs import Decision, Iteration
 from tui_loop.core.text.secrets import redact_file, redacted
 from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft
-from tui_loop.engine import quiet
+from tui_loop.engine import output_capture
 
 LOOP = "support-intents"
 ENVIRONMENT = {
@@ -126,7 +126,7 @@ def test_what_a_library_printed_is_masked_in_its_file(canaries: list[str], tmp_p
 def test_output_that_a_run_sent_to_its_log_is_masked_when_it_ends(
     canaries: list[str], tmp_path: Path
 ) -> None:
-    with quiet.output_to(tmp_path / "output.log"):
+    with output_capture.output_to(tmp_path / "output.log"):
         os.write(1, an_utterance().encode())
         os.write(2, b"\n" + SHAPED["hub"].encode())
     assert b"***" in (tmp_path / "output.log").read_bytes()
@@ -254,7 +254,7 @@ def test_a_run_that_fails_over_a_secret_does_not_tell_it(
     number = tiny.plan()
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", fails)
     folder = tiny.loop.iteration(number)
-    with quiet.output_to(folder.output):
+    with output_capture.output_to(folder.output):
         summary = tiny.run_number(number)
     assert summary.error is not None
     assert summary.error["message"].startswith("RuntimeError: cannot log in: ***")

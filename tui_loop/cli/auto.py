@@ -106,7 +106,7 @@ def source_of(history: History, wanted: Wanted, diagnose: _Diagnoses) -> tuple[S
     Raises NeedsExtra, BadInput.
     """
     if wanted.source == "search":
-        from tui_loop.engine.sampling import SearchSource
+        from tui_loop.engine.sampler import SearchSource
 
         source = SearchSource(history.loop, wanted.ranges, wanted.seed, history)
         return source, source.words

@@ -105,7 +105,7 @@ def begin_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Po
     is no file, RunFailed where it ended at once.
     """
     refuse_closed(loop)
-    from tui_loop.engine.launcher_variables import original_environment
+    from tui_loop.engine.launch import original_environment
 
     check_regular(loop.output)  # else a stranger's link says which file is written to
     command = [sys.executable, "-P", "-m", "tui_loop", "--loops", str(loop.path.parent.resolve())]

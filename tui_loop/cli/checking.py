@@ -36,7 +36,7 @@ from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.plan import config_before
 
 if TYPE_CHECKING:
-    from tui_loop.engine.masking import Masker
+    from tui_loop.engine.loss_mask import LossMasker
 
 WARNINGS_SHOWN = 5
 """Warnings that `run` prints before it starts."""
@@ -59,7 +59,7 @@ class Preflight:
         self._loop, self._config, self._allow_code = loop, config, allow_code
         self._problems = list(problems)
         self._data: LoadedData | None = None
-        self._made_masker: Masker | None = None
+        self._made_masker: LossMasker | None = None
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
     def of_rows(self) -> list[CheckResult]:
@@ -145,8 +145,12 @@ class Preflight:
         poll()
         rows, findings = self._masker().render(poll)
         poll()
-        from tui_loop.engine.preflight import token_findings
-        from tui_loop.engine.sizes import argument_problems, size_findings, sizes_of
+        from tui_loop.engine.token_checks import (
+            argument_problems,
+            size_findings,
+            sizes_of,
+            token_findings,
+        )
 
         findings += [error(CheckKind.CONFIG, each) for each in argument_problems(self._config)]
         sizes = sizes_of(self._config, self._loop.root)
@@ -159,16 +163,16 @@ class Preflight:
             *size_findings(self._config, sizes, self._loop.path, total, longest),
         ]
 
-    def _masker(self) -> Masker:
+    def _masker(self) -> LossMasker:
         if self._made_masker is None:
             from tui_loop.engine.foreign_code import require_config_consent
-            from tui_loop.engine.masking import Masker
-            from tui_loop.engine.quiet import set_environment
+            from tui_loop.engine.loss_mask import LossMasker
+            from tui_loop.engine.output_capture import set_environment
 
             set_environment()
             require_config_consent(self._config, self._loop.root, allow=self._allow_code)
             assert self._data is not None
-            self._made_masker = Masker(self._config, self._loop.root, self._data)
+            self._made_masker = LossMasker(self._config, self._loop.root, self._data)
         return self._made_masker
 
     def _refusals(self) -> list[CheckResult]:

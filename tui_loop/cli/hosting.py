@@ -190,7 +190,7 @@ class AppRuns:
 
     def _host_here(self, folders: list[IterationFolder]) -> None:
         from tui_loop.engine.host import RunHost
-        from tui_loop.engine.quiet import output_to
+        from tui_loop.engine.output_capture import output_to
 
         for folder in folders:
             if self._stopping.is_set():

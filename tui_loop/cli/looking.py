@@ -44,8 +44,8 @@ class LookAhead(msgspec.Struct, frozen=True):
 
 def look_ahead(folder: IterationFolder) -> LookAhead:
     """What a look would cost; raises TuiLoopError where there can be none."""
-    from tui_loop.engine.adapters import has_weights
     from tui_loop.engine.extras import require_train
+    from tui_loop.engine.weights import has_weights
 
     if folder.number == 0:
         raise BadInput(f"{folder} is the untouched base", "name a trained iteration")

@@ -24,14 +24,13 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import NO_METRICS, EndState, RunError
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.secrets import redacted
-from tui_loop.engine.control import Control, StopAsked
-from tui_loop.engine.explaining import explained
 from tui_loop.engine.extras import installed_versions
-from tui_loop.engine.iteration import run_iteration
-from tui_loop.engine.launcher_variables import dropped_names
-from tui_loop.engine.quiet import logging_to, set_environment
-from tui_loop.engine.run import Diverged, Outcome, Run, TrainingOutOfMemory
-from tui_loop.engine.standing import standing
+from tui_loop.engine.launch import dropped_names
+from tui_loop.engine.output_capture import logging_to, set_environment
+from tui_loop.engine.run_context import Diverged, Outcome, Run, TrainingOutOfMemory
+from tui_loop.engine.run_control import Control, StopAsked
+from tui_loop.engine.run_errors import run_error_of
+from tui_loop.engine.run_iteration import run_iteration
 
 MOST_ROLLBACKS = 3
 
@@ -102,7 +101,7 @@ class Attempts:
         if self._folder.number == 0:
             return self._now
         has_adapter = self._folder.adapter.is_dir()
-        return standing(
+        return combined_outcome(
             self._now,
             self._earlier,
             has_adapter=has_adapter,
@@ -222,7 +221,7 @@ class Attempts:
 
     def _fail(self, error: BaseException) -> None:
         try:
-            self.error = explained(error, self._folder, self._config, self._now)
+            self.error = run_error_of(error, self._folder, self._config, self._now)
             from tui_loop.engine.memory import is_device_fault
 
             self.has_device_fault = is_device_fault(error)
@@ -247,3 +246,35 @@ def _outcome_of(folder: IterationFolder) -> Outcome:
     """The outcome of an earlier host's attempts; an empty one where it cannot be read."""
     iteration = iteration_of(folder)
     return Outcome(NO_METRICS | iteration.metrics, iteration.fingerprint)
+
+
+def combined_outcome(
+    now: Outcome,
+    earlier: Outcome,
+    *,
+    has_adapter: bool,
+    from_step: int = 0,
+    trained_before: float = 0.0,
+) -> Outcome:
+    """The outcome of an iteration whose attempt came to `now`, after what it had `earlier`.
+
+    `weights_step` is the step of the weights that are measured, else of those that are saved, None
+    without either. Where saved ones are of another step, `adapter_step` says which. The seconds
+    `trained_before` count as training where the attempt went on `from_step`.
+    """
+    if not now.has_begun:
+        return earlier
+    metrics = dict(now.metrics)
+    saved = now.saved_step
+    if saved is None and has_adapter:
+        saved = earlier.metrics.get("adapter_step", earlier.metrics.get("weights_step"))
+    if "eval_runtime" not in metrics:  # nothing was measured
+        metrics["weights_step"] = saved
+    elif has_adapter and saved != metrics["weights_step"]:
+        metrics["adapter_step"] = saved
+    if from_step:
+        own = metrics.get("train_runtime")
+        if own is None and metrics.get("steps") == from_step:  # nothing was left to train
+            own = 0.0
+        metrics["train_runtime"] = None if own is None else round(trained_before + own, 4)
+    return msgspec.structs.replace(now, metrics=metrics)

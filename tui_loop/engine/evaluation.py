@@ -19,11 +19,11 @@ from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.causes import causes_of, with_labels_seen
 from tui_loop.core.record.structs import Example, StepLoss, TokenLosses
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
-from tui_loop.engine.control import polled
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.losses import token_losses
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.rendering import Renderer, Tokens
+from tui_loop.engine.run_control import polled
 
 DEFAULT_CONTEXT = 2048
 """Where a model's config names no limit of its own."""

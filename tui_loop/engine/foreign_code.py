@@ -21,8 +21,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.scoring import is_function
 from tui_loop.engine.extras import require_train
-from tui_loop.engine.hub import use_cache_where_unreachable
-from tui_loop.engine.model_source import ModelSource, find_model
+from tui_loop.engine.model_source import ModelSource, find_model, use_cache_where_unreachable
 
 _IN_ANOTHER_REPOSITORY = "--"
 """`ORG/NAME--module.Class` in an `auto_map`."""

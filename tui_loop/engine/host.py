@@ -30,8 +30,8 @@ from tui_loop.core.record.structs import EndState
 from tui_loop.core.workflow.draft import take_back
 from tui_loop.core.workflow.run_end import write_end
 from tui_loop.engine.attempts import Attempts
-from tui_loop.engine.control import Control
-from tui_loop.engine.quiet import output_to
+from tui_loop.engine.output_capture import output_to
+from tui_loop.engine.run_control import Control
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 25.0

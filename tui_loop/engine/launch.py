@@ -1,7 +1,10 @@
-"""Starting the engine's processes, each in a session of its own. Imports nothing heavy."""
+"""Starts the engine's processes, each in its own session, without a launcher's variables.
+
+Imports nothing heavy."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 from tui_loop.core.record.loop_folder import LoopFolder
-from tui_loop.engine.launcher_variables import original_environment
 
 
 def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
@@ -31,12 +33,18 @@ def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
 def start_answers(
     loop: LoopFolder, numbers: Sequence[int], settings: Sequence[str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """A process that answers questions as the models of these iterations (`engine.asking`).
+    """A process that generates with the models of these iterations (`engine.inference_server`).
 
     It reads questions from its stdin, tells on its stdout, and ends when its stdin does. Whatever
     libraries print goes to `log`.
     """
-    command = [sys.executable, "-P", "-m", "tui_loop.engine.asking", str(loop.path.resolve())]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "tui_loop.engine.inference_server",
+        str(loop.path.resolve()),
+    ]
     command += [str(number) for number in numbers]
     for setting in settings:
         command += ["--set", setting]
@@ -52,11 +60,17 @@ def start_answers(
 def start_look(
     loop: LoopFolder, number: int, settings: Sequence[str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """A process that looks at the holdout with an iteration's weights (`engine.holdout`).
+    """A process that looks at the holdout with an iteration's weights (`engine.holdout_evaluation`).
 
     It tells on its stdout and ends by itself. Whatever libraries print goes to `log`.
     """
-    command = [sys.executable, "-P", "-m", "tui_loop.engine.holdout", str(loop.path.resolve())]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "tui_loop.engine.holdout_evaluation",
+        str(loop.path.resolve()),
+    ]
     command.append(str(number))
     for setting in settings:
         command += ["--set", setting]
@@ -67,3 +81,59 @@ def start_look(
         stderr=log,
         start_new_session=True,
     )
+
+
+_NAMES = frozenset(
+    (
+        # torchrun, and the env:// rendezvous of torch.distributed
+        "RANK",
+        "WORLD_SIZE",
+        "LOCAL_RANK",
+        "LOCAL_WORLD_SIZE",
+        "GROUP_RANK",
+        "GROUP_WORLD_SIZE",
+        "ROLE_RANK",
+        "ROLE_WORLD_SIZE",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        # MPI, where accelerate looks for a rank and a size (accelerate.utils.environment)
+        "PMI_RANK",
+        "PMI_SIZE",
+        "MPI_LOCALRANKID",
+        "MPI_LOCALNRANKS",
+        # accelerate's notebook launcher
+        "FORK_LAUNCHED",
+    )
+)
+_PREFIXES = (
+    "OMPI_COMM_WORLD_",
+    "MV2_COMM_WORLD_",
+    "TORCHELASTIC_",
+    "ACCELERATE_",  # also precision, device and accumulation, which the config decides
+    "FSDP_",
+    "MEGATRON_LM_",
+    "PARALLELISM_CONFIG_",
+    "KUBEFLOW_TRAINER_",  # transformers reports to that server, whatever `report_to` says
+)
+"""MPI's other variables (`OMPI_MCA_*`, `PMI_FD`, `PMIX_*`) stay: they configure MPI itself, and
+neither torch nor accelerate reads them. So do `SLURM_*`, which nothing takes for a rank."""
+
+_dropped: dict[str, str] = {}
+
+
+def drop_launcher_variables() -> None:
+    """Removes the variables from this process's environment."""
+    for name in list(os.environ):
+        if name in _NAMES or name.startswith(_PREFIXES):
+            _dropped[name] = os.environ.pop(name)
+
+
+def dropped_names() -> list[str]:
+    """The names of all variables that this process has dropped."""
+    return sorted(_dropped)
+
+
+def original_environment() -> dict[str, str]:
+    """The environment with the dropped variables put back, for a process that drops them itself
+    and records their names in its run's log."""
+    return {**os.environ, **_dropped}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from platformdirs import user_cache_path
@@ -13,7 +15,7 @@ from platformdirs import user_cache_path
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.shipped import shipped
-from tui_loop.engine.hub import use_cache_where_unreachable
+from tui_loop.engine.output_capture import set_environment
 
 TINY = "tiny"
 SMOLLM2 = "smollm2"
@@ -109,3 +111,27 @@ def weights_print(source: ModelSource) -> str:
             file.seek(max(0, size - _EDGE_BYTES))
             digest.update(file.read(_EDGE_BYTES))
     return digest.hexdigest()[:12]
+
+
+CONNECT_SECONDS = 3.0
+
+
+def use_cache_where_unreachable() -> None:
+    """Switches the hub's client to its cache if there is no way to the hub.
+
+    Without this an id that is not cached costs half a minute of retries. Called before the
+    client is imported, and inherited by run hosts; a proxy is left to the client to find.
+    """
+    set_environment()
+    if os.environ.get("HF_HUB_OFFLINE") or _has_proxy():
+        return
+    endpoint = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+    try:
+        socket.create_connection((endpoint.hostname or "", port), CONNECT_SECONDS).close()
+    except OSError:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def _has_proxy() -> bool:
+    return any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"))

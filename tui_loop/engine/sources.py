@@ -14,7 +14,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of, short_hash
 from tui_loop.engine.extras import require_train
-from tui_loop.engine.hub import use_cache_where_unreachable
+from tui_loop.engine.model_source import use_cache_where_unreachable
 
 _SPLIT_WORDS = {
     "train": "train",

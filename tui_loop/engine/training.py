@@ -1,316 +1,268 @@
-"""The SFTTrainer of a run: its checkpoints, its best weights, and how it goes on."""
+"""The training of a run: the check before it, the training itself, and what is kept of it."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
+import math
+import resource
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import torch
-from datasets import Dataset
-from peft import PeftModel
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from transformers import PrinterCallback, ProgressCallback, TrainerControl, TrainerState
-from transformers.trainer import TRAINER_STATE_NAME
-from trl import SFTTrainer
-
 from tui_loop.core.config.schema import Config
-from tui_loop.core.config.validation import ConfigError
+from tui_loop.core.divergence import Sighting, is_far_above
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.state import Point
-from tui_loop.engine.arguments import lora_config, sft_config
-from tui_loop.engine.bridge import Bridge
-from tui_loop.engine.memory import is_device_fault, is_out_of_memory
-from tui_loop.engine.models import LoadedModel
-
-BEST_WEIGHTS = "best.safetensors"
-_EVAL = "eval_loss"
-
-Measure = Callable[[Any, int, float | None], float | None]
-"""(model, step, epoch) -> eval_loss, recording whatever else was measured."""
-
-
-class _StepStart(msgspec.Struct, frozen=True):
-    """A trainer's running figures and random states before a step's first micro-batch."""
-
-    loss: torch.Tensor
-    flos: float
-    tokens: int
-    tokens_seen: int
-    counts: dict[str, int]
-    random_state: torch.Tensor
-    device_random_state: torch.Tensor | None
+from tui_loop.core.preflight.effort import no_batch
+from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.results import mean_loss
+from tui_loop.core.text.figures import duration
+from tui_loop.engine.evaluation import measure_losses
+from tui_loop.engine.generation import generate
+from tui_loop.engine.journal_callback import JournalCallback
+from tui_loop.engine.memory import first_line, is_out_of_memory, probe_training
+from tui_loop.engine.row_lengths import cut_rows, padding_share
+from tui_loop.engine.run_context import Diverged, Prepared, Run, TrainingOutOfMemory
+from tui_loop.engine.run_control import StopAsked, polled
+from tui_loop.engine.run_evaluations import measure_within
+from tui_loop.engine.trainer import LoopTrainer, make_trainer, save_weights
+from tui_loop.engine.trainer_arguments import effective_arguments, effective_of, record_effective
 
 
-class LoopTrainer(SFTTrainer):
-    """SFTTrainer that evaluates with the loop's own evaluation and writes no pickle."""
+def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
+    """Trains; the trainer it returns has the weights that are to be kept.
 
-    def __init__(
-        self, *, measure: Measure, bridge: Bridge, best_weights: Path | None, **kwargs: Any
-    ) -> None:
-        self._measure, self._bridge, self._best_weights = measure, bridge, best_weights
-        self._log_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self._epoch_begun = -1, torch.get_rng_state()
-        self._step_start: _StepStart | None = None
-        self.best_step: int | None = None
-        super().__init__(callbacks=[bridge], **kwargs)
-        bridge.trainer = self
-        self.remove_callback(ProgressCallback)
-        self.remove_callback(PrinterCallback)
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Measures the held-out rows as every evaluation of the loop does."""
-        step = self.state.global_step
-        eval_loss = self._measure(self.model, step, self.state.epoch)
-        self._note(eval_loss)
-        values = {} if eval_loss is None else {_EVAL: eval_loss}
-        self.control: TrainerControl = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, values
-        )
-        return values
-
-    def _note(self, eval_loss: float | None) -> None:
-        """Counts the eval loss of the weights as they are, and keeps the lowest's if asked to."""
-        step, epoch = self.state.global_step, self.state.epoch
-        is_lowest = self._bridge.note_eval_loss(step, epoch, eval_loss)
-        if is_lowest and self._best_weights is not None:
-            _save_best(self.model, self._best_weights, step)
-            self.best_step = step
-
-    def restore_best(self) -> None:
-        """Puts back the weights of the lowest eval loss, if any were kept."""
-        if self._best_weights is None or self.best_step is None:
-            return
-        saved = load_file(self._best_weights)
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                if name in saved:
-                    parameter.copy_(saved[name].to(parameter.device))
-
-    def resume(self, checkpoint: Path, earlier: list[Point], tokens: float) -> None:
-        """Goes on from a checkpoint, which is whole; `tokens` were trained on before it and
-        `earlier` are the evaluations up to its step.
-
-        An evaluation that is due there and was not made is made up. A run that had been trained
-        to its end gets its weights and is not trained on.
-        """
-        self._total_train_tokens = int(tokens)
-        saved = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-        step = saved.global_step
-        self._bridge.recall(
-            [point for point in earlier if point.step < step],
-            has_best=self._best_weights is None or self.best_step is not None,
-        )
-        self._load_from_checkpoint(str(checkpoint))
-        self.state = saved
-        self._bridge.note_whole(checkpoint)
-        here = next((each for each in earlier if each.step == step and _EVAL in each.values), None)
-        if here is not None:
-            self._note(here.values[_EVAL])
-        elif self._bridge.evaluations.is_due(step, saved.epoch, saved.max_steps):
-            self.evaluate()
-        if step < saved.max_steps and not self._bridge.is_over:
-            self.train(resume_from_checkpoint=str(checkpoint))
-
-    def take_best(self, checkpoint: Path) -> None:
-        """Takes the best weights so far from a checkpoint, where it has some."""
-        kept = checkpoint / BEST_WEIGHTS
-        if self._best_weights is None or not kept.exists():
-            return
-        self._best_weights.unlink(missing_ok=True)  # it may be the same file by another name
-        _link(kept, self._best_weights)
-        with safe_open(kept, framework="pt") as file:
-            self.best_step = int((file.metadata() or {})["step"])
-
-    def save_now(self) -> None:
-        """A checkpoint of the weights as they are, outside the trainer's own schedule."""
-        self._save_checkpoint(self.model, None)
-        self.control = self.callback_handler.on_save(self.args, self.state, self.control)
-
-    def log_now(self) -> None:
-        """Logs the steps since the last log, outside the trainer's own schedule."""
-        if not self.is_in_train or self._log_arguments is None:
-            return
-        if self.state.global_step <= self._globalstep_last_logged:
-            return
-        control = self.control
-        wanted = control.should_evaluate, control.should_save
-        control.should_log, control.should_evaluate, control.should_save = True, False, False
-        arguments, named = self._log_arguments
-        super()._maybe_log_save_evaluate(*arguments, **named)
-        control.should_evaluate, control.should_save = wanted
-
-    def _maybe_log_save_evaluate(self, *arguments: Any, **named: Any) -> None:
-        self._log_arguments = arguments, named  # of the newest step, for a log between two
-        super()._maybe_log_save_evaluate(*arguments, **named)
-
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        """A checkpoint that cannot be written is missed, it does not end the run."""
-        self.log_now()
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        if self._bridge.is_in_trouble or self._bridge.is_whole(folder):
-            self._bridge.pass_over_checkpoint(self.state.global_step)
-            return
-        try:
-            with self._bridge.saving():
-                shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was dropped
-                super()._save_checkpoint(*args, **kwargs)
-                if self._best_weights is not None and self.best_step is not None:
-                    _link(self._best_weights, folder / BEST_WEIGHTS)
-            return
-        except (OSError, SafetensorError, RuntimeError) as error:
-            if is_out_of_memory(error) or is_device_fault(error):
-                raise
-            self._bridge.note_lost_checkpoint(self.state.global_step, error)
-        shutil.rmtree(folder, ignore_errors=True)  # a part of one is of no use, and takes room
-
-    def begin_step(self) -> None:
-        """Called before a step's first micro-batch: keeps what the micro-batches will change."""
-        if self.args.gradient_accumulation_steps > 1:
-            self._step_start = _StepStart(
-                loss=self._tr_loss.clone(),
-                flos=self.current_flos,
-                tokens=self._total_train_tokens,
-                tokens_seen=self.state.num_input_tokens_seen,
-                counts={name: len(values) for name, values in self._metrics["train"].items()},
-                random_state=torch.get_rng_state(),
-                device_random_state=torch.cuda.get_rng_state() if self._is_on_cuda else None,
-            )
-
-    def drop_step(self) -> None:
-        """Drops the micro-batches of the step under way, which have not moved the weights: logs,
-        checkpoints and random states are those of the last whole step."""
-        start, self._step_start = self._step_start, None
-        if start is None:
-            return
-        self.model.zero_grad()
-        self._tr_loss.copy_(start.loss)
-        self.current_flos, self._total_train_tokens = start.flos, start.tokens
-        self.state.num_input_tokens_seen = start.tokens_seen
-        metrics = self._metrics["train"]
-        for name in list(metrics):
-            del metrics[name][start.counts.get(name, 0) :]
-            if not metrics[name]:
-                del metrics[name]
-        if "num_tokens" in metrics:
-            metrics["num_tokens"] = [start.tokens]
-        torch.set_rng_state(start.random_state)
-        if start.device_random_state is not None:
-            torch.cuda.set_rng_state(start.device_random_state)
-
-    @property
-    def _is_on_cuda(self) -> bool:
-        return self.args.device.type == "cuda"
-
-    def note_epoch(self) -> None:
-        """Called before an epoch's first batch is drawn, which takes a random number."""
-        self._epoch_begun = self.state.global_step, torch.get_rng_state()
-
-    def _save_rng_state(self, output_dir: str) -> None:
-        """As the stock method; in a pause before an epoch's first step the state is that before
-        the epoch, where a resumed run begins it."""
-        step, before = self._epoch_begun
-        is_between = step == self.state.global_step and float(self.state.epoch or 0.5).is_integer()
-        now = torch.get_rng_state()
-        if is_between:
-            torch.set_rng_state(before)
-        try:
-            super()._save_rng_state(output_dir)
-        finally:
-            torch.set_rng_state(now)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """As the stock method; then the config's learning rate counts, not the checkpoint's."""
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is None or self.optimizer is None:
-            return
-        for place, group in enumerate(self.optimizer.param_groups):
-            before = group.get("initial_lr")
-            if not before or before == self.args.learning_rate:
-                continue
-            factor = self.args.learning_rate / before
-            group["lr"] *= factor
-            group["initial_lr"] = self.args.learning_rate
-            self.lr_scheduler.base_lrs[place] *= factor
-            self.lr_scheduler._last_lr[place] *= factor
-
-    def create_model_card(self, *_: Any, **__: Any) -> None:
-        """No model card: the iteration's folder says what the weights are."""
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Weights alone, as safetensors; the stock method adds a pickle of the arguments."""
-        target = Path(output_dir or self.args.output_dir)
-        self.model.save_pretrained(str(target), state_dict=state_dict)
-        (target / "README.md").unlink(missing_ok=True)
-
-
-def make_trainer(
-    config: Config,
-    loaded: LoadedModel,
-    records: list[dict[str, Any]],
-    *,
-    folder: Path,
-    init_adapter: Path | None,
-    bridge: Bridge,
-    measure: Measure,
-) -> LoopTrainer:
-    """The trainer of a run. Raises ConfigError or BadInput for what cannot be trained."""
-    model, adapter = loaded.model, None
-    if init_adapter is not None:
-        model = PeftModel.from_pretrained(model, str(init_adapter), is_trainable=True)
-    elif config.lora.enabled:
-        adapter = lora_config(config.lora, model)
-    else:
-        model.requires_grad_(True)
+    Raises Diverged where that is to end the run, and TrainingOutOfMemory.
+    """
+    run.begin("checking")
     try:
-        trainer = LoopTrainer(
-            measure=measure,
-            bridge=bridge,
-            best_weights=folder / BEST_WEIGHTS if config.training.keep == "best" else None,
-            model=model,
-            args=sft_config(config, folder, loaded),
-            train_dataset=Dataset.from_list(records),
-            processing_class=loaded.tokenizer,
-            peft_config=adapter,
-        )
-    except ValueError as error:
-        message = str(error).strip().splitlines()[0]
-        if "target modules" in message.lower():
-            raise ConfigError([f"lora.target_modules: {message}"]) from error
-        raise BadInput(
-            f"the trainer refuses this config: {message}", "change the named setting"
-        ) from error
-    if len(trainer.train_dataset) == 0:
-        raise BadInput(
-            f"training.max_length: no row keeps a trained token within "
-            f"{config.training.max_length} tokens",
-            "--set training.max_length=1024",
-        )
-    return trainer
+        trainer, bridge = _make(run, prepared)
+        _probe(run, prepared, trainer)
+        run.begin_work("training")
+        try:
+            _go(run, trainer, bridge)
+        finally:
+            run.outcome.metrics |= _training_metrics(run, trainer, bridge, prepared)
+        _refuse_no_step(run, trainer)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingOutOfMemory(first_line(error)) from None
+    if bridge.trouble is not None and not _goes_on(run):
+        _keep_last_good(run, trainer, bridge)
+        raise_if_diverged(run, bridge)
+    if bridge.stopped_early:
+        stale = bridge.evaluations.stale
+        run.say(f"stopped early: {stale} evaluations without a lower eval loss")
+    trainer.restore_best()
+    run.outcome.metrics["weights_step"] = trainer.best_step or trainer.state.global_step
+    return trainer, bridge
 
 
-def _trainable(model: Any) -> dict[str, torch.Tensor]:
+def raise_if_diverged(run: Run, bridge: JournalCallback) -> None:
+    """Raises Diverged for what was seen in training or in the final evaluation."""
+    seen = bridge.trouble or _seen_at_end(run)
+    if seen is not None:
+        rate, trained = run.config.training.learning_rate, bridge.trouble is not None
+        if not trained:  # nothing says since when: any checkpoint may lead to the same end
+            bridge.sound_step = run.outcome.metrics["sound_step"] = 0
+        raise Diverged(
+            seen.kind,
+            seen.step,
+            seen.reason,
+            rate,
+            sound_step=bridge.sound_step,
+            kept_step=run.outcome.metrics["weights_step"]
+            if trained and not _goes_on(run)
+            else None,
+        )
+
+
+def _goes_on(run: Run) -> bool:
+    return run.config.run.on_divergence == "continue"
+
+
+def _seen_at_end(run: Run) -> Sighting | None:
+    """Whether the final eval loss says that the run diverged."""
+    eval_loss = run.outcome.metrics.get("eval_loss")
+    if not isinstance(eval_loss, float):
+        return None
+    step = int(run.outcome.metrics.get("weights_step") or 0)
+    if not math.isfinite(eval_loss):
+        return Sighting("diverged", step, "the final eval loss is not finite")
+    base = _base_loss(run)
+    if base is None or not is_far_above(eval_loss, base):
+        return None
+    reason = f"the final eval loss is {eval_loss:.3g}, far above the base's {base:.3g}"
+    return Sighting("diverged", step, reason)
+
+
+def _base_loss(run: Run) -> float | None:
+    """The base's eval loss, if it was measured alike."""
+    base = iteration_of(run.folder.loop.iteration(0))
+    mine = run.outcome.fingerprint
+    if base.fingerprint is None or mine is None:
+        return None
+    loss = base.metrics.get("eval_loss")
+    is_alike = not mine.differs_from(base.fingerprint)
+    return loss if is_alike and isinstance(loss, float) and math.isfinite(loss) else None
+
+
+def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
+    config, folder, poll = run.config, run.folder, run.control.poll
+    folder.checkpoints.mkdir(exist_ok=True)
+    model = prepared.loaded.model
+    bridge = JournalCallback(
+        run.journal,
+        run.control,
+        config.training,
+        vocabulary=int(model.config.get_text_config().vocab_size),
+        stops_in_trouble=config.run.on_divergence != "continue",
+    )
+    trainer = make_trainer(
+        config,
+        prepared.loaded,
+        [prepared.renderer.training_record(row) for row in polled(prepared.data.train, poll)],
+        folder=folder.checkpoints,
+        init_adapter=_init_adapter(folder, config),
+        bridge=bridge,
+        measure=lambda model, step, epoch: measure_within(run, prepared, model, step, epoch),
+    )
+    _refuse_no_batch(trainer)
+    trainable = [each for each in trainer.model.parameters() if each.requires_grad]
+    run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
+    dropped = len(prepared.data.train) - len(trainer.train_dataset)
+    if dropped > 0 and not config.training.packing:
+        run.warn(
+            "training",
+            f"{dropped} training rows have no trained token within {config.training.max_length} "
+            "tokens and are left out",
+        )
+    run.outcome.metrics |= cut_rows(trainer, prepared) | padding_share(trainer)
+    record_effective(run, {**effective_of(run, prepared), **effective_arguments(trainer)})
+    return trainer, bridge
+
+
+def _refuse_no_batch(trainer: LoopTrainer) -> None:
+    """Raises BadInput where Trainer would find no batch, make no step and call that finished."""
+    rows, batch = len(trainer.train_dataset), trainer.args.per_device_train_batch_size
+    if trainer.args.dataloader_drop_last and rows < batch:
+        raise BadInput(*no_batch(rows, batch))
+
+
+def _refuse_no_step(run: Run, trainer: LoopTrainer) -> None:
+    """Raises StopAsked where a stop ended training before its first step, BadInput where that
+    ended by itself."""
+    if trainer.state.global_step > 0:
+        return
+    if run.control.stop_asked:
+        raise StopAsked
+    raise BadInput(
+        "training made no optimizer step: the training rows gave no batch",
+        f"tui-loop check {run.folder.loop.name}",
+    )
+
+
+def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
+    """Tries the longest batch in training and in evaluation; says what a step takes."""
+    run.control.poll()
+    probe = probe_training(trainer)
+    if probe is not None:
+        run.outcome.sizes["longest"] = probe.tokens
+        memory = f", {probe.peak_bytes / 2**30:.1f} GiB" if probe.peak_bytes else ""
+        run.say(
+            f"the longest batch, {probe.rows} rows of up to {probe.tokens} tokens, takes "
+            f"{duration(probe.seconds)}{memory}"
+        )
+    run.control.poll()
+    longest = sorted(
+        range(len(prepared.eval_set.tokens)),
+        key=lambda index: -len(prepared.eval_set.tokens[index].ids),
+    )[: prepared.eval_batch.size]
+    measure_losses(
+        trainer.model,
+        prepared.eval_set.only(longest),
+        pad_id=prepared.loaded.tokenizer.pad_token_id,
+        batch=prepared.eval_batch,
+        poll=run.control.poll,
+    )
+    if prepared.scorer is not None:
+        generate(
+            trainer.model,
+            prepared.loaded.tokenizer,
+            [prepared.eval_set.tokens[index].prompt_ids for index in longest],
+            settings=run.config.evaluation,
+            max_new_tokens=1,
+            context=prepared.eval_set.context,
+            batch=prepared.eval_batch,
+            poll=run.control.poll,
+        )
+
+
+def _go(run: Run, trainer: LoopTrainer, bridge: JournalCallback) -> None:
+    """Trains from the start or from the checkpoint that the attempt goes on from."""
+    if not run.resumption.path:
+        trainer.train()
+        return
+    checkpoint = run.folder.path / run.resumption.path
+    earlier = read_run(run.folder)
+    tokens = [point.values.get("num_tokens") for point in earlier.metrics]
+    trainer.take_best(checkpoint)
+    trainer.resume(
+        checkpoint, earlier.evaluations, next((each for each in reversed(tokens) if each), 0.0)
+    )
+
+
+def _keep_last_good(run: Run, trainer: LoopTrainer, bridge: JournalCallback) -> None:
+    """Saves the last weights that were sound; without any, none."""
+    step = trainer.best_step
+    if step is not None:
+        trainer.restore_best()
+    else:
+        step = bridge.last_good.put_back(trainer.model)
+    run.outcome.metrics["weights_step"] = step
+    if step is not None:
+        save_weights(run, trainer)
+        run.say(f"the weights of step {step} are kept, the last sound ones")
+
+
+def _training_metrics(
+    run: Run, trainer: LoopTrainer, bridge: JournalCallback, prepared: Prepared
+) -> dict[str, Any]:
+    summary, state = bridge.summary, trainer.state
+    trainable = sum(each.numel() for each in trainer.model.parameters() if each.requires_grad)
+    train_loss = summary.get("train_loss") if state.global_step else None  # Trainer says 0.0
+    if run.resumption.step:  # the trainer's own has the steps since then alone
+        train_loss = mean_loss(read_run(run.folder).metrics)
     return {
-        name: parameter.detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
+        "train_loss": train_loss,
+        "weights_step": state.global_step,
+        "steps": state.global_step,
+        "epochs": round(state.epoch, 4) if state.epoch is not None else None,
+        "train_rows": len(prepared.data.train),
+        "trainable_parameters": trainable,
+        "train_runtime": summary.get("train_runtime"),
+        "nonfinite_at_step": bridge.trouble.step if bridge.trouble else None,
+        "sound_step": bridge.sound_step if bridge.trouble else None,
+        "peak_memory_mb": _peak_memory_mb(),
     }
 
 
-def _save_best(model: Any, path: Path, step: int) -> None:
-    """Through a new file: checkpoints link to the old one."""
-    beside = path.with_name(f".{path.name}.tmp")
-    save_file(_trainable(model), beside, metadata={"step": str(step)})
-    beside.replace(path)
+def _peak_memory_mb() -> int:
+    """Peak memory: the GPU's where there is one, else this process's."""
+    import torch
+
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def _link(source: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the file system has no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _init_adapter(folder: IterationFolder, config: Config) -> Path | None:
+    number = config.model.init_adapter
+    if number is None:
+        return None
+    adapter = folder.loop.iteration(number).adapter
+    if not (adapter / "adapter_config.json").exists():
+        raise BadInput(
+            f"model.init_adapter: iteration {number} has no adapter on this machine",
+            "run it again, or unset model.init_adapter",
+        )
+    return adapter

@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(told: argparse.Namespace, out: Output) -> int:
     if told.model != "smollm2":
         raise BadInput(f"fetch: nothing called {told.model!r}", "tui-loop fetch smollm2")
-    from tui_loop.engine.quiet import set_environment
+    from tui_loop.engine.output_capture import set_environment
     from tui_loop.engine.smollm2 import fetch_smollm2
 
     set_environment()

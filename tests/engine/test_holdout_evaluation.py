@@ -1,0 +1,117 @@
+"""A look at the holdout with real weights: measured as eval was, recorded as figures alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cli
+from tests.engine.conftest import TinyLoop
+from tui_loop.core.errors import BadInput
+from tui_loop.core.shipped import shipped
+from tui_loop.core.workflow.holdout import Look, LookProgress, LookTold, read_looks
+from tui_loop.engine.holdout_evaluation import look_at_holdout
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve rows that are eval set and holdout at once: both must come to the same figures."""
+    eval_rows = shipped("sample_data", "support-intents") / "eval.jsonl"
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    path.write_text("".join(eval_rows.read_text().splitlines(keepends=True)[:12]))
+    return path
+
+
+@pytest.fixture
+def tuned(tiny_loop: Callable[..., TinyLoop], rows: Path) -> TinyLoop:
+    """The base and one iteration that has learned something."""
+    tiny = tiny_loop(data={"eval": str(rows), "holdout": str(rows)}, training={"max_steps": 12})
+    tiny.run_base()
+    assert tiny.run().state == "finished"
+    return tiny
+
+
+def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
+    tuned: TinyLoop, rows: Path, cli: Cli
+) -> None:
+    told: list[LookTold] = []
+    folder = tuned.loop.existing(1)
+    look = look_at_holdout(folder, [], tell=told.append)
+    for number, figures in ((1, look.figures), (0, look.base)):
+        summary = tuned.loop.iteration(number).read_summary()
+        assert summary is not None
+        assert (figures.score, figures.passed) == (
+            summary.metrics["score"],
+            summary.metrics["passed"],
+        )
+        assert figures.loss == pytest.approx(summary.metrics["eval_loss"], rel=1e-5)
+    assert look.eval == look.figures
+    assert (look.look, look.rows, look.metric) == (1, 12, "label")
+    table = look.paired
+    assert table is not None
+    assert table.both + table.fixed == look.passed
+    assert table.both + table.broken == look.base.passed
+    steps = {each.doing for each in told if isinstance(each, LookProgress)}
+    assert steps == {"base", "iteration"}
+    assert read_looks(tuned.loop).looks == (look,)
+    _has_no_row(tuned.loop.holdout.read_text(), rows)
+
+    place = f"{tuned.loop.name}/1"
+    done = cli("ready", place, "--look", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    again = read_looks(tuned.loop).looks[1]
+    assert again.look == 2
+    assert (again.score, again.passed, again.paired) == (look.score, look.passed, look.paired)
+    record = json.loads(done.stdout)
+    assert record["look"]["look"] == 2
+    assert [each["loop"] for each in record["looks"]] == [tuned.loop.name] * 2
+    assert "2nd look at this holdout" in done.stderr
+    _has_no_row(done.stdout + done.stderr, rows)
+
+
+def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], rows: Path) -> None:
+    tiny = tiny_loop(data={"eval": str(rows), "holdout": str(rows)}, training={"max_steps": 1})
+    assert tiny.run("evaluation.base=false").state == "finished"
+    folder = tiny.loop.existing(1)
+
+    def fails(each: LookTold) -> None:
+        if isinstance(each, LookProgress) and each.doing == "iteration":
+            raise BadInput("the power went")
+
+    with pytest.raises(BadInput, match="the power went"):
+        look_at_holdout(folder, [], tell=fails)
+    (folder.adapter / "adapter_model.safetensors").unlink()
+    with pytest.raises(BadInput, match="no weights on this machine"):
+        look_at_holdout(folder, [], tell=fails)
+    with pytest.raises(BadInput, match="untouched base"):
+        look_at_holdout(tiny.loop.iteration(0), [], tell=fails)
+    assert read_looks(tiny.loop).looks == ()
+
+
+def test_whole_models_are_looked_at_one_after_the_other(
+    tiny_loop: Callable[..., TinyLoop], rows: Path
+) -> None:
+    tiny = tiny_loop(
+        metric="none", data={"eval": str(rows), "holdout": str(rows)}, lora={"enabled": False}
+    )
+    assert tiny.run("evaluation.base=false").state == "finished"
+    look: Look = look_at_holdout(tiny.loop.existing(1), [], tell=lambda each: None)
+    assert (look.metric, look.score, look.passed, look.paired) == ("none", None, None, None)
+    assert look.loss == pytest.approx(look.eval.loss, rel=1e-5)
+    assert isinstance(look.base.loss, float)
+    assert isinstance(look.loss, float)
+    assert look.loss < look.base.loss
+
+
+def _has_no_row(text: str, rows: Path) -> None:
+    """Nothing of the rows is in `text` but what labels and figures share with it."""
+    for line in rows.read_text().splitlines():
+        row = json.loads(line)
+        for value in row.values():
+            if isinstance(value, str) and len(value) > 20:
+                assert value not in text

@@ -1,0 +1,178 @@
+"""Every argument of a run's SFTTrainer and LoRA, from its config and as they were really given."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel
+from transformers.pytorch_utils import Conv1D
+from trl import SFTConfig, SFTTrainer
+
+from tui_loop import __version__
+from tui_loop.core.config.schema import Config, Lora
+from tui_loop.core.config.validation import ConfigError
+from tui_loop.core.text.limited_regex import SearchTime, compiled
+from tui_loop.engine.extras import installed_versions
+from tui_loop.engine.models import LoadedModel
+from tui_loop.engine.run_context import Prepared, Run
+
+_NOT_SFT = ("precision", "keep", "early_stopping_patience")
+TARGETS_SECONDS = 2.0
+"""A pattern for layers has to be through all of them by then; a big model has 100,000."""
+
+_PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
+
+
+def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
+    """Every argument of the run; raises ConfigError for a value that SFTConfig refuses."""
+    training = config.training
+    known = {field.name for field in dataclasses.fields(SFTConfig)}
+    values: dict[str, Any] = {
+        name: getattr(training, name)
+        for name in training.__struct_fields__
+        if name not in _NOT_SFT and name in known
+    }
+    precision = choose_precision(training.precision, loaded)
+    values |= {
+        "output_dir": str(folder),
+        "max_steps": training.max_steps or -1,
+        "gradient_checkpointing": training.activation_checkpointing,
+        "bf16": precision == "bf16",
+        "fp16": precision == "fp16",
+        "use_cpu": loaded.device.type == "cpu",
+        "eval_strategy": "no",
+        "eval_steps": None,
+        "save_strategy": "steps" if training.save_steps else "no",
+        "save_steps": training.save_steps or 500,
+        "logging_strategy": "steps",
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "report_to": "none",
+        "save_total_limit": None,  # an old checkpoint goes once the new one is recorded
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": loaded.device.type == "cuda",
+        "trust_remote_code": config.model.trust_remote_code,
+        **config.other,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            arguments = SFTConfig(**values)
+    except (ValueError, TypeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError([f"training: {first}"]) from error
+    if arguments.n_gpu > 1:
+        # Trainer would wrap the model in nn.DataParallel, which multiplies the batch by the number
+        # of visible GPUs (and which SFTTrainer refuses). A run uses the first of them.
+        arguments._n_gpu = 1
+    return arguments
+
+
+def lora_config(lora: Lora, model: Any) -> LoraConfig:
+    """A new LoraConfig each time: TRL changes the one it is given."""
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.lora_alpha,
+        lora_dropout=lora.lora_dropout,
+        target_modules=_targets(lora.target_modules, model),
+        bias=lora.bias,
+        use_rslora=lora.use_rslora,
+        use_dora=lora.use_dora,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _targets(targets: str | list[str], model: Any) -> str | list[str]:
+    """Replaces a pattern for layers by the names that it matches.
+
+    PEFT matches with `re`, which a pattern can keep busy for ever.
+    """
+    if isinstance(targets, list) or targets.lower() == "all-linear":
+        return targets
+    what = f"lora.target_modules: {targets!r}"
+    pattern = compiled(targets, what, "give a regular expression, or a list of names")
+    time = SearchTime(TARGETS_SECONDS)
+    layers = [name for name, _ in model.named_modules() if name]
+    chosen = {name for name in layers if time.found(pattern, name, what, whole=True)}
+    if not chosen:
+        raise ConfigError([f"{what} matches no layer of this model"])
+    tails = (name[dot.end() :] for name in set(layers) - chosen for dot in re.finditer(r"\.", name))
+    if any(tail in chosen for tail in tails):  # PEFT takes a name in a list for an ending, too
+        return "|".join(map(re.escape, sorted(chosen)))
+    return sorted(chosen)
+
+
+def choose_precision(told: str, loaded: LoadedModel) -> str:
+    """fp32, bf16 or fp16; raises ConfigError for what the device cannot do."""
+    on_gpu = loaded.device.type == "cuda"
+    if told == "auto":
+        return "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
+    if told != "fp32" and not on_gpu:
+        raise ConfigError([f"training.precision: {told} needs a CUDA device"])
+    return told
+
+
+def effective_arguments(trainer: SFTTrainer) -> dict[str, Any]:
+    """What the trainer was really given, as TOML types; paths and secrets left out."""
+    arguments = {
+        field.name: _plain(getattr(trainer.args, field.name))
+        for field in dataclasses.fields(trainer.args)
+        if field.name not in _PRIVATE and not field.name.startswith("_")
+    }
+    effective = {"sft_config": arguments}
+    if isinstance(trainer.model, PeftModel):
+        adapter = trainer.model.peft_config["default"]
+        wanted = {field.name for field in dataclasses.fields(LoraConfig)} - {
+            "base_model_name_or_path",
+            "runtime_config",
+            "auto_mapping",
+        }
+        effective["lora_config"] = {name: _plain(getattr(adapter, name)) for name in sorted(wanted)}
+    return effective
+
+
+def _plain(value: Any) -> Any:
+    """`value` as a TOML type; None and empty for what has none."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (set, frozenset)):
+        return sorted(str(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value if item is not None]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return str(value) if dataclasses.is_dataclass(value) is False else None
+
+
+def record_effective(run: Run, effective: dict[str, Any]) -> None:
+    """Puts what the run derived into its `config.toml`."""
+    run.folder.write_config(run.config, run.folder.read_splits(), effective)
+
+
+def effective_of(run: Run, prepared: Prepared) -> dict[str, Any]:
+    """What the run derived, beyond the config, for the record."""
+    import torch
+
+    return {
+        "versions": {"tui-loop": __version__, **installed_versions()},
+        "device": str(prepared.loaded.device),
+        "dtype": str(prepared.loaded.dtype).removeprefix("torch."),
+        "cpu_threads": torch.get_num_threads(),
+        "shape": prepared.data.mapping.shape,
+        "columns": prepared.data.mapping.columns,
+        "chat_template": prepared.renderer.template_hash,
+        "evaluation": {
+            "max_length": prepared.eval_set.max_length,
+            "max_new_tokens": prepared.eval_set.max_new_tokens,
+            "labels": prepared.data.labels,
+        },
+    }
