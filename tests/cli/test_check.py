@@ -11,16 +11,16 @@ import pytest
 
 from tests.cli.test_recorded_loop import reader
 from tests.conftest import Cli
-from tui_loop.cli.checking import (
+from tui_loop.cli.commands.check import show_row
+from tui_loop.cli.output import Output
+from tui_loop.cli.preflight_report import (
     Preflight,
     preflight_of_draft,
     record_of,
     start_findings,
     warn_before,
 )
-from tui_loop.cli.commands.check import show_row
-from tui_loop.cli.output import Output
-from tui_loop.cli.starting import Start, check_start
+from tui_loop.cli.start import Start, check_start
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import TrainedRow
@@ -247,7 +247,7 @@ def test_a_run_that_makes_no_sense_is_refused(
     loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nonsense = [CheckResult("error", "no_rows", "there are no training rows", "name a file")]
-    monkeypatch.setattr("tui_loop.cli.checking.start_findings", lambda _: nonsense)
+    monkeypatch.setattr("tui_loop.cli.preflight_report.start_findings", lambda _: nonsense)
     with pytest.raises(BadInput, match="there are no training rows") as caught:
         warn_before(loop, started(loop), Output(as_json=False))
     assert caught.value.hint == "name a file"

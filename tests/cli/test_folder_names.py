@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tui_loop.cli.launch_app import most_recent
 from tui_loop.cli.main import main
-from tui_loop.cli.opening import most_recent
 from tui_loop.core.record.loop_folder import LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
 

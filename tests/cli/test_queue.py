@@ -14,11 +14,11 @@ import pytest
 
 from tests.conftest import Cli
 from tests.waiting import wait_until
-from tui_loop.cli import by_itself
+from tui_loop.cli import unattended_runs
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
-from tui_loop.cli.queued import told_waiting
+from tui_loop.cli.queue_runner import told_waiting
 from tui_loop.core.errors import RunStopped
 from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
@@ -64,7 +64,7 @@ def runs(loop: LoopFolder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         done = [iteration_of(folder) for folder in folders]
         return done, "asks to stop" in done[-1].decision
 
-    monkeypatch.setattr(by_itself, "run_until_stopped", run)
+    monkeypatch.setattr(unattended_runs, "run_until_stopped", run)
     return numbers
 
 
@@ -190,7 +190,7 @@ def test_what_is_added_meanwhile_is_run_too(
     loop: LoopFolder, runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue("--add", "--why", "one")
-    before = by_itself.run_until_stopped
+    before = unattended_runs.run_until_stopped
 
     def run(*args: Any, **more: Any) -> Any:
         if len(runs) == 0:
@@ -199,7 +199,7 @@ def test_what_is_added_meanwhile_is_run_too(
             assert queue("--run") == 2
         return before(*args, **more)
 
-    monkeypatch.setattr(by_itself, "run_until_stopped", run)
+    monkeypatch.setattr(unattended_runs, "run_until_stopped", run)
     assert queue("--run") == 0
     assert runs == [1, 2]
 
@@ -222,8 +222,8 @@ def test_a_run_that_is_under_way_is_waited_for(
 ) -> None:
     queue("--add", "--why", "one")
     living = ["night/7", "night/7", ""]
-    monkeypatch.setattr(by_itself, "live_in", lambda _: living.pop(0))
-    monkeypatch.setattr(by_itself, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(unattended_runs, "live_in", lambda _: living.pop(0))
+    monkeypatch.setattr(unattended_runs, "LOOK_SECONDS", 0.0)
     assert queue("--run") == 0
     assert runs == [1]
     assert living == []
@@ -237,7 +237,7 @@ def test_an_interrupt_between_two_runs_is_a_stop(
     def interrupt(_: LoopFolder) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(by_itself, "live_in", interrupt)
+    monkeypatch.setattr(unattended_runs, "live_in", interrupt)
     assert queue("--run") == RunStopped.exit_code
     assert whys(loop) == ["one"]
 
@@ -246,7 +246,7 @@ def test_a_terminal_that_closes_stops_nothing(loop: LoopFolder) -> None:
     queue("--add", "--why", "one")
     script = (
         "import os, signal, sys\n"
-        "from tui_loop.cli.by_itself import alone_with\n"
+        "from tui_loop.cli.unattended_runs import alone_with\n"
         "from tui_loop.core.record.loop_folder import LoopFolder\n"
         "from pathlib import Path\n"
         "with alone_with(LoopFolder(Path(sys.argv[1]))):\n"

@@ -21,7 +21,7 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from tui_loop.cli.hosting import AppRuns
+from tui_loop.cli.app_runs import AppRuns
 from tui_loop.core.config.schema import GROUPS, Config, Evaluation
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import flatten

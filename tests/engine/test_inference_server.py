@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Cli
 from tests.engine.conftest import SMALL
-from tui_loop.cli.answers import ModelAsker
+from tui_loop.cli.inference_client import ModelAsker
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told, side_by_side
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder

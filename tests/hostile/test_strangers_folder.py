@@ -19,7 +19,7 @@ import pytest
 from tests.faults.kit import Outcome
 from tests.hostile.conftest import Command
 from tests.tui.conftest import OpenApp, Opened, on_app
-from tui_loop.cli.starting import check_start
+from tui_loop.cli.start import check_start
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.lock import RunLock, Watch, holder_of

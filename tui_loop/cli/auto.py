@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
 from tui_loop.cli.output import Output
+from tui_loop.cli.unattended_runs import alone_with, created, ran, wait_for_others
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, TuiLoopError

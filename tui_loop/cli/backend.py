@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_loop.cli.hosting import AppRuns
+from tui_loop.cli.app_runs import AppRuns
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
@@ -26,8 +26,8 @@ from tui_loop.tui.backend import (
 )
 
 if TYPE_CHECKING:
-    from tui_loop.cli.creating import Prepared
-    from tui_loop.cli.looking_up import LookUp
+    from tui_loop.cli.new_loop import Prepared
+    from tui_loop.cli.training_row_search import LookUp
 
 ROWS_SHOWN = 30
 SUSPECTS = 50
@@ -47,13 +47,13 @@ class AppBackend(AppRuns):
 
     def asker(self, loop: LoopFolder, number: int) -> Asker:
         """Starts what answers prompts as iteration `number`, its parent and the base do."""
-        from tui_loop.cli.answers import asker_of
+        from tui_loop.cli.inference_client import asker_of
 
         return asker_of(loop, number, allow_code=self._allow_code)
 
     def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
         """The training examples that a held-out one is nearest to; raises TuiLoopError."""
-        from tui_loop.cli.looking_up import LookUp
+        from tui_loop.cli.training_row_search import LookUp
 
         with _told_as_input():
             self._look_up = self._look_up or LookUp()
@@ -61,7 +61,7 @@ class AppBackend(AppRuns):
 
     def suspects(self, loop: LoopFolder, number: int) -> Suspected:
         """The training rows of an iteration that may be wrong; raises TuiLoopError."""
-        from tui_loop.cli.looking_up import suspected
+        from tui_loop.cli.training_row_search import suspected
 
         with _told_as_input():
             return suspected(loop.existing(number), SUSPECTS)
@@ -70,28 +70,28 @@ class AppBackend(AppRuns):
         self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
     ) -> GeneratingAgain:
         """Begins to generate an iteration's examples again; raises TuiLoopError."""
-        from tui_loop.cli.again import generate_again
+        from tui_loop.cli.retried_examples import generate_again
 
         folder = loop.existing(number)
         return generate_again(folder, examples, settings, allow_code=self._allow_code)
 
     def look_ahead(self, loop: LoopFolder, number: int) -> tuple[str, ...]:
         """What a look at the holdout does and costs, a sentence each; raises TuiLoopError."""
-        from tui_loop.cli.looking import look_ahead
+        from tui_loop.cli.holdout_process import look_ahead
 
         with _told_as_input():
             return look_ahead(loop.existing(number)).sentences
 
     def look(self, loop: LoopFolder, number: int) -> LookingAtHoldout:
         """Begins a look at the holdout; raises TuiLoopError."""
-        from tui_loop.cli.looking import HoldoutLook
+        from tui_loop.cli.holdout_process import HoldoutLook
 
         with _told_as_input():
             return HoldoutLook(loop.existing(number), allow_code=self._allow_code)
 
     def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
         """Drafts the next iteration on another split, in place of any draft; says what it did."""
-        from tui_loop.cli.looking_up import read_any
+        from tui_loop.cli.training_row_search import read_any
         from tui_loop.core.workflow.fresh_split import make_fresh
 
         with _told_as_input():
@@ -99,8 +99,8 @@ class AppBackend(AppRuns):
 
     def run_queue(self, loop: LoopFolder) -> str:
         """Has what waits in the loop's queue run by a process of its own; says so."""
-        from tui_loop.cli.by_itself import begin_in_background
-        from tui_loop.cli.queue_run import require_queue_consent
+        from tui_loop.cli.queue_runner import require_queue_consent
+        from tui_loop.cli.unattended_runs import begin_in_background
         from tui_loop.engine.extras import require_train
 
         require_train("running the queue")
@@ -127,7 +127,7 @@ class AppBackend(AppRuns):
     ) -> str:
         """Has the loop go by itself in a process of its own; says so. Raises TuiLoopError."""
         from tui_loop.cli.auto import require_start_consent
-        from tui_loop.cli.by_itself import begin_in_background
+        from tui_loop.cli.unattended_runs import begin_in_background
         from tui_loop.engine.extras import require_train
 
         require_train("auto")
@@ -167,7 +167,7 @@ class AppBackend(AppRuns):
 
     def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:
         """Creates a loop; raises TuiLoopError, and then there is none."""
-        from tui_loop.cli.creating import check_base, create
+        from tui_loop.cli.new_loop import check_base, create
 
         check_new_loop_name(wanted.name)
         with _told_as_input():
@@ -177,13 +177,13 @@ class AppBackend(AppRuns):
 
     def demo(self, loops: LoopsFolder) -> LoopFolder:
         """A recorded loop to look around in; raises TuiLoopError."""
-        from tui_loop.cli.laying_out import demo_loop
+        from tui_loop.cli.demo_loop import demo_loop
 
         with _told_as_input():
             return demo_loop(loops)
 
     def _prepared(self, loops: LoopsFolder, wanted: NewLoop) -> tuple[Prepared, list[str]]:
-        from tui_loop.cli.creating import asked, understand_with_metric
+        from tui_loop.cli.new_loop import asked, understand_with_metric
 
         root = _root(loops)
         if not wanted.data:

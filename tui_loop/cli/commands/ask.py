@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.answers import ModelAsker, require_models_consent
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
+from tui_loop.cli.inference_client import ModelAsker, require_models_consent
 from tui_loop.cli.output import Output
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput

@@ -99,7 +99,7 @@ def _check(told: argparse.Namespace) -> None:
 
 def _detached(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.auto import require_start_consent
-    from tui_loop.cli.by_itself import start_in_background
+    from tui_loop.cli.unattended_runs import start_in_background
 
     require_start_consent(loop, told.parent, allow=told.allow_code)
     words = ["auto", loop.name, "--iterations", str(told.iterations), "--source", told.source]

@@ -10,8 +10,8 @@ import warnings
 import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_next, count
-from tui_loop.cli.checking import Preflight, config_findings, record_of
 from tui_loop.cli.output import Output, uses_colour
+from tui_loop.cli.preflight_report import Preflight, config_findings, record_of
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput

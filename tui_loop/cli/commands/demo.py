@@ -9,7 +9,7 @@ from pathlib import Path
 from tui_loop.cli.commands.run import create_next
 from tui_loop.cli.commands.show import loop_record, print_loop
 from tui_loop.cli.output import Output
-from tui_loop.cli.running import run_watched
+from tui_loop.cli.run_process import run_watched
 from tui_loop.core.errors import BadInput, RunFailed, RunStopped
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import iterations_of
@@ -100,7 +100,7 @@ def _review(told: argparse.Namespace, out: Output) -> int:
         out.record(loop_record(loop, iterations_of(loop)))
         return 0
     if out.is_terminal:
-        from tui_loop.cli.opening import open_app
+        from tui_loop.cli.launch_app import open_app
 
         return open_app(loop.path.parent, loop.name, out)
     print_loop(loop, iterations_of(loop), out)

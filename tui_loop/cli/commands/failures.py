@@ -10,7 +10,12 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.commands.label import evaluated
-from tui_loop.cli.examples import breakdown_record, dossier_record, print_breakdown, print_dossier
+from tui_loop.cli.example_output import (
+    breakdown_record,
+    dossier_record,
+    print_breakdown,
+    print_dossier,
+)
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.annotations import annotated, annotation_text

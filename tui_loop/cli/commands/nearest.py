@@ -7,8 +7,8 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_json, count, told_iteration
 from tui_loop.cli.commands.label import evaluated, example_of
-from tui_loop.cli.looking_up import LookUp
 from tui_loop.cli.output import Output
+from tui_loop.cli.training_row_search import LookUp
 from tui_loop.core.examples.tfidf_index import Neighbour
 from tui_loop.core.examples.training_rows import TrainingRows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tui_loop.cli.arguments import add_settings
-from tui_loop.cli.creating import Prepared, asked, check_base, create, understand
+from tui_loop.cli.new_loop import Prepared, asked, check_base, create, understand
 from tui_loop.cli.output import Output
 from tui_loop.core.config.schema import all_fields, field_help
 from tui_loop.core.config.settings import settings_tables

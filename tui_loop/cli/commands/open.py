@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace, out: Output) -> int:
-    from tui_loop.cli.opening import open_app
+    from tui_loop.cli.launch_app import open_app
 
     try:
         return open_app(told.loops, told.target, out, allow_code=told.allow_code)

@@ -179,8 +179,8 @@ def _refuse_strays(told: argparse.Namespace) -> None:
 
 
 def _run(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
-    from tui_loop.cli.by_itself import start_in_background
-    from tui_loop.cli.queue_run import QueueRunner, require_queue_consent
+    from tui_loop.cli.queue_runner import QueueRunner, require_queue_consent
+    from tui_loop.cli.unattended_runs import start_in_background
     from tui_loop.engine.extras import require_train
 
     require_train("running the queue")

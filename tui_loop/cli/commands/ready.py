@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
-from tui_loop.cli.looking import HoldoutLook, look_ahead
+from tui_loop.cli.holdout_process import HoldoutLook, look_ahead
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.retry_settings import check_settings

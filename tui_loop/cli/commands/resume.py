@@ -7,8 +7,8 @@ import argparse
 from tui_loop.cli.arguments import add_allow_code, add_detach, told_iteration
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
-from tui_loop.cli.resuming import check_resume
-from tui_loop.cli.running import exit_code_of, run_detached, run_watched
+from tui_loop.cli.run_process import exit_code_of, run_detached, run_watched
+from tui_loop.cli.start import check_resume
 from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.reader import iterations_of
 

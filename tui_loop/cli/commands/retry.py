@@ -6,12 +6,12 @@ import argparse
 from contextlib import closing
 from typing import Any
 
-from tui_loop.cli.again import retried as retried_by
-from tui_loop.cli.again import scorer_of
-from tui_loop.cli.answers import ModelAsker
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
 from tui_loop.cli.commands.ask import check_settings
+from tui_loop.cli.inference_client import ModelAsker
 from tui_loop.cli.output import Output
+from tui_loop.cli.retried_examples import retried as retried_by
+from tui_loop.cli.retried_examples import scorer_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, passing
 from tui_loop.core.record.iteration_folder import IterationFolder

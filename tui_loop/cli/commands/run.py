@@ -7,11 +7,11 @@ import argparse
 import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_detach, add_next
-from tui_loop.cli.checking import warn_before
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
-from tui_loop.cli.running import exit_code_of, run_detached, run_watched
-from tui_loop.cli.starting import check_start, create
+from tui_loop.cli.preflight_report import warn_before
+from tui_loop.cli.run_process import exit_code_of, run_detached, run_watched
+from tui_loop.cli.start import check_start, create
 from tui_loop.cli.taking import plan_taking
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput

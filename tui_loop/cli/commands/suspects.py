@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import add_json, count, told_iteration
-from tui_loop.cli.looking_up import suspected
 from tui_loop.cli.output import Output
+from tui_loop.cli.training_row_search import suspected
 from tui_loop.core.examples.suspects import Suspect
 from tui_loop.core.text import figures
 from tui_loop.core.text.untrusted import one_line

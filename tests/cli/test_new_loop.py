@@ -13,9 +13,9 @@ import pytest
 
 from tests.conftest import CHECKOUT
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.cli import laying_out
+from tui_loop.cli import demo_loop
 from tui_loop.cli.backend import AppBackend
-from tui_loop.cli.creating import asked, understand, understand_with_metric
+from tui_loop.cli.new_loop import asked, understand, understand_with_metric
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
@@ -230,7 +230,7 @@ def test_the_demo_lies_among_the_loops_where_there_is_nothing_else(
 def test_the_demo_lies_apart_where_there_is_other_work(empty: Path, backend: AppBackend) -> None:
     (empty / "work.txt").write_text("mine")
     loop = backend.demo(loops_in(empty))
-    assert Path(loop.path).resolve().is_relative_to(empty / laying_out.APART)
+    assert Path(loop.path).resolve().is_relative_to(empty / demo_loop.APART)
     assert sorted(os.listdir(empty)) == ["tui-loop-demo", "work.txt"]
     assert backend.demo(loops_in(empty)).path == loop.path
 

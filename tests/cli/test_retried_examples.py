@@ -10,7 +10,7 @@ import pytest
 from tests.cli.test_recorded_loop import LOOP
 from tests.conftest import CHECKOUT
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.cli.again import generate_again
+from tui_loop.cli.retried_examples import generate_again
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import Retried
 from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told
@@ -53,7 +53,7 @@ def asker(monkeypatch: pytest.MonkeyPatch) -> type[FakeAsker]:
     class Mine(FakeAsker):
         pass
 
-    monkeypatch.setattr("tui_loop.cli.again.ModelAsker", Mine)
+    monkeypatch.setattr("tui_loop.cli.retried_examples.ModelAsker", Mine)
     return Mine
 
 
@@ -87,7 +87,8 @@ def test_a_metric_that_fails_is_told_and_ends_it(
         raise ZeroDivisionError("none")
 
     monkeypatch.setattr(
-        "tui_loop.cli.again.scorer_of", lambda *_, **__: Scorer("mine:score", 0.5, breaks)
+        "tui_loop.cli.retried_examples.scorer_of",
+        lambda *_, **__: Scorer("mine:score", 0.5, breaks),
     )
     end = all_told()[-1]
     assert isinstance(end, AskingState)

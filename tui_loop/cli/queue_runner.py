@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.by_itself import alone_with, created, ran, wait_for_others
 from tui_loop.cli.output import Output
+from tui_loop.cli.unattended_runs import alone_with, created, ran, wait_for_others
 from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
 from tui_loop.core.record.iteration import as_json
@@ -28,6 +28,7 @@ from tui_loop.core.workflow.queue import (
     read_queue,
     recover,
 )
+from tui_loop.core.workflow.unattended import doing, is_unattended
 
 
 def require_queue_consent(loop: LoopFolder, *, allow: bool) -> None:
@@ -145,3 +146,33 @@ def told_end(iteration: Iteration) -> str:
     if iteration.error:
         parts.append(str(iteration.error.get("message", "")))
     return "  ".join(parts)
+
+
+def waiting(loop: LoopFolder) -> dict[str, Any] | None:
+    """How many drafts wait and whether they are being run, as JSON types; None where none does."""
+    try:
+        count, problem = len(read_queue(loop)), None
+    except (TuiLoopError, OSError) as error:
+        count, problem = 0, str(error)
+    runs = is_unattended(loop)
+    if not count and not runs and problem is None:
+        return None
+    return {"loop": loop.name, "waiting": count, "running": runs, "problem": problem}
+
+
+def told_waiting(loop: LoopFolder) -> str:
+    """The same in a line, "" where nothing waits."""
+    found = waiting(loop)
+    if found is None:
+        return ""
+    if found["problem"] is not None:
+        return f"queue cannot be read: {found['problem']}"
+    count, doer = found["waiting"], doing(loop)
+    drafts = "1 draft waits" if count == 1 else f"{count} drafts wait"
+    if doer == "auto":
+        return (
+            f"auto goes on by itself; {drafts} in the queue" if count else "auto goes on by itself"
+        )
+    if doer == "queue":
+        return f"the queue is being run, {drafts if count else 'the last draft of it'}"
+    return f"{drafts}: tui-loop queue {loop.name}" if count else ""

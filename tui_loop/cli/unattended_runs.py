@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tui_loop.cli.checking import warn_before
 from tui_loop.cli.output import Output
-from tui_loop.cli.running import run_until_stopped
-from tui_loop.cli.starting import check_start, create
+from tui_loop.cli.preflight_report import warn_before
+from tui_loop.cli.run_process import run_until_stopped
+from tui_loop.cli.start import check_start, create
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.iteration_folder import IterationFolder

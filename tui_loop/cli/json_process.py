@@ -24,7 +24,7 @@ LOG_TAIL = 8192
 """Bytes of the process's last words that are looked at."""
 
 
-class TellingProcess(Generic[T]):
+class JsonProcess(Generic[T]):
     """What a process tells, each line as a `kind`, named `where` in errors; it begins at once.
 
     `start` begins the process, with the file that its libraries may print to.

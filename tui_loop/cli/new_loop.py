@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.starting import refuse_secrets
+from tui_loop.cli.start import refuse_secrets
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import Tables, merge
 from tui_loop.core.config.validation import read_config

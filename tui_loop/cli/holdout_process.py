@@ -8,7 +8,7 @@ from typing import IO
 
 import msgspec
 
-from tui_loop.cli.telling import TellingProcess
+from tui_loop.cli.json_process import JsonProcess
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import sha256_of
@@ -74,7 +74,7 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
     return LookAhead(len(earlier) + 1, rows, earlier)
 
 
-class HoldoutLook(TellingProcess[LookTold]):
+class HoldoutLook(JsonProcess[LookTold]):
     """A look under way (`tui.backend.LookingAtHoldout`); it begins at once.
 
     The look is recorded by its process, before any figure is told: one that is closed before does

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 
-from tui_loop.cli.following import RunWatcher
+from tui_loop.cli.follow import RunWatcher
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background

@@ -18,7 +18,7 @@ from tui_loop.core.workflow.draft import Draft, drop_draft, plan_of, take_back
 from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:
-    from tui_loop.cli.checking import Preflight
+    from tui_loop.cli.preflight_report import Preflight
     from tui_loop.engine.host import RunHost
 
 WAIT_SECONDS = 0.5
@@ -53,8 +53,8 @@ class AppRuns:
 
     def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
         """What running the draft would do; raises TuiLoopError for whatever would fail."""
-        from tui_loop.cli.checking import start_findings
-        from tui_loop.cli.starting import check_start
+        from tui_loop.cli.preflight_report import start_findings
+        from tui_loop.cli.start import check_start
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -73,7 +73,7 @@ class AppRuns:
 
     def preflight(self, loop: LoopFolder, draft: Draft) -> Preflight:
         """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
-        from tui_loop.cli.checking import preflight_of_draft
+        from tui_loop.cli.preflight_report import preflight_of_draft
 
         checks = preflight_of_draft(loop, draft, allow_code=self._allow_code)
         checks.require_consent()
@@ -81,7 +81,7 @@ class AppRuns:
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
         """Makes the draft an iteration and runs it; gives its number. Raises TuiLoopError."""
-        from tui_loop.cli.starting import check_start, create
+        from tui_loop.cli.start import check_start, create
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -94,7 +94,7 @@ class AppRuns:
 
     def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
         """Where an iteration would go on, and what is to be noted; raises TuiLoopError."""
-        from tui_loop.cli.resuming import check_resume
+        from tui_loop.cli.start import check_resume
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -103,7 +103,7 @@ class AppRuns:
 
     def resume(self, loop: LoopFolder, number: int) -> None:
         """Goes on with an iteration; raises TuiLoopError."""
-        from tui_loop.cli.resuming import check_resume
+        from tui_loop.cli.start import check_resume
 
         self._refuse_second()
         folder = loop.existing(number)

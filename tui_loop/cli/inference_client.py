@@ -11,7 +11,7 @@ from typing import IO
 
 import msgspec
 
-from tui_loop.cli.telling import TellingProcess
+from tui_loop.cli.json_process import JsonProcess
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.inference_messages import AskingState, GenerateRequest, Told, side_by_side
@@ -19,7 +19,7 @@ from tui_loop.core.record import codec
 from tui_loop.core.record.loop_folder import LoopFolder
 
 
-class ModelAsker(TellingProcess[Told]):
+class ModelAsker(JsonProcess[Told]):
     """Asks models of a loop (`tui.backend.Asker`); the process starts with it.
 
     `settings`: `run.*` and `evaluation.*` fields for all of its questions.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui_loop.cli.output import Output
-from tui_loop.cli.starting import Start, refusals
+from tui_loop.cli.start import Start, refusals
 from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from tui_loop.cli.answers import ModelAsker
+from tui_loop.cli.inference_client import ModelAsker
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, check_settings

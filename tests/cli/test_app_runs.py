@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.cli import hosting
-from tui_loop.cli.hosting import DEVICE_FAULT, AppRuns
+from tui_loop.cli import app_runs
+from tui_loop.cli.app_runs import DEVICE_FAULT, AppRuns
 from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.draft import new_draft
@@ -54,4 +54,4 @@ def test_after_a_cuda_fault_the_next_run_gets_a_process_of_its_own_and_that_is_s
     assert runs._host is not None
     runs._host.join(PATIENCE_SECONDS)
     assert started == [[number]]
-    assert hosting.AppRuns.hosted(runs) == ""
+    assert app_runs.AppRuns.hosted(runs) == ""
