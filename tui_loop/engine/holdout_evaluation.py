@@ -1,9 +1,9 @@
-"""A look at the locked holdout: the base and an iteration's weights, both on all of its rows.
+"""A holdout evaluation: the base and an iteration's weights, both on every locked row.
 
-`python -m tui_loop.engine.holdout_evaluation LOOP N` tells `core.workflow.holdout` a line on stdout. What is
-kept are figures and the paired table; outputs and rows live in this process alone. The line in
-`holdout.jsonl` is on disk before any figure is told, so that no look goes uncounted; one that
-ends before has shown nothing and does not count.
+`python -m tui_loop.engine.holdout_evaluation LOOP N` writes the messages of
+`core.workflow.holdout`, one a line, to stdout. It keeps figures and the paired table; outputs and
+rows live in this process alone. The line in `holdout.jsonl` is on disk before any figure is shown,
+so every use is counted. A process that ends before that has shown nothing and does not count.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def start_answers(
 def start_look(
     loop: LoopFolder, number: int, settings: Sequence[str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """A process that looks at the holdout with an iteration's weights (`engine.holdout_evaluation`).
+    """A process that evaluates an iteration's weights on the holdout (`engine.holdout_evaluation`).
 
     It tells on its stdout and ends by itself. Whatever libraries print goes to `log`.
     """

@@ -82,10 +82,10 @@ class Checks(Protocol):
 class Asker(Protocol):
     """Models of a loop, loaded once in a process of their own, that answer prompts side by side.
 
-    It is there at once and loads meanwhile: `ask` may come before the models are `ready`. It reports
-    `core.inference_messages.GenerateResponse` (one per model and prompt, in the order of
+    It is there at once and loads meanwhile: `ask` may come before the models are `ready`. It
+    reports `core.inference_messages.GenerateResponse` (one per model and prompt, in the order of
     `iterations`) and `AskingState` (loading, left_out, ready, answered, error, ended). Prompts are
-    answered in the order in which they came. Nothing is recorded.
+    answered in the order in which they came. Nothing is recorded. No method but `answers` waits.
     """
 
     @property
