@@ -32,8 +32,8 @@ settings.load_profile("tests")
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 TIME_LIMITS = (
-    *("observer.COMPARE_SECONDS", "observer.EXAMPLES_SECONDS"),
-    *("examples.matching.PATTERN_SECONDS", "diagnosis.diagnosing.PATTERNS_SECONDS"),
+    *("snapshot.COMPARE_SECONDS", "snapshot.EXAMPLES_SECONDS"),
+    *("examples.matching.PATTERN_SECONDS", "diagnosis.diagnose.PATTERNS_SECONDS"),
 )
 
 POSITIVE = [

@@ -63,7 +63,7 @@ PROVEN_BY = {
     "training.keep": (
         "engine/test_runs.py::test_keep_best_keeps_the_weights_of_the_lowest_eval_loss"
     ),
-    "evaluation.base": "core/test_planning.py::test_a_base_that_nobody_wants_is_not_needed",
+    "evaluation.base": "core/workflow/test_plan.py::test_a_base_that_nobody_wants_is_not_needed",
     "run.on_divergence": (
         "faults/test_training.py::"
         "test_a_rollback_goes_on_from_the_last_good_checkpoint_at_a_tenth_of_the_rate"

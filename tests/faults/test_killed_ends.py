@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, Cli
-from tests.core.test_results import same
+from tests.core.record.test_results import same
 from tests.engine.conftest import TinyLoop
 from tests.faults.kit import Outcome
 from tui_loop.core.record.loop_folder import LoopFolder

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.core.test_liveness import holding_process, write
+from tests.core.record.test_lock import holding_process, write
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tests.waiting import PATIENCE_SECONDS

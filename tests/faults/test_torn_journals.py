@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_follower import any_event, lines
+from tests.core.record.test_follower import any_event, lines
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tui_loop.core.record.events import AnyEvent, RunEnded

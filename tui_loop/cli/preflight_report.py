@@ -13,12 +13,12 @@ import msgspec
 
 from tui_loop.cli.output import Output
 from tui_loop.cli.start import Start, refusals
-from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
+from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
     CheckResult,
     by_severity,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_liveness import holding_process
+from tests.core.record.test_lock import holding_process
 from tui_loop.core.record.events import AnyEvent, MetricsLogged, RequestSeen, RunEnded, RunStarted
 from tui_loop.core.record.iteration import as_json, loop_state, state_of
 from tui_loop.core.record.iteration_folder import IterationFolder

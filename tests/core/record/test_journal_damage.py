@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.test_journal import full_disk, metrics
+from tests.core.record.test_journal import full_disk, metrics
 from tests.faults.kit import Outcome
 from tui_loop.core.record import journal as journal_module
 from tui_loop.core.record import written_bytes

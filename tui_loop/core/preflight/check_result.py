@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.rows import Row
+from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.text.untrusted import one_line
 
 Severity = Literal["error", "warning", "info"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row
 from tui_loop.core.divergence import HIGHEST_OF_USE, lower_rate
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
     CheckResult,
     by_severity,

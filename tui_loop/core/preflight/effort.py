@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.config.schema import Config, Training
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import CheckResult, error, info, warning
 from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of

@@ -7,9 +7,9 @@ from itertools import chain, pairwise
 
 import msgspec
 
-from tui_loop.core.checking.kinds import CheckKind
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row, RowRefused
+from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
     CheckResult,

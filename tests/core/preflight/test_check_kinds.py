@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 import tui_loop
-from tests.core.checking.test_data import found, messages, pairs
-from tui_loop.core.checking.kinds import CheckKind
+from tests.core.preflight.test_data_checks import found, messages, pairs
 from tui_loop.core.data.rows import RowFault
+from tui_loop.core.preflight.check_kinds import CheckKind
 
 Write = Callable[[str, Sequence[object]], Path]
 
@@ -18,10 +18,12 @@ TESTS = Path(__file__).parents[2]
 DOCS = TESTS.parent / "docs" / "diagnosis.md"
 PACKAGE = Path(tui_loop.__file__).parent
 
-_DATA = "core/checking/test_data.py::test_every_planted_fault_is_found_among_thousands_of_rows"
-_COLUMNS = "core/checking/test_columns.py::"
-_EFFORT = "core/checking/test_effort.py::"
-_PREFLIGHT = "engine/test_preflight.py::"
+_DATA = (
+    "core/preflight/test_data_checks.py::test_every_planted_fault_is_found_among_thousands_of_rows"
+)
+_COLUMNS = "core/preflight/test_column_checks.py::"
+_EFFORT = "core/preflight/test_effort.py::"
+_PREFLIGHT = "engine/test_token_checks.py::"
 _COUNTED = f"{_PREFLIGHT}test_lengths_cuts_and_masks_are_counted"
 _SIZES = f"{_PREFLIGHT}test_memory_and_disk_that_cannot_suffice_are_errors"
 _CHECK = "cli/test_check.py::"
@@ -31,10 +33,10 @@ RAISED_BY = {
     CheckKind.DATA: f"{_CHECK}test_data_that_cannot_be_read_is_a_finding",
     CheckKind.HIGH_RATE: f"{_CHECK}test_a_rate_beyond_all_use_is_a_warning",
     CheckKind.EMPTY_ROWS: _DATA,
-    CheckKind.WRONG_ROLES: "core/checking/test_data.py::test_odd_turns_are_named",
+    CheckKind.WRONG_ROLES: "core/preflight/test_data_checks.py::test_odd_turns_are_named",
     CheckKind.UNREADABLE_ROWS: _DATA,
     CheckKind.UNKNOWN_LABEL: (
-        "core/checking/test_data.py::test_labels_outside_the_set_are_named_all_at_once"
+        "core/preflight/test_data_checks.py::test_labels_outside_the_set_are_named_all_at_once"
     ),
     CheckKind.NO_ROWS: f"{_CHECK}test_a_run_that_makes_no_sense_is_refused",
     CheckKind.PREFERENCE_DATA: (
@@ -50,10 +52,10 @@ RAISED_BY = {
     CheckKind.LEAKAGE_EXACT: _DATA,
     CheckKind.LEAKAGE_NEAR: _DATA,
     CheckKind.UNTRAINED_LABELS: (
-        "core/checking/test_kinds.py::test_a_held_out_label_without_training_rows_is_a_warning"
+        "core/preflight/test_check_kinds.py::test_a_held_out_label_without_training_rows_is_a_warning"
     ),
-    CheckKind.FEW_EVAL_ROWS: "core/checking/test_kinds.py::test_few_held_out_rows_are_counted",
-    CheckKind.HELD_OUT: "core/checking/test_kinds.py::test_the_part_that_is_held_out_is_described",
+    CheckKind.FEW_EVAL_ROWS: "core/preflight/test_check_kinds.py::test_few_held_out_rows_are_counted",
+    CheckKind.HELD_OUT: "core/preflight/test_check_kinds.py::test_the_part_that_is_held_out_is_described",
     CheckKind.STEPS: f"{_EFFORT}test_odd_settings_are_warned_of",
     CheckKind.NO_STEPS: f"{_EFFORT}test_no_step_at_all_is_an_error",
     CheckKind.BATCH: f"{_EFFORT}test_odd_settings_are_warned_of",
