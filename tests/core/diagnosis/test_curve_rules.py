@@ -11,7 +11,7 @@ import pytest
 
 from tests.core.diagnosis.written import Written, asked
 from tui_loop.core.diagnosis.advice.lengths import less_memory
-from tui_loop.core.diagnosis.diagnose import RUN_RULES, SETTING_RULES, Rule
+from tui_loop.core.diagnosis.diagnose import SETTING_RULES, TRAINING_RULES, Rule
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules import (
@@ -52,7 +52,7 @@ def none(rule: Rule, case: IterationFacts) -> bool:
 
 def test_a_steady_run_has_nothing_odd_about_its_training(run: MakeRun) -> None:
     case = run(FALLING, evals={20: 1.0, 40: 0.5, 60: 0.45})
-    for rule in (*RUN_RULES, *SETTING_RULES):
+    for rule in (*TRAINING_RULES, *SETTING_RULES):
         assert none(rule, case), rule
 
 

@@ -22,6 +22,7 @@ _DATA = (
     "core/preflight/test_data_checks.py::test_every_planted_fault_is_found_among_thousands_of_rows"
 )
 _COLUMNS = "core/preflight/test_column_checks.py::"
+_KINDS = "core/preflight/test_check_kinds.py::"
 _EFFORT = "core/preflight/test_effort.py::"
 _PREFLIGHT = "engine/test_token_checks.py::"
 _COUNTED = f"{_PREFLIGHT}test_lengths_cuts_and_masks_are_counted"
@@ -52,10 +53,10 @@ RAISED_BY = {
     CheckKind.LEAKAGE_EXACT: _DATA,
     CheckKind.LEAKAGE_NEAR: _DATA,
     CheckKind.UNTRAINED_LABELS: (
-        "core/preflight/test_check_kinds.py::test_a_held_out_label_without_training_rows_is_a_warning"
+        f"{_KINDS}test_a_held_out_label_without_training_rows_is_a_warning"
     ),
-    CheckKind.FEW_EVAL_ROWS: "core/preflight/test_check_kinds.py::test_few_held_out_rows_are_counted",
-    CheckKind.HELD_OUT: "core/preflight/test_check_kinds.py::test_the_part_that_is_held_out_is_described",
+    CheckKind.FEW_EVAL_ROWS: f"{_KINDS}test_few_held_out_rows_are_counted",
+    CheckKind.HELD_OUT: f"{_KINDS}test_the_part_that_is_held_out_is_described",
     CheckKind.STEPS: f"{_EFFORT}test_odd_settings_are_warned_of",
     CheckKind.NO_STEPS: f"{_EFFORT}test_no_step_at_all_is_an_error",
     CheckKind.BATCH: f"{_EFFORT}test_odd_settings_are_warned_of",

@@ -33,13 +33,15 @@ from tui_loop.core.text.secrets import redacted
 
 Rule = Callable[[IterationFacts], Iterable[Finding]]
 
-RUN_RULES: tuple[Rule, ...] = (
+TRAINING_RULES: tuple[Rule, ...] = (
     run_health.failed,
     run_health.diverged,
     run_health.nothing_trained,
     run_health.unstable,
     learning_rate.learning_rate_too_high,
     learning_rate.learning_rate_too_low,
+)
+FIT_RULES: tuple[Rule, ...] = (
     learning_rate.underfitting,
     learning_rate.loss_plateau,
     generalization.overfitting,
@@ -79,7 +81,7 @@ SETTING_RULES: tuple[Rule, ...] = (
     settings.slow,
 )
 
-RULES = (*RUN_RULES, *DATA_RULES, *OUTPUT_RULES, *ITERATION_RULES, *SETTING_RULES)
+RULES = (*TRAINING_RULES, *FIT_RULES, *DATA_RULES, *OUTPUT_RULES, *ITERATION_RULES, *SETTING_RULES)
 """All rules; findings of equal severity keep this order."""
 
 PATTERNS_SECONDS = 1.0
