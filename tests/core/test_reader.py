@@ -13,7 +13,7 @@ from tui_loop.core import observer as observing
 from tui_loop.core import reader as reading
 from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.events import LineLogged, MetricsLogged, PhaseStarted, RunEnded, RunStarted
-from tui_loop.core.examples.view import Shift
+from tui_loop.core.examples.history import Shift
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import RunLock

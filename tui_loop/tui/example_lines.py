@@ -6,8 +6,8 @@ import math
 
 from tui_loop.core.checking.findings import counted
 from tui_loop.core.examples.dossier import Dossier, Then
+from tui_loop.core.examples.history import Outcome, Shift
 from tui_loop.core.examples.learning import learned
-from tui_loop.core.examples.view import Outcome, Shift
 from tui_loop.core.examples.words import word_diff
 from tui_loop.core.figures import loss
 from tui_loop.core.records import Example

@@ -12,9 +12,8 @@ from tests.core.conftest import MakeFinished
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import evaluations as evaluations_module
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.history import Story
+from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.examples.judgements import say
-from tui_loop.core.examples.view import Outcome, Shift
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example

@@ -20,10 +20,11 @@ from tui_loop.core.examples.breakdown import breakdown_of, failed_causes
 from tui_loop.core.examples.dossier import dossier_of
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.found import cause_words
+from tui_loop.core.examples.history import Outcome
 from tui_loop.core.examples.judgements import judged, told
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse
-from tui_loop.core.examples.view import ExampleView, Order, Outcome
+from tui_loop.core.examples.view import ExampleView, Order
 from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.text import visible

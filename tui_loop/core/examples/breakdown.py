@@ -13,10 +13,10 @@ import msgspec
 
 from tui_loop.core.examples.found import Cause, cause_words
 from tui_loop.core.examples.groups import Kind
-from tui_loop.core.examples.history import Story
+from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.examples.query import MARKS, spelled
 from tui_loop.core.examples.slices import Slice, find_slices
-from tui_loop.core.examples.view import ExampleView, Outcome, Shift
+from tui_loop.core.examples.view import ExampleView
 
 CONFUSIONS = 12
 

@@ -9,10 +9,10 @@ import msgspec
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.causes import Found, causes_of
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.history import Moment
+from tui_loop.core.examples.history import Moment, Outcome, Shift
 from tui_loop.core.examples.judgements import Standing
 from tui_loop.core.examples.learning import LossPath, loss_path
-from tui_loop.core.examples.view import ExampleView, Outcome, Shift
+from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, TokenLosses
 

@@ -10,8 +10,9 @@ from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.breakdown import breakdown_of, kind_words, slice_words
 from tui_loop.core.examples.found import cause_words
+from tui_loop.core.examples.history import Outcome
 from tui_loop.core.examples.judgements import judged, told
-from tui_loop.core.examples.view import ExampleView, Order, Outcome
+from tui_loop.core.examples.view import ExampleView, Order
 from tui_loop.core.report.comparisons import shortened
 from tui_loop.core.report.facts import GROUPS, WORST, Counted, Failure, Open
 
