@@ -151,7 +151,7 @@ class Drafting(LoopScreen):
         self.query_one(ConfigPane).go_to_changed()
 
     def _edit(self, path: Path) -> bool:
-        problem = self.loop_app.edit(path)
+        problem = self.services.edit(path)
         if problem:
             self.notify(flat(problem, 300), severity="error", markup=False)
         return not problem

@@ -67,7 +67,7 @@ class Learning(LoopScreen):
         except TuiLoopError as error:
             self.tell(error)
             return
-        self.loop_app.open_loop(loop, int(number))
+        self.services.open_loop(loop, int(number))
 
     def _ask_for_patterns(self, *, again: bool = False) -> None:
         if self.snapshot is None:
@@ -92,7 +92,7 @@ class Learning(LoopScreen):
             screen = self._patterns_screen = None
         if isinstance(answer, Exception):
             if not isinstance(answer, TuiLoopError):
-                self.loop_app.report(answer)
+                self.services.report(answer)
                 answer = TuiLoopError(f"{type(answer).__name__}: {answer}")
             if screen is not None:
                 screen.show_fault(answer)
