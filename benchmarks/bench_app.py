@@ -16,9 +16,8 @@ from benchmarks.screen import Screen
 from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.events import LineLogged, MetricsLogged, PhaseStarted, RunEnded
 from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 LOOP = "support-tiny"
 DATA = ("sample_data", "support-intents")

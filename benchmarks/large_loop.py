@@ -10,12 +10,11 @@ import msgspec
 from tui_loop.core import codec
 from tui_loop.core.config import to_tables
 from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.records import Change, Decision, Example
 from tui_loop.core.shipped import shipped
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 RATES = (None, 5e-4, 2e-3)
 """Of the iterations 0, 1 and 2."""

@@ -12,8 +12,8 @@ from benchmarks.scale import sized
 from benchmarks.screen import Screen
 from tui_loop.core.events import LineLogged
 from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import TokenLosses
+from tui_loop.core.store import IterationFolder
 
 LENGTH, TURNS = sized((1_000_000, 5), (20_000, 1))
 PIECE = "word \x1b[2J [/b] "

@@ -10,11 +10,10 @@ import pytest
 from tui_loop.cli.commands.run import create_next
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import State
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 
 OUT = Output(as_json=False)
 

@@ -21,14 +21,13 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.queued import told_waiting
 from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.errors import RunStopped
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import create_iteration
 from tui_loop.core.queueing.drafts import plan_of_queued
 from tui_loop.core.queueing.storing import read_queue
 from tui_loop.core.queueing.taking import mark
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.unattended import is_unattended, unattended
 
 NAME = "night"

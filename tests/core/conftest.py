@@ -11,10 +11,9 @@ import pytest
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.records import Example, Iteration, Split
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.wording import title_of
 
 MakeFinished = Callable[..., IterationFolder]

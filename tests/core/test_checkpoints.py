@@ -10,12 +10,11 @@ import pytest
 from tui_loop.core.checkpoints import Resumption, resumption_of, where_to_go_on
 from tui_loop.core.events import CheckpointSaved, RunEnded
 from tui_loop.core.files import sha256_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.overview import described
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.records import Decision
 from tui_loop.core.state import RunState
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 
 @pytest.fixture

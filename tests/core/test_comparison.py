@@ -11,10 +11,9 @@ import pytest
 
 from tui_loop.core.comparison import Comparison, brief_delta, compare
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
 

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import create_iteration, plan_next, with_data_changes
 from tui_loop.core.reader import iteration_of
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 
 
 def write(path: Path, rows: list[tuple[str, str]]) -> None:

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.ledger import COLUMNS, ledger_text, write_ledger
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
 

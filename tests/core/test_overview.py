@@ -18,14 +18,13 @@ from tui_loop.core.events import (
     RunEnded,
     RunStarted,
 )
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.overview import as_json, loop_state, state_of
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.records import Iteration, State
 from tui_loop.core.state import RunState
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
 STARTED = RunStarted(loop="intents", iteration=1, attempt=1, pid=1, host="h")

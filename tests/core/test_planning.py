@@ -18,7 +18,6 @@ from tui_loop.core.config import flatten, with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import (
     Plan,
     base_config,
@@ -32,7 +31,7 @@ from tui_loop.core.planning import (
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Iteration, Split
 from tui_loop.core.schema import Config
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 
 MakeFinished = Callable[..., IterationFolder]
 SEED = "training.seed"

@@ -14,14 +14,13 @@ from tui_loop.core import reader as reading
 from tui_loop.core.draft import new_draft, write_draft
 from tui_loop.core.events import LineLogged, MetricsLogged, PhaseStarted, RunEnded, RunStarted
 from tui_loop.core.examples.history import Shift
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.observer import LoopObserver, Wanted, depths_of
 from tui_loop.core.planning import create_iteration, plan_next
 from tui_loop.core.reader import IterationReader, LoopReader
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 
 def step(number: int, loss: float = 1.0) -> MetricsLogged:

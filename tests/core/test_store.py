@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from tui_loop.cli.main import COMMANDS as COMMANDS_AT_HAND
-from tui_loop.core import iteration_folder
+from tui_loop.core import store
 from tui_loop.core.config import settings_tables, with_settings
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import (
     COMMANDS,
     check_loop_name,
@@ -22,7 +21,7 @@ from tui_loop.core.names import (
 )
 from tui_loop.core.records import Change, Decision, Example, Iteration, Split, TokenLosses
 from tui_loop.core.schema import Config
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 
 
 @pytest.fixture
@@ -275,7 +274,7 @@ def test_a_large_token_file_is_kept_out_of_git(
     tokens = [TokenLosses("a", [("x", 0.5)] * 20)]
     folder.write_examples([], tokens)
     assert not ignore.exists()
-    monkeypatch.setattr(iteration_folder, "TOKENS_FILE_LIMIT", 100)
+    monkeypatch.setattr(store, "TOKENS_FILE_LIMIT", 100)
     ignore.write_text("mine")
     for _ in range(2):
         folder.write_examples([], tokens)

@@ -7,10 +7,9 @@ import pytest
 from tui_loop.core.config import with_settings
 from tui_loop.core.draft import new_draft, read_draft, write_draft
 from tui_loop.core.events import RunEnded, RunStarted
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.planning import create_base, create_iteration, plan_next, replicates
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.unbegun import take_back
 
 

@@ -12,9 +12,9 @@ from tests.faults.test_memory import out_of_memory
 from tests.waiting import wait_until
 from tui_loop.core.asking import ask_run
 from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import Iteration
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine import host as hosting
 from tui_loop.engine import models, training
 from tui_loop.engine.host import RunHost

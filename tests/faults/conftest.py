@@ -12,10 +12,9 @@ import pytest
 from tests.core.conftest import example, finished, loop, loops
 from tests.engine.conftest import tiny_loop
 from tui_loop.core.events import MetricsLogged, PhaseStarted, RunStarted
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.planning import create_iteration, plan_next
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 __all__ = ["example", "finished", "loop", "loops", "tiny_loop"]
 

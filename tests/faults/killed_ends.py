@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from tui_loop.core.events import AnyEvent, Evaluated
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.reader import read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.results import Results
 from tui_loop.core.run_end import write_end
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 WRITES = ("os.rename", "os.remove", "os.mkdir")
 

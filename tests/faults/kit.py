@@ -17,8 +17,8 @@ from typing import Literal
 import msgspec
 import pytest
 
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of
+from tui_loop.core.store import IterationFolder
 
 Group = Literal[
     "process",

@@ -13,10 +13,10 @@ import torch
 
 from tests.engine.conftest import TinyLoop
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import read_run
 from tui_loop.core.requests import RequestName, ask
 from tui_loop.core.state import RunState
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine.host import RunHost
 
 MakeLoop = Callable[..., TinyLoop]

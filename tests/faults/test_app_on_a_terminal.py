@@ -22,12 +22,11 @@ import pytest
 from tests.faults.kit import Outcome
 from tests.waiting import POLL_SECONDS, wait_until
 from tui_loop.cli.main import main
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.shipped import shipped
 from tui_loop.core.state import RunState
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 
 pytestmark = pytest.mark.train
 

@@ -26,7 +26,6 @@ from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import Recovered, RunEnded
 from tui_loop.core.files import write_atomically
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
@@ -36,7 +35,7 @@ from tui_loop.core.queueing.storing import add
 from tui_loop.core.reader import IterationReader, iterations_of, read_run
 from tui_loop.core.readiness.closing import close_loop
 from tui_loop.core.readiness.holdout import Look, record_look
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.tui.status import status_line
 
 

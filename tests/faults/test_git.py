@@ -11,10 +11,10 @@ import pytest
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tui_loop.core.events import RunEnded
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.reader import IterationReader, read_run
+from tui_loop.core.store import IterationFolder
 
 Git = Callable[..., int]
 

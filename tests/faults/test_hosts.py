@@ -22,8 +22,8 @@ from tests.faults.runs import (
 )
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.checkpoints import where_to_go_on
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine import training
 
 pytestmark = pytest.mark.train

@@ -16,10 +16,10 @@ from tests.core.test_liveness import holding_process, write
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import GONE_AFTER_SECONDS
 from tui_loop.core.reader import IterationReader
+from tui_loop.core.store import IterationFolder
 
 RUN = """
 import sys

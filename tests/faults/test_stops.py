@@ -18,10 +18,10 @@ from tests.faults.kit import Outcome
 from tests.faults.runs import Hosted, MakeLoop, steps_of, told
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.cli.main import main
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.scoring import Scorer
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine import host as hosting
 from tui_loop.engine import iteration, models, training
 from tui_loop.engine.control import Control

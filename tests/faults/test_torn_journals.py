@@ -15,9 +15,9 @@ from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tui_loop.core.events import AnyEvent, RunEnded
 from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.state import RunState, fold
+from tui_loop.core.store import IterationFolder
 
 
 class Read(msgspec.Struct):

@@ -16,10 +16,10 @@ from tui_loop.core.diagnosis import diagnosing, recording
 from tui_loop.core.diagnosis.case import Case
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.events import AnyEvent, MetricsLogged
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.liveness import trouble_of
 from tui_loop.core.reader import IterationReader
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine.host import RunHost
 
 __all__ = ["tiny_loop"]

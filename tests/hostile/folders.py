@@ -18,9 +18,8 @@ from tui_loop.core.codec import spell
 from tui_loop.core.config import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.files import short_hash
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Iteration, Split
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 EXAMPLES = 8
 LONG_LINE = 1_000_000

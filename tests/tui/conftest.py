@@ -43,7 +43,6 @@ from tui_loop.core.events import (
 from tui_loop.core.examples.again import Retried
 from tui_loop.core.examples.neighbours import Answer as Neighbours
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.liveness import RunLock
@@ -55,7 +54,7 @@ from tui_loop.core.reader import read_run
 from tui_loop.core.readiness.looking import LookTold
 from tui_loop.core.records import EndState, Example, Split, TokenLosses
 from tui_loop.core.requests import RequestReader
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import Nearest, NewLoop, Preview, Suspected, Understood
 from tui_loop.tui.settings import Memory, Settings

@@ -14,10 +14,10 @@ from tui_loop.cli.answers import ModelAsker
 from tui_loop.core.config import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.again import GENERATION, Retried, check_settings
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import Answer, AskingState
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import Scorer
+from tui_loop.core.store import IterationFolder
 
 
 class GeneratingAgain:

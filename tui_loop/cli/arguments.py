@@ -6,9 +6,8 @@ import argparse
 
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import split_target
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 from tui_loop.core.text import one_line
 
 

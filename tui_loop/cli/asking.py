@@ -10,11 +10,11 @@ from tui_loop.cli.output import Output
 from tui_loop.core import figures
 from tui_loop.core.asking import LOOK_SECONDS, ask_run, is_heard
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import LIVE
 from tui_loop.core.requests import Request, RequestName
 from tui_loop.core.state import RunState
+from tui_loop.core.store import IterationFolder
 
 ANSWER_SECONDS = 5.0
 

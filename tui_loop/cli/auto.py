@@ -25,7 +25,7 @@ from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.store import LoopFolder
 
 if TYPE_CHECKING:
-    from tui_loop.core.iteration_folder import IterationFolder
+    from tui_loop.core.store import IterationFolder
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -18,13 +18,12 @@ from tui_loop.cli.starting import check_start, create
 from tui_loop.core.asking import live_in
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import open_command
 from tui_loop.core.opening import check_regular
 from tui_loop.core.planning import Plan
 from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.unattended import Doing, is_unattended, unattended
 
 LOOK_SECONDS = 1.0

@@ -11,7 +11,7 @@ from tui_loop.core import figures
 from tui_loop.core.examples.breakdown import Breakdown, Count, slice_words, term_of
 from tui_loop.core.examples.dossier import Dossier
 from tui_loop.core.examples.learning import learned
-from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.store import IterationFolder
 
 OTHER = " (other reference)"
 

@@ -22,11 +22,11 @@ from tui_loop.core.events import (
     RunStarted,
 )
 from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Iteration
 from tui_loop.core.requests import ask
 from tui_loop.core.state import RunState, fold
+from tui_loop.core.store import IterationFolder
 from tui_loop.core.text import one_line
 
 LOOK_SECONDS = 0.15

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.draft import Draft, drop_draft, plan_of
 from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import read_run
 from tui_loop.core.requests import ask
 from tui_loop.core.secrets import mask_file
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.unbegun import take_back
 from tui_loop.tui.backend import Preview
 

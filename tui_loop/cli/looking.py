@@ -12,11 +12,11 @@ from tui_loop.cli.telling import TellingProcess
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sha256_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.readiness.checklist import UNDER_WAY
 from tui_loop.core.readiness.holdout import Looked, cost_of, looks_at, loops_of
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookTold
+from tui_loop.core.store import IterationFolder
 
 
 class LookAhead(msgspec.Struct, frozen=True):

@@ -16,9 +16,9 @@ from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.neighbours import TrainingIndex
 from tui_loop.core.examples.suspects import median_loss, suspects
 from tui_loop.core.examples.training_rows import TrainingRows, training_rows
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder
 from tui_loop.tui.backend import Nearest, Suspected
 
 

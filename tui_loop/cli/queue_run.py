@@ -12,14 +12,13 @@ from tui_loop.cli.output import Output
 from tui_loop.core import figures
 from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.overview import as_json
 from tui_loop.core.queueing.drafts import QueuedDraft, plan_of_queued
 from tui_loop.core.queueing.storing import read_queue
 from tui_loop.core.queueing.taking import leave, mark, next_waiting, put_aside, recover
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Iteration
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.wording import brief
 
 

@@ -9,14 +9,13 @@ from tui_loop.core.asking import live_in
 from tui_loop.core.checkpoints import Resumption, where_to_go_on
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import Plan, base_config, create_base
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.records import LIVE, RESUMABLE
 from tui_loop.core.run_end import restore_ends
 from tui_loop.core.schema import Config
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 
 class Resume(msgspec.Struct, frozen=True):

@@ -9,12 +9,11 @@ from tui_loop.cli.following import RunWatcher
 from tui_loop.cli.output import Output
 from tui_loop.core.background import dangers_to_background
 from tui_loop.core.errors import RunFailed, RunStopped
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import open_command
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import Iteration
 from tui_loop.core.secrets import mask_file
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.unbegun import take_back
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}

@@ -12,7 +12,6 @@ from tui_loop.core.checking.effort import steps_of
 from tui_loop.core.config import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.liveness import Watch
 from tui_loop.core.planning import (
     Plan,
@@ -27,7 +26,7 @@ from tui_loop.core.readiness.closing import refuse_closed
 from tui_loop.core.run_end import restore_ends
 from tui_loop.core.schema import Config
 from tui_loop.core.secrets import fields_with_secrets
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 
 class Start(msgspec.Struct, frozen=True):

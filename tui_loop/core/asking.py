@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import LIVE
 from tui_loop.core.requests import Request, RequestName, ask
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 LOOK_SECONDS = 0.1
 

@@ -9,9 +9,9 @@ import msgspec
 
 from tui_loop.core.events import CheckpointSaved
 from tui_loop.core.files import sha256_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.state import RunState
+from tui_loop.core.store import IterationFolder
 
 GONE = "it is gone"
 

@@ -8,9 +8,9 @@ import msgspec
 
 from tui_loop.core.config import Tables
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import LIVE, NO_METRICS, Change, Decision, Iteration, State
 from tui_loop.core.state import RunState, error_of
+from tui_loop.core.store import IterationFolder
 from tui_loop.core.wording import title_of
 
 

@@ -16,11 +16,10 @@ from tui_loop.core.data.row_index import rows_changed, write_index
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import sync_folder
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Change, Decision, Split
 from tui_loop.core.schema import Config
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.wording import SEED
 
 Changes = dict[str, Any]

@@ -18,14 +18,13 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.follower import Follower
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.liveness import Life, Watch
 from tui_loop.core.log_lines import LogLine, has_line, log_line
 from tui_loop.core.overview import described, state_of, titled, unreadable
 from tui_loop.core.records import Example, Iteration, Split, State
 from tui_loop.core.results import Results, results_of
 from tui_loop.core.state import RunState, fold
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 LOG_LINES = 20_000
 """A run's log keeps this many lines in memory; older ones are counted and left on disk."""

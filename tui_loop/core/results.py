@@ -16,9 +16,9 @@ import msgspec
 from tui_loop.core.codec import number, spell
 from tui_loop.core.errors import BadInput
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import NO_METRICS, Example, Fingerprint
 from tui_loop.core.state import Point, RunState
+from tui_loop.core.store import IterationFolder
 
 EVALUATED = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")
 """What the final evaluation puts into its `evaluation` event; the rest of it is counted anew."""

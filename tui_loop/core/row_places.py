@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from tui_loop.core.opening import LINE_BYTES, ROWS_BYTES, open_regular
+from tui_loop.core import codec
+from tui_loop.core.errors import BadInput
+from tui_loop.core.opening import LINE_BYTES, ROWS_BYTES, lines_of, open_regular
+from tui_loop.core.records import Example, TokenLosses
+
+T = TypeVar("T")
+Named = TypeVar("Named", Example, TokenLosses)
 
 BLOCK_BYTES = 256 * 1024
 """A row is looked for within about as much."""
@@ -40,6 +48,39 @@ def line_at(path: Path, index: int) -> bytes | None:
         lines = (file.read(BLOCK_BYTES) + file.readline(LINE_BYTES)).split(b"\n")
     at = index - blocks.lines[block]
     return lines[at] if at < len(lines) else None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields (number, line) of a file of rows, from 1 on; raises BadInput."""
+    try:
+        yield from lines_of(path)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
+
+
+def read_rows(path: Path, kind: type[T]) -> Iterator[tuple[int, T]]:
+    """Yields (line number, row); raises BadInput with its number for a line that is no row."""
+    decoder = msgspec.json.Decoder(kind)
+    for number, line in read_lines(path):
+        if line.strip():
+            yield number, codec.decoded(decoder, line, f"{path}:{number}")
+
+
+def read_row(path: Path, kind: type[Named], index: int, name: str) -> Named | None:
+    """Returns the row with an id: the one at `index` if it has it, else wherever it stands.
+
+    None where no row has it; raises BadInput.
+    """
+    try:
+        line = line_at(path, index)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
+    if line and line.strip():
+        decoder = msgspec.json.Decoder(kind)
+        row = codec.decoded(decoder, line, f"{path}:{index + 1}")
+        if row.id == name:
+            return row
+    return next((row for _, row in read_rows(path, kind) if row.id == name), None)
 
 
 @lru_cache(maxsize=FILES)

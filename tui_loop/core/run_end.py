@@ -18,7 +18,6 @@ from tui_loop.core.csv_text import csv_text
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.events import RunEnded
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.ledger import COLUMNS, ledger_row, write_ledger
 from tui_loop.core.liveness import RunLock, Watch
@@ -29,7 +28,7 @@ from tui_loop.core.results import Results, results_of
 from tui_loop.core.secrets import masked
 from tui_loop.core.small_files import read_text
 from tui_loop.core.state import RunState
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.text import one_line
 
 _COMPARED = [COLUMNS.index(name) for name in ("state", "train_loss", "eval_loss", "score")]

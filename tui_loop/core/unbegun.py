@@ -9,9 +9,9 @@ import msgspec
 from tui_loop.core.config import to_tables
 from tui_loop.core.draft import Draft, write_draft
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.planning import config_before
 from tui_loop.core.reader import iteration_of
+from tui_loop.core.store import IterationFolder
 
 
 def take_back(folders: list[IterationFolder]) -> list[str]:

@@ -12,10 +12,10 @@ from typing import Any
 from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import SMALL_FILE_BYTES
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.opening import check_regular, check_within, read_bounded
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import LIVE
+from tui_loop.core.store import IterationFolder
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"

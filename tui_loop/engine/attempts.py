@@ -16,11 +16,11 @@ from tui_loop.core.checkpoints import Resumption, resumption_of
 from tui_loop.core.config import changed_fields, with_settings
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.events import LineLogged, RunStarted
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.records import NO_METRICS, EndState, RunError
 from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder
 from tui_loop.core.wording import brief_number
 from tui_loop.engine.control import Control, StopAsked
 from tui_loop.engine.explaining import explained

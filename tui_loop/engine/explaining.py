@@ -9,9 +9,9 @@ import msgspec
 from tui_loop.core.config import ConfigError
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import RunError
 from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder
 from tui_loop.core.wording import brief_number
 from tui_loop.engine.quiet import masked
 from tui_loop.engine.run import Diverged, Outcome, TrainingOutOfMemory

@@ -17,9 +17,9 @@ from typing import Any
 
 from tui_loop.core.consent import CodeFile, ForeignCode, code_file, require_consent
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.schema import Config, Model
 from tui_loop.core.scoring import is_function
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.hub import use_cache_where_unreachable
 from tui_loop.engine.model_source import ModelSource, find_model

@@ -23,7 +23,6 @@ from tui_loop.core.config import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_index import digest_of
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import AskingState
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.readiness.agreement import figures_of
@@ -33,7 +32,7 @@ from tui_loop.core.readiness.regression import table_of
 from tui_loop.core.records import Example
 from tui_loop.core.schema import Config
 from tui_loop.core.scoring import NO_METRIC, Scorer
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.engine.asking import explained, protected_stdout
 from tui_loop.engine.quiet import set_environment
 from tui_loop.engine.sources import read_source

@@ -17,7 +17,6 @@ from typing import Any
 
 from tui_loop.core.checkpoints import where_to_go_on
 from tui_loop.core.events import LineLogged, RequestSeen
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.kept import KeptFiles
 from tui_loop.core.liveness import RunLock
@@ -26,7 +25,7 @@ from tui_loop.core.records import EndState
 from tui_loop.core.requests import Request, RequestReader, ids_in
 from tui_loop.core.results import Results
 from tui_loop.core.run_end import write_end
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.termination import treat_user_signals_as_termination
 from tui_loop.core.unbegun import take_back
 from tui_loop.engine.attempts import Attempts

@@ -15,7 +15,7 @@ from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.events import PhaseStarted
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_print
 from tui_loop.engine.run import Prepared, Run

@@ -10,11 +10,11 @@ from tui_loop.core.checkpoints import Resumption
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.divergence import Trouble
 from tui_loop.core.events import LineLogged, PhaseStarted, Recovered
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.records import NO_METRICS, Fingerprint
 from tui_loop.core.schema import Config
 from tui_loop.core.scoring import Scorer
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine.control import Control
 from tui_loop.engine.quiet import masked
 

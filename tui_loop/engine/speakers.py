@@ -20,10 +20,9 @@ from tui_loop.core.config import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row, Shape
 from tui_loop.core.errors import BadInput, NotFound, TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import BASE, Answer
 from tui_loop.core.schema import Config
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.engine.adapters import checked_weights, shares_base
 from tui_loop.engine.evaluation import context_of
 from tui_loop.engine.generation import generate

@@ -11,10 +11,10 @@ from tui_loop.core.checking.effort import no_batch
 from tui_loop.core.divergence import Sighting, is_far_above
 from tui_loop.core.errors import BadInput
 from tui_loop.core.figures import duration
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import iteration_of, read_run
 from tui_loop.core.results import mean_loss
 from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder
 from tui_loop.engine.arguments import effective_arguments
 from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.control import StopAsked, polled

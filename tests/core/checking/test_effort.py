@@ -19,9 +19,8 @@ from tui_loop.core.checking.effort import (
     steps_of,
 )
 from tui_loop.core.config import with_settings
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.schema import Config
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 
 def config(*settings: str) -> Config:

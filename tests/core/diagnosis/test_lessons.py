@@ -11,10 +11,9 @@ from tui_loop.core.diagnosis.advice.rates import raise_learning_rate
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.lessons import Lessons, lessons_of, rate_in
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 
 MakeFinished = Callable[..., IterationFolder]
 TOO_LOW = Finding("learning_rate_too_low", "warning", "the steps are too small")

@@ -13,11 +13,10 @@ from tui_loop.core.diagnosis.experience import Experience, Tally, experience_bes
 from tui_loop.core.diagnosis.findings import Prediction, Verdict
 from tui_loop.core.diagnosis.recording import record_diagnosis
 from tui_loop.core.diagnosis.verdicts import prediction_of, verdict_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.ledger import write_ledger
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Decision
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
 

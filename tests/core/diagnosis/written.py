@@ -16,12 +16,11 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.rules import Rule, data, outputs
 from tui_loop.core.events import LineLogged, MetricsLogged
 from tui_loop.core.fingerprint import fingerprint_of
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.journal import Journal
 from tui_loop.core.planning import create_base, create_iteration, plan_next
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, Iteration, Split, TrainingRow
-from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 
 LABELS = ("billing", "cancel", "login", "refund")
 

@@ -20,9 +20,9 @@ from tui_loop.core.examples.causes import (
 )
 from tui_loop.core.examples.likeness import edit_distance, found_within, same_but_for_signs
 from tui_loop.core.examples.repeats import repeated
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import PURE_METRICS, pure_scorer
+from tui_loop.core.store import IterationFolder
 
 LABELS = ("refund", "cancel_order", "cancel", "lost card", "shipping", "login", "退款", "配送")
 CUT: dict[str, Any] = {"truncated": True}

@@ -10,10 +10,9 @@ from tui_loop.core.claims import claim_words
 from tui_loop.core.comparison import Comparer
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.contrast import CauseCount, Contrast
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.observer import LoopObserver
 from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 MakeFinished = Callable[..., IterationFolder]
 MakeExample = Callable[..., Example]

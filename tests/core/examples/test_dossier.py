@@ -12,10 +12,9 @@ from tui_loop.core.examples.dossier import Dossier, dossier_of, judged_dossier
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Outcome, Shift
 from tui_loop.core.examples.judgements import Standing, say
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, StepLoss, TokenLosses
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 Make = Callable[..., Example]
 

@@ -14,10 +14,9 @@ from tui_loop.core.examples import evaluations as evaluations_module
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.examples.judgements import say
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 Make = Callable[..., Example]
 NOW = 0.0

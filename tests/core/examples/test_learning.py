@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tui_loop.core import codec
 from tui_loop.core.examples.learning import LossPath, learned, loss_path
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import StepLoss
+from tui_loop.core.store import IterationFolder
 
 LOW, HIGH = 0.3, 1.5
 

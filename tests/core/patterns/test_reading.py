@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from tui_loop.core.comparison import compare
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.patterns.claims import Claims, sure_claim
 from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 MakeFinished = Callable[..., IterationFolder]
 FOREVER = float("inf")

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from tests.core.conftest import MakeFinished
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.progress.progress import Pair, Progress, ProgressReader
 from tui_loop.core.progress.words import (
     NOTHING_YET,
@@ -17,7 +16,7 @@ from tui_loop.core.progress.words import (
     replicate_words,
 )
 from tui_loop.core.reader import LoopReader
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 COUNT = 100
 

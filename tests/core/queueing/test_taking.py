@@ -7,13 +7,12 @@ import pytest
 
 from tests.core.conftest import MakeFinished
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.liveness import RunLock
 from tui_loop.core.planning import create_iteration
 from tui_loop.core.queueing.drafts import QueuedDraft, plan_of_queued
 from tui_loop.core.queueing.storing import add, read_queue
 from tui_loop.core.queueing.taking import leave, mark, next_waiting, put_aside, recover
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.unattended import is_unattended, unattended
 
 RATE = "training.learning_rate"

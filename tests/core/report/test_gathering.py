@@ -10,13 +10,12 @@ import pytest
 
 from tests.conftest import CHECKOUT
 from tui_loop.core.codec import to_json
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Decision, Example
 from tui_loop.core.report import comparisons, gathering
 from tui_loop.core.report.facts import WORST, Report, Told
 from tui_loop.core.report.formats import FORMATS, written
 from tui_loop.core.report.gathering import report_of
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 MakeFinished = Callable[..., IterationFolder]
 

@@ -16,9 +16,9 @@ from tui_loop.core.checking.findings import counted
 from tui_loop.core.config import with_settings
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.again import check_settings as check_generation
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.questions import BASE, Answer, AskingState, side_by_side
 from tui_loop.core.records import Example
+from tui_loop.core.store import IterationFolder
 
 HELP = "ask the tuned model, its parent and the base a prompt; records nothing"
 

@@ -21,9 +21,9 @@ from tui_loop.core.diagnosis.words import (
     verdict_words,
 )
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader, iteration_of
 from tui_loop.core.records import LIVE, RESUMABLE
+from tui_loop.core.store import IterationFolder
 
 HELP = "findings with their evidence, suggestions with what they should do, and the verdict"
 

@@ -25,8 +25,8 @@ from tui_loop.core.examples.judgements import judged, told
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import ExampleView, Order
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
+from tui_loop.core.store import IterationFolder
 from tui_loop.core.text import visible
 
 HELP = "list the held-out examples that fail, worst first, and why"

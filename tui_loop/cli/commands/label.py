@@ -24,9 +24,8 @@ from tui_loop.core.examples.judgements import (
     told as told_of,
 )
 from tui_loop.core.files import short_hash
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 from tui_loop.core.text import one_line
 
 HELP = "say that an output is right, a reference wrong or an example ambiguous; add a note"

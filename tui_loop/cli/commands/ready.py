@@ -14,10 +14,10 @@ from tui_loop.cli.looking import HoldoutLook, look_ahead
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.again import check_settings
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.readiness.checklist import HOLDOUT, Checklist, checklist
 from tui_loop.core.readiness.holdout import Look
 from tui_loop.core.readiness.looking import LookDone, LookFault, LookProgress
+from tui_loop.core.store import IterationFolder
 
 HELP = "say whether an iteration is ready; looks at the holdout when all else is met (asks)"
 

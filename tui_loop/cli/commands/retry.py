@@ -14,9 +14,9 @@ from tui_loop.cli.commands.ask import check_settings
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.again import GENERATION, Retried, passing
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import Scorer
+from tui_loop.core.store import IterationFolder
 
 HELP = "generate the failing examples again under other generation settings; changes no record"
 

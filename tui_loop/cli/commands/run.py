@@ -17,13 +17,12 @@ from tui_loop.core.asking import live_in
 from tui_loop.core.config import with_settings
 from tui_loop.core.draft import drop_draft, read_draft
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.names import open_command
 from tui_loop.core.overview import as_json
 from tui_loop.core.planning import Plan, plan_next, plan_with
 from tui_loop.core.reader import iteration_of, iterations_of
 from tui_loop.core.records import LIVE
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 HELP = "create the next iteration and run it"
 

@@ -22,13 +22,13 @@ from tui_loop.core.examples.causes import Measured
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split, TrainingRow
 from tui_loop.core.schema import Config
 from tui_loop.core.state import RunState
 from tui_loop.core.statistics import Interval, paired_interval
+from tui_loop.core.store import IterationFolder
 
 
 class Case:

@@ -10,8 +10,7 @@ import msgspec
 
 from tui_loop.core.diagnosis.findings import Word
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
-from tui_loop.core.store import LoopFolder, LoopsFolder
+from tui_loop.core.store import IterationFolder, LoopFolder, LoopsFolder
 
 JOINED = " + "
 """Between the names of suggestions that were taken together: of these none is judged alone."""

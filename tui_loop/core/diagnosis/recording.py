@@ -11,8 +11,8 @@ from tui_loop.core import codec
 from tui_loop.core.diagnosis.diagnosing import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.files import write_atomically
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.reader import LoopReader
+from tui_loop.core.store import IterationFolder
 
 
 def record_diagnosis(folder: IterationFolder) -> Diagnosis:

@@ -46,9 +46,9 @@ from tui_loop.core.examples.contents import (
 from tui_loop.core.examples.found import Cause, Found, Measured
 from tui_loop.core.examples.refusals import refusal_in
 from tui_loop.core.examples.repeats import repeated
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import NO_METRIC
+from tui_loop.core.store import IterationFolder
 
 __all__ = ["Cause", "Found", "Measured", "causes_of", "measured_of", "with_labels_seen"]
 

@@ -31,11 +31,10 @@ import msgspec
 from tui_loop.core import codec, figures
 from tui_loop.core.errors import BadInput
 from tui_loop.core.files import append_line, read_small, short_hash
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Example
 from tui_loop.core.scoring import normalised
 from tui_loop.core.secrets import masked
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 Kind = Literal["accepted", "bad_reference", "ambiguous", "cleared", "note"]
 Verdict = Literal["", "accepted", "bad_reference", "ambiguous"]

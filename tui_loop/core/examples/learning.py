@@ -16,9 +16,9 @@ import msgspec
 
 from tui_loop.core import codec
 from tui_loop.core.errors import BadInput
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.opening import CHUNK_BYTES, LINE_BYTES, ROWS_BYTES, open_regular
 from tui_loop.core.records import StepLoss
+from tui_loop.core.store import IterationFolder
 
 KNOWN_LOSS = math.log(2)
 """At or below it, in nats a token, an example is known."""

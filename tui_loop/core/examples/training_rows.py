@@ -23,9 +23,9 @@ from tui_loop.core.data.reading import is_text_file
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.records import Split
 from tui_loop.core.schema import Config
+from tui_loop.core.store import IterationFolder
 
 
 class TrainingRows(msgspec.Struct, frozen=True):

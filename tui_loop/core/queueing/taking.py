@@ -10,14 +10,13 @@ from __future__ import annotations
 import msgspec
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.iteration_folder import IterationFolder
 from tui_loop.core.liveness import Watch
 from tui_loop.core.queueing.drafts import QueuedDraft, plan_of_queued, queued_plan
 from tui_loop.core.queueing.storing import changing
 from tui_loop.core.reader import iteration_of
 from tui_loop.core.records import Decision
 from tui_loop.core.secrets import masked
-from tui_loop.core.store import LoopFolder
+from tui_loop.core.store import IterationFolder, LoopFolder
 
 _PROBLEM_LENGTH = 2000
 
