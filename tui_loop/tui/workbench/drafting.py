@@ -114,10 +114,6 @@ class Drafting(LoopScreen):
         self._edit(folder.notes)
         self.look_again()
 
-    def edit_example(self) -> None:
-        """Opens the data file of the example under the cursor."""
-        raise NotImplementedError
-
     async def save_draft(self, draft: Draft) -> None:
         """Keeps the draft, in memory first, then on disk."""
         self.edits += 1

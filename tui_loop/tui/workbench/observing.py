@@ -67,6 +67,10 @@ class LoopScreen(Frame):
         """Selects an iteration by its number, or the draft."""
         raise NotImplementedError
 
+    def edit_example(self) -> None:
+        """Opens the data file of the example under the cursor."""
+        raise NotImplementedError
+
     def rows_in_view(self) -> tuple[int, ...]:
         """Numbers of the iterations that are on the screen."""
         raise NotImplementedError
