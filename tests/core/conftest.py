@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from tui_loop.core.comparison import Comparer, Comparison
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.fingerprint import fingerprint_of
 from tui_loop.core.planning import create_base, create_iteration, plan_next
+from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Example, Iteration, Split
 from tui_loop.core.store import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.wording import title_of
@@ -73,6 +75,11 @@ def finished(loop: LoopFolder) -> MakeFinished:
         return folder
 
     return make
+
+
+def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
+    """Iteration `b` against `a`, read anew."""
+    return Comparer(LoopReader(loop)).compare(a, b)
 
 
 def _example(name: str, score: float | None, **more: Any) -> Example:

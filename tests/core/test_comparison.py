@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from tui_loop.core.comparison import Comparison, brief_delta, compare
+from tests.core.conftest import compare
+from tui_loop.core.comparison import Comparison, brief_delta
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.records import Example
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval

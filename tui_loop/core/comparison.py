@@ -34,7 +34,6 @@ from tui_loop.core.reader import LoopReader
 from tui_loop.core.records import Iteration, Split
 from tui_loop.core.schema import Config
 from tui_loop.core.statistics import Interval, mcnemar, paired_interval, spread_interval
-from tui_loop.core.store import LoopFolder
 from tui_loop.core.wording import SEED
 
 _NO_DIFFERENCE = (SEED, "evaluation.base")
@@ -253,11 +252,6 @@ def config_key(config: Config) -> bytes:
     before: runs that differ in these alone are of one config."""
     values = flatten(config)
     return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})
-
-
-def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
-    """Iteration `b` against `a`, read once; raises BadInput where either has no evaluation."""
-    return Comparer(LoopReader(loop)).compare(a, b)
 
 
 def scored_alike(old: Iteration, new: Iteration) -> bool:

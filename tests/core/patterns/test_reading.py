@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.core.comparison import compare
+from tests.core.conftest import compare
 from tui_loop.core.patterns.claims import Claims, sure_claim
 from tui_loop.core.patterns.reading import PatternsReader
 from tui_loop.core.reader import LoopReader

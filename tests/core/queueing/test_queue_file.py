@@ -19,7 +19,7 @@ from tui_loop.core.queueing.drafts import (
     queued_draft,
     queued_plan,
 )
-from tui_loop.core.queueing.storing import add, clear, insert, move, read_queue, remove
+from tui_loop.core.queueing.storing import add, clear, move, read_queue, remove
 from tui_loop.core.store import LoopFolder
 
 RATE = "training.learning_rate"
@@ -94,11 +94,9 @@ def test_order_is_what_one_makes_of_it(loop: LoopFolder) -> None:
     assert whys(loop) == ["d", "a", "b", "c"]
     gone = remove(loop, 2)
     assert (gone.why, whys(loop)) == ("a", ["d", "b", "c"])
-    insert(loop, 2, gone)
-    assert whys(loop) == ["d", "a", "b", "c"]
-    move(loop, 1, 4)
-    assert whys(loop) == ["a", "b", "c", "d"]
-    assert clear(loop) == 4
+    move(loop, 1, 3)
+    assert whys(loop) == ["b", "c", "d"]
+    assert clear(loop) == 3
     assert whys(loop) == []
 
 

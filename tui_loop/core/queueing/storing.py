@@ -67,12 +67,6 @@ def remove(loop: LoopFolder, position: int) -> QueuedDraft:
         return queue.pop(index_of(loop, queue, position))
 
 
-def insert(loop: LoopFolder, position: int, draft: QueuedDraft) -> None:
-    """Puts a draft at a position from 1 on, or at the end where there are fewer."""
-    with changing(loop) as queue:
-        queue.insert(max(0, position - 1), draft)
-
-
 def move(loop: LoopFolder, position: int, to: int) -> QueuedDraft:
     """Moves the draft at a position to another one, both from 1 on; gives it."""
     with changing(loop) as queue:
