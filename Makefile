@@ -17,6 +17,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.import_circles
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -18,7 +18,7 @@ from benchmarks.measure import Result, paired_ratio
 from benchmarks.processes import run
 from benchmarks.scale import sized
 from tui_loop.core.record.events import MetricsLogged
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 STEPS, BATCH, PAIRS = sized((200, 12, 3), (4, 2, 1))
 PARENT = 6

@@ -9,7 +9,7 @@ from benchmarks.bench_app import RunLog, begin_run, draft, open_app, recorded_lo
 from benchmarks.measure import Result, paired_ratio
 from benchmarks.processes import run_bare_script
 from benchmarks.scale import sized
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 STEPS, BATCH, PAIRS = sized((200, 12, 3), (4, 2, 1))
 PARENT = 6

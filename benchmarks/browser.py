@@ -25,7 +25,7 @@ from tui_loop.core.examples.matching import listed
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView, Order
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 
 EXAMPLES, FEW = sized((100_000, 200), (400, 50))

@@ -11,8 +11,8 @@ from benchmarks.measure import Result, spread
 from benchmarks.scale import sized
 from benchmarks.screen import Screen
 from tui_loop.core.record.events import LineLogged
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.follower import Follower
-from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.structs import TokenLosses
 
 LENGTH, TURNS = sized((1_000_000, 5), (20_000, 1))

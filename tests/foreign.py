@@ -13,7 +13,7 @@ import pytest
 
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.record.codec import to_toml
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.queue import QueuedDraft, add
 

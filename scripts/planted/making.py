@@ -15,7 +15,7 @@ from scripts.planted.data import write_data
 from scripts.planted.models import write_model
 from scripts.planted.scenarios import Scenario
 from scripts.reliability import CHECKOUT
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 KEPT = CHECKOUT / "tests" / "planted"
 """Where the records of the tests are: `loops/` and the `data/` that they name."""

@@ -16,7 +16,7 @@ from tests.hostile.conftest import (  # noqa: F401
     loops,
     recorded,
 )
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 LOOP = "support-intents"
 COMMANDS = [

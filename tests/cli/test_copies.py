@@ -10,8 +10,7 @@ import pytest
 from tui_loop.cli.commands.run import create_next
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import State
 from tui_loop.core.workflow.plan import create_iteration, plan_next

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, Cli
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopsFolder
 
 LOOP = "support-intents"
 

@@ -19,7 +19,7 @@ from tui_loop.cli.new_loop import asked, understand, understand_with_metric
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.loop_folder import LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopSettings, LoopsFolder
 from tui_loop.tui.backend import NewLoop
 
 TRAIN = CHECKOUT / "sample_data" / "support-intents" / "train.jsonl"
@@ -182,7 +182,7 @@ def test_nothing_of_the_training_stack_is_loaded(project: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from tui_loop.cli.backend import AppBackend\n"
-        "from tui_loop.core.record.loop_folder import LoopsFolder\n"
+        "from tui_loop.core.record.folders import LoopsFolder\n"
         "from tui_loop.tui.backend import NewLoop\n"
         "backend, loops = AppBackend(allow_code=False), LoopsFolder(Path('loops'))\n"
         "wanted = NewLoop('mine', 'labels.csv', model='smollm2')\n"

@@ -20,8 +20,7 @@ from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
 from tui_loop.cli.queue_runner import told_waiting
 from tui_loop.core.errors import RunStopped
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft
@@ -247,7 +246,7 @@ def test_a_terminal_that_closes_stops_nothing(loop: LoopFolder) -> None:
     script = (
         "import os, signal, sys\n"
         "from tui_loop.cli.unattended_runs import alone_with\n"
-        "from tui_loop.core.record.loop_folder import LoopFolder\n"
+        "from tui_loop.core.record.folders import LoopFolder\n"
         "from pathlib import Path\n"
         "with alone_with(LoopFolder(Path(sys.argv[1]))):\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.test_recorded_loop import LOOP, reader, record
 from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.main import main
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopsFolder
 from tui_loop.core.workflow.holdout import (
     Figures,
     Look,

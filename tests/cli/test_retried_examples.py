@@ -14,7 +14,7 @@ from tui_loop.cli.retried_examples import generate_again
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import Retried
 from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.scoring import Scorer
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.test_recorded_loop import LOOP, reader, record
 from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.backend import AppBackend
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import TrainingRow
 
 LOOPS = ("--loops", str(CHECKOUT / "loops"))

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.record.fingerprint import fingerprint_of
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.iteration import title_of
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example, Iteration, Split
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 
@@ -74,6 +75,11 @@ def finished(loop: LoopFolder) -> MakeFinished:
         return folder
 
     return make
+
+
+def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
+    """Iteration `b` against `a`, read anew."""
+    return Comparer(LoopReader(loop)).compare(a, b)
 
 
 def _example(name: str, score: float | None, **more: Any) -> Example:

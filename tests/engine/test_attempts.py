@@ -11,7 +11,7 @@ from tests.faults.runs import Hosted, MakeLoop, steps_of, told
 from tests.faults.test_memory import out_of_memory
 from tests.waiting import wait_until
 from tui_loop.core.record.checkpoints import where_to_go_on
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import ask_run
 from tui_loop.core.record.structs import Iteration

@@ -13,7 +13,7 @@ from tui_loop.core.config.schema import Config, Data
 from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.rows import Row
 from tui_loop.core.data.text_files import read_rows
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
 from tui_loop.engine.memory import EvalBatch, OutOfMemory

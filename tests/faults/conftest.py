@@ -12,9 +12,8 @@ import pytest
 from tests.core.conftest import example, finished, loop, loops
 from tests.engine.conftest import tiny_loop
 from tui_loop.core.record.events import MetricsLogged, PhaseStarted, RunStarted
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 __all__ = ["example", "finished", "loop", "loops", "tiny_loop"]

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tui_loop.core.record.events import AnyEvent, Evaluated
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.results import Results
 from tui_loop.core.record.structs import Iteration

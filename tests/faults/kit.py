@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of
 
 Group = Literal[

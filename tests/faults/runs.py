@@ -13,7 +13,7 @@ import torch
 
 from tests.engine.conftest import TinyLoop
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import RequestName, ask
 from tui_loop.core.record.state import RunState

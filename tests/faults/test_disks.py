@@ -25,11 +25,10 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record import journal as journal_module
 from tui_loop.core.record.events import Recovered, RunEnded
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.lock import RunLock
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import IterationReader, iterations_of, read_run
 from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
 from tui_loop.core.workflow.closing import close_loop

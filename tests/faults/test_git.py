@@ -11,7 +11,7 @@ import pytest
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tui_loop.core.record.events import RunEnded
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import IterationReader, read_run

@@ -22,7 +22,7 @@ from tests.faults.runs import (
 )
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.checkpoints import where_to_go_on
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import trainer
 

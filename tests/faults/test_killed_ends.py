@@ -17,7 +17,7 @@ from tests.conftest import CHECKOUT, Cli
 from tests.core.record.test_results import same
 from tests.engine.conftest import TinyLoop
 from tests.faults.kit import Outcome
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.run_end import restore_ends

@@ -16,7 +16,7 @@ from tests.core.record.test_lock import holding_process, write
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import GONE_AFTER_SECONDS
 from tui_loop.core.record.reader import IterationReader

@@ -18,7 +18,7 @@ from tests.faults.kit import Outcome
 from tests.faults.runs import Hosted, MakeLoop, steps_of, told
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.cli.main import main
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.scoring import Scorer

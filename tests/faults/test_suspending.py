@@ -16,7 +16,7 @@ from tests.core.conftest import loop, loops
 from tests.faults.kit import Outcome
 from tests.faults.test_app_on_a_terminal import LEAVES_ALTERNATE_SCREEN, AppOnTerminal
 from tests.waiting import wait_until
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 __all__ = ["loop", "loops"]
 

@@ -14,8 +14,8 @@ from tests.core.record.test_follower import any_event, lines
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tui_loop.core.record.events import AnyEvent, RunEnded
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.follower import Follower
-from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.state import RunState, fold
 

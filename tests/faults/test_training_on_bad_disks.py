@@ -16,7 +16,7 @@ from tui_loop.core.diagnosis import diagnose
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.record.events import AnyEvent, MetricsLogged
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import trouble_of
 from tui_loop.core.record.reader import IterationReader

@@ -23,7 +23,7 @@ from tests.tui.conftest import (  # noqa: F401
     recorded,
 )
 from tui_loop.cli.main import main
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopsFolder
 
 
 class Printed(msgspec.Struct, frozen=True):

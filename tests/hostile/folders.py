@@ -17,8 +17,7 @@ from tests.tui.conftest import example_of
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.record.codec import spell
 from tui_loop.core.record.files import short_hash
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Iteration, Split
 from tui_loop.core.workflow.draft import Draft, write_draft
 

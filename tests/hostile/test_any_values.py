@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.hostile.conftest import Command
 from tests.hostile.terminal import Stream
 from tests.tui.conftest import OpenApp, Opened, on_app
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
 from tui_loop.tui.widgets.iterations import DRAFT
 

@@ -26,7 +26,7 @@ from tests.hostile.terminal import Stream
 from tests.hostile.texts import Hostile
 from tests.tui.conftest import record_loop
 from tests.waiting import wait_until
-from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.folders import LoopsFolder
 
 RESTS = 6
 POLL_SECONDS = 0.01

@@ -11,7 +11,7 @@ from tests.hostile.conftest import Command
 from tests.hostile.folders import OTHER_NAMES
 from tests.hostile.terminal import Stream
 from tests.hostile.texts import Hostile
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 LOOP = "support-intents"
 READING = [

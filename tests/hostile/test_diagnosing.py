@@ -16,7 +16,7 @@ from tests.hostile.folders import (
 )
 from tests.hostile.terminal import Stream
 from tests.hostile.texts import Hostile
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 LOOP = "support-intents"
 TELLING = [

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from tests.hostile.folders import LONG_LINE, write_lines
 from tests.tui.conftest import OpenApp, Opened, on_app
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.tui import cells
 
 LONG = "word \x1b[2J [/b] " * (LONG_LINE // 15)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.tui.conftest import OpenApp, Opened, on_app
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Decision
 from tui_loop.tui.widgets.iterations import DRAFT
 

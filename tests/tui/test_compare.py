@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.tui.conftest import OpenApp, Opened, example_of, on_app
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.tui.actions import ACTIONS
 from tui_loop.tui.screens.compare import PARTS, CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen

@@ -10,7 +10,7 @@ from tests.foreign import with_foreign_code
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.consent import allow_code, consent_file
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.engine.foreign_code import config_code
 from tui_loop.tui.screens.consent import ConsentScreen
 from tui_loop.tui.screens.run_dialog import RunDialog

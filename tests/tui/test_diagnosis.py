@@ -31,7 +31,7 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion, Verdict
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.draft import read_draft
 from tui_loop.tui.actions import ACTIONS
 from tui_loop.tui.diagnosis_lines import entries_of, laid_out, text_of

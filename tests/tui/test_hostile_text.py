@@ -34,7 +34,7 @@ from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.inference_messages import AskingState
 from tui_loop.core.record.codec import to_json_lines
 from tui_loop.core.record.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Example, Split, TokenLosses
 from tui_loop.core.workflow.holdout import Look
 from tui_loop.tui.backend import Nearest

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.compare.progress import Pair
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopsFolder
 from tui_loop.core.workflow.queue import read_queue
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.progress import ProgressScreen

@@ -6,7 +6,7 @@ import msgspec
 
 from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.errors import NeedsExtra
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.queue import QueuedDraft, add, read_queue
 from tui_loop.core.workflow.unattended import unattended
 from tui_loop.tui.screens.queue import QueueScreen

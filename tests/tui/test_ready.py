@@ -17,7 +17,7 @@ from tests.tui.conftest import (
     scripted_iteration,
 )
 from tui_loop.core.errors import NeedsExtra
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Split
 from tui_loop.core.workflow.closing import close_loop
 from tui_loop.core.workflow.holdout import (

@@ -27,7 +27,7 @@ from tests.tui.conftest import (
 )
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.run_dialog import RunDialog

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
 from tui_loop.core.process import dangers_to_background
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import ask
 from tui_loop.core.text.secrets import redact_file

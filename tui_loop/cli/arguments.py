@@ -6,8 +6,7 @@ import argparse
 
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.text.untrusted import one_line
 

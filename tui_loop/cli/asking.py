@@ -8,7 +8,7 @@ import time
 from tui_loop.cli.arguments import told_loop
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import LOOK_SECONDS, Request, RequestName, ask_run, is_heard
 from tui_loop.core.record.state import RunState

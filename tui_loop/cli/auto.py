@@ -12,7 +12,7 @@ from tui_loop.cli.unattended_runs import alone_with, created, ran, wait_for_othe
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.workflow.autopilot import FIRST, Autopilot
 from tui_loop.core.workflow.autopilot_log import Outcome, told_decision, told_prediction
@@ -29,7 +29,7 @@ from tui_loop.core.workflow.suggestion_source import (
 )
 
 if TYPE_CHECKING:
-    from tui_loop.core.record.iteration_folder import IterationFolder
+    from tui_loop.core.record.folders import IterationFolder
 
 
 class Wanted(msgspec.Struct, frozen=True):

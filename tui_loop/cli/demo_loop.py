@@ -1,7 +1,7 @@
-"""Where the app lays out the recorded loop: among the loops where that harms nothing, else apart.
+"""Lays out the loops of a demo: in a folder of its own, or among the app's loops.
 
-It goes among them only in a folder that has nothing else, since the loop wants its data beside
-it, and never where git would take it for the user's own work.
+The app's recorded loop goes among the others only in a folder that has nothing else, since the loop
+wants its data beside it, and never where git would take it for the user's own work.
 """
 
 from __future__ import annotations
@@ -12,10 +12,18 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tui_loop.cli.commands.demo import DATA, RECORDED, lay_out_recorded
+from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.loop_folder import GITIGNORE, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import GITIGNORE, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.shipped import shipped
+
+NAME = "support-demo"
+RECORDED = {"tiny": "support-tiny", "smollm2": "support-intents"}
+"""The shipped loops by their model; the tiny one can be gone on with at once."""
+
+MARK = "# a demo of tui-loop\n*\n"
+DATA = "sample_data/support-intents"
+TEMPLATE = "Message: {prompt}\nIntent:"
 
 APART = Path("tui-loop-demo")
 GIT_SECONDS = 5.0
@@ -40,6 +48,54 @@ def demo_loop(loops: LoopsFolder) -> LoopFolder:
     _copy(shipped(*DATA.split("/")), root / DATA)
     _copy(shipped("loops", RECORDED[model]), target)
     return loops.loop(RECORDED[model])
+
+
+def lay_out_recorded(folder: Path, model: str = "smollm2") -> LoopFolder:
+    """Copies of the recorded loops and their data under `folder`; gives the one of `model`.
+
+    What is there already stays as it is.
+    """
+    _ignore_all(folder)
+    _lay_out_data(folder)
+    loops = LoopsFolder(folder / "loops")
+    for name in RECORDED.values():
+        target = loops.path / name
+        if not target.exists():
+            shutil.copytree(shipped("loops", name), target, ignore=_KEPT_HOME)
+    return loops.loop(RECORDED[model])
+
+
+def lay_out(folder: Path, model: str) -> LoopFolder:
+    """A demo loop and its data under `folder`; what is there already stays as it is."""
+    _ignore_all(folder)
+    _lay_out_data(folder)
+    loops = LoopsFolder(folder / "loops")
+    taken = set(loops.names())
+    name = next(
+        each for each in (NAME, *(f"{NAME}-{n}" for n in range(2, 1000))) if each not in taken
+    )
+    return loops.create(
+        name,
+        LoopSettings(
+            goal="tell what a customer wants from a short message",
+            metric="label",
+            defaults={
+                "model": {"id": model},
+                "data": {
+                    "train": f"{DATA}/train.jsonl",
+                    "eval": f"{DATA}/eval.jsonl",
+                    "holdout": f"{DATA}/holdout.jsonl",
+                    "shape": "prompt_completion",
+                    "prompt_template": TEMPLATE,
+                },
+                "lora": {"r": 8, "lora_alpha": 16},
+                "training": {
+                    "per_device_train_batch_size": 8 if model == "tiny" else 4,
+                    "max_length": 256,
+                },
+            },
+        ),
+    )
 
 
 def _has_room(loops: LoopsFolder) -> bool:
@@ -87,3 +143,21 @@ def _is_tracked(path: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return True
     return done.returncode != 0
+
+
+def _lay_out_data(folder: Path) -> None:
+    data = folder / DATA
+    if not data.exists():
+        data.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(shipped(*DATA.split("/")), data)
+
+
+def _ignore_all(folder: Path) -> None:
+    """Marks a demo's folder, which is never tracked; refuses one that holds something else."""
+    ignored = folder / ".gitignore"
+    if folder.is_dir() and any(folder.iterdir()):
+        if not ignored.exists() or ignored.read_text() != MARK:
+            raise BadInput(f"{folder}: holds other files", "--dir with a new or an empty folder")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    ignored.write_text(MARK)

@@ -9,7 +9,7 @@ import msgspec
 from tui_loop.cli.output import Output
 from tui_loop.core.examples.breakdown import Breakdown, Count, slice_words, term_of
 from tui_loop.core.examples.example_detail import ExampleDetail, learned
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.text import figures
 
 OTHER = " (other reference)"

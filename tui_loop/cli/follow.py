@@ -20,8 +20,8 @@ from tui_loop.core.record.events import (
     Recovered,
     RunStarted,
 )
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.follower import Follower
-from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.requests import ask
 from tui_loop.core.record.state import RunState, fold

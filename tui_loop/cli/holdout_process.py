@@ -12,7 +12,7 @@ from tui_loop.cli.json_process import JsonProcess
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import sha256_of
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.holdout import (
     LookDone,

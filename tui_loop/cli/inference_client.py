@@ -16,7 +16,7 @@ from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.inference_messages import AskingState, GenerateRequest, Told, side_by_side
 from tui_loop.core.record import codec
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 
 class ModelAsker(JsonProcess[Told]):

@@ -30,7 +30,7 @@ from tui_loop.core.preflight.check_result import (
 from tui_loop.core.preflight.data_checks import check_data, check_metric, odd_settings
 from tui_loop.core.preflight.effort import pace_of, steps_findings
 from tui_loop.core.preflight.row_checks import TrainedRow, refused_rows
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.plan import config_before

@@ -11,9 +11,8 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.unattended_runs import alone_with, created, ran, wait_for_others
 from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import as_json
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures

@@ -15,7 +15,7 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, check_settings
 from tui_loop.core.inference_messages import AskingState, GenerateResponse
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 

@@ -9,8 +9,7 @@ from tui_loop.cli.follow import RunWatcher
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import Iteration

@@ -15,9 +15,8 @@ from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.effort import steps_of
 from tui_loop.core.record.checkpoints import Resumption, where_to_go_on
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.lock import Watch
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import live_in
 from tui_loop.core.record.structs import LIVE, RESUMABLE

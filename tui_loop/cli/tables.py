@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui_loop.cli.output import Output
 from tui_loop.core.compare.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.wording import verdict_words
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures

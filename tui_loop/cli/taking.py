@@ -9,7 +9,7 @@ from tui_loop.core.diagnosis.apply_suggestions import clash, with_suggestions
 from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.draft import new_draft, plan_of
 from tui_loop.core.workflow.plan import Plan, plan_with
 

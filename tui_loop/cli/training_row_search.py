@@ -17,7 +17,7 @@ from tui_loop.core.examples.training_rows import TrainingRows, training_rows
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.leakage import leaked_rows
 from tui_loop.core.preflight.row_checks import conflicting_rows, repeated_rows
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.backend import Nearest, Suspected
 

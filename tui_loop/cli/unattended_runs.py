@@ -17,8 +17,7 @@ from tui_loop.cli.run_process import run_until_stopped
 from tui_loop.cli.start import check_start, create
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.record.requests import live_in
 from tui_loop.core.record.safe_open import check_regular

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 BASE = 0
 

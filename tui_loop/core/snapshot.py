@@ -23,7 +23,7 @@ from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.example_detail import ExampleDetail, example_detail
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.record.structs import LIVE, Iteration, Split
 from tui_loop.core.text.figures import counted

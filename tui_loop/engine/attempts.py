@@ -18,7 +18,7 @@ from tui_loop.core.config.tables import changed_fields
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.record.checkpoints import Resumption, resumption_of
 from tui_loop.core.record.events import LineLogged, RunStarted
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import NO_METRICS, EndState, RunError

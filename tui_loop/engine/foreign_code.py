@@ -18,7 +18,7 @@ from typing import Any
 from tui_loop.core.config.schema import Config, Model
 from tui_loop.core.consent import CodeFile, ForeignCode, code_file, require_consent
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.scoring import is_function
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.model_source import ModelSource, find_model, use_cache_where_unreachable

@@ -26,8 +26,7 @@ from tui_loop.core.data.row_versions import digest_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.inference_messages import AskingState
 from tui_loop.core.record import codec
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import NO_METRIC, Scorer

@@ -19,10 +19,9 @@ from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.record.checkpoints import where_to_go_on
 from tui_loop.core.record.events import LineLogged, RequestSeen
 from tui_loop.core.record.files import FileGuard
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import Request, RequestReader, ids_in
 from tui_loop.core.record.results import Results

@@ -23,7 +23,7 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.inference_messages import AskingState, GenerateRequest, Told
 from tui_loop.core.record import codec
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.output_capture import set_environment
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 
 def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:

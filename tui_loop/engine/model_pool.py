@@ -22,8 +22,7 @@ from tui_loop.core.data.rows import Row, Shape
 from tui_loop.core.errors import BadInput, NotFound, TuiLoopError
 from tui_loop.core.inference_messages import BASE, GenerateResponse
 from tui_loop.core.record import codec
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.engine.evaluation import context_of
 from tui_loop.engine.generation import generate
 from tui_loop.engine.memory import EvalBatch

@@ -11,7 +11,7 @@ from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.divergence import Trouble
 from tui_loop.core.record.checkpoints import Resumption
 from tui_loop.core.record.events import LineLogged, PhaseStarted, Recovered
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.structs import NO_METRICS, Fingerprint
 from tui_loop.core.scoring import Scorer

@@ -10,7 +10,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import RunError
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.secrets import redacted

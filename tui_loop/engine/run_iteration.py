@@ -15,7 +15,7 @@ from tui_loop.core.preflight.check_result import messages_of
 from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.events import PhaseStarted
 from tui_loop.core.record.fingerprint import fingerprint_of
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_print
 from tui_loop.engine.run_context import Prepared, Run
 from tui_loop.engine.scorers import scorer_for

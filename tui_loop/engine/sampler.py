@@ -17,8 +17,8 @@ from tui_loop.core.diagnosis.apply_suggestions import SAMPLED
 from tui_loop.core.divergence import HIGHEST_OF_USE
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import number
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.suggestion_source import History, Proposal, plan_of_proposal

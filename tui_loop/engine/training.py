@@ -11,7 +11,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.divergence import Sighting, is_far_above
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.effort import no_batch
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.results import mean_loss
 from tui_loop.core.text.figures import duration

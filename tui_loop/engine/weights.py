@@ -10,7 +10,7 @@ import torch
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.safe_open import (
     SMALL_FILE_BYTES,

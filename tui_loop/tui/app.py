@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -21,7 +21,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopsFolder
 from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
@@ -30,6 +30,7 @@ from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.palette import ActionCommands, Palette
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.services import AppServices
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.themes import THEMES, VARIABLES
 from tui_loop.tui.widgets.toned import Part
@@ -286,6 +287,10 @@ class LoopApp(KeysInOrder):
             report.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(report, redacted("".join(traceback.format_exception(error))))
             self.crash_report = report
+
+
+if TYPE_CHECKING:
+    _SERVICES: type[AppServices] = LoopApp  # mypy compares the app with what its screens use
 
 
 def _collect_again() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tui_loop.core.examples.example_detail import ExampleDetail, Then, learned
-from tui_loop.core.examples.view import Outcome, Shift
+from tui_loop.core.examples.history import Outcome, Shift
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
 from tui_loop.core.text.similarity import word_diff

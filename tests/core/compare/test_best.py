@@ -12,7 +12,7 @@ from tui_loop.core.compare.best import best_of
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.loop_list import LoopsReader
 from tui_loop.core.compare.progress import ProgressReader
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, State
 from tui_loop.core.report.gather import report_of

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from tui_loop.core.compare.comparison import Comparison, brief_delta, compare
+from tests.core.conftest import compare
+from tui_loop.core.compare.comparison import Comparison, brief_delta
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
 

@@ -10,8 +10,7 @@ from tui_loop.core.compare.claims import claim_words
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.contrast import CauseCount, Contrast
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import LoopPoller
 

@@ -15,8 +15,7 @@ from tui_loop.core.compare.progress_text import (
     reach_words,
     replicate_words,
 )
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import LoopReader
 
 COUNT = 100

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.same_config import all_halves, called_different, report, sampled_groups
 from tests.core.conftest import MakeFinished
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 
 
 def test_ten_runs_have_126_halves_each_once() -> None:

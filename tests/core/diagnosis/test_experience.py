@@ -12,8 +12,7 @@ from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.experience import Lessons, lessons_of, rate_in
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.patterns.all_patterns import PatternsReader
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 
 MakeFinished = Callable[..., IterationFolder]

@@ -12,9 +12,8 @@ from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.experience import Experience, Tally, experience_beside
 from tui_loop.core.diagnosis.findings import Prediction, Verdict
 from tui_loop.core.diagnosis.verdicts import prediction_of, verdict_of
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.ledger import write_ledger
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Decision
 from tui_loop.core.workflow.run_end import record_diagnosis

@@ -26,7 +26,7 @@ from tui_loop.core.examples.annotations import (
     read_annotations,
 )
 from tui_loop.core.record.files import short_hash
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Example
 
 Make = Callable[..., Example]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.work import calls_of
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
 from tui_loop.core.examples.causes import causes_of, measured_of, repeated, with_labels_seen
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import PURE_METRICS, pure_scorer
 from tui_loop.core.text.similarity import edit_distance, found_within, same_but_for_signs

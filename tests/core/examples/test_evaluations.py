@@ -13,10 +13,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import evaluations as evaluations_module
 from tui_loop.core.examples.annotations import annotate
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.history import Story
-from tui_loop.core.examples.view import Outcome, Shift
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.examples.history import Outcome, Shift, Story
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example
 

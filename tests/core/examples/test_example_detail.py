@@ -10,10 +10,9 @@ from tests.core.conftest import MakeFinished
 from tui_loop.core.examples.annotations import Standing, annotate
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.example_detail import ExampleDetail, annotated_detail, example_detail
-from tui_loop.core.examples.view import Outcome, Shift
+from tui_loop.core.examples.history import Outcome, Shift
 from tui_loop.core.record.codec import to_json_lines
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example, StepLoss, TokenLosses
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tui_loop.core.examples.example_detail import LossPath, learned, loss_path
 from tui_loop.core.record import codec
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import StepLoss
 
 LOW, HIGH = 0.3, 1.5

@@ -12,7 +12,7 @@ from tests.conftest import CHECKOUT
 from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.causes import measured_of
 from tui_loop.core.examples.suspects import suspect_references
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Example
 
 LABELS = ("refund", "cancel", "login")

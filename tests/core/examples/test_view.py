@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.core.examples.views import names, row_of, rows_of, view_of
-from tui_loop.core.examples.view import Order, Outcome, Shift
+from tui_loop.core.examples.history import Outcome, Shift
+from tui_loop.core.examples.view import Order
 
 
 def test_an_example_has_passed_failed_or_neither() -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.core.compare.comparison import compare
+from tests.core.conftest import compare
 from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.patterns.directions import Claims, sure_claim
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 
 MakeFinished = Callable[..., IterationFolder]

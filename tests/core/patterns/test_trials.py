@@ -18,7 +18,7 @@ from tui_loop.core.patterns.trials import (
     no_better,
     ran_out,
 )
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 

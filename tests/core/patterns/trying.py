@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui_loop.core.patterns.trials import Trial, trials_from
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Iteration
 
 RATE = "training.learning_rate"

@@ -20,8 +20,7 @@ from tui_loop.core.preflight.effort import (
     steps_findings,
     steps_of,
 )
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 
 
 def config(*settings: str) -> Config:

@@ -10,9 +10,8 @@ import pytest
 from tui_loop.core.record.checkpoints import Resumption, resumption_of, where_to_go_on
 from tui_loop.core.record.events import CheckpointSaved, RunEnded
 from tui_loop.core.record.files import sha256_of
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import described
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import Decision
 from tui_loop.core.workflow.plan import create_iteration, plan_next

@@ -12,10 +12,9 @@ import pytest
 
 from tests.core.record.test_lock import holding_process
 from tui_loop.core.record.events import AnyEvent, MetricsLogged, RequestSeen, RunEnded, RunStarted
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import as_json, loop_state, state_of
-from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.journal import Journal
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import Iteration, State

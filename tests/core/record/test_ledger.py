@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.ledger import COLUMNS, ledger_text, write_ledger
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.structs import Iteration
 
 MakeFinished = Callable[..., IterationFolder]

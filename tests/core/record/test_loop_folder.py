@@ -12,9 +12,8 @@ from tui_loop.cli.main import COMMANDS as COMMANDS_AT_HAND
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables, with_settings
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.record import iteration_folder
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record import folders
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.names import (
     COMMANDS,
     check_loop_name,
@@ -275,7 +274,7 @@ def test_a_large_token_file_is_kept_out_of_git(
     tokens = [TokenLosses("a", [("x", 0.5)] * 20)]
     folder.write_examples([], tokens)
     assert not ignore.exists()
-    monkeypatch.setattr(iteration_folder, "TOKENS_FILE_LIMIT", 100)
+    monkeypatch.setattr(folders, "TOKENS_FILE_LIMIT", 100)
     ignore.write_text("mine")
     for _ in range(2):
         folder.write_examples([], tokens)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.conftest import MakeFinished
 from tui_loop.core import snapshot as observing
-from tui_loop.core.examples.view import Shift
+from tui_loop.core.examples.history import Shift
 from tui_loop.core.record import reader as reading
 from tui_loop.core.record.events import (
     LineLogged,
@@ -19,10 +19,9 @@ from tui_loop.core.record.events import (
     RunEnded,
     RunStarted,
 )
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import IterationReader, LoopReader
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.snapshot import LoopPoller, SnapshotRequest, depths_of

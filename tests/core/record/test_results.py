@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import CHECKOUT
 from tui_loop.core.record.events import PhaseStarted, RunEnded, RunStarted
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.lock import RunLock
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.results import mean_loss, results_of
 from tui_loop.core.record.state import Point

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.record import safe_open
-from tui_loop.core.record.safe_open import line_at
+from tui_loop.core.record import row_places
+from tui_loop.core.record.row_places import line_at
 
 
 @given(st.lists(st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b" ")), max_size=30))
@@ -15,7 +15,7 @@ def test_each_line_is_found_whatever_block_it_stands_in(
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     path.write_bytes(b"".join(line + b"\n" for line in lines))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(safe_open, "BLOCK_BYTES", 50)
+        patched.setattr(row_places, "BLOCK_BYTES", 50)
         assert [line_at(path, at) for at in range(len(lines))] == lines
         assert not line_at(path, len(lines))
         assert line_at(path, len(lines) + 1) is None

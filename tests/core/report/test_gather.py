@@ -10,8 +10,7 @@ import pytest
 
 from tests.conftest import CHECKOUT
 from tui_loop.core.record.codec import to_json
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
 from tui_loop.core.record.structs import Decision, Example
 from tui_loop.core.report import gather
 from tui_loop.core.report.facts import WORST, Report, Told

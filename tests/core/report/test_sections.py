@@ -9,7 +9,7 @@ from tui_loop.core.diagnosis.findings import (
     Suggestion,
     Verdict,
 )
-from tui_loop.core.record.loop_folder import Closed
+from tui_loop.core.record.folders import Closed
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.facts import (
     Counted,

@@ -11,7 +11,7 @@ import pytest
 from tui_loop.core.config.schema import Config
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, RunStopped
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.autopilot import Autopilot
 from tui_loop.core.workflow.autopilot_log import Outcome

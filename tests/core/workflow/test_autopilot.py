@@ -18,7 +18,7 @@ from tui_loop.core.diagnosis.findings import (
     Verdict,
 )
 from tui_loop.core.errors import NotFound
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 from tui_loop.core.workflow.suggestion_source import DiagnosisSource, Proposal
 

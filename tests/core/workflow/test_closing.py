@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.record.loop_folder import Closed, LoopFolder
+from tui_loop.core.record.folders import Closed, LoopFolder
 from tui_loop.core.workflow.closing import close_loop, refuse_closed, reopen_loop
 
 WRITTEN = """# ours

@@ -7,9 +7,8 @@ import pytest
 
 from tests.core.conftest import MakeFinished
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.lock import RunLock
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.workflow.plan import create_iteration
 from tui_loop.core.workflow.queue import (
     QueuedDraft,

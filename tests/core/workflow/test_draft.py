@@ -7,7 +7,7 @@ import pytest
 from tests.core.conftest import MakeFinished
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.draft import (
     draft_from,
     draft_text,

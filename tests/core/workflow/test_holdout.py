@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.workflow.holdout import (
     Figures,
     Look,

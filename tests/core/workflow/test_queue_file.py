@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.conftest import MakeFinished
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.draft import new_draft
 from tui_loop.core.workflow.plan import plan_next, replicates
 from tui_loop.core.workflow.queue import (
@@ -17,7 +17,6 @@ from tui_loop.core.workflow.queue import (
     add,
     clear,
     draft_of,
-    insert,
     move,
     plan_of_queued,
     problem_of,
@@ -99,11 +98,9 @@ def test_order_is_what_one_makes_of_it(loop: LoopFolder) -> None:
     assert whys(loop) == ["d", "a", "b", "c"]
     gone = remove(loop, 2)
     assert (gone.why, whys(loop)) == ("a", ["d", "b", "c"])
-    insert(loop, 2, gone)
-    assert whys(loop) == ["d", "a", "b", "c"]
-    move(loop, 1, 4)
-    assert whys(loop) == ["a", "b", "c", "d"]
-    assert clear(loop) == 4
+    move(loop, 1, 3)
+    assert whys(loop) == ["b", "c", "d"]
+    assert clear(loop) == 3
     assert whys(loop) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.conftest import MakeFinished
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Split
 from tui_loop.core.stats import wilson
 from tui_loop.core.workflow.holdout import Figures, Look, PairedTable, record_look

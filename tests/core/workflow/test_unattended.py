@@ -10,14 +10,14 @@ import pytest
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.lock import holder_of
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.workflow.unattended import doing, end, is_unattended, unattended
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.unattended import unattended
 try:
     with unattended(LoopFolder(Path(sys.argv[1])), "auto"):

@@ -6,9 +6,8 @@ import pytest
 
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.record.events import RunEnded, RunStarted
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.workflow.draft import new_draft, read_draft, take_back, write_draft
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next, replicates
 

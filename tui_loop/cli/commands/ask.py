@@ -16,7 +16,7 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import check_settings as check_generation
 from tui_loop.core.inference_messages import BASE, AskingState, GenerateResponse, side_by_side
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 from tui_loop.cli.commands.run import create_next
 from tui_loop.cli.commands.show import loop_record, print_loop
+from tui_loop.cli.demo_loop import lay_out, lay_out_recorded
 from tui_loop.cli.output import Output
 from tui_loop.cli.run_process import run_watched
-from tui_loop.core.errors import BadInput, RunFailed, RunStopped
-from tui_loop.core.record.loop_folder import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.record.reader import iterations_of
-from tui_loop.core.shipped import shipped
 
 HELP = "open recorded loops to look around in and go on with, or go round a small one (--headless)"
-NAME = "support-demo"
-RECORDED = {"tiny": "support-tiny", "smollm2": "support-intents"}
-"""The shipped loops by their model; the tiny one can be gone on with at once."""
-
-MARK = "# a demo of tui-loop\n*\n"
-DATA = "sample_data/support-intents"
-TEMPLATE = "Message: {prompt}\nIntent:"
 
 _TINY = {
     "first": ["learning_rate=5e-4", "num_train_epochs=1"],
@@ -110,70 +101,3 @@ def _review(told: argparse.Namespace, out: Output) -> int:
     out.line(f"  {command} compare {loop.name}/2 {loop.name}/3")
     out.line("go round a small one yourself: tui-loop demo --headless")
     return 0
-
-
-def lay_out_recorded(folder: Path, model: str = "smollm2") -> LoopFolder:
-    """Copies of the recorded loops and their data under `folder`; gives the one of `model`.
-
-    What is there already stays as it is.
-    """
-    _ignore_all(folder)
-    _lay_out_data(folder)
-    loops = LoopsFolder(folder / "loops")
-    for name in RECORDED.values():
-        target = loops.path / name
-        if not target.exists():
-            kept_home = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
-            shutil.copytree(shipped("loops", name), target, ignore=kept_home)
-    return loops.loop(RECORDED[model])
-
-
-def lay_out(folder: Path, model: str) -> LoopFolder:
-    """A demo loop and its data under `folder`; what is there already stays as it is."""
-    _ignore_all(folder)
-    _lay_out_data(folder)
-    loops = LoopsFolder(folder / "loops")
-    taken = set(loops.names())
-    name = next(
-        each for each in (NAME, *(f"{NAME}-{n}" for n in range(2, 1000))) if each not in taken
-    )
-    return loops.create(
-        name,
-        LoopSettings(
-            goal="tell what a customer wants from a short message",
-            metric="label",
-            defaults={
-                "model": {"id": model},
-                "data": {
-                    "train": f"{DATA}/train.jsonl",
-                    "eval": f"{DATA}/eval.jsonl",
-                    "holdout": f"{DATA}/holdout.jsonl",
-                    "shape": "prompt_completion",
-                    "prompt_template": TEMPLATE,
-                },
-                "lora": {"r": 8, "lora_alpha": 16},
-                "training": {
-                    "per_device_train_batch_size": 8 if model == "tiny" else 4,
-                    "max_length": 256,
-                },
-            },
-        ),
-    )
-
-
-def _lay_out_data(folder: Path) -> None:
-    data = folder / DATA
-    if not data.exists():
-        data.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(shipped(*DATA.split("/")), data)
-
-
-def _ignore_all(folder: Path) -> None:
-    """Marks a demo's folder, which is never tracked; refuses one that holds something else."""
-    ignored = folder / ".gitignore"
-    if folder.is_dir() and any(folder.iterdir()):
-        if not ignored.exists() or ignored.read_text() != MARK:
-            raise BadInput(f"{folder}: holds other files", "--dir with a new or an empty folder")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    ignored.write_text(MARK)

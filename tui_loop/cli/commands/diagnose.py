@@ -19,7 +19,7 @@ from tui_loop.core.diagnosis.wording import (
     verdict_words,
 )
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import LoopReader, iteration_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures

@@ -23,10 +23,11 @@ from tui_loop.core.examples.breakdown import breakdown_of, failed_causes
 from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.example_detail import example_detail
+from tui_loop.core.examples.history import Outcome
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse
-from tui_loop.core.examples.view import ExampleView, Order, Outcome
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.examples.view import ExampleView, Order
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted

@@ -22,8 +22,7 @@ from tui_loop.core.examples.annotations import (
 )
 from tui_loop.core.examples.annotations import annotation_text as told_of
 from tui_loop.core.record.files import short_hash
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.untrusted import one_line
 

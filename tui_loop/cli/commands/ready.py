@@ -14,7 +14,7 @@ from tui_loop.cli.holdout_process import HoldoutLook, look_ahead
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.retry_settings import check_settings
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.workflow.holdout import Look, LookDone, LookFault, LookProgress
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, checklist
 

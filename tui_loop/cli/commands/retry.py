@@ -14,7 +14,7 @@ from tui_loop.cli.retried_examples import retried as retried_by
 from tui_loop.cli.retried_examples import scorer_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, passing
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 

@@ -15,9 +15,8 @@ from tui_loop.cli.start import check_start, create
 from tui_loop.cli.taking import plan_taking
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
 from tui_loop.core.record.iteration import as_json
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, iterations_of
 from tui_loop.core.record.requests import live_in

@@ -23,8 +23,8 @@ from tui_loop.core.examples.annotations import (
 )
 from tui_loop.core.examples.annotations import annotation_text as told_of
 from tui_loop.core.record.codec import number
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import as_json
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader, iteration_of, iterations_of
 from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.text import figures

@@ -31,7 +31,6 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.history import Outcomes, rows_in
 from tui_loop.core.record.codec import to_json
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, Split
 from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
@@ -253,11 +252,6 @@ def config_key(config: Config) -> bytes:
     before: runs that differ in these alone are of one config."""
     values = flatten(config)
     return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})
-
-
-def compare(loop: LoopFolder, a: int, b: int) -> Comparison:
-    """Iteration `b` against `a`, read once; raises BadInput where either has no evaluation."""
-    return Comparer(LoopReader(loop)).compare(a, b)
 
 
 def scored_alike(old: Iteration, new: Iteration) -> bool:

@@ -12,7 +12,6 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import short_hash
 
 Shape = Literal["text", "prompt_completion", "messages", "instruction"]
-Role = Literal["prompt", "completion", "text", "messages", "instruction", "input", "output", "id"]
 
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})

@@ -13,8 +13,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried, tried_outcomes
 from tui_loop.core.patterns.pattern import as_number
 from tui_loop.core.patterns.trials import RATE, Trial
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
 
 JOINED = " + "
 """Between the names of suggestions that were taken together: of these none is judged alone."""

@@ -23,7 +23,7 @@ from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.record.codec import number as number_of
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import Iteration, Split, TrainingRow

@@ -104,7 +104,3 @@ class Diagnosis(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     verdict: Verdict | None = None
-
-    def has(self, kind: str) -> bool:
-        """Whether a finding of that kind is among them."""
-        return any(each.kind == kind for each in self.findings)

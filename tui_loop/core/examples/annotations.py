@@ -31,8 +31,7 @@ import msgspec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import append_line, read_small, short_hash
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import normalised
 from tui_loop.core.text import figures

@@ -12,10 +12,10 @@ from itertools import chain
 import msgspec
 
 from tui_loop.core.examples.cause_kinds import Cause, cause_words
-from tui_loop.core.examples.history import Story
+from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.examples.query import MARKS, spelled
 from tui_loop.core.examples.slices import Kind, Slice, find_slices
-from tui_loop.core.examples.view import ExampleView, Outcome, Shift
+from tui_loop.core.examples.view import ExampleView
 
 CONFUSIONS = 12
 

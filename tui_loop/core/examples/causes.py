@@ -19,7 +19,7 @@ from tui_loop.core.examples.output_comparison import (
     otherwise,
     quoted,
 )
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import NO_METRIC
 

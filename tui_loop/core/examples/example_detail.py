@@ -15,10 +15,10 @@ from tui_loop.core.examples.annotations import Standing
 from tui_loop.core.examples.cause_kinds import CauseEvidence
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.history import Moment
-from tui_loop.core.examples.view import ExampleView, Outcome, Shift
+from tui_loop.core.examples.history import Moment, Outcome, Shift
+from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record import codec
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.safe_open import CHUNK_BYTES, LINE_BYTES, ROWS_BYTES, open_regular
 from tui_loop.core.record.structs import Example, StepLoss, TokenLosses

@@ -15,6 +15,24 @@ import msgspec
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
 
 
+class Outcome(StrEnum):
+    """How an example came out; `unscored` where the metric is none."""
+
+    FAILED = "failed"
+    PASSED = "passed"
+    UNSCORED = "unscored"
+
+
+class Shift(StrEnum):
+    """What happened to an example's outcome against another iteration."""
+
+    FIXED = "fixed"
+    BROKEN = "broken"
+    STILL_FAILED = "still-failing"
+    STILL_PASSED = "still-passing"
+    UNKNOWN = ""
+
+
 class Story(StrEnum):
     """What the outcomes of an example come to."""
 

@@ -7,10 +7,10 @@ import operator
 from collections.abc import Callable, Sequence, Set
 from itertools import compress
 
-from tui_loop.core.examples.history import Story
+from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, term_name, term_pattern
 from tui_loop.core.examples.table import SAID_LENGTH
-from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order, Outcome, Shift
+from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order
 from tui_loop.core.scoring import normalised
 from tui_loop.core.text.limited_regex import SearchTime
 from tui_loop.core.text.untrusted import one_line

@@ -16,8 +16,7 @@ import regex
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.cause_kinds import Cause
-from tui_loop.core.examples.history import Story
-from tui_loop.core.examples.view import Outcome, Shift
+from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.text.limited_regex import compiled
 
 MARKS = ("accepted", "bad_reference", "ambiguous")

@@ -24,7 +24,7 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Split
 
 

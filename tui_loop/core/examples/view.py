@@ -7,34 +7,13 @@ import operator
 from array import array
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui_loop.core.examples.history import Histories, Outcomes, Story, rows_in
+from tui_loop.core.examples.history import Histories, Outcome, Outcomes, Shift, Story, rows_in
+from tui_loop.core.examples.query import Term
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
 from tui_loop.core.record.structs import Example
-
-if TYPE_CHECKING:
-    from tui_loop.core.examples.query import Term
-
-
-class Outcome(StrEnum):
-    """How an example came out; `unscored` where the metric is none."""
-
-    FAILED = "failed"
-    PASSED = "passed"
-    UNSCORED = "unscored"
-
-
-class Shift(StrEnum):
-    """What happened to an example's outcome against another iteration."""
-
-    FIXED = "fixed"
-    BROKEN = "broken"
-    STILL_FAILED = "still-failing"
-    STILL_PASSED = "still-passing"
-    UNKNOWN = ""
 
 
 class Order(StrEnum):

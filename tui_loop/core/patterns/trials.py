@@ -14,7 +14,7 @@ from tui_loop.core.config.schema import BOOKKEEPING, Config
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.codec import number, to_json
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Fingerprint, Iteration
 from tui_loop.core.text.untrusted import one_line
 

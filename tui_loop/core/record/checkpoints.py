@@ -9,7 +9,7 @@ import msgspec
 
 from tui_loop.core.record.events import CheckpointSaved
 from tui_loop.core.record.files import sha256_of
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.state import RunState
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -11,11 +11,6 @@ from tui_loop.core.record.structs import EndState, Whole
 
 Number = float | str
 """A number, or "NaN", "Infinity", "-Infinity"."""
-
-Phase = Literal[
-    "loading", "preparing", "checking", "training", "evaluating", "diagnosing", "saving"
-]
-Level = Literal["debug", "info", "warning", "error"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):

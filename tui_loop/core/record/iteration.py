@@ -9,7 +9,7 @@ import msgspec
 from tui_loop.core.config.schema import SEED
 from tui_loop.core.config.tables import Tables
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.state import RunState, error_of
 from tui_loop.core.record.structs import LIVE, NO_METRICS, Change, Decision, Iteration, State
 from tui_loop.core.text.figures import brief

@@ -7,7 +7,7 @@ from typing import Any
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iterations_of
 from tui_loop.core.record.structs import Decision, Iteration
 from tui_loop.core.text.untrusted import csv_text

@@ -17,12 +17,11 @@ from tui_loop.core.config.tables import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
 from tui_loop.core.examples.table import ExampleTable
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.iteration import described, state_of, titled, unreadable
-from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.lock import Life, Watch
 from tui_loop.core.record.log_lines import LogLine, has_line, log_line
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.results import Results, results_of
 from tui_loop.core.record.state import RunState, fold
 from tui_loop.core.record.structs import Example, Iteration, Split, State

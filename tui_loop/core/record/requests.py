@@ -15,8 +15,7 @@ import msgspec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.files import read_small
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.safe_open import check_regular
 from tui_loop.core.record.structs import LIVE

@@ -16,7 +16,7 @@ import msgspec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import number, spell
 from tui_loop.core.record.fingerprint import fingerprint_of
-from tui_loop.core.record.iteration_folder import IterationFolder
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import NO_METRICS, Example, Fingerprint
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.diagnosis.findings import Diagnosis
-from tui_loop.core.record.loop_folder import Closed
+from tui_loop.core.record.folders import Closed
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval
 from tui_loop.core.workflow.holdout import Look

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_pretty_json
 from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.ledger import COLUMNS, ledger_row
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.safe_open import open_regular
 from tui_loop.core.record.structs import Decision
 from tui_loop.core.report import html, markdown

@@ -20,11 +20,11 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import annotated, annotation_text
 from tui_loop.core.examples.breakdown import breakdown_of, kind_words, slice_words
 from tui_loop.core.examples.cause_kinds import cause_words
-from tui_loop.core.examples.history import rows_in
-from tui_loop.core.examples.view import ExampleView, Order, Outcome
+from tui_loop.core.examples.history import Outcome, rows_in
+from tui_loop.core.examples.view import ExampleView, Order
 from tui_loop.core.record.codec import number as number_of
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import LIVE, Decision, Example, Iteration
 from tui_loop.core.report.facts import (

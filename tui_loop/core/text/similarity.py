@@ -26,11 +26,6 @@ _SHORT = 4
 """A shorter text is found in another by chance: it counts at the start and the end alone."""
 
 
-def folded(text: str) -> str:
-    """Text without case, punctuation and blanks; signs that mean something (+ $ %) stay."""
-    return _without_signs(normalised(text))
-
-
 def same_but_for_signs(left: str, right: str) -> bool:
     """Whether both say the same but for case, punctuation and blanks; numbers must be equal."""
     return normal_same_but_for_signs(normalised(left), normal(right))

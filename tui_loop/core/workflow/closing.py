@@ -14,7 +14,7 @@ import msgspec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.loop_folder import Closed, LoopFolder
+from tui_loop.core.record.folders import Closed, LoopFolder
 from tui_loop.core.record.safe_open import read_text
 from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import one_line

@@ -13,8 +13,7 @@ from tui_loop.core.config.validation import ConfigError, read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import read_small, write_atomically
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import SCHEMA
 from tui_loop.core.text.secrets import fields_with_secrets, without_secrets

@@ -24,7 +24,7 @@ from tui_loop.core.data.unused_columns import column_names
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_json_lines
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.closing import refuse_closed
 from tui_loop.core.workflow.draft import Draft, new_draft, write_draft

@@ -18,8 +18,7 @@ from tui_loop.core.data.row_versions import rows_changed, write_index
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import sync_folder
 from tui_loop.core.record.fingerprint import fingerprint_of
-from tui_loop.core.record.iteration_folder import IterationFolder
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Change, Decision, Split
 

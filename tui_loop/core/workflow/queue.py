@@ -20,10 +20,9 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import title_of
-from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.lock import Watch
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.safe_open import check_regular, read_text
 from tui_loop.core.record.structs import SCHEMA, Decision
@@ -186,12 +185,6 @@ def remove(loop: LoopFolder, position: int) -> QueuedDraft:
     """Takes out the draft at a position from 1 on; raises BadInput where there is none."""
     with changing(loop) as queue:
         return queue.pop(index_of(loop, queue, position))
-
-
-def insert(loop: LoopFolder, position: int, draft: QueuedDraft) -> None:
-    """Puts a draft at a position from 1 on, or at the end where there are fewer."""
-    with changing(loop) as queue:
-        queue.insert(max(0, position - 1), draft)
 
 
 def move(loop: LoopFolder, position: int, to: int) -> QueuedDraft:

@@ -12,7 +12,7 @@ from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.regression import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.codec import number
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.scoring import NO_METRIC

@@ -16,12 +16,11 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record import codec
 from tui_loop.core.record.events import RunEnded
 from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import described
-from tui_loop.core.record.iteration_folder import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import COLUMNS, ledger_row, write_ledger
 from tui_loop.core.record.lock import RunLock, Watch
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.record.reader import LoopReader, iterations_of, read_run
 from tui_loop.core.record.results import Results, results_of
 from tui_loop.core.record.safe_open import read_text

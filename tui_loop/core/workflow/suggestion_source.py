@@ -15,7 +15,7 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import settings_of
 from tui_loop.core.diagnosis.findings import Diagnosis, Suggestion
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.plan import Plan, config_before, plan_with

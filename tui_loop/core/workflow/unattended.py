@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Literal
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.lock import RunLock, Watch, holder_of, living_holder
-from tui_loop.core.record.loop_folder import LoopFolder
 
 Doing = Literal["auto", "queue"]
 

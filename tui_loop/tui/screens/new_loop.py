@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.record.loop_folder import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopsFolder
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Backend, NewLoop, Understood
 from tui_loop.tui.cells import flat
@@ -30,15 +30,13 @@ from tui_loop.tui.screens.new_loop_state import (
     FormState,
     Seen,
 )
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.choices import ChoiceList
 from tui_loop.tui.widgets.form import FormInput, FormLabels, FormRow
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-
-if TYPE_CHECKING:
-    from tui_loop.tui.app import LoopApp
 
 WIDE = 116
 """From this width on, choices and what was understood stand side by side."""
@@ -101,7 +99,7 @@ class NewLoopScreen(Screen[None]):
         yield Bar(id="keys")
 
     def on_mount(self) -> None:
-        keymap = cast("LoopApp", self.app).keys
+        keymap = services_of(self).keys
         self.query_one("#keys", Bar).show(
             key_pieces(self.FOOTER, keymap), key_pieces(["app.help"], keymap, typing=True)
         )
@@ -285,7 +283,7 @@ class NewLoopScreen(Screen[None]):
             self.state.fault = done
             self._look()
         else:
-            cast("LoopApp", self.app).open_loop(done)
+            services_of(self).open_loop(done)
 
     def _try_create(self, wanted: NewLoop) -> LoopFolder | TuiLoopError:
         try:

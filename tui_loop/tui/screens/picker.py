@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -12,21 +11,19 @@ from textual.screen import Screen
 
 from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.folders import LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.screens.new_loop import NewLoopScreen
+from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.loop_table import LoopTable, best_in_words, when
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
-
-if TYPE_CHECKING:
-    from tui_loop.tui.app import LoopApp
 
 SECONDS = 2.0
 """The folder is looked at this often."""
@@ -77,8 +74,8 @@ class PickerScreen(Screen[None]):
         self._is_laying_out = False
 
     @property
-    def loop_app(self) -> LoopApp:
-        return cast("LoopApp", self.app)
+    def services(self) -> AppServices:
+        return services_of(self)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -89,7 +86,7 @@ class PickerScreen(Screen[None]):
         yield Bar(id="keys")
 
     def on_mount(self) -> None:
-        keymap = self.loop_app.keys
+        keymap = self.services.keys
         self.table.doings = [
             (keys_of(BY_ID[name], keymap)[0], BY_ID[name].description) for name in DOINGS
         ]
@@ -147,7 +144,7 @@ class PickerScreen(Screen[None]):
         except TuiLoopError as error:
             self._tell(error)
             return
-        self.loop_app.open_loop(folder)
+        self.services.open_loop(folder)
 
     async def _demo(self) -> None:
         try:
@@ -157,7 +154,7 @@ class PickerScreen(Screen[None]):
             return
         finally:
             self._is_laying_out = False
-        self.loop_app.open_loop(found)
+        self.services.open_loop(found)
 
     def _tell(self, error: TuiLoopError) -> None:
         words = "; ".join(part for part in (error.message, error.hint) if part)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -18,11 +17,9 @@ from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Nearest, Suspected
 from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
-
-if TYPE_CHECKING:
-    from tui_loop.tui.app import LoopApp
 
 Lines = list[list[Part]]
 
@@ -193,7 +190,7 @@ class TrainingScreen(RowsScreen):
         problem = _no_file(found)
         if not problem:
             assert found.path is not None
-            problem = cast("LoopApp", self.app).edit(found.path, row.line)
+            problem = services_of(self).edit(found.path, row.line)
         if problem:
             self.notify(flat(problem, 300), severity="error", markup=False)
 

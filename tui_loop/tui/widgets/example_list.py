@@ -7,8 +7,8 @@ from collections.abc import Hashable, Sequence
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import Cause, cause_words
-from tui_loop.core.examples.history import Moment
-from tui_loop.core.examples.view import ExampleView, Outcome, Shift
+from tui_loop.core.examples.history import Moment, Outcome, Shift
+from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples
 from tui_loop.tui.cells import fit, flat

@@ -45,7 +45,7 @@ class Comparing(ExampleReading):
             self.loop.name,
             contrast,
             (self._chart_run(runs[0]), self._chart_run(runs[1])),
-            ascii_only=self.loop_app.is_ascii,
+            ascii_only=self.services.is_ascii,
         )
         screen.desk = Desk(self, screen, contrast)
         self.app.push_screen(screen)

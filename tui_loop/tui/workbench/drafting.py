@@ -114,10 +114,6 @@ class Drafting(LoopScreen):
         self._edit(folder.notes)
         self.look_again()
 
-    def edit_example(self) -> None:
-        """Opens the data file of the example under the cursor."""
-        raise NotImplementedError
-
     async def save_draft(self, draft: Draft) -> None:
         """Keeps the draft, in memory first, then on disk."""
         self.edits += 1
@@ -151,7 +147,7 @@ class Drafting(LoopScreen):
         self.query_one(ConfigPane).go_to_changed()
 
     def _edit(self, path: Path) -> bool:
-        problem = self.loop_app.edit(path)
+        problem = self.services.edit(path)
         if problem:
             self.notify(flat(problem, 300), severity="error", markup=False)
         return not problem

@@ -46,7 +46,7 @@ class ExampleReading(LoopScreen):
         except TuiLoopError as error:
             self.tell(error)
             return
-        problem = self.loop_app.edit(path, example.source_line)
+        problem = self.services.edit(path, example.source_line)
         if problem:
             self.notify(flat(problem, 300), severity="error", markup=False)
 

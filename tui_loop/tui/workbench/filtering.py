@@ -113,11 +113,11 @@ class Filtering(LoopScreen):
         )
 
     def _remembered(self) -> dict[str, Any]:
-        known = self.loop_app.memory.get(self._memory_key)
+        known = self.services.memory.get(self._memory_key)
         return known if isinstance(known, dict) else {}
 
     def _remember(self, **values: Any) -> None:
-        self.loop_app.memory.put(self._memory_key, {**self._remembered(), **values})
+        self.services.memory.put(self._memory_key, {**self._remembered(), **values})
 
     @property
     def _memory_key(self) -> str:

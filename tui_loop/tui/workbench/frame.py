@@ -5,18 +5,14 @@ The first frame is drawn before the rest of the app is imported.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.pane import Pane
-
-if TYPE_CHECKING:
-    from tui_loop.tui.app import LoopApp
 
 PANES = ("iterations", "config", "chart", "failures", "log")
 NAMES = ("Iterations", "Config", "Chart", "Failures", "Log")
@@ -98,4 +94,4 @@ class Threshold(Frame):
         self.call_after_refresh(self._enter)
 
     def _enter(self) -> None:
-        cast("LoopApp", self.app).open_loop(self._loop, self._number)
+        services_of(self).open_loop(self._loop, self._number)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from tui_loop.core.consent import NeedsConsent, allow_code
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.record.loop_folder import LoopFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.snapshot import LoopPoller, LoopSnapshot, SnapshotRequest
 from tui_loop.core.text.figures import percent
@@ -19,11 +19,9 @@ from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.plotting import warm_up
 from tui_loop.tui.screens.consent import ConsentScreen
+from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.workbench.frame import Frame
-
-if TYPE_CHECKING:
-    from tui_loop.tui.app import LoopApp
 
 T = TypeVar("T")
 
@@ -54,8 +52,8 @@ class LoopScreen(Frame):
         self._wake = asyncio.Event()
 
     @property
-    def loop_app(self) -> LoopApp:
-        return cast("LoopApp", self.app)
+    def services(self) -> AppServices:
+        return services_of(self)
 
     def show_snapshot(self) -> None:
         """Shows what is known now."""
@@ -67,6 +65,10 @@ class LoopScreen(Frame):
 
     def select(self, key: int | str) -> None:
         """Selects an iteration by its number, or the draft."""
+        raise NotImplementedError
+
+    def edit_example(self) -> None:
+        """Opens the data file of the example under the cursor."""
         raise NotImplementedError
 
     def rows_in_view(self) -> tuple[int, ...]:
@@ -132,8 +134,8 @@ class LoopScreen(Frame):
 
     def fault_of(self, error: Exception) -> TuiLoopError:
         """A fault of the program itself, as it is told; a report of it is kept."""
-        self.loop_app.report(error)
-        place = self.loop_app.crash_report or "no report could be written"
+        self.services.report(error)
+        place = self.services.crash_report or "no report could be written"
         return TuiLoopError(
             f"{type(error).__name__}: {error}", f"this is a fault of tui-loop: {place}"
         )

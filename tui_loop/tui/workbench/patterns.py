@@ -6,7 +6,7 @@ from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.all_patterns import Patterns, PatternsReader
-from tui_loop.core.record.loop_folder import LoopsFolder
+from tui_loop.core.record.folders import LoopsFolder
 from tui_loop.core.record.structs import LIVE
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.patterns import PatternsScreen
@@ -67,7 +67,7 @@ class Learning(LoopScreen):
         except TuiLoopError as error:
             self.tell(error)
             return
-        self.loop_app.open_loop(loop, int(number))
+        self.services.open_loop(loop, int(number))
 
     def _ask_for_patterns(self, *, again: bool = False) -> None:
         if self.snapshot is None:
@@ -92,7 +92,7 @@ class Learning(LoopScreen):
             screen = self._patterns_screen = None
         if isinstance(answer, Exception):
             if not isinstance(answer, TuiLoopError):
-                self.loop_app.report(answer)
+                self.services.report(answer)
                 answer = TuiLoopError(f"{type(answer).__name__}: {answer}")
             if screen is not None:
                 screen.show_fault(answer)

@@ -9,8 +9,8 @@ import msgspec
 from textual import events
 from textual.widget import Widget
 
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
-from tui_loop.core.record.loop_folder import LoopFolder
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
@@ -90,7 +90,7 @@ class Workbench(
 
     async def _furnish(self) -> None:
         """Mounts the other panes, and begins to look."""
-        chart = ChartPane(id="chart", ascii_only=self.loop_app.is_ascii)
+        chart = ChartPane(id="chart", ascii_only=self.services.is_ascii)
         await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
         self.restore_filter()
         self.takes_keys = True
@@ -180,7 +180,7 @@ class Workbench(
         table.set_cursor(table.cursor + step, direction=step)
 
     def action_open_loop(self) -> None:
-        self.loop_app.pick_loop()
+        self.services.pick_loop()
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         if isinstance(event.rows, IterationTable):
@@ -220,7 +220,7 @@ class Workbench(
 
     def _show_keys(self) -> None:
         """The keys that matter here: the pane's own first, then those of the loop."""
-        keymap = self.loop_app.keys
+        keymap = self.services.keys
         live = self.snapshot is not None and self.snapshot.live is not None
         pieces = [Piece(" ")]
         if word := OPEN_WORDS.get(self.current):
