@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scripts.planted.archive import ARCHIVE, unpack
 from tui_loop.core.config import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.fingerprint import fingerprint_of
@@ -18,6 +19,14 @@ from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.wording import title_of
 
 MakeFinished = Callable[..., IterationFolder]
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records of planted problems (`loops/`), unpacked once by each process that reads them."""
+    folder = tmp_path_factory.mktemp("planted")
+    unpack(ARCHIVE, folder)
+    return folder
 
 
 @pytest.fixture
