@@ -103,7 +103,8 @@ def opened_files() -> Iterator[list[str]]:
 def strange(paths: list[str], home: Path) -> list[str]:
     """Of what was opened, what is neither the project's, nor Python's, nor the system's own."""
     own = (str(home / "loops"), str(home / "state"), str(home / "config.toml"))
-    system = (sys.prefix, sys.base_prefix, "/proc/", "/dev/", "/sys/", "/usr/", "/etc/")
+    packages = [each for each in sys.path if each.endswith("site-packages")]
+    system = (sys.prefix, sys.base_prefix, *packages, "/proc/", "/dev/", "/sys/", "/usr/", "/etc/")
     package = str(Path(__file__).parents[2])
     return [each for each in paths if not each.startswith((*own, *system, package))]
 
