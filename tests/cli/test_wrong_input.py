@@ -87,7 +87,21 @@ CASES: list[tuple[list[str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), CASES, ids=[" ".join(case[0]) for case in CASES])
+NEEDS_STACK = ["nosuchmodel"]
+"""What only the training stack can refuse: without it the model is checked when it first runs."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(
+            *case,
+            id=" ".join(case[0]),
+            marks=[pytest.mark.train] if case[0][-1:] == NEEDS_STACK else [],
+        )
+        for case in CASES
+    ],
+)
 def test_wrong_input_is_one_error_one_hint_and_nothing_else(
     cli: Cli, tmp_path: Path, arguments: list[str], said: list[str]
 ) -> None:

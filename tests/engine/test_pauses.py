@@ -20,6 +20,8 @@ from tui_loop.engine.bridge import Bridge
 from tui_loop.engine.control import Control
 from tui_loop.engine.memory import OutOfMemory
 
+pytestmark = pytest.mark.train
+
 
 class Trainer:
     """Raises what is planted when it is to evaluate, and counts its checkpoints."""

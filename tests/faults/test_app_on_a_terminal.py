@@ -29,7 +29,7 @@ from tui_loop.core.shipped import shipped
 from tui_loop.core.state import RunState
 from tui_loop.core.store import LoopFolder, LoopSettings, LoopsFolder
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 

@@ -149,6 +149,7 @@ def test_an_alarm_about_a_healthy_run_is_told_and_not_good_enough(judged: Judge)
     assert not is_good([ill, alarmed])
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_runs_made_now_are_found_out_too(tmp_path: Path) -> None:
     small = ("max_train_rows=24", "max_eval_rows=12", "evaluation.train_rows=8", "logging_steps=1")
