@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +34,22 @@ settings.load_profile("tests")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
+STACK = [
+    "accelerate",
+    "datasets",
+    "peft",
+    "rouge_score",
+    "sacrebleu",
+    "torch",
+    "transformers",
+    "trl",
+]
+"""The modules of the train extra."""
+
+MISSING = [name for name in STACK if find_spec(name) is None]
+NEEDS_TRAIN = f"needs the train extra (not installed: {', '.join(MISSING)})"
+MARKED_MODULE = re.compile(r"^pytestmark = .*\bmark\.train\b", re.MULTILINE)
+
 TIME_LIMITS = (
     *("snapshot.COMPARE_SECONDS", "snapshot.EXAMPLES_SECONDS"),
     *("examples.matching.PATTERN_SECONDS", "diagnosis.diagnose.PATTERNS_SECONDS"),
@@ -44,6 +63,28 @@ POSITIVE = [
 ]
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class SkippedModule(pytest.Module):
+    """A test module of the training stack, which is skipped without being imported."""
+
+    def collect(self) -> Any:
+        pytest.skip(NEEDS_TRAIN, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Any:
+    """Skips a module that is marked `train` as a whole before its imports of the stack fail."""
+    if MISSING and MARKED_MODULE.search(module_path.read_text(encoding="utf-8")):
+        return SkippedModule.from_parent(parent, path=module_path)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips tests with the marker `train` in a base install, so that plain `pytest` works there."""
+    if MISSING:
+        for item in items:
+            if item.get_closest_marker("train"):
+                item.add_marker(pytest.mark.skip(reason=NEEDS_TRAIN))
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,7 @@ from scripts.planted.commands import call, commands
 from scripts.planted.data import write_data
 from scripts.planted.models import write_model
 from scripts.planted.scenarios import Scenario
-from scripts.reliability import CHECKOUT
 from tui_loop.core.record.folders import LoopFolder
-
-KEPT = CHECKOUT / "tests" / "planted"
-"""Where the records of the tests are: `loops/` and the `data/` that they name."""
 
 AT_ONCE = 2
 NOT_RECORD = (
@@ -33,13 +29,17 @@ NOT_RECORD = (
 """What is not kept: what cannot be reviewed, and what is derived by the rules under test."""
 
 
-def make(scenarios: Sequence[Scenario], folder: Path, seed: int = 0) -> list[str]:
-    """Makes the records that `folder` lacks, two at a time; the names of those that failed.
+def make(
+    scenarios: Sequence[Scenario], folder: Path, seed: int = 0, *, anew: bool = False
+) -> list[str]:
+    """Makes the records that `folder` lacks (`anew`: all), two at a time.
+
+    Returns the names of those that failed; their earlier records stay as they were.
 
     They are made in a folder of their own, so that models and adapters never come near what is
     kept. `seed` moves both the choice of rows and the runs.
     """
-    lacking = [each for each in scenarios if not (folder / "loops" / each.name).exists()]
+    lacking = [each for each in scenarios if anew or not (folder / "loops" / each.name).exists()]
     with tempfile.TemporaryDirectory(prefix="planted-") as made:
         workshop = Path(made)
         for name in sorted({name for each in lacking for name in data_names(each)}):
@@ -91,4 +91,5 @@ def keep(made: Path, kept: Path) -> None:
     partial = kept.with_name(f".{kept.name}")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(made, partial, ignore=shutil.ignore_patterns(*NOT_RECORD))
+    shutil.rmtree(kept, ignore_errors=True)
     partial.rename(kept)

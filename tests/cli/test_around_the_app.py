@@ -73,6 +73,7 @@ def test_a_draft_that_waits_is_told_by_show(cli: Cli, loop: LoopFolder) -> None:
     assert "draft cannot be read" in cli("show", loop.name).stdout
 
 
+@pytest.mark.train
 def test_run_draft_refuses_what_cannot_be_and_leaves_the_draft(cli: Cli, loop: LoopFolder) -> None:
     done = cli("run", loop.name, "--draft")
     assert done.returncode == 2
@@ -89,6 +90,7 @@ def test_run_draft_refuses_what_cannot_be_and_leaves_the_draft(cli: Cli, loop: L
     assert loop.numbers() == list(range(7))
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_run_draft_runs_what_was_edited_and_takes_the_draft_away(
     cli: Cli, loop: LoopFolder, tmp_path: Path

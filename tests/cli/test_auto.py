@@ -59,8 +59,12 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoopFolder:
         (("--iterations", "2", "--repeat", "0"), 2),
         (("--iterations", "2", "--range", "learning_rate=1..2"), 2),
         (("--iterations", "2", "--source", "guess"), 2),
-        (("--iterations", "2", "--from", "7"), 4),
-        (("--iterations", "2", "--source", "search", "--range", "learning_rate=2..1"), 2),
+        pytest.param(("--iterations", "2", "--from", "7"), 4, marks=pytest.mark.train),
+        pytest.param(
+            ("--iterations", "2", "--source", "search", "--range", "learning_rate=2..1"),
+            2,
+            marks=pytest.mark.train,
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_runs(
@@ -70,6 +74,7 @@ def test_what_makes_no_sense_is_refused_before_anything_runs(
     assert loop.numbers() == []
 
 
+@pytest.mark.train
 def test_two_cannot_go_through_one_loop(
     loop: LoopFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +115,7 @@ def test_between_two_runs_a_stop_ends_it(
     assert ended == [os.getpid()]
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_from_a_bad_start_it_finds_a_better_config_and_says_why(loop: LoopFolder, cli: Cli) -> None:
     done = cli("auto", NAME, "--iterations", "2", "--json")

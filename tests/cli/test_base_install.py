@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import CHECKOUT
 
+pytestmark = pytest.mark.slow
+
 LIMIT_BYTES = 40 * 1024 * 1024
 
 

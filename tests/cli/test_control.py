@@ -35,6 +35,7 @@ def is_answer(printed: str, answer: str) -> bool:
     return printed.startswith((f"long/1 {answer}\n", "long/1 has been asked; "))
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_a_background_run_is_paused_saved_evaluated_stopped_and_resumed_from_a_shell(
     project: LoopFolder, cli: Cli
@@ -86,6 +87,7 @@ def test_a_background_run_is_paused_saved_evaluated_stopped_and_resumed_from_a_s
     assert run.step > step
 
 
+@pytest.mark.train
 def test_what_has_finished_or_never_was_cannot_be_resumed(cli: Cli, tmp_path: Path) -> None:
     import shutil
 

@@ -83,6 +83,7 @@ def test_the_base_and_a_missing_iteration_are_answered(cli: Cli, recorded: Path)
     assert "which iteration?" in which.stderr
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
@@ -103,6 +104,7 @@ def test_what_cannot_be_taken_is_refused_before_anything_is_created(
     assert sorted(path.name for path in recorded.iterdir()) == before
 
 
+@pytest.mark.train
 def test_advice_on_data_is_no_config_to_take(cli: Cli, recorded: Path) -> None:
     found = record(cli("diagnose", "support-tiny/5", "--json"))["suggestions"]
     number = next(n for n, each in enumerate(found, 1) if not each["changes"])
@@ -111,6 +113,7 @@ def test_advice_on_data_is_no_config_to_take(cli: Cli, recorded: Path) -> None:
     assert f"--take {number}: no config can take this: {found[number - 1]['action']}" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_what_is_taken_is_kept_with_its_prediction_and_judged(cli: Cli, recorded: Path) -> None:
     done = cli("run", "support-tiny", "--from", "4", "--take", "1", "--why", "as advised", "--json")

@@ -139,7 +139,7 @@ def test_repeats_are_drafts_of_their_own(loop: LoopFolder) -> None:
         ("--detach",),
         ("--run", "--why", "x"),
         ("--remove", "1", "--from", "1"),
-        ("--run",),
+        pytest.param(("--run",), marks=pytest.mark.train),
         ("--add", "--clear"),
     ],
 )
@@ -147,6 +147,7 @@ def test_what_makes_no_sense_is_refused(loop: LoopFolder, words: tuple[str, ...]
     assert queue(*words) == 2
 
 
+@pytest.mark.train
 def test_all_are_run_in_order_whatever_becomes_of_each(
     loop: LoopFolder, runs: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +174,7 @@ def test_all_are_run_in_order_whatever_becomes_of_each(
     assert whys(loop) == []
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("why", ["one is stopped", "one asks to stop too late"])
 def test_a_stop_keeps_the_rest(
     loop: LoopFolder, runs: list[int], why: str, capsys: pytest.CaptureFixture[str]
@@ -185,6 +187,7 @@ def test_a_stop_keeps_the_rest(
     assert "1 draft waits still" in capsys.readouterr().out
 
 
+@pytest.mark.train
 def test_what_is_added_meanwhile_is_run_too(
     loop: LoopFolder, runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +206,7 @@ def test_what_is_added_meanwhile_is_run_too(
     assert runs == [1, 2]
 
 
+@pytest.mark.train
 def test_an_iteration_that_was_created_before_a_crash_is_run_first(
     loop: LoopFolder, runs: list[int]
 ) -> None:
@@ -216,6 +220,7 @@ def test_an_iteration_that_was_created_before_a_crash_is_run_first(
     assert [iteration_of(loop.iteration(n)).decision for n in (1, 2)] == ["one", "two"]
 
 
+@pytest.mark.train
 def test_a_run_that_is_under_way_is_waited_for(
     loop: LoopFolder, runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +233,7 @@ def test_a_run_that_is_under_way_is_waited_for(
     assert living == []
 
 
+@pytest.mark.train
 def test_an_interrupt_between_two_runs_is_a_stop(
     loop: LoopFolder, runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +285,7 @@ def test_show_and_status_say_what_waits(
         assert "queue.toml" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_a_night_in_the_background(loop: LoopFolder, cli: Cli) -> None:
     for words in (

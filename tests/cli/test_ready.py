@@ -144,6 +144,7 @@ def may_look(review: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return review
 
 
+@pytest.mark.train
 def test_a_look_is_asked_for_and_refused_where_nobody_can_say_so(
     may_look: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_look_is_asked_for_and_refused_where_nobody_can_say_so(
     assert capsys.readouterr().out.endswith("not looked at\n")
 
 
+@pytest.mark.train
 def test_when_all_else_is_met_it_asks_by_itself_and_shows_what_came_of_it(
     may_look: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +178,7 @@ def test_when_all_else_is_met_it_asks_by_itself_and_shows_what_came_of_it(
     assert "the holdout agrees" in after
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("is_input", "code"), [(False, 1), (True, 2)])
 def test_a_look_that_came_to_nothing_says_so(
     may_look: Path, capsys: pytest.CaptureFixture[str], is_input: bool, code: int
@@ -187,6 +190,7 @@ def test_a_look_that_came_to_nothing_says_so(
     assert "--set run.device=cpu" in heard
 
 
+@pytest.mark.train
 def test_without_weights_here_a_look_is_refused(review: Path, cli: Cli) -> None:
     done = cli("ready", f"{LOOP}/4", "--look", "--yes", folder=review)
     assert done.returncode == 2

@@ -92,6 +92,7 @@ def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
     assert not any("training.learning_rate" in each["changes"] for each in diagnosis["suggestions"])
 
 
+@pytest.mark.slow
 def test_the_demo_goes_once_round_the_loop(cli: Cli, tmp_path: Path) -> None:
     done = cli("demo", "--headless", "--json", "--dir", "d")
     assert done.returncode == 0, done.stderr
@@ -169,7 +170,14 @@ def test_a_run_is_stopped_from_another_terminal_and_says_so(cli: Cli, long_loop:
     assert cli("stop", "long").returncode == 2
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_to_the_command_stops_the_run_and_saves(long_loop: Path, sent: int) -> None:
     process = start(long_loop, "run", "long", "--why", "to be interrupted")
     until_training(long_loop)
@@ -195,6 +203,7 @@ def test_a_base_that_another_run_measures_is_left_alone(cli: Cli, tmp_path: Path
     assert loop.numbers() == [0]
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_interrupted_never_running(cli: Cli, long_loop: Path) -> None:
     process = start(long_loop, "run", "long", "--why", "to be killed")
     until_training(long_loop)

@@ -109,6 +109,7 @@ def test_asking_without_the_stack_names_the_extra(review: Path) -> None:
     assert "tui-loop[train]" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_a_recorded_iteration_without_weights_is_left_out_and_the_base_answers(
     cli: Cli, tmp_path: Path

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tui_loop.cli.main import main
 
 GOOD = "".join(json.dumps({"prompt": f"q {n}", "completion": f"a{n % 2}"}) + "\n" for n in range(9))
 
@@ -87,22 +88,60 @@ CASES: list[tuple[list[str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), CASES, ids=[" ".join(case[0]) for case in CASES])
+NEEDS_STACK = ["nosuchmodel"]
+"""What only the training stack can refuse: without it the model is checked when it first runs."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(
+            *case,
+            id=" ".join(case[0]),
+            marks=[pytest.mark.train] if case[0][-1:] == NEEDS_STACK else [],
+        )
+        for case in CASES
+    ],
+)
 def test_wrong_input_is_one_error_one_hint_and_nothing_else(
-    cli: Cli, tmp_path: Path, arguments: list[str], said: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: list[str],
+) -> None:
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    code = main(arguments)
+    out, err = capfd.readouterr()
+    assert code == 2, err
+    assert out == ""
+    assert_error_and_hint(err)
+    for words in said:
+        assert words in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == FILES
+
+
+@pytest.mark.parametrize("arguments", [[*NEW, "malformed.jsonl"], [], ["show", ".."]])
+def test_wrong_input_is_the_exit_code_of_the_process(
+    cli: Cli, tmp_path: Path, arguments: list[str]
 ) -> None:
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
     done = cli(*arguments)
-    lines = done.stderr.splitlines()
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
-    assert len(lines) == 2, done.stderr
+    assert_error_and_hint(done.stderr)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == FILES
+
+
+def assert_error_and_hint(err: str) -> None:
+    """One line of each, and nothing else."""
+    lines = err.splitlines()
+    assert len(lines) == 2, err
     assert lines[0].startswith("error: ")
     assert lines[1].startswith("hint: ")
-    for words in said:
-        assert words in done.stderr
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == FILES
 
 
 @pytest.mark.parametrize(

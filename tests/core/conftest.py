@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scripts.planted.archive import ARCHIVE, unpack
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
@@ -19,6 +20,14 @@ from tui_loop.core.record.structs import Example, Iteration, Split
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 
 MakeFinished = Callable[..., IterationFolder]
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records of planted problems (`loops/`), unpacked once by each process that reads them."""
+    folder = tmp_path_factory.mktemp("planted")
+    unpack(ARCHIVE, folder)
+    return folder
 
 
 @pytest.fixture

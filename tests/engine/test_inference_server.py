@@ -66,6 +66,7 @@ def answers_of(told: list[Told]) -> list[GenerateResponse]:
     return [each for each in told if isinstance(each, GenerateResponse)]
 
 
+@pytest.mark.slow
 def test_an_examples_prompt_gives_its_recorded_output_from_every_model(
     loop: LoopFolder, asker: ModelAsker
 ) -> None:
@@ -154,6 +155,7 @@ def test_who_has_no_weights_here_is_left_out_and_the_others_answer(
     assert checked_weights(loop.iteration(1), is_adapter=True).is_dir()
 
 
+@pytest.mark.slow
 def test_retry_generates_what_failed_and_changes_no_record(loop: LoopFolder, cli: Cli) -> None:
     folder = loop.iteration(1)
     before = {path: path.read_bytes() for path in folder.path.glob("*.json*")}

@@ -15,6 +15,8 @@ from tui_loop.engine import launch
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.launch import drop_launcher_variables, dropped_names, original_environment
 
+pytestmark = pytest.mark.train
+
 LEFT_BEHIND = {
     "WORLD_SIZE": "2",
     "RANK": "0",
@@ -59,7 +61,6 @@ def test_only_what_a_launcher_sets_is_dropped_and_a_child_process_can_still_see_
     assert dropped_names() == sorted(LEFT_BEHIND)
 
 
-@pytest.mark.train
 @pytest.mark.usefixtures("left_behind")
 def test_a_run_in_the_apps_process_is_one_process_and_names_what_it_ignored(
     tiny_loop: MakeLoop,
@@ -72,7 +73,7 @@ def test_a_run_in_the_apps_process_is_one_process_and_names_what_it_ignored(
     )
 
 
-@pytest.mark.train
+@pytest.mark.slow
 def test_a_run_in_a_process_of_its_own_does_not_wait_for_other_ranks(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop(training={"max_steps": 1, "eval_steps": 0})
     folder = loop.loop.existing(loop.plan())

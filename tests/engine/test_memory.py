@@ -21,6 +21,8 @@ from tui_loop.engine.memory import (
     smaller_batch,
 )
 
+pytestmark = pytest.mark.train
+
 
 @pytest.mark.parametrize(
     ("error", "memory", "device"),

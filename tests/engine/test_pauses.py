@@ -20,6 +20,8 @@ from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import OutOfMemory
 from tui_loop.engine.run_control import Control
 
+pytestmark = pytest.mark.train
+
 
 class Trainer:
     """Raises what is planted when it is to evaluate, and counts its checkpoints."""

@@ -28,7 +28,7 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.state import RunState
 from tui_loop.core.shipped import shipped
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 

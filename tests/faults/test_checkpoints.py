@@ -35,6 +35,7 @@ RESUMED: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a run's process is killed with SIGKILL, then resumed",
     group="checkpoints",

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.train
 LONG: dict[str, Any] = {"max_steps": 3000, "eval_steps": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the run's process ends with os._exit",
     group="process",
@@ -60,6 +61,7 @@ def test_a_process_that_vanishes_leaves_an_interrupted_run(
     outcome(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGTERM or SIGUSR2 to a run's process",
     group="process",

@@ -90,6 +90,7 @@ def test_a_kill_at_any_point_of_the_end_loses_no_result(
     outcome.checked()
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_a_real_run_killed_before_its_summary_has_its_score_everywhere(
     tiny_loop: Callable[..., TinyLoop], cli: Cli

@@ -42,6 +42,7 @@ sys.exit(host.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a stop request, and a phase that hangs (the model's forward pass blocks in `checking`)",
     group="process",

@@ -76,7 +76,9 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_app(open_app: OpenApp, loop: Loo
     shell.terminal.types("\x1a")
     shell.stops()
     shell.begins("fg")
-    assert {parent.status(), app.status()} == {psutil.STATUS_SLEEPING}
+    wait_until(
+        lambda: {parent.status(), app.status()} == {psutil.STATUS_SLEEPING}, "both awake and idle"
+    )
     wait_until(lambda: app.num_threads() <= threads, "the end of the threads before")
     shell.terminal.types("q")
     wait_until(lambda: shell.job == [], "its end")

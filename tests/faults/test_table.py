@@ -13,6 +13,7 @@ from tests.faults.kit import Fault, Outcome, pytest_runtest_call
 FAULT = Fault("a name", "process", "-", "everything")
 
 
+@pytest.mark.train
 def test_the_page_is_what_the_script_makes_of_the_marks() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(collected()), "python -m scripts.reliability"
 

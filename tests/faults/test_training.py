@@ -25,7 +25,20 @@ pytestmark = pytest.mark.train
 
 
 @pytest.mark.parametrize(
-    "event", ["on_train_begin", "on_step_begin", "on_step_end", "on_log", "on_evaluate", "on_save"]
+    "event",
+    [
+        "on_log",
+        *(
+            pytest.param(event, marks=pytest.mark.slow)
+            for event in (
+                "on_train_begin",
+                "on_step_begin",
+                "on_step_end",
+                "on_evaluate",
+                "on_save",
+            )
+        ),
+    ],
 )
 @pytest.mark.fault(
     "an exception in a callback of the bridge",

@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.hostile.folders import make_hostile, write_runnable_draft
 from tests.hostile.terminal import Stream
@@ -241,6 +242,7 @@ def hostile_at(folder: Path, size: tuple[int, int]) -> tuple[Stream, Hostile]:
     return Stream(session.output), text
 
 
+@pytest.mark.slow
 def test_nothing_in_a_hostile_loop_reaches_the_terminal_as_a_sequence(
     tmp_path: Path, recorded: Path
 ) -> None:

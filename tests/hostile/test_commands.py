@@ -187,6 +187,7 @@ def test_records_are_valid_json_and_carry_the_very_texts_escaped(
     ]
 
 
+@pytest.mark.train
 def test_no_error_repeats_what_a_terminal_would_obey(
     command: Command, hostile_loop: LoopFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_findings_patterns_and_checklists_name_hostile_things_and_obey_none(
         assert json.loads(each.out), words
 
 
+@pytest.mark.train
 def test_a_checklist_and_an_end_are_told_without_being_obeyed(
     command: Command, hostile_loop: LoopFolder, hostile: Hostile
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_checklist_and_an_end_are_told_without_being_obeyed(
     assert all(hostile.marks["closed"] in each.err for each in told[2:6])
 
 
+@pytest.mark.train
 def test_a_queue_that_is_none_is_told_without_being_obeyed(
     command: Command, hostile_loop: LoopFolder, hostile: Hostile
 ) -> None:

@@ -133,6 +133,7 @@ def test_output_that_a_run_sent_to_its_log_is_masked_when_it_ends(
     assert_nowhere(canaries, tmp_path)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("value", [*SHAPED.values(), *IN_CONTEXT])
 def test_no_command_takes_a_secret_into_the_record_or_repeats_it(
     value: str, canaries: list[str], command: Command, loop: LoopFolder

@@ -102,7 +102,8 @@ def opened_files() -> Iterator[list[str]]:
 def strange(paths: list[str], home: Path) -> list[str]:
     """Of what was opened, what is neither the project's, nor Python's, nor the system's own."""
     own = (str(home / "loops"), str(home / "state"), str(home / "config.toml"))
-    system = (sys.prefix, sys.base_prefix, "/proc/", "/dev/", "/sys/", "/usr/", "/etc/")
+    packages = [each for each in sys.path if each.endswith("site-packages")]
+    system = (sys.prefix, sys.base_prefix, *packages, "/proc/", "/dev/", "/sys/", "/usr/", "/etc/")
     package = str(Path(__file__).parents[2])
     return [each for each in paths if not each.startswith((*own, *system, package))]
 
@@ -195,6 +196,7 @@ def data(loop: LoopFolder, monkeypatch: pytest.MonkeyPatch) -> None:
         (loop.root / name).write_text("\n".join(rows) + "\n")
 
 
+@pytest.mark.train
 def test_a_metric_of_somebody_is_refused_and_not_imported(
     data: None, command: Command, trapped: LoopFolder, canary: Path
 ) -> None:
@@ -223,6 +225,7 @@ def test_a_model_whose_weights_are_a_pickle_is_not_loaded(canary: Path, tmp_path
     assert not canary.exists()
 
 
+@pytest.mark.train
 def test_remote_code_is_said_before_anything_is_created(
     data: None, command: Command, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +288,7 @@ def test_a_file_that_is_a_link_is_not_read_and_the_rest_is(
         assert [each["state"] for each in shown["iterations"]][:2] == ["finished", "finished"]
 
 
+@pytest.mark.train
 def test_what_judges_a_loop_follows_no_link_and_waits_for_no_pipe(
     command: Command, loop: LoopFolder, elsewhere: Path, opened_files: list[str]
 ) -> None:

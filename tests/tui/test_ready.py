@@ -172,6 +172,7 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
         await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
         await opened.shows("→ esc, then X closes the loop with it, W writes a report of it")
         assert work.is_closed
+        opened.app.clear_notifications()  # they lie over the figures
         await opened.press("G")
         await opened.shows("2 looks at this holdout so far, the first by support-intents/1")
         await opened.shows("71% on eval, 70% on the holdout", "its look  over 40 rows")

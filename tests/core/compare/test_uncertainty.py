@@ -7,7 +7,7 @@ import random
 from array import array
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui_loop.core.compare.uncertainty import loss_interval, score_interval
@@ -100,6 +100,7 @@ def test_losses_that_span_much_are_laid_on_a_log_scale_that_no_wild_one_flattens
     assert scale_of([None]) is None
 
 
+@example([Interval(1.0, 0.0, 1.0), Interval(5e-324, 0.0, 1.0)], 3, True)
 @given(
     st.lists(
         st.tuples(*[st.floats(-1e12, 1e12)] * 3).map(

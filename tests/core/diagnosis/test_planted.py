@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from scripts.planted.archive import ARCHIVE, pack, unpack
 from scripts.planted.data import write_data
-from scripts.planted.making import KEPT, make
+from scripts.planted.making import make
 from scripts.planted.scenarios import BY_NAME, KINDS, SCENARIOS, Scenario
 from scripts.planted.scoring import Judged, Tally, is_good, judge, tallies, total
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
@@ -27,30 +30,39 @@ HEALTHY = [each for each in SCENARIOS if each.is_healthy]
 EVERY = [pytest.param(each, id=each.name) for each in SCENARIOS]
 
 
-@cache
-def judged(name: str) -> Judged:
-    return judge(BY_NAME[name], KEPT)
+Judge = Callable[[str], Judged]
+
+
+@pytest.fixture(scope="module")
+def judged(planted: Path) -> Judge:
+    """Diagnoses the record of a scenario, once."""
+
+    @cache
+    def judge_once(name: str) -> Judged:
+        return judge(BY_NAME[name], planted)
+
+    return judge_once
 
 
 @pytest.mark.parametrize("scenario", EVERY)
-def test_what_was_planted_is_found(scenario: Scenario) -> None:
+def test_what_was_planted_is_found(scenario: Scenario, judged: Judge) -> None:
     known = {kind for name, kind in NOT_YET if name == scenario.name}
     assert judged(scenario.name).missed == known
 
 
 @pytest.mark.parametrize("scenario", EVERY)
-def test_what_is_not_true_is_not_found(scenario: Scenario) -> None:
+def test_what_is_not_true_is_not_found(scenario: Scenario, judged: Judge) -> None:
     known = {kind for name, kind in FALSE_YET if name == scenario.name}
     false = judged(scenario.name).false
     assert {each.kind for each in false} == known, [each.message for each in false]
 
 
 @pytest.mark.parametrize("scenario", HEALTHY, ids=lambda each: each.name)
-def test_a_healthy_run_gives_no_alarm(scenario: Scenario) -> None:
+def test_a_healthy_run_gives_no_alarm(scenario: Scenario, judged: Judge) -> None:
     assert judged(scenario.name).false_alarms == ()
 
 
-def test_precision_and_recall_are_good_enough() -> None:
+def test_precision_and_recall_are_good_enough(judged: Judge) -> None:
     assert is_good([judged(each.name) for each in SCENARIOS])
 
 
@@ -61,16 +73,39 @@ def test_the_table_plants_every_kind_and_has_healthy_runs() -> None:
     assert not any(each.must & each.must_not for each in SCENARIOS)
 
 
-def test_records_hold_no_weights_and_no_path_of_the_machine_that_made_them() -> None:
-    files = [path for path in (KEPT / "loops").rglob("*") if path.is_file()]
+def test_records_hold_no_weights_and_no_path_of_the_machine_that_made_them(planted: Path) -> None:
+    files = [path for path in (planted / "loops").rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".toml", ".json", ".jsonl", ".csv", ".txt"}
     absolute = [path for path in files if re.search(rb'"/|[A-Z]:\\\\', _told_of_files(path))]
     assert absolute == []
 
 
-def test_the_data_that_the_records_were_made_of_can_be_had_again(tmp_path: Path) -> None:
+def test_equal_records_make_equal_archives(tmp_path: Path) -> None:
+    for folder, names in (("one", "ab"), ("other", "ba")):
+        for name in names:
+            path = tmp_path / folder / "loops" / name / "001" / "config.toml"
+            path.parent.mkdir(parents=True)
+            path.write_text(name)
+        (tmp_path / folder / "data").mkdir()
+        pack(tmp_path / folder, tmp_path / f"{folder}.tar.xz")
+    os.utime(tmp_path / "other" / "loops" / "a" / "001" / "config.toml", (0, 0))
+    pack(tmp_path / "other", tmp_path / "other.tar.xz")
+    assert (tmp_path / "one.tar.xz").read_bytes() == (tmp_path / "other.tar.xz").read_bytes()
+    unpack(tmp_path / "one.tar.xz", tmp_path / "again")
+    assert sorted(path.name for path in (tmp_path / "again" / "loops").iterdir()) == ["a", "b"]
+    assert (tmp_path / "again" / "loops" / "b" / "001" / "config.toml").read_text() == "b"
+
+
+def test_the_archive_has_a_record_of_every_scenario(planted: Path) -> None:
+    assert {path.name for path in (planted / "loops").iterdir()} == set(BY_NAME)
+    assert ARCHIVE.stat().st_size < 1_000_000
+
+
+def test_the_data_that_the_records_were_made_of_can_be_had_again(
+    tmp_path: Path, planted: Path
+) -> None:
     for scenario in SCENARIOS:
-        loop = LoopsFolder(KEPT / "loops").loop(scenario.name)
+        loop = LoopsFolder(planted / "loops").loop(scenario.name)
         for number in loop.numbers():
             for split in loop.iteration(number).read_splits().values():
                 path = tmp_path / split.path
@@ -102,7 +137,7 @@ def test_found_and_false_findings_are_counted_by_kind() -> None:
     assert not is_good(rows)
 
 
-def test_an_alarm_about_a_healthy_run_is_told_and_not_good_enough() -> None:
+def test_an_alarm_about_a_healthy_run_is_told_and_not_good_enough(judged: Judge) -> None:
     ill = Judged(
         Scenario(name="ill", planted="it", must=frozenset({"slow"})),
         Diagnosis(1, (_finding("slow"),)),
@@ -114,6 +149,7 @@ def test_an_alarm_about_a_healthy_run_is_told_and_not_good_enough() -> None:
     assert not is_good([ill, alarmed])
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_runs_made_now_are_found_out_too(tmp_path: Path) -> None:
     small = ("max_train_rows=24", "max_eval_rows=12", "evaluation.train_rows=8", "logging_steps=1")

@@ -21,11 +21,6 @@ from tui_loop.core.record.state import Point
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.run_end import restore_ends
 
-RECORDED = sorted(
-    path.parent
-    for kind in ("loops/*/*/summary.json", "tests/planted/loops/*/*/summary.json")
-    for path in CHECKOUT.glob(kind)
-)
 KNOWN = (
     "train_loss",
     "eval_loss",
@@ -63,9 +58,14 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def test_every_recorded_run_has_the_results_of_its_summary_without_it() -> None:
-    assert len(RECORDED) > 50
-    for path in RECORDED:
+def test_every_recorded_run_has_the_results_of_its_summary_without_it(planted: Path) -> None:
+    recorded = [
+        summary.parent
+        for folder in (CHECKOUT, planted)
+        for summary in sorted(folder.glob("loops/*/*/summary.json"))
+    ]
+    assert len(recorded) > 50
+    for path in recorded:
         folder = LoopFolder(path.parent).iteration(int(path.name))
         summary = folder.read_summary()
         assert summary is not None

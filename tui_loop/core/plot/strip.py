@@ -58,7 +58,7 @@ def scale_of(intervals: Iterable[Interval | None], *, may_be_log: bool = False) 
     low, high = min(each.low for each in known), max(each.high for each in known)
     values = [each.delta for each in known]
     if may_be_log and min(values) > 0 and max(values) > LOG_FROM * min(values):
-        low = max(low, min(values) / 2)
+        low = max(low, min(values) / 2) or min(values)  # half of the smallest float is 0
         return Scale(low, min(high, low * LOG_SPAN), is_log=True)
     return Scale(low, high)
 
