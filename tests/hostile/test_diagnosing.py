@@ -40,14 +40,14 @@ def assert_harmless(printed: Printed, words: object) -> None:
 
 
 @pytest.fixture
-def told_loop(loop: LoopFolder, hostile: Hostile) -> LoopFolder:
+def loop_of_args(loop: LoopFolder, hostile: Hostile) -> LoopFolder:
     """The recorded loop, with labels, groups, inputs and a base that are hostile."""
     make_told(loop, hostile)
     return loop
 
 
 def test_findings_patterns_and_checklists_name_hostile_things_and_obey_none(
-    command: Command, told_loop: LoopFolder, hostile: Hostile
+    command: Command, loop_of_args: LoopFolder, hostile: Hostile
 ) -> None:
     printed = {words: command(*words, on_terminal=True) for words in TELLING}
     for words, each in printed.items():
@@ -56,7 +56,7 @@ def test_findings_patterns_and_checklists_name_hostile_things_and_obey_none(
     findings = printed["diagnose", f"{LOOP}/2"].out
     assert hostile.marks["label a"] in findings
     assert "diverged once on [x] " in printed[("patterns",)].out
-    assert json.loads(told_loop.iteration(2).diagnosis.read_text())["findings"]
+    assert json.loads(loop_of_args.iteration(2).diagnosis.read_text())["findings"]
     for words in TELLING:
         each = command(*words, "--json", on_terminal=True)
         assert_harmless(each, words)

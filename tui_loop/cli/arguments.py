@@ -69,16 +69,16 @@ def opened_loops(loops: LoopsFolder, out: Output) -> tuple[LoopFolder, ...]:
     return found.loops
 
 
-def told_loop(told: argparse.Namespace) -> tuple[LoopFolder, int | None]:
+def loop_of_args(args: argparse.Namespace) -> tuple[LoopFolder, int | None]:
     """The loop that `LOOP[/N]` names, and N if it was given."""
-    name, number = split_target(told.target)
-    return LoopsFolder(told.loops).loop(name), number
+    name, number = split_target(args.target)
+    return LoopsFolder(args.loops).loop(name), number
 
 
-def told_iteration(told: argparse.Namespace) -> IterationFolder:
+def iteration_of_args(args: argparse.Namespace) -> IterationFolder:
     """The iteration that `LOOP/N` names; raises BadInput where N is missing."""
-    loop, number = told_loop(told)
+    loop, number = loop_of_args(args)
     if number is None:
         example = f"{loop.name}/{max(loop.numbers(), default=1)}"
-        raise BadInput(f"{loop.name}: which iteration?", f"tui-loop {told.command} {example}")
+        raise BadInput(f"{loop.name}: which iteration?", f"tui-loop {args.command} {example}")
     return loop.existing(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from tui_loop.cli.arguments import told_loop
+from tui_loop.cli.arguments import loop_of_args
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder
@@ -24,19 +24,19 @@ def add_target(parser: argparse.ArgumentParser, wait: str) -> None:
     parser.add_argument("--wait", action="store_true", help=wait)
 
 
-def live_runs(told: argparse.Namespace) -> list[IterationFolder]:
+def live_runs(args: argparse.Namespace) -> list[IterationFolder]:
     """The live runs of the named loop or iteration; raises BadInput where there is none."""
-    loop, wanted = told_loop(told)
+    loop, wanted = loop_of_args(args)
     numbers = loop.numbers() if wanted is None else [loop.existing(wanted).number]
     folders = [loop.iteration(number) for number in numbers]
     live = [folder for folder in folders if iteration_of(folder).state in LIVE]
     if not live:
-        raise BadInput(f"{told.target}: nothing is running", f"tui-loop status {loop.name}")
+        raise BadInput(f"{args.target}: nothing is running", f"tui-loop status {loop.name}")
     return live
 
 
 def ask_all(
-    told: argparse.Namespace,
+    args: argparse.Namespace,
     out: Output,
     name: RequestName,
     *,
@@ -46,7 +46,7 @@ def ask_all(
     evaluate: bool = True,
 ) -> int:
     """Asks every live run; says whether it answered. With --wait, returns when it is done."""
-    for folder in live_runs(told):
+    for folder in live_runs(args):
         before = read_run(folder)
         request = ask_run(folder, name, save=save, evaluate=evaluate)
         if is_heard(folder, request, ANSWER_SECONDS):
@@ -54,7 +54,7 @@ def ask_all(
         elif iteration_of(folder).state in LIVE:
             rests = read_run(folder).is_paused
             out.line(f"{folder} has been asked; {'it is paused' if rests else unheard}")
-        if told.wait:
+        if args.wait:
             _wait(folder, request, before, out)
     return 0
 

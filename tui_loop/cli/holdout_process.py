@@ -57,8 +57,8 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
             f"tui-loop run {folder.loop.name} --set data.holdout=PATH, rows that nothing has seen",
         )
     if (state := iteration_of(folder).state) in UNDER_WAY:
-        told = "has not begun" if state == "queued" else f"is {state}"
-        raise BadInput(f"{folder} {told}", "look when it has ended")
+        text = "has not begun" if state == "queued" else f"is {state}"
+        raise BadInput(f"{folder} {text}", "look when it has ended")
     require_train("a look at the holdout")
     if not has_weights(folder):
         raise BadInput(

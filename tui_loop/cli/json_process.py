@@ -42,12 +42,12 @@ class JsonProcess(Generic[T]):
 
     def take(self) -> list[T]:
         """What was told since it was last taken; never waits."""
-        told: list[T] = []
+        parts: list[T] = []
         with suppress(queue.Empty):
             while (each := self._told.get_nowait()) is not None:
-                told.append(each)
+                parts.append(each)
             self._told.put(None)
-        return told
+        return parts
 
     def told(self) -> Iterator[T]:
         """What is told, as it comes, to its end."""

@@ -77,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = Output(as_json="--json" in words)
     try:
         words = _with_open(words)
-        told = _parser(_named(words)).parse_args(words, _defaults())
-        out.loops = told.loops
-        module = _module_of(told.command)
-        code: int = module.run(told, out)
+        args = _parser(_named(words)).parse_args(words, _defaults())
+        out.loops = args.loops
+        module = _module_of(args.command)
+        code: int = module.run(args, out)
         return code
     except TuiLoopError as error:
         if "--debug" in words:

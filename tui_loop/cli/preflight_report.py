@@ -109,9 +109,9 @@ class Preflight:
             return [_told(fault, CheckKind.MODEL)]
         except (OSError, ValueError) as fault:  # a model's files that cannot be read, say
             reason = one_line(str(fault), 200)
-            told = f"{self._config.model.id}: {reason}"
+            text = f"{self._config.model.id}: {reason}"
             return [
-                error(CheckKind.MODEL, told, "check the model's files, or choose another model")
+                error(CheckKind.MODEL, text, "check the model's files, or choose another model")
             ]
 
     def require_consent(self) -> None:

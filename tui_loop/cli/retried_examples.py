@@ -42,11 +42,11 @@ class GeneratingAgain:
 
     def take(self) -> list[Retried | AskingState]:
         """What came since it was last taken; never waits."""
-        told: list[Retried | AskingState] = []
+        parts: list[Retried | AskingState] = []
         with suppress(queue.Empty):
             while True:
-                told.append(self._told.get_nowait())
-        return told
+                parts.append(self._told.get_nowait())
+        return parts
 
     def close(self) -> None:
         """Ends the process at once; further calls do nothing."""
@@ -60,8 +60,8 @@ class GeneratingAgain:
         except TuiLoopError as error:
             self._told.put(AskingState("error", message=error.message, hint=error.hint))
         except Exception as error:  # the edge of a thread: whoever waits is told
-            told = f"{type(error).__name__}: {error}"
-            self._told.put(AskingState("error", message=told, hint="this is a fault of tui-loop"))
+            text = f"{type(error).__name__}: {error}"
+            self._told.put(AskingState("error", message=text, hint="this is a fault of tui-loop"))
         else:
             self._told.put(AskingState("answered"))
         finally:

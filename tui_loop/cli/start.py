@@ -45,8 +45,8 @@ class Start(msgspec.Struct, frozen=True):
     def code_notice(self) -> str:
         """Says that the model's own code will run, "" where it will not."""
         model = self.plans[0].config.model
-        told = f"trust_remote_code is on: Python code that {model.id} brings runs on this machine"
-        return told if model.trust_remote_code else ""
+        text = f"trust_remote_code is on: Python code that {model.id} brings runs on this machine"
+        return text if model.trust_remote_code else ""
 
     @property
     def notices(self) -> list[str]:

@@ -25,9 +25,9 @@ def plan_taking(
         parent = max(loop.numbers(), default=0)
     taken = _taken(loop, parent, numbers)
     plan = plan_of(loop, with_suggestions(new_draft(loop, parent), taken))
-    told = "; ".join(filter(None, (why, plan.why)))
+    text = "; ".join(filter(None, (why, plan.why)))
     return msgspec.structs.replace(
-        plan_with(loop, parent, with_settings(plan.config, settings), told),
+        plan_with(loop, parent, with_settings(plan.config, settings), text),
         suggestion=plan.suggestion,
         predicted=plan.predicted,
     )

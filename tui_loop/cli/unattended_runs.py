@@ -78,8 +78,8 @@ def ran(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> list[I
     """
     done, stop_asked = run_until_stopped(loop, folders, out)
     if stop_asked or done[-1].state == "stopped":
-        told = "was stopped" if done[-1].state == "stopped" else f"{done[-1].state} and it stopped"
-        raise RunStopped(f"{loop.name}/{done[-1].number} {told} on request", "")
+        text = "was stopped" if done[-1].state == "stopped" else f"{done[-1].state} and it stopped"
+        raise RunStopped(f"{loop.name}/{done[-1].number} {text} on request", "")
     return done
 
 

@@ -55,15 +55,15 @@ class TrainingWatch:
 
     def look(self, step: int, values: Mapping[str, float | None]) -> bool:
         """Takes in one log; whether the weights that it was measured on were still sound."""
-        told = {name: values.get(name) for name in WITNESSES}
-        bad = [name for name, value in told.items() if value is not None and not _finite(value)]
+        fields = {name: values.get(name) for name in WITNESSES}
+        bad = [name for name, value in fields.items() if value is not None and not _finite(value)]
         if bad:
             self._see(Sighting("diverged", step, f"{' and '.join(bad)} not finite"))
             return False
-        loss = told["loss"]
+        loss = fields["loss"]
         if loss is None:
             return self.seen is None
-        self._count_empty(step, loss, told["grad_norm"])
+        self._count_empty(step, loss, fields["grad_norm"])
         self._logs += 1
         if len(self._first) < FIRST_LOGS:
             self._first.append(loss)

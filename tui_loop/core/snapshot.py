@@ -314,9 +314,9 @@ class LoopPoller:
         said = self.evaluations.judgements()
         has_rows = other is not None and stamp_of(self.loop.iteration(other).examples) is not None
         bad_lines, first = view.table.bad_lines, view.table.first_bad_line
-        told = f"examples.jsonl:{first}: {counted(bad_lines, 'bad line')} left out"
+        text = f"examples.jsonl:{first}: {counted(bad_lines, 'bad line')} left out"
         return ", ".join(
-            [told] * bool(bad_lines)
+            [text] * bool(bad_lines)
             + [f"{other}'s examples cannot be read"] * has_rows
             + ["labels.jsonl cannot be read"] * bool(said.trouble)
             + [f"labels.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)

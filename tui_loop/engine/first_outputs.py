@@ -129,11 +129,11 @@ def first_look(
 def in_words(parent: int, look: FirstLook, passing: frozenset[int]) -> str:
     """What came of it; `passing` are the indices that pass now."""
     name = "the base" if parent == 0 else str(parent)
-    told = f"of {len(look.failed)} that {name} failed {len(passing & set(look.failed))} pass now"
+    text = f"of {len(look.failed)} that {name} failed {len(passing & set(look.failed))} pass now"
     if look.passed:
         still = len(passing & set(look.passed))
-        told += f", of {len(look.passed)} that it passed {still} still do"
-    return f"first look: {told} (a subset, not the score)"
+        text += f", of {len(look.passed)} that it passed {still} still do"
+    return f"first look: {text} (a subset, not the score)"
 
 
 def _sample(

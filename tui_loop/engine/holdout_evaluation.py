@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("loop", type=Path)
     parser.add_argument("number", type=int)
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    told = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     set_environment()
     out = protected_stdout()
 
@@ -197,8 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         tell(LookProgress("loading"))
         try:
-            folder = LoopFolder(told.loop).existing(told.number)
-            look = look_at_holdout(folder, told.settings, tell=tell)
+            folder = LoopFolder(args.loop).existing(args.number)
+            look = look_at_holdout(folder, args.settings, tell=tell)
         except BrokenPipeError:
             raise
         except Exception as error:  # the edge of the process: who waits is told

@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tui_loop.engine.host")
     parser.add_argument("loop", type=Path)
     parser.add_argument("numbers", type=int, nargs="+")
-    told = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     hosts: list[RunHost] = []
     terminated = threading.Event()
 
@@ -157,8 +157,8 @@ def main(arguments: list[str] | None = None) -> int:
     treat_user_signals_as_termination()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    loop = LoopFolder(told.loop)
-    folders = [loop.existing(number) for number in told.numbers]
+    loop = LoopFolder(args.loop)
+    folders = [loop.existing(number) for number in args.numbers]
     state: EndState = "finished"
     for folder in folders:
         hosts.append(RunHost(folder, runner="process"))

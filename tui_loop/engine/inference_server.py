@@ -174,9 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("loop", type=Path)
     parser.add_argument("numbers", type=int, nargs="+")
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    told = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     set_environment()
-    server = _Server(LoopFolder(told.loop), told.numbers, told.settings)
+    server = _Server(LoopFolder(args.loop), args.numbers, args.settings)
     try:
         server.serve(_Inbox(sys.stdin.buffer))
     except BrokenPipeError:  # nobody listens any more

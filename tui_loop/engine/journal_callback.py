@@ -260,11 +260,11 @@ class JournalCallback(TrainerCallback):
 
     def note_fault(self, where: str, error: Exception) -> None:
         """Records a fault of the bridge itself, each once."""
-        told = f"{where}: {type(error).__name__}: {error}"
-        if told not in self._faults:
-            self._faults.add(told)
+        text = f"{where}: {type(error).__name__}: {error}"
+        if text not in self._faults:
+            self._faults.add(text)
             with suppress(Exception):  # the journal may be what fails
-                self._journal.append(LineLogged(level="error", source="bridge", text=told))
+                self._journal.append(LineLogged(level="error", source="bridge", text=text))
 
     def _obey_in_pause(self) -> None:
         """What is asked for during a pause is done at once, on the weights as they are; the run

@@ -52,8 +52,8 @@ class SearchSource:
     @property
     def words(self) -> str:
         """The ranges in a sentence: `samples learning_rate 2e-4 to 1e-2, r 4, 8, 16, 32`."""
-        told = "; ".join(each.words for each in self._ranges)
-        return f"samples {told}" + ("" if self._is_told else " (--range states others)")
+        text = "; ".join(each.words for each in self._ranges)
+        return f"samples {text}" + ("" if self._is_told else " (--range states others)")
 
     def propose(self, history: History) -> Proposal | None:
         """A draw that no iteration had; None where there seems to be none left."""
@@ -63,10 +63,10 @@ class SearchSource:
         past = history.trained
         for draw in range(DRAWS):
             settings = self._drawn(past, self._seed + len(past) + 1000 * draw)
-            told = ", ".join(
+            text = ", ".join(
                 f"{name.partition('.')[2]} {brief(value)}" for name, value in settings.items()
             )
-            proposal = Proposal(parent, f"sampled: {told}", settings, SAMPLED)
+            proposal = Proposal(parent, f"sampled: {text}", settings, SAMPLED)
             if not history.tried(plan_of_proposal(history.loop, proposal).config):
                 return proposal
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
+from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
 from tui_loop.cli.inference_client import ModelAsker, require_models_consent
 from tui_loop.cli.output import Output
 from tui_loop.core.config.settings import with_settings
@@ -56,21 +56,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    if (told.prompt is None) == (told.id is None):
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    if (args.prompt is None) == (args.id is None):
         raise BadInput("give a PROMPT, or --id of a held-out example", "tui-loop ask --help")
-    check_settings(folder, told.settings, ("evaluation.", "run."))
-    example = example_of(folder, told.id) if told.id else None
-    prompt = sys.stdin.read() if told.prompt == "-" else told.prompt or ""
+    check_settings(folder, args.settings, ("evaluation.", "run."))
+    example = example_of(folder, args.id) if args.id else None
+    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt or ""
     if example is None and not prompt.strip():
         raise BadInput("the prompt is empty", "write one")
-    numbers = side_by_side(folder.loop, folder.number, tuple(told.against))
-    require_models_consent(folder.loop, numbers, allow=told.allow_code)
+    numbers = side_by_side(folder.loop, folder.number, tuple(args.against))
+    require_models_consent(folder.loop, numbers, allow=args.allow_code)
     answers: list[GenerateResponse] = []
     left_out: list[AskingState] = []
-    with closing(ModelAsker(folder.loop, numbers, told.settings)) as asker:
-        question = asker.ask(prompt, example=told.id or "")
+    with closing(ModelAsker(folder.loop, numbers, args.settings)) as asker:
+        question = asker.ask(prompt, example=args.id or "")
         for heard in asker.answers_to(question):
             if isinstance(heard, GenerateResponse):
                 answers.append(heard)
@@ -80,7 +80,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
                 out.note(f"{_name(heard.iteration)} is left out: {heard.message}{hint}")
     if not answers:
         raise BadInput(left_out[0].message, left_out[0].hint)
-    if told.json:
+    if args.json:
         out.record(_record(prompt, example, answers, left_out))
         return 0
     if example is not None:

@@ -56,30 +56,30 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    _check(told)
-    loop = LoopsFolder(told.loops).loop(told.loop)
+def run(args: argparse.Namespace, out: Output) -> int:
+    _check(args)
+    loop = LoopsFolder(args.loops).loop(args.loop)
     from tui_loop.engine.extras import require_train
 
     require_train("auto")
-    if told.detach:
-        return _detached(loop, told, out)
+    if args.detach:
+        return _detached(loop, args, out)
     from tui_loop.cli.auto import Wanted, go_by_itself
     from tui_loop.cli.commands.show import print_loop
     from tui_loop.core.record.reader import iterations_of
     from tui_loop.core.workflow.stop_rules import Limits
 
     wanted = Wanted(
-        Limits(told.iterations, told.hours),
-        told.source,
-        tuple(told.ranges),
-        told.parent,
-        told.repeat,
-        told.seed,
-        told.allow_code,
+        Limits(args.iterations, args.hours),
+        args.source,
+        tuple(args.ranges),
+        args.parent,
+        args.repeat,
+        args.seed,
+        args.allow_code,
     )
     outcome = go_by_itself(loop, wanted, out)
-    if told.json:
+    if args.json:
         out.record(outcome.record)
     else:
         out.line()
@@ -87,29 +87,29 @@ def run(told: argparse.Namespace, out: Output) -> int:
     return outcome.exit_code
 
 
-def _check(told: argparse.Namespace) -> None:
-    for name, value in (("--iterations", told.iterations), ("--repeat", told.repeat)):
+def _check(args: argparse.Namespace) -> None:
+    for name, value in (("--iterations", args.iterations), ("--repeat", args.repeat)):
         if value < 1:
             raise BadInput(f"{name} {value}: must be at least 1", f"{name} 3")
-    if told.hours is not None and not (math.isfinite(told.hours) and told.hours > 0):
-        raise BadInput(f"--hours {told.hours:g}: must be above 0", "--hours 8")
-    if told.ranges and told.source != "search":
+    if args.hours is not None and not (math.isfinite(args.hours) and args.hours > 0):
+        raise BadInput(f"--hours {args.hours:g}: must be above 0", "--hours 8")
+    if args.ranges and args.source != "search":
         raise BadInput("--range: is what a sampler samples", "--source search")
 
 
-def _detached(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
+def _detached(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.auto import require_start_consent
     from tui_loop.cli.unattended_runs import start_in_background
 
-    require_start_consent(loop, told.parent, allow=told.allow_code)
-    words = ["auto", loop.name, "--iterations", str(told.iterations), "--source", told.source]
-    words += ["--repeat", str(told.repeat), "--seed", str(told.seed)]
-    if told.hours is not None:
-        words += ["--hours", str(told.hours)]
-    if told.parent is not None:
-        words += ["--from", str(told.parent)]
-    for each in told.ranges:
+    require_start_consent(loop, args.parent, allow=args.allow_code)
+    words = ["auto", loop.name, "--iterations", str(args.iterations), "--source", args.source]
+    words += ["--repeat", str(args.repeat), "--seed", str(args.seed)]
+    if args.hours is not None:
+        words += ["--hours", str(args.hours)]
+    if args.parent is not None:
+        words += ["--from", str(args.parent)]
+    for each in args.ranges:
         words += ["--range", each]
-    if told.allow_code:
+    if args.allow_code:
         words.append("--allow-code")
     return start_in_background(loop, words, out)

@@ -49,19 +49,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print records")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loop = LoopsFolder(told.loops).loop(told.loop)
-    draft = _draft(loop, told) if told.draft else None
+def run(args: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(args.loops).loop(args.loop)
+    draft = _draft(loop, args) if args.draft else None
     _quiet_libraries()
-    if told.row is not None:
-        config = _config(loop, told, draft)
-        show_row(Preflight(loop, config, allow_code=told.allow_code).row(told.row), out)
+    if args.row is not None:
+        config = _config(loop, args, draft)
+        show_row(Preflight(loop, config, allow_code=args.allow_code).row(args.row), out)
         return 0
-    preflight = _preflight(loop, told, draft)
+    preflight = _preflight(loop, args, draft)
     findings = preflight.of_rows()
     out.note("the rows are checked; their tokens and the sizes are next")
     findings = by_severity([*findings, *preflight.of_tokens()])
-    if told.json:
+    if args.json:
         out.record(msgspec.to_builtins(record_of(loop, findings)))
     else:
         _show(findings, out)
@@ -98,37 +98,37 @@ def _runs(tokens: list[tuple[str, bool]]) -> list[tuple[bool, str]]:
     return runs
 
 
-def _draft(loop: LoopFolder, told: argparse.Namespace) -> Draft:
+def _draft(loop: LoopFolder, args: argparse.Namespace) -> Draft:
     draft = read_draft(loop)
     if draft is None:
         raise BadInput(
             f"{loop.draft}: there is no draft", f"edit one in the app: {open_command(loop.name)}"
         )
-    if told.parent is not None:
+    if args.parent is not None:
         raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
     return draft
 
 
-def _config(loop: LoopFolder, told: argparse.Namespace, draft: Draft | None) -> Config:
+def _config(loop: LoopFolder, args: argparse.Namespace, draft: Draft | None) -> Config:
     """The next iteration's config; raises BadInput with every problem."""
     if draft is not None:
-        return with_settings(draft.config, told.settings)
-    return plan_next(loop, parent=told.parent, settings=told.settings, why="").config
+        return with_settings(draft.config, args.settings)
+    return plan_next(loop, parent=args.parent, settings=args.settings, why="").config
 
 
-def _preflight(loop: LoopFolder, told: argparse.Namespace, draft: Draft | None) -> Preflight:
+def _preflight(loop: LoopFolder, args: argparse.Namespace, draft: Draft | None) -> Preflight:
     """The checks; of a config with problems those of the one before it, so that the data is
     looked at all the same.
     """
     try:
-        return Preflight(loop, _config(loop, told, draft), allow_code=told.allow_code)
+        return Preflight(loop, _config(loop, args, draft), allow_code=args.allow_code)
     except BadInput as fault:
         problems = config_findings(fault)
-    parent = told.parent if draft is None else draft.parent
+    parent = args.parent if draft is None else draft.parent
     if parent is None and draft is None:
         parent = max(loop.numbers(), default=None)
     before = config_before(loop, parent)
-    return Preflight(loop, before, allow_code=told.allow_code, problems=problems)
+    return Preflight(loop, before, allow_code=args.allow_code, problems=problems)
 
 
 def _quiet_libraries() -> None:

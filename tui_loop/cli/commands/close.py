@@ -26,10 +26,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reopen", action="store_true", help="take the end back")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loop = LoopsFolder(told.loops).loop(told.loop)
-    if told.reopen:
-        if told.why or told.iteration is not None:
+def run(args: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(args.loops).loop(args.loop)
+    if args.reopen:
+        if args.why or args.iteration is not None:
             raise BadInput(
                 "--reopen takes neither --why nor --iteration",
                 f"tui-loop close {loop.name} --reopen",
@@ -40,7 +40,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
     if live := live_in(loop):
         raise BadInput(f"{live} is running", f"tui-loop stop {loop.name}, then close it")
     restore_ends(loop)
-    closed = close_loop(loop, told.why, _number(loop, told.iteration))
+    closed = close_loop(loop, args.why, _number(loop, args.iteration))
     out.line(f"{loop.name} {closed_words(closed)}")
     return 0
 

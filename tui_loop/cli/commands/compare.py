@@ -37,13 +37,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    (name, a), (other, b) = split_target(told.a), split_target(told.b)
+def run(args: argparse.Namespace, out: Output) -> int:
+    (name, a), (other, b) = split_target(args.a), split_target(args.b)
     if a is None or b is None or name != other:
         raise BadInput(
             "compare takes two iterations of one loop", f"tui-loop compare {name}/1 {name}/2"
         )
-    reader = LoopReader(LoopsFolder(told.loops).loop(name))
+    reader = LoopReader(LoopsFolder(args.loops).loop(name))
     result = Comparer(reader).compare(a, b)
     evaluations = Evaluations(reader)
     contrast = contrast_of(
@@ -51,13 +51,13 @@ def run(told: argparse.Namespace, out: Output) -> int:
         (reader.iteration(a), reader.iteration(b)),
         (evaluations.view(a, None)[0], evaluations.view(b, a)[0]),
     )
-    if told.json:
+    if args.json:
         causes = {each.name: [each.before, each.after] for each in contrast.causes}
         out.record({**msgspec.to_builtins(result), "causes": causes})
     else:
         _print(name, contrast, out)
     worse = result.claim.endswith("worse")
-    return REGRESSION if told.fail_on_regression and worse else 0
+    return REGRESSION if args.fail_on_regression and worse else 0
 
 
 def _print(name: str, contrast: Contrast, out: Output) -> None:

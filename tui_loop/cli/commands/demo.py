@@ -48,16 +48,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the loop as a record")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
     from tui_loop.engine.model_source import check_model
 
-    if not told.headless:
-        return _review(told, out)
+    if not args.headless:
+        return _review(args, out)
     require_train("demo --headless")
-    model = told.model or "tiny"
-    check_model(model, None, told.dir)
-    loop = lay_out(told.dir, model)
+    model = args.model or "tiny"
+    check_model(model, None, args.dir)
+    loop = lay_out(args.dir, model)
     script = _TINY if model == "tiny" else _SMOLLM2
     for turn in ("first", "second"):
         folders = create_next(loop, None, list(script[turn]), str(script[f"why {turn}"]), out)
@@ -69,7 +69,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         if done[-1].state != "finished":
             error = done[-1].error or {"message": "the run ended without a word", "hint": ""}
             raise RunFailed(error["message"], error["hint"])
-    if told.json:
+    if args.json:
         out.record(loop_record(loop, iterations_of(loop)))
         return 0
     out.line()
@@ -81,13 +81,13 @@ def run(told: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _review(told: argparse.Namespace, out: Output) -> int:
+def _review(args: argparse.Namespace, out: Output) -> int:
     """The recorded loops, laid out: opened on a terminal, printed elsewhere."""
     from tui_loop.engine.extras import has_train
 
-    model = told.model or ("tiny" if has_train() else "smollm2")
-    loop = lay_out_recorded(told.dir, model)
-    if told.json:
+    model = args.model or ("tiny" if has_train() else "smollm2")
+    loop = lay_out_recorded(args.dir, model)
+    if args.json:
         out.record(loop_record(loop, iterations_of(loop)))
         return 0
     if out.is_terminal:

@@ -6,7 +6,7 @@ import argparse
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, told_iteration
+from tui_loop.cli.arguments import add_json, iteration_of_args
 from tui_loop.cli.output import Output
 from tui_loop.core.compare.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.diagnose import diagnose
@@ -40,12 +40,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    if told.write and iteration_of(folder).state in LIVE:
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    if args.write and iteration_of(folder).state in LIVE:
         raise BadInput(f"{folder} is still running", "a run writes its diagnosis when it ends")
-    found = record_diagnosis(folder) if told.write else diagnose(folder.loop, folder.number)
-    if told.json:
+    found = record_diagnosis(folder) if args.write else diagnose(folder.loop, folder.number)
+    if args.json:
         out.record(msgspec.to_builtins(found))
     else:
         show(folder, found, out)
@@ -56,11 +56,11 @@ def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
     """A diagnosis for people; suggestions have the numbers that `run --take` knows them by."""
     iteration = iteration_of(folder)
     score, loss = iteration.metrics.get("score"), iteration.metrics.get("eval_loss")
-    told = [f"score {figures.percent(score)}"] * (score is not None)
-    told += [f"eval loss {figures.loss(loss)}"] * (loss is not None)
+    parts = [f"score {figures.percent(score)}"] * (score is not None)
+    parts += [f"eval loss {figures.loss(loss)}"] * (loss is not None)
     change = brief_delta(Comparer(LoopReader(folder.loop)).against_parent(iteration))
-    told += [f"{change} against {iteration.parent}"] * bool(change)
-    out.paragraph(f"{folder}  {iteration.title}: {', '.join([iteration.state, *told])}")
+    parts += [f"{change} against {iteration.parent}"] * bool(change)
+    out.paragraph(f"{folder}  {iteration.title}: {', '.join([iteration.state, *parts])}")
     if found.verdict is not None:
         sign, _, words = verdict_words(found.verdict.word)
         out.paragraph(f"{sign} {words}: {found.verdict.sentence}")
@@ -98,10 +98,10 @@ def _show_finding(finding: Finding, out: Output) -> None:
 
 def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
     out.paragraph(f"{number:2}. {suggestion.action} ({kind_words(suggestion.finding)})", " ")
-    told = [expected(suggestion.expects)] if suggestion.expects is not None else []
-    told.append(f"{suggestion.confidence} confidence: {suggestion.ground}")
-    told += filter(None, (suggestion.record, tried_already(suggestion)))
-    for each in told:
+    parts = [expected(suggestion.expects)] if suggestion.expects is not None else []
+    parts.append(f"{suggestion.confidence} confidence: {suggestion.ground}")
+    parts += filter(None, (suggestion.record, tried_already(suggestion)))
+    for each in parts:
         out.paragraph(each, "     ")
 
 

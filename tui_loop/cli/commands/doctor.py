@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import has_train, installed_versions, is_installed
     from tui_loop.engine.model_source import smollm2_folder
 
@@ -43,7 +43,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         "background": {"dangers": dangers_to_background()},
         "allowed_code": {"files": count_allowed(), "path": str(consent_file())},
     }
-    if told.json:
+    if args.json:
         out.record(record)
         return 0
     out.line(f"tui-loop {__version__}, Python {record['python']}, {record['platform']}")

@@ -14,9 +14,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_target(parser, "return with the eval loss")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     return ask_all(
-        told,
+        args,
         out,
         "evaluate",
         heard="is being evaluated",

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, count, told_iteration
+from tui_loop.cli.arguments import add_json, count, iteration_of_args
 from tui_loop.cli.commands.label import evaluated
 from tui_loop.cli.example_output import (
     breakdown_record,
@@ -66,7 +66,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(asked)
+    folder = iteration_of_args(asked)
     text = asked.filter if asked.filter is not None else "" if asked.all else FAILED
     query = parse(text)
     if asked.csv and asked.json:

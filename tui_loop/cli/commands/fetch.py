@@ -14,9 +14,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="smollm2")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    if told.model != "smollm2":
-        raise BadInput(f"fetch: nothing called {told.model!r}", "tui-loop fetch smollm2")
+def run(args: argparse.Namespace, out: Output) -> int:
+    if args.model != "smollm2":
+        raise BadInput(f"fetch: nothing called {args.model!r}", "tui-loop fetch smollm2")
     from tui_loop.engine.output_capture import set_environment
     from tui_loop.engine.smollm2 import fetch_smollm2
 

@@ -29,14 +29,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loop = LoopsFolder(told.loops).loop(told.loop)
-    parent = _newest(loop) if told.parent is None else loop.existing(told.parent).number
+def run(args: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(args.loops).loop(args.loop)
+    parent = _newest(loop) if args.parent is None else loop.existing(args.parent).number
     made = make_fresh(
-        loop, parent, why=told.why, seed=told.seed, overwrite=told.force, read=read_any
+        loop, parent, why=args.why, seed=args.seed, overwrite=args.force, read=read_any
     )
     draft = made.draft
-    if told.json:
+    if args.json:
         out.record(
             {
                 "loop": loop.name,

@@ -14,7 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
     from tui_loop.tui.settings import read_settings, settings_file
 
@@ -26,7 +26,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
         for action in ACTIONS
         if action.scope == scope
     ]
-    if told.json:
+    if args.json:
         names = ("where", "keys", "does", "id")
         out.record(
             {"file": str(path), "keys": [dict(zip(names, row, strict=True)) for row in rows]}

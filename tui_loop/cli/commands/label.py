@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, told_loop
+from tui_loop.cli.arguments import add_json, loop_of_args
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.annotations import (
@@ -39,23 +39,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loop, wanted = told_loop(told)
-    if told.id is None:
+def run(args: argparse.Namespace, out: Output) -> int:
+    loop, wanted = loop_of_args(args)
+    if args.id is None:
         folder = _newest(loop) if wanted is None else loop.existing(wanted)
-        return _list(loop, folder, told.json, out)
+        return _list(loop, folder, args.json, out)
     if wanted is None:
         raise BadInput(
             f"{loop.name}: which iteration?",
-            f"tui-loop label {loop.name}/{max(loop.numbers(), default=1)} {told.id} KIND",
+            f"tui-loop label {loop.name}/{max(loop.numbers(), default=1)} {args.id} KIND",
         )
     folder = loop.existing(wanted)
-    kind = _kind(told.kind, folder, told.id)
+    kind = _kind(args.kind, folder, args.id)
     examples = evaluated(folder)
-    one = annotate(folder, example_of(folder, examples, told.id), kind, told.note)
+    one = annotate(folder, example_of(folder, examples, args.id), kind, args.note)
     judgements = read_annotations(loop)
     numbers = annotated(examples, judgements)
-    if told.json:
+    if args.json:
         out.record(
             {"said": msgspec.to_builtins(one), "judged": msgspec.to_builtins(numbers.figures)}
         )

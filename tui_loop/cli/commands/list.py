@@ -18,14 +18,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loops = LoopsReader(LoopsFolder(told.loops)).look()
-    if told.json:
+def run(args: argparse.Namespace, out: Output) -> int:
+    loops = LoopsReader(LoopsFolder(args.loops)).look()
+    if args.json:
         out.record({"loops": [_described(each) for each in loops]})
         return 0
     if not loops:
         out.line(
-            f"no loops in {told.loops}; begin with tui-loop demo, or tui-loop new LOOP --data PATH"
+            f"no loops in {args.loops}; begin with tui-loop demo, or tui-loop new LOOP --data PATH"
         )
         return 0
     out.table(

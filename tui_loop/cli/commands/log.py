@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from tui_loop.cli.arguments import count, told_iteration
+from tui_loop.cli.arguments import count, iteration_of_args
 from tui_loop.cli.output import Output
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.events import AnyEvent
@@ -26,18 +26,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the events, one a line")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
     follower, watch = Follower(folder.journal), Watch(folder.lock)
-    lines = _printed(follower.read_all(), told.json)
-    if told.lines is not None:
-        lines = lines[max(0, len(lines) - told.lines) :]
-    _print(lines, told.json, out)
-    alive = told.follow
+    lines = _printed(follower.read_all(), args.json)
+    if args.lines is not None:
+        lines = lines[max(0, len(lines) - args.lines) :]
+    _print(lines, args.json, out)
+    alive = args.follow
     while alive:
         time.sleep(0.3)
         alive = watch.look() != "gone"
-        _print(_printed(follower.read_all(), told.json), told.json, out)
+        _print(_printed(follower.read_all(), args.json), args.json, out)
     if follower.bad_lines:
         out.note(f"{follower.bad_lines} lines of the journal could not be read")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tui_loop.cli.arguments import add_json, count, told_iteration
+from tui_loop.cli.arguments import add_json, count, iteration_of_args
 from tui_loop.cli.commands.label import evaluated, example_of
 from tui_loop.cli.output import Output
 from tui_loop.cli.training_row_search import LookUp
@@ -24,13 +24,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    example = example_of(folder, evaluated(folder), told.id)
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    example = example_of(folder, evaluated(folder), args.id)
     trained, index = LookUp().index(folder)
     text = example.prompt or example.reference
-    answer = index.answer(text, example.reference, min(told.limit, len(trained.rows)))
-    if told.json:
+    answer = index.answer(text, example.reference, min(args.limit, len(trained.rows)))
+    if args.json:
         out.record(
             {
                 "iteration": folder.number,

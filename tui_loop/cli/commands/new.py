@@ -46,21 +46,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "config fields:\n" + "\n".join(_field_line(name) for name in all_fields())
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    check_new_loop_name(told.loop)
-    root = told.loops.resolve().parent
+def run(args: argparse.Namespace, out: Output) -> int:
+    check_new_loop_name(args.loop)
+    root = args.loops.resolve().parent
     given = asked(
         root,
-        data=told.data,
-        eval_data=told.eval,
-        holdout=told.holdout,
-        model=told.model,
-        metric=told.metric,
+        data=args.data,
+        eval_data=args.eval,
+        holdout=args.holdout,
+        model=args.model,
+        metric=args.metric,
     )
-    prepared = understand(root, merge(given, settings_tables(told.settings)))
+    prepared = understand(root, merge(given, settings_tables(args.settings)))
     if remark := check_base(prepared.config, root):
         out.note(remark)
-    loop = create(LoopsFolder(told.loops), told.loop, told.goal, prepared, told.target)
+    loop = create(LoopsFolder(args.loops), args.loop, args.goal, prepared, args.target)
     _report(loop.name, prepared, out)
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tui_loop.cli.arguments import add_json, told_iteration
+from tui_loop.cli.arguments import add_json, iteration_of_args
 from tui_loop.cli.output import Output
 
 HELP = "add a note to an iteration, or print its notes"
@@ -16,12 +16,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    if told.text:
-        folder.add_note(told.text)
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    if args.text:
+        folder.add_note(args.text)
     notes = folder.read_notes()
-    if told.json:
+    if args.json:
         out.record({"iteration": folder.number, "notes": notes})
     else:
         out.line(notes or f"{folder} has no notes yet")

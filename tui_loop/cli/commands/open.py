@@ -18,13 +18,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_allow_code(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.launch_app import open_app
 
     try:
-        return open_app(told.loops, told.target, out, allow_code=told.allow_code)
+        return open_app(args.loops, args.target, out, allow_code=args.allow_code)
     except NotFound as error:
-        meant = difflib.get_close_matches(str(told.target), sorted(COMMANDS), n=1)
+        meant = difflib.get_close_matches(str(args.target), sorted(COMMANDS), n=1)
         hint = (
             f"did you mean tui-loop {meant[0]}?" if meant else "tui-loop list, or tui-loop --help"
         )

@@ -56,27 +56,27 @@ def _seconds(text: str) -> float:
     return value
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    field = full_name(told.field) if told.field else None
-    named = [("--with", each) for each in told.others]
-    if told.loops != DEFAULT_LOOPS:  # the default one may not be there yet
-        named.append(("--loops", told.loops))
+def run(args: argparse.Namespace, out: Output) -> int:
+    field = full_name(args.field) if args.field else None
+    named = [("--with", each) for each in args.others]
+    if args.loops != DEFAULT_LOOPS:  # the default one may not be there yet
+        named.append(("--loops", args.loops))
     for option, folder in named:
         if not folder.is_dir():
             raise BadInput(f"{option} {folder}: there is no such folder", "name a folder of loops")
-    loops, *others = (LoopsFolder(folder) for folder in (told.loops, *told.others))
+    loops, *others = (LoopsFolder(folder) for folder in (args.loops, *args.others))
     for each in (loops, *others):
         opened_loops(each, out)  # names what cannot be opened
-    found = PatternsReader(loops, others).look(told.seconds)
+    found = PatternsReader(loops, others).look(args.seconds)
     chosen = [
         each
         for each in found.patterns
-        if field in (None, each.field) and told.model in (None, each.base, base_name(each.base))
+        if field in (None, each.field) and args.model in (None, each.base, base_name(each.base))
     ]
-    if told.json:
+    if args.json:
         out.record(_record(found, chosen))
     else:
-        _print(found, chosen, out, _why_none(found, field, told.model))
+        _print(found, chosen, out, _why_none(found, field, args.model))
     if found.waiting:
         out.note(f"{found.waiting} comparisons were left out: --seconds gives them time")
     return 0
@@ -96,8 +96,8 @@ def _why_none(found: Patterns, field: str | None, model: str | None) -> str:
     """Why there is no pattern, where there is none."""
     bases = sorted({base_name(each.base) for each in found.trials})
     if model is not None and not any(model in (e.base, base_name(e.base)) for e in found.trials):
-        told = f"these loops have {', '.join(bases)}" if bases else "nothing was trained yet"
-        return f"no trained iteration here is of the model {one_line(model, 80)}: {told}"
+        text = f"these loops have {', '.join(bases)}" if bases else "nothing was trained yet"
+        return f"no trained iteration here is of the model {one_line(model, 80)}: {text}"
     if field is not None and found.patterns:
         return f"none about {field}: patterns need iterations that differ in it"
     return "none yet: patterns need iterations that differ in their settings"

@@ -36,10 +36,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loop = LoopsFolder(told.loops).loop(told.loop)
+def run(args: argparse.Namespace, out: Output) -> int:
+    loop = LoopsFolder(args.loops).loop(args.loop)
     progress = ProgressReader(LoopReader(loop)).look()
-    if told.json:
+    if args.json:
         out.record(progress.record)
     else:
         _print(progress, out)

@@ -63,13 +63,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    _refuse_strays(told)
-    loop = LoopsFolder(told.loops).loop(told.loop)
-    if told.run:
-        return _run(loop, told, out)
-    said = _change(loop, told)
-    if told.json:
+def run(args: argparse.Namespace, out: Output) -> int:
+    _refuse_strays(args)
+    loop = LoopsFolder(args.loops).loop(args.loop)
+    if args.run:
+        return _run(loop, args, out)
+    said = _change(loop, args)
+    if args.json:
         out.record(queue_record(loop))
         return 0
     if said:
@@ -116,34 +116,34 @@ def print_queue(loop: LoopFolder, out: Output) -> None:
         out.advice(f"run them: tui-loop queue {loop.name} --run --detach")
 
 
-def _change(loop: LoopFolder, told: argparse.Namespace) -> str:
+def _change(loop: LoopFolder, args: argparse.Namespace) -> str:
     """Does to the queue what was asked; says so, "" where nothing was."""
-    if told.add:
-        return _told_added(loop, _added(loop, told))
-    if told.add_draft:
+    if args.add:
+        return _told_added(loop, _added(loop, args))
+    if args.add_draft:
         draft = read_draft(loop)
         if draft is None:
             raise BadInput(
                 f"{loop.draft}: there is no draft",
                 f"edit one in the app: {open_command(loop.name)}",
             )
-        queued = queued_draft(draft.with_why(told.why) if told.why else draft)
+        queued = queued_draft(draft.with_why(args.why) if args.why else draft)
         _refuse_impossible(loop, queued)
         add_to(loop, queued)
         drop_draft(loop)
         return _told_added(loop, [queued])
-    if told.remove is not None:
-        return f"taken out: {_named(remove(loop, told.remove))}"
-    if told.move is not None:
-        return f"now at {told.move[1]}: {_named(move(loop, *told.move))}"
-    if told.clear:
+    if args.remove is not None:
+        return f"taken out: {_named(remove(loop, args.remove))}"
+    if args.move is not None:
+        return f"now at {args.move[1]}: {_named(move(loop, *args.move))}"
+    if args.clear:
         return f"taken out: {_drafts(clear(loop))}"
     return ""
 
 
-def _added(loop: LoopFolder, told: argparse.Namespace) -> list[QueuedDraft]:
-    plan = plan_next(loop, parent=told.parent, settings=told.settings, why=told.why)
-    plans = replicates(loop, plan, told.repeat) if told.repeat > 1 else [plan]
+def _added(loop: LoopFolder, args: argparse.Namespace) -> list[QueuedDraft]:
+    plan = plan_next(loop, parent=args.parent, settings=args.settings, why=args.why)
+    plans = replicates(loop, plan, args.repeat) if args.repeat > 1 else [plan]
     queued = [queued_plan(each) for each in plans]
     _refuse_impossible(loop, queued[0])
     add_to(loop, *queued)
@@ -160,25 +160,25 @@ def _told_added(loop: LoopFolder, queued: list[QueuedDraft]) -> str:
     return f"{loop.name}: {_drafts(len(queued))} added, {_drafts(count)} in the queue"
 
 
-def _refuse_strays(told: argparse.Namespace) -> None:
+def _refuse_strays(args: argparse.Namespace) -> None:
     """Raises BadInput for arguments that mean nothing beside what is asked."""
     stray = {
-        "--from": told.parent is not None and not told.add,
-        "--set": bool(told.settings) and not told.add,
-        "--repeat": told.repeat != 1 and not told.add,
-        "--why": bool(told.why) and not (told.add or told.add_draft),
-        "--detach": told.detach and not told.run,
-        "--allow-code": told.allow_code and not told.run,
+        "--from": args.parent is not None and not args.add,
+        "--set": bool(args.settings) and not args.add,
+        "--repeat": args.repeat != 1 and not args.add,
+        "--why": bool(args.why) and not (args.add or args.add_draft),
+        "--detach": args.detach and not args.run,
+        "--allow-code": args.allow_code and not args.run,
     }
     for name, is_stray in stray.items():
         if is_stray:
             goes_with = "--run" if name in ("--detach", "--allow-code") else "--add"
             raise BadInput(f"{name}: goes with {goes_with}", f"tui-loop queue LOOP {goes_with}")
-    if told.repeat < 1:
-        raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
+    if args.repeat < 1:
+        raise BadInput(f"--repeat {args.repeat}: must be at least 1", "--repeat 3")
 
 
-def _run(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
+def _run(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.queue_runner import QueueRunner, require_queue_consent
     from tui_loop.cli.unattended_runs import start_in_background
     from tui_loop.engine.extras import require_train
@@ -189,13 +189,13 @@ def _run(loop: LoopFolder, told: argparse.Namespace, out: Output) -> int:
             f"{loop.name}: nothing waits in the queue",
             f"tui-loop queue {loop.name} --add --set learning_rate=5e-5",
         )
-    require_queue_consent(loop, allow=told.allow_code)
-    if told.detach:
-        words = ["queue", loop.name, "--run", *(["--allow-code"] if told.allow_code else [])]
+    require_queue_consent(loop, allow=args.allow_code)
+    if args.detach:
+        words = ["queue", loop.name, "--run", *(["--allow-code"] if args.allow_code else [])]
         return start_in_background(loop, words, out)
-    runner = QueueRunner(loop, out, allow_code=told.allow_code)
+    runner = QueueRunner(loop, out, allow_code=args.allow_code)
     code = runner.run()
-    if told.json:
+    if args.json:
         out.record(runner.record)
     else:
         runner.tell()

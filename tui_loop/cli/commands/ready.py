@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
+from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
 from tui_loop.cli.holdout_process import HoldoutLook, look_ahead
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed
@@ -43,36 +43,36 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    check_settings(told.settings, ("run.device",))
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    check_settings(args.settings, ("run.device",))
     found = checklist(folder.loop, folder.number)
-    if wants_look(told, found):
-        if told.look or told.yes or _can_ask():
-            is_shown = not (told.json or told.yes)
+    if wants_look(args, found):
+        if args.look or args.yes or _can_ask():
+            is_shown = not (args.json or args.yes)
             if is_shown:
                 print_checklist(found, out)
-            if not _agrees(folder, told, out):
+            if not _agrees(folder, args, out):
                 out.line("not looked at")
                 return 0
-            _look(folder, told, out)
+            _look(folder, args, out)
             found = checklist(folder.loop, folder.number)
             if is_shown:  # what the look has changed, no more
                 print_checklist(found, out, only=HOLDOUT)
                 return 0
         else:
             out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
-    if told.json:
+    if args.json:
         out.record(checklist_record(found))
     else:
         print_checklist(found, out)
     return 0
 
 
-def wants_look(told: argparse.Namespace, found: Checklist) -> bool:
+def wants_look(args: argparse.Namespace, found: Checklist) -> bool:
     """Whether the holdout is to be looked at: told so, or because it alone is open."""
-    if told.look or told.no_look:
-        return bool(told.look)
+    if args.look or args.no_look:
+        return bool(args.look)
     left = [each.kind for each in found.unmet]
     return left == [HOLDOUT] and found.look is None
 
@@ -142,12 +142,12 @@ def _can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _agrees(folder: IterationFolder, told: argparse.Namespace, out: Output) -> bool:
+def _agrees(folder: IterationFolder, args: argparse.Namespace, out: Output) -> bool:
     """Says what a look costs, and asks unless told not to; raises BadInput where nobody is."""
     ahead = look_ahead(folder)
     for sentence in ahead.sentences:
         out.note(sentence)
-    if told.yes:
+    if args.yes:
         return True
     if not _can_ask():
         raise BadInput(
@@ -158,10 +158,10 @@ def _agrees(folder: IterationFolder, told: argparse.Namespace, out: Output) -> b
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _look(folder: IterationFolder, told: argparse.Namespace, out: Output) -> None:
+def _look(folder: IterationFolder, args: argparse.Namespace, out: Output) -> None:
     """Looks; raises RunFailed where it came to nothing."""
     shows = sys.stderr.isatty()
-    with closing(HoldoutLook(folder, told.settings, allow_code=told.allow_code)) as look:
+    with closing(HoldoutLook(folder, args.settings, allow_code=args.allow_code)) as look:
         for each in look.told():
             if isinstance(each, LookProgress) and shows:
                 print(f"\r{each.words:<60}", end="", file=sys.stderr, flush=True)

@@ -36,26 +36,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    check_loop_name(told.loop)
-    if told.json and told.output is not None:
+def run(args: argparse.Namespace, out: Output) -> int:
+    check_loop_name(args.loop)
+    if args.json and args.output is not None:
         raise BadInput("--json and -o do not go together", "-o FILE.json writes the records")
-    if told.output is None and not told.json:
+    if args.output is None and not args.json:
         raise BadInput(
-            "where is the report to be written?", f"tui-loop report {told.loop} -o {told.loop}.html"
+            "where is the report to be written?", f"tui-loop report {args.loop} -o {args.loop}.html"
         )
-    loop = LoopsFolder(told.loops).loop(told.loop)
-    if told.json or told.output == "-":
-        kind: Format = "json" if told.json else told.format or "md"
+    loop = LoopsFolder(args.loops).loop(args.loop)
+    if args.json or args.output == "-":
+        kind: Format = "json" if args.json else args.format or "md"
         text = written(report_of(loop), kind)
         if kind == "json":
             out.record_line(text.rstrip("\n"))
         else:
             sys.stdout.write(text)
         return 0
-    path = Path(told.output)
-    kind = told.format or format_of(path)
-    report = write_report(loop, path, kind, is_forced=told.force)
+    path = Path(args.output)
+    kind = args.format or format_of(path)
+    report = write_report(loop, path, kind, is_forced=args.force)
     trained = sum(each.iteration.number > 0 for each in report.iterations)
     out.line(f"{path}: report of {counted(trained, 'trained iteration')}")
     return 0

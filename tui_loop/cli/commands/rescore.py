@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_allow_code, add_json, told_loop
+from tui_loop.cli.arguments import add_allow_code, add_json, loop_of_args
 from tui_loop.cli.output import Output
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.consent import require_consent
@@ -31,19 +31,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.foreign_code import metric_code
     from tui_loop.engine.scorers import scorer_for
 
-    loop, wanted = told_loop(told)
+    loop, wanted = loop_of_args(args)
     folders = (
         [loop.existing(wanted)]
         if wanted is not None
         else [loop.iteration(number) for number in loop.numbers()]
     )
-    asked = {"metric": told.metric, "pass_score": told.pass_score, "pattern": told.pattern}
+    asked = {"metric": args.metric, "pass_score": args.pass_score, "pattern": args.pattern}
     settings = read_config({"evaluation": asked}).evaluation
-    require_consent(metric_code(settings.metric, loop.root), allow=told.allow_code)
+    require_consent(metric_code(settings.metric, loop.root), allow=args.allow_code)
     scorer_for(settings, [], loop.root)
     records = []
     for folder in folders:
@@ -61,12 +61,12 @@ def run(told: argparse.Namespace, out: Output) -> int:
         if rows:
             records.append(_rescored(folder.number, rows, scorer))
     if not records:
-        raise BadInput(f"{told.target}: no recorded outputs to score", f"tui-loop show {loop.name}")
-    if told.json:
-        out.record({"metric": told.metric, "iterations": records})
+        raise BadInput(f"{args.target}: no recorded outputs to score", f"tui-loop show {loop.name}")
+    if args.json:
+        out.record({"metric": args.metric, "iterations": records})
         return 0
     out.table(
-        ["#", "recorded", told.metric, "passed"],
+        ["#", "recorded", args.metric, "passed"],
         [
             [
                 str(each["number"]),

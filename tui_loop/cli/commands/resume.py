@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tui_loop.cli.arguments import add_allow_code, add_detach, told_iteration
+from tui_loop.cli.arguments import add_allow_code, add_detach, iteration_of_args
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.output import Output
 from tui_loop.cli.run_process import exit_code_of, run_detached, run_watched
@@ -22,21 +22,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the iteration as a record")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
 
     require_train("resume")
-    folder = told_iteration(told)
+    folder = iteration_of_args(args)
     loop = folder.loop
-    resume = check_resume(folder, allow_code=told.allow_code)
+    resume = check_resume(folder, allow_code=args.allow_code)
     out.note(f"{folder} goes on from {resume.told}")
     for text in resume.notices:
         out.note(text)
     folders = resume.create()
-    if told.detach:
+    if args.detach:
         return run_detached(loop, folders, out)
     done = run_watched(loop, folders, out)
-    if told.json:
+    if args.json:
         out.record({"iterations": [as_json(each) for each in done]})
     else:
         out.line()

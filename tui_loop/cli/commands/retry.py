@@ -6,7 +6,7 @@ import argparse
 from contextlib import closing
 from typing import Any
 
-from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, told_iteration
+from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
 from tui_loop.cli.commands.ask import check_settings
 from tui_loop.cli.inference_client import ModelAsker
 from tui_loop.cli.output import Output
@@ -29,22 +29,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    check_settings(folder, told.settings, (*GENERATION, "run.device"))
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    check_settings(folder, args.settings, (*GENERATION, "run.device"))
     recorded = folder.read_examples()
-    scorer = scorer_of(folder, allow_code=told.allow_code)
-    chosen = [each for each in recorded if told.all or each.passed is False]
+    scorer = scorer_of(folder, allow_code=args.allow_code)
+    chosen = [each for each in recorded if args.all or each.passed is False]
     if not chosen:
         what = "no evaluated examples" if not recorded else "no failing examples"
         raise BadInput(f"{folder} has {what}", f"tui-loop failures {folder} --all")
-    retried = _retried(folder, chosen, scorer, told.settings, out)
+    retried = _retried(folder, chosen, scorer, args.settings, out)
     failed = [each for each in retried if each.example.passed is False]
     passed = [each for each in retried if each.example.passed]
-    if told.json:
-        out.record(_record(folder, told.settings, failed, passed, retried))
+    if args.json:
+        out.record(_record(folder, args.settings, failed, passed, retried))
         return 0
-    under = f" with {', '.join(told.settings)}" if told.settings else ""
+    under = f" with {', '.join(args.settings)}" if args.settings else ""
     out.line(f"{folder}: of {len(failed)} that failed {passing(failed)} pass{under}")
     if passed:
         out.line(f"of {len(passed)} that passed {passing(passed)} still do")

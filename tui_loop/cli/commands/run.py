@@ -49,33 +49,33 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the iterations as records")
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
+def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
 
     require_train("run")
-    if told.repeat is not None and told.repeat < 1:
-        raise BadInput(f"--repeat {told.repeat}: must be at least 1", "--repeat 3")
-    loop = LoopsFolder(told.loops).loop(told.loop)
-    if told.take and told.draft:
+    if args.repeat is not None and args.repeat < 1:
+        raise BadInput(f"--repeat {args.repeat}: must be at least 1", "--repeat 3")
+    loop = LoopsFolder(args.loops).loop(args.loop)
+    if args.take and args.draft:
         raise BadInput("--take and --draft: a draft has its changes", "give one of the two")
-    plan = _draft_plan(loop, told) if told.draft else None
-    if told.take:
-        plan = plan_taking(loop, told.parent, told.take, told.settings, told.why)
+    plan = _draft_plan(loop, args) if args.draft else None
+    if args.take:
+        plan = plan_taking(loop, args.parent, args.take, args.settings, args.why)
     folders = create_next(
         loop,
-        told.parent,
-        told.settings,
-        told.why,
+        args.parent,
+        args.settings,
+        args.why,
         out,
-        repeat=told.repeat,
-        allow_code=told.allow_code,
+        repeat=args.repeat,
+        allow_code=args.allow_code,
         plan=plan,
-        from_draft=told.draft,
+        from_draft=args.draft,
     )
-    if told.detach:
+    if args.detach:
         return run_detached(loop, folders, out)
     done = run_watched(loop, folders, out)
-    if told.json:
+    if args.json:
         out.record({"iterations": [as_json(each) for each in done]})
     else:
         out.line()
@@ -132,15 +132,15 @@ def _refuse_copy(loop: LoopFolder, parent: int) -> None:
         )
 
 
-def _draft_plan(loop: LoopFolder, told: argparse.Namespace) -> Plan:
+def _draft_plan(loop: LoopFolder, args: argparse.Namespace) -> Plan:
     """The plan of `draft.toml`, with `--why` and `--set` on top."""
     draft = read_draft(loop)
     if draft is None:
         raise BadInput(
             f"{loop.draft}: there is no draft", f"edit one in the app: {open_command(loop.name)}"
         )
-    if told.parent is not None:
+    if args.parent is not None:
         raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
-    config = with_settings(draft.config, told.settings)
-    plan = plan_with(loop, draft.parent, config, told.why or draft.why)
+    config = with_settings(draft.config, args.settings)
+    plan = plan_with(loop, draft.parent, config, args.why or draft.why)
     return msgspec.structs.replace(plan, suggestion=draft.suggestion, predicted=draft.predicted)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, told_loop
+from tui_loop.cli.arguments import add_json, loop_of_args
 from tui_loop.cli.output import Output
 from tui_loop.cli.queue_runner import told_waiting
 from tui_loop.cli.tables import iterations_table
@@ -40,11 +40,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loop, wanted = told_loop(told)
+def run(args: argparse.Namespace, out: Output) -> int:
+    loop, wanted = loop_of_args(args)
     if wanted is not None:
         iteration = iteration_of(loop.existing(wanted))
-        if told.json:
+        if args.json:
             out.record(iteration_record(loop, iteration, read_annotations(loop)))
         else:
             _print_iteration(loop, iteration, out)
@@ -53,7 +53,7 @@ def run(told: argparse.Namespace, out: Output) -> int:
                 out.line(f"\nnotes:\n{notes}")
         return 0
     iterations = iterations_of(loop)
-    if told.json:
+    if args.json:
         out.record(loop_record(loop, iterations))
         return 0
     print_loop(loop, iterations, out)
@@ -136,8 +136,8 @@ def _print_draft(loop: LoopFolder, out: Output) -> None:
         changes = (
             f"{name} {brief(old)} → {brief(new)}" for name, (old, new) in draft.changed.items()
         )
-        told = ", ".join(changes) or "nothing changed yet"
-        out.paragraph(f"draft, from {draft.parent or 'the defaults'}: {told}")
+        text = ", ".join(changes) or "nothing changed yet"
+        out.paragraph(f"draft, from {draft.parent or 'the defaults'}: {text}")
 
 
 def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> None:

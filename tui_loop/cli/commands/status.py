@@ -25,11 +25,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = LoopsFolder(told.loops)
-    loops = (folder.loop(told.loop),) if told.loop else opened_loops(folder, out)
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = LoopsFolder(args.loops)
+    loops = (folder.loop(args.loop),) if args.loop else opened_loops(folder, out)
     runs = {loop.name: _runs(loop, out) for loop in loops}
-    if told.json:
+    if args.json:
         records = [record for each in runs.values() for record in each]
         out.record({"runs": records, "queues": [each for each in map(waiting, loops) if each]})
         return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tui_loop.cli.arguments import told_loop
+from tui_loop.cli.arguments import loop_of_args
 from tui_loop.cli.asking import add_target, ask_all
 from tui_loop.cli.output import Output
 from tui_loop.core.record.requests import live_in
@@ -21,17 +21,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    loop, wanted = told_loop(told)
+def run(args: argparse.Namespace, out: Output) -> int:
+    loop, wanted = loop_of_args(args)
     if wanted is None and is_unattended(loop) and not live_in(loop):
         out.line(f"{loop.name}: process {end(loop)} has been asked to end, between two runs")
         return 0
     return ask_all(
-        told,
+        args,
         out,
         "stop",
         heard="is stopping",
         unheard="it has not answered yet",
-        save=not told.no_save,
-        evaluate=told.evaluate,
+        save=not args.no_save,
+        evaluate=args.evaluate,
     )

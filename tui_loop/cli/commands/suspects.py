@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, count, told_iteration
+from tui_loop.cli.arguments import add_json, count, iteration_of_args
 from tui_loop.cli.output import Output
 from tui_loop.cli.training_row_search import suspected
 from tui_loop.core.examples.suspects import Suspect
@@ -28,10 +28,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(told: argparse.Namespace, out: Output) -> int:
-    folder = told_iteration(told)
-    found = suspected(folder, told.limit)
-    if told.json:
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    found = suspected(folder, args.limit)
+    if args.json:
         out.record(
             {
                 "iteration": folder.number,

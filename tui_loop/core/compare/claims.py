@@ -10,12 +10,12 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     """(of what, what is said of it), line by line; the claim stands in that of the change."""
     lines: list[tuple[str, str]] = []
     if result.interval is not None:
-        told = (
+        text = (
             f"{figures.points(result.interval)} points over {result.compared} examples: "
             f"{len(result.fixed)} fixed, {len(result.broken)} broken "
             f"(McNemar p = {result.p_value:.2g})"
         )
-        lines.append(("score", told))
+        lines.append(("score", text))
     if result.loss is not None:
         change = figures.loss_change(result.loss)
         lines.append(("loss", f"{change} a token over {result.loss_examples} examples"))
@@ -23,10 +23,10 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
         return [("", "no scores to compare"), *lines]
     runs = result.replicates
     if result.claim == SEED_NOISE:
-        told = f"both are runs of one config, so this is {SEED_NOISE}"
+        text = f"both are runs of one config, so this is {SEED_NOISE}"
         if runs[0] > 1:
-            told += f" ({runs[0]} runs of it, each with a seed of its own)"
-        return [*lines, ("no change:", told)]
+            text += f" ({runs[0]} runs of it, each with a seed of its own)"
+        return [*lines, ("no change:", text)]
     counted = f"{runs[0]} and {runs[1]} runs of these configs"
     lines.append(("the change:", f"{result.claim} ({counted})"))
     if min(runs) < 2 and result.a != 0:
@@ -48,5 +48,5 @@ def runs_told(result: Comparison) -> str:
         return "one run" if after == 1 else f"{after} runs"
     if before == after == 1:
         return "one run of each"
-    told = ["one run" if before == 1 else f"{before} runs", "one" if after == 1 else str(after)]
-    return f"{told[0]} of {result.a}, {told[1]} of {result.b}"
+    parts = ["one run" if before == 1 else f"{before} runs", "one" if after == 1 else str(after)]
+    return f"{parts[0]} of {result.a}, {parts[1]} of {result.b}"

@@ -276,10 +276,10 @@ def _claim(paired: Interval | None, spread: Interval | None, *, is_one_config: b
 
 
 def _without_examples(iteration: Iteration) -> str:
-    told = f"{iteration.number} has no evaluated examples"
+    text = f"{iteration.number} has no evaluated examples"
     if iteration.error:
-        return f"{told}: it failed ({iteration.error.get('kind')})"
-    return told if iteration.state == "finished" else f"{told}: it is {iteration.state}"
+        return f"{text}: it failed ({iteration.error.get('kind')})"
+    return text if iteration.state == "finished" else f"{text}: it is {iteration.state}"
 
 
 def _loss_notices(old: Outcomes, new: Outcomes, shared: Paired, compared: int) -> list[str]:

@@ -105,19 +105,19 @@ def config_words(point: Point) -> str:
 
 
 def _standing(tried: Tried) -> str:
-    told = []
+    parts = []
     if tried.score is not None:
-        told.append(f"score {figures.percent(tried.score.mean)}{_sd(tried.score, is_score=True)}")
+        parts.append(f"score {figures.percent(tried.score.mean)}{_sd(tried.score, is_score=True)}")
     if tried.loss is not None:
-        told.append(f"eval loss {figures.loss(tried.loss.mean)}{_sd(tried.loss, is_score=False)}")
-    return ", ".join(told) or "no figures"
+        parts.append(f"eval loss {figures.loss(tried.loss.mean)}{_sd(tried.loss, is_score=False)}")
+    return ", ".join(parts) or "no figures"
 
 
 def _sd(spread: Spread, *, is_score: bool) -> str:
     if spread.deviation is None:
         return ""
-    told = f"{100 * spread.deviation:.1f} points" if is_score else f"{spread.deviation:.3f}"
-    return f" (sd {told} over {spread.runs} runs)"
+    text = f"{100 * spread.deviation:.1f} points" if is_score else f"{spread.deviation:.3f}"
+    return f" (sd {text} over {spread.runs} runs)"
 
 
 def _delta(pair: Pair) -> str:

@@ -25,19 +25,19 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
     if found.p_value is None:
         if found.loss is None:
             return "nothing that both were evaluated on", None
-        told = f"loss {loss_change(found.loss)} a token over {found.loss_examples} examples"
-        return told, found.loss.low > 0 or found.claim == "worse"
+        text = f"loss {loss_change(found.loss)} a token over {found.loss_examples} examples"
+        return text, found.loss.low > 0 or found.claim == "worse"
     fixed, broken = len(found.fixed), len(found.broken)
-    told = f"{fixed} fixed, {broken} broken of {found.compared} (p = {found.p_value:.2g})"
+    text = f"{fixed} fixed, {broken} broken of {found.compared} (p = {found.p_value:.2g})"
     is_worse = broken > fixed and found.p_value < SIGNIFICANT
     if _is_graded(found) and found.interval is not None:
-        told = f"score {points(found.interval)} points, {told}"
+        text = f"score {points(found.interval)} points, {text}"
         is_worse = is_worse or found.interval.high < 0
     if min(found.replicates) > 1 and found.claim in ("better", "worse", "no difference seen"):
         runs = f"{found.replicates[0]} and {found.replicates[1]} runs"
-        told += f"; the change: {found.claim} ({runs})"
+        text += f"; the change: {found.claim} ({runs})"
         is_worse = is_worse or found.claim == "worse"
-    return told, is_worse
+    return text, is_worse
 
 
 def numbers_of(found: Comparison) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def worse_than_base(table: PairedTable | None) -> tuple[str, bool]:
     if table is None:
         return "", False
     p_value = mcnemar(table.fixed, table.broken)
-    told = f"against the base {table.fixed} fixed, {table.broken} broken (p = {p_value:.2g})"
-    return told, table.broken > table.fixed and p_value < SIGNIFICANT
+    text = f"against the base {table.fixed} fixed, {table.broken} broken (p = {p_value:.2g})"
+    return text, table.broken > table.fixed and p_value < SIGNIFICANT
 
 
 def _is_graded(found: Comparison) -> bool:

@@ -102,8 +102,8 @@ def _text(value: object) -> str | None:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    told = f"{name}={value}"
-    return redacted(told) != told or redacted(value) != value
+    text = f"{name}={value}"
+    return redacted(text) != text or redacted(value) != value
 
 
 def _of_row(raw: RawRow, names: Sequence[str]) -> tuple[tuple[str, str], ...]:

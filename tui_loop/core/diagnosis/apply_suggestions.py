@@ -78,9 +78,9 @@ def suggested_by(name: str | None) -> str:
         return ""
     if name == SAMPLED:
         return "the sampler"
-    told = []
+    parts = []
     for each in name.split(JOINED):
         finding, _, action = each.strip().rpartition("/")
         after = f", after {kind_words(finding)}" if finding else ""
-        told.append(f"{kind_words(action)}{after}")
-    return f"the diagnosis ({'; '.join(told)})"
+        parts.append(f"{kind_words(action)}{after}")
+    return f"the diagnosis ({'; '.join(parts)})"

@@ -50,13 +50,13 @@ class Tally(msgspec.Struct, frozen=True):
         judged = self.kept + self.broken + self.unclear
         if not judged:
             return ""
-        told = f"{self.kept} of {judged} came true in these loops"
+        text = f"{self.kept} of {judged} came true in these loops"
         extra = []
         if confirmed := self.counts.get("confirmed", 0):
             extra.append(f"{confirmed} confirmed by replicates")
         if self.unclear:
             extra.append(f"{self.unclear} too close to call")
-        return ", ".join([told, *extra])
+        return ", ".join([text, *extra])
 
 
 class Experience(msgspec.Struct, frozen=True):

@@ -63,10 +63,10 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     ):
         return None
     suggestion = (decision.suggestion or "")[:NAMES_LENGTH]
-    told = f"expected {_range(predicted)}"
+    text = f"expected {_range(predicted)}"
     if iteration.error is not None and iteration.error.get("kind") == "diverged":
         step = one_line(str(iteration.error.get("step")), 20)
-        return Verdict("against", f"{told}; it diverged at step {step}", suggestion)
+        return Verdict("against", f"{text}; it diverged at step {step}", suggestion)
     measured = number(iteration.metrics.get(predicted.metric))
     if measured is None or iteration.state != "finished":
         return None
@@ -78,7 +78,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
         return None
     sure = comparison.has_spread
     word = _word(change, predicted, is_sure=sure)
-    sentence = f"{told}, measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
+    sentence = f"{text}, measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
     if not comparison.a and decision.parent:
         sentence += f" against the base, since {decision.parent} was not evaluated"
     if not sure:

@@ -55,8 +55,8 @@ def tried_already(suggestion: Suggestion) -> str:
 
 def _expected(metric: str, was: float, low: float, high: float, when: str) -> str:
     if metric == "score":
-        told = [percent(value) for value in (low, high, was)]
+        parts = [percent(value) for value in (low, high, was)]
     else:
         digits = 2 if high - low >= 0.02 else 3
-        told = [f"{value:.{digits}f}" for value in (low, high, was)]
-    return f"expects {kind_words(metric)} {told[0]} to {told[1]} ({when} {told[2]})"
+        parts = [f"{value:.{digits}f}" for value in (low, high, was)]
+    return f"expects {kind_words(metric)} {parts[0]} to {parts[1]} ({when} {parts[2]})"

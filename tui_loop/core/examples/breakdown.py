@@ -105,18 +105,18 @@ def term_of(each: Slice) -> str:
 
 def slice_words(each: Slice, *, beside_others: bool = True) -> str:
     """A slice in a sentence: counts, interval, what was said instead, and how the rest fails."""
-    told = (
+    text = (
         f"{each.failed} of {each.total} fail, {100 * each.share:.0f}% "
         f"({100 * each.low:.0f} to {100 * each.high:.0f})"
     )
     if each.said:
         name, count = each.said[0]
-        told += f"; {count} said {name or 'no label'}"
+        text += f"; {count} said {name or 'no label'}"
     if each.elsewhere_total and beside_others:
-        told += f"; elsewhere {each.elsewhere_failed} of {each.elsewhere_total}"
+        text += f"; elsewhere {each.elsewhere_failed} of {each.elsewhere_total}"
     if each.is_weak:
-        told += f", p = {each.p:.2g}"
-    return told
+        text += f", p = {each.p:.2g}"
+    return text
 
 
 def kind_words(kind: Kind) -> str:

@@ -37,8 +37,8 @@ def measured_of(folder: IterationFolder, examples: Iterable[Example] = ()) -> Me
     """
     settings = folder.read_config().evaluation
     derived: Any = folder.read_effective().get("evaluation")
-    told = derived if isinstance(derived, dict) else {}
-    labels, limit = told.get("labels"), told.get("max_new_tokens", settings.max_new_tokens)
+    values = derived if isinstance(derived, dict) else {}
+    labels, limit = values.get("labels"), values.get("max_new_tokens", settings.max_new_tokens)
     measured = Measured(
         metric=settings.metric,
         labels=tuple(str(each) for each in labels if isinstance(each, str))
@@ -77,8 +77,8 @@ def causes_of(example: Example, measured: Measured) -> tuple[CauseEvidence, ...]
         return ()
     found = _of_output(example, measured)
     if example.prompt_cut > 0:
-        told = f"the first {example.prompt_cut:,} tokens of the prompt were not shown to the model"
-        found.append(CauseEvidence(Cause.PROMPT_TRUNCATED, told))
+        text = f"the first {example.prompt_cut:,} tokens of the prompt were not shown to the model"
+        found.append(CauseEvidence(Cause.PROMPT_TRUNCATED, text))
     if len(found) > 1:
         found.sort(key=lambda each: _RANK[each.kind])
     return tuple(found)
@@ -94,8 +94,8 @@ def _of_output(example: Example, measured: Measured) -> list[CauseEvidence]:
     is_start = is_cut and case.wanted.startswith(case.said)
     is_labelled = measured.metric == "label" and bool(measured.labels)
     if is_labelled and not is_start and not kinds & _LABELLED:
-        told = f"names none of the {len(measured.labels)} labels: {quoted(case.output)}"
-        found.append(CauseEvidence(Cause.OUT_OF_VOCABULARY, told))
+        text = f"names none of the {len(measured.labels)} labels: {quoted(case.output)}"
+        found.append(CauseEvidence(Cause.OUT_OF_VOCABULARY, text))
     if is_cut:
         found.append(CauseEvidence(Cause.TRUNCATED_OUTPUT, _cut(case, is_start)))
     return found or [CauseEvidence(Cause.WRONG_CONTENT, otherwise(case))]
@@ -110,8 +110,8 @@ def _nothing(case: OutputComparison) -> str | None:
         return None
     bare = "".join(sign for sign in output if sign.isprintable() and not sign.isspace())
     if not bare:
-        told = f"nothing but white space in {count(tokens, 'token')}" if tokens else None
-        return told or "the model ended at once"
+        text = f"nothing but white space in {count(tokens, 'token')}" if tokens else None
+        return text or "the model ended at once"
     if bare.strip(".,:;!?'\"`*_-…()") or not any(sign.isalnum() for sign in case.wanted):
         return None
     return f"nothing but punctuation: {quoted(bare)}"
@@ -133,13 +133,13 @@ def _refusal(case: OutputComparison) -> CauseEvidence | None:
 
 
 def _cut(case: OutputComparison, is_start: bool) -> str:
-    told = f"ran into {limit_of(case.measured)}"
+    text = f"ran into {limit_of(case.measured)}"
     if is_start:
-        return f"{told}, right up to there"
+        return f"{text}, right up to there"
     limit, long = case.measured.max_new_tokens, case.example.supervised_tokens
     if limit is not None and long > limit + 1:
-        return f"{told}; the reference alone has {long}"
-    return told
+        return f"{text}; the reference alone has {long}"
+    return text
 
 
 _OPENING = r"(?:(?:oh|hello|hi|well|unfortunately|regrettably)\b[,.! ]*)?"

@@ -190,9 +190,9 @@ _TESTS: dict[str, Callable[[tuple[str, ...], ExampleView], Test]] = {
 def unknown_names(view: ExampleView, query: Query) -> str:
     """What a query names that no example has, and what there is instead; "" where nothing is."""
     for term in query.terms:
-        told = "" if term.is_negated else _UNKNOWN.get(term.key, _known)(term.values, view)
-        if told:
-            return told
+        text = "" if term.is_negated else _UNKNOWN.get(term.key, _known)(term.values, view)
+        if text:
+            return text
     return ""
 
 

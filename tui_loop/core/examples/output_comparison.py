@@ -122,10 +122,10 @@ def _labels_said(case: OutputComparison) -> list[str]:
 
 
 def _wrong_label(case: OutputComparison, others: list[str]) -> CauseEvidence:
-    told = " and ".join(one_line(each, _SHOWN) for each in others[:_FEW])
+    text = " and ".join(one_line(each, _SHOWN) for each in others[:_FEW])
     more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
     wanted = one_line(case.reference, _SHOWN)
-    return CauseEvidence(Cause.WRONG_LABEL, f"said {told}{more}, wanted {wanted}")
+    return CauseEvidence(Cause.WRONG_LABEL, f"said {text}{more}, wanted {wanted}")
 
 
 def _is_pattern(case: OutputComparison) -> bool:
@@ -174,27 +174,27 @@ def _with_others(case: OutputComparison, others: list[str]) -> CauseEvidence | N
         return CauseEvidence(
             Cause.WRONG_LABEL, f"named {len(others) + 1} labels, wanted {wanted} alone"
         )
-    told = ", ".join(one_line(each, _SHOWN) for each in others)
-    return CauseEvidence(Cause.FORMAT, f"names the right label, and {told} too")
+    text = ", ".join(one_line(each, _SHOWN) for each in others)
+    return CauseEvidence(Cause.FORMAT, f"names the right label, and {text} too")
 
 
 def _nearly(case: OutputComparison) -> CauseEvidence | None:
     distance = _distance(case.said, case.wanted)
     if distance is not None:
         of = min(len(case.wanted), COMPARED)
-        told = f"edit distance {distance} of {of} characters: {quoted(case.output)}"
-        return CauseEvidence(Cause.NEAR_MISS, told)
+        text = f"edit distance {distance} of {of} characters: {quoted(case.output)}"
+        return CauseEvidence(Cause.NEAR_MISS, text)
     first, _, rest = case.output.strip().partition("\n")
     if not rest:
         return None
     if same_but_for_signs(first, case.reference):
-        told = f"line 1 differs only in punctuation or spacing: {quoted(first)}"
-        return CauseEvidence(Cause.NEAR_MISS, told)
+        text = f"line 1 differs only in punctuation or spacing: {quoted(first)}"
+        return CauseEvidence(Cause.NEAR_MISS, text)
     distance = _distance(normalised(first), case.wanted)
     if distance is None:
         return None
-    told = f"edit distance {distance} of {len(case.wanted)} in line 1: {quoted(first)}"
-    return CauseEvidence(Cause.NEAR_MISS, told)
+    text = f"edit distance {distance} of {len(case.wanted)} in line 1: {quoted(first)}"
+    return CauseEvidence(Cause.NEAR_MISS, text)
 
 
 def _distance(said: str, wanted: str) -> int | None:
@@ -213,10 +213,10 @@ def _within(case: OutputComparison, place: int | None) -> CauseEvidence | None:
     before = case.said[:place].strip()
     if before:
         shown = before if len(before) <= _SHOWN else f"…{before[-_SHOWN:]}"
-        told = f"stands within the output, after {quoted(shown, _SHOWN + 1)}"
+        text = f"stands within the output, after {quoted(shown, _SHOWN + 1)}"
     else:
-        told = f"stands at the start, then comes {quoted(case.said[len(case.wanted) :])}"
-    return CauseEvidence(Cause.FORMAT, f"the reference {told}")
+        text = f"stands at the start, then comes {quoted(case.said[len(case.wanted) :])}"
+    return CauseEvidence(Cause.FORMAT, f"the reference {text}")
 
 
 def _other_value(case: OutputComparison) -> CauseEvidence | None:

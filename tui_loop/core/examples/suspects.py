@@ -132,11 +132,11 @@ def _disagreement(heard: list[tuple[Example, str]], measured: Measured) -> str |
         each.kind in _NO_ANSWER for each in causes_of(agreeing[-1], measured)
     ):
         return None
-    told = f"{times} of {len(heard)} iterations that answered say '{one_line(answer, _SHOWN)}'"
+    text = f"{times} of {len(heard)} iterations that answered say '{one_line(answer, _SHOWN)}'"
     reference = one_line(agreeing[-1].reference, _SHOWN)
     if not chances:
-        return f"{told}, none says '{reference}'"
-    return f"{told}; they give '{reference}' {_percent(median(chances))}"
+        return f"{text}, none says '{reference}'"
+    return f"{text}; they give '{reference}' {_percent(median(chances))}"
 
 
 def _chance(row: Example) -> float | None:

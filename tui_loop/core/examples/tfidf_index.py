@@ -147,24 +147,24 @@ class TrainingIndex:
         return Answer(told, is_new, found[:k], same)
 
     def _far(self, best: Neighbour) -> str:
-        told = f"{NOTHING}: the nearest of {len(self.rows)} training rows has similarity "
-        told += f"{best.similarity:.2f}"
+        text = f"{NOTHING}: the nearest of {len(self.rows)} training rows has similarity "
+        text += f"{best.similarity:.2f}"
         if self.usual is None:
-            return told
-        return f"{told} (training rows have {self.usual:.2f} to each other)"
+            return text
+        return f"{text} (training rows have {self.usual:.2f} to each other)"
 
     def _near(self, text: str, reference: str, best: Neighbour, same: Neighbour | None) -> str:
         is_same = words_of(text) == words_of(best.row.input_text)
-        told = "the same input was" if is_same else "something similar was"
-        told += f" trained on ({best.similarity:.2f})"
+        message = "the same input was" if is_same else "something similar was"
+        message += f" trained on ({best.similarity:.2f})"
         if not self.has_labels:
-            return told
-        told += f"; it says {_named(best.row.reference)}"
+            return message
+        message += f"; it says {_named(best.row.reference)}"
         if normalised(best.row.reference) == normalised(reference):
-            return f"{told}, too"
+            return f"{message}, too"
         if same is None:
-            return f"{told}, and nothing that says {_named(reference)} shares a word with it"
-        return f"{told}; the nearest that says {_named(reference)} is at {same.similarity:.2f}"
+            return f"{message}, and nothing that says {_named(reference)} shares a word with it"
+        return f"{message}; the nearest that says {_named(reference)} is at {same.similarity:.2f}"
 
     def _candidates(
         self, wanted: dict[str, float], count: int, among: frozenset[int] | None

@@ -87,9 +87,9 @@ class ExampleView:
         """The examples in full, with outcomes as people said; those that left have none."""
         if not self.marks:
             return self.table
-        told = {UNSCORED: None, PASSED: True, FAILED: False}
+        values = {UNSCORED: None, PASSED: True, FAILED: False}
         return [
-            msgspec.structs.replace(row, passed=told[self.passed[at]])
+            msgspec.structs.replace(row, passed=values[self.passed[at]])
             if row.id in self.marks
             else row
             for at, row in enumerate(self.table)

@@ -202,19 +202,19 @@ def _how_it_went(tried: Tried, base: str, weight: Weight) -> str:
         return f" {_pair(changes[0])} was tried once on {base} and {what}"
     counted = f"{helped} of {len(changes)} changes"
     if weight == "law" and not helped:
-        told = f" never helped on {base} ({counted})"
+        text = f" never helped on {base} ({counted})"
     else:
-        told = f" helped in {counted} on {base}"
+        text = f" helped in {counted} on {base}"
     if not changes[0].side:
-        told = f" {_pair(changes[0])}{told}"
+        text = f" {_pair(changes[0])}{text}"
     if len(changes) <= SPELLED_OUT and changes[0].side:
-        return told + ": " + ", ".join(f"{_pair(e)} {RESULTS[e.result]}" for e in changes)
+        return text + ": " + ", ".join(f"{_pair(e)} {RESULTS[e.result]}" for e in changes)
     parts = [_range(changes)] if changes[0].side else []
     for result in ("same", "worse"):
         if count := tried.count(result):
             parts.append(f"{count} {RESULTS[result]}")
     parts += [f"{diverged} of these diverged"] * bool(diverged)
-    return told + "".join(f"; {part}" for part in parts)
+    return text + "".join(f"; {part}" for part in parts)
 
 
 def _move(change: Change) -> Move:

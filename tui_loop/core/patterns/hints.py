@@ -42,12 +42,12 @@ class Hints:
         """What is known of `group.field` at `value`, changed from `was`; empty where nothing is."""
         known = self._by_field.get(field, [])
         beyond = [each for each in known if each.kind == "threshold" and _is_beyond(each, value)]
-        told = [each.short for each in beyond]
-        if not told:
-            told = [_of_direction(each, was, value) for each in known if each.kind == "direction"]
-            told += [each.short for each in known if each.kind == "best"]
+        parts = [each.short for each in beyond]
+        if not parts:
+            parts = [_of_direction(each, was, value) for each in known if each.kind == "direction"]
+            parts += [each.short for each in known if each.kind == "best"]
         return Hint(
-            " · ".join([each for each in told if each][:MOST]),
+            " · ".join([each for each in parts if each][:MOST]),
             bool(beyond),
             _brief(beyond[0]) if beyond else "",
         )

@@ -150,7 +150,7 @@ def _threshold_pattern(watched: Watched, field: str, side: Side, cut: _Cut) -> P
     edge = f"{shown(cut.value)} or {'more' if side == 'up' else 'less'}"
     often = how_often(hits, total)
     configs = len({each.trial.settings for each in cut.beyond})
-    told = f"{watched.verb} {often if often == 'once' else f'in {often} runs'}"
+    text = f"{watched.verb} {often if often == 'once' else f'in {often} runs'}"
     one_config = "; all of them are runs of one config" if configs == 1 < total else ""
     low, high = wilson(hits, total)
     return Pattern(
@@ -159,7 +159,7 @@ def _threshold_pattern(watched: Watched, field: str, side: Side, cut: _Cut) -> P
         field=field,
         base=first.base,
         is_lora=first.is_lora,
-        sentence=f"{field.partition('.')[2]} of {edge} {told} on {base_words(first)}; "
+        sentence=f"{field.partition('.')[2]} of {edge} {text} on {base_words(first)}; "
         f"{_other_side(side, cut.before)}{one_config}",
         short=f"at {edge}: {SHORT_WORDS[watched.outcome]} {often} on this base",
         count=hits,
@@ -196,8 +196,8 @@ def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
     )
     if not same:
         return pattern
-    told = f"the same runs stand out by {' and '.join(same)}"
-    return msgspec.structs.replace(pattern, otherwise=told)
+    text = f"the same runs stand out by {' and '.join(same)}"
+    return msgspec.structs.replace(pattern, otherwise=text)
 
 
 BEST = 3

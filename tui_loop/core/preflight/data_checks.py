@@ -101,8 +101,8 @@ def odd_settings(config: Config) -> list[CheckResult]:
     if rate <= HIGHEST_OF_USE:
         return []
     advised = brief(lower_rate(rate, with_adapter=config.lora.enabled))
-    told = (
+    text = (
         f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_OF_USE)} runs diverge, or "
         "forget what the base could"
     )
-    return [warning(CheckKind.HIGH_RATE, told, f"--set learning_rate={advised}")]
+    return [warning(CheckKind.HIGH_RATE, text, f"--set learning_rate={advised}")]

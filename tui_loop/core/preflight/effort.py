@@ -129,12 +129,12 @@ def checkpoints_of(training: Training, steps: int | None, rows: int) -> int:
 def disk_findings(folder: Path, needed: int, words: str) -> list[CheckResult]:
     """Whether `needed` bytes have room where `folder` is; `words` say what they are for."""
     free = shutil.disk_usage(folder).free
-    told = f"{size(needed)} on the disk for {words}; {size(free)} are free"
+    text = f"{size(needed)} on the disk for {words}; {size(free)} are free"
     if needed > free:
-        return [error(CheckKind.DISK, told, "free some room, or lower training.save_total_limit")]
+        return [error(CheckKind.DISK, text, "free some room, or lower training.save_total_limit")]
     if needed > TIGHT * free:
-        return [warning(CheckKind.DISK, told, "free some room, or lower training.save_total_limit")]
-    return [info(CheckKind.DISK, told)]
+        return [warning(CheckKind.DISK, text, "free some room, or lower training.save_total_limit")]
+    return [info(CheckKind.DISK, text)]
 
 
 def size(count: float) -> str:

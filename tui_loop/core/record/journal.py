@@ -173,10 +173,10 @@ class Journal:
     def _counted(self) -> str:
         count = len(self._tail)
         if self._closing.is_set():
-            told = f"{lines(count)} never written"
+            text = f"{lines(count)} never written"
         else:
-            told = f"{lines(count)} {'waits' if count == 1 else 'wait'}"
-        return told + (f", {self._gap.lost} lost" if self._gap.lost else "")
+            text = f"{lines(count)} {'waits' if count == 1 else 'wait'}"
+        return text + (f", {self._gap.lost} lost" if self._gap.lost else "")
 
     def _sync(self) -> None:
         with self._lock:

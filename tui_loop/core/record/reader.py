@@ -200,9 +200,9 @@ class IterationReader:
             return
         self._reads += 1
         fold(self._state, events)
-        told = [event for event in events if has_line(event)]
-        self._logged += len(told)
-        self._log.extend(map(log_line, told[-LOG_LINES:]))
+        parts = [event for event in events if has_line(event)]
+        self._logged += len(parts)
+        self._log.extend(map(log_line, parts[-LOG_LINES:]))
 
 
 class LoopReader:

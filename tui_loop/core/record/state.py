@@ -267,8 +267,8 @@ def _put_back(state: RunState) -> None:
 def _point(event: MetricsLogged | Evaluated) -> Point:
     values = {name: value for name, value in event.values.items() if type(value) is float}
     if len(values) < len(event.values):  # words and whole numbers, which are rare
-        told = {name: number(raw) for name, raw in event.values.items()}
-        values = {name: value for name, value in told.items() if value is not None}
+        fields = {name: number(raw) for name, raw in event.values.items()}
+        values = {name: value for name, value in fields.items() if value is not None}
     return Point(event.step, number(event.epoch), values, event.t)
 
 

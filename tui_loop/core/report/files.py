@@ -44,8 +44,8 @@ def format_of(path: Path) -> Format:
     for kind in FORMATS:
         if suffix == kind:
             return kind
-    told = f"{path.suffix} is no kind of report" if suffix else "no suffix tells the kind of report"
-    raise BadInput(f"{path}: {told}", "end it in .md, .html, .csv or .json, or give --format")
+    text = f"{path.suffix} is no kind of report" if suffix else "no suffix tells the kind of report"
+    raise BadInput(f"{path}: {text}", "end it in .md, .html, .csv or .json, or give --format")
 
 
 def is_report(path: Path) -> bool:

@@ -32,12 +32,12 @@ LOG_FROM = 20.0
 
 def stories(report: Report) -> list[Block]:
     """Every iteration that is told in full, in their order."""
-    told = [each for each in report.iterations if each.story is not None]
-    if not told:
+    parts = [each for each in report.iterations if each.story is not None]
+    if not parts:
         return []
     blocks: list[Block] = [Heading(2, "The iterations, one by one", "stories")]
-    is_log = any(_is_wide(each.story.curves) for each in told if each.story is not None)
-    for each in told:
+    is_log = any(_is_wide(each.story.curves) for each in parts if each.story is not None)
+    for each in parts:
         blocks += _story(each, is_log=is_log)
     return blocks
 
@@ -91,36 +91,36 @@ def _fields(told: Told, story: Story) -> list[tuple[str, Text]]:
 
 def _measured(iteration: Iteration) -> str:
     metrics = iteration.metrics
-    told = []
+    parts = []
     if (score := figures.percent(metrics.get("score"))) != "":
         counts = f" ({metrics.get('passed')} of {metrics.get('total')} passed)"
-        told.append(f"score {score}{counts if metrics.get('total') else ''}")
+        parts.append(f"score {score}{counts if metrics.get('total') else ''}")
     for name in ("eval_loss", "train_loss"):
         if (loss := figures.loss(metrics.get(name))) != "":
-            told.append(f"{name.replace('_', ' ')} {loss}")
+            parts.append(f"{name.replace('_', ' ')} {loss}")
     if (steps := whole(iteration, "steps")) is not None:
-        told.append(counted(steps, "step"))
-    return one_line(", ".join(told), CELL)
+        parts.append(counted(steps, "step"))
+    return one_line(", ".join(parts), CELL)
 
 
 def _against(found: Against | None) -> list[tuple[str, Text]]:
     if found is None:
         return []
-    told = "; ".join(f"{label} {text}".strip() for label, text in found.lines)
+    message = "; ".join(f"{label} {text}".strip() for label, text in found.lines)
     if found.notices:
-        told = f"{told} ({'; '.join(found.notices)})"
-    return [(f"Against {found.parent}", one_line(told, 1000))]
+        message = f"{message} ({'; '.join(found.notices)})"
+    return [(f"Against {found.parent}", one_line(message, 1000))]
 
 
 def _state(iteration: Iteration, story: Story) -> str:
-    told = [state_words(iteration)]
+    parts = [state_words(iteration)]
     if iteration.duration_s is not None:
-        told.append(f"took {figures.duration(iteration.duration_s)}")
+        parts.append(f"took {figures.duration(iteration.duration_s)}")
     if iteration.attempts > 1:
-        told.append(counted(iteration.attempts, "attempt"))
+        parts.append(counted(iteration.attempts, "attempt"))
     if story.warnings:
-        told.append(f"{counted(story.warnings, 'warning')} in its log")
-    return ", ".join(told)
+        parts.append(f"{counted(story.warnings, 'warning')} in its log")
+    return ", ".join(parts)
 
 
 def _changed(found: Against) -> list[Block]:
@@ -190,8 +190,8 @@ def change_words(iteration: Iteration) -> list[tuple[str, str, str]]:
     rows = []
     for field, pair in iteration.changes.items():
         if isinstance(pair, dict):
-            told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in pair.items())
-            rows.append((field, "", told))
+            text = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in pair.items())
+            rows.append((field, "", text))
         else:
             was, now = (one_line(brief(value), CELL) for value in pair)
             rows.append((field, was, now))

@@ -60,12 +60,12 @@ def prose(text: str, *, at_start: bool = False) -> str:
         code(word) if _LINK.search(word) else _MARKUP.sub(_escaped, word)
         for word in one_line(text).split(" ")
     ]
-    told = " ".join(words)
-    if at_start and (start := _AT_START.match(told)):
+    message = " ".join(words)
+    if at_start and (start := _AT_START.match(message)):
         mark = start[1]
-        rest = told[len(mark) :]
-        told = f"{mark}\\{rest}" if mark.isdigit() else f"\\{told}"
-    return told
+        rest = message[len(mark) :]
+        message = f"{mark}\\{rest}" if mark.isdigit() else f"\\{message}"
+    return message
 
 
 def code(text: str) -> str:

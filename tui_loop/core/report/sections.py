@@ -57,8 +57,8 @@ def _looks(report: Report) -> list[Block]:
     blocks: list[Block] = [Heading(2, "Looks at the holdout", "holdout")]
     if not report.looks:
         has_one = any(each.split == "holdout" for each in report.data)
-        told = "None: it has not been looked at." if has_one else "The loop has no holdout."
-        return [*blocks, Paragraph(told)]
+        text = "None: it has not been looked at." if has_one else "The loop has no holdout."
+        return [*blocks, Paragraph(text)]
     rows = tuple(
         (
             str(look.look),
@@ -73,8 +73,8 @@ def _looks(report: Report) -> list[Block]:
         for look in report.looks[-GROUPS:]
     )
     names = ("look", "iteration", "score", "passed", "loss", "eval score", "base score", "when")
-    told = f"{counted(len(report.looks), 'look')} by this loop; each makes the next one say less."
-    return [*blocks, Paragraph(told), Table(names, rows, right=(2, 3, 4, 5, 6))]
+    text = f"{counted(len(report.looks), 'look')} by this loop; each makes the next one say less."
+    return [*blocks, Paragraph(text), Table(names, rows, right=(2, 3, 4, 5, 6))]
 
 
 def _data(report: Report) -> list[Block]:
@@ -162,31 +162,31 @@ def _iterations(report: Report) -> str:
     for iteration in trained:
         counts[iteration.state] = counts.get(iteration.state, 0) + 1
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
-    told = f"{len(trained)} ({states})" if trained else "none yet"
-    return f"{told}, and the base" if len(trained) < len(report.iterations) else told
+    text = f"{len(trained)} ({states})" if trained else "none yet"
+    return f"{text}, and the base" if len(trained) < len(report.iterations) else text
 
 
 def _best(best: Told) -> str:
     metrics = best.iteration.metrics
-    told = [f"{best.iteration.number}, {one_line(best.iteration.title)}"]
+    parts = [f"{best.iteration.number}, {one_line(best.iteration.title)}"]
     if (interval := best.score_interval) is not None:
-        told.append(
+        parts.append(
             f"score {figures.percent(interval.delta)} "
             f"(95% interval {figures.percent(interval.low)} to {figures.percent(interval.high)}, "
             f"{metrics['passed']} of {metrics['total']})"
         )
     elif metrics.get("score") is not None:
-        told.append(f"score {figures.percent(metrics['score'])}")
+        parts.append(f"score {figures.percent(metrics['score'])}")
     if metrics.get("eval_loss") is not None:
-        told.append(f"eval loss {figures.loss(metrics['eval_loss'])} nats a token")
-    return "; ".join(told)
+        parts.append(f"eval loss {figures.loss(metrics['eval_loss'])} nats a token")
+    return "; ".join(parts)
 
 
 def _over_runs(report: Report) -> str:
     """What the best config reached on the average of its runs."""
     runs = [e.iteration for e in report.iterations if e.iteration.number in report.best_runs]
     metrics = mean_metrics(runs)
-    told = [
+    parts = [
         f"{name} {text} on average"
         for name, text in (
             ("score", figures.percent(metrics.get("score"))),
@@ -195,7 +195,7 @@ def _over_runs(report: Report) -> str:
         if text
     ]
     numbers = ", ".join(map(str, report.best_runs[:-1]))
-    return f"{numbers} and {report.best_runs[-1]}: {', '.join(told)}"
+    return f"{numbers} and {report.best_runs[-1]}: {', '.join(parts)}"
 
 
 def iterations(report: Report) -> list[Block]:
@@ -301,10 +301,10 @@ def _open(found: Open) -> list[Block]:
     blocks += _table("label taken for another", found.confusions)
     blocks += _table("group that fails more than chance would have it", found.weak)
     if found.worst:
-        told = "The failures with the highest loss:"
+        text = "The failures with the highest loss:"
         if len(found.worst) < found.failed:
-            told = f"The {counted(len(found.worst), 'failure')} with the highest loss:"
-        blocks.append(Paragraph(told))
+            text = f"The {counted(len(found.worst), 'failure')} with the highest loss:"
+        blocks.append(Paragraph(text))
         for each in found.worst:
             blocks += _failure(each)
     return blocks
@@ -326,13 +326,13 @@ def _table(name: str, counts: Sequence[Counted]) -> list[Block]:
 
 
 def _failure(each: Failure) -> list[Block]:
-    told = [f"example {one_line(each.id, 80)}"]
+    parts = [f"example {one_line(each.id, 80)}"]
     if each.loss is not None:
-        told.append(f"loss {figures.loss(each.loss)} nats a token")
+        parts.append(f"loss {figures.loss(each.loss)} nats a token")
     if each.causes:
-        told.append(", ".join(map(one_line, each.causes)))
+        parts.append(", ".join(map(one_line, each.causes)))
     texts = (("prompt", each.prompt), ("wanted", each.reference), ("said", each.output))
-    return [Fields((("Failed", "; ".join(told)),)), Quote(texts)]
+    return [Fields((("Failed", "; ".join(parts)),)), Quote(texts)]
 
 
 def findings(report: Report) -> list[Block]:
@@ -363,11 +363,11 @@ def _diagnosis(found: Diagnosis) -> list[Block]:
 
 
 def _finding(each: Finding) -> str:
-    told = f"{GLYPHS[each.severity]} {each.severity}, {kind_words(each.kind)}: "
-    told += sentence(one_line(each.message, 1000))
+    text = f"{GLYPHS[each.severity]} {each.severity}, {kind_words(each.kind)}: "
+    text += sentence(one_line(each.message, 1000))
     if each.otherwise:
-        told += f" But: {sentence(one_line(each.otherwise, 500))}"
-    return told
+        text += f" But: {sentence(one_line(each.otherwise, 500))}"
+    return text
 
 
 def _suggestion(each: Suggestion) -> str:

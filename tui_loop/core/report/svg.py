@@ -176,12 +176,12 @@ def _rule(x: float) -> str:
 
 
 def _legend(entries: Sequence[tuple[str, str]], note: str) -> str:
-    told = "".join(
+    message = "".join(
         f'<text class="legend {kind}" x="{WIDTH - RIGHT - LEGEND * at}" y="14">'
         f"{text_of(text)}</text>"
         for at, (kind, text) in enumerate(reversed(entries))
     )
-    return f'<text class="note" x="{LEFT}" y="14">{text_of(note)}</text>{told}'
+    return f'<text class="note" x="{LEFT}" y="14">{text_of(note)}</text>{message}'
 
 
 def _loss_scale(values: Sequence[float], *, is_log: bool) -> Scale:

@@ -166,8 +166,8 @@ def told_figures(iteration: Iteration) -> str:
 def figures_words(metrics: Mapping[str, Any]) -> str:
     """The same of metrics."""
     score, loss = figures.percent(metrics.get("score")), figures.loss(metrics.get("eval_loss"))
-    told = [f"score {score}"] * bool(score) + [f"eval loss {loss}"] * bool(loss)
-    return ", ".join(told) or "no figures"
+    parts = [f"score {score}"] * bool(score) + [f"eval loss {loss}"] * bool(loss)
+    return ", ".join(parts) or "no figures"
 
 
 def told_best(runs: Sequence[Iteration]) -> str:

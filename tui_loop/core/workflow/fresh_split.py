@@ -68,8 +68,8 @@ def make_fresh(
         if number == config.data.split_seed:
             raise BadInput(f"--seed {number}: that is the split in use", f"--seed {number + 1}")
         fresh = _without_weights(draft.with_value("data.split_seed", number).with_why(reason))
-        told = f"data.split_seed {config.data.split_seed} → {number}: other rows are held out"
-        return FreshSplit(write_draft(loop, fresh), None, None, (told,))
+        text = f"data.split_seed {config.data.split_seed} → {number}: other rows are held out"
+        return FreshSplit(write_draft(loop, fresh), None, None, (text,))
     number = _next_number(loop)
     seed = seed if seed is not None else number
     good, used, old = _mapped(config, loop, train, held)

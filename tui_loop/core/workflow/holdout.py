@@ -195,8 +195,8 @@ def cost_of(number: int) -> str:
             "the first look at this holdout: it counts most; each look makes the holdout a little "
             "more of an eval set"
         )
-    told = f"the {times(number)} look at this holdout: each makes it a little more of an eval set"
-    return f"{told}; it is becoming one: {FRESH_HOLDOUT}" if number >= MANY_LOOKS else told
+    text = f"the {times(number)} look at this holdout: each makes it a little more of an eval set"
+    return f"{text}; it is becoming one: {FRESH_HOLDOUT}" if number >= MANY_LOOKS else text
 
 
 Doing = Literal["loading", "base", "iteration"]
@@ -246,17 +246,17 @@ def agreement_of(look: Look) -> Agreement:
     """Whether a look agrees with the eval set: no worse on the holdout than noise can explain."""
     ours, theirs = look.figures, look.eval
     if ours.score is not None and theirs.score is not None:
-        told = f"{percent(theirs.score)} on eval, {percent(ours.score)} on the holdout"
+        text = f"{percent(theirs.score)} on eval, {percent(ours.score)} on the holdout"
         difference = score_difference(theirs, ours)
         change = ""
         if difference is not None:  # of the figures as they are shown: a reader subtracts them
             between = round(100 * ours.score) - round(100 * theirs.score)
             change = f"{between:+d} ±{100 * difference.half_width:.0f}"
-        return _judged(difference, told, change, wants_more=True)
+        return _judged(difference, text, change, wants_more=True)
     before, after = number(theirs.loss), number(ours.loss)
-    told = f"loss {loss(before) or 'unknown'} on eval, {loss(after) or 'unknown'} on the holdout"
+    text = f"loss {loss(before) or 'unknown'} on eval, {loss(after) or 'unknown'} on the holdout"
     difference = loss_difference(theirs, ours)
-    return _judged(difference, told, loss_change(difference), wants_more=False)
+    return _judged(difference, text, loss_change(difference), wants_more=False)
 
 
 def score_difference(one: Figures, other: Figures) -> Interval | None:

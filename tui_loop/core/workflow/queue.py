@@ -297,8 +297,8 @@ def leave(loop: LoopFolder, queued: QueuedDraft) -> None:
 
 def put_aside(loop: LoopFolder, queued: QueuedDraft, problem: str) -> None:
     """Leaves the draft where it stands, with the reason for which it could not be started."""
-    told = redacted(problem)[:_PROBLEM_LENGTH] or "could not be started"
-    _replaced(loop, queued, msgspec.structs.replace(queued, starting=None, problem=told))
+    text = redacted(problem)[:_PROBLEM_LENGTH] or "could not be started"
+    _replaced(loop, queued, msgspec.structs.replace(queued, starting=None, problem=text))
 
 
 def _replaced(loop: LoopFolder, old: QueuedDraft, new: QueuedDraft) -> QueuedDraft | None:

@@ -152,16 +152,16 @@ def _finished(iteration: Iteration) -> Item:
     title = "finished and evaluated"
     has_figures = number(iteration.metrics.get("eval_loss")) is not None
     if iteration.number == 0:
-        told = "this is the untouched base"
-        return Item("finished", title, "not met", told, "name a trained iteration")
+        text = "this is the untouched base"
+        return Item("finished", title, "not met", text, "name a trained iteration")
     if iteration.state == "finished" and has_figures:
         return Item("finished", title, "met", "finished")
     if iteration.state in UNDER_WAY:
-        told = "it has not begun" if iteration.state == "queued" else f"it is {iteration.state}"
-        return Item("finished", title, "open", told, "look when it has ended")
+        text = "it has not begun" if iteration.state == "queued" else f"it is {iteration.state}"
+        return Item("finished", title, "open", text, "look when it has ended")
     error = f" ({iteration.error.get('kind')})" if iteration.error else ""
-    told = f"{iteration.state}{error}" if has_figures else f"{iteration.state}{error}, no figures"
-    return Item("finished", title, "not met", told, "resume it, or take one that finished")
+    text = f"{iteration.state}{error}" if has_figures else f"{iteration.state}{error}, no figures"
+    return Item("finished", title, "not met", text, "resume it, or take one that finished")
 
 
 def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
@@ -169,15 +169,15 @@ def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
     done = sum(reader.iteration(each).state == "finished" for each in trained)
     least = criteria.min_iterations
     title = f"at least {counted(least, 'iteration')}"
-    told = f"{done} trained and finished"
+    text = f"{done} trained and finished"
     numbers = {"finished": done, "least": least}
     if done >= least:
-        return Item("iterations", title, "met", told, "", numbers)
+        return Item("iterations", title, "met", text, "", numbers)
     return Item(
         "iterations",
         title,
         "not met",
-        told,
+        text,
         f"try {counted(least - done, 'more change')}, or set ready.min_iterations in loop.toml",
         numbers,
     )
@@ -188,7 +188,7 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
     name = "eval_loss" if is_loss else "score"
     value = number(iteration.metrics.get(name))
     bounds = None if is_loss else _interval(iteration)
-    told = (loss(value) if is_loss else _with_noise(iteration)) if value is not None else "no score"
+    text = (loss(value) if is_loss else _with_noise(iteration)) if value is not None else "no score"
     target = criteria.target
     numbers = {name: value if value is not None and math.isfinite(value) else None}
     numbers["target"] = target
@@ -198,20 +198,20 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
     if target is None:
         example = "the highest eval loss, in nats" if is_loss else "0.85"
         todo = f"write into {loop.settings_file}: [ready] target = {example}"
-        return Item("target", "target", "open", f"no target set: {told}", todo, numbers)
+        return Item("target", "target", "open", f"no target set: {text}", todo, numbers)
     title = f"eval loss at most {loss(target)}" if is_loss else f"score at least {percent(target)}"
     if value is None and iteration.state in UNDER_WAY:
-        return Item("target", title, "open", f"{told} yet", "look when it has ended", numbers)
+        return Item("target", title, "open", f"{text} yet", "look when it has ended", numbers)
     if value is None or not math.isfinite(value):
         todo = "take an iteration that was evaluated"
-        return Item("target", title, "not met", told, todo, numbers)
+        return Item("target", title, "not met", text, todo, numbers)
     if bounds is not None and bounds[0] < target <= bounds[1]:
-        told += f"; the score decides, though {percent(target)} is within its interval"
+        text += f"; the score decides, though {percent(target)} is within its interval"
     if value <= target if is_loss else value >= target:
-        return Item("target", title, "met", told, "", numbers)
+        return Item("target", title, "met", text, "", numbers)
     lacks = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
     todo = f"{lacks} short; what to change: tui-loop diagnose {loop.name}/{iteration.number}"
-    return Item("target", title, "not met", told, todo, numbers)
+    return Item("target", title, "not met", text, todo, numbers)
 
 
 def _with_noise(iteration: Iteration) -> str:
@@ -275,8 +275,8 @@ def _holdout(loop: LoopFolder, iteration: int, look: Look | None, *, all_else_is
         todo = "when all else is met, this looks at it"
         if all_else_is_met:
             todo = "all else is met; this looks at it, and asks before it does"
-        told = "not looked at by this iteration"
-        return Item(HOLDOUT, title, "open", told, f"{todo}: tui-loop ready {name}")
+        text = "not looked at by this iteration"
+        return Item(HOLDOUT, title, "open", text, f"{todo}: tui-loop ready {name}")
     found = agreement_of(look)
     numbers: dict[str, Any] = {
         "eval": look.eval.score,
@@ -287,17 +287,17 @@ def _holdout(loop: LoopFolder, iteration: int, look: Look | None, *, all_else_is
     }
     numbers = {key: each for key, each in numbers.items() if each is not None}
     against, is_worse = worse_than_base(look.paired)
-    told = found.sentence + (f"; {against}" if against else "")
+    text = found.sentence + (f"; {against}" if against else "")
     if is_worse:
         todo = f"the base is better there: tui-loop compare {loop.name}/0 {name}"
-        return Item(HOLDOUT, title, "not met", told, todo, numbers)
+        return Item(HOLDOUT, title, "not met", text, todo, numbers)
     if found.agrees is None:
         todo = f"look again: tui-loop ready {name} --look"
-        return Item(HOLDOUT, title, "open", told, todo, numbers)
+        return Item(HOLDOUT, title, "open", text, todo, numbers)
     if found.agrees:
-        return Item(HOLDOUT, title, "met", told, "", numbers)
+        return Item(HOLDOUT, title, "met", text, "", numbers)
     todo = f"eval was tuned on: tui-loop fresh {loop.name} draws another one; more training data"
-    return Item(HOLDOUT, title, "not met", told, todo, numbers)
+    return Item(HOLDOUT, title, "not met", text, todo, numbers)
 
 
 def _tuned_alike(reader: LoopReader, iteration: Iteration) -> int:

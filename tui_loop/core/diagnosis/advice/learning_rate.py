@@ -186,11 +186,11 @@ def _lesson(
 
 
 def _trouble(finding: Finding) -> str:
-    told: dict[str, str] = {
+    values: dict[str, str] = {
         FindingKind.DIVERGED: "the run diverged",
         FindingKind.WORSE_THAN_BASE: "it became worse than the base",
     }
-    return told.get(finding.kind, "the first steps threw away what the base knew")
+    return values.get(finding.kind, "the first steps threw away what the base knew")
 
 
 RATE = "training.learning_rate"

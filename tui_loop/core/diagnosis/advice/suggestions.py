@@ -124,9 +124,9 @@ def _completed(
 ) -> Suggestion:
     """With who tried it before, how its kind did, and how such changes went on this base."""
     tried = _tried(case, suggestion)
-    told = "; ".join(filter(None, (tally.words, _words_of(went))))
+    text = "; ".join(filter(None, (tally.words, _words_of(went))))
     completed = msgspec.structs.replace(
-        suggestion, tried=tuple(each.number for each in tried), record=told
+        suggestion, tried=tuple(each.number for each in tried), record=text
     )
     return _as_measured(case, completed, tried)
 
@@ -143,14 +143,14 @@ def _as_measured(
     }
     if score is None or not reached:
         return suggestion
-    told = ", ".join(
+    text = ", ".join(
         f"{number} reached {figures.percent(each)}" for number, each in reached.items()
     )
     return msgspec.structs.replace(
         suggestion,
         expects=Prediction("score", score, min(reached.values()), max(reached.values())),
         confidence="high",
-        ground=f"measured: {told}",
+        ground=f"measured: {text}",
     )
 
 

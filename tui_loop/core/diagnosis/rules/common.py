@@ -97,10 +97,10 @@ def chance(p: float) -> str:
 
 def named(names: Sequence[str], shown: int = 3) -> str:
     """`"refund"`, `"refund" and "login"`, `"refund", "login", "praise" and 4 more`."""
-    told = [f'"{one_line(each, _NAME)}"' for each in names[:shown]]
+    parts = [f'"{one_line(each, _NAME)}"' for each in names[:shown]]
     if len(names) > shown:
-        return f"{', '.join(told)} and {len(names) - shown} more"
-    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+        return f"{', '.join(parts)} and {len(names) - shown} more"
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def ids_of(case: IterationFacts, rows: Iterable[int]) -> tuple[str, ...]:

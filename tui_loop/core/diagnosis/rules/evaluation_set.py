@@ -73,13 +73,13 @@ def no_gain(case: IterationFacts) -> Iterator[Finding]:
         return  # mistakes are no attempts that a limit held back
     best = max(alike, key=standing_of)
     change = compared[best.number]
-    told = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
+    text = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
     numbers = tuple(each.number for each in alike)
     yield Finding(
         FindingKind.PLATEAU,
         "warning",
         f"{len(alike)} configs after {before.number} ({_named(numbers)}) are no better by more "
-        f"than noise, at best {told} of score; {_next_check(case)}",
+        f"than noise, at best {text} of score; {_next_check(case)}",
         {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
         otherwise=f"over {change.compared if change else 0} examples a small gain does not show: "
@@ -269,13 +269,13 @@ def eval_too_small(case: IterationFacts) -> Iterator[Finding]:
         "total": total,
         "smallest_points": round(100 * difference, 1),
     }
-    told = f"cannot show a change of the score by less than about {100 * difference:.0f} points"
+    text = f"cannot show a change of the score by less than about {100 * difference:.0f} points"
     if difference > USEFUL:
         few = smallest_total(share)
         yield Finding(
             FindingKind.EVAL_TOO_SMALL,
             "warning",
-            f"{counted(total, 'held-out row')} {told}: {net} more would have to be fixed than "
+            f"{counted(total, 'held-out row')} {text}: {net} more would have to be fixed than "
             f"broken; {few} rows could show {100 * USEFUL:.0f}",
             told_figures | {"rows_needed": few},
         )
@@ -290,7 +290,7 @@ def eval_too_small(case: IterationFacts) -> Iterator[Finding]:
         FindingKind.EVAL_TOO_SMALL,
         "note",
         f"the {points:+.0f} points against {against.a} are {fixed} fixed and {broken} broken "
-        f"({chance(p)}): {counted(total, 'held-out row')} {told}",
+        f"({chance(p)}): {counted(total, 'held-out row')} {text}",
         told_figures | {"fixed": fixed, "broken": broken, "p": p},
         iterations=(against.a,),
         otherwise="a true change of that size may be there, and is as likely not to be",

@@ -111,7 +111,7 @@ def generalisation_gap(case: IterationFacts) -> Iterator[Finding]:
     if held - train < LEAST_GAP:
         return
     change = figures.loss_change(interval)
-    told: dict[str, Figure] = {
+    values: dict[str, Figure] = {
         "train_loss": train,
         "eval_loss": held,
         "examples": count,
@@ -132,7 +132,7 @@ def generalisation_gap(case: IterationFacts) -> Iterator[Finding]:
             "note",
             f"held-out rows are harder than trained ones: {figures.loss(held)} against "
             f"{figures.loss(train)} nats a token ({change}){before}",
-            told,
+            values,
             otherwise="some gap is normal, since these rows were trained on; it matters when the "
             "eval loss rises. It says nothing about the learning rate",
         )
@@ -143,7 +143,7 @@ def generalisation_gap(case: IterationFacts) -> Iterator[Finding]:
             f"the eval loss of {figures.loss(held)} lies above the training loss of "
             f"{figures.loss(train)}, but over {count} held-out rows that is {change}: no more than "
             f"chance would give, and no ground for a change of the learning rate{before}",
-            told,
+            values,
             otherwise="some gap is normal, since these rows were trained on",
         )
 
@@ -313,14 +313,14 @@ def worse_than_base(case: IterationFacts) -> Iterator[Finding]:
     fixed, broken = len(against.fixed), len(against.broken)
     by_outcome = p is not None and p < LEVEL and broken > fixed
     if interval is not None and interval.high < 0 and (by_outcome or not fixed + broken):
-        told = f"{broken} that the base passes fail, {fixed} the other way"
-        told += f" ({chance(p)})" if by_outcome and p is not None else ""
+        text = f"{broken} that the base passes fail, {fixed} the other way"
+        text += f" ({chance(p)})" if by_outcome and p is not None else ""
         yield Finding(
             FindingKind.WORSE_THAN_BASE,
             "alarm",
             f"worse than the untouched base: the score is {_percent(case.metric('score'))}, the "
             f"base's {_percent(metric_of(case.base, 'score'))} ({figures.points(interval)} "
-            f"points); {told}",
+            f"points); {text}",
             {
                 "score": case.metric("score") or 0.0,
                 "base_score": metric_of(case.base, "score") or 0.0,

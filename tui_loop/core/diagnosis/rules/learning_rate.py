@@ -286,20 +286,20 @@ def loss_plateau(case: IterationFacts) -> Iterator[Finding]:
     held = figures.loss(evals.values[-1])
     seen = f"the eval loss has stood at about {held} since step {middle}"
     if falls:
-        told = (
+        text = (
             f"{seen}, while the training loss still fell ({figures.loss(late.start)} → "
             f"{figures.loss(late.end)}): more passes over these rows will not help, more rows or "
             "more regularisation may"
         )
     else:
-        told = (
+        text = (
             f"{seen}, and the training loss at {figures.loss(level(train.values))}: the run has "
             "converged, so look at what fails rather than train longer"
         )
     yield Finding(
         FindingKind.PLATEAU,
         "note",
-        told,
+        text,
         {
             "train_loss": level(train.values),
             "eval_loss": evals.values[-1],

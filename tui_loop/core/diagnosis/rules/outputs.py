@@ -264,13 +264,13 @@ def _distinct(weak: Sequence[Slice]) -> list[Slice]:
 
 
 def _sentence(each: Slice) -> str:
-    told = f"{_subject(each)} fails {each.failed} of {each.total}, elsewhere "
-    told += f"{each.elsewhere_failed} of {each.elsewhere_total} ({chance(each.p_adjusted)})"
+    text = f"{_subject(each)} fails {each.failed} of {each.total}, elsewhere "
+    text += f"{each.elsewhere_failed} of {each.elsewhere_total} ({chance(each.p_adjusted)})"
     if each.said:
         name, count = each.said[0]
         what = "named no label" if name is None else f"said {named([name])}"
-        told += f"; {count} of the {each.failed} {what}"
-    return told
+        text += f"; {count} of the {each.failed} {what}"
+    return text
 
 
 def _subject(each: Slice) -> str:

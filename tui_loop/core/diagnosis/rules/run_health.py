@@ -147,37 +147,37 @@ def unstable(case: IterationFacts) -> Iterator[Finding]:
     risen, both = rise_of(curve), both_risen(case)
     if len(jumps) < JUMPS and not broken and risen is None and both is None:
         return
-    told = []
+    parts = []
     if both is not None:
         step, before, after = both
-        told.append(
+        parts.append(
             f"after step {step} the eval loss rose from {figures.loss(before)} to "
             f"{figures.loss(after)}, and the training loss did not fall either"
         )
     if risen is not None:
         step, low, end = risen
-        told.append(
+        parts.append(
             f"after step {step} the training loss rose again, from about {figures.loss(low)} to "
             f"{figures.loss(end)}"
         )
     if len(jumps) >= JUMPS:
         highest = max(jumps, key=dict(zip(curve.steps, curve.values, strict=True)).__getitem__)
         top = dict(zip(curve.steps, curve.values, strict=True))[highest]
-        told.append(
+        parts.append(
             f"the training loss jumped up {counted(len(jumps), 'time')}, to {figures.loss(top)} "
             f"at step {highest}"
         )
     if broken:
-        told.append(f"{counted(len(broken), 'log')} not finite, the first at step {broken[0]}")
+        parts.append(f"{counted(len(broken), 'log')} not finite, the first at step {broken[0]}")
     clipping = case.config.training.max_grad_norm if case.config else 1.0
-    told.append(
+    parts.append(
         f"the largest gradient was {max(case.grad_curve.values, default=0):.3g}, the usual one "
         f"{level(case.grad_curve.values):.2g}" + (", and nothing clips it" if not clipping else "")
     )
     yield Finding(
         FindingKind.UNSTABLE,
         "warning",
-        "training was unsteady: " + "; ".join(told),
+        "training was unsteady: " + "; ".join(parts),
         figures_told(
             jumps=len(jumps),
             nonfinite=len(broken),

@@ -163,8 +163,8 @@ def _targets(case: IterationFacts) -> list[str]:
     names = lora.get("target_modules") if isinstance(lora, dict) else None
     if isinstance(names, list):
         return [str(each) for each in names]
-    told = case.config.lora.target_modules if case.config else []
-    return told if isinstance(told, list) else []
+    parts = case.config.lora.target_modules if case.config else []
+    return parts if isinstance(parts, list) else []
 
 
 def _tokens_a_row(case: IterationFacts) -> float | None:

@@ -58,12 +58,12 @@ def missing_labels(case: IterationFacts) -> Iterator[Finding]:
     if missing:
         wanted = [row for label in missing for row in rows[label]]
         scored, failed = _failures(view, wanted)
-        told = f"; {failed} of {scored} fail" if scored else ""
+        text = f"; {failed} of {scored} fail" if scored else ""
         yield Finding(
             FindingKind.DATA_GAP,
             "warning",
             f"no training row has the reference {named(missing)}, which "
-            f"{of_all(len(wanted), len(view), 'held-out rows')} want{told}",
+            f"{of_all(len(wanted), len(view), 'held-out rows')} want{text}",
             {
                 "labels": ", ".join(missing),
                 "rows": len(wanted),
@@ -353,9 +353,9 @@ def _how_they_do(case: IterationFacts, names: set[str]) -> tuple[str, dict[str, 
         )
     p = fisher_greater(own[PASSED], total, others[PASSED], rest)
     figures |= {"others_passed": others[PASSED], "others_scored": rest, "p": p}
-    told = f"; {own[PASSED]} of {total} {'passes' if total == 1 else 'pass'}, of the others "
-    told += f"{others[PASSED]} of {rest}"
-    return told if total < FEW_ROWS else f"{told} ({chance(p)})", figures
+    text = f"; {own[PASSED]} of {total} {'passes' if total == 1 else 'pass'}, of the others "
+    text += f"{others[PASSED]} of {rest}"
+    return text if total < FEW_ROWS else f"{text} ({chance(p)})", figures
 
 
 def _gravity(count: int, total: int) -> Severity:

@@ -100,12 +100,12 @@ def _told_by_the_journal(case: IterationFacts, limit: int, rows: int) -> Iterato
     """What records say that do not count the rows that were cut."""
     if case.config is None or case.config.training.packing:
         return
-    told = [
+    parts = [
         match
         for line in case.run.lines
         if line.source == "training" and (match := _LEFT_OUT.match(line.text))
     ]
-    dropped = int(told[-1][1]) if told else 0
+    dropped = int(parts[-1][1]) if parts else 0
     tokens, epochs = case.run.latest("num_tokens"), case.metric("epochs")
     kept = max(0, rows - dropped)
     mean = tokens / (epochs * kept) if tokens and epochs and kept else 0.0
