@@ -18,7 +18,7 @@ from tui_loop.cli import unattended_runs
 from tui_loop.cli.commands.show import print_loop
 from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
-from tui_loop.cli.queue_runner import told_waiting
+from tui_loop.cli.queue_output import told_waiting
 from tui_loop.core.errors import RunStopped
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
 from tui_loop.core.record.reader import iteration_of

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tui_loop.engine import weights
-from tui_loop.engine.weights import LastGood
+from tui_loop.engine.last_good_weights import LastGood
 
 pytestmark = pytest.mark.train
 

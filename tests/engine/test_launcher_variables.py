@@ -84,7 +84,9 @@ def test_a_run_in_a_process_of_its_own_does_not_wait_for_other_ranks(tiny_loop: 
     assert "ignored launcher variables" in told(folder)
 
 
-@pytest.mark.parametrize(("module", "arguments"), [("inference_server", "1"), ("holdout_evaluation", "1")])
+@pytest.mark.parametrize(
+    ("module", "arguments"), [("inference_server", "1"), ("holdout_evaluation", "1")]
+)
 def test_processes_that_load_models_drop_the_variables_before_anything_else(
     tmp_path: Path, module: str, arguments: str
 ) -> None:

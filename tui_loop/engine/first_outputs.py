@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Sequence
-
-import msgspec
-
-from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.generation_order import FirstLook, first_look, in_words
 from tui_loop.core.record.reader import iteration_of
-from tui_loop.core.record.structs import Example, Fingerprint
+from tui_loop.core.record.structs import Fingerprint
 from tui_loop.core.scoring import Scorer
 from tui_loop.engine.generation import Generated
 from tui_loop.engine.run_context import Prepared, Run
@@ -78,74 +73,3 @@ class FirstOutputs:
     def _is_alike(self, theirs: Fingerprint | None) -> bool:
         mine = self._run.outcome.fingerprint
         return bool(mine and theirs and not _ALIKE & set(mine.differs_from(theirs)))
-
-
-AT_MOST = 64
-"""Rows of either kind."""
-
-LEAST_PASSED = 16
-"""Passed rows that are looked at though fewer were failed."""
-
-LEAST_BATCHES = 4
-"""With no more batches than these, the whole is there nearly as soon as a part of it."""
-
-_SEED = 0
-
-
-class FirstLook(msgspec.Struct, frozen=True):
-    """Indices of the rows that come first: those that the parent failed, and that it passed."""
-
-    failed: tuple[int, ...]
-    passed: tuple[int, ...]
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        return (*self.failed, *self.passed)
-
-
-def first_look(
-    rows: Sequence[Row], parent: Iterable[Example], *, by_label: bool, batch_size: int
-) -> FirstLook | None:
-    """What to look at first, given the parent's examples; None where that saves no time.
-
-    Never more than a quarter of the rows of either kind. Samples are seeded and stratified: by
-    reference where these are labels, else by the prompt's length.
-    """
-    if len(rows) <= LEAST_BATCHES * batch_size:
-        return None
-    outcomes = {(each.id, each.reference): each.passed for each in parent}
-    known = [outcomes.get((row.id, row.reference)) for row in rows]
-    failed = [index for index, passed in enumerate(known) if passed is False]
-    passed = [index for index, is_so in enumerate(known) if is_so]
-    if not failed:
-        return None
-    limit = min(AT_MOST, len(rows) // 4)
-    return FirstLook(
-        _sample(rows, failed, limit, by_label=by_label),
-        _sample(rows, passed, min(limit, max(len(failed), LEAST_PASSED)), by_label=by_label),
-    )
-
-
-def in_words(parent: int, look: FirstLook, passing: frozenset[int]) -> str:
-    """What came of it; `passing` are the indices that pass now."""
-    name = "the base" if parent == 0 else str(parent)
-    text = f"of {len(look.failed)} that {name} failed {len(passing & set(look.failed))} pass now"
-    if look.passed:
-        still = len(passing & set(look.passed))
-        text += f", of {len(look.passed)} that it passed {still} still do"
-    return f"first look: {text} (a subset, not the score)"
-
-
-def _sample(
-    rows: Sequence[Row], indices: Sequence[int], limit: int, *, by_label: bool
-) -> tuple[int, ...]:
-    """At most `limit` of `indices`, spread evenly over the strata (a systematic sample)."""
-    if len(indices) <= limit:
-        return tuple(indices)
-    mixed = list(indices)
-    random.Random(_SEED).shuffle(mixed)
-    if by_label:
-        mixed.sort(key=lambda index: rows[index].reference)
-    else:
-        mixed.sort(key=lambda index: len(rows[index].input_text))
-    return tuple(sorted(mixed[place * len(mixed) // limit] for place in range(limit)))

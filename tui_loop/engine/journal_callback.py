@@ -31,9 +31,9 @@ from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.requests import RequestName
 from tui_loop.core.record.state import Point
 from tui_loop.core.text.secrets import redacted
+from tui_loop.engine.last_good_weights import LastGood
 from tui_loop.engine.memory import OutOfMemory, is_device_fault, is_out_of_memory
 from tui_loop.engine.run_control import Control
-from tui_loop.engine.weights import LastGood
 
 PROGRESS_SECONDS = 0.5
 

@@ -16,11 +16,11 @@ from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.events import PhaseStarted
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder
+from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_print
 from tui_loop.engine.run_context import Prepared, Run
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
-from tui_loop.engine.trainer_arguments import effective_of, record_effective
 
 if TYPE_CHECKING:
     from tui_loop.engine.models import LoadedModel

@@ -14,13 +14,10 @@ from peft import LoraConfig, PeftModel
 from transformers.pytorch_utils import Conv1D
 from trl import SFTConfig, SFTTrainer
 
-from tui_loop import __version__
 from tui_loop.core.config.schema import Config, Lora
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.text.limited_regex import SearchTime, compiled
-from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.models import LoadedModel
-from tui_loop.engine.run_context import Prepared, Run
 
 _NOT_SFT = ("precision", "keep", "early_stopping_patience")
 TARGETS_SECONDS = 2.0
@@ -151,28 +148,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return str(value) if dataclasses.is_dataclass(value) is False else None
-
-
-def record_effective(run: Run, effective: dict[str, Any]) -> None:
-    """Puts what the run derived into its `config.toml`."""
-    run.folder.write_config(run.config, run.folder.read_splits(), effective)
-
-
-def effective_of(run: Run, prepared: Prepared) -> dict[str, Any]:
-    """What the run derived, beyond the config, for the record."""
-    import torch
-
-    return {
-        "versions": {"tui-loop": __version__, **installed_versions()},
-        "device": str(prepared.loaded.device),
-        "dtype": str(prepared.loaded.dtype).removeprefix("torch."),
-        "cpu_threads": torch.get_num_threads(),
-        "shape": prepared.data.mapping.shape,
-        "columns": prepared.data.mapping.columns,
-        "chat_template": prepared.renderer.template_hash,
-        "evaluation": {
-            "max_length": prepared.eval_set.max_length,
-            "max_new_tokens": prepared.eval_set.max_new_tokens,
-            "labels": prepared.data.labels,
-        },
-    }

@@ -15,6 +15,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.results import mean_loss
 from tui_loop.core.text.figures import duration
+from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.evaluation import measure_losses
 from tui_loop.engine.generation import generate
 from tui_loop.engine.journal_callback import JournalCallback
@@ -24,7 +25,7 @@ from tui_loop.engine.run_context import Diverged, Prepared, Run, TrainingOutOfMe
 from tui_loop.engine.run_control import StopAsked, polled
 from tui_loop.engine.run_evaluations import measure_within
 from tui_loop.engine.trainer import LoopTrainer, make_trainer, save_weights
-from tui_loop.engine.trainer_arguments import effective_arguments, effective_of, record_effective
+from tui_loop.engine.trainer_arguments import effective_arguments
 
 
 def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:

@@ -9,7 +9,7 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json, loop_of_args
 from tui_loop.cli.output import Output
-from tui_loop.cli.queue_runner import told_waiting
+from tui_loop.cli.queue_output import told_waiting
 from tui_loop.cli.tables import iterations_table
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.diagnose import Diagnoser

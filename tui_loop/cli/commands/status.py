@@ -8,7 +8,7 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_json, opened_loops
 from tui_loop.cli.output import Output
-from tui_loop.cli.queue_runner import told_waiting, waiting
+from tui_loop.cli.queue_output import told_waiting, waiting
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder, LoopsFolder
 from tui_loop.core.record.lock import trouble_of

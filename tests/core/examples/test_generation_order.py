@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_loop.core.data.rows import Row
+from tui_loop.core.examples.generation_order import (
+    AT_MOST,
+    LEAST_PASSED,
+    FirstLook,
+    first_look,
+    in_words,
+)
 from tui_loop.core.record.structs import Example
-from tui_loop.engine.first_outputs import AT_MOST, LEAST_PASSED, FirstLook, first_look, in_words
 
 
 def row(index: int, reference: str = "a") -> Row:
