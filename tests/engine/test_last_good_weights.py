@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from tui_loop.engine import weights
+from tui_loop.engine import last_good_weights
 from tui_loop.engine.last_good_weights import LastGood
 
 pytestmark = pytest.mark.train
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.train
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> torch.nn.Linear:
     """One weight, of which every copy is due."""
-    monkeypatch.setattr(weights, "SHARE", math.inf)
+    monkeypatch.setattr(last_good_weights, "SHARE", math.inf)
     return torch.nn.Linear(1, 1, bias=False)
 
 
