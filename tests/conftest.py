@@ -22,6 +22,8 @@ from tests.waiting import PATIENCE_SECONDS
 
 __all__ = ["canary", "outcome", "pytest_runtest_call"]
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when a test module imports it
+
 settings.register_profile(
     "tests",
     max_examples=60,
