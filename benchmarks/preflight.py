@@ -23,7 +23,7 @@ import sys, time
 started = time.perf_counter()
 from pathlib import Path
 from tui_loop.core.preflight.data_checks import check_data
-from tui_loop.core.config.validation import with_settings
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.config.schema import Config
 settings = [f"data.{name}={name}.jsonl" for name in ("train", "eval", "holdout")]
