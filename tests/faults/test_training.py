@@ -18,7 +18,7 @@ from tests.faults.runs import (
 from tui_loop.core.record.checkpoints import where_to_go_on
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import read_run
-from tui_loop.engine import losses, trainer, training, weights
+from tui_loop.engine import last_good_weights, losses, trainer, training
 from tui_loop.engine.journal_callback import JournalCallback, _never_raises
 
 pytestmark = pytest.mark.train
@@ -231,7 +231,7 @@ def test_a_rollback_goes_on_from_the_last_good_checkpoint_at_a_tenth_of_the_rate
 def test_evaluations_show_up_to_where_a_run_was_sound(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    monkeypatch.setattr(weights, "SHARE", math.inf)  # every copy is due
+    monkeypatch.setattr(last_good_weights, "SHARE", math.inf)  # every copy is due
     poison_at(monkeypatch, 7, math.nan)
     loop = tiny_loop(training={"max_steps": 12, "save_steps": 0, "logging_steps": 10})
     summary = loop.run()
