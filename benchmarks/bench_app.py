@@ -14,8 +14,9 @@ from pathlib import Path
 from benchmarks.scale import is_tiny
 from benchmarks.screen import Screen
 from tui_loop.core.record.events import LineLogged, MetricsLogged, PhaseStarted, RunEnded
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.draft import new_draft, write_draft
 

@@ -14,10 +14,11 @@ from benchmarks.bench_app import command, environment, recorded_loop
 from benchmarks.measure import Result, paired_ratio
 from benchmarks.scale import sized
 from benchmarks.screen import Screen
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Change, Decision
 from tui_loop.core.text.figures import brief_number
 

@@ -9,10 +9,11 @@ import msgspec
 
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.record import codec
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Change, Decision, Example
 from tui_loop.core.shipped import shipped
 

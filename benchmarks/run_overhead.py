@@ -11,7 +11,7 @@ from statistics import median
 from benchmarks.measure import Result, paired_ratio, seconds
 from benchmarks.processes import run, run_bare_script
 from benchmarks.scale import sized
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.shipped import shipped
 

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from scripts.reliability import CHECKOUT
 from tui_loop.core.compare.comparison import Comparer
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, iterations_of
 from tui_loop.core.stats import paired_interval, spread_interval
 

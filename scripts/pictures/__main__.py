@@ -16,7 +16,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from tui_loop.cli.backend import AppBackend
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.settings import Memory, Settings
 

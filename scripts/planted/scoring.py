@@ -11,7 +11,7 @@ import msgspec
 from scripts.planted.scenarios import KINDS, SCENARIOS, Scenario
 from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 WANTED = 0.9
 """Overall precision and recall below this are not good enough."""

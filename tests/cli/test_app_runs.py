@@ -10,7 +10,8 @@ import pytest
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import app_runs
 from tui_loop.cli.app_runs import DEVICE_FAULT, AppRuns
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.draft import new_draft
 from tui_loop.engine import launch

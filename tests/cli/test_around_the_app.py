@@ -11,7 +11,8 @@ import pytest
 from scripts.key_table import with_keys
 from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.output import Output
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft
 
 

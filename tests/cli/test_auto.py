@@ -14,7 +14,8 @@ from tui_loop.cli import auto
 from tui_loop.cli.auto import look_ahead
 from tui_loop.cli.main import main
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.unattended import unattended
 

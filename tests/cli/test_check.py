@@ -24,7 +24,8 @@ from tui_loop.cli.start import Start, check_start
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import TrainedRow
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.draft import new_draft, write_draft
 from tui_loop.core.workflow.plan import plan_next
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.shipped import shipped
 

@@ -10,7 +10,8 @@ import pytest
 from tui_loop.cli.commands.run import create_next
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import State
 from tui_loop.core.workflow.plan import create_iteration, plan_next

@@ -12,7 +12,8 @@ import pytest
 from tests.conftest import Cli
 from tui_loop.cli.launch_app import most_recent
 from tui_loop.cli.main import main
-from tui_loop.core.record.folders import LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 
 LOOP = "support-tiny"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, Cli
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 LOOP = "support-intents"
 

@@ -19,7 +19,8 @@ from tui_loop.cli.new_loop import asked, understand, understand_with_metric
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.backend import NewLoop
 
 TRAIN = CHECKOUT / "sample_data" / "support-intents" / "train.jsonl"

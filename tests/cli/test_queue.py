@@ -20,7 +20,8 @@ from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
 from tui_loop.cli.queue_output import told_waiting
 from tui_loop.core.errors import RunStopped
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft

@@ -13,7 +13,8 @@ import pytest
 from tests.cli.test_recorded_loop import LOOP, reader, record
 from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.main import main
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.holdout import (
     Figures,
     Look,

@@ -12,7 +12,7 @@ from tests.conftest import CHECKOUT
 from tui_loop.cli.commands import report as command
 from tui_loop.cli.main import main
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.report.facts import Report
 from tui_loop.core.report.gather import report_of
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.conftest import POSITIVE, Cli
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from tui_loop.core.record.folders import LoopsFolder
 from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.plan import create_base
 
 pytestmark = pytest.mark.train

@@ -10,7 +10,8 @@ import pytest
 
 from tests.core.conftest import _example, _summary
 from tui_loop.cli.main import main
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 COUNT = 60

@@ -13,8 +13,9 @@ from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row
 from tui_loop.core.record.fingerprint import fingerprint_of
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.iteration import title_of
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example, Iteration, Split
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.plan import base_config, create_base, create_iteration, plan_next

@@ -28,7 +28,8 @@ from tui_loop.core.config.tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.rows import Row
 from tui_loop.core.early_stopping import EvalLosses
-from tui_loop.core.record.folders import LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.draft import new_draft
 from tui_loop.engine import models, run_iteration, trainer_arguments

@@ -14,7 +14,8 @@ from tests.engine.conftest import SMALL
 from tui_loop.cli.inference_client import ModelAsker
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told, side_by_side
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.plan import base_config, create_base, create_iteration, plan_next
 from tui_loop.engine.host import RunHost

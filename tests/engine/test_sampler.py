@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 from tui_loop.core.workflow.suggestion_source import History, plan_of_proposal

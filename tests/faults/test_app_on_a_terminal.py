@@ -22,8 +22,9 @@ import pytest
 from tests.faults.kit import Outcome
 from tests.waiting import POLL_SECONDS, wait_until
 from tui_loop.cli.main import main
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.state import RunState
 from tui_loop.core.shipped import shipped

@@ -114,7 +114,7 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(
         tear()
         found = where_to_go_on(folder, run)
         assert (found.step, found.path) == (4, "checkpoints/checkpoint-4"), name
-        assert reason in found.told
+        assert reason in found.description
         for path in newest.iterdir():
             path.unlink()
         for each, data in kept.items():

@@ -57,7 +57,7 @@ def test_a_process_that_vanishes_leaves_an_interrupted_run(
     )
     subprocess.run([sys.executable, "-c", program, str(loop.loop.path), "1"], check=True)
     assert steps_of(folder) == [1, 2, 3]
-    assert where_to_go_on(folder, read_run(folder)).told.startswith("the start")
+    assert where_to_go_on(folder, read_run(folder)).description.startswith("the start")
     outcome(folder)
 
 

@@ -23,7 +23,8 @@ from tests.tui.conftest import (  # noqa: F401
     recorded,
 )
 from tui_loop.cli.main import main
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 
 class Printed(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ from tests.hostile.terminal import Stream
 from tests.hostile.texts import Hostile
 from tests.tui.conftest import record_loop
 from tests.waiting import wait_until
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 RESTS = 6
 POLL_SECONDS = 0.01

@@ -24,8 +24,9 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.patterns.hints import hints_for
 from tui_loop.core.record.codec import to_pretty_json
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.ledger import write_ledger
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.report.files import written
 from tui_loop.core.report.gather import report_of

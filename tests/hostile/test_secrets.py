@@ -20,8 +20,9 @@ from tests.faults.kit import Outcome
 from tests.hostile.conftest import Command
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.ledger import ledger_text
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Decision, Iteration
 from tui_loop.core.text.secrets import redact_file, redacted
 from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft

@@ -22,8 +22,9 @@ from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.cli.start import check_start
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.lock import RunLock, Watch, holder_of
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import RequestReader, ask
 from tui_loop.core.shipped import shipped

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.tui.conftest import SIGNS, Driven
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import Backend, NewLoop, Preview, Understood

@@ -44,11 +44,12 @@ from tui_loop.core.record.events import (
     RunStarted,
 )
 from tui_loop.core.record.fingerprint import fingerprint_of
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.iteration import described
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import RequestReader
 from tui_loop.core.record.structs import EndState, Example, Split, TokenLosses

@@ -23,7 +23,8 @@ from tests.tui.choosing import (
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.backend import Backend, NewLoop, Understood
 from tui_loop.tui.data_files import Offers
 from tui_loop.tui.screens import new_loop

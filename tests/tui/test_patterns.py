@@ -8,7 +8,7 @@ import pytest
 
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.core.patterns.all_patterns import Patterns
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.tui.choosing import HOSTILE, SHOWN, FakeBackend, Opened, on_loops
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.tui.screens import picker
 from tui_loop.tui.screens.new_loop import NewLoopScreen

@@ -9,7 +9,8 @@ import pytest
 
 from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.compare.progress import Pair
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.queue import read_queue
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.progress import ProgressScreen

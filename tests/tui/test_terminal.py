@@ -21,7 +21,7 @@ import pytest
 import tui_loop
 from tests.conftest import Cli
 from tests.waiting import wait_until
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.cells import width_of
 from tui_loop.tui.terminal import PLAIN, is_ascii_locale
 

@@ -12,7 +12,8 @@ import pytest
 from tests.conftest import Cli
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.cli.backend import AppBackend
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.state import Point
 from tui_loop.core.record.structs import Iteration

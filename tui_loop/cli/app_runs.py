@@ -98,7 +98,7 @@ class AppRuns:
 
         require_train("training")
         resume = check_resume(loop.existing(number), allow_code=self._allow_code)
-        return resume.told, [*resume.notices, *self._home_notices()]
+        return resume.description, [*resume.notices, *self._home_notices()]
 
     def resume(self, loop: LoopFolder, number: int) -> None:
         """Goes on with an iteration; raises TuiLoopError."""

@@ -6,7 +6,8 @@ import argparse
 
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.text.untrusted import one_line
 

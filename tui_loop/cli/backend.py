@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from tui_loop.cli.app_runs import AppRuns
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.column_checks import column_findings
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS

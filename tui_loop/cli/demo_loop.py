@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.folders import GITIGNORE, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import GITIGNORE, LoopsFolder
 from tui_loop.core.shipped import shipped
 
 NAME = "support-demo"

@@ -15,7 +15,8 @@ from tui_loop.core.config.tables import Tables, merge
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.workflow.readiness import checked_target
 

@@ -56,8 +56,8 @@ class Output:
 
     def record_line(self, text: str) -> None:
         """JSON that is text already; signs that a terminal would obey are escaped in it."""
-        told = escaped(text)
-        print(told if _has_signs(sys.stdout) else plain_ascii.json_in_ascii(told), flush=True)
+        line = escaped(text)
+        print(line if _has_signs(sys.stdout) else plain_ascii.json_in_ascii(line), flush=True)
 
     def line(self, text: str = "") -> None:
         """A line for people: on stdout, or on stderr where stdout carries records."""

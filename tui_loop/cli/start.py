@@ -199,10 +199,12 @@ class Resume(msgspec.Struct, frozen=True):
     base_first: bool
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Where it goes on, in a few words."""
         return (
-            f"{self.resumption.told}, after the base" if self.base_first else self.resumption.told
+            f"{self.resumption.description}, after the base"
+            if self.base_first
+            else self.resumption.description
         )
 
     def create(self) -> list[IterationFolder]:

@@ -118,7 +118,7 @@ class Attempts:
                 self._say(f"{text}; a run is one process")
             with logging_to(self._journal):
                 if self.attempt > 1 and self._folder.number > 0:
-                    self._say(f"going on from {self._resumption.told}")
+                    self._say(f"going on from {self._resumption.description}")
                 while (retry := self._once()) is not None:
                     self._prepare(retry)
             self._tell_of_older_weights()
@@ -195,7 +195,7 @@ class Attempts:
         resumption = resumption_of(self._folder, run, below=error.sound_step)
         return _Retry(
             "nonfinite",
-            f"diverged at step {error.step}: {error.reason}; back to {resumption.told}, "
+            f"diverged at step {error.step}: {error.reason}; back to {resumption.description}, "
             f"learning rate {brief_number(self._config.training.learning_rate)} → "
             f"{brief_number(rate)}",
             [f"training.learning_rate={rate!r}"],

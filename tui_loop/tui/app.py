@@ -21,7 +21,8 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from tui_loop.core.record.files import write_atomically
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend

@@ -14,7 +14,8 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.inference_messages import AskingState, Told
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import TrainedRow
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.workflow.draft import Draft
 

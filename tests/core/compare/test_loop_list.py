@@ -10,7 +10,8 @@ import pytest
 
 from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 
 def test_a_loop_has_its_goal_state_and_best(

@@ -14,7 +14,8 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.unused_columns import MEANINGFUL, Unused, meaning_of
 from tui_loop.core.record import codec
-from tui_loop.core.record.folders import LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Split
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 

@@ -12,7 +12,8 @@ from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.experience import Lessons, lessons_of, rate_in
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.patterns.all_patterns import PatternsReader
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 
 MakeFinished = Callable[..., IterationFolder]

@@ -17,7 +17,7 @@ from scripts.planted.scenarios import BY_NAME, KINDS, SCENARIOS, Scenario
 from scripts.planted.scoring import Judged, Tally, is_good, judge, tallies, total
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.record.files import sha256_of
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 NOT_YET: frozenset[tuple[str, str]] = frozenset()
 """(scenario, kind) that must be found and is not yet."""

@@ -9,7 +9,7 @@ import pytest
 from tui_loop.core.diagnosis.advice.capacity import train_longer
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.shipped import shipped
 

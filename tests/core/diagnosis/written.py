@@ -16,8 +16,9 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.record import codec
 from tui_loop.core.record.events import LineLogged, MetricsLogged
 from tui_loop.core.record.fingerprint import fingerprint_of
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example, Iteration, Split, StepLoss, TrainingRow
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next

@@ -12,7 +12,8 @@ import pytest
 from tests.core.conftest import compare
 from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.patterns.directions import Claims, sure_claim
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 
 MakeFinished = Callable[..., IterationFolder]

@@ -40,11 +40,11 @@ def saved(folder: IterationFolder, step: int, **more: Any) -> CheckpointSaved:
 def test_the_newest_whole_one_is_where_to_go_on(folder: IterationFolder) -> None:
     run = RunState(attempt=1, checkpoints=[saved(folder, 10), saved(folder, 20)])
     assert where_to_go_on(folder, run) == Resumption(20, "checkpoints/checkpoint-20")
-    assert where_to_go_on(folder, run).told == "checkpoint 20"
+    assert where_to_go_on(folder, run).description == "checkpoint 20"
 
 
 def test_without_any_it_is_the_start(folder: IterationFolder) -> None:
-    assert where_to_go_on(folder, RunState(attempt=1)).told == "the start: there is no checkpoint"
+    assert where_to_go_on(folder, RunState(attempt=1)).description == "the start: there is no checkpoint"
     assert where_to_go_on(folder, RunState()).step == 0
 
 
@@ -64,7 +64,7 @@ def test_a_recorded_path_never_leads_out_of_the_folder(
     run = RunState(attempt=1, checkpoints=[saved(folder, 10), saved(folder, 20, path=path)])
     found = where_to_go_on(folder, run)
     assert found.step == 10
-    assert reason in found.told
+    assert reason in found.description
 
 
 @pytest.mark.parametrize("name", ["../state", "sub/state", "..", "/etc/passwd"])
@@ -83,12 +83,12 @@ def test_a_link_is_no_checkpoint(folder: IterationFolder, tmp_path: Path) -> Non
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     run = RunState(attempt=1, checkpoints=[checkpoint])
-    assert where_to_go_on(folder, run).told == "the start: there is no checkpoint"
+    assert where_to_go_on(folder, run).description == "the start: there is no checkpoint"
 
 
 def test_one_whose_files_were_not_recorded_is_not_trusted(folder: IterationFolder) -> None:
     run = RunState(attempt=1, checkpoints=[saved(folder, 20, files={})])
-    assert "not recorded" in where_to_go_on(folder, run).told
+    assert "not recorded" in where_to_go_on(folder, run).description
 
 
 def test_a_diverged_run_goes_on_before_its_weights_went_bad(folder: IterationFolder) -> None:
@@ -101,7 +101,7 @@ def test_a_diverged_run_goes_on_before_its_weights_went_bad(folder: IterationFol
     summary = described(1, Decision(), {}, run, "failed")
     folder.write_summary(summary)
     start = where_to_go_on(folder, run)  # nothing says what was sound
-    assert (start.step, start.told) == (0, "the start: there is no checkpoint of sound weights")
+    assert (start.step, start.description) == (0, "the start: there is no checkpoint of sound weights")
     summary.metrics["sound_step"] = 19
     folder.write_summary(summary)
     assert where_to_go_on(folder, run).step == 10

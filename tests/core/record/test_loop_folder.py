@@ -13,7 +13,8 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables, with_settings
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.record import folders
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import (
     COMMANDS,
     check_loop_name,

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import CHECKOUT
 from tui_loop.core.record.codec import to_json
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Decision, Example
 from tui_loop.core.report import gather
 from tui_loop.core.report.facts import WORST, Report, Told

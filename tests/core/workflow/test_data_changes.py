@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.plan import create_iteration, plan_next, with_data_changes
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.closing import close_loop
 from tui_loop.core.workflow.draft import read_draft
 from tui_loop.core.workflow.fresh_split import drawn, make_fresh

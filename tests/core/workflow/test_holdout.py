@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tui_loop.core.record.folders import LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.holdout import (
     Figures,
     Look,

@@ -20,7 +20,8 @@ from tui_loop.core.config.tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.record.fingerprint import fingerprint_of
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Change, Decision, Iteration, Split
 from tui_loop.core.workflow.plan import (

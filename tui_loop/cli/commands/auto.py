@@ -8,7 +8,8 @@ import math
 from tui_loop.cli.arguments import add_allow_code, add_detach, add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 HELP = "take the best suggestion, run it, judge it, and again"
 

@@ -24,7 +24,8 @@ from tui_loop.core.preflight.check_result import (
     warnings_of,
 )
 from tui_loop.core.preflight.row_checks import TrainedRow
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line, visible

@@ -8,7 +8,8 @@ from tui_loop.cli.output import Output
 from tui_loop.core.compare.best import best_of
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, iterations_of
 from tui_loop.core.record.requests import live_in
 from tui_loop.core.workflow.closing import close_loop, closed_words, reopen_loop

@@ -15,7 +15,7 @@ from tui_loop.core.compare.pairing import Paired
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text import figures

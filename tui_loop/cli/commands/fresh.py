@@ -7,7 +7,8 @@ import argparse
 from tui_loop.cli.arguments import add_json, count
 from tui_loop.cli.output import Output
 from tui_loop.cli.training_row_search import read_any
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iterations_of
 from tui_loop.core.workflow.fresh_split import make_fresh
 

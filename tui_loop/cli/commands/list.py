@@ -8,7 +8,7 @@ from typing import Any
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.figures import loss, percent
 
 HELP = "list the loops"

@@ -12,7 +12,7 @@ from tui_loop.core.config.settings import settings_tables
 from tui_loop.core.config.tables import merge
 from tui_loop.core.preflight.check_result import messages_of
 from tui_loop.core.preflight.column_checks import column_findings
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.text.figures import brief
 

@@ -16,7 +16,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.all_patterns import Patterns, PatternsReader
 from tui_loop.core.patterns.pattern import Pattern, by_field
 from tui_loop.core.patterns.trials import base_name
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 

@@ -17,7 +17,7 @@ from tui_loop.core.compare.progress_text import (
     replicate_words,
 )
 from tui_loop.core.plot.strip import ASCII, UNICODE, Scale, Signs, ends, scale_of, strip
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures

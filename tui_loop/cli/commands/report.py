@@ -9,7 +9,7 @@ from pathlib import Path
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import check_loop_name
 from tui_loop.core.report.files import FORMATS, Format, format_of, write_report, written
 from tui_loop.core.report.gather import report_of

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     loop = folder.loop
     resume = check_resume(folder, allow_code=args.allow_code)
-    out.note(f"{folder} goes on from {resume.told}")
+    out.note(f"{folder} goes on from {resume.description}")
     for text in resume.notices:
         out.note(text)
     folders = resume.create()

@@ -12,16 +12,19 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.preflight_report import warn_before
 from tui_loop.cli.run_process import exit_code_of, run_detached, run_watched
 from tui_loop.cli.start import check_start, create
-from tui_loop.cli.taking import plan_taking
 from tui_loop.core.config.settings import with_settings
+from tui_loop.core.diagnosis.apply_suggestions import clash, with_suggestions
+from tui_loop.core.diagnosis.diagnose import diagnose
+from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import as_json
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, iterations_of
 from tui_loop.core.record.requests import live_in
 from tui_loop.core.record.structs import LIVE
-from tui_loop.core.workflow.draft import drop_draft, read_draft
+from tui_loop.core.workflow.draft import drop_draft, new_draft, plan_of, read_draft
 from tui_loop.core.workflow.plan import Plan, plan_next, plan_with
 
 HELP = "create the next iteration and run it"
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         raise BadInput("--take and --draft: a draft has its changes", "give one of the two")
     plan = _draft_plan(loop, args) if args.draft else None
     if args.take:
-        plan = plan_taking(loop, args.parent, args.take, args.settings, args.why)
+        plan = plan_with_suggestions(loop, args.parent, args.take, args.settings, args.why)
     folders = create_next(
         loop,
         args.parent,
@@ -144,3 +147,39 @@ def _draft_plan(loop: LoopFolder, args: argparse.Namespace) -> Plan:
     config = with_settings(draft.config, args.settings)
     plan = plan_with(loop, draft.parent, config, args.why or draft.why)
     return msgspec.structs.replace(plan, suggestion=draft.suggestion, predicted=draft.predicted)
+
+
+def plan_with_suggestions(
+    loop: LoopFolder, parent: int | None, numbers: list[int], settings: list[str], why: str
+) -> Plan:
+    """The next iteration from `parent` (default: the newest) with what was taken of its diagnosis.
+
+    `settings` come on top; `why` stands before the reasons of what was taken. Raises BadInput.
+    """
+    if parent is None:
+        parent = max(loop.numbers(), default=0)
+    taken = _taken(loop, parent, numbers)
+    plan = plan_of(loop, with_suggestions(new_draft(loop, parent), taken))
+    text = "; ".join(filter(None, (why, plan.why)))
+    return msgspec.structs.replace(
+        plan_with(loop, parent, with_settings(plan.config, settings), text),
+        suggestion=plan.suggestion,
+        predicted=plan.predicted,
+    )
+
+
+def _taken(loop: LoopFolder, parent: int, numbers: list[int]) -> list[Suggestion]:
+    found = diagnose(loop, loop.existing(parent).number).suggestions
+    hint = f"tui-loop diagnose {loop.name}/{parent} numbers them"
+    taken: list[Suggestion] = []
+    for number in numbers:
+        if not 1 <= number <= len(found):
+            count = len(found) or "no"
+            raise BadInput(f"--take {number}: {loop.name}/{parent} has {count} suggestions", hint)
+        wanted = found[number - 1]
+        if not wanted.changes:
+            raise BadInput(f"--take {number}: no config can take this: {wanted.action}", hint)
+        if problem := clash(taken, wanted):
+            raise BadInput(f"--take {number}: {problem}", hint)
+        taken.append(wanted)
+    return taken

@@ -10,8 +10,9 @@ from tui_loop.cli.arguments import add_json, opened_loops
 from tui_loop.cli.output import Output
 from tui_loop.cli.queue_output import told_waiting, waiting
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.lock import trouble_of
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures

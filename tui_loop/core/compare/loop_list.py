@@ -11,8 +11,9 @@ import msgspec
 from tui_loop.core.compare.best import best_runs, mean_metrics
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import loop_state
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
 from tui_loop.core.record.structs import LIVE
 

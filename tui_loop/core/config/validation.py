@@ -97,8 +97,8 @@ def _read_group(
 ) -> dict[str, Any]:
     hints = hints_of(GROUPS[group])
     values: dict[str, Any] = {}
-    for told, value in table.items():
-        field = RENAMED.get(f"{group}.{told}", told)
+    for key, value in table.items():
+        field = RENAMED.get(f"{group}.{key}", key)
         name = f"{group}.{field}"
         if field in hints:
             values[field] = _checked(name, value, hints[field], problems)

@@ -27,7 +27,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.patterns.trials import Trial
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text.secrets import redacted
 

@@ -13,7 +13,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried, tried_outcomes
 from tui_loop.core.patterns.pattern import as_number
 from tui_loop.core.patterns.trials import RATE, Trial
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 
 JOINED = " + "
 """Between the names of suggestions that were taken together: of these none is judged alone."""

@@ -14,7 +14,7 @@ from tui_loop.core.patterns.directions import Claims, directions, is_judged_by_c
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.patterns.thresholds import best_so_far, thresholds
 from tui_loop.core.patterns.trials import Trial, trials_from
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 

@@ -29,7 +29,7 @@ class Resumption(msgspec.Struct, frozen=True):
     has_unsound: bool = False
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """`checkpoint 40 (not 60: optimizer.pt is cut short)`."""
         place = f"checkpoint {self.step}" if self.path else "the start: no checkpoint is whole"
         if not self.path and not self.passed_over:
@@ -81,15 +81,19 @@ def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
         return "its files were not recorded"
     if unknown := sorted({each.name for each in path.iterdir()} - set(saved.files)):
         return f"{unknown[0]} was not written with it"
-    faults = (_fault_in(path / name, told) for name, told in saved.files.items())
+    faults = (_fault_in(path / name, recorded) for name, recorded in saved.files.items())
     if fault := next(filter(None, faults), ""):
         return fault
-    changed = [n for n, told in saved.files.items() if sha256_of(path / n) != told.get("sha256")]
+    changed = [
+        name
+        for name, recorded in saved.files.items()
+        if sha256_of(path / name) != recorded.get("sha256")
+    ]
     return f"{changed[0]} is not as it was written" if changed else ""
 
 
-def _fault_in(file: Path, told: dict[str, Any]) -> str:
+def _fault_in(file: Path, recorded: dict[str, Any]) -> str:
     """What is wrong with a file by its size; hashing, which reads all of it, comes after."""
     if file.is_symlink() or not file.is_file():
         return f"{file.name} is missing"
-    return "" if file.stat().st_size == told.get("size") else f"{file.name} is cut short"
+    return "" if file.stat().st_size == recorded.get("size") else f"{file.name} is cut short"

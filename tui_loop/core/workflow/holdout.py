@@ -15,7 +15,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.files import append_line
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder, Scan
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder, Scan
 from tui_loop.core.record.safe_open import lines_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import Z95, Interval, newcombe, sample_variance

@@ -15,7 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.record.folders import LoopFolder, LoopsFolder
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Backend, NewLoop, Understood
 from tui_loop.tui.cells import flat

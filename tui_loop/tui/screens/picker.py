@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat

@@ -6,7 +6,7 @@ from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.all_patterns import Patterns, PatternsReader
-from tui_loop.core.record.folders import LoopsFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import LIVE
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.patterns import PatternsScreen

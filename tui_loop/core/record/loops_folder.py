@@ -1,0 +1,127 @@
+"""The folder of all loops: finds them, creates one, names what cannot be opened."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.errors import BadInput, NotFound
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.names import check_loop_name, check_new_loop_name
+from tui_loop.core.text.secrets import without_secrets
+
+GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
+
+
+class RefusedFolder(msgspec.Struct, frozen=True):
+    """A folder in `loops/` that cannot be opened under its name, and why."""
+
+    folder: LoopFolder
+    problem: str
+    hint: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What lies in `loops/`, by name: the loops, and the folders that cannot be opened."""
+
+    loops: tuple[LoopFolder, ...] = ()
+    refused: tuple[RefusedFolder, ...] = ()
+
+
+class LoopsFolder:
+    """`loops/`: all loops of a project."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def scan(self) -> Scan:
+        """Everything in the folder that is a loop or was meant as one.
+
+        Whatever goes over all loops goes through here, so that one odd folder hides no other.
+        Raises BadInput where `loops/` itself cannot be read; one that does not exist is empty.
+        """
+        try:
+            names = sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return Scan()
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: {error.strerror}", "name another folder with --loops DIR"
+            ) from error
+        loops, refused = [], []
+        for name in names:
+            folder = LoopFolder(self.path / name)
+            try:
+                folder.check_place()
+                os.stat(folder.settings_file)
+                check_loop_name(name)
+            except BadInput as error:
+                refused.append(RefusedFolder(folder, error.message, error.hint))
+            except PermissionError as error:
+                problem = f"{folder.path}: {error.strerror}"
+                refused.append(RefusedFolder(folder, problem, "check its permissions"))
+            except OSError:  # a file, or a folder without a loop.toml
+                continue
+            else:
+                loops.append(folder)
+        return Scan(tuple(loops), tuple(refused))
+
+    def loops(self) -> tuple[LoopFolder, ...]:
+        """The loops that can be opened; none where `loops/` itself cannot be read."""
+        try:
+            return self.scan().loops
+        except BadInput:
+            return ()
+
+    def names(self) -> list[str]:
+        """The names of the loops that can be opened, sorted."""
+        return [loop.name for loop in self.loops()]
+
+    def loop(self, name: str) -> LoopFolder:
+        """The loop `name`; raises BadInput for an impossible name, NotFound if there is none."""
+        check_loop_name(name)
+        folder = LoopFolder(self.path / name)
+        if not folder.settings_file.exists():
+            names = ", ".join(self.names()) or "none yet"
+            raise NotFound(
+                f"no loop {name!r} in {self.path} (there are: {names})",
+                "tui-loop list, or tui-loop new LOOP --data PATH",
+            )
+        folder.check_place()
+        return folder
+
+    def create(self, name: str, settings: LoopSettings) -> LoopFolder:
+        """A new loop's folder; raises BadInput if the name is taken or impossible."""
+        check_new_loop_name(name)
+        folder = LoopFolder(self.path / name)
+        if folder.path.exists():
+            raise BadInput(
+                f"{folder.path}: is there already", "choose another name, or move that folder away"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir()
+        gitignore = self.path / ".gitignore"
+        if not gitignore.exists():
+            write_atomically(gitignore, GITIGNORE)
+        table = without_secrets(_spelled_unset(settings))
+        write_atomically(folder.settings_file, codec.to_toml(table))
+        return folder
+
+
+def _spelled_unset(settings: LoopSettings) -> dict[str, Any]:
+    """Settings as TOML tables; a default that unsets an optional field is spelled `unset`."""
+    table: dict[str, Any] = msgspec.to_builtins(settings)
+    for fields in table.get("defaults", {}).values():
+        for field, value in fields.items():
+            if value is None:
+                fields[field] = "unset"
+    return {"schema": settings.schema, **table, "metric": settings.metric}
