@@ -1,6 +1,10 @@
 """Starts the engine's processes, each in its own session, without a launcher's variables.
 
-Imports nothing heavy."""
+Imports nothing heavy.
+
+A run is one process. With `WORLD_SIZE=2` in the environment, from torchrun, `accelerate launch`,
+mpirun or the template of a job script, accelerate would wait for a process that never comes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Out of memory: told from other faults, tried for before a run, answered with smaller batches."""
+"""Out of memory: told from other faults, tried for before a run, answered with smaller batches.
+
+What runs out of memory does so in the first seconds rather than after hours. Nothing that the
+run computes moves: random states and the trainer's counters are put back.
+"""
 
 from __future__ import annotations
 

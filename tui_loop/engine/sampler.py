@@ -1,4 +1,7 @@
-"""Suggestions from a sampler: Optuna's TPE over stated ranges, given what the loop has tried."""
+"""Suggestions from a sampler: Optuna's TPE over stated ranges, given what the loop has tried.
+
+It keeps nothing: the past trials are the loop's own iterations, read anew for each proposal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Preflight with the tokenizer and the model's shape: row lengths, trained tokens, sizes."""
+"""Preflight with the tokenizer and the model's shape: row lengths, trained tokens, sizes.
+
+The model is built on torch's meta device, where weights have sizes and no values, and gets its
+adapter there as PEFT makes it.
+"""
 
 from __future__ import annotations
 

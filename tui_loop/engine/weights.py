@@ -1,4 +1,8 @@
-"""An iteration's trained weights: checked before they are loaded."""
+"""An iteration's trained weights: checked before they are loaded.
+
+A loop may come from a stranger: only safetensors are loaded, only from regular files in their
+place, and only an adapter whose settings are of the kind that this program writes.
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,10 @@ def test_the_newest_whole_one_is_where_to_go_on(folder: IterationFolder) -> None
 
 
 def test_without_any_it_is_the_start(folder: IterationFolder) -> None:
-    assert where_to_go_on(folder, RunState(attempt=1)).description == "the start: there is no checkpoint"
+    assert (
+        where_to_go_on(folder, RunState(attempt=1)).description
+        == "the start: there is no checkpoint"
+    )
     assert where_to_go_on(folder, RunState()).step == 0
 
 
@@ -101,7 +104,10 @@ def test_a_diverged_run_goes_on_before_its_weights_went_bad(folder: IterationFol
     summary = described(1, Decision(), {}, run, "failed")
     folder.write_summary(summary)
     start = where_to_go_on(folder, run)  # nothing says what was sound
-    assert (start.step, start.description) == (0, "the start: there is no checkpoint of sound weights")
+    assert (start.step, start.description) == (
+        0,
+        "the start: there is no checkpoint of sound weights",
+    )
     summary.metrics["sound_step"] = 19
     folder.write_summary(summary)
     assert where_to_go_on(folder, run).step == 10

@@ -1,4 +1,7 @@
-"""The best config so far, by one rule for every list, the report, `progress` and `auto`."""
+"""The best config so far, by one rule for every list, the report, `progress` and `auto`.
+
+It is a config rather than a run: of several runs of one config the luckiest says little.
+"""
 
 from __future__ import annotations
 

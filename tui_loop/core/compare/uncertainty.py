@@ -1,4 +1,12 @@
-"""How uncertain scores and losses are, and which further runs would decide between configs."""
+"""How uncertain scores and losses are, and which further runs would decide between configs.
+
+These intervals see the examples only: what another seed would have given is not in them.
+
+A gap can be shown with k runs of each config where it exceeds the half width of the interval that
+`stats.spread_interval` would give: Student's t over the runs and the examples' own noise in
+quadrature. How much runs of one config differ is taken from the configs of the loop that were run
+under several seeds. A gap within the examples' own noise no run can settle: that takes examples.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Every config field, declared once: type, limits, default, help and group."""
+"""Every config field, declared once: type, limits, default, help and group.
+
+The form, the command line, the TOML files, the diff and the docs come from these
+declarations. Limits refuse only what cannot be computed; the unusual is a warning elsewhere.
+Names are those of `SFTConfig` and `LoraConfig` where those have one.
+"""
 
 from __future__ import annotations
 

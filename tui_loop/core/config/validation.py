@@ -1,4 +1,7 @@
-"""Reads configs from tables and validates them; every problem is collected before it raises."""
+"""Reads configs from tables and validates them; every problem is collected before it raises.
+
+Reading collects every problem before it raises, so that one round fixes them all.
+"""
 
 from __future__ import annotations
 

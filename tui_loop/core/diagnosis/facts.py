@@ -1,4 +1,7 @@
-"""The facts that rules read of one iteration, each read from the record when it is asked for."""
+"""The facts that rules read of one iteration, each read from the record when it is asked for.
+
+What is not there, or cannot be read, is empty or None: a rule without its facts finds nothing.
+"""
 
 from __future__ import annotations
 

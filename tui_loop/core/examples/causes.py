@@ -1,4 +1,31 @@
-"""Why an example failed: named causes, each with the evidence that decided it."""
+"""Why an example failed: named causes, each with the evidence that decided it.
+
+They are decided from the record alone and always the same. Of a failed example (passed is
+false; an unscored one has none) all that apply are given, the most telling first:
+
+suspect_reference  the iterations agree on another answer: see `suspects`.
+empty              nothing but white space or punctuation came; the only cause of the output then.
+no_end_token       the right content stands at the start, and the limit of new tokens ended it.
+repetition         the end is one passage three times or more and half of the output, or a phrase
+                   of three words comes four times and makes up half (`repeated`); not where the
+                   reference does so too.
+refusal            it begins as refusals do (`refusal_in`); not where the reference does so too.
+format             the right content in another form: the reference as whole words within the
+                   output, the same number spelled otherwise or followed by others, or equal JSON
+                   with text around it. Of labels: the right one and at most two others are named.
+near_miss          equal but for case, punctuation and blanks, with the same numbers; or at most
+                   max(1, length / 10) edits away (the output or its first line, 500 characters,
+                   from four on, numbers equal).
+prompt_truncated   the model was not shown the start of the prompt.
+wrong_label        another label is named, or several and not the right one.
+out_of_vocabulary  metric label, and the output names no label at all (one that the limit cut
+                   short is the start of the right one, and counts as truncated).
+truncated_output   the limit of new tokens ended it, and neither the right content, another label,
+                   a refusal nor a repetition was there by then.
+wrong_content      nothing of the above says what is wrong with the output.
+
+No pattern from a record is run: a regular expression may take for ever.
+"""
 
 from __future__ import annotations
 

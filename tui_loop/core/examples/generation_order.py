@@ -1,4 +1,8 @@
-"""Which held-out rows an evaluation generates first: a faster look at what a change did."""
+"""Which held-out rows an evaluation generates first: a faster look at what a change did.
+
+What the parent failed, and a sample of what it passed. It is a subset that was chosen by outcome:
+what is seen of it is no score.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""Which groups of examples fail more often than chance explains, and what was answered instead."""
+"""Which groups of examples fail more often than chance explains, and what was answered instead.
+
+A group is the rows that share something; whether it fails more than chance would have it is
+for `find_slices` to say.
+
+Every group is compared with all other examples by Fisher's one-sided test; as many groups are
+tried, p-values are adjusted over all of them (Benjamini and Hochberg), and a slice is called weak
+only below LEVEL. Each kind of group has an equal say, so that hundreds of words do not drown nine
+labels: p-values are divided by weights that are 1 on average (Genovese, Roeder and Wasserman,
+"False discovery control with p-value weighting", 2006). Examples without an outcome are left out.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,17 @@
 """Suspect references: of held-out examples whose iterations agree on another answer, and of
-training rows that stay hard or contradict each other."""
+training rows that stay hard or contradict each other.
+
+Iterations share a base and training data, so what they agree on may be their common error; that is
+why a suspect reference is a matter for a person, and why little is called one:
+
+- at least 3 iterations (the base may be one) answered, at least 80% of them the same, which is
+  not the reference, and none of them passed;
+- those that say so give the reference little probability: less than 5% in the median;
+- an iteration that says one thing to more than half of its rows, and to far more than should get
+  it, does not count;
+- an output that names no label is no answer; without labels, what is long, cut, empty, a refusal,
+  or the reference in another form is none either: that open-ended texts agree says nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Which way of changing a field helped: iterations that changed that field and nothing else."""
+"""Which way of changing a field helped: iterations that changed that field and nothing else.
+
+A comparison resamples examples, some 20 ms a pair. Of two configs with one run each the answer is
+often plain: from the scores alone, or from the paired examples' mean and deviation. Only what is
+near the edge, or has replicates, is compared in full.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""How records are written and read: JSON, one object a line, and TOML within limits."""
+"""How records are written and read: JSON, one object a line, and TOML within limits.
+
+JSON has no NaN: non-finite numbers travel as the strings "NaN", "Infinity", "-Infinity".
+
+`tomllib` (measured with Python 3.11) takes time and memory that grow with the square of the dotted
+parts of a key (10,000 parts: 20 KB of text, 400 MB), repeats the parts of a table's header for
+every key below it, keeps 130 bytes for each character of a number, and 100 for each character of
+short headers. What lies in strings and comments costs next to nothing and is never counted.
+"""
 
 from __future__ import annotations
 

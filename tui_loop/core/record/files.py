@@ -1,4 +1,8 @@
-"""Writes files that are either old or new, never half: atomic writes, whole lines, digests."""
+"""Writes files that are either old or new, never half: atomic writes, whole lines, digests.
+
+`git stash` or `git checkout` may take an iteration's folder away while its run goes on. A file
+that somebody edits stays as it was edited; one that is gone is written again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""The writer of a journal: whole lines, each with one checked write, synced off the trainer."""
+"""The writer of a journal: whole lines, each with one checked write, synced off the trainer.
+
+`append` costs a few microseconds and never raises: a full or failing disk must not stop
+training. What could not be written waits in a bounded tail and is written when it can be, with
+a `recovery` event that reports the gap. A file that was replaced, removed, cut or overwritten
+under the writer (git stash, an editor, `> journal.jsonl`) is written anew from what it knows.
+"""
 
 from __future__ import annotations
 

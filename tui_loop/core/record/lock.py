@@ -1,4 +1,11 @@
-"""The lock of a live run, and whether a run is alive as far as others can tell."""
+"""The lock of a live run, and whether a run is alive as far as others can tell.
+
+Order of truth: the lock is held; the process with that start time and boot is there; else the
+beat, which readers watch advance without ever comparing clocks.
+
+The file is as long as its room from the start and overwritten in place, so that on a full disk
+it still takes a new text. Keys that a version does not know are passed over.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Opens files of a record that anybody may have laid out: regular ones, bounded, no links."""
+"""Opens files of a record that anybody may have laid out: regular ones, bounded, no links.
+
+A loop may come from a stranger. What is read of it is a regular file in its place: a link is
+not followed, a pipe or a device is not waited for, and nothing is read that is larger than a
+record can be. A folder may be a link only to a place within `loops/`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Line charts as SVG: few points and lines, no script, colours from the page's style."""
+"""Line charts as SVG: few points and lines, no script, colours from the page's style.
+
+Train and eval differ in dash and marks too, never in colour alone.
+"""
 
 from __future__ import annotations
 

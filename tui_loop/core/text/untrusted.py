@@ -1,4 +1,9 @@
-"""Makes untrusted strings safe: for a terminal, in one line, for a spreadsheet."""
+"""Makes untrusted strings safe: for a terminal, in one line, for a spreadsheet.
+
+Text from models, data, file names and exceptions may carry escape sequences, clipboard
+writes, bidirectional overrides or lone surrogates. Whatever shows such text passes it
+through `visible` first; records keep the text as it was.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""The draft: the next iteration's config while it is edited, kept in `draft.toml`."""
+"""The draft: the next iteration's config while it is edited, kept in `draft.toml`.
+
+It has the form of a record's config, with `parent` and `why` above the tables; an absent key is
+an unset field. Values may be wrong for a while: they are kept as typed, and `problems` says what
+is wrong with them.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """Holdout evaluations (`holdout.jsonl`, one line each, figures only), and whether the holdout
-agrees with the evaluation set within the noise of both."""
+agrees with the evaluation set within the noise of both.
+
+No row, id or text of the holdout is ever kept. A line is written before a figure is shown.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,12 @@
 """The queue of a loop (`queue.toml`): drafts that wait, changed by one process at a time.
 
 A queued draft is its parent, its changes against it, and the reason. Taking one out loses none and
-runs none twice, whatever dies in between."""
+runs none twice, whatever dies in between.
+
+Before an iteration is created, the draft is marked with the number it will have; once the folder
+is there, whole, the draft goes. Who finds a mark after a crash can tell by the folder which of
+the two was the last thing that happened.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whether an iteration is ready: the criteria of `loop.toml`, each met or not, and what to do."""
+"""Whether an iteration is ready: the criteria of `loop.toml`, each met or not, and what to do.
+
+From the record alone; the holdout's part from the holdout evaluations on record.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""What is written when a run has ended: its summary, its diagnosis, and its row of the ledger."""
+"""What is written when a run has ended: its summary, its diagnosis, and its row of the ledger.
+
+The run host writes them. If it was killed before it could, or if git or a full disk took a
+summary away, the next command that may write restores them from the journal.
+
+Both are derived: they can be written anew whenever the record, or the program, has learned more.
+"""
 
 from __future__ import annotations
 
