@@ -183,7 +183,7 @@ def test_nothing_of_the_training_stack_is_loaded(project: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from tui_loop.cli.backend import AppBackend\n"
-        "from tui_loop.core.record.folders import LoopsFolder\n"
+        "from tui_loop.core.record.loops_folder import LoopsFolder\n"
         "from tui_loop.tui.backend import NewLoop\n"
         "backend, loops = AppBackend(allow_code=False), LoopsFolder(Path('loops'))\n"
         "wanted = NewLoop('mine', 'labels.csv', model='smollm2')\n"
