@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("grimp")
+
 from scripts.import_circles import PACKAGE, circles
 
 FILES = {
