@@ -34,6 +34,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.import_circles
+	$(BIN)/python -m scripts.phrases
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
