@@ -1,4 +1,4 @@
-"""What the app has on the command line: keys, notes, the draft; and the README's table of keys."""
+"""What the app has on the command line: keys, notes, the draft."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from scripts.key_table import with_keys
 from tests.conftest import CHECKOUT, Cli
 from tui_loop.cli.output import Output
 from tui_loop.core.record.folders import LoopFolder
@@ -23,11 +22,6 @@ def loop(tmp_path: Path) -> LoopFolder:
     kept_home = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
     shutil.copytree(recorded, tmp_path / "loops" / "support-tiny", ignore=kept_home)
     return LoopsFolder(tmp_path / "loops").loop("support-tiny")
-
-
-def test_the_readme_has_the_keys_as_the_actions_have_them() -> None:
-    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    assert with_keys(readme) == readme, "run python -m scripts.key_table"
 
 
 def test_keys_lists_every_action_with_the_keys_that_the_user_gave_it(

@@ -269,14 +269,3 @@ def keys_of(action: Action, keymap: dict[str, str]) -> list[str]:
 def _shown(name: str) -> str:
     head, plus, last = name.rpartition("+")
     return f"{head}{plus}{_SIGNS.get(last, last)}"
-
-
-def key_table(keymap: dict[str, str] | None = None) -> str:
-    """All actions as a Markdown table, as the README has it."""
-    lines = ["| where | keys | does | id |", "|---|---|---|---|"]
-    for scope, heading in SCOPES.items():
-        for action in ACTIONS:
-            if action.scope == scope:
-                keys = " ".join(f"`{key}`" for key in keys_of(action, keymap or {}))
-                lines.append(f"| {heading} | {keys} | {action.description} | `{action.id}` |")
-    return "\n".join(lines)
