@@ -81,7 +81,7 @@ def test_two_cannot_go_through_one_loop(
 ) -> None:
     with unattended(loop):
         assert main(["auto", NAME, "--iterations", "1"]) == 2
-    assert "runs its queue or auto already" in capsys.readouterr().err
+    assert "already runs its queue or auto" in capsys.readouterr().err
     assert loop.numbers() == []
 
 

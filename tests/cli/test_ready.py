@@ -17,13 +17,13 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.holdout import (
     Figures,
-    Look,
-    LookDone,
-    LookFault,
-    LookProgress,
-    LookTold,
+    HoldoutDone,
+    HoldoutEvaluation,
+    HoldoutFault,
+    HoldoutMessage,
+    HoldoutProgress,
     PairedTable,
-    record_look,
+    record_holdout_evaluation,
 )
 
 RECORDED = CHECKOUT / "loops" / LOOP
@@ -51,7 +51,7 @@ def wants(folder: Path, text: str) -> None:
     path.write_text(f"{path.read_text()}\n[ready]\n{text}\n")
 
 
-def looked(folder: Path, iteration: int, **more: Any) -> Look:
+def looked(folder: Path, iteration: int, **more: Any) -> HoldoutEvaluation:
     """Records a look at the holdout that the iterations name."""
     split = loop_of(folder).iteration(iteration).read_splits()["holdout"]
     fields: dict[str, Any] = {
@@ -68,7 +68,7 @@ def looked(folder: Path, iteration: int, **more: Any) -> Look:
         "paired": PairedTable(3, 52, 0, 28),
         "eval": Figures(82 / 117, 82, 117, 0.4),
     }
-    return record_look(loop_of(folder), Look(**{**fields, **more}))
+    return record_holdout_evaluation(loop_of(folder), HoldoutEvaluation(**{**fields, **more}))
 
 
 def test_the_checklist_needs_no_training_stack(review: Path) -> None:
@@ -107,9 +107,9 @@ def test_looks_that_were_taken_are_shown(review: Path) -> None:
     text = reader("ready", f"{LOOP}/4", folder=review).stdout
     assert text.startswith("support-intents/4 is ready: all 6 criteria are met")
     assert "with the base: 3 pass in both, 52 fixed, 0 broken, 28 in neither" in text
-    assert "2 looks at this holdout so far, the first by support-intents/5" in text
+    assert "2 uses of this holdout so far, the first by support-intents/5" in text
     text = reader("ready", f"{LOOP}/5", folder=review).stdout
-    assert "the eval set flatters: 70% on eval, 48% on the holdout (-22 ±" in text
+    assert "the eval set is too optimistic: 70% on eval, 48% on the holdout (-22 ±" in text
 
 
 def test_wrong_criteria_are_told_with_file_and_field(review: Path) -> None:
@@ -122,12 +122,12 @@ def test_wrong_criteria_are_told_with_file_and_field(review: Path) -> None:
 class Looking:
     """A look that goes as a test says."""
 
-    told_next: tuple[LookTold, ...] = ()
+    told_next: tuple[HoldoutMessage, ...] = ()
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
-    def told(self) -> tuple[LookTold, ...]:
+    def told(self) -> tuple[HoldoutMessage, ...]:
         return self.told_next
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ def test_a_look_is_asked_for_and_refused_where_nobody_can_say_so(
 ) -> None:
     assert main(["ready", f"{LOOP}/4", "--look"]) == 2
     heard = capsys.readouterr().err
-    assert "the first look at this holdout" in heard
+    assert "the first use of this holdout" in heard
     assert "add --yes, or --no-look" in heard
     monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "\n"))
@@ -165,15 +165,15 @@ def test_when_all_else_is_met_it_asks_by_itself_and_shows_what_came_of_it(
 ) -> None:
     wants(may_look, "target = 0.65")
 
-    def told(_: object) -> list[LookTold]:
-        return [LookProgress("base", 3, 10), LookDone(looked(may_look, 4))]
+    def told(_: object) -> list[HoldoutMessage]:
+        return [HoldoutProgress("base", 3, 10), HoldoutDone(looked(may_look, 4))]
 
     monkeypatch.setattr(Looking, "told", told)
     monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "y\n"))
     assert main(["ready", f"{LOOP}/4"]) == 0
     told = capsys.readouterr().out
-    assert "the holdout agrees: all else is met; this looks at it, and asks" in told
+    assert "the holdout agrees: all other criteria are met; evaluate the holdout (asks" in told
     before, after = told.split("support-intents/4 is ready")
     assert ("finished and evaluated" in before, "finished and evaluated" in after) == (True, False)
     assert "the holdout agrees" in after
@@ -184,7 +184,7 @@ def test_when_all_else_is_met_it_asks_by_itself_and_shows_what_came_of_it(
 def test_a_look_that_came_to_nothing_says_so(
     may_look: Path, capsys: pytest.CaptureFixture[str], is_input: bool, code: int
 ) -> None:
-    Looking.told_next = (LookFault("out of memory", "--set run.device=cpu", is_input),)
+    Looking.told_next = (HoldoutFault("out of memory", "--set run.device=cpu", is_input),)
     assert main(["ready", f"{LOOP}/4", "--look", "--yes"]) == code
     heard = capsys.readouterr().err
     assert "out of memory; the look does not count" in heard

@@ -12,7 +12,12 @@ from tests.conftest import Cli
 from tests.engine.conftest import TinyLoop
 from tui_loop.core.errors import BadInput
 from tui_loop.core.shipped import shipped
-from tui_loop.core.workflow.holdout import Look, LookProgress, LookTold, read_looks
+from tui_loop.core.workflow.holdout import (
+    HoldoutEvaluation,
+    HoldoutMessage,
+    HoldoutProgress,
+    read_holdout_evaluations,
+)
 from tui_loop.engine.holdout_evaluation import look_at_holdout
 
 pytestmark = pytest.mark.train
@@ -39,7 +44,7 @@ def tuned(tiny_loop: Callable[..., TinyLoop], rows: Path) -> TinyLoop:
 def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     tuned: TinyLoop, rows: Path, cli: Cli
 ) -> None:
-    told: list[LookTold] = []
+    told: list[HoldoutMessage] = []
     folder = tuned.loop.existing(1)
     look = look_at_holdout(folder, [], tell=told.append)
     for number, figures in ((1, look.figures), (0, look.base)):
@@ -51,26 +56,26 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
         )
         assert figures.loss == pytest.approx(summary.metrics["eval_loss"], rel=1e-5)
     assert look.eval == look.figures
-    assert (look.look, look.rows, look.metric) == (1, 12, "label")
+    assert (look.use, look.rows, look.metric) == (1, 12, "label")
     table = look.paired
     assert table is not None
     assert table.both + table.fixed == look.passed
     assert table.both + table.broken == look.base.passed
-    steps = {each.doing for each in told if isinstance(each, LookProgress)}
+    steps = {each.doing for each in told if isinstance(each, HoldoutProgress)}
     assert steps == {"base", "iteration"}
-    assert read_looks(tuned.loop).looks == (look,)
+    assert read_holdout_evaluations(tuned.loop).looks == (look,)
     _has_no_row(tuned.loop.holdout.read_text(), rows)
 
     place = f"{tuned.loop.name}/1"
     done = cli("ready", place, "--look", "--yes", "--json")
     assert done.returncode == 0, done.stderr
-    again = read_looks(tuned.loop).looks[1]
-    assert again.look == 2
+    again = read_holdout_evaluations(tuned.loop).looks[1]
+    assert again.use == 2
     assert (again.score, again.passed, again.paired) == (look.score, look.passed, look.paired)
     record = json.loads(done.stdout)
     assert record["look"]["look"] == 2
     assert [each["loop"] for each in record["looks"]] == [tuned.loop.name] * 2
-    assert "2nd look at this holdout" in done.stderr
+    assert "2nd use of this holdout" in done.stderr
     _has_no_row(done.stdout + done.stderr, rows)
 
 
@@ -79,8 +84,8 @@ def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], ro
     assert tiny.run("evaluation.base=false").state == "finished"
     folder = tiny.loop.existing(1)
 
-    def fails(each: LookTold) -> None:
-        if isinstance(each, LookProgress) and each.doing == "iteration":
+    def fails(each: HoldoutMessage) -> None:
+        if isinstance(each, HoldoutProgress) and each.doing == "iteration":
             raise BadInput("the power went")
 
     with pytest.raises(BadInput, match="the power went"):
@@ -90,7 +95,7 @@ def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], ro
         look_at_holdout(folder, [], tell=fails)
     with pytest.raises(BadInput, match="untouched base"):
         look_at_holdout(tiny.loop.iteration(0), [], tell=fails)
-    assert read_looks(tiny.loop).looks == ()
+    assert read_holdout_evaluations(tiny.loop).looks == ()
 
 
 def test_whole_models_are_looked_at_one_after_the_other(
@@ -100,7 +105,7 @@ def test_whole_models_are_looked_at_one_after_the_other(
         metric="none", data={"eval": str(rows), "holdout": str(rows)}, lora={"enabled": False}
     )
     assert tiny.run("evaluation.base=false").state == "finished"
-    look: Look = look_at_holdout(tiny.loop.existing(1), [], tell=lambda each: None)
+    look: HoldoutEvaluation = look_at_holdout(tiny.loop.existing(1), [], tell=lambda each: None)
     assert (look.metric, look.score, look.passed, look.paired) == ("none", None, None, None)
     assert look.loss == pytest.approx(look.eval.loss, rel=1e-5)
     assert isinstance(look.base.loss, float)

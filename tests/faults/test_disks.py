@@ -32,7 +32,7 @@ from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import IterationReader, iterations_of, read_run
 from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
 from tui_loop.core.workflow.closing import close_loop
-from tui_loop.core.workflow.holdout import Look, record_look
+from tui_loop.core.workflow.holdout import HoldoutEvaluation, record_holdout_evaluation
 from tui_loop.core.workflow.queue import QueuedDraft, add
 from tui_loop.core.workflow.run_end import record_diagnosis
 from tui_loop.tui.status import status_line
@@ -194,7 +194,7 @@ def _write_summary(folder: IterationFolder) -> None:
     folder.write_summary(msgspec.structs.replace(summary, decision="x" * 9999))
 
 
-LOOK = Look(1.0, 1, "c" * 64, 2, "label", 0.5, 1, 2, 1.0)
+LOOK = HoldoutEvaluation(1.0, 1, "c" * 64, 2, "label", 0.5, 1, 2, 1.0)
 WRITERS: dict[str, Callable[[IterationFolder], Any]] = {
     "config": _write_config,
     "summary": _write_summary,
@@ -203,7 +203,7 @@ WRITERS: dict[str, Callable[[IterationFolder], Any]] = {
     "ledger": lambda folder: write_ledger(folder.loop),
     "diagnosis": record_diagnosis,
     "queue": lambda folder: add(folder.loop, QueuedDraft(1, "x" * 9999)),
-    "a look": lambda folder: record_look(folder.loop, LOOK),
+    "a look": lambda folder: record_holdout_evaluation(folder.loop, LOOK),
     "the end of the loop": lambda folder: close_loop(folder.loop, "x" * 9999, 1),
     "an evaluation": lambda folder: write_atomically(folder.path / "evals.jsonl", b"x" * 9999),
 }
@@ -223,7 +223,7 @@ def test_no_file_of_the_record_is_damaged_by_a_full_disk(
     write_ledger(folder.loop)
     folder.add_note("mine")
     add(folder.loop, QueuedDraft(1, "mine"))
-    record_look(folder.loop, LOOK)
+    record_holdout_evaluation(folder.loop, LOOK)
 
     def content() -> dict[str, bytes]:
         files = [path for path in folder.loop.path.rglob("*") if path.is_file()]

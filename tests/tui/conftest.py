@@ -54,7 +54,7 @@ from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import RequestReader
 from tui_loop.core.record.structs import EndState, Example, Split, TokenLosses
 from tui_loop.core.workflow.draft import Draft, drop_draft, new_draft, plan_of, write_draft
-from tui_loop.core.workflow.holdout import LookTold
+from tui_loop.core.workflow.holdout import HoldoutMessage
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import Nearest, NewLoop, Preview, Suspected, Understood
@@ -231,10 +231,10 @@ class ScriptedLook:
     """A look at the holdout: what a test puts into `to_tell` is taken."""
 
     def __init__(self) -> None:
-        self.to_tell: list[LookTold] = []
+        self.to_tell: list[HoldoutMessage] = []
         self.is_closed = False
 
-    def take(self) -> list[LookTold]:
+    def take(self) -> list[HoldoutMessage]:
         told, self.to_tell = self.to_tell, []
         return told
 

@@ -36,7 +36,7 @@ from tui_loop.core.record.codec import to_json_lines
 from tui_loop.core.record.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Example, Split, TokenLosses
-from tui_loop.core.workflow.holdout import Look
+from tui_loop.core.workflow.holdout import HoldoutEvaluation
 from tui_loop.tui.backend import Nearest
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
@@ -403,7 +403,7 @@ def hostile_advice(loop: LoopFolder) -> Diagnosis:
     folder = loop.iteration(2)
     splits = folder.read_splits() | {"holdout": Split("holdout.jsonl", "c" * 64, 40)}
     folder.write_config(folder.read_config(), splits)
-    look = Look(1e9, 2, "c" * 64, 40, HOSTILE, 0.5, 20, 40, "NaN")
+    look = HoldoutEvaluation(1e9, 2, "c" * 64, 40, HOSTILE, 0.5, 20, 40, "NaN")
     loop.holdout.write_bytes(to_json_lines([look]))
     return known
 
@@ -443,7 +443,7 @@ def test_no_diagnosis_pattern_checklist_or_queue_is_obeyed(
         await opened.press("Y")
         await opened.shows("the holdout agrees")
         await looks_at_all(opened, "down", "end")
-        await opened.shows("1 look at this holdout", "support-intents/2")
+        await opened.shows("1 use of this holdout", "support-intents/2")
         await looks_at_all(opened, "L", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.press("Q")

@@ -22,12 +22,12 @@ from tui_loop.core.record.structs import Split
 from tui_loop.core.workflow.closing import close_loop
 from tui_loop.core.workflow.holdout import (
     Figures,
-    Look,
-    LookDone,
-    LookFault,
-    LookProgress,
+    HoldoutDone,
+    HoldoutEvaluation,
+    HoldoutFault,
+    HoldoutProgress,
     PairedTable,
-    record_look,
+    record_holdout_evaluation,
 )
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.ready import ReadyScreen
@@ -36,7 +36,7 @@ SMALL, WIDE = (80, 24), (160, 48)
 SHA = "c" * 64
 
 
-def look(**more: Any) -> Look:
+def look(**more: Any) -> HoldoutEvaluation:
     fields: dict[str, Any] = {
         "t": 1_700_000_000.0,
         "iteration": 2,
@@ -51,7 +51,7 @@ def look(**more: Any) -> Look:
         "paired": PairedTable(0, 28, 0, 12),
         "eval": Figures(17 / 24, 17, 24, 0.7),
     }
-    return Look(**{**fields, **more})
+    return HoldoutEvaluation(**{**fields, **more})
 
 
 def locked(loop: LoopFolder, target: str = "") -> None:
@@ -100,7 +100,7 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.press("j")
         await opened.shows("[ready] target = 0.85")
         await opened.press("G")
-        await opened.shows("not looked at by this iteration", "L looks at it; it asks first")
+        await opened.shows("not evaluated for this iteration", "L looks at it; it asks first")
         await opened.shows("nobody has looked at this holdout")
         await opened.press("escape")
         assert opened.app.screen is opened.bench
@@ -118,11 +118,11 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         number = run.folder.number
         await opened.goes_to(number)
         screen = await ready(opened)
-        await opened.shows(f"support-intents/{number} is still running: look when it has ended")
+        await opened.shows(f"support-intents/{number} has not ended yet: check again when it has")
         await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
         assert not [each for each in screen.rows.items if each.standing == "not met"]
         await opened.press("L")
-        await opened.tells(f"{number} is still running: look when it has ended")
+        await opened.tells(f"{number} has not ended yet: check again when it has")
         assert not backend.looks
         examples, tokens = examples_of(set(range(20)))
         run.ends(examples=examples, tokens=tokens)
@@ -140,8 +140,8 @@ def test_the_status_line_counts_the_looks_at_the_holdout(
 
     async def steps(opened: Opened) -> None:
         await opened.shows("40 holdout (locked)")
-        record_look(loop, look())
-        record_look(loop, look(iteration=1))
+        record_holdout_evaluation(loop, look())
+        record_holdout_evaluation(loop, look(iteration=1))
         await opened.looks()
         await opened.shows("40 holdout (2 looks)")
 
@@ -152,7 +152,7 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
     open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:
     locked(loop, "0.6")
-    record_look(loop, look(iteration=1, score=0.4, passed=16))
+    record_holdout_evaluation(loop, look(iteration=1, score=0.4, passed=16))
 
     async def steps(opened: Opened) -> None:
         screen = await ready(opened)
@@ -163,18 +163,18 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
         assert opened.app.screen is screen
         assert not backend.looks
         work = await begun(opened, backend)
-        work.to_tell = [LookProgress("loading"), LookProgress("base", 12, 80)]
+        work.to_tell = [HoldoutProgress("loading"), HoldoutProgress("base", 12, 80)]
         await opened.shows("measuring the base 12/80")
         await opened.press("L")
         await opened.tells("a look is under way")
-        done = record_look(loop, look(t=1_700_086_400.0))
-        work.to_tell = [LookProgress("iteration", 80, 80), LookDone(done)]
+        done = record_holdout_evaluation(loop, look(t=1_700_086_400.0))
+        work.to_tell = [HoldoutProgress("iteration", 80, 80), HoldoutDone(done)]
         await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
         await opened.shows("→ esc, then X closes the loop with it, W writes a report of it")
         assert work.is_closed
         opened.app.clear_notifications()  # they lie over the figures
         await opened.press("G")
-        await opened.shows("2 looks at this holdout so far, the first by support-intents/1")
+        await opened.shows("2 uses of this holdout so far, the first by support-intents/1")
         await opened.shows("71% on eval, 70% on the holdout", "its look  over 40 rows")
         await opened.press("tab", "G")
         await opened.shows("0 pass in both, 28 fixed, 0 broken, 12 in neither")
@@ -207,7 +207,7 @@ def test_a_look_that_fails_or_is_left_does_not_count(
     async def steps(opened: Opened) -> None:
         screen = await ready(opened)
         work = await begun(opened, backend)
-        work.to_tell = [LookFault("out of \x1b[2Jmemory", "take a smaller batch")]
+        work.to_tell = [HoldoutFault("out of \x1b[2Jmemory", "take a smaller batch")]
         await opened.shows("✗ out of ␛[2Jmemory; the look does not count", "take a smaller batch")
         assert work.is_closed
         assert not screen.is_looking
@@ -260,7 +260,9 @@ def test_a_look_without_a_metric_is_shown_by_its_losses(
     locked(loop)
     bare = look(score=None, passed=None, paired=None, loss_error=0.05)
     side = Figures(loss=0.7, loss_error=0.05)
-    record_look(loop, msgspec.structs.replace(bare, eval=side, base=Figures(loss=2.7)))
+    record_holdout_evaluation(
+        loop, msgspec.structs.replace(bare, eval=side, base=Figures(loss=2.7))
+    )
 
     async def steps(opened: Opened) -> None:
         await ready(opened)

@@ -13,7 +13,7 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import ask
 from tui_loop.core.text.secrets import redact_file
-from tui_loop.core.workflow.draft import Draft, drop_draft, plan_of, take_back
+from tui_loop.core.workflow.draft import Draft, drop_draft, plan_of, return_unstarted
 from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class AppRuns:
                 f"look into {folders[-1].output}",
             )
         finally:
-            told = take_back(folders)
+            told = return_unstarted(folders)
             if told and self._fault is None:
                 self._fault = TuiLoopError(told[0], "r runs the draft, a what waits")
 

@@ -15,7 +15,7 @@ from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.workflow.autopilot import FIRST, Autopilot
-from tui_loop.core.workflow.autopilot_log import Outcome, told_decision, told_prediction
+from tui_loop.core.workflow.autopilot_log import Outcome, decision_text, prediction_text
 from tui_loop.core.workflow.closing import refuse_closed
 from tui_loop.core.workflow.plan import Plan, config_before
 from tui_loop.core.workflow.readiness import checklist
@@ -59,10 +59,10 @@ def go_by_itself(loop: LoopFolder, wanted: Wanted, out: Output) -> Outcome:
             Runs(loop, wanted, out),
             wanted.limits,
             diagnose=diagnose,
-            is_ready=lambda number: ready_reason(loop, number),
-            tell=out.line,
+            ready_reason=lambda number: ready_reason(loop, number),
+            report=out.line,
             about=about,
-        ).go()
+        ).run()
 
 
 def require_start_consent(loop: LoopFolder, start: int | None, *, allow: bool) -> None:
@@ -97,7 +97,7 @@ def look_ahead(loop: LoopFolder, start: int | None) -> list[str]:
             )
         proposal = found
     plan = plan_of_proposal(loop, proposal)
-    return [f"first {told_decision(plan)}", *filter(None, [told_prediction(plan)])]
+    return [f"first {decision_text(plan)}", *filter(None, [prediction_text(plan)])]
 
 
 def source_of(history: History, wanted: Wanted, diagnose: _Diagnoses) -> tuple[Source, str]:
@@ -121,7 +121,7 @@ def ready_reason(loop: LoopFolder, number: int) -> str:
         return ""
     if found.is_ready:
         return found.verdict
-    if found.is_ready_but_holdout:
+    if found.is_ready_except_holdout:
         return (
             f"{loop.name}/{number} meets every criterion but the holdout, which only you look at: "
             f"tui-loop ready {loop.name}/{number}"

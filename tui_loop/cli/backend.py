@@ -93,10 +93,10 @@ class AppBackend(AppRuns):
     def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
         """Drafts the next iteration on another split, in place of any draft; says what it did."""
         from tui_loop.cli.training_row_search import read_any
-        from tui_loop.core.workflow.fresh_split import make_fresh
+        from tui_loop.core.workflow.fresh_split import create_fresh_split
 
         with _told_as_input():
-            return make_fresh(loop, parent, why=why, overwrite=True, read=read_any).told
+            return create_fresh_split(loop, parent, why=why, overwrite=True, read=read_any).messages
 
     def run_queue(self, loop: LoopFolder) -> str:
         """Has what waits in the loop's queue run by a process of its own; says so."""

@@ -15,15 +15,15 @@ from tui_loop.core.record.files import sha256_of
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.holdout import (
-    LookDone,
-    Looked,
-    LookFault,
-    LookTold,
+    HoldoutDone,
+    HoldoutFault,
+    HoldoutMessage,
+    HoldoutUse,
     cost_of,
-    looks_at,
+    holdout_uses,
     loops_of,
 )
-from tui_loop.core.workflow.readiness import UNDER_WAY
+from tui_loop.core.workflow.readiness import IN_PROGRESS
 
 
 class LookAhead(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class LookAhead(msgspec.Struct, frozen=True):
 
     number: int
     rows: int
-    earlier: tuple[Looked, ...]
+    earlier: tuple[HoldoutUse, ...]
 
     @property
     def sentences(self) -> tuple[str, str]:
@@ -56,7 +56,7 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
             f"{folder} names no holdout",
             f"tui-loop run {folder.loop.name} --set data.holdout=PATH, rows that nothing has seen",
         )
-    if (state := iteration_of(folder).state) in UNDER_WAY:
+    if (state := iteration_of(folder).state) in IN_PROGRESS:
         text = "has not begun" if state == "queued" else f"is {state}"
         raise BadInput(f"{folder} {text}", "look when it has ended")
     require_train("a look at the holdout")
@@ -70,11 +70,11 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
     known = split.sha256 if split is not None else None
     sha256 = sha256_of(path) if path.is_file() else known
     rows = split.rows if split is not None and sha256 == known else 0
-    earlier = looks_at(loops_of(folder.loop), sha256) if sha256 is not None else ()
+    earlier = holdout_uses(loops_of(folder.loop), sha256) if sha256 is not None else ()
     return LookAhead(len(earlier) + 1, rows, earlier)
 
 
-class HoldoutLook(JsonProcess[LookTold]):
+class HoldoutLook(JsonProcess[HoldoutMessage]):
     """A look under way (`tui.backend.LookingAtHoldout`); it begins at once.
 
     The look is recorded by its process, before any figure is told: one that is closed before does
@@ -93,10 +93,10 @@ class HoldoutLook(JsonProcess[LookTold]):
         def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
             return start_look(folder.loop, folder.number, settings, log=log)
 
-        super().__init__(start, LookTold, "a look")
+        super().__init__(start, HoldoutMessage, "a look")
 
-    def _at_end(self, code: int, last: LookTold | None) -> LookTold | None:
+    def _at_end(self, code: int, last: HoldoutMessage | None) -> HoldoutMessage | None:
         """A fault where it ended without a word."""
-        if isinstance(last, (LookDone, LookFault)) or self._is_closed:
+        if isinstance(last, (HoldoutDone, HoldoutFault)) or self._is_closed:
             return None
-        return LookFault(f"the process has ended: {self._last_words(code)}")
+        return HoldoutFault(f"the process has ended: {self._last_words(code)}")

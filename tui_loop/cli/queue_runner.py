@@ -23,9 +23,9 @@ from tui_loop.core.workflow.queue import (
     mark,
     next_waiting,
     plan_of_queued,
-    put_aside,
     read_queue,
     recover,
+    set_problem,
 )
 
 
@@ -103,7 +103,7 @@ class QueueRunner:
             folders = created(self._loop, plan, self._out, allow_code=self._allow_code)
         except (TuiLoopError, OSError) as error:
             problem = error.message if isinstance(error, TuiLoopError) else str(error)
-            put_aside(self._loop, marked, problem)
+            set_problem(self._loop, marked, problem)
             self.refused.append(msgspec.structs.replace(queued, problem=problem))
             self._out.note(f"not started: {queued.why or queued.title}: {problem}")
             return []

@@ -14,7 +14,7 @@ from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.secrets import redact_file
-from tui_loop.core.workflow.draft import take_back
+from tui_loop.core.workflow.draft import return_unstarted
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
 BEGIN_SECONDS = 60.0
@@ -44,7 +44,7 @@ def run_until_stopped(
     done = [iteration_of(loop.iteration(each.number)) for each in done]  # with their verdicts
     for folder in folders:
         redact_file(folder.output)
-    for text in take_back(folders):
+    for text in return_unstarted(folders):
         out.note(out.spelled_out(text))
     if watcher.killed:
         raise RunStopped(
@@ -68,7 +68,7 @@ def run_detached(loop: LoopFolder, folders: list[IterationFolder], out: Output) 
     deadline = time.monotonic() + BEGIN_SECONDS
     while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
         if process.poll() is not None:
-            take_back(folders)
+            return_unstarted(folders)
             raise RunFailed(
                 f"{first}: the run's process ended before it began, with code {process.returncode}",
                 f"its output is in {first.output}",

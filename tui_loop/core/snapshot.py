@@ -337,11 +337,11 @@ class LoopPoller:
             return 0
         known = stamp_of(self.loop.holdout), holdout.sha256
         if self._looks[0] != known:
-            from tui_loop.core.workflow.holdout import looks_at, loops_of  # not for every loop
+            from tui_loop.core.workflow.holdout import holdout_uses, loops_of  # not for every loop
 
             self._looks = known, 0
             with suppress(TuiLoopError, OSError):
-                self._looks = known, len(looks_at(loops_of(self.loop), holdout.sha256))
+                self._looks = known, len(holdout_uses(loops_of(self.loop), holdout.sha256))
         return self._looks[1]
 
 

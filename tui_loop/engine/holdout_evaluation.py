@@ -32,13 +32,13 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import NO_METRIC, Scorer
 from tui_loop.core.workflow.holdout import (
     Figures,
-    Look,
-    LookDone,
-    LookFault,
-    LookProgress,
-    LookTold,
+    HoldoutDone,
+    HoldoutEvaluation,
+    HoldoutFault,
+    HoldoutMessage,
+    HoldoutProgress,
     figures_of,
-    record_look,
+    record_holdout_evaluation,
 )
 from tui_loop.engine.inference_server import explained, protected_stdout
 from tui_loop.engine.output_capture import set_environment
@@ -48,10 +48,12 @@ if TYPE_CHECKING:
     from tui_loop.engine.evaluation import EvalSet
     from tui_loop.engine.models import LoadedModel
 
-Tell = Callable[[LookTold], None]
+Tell = Callable[[HoldoutMessage], None]
 
 
-def look_at_holdout(folder: IterationFolder, settings: Sequence[str], *, tell: Tell) -> Look:
+def look_at_holdout(
+    folder: IterationFolder, settings: Sequence[str], *, tell: Tell
+) -> HoldoutEvaluation:
     """Measures both models on the holdout and records the look; raises TuiLoopError.
 
     Measured as the iteration's own evaluation was. `settings`: `run.*` fields for this machine.
@@ -93,9 +95,9 @@ def look_at_holdout(folder: IterationFolder, settings: Sequence[str], *, tell: T
         loaded = load_model(config, source, trained)
     tuned, figures = measuring.measured("iteration", loaded)
     paired = table_of([each.passed for each in base], [each.passed for each in tuned])
-    return record_look(
+    return record_holdout_evaluation(
         loop,
-        Look(
+        HoldoutEvaluation(
             t=round(time.time(), 3),
             iteration=folder.number,
             sha256=data.splits["holdout"].sha256 or digest_of(data.holdout),
@@ -144,7 +146,7 @@ class _Measuring:
             batch=self._batch,
             labels=self._labels,
             poll=lambda: None,
-            progress=lambda done, total: self._tell(LookProgress(doing, done, total)),
+            progress=lambda done, total: self._tell(HoldoutProgress(doing, done, total)),
         )
         named = (metrics["score"], metrics["passed"], metrics["eval_loss"])
         return examples, figures_of(examples, *named)
@@ -190,12 +192,12 @@ def main(arguments: list[str] | None = None) -> int:
     set_environment()
     out = protected_stdout()
 
-    def tell(each: LookTold) -> None:
+    def tell(each: HoldoutMessage) -> None:
         out.write(codec.to_json(each) + b"\n")
         out.flush()
 
     try:
-        tell(LookProgress("loading"))
+        tell(HoldoutProgress("loading"))
         try:
             folder = LoopFolder(args.loop).existing(args.number)
             look = look_at_holdout(folder, args.settings, tell=tell)
@@ -203,9 +205,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         except Exception as error:  # the edge of the process: who waits is told
             state = explained(AskingState("error"), error)
-            tell(LookFault(state.message, state.hint, isinstance(error, BadInput)))
+            tell(HoldoutFault(state.message, state.hint, isinstance(error, BadInput)))
             return 1
-        tell(LookDone(look))
+        tell(HoldoutDone(look))
     except BrokenPipeError:  # nobody listens any more
         os._exit(0)
     return 0

@@ -26,7 +26,7 @@ from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import Request, RequestReader, ids_in
 from tui_loop.core.record.results import Results
 from tui_loop.core.record.structs import EndState
-from tui_loop.core.workflow.draft import take_back
+from tui_loop.core.workflow.draft import return_unstarted
 from tui_loop.core.workflow.run_end import write_end
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.output_capture import output_to
@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
             state = hosts[-1].run()
         if state != "finished":
             break
-    take_back(folders)
+    return_unstarted(folders)
     if hosts[-1].gave_up:
         os._exit(EXIT_CODES[state])
     return EXIT_CODES[state]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tui_loop.core.examples.retry_settings import Retried
     from tui_loop.core.examples.suspects import Suspect
     from tui_loop.core.examples.tfidf_index import Answer
-    from tui_loop.core.workflow.holdout import LookTold
+    from tui_loop.core.workflow.holdout import HoldoutMessage
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -165,7 +165,7 @@ class LookingAtHoldout(Protocol):
     waits.
     """
 
-    def take(self) -> list[LookTold]:
+    def take(self) -> list[HoldoutMessage]:
         """What came since it was last taken; never waits."""
 
     def close(self) -> None:

@@ -133,12 +133,12 @@ def ready_entries(checks: Checklist | None) -> list[Entry]:
     """How it stands with being ready, in a line; nothing where there is no checklist."""
     if checks is None:
         return []
-    met = sum(each.standing == "met" for each in checks.items)
+    met = sum(each.status == "met" for each in checks.items)
     body: list[Part] = [(f"{met} of {len(checks.items)} met", "strong" if not checks.unmet else "")]
     for each in checks.items:
-        sign, tone = STANDINGS[each.standing]
+        sign, tone = STANDINGS[each.status]
         body += [(" · ", "muted"), (f"{sign} ", tone), (each.title, "muted")]
-        if each.standing == "not met":
+        if each.status == "not met":
             body.append((f" ({each.figure})", ""))
     lead: tuple[Part, ...] = (("  ready?  ", "strong"),)
     return [Entry((Paragraph(()),)), Entry((Paragraph(lead, tuple(body)),))]

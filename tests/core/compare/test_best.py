@@ -16,7 +16,7 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, State
 from tui_loop.core.report.gather import report_of
-from tui_loop.core.workflow.autopilot_log import told_best
+from tui_loop.core.workflow.autopilot_log import best_summary
 from tui_loop.core.workflow.holdout import loops_of
 from tui_loop.core.workflow.suggestion_source import History
 
@@ -60,7 +60,7 @@ def test_a_lucky_run_is_no_better_than_its_config_wherever_the_best_is_told(
     history = History(loop)
     assert history.best is not None
     assert history.best.number == 2
-    assert told_best(history.best_runs) == (
+    assert best_summary(history.best_runs) == (
         "The best is 2: score 85%, eval loss 0.500, the mean of runs 2, 5."
     )
     report = report_of(loop)

@@ -151,8 +151,8 @@ def test_a_look_at_the_holdout_is_told_and_a_bad_line_counted(
     }
     loop.holdout.write_bytes(to_json(look) + b"\nbroken\n")
     report = report_of(loop)
-    assert [each.score for each in report.looks] == [0.5]
-    assert any("1 look" in each for each in report.left_out)
+    assert [each.score for each in report.holdout_evaluations] == [0.5]
+    assert any("1 line of holdout.jsonl" in each for each in report.left_out)
     assert "5 of 10" in written(report, "md")
 
 

@@ -15,7 +15,7 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.autopilot import Autopilot
 from tui_loop.core.workflow.autopilot_log import Outcome
-from tui_loop.core.workflow.holdout import Figures, Look, PairedTable
+from tui_loop.core.workflow.holdout import Figures, HoldoutEvaluation, PairedTable
 from tui_loop.core.workflow.plan import Plan, create_iteration
 from tui_loop.core.workflow.stop_rules import Limits
 from tui_loop.core.workflow.suggestion_source import History, Proposal, Source
@@ -111,10 +111,10 @@ def play(loop: LoopFolder) -> Callable[..., Played]:
             runner,
             Limits(iterations, hours),
             diagnose=diagnose,
-            is_ready=is_ready,
-            tell=lines.append,
+            ready_reason=is_ready,
+            report=lines.append,
             clock=lambda: runner.now,
-        ).go()
+        ).run()
         return Played(outcome, lines)
 
     return go
@@ -124,10 +124,10 @@ SHA = "a" * 64
 
 
 @pytest.fixture
-def look() -> Callable[..., Look]:
+def look() -> Callable[..., HoldoutEvaluation]:
     """Makes a look: 80 of 100 on eval, 78 of 100 on the holdout; anything else may be named."""
 
-    def make(**more: Any) -> Look:
+    def make(**more: Any) -> HoldoutEvaluation:
         fields: dict[str, Any] = {
             "t": 1_700_000_000.0,
             "iteration": 1,
@@ -143,6 +143,6 @@ def look() -> Callable[..., Look]:
             "paired": PairedTable(9, 69, 1, 21),
             "eval": Figures(0.8, 80, 100, 0.6, loss_error=0.05),
         }
-        return Look(**{**fields, **more})
+        return HoldoutEvaluation(**{**fields, **more})
 
     return make

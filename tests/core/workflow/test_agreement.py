@@ -11,7 +11,7 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import newcombe
 from tui_loop.core.workflow.holdout import (
     Figures,
-    Look,
+    HoldoutEvaluation,
     agreement_of,
     figures_of,
     loss_difference,
@@ -20,7 +20,7 @@ from tui_loop.core.workflow.holdout import (
     score_difference,
 )
 
-MakeLook = Callable[..., Look]
+MakeLook = Callable[..., HoldoutEvaluation]
 
 
 def test_a_small_drop_is_noise_and_a_large_one_says_that_eval_flatters(look: MakeLook) -> None:
@@ -30,7 +30,7 @@ def test_a_small_drop_is_noise_and_a_large_one_says_that_eval_flatters(look: Mak
     worse = agreement_of(look(score=0.6, passed=60))
     assert worse.agrees is False
     assert worse.sentence.startswith(
-        "the eval set flatters: 80% on eval, 60% on the holdout (-20 ±12)"
+        "the eval set is too optimistic: 80% on eval, 60% on the holdout (-20 ±12)"
     )
 
 

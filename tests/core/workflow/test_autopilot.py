@@ -1,4 +1,4 @@
-"""A loop that goes by itself: what it builds on, when it stops, and the trail that it leaves."""
+"""The autopilot: what it builds on, when it stops, and the log that it writes."""
 
 from __future__ import annotations
 
@@ -282,18 +282,18 @@ def test_the_trail_has_each_decision_with_its_reason_and_what_became_of_it(
     played = play(Scripted(rate(1e-3, 1), rate(1e-2, 2)), world, diagnose=diagnose, iterations=3)
     assert played.lines == [
         "1 of 3: 1 from the defaults: baseline, because nothing was trained yet: the defaults "
-        "show where it starts from",
+        "give the starting point",
         "1: score 10%, eval loss 1.900. The best so far.",
         "2 of 3: 2 from 1: learning_rate 1e-4 → 1e-3, because the rate is to be 0.001",
         "2: score 100%, eval loss 1.000. Consistent: score 10% became 100%, 40% to 99% was "
         "expected. The best so far.",
         "3 of 3: 3 from 2: learning_rate 1e-3 → 1e-2, because the rate is to be 0.01",
-        "3 failed: it diverged. 2 stays the best.",
-        "stopped (budget): 3 iterations were allowed, and made",
+        "3 failed: it diverged. 2 is still the best.",
+        "stopped (budget): all 3 allowed iterations have been run",
         "The best is 2: score 100%, eval loss 1.000.",
     ]
     assert loop.iteration(3).read_notes().splitlines() == [
-        "auto stopped (budget): 3 iterations were allowed, and made.",
+        "auto stopped (budget): all 3 allowed iterations have been run.",
         "The best is 2: score 100%, eval loss 1.000.",
         "- " + played.lines[0].partition(": ")[2] + ". " + played.lines[1],
         "- " + played.lines[2].partition(": ")[2] + ". " + played.lines[3],

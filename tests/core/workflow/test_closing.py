@@ -52,7 +52,7 @@ def test_an_end_that_is_written_otherwise_is_taken_back_too(loop: LoopFolder) ->
 
 def test_what_cannot_be_closed_is_refused_and_nothing_written(loop: LoopFolder) -> None:
     before = loop.settings_file.read_bytes()
-    with pytest.raises(BadInput, match="for a reason"):
+    with pytest.raises(BadInput, match="closing a loop needs a reason"):
         close_loop(loop, "  ", None)
     with pytest.raises(NotFound):
         close_loop(loop, "why", 7)

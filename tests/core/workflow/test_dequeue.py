@@ -17,9 +17,9 @@ from tui_loop.core.workflow.queue import (
     mark,
     next_waiting,
     plan_of_queued,
-    put_aside,
     read_queue,
     recover,
+    set_problem,
 )
 from tui_loop.core.workflow.unattended import is_unattended, unattended
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_started_is_kept_aside_with_the_reason_until_the_next_tim
 ) -> None:
     marked = mark(queue, ONE)
     assert marked is not None
-    put_aside(queue, marked, "the data file is missing; key hf_" + "a1" * 12)
+    set_problem(queue, marked, "the data file is missing; key hf_" + "a1" * 12)
     assert next_waiting(queue) == TWO
     (aside, _) = read_queue(queue)
     assert aside.problem == "the data file is missing; key ***"
@@ -110,6 +110,6 @@ def test_one_process_at_a_time_goes_through_a_loop_by_itself(loop: LoopFolder) -
     assert not is_unattended(loop)
     with unattended(loop):
         assert is_unattended(loop)
-        with pytest.raises(BadInput, match="runs its queue or auto already"), unattended(loop):
+        with pytest.raises(BadInput, match="already runs its queue or auto"), unattended(loop):
             raise AssertionError
     assert not is_unattended(loop)

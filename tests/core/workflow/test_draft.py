@@ -92,8 +92,8 @@ def test_there_is_no_draft_until_one_is_written_and_none_after_it_was_dropped(
         ("parent = 1\n[training\n", "line 2"),
         ('parent = "one"\n', "parent must be an iteration's number"),
         ("parent = true\n", "parent must be an iteration's number"),
-        ("why = 3\n", "why a text"),
-        ("learning_rate = 1e-4\n", "learning_rate: is no table"),
+        ("why = 3\n", "why a string"),
+        ("learning_rate = 1e-4\n", "learning_rate: is not a table"),
     ],
 )
 def test_a_draft_that_cannot_be_read_says_what_and_where(

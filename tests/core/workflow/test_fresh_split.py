@@ -19,7 +19,7 @@ from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.closing import close_loop
 from tui_loop.core.workflow.draft import read_draft
-from tui_loop.core.workflow.fresh_split import drawn, make_fresh
+from tui_loop.core.workflow.fresh_split import create_fresh_split, draw_rows
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 WriteLines = Callable[[str, Sequence[object]], Path]
@@ -36,8 +36,8 @@ def test_no_input_is_on_both_sides_and_old_eval_rows_are_not_held_out_again(
     train: list[tuple[str, str]], held: list[tuple[str, str]], seed: int, by_label: bool
 ) -> None:
     ours, theirs = rows(train), rows(held)
-    chosen = drawn(ours, theirs, seed, by_label=by_label)
-    assert chosen == drawn(ours, theirs, seed, by_label=by_label)
+    chosen = draw_rows(ours, theirs, seed, by_label=by_label)
+    assert chosen == draw_rows(ours, theirs, seed, by_label=by_label)
     new_eval = {ours[index].prompt for index in chosen}
     trained = {row.prompt for index, row in enumerate(ours) if index not in chosen}
     assert not new_eval & (trained | {row.prompt for row in theirs})
@@ -50,19 +50,19 @@ def test_no_input_is_on_both_sides_and_old_eval_rows_are_not_held_out_again(
 def test_labels_are_held_out_as_the_old_eval_set_had_them() -> None:
     train = rows([(f"t{n}", "refund" if n % 4 else "card") for n in range(400)])
     held = rows([(f"e{n}", "refund" if n % 2 else "card") for n in range(60)])
-    chosen = drawn(train, held, 1, by_label=True)
+    chosen = draw_rows(train, held, 1, by_label=True)
     assert Counter(train[index].reference for index in chosen) == {"refund": 30, "card": 30}
-    other = drawn(train, held, 2, by_label=True)
+    other = draw_rows(train, held, 2, by_label=True)
     assert len(other) == 60
     assert other != chosen
-    unlike = Counter(train[index].reference for index in drawn(train, held, 1, by_label=False))
+    unlike = Counter(train[index].reference for index in draw_rows(train, held, 1, by_label=False))
     assert unlike["refund"] > 36
 
 
 def test_a_label_that_training_lacks_is_made_up_for_by_others() -> None:
     train = rows([(f"t{n}", "refund") for n in range(50)])
     held = rows([(f"e{n}", "refund" if n % 2 else "card") for n in range(10)])
-    assert len(drawn(train, held, 0, by_label=True)) == 10
+    assert len(draw_rows(train, held, 0, by_label=True)) == 10
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def lines_of(path: Path) -> list[dict[str, object]]:
 
 def test_old_eval_rows_are_trained_on_and_as_many_others_held_out(split_loop: LoopFolder) -> None:
     before = (split_loop.root / "eval.jsonl").read_bytes()
-    made = make_fresh(split_loop, None, why="tuned on for long")
+    made = create_fresh_split(split_loop, None, why="tuned on for long")
     assert made.train is not None
     assert made.eval is not None
     train, held = lines_of(made.train), lines_of(made.eval)
@@ -112,16 +112,16 @@ def test_old_eval_rows_are_trained_on_and_as_many_others_held_out(split_loop: Lo
 
 
 def test_a_draft_is_replaced_only_where_told_and_files_never(split_loop: LoopFolder) -> None:
-    first = make_fresh(split_loop, None)
+    first = create_fresh_split(split_loop, None)
     assert first.eval is not None
     kept = first.eval.read_bytes()
     with pytest.raises(BadInput, match="there is a draft already"):
-        make_fresh(split_loop, None)
-    second = make_fresh(split_loop, None, overwrite=True)
+        create_fresh_split(split_loop, None)
+    second = create_fresh_split(split_loop, None, overwrite=True)
     assert second.eval == split_loop.data / "eval-3.jsonl"
     assert first.eval.read_bytes() == kept
     assert second.eval.read_bytes() != kept
-    seeded = make_fresh(split_loop, None, overwrite=True, seed=2)
+    seeded = create_fresh_split(split_loop, None, overwrite=True, seed=2)
     assert seeded.eval is not None
     assert seeded.eval.read_bytes() == kept
 
@@ -135,21 +135,21 @@ def test_where_a_part_is_held_out_another_seed_is_enough(
         "model": {"init_adapter": 3},
     }
     loop = loops.create("part", LoopSettings(defaults=defaults))
-    made = make_fresh(loop, None)
+    made = create_fresh_split(loop, None)
     assert (made.train, made.eval) == (None, None)
     assert made.draft.changed == {"data.split_seed": (4, 5), "model.init_adapter": (3, None)}
     assert not loop.data.exists()
     with pytest.raises(BadInput, match="the split in use"):
-        make_fresh(loop, None, seed=4, overwrite=True)
+        create_fresh_split(loop, None, seed=4, overwrite=True)
 
 
 def test_what_cannot_be_split_leaves_nothing_behind(split_loop: LoopFolder) -> None:
     (split_loop.root / "train.jsonl").write_bytes((split_loop.root / "eval.jsonl").read_bytes())
-    with pytest.raises(BadInput, match="no training row could be held out"):
-        make_fresh(split_loop, None)
+    with pytest.raises(BadInput, match="no training row can become an evaluation row"):
+        create_fresh_split(split_loop, None)
     close_loop(split_loop, "done", None)
     with pytest.raises(BadInput, match="is closed"):
-        make_fresh(split_loop, None)
+        create_fresh_split(split_loop, None)
     assert not split_loop.data.exists()
     assert not split_loop.draft.exists()
 
@@ -159,18 +159,18 @@ def test_a_link_in_the_place_of_the_data_folder_is_not_followed(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     split_loop.data.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BadInput, match="is a link"):
-        make_fresh(split_loop, None)
+    with pytest.raises(BadInput, match="is a symbolic link"):
+        create_fresh_split(split_loop, None)
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_without_a_reason_it_says_how_many_had_used_the_last_split(split_loop: LoopFolder) -> None:
-    assert make_fresh(split_loop, None).draft.why == "a fresh split"
+    assert create_fresh_split(split_loop, None).draft.why == "a fresh split"
     for _ in range(2):
         plan = plan_next(split_loop, parent=None, settings=["evaluation.base=false"], why="")
         create_iteration(split_loop, plan, {})
-    made = make_fresh(split_loop, 2, overwrite=True)
-    assert made.draft.why == "a fresh split: 2 iterations had used the last one"
+    made = create_fresh_split(split_loop, 2, overwrite=True)
+    assert made.draft.why == "a fresh split: 2 iterations used the last one"
 
 
 def test_answers_that_are_marked_as_bad_stay_in_the_file_and_are_never_held_out(
@@ -182,7 +182,7 @@ def test_answers_that_are_marked_as_bad_stay_in_the_file_and_are_never_held_out(
         write_lines(f"{name}.jsonl", rows)
     data = {"train": "train.jsonl", "eval": "eval.jsonl"}
     loop = loops.create("split", LoopSettings(defaults={"data": data}))
-    made = make_fresh(loop, None)
+    made = create_fresh_split(loop, None)
     assert made.train is not None
     assert made.eval is not None
     train, held = lines_of(made.train), lines_of(made.eval)

@@ -210,7 +210,7 @@ def test_of_two_creators_at_once_one_wins_and_the_other_is_told(loop: LoopFolder
         thread.join()
     assert loop.numbers() == [1]
     winner = loop.iteration(1).read_decision().why
-    assert sorted(told) == sorted([winner, "intents: somebody else just created iteration 1"])
+    assert sorted(told) == sorted([winner, "intents: another process just created iteration 1"])
     assert not [name for name in os.listdir(loop.path) if name.startswith(".new")]
 
 

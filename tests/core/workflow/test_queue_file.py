@@ -109,7 +109,7 @@ def test_a_position_that_is_not_there_is_said_and_changes_nothing(
     loop: LoopFolder, position: int, to: int
 ) -> None:
     add(loop, QueuedDraft(why="a"), QueuedDraft(why="b"))
-    with pytest.raises(BadInput, match=r"no draft .* there are 2"):
+    with pytest.raises(BadInput, match=r"no draft .* it has 2"):
         move(loop, position, to)
     assert whys(loop) == ["a", "b"]
 
@@ -126,7 +126,7 @@ def test_fields_may_be_written_by_hand_in_any_of_three_ways(loop: LoopFolder) ->
     ("text", "told"),
     [
         ("[[drafts]\n", "line 1"),
-        ("[[draft]]\nparent = 1\n", "draft: only [[drafts]] stand here"),
+        ("[[draft]]\nparent = 1\n", "draft: only [[drafts]] are allowed here"),
         ("[[drafts]]\n[[drafts]]\nparent = 'x'\n", "draft 2: parent: Expected `int | null`"),
         ("[[drafts]]\nwy = 'x'\n", "draft 1: Object contains unknown field `wy`"),
         ("[[drafts]]\nset = {learning_rat = 1}\n", "draft 1: set: learning_rat: no such field"),

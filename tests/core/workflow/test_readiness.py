@@ -13,10 +13,15 @@ from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Split
 from tui_loop.core.stats import wilson
-from tui_loop.core.workflow.holdout import Figures, Look, PairedTable, record_look
+from tui_loop.core.workflow.holdout import (
+    Figures,
+    HoldoutEvaluation,
+    PairedTable,
+    record_holdout_evaluation,
+)
 from tui_loop.core.workflow.readiness import Checklist, Item, checklist
 
-MakeLook = Callable[..., Look]
+MakeLook = Callable[..., HoldoutEvaluation]
 ROWS = 40
 
 
@@ -52,7 +57,7 @@ def with_holdout(loop: LoopFolder, number: int, sha256: str = "a" * 64) -> None:
 def test_all_criteria_met_is_ready(three: LoopFolder) -> None:
     wants(three, "target = 0.75")
     found = checklist(three, 3)
-    assert [(each.kind, each.standing) for each in found.items] == [
+    assert [(each.kind, each.status) for each in found.items] == [
         ("finished", "met"),
         ("iterations", "met"),
         ("target", "met"),
@@ -72,7 +77,7 @@ def test_all_criteria_met_is_ready(three: LoopFolder) -> None:
 def test_no_target_is_an_open_item_that_says_how_to_set_one(three: LoopFolder) -> None:
     found = checklist(three, 3)
     target = item(found, "target")
-    assert (target.standing, target.figure[:13]) == ("open", "no target set")
+    assert (target.status, target.figure[:13]) == ("open", "no target set")
     assert f"{three.settings_file}: [ready] target = 0.85" in target.todo
     assert not found.is_ready
     assert found.unmet == (target,)
@@ -81,7 +86,7 @@ def test_no_target_is_an_open_item_that_says_how_to_set_one(three: LoopFolder) -
 def test_what_is_lacking_has_its_figure(three: LoopFolder) -> None:
     wants(three, "target = 0.9\nmin_iterations = 5")
     found = checklist(three, 3)
-    assert item(found, "target").standing == "not met"
+    assert item(found, "target").status == "not met"
     assert item(found, "target").todo.startswith(
         "10 points short; what to change: tui-loop diagnose intents/"
     )
@@ -89,7 +94,7 @@ def test_what_is_lacking_has_its_figure(three: LoopFolder) -> None:
     low, high = wilson(32, 40)
     assert item(found, "target").numbers == {"score": 0.8, "target": 0.9, "low": low, "high": high}
     assert item(found, "iterations").numbers == {"finished": 3, "least": 5}
-    assert item(found, "iterations").standing == "not met"
+    assert item(found, "iterations").status == "not met"
     assert "try 2 more changes" in item(found, "iterations").todo
 
 
@@ -98,11 +103,11 @@ def test_only_a_significant_regression_holds_an_iteration_back(
 ) -> None:
     finished(scores(28), "learning_rate=4e-4", parent=3)
     noise = item(checklist(three, 4), "no_regression_parent")
-    assert noise.standing == "met"
+    assert noise.status == "met"
     assert noise.figure.startswith("0 fixed, 4 broken of 40 (p = 0.12)")
     finished(scores(22), "learning_rate=5e-4", parent=3)
     worse = item(checklist(three, 5), "no_regression_parent")
-    assert worse.standing == "not met"
+    assert worse.status == "not met"
     assert worse.figure.startswith("significantly worse: 0 fixed, 10 broken")
     assert worse.figure.endswith("that the change is to blame is not proven (one run of each)")
     assert worse.todo.endswith("tui-loop compare intents/3 intents/5")
@@ -128,7 +133,7 @@ def test_replicates_may_hold_an_iteration_back_too(
             scores(32), "learning_rate=9e-4", f"training.seed={seed}", parent=1 if seed == 1 else 4
         )
     found = item(checklist(loop, 4), "no_regression_parent")
-    assert found.standing == "not met"
+    assert found.status == "not met"
     assert "the change: worse (3 and 3 runs)" in found.figure
     assert "p = 0.12" in found.figure
 
@@ -139,7 +144,7 @@ def test_graded_scores_are_compared_as_such(loop: LoopFolder, finished: MakeFini
     finished(good, metrics={"score": sum(good) / ROWS})
     finished(poor, "learning_rate=1e-4", metrics={"score": 0.4})
     found = item(checklist(loop, 2), "no_regression_parent")
-    assert found.standing == "not met"
+    assert found.status == "not met"
     assert "score -30" in found.figure
 
 
@@ -151,7 +156,7 @@ def test_without_a_metric_losses_decide(loop: LoopFolder, finished: MakeFinished
     finished([0.0] * 4, metrics={"score": None, "passed": None})
     found = item(checklist(loop, 1), "target")
     assert (found.title, found.figure) == ("eval loss at most 0.400", "0.500")
-    assert (found.standing, found.todo[:10]) == ("not met", "0.100 nats")
+    assert (found.status, found.todo[:10]) == ("not met", "0.100 nats")
 
 
 @pytest.mark.parametrize(("state", "metrics"), [("failed", {}), ("finished", {"eval_loss": None})])
@@ -164,7 +169,7 @@ def test_what_did_not_end_well_is_not_ready(
     summary = folder.read_summary()
     assert summary is not None
     folder.write_summary(msgspec.structs.replace(summary, state=state))
-    assert item(checklist(loop, 1), "finished").standing == "not met"
+    assert item(checklist(loop, 1), "finished").status == "not met"
 
 
 def test_an_iteration_without_examples_leaves_the_question_open(
@@ -172,35 +177,37 @@ def test_an_iteration_without_examples_leaves_the_question_open(
 ) -> None:
     three.iteration(2).examples.unlink()
     found = item(checklist(three, 3), "no_regression_parent")
-    assert (found.standing, found.figure) == ("open", "intents/2 has no evaluated examples")
+    assert (found.status, found.figure) == ("open", "intents/2 has no evaluated examples")
 
 
 def test_the_holdout_is_asked_for_where_there_is_one(three: LoopFolder, look: MakeLook) -> None:
     wants(three, "target = 0.75")
     with_holdout(three, 3)
     found = checklist(three, 3)
-    assert item(found, "holdout").standing == "open"
-    assert found.is_ready_but_holdout
+    assert item(found, "holdout").status == "open"
+    assert found.is_ready_except_holdout
     assert not found.is_ready
-    assert found.looks == ()
-    record_look(three, look(iteration=3))
+    assert found.uses == ()
+    record_holdout_evaluation(three, look(iteration=3))
     found = checklist(three, 3)
-    assert item(found, "holdout").standing == "met"
+    assert item(found, "holdout").status == "met"
     assert "against the base 69 fixed, 1 broken" in item(found, "holdout").figure
     assert found.is_ready
-    assert found.looks_told == "1 look at this holdout so far, the first by intents/3"
+    assert found.holdout_use_summary == "1 use of this holdout so far, the first by intents/3"
     assert found.notices == ()
 
 
 def test_a_holdout_that_says_otherwise_is_not_met(three: LoopFolder, look: MakeLook) -> None:
     with_holdout(three, 3)
-    record_look(three, look(iteration=3, score=0.5, passed=50))
+    record_holdout_evaluation(three, look(iteration=3, score=0.5, passed=50))
     found = item(checklist(three, 3), "holdout")
-    assert found.standing == "not met"
-    assert found.figure.startswith("the eval set flatters: 80% on eval, 50% on the holdout")
+    assert found.status == "not met"
+    assert found.figure.startswith(
+        "the eval set is too optimistic: 80% on eval, 50% on the holdout"
+    )
     assert "tui-loop fresh intents" in found.todo
     worse = look(iteration=3, paired=PairedTable(10, 2, 20, 68), t=1_700_000_900.0)
-    record_look(three, worse)
+    record_holdout_evaluation(three, worse)
     assert "compare intents/0 intents/3" in item(checklist(three, 3), "holdout").todo
 
 
@@ -209,12 +216,12 @@ def test_looks_of_others_are_counted_and_the_third_is_warned_of(
 ) -> None:
     with_holdout(three, 3)
     for iteration in (1, 2, 2):
-        record_look(three, look(iteration=iteration))
+        record_holdout_evaluation(three, look(iteration=iteration))
     found = checklist(three, 3)
-    assert item(found, "holdout").standing == "open"
-    assert [each.name for each in found.looks] == ["intents/1", "intents/2", "intents/2"]
-    assert found.looks_told == "3 looks at this holdout so far, the first by intents/1"
-    assert "becoming an eval set" in found.notices[0]
+    assert item(found, "holdout").status == "open"
+    assert [each.name for each in found.uses] == ["intents/1", "intents/2", "intents/2"]
+    assert found.holdout_use_summary == "3 uses of this holdout so far, the first by intents/1"
+    assert "becoming a second eval set" in found.notices[0]
     assert "--set data.holdout=PATH" in found.notices[0]
 
 
@@ -226,8 +233,8 @@ def test_a_holdout_that_nobody_asks_for_is_no_criterion(three: LoopFolder) -> No
 
 def test_unknown_noise_leaves_the_holdout_open(three: LoopFolder, look: MakeLook) -> None:
     with_holdout(three, 3)
-    record_look(three, look(iteration=3, eval=Figures()))
-    assert item(checklist(three, 3), "holdout").standing == "open"
+    record_holdout_evaluation(three, look(iteration=3, eval=Figures()))
+    assert item(checklist(three, 3), "holdout").status == "open"
 
 
 def test_many_iterations_on_one_eval_set_call_for_a_fresh_split(

@@ -8,7 +8,7 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.record.events import RunEnded, RunStarted
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
-from tui_loop.core.workflow.draft import new_draft, read_draft, take_back, write_draft
+from tui_loop.core.workflow.draft import new_draft, read_draft, return_unstarted, write_draft
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next, replicates
 
 
@@ -32,7 +32,7 @@ def test_what_was_planned_is_the_draft_again(
 ) -> None:
     begins(folders[0])
     planned = folders[1].read_config()
-    told = take_back(folders)
+    told = return_unstarted(folders)
     draft = read_draft(loop)
     assert draft is not None
     assert (draft.parent, draft.why) == (0, "a reason")
@@ -40,9 +40,9 @@ def test_what_was_planned_is_the_draft_again(
     assert draft.changed == {"training.learning_rate": (1e-4, 3e-4)}
     assert loop.numbers() == [0]
     name = loop.name
-    assert told[0] == f"{name}/1 was not begun and is the draft again: tui-loop run {name} --draft"
-    assert told[1:] == [f"{name}/{n} was not begun and has been removed" for n in (2, 3)]
-    assert take_back(folders) == told  # whoever did it, the others can say so
+    assert told[0] == f"{name}/1 did not start and is the draft again: tui-loop run {name} --draft"
+    assert told[1:] == [f"{name}/{n} did not start and has been removed" for n in (2, 3)]
+    assert return_unstarted(folders) == told  # whoever did it, the others can say so
 
 
 def test_a_draft_that_was_begun_meanwhile_stays_and_the_iteration_waits(
@@ -50,12 +50,14 @@ def test_a_draft_that_was_begun_meanwhile_stays_and_the_iteration_waits(
 ) -> None:
     begins(folders[0])
     write_draft(loop, new_draft(loop, None).with_why("another"))
-    told = take_back(folders)
+    told = return_unstarted(folders)
     assert loop.numbers() == [0, 1]
     draft = read_draft(loop)
     assert draft is not None
     assert draft.why == "another"
-    assert told[0] == f"{loop.name}/1 was not begun and waits: tui-loop resume {loop.name}/1"
+    assert (
+        told[0] == f"{loop.name}/1 did not start and is still queued: tui-loop resume {loop.name}/1"
+    )
 
 
 def test_replicates_of_one_that_began_are_removed(
@@ -63,8 +65,8 @@ def test_replicates_of_one_that_began_are_removed(
 ) -> None:
     begins(folders[0])
     begins(folders[1])
-    assert take_back(folders) == [
-        f"{loop.name}/{n} was not begun and has been removed" for n in (2, 3)
+    assert return_unstarted(folders) == [
+        f"{loop.name}/{n} did not start and has been removed" for n in (2, 3)
     ]
     assert loop.numbers() == [0, 1]
     assert not loop.draft.exists()
@@ -73,5 +75,5 @@ def test_replicates_of_one_that_began_are_removed(
 def test_where_all_began_nothing_is_said(folders: list[IterationFolder]) -> None:
     for folder in folders:
         begins(folder)
-    assert take_back(folders) == []
+    assert return_unstarted(folders) == []
     assert all(folder.path.exists() for folder in folders)

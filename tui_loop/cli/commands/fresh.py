@@ -10,7 +10,7 @@ from tui_loop.cli.training_row_search import read_any
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iterations_of
-from tui_loop.core.workflow.fresh_split import make_fresh
+from tui_loop.core.workflow.fresh_split import create_fresh_split
 
 HELP = "draft the next iteration on another split: old eval rows are trained on, others held out"
 
@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     loop = LoopsFolder(args.loops).loop(args.loop)
     parent = _newest(loop) if args.parent is None else loop.existing(args.parent).number
-    made = make_fresh(
+    made = create_fresh_split(
         loop, parent, why=args.why, seed=args.seed, overwrite=args.force, read=read_any
     )
     draft = made.draft
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             }
         )
         return 0
-    for line in made.told:
+    for line in made.messages:
         out.paragraph(line)
     out.paragraph(
         "scores before and after are not comparable: the base is evaluated again with the next run"

@@ -15,7 +15,12 @@ from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.retry_settings import check_settings
 from tui_loop.core.record.folders import IterationFolder
-from tui_loop.core.workflow.holdout import Look, LookDone, LookFault, LookProgress
+from tui_loop.core.workflow.holdout import (
+    HoldoutDone,
+    HoldoutEvaluation,
+    HoldoutFault,
+    HoldoutProgress,
+)
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, checklist
 
 HELP = "say whether an iteration is ready; looks at the holdout when all else is met (asks)"
@@ -74,7 +79,7 @@ def wants_look(args: argparse.Namespace, found: Checklist) -> bool:
     if args.look or args.no_look:
         return bool(args.look)
     left = [each.kind for each in found.unmet]
-    return left == [HOLDOUT] and found.look is None
+    return left == [HOLDOUT] and found.evaluation is None
 
 
 def checklist_record(found: Checklist) -> dict[str, Any]:
@@ -84,10 +89,10 @@ def checklist_record(found: Checklist) -> dict[str, Any]:
         "iteration": found.number,
         "ready": found.is_ready,
         "items": [msgspec.to_builtins(each) for each in found.items],
-        "look": msgspec.to_builtins(found.look) if found.look is not None else None,
+        "look": msgspec.to_builtins(found.evaluation) if found.evaluation is not None else None,
         "looks": [
-            {"loop": each.loop, "iteration": each.look.iteration, "t": each.look.t}
-            for each in found.looks
+            {"loop": each.loop, "iteration": each.evaluation.iteration, "t": each.evaluation.t}
+            for each in found.uses
         ],
         "notices": list(found.notices),
     }
@@ -100,18 +105,18 @@ def print_checklist(found: Checklist, out: Output, only: str = "") -> None:
     out.table(
         ["", "criterion", "figure"],
         [
-            [SIGNS[each.standing], each.title, each.figure]
+            [SIGNS[each.status], each.title, each.figure]
             for each in found.items
             if only in ("", each.kind)
         ],
         flexible=(2,),
     )
-    if found.look is not None:
+    if found.evaluation is not None:
         out.line()
-        for line in look_lines(found.look):
+        for line in look_lines(found.evaluation):
             out.paragraph(line)
-    if found.looks_told:
-        out.line(found.looks_told)
+    if found.holdout_use_summary:
+        out.line(found.holdout_use_summary)
     if any(each.todo for each in found.unmet):
         out.line()
     for each in found.unmet:
@@ -121,7 +126,7 @@ def print_checklist(found: Checklist, out: Output, only: str = "") -> None:
         out.advice(notice)
 
 
-def look_lines(look: Look) -> list[str]:
+def look_lines(look: HoldoutEvaluation) -> list[str]:
     """The newest look in full."""
     from tui_loop.core.text.figures import loss, percent
 
@@ -163,13 +168,13 @@ def _look(folder: IterationFolder, args: argparse.Namespace, out: Output) -> Non
     shows = sys.stderr.isatty()
     with closing(HoldoutLook(folder, args.settings, allow_code=args.allow_code)) as look:
         for each in look.told():
-            if isinstance(each, LookProgress) and shows:
+            if isinstance(each, HoldoutProgress) and shows:
                 print(f"\r{each.words:<60}", end="", file=sys.stderr, flush=True)
-            if isinstance(each, LookDone):
+            if isinstance(each, HoldoutDone):
                 if shows:
                     print(file=sys.stderr)
                 return
-            if isinstance(each, LookFault):
+            if isinstance(each, HoldoutFault):
                 kind = BadInput if each.is_input else RunFailed
                 raise kind(f"{each.message}; the look does not count", each.hint)
     raise RunFailed("the look was ended; it does not count", f"tui-loop ready {folder}")

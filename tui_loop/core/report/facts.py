@@ -10,7 +10,7 @@ from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.record.folders import Closed
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval
-from tui_loop.core.workflow.holdout import Look
+from tui_loop.core.workflow.holdout import HoldoutEvaluation
 
 TOLD = 40
 """Iterations that are told in full, the newest, beside the first and the best."""
@@ -208,7 +208,7 @@ class Report(msgspec.Struct, frozen=True):
     closed: Closed | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     open: tuple[Open, ...] = ()
-    looks: tuple[Look, ...] = ()
+    holdout_evaluations: tuple[HoldoutEvaluation, ...] = msgspec.field(default=(), name="looks")
     data: tuple[DataFile, ...] = ()
     environments: tuple[Environment, ...] = ()
     left_out: tuple[str, ...] = ()

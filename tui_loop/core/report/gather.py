@@ -54,7 +54,7 @@ from tui_loop.core.report.iterations import spans, whole
 from tui_loop.core.report.svg import curves_of
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.secrets import redacted, without_secrets
-from tui_loop.core.workflow.holdout import read_looks
+from tui_loop.core.workflow.holdout import read_holdout_evaluations
 
 
 def report_of(loop: LoopFolder) -> Report:
@@ -77,11 +77,13 @@ class _Gathering:
         settings = self.loop.read_settings()
         numbers = [each.number for each in self.iterations]
         told = self._told()
-        looks = read_looks(self.loop)
-        if looks.bad_lines:
-            self.left_out.append(f"{counted(looks.bad_lines, 'look')} at the holdout, unreadable")
-        if looks.trouble:
-            self.left_out.append(f"looks at the holdout: {looks.trouble}")
+        holdout = read_holdout_evaluations(self.loop)
+        if holdout.bad_lines:
+            self.left_out.append(
+                f"{counted(holdout.bad_lines, 'line')} of holdout.jsonl, unreadable"
+            )
+        if holdout.problem:
+            self.left_out.append(f"holdout evaluations: {holdout.problem}")
         return Report(
             made_by=f"tui-loop {__version__}",
             name=self.loop.name,
@@ -95,7 +97,7 @@ class _Gathering:
             closed=settings.closed,
             diagnoses=tuple(self._diagnoses()),
             open=tuple(self._open()),
-            looks=looks.looks,
+            holdout_evaluations=holdout.evaluations,
             data=data_of(self.reader, numbers),
             environments=environments_of(self.reader, numbers),
             left_out=tuple(self.left_out),

@@ -55,13 +55,13 @@ def document_of(report: Report) -> Document:
 
 def _looks(report: Report) -> list[Block]:
     blocks: list[Block] = [Heading(2, "Looks at the holdout", "holdout")]
-    if not report.looks:
+    if not report.holdout_evaluations:
         has_one = any(each.split == "holdout" for each in report.data)
-        text = "None: it has not been looked at." if has_one else "The loop has no holdout."
+        text = "The holdout has not been evaluated." if has_one else "The loop has no holdout."
         return [*blocks, Paragraph(text)]
     rows = tuple(
         (
-            str(look.look),
+            str(look.use),
             str(look.iteration),
             figures.percent(look.score),
             "" if look.passed is None else f"{look.passed} of {look.total}",
@@ -70,10 +70,11 @@ def _looks(report: Report) -> list[Block]:
             figures.percent(look.base.score),
             when(look.t),
         )
-        for look in report.looks[-GROUPS:]
+        for look in report.holdout_evaluations[-GROUPS:]
     )
     names = ("look", "iteration", "score", "passed", "loss", "eval score", "base score", "when")
-    text = f"{counted(len(report.looks), 'look')} by this loop; each makes the next one say less."
+    count = counted(len(report.holdout_evaluations), "holdout evaluation")
+    text = f"{count} by this loop. With each one the holdout becomes more like an evaluation set."
     return [*blocks, Paragraph(text), Table(names, rows, right=(2, 3, 4, 5, 6))]
 
 

@@ -1,4 +1,4 @@
-"""The trail of a loop that goes by itself: each decision with its reason and what became of it."""
+"""The log of the autopilot: each decision with its reason and its result."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ from tui_loop.core.workflow.stop_rules import Stop
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One decision and what became of it. `numbers`: the runs of it; `best`: the best after it.
+    """One decision and its result.
 
-    `against`: the first run against its parent; `verdict`: on what was predicted.
+    `numbers`: its runs. `ended`: the first of them. `best`: the best iteration after it.
+    `comparison`: the first run compared with its parent. `verdict`: on the prediction.
     """
 
     plan: Plan
     numbers: tuple[int, ...]
     ended: Iteration
     best: int | None
-    against: Comparison | None = None
+    comparison: Comparison | None = None
     verdict: Verdict | None = None
 
     @property
     def record(self) -> dict[str, Any]:
-        """The step as JSON types."""
-        metrics, interval = self.ended.metrics, self.against.interval if self.against else None
+        """Returns the step as JSON types."""
+        metrics, interval = (
+            self.ended.metrics,
+            self.comparison.interval if self.comparison else None,
+        )
         return {
             "numbers": list(self.numbers),
             "parent": self.plan.parent,
@@ -47,16 +51,17 @@ class Step(msgspec.Struct, frozen=True):
             "score": metrics.get("score"),
             "eval_loss": metrics.get("eval_loss"),
             "delta": msgspec.to_builtins(interval) if interval is not None else None,
-            "claim": self.against.claim if self.against is not None else None,
+            "claim": self.comparison.claim if self.comparison is not None else None,
             "verdict": msgspec.to_builtins(self.verdict) if self.verdict is not None else None,
             "best": self.best,
         }
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """All of it: the steps in order, why it stopped, the runs of the best config in the end.
+    """The result of the autopilot: its steps in order, why it stopped, and the best runs.
 
-    `about`: what the source of the suggestions goes by, "" where that is the diagnosis.
+    `best_runs`: the runs of the best config. `about`: a description of the source of suggestions,
+    "" where that is the diagnosis.
     """
 
     loop: str
@@ -67,12 +72,12 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def best(self) -> Iteration | None:
-        """The best config's first run."""
+        """Returns the first run of the best config."""
         return next(iter(self.best_runs), None)
 
     @property
     def exit_code(self) -> int:
-        """0 done, 3 stopped on request, 1 where every try failed."""
+        """Returns 0 when done, 3 when stopped on request, 1 where every run failed."""
         if self.stop.kind == "stopped":
             return 3
         failed = self.stop.kind == "failed" and not self.steps
@@ -81,7 +86,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def record(self) -> dict[str, Any]:
-        """The outcome as JSON types."""
+        """Returns the outcome as JSON types."""
         return {
             "loop": self.loop,
             "steps": [each.record for each in self.steps],
@@ -91,19 +96,19 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def note(self) -> str:
-        """The whole trail as a paragraph for the notes."""
+        """Returns all steps as a paragraph for the notes."""
         lines = [f"auto {self.stop.words}."]
         if self.about:
             lines.append(f"It {self.about}.")
-        if told := told_best(self.best_runs):
-            lines.append(told)
+        if summary := best_summary(self.best_runs):
+            lines.append(summary)
         for each in self.steps:
-            lines.append(f"- {told_decision(each.plan, each.numbers)}. {told_result(each)}")
+            lines.append(f"- {decision_text(each.plan, each.numbers)}. {result_text(each)}")
         return "\n".join(lines)
 
 
-def told_decision(plan: Plan, numbers: tuple[int, ...] = ()) -> str:
-    """`3 from 2: learning_rate 1e-6 → 1e-4, because ...`."""
+def decision_text(plan: Plan, numbers: tuple[int, ...] = ()) -> str:
+    """Returns `3 from 2: learning_rate 1e-6 → 1e-4, because ...`."""
     changed = [
         f"{name.partition('.')[2] or name} {' → '.join(map(brief, _pair(value)))}"
         for name, value in plan.changes.items()
@@ -116,68 +121,63 @@ def told_decision(plan: Plan, numbers: tuple[int, ...] = ()) -> str:
     return f"{head}{plan.parent or 'the defaults'}: {what}{because}"
 
 
-def told_prediction(plan: Plan) -> str:
-    """`expects score 60% to 80% (was 31%)`, "" where nothing is predicted."""
-    told = plan.predicted
-    if not told:
+def prediction_text(plan: Plan) -> str:
+    """Returns `expects score 60% to 80% (was 31%)`, "" without a prediction."""
+    predicted = plan.predicted
+    if not predicted:
         return ""
-    name = str(told.get("metric"))
+    name = str(predicted.get("metric"))
     show = figures.percent if name == "score" else figures.loss
-    low, high, was = (show(told.get(each)) for each in ("low", "high", "was"))
+    low, high, was = (show(predicted.get(each)) for each in ("low", "high", "was"))
     return f"expects {name.replace('_', ' ')} {low} to {high} (was {was})"
 
 
-def told_result(step: Step) -> str:
-    """How a step ended, against its parent, and what that says of the prediction."""
+def result_text(step: Step) -> str:
+    """Returns how a step ended, compared with its parent and with the prediction."""
     ended = step.ended
     if ended.state != "finished":
         message = (ended.error or {}).get("message", "")
         head = f"{ended.number} {ended.state}" + (f": {message}" if message else "")
     else:
-        parts = [f"{ended.number}: {told_figures(ended)}"]
-        if delta := brief_delta(step.against):
+        parts = [f"{ended.number}: {figures_text(ended.metrics)}"]
+        if delta := brief_delta(step.comparison):
             parts.append(f"{delta} against {step.plan.parent}")
         head = ", ".join(parts)
     tail = []
     if step.verdict is not None:
         tail.append(f"{step.verdict.word}: {step.verdict.sentence.rstrip('.')}")
     if step.best == ended.number:
-        tail.append(f"the best so far{_by_how_much(step)}")
+        tail.append(f"the best so far{_reservation(step)}")
     elif step.best is not None:
-        tail.append(f"{step.best} stays the best")
+        tail.append(f"{step.best} is still the best")
     return ". ".join([head, *(each[0].upper() + each[1:] for each in tail)]) + "."
 
 
-def _by_how_much(step: Step) -> str:
-    """What takes something from "the best so far"; "" where it is seen to be better."""
-    against = step.against
-    if against is None or "no difference" not in against.claim:
+def _reservation(step: Step) -> str:
+    """Returns a reservation about "the best so far", "" where it is clearly better."""
+    comparison = step.comparison
+    if comparison is None or "no difference" not in comparison.claim:
         return ""
-    if against.interval is not None and against.interval.delta == 0:
-        return ", by its loss alone: the score is its parent's"
-    return ", but by no more than noise"
+    if comparison.interval is not None and comparison.interval.delta == 0:
+        return ", by its loss alone: the score equals its parent's"
+    return ", but the difference is within the noise"
 
 
-def told_figures(iteration: Iteration) -> str:
-    """`score 71%, eval loss 1.204`."""
-    return figures_words(iteration.metrics)
-
-
-def figures_words(metrics: Mapping[str, Any]) -> str:
-    """The same of metrics."""
+def figures_text(metrics: Mapping[str, Any]) -> str:
+    """Returns `score 71%, eval loss 1.204`."""
     score, loss = figures.percent(metrics.get("score")), figures.loss(metrics.get("eval_loss"))
     parts = [f"score {score}"] * bool(score) + [f"eval loss {loss}"] * bool(loss)
     return ", ".join(parts) or "no figures"
 
 
-def told_best(runs: Sequence[Iteration]) -> str:
-    """`The best is 3: score 71%, eval loss 1.204.`; of several runs the means, "" of none."""
+def best_summary(runs: Sequence[Iteration]) -> str:
+    """Returns `The best is 3: score 71%, eval loss 1.204.`, with means over several runs."""
     if not runs:
         return ""
-    told = figures_words(mean_metrics(runs))
+    text = figures_text(mean_metrics(runs))
     numbers = ", ".join(str(each.number) for each in runs)
     mean = f", the mean of runs {numbers}" if len(runs) > 1 else ""
-    return f"The best is {runs[0].number}: {told}{mean}."
+    return f"The best is {runs[0].number}: {text}{mean}."
 
 
 def _pair(value: Any) -> tuple[Any, Any]:
@@ -185,5 +185,5 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 
 def _lowered(text: str) -> str:
-    """A sentence as a clause; a name or an abbreviation keeps its capital."""
+    """Lowers the first letter of a sentence, but not that of an abbreviation."""
     return text[0].lower() + text[1:] if text[1:2].islower() else text

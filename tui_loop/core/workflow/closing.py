@@ -1,6 +1,6 @@
-"""The end of a loop: `[closed]` in `loop.toml`, and taking it back.
+"""Closing and reopening a loop: the `[closed]` table of `loop.toml`.
 
-The rest of the file, which people write and comment, stays as it is.
+The rest of the file, which people write and comment, does not change.
 """
 
 from __future__ import annotations
@@ -25,44 +25,44 @@ _TABLE = re.compile(r"\s*\[")
 
 
 def close_loop(loop: LoopFolder, why: str, iteration: int | None) -> Closed:
-    """Ends a loop with its last decision; raises BadInput where it is closed, or why is empty."""
-    told = redacted(one_line(why, 2000)).strip()
-    if not told:
-        raise BadInput("a loop is closed for a reason", f"tui-loop close {loop.name} --why '...'")
-    known = loop.read_settings().closed
-    if known is not None:
+    """Closes a loop; raises BadInput where it is closed already or `why` is empty."""
+    reason = redacted(one_line(why, 2000)).strip()
+    if not reason:
+        raise BadInput("closing a loop needs a reason", f"tui-loop close {loop.name} --why '...'")
+    before = loop.read_settings().closed
+    if before is not None:
         raise BadInput(
-            f"{loop.name} is closed already: {one_line(known.why, 200)}",
+            f"{loop.name} is closed already: {one_line(before.why, 200)}",
             f"tui-loop close {loop.name} --reopen",
         )
     if iteration is not None:
         loop.existing(iteration)
-    closed = Closed(told, round(time.time(), 3), iteration)
+    closed = Closed(reason, round(time.time(), 3), iteration)
     _write(loop, closed)
     return closed
 
 
 def reopen_loop(loop: LoopFolder) -> Closed:
-    """Takes the end back and gives what it was; raises BadInput where the loop is open."""
-    known = loop.read_settings().closed
-    if known is None:
+    """Reopens a loop and returns its former `[closed]`; raises BadInput where it is open."""
+    before = loop.read_settings().closed
+    if before is None:
         raise BadInput(f"{loop.name} is not closed", f"tui-loop show {loop.name}")
     _write(loop, None)
-    return known
+    return before
 
 
 def refuse_closed(loop: LoopFolder) -> None:
-    """Raises BadInput for a closed loop: nothing new is run in it."""
-    known = loop.read_settings().closed
-    if known is not None:
+    """Raises BadInput for a closed loop, since nothing new is run in it."""
+    closed = loop.read_settings().closed
+    if closed is not None:
         raise BadInput(
-            f"{loop.name} is closed: {one_line(known.why, 200)}",
+            f"{loop.name} is closed: {one_line(closed.why, 200)}",
             f"tui-loop close {loop.name} --reopen",
         )
 
 
 def closed_words(closed: Closed) -> str:
-    """`closed with 4: good enough for the pilot`."""
+    """Returns `closed with 4: good enough for the pilot`."""
     number = f" with {closed.iteration}" if closed.iteration is not None else ""
     return f"closed{number}: {closed.why}"
 
@@ -71,34 +71,38 @@ def _write(loop: LoopFolder, closed: Closed | None) -> None:
     path = loop.settings_file
     text = read_text(path)
     before = codec.from_toml(text, str(path))
-    wanted: dict[str, Any] = {name: value for name, value in before.items() if name != CLOSED}
+    tables: dict[str, Any] = {name: value for name, value in before.items() if name != CLOSED}
     if closed is not None:
-        wanted[CLOSED] = {
+        tables[CLOSED] = {
             name: value for name, value in msgspec.to_builtins(closed).items() if value is not None
         }
-    write_atomically(path, edited(text, wanted, str(path)))
+    write_atomically(path, edited(text, tables, str(path)))
 
 
-def edited(text: str, wanted: dict[str, Any], where: str) -> str:
-    """`text` with the `closed` of `wanted`; written anew where it cannot be changed in place."""
-    fresh = _without_table(text)
-    if CLOSED in wanted:
-        fresh = f"{fresh.rstrip()}\n\n{codec.to_toml({CLOSED: wanted[CLOSED]})}"
+def edited(text: str, tables: dict[str, Any], where: str) -> str:
+    """Returns `text` with the `[closed]` table of `tables`.
+
+    The edit replaces that table alone, so that comments survive. Where the result would not read
+    back as `tables`, the whole file is generated from them.
+    """
+    changed = _without_table(text)
+    if CLOSED in tables:
+        changed = f"{changed.rstrip()}\n\n{codec.to_toml({CLOSED: tables[CLOSED]})}"
     try:
-        is_right = codec.from_toml(fresh, where) == wanted
+        is_right = codec.from_toml(changed, where) == tables
     except BadInput:
         is_right = False
-    return fresh if is_right else codec.to_toml(wanted)
+    return changed if is_right else codec.to_toml(tables)
 
 
 def _without_table(text: str) -> str:
-    """The text without a `[closed]` table, which goes to the next table or the end."""
-    kept, is_inside = [], False
+    """Returns the text without its `[closed]` table, which ends at the next table or the end."""
+    lines, is_inside = [], False
     for line in text.splitlines(keepends=True):
         if _HEAD.fullmatch(line.strip()):
             is_inside = True
         elif is_inside and _TABLE.match(line):
             is_inside = False
         if not is_inside:
-            kept.append(line)
-    return "".join(kept).rstrip() + "\n" if len(kept) < len(text.splitlines()) else text
+            lines.append(line)
+    return "".join(lines).rstrip() + "\n" if len(lines) < len(text.splitlines()) else text

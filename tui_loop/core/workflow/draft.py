@@ -1,8 +1,7 @@
-"""The draft: the next iteration's config while it is edited, kept in `draft.toml`.
+"""The draft: the next iteration's config while it is edited, stored in `draft.toml`.
 
-It has the form of a record's config, with `parent` and `why` above the tables; an absent key is
-an unset field. Values may be wrong for a while: they are kept as typed, and `problems` says what
-is wrong with them.
+The file is a recorded config with `parent` and `why` above its tables; an absent key is an unset
+field. Values may be invalid for a while: they are stored as typed, and `problems` lists them.
 """
 
 from __future__ import annotations
@@ -26,25 +25,26 @@ from tui_loop.core.workflow.plan import Plan, config_before, plan_with
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """`parent`: the iteration it derives from, 0 or None for the loop's defaults.
+    """The config of the next iteration while it is edited.
 
-    `suggestion` and `predicted`: what was taken of a diagnosis, as a `Decision` has it.
+    `parent`: the iteration that it derives from, 0 or None for the loop's defaults. `suggestion`
+    and `predicted`: from an applied suggestion, as in a `Decision`.
     """
 
     parent: int | None
     why: str
     tables: Tables
     before: Tables
-    """The parent's config: what "was" means."""
+    """The parent's config, whose values `was` returns."""
     saved: bool = False
     suggestion: str | None = None
     predicted: dict[str, Any] | None = None
 
     @property
     def problems(self) -> list[str]:
-        """Everything that is wrong with it, each as `group.field: what`; [] if it can run."""
+        """Returns every problem as `group.field: problem`, [] if the draft can run."""
         secrets = [
-            f"{name}: looks like a token or a password, which no record may hold"
+            f"{name}: looks like a token or a password; a record must not contain any"
             for name in fields_with_secrets(self.tables)
         ]
         try:
@@ -55,12 +55,12 @@ class Draft(msgspec.Struct, frozen=True):
 
     @property
     def config(self) -> Config:
-        """The config; raises ConfigError with every problem."""
+        """Returns the config; raises ConfigError with every problem."""
         return read_config(self.tables, "draft.toml")
 
     @property
     def changed(self) -> dict[str, tuple[Any, Any]]:
-        """{"group.field": (was, is)} for every field that differs from the parent."""
+        """Returns {"group.field": (was, is)} for every field that differs from the parent."""
         return {
             name: (self.was(name), self.value(name))
             for name in names_of(self.before, self.tables)
@@ -76,7 +76,7 @@ class Draft(msgspec.Struct, frozen=True):
         return _table(self.before, group).get(label)
 
     def with_value(self, name: str, value: Any) -> Draft:
-        """The draft with one field set; None unsets it."""
+        """Returns the draft with one field set; None unsets it."""
         group, _, label = name.partition(".")
         tables = {**self.tables, group: {**_table(self.tables, group), label: value}}
         return msgspec.structs.replace(self, tables=tables)
@@ -85,25 +85,25 @@ class Draft(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, why=why)
 
     def reset(self) -> Draft:
-        """The parent's config again."""
+        """Returns a draft without changes against the parent."""
         return msgspec.structs.replace(self, tables=self.before, suggestion=None, predicted=None)
 
 
 def names_of(*tables: Tables) -> list[str]:
-    """Every `group.field` in the tables, declared ones first and in schema order."""
+    """Returns every `group.field` in the tables, declared ones first and in schema order."""
     found = {f"{group}.{label}": None for each in tables for group in each for label in each[group]}
     declared = [f"{g}.{label}" for g, kind in GROUPS.items() for label in kind.__struct_fields__]
     return [name for name in declared if name in found] + sorted(set(found) - set(declared))
 
 
 def new_draft(loop: LoopFolder, parent: int | None) -> Draft:
-    """A draft that changes nothing against `parent`. Raises BadInput, NotFound."""
+    """Returns a draft without changes against `parent`; raises BadInput, NotFound."""
     before = to_tables(config_before(loop, parent))
     return Draft(parent, "", before, before)
 
 
 def read_draft(loop: LoopFolder) -> Draft | None:
-    """The draft on disk, None if there is none; raises BadInput where it cannot be read."""
+    """Reads the draft on disk, None if there is none; raises BadInput where it cannot be read."""
     try:
         text = read_small(loop.draft).decode("utf-8")
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def read_draft(loop: LoopFolder) -> Draft | None:
 
 
 def draft_from(loop: LoopFolder, text: str) -> Draft:
-    """The draft in TOML `text`; raises BadInput with the line of what cannot be read."""
+    """Parses a draft from TOML `text`; raises BadInput that names the line of a fault."""
     where = str(loop.draft)
     table = codec.from_toml(text, where)
     parent, why = table.pop("parent", None), table.pop("why", "")
@@ -124,24 +124,26 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
     table.pop("schema", None)
     if not isinstance(suggestion, str | None) or not isinstance(predicted, dict | None):
         raise BadInput(
-            f"{where}: suggestion must be a text and predicted a table",
+            f"{where}: suggestion must be a string and predicted a table",
             "correct or remove them in an editor",
         )
-    whole = isinstance(parent, int) and not isinstance(parent, bool)
-    if not (whole or parent is None) or not isinstance(why, str):
+    is_number = isinstance(parent, int) and not isinstance(parent, bool)
+    if not (is_number or parent is None) or not isinstance(why, str):
         raise BadInput(
-            f"{where}: parent must be an iteration's number and why a text",
-            "correct it in an editor, or remove the file: it is no more than a draft",
+            f"{where}: parent must be an iteration's number and why a string",
+            "correct it in an editor, or remove the file, which is only a draft",
         )
-    odd = [name for name, group in table.items() if not isinstance(group, dict)]
-    if odd:
-        raise BadInput(f"{where}: {odd[0]}: is no table of fields", "put it into its [group]")
+    not_tables = [name for name, group in table.items() if not isinstance(group, dict)]
+    if not_tables:
+        raise BadInput(
+            f"{where}: {not_tables[0]}: is not a table of fields", "put it into its [group]"
+        )
     before = to_tables(config_before(loop, parent))
     return Draft(parent, why, with_unset(table), before, True, suggestion, predicted)
 
 
 def draft_text(draft: Draft) -> str:
-    """The draft as TOML, its fields in the order of the schema; secrets are masked."""
+    """Returns the draft as TOML, with fields in schema order and secrets redacted."""
     text: dict[str, Any] = {"schema": SCHEMA, "parent": draft.parent, "why": draft.why}
     if draft.suggestion is not None:
         text["suggestion"] = draft.suggestion
@@ -154,18 +156,18 @@ def draft_text(draft: Draft) -> str:
 
 
 def write_draft(loop: LoopFolder, draft: Draft) -> Draft:
-    """Saves the draft; gives it back as the saved one."""
+    """Saves the draft and returns it marked as saved."""
     write_atomically(loop.draft, draft_text(draft))
     return msgspec.structs.replace(draft, saved=True)
 
 
 def drop_draft(loop: LoopFolder) -> None:
-    """Throws the saved draft away."""
+    """Deletes the saved draft."""
     loop.draft.unlink(missing_ok=True)
 
 
 def plan_of(loop: LoopFolder, draft: Draft) -> Plan:
-    """The iteration that the draft stands for; raises ConfigError with every problem."""
+    """Returns the plan of a draft; raises ConfigError with every problem."""
     plan = plan_with(loop, draft.parent, draft.config, draft.why)
     return msgspec.structs.replace(plan, suggestion=draft.suggestion, predicted=draft.predicted)
 
@@ -175,37 +177,38 @@ def _table(tables: Tables, group: str) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def take_back(folders: list[IterationFolder]) -> list[str]:
-    """Gives up those of `folders`, which were to run in this order, that never began.
+def return_unstarted(folders: list[IterationFolder]) -> list[str]:
+    """Removes those of `folders` that never started; they were to run in this order.
 
-    The first one's config and reason become the loop's draft; where there is another draft by now,
-    it stays, to be begun by hand. Replicates of one that did begin lose nothing. Says what became
-    of each, also where the process that ran them has done this before.
+    The config and the reason of the first become the loop's draft. Where there is another draft by
+    now, that folder stays queued. Replicates of a started iteration are removed without a trace,
+    since its config is recorded. Returns a message for each, also where the process that ran them
+    has already removed them.
     """
     planned = [folder for folder in folders if folder.number > 0]
     for folder in folders:
-        if folder.path.exists() and not _has_begun(folder):
+        if folder.path.exists() and not _has_started(folder):
             is_first = planned[:1] == [folder]
-            if not is_first or _is_draft_again(folder):
+            if not is_first or _restore_draft(folder):
                 shutil.rmtree(folder.path)
-    return [_told(each, each is planned[0]) for each in planned if not _has_begun(each)]
+    return [_message(each, each is planned[0]) for each in planned if not _has_started(each)]
 
 
-def _told(folder: IterationFolder, is_first: bool) -> str:
+def _message(folder: IterationFolder, is_first: bool) -> str:
     if folder.path.exists():
-        return f"{folder} was not begun and waits: tui-loop resume {folder}"
+        return f"{folder} did not start and is still queued: tui-loop resume {folder}"
     if is_first and folder.loop.draft.exists():
         name = folder.loop.name
-        return f"{folder} was not begun and is the draft again: tui-loop run {name} --draft"
-    return f"{folder} was not begun and has been removed"
+        return f"{folder} did not start and is the draft again: tui-loop run {name} --draft"
+    return f"{folder} did not start and has been removed"
 
 
-def _has_begun(folder: IterationFolder) -> bool:
+def _has_started(folder: IterationFolder) -> bool:
     return folder.path.exists() and iteration_of(folder).state != "queued"
 
 
-def _is_draft_again(folder: IterationFolder) -> bool:
-    """Writes what was planned back as the draft, unless somebody has begun another."""
+def _restore_draft(folder: IterationFolder) -> bool:
+    """Writes the planned config back as the draft; returns False where there is another draft."""
     loop = folder.loop
     if loop.draft.exists():
         return False

@@ -1,8 +1,8 @@
-"""Another split of the same rows, for an eval set that has been tuned on for long.
+"""Creates another split of the same rows, for an evaluation set that many iterations have used.
 
-Where a part of the training file is held out, another seed is all it takes. Where eval is a file of
-its own, its rows go to training and as many training rows become the eval set, in files of the
-loop's own; the old ones stay as they are. The holdout is neither read nor touched.
+Where the evaluation rows are split off the training file, another seed is enough. Where they are a
+file of their own, they become training rows, and as many training rows become the evaluation set,
+in new files of the loop. The original files do not change. The holdout is neither read nor changed.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from tui_loop.core.workflow.draft import Draft, new_draft, write_draft
 
 LABEL = "label"
 FIRST = 2
-"""The number of the first fresh split: the data that the loop began with is the first."""
+"""The number of the first fresh split; 1 is the data that the loop started with."""
 
 
 class FreshSplit(msgspec.Struct, frozen=True):
-    """What was made: the draft, and the files, None where a seed was enough. `told`: in words."""
+    """A fresh split: its draft, its files (None where a seed was enough), and messages on it."""
 
     draft: Draft
     train: Path | None
     eval: Path | None
-    told: tuple[str, ...]
+    messages: tuple[str, ...]
 
 
-def make_fresh(
+def create_fresh_split(
     loop: LoopFolder,
     parent: int | None,
     *,
@@ -52,37 +52,39 @@ def make_fresh(
     overwrite: bool = False,
     read: ReadSource = read_text_source,
 ) -> FreshSplit:
-    """Writes a draft from `parent` on another split; raises TuiLoopError, and then wrote nothing.
+    """Writes a draft from `parent` on another split; raises TuiLoopError before it writes anything.
 
-    An existing draft is replaced only where `overwrite` says so.
+    Replaces an existing draft only with `overwrite`.
     """
     refuse_closed(loop)
     if os.path.lexists(loop.draft) and not overwrite:
         raise BadInput(f"{loop.draft}: there is a draft already", "run it, or add --force")
     draft = new_draft(loop, parent)
     config = draft.config
-    train, held = raw_splits(config, loop.root, read)
+    train, evaluation = raw_splits(config, loop.root, read)
     reason = why or _reason(loop)
-    if held is None:
+    if evaluation is None:
         number = seed if seed is not None else config.data.split_seed + 1
         if number == config.data.split_seed:
             raise BadInput(f"--seed {number}: that is the split in use", f"--seed {number + 1}")
         fresh = _without_weights(draft.with_value("data.split_seed", number).with_why(reason))
-        text = f"data.split_seed {config.data.split_seed} → {number}: other rows are held out"
+        text = (
+            f"data.split_seed {config.data.split_seed} → {number}: splits off other evaluation rows"
+        )
         return FreshSplit(write_draft(loop, fresh), None, None, (text,))
     number = _next_number(loop)
     seed = seed if seed is not None else number
-    good, used, old = _mapped(config, loop, train, held)
+    good, used, old = _mapped(config, loop, train, evaluation)
     by_label = config.evaluation.metric == LABEL
-    chosen = frozenset(good[index] for index in drawn(used, old, seed, by_label=by_label))
+    chosen = frozenset(good[index] for index in draw_rows(used, old, seed, by_label=by_label))
     if not chosen:
         raise BadInput(
-            "no training row could be held out: every one of them is in the eval set too",
-            "get more rows",
+            "no training row can become an evaluation row: all of them are in the eval set too",
+            "add more rows",
         )
-    kept = [row for index, row in enumerate(train) if index not in chosen]
-    held_out = [train[index] for index in sorted(chosen)]
-    files = _write(loop, number, [*kept, *held], held_out)
+    remaining = [row for index, row in enumerate(train) if index not in chosen]
+    drawn_rows = [train[index] for index in sorted(chosen)]
+    files = _write(loop, number, [*remaining, *evaluation], drawn_rows)
     fresh = draft
     for field, path in zip(("data.train", "data.eval"), files, strict=True):
         fresh = fresh.with_value(field, _recorded(path, loop))
@@ -91,47 +93,49 @@ def make_fresh(
         write_draft(loop, fresh),
         *files,
         (
-            f"{_recorded(files[0], loop)}: {counted(len(kept) + len(held), 'row')}, "
-            f"{len(held)} of them the old eval set",
-            f"{_recorded(files[1], loop)}: {counted(len(held_out), 'row')} drawn from training "
+            f"{_recorded(files[0], loop)}: {counted(len(remaining) + len(evaluation), 'row')}, "
+            f"{len(evaluation)} of them from the old eval set",
+            f"{_recorded(files[1], loop)}: {counted(len(drawn_rows), 'row')} drawn from training "
             f"(seed {seed})",
-            f"{config.data.eval or config.data.train} stays as it was",
+            f"{config.data.eval or config.data.train} does not change",
         ),
     )
 
 
-def drawn(
-    train: Sequence[Row], held: Sequence[Row], seed: int, *, by_label: bool
+def draw_rows(
+    train: Sequence[Row], evaluation: Sequence[Row], seed: int, *, by_label: bool
 ) -> frozenset[int]:
-    """Which training rows are held out from now on: as many as `held`, at most half of them.
+    """Returns the indexes of training rows for the new evaluation set.
 
-    Repeats of an input stay on one side, and none is taken that `held` has too: those rows are
-    trained on from now on. `by_label`: as many of each label as `held` has, as far as there are.
+    There are as many as rows in `evaluation`, at most half of `train`. Repeats of an input stay
+    together, and no input of `evaluation` is drawn, since those rows become training rows.
+    `by_label`: keeps the counts of each label in `evaluation` where there are enough rows.
     """
-    old = {row.input_text for row in held}
+    old = {row.input_text for row in evaluation}
     groups: dict[str, list[int]] = {}
     for index, row in enumerate(train):
         if row.input_text not in old:
             groups.setdefault(row.input_text, []).append(index)
     order = list(groups.values())
     random.Random(seed).shuffle(order)
-    total = min(len(held), sum(map(len, order)) // 2)
+    total = min(len(evaluation), sum(map(len, order)) // 2)
 
     def label_of(row: Row) -> str:
         return row.reference.strip() if by_label else ""
 
-    share = total / len(held)
-    wanted = {name: round(count * share) for name, count in Counter(map(label_of, held)).items()}
+    share = total / len(evaluation)
+    counts = Counter(map(label_of, evaluation))
+    needed = {name: round(count * share) for name, count in counts.items()}
     chosen: list[int] = []
-    left = []
+    others = []
     for group in order:
         label = label_of(train[group[0]])
-        if wanted.get(label, 0) > 0 and len(chosen) < total:
-            wanted[label] -= len(group)
+        if needed.get(label, 0) > 0 and len(chosen) < total:
+            needed[label] -= len(group)
             chosen += group
         else:
-            left.append(group)
-    for group in left:  # what a label lacks comes from the others
+            others.append(group)
+    for group in others:  # other labels fill up where one has too few rows
         if len(chosen) >= total:
             break
         chosen += group
@@ -139,29 +143,29 @@ def drawn(
 
 
 def _reason(loop: LoopFolder) -> str:
-    """Why another split is taken, where nobody says: by how many the last one was used."""
+    """Returns the default reason: how many iterations used the last split."""
     count = sum(number > 0 for number in loop.numbers())
-    used = f": {counted(count, 'iteration')} had used the last one" if count else ""
+    used = f": {counted(count, 'iteration')} used the last one" if count else ""
     return f"a fresh split{used}"
 
 
 def _mapped(
-    config: Config, loop: LoopFolder, train: list[RawRow], held: list[RawRow]
+    config: Config, loop: LoopFolder, train: list[RawRow], evaluation: list[RawRow]
 ) -> tuple[list[int], list[Row], list[Row]]:
-    """Which training rows are used (not those marked as bad answers), and the rows mapped."""
+    """Returns the indexes of used training rows (no bad answers), and all used rows, mapped."""
     where = str(resolved(config.data.train, loop.root))
     metric, data = config.evaluation.metric, config.data
     mapping = find_mapping(train, where, metric=metric, shape=data.shape, columns=data.columns)
-    held_where = str(resolved(data.eval, loop.root)) if data.eval is not None else where
-    mark, held_mark = (mark_of(raws, column_names(raws), mapping) for raws in (train, held))
+    eval_where = str(resolved(data.eval, loop.root)) if data.eval is not None else where
+    mark, eval_mark = (mark_of(raws, column_names(raws), mapping) for raws in (train, evaluation))
     good = [index for index, raw in enumerate(train) if is_good(raw, mark)]
-    held = [raw for raw in held if is_good(raw, held_mark)]
+    evaluation = [raw for raw in evaluation if is_good(raw, eval_mark)]
     used = [train[index] for index in good]
-    return good, map_rows(used, mapping, where), map_rows(held, mapping, held_where)
+    return good, map_rows(used, mapping, where), map_rows(evaluation, mapping, eval_where)
 
 
 def _without_weights(draft: Draft) -> Draft:
-    """The draft from the base: earlier weights have seen rows that are held out from now on."""
+    """Unsets `model.init_adapter`: earlier weights have seen the new evaluation rows."""
     return draft.with_value("model.init_adapter", None)
 
 
@@ -177,18 +181,18 @@ def _paths(loop: LoopFolder, number: int) -> tuple[Path, Path]:
 
 
 def _write(
-    loop: LoopFolder, number: int, train: list[RawRow], held: list[RawRow]
+    loop: LoopFolder, number: int, train: list[RawRow], evaluation: list[RawRow]
 ) -> tuple[Path, Path]:
     if os.path.islink(loop.data):
-        raise BadInput(f"{loop.data}: is a link, and links are not followed", "move it away")
+        raise BadInput(f"{loop.data}: is a symbolic link, which is not followed", "move it away")
     loop.data.mkdir(exist_ok=True)
     paths = _paths(loop, number)
-    for path, rows in zip(paths, (train, held), strict=True):
+    for path, rows in zip(paths, (train, evaluation), strict=True):
         write_atomically(path, to_json_lines(row.values for row in rows))
     return paths
 
 
 def _recorded(path: Path, loop: LoopFolder) -> str:
-    """A path as the record keeps it: from the folder above `loops/` on."""
+    """Returns a path as recorded: relative to the folder above `loops/`."""
     whole = Path(os.path.abspath(path))
     return whole.relative_to(loop.root).as_posix()

@@ -1,7 +1,7 @@
 """Holdout evaluations (`holdout.jsonl`, one line each, figures only), and whether the holdout
 agrees with the evaluation set within the noise of both.
 
-No row, id or text of the holdout is ever kept. A line is written before a figure is shown.
+No row, id or text of the holdout is ever stored. A line is written before any figure is shown.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from tui_loop.core.stats import Z95, Interval, newcombe, sample_variance
 from tui_loop.core.text.figures import loss, loss_change, percent
 
 MOST_ROWS = 1_000_000_000
-MOST_CHANGED = 100_000
-"""Counts beyond these are of no look: an exact test of as many takes two seconds."""
+MAX_CHANGED = 100_000
+"""Lines with larger counts are rejected: an exact test of that many changes takes two seconds."""
 
 _LAST_TIME = 250_000_000_000
-"""Unix seconds, about the year 9900: later times are no dates."""
+"""Unix seconds, about the year 9900. `time.localtime` and `datetime` reject much later times."""
 
-MANY_LOOKS = 3
-"""From here on the holdout is on its way to be one more eval set."""
+MANY_USES = 3
+"""From this many uses on, the holdout works like a second evaluation set, and a notice says so."""
 
 
 FRESH_HOLDOUT = "name a file of rows that nothing has seen (tui-loop run --set data.holdout=PATH)"
-"""What to do then; `fresh` draws another eval set and leaves the holdout alone."""
+"""The hint for that case. `fresh` draws another evaluation set and does not touch the holdout."""
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What an evaluation came to. Scores in [0, 1], losses in nats a token.
+    """The result of an evaluation. Scores are in [0, 1], losses in nats a token.
 
     `score_error` and `loss_error`: their standard errors over examples.
     """
@@ -55,7 +55,7 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class PairedTable(msgspec.Struct, frozen=True):
-    """Rows that the base and the iteration passed: both, one of them, neither."""
+    """How many rows the base and the iteration passed: both, one of them, or neither."""
 
     both: int
     fixed: int
@@ -63,12 +63,13 @@ class PairedTable(msgspec.Struct, frozen=True):
     neither: int
 
 
-class Look(msgspec.Struct, frozen=True):
-    """One look at a holdout, of which `sha256` is the file's, by an iteration of this loop.
+class HoldoutEvaluation(msgspec.Struct, frozen=True):
+    """One evaluation of an iteration of this loop on a holdout file with hash `sha256`.
 
-    `base`: the untouched base on the same rows, `paired` the two together (None without a metric).
-    `eval`: the iteration's figures on the eval set at that time. `look`: how many looks at this
-    file there were by then, over all loops of the folder, this one among them.
+    `base`: the figures of the untouched base on the same rows. `paired`: the paired table of base
+    and iteration, None without a metric. `eval`: the iteration's figures on the evaluation set at
+    that time. `use`: how often this file had been used by then, over all loops of the folder and
+    including this time; the key on disk is `look`.
     """
 
     t: float
@@ -85,188 +86,206 @@ class Look(msgspec.Struct, frozen=True):
     base: Figures = Figures()
     paired: PairedTable | None = None
     eval: Figures = Figures()
-    look: int = 1
+    use: int = msgspec.field(default=1, name="look")
 
     @property
     def figures(self) -> Figures:
-        """The iteration's own figures on the holdout."""
+        """Returns the iteration's own figures on the holdout."""
         return Figures(
             self.score, self.passed, self.total, self.loss, self.score_error, self.loss_error
         )
 
 
-class Looked(msgspec.Struct, frozen=True):
-    """A look, and the loop that took it."""
+class HoldoutUse(msgspec.Struct, frozen=True):
+    """A holdout evaluation with the name of its loop."""
 
     loop: str
-    look: Look
+    evaluation: HoldoutEvaluation
 
     @property
     def name(self) -> str:
-        """Who looked: `support-intents/4`."""
-        return f"{self.loop}/{self.look.iteration}"
+        """Returns the name of the iteration that was evaluated: `support-intents/4`."""
+        return f"{self.loop}/{self.evaluation.iteration}"
 
 
-class Looks(msgspec.Struct, frozen=True):
-    """The looks of one loop, oldest first; `bad_lines` could not be read, `trouble`: why none."""
+class HoldoutLog(msgspec.Struct, frozen=True):
+    """The holdout evaluations of one loop, oldest first.
 
-    looks: tuple[Look, ...] = ()
+    `bad_lines`: the number of lines that could not be read. `problem`: why the file could not be
+    read.
+    """
+
+    evaluations: tuple[HoldoutEvaluation, ...] = ()
     bad_lines: int = 0
-    trouble: str = ""
+    problem: str = ""
 
-    def last_by(self, iteration: int) -> Look | None:
-        """The newest look of an iteration."""
-        return next((each for each in reversed(self.looks) if each.iteration == iteration), None)
+    def last_by(self, iteration: int) -> HoldoutEvaluation | None:
+        """Returns the newest evaluation of an iteration."""
+        return next(
+            (each for each in reversed(self.evaluations) if each.iteration == iteration), None
+        )
 
 
-def read_looks(loop: LoopFolder) -> Looks:
-    """The looks of a loop; what cannot be read is counted, never raised."""
+def read_holdout_evaluations(loop: LoopFolder) -> HoldoutLog:
+    """Reads the holdout evaluations of a loop. Counts unreadable lines instead of raising."""
     if not os.path.lexists(loop.holdout):
-        return Looks()
-    decoder, looks, bad = msgspec.json.Decoder(Look), [], 0
+        return HoldoutLog()
+    decoder, evaluations, bad = msgspec.json.Decoder(HoldoutEvaluation), [], 0
     try:
         loop.check_place()
         for _, line in lines_of(loop.holdout):
             if not line.strip():
                 continue
             try:
-                look = codec.decoded(decoder, line, "a look")
+                evaluation = codec.decoded(decoder, line, "a holdout evaluation")
             except BadInput:
                 bad += 1
                 continue
-            if _can_be(look):
-                looks.append(look)
+            if _is_plausible(evaluation):
+                evaluations.append(evaluation)
             else:
                 bad += 1
     except BadInput as error:
-        return Looks(tuple(looks), bad, error.message)
+        return HoldoutLog(tuple(evaluations), bad, error.message)
     except OSError as error:
-        return Looks(tuple(looks), bad, f"{loop.holdout}: {error.strerror}")
-    return Looks(tuple(looks), bad)
+        return HoldoutLog(tuple(evaluations), bad, f"{loop.holdout}: {error.strerror}")
+    return HoldoutLog(tuple(evaluations), bad)
 
 
-def _can_be(look: Look) -> bool:
-    """Whether a line has counts that an evaluation can have; anybody may have written it."""
-    sides = (look.figures, look.base, look.eval)
+def _is_plausible(evaluation: HoldoutEvaluation) -> bool:
+    """Returns whether an evaluation can have these counts; the file may come from a stranger."""
+    sides = (evaluation.figures, evaluation.base, evaluation.eval)
     counts = all(0 <= (side.passed or 0) <= (side.total or 0) <= MOST_ROWS for side in sides)
     scores = all(side.score is None or 0 <= side.score <= 1 for side in sides)
-    table = look.paired or PairedTable(0, 0, 0, 0)
+    table = evaluation.paired or PairedTable(0, 0, 0, 0)
     cells = (table.both, table.fixed, table.broken, table.neither)
-    paired = min(cells) >= 0 and sum(cells) <= look.rows <= MOST_ROWS
-    paired = paired and table.fixed + table.broken <= MOST_CHANGED
-    return counts and scores and paired and 0 <= look.t < _LAST_TIME
+    paired = min(cells) >= 0 and sum(cells) <= evaluation.rows <= MOST_ROWS
+    paired = paired and table.fixed + table.broken <= MAX_CHANGED
+    return counts and scores and paired and 0 <= evaluation.t < _LAST_TIME
 
 
-def looks_at(loops: LoopsFolder, sha256: str) -> tuple[Looked, ...]:
-    """The looks of all loops of a folder at one holdout, oldest first."""
+def holdout_uses(loops: LoopsFolder, sha256: str) -> tuple[HoldoutUse, ...]:
+    """Returns the uses of one holdout by all loops of a folder, oldest first."""
     try:
         scan = loops.scan()
     except BadInput:
         scan = Scan()
-    # a folder that was renamed to something odd has used the holdout all the same
+    # a folder that was renamed to an invalid loop name has used the holdout as well
     folders = [*scan.loops, *(each.folder for each in scan.refused)]
-    found: Iterable[Looked] = (
-        Looked(folder.name, each)
+    found: Iterable[HoldoutUse] = (
+        HoldoutUse(folder.name, each)
         for folder in folders
-        for each in read_looks(folder).looks
+        for each in read_holdout_evaluations(folder).evaluations
         if each.sha256 == sha256
     )
-    return tuple(sorted(found, key=lambda each: each.look.t))
+    return tuple(sorted(found, key=lambda each: each.evaluation.t))
 
 
 def loops_of(loop: LoopFolder) -> LoopsFolder:
-    """The folder that a loop lies in, with its neighbours."""
+    """Returns the folder that contains a loop and its neighbours."""
     return LoopsFolder(loop.path.parent)
 
 
-def record_look(loop: LoopFolder, look: Look) -> Look:
-    """Appends a look with its count, durably, and gives it back; raises BadInput, OSError."""
-    counted = msgspec.structs.replace(look, look=len(looks_at(loops_of(loop), look.sha256)) + 1)
-    append_line(loop.holdout, codec.to_json(counted))
-    return counted
+def record_holdout_evaluation(loop: LoopFolder, evaluation: HoldoutEvaluation) -> HoldoutEvaluation:
+    """Numbers an evaluation, appends it durably, and returns it; raises BadInput, OSError."""
+    earlier = holdout_uses(loops_of(loop), evaluation.sha256)
+    numbered = msgspec.structs.replace(evaluation, use=len(earlier) + 1)
+    append_line(loop.holdout, codec.to_json(numbered))
+    return numbered
 
 
-def times(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th."""
+def ordinal(number: int) -> str:
+    """Returns 1st, 2nd, 3rd, 4th, 11th."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def cost_of(number: int) -> str:
-    """What the `number`-th look at a holdout costs, in words."""
+    """Returns a sentence on what the `number`-th use of a holdout costs."""
     if number == 1:
         return (
-            "the first look at this holdout: it counts most; each look makes the holdout a little "
-            "more of an eval set"
+            "This is the first use of this holdout. It says the most: with each use the holdout "
+            "becomes more like a second evaluation set."
         )
-    text = f"the {times(number)} look at this holdout: each makes it a little more of an eval set"
-    return f"{text}; it is becoming one: {FRESH_HOLDOUT}" if number >= MANY_LOOKS else text
+    text = (
+        f"This is the {ordinal(number)} use of this holdout. With each use it becomes more like a "
+        "second evaluation set."
+    )
+    return f"{text} To get unbiased results again, {FRESH_HOLDOUT}" if number >= MANY_USES else text
 
 
-Doing = Literal["loading", "base", "iteration"]
+HoldoutStep = Literal["loading", "base", "iteration"]
 
 
-class LookProgress(msgspec.Struct, frozen=True, tag_field="kind", tag="progress"):
-    """How far it is: `done` of `total` steps of loading, or of measuring the base or the tuned."""
+class HoldoutProgress(msgspec.Struct, frozen=True, tag_field="kind", tag="progress"):
+    """Progress of a holdout evaluation: `done` of `total` steps of loading or of evaluating."""
 
-    doing: Doing
+    doing: HoldoutStep
     done: int = 0
     total: int = 0
 
     @property
     def words(self) -> str:
-        """`measuring the base 12/120`."""
-        what = {"base": "measuring the base", "iteration": "measuring the iteration"}
-        told = what.get(self.doing, "loading the model")
-        return f"{told} {self.done}/{self.total}" if self.total else f"{told} ..."
+        """Returns `evaluating the base 12/120`."""
+        labels = {"base": "evaluating the base", "iteration": "evaluating the iteration"}
+        label = labels.get(self.doing, "loading the model")
+        return f"{label} {self.done}/{self.total}" if self.total else f"{label} ..."
 
 
-class LookDone(msgspec.Struct, frozen=True, tag_field="kind", tag="look"):
-    """It is over, and recorded."""
+class HoldoutDone(msgspec.Struct, frozen=True, tag_field="kind", tag="look"):
+    """The evaluation has finished and is recorded."""
 
-    look: Look
+    evaluation: HoldoutEvaluation = msgspec.field(name="look")
 
 
-class LookFault(msgspec.Struct, frozen=True, tag_field="kind", tag="fault"):
-    """It came to nothing, and does not count; `is_input`: because of what was given."""
+class HoldoutFault(msgspec.Struct, frozen=True, tag_field="kind", tag="fault"):
+    """The evaluation failed and is not counted; `is_input`: the input was at fault."""
 
     message: str
     hint: str = ""
     is_input: bool = False
 
 
-LookTold = LookProgress | LookDone | LookFault
+HoldoutMessage = HoldoutProgress | HoldoutDone | HoldoutFault
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """Holdout minus eval, in scores, or in losses under metric none; None where not known."""
+    """The comparison of holdout and evaluation set.
+
+    `difference`: holdout minus evaluation set, in scores, or in losses under metric none. It and
+    `agrees` are None where the noise is unknown.
+    """
 
     difference: Interval | None
     agrees: bool | None
     sentence: str
 
 
-def agreement_of(look: Look) -> Agreement:
-    """Whether a look agrees with the eval set: no worse on the holdout than noise can explain."""
-    ours, theirs = look.figures, look.eval
-    if ours.score is not None and theirs.score is not None:
-        text = f"{percent(theirs.score)} on eval, {percent(ours.score)} on the holdout"
-        difference = score_difference(theirs, ours)
+def agreement_of(evaluation: HoldoutEvaluation) -> Agreement:
+    """Returns whether holdout and evaluation set agree.
+
+    They do where the result on the holdout is no worse than noise can explain.
+    """
+    holdout, eval_set = evaluation.figures, evaluation.eval
+    if holdout.score is not None and eval_set.score is not None:
+        text = f"{percent(eval_set.score)} on eval, {percent(holdout.score)} on the holdout"
+        difference = score_difference(eval_set, holdout)
         change = ""
-        if difference is not None:  # of the figures as they are shown: a reader subtracts them
-            between = round(100 * ours.score) - round(100 * theirs.score)
+        if difference is not None:  # of the rounded figures, since a reader subtracts those
+            between = round(100 * holdout.score) - round(100 * eval_set.score)
             change = f"{between:+d} ±{100 * difference.half_width:.0f}"
-        return _judged(difference, text, change, wants_more=True)
-    before, after = number(theirs.loss), number(ours.loss)
+        return _judged(difference, text, change, higher_is_better=True)
+    before, after = number(eval_set.loss), number(holdout.loss)
     text = f"loss {loss(before) or 'unknown'} on eval, {loss(after) or 'unknown'} on the holdout"
-    difference = loss_difference(theirs, ours)
-    return _judged(difference, text, loss_change(difference), wants_more=False)
+    difference = loss_difference(eval_set, holdout)
+    return _judged(difference, text, loss_change(difference), higher_is_better=False)
 
 
 def score_difference(one: Figures, other: Figures) -> Interval | None:
-    """Score of `other` minus that of `one`, of different examples, with its 95% interval.
+    """Returns the score of `other` minus that of `one`, of different examples, with a 95% interval.
 
-    Newcombe's for scores that are 0 or 1, else the normal one; None where it cannot be told.
+    Newcombe's interval for scores of 0 or 1, else the normal one. None where scores or their
+    errors are unknown.
     """
     if one.score is None or other.score is None:
         return None
@@ -276,7 +295,7 @@ def score_difference(one: Figures, other: Figures) -> Interval | None:
 
 
 def loss_difference(one: Figures, other: Figures) -> Interval | None:
-    """Loss of `other` minus that of `one`, of different examples; None where it is not known."""
+    """Returns the loss of `other` minus that of `one`, of different examples; None if unknown."""
     before, after = number(one.loss), number(other.loss)
     if before is None or after is None or not math.isfinite(after - before):
         return None
@@ -286,7 +305,7 @@ def loss_difference(one: Figures, other: Figures) -> Interval | None:
 def figures_of(
     examples: Sequence[Example], score: float | None, passed: int | None, eval_loss: object
 ) -> Figures:
-    """What an evaluation came to, with the standard errors that its examples give."""
+    """Returns the figures of an evaluation with standard errors over its examples."""
     scores = [each.score for each in examples if each.score is not None]
     return Figures(
         score,
@@ -299,14 +318,15 @@ def figures_of(
 
 
 def mean_error(values: Sequence[float]) -> float | None:
-    """The standard error of a mean; None of fewer than two values."""
+    """Returns the standard error of a mean, None for fewer than two values."""
     return math.sqrt(sample_variance(values) / len(values)) if len(values) > 1 else None
 
 
 def ratio_error(rows: Iterable[tuple[float | None, int]]) -> float | None:
-    """The standard error of a loss a token, from (loss, tokens) a row (ratio estimator).
+    """Returns the standard error of a loss per token (ratio estimator); `rows`: (loss, tokens).
 
-    Rows are the sampled units, not tokens: those of one row go together. None where it cannot be.
+    Rows are the sampled units, since the tokens of one row are not independent. None for fewer
+    than two rows or a loss that is not finite.
     """
     known = [(value, count) for value, count in rows if value is not None and count > 0]
     if len(known) < 2 or not all(math.isfinite(value) for value, _ in known):
@@ -317,17 +337,19 @@ def ratio_error(rows: Iterable[tuple[float | None, int]]) -> float | None:
     return math.sqrt(spread / len(known)) / tokens
 
 
-def _judged(difference: Interval | None, told: str, change: str, *, wants_more: bool) -> Agreement:
+def _judged(
+    difference: Interval | None, text: str, change: str, *, higher_is_better: bool
+) -> Agreement:
     if difference is None:
-        return Agreement(None, None, f"{told}: their noise is not known")
-    worse = difference.high < 0 if wants_more else difference.low > 0
+        return Agreement(None, None, f"{text}: the noise is unknown")
+    worse = difference.high < 0 if higher_is_better else difference.low > 0
     if worse:
-        return Agreement(difference, False, f"the eval set flatters: {told} ({change})")
-    return Agreement(difference, True, f"{told} ({change}): within the noise")
+        return Agreement(difference, False, f"the eval set is too optimistic: {text} ({change})")
+    return Agreement(difference, True, f"{text} ({change}): within the noise")
 
 
 def _counts(figures: Figures) -> bool:
-    """Whether the score is the share of examples passed, so that counts say it all."""
+    """Returns whether the score is the share of examples passed, so that counts are enough."""
     if figures.passed is None or not figures.total or figures.score is None:
         return False
     return math.isclose(figures.score, figures.passed / figures.total, abs_tol=1e-9)

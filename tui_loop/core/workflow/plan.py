@@ -1,4 +1,4 @@
-"""The next iteration: its parent, its config, what changes and why, and its folder."""
+"""Plans the next iteration (parent, config, changes, reason) and creates its folder."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Changes = dict[str, Any]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """An iteration that has not been created yet.
+    """An iteration to be created.
 
-    `suggestion` and `predicted`: what was taken of a diagnosis, as a `Decision` has it.
+    `suggestion` and `predicted`: from an applied suggestion, as in a `Decision`.
     """
 
     config: Config
@@ -42,9 +42,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def plan_next(loop: LoopFolder, *, parent: int | None, settings: list[str], why: str) -> Plan:
-    """The next iteration from `parent` (default: the newest) with `settings` applied.
+    """Plans the next iteration from `parent` (default: the newest) with `settings` applied.
 
-    A child of the base takes the loop's defaults as they are now; any other its parent's config.
+    A child of the base starts from the loop's current defaults, any other from its parent's config.
     """
     numbers = loop.numbers()
     if parent is None and numbers:
@@ -53,23 +53,23 @@ def plan_next(loop: LoopFolder, *, parent: int | None, settings: list[str], why:
 
 
 def plan_with(loop: LoopFolder, parent: int | None, config: Config, why: str) -> Plan:
-    """The next iteration from `parent` with a config that is given whole."""
+    """Plans the next iteration from `parent` with a complete config."""
     before = config_before(loop, parent)
     if parent is None or parent == 0:
         if parent == 0 and not config.evaluation.base:
-            loop.existing(0)  # it will not be measured now, so it must be there
+            loop.existing(0)  # the base will not be evaluated now, so it must exist
         measured = parent == 0 or config.evaluation.base
         parent = 0 if measured else None
     return Plan(config, parent, why, changes_between(before, config))
 
 
 def config_before(loop: LoopFolder, parent: int | None) -> Config:
-    """What a child of `parent` starts from: its config, or for the base the loop's defaults."""
+    """Returns the config that a child of `parent` starts from, for the base the loop defaults."""
     return loop.existing(parent).read_config() if parent else loop.default_config()
 
 
 def base_config(loop: LoopFolder, plan: Plan) -> Config:
-    """The base's config: the loop's defaults, measured as the planned iteration will be."""
+    """Returns the base's config: the loop's defaults with the plan's evaluation."""
     return msgspec.structs.replace(
         loop.default_config(),
         model=msgspec.structs.replace(plan.config.model, init_adapter=None),
@@ -80,9 +80,9 @@ def base_config(loop: LoopFolder, plan: Plan) -> Config:
 
 
 def with_data_changes(loop: LoopFolder, plan: Plan, data: LoadedData) -> Plan:
-    """The plan with what changed in its data files, row by row; keeps an index of the rows.
+    """Returns the plan with the changes of its data files, row by row; writes an index of the rows.
 
-    A changed file stands in `changes` as {rows_added, rows_removed, rows_changed}.
+    `changes` has a changed file as {rows_added, rows_removed, rows_changed}.
     """
     changes = dict(plan.changes)
     recorded: dict[str, Split] = {}
@@ -99,10 +99,10 @@ def with_data_changes(loop: LoopFolder, plan: Plan, data: LoadedData) -> Plan:
 
 
 def replicates(loop: LoopFolder, plan: Plan, count: int) -> list[Plan]:
-    """`count` plans of one config that differ in the seed alone.
+    """Returns `count` plans of one config that differ only in the seed.
 
-    Where the plan changes nothing, it is its parent's config again, under seeds not used yet;
-    else the first keeps the plan's own seed.
+    A plan without changes repeats its parent's config with unused seeds. Otherwise the first
+    replicate has the plan's own seed.
     """
     repeats_parent = not plan.changes and plan.parent not in (None, 0)
     seed = plan.config.training.seed
@@ -123,14 +123,14 @@ def replicates(loop: LoopFolder, plan: Plan, count: int) -> list[Plan]:
 
 
 def create_iteration(loop: LoopFolder, plan: Plan, splits: dict[str, Split]) -> IterationFolder:
-    """Writes the folder of the next iteration, whole or not at all."""
+    """Creates the folder of the next iteration, complete or not at all."""
     numbers = loop.numbers()
     number = max(numbers, default=0) + 1
     return _create(loop, number, plan, splits)
 
 
 def create_base(loop: LoopFolder, config: Config, splits: dict[str, Split]) -> IterationFolder:
-    """Writes iteration 0, the base that is to be evaluated; an existing one gets the new config."""
+    """Creates iteration 0, the base to be evaluated; an existing one gets the new config."""
     folder = loop.iteration(0)
     if folder.path.exists():
         folder.write_config(config, splits)
@@ -139,7 +139,7 @@ def create_base(loop: LoopFolder, config: Config, splits: dict[str, Split]) -> I
 
 
 def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData, weights: str = "") -> bool:
-    """Whether the base must be evaluated before an iteration with `config` can be judged."""
+    """Returns whether the base must be evaluated for a comparison with an iteration of `config`."""
     if not config.evaluation.base:
         return False
     folder = loop.iteration(0)
@@ -147,7 +147,7 @@ def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData, weights: 
         return True
     base = iteration_of(folder)
     if base.state == "unreadable":
-        return False  # shown as such, not run over
+        return False  # shown as unreadable; a run would overwrite it
     if base.state != "finished" or base.fingerprint is None:
         return True
     return bool(
@@ -174,12 +174,15 @@ def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split])
         os.rename(temporary, target.path)
     except FileExistsError as error:
         raise BadInput(
-            f"{loop.name}: somebody else just created iteration {number}", "try again"
+            f"{loop.name}: another process just created iteration {number}", "try again"
         ) from error
     except OSError as error:
-        if error.errno in (39, 66):  # not empty: the same race, as rename reports it
+        if error.errno in (
+            39,
+            66,
+        ):  # ENOTEMPTY on Linux and macOS, which rename gives for the same race
             raise BadInput(
-                f"{loop.name}: somebody else just created iteration {number}", "try again"
+                f"{loop.name}: another process just created iteration {number}", "try again"
             ) from error
         raise
     finally:
@@ -196,9 +199,11 @@ def _change(field: str, value: Any) -> Change:
 
 
 def changes_between(before: Config, after: Config) -> Changes:
-    """The fields that differ, as a plan has them."""
+    """Returns the fields that differ between two configs."""
     changes: Changes = dict(changed_fields(before, after))
-    changes.pop("evaluation.base", None)  # says what is measured first, nothing of the run
+    changes.pop(
+        "evaluation.base", None
+    )  # decides whether the base is evaluated, and does not affect the run
     return changes
 
 

@@ -1,11 +1,9 @@
-"""The queue of a loop (`queue.toml`): drafts that wait, changed by one process at a time.
+"""The queue of a loop (`queue.toml`): drafts to run, changed by one process at a time.
 
-A queued draft is its parent, its changes against it, and the reason. Taking one out loses none and
-runs none twice, whatever dies in between.
-
-Before an iteration is created, the draft is marked with the number it will have; once the folder
-is there, whole, the draft goes. Who finds a mark after a crash can tell by the folder which of
-the two was the last thing that happened.
+A queued draft has a parent, the changes against it, and a reason. A crash while one is dequeued
+neither loses a draft nor runs one twice: before an iteration is created, its draft is marked with
+the number it will have; once the folder exists, whole, the draft is removed. After a crash the
+folder shows which of the two steps came last.
 """
 
 from __future__ import annotations
@@ -36,15 +34,15 @@ from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.plan import Plan, config_before, plan_with
 
 UNSET = "unset"
-"""How TOML, which has no null, says that a field is unset."""
+"""The value of an unset field, since TOML has no null."""
 
 
 class QueuedDraft(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One entry of `queue.toml`.
 
-    `parent`: None or 0 for the loop's defaults. `set`: {"group.field": value} of what differs from
-    the parent. `suggestion` and `predicted`: as a `Decision` has them. `problem`: why it could not
-    be started. `starting`: the number under which it is being created.
+    `parent`: None or 0 for the loop's defaults. `set`: {"group.field": value} of the fields that
+    differ from the parent. `suggestion` and `predicted`: as in a `Decision`. `problem`: why it
+    could not be started. `starting`: the number under which it is being created.
     """
 
     parent: int | None = None
@@ -57,35 +55,35 @@ class QueuedDraft(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     @property
     def title(self) -> str:
-        """What an iteration of it would be called: its changes in short."""
-        changes = {name: [None, _unspelled(value)] for name, value in self.set.items()}
+        """Returns the title that its iteration would have: its changes in short."""
+        changes = {name: [None, _none_if_unset(value)] for name, value in self.set.items()}
         return title_of(1, self.parent, changes)
 
 
 def queued_plan(plan: Plan) -> QueuedDraft:
-    """A plan as an entry of the queue."""
+    """Converts a plan to an entry of the queue."""
     changed = {
         name: UNSET if change[1] is None else change[1]
         for name, change in plan.changes.items()
-        if not isinstance(change, dict)  # rows of a data file, which are counted when it begins
+        if not isinstance(change, dict)  # rows of a data file, counted again when the run starts
     }
     return QueuedDraft(plan.parent, plan.why, changed, plan.suggestion, plan.predicted)
 
 
 def plan_of_queued(loop: LoopFolder, queued: QueuedDraft) -> Plan:
-    """The iteration that it stands for; raises TuiLoopError with every problem of its fields."""
+    """Returns the plan of a queued draft; raises TuiLoopError with every problem of its fields."""
     tables = merge(to_tables(config_before(loop, queued.parent)), tables_of(queued))
     if secrets := fields_with_secrets(tables):
         raise BadInput(
-            f"{', '.join(secrets)}: looks like it has a token or a password in it",
-            "keep it out of the loop's files: libraries read tokens from the environment",
+            f"{', '.join(secrets)}: looks like it contains a token or a password",
+            "put it into the environment, where libraries look for tokens",
         )
     plan = plan_with(loop, queued.parent, read_config(tables), queued.why)
     return msgspec.structs.replace(plan, suggestion=queued.suggestion, predicted=queued.predicted)
 
 
 def problem_of(loop: LoopFolder, queued: QueuedDraft) -> str:
-    """Why it cannot be run as it is written, "" if it can as far as its text tells."""
+    """Returns why a draft cannot run as written, "" where its text shows no reason."""
     try:
         plan_of_queued(loop, queued)
     except TuiLoopError as error:
@@ -94,16 +92,16 @@ def problem_of(loop: LoopFolder, queued: QueuedDraft) -> str:
 
 
 def draft_of(loop: LoopFolder, queued: QueuedDraft) -> Draft:
-    """The draft to edit; wrong values stay as they are. Raises TuiLoopError for its parent."""
+    """Converts an entry to a draft, invalid values included; raises TuiLoopError for its parent."""
     before = to_tables(config_before(loop, queued.parent))
-    tables = merge(before, _unspelled_tables(tables_of(queued)))
+    tables = merge(before, _tables_with_none(tables_of(queued)))
     return Draft(
         queued.parent, queued.why, tables, before, False, queued.suggestion, queued.predicted
     )
 
 
 def queued_draft(draft: Draft) -> QueuedDraft:
-    """A draft as an entry of the queue, wrong values and all."""
+    """Converts a draft to an entry of the queue, invalid values included."""
     changed = {
         name: UNSET if value is None else value for name, (_, value) in draft.changed.items()
     }
@@ -111,7 +109,7 @@ def queued_draft(draft: Draft) -> QueuedDraft:
 
 
 def tables_of(queued: QueuedDraft) -> Tables:
-    """What it sets, by group and field."""
+    """Returns the fields that a draft sets, by group."""
     tables: Tables = {}
     for name, value in queued.set.items():
         group, _, field = name.partition(".")
@@ -119,8 +117,8 @@ def tables_of(queued: QueuedDraft) -> Tables:
     return tables
 
 
-def spelled_out(fields: dict[str, Any]) -> dict[str, Any]:
-    """`set` as people write it, with every name in full; raises BadInput for an unknown name.
+def full_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns `set` with every field name in full; raises BadInput for an unknown name.
 
     `learning_rate = 1e-4`, `training.learning_rate = 1e-4` (a table in TOML) and
     `"training.learning_rate" = 1e-4` are the same.
@@ -134,22 +132,22 @@ def spelled_out(fields: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _unspelled(value: Any) -> Any:
+def _none_if_unset(value: Any) -> Any:
     return None if value == UNSET else value
 
 
-def _unspelled_tables(tables: Tables) -> Tables:
+def _tables_with_none(tables: Tables) -> Tables:
     return {
-        group: {field: _unspelled(value) for field, value in table.items()}
+        group: {field: _none_if_unset(value) for field, value in table.items()}
         for group, table in tables.items()
     }
 
 
-HEAD = "# Drafts that wait, run from the top: tui-loop queue LOOP --run. Edit as you like.\n"
+HEAD = "# Queued drafts, run from the top: tui-loop queue LOOP --run. Edit as you like.\n"
 
 
 def read_queue(loop: LoopFolder) -> list[QueuedDraft]:
-    """The drafts that wait, in order; raises BadInput that names file, draft and field."""
+    """Reads the queued drafts, in order; raises BadInput that names file, draft and field."""
     if not os.path.lexists(loop.queue):
         return []
     loop.check_place()
@@ -160,18 +158,18 @@ def read_queue(loop: LoopFolder) -> list[QueuedDraft]:
     if table or not isinstance(entries, list):
         name = next(iter(table), "drafts")
         raise BadInput(
-            f"{where}: {name}: only [[drafts]] stand here", "correct that line in an editor"
+            f"{where}: {name}: only [[drafts]] are allowed here", "correct that line in an editor"
         )
     return [_read(entry, f"{where}: draft {at}") for at, entry in enumerate(entries, 1)]
 
 
 @contextmanager
-def changing(loop: LoopFolder) -> Iterator[list[QueuedDraft]]:
-    """The queue, to be changed in place; written on leaving. Others who change it wait.
+def editing_queue(loop: LoopFolder) -> Iterator[list[QueuedDraft]]:
+    """Yields the queue to change in place and writes it on exit; other processes wait meanwhile.
 
     Raises BadInput where it cannot be read, OSError where it cannot be written.
     """
-    with _alone(loop):
+    with _exclusive(loop):
         before = read_queue(loop)
         queue = list(before)
         yield queue
@@ -180,29 +178,29 @@ def changing(loop: LoopFolder) -> Iterator[list[QueuedDraft]]:
 
 
 def add(loop: LoopFolder, *drafts: QueuedDraft) -> int:
-    """Puts drafts at the end; how many there are then."""
-    with changing(loop) as queue:
+    """Appends drafts and returns the new length."""
+    with editing_queue(loop) as queue:
         queue.extend(drafts)
         return len(queue)
 
 
 def remove(loop: LoopFolder, position: int) -> QueuedDraft:
-    """Takes out the draft at a position from 1 on; raises BadInput where there is none."""
-    with changing(loop) as queue:
+    """Removes and returns the draft at a position from 1; raises BadInput where there is none."""
+    with editing_queue(loop) as queue:
         return queue.pop(index_of(loop, queue, position))
 
 
 def move(loop: LoopFolder, position: int, to: int) -> QueuedDraft:
-    """Moves the draft at a position to another one, both from 1 on; gives it."""
-    with changing(loop) as queue:
+    """Moves a draft to another position, both counted from 1, and returns it."""
+    with editing_queue(loop) as queue:
         at, target = (index_of(loop, queue, each) for each in (position, to))
         queue.insert(target, queue.pop(at))
         return queue[target]
 
 
 def clear(loop: LoopFolder) -> int:
-    """Empties the queue, also one that cannot be read; how many drafts were there."""
-    with _alone(loop):
+    """Empties the queue, also an unreadable one; returns how many drafts it had."""
+    with _exclusive(loop):
         count = 0
         with suppress(BadInput):
             count = len(read_queue(loop))
@@ -211,11 +209,12 @@ def clear(loop: LoopFolder) -> int:
 
 
 def index_of(loop: LoopFolder, queue: list[QueuedDraft], position: int) -> int:
-    """The index of a position from 1 on; raises BadInput where no draft stands there."""
+    """Returns the index of a position from 1; raises BadInput where there is no draft."""
     if not 1 <= position <= len(queue):
-        there = f"there are {len(queue)}" if queue else "it is empty"
+        content = f"it has {len(queue)}" if queue else "it is empty"
         raise BadInput(
-            f"{loop.name}: no draft {position} in the queue, {there}", f"tui-loop queue {loop.name}"
+            f"{loop.name}: the queue has no draft {position}, {content}",
+            f"tui-loop queue {loop.name}",
         )
     return position - 1
 
@@ -224,11 +223,11 @@ def _read(entry: Any, where: str) -> QueuedDraft:
     try:
         queued = msgspec.convert(entry, QueuedDraft)
     except msgspec.ValidationError as error:
-        told, _, path = str(error).partition(" - at `$")
+        message, _, path = str(error).partition(" - at `$")
         place = f"{path.strip('.`')}: " if path else ""
-        raise BadInput(f"{where}: {place}{told}", "correct that line in an editor") from error
+        raise BadInput(f"{where}: {place}{message}", "correct that line in an editor") from error
     try:
-        return msgspec.structs.replace(queued, set=spelled_out(queued.set))
+        return msgspec.structs.replace(queued, set=full_names(queued.set))
     except BadInput as error:
         raise BadInput(
             f"{where}: set: {error.message}", "correct that line in an editor"
@@ -245,8 +244,8 @@ def _write(loop: LoopFolder, queue: list[QueuedDraft]) -> None:
 
 
 @contextmanager
-def _alone(loop: LoopFolder) -> Iterator[None]:
-    """Holds the loop's folder, for as long as it takes to read, change and write the queue."""
+def _exclusive(loop: LoopFolder) -> Iterator[None]:
+    """Locks the loop's folder while the queue is read, changed and written."""
     descriptor = os.open(loop.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with suppress(OSError):  # a file system without locks
@@ -260,12 +259,12 @@ _PROBLEM_LENGTH = 2000
 
 
 def recover(loop: LoopFolder) -> list[IterationFolder]:
-    """Clears what an earlier runner left: marks and problems, so that every draft is tried anew.
+    """Clears the marks and problems of an earlier runner, so that every draft is tried again.
 
-    Gives iterations that it had created and not begun.
+    Returns the iterations that it had created but not started.
     """
-    left = []
-    with changing(loop) as queue:
+    unstarted = []
+    with editing_queue(loop) as queue:
         for queued in list(queue):
             if queued.starting is None:
                 continue
@@ -273,41 +272,41 @@ def recover(loop: LoopFolder) -> list[IterationFolder]:
             if _is_created(loop, queued, folder):
                 queue.remove(queued)
                 if iteration_of(folder).state == "queued" and Watch(folder.lock).look() == "gone":
-                    left.append(folder)
+                    unstarted.append(folder)
         queue[:] = [msgspec.structs.replace(each, starting=None, problem="") for each in queue]
-    return left
+    return unstarted
 
 
 def next_waiting(loop: LoopFolder) -> QueuedDraft | None:
-    """The first draft that was not found impossible."""
-    with changing(loop) as queue:
+    """Returns the first draft without a problem."""
+    with editing_queue(loop) as queue:
         return next((each for each in queue if not each.problem), None)
 
 
 def mark(loop: LoopFolder, queued: QueuedDraft) -> QueuedDraft | None:
-    """The draft as it stands in the queue while it is being created; None if it is there no more.
+    """Marks a draft as being created and returns it, None if it is no longer in the queue.
 
-    The number is the one that `create_iteration` gives next.
+    The mark is the number that `create_iteration` assigns next.
     """
     number = max(loop.numbers(), default=0) + 1
     return _replaced(loop, queued, msgspec.structs.replace(queued, starting=number))
 
 
 def leave(loop: LoopFolder, queued: QueuedDraft) -> None:
-    """Takes the draft out: its iteration is there."""
-    with changing(loop) as queue:
+    """Removes the draft, whose iteration has been created."""
+    with editing_queue(loop) as queue:
         if queued in queue:
             queue.remove(queued)
 
 
-def put_aside(loop: LoopFolder, queued: QueuedDraft, problem: str) -> None:
-    """Leaves the draft where it stands, with the reason for which it could not be started."""
+def set_problem(loop: LoopFolder, queued: QueuedDraft, problem: str) -> None:
+    """Leaves the draft in its place and records why it could not be started."""
     text = redacted(problem)[:_PROBLEM_LENGTH] or "could not be started"
     _replaced(loop, queued, msgspec.structs.replace(queued, starting=None, problem=text))
 
 
 def _replaced(loop: LoopFolder, old: QueuedDraft, new: QueuedDraft) -> QueuedDraft | None:
-    with changing(loop) as queue:
+    with editing_queue(loop) as queue:
         if old not in queue:
             return None
         queue[queue.index(old)] = new
@@ -315,7 +314,7 @@ def _replaced(loop: LoopFolder, old: QueuedDraft, new: QueuedDraft) -> QueuedDra
 
 
 def _is_created(loop: LoopFolder, queued: QueuedDraft, folder: IterationFolder) -> bool:
-    """Whether the folder is what the draft was to become."""
+    """Returns whether the folder was created from the draft."""
     if not folder.path.exists():
         return False
     try:
@@ -325,14 +324,14 @@ def _is_created(loop: LoopFolder, queued: QueuedDraft, folder: IterationFolder) 
     if decision.why != redacted(queued.why):
         return False
     try:
-        wanted = queued_plan(plan_of_queued(loop, queued))
+        planned = queued_plan(plan_of_queued(loop, queued))
     except TuiLoopError:
         return decision.parent == queued.parent
-    return decision.parent == wanted.parent and _set_by(decision) == wanted.set
+    return decision.parent == planned.parent and _set_by(decision) == planned.set
 
 
 def _set_by(decision: Decision) -> dict[str, object]:
-    """What a decision changed, as the queue has it; rows of data files are none of it."""
+    """Returns the fields that a decision changed in the form of `set`, without data rows."""
     return {
         change.field: "unset" if change.new is None else change.new
         for change in decision.changes

@@ -1,6 +1,6 @@
-"""Whether an iteration is ready: the criteria of `loop.toml`, each met or not, and what to do.
+"""The readiness checklist: whether an iteration meets the criteria of `loop.toml`, and what to do.
 
-From the record alone; the holdout's part from the holdout evaluations on record.
+It reads the record alone, for the holdout the recorded holdout evaluations.
 """
 
 from __future__ import annotations
@@ -23,35 +23,37 @@ from tui_loop.core.stats import wilson
 from tui_loop.core.text.figures import counted, loss, percent
 from tui_loop.core.workflow.holdout import (
     FRESH_HOLDOUT,
-    MANY_LOOKS,
-    Look,
-    Looked,
+    MANY_USES,
+    HoldoutEvaluation,
+    HoldoutUse,
     agreement_of,
-    looks_at,
+    holdout_uses,
     loops_of,
-    read_looks,
+    read_holdout_evaluations,
 )
 
-Standing = Literal["met", "not met", "open"]
-"""Open: it cannot be said yet, or was not asked."""
+ItemStatus = Literal["met", "not met", "open"]
+"""Open: the answer is not known yet."""
 
 HOLDOUT = "holdout"
-UNDER_WAY = ("queued", *LIVE)
-"""States of an iteration whose figures are to come."""
+IN_PROGRESS = ("queued", *LIVE)
+"""States of an iteration that has no final figures yet."""
+
+CHECK_LATER = "check again when it has ended"
 
 LONG_TUNED = 10
-"""Trained iterations on one eval set from which on a fresh split is proposed."""
+"""From this many trained iterations on one evaluation set on, a fresh split is suggested."""
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One criterion. `kind` is stable; `figure` tells the numbers, `todo` what is left to do.
+    """One criterion. `kind` is stable; `figure` has the numbers as text, `todo` the next step.
 
-    `numbers`: the figures as such, by name; what there is not is left out.
+    `numbers`: the known figures by name. The JSON key of `status` is `standing`.
     """
 
     kind: str
     title: str
-    standing: Standing
+    status: ItemStatus = msgspec.field(name="standing")
     figure: str
     todo: str = ""
     numbers: dict[str, Any] = {}
@@ -60,48 +62,48 @@ class Item(msgspec.Struct, frozen=True):
 class Checklist(msgspec.Struct, frozen=True):
     """All criteria of an iteration.
 
-    `look`: the newest look that it took at the holdout, `looks` those of all loops of the folder at
-    the same file, oldest first. `notices`: what else is to be known. `is_under_way`: it is run now,
-    so that its figures are to come.
+    `evaluation`: its newest evaluation on the holdout. `uses`: the uses of the same holdout file by
+    all loops of the folder, oldest first. `notices`: further remarks. `is_in_progress`: the
+    iteration is queued or running, so it has no final figures yet.
     """
 
     loop: str
     number: int
     items: tuple[Item, ...]
-    look: Look | None = None
-    looks: tuple[Looked, ...] = ()
+    evaluation: HoldoutEvaluation | None = None
+    uses: tuple[HoldoutUse, ...] = ()
     has_holdout: bool = False
     notices: tuple[str, ...] = ()
-    is_under_way: bool = False
+    is_in_progress: bool = False
 
     @property
     def is_ready(self) -> bool:
-        """Whether every criterion is met."""
-        return all(each.standing == "met" for each in self.items)
+        """Returns whether every criterion is met."""
+        return all(each.status == "met" for each in self.items)
 
     @property
-    def is_ready_but_holdout(self) -> bool:
-        """Whether all is met but what only a look at the holdout can tell."""
-        return all(each.standing == "met" for each in self.items if each.kind != HOLDOUT)
+    def is_ready_except_holdout(self) -> bool:
+        """Returns whether every criterion except the holdout is met."""
+        return all(each.status == "met" for each in self.items if each.kind != HOLDOUT)
 
     @property
     def unmet(self) -> tuple[Item, ...]:
-        """What keeps it from being ready."""
-        return tuple(each for each in self.items if each.standing != "met")
+        """Returns the criteria that are not met or still open."""
+        return tuple(each for each in self.items if each.status != "met")
 
     @property
-    def looks_told(self) -> str:
-        """`2 looks at this holdout so far, the first by support/3`; "" where nobody looked."""
-        if not self.looks:
+    def holdout_use_summary(self) -> str:
+        """Returns `2 uses of this holdout so far, the first by support/3`; "" where unused."""
+        if not self.uses:
             return ""
-        count = counted(len(self.looks), "look")
-        return f"{count} at this holdout so far, the first by {self.looks[0].name}"
+        count = counted(len(self.uses), "use")
+        return f"{count} of this holdout so far, the first by {self.uses[0].name}"
 
     @property
     def verdict(self) -> str:
-        """All of it in one sentence."""
-        if self.is_under_way:
-            return f"{self.loop}/{self.number} is still running: look when it has ended"
+        """Returns the result in one sentence."""
+        if self.is_in_progress:
+            return f"{self.loop}/{self.number} has not ended yet: check again when it has"
         if self.is_ready:
             return f"{self.loop}/{self.number} is ready: all {len(self.items)} criteria are met"
         met = len(self.items) - len(self.unmet)
@@ -110,44 +112,45 @@ class Checklist(msgspec.Struct, frozen=True):
 
 
 def checklist(loop: LoopFolder, iteration: int) -> Checklist:
-    """The checklist of an iteration, read once; raises BadInput, NotFound."""
+    """Reads a loop and returns the checklist of an iteration; raises BadInput, NotFound."""
     return checklist_of(LoopReader(loop), loop.existing(iteration).number)
 
 
-def checklist_of(reader: LoopReader, iteration: int, comparer: Comparer | None = None) -> Checklist:
-    """The checklist of an iteration; raises BadInput where the criteria cannot be read."""
+def checklist_of(reader: LoopReader, number: int, comparer: Comparer | None = None) -> Checklist:
+    """Returns the checklist of an iteration; raises BadInput where the criteria cannot be read."""
     loop = reader.loop
     criteria = criteria_of(loop)
-    known, said = reader.iteration(iteration), read_looks(loop)
-    split = reader.splits(iteration).get("holdout")
-    look = said.last_by(iteration)
-    sha256 = look.sha256 if look is not None else split.sha256 if split is not None else None
-    looks = looks_at(loops_of(loop), sha256) if sha256 is not None else ()
+    iteration, log = reader.iteration(number), read_holdout_evaluations(loop)
+    split = reader.splits(number).get("holdout")
+    evaluation = log.last_by(number)
+    recorded = evaluation or split  # the data file may have changed since the iteration began
+    sha256 = recorded.sha256 if recorded is not None else None
+    uses = holdout_uses(loops_of(loop), sha256) if sha256 is not None else ()
     comparer = comparer or Comparer(reader)
-    tuned = _tuned_alike(reader, known)
+    tuned = _tuned_on_same_rows(reader, iteration)
     items = [
-        _finished(known),
+        _finished(iteration),
         _iterations(reader, criteria),
-        _target(loop, known, criteria),
-        *_no_regression(loop, comparer, known, criteria),
+        _target(loop, iteration, criteria),
+        *_no_regression(loop, comparer, iteration, criteria),
     ]
-    has_holdout = split is not None or look is not None
+    has_holdout = recorded is not None
     if criteria.holdout and has_holdout:
-        all_else = all(each.standing == "met" for each in items)
-        items.append(_holdout(loop, iteration, look, all_else_is_met=all_else))
+        others_met = all(each.status == "met" for each in items)
+        items.append(_holdout(loop, number, evaluation, others_met=others_met))
     return Checklist(
         loop.name,
-        iteration,
+        number,
         tuple(items),
-        look,
-        looks,
+        evaluation,
+        uses,
         has_holdout,
         tuple(
-            _notices(loop, looks, tuned, has_holdout=has_holdout)
-            + [f"holdout.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)
-            + [said.trouble] * bool(said.trouble)
+            _notices(loop, uses, tuned, has_holdout=has_holdout)
+            + [f"holdout.jsonl: {counted(log.bad_lines, 'bad line')}"] * bool(log.bad_lines)
+            + [log.problem] * bool(log.problem)
         ),
-        known.state in UNDER_WAY,
+        iteration.state in IN_PROGRESS,
     )
 
 
@@ -159,12 +162,11 @@ def _finished(iteration: Iteration) -> Item:
         return Item("finished", title, "not met", text, "name a trained iteration")
     if iteration.state == "finished" and has_figures:
         return Item("finished", title, "met", "finished")
-    if iteration.state in UNDER_WAY:
-        text = "it has not begun" if iteration.state == "queued" else f"it is {iteration.state}"
-        return Item("finished", title, "open", text, "look when it has ended")
+    if iteration.state in IN_PROGRESS:
+        return Item("finished", title, "open", iteration.state, CHECK_LATER)
     error = f" ({iteration.error.get('kind')})" if iteration.error else ""
     text = f"{iteration.state}{error}" if has_figures else f"{iteration.state}{error}, no figures"
-    return Item("finished", title, "not met", text, "resume it, or take one that finished")
+    return Item("finished", title, "not met", text, "resume it, or choose one that has finished")
 
 
 def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
@@ -191,7 +193,7 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
     name = "eval_loss" if is_loss else "score"
     value = number(iteration.metrics.get(name))
     bounds = None if is_loss else _interval(iteration)
-    text = (loss(value) if is_loss else _with_noise(iteration)) if value is not None else "no score"
+    text = (loss(value) if is_loss else _score_text(iteration)) if value is not None else "no score"
     target = criteria.target
     numbers = {name: value if value is not None and math.isfinite(value) else None}
     numbers["target"] = target
@@ -203,28 +205,28 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
         todo = f"write into {loop.settings_file}: [ready] target = {example}"
         return Item("target", "target", "open", f"no target set: {text}", todo, numbers)
     title = f"eval loss at most {loss(target)}" if is_loss else f"score at least {percent(target)}"
-    if value is None and iteration.state in UNDER_WAY:
-        return Item("target", title, "open", f"{text} yet", "look when it has ended", numbers)
+    if value is None and iteration.state in IN_PROGRESS:
+        return Item("target", title, "open", f"{text} yet", CHECK_LATER, numbers)
     if value is None or not math.isfinite(value):
-        todo = "take an iteration that was evaluated"
+        todo = "choose an iteration that was evaluated"
         return Item("target", title, "not met", text, todo, numbers)
     if bounds is not None and bounds[0] < target <= bounds[1]:
         text += f"; the score decides, though {percent(target)} is within its interval"
     if value <= target if is_loss else value >= target:
         return Item("target", title, "met", text, "", numbers)
-    lacks = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
-    todo = f"{lacks} short; what to change: tui-loop diagnose {loop.name}/{iteration.number}"
+    missing = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
+    todo = f"{missing} short; what to change: tui-loop diagnose {loop.name}/{iteration.number}"
     return Item("target", title, "not met", text, todo, numbers)
 
 
-def _with_noise(iteration: Iteration) -> str:
-    """The score with its 95% interval over examples, where counts give one."""
+def _score_text(iteration: Iteration) -> str:
+    """Returns the score with its 95% interval over examples, where counts are recorded."""
     metrics, bounds = iteration.metrics, _interval(iteration)
-    told = percent(metrics.get("score"))
+    score = percent(metrics.get("score"))
     if bounds is None:
-        return told
+        return score
     low, high = map(percent, bounds)
-    return f"{told} (95%: {low} to {high}), {metrics['passed']:.0f} of {metrics['total']:.0f} pass"
+    return f"{score} (95%: {low} to {high}), {metrics['passed']:.0f} of {metrics['total']:.0f} pass"
 
 
 def _interval(iteration: Iteration) -> tuple[float, float] | None:
@@ -237,13 +239,13 @@ def _interval(iteration: Iteration) -> tuple[float, float] | None:
 def _no_regression(
     loop: LoopFolder, comparer: Comparer, iteration: Iteration, criteria: Criteria
 ) -> list[Item]:
-    others = {"parent": iteration.parent, "base": 0}
-    wanted = [(name, others[name]) for name in criteria.no_regression]
-    if ("parent", 0) in wanted and ("base", 0) in wanted:
-        wanted.remove(("parent", 0))
+    numbers = {"parent": iteration.parent, "base": 0}
+    references = [(name, numbers[name]) for name in criteria.no_regression]
+    if ("parent", 0) in references and ("base", 0) in references:
+        references.remove(("parent", 0))
     return [
         _regression(loop.name, comparer, iteration, name, other)
-        for name, other in wanted
+        for name, other in references
         if other is not None and iteration.number > 0
     ]
 
@@ -252,59 +254,64 @@ def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, 
     kind = f"no_regression_{name}"
     title = f"no worse than {'the base' if other == 0 else f'its parent, {other}'}"
     unknown = "evaluate both on the same examples"
-    if iteration.state in UNDER_WAY:
-        return Item(kind, title, "open", "not evaluated yet", "look when it has ended")
+    if iteration.state in IN_PROGRESS:
+        return Item(kind, title, "open", "not evaluated yet", CHECK_LATER)
     try:
-        compared = comparer.compare(other, iteration.number)
-        told, is_worse = regression_of(compared)
+        comparison = comparer.compare(other, iteration.number)
+        text, is_worse = regression_of(comparison)
     except TuiLoopError as error:
         return Item(kind, title, "open", error.message, error.hint or unknown)
     except OSError as error:
         return Item(kind, title, "open", str(error), unknown)
-    numbers = numbers_of(compared)
+    numbers = numbers_of(comparison)
     if is_worse is None:
-        return Item(kind, title, "open", told, unknown, numbers)
+        return Item(kind, title, "open", text, unknown, numbers)
     if not is_worse:
-        return Item(kind, title, "met", told, "", numbers)
+        return Item(kind, title, "met", text, "", numbers)
     todo = f"see what broke: tui-loop compare {loop}/{other} {loop}/{iteration.number}"
-    blame = f"; {blame}" if (blame := blame_of(compared)) else ""
-    return Item(kind, title, "not met", f"significantly worse: {told}{blame}", todo, numbers)
+    blame = f"; {blame}" if (blame := blame_of(comparison)) else ""
+    return Item(kind, title, "not met", f"significantly worse: {text}{blame}", todo, numbers)
 
 
-def _holdout(loop: LoopFolder, iteration: int, look: Look | None, *, all_else_is_met: bool) -> Item:
+def _holdout(
+    loop: LoopFolder, iteration: int, evaluation: HoldoutEvaluation | None, *, others_met: bool
+) -> Item:
     title = "the holdout agrees"
     name = f"{loop.name}/{iteration}"
-    if look is None:
-        todo = "when all else is met, this looks at it"
-        if all_else_is_met:
-            todo = "all else is met; this looks at it, and asks before it does"
-        text = "not looked at by this iteration"
+    if evaluation is None:
+        todo = "once all other criteria are met, evaluate the holdout"
+        if others_met:
+            todo = "all other criteria are met; evaluate the holdout (asks first)"
+        text = "not evaluated for this iteration"
         return Item(HOLDOUT, title, "open", text, f"{todo}: tui-loop ready {name}")
-    found = agreement_of(look)
+    agreement = agreement_of(evaluation)
     numbers: dict[str, Any] = {
-        "eval": look.eval.score,
-        "holdout": look.score,
-        "eval_loss": look.eval.loss,
-        "holdout_loss": look.loss,
-        "difference": found.difference and msgspec.to_builtins(found.difference),
+        "eval": evaluation.eval.score,
+        "holdout": evaluation.score,
+        "eval_loss": evaluation.eval.loss,
+        "holdout_loss": evaluation.loss,
+        "difference": agreement.difference and msgspec.to_builtins(agreement.difference),
     }
     numbers = {key: each for key, each in numbers.items() if each is not None}
-    against, is_worse = worse_than_base(look.paired)
-    text = found.sentence + (f"; {against}" if against else "")
+    against_base, is_worse = worse_than_base(evaluation.paired)
+    text = agreement.sentence + (f"; {against_base}" if against_base else "")
     if is_worse:
         todo = f"the base is better there: tui-loop compare {loop.name}/0 {name}"
         return Item(HOLDOUT, title, "not met", text, todo, numbers)
-    if found.agrees is None:
-        todo = f"look again: tui-loop ready {name} --look"
+    if agreement.agrees is None:
+        todo = f"evaluate the holdout again: tui-loop ready {name} --look"
         return Item(HOLDOUT, title, "open", text, todo, numbers)
-    if found.agrees:
+    if agreement.agrees:
         return Item(HOLDOUT, title, "met", text, "", numbers)
-    todo = f"eval was tuned on: tui-loop fresh {loop.name} draws another one; more training data"
+    todo = (
+        f"the eval set was tuned on: tui-loop fresh {loop.name} draws another one; "
+        "add training data"
+    )
     return Item(HOLDOUT, title, "not met", text, todo, numbers)
 
 
-def _tuned_alike(reader: LoopReader, iteration: Iteration) -> int:
-    """How many trained iterations were measured on this one's eval rows."""
+def _tuned_on_same_rows(reader: LoopReader, iteration: Iteration) -> int:
+    """Returns how many trained iterations were evaluated on the same rows as this one."""
     if iteration.fingerprint is None:
         return 0
     others = (reader.iteration(each) for each in reader.numbers() if each > 0)
@@ -315,16 +322,16 @@ def _tuned_alike(reader: LoopReader, iteration: Iteration) -> int:
 
 
 def _notices(
-    loop: LoopFolder, looks: tuple[Looked, ...], tuned: int, *, has_holdout: bool
+    loop: LoopFolder, uses: tuple[HoldoutUse, ...], tuned: int, *, has_holdout: bool
 ) -> list[str]:
     notices = []
     if not has_holdout:
         notices.append(
-            "there is no holdout: nothing can tell whether the eval set was tuned on "
+            "there is no holdout, so nothing can show whether tuning has overfitted the eval set "
             "(--set data.holdout=PATH names one)"
         )
-    if len(looks) >= MANY_LOOKS:
-        notices.append(f"the holdout is becoming an eval set: {FRESH_HOLDOUT}")
+    if len(uses) >= MANY_USES:
+        notices.append(f"the holdout is becoming a second eval set: {FRESH_HOLDOUT}")
     if tuned >= LONG_TUNED:
         notices.append(
             f"{tuned} iterations were tuned on this eval set: tui-loop fresh {loop.name} makes "
@@ -335,14 +342,15 @@ def _notices(
 
 MIN_ITERATIONS = 3
 AGAINST = ("parent", "base")
-"""What an iteration can be held against for a regression."""
+"""What an iteration can be compared with for a regression."""
 
 
 class Criteria(msgspec.Struct, frozen=True):
-    """`target`: the least score in [0, 1], or under metric none the highest eval loss.
+    """The `[ready]` table of `loop.toml`.
 
-    `no_regression`: what it must not be significantly worse than. `holdout`: whether the holdout,
-    where the loop has one, must agree.
+    `target`: the least score in [0, 1], or under metric none the highest eval loss.
+    `no_regression`: what an iteration must not be significantly worse than. `holdout`: whether the
+    holdout, where the loop has one, must agree.
     """
 
     target: float | None = None
@@ -355,13 +363,13 @@ FIELDS = Criteria.__struct_fields__
 
 
 def criteria_of(loop: LoopFolder) -> Criteria:
-    """The loop's criteria; raises BadInput with file and field."""
+    """Reads the loop's criteria; raises BadInput with file and field."""
     settings = loop.read_settings()
     return read_criteria(settings.ready, settings.metric, str(loop.settings_file))
 
 
 def read_criteria(table: dict[str, Any], metric: str, where: str) -> Criteria:
-    """The criteria in a `ready` table; raises BadInput that names `where` and the field."""
+    """Reads the criteria in a `ready` table; raises BadInput that names `where` and the field."""
     for name in table:
         if name not in FIELDS:
             close = difflib.get_close_matches(name, FIELDS, n=1)
@@ -369,30 +377,30 @@ def read_criteria(table: dict[str, Any], metric: str, where: str) -> Criteria:
             raise BadInput(
                 f"{where}: ready.{name}: no such criterion{guess}", f"one of {', '.join(FIELDS)}"
             )
-    read = Criteria()
+    criteria = Criteria()
     if "target" in table:
         target = checked_target(table["target"], metric, f"{where}: ready.target")
-        read = msgspec.structs.replace(read, target=target)
+        criteria = msgspec.structs.replace(criteria, target=target)
     if "min_iterations" in table:
         count = table["min_iterations"]
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise _wrong(where, "min_iterations", "a whole number from 0 on", count)
-        read = msgspec.structs.replace(read, min_iterations=count)
+        criteria = msgspec.structs.replace(criteria, min_iterations=count)
     if "no_regression" in table:
         names = table["no_regression"]
         if not isinstance(names, list) or not all(each in AGAINST for each in names):
             raise _wrong(where, "no_regression", 'a list of "parent" and "base"', names)
-        kept = tuple(each for each in AGAINST if each in names)
-        read = msgspec.structs.replace(read, no_regression=kept)
+        references = tuple(each for each in AGAINST if each in names)
+        criteria = msgspec.structs.replace(criteria, no_regression=references)
     if "holdout" in table:
         if not isinstance(table["holdout"], bool):
             raise _wrong(where, "holdout", "true or false", table["holdout"])
-        read = msgspec.structs.replace(read, holdout=table["holdout"])
-    return read
+        criteria = msgspec.structs.replace(criteria, holdout=table["holdout"])
+    return criteria
 
 
 def checked_target(value: Any, metric: str, field: str) -> float:
-    """A target that can be reached; raises BadInput that names `field`."""
+    """Returns a target that can be reached; raises BadInput that names `field`."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if metric == NO_METRIC:
         if not is_number or not 0 < value < math.inf:
@@ -401,13 +409,12 @@ def checked_target(value: Any, metric: str, field: str) -> float:
                 "under metric none the target is the highest eval loss, in nats a token",
             )
     elif not is_number or not 0 <= value <= 1:
-        raise BadInput(
-            f"{field}: must be a score from 0 to 1, not {value!r}", "0.85 stands for 85%"
-        )
+        raise BadInput(f"{field}: must be a score from 0 to 1, not {value!r}", "0.85 means 85%")
     return float(value)
 
 
-def _wrong(where: str, field: str, wanted: str, value: Any) -> BadInput:
+def _wrong(where: str, field: str, expected: str, value: Any) -> BadInput:
     return BadInput(
-        f"{where}: ready.{field}: must be {wanted}, not {value!r}", "correct that line in an editor"
+        f"{where}: ready.{field}: must be {expected}, not {value!r}",
+        "correct that line in an editor",
     )

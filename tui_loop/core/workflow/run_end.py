@@ -1,9 +1,8 @@
-"""What is written when a run has ended: its summary, its diagnosis, and its row of the ledger.
+"""Writes the summary, the diagnosis and the ledger row of a run that has ended.
 
-The run host writes them. If it was killed before it could, or if git or a full disk took a
-summary away, the next command that may write restores them from the journal.
-
-Both are derived: they can be written anew whenever the record, or the program, has learned more.
+The run host does this. If it was killed before, or if git or a full disk removed a summary, the
+next command that may write restores the files from the journal. All of them are derived from the
+record and can be regenerated.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ from tui_loop.core.record.structs import Decision, EndState, Iteration, RunError
 from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import csv_text, one_line
 
-_COMPARED = [COLUMNS.index(name) for name in ("state", "train_loss", "eval_loss", "score")]
-"""Columns by which an outdated row of the ledger is recognized, beside its number."""
+_KEY_COLUMNS = [COLUMNS.index(name) for name in ("state", "train_loss", "eval_loss", "score")]
+"""Columns that show an outdated row of the ledger, besides the number."""
 
 
 def write_end(
@@ -48,10 +47,10 @@ def write_end(
     error: RunError | None,
     results: Results,
 ) -> None:
-    """Ends the journal of a run, closes it, and writes summary, diagnosis and ledger. Never raises.
+    """Ends and closes the journal of a run, then writes summary, diagnosis and ledger.
 
-    The journal comes first and has the results: no later fault costs the run anything. The lock
-    names the first file that could not be written.
+    Never raises. The journal comes first because it has the results, so that a later fault loses
+    nothing. The lock file names the first file that could not be written.
     """
     journal.append(
         RunEnded(
@@ -71,7 +70,7 @@ def write_end(
     for name, write in writes:
         try:
             write()
-        except Exception as fault:  # the run's edge: it is over, whatever happens here
+        except Exception as fault:  # an edge: the run has ended, whatever happens here
             if not isinstance(fault, (OSError, TuiLoopError)):
                 traceback.print_exc()  # to output.log
             reason = lock.trouble or f"the {name} was not written"
@@ -80,7 +79,7 @@ def write_end(
 
 
 def _diagnose(folder: IterationFolder) -> None:
-    """Findings, suggestions and the verdict; the untouched base has none."""
+    """Writes findings, suggestions and the verdict; the untouched base has none."""
     if folder.number > 0:
         record_diagnosis(folder)
 
@@ -98,10 +97,10 @@ def _write_summary(
 
 
 def restore_ends(loop: LoopFolder) -> list[int]:
-    """Writes what is missing of the runs that have ended; gives their numbers.
+    """Writes missing summaries and diagnoses of ended runs; returns their numbers.
 
-    A run that is alive is left to its host. What cannot be read or written stays as it is: the
-    record shows the same without it.
+    Skips live runs, whose host will write them. Ignores files that cannot be read or written, since
+    the record shows the same without them.
     """
     restored = []
     for number in loop.numbers():
@@ -115,11 +114,11 @@ def restore_ends(loop: LoopFolder) -> list[int]:
 
 
 def _restore(folder: IterationFolder) -> bool:
-    """Whether a summary or a verdict was missing, and has been written."""
+    """Writes a missing summary or verdict; returns whether one was missing."""
     has_summary = folder.summary.exists()
     if has_summary and not _lacks_verdict(folder):
         return False
-    folder.check_own()  # never write through a stranger's link
+    folder.check_own()  # a link could lead the write out of the loop
     if Watch(folder.lock).look() != "gone":
         return False
     if not has_summary:
@@ -132,35 +131,37 @@ def _restore(folder: IterationFolder) -> bool:
 
 
 def _lacks_verdict(folder: IterationFolder) -> bool:
-    """Whether a prediction was made and never compared with what came."""
+    """Returns whether a recorded prediction was never compared with the result."""
     if folder.number == 0 or folder.diagnosis.exists():
         return False
     return folder.read_decision().predicted is not None
 
 
 def _is_ledger_outdated(loop: LoopFolder) -> bool:
-    """Whether an iteration that has ended is not in the ledger with its present results."""
+    """Returns whether the ledger lacks the current results of an iteration that has ended."""
     ended = [each for each in iterations_of(loop) if loop.iteration(each.number).summary.exists()]
     if not ended:
         return False
     text = read_text(loop.ledger) if loop.ledger.exists() else ""
-    written = {tuple(row[:1] + _compared(row)) for row in csv.reader(text.splitlines()) if row}
+    written = {tuple(row[:1] + _ledger_cells(row)) for row in csv.reader(text.splitlines()) if row}
     return any(_cells(each) not in written for each in ended)
 
 
 def _cells(iteration: Iteration) -> tuple[str, ...]:
     text = csv_text(COLUMNS, [ledger_row(iteration, Decision())])
     row = list(csv.reader(text.splitlines()))[-1]
-    return tuple(row[:1] + _compared(row))
+    return tuple(row[:1] + _ledger_cells(row))
 
 
-def _compared(row: list[str]) -> list[str]:
-    return [row[at] if at < len(row) else "" for at in _COMPARED]
+def _ledger_cells(row: list[str]) -> list[str]:
+    return [row[at] if at < len(row) else "" for at in _KEY_COLUMNS]
 
 
 def record_diagnosis(folder: IterationFolder) -> Diagnosis:
-    """Diagnoses an iteration that has ended and writes what that gave; raises TuiLoopError,
-    OSError."""
+    """Diagnoses an iteration that has ended, writes and returns the result.
+
+    Raises TuiLoopError, OSError.
+    """
     diagnosis = Diagnoser(LoopReader(folder.loop)).diagnose(folder.number)
     write_atomically(folder.diagnosis, codec.to_pretty_json(diagnosis))
     summary = folder.read_summary()

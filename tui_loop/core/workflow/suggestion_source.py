@@ -1,4 +1,4 @@
-"""Sources of the autopilot's next iteration: what a source is, and the diagnosis as one."""
+"""Sources of the autopilot's next iteration: the protocol, and the source that diagnoses."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tui_loop.core.workflow.plan import Plan, config_before, plan_with
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """The next iteration: `settings` ({"group.field": value, None = unset}) on top of `parent`.
+    """The next iteration: `settings` ({"group.field": value}, None for unset) on top of `parent`.
 
-    `parent`: None for the loop's defaults. `suggestion` and `predicted`: as a `Decision` has them.
+    `parent`: None for the loop's defaults. `suggestion` and `predicted`: as in a `Decision`.
     """
 
     parent: int | None
@@ -35,14 +35,14 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 class Source(Protocol):
-    """Where suggestions come from."""
+    """Protocol of an object that proposes iterations."""
 
     def propose(self, history: History) -> Proposal | None:
-        """What to try next; None where nothing is worth it. Raises TuiLoopError."""
+        """Returns what to try next, None where nothing is worth a run; raises TuiLoopError."""
 
 
 def plan_of_proposal(loop: LoopFolder, proposal: Proposal) -> Plan:
-    """The plan of a proposal; raises TuiLoopError with every problem of its settings."""
+    """Returns the plan of a proposal; raises TuiLoopError with every problem of its settings."""
     tables = to_tables(config_before(loop, proposal.parent))
     for name, value in proposal.settings.items():
         group, _, field = name.partition(".")
@@ -54,52 +54,54 @@ def plan_of_proposal(loop: LoopFolder, proposal: Proposal) -> Plan:
 
 
 class History:
-    """The iterations of a loop that count: those from `start` on that were made here, or all.
+    """The iterations that the autopilot takes into account.
 
-    `start`: an iteration to go on from, whatever else the loop has. `made`: numbers of what was
-    made here, in order. `refuse` adds settings that cannot be run.
+    These are all of the loop, or with `start` that iteration and those that this autopilot has
+    `created` (their numbers, in order). `refuse` adds configs that cannot be run.
     """
 
     def __init__(self, loop: LoopFolder, start: int | None = None) -> None:
         self.loop, self.start = loop, start
-        self.made: list[int] = []
+        self.created: list[int] = []
         self.reader = LoopReader(loop)
         self._comparer = Comparer(self.reader)
         self._refused: set[bytes] = set()
 
     def refuse(self, config: Config) -> None:
-        """Notes a config that cannot be run, so that it counts as tried."""
+        """Remembers a config that cannot be run, so that it counts as tried."""
         self._refused.add(config_key(config))
 
     @property
     def trained(self) -> list[Iteration]:
-        """The iterations that count and came to an end of their own: finished or failed."""
+        """Returns the finished and failed iterations that are taken into account."""
         return [each for each in self._all() if self._counts(each.number)]
 
     @property
     def newest(self) -> Iteration | None:
-        """The last of these."""
+        """Returns the newest trained iteration."""
         return next(reversed(self.trained), None)
 
     @property
     def best(self) -> Iteration | None:
-        """The first run of the best config (`progress.best`); None where none has figures."""
+        """Returns the first run of the best config, None where none has figures."""
         return next(iter(self.best_runs), None)
 
     @property
     def best_runs(self) -> tuple[Iteration, ...]:
-        """All runs of the best config that count, the first one first."""
+        """Returns all runs of the best config, the first one first."""
         return best_runs(self._comparer, self.trained)
 
     def tried(self, config: Config) -> tuple[int, ...]:
-        """Iterations of the loop that had this config, whatever their seed; (0,) where it was
-        refused."""
+        """Returns the iterations of the loop with this config, whatever their seed.
+
+        (0,) for a config that was refused.
+        """
         key = config_key(config)
         found = tuple(each.number for each in self._all() if key_of(each) == key)
         return found or ((0,) if key in self._refused else ())
 
     def _counts(self, each: int) -> bool:
-        return self.start is None or each == self.start or each in self.made
+        return self.start is None or each == self.start or each in self.created
 
     def _all(self) -> list[Iteration]:
         numbers = [each for each in self.reader.numbers() if each > 0]
@@ -108,7 +110,7 @@ class History:
 
 
 def key_of(iteration: Iteration) -> bytes | None:
-    """What iterations of one config share; None where the config cannot be read."""
+    """Returns a key that all iterations of one config share, None where it cannot be read."""
     try:
         return config_key(read_config(iteration.config)) if iteration.config is not None else None
     except BadInput:
@@ -116,10 +118,10 @@ def key_of(iteration: Iteration) -> bytes | None:
 
 
 class DiagnosisSource:
-    """Builds on the best iteration; a branch that got worse is left.
+    """Source that applies suggestions of the diagnosis to the best iteration.
 
-    What the diagnosis of a worse or failed one says of the very fields that were changed there is
-    heard first: a rate that was too high says where to look for a better one.
+    Where the newest iteration is not the best, its suggestions for the fields that it changed come
+    first: a learning rate that was too high shows where a better one may be.
     """
 
     def __init__(self, diagnose: Callable[[int], Diagnosis]) -> None:
@@ -129,28 +131,28 @@ class DiagnosisSource:
         newest, best = history.newest, history.best
         if newest is None:
             return None
-        ground = best or newest
-        if newest.number != ground.number:
+        best_iteration = best or newest  # where no iteration has figures
+        if newest.number != best_iteration.number:
             for each in self._suggestions(newest.number):
                 if each.changes.keys() & newest.changes.keys():
-                    proposal = _transferred(each, newest, ground)
+                    proposal = _transferred(each, newest, best_iteration)
                     if _is_new(history, proposal):
                         return proposal
-        for each in self._suggestions(ground.number):
-            proposal = _proposal(each, ground)
+        for each in self._suggestions(best_iteration.number):
+            proposal = _proposal(each, best_iteration)
             if not each.tried and _is_new(history, proposal):
                 return proposal
         return None
 
     def _suggestions(self, number: int) -> list[Suggestion]:
-        """Those that a config can take, the best first."""
+        """Returns the suggestions that change config fields, the best first."""
         return [each for each in self._diagnose(number).suggestions if each.changes]
 
 
-def _proposal(suggestion: Suggestion, ground: Iteration) -> Proposal:
+def _proposal(suggestion: Suggestion, best_iteration: Iteration) -> Proposal:
     expects = suggestion.expects
     return Proposal(
-        ground.number,
+        best_iteration.number,
         suggestion.why or suggestion.action,
         settings_of(suggestion),
         suggestion.name,
@@ -158,19 +160,19 @@ def _proposal(suggestion: Suggestion, ground: Iteration) -> Proposal:
     )
 
 
-def _transferred(suggestion: Suggestion, seen: Iteration, ground: Iteration) -> Proposal:
-    """The suggestion for one iteration, applied to another; its prediction was about the first."""
+def _transferred(suggestion: Suggestion, seen: Iteration, best_iteration: Iteration) -> Proposal:
+    """Applies the suggestion for one iteration to another, without its prediction."""
     why = (suggestion.why or suggestion.action).rstrip(".")
     return Proposal(
-        ground.number,
-        f"{why} (seen in {seen.number}; {ground.number} is the best so far)",
+        best_iteration.number,
+        f"{why} (seen in {seen.number}; {best_iteration.number} is the best so far)",
         settings_of(suggestion),
         suggestion.name,
     )
 
 
 def _is_new(history: History, proposal: Proposal) -> bool:
-    """Whether it can be planned, changes something, and no iteration had these settings."""
+    """Returns whether a proposal is valid, changes something, and has not been tried."""
     try:
         plan = plan_of_proposal(history.loop, proposal)
     except TuiLoopError:

@@ -1,4 +1,4 @@
-"""One process at a time goes through a loop by itself: its queue, or what `auto` decides."""
+"""The unattended lock: one process at a time runs a loop's queue or its autopilot."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Doing = Literal["auto", "queue"]
 
 
 def is_unattended(loop: LoopFolder) -> bool:
-    """Whether a process works through the loop's queue, or decides by itself."""
+    """Returns whether a process runs the loop's queue or its autopilot."""
     return Watch(loop.unattended).look() != "gone"
 
 
 def doing(loop: LoopFolder) -> Doing | None:
-    """Which of the two; None where nothing goes through the loop by itself."""
+    """Returns what runs the loop unattended, None where nothing does."""
     if not is_unattended(loop):
         return None
     holder = holder_of(loop.unattended)
@@ -31,41 +31,42 @@ def doing(loop: LoopFolder) -> Doing | None:
 
 @contextmanager
 def unattended(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
-    """Makes this process the one; raises BadInput where there is another."""
+    """Holds the unattended lock; raises BadInput where another process has it."""
     if is_unattended(loop):
         holder = holder_of(loop.unattended)
         who = f"process {holder.pid} on {holder.host}" if holder is not None else "another process"
         raise BadInput(
-            f"{loop.name}: {who} runs its queue or auto already",
+            f"{loop.name}: {who} already runs its queue or auto",
             f"tui-loop status {loop.name}; tui-loop stop {loop.name} stops it and what it runs",
         )
-    _hear_interrupts()
+    _accept_interrupts()
     with RunLock(loop.unattended, doing):
         yield
 
 
-def _hear_interrupts() -> None:
-    """A shell has what it starts in the background ignore SIGINT, by which `end` ends this."""
+def _accept_interrupts() -> None:
+    """Restores SIGINT, which `end` sends: a shell makes its background jobs ignore it."""
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end(loop: LoopFolder) -> int:
-    """Asks that process to end, as ctrl+c does: a run of it is stopped and saved. Its number.
+    """Sends SIGINT to that process, which stops and saves its run; returns its process id.
 
-    Raises BadInput where there is none, or none that can be reached from here.
+    Raises BadInput where there is no such process, or none on this host.
     """
     holder = living_holder(loop.unattended)
     if holder is None:
-        named = holder_of(loop.unattended) if is_unattended(loop) else None
-        if named is None:
+        remote = holder_of(loop.unattended) if is_unattended(loop) else None
+        if remote is None:
             raise BadInput(
-                f"{loop.name}: nothing goes through it by itself", f"tui-loop status {loop.name}"
+                f"{loop.name}: neither its queue nor auto is running",
+                f"tui-loop status {loop.name}",
             )
         raise BadInput(
-            f"{loop.name}: process {named.pid} on {named.host} goes through it",
-            f"there: tui-loop stop {loop.name}",
+            f"{loop.name}: process {remote.pid} on {remote.host} runs its queue or auto",
+            f"on that host: tui-loop stop {loop.name}",
         )
     os.kill(holder.pid, signal.SIGINT)
     return holder.pid

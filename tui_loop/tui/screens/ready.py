@@ -9,7 +9,14 @@ from textual.timer import Timer
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.text.figures import loss, percent
-from tui_loop.core.workflow.holdout import Look, LookDone, Looked, LookFault, LookProgress, times
+from tui_loop.core.workflow.holdout import (
+    HoldoutDone,
+    HoldoutEvaluation,
+    HoldoutFault,
+    HoldoutProgress,
+    HoldoutUse,
+    ordinal,
+)
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, Item
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import LookingAtHoldout
@@ -59,14 +66,14 @@ class ItemList(RowList):
 
     def row(self, index: int, width: int) -> list[Part]:
         item = self.items[index]
-        sign, tone = SIGNS[item.standing]
+        sign, tone = SIGNS[item.status]
         room = max(0, width - 2 - len(sign) - TITLE_CELLS - 4)
         return [
             self.pointer(index),
             (f"{sign}  ", tone),
             (fit(flat(item.title), TITLE_CELLS), ""),
             ("  ", ""),
-            (fit(flat(item.figure), room), "muted" if item.standing == "met" else ""),
+            (fit(flat(item.figure), room), "muted" if item.status == "met" else ""),
         ]
 
 
@@ -100,7 +107,7 @@ class ReadyScreen(RowsScreen):
 
     def show(self, found: Checklist) -> None:
         """Takes the checklist."""
-        if self.found is not None and self.found.is_under_way != found.is_under_way:
+        if self.found is not None and self.found.is_in_progress != found.is_in_progress:
             self._fault = None  # what there was to say of it has changed
         self.found, self.rows.items, self._doing = found, found.items, ""
         self.rows.rows_changed()
@@ -137,7 +144,7 @@ class ReadyScreen(RowsScreen):
     def action_look(self) -> None:
         if self.is_looking:
             self.notify("a look is under way: esc ends it, and then it does not count")
-        elif self.found is not None and self.found.is_under_way:
+        elif self.found is not None and self.found.is_in_progress:
             self.notify(f"{self.number} is still running: look when it has ended")
         elif self.found is not None:
             self._desk.ask_look(self)
@@ -145,7 +152,7 @@ class ReadyScreen(RowsScreen):
     def draw(self) -> None:
         state = self._doing
         if not state and self.found is not None:
-            met = sum(each.standing == "met" for each in self.found.items)
+            met = sum(each.status == "met" for each in self.found.items)
             state = f"{met} of {len(self.found.items)} met"
         entitle(self.query_one("#found"), self._heading, state)
         self.head.show(self._head_lines())
@@ -156,13 +163,13 @@ class ReadyScreen(RowsScreen):
         item = self.rows.items[self.rows.cursor]
         lines: Lines = [[(item.figure, "")]]
         todo = item.todo
-        if item.kind == HOLDOUT and self.found is not None and self.found.look is None:
+        if item.kind == HOLDOUT and self.found is not None and self.found.evaluation is None:
             todo = "L looks at it; it asks first"
         if todo:
             lines.append([("→ ", "accent"), (todo, "")])
         if item.kind == HOLDOUT and self.found is not None:
-            lines += look_lines(self.found.look) if self.found.look is not None else []
-            lines += looks_lines(self.found.looks)
+            lines += look_lines(self.found.evaluation) if self.found.evaluation is not None else []
+            lines += looks_lines(self.found.uses)
         return item.title, lines
 
     def _head_lines(self) -> Lines:
@@ -172,7 +179,7 @@ class ReadyScreen(RowsScreen):
             return []
         tone = "good" if self.found.is_ready else "strong"
         notices: Lines = [[("! ", "warn"), (each, "warn")] for each in self.found.notices]
-        looks: Lines = [[(self.found.looks_told, "muted")]] if self.found.looks else []
+        looks: Lines = [[(self.found.holdout_use_summary, "muted")]] if self.found.uses else []
         then: Lines = [[("→ ", "accent"), (NEXT, "")]] if self.found.is_ready else []
         return [[(self.found.verdict, tone)], *then, *looks, *notices]
 
@@ -184,12 +191,12 @@ class ReadyScreen(RowsScreen):
         told = self._work.take() if self._work is not None else []
         for each in told:
             match each:
-                case LookProgress():
+                case HoldoutProgress():
                     self._doing = each.words
-                case LookDone():
+                case HoldoutDone():
                     self._end("reading what came of it ...")
                     self._desk.check_ready(self)
-                case LookFault():
+                case HoldoutFault():
                     self._end("")
                     message = f"{each.message}; the look does not count"
                     self.show_fault(TuiLoopError(message, each.hint))
@@ -205,7 +212,7 @@ class ReadyScreen(RowsScreen):
         self._work = self._timer = None
 
 
-def look_lines(look: Look) -> Lines:
+def look_lines(look: HoldoutEvaluation) -> Lines:
     """A look in full."""
     lines: Lines = [[], [("its look", "strong"), (f"  over {look.rows} rows", "muted")]]
     sides = (("holdout", look.figures), ("eval", look.eval), ("base, there", look.base))
@@ -224,15 +231,15 @@ def look_lines(look: Look) -> Lines:
     return lines
 
 
-def looks_lines(looks: tuple[Looked, ...]) -> Lines:
+def looks_lines(looks: tuple[HoldoutUse, ...]) -> Lines:
     """Every look at this holdout, oldest first."""
     if not looks:
         return [[], [("nobody has looked at this holdout yet", "muted")]]
     lines: Lines = [[], [("looks at this holdout", "strong")]]
     for number, each in enumerate(looks, 1):
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.look.t))
-        score = each.look.score
-        figure = f"loss {loss(each.look.loss)}" if score is None else percent(score)
-        parts = f"  {times(number):<5} {when}  {flat(each.name, 40)}  {figure}"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.evaluation.t))
+        score = each.evaluation.score
+        figure = f"loss {loss(each.evaluation.loss)}" if score is None else percent(score)
+        parts = f"  {ordinal(number):<5} {when}  {flat(each.name, 40)}  {figure}"
         lines.append([(parts, "muted")])
     return lines

@@ -9,7 +9,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.plan import plan_next, replicates
-from tui_loop.core.workflow.queue import QueuedDraft, changing, queued_plan
+from tui_loop.core.workflow.queue import QueuedDraft, editing_queue, queued_plan
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.workbench.comparing import Comparing
@@ -56,7 +56,7 @@ class Progressing(Comparing, Queueing):
     async def _enqueue_repeats(self, pair: Pair) -> None:
         def work() -> tuple[int, int]:
             repeats = self._repeats(pair)
-            with changing(self.loop) as queue:
+            with editing_queue(self.loop) as queue:
                 fresh = [each for each in repeats if each not in queue]
                 queue.extend(fresh)
                 return len(fresh), len(queue)

@@ -13,8 +13,8 @@ from tui_loop.core.workflow.draft import Draft, new_draft
 from tui_loop.core.workflow.queue import (
     QueuedDraft,
     add,
-    changing,
     draft_of,
+    editing_queue,
     problem_of,
     queued_draft,
     read_queue,
@@ -98,7 +98,7 @@ class Queueing(Drafting):
 
     async def _edit_queue(self, change: Change) -> None:
         def work() -> None:
-            with changing(self.loop) as queue:
+            with editing_queue(self.loop) as queue:
                 change(queue)
 
         try:
@@ -115,7 +115,7 @@ class Queueing(Drafting):
 
         def work() -> Draft | None:
             fresh = draft_of(self.loop, queued)
-            with changing(self.loop) as queue:
+            with editing_queue(self.loop) as queue:
                 if queued not in queue:
                     return None
                 at = queue.index(queued)

@@ -34,7 +34,7 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Z95, mcnemar, sample_variance, t95
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
-from tui_loop.core.workflow.holdout import agreement_of, read_looks
+from tui_loop.core.workflow.holdout import agreement_of, read_holdout_evaluations
 
 TRIES = 3
 """Configs that brought nothing: one or two are bad luck."""
@@ -90,7 +90,7 @@ def no_gain(case: IterationFacts) -> Iterator[Finding]:
 def eval_overfit(case: IterationFacts) -> Iterator[Finding]:
     configs = tried_configs(case)
     score, total = case.metric("score"), case.metric("total")
-    looks = read_looks(case.folder.loop)
+    looks = read_holdout_evaluations(case.folder.loop)
     look = next(
         (
             each
@@ -106,7 +106,7 @@ def eval_overfit(case: IterationFacts) -> Iterator[Finding]:
             "alarm",
             f"after {len(configs)} configs chosen by one eval set, {look.iteration} has "
             f"{agreement_of(look).sentence}",
-            {"configs": len(configs), "best": look.iteration, "look": look.look},
+            {"configs": len(configs), "best": look.iteration, "look": look.use},
             iterations=(look.iteration,),
             otherwise="a holdout of another kind than the eval set would differ from the start",
         )
