@@ -81,7 +81,7 @@ def test_the_ledger_is_no_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("-o", "x.pdf"), ".pdf is no kind of report"),
+        (("-o", "x.pdf"), ".pdf is not a report format"),
         (("-o", "x"), "--format"),
         ((), "-o support-tiny.html"),
         (("--json", "-o", "x.json"), "do not go together"),

@@ -28,7 +28,7 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
-from tui_loop.core.report.files import written
+from tui_loop.core.report.files import report_text
 from tui_loop.core.report.gather import report_of
 from tui_loop.core.workflow.draft import new_draft
 from tui_loop.core.workflow.queue import draft_of, problem_of, read_queue
@@ -169,7 +169,7 @@ def judge(loop: LoopFolder) -> None:
     def reported() -> None:
         report = report_of(loop)
         for kind in ("md", "html", "csv", "json"):
-            assert written(report, kind)  # type: ignore[arg-type]
+            assert report_text(report, kind)  # type: ignore[arg-type]
 
     def waiting() -> None:
         for each in read_queue(loop):

@@ -120,7 +120,7 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         screen = await ready(opened)
         await opened.shows(f"support-intents/{number} has not ended yet: check again when it has")
         await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
-        assert not [each for each in screen.rows.items if each.standing == "not met"]
+        assert not [each for each in screen.rows.items if each.status == "not met"]
         await opened.press("L")
         await opened.tells(f"{number} has not ended yet: check again when it has")
         assert not backend.looks
@@ -164,7 +164,7 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
         assert not backend.looks
         work = await begun(opened, backend)
         work.to_tell = [HoldoutProgress("loading"), HoldoutProgress("base", 12, 80)]
-        await opened.shows("measuring the base 12/80")
+        await opened.shows("evaluating the base 12/80")
         await opened.press("L")
         await opened.tells("a look is under way")
         done = record_holdout_evaluation(loop, look(t=1_700_086_400.0))

@@ -14,8 +14,8 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Decision, Example
 from tui_loop.core.report import gather
-from tui_loop.core.report.facts import WORST, Report, Told
-from tui_loop.core.report.files import FORMATS, written
+from tui_loop.core.report.facts import WORST, IterationEntry, Report
+from tui_loop.core.report.files import FORMATS, report_text
 from tui_loop.core.report.gather import report_of
 
 MakeFinished = Callable[..., IterationFolder]
@@ -31,7 +31,7 @@ def recorded() -> Report:
     return report_of(LoopsFolder(CHECKOUT / "loops").loop("support-intents"))
 
 
-def told(report: Report, number: int) -> Told:
+def told(report: Report, number: int) -> IterationEntry:
     return next(each for each in report.iterations if each.iteration.number == number)
 
 
@@ -84,7 +84,7 @@ def test_what_fails_is_told_of_the_best_and_of_the_newest(recorded: Report) -> N
 def test_the_same_record_gives_the_same_bytes(recorded: Report) -> None:
     again = report_of(LoopsFolder(CHECKOUT / "loops").loop("support-intents"))
     for kind in FORMATS:
-        assert written(again, kind) == written(recorded, kind)
+        assert report_text(again, kind) == report_text(recorded, kind)
 
 
 def test_a_loop_without_iterations_has_a_report_too(loop: LoopFolder) -> None:
@@ -92,8 +92,8 @@ def test_a_loop_without_iterations_has_a_report_too(loop: LoopFolder) -> None:
     assert report.iterations == ()
     assert report.best is None
     for kind in FORMATS:
-        assert written(report, kind)
-    assert "no iterations yet" in written(report, "md")
+        assert report_text(report, kind)
+    assert "no iterations yet" in report_text(report, "md")
 
 
 def test_an_unreadable_iteration_is_told_as_such(loop: LoopFolder, finished: MakeFinished) -> None:
@@ -107,8 +107,8 @@ def test_an_unreadable_iteration_is_told_as_such(loop: LoopFolder, finished: Mak
         "finished",
     ]
     for kind in FORMATS:
-        assert "unreadable" in written(report, kind)
-    assert "001/summary.json" in written(report, "md")
+        assert "unreadable" in report_text(report, kind)
+    assert "001/summary.json" in report_text(report, "md")
 
 
 def test_what_was_taken_predicted_and_noted_is_told(
@@ -123,7 +123,7 @@ def test_what_was_taken_predicted_and_noted_is_told(
     summary = folder.read_summary()
     assert summary is not None
     folder.write_summary(msgspec.structs.replace(summary, verdict="consistent"))
-    text = written(report_of(loop), "md")
+    text = report_text(report_of(loop), "md")
     for wanted in (
         "(more epochs, after underfitting)",
         "30% to 60%",
@@ -131,7 +131,7 @@ def test_what_was_taken_predicted_and_noted_is_told(
         "consistent with",
     ):
         assert wanted in text, wanted
-    assert "more_epochs" in written(report_of(loop), "csv")
+    assert "more_epochs" in report_text(report_of(loop), "csv")
 
 
 def test_a_look_at_the_holdout_is_told_and_a_bad_line_counted(
@@ -153,7 +153,7 @@ def test_a_look_at_the_holdout_is_told_and_a_bad_line_counted(
     report = report_of(loop)
     assert [each.score for each in report.holdout_evaluations] == [0.5]
     assert any("1 line of holdout.jsonl" in each for each in report.left_out)
-    assert "5 of 10" in written(report, "md")
+    assert "5 of 10" in report_text(report, "md")
 
 
 def test_long_texts_are_cut_and_say_so() -> None:
@@ -164,7 +164,7 @@ def test_long_texts_are_cut_and_say_so() -> None:
 def test_many_iterations_are_bounded_and_what_is_left_out_is_told(
     loop: LoopFolder, finished: MakeFinished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "TOLD", 2)
+    monkeypatch.setattr(gather, "DETAILED", 2)
     monkeypatch.setattr(gather, "COMPARED", 2)
     finished([0.0, 0.0], base=True)
     finished([1.0, 1.0])
@@ -177,7 +177,7 @@ def test_many_iterations_are_bounded_and_what_is_left_out_is_told(
     assert compared == [4, 5]
     assert any("iterations 2-3" in each for each in report.left_out)
     assert any("iterations 1-3" in each for each in report.left_out)
-    assert len(written(report, "csv").splitlines()) == 7
+    assert len(report_text(report, "csv").splitlines()) == 7
 
 
 def test_hostile_texts_of_a_record_stay_texts(
@@ -194,10 +194,10 @@ def test_hostile_texts_of_a_record_stay_texts(
     folder.add_note(evil)
     report = report_of(loop)
     for kind in FORMATS:
-        text = written(report, kind)
+        text = report_text(report, kind)
         assert "\x1b" not in text
         assert "\u202e" not in text
-    assert "<script" not in written(report, "html")
+    assert "<script" not in report_text(report, "html")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_damaged_figure_costs_no_report(
     names = ("score", "passed", "total", "eval_loss", "train_loss", "steps", "epochs")
     finished([1.0, 0.0], metrics=dict.fromkeys(names, odd))
     for kind in FORMATS:
-        assert written(report_of(loop), kind)
+        assert report_text(report_of(loop), kind)
 
 
 def test_nothing_is_written_into_the_record(loop: LoopFolder, finished: MakeFinished) -> None:

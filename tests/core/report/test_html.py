@@ -77,13 +77,13 @@ def all_blocks(word: str) -> tuple[Block, ...]:
     )
 
 
-def written(word: str) -> str:
+def report_text(word: str) -> str:
     return html_page(Document(f"t{word}", f"m{word}", all_blocks(word)))
 
 
 @pytest.mark.parametrize("word", HOSTILE)
 def test_no_text_adds_an_element_or_an_attribute(word: str) -> None:
-    hostile, plain = Reading(written(word)), Reading(written("word"))
+    hostile, plain = Reading(report_text(word)), Reading(report_text("word"))
     assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in plain.tags]
     assert [[name for name, _ in attrs] for _, attrs in hostile.tags] == [
         [name for name, _ in attrs] for _, attrs in plain.tags
@@ -101,12 +101,12 @@ def test_any_text_leaves_the_page_whole(word: str) -> None:
 
 
 def test_no_control_sign_reaches_the_page() -> None:
-    told = written("\x1b[2J\x00\u202e")
+    told = report_text("\x1b[2J\x00\u202e")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", told)
 
 
 def test_the_page_has_no_script_and_asks_for_nothing_from_elsewhere() -> None:
-    told = written("word")
+    told = report_text("word")
     tags = Reading(told).tags
     assert not {"script", "link", "img", "iframe", "object", "form"} & {tag for tag, _ in tags}
     names = {name for _, attrs in tags for name, _ in attrs}
@@ -125,13 +125,13 @@ def test_the_page_has_no_script_and_asks_for_nothing_from_elsewhere() -> None:
 
 
 def test_it_is_made_for_a_phone_for_the_dark_and_for_print() -> None:
-    told = written("word")
+    told = report_text("word")
     for wanted in ("width=device-width", "prefers-color-scheme:dark", "@media print", "lang="):
         assert wanted in told
 
 
 def test_its_pictures_are_xml_with_a_name() -> None:
-    pictures = re.findall(r"<svg.*?</svg>", written("<&\"'"), re.DOTALL)
+    pictures = re.findall(r"<svg.*?</svg>", report_text("<&\"'"), re.DOTALL)
     assert len(pictures) == 2
     for picture in pictures:
         root = ElementTree.fromstring(picture)

@@ -15,29 +15,29 @@ from tui_loop.core.report.facts import (
     Counted,
     Curves,
     Failure,
+    FailureSummary,
+    IterationEntry,
     Line,
-    Open,
     Recovery,
     Report,
-    Story,
-    Told,
+    RunDetails,
 )
 from tui_loop.core.report.iterations import spans, when
 from tui_loop.core.report.markdown import markdown
 from tui_loop.core.report.sections import document_of
 
 
-def text_of(*told: Told, **more: object) -> str:
+def text_of(*told: IterationEntry, **more: object) -> str:
     fields = {"made_by": "tui-loop 1", "name": "x", "goal": "", "model": "tiny", "metric": "label"}
     return markdown(document_of(Report(**fields, iterations=told, **more)))  # type: ignore[arg-type]
 
 
-def failed(**fields: object) -> Told:
+def failed(**fields: object) -> IterationEntry:
     error = {"kind": "diverged", "message": "the loss is NaN", "hint": "a lower rate", "step": 9}
     iteration = Iteration(number=1, parent=0, state="failed", error=error, **fields)  # type: ignore[arg-type]
-    return Told(
+    return IterationEntry(
         iteration,
-        story=Story(
+        story=RunDetails(
             recoveries=(Recovery("oom", "batch 8 → 4"),),
             warnings=2,
             curves=Curves(train=Line((1, 2), (1.0, 2.0), 2, nonfinite=3), diverged_at=9),
@@ -89,14 +89,16 @@ def test_a_diagnosis_is_told_with_its_evidence_and_what_it_expects() -> None:
 
 def test_what_fails_is_told_by_cause_and_in_full() -> None:
     worst = Failure("a1", "line one\nline two", "yes", "", 1.25, ("empty",))
-    found = Open(
+    found = FailureSummary(
         *(1, "the newest", 3, 10),
         causes=(Counted("empty", 3),),
         labels=(Counted("yes", 2, "2 of 4 fail"),),
         worst=(worst,),
         judged="score 40% with 1 output accepted",
     )
-    text = text_of(failed(), open=(found, Open(4, "the best so far", unread="x is missing")))
+    text = text_of(
+        failed(), open=(found, FailureSummary(4, "the best so far", unread="x is missing"))
+    )
     for wanted in (
         "## What fails in 1, the newest",
         "3 of 10 examples fail",

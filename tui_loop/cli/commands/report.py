@@ -11,7 +11,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import check_loop_name
-from tui_loop.core.report.files import FORMATS, Format, format_of, write_report, written
+from tui_loop.core.report.files import FORMATS, Format, format_of, report_text, write_report
 from tui_loop.core.report.gather import report_of
 from tui_loop.core.text.figures import counted
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     loop = LoopsFolder(args.loops).loop(args.loop)
     if args.json or args.output == "-":
         kind: Format = "json" if args.json else args.format or "md"
-        text = written(report_of(loop), kind)
+        text = report_text(report_of(loop), kind)
         if kind == "json":
             out.record_line(text.rstrip("\n"))
         else:

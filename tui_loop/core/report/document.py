@@ -1,7 +1,6 @@
-"""A document as blocks, before it is written as Markdown or HTML.
+"""The blocks of a document, before it is written as Markdown or HTML.
 
-A text is prose of our own or of the record, set in words; `Raw` is data, set as it is. Neither is
-ever read as markup.
+A `str` is prose; `Raw` is data, shown character by character. Neither is read as markup.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ import msgspec
 from tui_loop.core.report.facts import Curves
 
 SHORT = 240
-"""Characters of a line of data."""
+"""Characters of data that fit one line."""
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """Text of data, for a place within a line or a cell."""
+    """Data within a line or a cell."""
 
     text: str
 
@@ -28,7 +27,7 @@ Tone = Literal["", "muted", "good", "bad"]
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """`level` from 1 on; `anchor` is what others link to, of letters, digits and `-`."""
+    """A heading; `level` from 1, `anchor` for links, of letters, digits and `-`."""
 
     level: int
     text: str
@@ -41,20 +40,20 @@ class Paragraph(msgspec.Struct, frozen=True):
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """Labelled texts, one below the other."""
+    """Labelled texts, one per line."""
 
     rows: tuple[tuple[str, Text], ...]
 
 
 class Link(msgspec.Struct, frozen=True):
-    """Words that lead to a heading of the same document."""
+    """A link to a heading of the same document."""
 
     text: str
     anchor: str
 
 
 class Table(msgspec.Struct, frozen=True):
-    """`right`: the columns that are set to the right."""
+    """A table; `right`: the right-aligned columns."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[Text | Link, ...], ...]
@@ -68,18 +67,18 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """Data in full, line breaks and all, each text below its label."""
+    """Data in full with its line breaks, each text below its label."""
 
     texts: tuple[tuple[str, str], ...]
 
     @property
     def is_short(self) -> bool:
-        """Whether each text fits a line, and is the same on it."""
+        """Returns whether each text fits one line unchanged."""
         return all(len(text) <= SHORT and text == " ".join(text.split()) for _, text in self.texts)
 
 
 class RunChart(msgspec.Struct, frozen=True):
-    """The loss of one run over its steps; `is_log`: on a log scale, as all runs of a report."""
+    """The loss of one run over its steps; `is_log`: log scale, for all runs alike."""
 
     title: str
     curves: Curves
@@ -87,7 +86,7 @@ class RunChart(msgspec.Struct, frozen=True):
 
 
 class TrailPoint(msgspec.Struct, frozen=True):
-    """A figure of one iteration, with its interval where there is one."""
+    """A value of one iteration, with its interval where there is one."""
 
     number: int
     value: float
@@ -96,7 +95,7 @@ class TrailPoint(msgspec.Struct, frozen=True):
 
 
 class TrailChart(msgspec.Struct, frozen=True):
-    """A figure over the iterations; `best` is marked, `without` have none. `unit` `%` or ``."""
+    """A value over the iterations; `best` is marked, `without` have no value."""
 
     title: str
     points: tuple[TrailPoint, ...]
@@ -109,7 +108,7 @@ Block = Heading | Paragraph | Fields | Table | Items | Quote | RunChart | TrailC
 
 
 class Document(msgspec.Struct, frozen=True):
-    """`maker` wrote it."""
+    """A title, the program that wrote it (`maker`), and the blocks."""
 
     title: str
     maker: str

@@ -1,4 +1,4 @@
-"""What a report tells, gathered once; limits that keep it small say what they left out."""
+"""The facts of a report, gathered once, and the limits that keep it small."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval
 from tui_loop.core.workflow.holdout import HoldoutEvaluation
 
-TOLD = 40
-"""Iterations that are told in full, the newest, beside the first and the best."""
+DETAILED = 40
+"""The newest so many iterations get a section of their own, as do the first and the best."""
 
 COMPARED = 120
-"""Iterations that are held against their parents, the newest."""
+"""The newest so many iterations are compared with their parents."""
 
 ROWS_COMPARED = 3_000_000
-"""Examples of all these comparisons together."""
+"""The most examples of all these comparisons together, which bounds the time."""
 
 DIAGNOSED = 3
-"""Iterations whose diagnosis is told, the newest that ended."""
+"""The newest so many ended iterations are diagnosed."""
 
 ROWS_DIAGNOSED = 20_000
-"""With more examples than that only the newest one's."""
+"""With more examples than this, only the newest iteration is diagnosed."""
 
 CHANGED = 3
-"""Examples fixed, and examples broken, that are shown of an iteration."""
+"""Fixed examples, and broken examples, shown per iteration."""
 
 WORST = 5
-"""Failures that are shown in full."""
+"""Failures shown in full."""
 
 GROUPS = 15
-"""Lines of any list of causes, labels, groups, data files or looks."""
+"""Lines of any list of causes, labels, groups, data files or holdout evaluations."""
 
 TEXT = 1500
-"""Characters of a prompt, an output or a reference that is shown in full."""
+"""Characters of a prompt, an output or a reference outside tables."""
 
 CELL = 160
-"""Characters of one in a table."""
+"""Characters of a text in a table cell."""
 
 NOTES = 6000
 """Characters of the notes on an iteration."""
 
 POINTS = 120
-"""Columns of a curve; each has its smallest and its largest value."""
+"""Columns of a curve; each shows its smallest and its largest value."""
 
 
 class Line(msgspec.Struct, frozen=True):
     """A logged metric over steps, drawn from few points that keep every extreme.
 
-    `logged` counts the values there were, `nonfinite` those that were NaN or infinite.
+    `logged`: the number of logged values. `nonfinite`: how many of them were NaN or infinite.
     """
 
     steps: tuple[int, ...] = ()
@@ -71,7 +71,7 @@ class Curves(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """An example whose outcome is another one than the parent's."""
+    """An example whose outcome differs from the parent's."""
 
     id: str
     prompt: str
@@ -80,10 +80,10 @@ class Changed(msgspec.Struct, frozen=True):
     after: str
 
 
-class Against(msgspec.Struct, frozen=True):
-    """An iteration against its parent, as far as its runs can carry a claim.
+class ParentComparison(msgspec.Struct, frozen=True):
+    """The comparison of an iteration with its parent.
 
-    `brief` is the claim in a table's words, `lines` the whole of it as (of what, what is said).
+    `brief`: the claim for a table cell. `lines`: all claims as (subject, claim).
     """
 
     parent: int
@@ -101,14 +101,14 @@ class Against(msgspec.Struct, frozen=True):
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """What went wrong in a run that went on, and what was changed for it."""
+    """A fault that a run recovered from, and what was changed for that."""
 
     kind: str
     message: str
 
 
-class Story(msgspec.Struct, frozen=True):
-    """What is told of an iteration beside its row: how it ran, and the user's own words."""
+class RunDetails(msgspec.Struct, frozen=True):
+    """What the section of an iteration adds to its table row: how it ran, and the user's notes."""
 
     recoveries: tuple[Recovery, ...] = ()
     warnings: int = 0
@@ -116,22 +116,22 @@ class Story(msgspec.Struct, frozen=True):
     curves: Curves = Curves()
 
 
-class Told(msgspec.Struct, frozen=True):
-    """One iteration of the report; `story` only where it is told in full.
+class IterationEntry(msgspec.Struct, frozen=True):
+    """One iteration of the report; `story` only where it has a section of its own.
 
-    `suggestion` was taken of a diagnosis, which `predicted` something, as the decision has it.
+    `suggestion` and `predicted`: from an applied suggestion, as in the decision.
     """
 
     iteration: Iteration
     suggestion: str = ""
     predicted: dict[str, Any] | None = None
-    against: Against | None = None
-    story: Story | None = None
+    against: ParentComparison | None = None
+    story: RunDetails | None = None
     score_interval: Interval | None = None
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """So many failures for a cause, of a label or a group, in words."""
+    """The number of failures of a cause, a label or a group, with a note."""
 
     name: str
     count: int
@@ -139,7 +139,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An example that fails, in full."""
+    """A failed example in full."""
 
     id: str
     prompt: str
@@ -149,11 +149,11 @@ class Failure(msgspec.Struct, frozen=True):
     causes: tuple[str, ...] = ()
 
 
-class Open(msgspec.Struct, frozen=True):
-    """What fails in an iteration; `role` says which one it is: the best, the newest.
+class FailureSummary(msgspec.Struct, frozen=True):
+    """What fails in an iteration; `role`: the best or the newest.
 
-    `judged`: the numbers with what people said of examples, in words. `unread`: why nothing else
-    is told.
+    `judged`: the numbers with annotations applied, in words. `unread`: why the examples could not
+    be read.
     """
 
     number: int
@@ -170,7 +170,7 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class DataFile(msgspec.Struct, frozen=True):
-    """A data file as iterations saw it; `sha256` in full."""
+    """A data file as iterations used it; `sha256` in full."""
 
     split: str
     path: str
@@ -180,7 +180,7 @@ class DataFile(msgspec.Struct, frozen=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """What iterations ran on."""
+    """The device and the library versions of iterations."""
 
     iterations: tuple[int, ...]
     device: str = ""
@@ -189,11 +189,10 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything, in the order of iterations.
+    """All facts of a report, in the order of iterations.
 
-    `best`: the first run of the best config, `best_runs` all of them. `ended_at`: when the newest
-    run ended, unix seconds. `left_out`: what limits left out, a
-    sentence each.
+    `best`: the first run of the best config; `best_runs`: all of them. `ended_at`: when the newest
+    run ended, unix seconds. `left_out`: what the limits left out.
     """
 
     made_by: str
@@ -201,13 +200,13 @@ class Report(msgspec.Struct, frozen=True):
     goal: str
     model: str
     metric: str
-    iterations: tuple[Told, ...] = ()
+    iterations: tuple[IterationEntry, ...] = ()
     best: int | None = None
     best_runs: tuple[int, ...] = ()
     ended_at: float | None = None
     closed: Closed | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
-    open: tuple[Open, ...] = ()
+    open: tuple[FailureSummary, ...] = ()
     holdout_evaluations: tuple[HoldoutEvaluation, ...] = msgspec.field(default=(), name="looks")
     data: tuple[DataFile, ...] = ()
     environments: tuple[Environment, ...] = ()

@@ -1,4 +1,4 @@
-"""A report as a file: its format, its text, and where it may be written."""
+"""Writes a report to a file, and decides which files it may replace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui_loop.core.record.ledger import COLUMNS, ledger_row
 from tui_loop.core.record.safe_open import open_regular
 from tui_loop.core.record.structs import Decision
 from tui_loop.core.report import html, markdown
-from tui_loop.core.report.facts import Report, Told
+from tui_loop.core.report.facts import IterationEntry, Report
 from tui_loop.core.report.gather import report_of
 from tui_loop.core.report.sections import document_of
 from tui_loop.core.text.untrusted import csv_text, escaped, visible
@@ -25,8 +25,8 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 JSON_MARK = '{\n  "made_by": "tui-loop '
 
 
-def written(report: Report, kind: Format) -> str:
-    """The report as the text of a file."""
+def report_text(report: Report, kind: Format) -> str:
+    """Returns the text of a report file."""
     match kind:
         case "md":
             return markdown.markdown(document_of(report))
@@ -39,19 +39,19 @@ def written(report: Report, kind: Format) -> str:
 
 
 def format_of(path: Path) -> Format:
-    """What the name of a file asks for; raises BadInput for another suffix."""
+    """Returns the format for the suffix of a file name; raises BadInput for an unknown one."""
     suffix = path.suffix.lower().removeprefix(".")
     for kind in FORMATS:
         if suffix == kind:
             return kind
-    text = f"{path.suffix} is no kind of report" if suffix else "no suffix tells the kind of report"
-    raise BadInput(f"{path}: {text}", "end it in .md, .html, .csv or .json, or give --format")
+    text = f"{path.suffix} is not a report format" if suffix else "the report format is unknown"
+    raise BadInput(f"{path}: {text}", "use .md, .html, .csv or .json, or give --format")
 
 
 def is_report(path: Path) -> bool:
-    """Whether a file is a report that this program wrote, by how it begins.
+    """Returns whether a file is a report of this program, by its first bytes.
 
-    Raises BadInput where no regular file stands there, else OSError.
+    Raises BadInput where it is not a regular file, else OSError.
     """
     marks = [mark.encode() for mark in (markdown.MARK, html.MARK, JSON_MARK, csv_head())]
     with open_regular(path) as file:
@@ -60,57 +60,61 @@ def is_report(path: Path) -> bool:
 
 
 def write_report(loop: LoopFolder, path: Path, kind: Format, *, is_forced: bool = False) -> Report:
-    """Writes a loop's report and gives it; raises BadInput where it would cost somebody a file."""
+    """Writes and returns a loop's report; raises BadInput where it would replace another file."""
     check_place(path, is_forced=is_forced)
     report = report_of(loop)
-    write_atomically(path, written(report, kind))
+    write_atomically(path, report_text(report, kind))
     return report
 
 
 def check_place(path: Path, *, is_forced: bool) -> None:
-    """Raises BadInput where a report cannot be written, or would cost somebody a file."""
+    """Raises BadInput where a report cannot be written or would replace another file."""
     if not path.parent.is_dir():
-        raise BadInput(f"{path}: there is no folder {path.parent}", "make it, or name another one")
+        raise BadInput(
+            f"{path}: there is no folder {path.parent}", "create it, or choose another one"
+        )
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_file():
-        raise BadInput(f"{path}: is no regular file", "name another one, or print it with -o -")
+        raise BadInput(
+            f"{path}: is not a regular file", "choose another name, or print it with -o -"
+        )
     if not is_forced and not is_report(path):
-        raise BadInput(f"{path}: is there already, and is no report", "--force replaces it")
+        raise BadInput(f"{path}: already exists and is not a report", "--force replaces it")
 
 
-BESIDE = (
+ADDED_COLUMNS = (
     *("score_low", "score_high", "claim", "delta", "delta_low", "delta_high"),
     *("fixed", "broken", "is_best", "findings"),
 )
 
 
 def csv_table(report: Report) -> str:
-    """One row an iteration; nothing in it runs as a formula."""
+    """Returns one row per iteration; no cell can run as a formula."""
     findings = {
         each.number: " ".join(found.kind for found in each.findings) for each in report.diagnoses
     }
     rows = []
-    for told in report.iterations:
-        decision = Decision(suggestion=told.suggestion or None, predicted=told.predicted)
-        beside = _beside(told, report.best, findings.get(told.iteration.number))
+    for entry in report.iterations:
+        decision = Decision(suggestion=entry.suggestion or None, predicted=entry.predicted)
+        added = _added_cells(entry, report.best, findings.get(entry.iteration.number))
         rows.append(
-            [*ledger_row(told.iteration, decision), *(beside[name] for name in _beside_names())]
+            [*ledger_row(entry.iteration, decision), *(added[name] for name in _added_columns())]
         )
-    return visible(csv_text([*COLUMNS, *_beside_names()], rows))
+    return visible(csv_text([*COLUMNS, *_added_columns()], rows))
 
 
 def csv_head() -> str:
-    """The line that such a file begins with; the ledger's own is shorter."""
-    return csv_text([*COLUMNS, *_beside_names()], [])
+    """Returns the first line of the CSV report, which differs from the ledger's."""
+    return csv_text([*COLUMNS, *_added_columns()], [])
 
 
-def _beside_names() -> list[str]:
-    return [name for name in BESIDE if name not in COLUMNS]
+def _added_columns() -> list[str]:
+    return [name for name in ADDED_COLUMNS if name not in COLUMNS]
 
 
-def _beside(told: Told, best: int | None, findings: str | None) -> dict[str, Any]:
-    against, score = told.against, told.score_interval
+def _added_cells(entry: IterationEntry, best: int | None, findings: str | None) -> dict[str, Any]:
+    against, score = entry.against, entry.score_interval
     delta = against.score if against is not None else None
     return {
         "score_low": score and score.low,
@@ -121,6 +125,6 @@ def _beside(told: Told, best: int | None, findings: str | None) -> dict[str, Any
         "delta_high": delta and delta.high,
         "fixed": against and against.fixed,
         "broken": against and against.broken,
-        "is_best": "yes" if told.iteration.number == best else None,
+        "is_best": "yes" if entry.iteration.number == best else None,
         "findings": findings,
     }

@@ -30,25 +30,25 @@ from tui_loop.core.record.structs import LIVE, Decision, Example, Iteration
 from tui_loop.core.report.facts import (
     CHANGED,
     COMPARED,
+    DETAILED,
     DIAGNOSED,
     GROUPS,
     NOTES,
     ROWS_COMPARED,
     ROWS_DIAGNOSED,
     TEXT,
-    TOLD,
     WORST,
-    Against,
     Changed,
     Counted,
     DataFile,
     Environment,
     Failure,
-    Open,
+    FailureSummary,
+    IterationEntry,
+    ParentComparison,
     Recovery,
     Report,
-    Story,
-    Told,
+    RunDetails,
 )
 from tui_loop.core.report.iterations import spans, whole
 from tui_loop.core.report.svg import curves_of
@@ -58,11 +58,11 @@ from tui_loop.core.workflow.holdout import read_holdout_evaluations
 
 
 def report_of(loop: LoopFolder) -> Report:
-    """The facts of a report; raises BadInput where the loop's own settings cannot be read."""
-    return _Gathering(loop).report()
+    """Gathers the facts of a report; raises BadInput where `loop.toml` cannot be read."""
+    return _Gatherer(loop).report()
 
 
-class _Gathering:
+class _Gatherer:
     def __init__(self, loop: LoopFolder) -> None:
         self.loop = loop
         self.reader = LoopReader(loop)
@@ -76,7 +76,7 @@ class _Gathering:
     def report(self) -> Report:
         settings = self.loop.read_settings()
         numbers = [each.number for each in self.iterations]
-        told = self._told()
+        entries = self._entries()
         holdout = read_holdout_evaluations(self.loop)
         if holdout.bad_lines:
             self.left_out.append(
@@ -90,7 +90,7 @@ class _Gathering:
             goal=redacted(settings.goal),
             model=self.loop.default_config().model.id,
             metric=settings.metric,
-            iterations=tuple(told),
+            iterations=tuple(entries),
             best=self.best,
             best_runs=tuple(each.number for each in self.best_runs),
             ended_at=self._ended_at(),
@@ -103,32 +103,30 @@ class _Gathering:
             left_out=tuple(self.left_out),
         )
 
-    def _told(self) -> list[Told]:
+    def _entries(self) -> list[IterationEntry]:
         compared = comparable(self.iterations)
-        wanted = [each.number for each in self.iterations if each.parent is not None]
-        older = [each for each in wanted if each not in compared and self._scored(each)]
+        children = [each.number for each in self.iterations if each.parent is not None]
+        older = [each for each in children if each not in compared and self._scored(each)]
         if older:
             self.left_out.append(
-                f"not held against their parents, for the time it takes: iterations {spans(older)}"
+                f"comparisons with the parent, to save time: iterations {spans(older)}"
             )
-        in_full = self._in_full()
-        brief = [each.number for each in self.iterations if each.number not in in_full]
+        detailed = self._detailed()
+        brief = [each.number for each in self.iterations if each.number not in detailed]
         if brief:
-            self.left_out.append(
-                f"only in the table, not told one by one: iterations {spans(brief)}"
-            )
+            self.left_out.append(f"sections of their own: iterations {spans(brief)}")
         decisions = {each.number: self._decision(each.number) for each in self.iterations}
         return [
-            Told(
+            IterationEntry(
                 iteration=_without_secrets(each),
                 suggestion=redacted(decisions[each.number].suggestion or ""),
                 predicted=without_secrets(decisions[each.number].predicted),
-                against=against_of(
-                    self.reader, self.comparer, each, with_examples=each.number in in_full
+                against=comparison_with_parent(
+                    self.reader, self.comparer, each, with_examples=each.number in detailed
                 )
                 if each.number in compared
                 else None,
-                story=self._story(each) if each.number in in_full else None,
+                story=self._story(each) if each.number in detailed else None,
                 score_interval=share_interval(each),
             )
             for each in self.iterations
@@ -137,28 +135,28 @@ class _Gathering:
     def _decision(self, number: int) -> Decision:
         try:
             return self.loop.iteration(number).read_decision()
-        except (TuiLoopError, OSError):  # told as unreadable
+        except (TuiLoopError, OSError):  # its row shows it as unreadable
             return Decision()
 
     def _scored(self, number: int) -> bool:
         return self.reader.iteration(number).metrics.get("score") is not None
 
-    def _in_full(self) -> set[int]:
-        """The first, the best and the newest iterations."""
+    def _detailed(self) -> set[int]:
+        """Returns the first, the best and the newest iterations, which get their own sections."""
         numbers = [each.number for each in self.iterations]
-        beside = {*numbers[:1], *([] if self.best is None else [self.best])}
-        return beside | set(numbers[-TOLD:])
+        always = {*numbers[:1], *([] if self.best is None else [self.best])}
+        return always | set(numbers[-DETAILED:])
 
-    def _story(self, iteration: Iteration) -> Story:
+    def _story(self, iteration: Iteration) -> RunDetails:
         number = iteration.number
         folder = self.loop.iteration(number)
         try:
             run = self.reader.at(number).view().run
             notes = redacted(shortened(folder.read_notes(), NOTES))
         except (TuiLoopError, OSError):
-            return Story()
+            return RunDetails()
         self.reader.keep_runs(set())
-        return Story(
+        return RunDetails(
             recoveries=tuple(
                 Recovery(each.kind, redacted(each.message)) for each in run.recoveries
             ),
@@ -168,7 +166,7 @@ class _Gathering:
         )
 
     def _ended_at(self) -> float | None:
-        """When the newest run ended, by its journal."""
+        """Returns when the newest run ended, by its journal."""
         for each in reversed(self.iterations):
             if each.state == "unreadable":
                 continue
@@ -181,25 +179,25 @@ class _Gathering:
         return None
 
     def _diagnoses(self) -> list[Diagnosis]:
-        """The newest iterations that ended, the newest first."""
+        """Returns the diagnoses of the newest ended iterations, the newest first."""
         ended = [
             each
             for each in self.iterations
             if each.state not in (*LIVE, "draft", "queued", "unreadable")
         ]
-        found = []
+        diagnoses = []
         newest = ended[-DIAGNOSED:][::-1]
         if newest and (whole(newest[0], "total") or 0) > ROWS_DIAGNOSED:
-            self.left_out.append("the diagnosis of all but the newest, for the time it takes")
+            self.left_out.append("the diagnosis of all but the newest, to save time")
             newest = newest[:1]
         for each in newest:
             try:
-                found.append(self.diagnoser.diagnose(each.number))
+                diagnoses.append(self.diagnoser.diagnose(each.number))
             except (TuiLoopError, OSError) as error:
                 self.left_out.append(f"the diagnosis of {each.number}: {error}")
-        return found
+        return diagnoses
 
-    def _open(self) -> list[Open]:
+    def _open(self) -> list[FailureSummary]:
         evaluated = [each for each in self.iterations if each.metrics.get("total")]
         roles: dict[int, str] = {}
         if self.best is not None:
@@ -208,7 +206,7 @@ class _Gathering:
             newest = evaluated[-1].number
             is_best = newest in roles
             roles[newest] = "the newest, and the best so far" if is_best else "the newest"
-        found = (open_of(self.diagnoser.case(number), role) for number, role in roles.items())
+        found = (failures_of(self.diagnoser.case(number), role) for number, role in roles.items())
         return [each for each in found if each is not None]
 
 
@@ -223,7 +221,7 @@ def _without_secrets(iteration: Iteration) -> Iteration:
 
 
 def comparable(iterations: Sequence[Iteration]) -> set[int]:
-    """The iterations that are held against their parents: as many as there is time for."""
+    """Returns the iterations to compare with their parents: the newest, as far as the limits go."""
     taken: set[int] = set()
     rows = 0
     for iteration in reversed(iterations):
@@ -236,60 +234,62 @@ def comparable(iterations: Sequence[Iteration]) -> set[int]:
     return taken
 
 
-def against_of(
+def comparison_with_parent(
     reader: LoopReader, comparer: Comparer, iteration: Iteration, *, with_examples: bool
-) -> Against | None:
-    """The iteration against its parent; None where there is nothing to compare."""
-    found = comparer.against_parent(iteration)
-    if found is None:
+) -> ParentComparison | None:
+    """Compares an iteration with its parent; None where there is nothing to compare."""
+    comparison = comparer.against_parent(iteration)
+    if comparison is None:
         return None
-    fixed, broken = _most_changed(reader, found) if with_examples else ((), ())
-    return Against(
-        parent=found.a,
-        brief=brief_delta(found),
-        claim=found.claim,
-        lines=tuple(claim_words(found)),
-        notices=tuple(found.notices),
-        score=found.interval,
-        loss=found.loss,
-        compared=found.compared,
-        fixed=len(found.fixed),
-        broken=len(found.broken),
+    fixed, broken = _most_changed(reader, comparison) if with_examples else ((), ())
+    return ParentComparison(
+        parent=comparison.a,
+        brief=brief_delta(comparison),
+        claim=comparison.claim,
+        lines=tuple(claim_words(comparison)),
+        notices=tuple(comparison.notices),
+        score=comparison.interval,
+        loss=comparison.loss,
+        compared=comparison.compared,
+        fixed=len(comparison.fixed),
+        broken=len(comparison.broken),
         fixed_examples=fixed,
         broken_examples=broken,
     )
 
 
 def _most_changed(
-    reader: LoopReader, found: Comparison
+    reader: LoopReader, comparison: Comparison
 ) -> tuple[tuple[Changed, ...], tuple[Changed, ...]]:
-    """Of the fixed and of the broken those whose loss moved most."""
+    """Returns the fixed and the broken examples whose loss changed most."""
     try:
-        return _changed(reader, found, found.fixed, -1), _changed(reader, found, found.broken, 1)
-    except (TuiLoopError, OSError):  # it could be read a moment ago
+        return _changed(reader, comparison, comparison.fixed, -1), _changed(
+            reader, comparison, comparison.broken, 1
+        )
+    except (TuiLoopError, OSError):  # another process changed the file meanwhile
         return (), ()
 
 
 def _changed(
-    reader: LoopReader, found: Comparison, names: Sequence[str], sign: int
+    reader: LoopReader, comparison: Comparison, names: Sequence[str], sign: int
 ) -> tuple[Changed, ...]:
-    old, new = reader.outcomes(found.a), reader.outcomes(found.b)
-    places = {
+    old, new = reader.outcomes(comparison.a), reader.outcomes(comparison.b)
+    rows = {
         name: (was, now)
         for name, was, now in zip(names, rows_in(old, names), rows_in(new, names), strict=True)
         if was is not None and now is not None
     }
 
-    def moved(name: str) -> float:
-        was, now = places[name]
+    def loss_change(name: str) -> float:
+        was, now = rows[name]
         change = new.losses[now] - old.losses[was]
         return sign * change if math.isfinite(change) else -math.inf
 
     shown = []
-    for name in sorted(places, key=moved, reverse=True)[:CHANGED]:
-        was, now = places[name]
-        before = reader.loop.iteration(found.a).read_example(was, name)
-        after = reader.loop.iteration(found.b).read_example(now, name)
+    for name in sorted(rows, key=loss_change, reverse=True)[:CHANGED]:
+        was, now = rows[name]
+        before = reader.loop.iteration(comparison.a).read_example(was, name)
+        after = reader.loop.iteration(comparison.b).read_example(now, name)
         if before is not None and after is not None:
             shown.append(_change(before, after))
     return tuple(shown)
@@ -306,26 +306,26 @@ def _change(before: Example, after: Example) -> Changed:
 
 
 def shortened(text: str, limit: int = TEXT) -> str:
-    """A text of data, cut where it is very long, with what was cut said."""
+    """Shortens a long text of data and appends how many characters are missing."""
     if len(text) <= limit:
         return text
     return f"{text[:limit]}… ({len(text) - limit:,} more characters)"
 
 
-def open_of(case: IterationFacts, role: str) -> Open | None:
-    """What fails in the iteration of the case; None where nothing was evaluated."""
+def failures_of(facts: IterationFacts, role: str) -> FailureSummary | None:
+    """Summarizes what fails in an iteration; None where nothing was evaluated."""
     try:
-        view, _ = case.evaluations.view(case.number, case.iteration.parent)
+        view, _ = facts.evaluations.view(facts.number, facts.iteration.parent)
     except (TuiLoopError, OSError) as error:
-        return Open(case.number, role, unread=str(error))
+        return FailureSummary(facts.number, role, unread=str(error))
     if not len(view):
         return None
-    counts = breakdown_of(view, case.measured.labels)
-    said = case.evaluations.judgements()
-    figures = annotated(view.table, said) if said else None
+    counts = breakdown_of(view, facts.measured.labels)
+    annotations = facts.evaluations.judgements()
+    figures = annotated(view.table, annotations) if annotations else None
     failed = [row for row in view.in_order(Order.LOSS) if view.outcome(row) is Outcome.FAILED]
-    return Open(
-        number=case.number,
+    return FailureSummary(
+        number=facts.number,
         role=role,
         failed=len(failed),
         total=sum(view.outcome(row) is not Outcome.UNSCORED for row in range(len(view))),
@@ -365,7 +365,7 @@ SPLITS = ("train", "eval", "holdout")
 
 
 def data_of(reader: LoopReader, numbers: Iterable[int]) -> tuple[DataFile, ...]:
-    """Every version of a data file that an iteration saw, the splits in their usual order."""
+    """Returns every version of a data file that an iteration used, ordered by split."""
     seen: dict[tuple[str, str, str, int], list[int]] = {}
     for number in numbers:
         for name, split in reader.splits(number).items():
@@ -378,19 +378,19 @@ def data_of(reader: LoopReader, numbers: Iterable[int]) -> tuple[DataFile, ...]:
 
 
 def environments_of(reader: LoopReader, numbers: Iterable[int]) -> tuple[Environment, ...]:
-    """Devices and versions, the iterations that had the same ones together."""
+    """Returns devices and versions, with the iterations that share them."""
     seen: dict[tuple[Any, ...], list[int]] = {}
     for number in numbers:
         try:
             effective = reader.loop.iteration(number).read_effective()
-        except (TuiLoopError, OSError):  # such an iteration is told as unreadable
+        except (TuiLoopError, OSError):  # the iteration's row shows it as unreadable
             continue
         versions = effective.get("versions")
         pairs = sorted(versions.items()) if isinstance(versions, dict) else []
-        told = tuple((str(name), str(value)) for name, value in pairs)
+        version_pairs = tuple((str(name), str(value)) for name, value in pairs)
         device, dtype = (str(effective.get(name, "")) for name in ("device", "dtype"))
-        if device or told:
-            seen.setdefault((device, dtype, told), []).append(number)
+        if device or version_pairs:
+            seen.setdefault((device, dtype, version_pairs), []).append(number)
     return tuple(
         Environment(tuple(numbers), device, dtype, dict(versions))
         for (device, dtype, versions), numbers in seen.items()

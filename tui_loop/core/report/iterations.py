@@ -1,4 +1,4 @@
-"""The iterations one by one: what changed and why, what was predicted, what happened."""
+"""The sections of single iterations: what changed and why, the prediction, the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ from tui_loop.core.report.document import (
     Table,
     Text,
 )
-from tui_loop.core.report.facts import CELL, Against, Changed, Curves, Report, Story, Told
+from tui_loop.core.report.facts import (
+    CELL,
+    Changed,
+    Curves,
+    IterationEntry,
+    ParentComparison,
+    Report,
+    RunDetails,
+)
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief, counted
 from tui_loop.core.text.untrusted import one_line
@@ -31,7 +39,7 @@ LOG_FROM = 20.0
 
 
 def stories(report: Report) -> list[Block]:
-    """Every iteration that is told in full, in their order."""
+    """Returns the sections of single iterations, in order."""
     parts = [each for each in report.iterations if each.story is not None]
     if not parts:
         return []
@@ -43,21 +51,21 @@ def stories(report: Report) -> list[Block]:
 
 
 def _is_wide(curves: Curves) -> bool:
-    """Whether the loss falls so far that its end could not be seen beside its beginning."""
+    """Returns whether the loss falls so far that a linear scale would hide its end."""
     values = curves.smooth.values or curves.train.values
     return len(values) > 1 and max(values) > LOG_FROM * min(values) > 0
 
 
-def _story(told: Told, *, is_log: bool) -> list[Block]:
-    iteration, story = told.iteration, told.story or Story()
+def _story(entry: IterationEntry, *, is_log: bool) -> list[Block]:
+    iteration, story = entry.iteration, entry.story or RunDetails()
     heading = f"Iteration {iteration.number}: {one_line(iteration.title, CELL)}"
     blocks: list[Block] = [Heading(3, heading, f"iteration-{iteration.number}")]
-    blocks.append(Fields(tuple(row for row in _fields(told, story) if row[1])))
+    blocks.append(Fields(tuple(row for row in _fields(entry, story) if row[1])))
     if len(iteration.changes) > 1:
         rows = tuple((field, Raw(was), Raw(now)) for field, was, now in change_words(iteration))
         blocks.append(Table(("changed", "was", "is"), rows))
     if story.recoveries:
-        blocks.append(Paragraph("The run went on after:"))
+        blocks.append(Paragraph("The run recovered from:"))
         blocks.append(
             Items(tuple(one_line(f"{each.kind}: {each.message}", 500) for each in story.recoveries))
         )
@@ -65,21 +73,21 @@ def _story(told: Told, *, is_log: bool) -> list[Block]:
         blocks.append(
             RunChart(f"Loss of iteration {iteration.number} by step", story.curves, is_log)
         )
-    if told.against is not None:
-        blocks += _changed(told.against)
+    if entry.against is not None:
+        blocks += _changed(entry.against)
     if story.notes:
         blocks.append(Quote((("notes", story.notes),)))
     return blocks
 
 
-def _fields(told: Told, story: Story) -> list[tuple[str, Text]]:
-    iteration = told.iteration
+def _fields(entry: IterationEntry, story: RunDetails) -> list[tuple[str, Text]]:
+    iteration = entry.iteration
     rows: list[tuple[str, Text]] = [
         ("Why", one_line(iteration.decision, DECISION)),
-        ("Suggested by", one_line(suggested_by(told.suggestion), CELL)),
-        ("Predicted", one_line(expected_of(told.predicted), CELL).removeprefix("expects ")),
+        ("Suggested by", one_line(suggested_by(entry.suggestion), CELL)),
+        ("Predicted", one_line(expected_of(entry.predicted), CELL).removeprefix("expects ")),
         ("Measured", _measured(iteration)),
-        *_against(told.against),
+        *_against(entry.against),
         ("Verdict", one_line(" ".join(verdict_words(iteration.verdict)[::2]), CELL).strip()),
         ("State", _state(iteration, story)),
     ]
@@ -103,16 +111,16 @@ def _measured(iteration: Iteration) -> str:
     return one_line(", ".join(parts), CELL)
 
 
-def _against(found: Against | None) -> list[tuple[str, Text]]:
-    if found is None:
+def _against(comparison: ParentComparison | None) -> list[tuple[str, Text]]:
+    if comparison is None:
         return []
-    message = "; ".join(f"{label} {text}".strip() for label, text in found.lines)
-    if found.notices:
-        message = f"{message} ({'; '.join(found.notices)})"
-    return [(f"Against {found.parent}", one_line(message, 1000))]
+    message = "; ".join(f"{label} {text}".strip() for label, text in comparison.lines)
+    if comparison.notices:
+        message = f"{message} ({'; '.join(comparison.notices)})"
+    return [(f"Compared with {comparison.parent}", one_line(message, 1000))]
 
 
-def _state(iteration: Iteration, story: Story) -> str:
+def _state(iteration: Iteration, story: RunDetails) -> str:
     parts = [state_words(iteration)]
     if iteration.duration_s is not None:
         parts.append(f"took {figures.duration(iteration.duration_s)}")
@@ -123,16 +131,20 @@ def _state(iteration: Iteration, story: Story) -> str:
     return ", ".join(parts)
 
 
-def _changed(found: Against) -> list[Block]:
+def _changed(comparison: ParentComparison) -> list[Block]:
     blocks: list[Block] = []
     for word, count, examples in (
-        ("fixed", found.fixed, found.fixed_examples),
-        ("broken", found.broken, found.broken_examples),
+        ("fixed", comparison.fixed, comparison.fixed_examples),
+        ("broken", comparison.broken, comparison.broken_examples),
     ):
         if examples:
-            more = f"; those whose loss moved most, of {count}" if count > len(examples) else ""
-            blocks.append(Paragraph(f"Examples {word} against {found.parent}{more}:"))
-            blocks.append(_examples(found.parent, examples))
+            more = (
+                f"; {len(examples)} of {count}, those with the largest change in loss"
+                if count > len(examples)
+                else ""
+            )
+            blocks.append(Paragraph(f"Examples {word} compared with {comparison.parent}{more}:"))
+            blocks.append(_examples(comparison.parent, examples))
     return blocks
 
 
@@ -144,25 +156,25 @@ def _examples(parent: int, examples: Sequence[Changed]) -> Table:
         )
         for each in examples
     )
-    return Table(("prompt", "wanted", f"{parent} said", "now"), rows)
+    return Table(("prompt", "reference", f"output of {parent}", "output"), rows)
 
 
 MOST = 10**12
-"""Nothing that a run counts is more; a damaged record may say so."""
+"""No count of a run is higher; a damaged record may have any number."""
 
 
 def when(t: float | None) -> str:
-    """A moment in UTC, to the minute; "" where there is none."""
+    """Returns a time in UTC, to the minute; "" for None."""
     if t is None:
         return ""
     try:
         return datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, OSError, ValueError):  # a damaged record may say any number
+    except (OverflowError, OSError, ValueError):  # a damaged record may have any number
         return ""
 
 
 def spans(numbers: Sequence[int]) -> str:
-    """`0-3, 5`: numbers that ascend, in few characters."""
+    """Returns `0-3, 5` for ascending numbers."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and number == parts[-1][1] + 1:
@@ -173,20 +185,20 @@ def spans(numbers: Sequence[int]) -> str:
 
 
 def whole(iteration: Iteration, name: str) -> int | None:
-    """A metric that counts something; None where the record has no such number."""
+    """Returns a metric that is a count, None where the record has no valid one."""
     value = number_of(iteration.metrics.get(name))
     return int(value) if value is not None and 0 <= value < MOST else None
 
 
 def state_words(iteration: Iteration) -> str:
-    """The state, and of a failed one what failed it."""
+    """Returns the state, for a failed iteration with the kind of error."""
     if iteration.error is not None and iteration.state == "failed":
         return f"failed: {one_line(str(iteration.error.get('kind')), 40)}"
     return iteration.state
 
 
 def change_words(iteration: Iteration) -> list[tuple[str, str, str]]:
-    """(field, was, is) of what was changed against the parent."""
+    """Returns (field, was, is) for every change against the parent."""
     rows = []
     for field, pair in iteration.changes.items():
         if isinstance(pair, dict):
