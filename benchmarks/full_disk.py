@@ -35,7 +35,7 @@ def results() -> list[Result]:
         folder = create_iteration(loop, plan, {})
         training = rf"▶ {folder.number} training"
         with open_app(loop) as screen, RunLock(folder.lock) as lock:
-            journal = Journal(folder.journal, lock.tell)
+            journal = Journal(folder.journal, lock.report_trouble)
             journal.append(
                 RunStarted(
                     loop=loop.name,

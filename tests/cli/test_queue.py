@@ -227,7 +227,7 @@ def test_a_run_that_is_under_way_is_waited_for(
 ) -> None:
     queue("--add", "--why", "one")
     living = ["night/7", "night/7", ""]
-    monkeypatch.setattr(unattended_runs, "live_in", lambda _: living.pop(0))
+    monkeypatch.setattr(unattended_runs, "live_run_in", lambda _: living.pop(0))
     monkeypatch.setattr(unattended_runs, "LOOK_SECONDS", 0.0)
     assert queue("--run") == 0
     assert runs == [1]
@@ -243,7 +243,7 @@ def test_an_interrupt_between_two_runs_is_a_stop(
     def interrupt(_: LoopFolder) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(unattended_runs, "live_in", interrupt)
+    monkeypatch.setattr(unattended_runs, "live_run_in", interrupt)
     assert queue("--run") == RunStopped.exit_code
     assert whys(loop) == ["one"]
 

@@ -10,10 +10,10 @@ import pytest
 from tests.faults.runs import Hosted, MakeLoop, steps_of, told
 from tests.faults.test_memory import out_of_memory
 from tests.waiting import wait_until
-from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import ask_run
+from tui_loop.core.record.requests import send_request
 from tui_loop.core.record.structs import Iteration
 from tui_loop.engine import host as hosting
 from tui_loop.engine import models, trainer
@@ -74,14 +74,14 @@ def test_a_stop_that_is_asked_for_while_a_resume_looks_at_its_checkpoint_is_hear
     folder = loop.loop.existing(loop.plan())
     stopped(Hosted(folder), 2)
     without_end(folder)
-    old = ask_run(folder, "stop")  # asked of a run that was gone: void
+    old = send_request(folder, "stop")  # asked of a run that was gone: void
 
     def slow(*arguments: Any) -> Any:
-        asked.append(ask_run(folder, "stop", evaluate=False))
-        return where_to_go_on(*arguments)
+        asked.append(send_request(folder, "stop", evaluate=False))
+        return next_resumption(*arguments)
 
     asked: list[Any] = []
-    monkeypatch.setattr(hosting, "where_to_go_on", slow)
+    monkeypatch.setattr(hosting, "next_resumption", slow)
     hosted = Hosted(folder)
     hosted.ends()
     assert [request.attempt for request in (old, *asked)] == [1, 1]
@@ -106,7 +106,7 @@ def test_out_of_memory_with_a_stop_pending_ends_as_stopped_and_keeps_the_checkpo
     summary, run = summary_of(hosted.folder), hosted.run
     assert (summary.state, summary.error, summary.attempts) == ("stopped", None, 1)
     assert "training ran out of memory" in told(hosted.folder)
-    assert where_to_go_on(hosted.folder, run).step == run.checkpoints[-1].step == run.step
+    assert next_resumption(hosted.folder, run).step == run.checkpoints[-1].step == run.step
     assert run.recoveries == []
 
 

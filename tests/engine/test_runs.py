@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import allow_code
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.requests import ask
+from tui_loop.core.record.requests import append_request
 from tui_loop.engine import trainer
 from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.host import RunHost
@@ -198,8 +198,10 @@ def test_a_stop_request_saves_what_there_is_and_ends_as_stopped(tiny_loop: MakeL
     thread.start()
     wait_until(lambda: read_run(folder).metrics, "a step")
     assert iteration_of(folder).state == "running"
-    ask(folder.requests, 7, "stop", save=False, evaluate=False)  # another attempt's: void
-    ask(folder.requests, 1, "stop", save=True, evaluate=True)
+    append_request(
+        folder.requests, 7, "stop", save=False, evaluate=False
+    )  # another attempt's: void
+    append_request(folder.requests, 1, "stop", save=True, evaluate=True)
     thread.join(PATIENCE_SECONDS)
     summary = folder.read_summary()
     assert summary is not None

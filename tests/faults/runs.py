@@ -15,7 +15,7 @@ from tests.engine.conftest import TinyLoop
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import RequestName, ask
+from tui_loop.core.record.requests import RequestName, append_request
 from tui_loop.core.record.state import RunState
 from tui_loop.engine.host import RunHost
 
@@ -40,7 +40,9 @@ class Hosted:
         return self
 
     def ask(self, name: RequestName, *, save: bool = True, evaluate: bool = False) -> str:
-        return ask(self.folder.requests, self.run.attempt, name, save=save, evaluate=evaluate).id
+        return append_request(
+            self.folder.requests, self.run.attempt, name, save=save, evaluate=evaluate
+        ).id
 
     def hears(self, request: str) -> None:
         wait_until(lambda: any(seen.id == request for seen in self.run.requests), "an answer")

@@ -15,7 +15,7 @@ from tests.faults.runs import (
     kill_in,
     steps_of,
 )
-from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import journal_callback
 
@@ -75,7 +75,7 @@ def test_a_resumed_run_equals_one_that_was_never_interrupted(
 def _torn(files: dict[str, Path]) -> list[tuple[str, Callable[[], object], str]]:
     """Ways for a checkpoint to be no longer whole: (name, what tears it, what is said)."""
     cuts = [
-        (name, lambda path=path: os.truncate(path, path.stat().st_size // 2), "is cut short")
+        (name, lambda path=path: os.truncate(path, path.stat().st_size // 2), "is truncated")
         for name, path in files.items()
     ]
     first = next(iter(files.values()))
@@ -83,7 +83,7 @@ def _torn(files: dict[str, Path]) -> list[tuple[str, Callable[[], object], str]]
         *cuts,
         ("gone", first.unlink, "is missing"),
         ("another", (first.parent / "adapter_model.bin").touch, "was not written with"),
-        ("flipped", lambda: _flip(files["adapter_model.safetensors"]), "is not as it was written"),
+        ("flipped", lambda: _flip(files["adapter_model.safetensors"]), "has changed"),
     ]
 
 
@@ -107,19 +107,19 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(
     folder = loop.loop.iteration(1)
     run = read_run(folder)
     newest = folder.checkpoints / "checkpoint-8"
-    assert where_to_go_on(folder, run).step == 8
+    assert next_resumption(folder, run).step == 8
     kept = {path.name: path.read_bytes() for path in newest.iterdir()}
     assert {"adapter_model.safetensors", "optimizer.pt", "trainer_state.json"} <= set(kept)
     for name, tear, reason in _torn({name: newest / name for name in kept}):
         tear()
-        found = where_to_go_on(folder, run)
+        found = next_resumption(folder, run)
         assert (found.step, found.path) == (4, "checkpoints/checkpoint-4"), name
         assert reason in found.description
         for path in newest.iterdir():
             path.unlink()
         for each, data in kept.items():
             (newest / each).write_bytes(data)
-    assert where_to_go_on(folder, run).step == 8
+    assert next_resumption(folder, run).step == 8
     outcome.checked()
 
 
@@ -139,7 +139,7 @@ def test_an_old_checkpoint_stays_until_the_new_one_can_be_used(
     hashed, usable = journal_callback.sha256_of, {}
 
     def looks(path: Path) -> str:
-        usable[path.parent.name] = where_to_go_on(folder, read_run(folder)).step
+        usable[path.parent.name] = next_resumption(folder, read_run(folder)).step
         return hashed(path)
 
     monkeypatch.setattr(journal_callback, "sha256_of", looks)
@@ -175,4 +175,4 @@ def test_a_checkpoint_that_is_there_already_is_not_written_again(
     assert first == again
     assert torn[1] == first[1]
     assert [each.step for each in read_run(folder).checkpoints] == [2, 2]
-    assert where_to_go_on(folder, read_run(folder)).step == 2
+    assert next_resumption(folder, read_run(folder)).step == 2

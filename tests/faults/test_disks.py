@@ -68,7 +68,7 @@ def test_a_disk_that_was_full_for_a_while_cost_nothing(
     queued: IterationFolder, full_disk: FullDisk, outcome: Outcome
 ) -> None:
     with RunLock(queued.lock) as lock:
-        journal = begin(Journal(queued.journal, lock.tell))
+        journal = begin(Journal(queued.journal, lock.report_trouble))
         with full_disk(queued.journal.stat().st_size + 30):
             for number in range(1, 6):
                 journal.append(step(number))
@@ -82,7 +82,7 @@ def test_a_disk_that_was_full_for_a_while_cost_nothing(
     assert state.missing == 0
     [gap] = state.recoveries
     assert gap.kind == "disk"
-    assert "disk full: nothing could be written for" in gap.message
+    assert "disk full: no writes for" in gap.message
     assert "5 lines waited" in gap.message
     outcome(queued)
 
@@ -109,7 +109,7 @@ def test_a_full_disk_shows_in_the_status_and_the_run_continues(
         told: queue.Queue[str] = queue.Queue()
 
         def tell(text: str) -> None:
-            lock.tell(text)
+            lock.report_trouble(text)
             told.put(text)
 
         journal = begin(Journal(queued.journal, tell))
@@ -147,7 +147,7 @@ def test_a_run_that_ends_on_a_full_disk_is_told_as_cut_short(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with RunLock(queued.lock) as lock:
-        journal = begin(Journal(queued.journal, lock.tell))
+        journal = begin(Journal(queued.journal, lock.report_trouble))
         for number in range(1, 9):  # beyond the lock's size, which is written on the full disk
             journal.append(step(number))
         with full_disk(queued.journal.stat().st_size):
@@ -253,7 +253,7 @@ def test_a_real_full_disk(
     with RunLock(folder.lock) as lock:
 
         def tell(text: str) -> None:
-            lock.tell(text)
+            lock.report_trouble(text)
             told.put(text)
 
         journal = begin(Journal(folder.journal, tell))
@@ -317,7 +317,7 @@ def test_a_failing_disk_is_named(
     queued: IterationFolder, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RunLock(queued.lock) as lock:
-        journal = begin(Journal(queued.journal, lock.tell))
+        journal = begin(Journal(queued.journal, lock.report_trouble))
         journal.append(step(1))
         write = os.write
 
@@ -330,7 +330,7 @@ def test_a_failing_disk_is_named(
             failing.setattr(os, "write", fail)
             for number in range(2, 5):
                 journal.append(step(number))
-            journal._tend()
+            journal._maintain()
             view = IterationReader(queued).view()
             assert view.trouble == "disk: Input/output error: 3 lines wait"
             assert steps(queued) == [1]

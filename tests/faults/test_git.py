@@ -85,10 +85,10 @@ def test_what_git_takes_away_from_a_committed_journal_comes_back(
         assert git("add", "-A") == 0
         assert git("commit", "-q", "-m", "the run so far") == 0
         write_on(journal, range(6, 11))
-        with journal._tending:  # the file is not put back before git has ended
+        with journal._maintenance_lock:  # the file is not put back before git has ended
             assert git(*command) == 0
         write_on(journal, range(11, 16))
-        journal._tend()  # what the writer does within a second
+        journal._maintain()  # what the writer does within a second
         assert steps(queued) == list(range(1, 16))
         write_on(journal, range(16, 18))
         journal.append(RunEnded(state="finished"))
@@ -111,7 +111,7 @@ def test_a_folder_that_git_stash_takes_whole_keeps_its_run(
 ) -> None:
     journal = begin(Journal(queued.journal))
     write_on(journal, range(1, 6))
-    with journal._tending:
+    with journal._maintenance_lock:
         assert git("stash", "-u") == 0
         assert not queued.journal.exists()
     write_on(journal, range(6, 11))
@@ -135,7 +135,7 @@ def test_a_folder_that_git_clean_removes_keeps_its_journal(
 ) -> None:
     journal = begin(Journal(queued.journal))
     write_on(journal, range(1, 6))
-    with journal._tending:
+    with journal._maintenance_lock:
         assert git("clean", "-fdxq") == 0
         assert not queued.path.exists()
     write_on(journal, range(6, 11))

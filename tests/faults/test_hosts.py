@@ -21,7 +21,7 @@ from tests.faults.runs import (
     weights_are_finite,
 )
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import trainer
@@ -57,7 +57,7 @@ def test_a_process_that_vanishes_leaves_an_interrupted_run(
     )
     subprocess.run([sys.executable, "-c", program, str(loop.loop.path), "1"], check=True)
     assert steps_of(folder) == [1, 2, 3]
-    assert where_to_go_on(folder, read_run(folder)).description.startswith("the start")
+    assert next_resumption(folder, read_run(folder)).description.startswith("the start")
     outcome(folder)
 
 
@@ -83,7 +83,7 @@ def test_a_termination_saves_a_checkpoint_and_ends_as_stopped(
     run = read_run(folder)
     assert run.stop_requested
     assert run.checkpoints[-1].step == run.step
-    assert where_to_go_on(folder, run).step == run.step
+    assert next_resumption(folder, run).step == run.step
     assert all(weights_are_finite(folder))
     outcome(folder)
 

@@ -15,7 +15,7 @@ from tests.faults.runs import (
     told,
     weights_are_finite,
 )
-from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import read_run
 from tui_loop.engine import last_good_weights, losses, trainer, training
@@ -280,7 +280,7 @@ def test_what_only_the_final_evaluation_shows_leaves_nothing_to_go_on_from(
     assert summary.error is not None
     assert summary.error["kind"] == "diverged"
     assert summary.metrics["sound_step"] == 0
-    assert where_to_go_on(folder, read_run(folder)).step == 0
+    assert next_resumption(folder, read_run(folder)).step == 0
 
 
 @pytest.mark.fault(

@@ -23,10 +23,10 @@ from tui_loop.cli.start import check_start
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.lock import RunLock, Watch, holder_of
+from tui_loop.core.record.lock import LockWatcher, RunLock, holder_of
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.requests import RequestReader, ask
+from tui_loop.core.record.requests import RequestReader, append_request
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.plan import plan_next
 from tui_loop.core.workflow.queue import QueuedDraft, add
@@ -280,7 +280,7 @@ def test_a_file_that_is_a_link_is_not_read_and_the_rest_is(
     assert SECRET not in told
     assert not [each for each in opened_files if "elsewhere" in each]
     if name not in ("002/requests.jsonl", "002/run.lock", "002/tokens.jsonl"):
-        assert "is a link, and links are not followed" in told or name in (
+        assert "is a link, which is not followed" in told or name in (
             "002/config.toml",
             "002/decision.toml",
         )
@@ -375,9 +375,9 @@ def test_a_run_writes_through_no_link(name: str, loop: LoopFolder, elsewhere: Pa
     path.unlink(missing_ok=True)
     path.symlink_to(victim)
     with pytest.raises(BadInput, match="is a link"):
-        loop.iteration(0).check_own()
+        loop.iteration(0).check_no_links()
     with pytest.raises(BadInput, match="is a link"):
-        ask(path, 1, "stop", save=True, evaluate=True)
+        append_request(path, 1, "stop", save=True, evaluate=True)
     assert victim.read_text() == SECRET
 
 
@@ -474,7 +474,7 @@ def test_a_lock_that_is_a_link_is_not_taken(loop: LoopFolder, elsewhere: Path) -
     lock.symlink_to(elsewhere / "notes.md")
     with pytest.raises(BadInput, match="is a link"), RunLock(lock):
         raise AssertionError("it was taken")
-    assert Watch(lock).look() == "gone"
+    assert LockWatcher(lock).poll() == "gone"
     assert (elsewhere / "notes.md").read_text() == SECRET
 
 
@@ -484,7 +484,7 @@ def test_a_lock_of_ten_gigabytes_is_read_no_further_than_a_holder_goes(loop: Loo
     tracemalloc.start()
     try:
         assert holder_of(lock) is None
-        assert Watch(lock).look() == "gone"
+        assert LockWatcher(lock).poll() == "gone"
         grow(loop.iteration(2).requests)
         assert RequestReader(loop.iteration(2).requests, 1).read() == []
         assert tracemalloc.get_traced_memory()[1] < MEGABYTES

@@ -45,7 +45,7 @@ from tui_loop.core.record.events import (
 )
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
-from tui_loop.core.record.iteration import described
+from tui_loop.core.record.iteration import iteration_from
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.lock import RunLock
@@ -628,7 +628,7 @@ def _summary(
     metrics: dict[str, Any],
 ) -> Any:
     config, run = folder.read_config(), read_run(folder)
-    told = described(folder.number, folder.read_decision(), to_tables(config), run, state)
+    told = iteration_from(folder.number, folder.read_decision(), to_tables(config), run, state)
     figures: dict[str, Any] = dict(told.metrics)
     if examples:
         passed = sum(bool(each.passed) for each in examples)

@@ -11,7 +11,7 @@ from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import ask
+from tui_loop.core.record.requests import append_request
 from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.workflow.draft import Draft, drop_draft, plan_of, return_unstarted
 from tui_loop.tui.backend import Preview
@@ -124,7 +124,7 @@ class AppRuns:
         self._stopping.set()
         if self.hosted() and self._current is not None:
             attempt = read_run(self._current).attempt
-            ask(self._current.requests, attempt, "stop", save=True, evaluate=False)
+            append_request(self._current.requests, attempt, "stop", save=True, evaluate=False)
 
     def terminate_hosted(self) -> None:
         """Has the hosted run save a checkpoint and end, within the host's grace."""

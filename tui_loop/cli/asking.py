@@ -10,7 +10,13 @@ from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.requests import LOOK_SECONDS, Request, RequestName, ask_run, is_heard
+from tui_loop.core.record.requests import (
+    POLL_SECONDS,
+    Request,
+    RequestName,
+    is_acknowledged,
+    send_request,
+)
 from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import LIVE
 from tui_loop.core.text import figures
@@ -48,8 +54,8 @@ def ask_all(
     """Asks every live run; says whether it answered. With --wait, returns when it is done."""
     for folder in live_runs(args):
         before = read_run(folder)
-        request = ask_run(folder, name, save=save, evaluate=evaluate)
-        if is_heard(folder, request, ANSWER_SECONDS):
+        request = send_request(folder, name, save=save, evaluate=evaluate)
+        if is_acknowledged(folder, request, ANSWER_SECONDS):
             out.line(f"{folder} {heard}")
         elif iteration_of(folder).state in LIVE:
             rests = read_run(folder).is_paused
@@ -65,7 +71,7 @@ def _wait(folder: IterationFolder, request: Request, before: RunState, out: Outp
         if done:
             out.line(f"{folder} {done}")
             return
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     out.line(f"{folder} {iteration_of(folder).state}")
 
 

@@ -23,7 +23,7 @@ from tui_loop.core.record.events import (
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.reader import iteration_of
-from tui_loop.core.record.requests import ask
+from tui_loop.core.record.requests import append_request
 from tui_loop.core.record.state import RunState, fold
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
@@ -117,7 +117,9 @@ class RunWatcher:
     def _ask_to_stop(self) -> None:
         if self._watched is not None:
             folder, attempt = self._watched
-            ask(folder.requests, attempt, "stop", save=self._interrupts < 2, evaluate=False)
+            append_request(
+                folder.requests, attempt, "stop", save=self._interrupts < 2, evaluate=False
+            )
 
 
 @contextmanager

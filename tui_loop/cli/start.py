@@ -14,11 +14,11 @@ from tui_loop.core.config.tables import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.effort import steps_of
-from tui_loop.core.record.checkpoints import Resumption, where_to_go_on
+from tui_loop.core.record.checkpoints import Resumption, next_resumption
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.lock import Watch
+from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.requests import live_in
+from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text.secrets import fields_with_secrets
 from tui_loop.core.workflow.closing import refuse_closed
@@ -73,7 +73,7 @@ def check_start(
     plan = with_data_changes(loop, plan, data)
     plans = replicates(loop, plan, repeat) if repeat is not None else [plan]
     base_first = base_is_needed(loop, plan.config, data, _weights(loop, plan))
-    if base_first and Watch(loop.iteration(0).lock).look() != "gone":
+    if base_first and LockWatcher(loop.iteration(0).lock).poll() != "gone":
         raise BadInput(
             f"{loop.name}/0: the base is being measured by another run",
             f"wait for it: tui-loop status {loop.name}",
@@ -225,15 +225,15 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     restore_ends(folder.loop)
     iteration, loop = iteration_of(folder), folder.loop
     refuse_closed(loop)
-    waits = iteration.state == "queued" and live_in(loop)
+    waits = iteration.state == "queued" and live_run_in(loop)
     if waits or iteration.state not in (*RESUMABLE, "queued"):
         reason = {
             "finished": "has finished: there is nothing to resume",
-            "queued": f"waits for {live_in(loop)}",
+            "queued": f"waits for {live_run_in(loop)}",
             "unreadable": "cannot be read",
         }.get(iteration.state, f"is {iteration.state}")
         raise BadInput(f"{folder} {reason}", f"tui-loop show {loop.name}")
-    folder.check_own()
+    folder.check_no_links()
     config = folder.read_config()
     data = check_config(loop, config, allow_code=allow_code)
     recorded = folder.read_splits()
@@ -250,14 +250,14 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
             f"it diverged at step {error.get('step')} with this config, and will again: a new "
             "iteration with a lower learning rate, or run.on_divergence=rollback, is the answer"
         )
-    if live := live_in(loop):
+    if live := live_run_in(loop):
         notices.append(f"{live} is running too: both share this machine")
     plan = Plan(config, iteration.parent, iteration.decision, iteration.changes)
     return Resume(
         folder,
         plan,
         data,
-        where_to_go_on(folder, read_run(folder)),
+        next_resumption(folder, read_run(folder)),
         notices,
         folder.number > 0 and _base_is_missing(loop, config),
     )

@@ -19,7 +19,7 @@ from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.names import open_command
-from tui_loop.core.record.requests import live_in
+from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.safe_open import check_regular
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.closing import refuse_closed
@@ -53,7 +53,7 @@ def alone_with(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
 def wait_for_others(loop: LoopFolder, out: Output) -> None:
     """Returns when no run of the loop is under way: two would share this machine."""
     told = ""
-    while live := live_in(loop):
+    while live := live_run_in(loop):
         if live != told:
             out.note(f"{live} is running: waiting for it")
             told = live

@@ -76,9 +76,9 @@ class Attempts:
     def begin(self) -> None:
         """Writes the start of the next attempt, from where it goes on."""
         self.attempt += 1
-        self._folder.forget_end()
+        self._folder.remove_summary()
         if self._folder.number == 0:  # begun again because it is to be measured by other settings
-            self._folder.forget_measurement()
+            self._folder.remove_results()
         goes_on = self._resumption.step > 0
         self._trained_before = read_run(self._folder).training_s if goes_on else 0.0
         self._journal.append(

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from tui_loop.core.process import treat_user_signals_as_termination
-from tui_loop.core.record.checkpoints import where_to_go_on
+from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.events import LineLogged, RequestSeen
 from tui_loop.core.record.files import FileGuard
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import Request, RequestReader, ids_in
+from tui_loop.core.record.requests import Request, RequestReader, request_ids
 from tui_loop.core.record.results import Results
 from tui_loop.core.record.structs import EndState
 from tui_loop.core.workflow.draft import return_unstarted
@@ -66,10 +66,10 @@ class RunHost:
     def run(self) -> EndState:
         """Runs the iteration to its end and returns how it ended. Raises BadInput if it is held."""
         with RunLock(self.folder.lock) as lock:
-            asked_before = ids_in(self.folder.requests)
+            asked_before = request_ids(self.folder.requests)
             before = read_run(self.folder)
-            resumption = where_to_go_on(self.folder, before)
-            journal = Journal(self.folder.journal, lock.tell)
+            resumption = next_resumption(self.folder, before)
+            journal = Journal(self.folder.journal, lock.report_trouble)
             self.control.acknowledge = _acknowledges_in(journal)
             attempts = Attempts(
                 self.folder,
@@ -81,12 +81,12 @@ class RunHost:
             )
             attempts.begin()
             # till then, which can take long, whoever asks can only name the attempt before
-            asked_meanwhile = ids_in(self.folder.requests) - asked_before
+            asked_meanwhile = request_ids(self.folder.requests) - asked_before
             requests = RequestReader(self.folder.requests, attempts.attempt, asked_meanwhile)
             own = self.folder.config, self.folder.decision
             kept = FileGuard((*own, self.folder.loop.settings_file))
             self._wait(attempts, journal, kept, requests)
-            kept.look()
+            kept.check()
             outcome = attempts.outcome
             write_end(
                 self.folder,
@@ -107,8 +107,8 @@ class RunHost:
         worker.start()
         while worker.is_alive():
             worker.join(POLL_SECONDS)
-            kept.look()
-            requests.go_on(attempts.attempt)
+            kept.check()
+            requests.add_attempt(attempts.attempt)
             for request in requests.read():
                 self.control.ask(request)
             if (waited := self._waited_too_long()) and worker.is_alive():

@@ -100,7 +100,7 @@ class Run(msgspec.Struct, frozen=True):
         """Enters a phase that trains or measures: what an earlier attempt measured goes first."""
         self.control.poll()
         if not self.outcome.has_begun:
-            self.folder.forget_measurement(self.resumption.step)
+            self.folder.remove_results(self.resumption.step)
             self.outcome.has_begun = True
         self.journal.append(PhaseStarted(name=phase))
 

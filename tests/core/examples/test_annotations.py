@@ -210,7 +210,7 @@ def test_a_labels_file_that_is_no_file_is_told_and_not_written_through(
     assert target.read_bytes() == b"mine"
     folder.loop.labels.unlink()
     os.mkfifo(folder.loop.labels)
-    assert "no regular file" in read_annotations(folder.loop).trouble
+    assert "not a regular file" in read_annotations(folder.loop).trouble
 
 
 @given(

@@ -15,9 +15,9 @@ def test_a_file_that_is_gone_is_put_back_with_its_folder(tmp_path: Path) -> None
     path.write_text("a = 1\n")
     kept = FileGuard([path])
     shutil.rmtree(path.parent)
-    assert kept.look() == [path]
+    assert kept.check() == [path]
     assert path.read_text() == "a = 1\n"
-    assert kept.look() == []
+    assert kept.check() == []
 
 
 def test_an_edit_stays_and_is_what_comes_back(tmp_path: Path) -> None:
@@ -26,13 +26,13 @@ def test_an_edit_stays_and_is_what_comes_back(tmp_path: Path) -> None:
     kept = FileGuard([path])
     path.write_text("edited")
     os.utime(path, ns=(1, 1))
-    assert kept.look() == []
+    assert kept.check() == []
     path.unlink()
-    kept.look()
+    kept.check()
     assert path.read_text() == "edited"
 
 
 def test_a_file_that_never_was_is_not_made(tmp_path: Path) -> None:
     kept = FileGuard([tmp_path / "loop.toml"])
-    assert kept.look() == []
+    assert kept.check() == []
     assert list(tmp_path.iterdir()) == []

@@ -212,7 +212,7 @@ def test_what_waits_is_written_at_the_end_at_the_latest(path: Path) -> None:
 def test_what_waits_is_bounded_and_a_dropped_line_damages_no_other(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "TAIL_LINES", 3)
+    monkeypatch.setattr(journal_module, "PENDING_LINES", 3)
     journal = Journal(path)
     journal.append(metrics(0))
     with full_disk(path, 10):  # the first line that does not fit is written in part

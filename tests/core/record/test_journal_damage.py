@@ -170,8 +170,8 @@ def test_a_rebuild_without_room_is_tried_again_and_holds_on_to_no_files(
     with full_disk(Path(os.devnull), room):
         for step in range(6, 9):
             journal.append(metrics(step))
-            journal._tend()
-        with journal._tending:  # the writer's own thread is not at it
+            journal._maintain()
+        with journal._maintenance_lock:  # the writer's own thread is not at it
             assert not list(path.parent.glob(".*"))
             assert len(os.listdir("/proc/self/fd")) == open_before
     journal.close()
@@ -196,7 +196,7 @@ def test_lines_appended_while_the_file_is_written_anew_come_behind_it(
 def test_a_sync_that_failed_is_made_good_by_a_new_file(
     path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal._tend()
+    journal._maintain()
     number = path.stat().st_ino
 
     def fail(descriptor: int) -> None:
@@ -207,7 +207,7 @@ def test_a_sync_that_failed_is_made_good_by_a_new_file(
     with monkeypatch.context() as failing:
         failing.setattr(os, "fdatasync", fail)
         journal.append(metrics(6))
-        journal._tend()
+        journal._maintain()
     assert told == ["disk: Input/output error"]
     journal.close()
     assert told[-1] == ""
@@ -227,7 +227,7 @@ def test_a_replaced_file_longer_than_memory_is_copied_from_the_old_one(
 ) -> None:
     for step in range(6, 20):
         journal.append(metrics(step))
-    assert not journal._known.is_whole
+    assert not journal._written.is_whole
     path.unlink()
     journal.close()
     assert steps(path) == list(range(20))

@@ -24,7 +24,14 @@ from tests.waiting import wait_until
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import lock as lock_module
 from tui_loop.core.record.codec import to_json
-from tui_loop.core.record.lock import ROOM, Holder, RunLock, Watch, holder_of, trouble_of
+from tui_loop.core.record.lock import (
+    FILE_BYTES,
+    Holder,
+    LockWatcher,
+    RunLock,
+    holder_of,
+    trouble_of,
+)
 
 HOLD = """
 import sys
@@ -70,9 +77,9 @@ def test_a_lock_cannot_be_taken_twice_and_is_free_again_afterwards(path: Path) -
     with RunLock(path):
         with pytest.raises(BadInput, match="another process is running"), RunLock(path):
             pass
-        assert Watch(path).look() == "alive"
+        assert LockWatcher(path).poll() == "alive"
     with RunLock(path):
-        assert Watch(path).look() == "alive"
+        assert LockWatcher(path).poll() == "alive"
 
 
 def test_a_lock_is_released_when_its_block_fails(path: Path) -> None:
@@ -85,7 +92,7 @@ def test_a_lock_is_released_when_its_block_fails(path: Path) -> None:
 def test_a_run_that_let_go_is_gone_though_its_process_lives(path: Path) -> None:
     with RunLock(path):
         pass
-    assert Watch(path).look() == "gone"
+    assert LockWatcher(path).poll() == "gone"
 
 
 def test_a_lock_says_who_holds_it(path: Path) -> None:
@@ -99,17 +106,17 @@ def test_a_lock_says_who_holds_it(path: Path) -> None:
 
 def test_a_process_that_holds_the_lock_is_alive_and_a_killed_one_is_gone(path: Path) -> None:
     with holding_process(path) as process:
-        watch = Watch(path)
-        assert watch.look() == "alive"
+        watch = LockWatcher(path)
+        assert watch.poll() == "alive"
         with pytest.raises(BadInput), RunLock(path):
             pass
         process.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet reaped
-        assert watch.look() == "gone"
+        assert watch.poll() == "gone"
         process.wait()
-        assert watch.look() == "gone"
+        assert watch.poll() == "gone"
         with RunLock(path):
-            assert watch.look() == "alive"
+            assert watch.poll() == "alive"
 
 
 def test_looking_does_not_keep_a_run_from_starting(path: Path) -> None:
@@ -118,7 +125,7 @@ def test_looking_does_not_keep_a_run_from_starting(path: Path) -> None:
 
     def look_on() -> None:
         while not over.is_set():
-            Watch(path).look()
+            LockWatcher(path).poll()
 
     onlooker = threading.Thread(target=look_on)
     onlooker.start()
@@ -136,26 +143,26 @@ def test_a_full_disk_does_not_keep_a_run_from_holding_its_lock(path: Path) -> No
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
         with RunLock(path):
-            assert Watch(path).look() == "alive"
+            assert LockWatcher(path).poll() == "alive"
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b'{"host": "h"}', b"\xff"])
 def test_a_lock_file_that_names_nobody_is_of_a_run_that_is_gone(path: Path, content: bytes) -> None:
-    assert Watch(path).look() == "gone"
+    assert LockWatcher(path).poll() == "gone"
     path.write_bytes(content)
-    assert Watch(path).look() == "gone"
+    assert LockWatcher(path).poll() == "gone"
     assert holder_of(path) is None
 
 
 def test_without_a_working_lock_the_process_decides(path: Path) -> None:
     write(path)
-    assert Watch(path).look() == "alive"
+    assert LockWatcher(path).poll() == "alive"
     write(path, started=psutil.Process().create_time() - 100)  # the number was given out again
-    assert Watch(path).look() == "gone"
+    assert LockWatcher(path).poll() == "gone"
     write(path, pid=2**22 + 5)  # above what the system gives out
-    assert Watch(path).look() == "gone"
+    assert LockWatcher(path).poll() == "gone"
 
 
 @pytest.mark.parametrize("where", [{"host": "elsewhere"}, {"boot": "another boot"}])
@@ -163,16 +170,16 @@ def test_on_another_host_or_boot_the_beat_decides(
     path: Path, where: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(path, **where)
-    watch = Watch(path)
-    assert watch.look() == "unknown"
-    assert watch.look() == "unknown"
+    watch = LockWatcher(path)
+    assert watch.poll() == "unknown"
+    assert watch.poll() == "unknown"
     os.utime(path, (1.0, 1.0))  # clocks are not compared: any change is a beat
-    assert watch.look() == "alive"
-    assert watch.look() == "unknown"
+    assert watch.poll() == "alive"
+    assert watch.poll() == "unknown"
     monkeypatch.setattr(lock_module, "GONE_AFTER_SECONDS", 0.0)
-    assert watch.look() == "gone"
+    assert watch.poll() == "gone"
     os.utime(path, (2.0, 2.0))
-    assert watch.look() == "alive"
+    assert watch.poll() == "alive"
 
 
 @pytest.mark.parametrize("where", [{"host": "elsewhere"}, {"boot": "another boot"}])
@@ -182,11 +189,11 @@ def test_a_beat_long_past_by_the_file_systems_own_clock_is_of_a_run_that_is_gone
     write(path, **where)
     stamped = path.stat().st_mtime
     os.utime(path, (stamped, stamped - lock_module.GONE_AFTER_SECONDS - 1))
-    watch = Watch(path)
-    assert watch.look() == "gone"
-    assert watch.look() == "gone"
+    watch = LockWatcher(path)
+    assert watch.poll() == "gone"
+    assert watch.poll() == "gone"
     os.utime(path, (stamped, stamped))
-    assert watch.look() == "alive", "it was asleep"
+    assert watch.poll() == "alive", "it was asleep"
 
 
 @pytest.mark.parametrize("step", [-1e6, 1e6])
@@ -196,14 +203,14 @@ def test_this_hosts_clock_does_not_matter(
     write(path, host="elsewhere")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + step)
-    watch = Watch(path)
-    assert watch.look() == "unknown"
+    watch = LockWatcher(path)
+    assert watch.poll() == "unknown"
     os.utime(path, (now, now - 30))
-    assert watch.look() == "alive"
+    assert watch.poll() == "alive"
 
 
 def test_a_held_lock_beats(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock_module, "BEAT_SECONDS", 0.001)
+    monkeypatch.setattr(lock_module, "HEARTBEAT_SECONDS", 0.001)
     with RunLock(path):
         os.utime(path, (1.0, 1.0))
         wait_until(lambda: path.stat().st_mtime > 1.0, "a beat")
@@ -218,24 +225,24 @@ def test_the_holder_is_one_json_object(path: Path) -> None:
 
 def test_word_of_trouble_is_seen_by_a_watch_that_is_there_already(path: Path) -> None:
     with RunLock(path) as lock:
-        watch = Watch(path)
-        assert (watch.look(), watch.trouble) == ("alive", "")
-        lock.tell("disk full: 3 lines wait")
-        assert (watch.look(), watch.trouble) == ("alive", "disk full: 3 lines wait")
+        watch = LockWatcher(path)
+        assert (watch.poll(), watch.trouble) == ("alive", "")
+        lock.report_trouble("disk full: 3 lines wait")
+        assert (watch.poll(), watch.trouble) == ("alive", "disk full: 3 lines wait")
         assert trouble_of(path) == watch.trouble
-        lock.tell("")
-        assert (watch.look(), watch.trouble) == ("alive", "")
+        lock.report_trouble("")
+        assert (watch.poll(), watch.trouble) == ("alive", "")
     assert trouble_of(path) == ""
 
 
 def test_word_of_trouble_needs_no_room_on_the_disk(path: Path) -> None:
     with RunLock(path) as lock:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, hard))
         try:
             for text in ("disk full: 3 lines wait", "x" * 5000, "ü" * 300, "disk full"):
-                lock.tell(text)
-                assert path.stat().st_size == ROOM
+                lock.report_trouble(text)
+                assert path.stat().st_size == FILE_BYTES
                 told = trouble_of(path)
                 assert told
                 assert text.startswith(told)
@@ -246,11 +253,11 @@ def test_word_of_trouble_needs_no_room_on_the_disk(path: Path) -> None:
 
 def test_trouble_that_was_not_over_at_the_end_stays_and_names_nobody(path: Path) -> None:
     with RunLock(path) as lock:
-        lock.tell("disk full: 3 lines never written")
-    watch = Watch(path)
-    assert (watch.look(), watch.trouble) == ("gone", "disk full: 3 lines never written")
+        lock.report_trouble("disk full: 3 lines never written")
+    watch = LockWatcher(path)
+    assert (watch.poll(), watch.trouble) == ("gone", "disk full: 3 lines never written")
     assert holder_of(path) is None
-    lock.tell("too late")
+    lock.report_trouble("too late")
     assert trouble_of(path) == "disk full: 3 lines never written"
     with RunLock(path):
         assert trouble_of(path) == ""
@@ -258,8 +265,8 @@ def test_trouble_that_was_not_over_at_the_end_stays_and_names_nobody(path: Path)
 
 def test_a_lock_file_of_an_older_version_is_understood(path: Path) -> None:
     write(path)  # as it was without word of trouble
-    watch = Watch(path)
-    assert (watch.look(), watch.trouble) == ("alive", "")
+    watch = LockWatcher(path)
+    assert (watch.poll(), watch.trouble) == ("alive", "")
     holder = holder_of(path)
     assert holder is not None
     assert holder.pid == os.getpid()
@@ -267,7 +274,7 @@ def test_a_lock_file_of_an_older_version_is_understood(path: Path) -> None:
 
 def test_an_older_version_understands_this_ones(path: Path) -> None:
     with RunLock(path) as lock:
-        lock.tell("disk full")
+        lock.report_trouble("disk full")
         read = json.loads(path.read_bytes()[:4096])
     assert Holder(*(read[name] for name in ("host", "pid", "started", "boot"))).pid == os.getpid()
 
@@ -282,7 +289,7 @@ def test_an_older_version_understands_this_ones(path: Path) -> None:
 def test_a_lock_file_that_is_taken_away_is_put_back(
     path: Path, how: str, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    monkeypatch.setattr(lock_module, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(lock_module, "CHECK_SECONDS", 0.001)
     with RunLock(path) as lock:
         if how == "cut":
             os.truncate(path, 0)
@@ -296,10 +303,10 @@ def test_a_lock_file_that_is_taken_away_is_put_back(
         assert holder.pid == os.getpid()
         with pytest.raises(BadInput, match="another process"), RunLock(path):
             pass
-        assert Watch(path).look() == "alive"
-        lock.tell("disk full")
+        assert LockWatcher(path).poll() == "alive"
+        lock.report_trouble("disk full")
         assert trouble_of(path) == "disk full"
-    assert Watch(path).look() == "gone"
+    assert LockWatcher(path).poll() == "gone"
     outcome.checked()
 
 
@@ -322,7 +329,7 @@ def test_where_the_file_system_has_no_locks_the_holder_decides(
 
     monkeypatch.setattr(lock_module.fcntl, "flock", refuse)
     with RunLock(path):
-        assert Watch(path).look() == "alive"
+        assert LockWatcher(path).poll() == "alive"
         with pytest.raises(BadInput, match="another process"), RunLock(path):
             pass
-    assert Watch(path).look() == "gone"
+    assert LockWatcher(path).poll() == "gone"

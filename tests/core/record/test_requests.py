@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui_loop.core.record.requests import RequestReader, ask, ids_in
+from tui_loop.core.record.requests import RequestReader, append_request, request_ids
 
 
 def test_a_request_is_read_once_as_it_was_asked(tmp_path: Path) -> None:
@@ -12,8 +12,8 @@ def test_a_request_is_read_once_as_it_was_asked(tmp_path: Path) -> None:
     reader = RequestReader(path, 1)
     assert reader.read() == []
     asked = [
-        ask(path, 1, "stop", save=False, evaluate=True),
-        ask(path, 1, "checkpoint", save=True, evaluate=False),
+        append_request(path, 1, "stop", save=False, evaluate=True),
+        append_request(path, 1, "checkpoint", save=True, evaluate=False),
     ]
     assert reader.read() == asked
     assert [(each.name, each.save, each.evaluate) for each in asked] == [
@@ -26,22 +26,22 @@ def test_a_request_is_read_once_as_it_was_asked(tmp_path: Path) -> None:
 
 def test_requests_of_other_attempts_are_void(tmp_path: Path) -> None:
     path = tmp_path / "requests.jsonl"
-    ask(path, 1, "stop", save=True, evaluate=True)
-    mine = ask(path, 2, "pause", save=True, evaluate=True)
-    ask(path, 3, "stop", save=True, evaluate=True)
+    append_request(path, 1, "stop", save=True, evaluate=True)
+    mine = append_request(path, 2, "pause", save=True, evaluate=True)
+    append_request(path, 3, "stop", save=True, evaluate=True)
     assert RequestReader(path, 2).read() == [mine]
 
 
 def test_what_is_named_is_heard_whatever_attempt_it_was_meant_for(tmp_path: Path) -> None:
     path = tmp_path / "requests.jsonl"
-    assert ids_in(path) == frozenset()
-    ask(path, 1, "stop", save=True, evaluate=True)
-    before = ids_in(path)
-    late = ask(path, 1, "pause", save=True, evaluate=True)
-    mine = ask(path, 2, "checkpoint", save=True, evaluate=True)
-    reader = RequestReader(path, 2, ids_in(path) - before)
+    assert request_ids(path) == frozenset()
+    append_request(path, 1, "stop", save=True, evaluate=True)
+    before = request_ids(path)
+    late = append_request(path, 1, "pause", save=True, evaluate=True)
+    mine = append_request(path, 2, "checkpoint", save=True, evaluate=True)
+    reader = RequestReader(path, 2, request_ids(path) - before)
     assert reader.read() == [late, mine]
-    ask(path, 1, "stop", save=True, evaluate=True)
+    append_request(path, 1, "stop", save=True, evaluate=True)
     assert reader.read() == []
 
 
@@ -56,7 +56,7 @@ def test_broken_and_unknown_lines_are_skipped(tmp_path: Path) -> None:
 
 def test_a_torn_line_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "requests.jsonl"
-    asked = ask(path, 1, "stop", save=True, evaluate=True)
+    asked = append_request(path, 1, "stop", save=True, evaluate=True)
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])
     reader = RequestReader(path, 1)
@@ -68,5 +68,5 @@ def test_a_torn_line_is_waited_for(tmp_path: Path) -> None:
 def test_a_request_behind_a_torn_line_is_heard(tmp_path: Path) -> None:
     path = tmp_path / "requests.jsonl"
     path.write_bytes(b'{"id": "torn", "att')
-    asked = ask(path, 1, "stop", save=True, evaluate=True)
+    asked = append_request(path, 1, "stop", save=True, evaluate=True)
     assert RequestReader(path, 1).read() == [asked]

@@ -204,5 +204,5 @@ def test_a_resume_that_is_killed_before_it_works_leaves_the_results_before(
     journal = Journal(folder.journal)
     journal.append(PhaseStarted(name="training"))
     journal.close()
-    folder.forget_measurement(100)
+    folder.remove_results(100)
     assert iteration_of(folder).metrics["score"] is None

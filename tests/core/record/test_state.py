@@ -195,12 +195,12 @@ def rows_of(run: RunState) -> tuple[list[int], ...]:
 def test_an_attempt_that_ends_before_its_work_replaces_nothing(told: tuple[AnyEvent, ...]) -> None:
     run = folded(*FIRST, *told, started(2), PhaseStarted(name="loading"))
     assert rows_of(run) == ([], [], [], [])
-    assert [saved.step for saved in run.standing_checkpoints] == [2]
+    assert [saved.step for saved in run.valid_checkpoints] == [2]
     fold(run, numbered(RunEnded(state="stopped"), start=run.next_seq))
     assert rows_of(run) == ([1, 2], [2], [2], [2])
     fold(run, numbered(started(3, from_step=1), metrics(2), start=run.next_seq))
     assert rows_of(run) == ([1, 2], [], [], [])
-    assert run.standing_checkpoints == []
+    assert run.valid_checkpoints == []
 
 
 def test_an_attempt_that_is_gone_before_its_work_replaces_nothing_either() -> None:
@@ -212,7 +212,7 @@ def test_an_attempt_that_is_gone_before_its_work_replaces_nothing_either() -> No
 def test_what_an_attempt_has_begun_to_replace_stays_dropped(work: str) -> None:
     run = folded(*FIRST, started(2), PhaseStarted(name=work), RunEnded(state="stopped"))
     assert rows_of(run) == ([], [], [], [])
-    assert run.standing_checkpoints == []
+    assert run.valid_checkpoints == []
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_what_an_attempt_has_begun_to_replace_stays_dropped(work: str) -> None:
 def test_what_diverged_never_comes_back(told: AnyEvent) -> None:
     run = folded(*FIRST, told, started(2, from_step=1), RunEnded(state="stopped"))
     assert rows_of(run) == ([1], [], [], [])
-    assert run.standing_checkpoints == []
+    assert run.valid_checkpoints == []
 
 
 def test_time_counts_over_all_attempts_pauses_included_and_not_between_them() -> None:

@@ -11,7 +11,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, iterations_of
-from tui_loop.core.record.requests import live_in
+from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.workflow.closing import close_loop, closed_words, reopen_loop
 from tui_loop.core.workflow.run_end import restore_ends
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         known = reopen_loop(loop)
         out.line(f"{loop.name} is open again; it was {closed_words(known)}")
         return 0
-    if live := live_in(loop):
+    if live := live_run_in(loop):
         raise BadInput(f"{live} is running", f"tui-loop stop {loop.name}, then close it")
     restore_ends(loop)
     closed = close_loop(loop, args.why, _number(loop, args.iteration))

@@ -12,7 +12,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.events import AnyEvent
 from tui_loop.core.record.follower import Follower
-from tui_loop.core.record.lock import Watch
+from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.log_lines import clock, has_line, log_line
 
 HELP = "print a run's log"
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
-    follower, watch = Follower(folder.journal), Watch(folder.lock)
+    follower, watch = Follower(folder.journal), LockWatcher(folder.lock)
     lines = _printed(follower.read_all(), args.json)
     if args.lines is not None:
         lines = lines[max(0, len(lines) - args.lines) :]
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     alive = args.follow
     while alive:
         time.sleep(0.3)
-        alive = watch.look() != "gone"
+        alive = watch.poll() != "gone"
         _print(_printed(follower.read_all(), args.json), args.json, out)
     if follower.bad_lines:
         out.note(f"{follower.bad_lines} lines of the journal could not be read")

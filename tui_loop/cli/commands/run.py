@@ -22,7 +22,7 @@ from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, iterations_of
-from tui_loop.core.record.requests import live_in
+from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.structs import LIVE
 from tui_loop.core.workflow.draft import drop_draft, new_draft, plan_of, read_draft
 from tui_loop.core.workflow.plan import Plan, plan_next, plan_with
@@ -109,7 +109,7 @@ def create_next(
     start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
     if not start.plans[0].changes and plan.parent:
         _refuse_copy(loop, plan.parent)
-    if live := live_in(loop):
+    if live := live_run_in(loop):
         out.note(f"{live} is running too: both share this machine")
     if start.code_notice:
         out.note(start.code_notice)

@@ -7,7 +7,7 @@ import argparse
 from tui_loop.cli.arguments import loop_of_args
 from tui_loop.cli.asking import add_target, ask_all
 from tui_loop.cli.output import Output
-from tui_loop.core.record.requests import live_in
+from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.workflow.unattended import end, is_unattended
 
 HELP = "ask a live run to stop"
@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     loop, wanted = loop_of_args(args)
-    if wanted is None and is_unattended(loop) and not live_in(loop):
+    if wanted is None and is_unattended(loop) and not live_run_in(loop):
         out.line(f"{loop.name}: process {end(loop)} has been asked to end, between two runs")
         return 0
     return ask_all(

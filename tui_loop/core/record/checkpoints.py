@@ -1,4 +1,4 @@
-"""Which checkpoint of a run can be trusted: the newest that was recorded and is still whole."""
+"""Finds the checkpoint to resume from: the newest recorded one whose files are intact."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.state import RunState
 
-GONE = "it is gone"
+MISSING = "it is missing"
 
 
 class Resumption(msgspec.Struct, frozen=True):
-    """Where a run goes on: after `step`, from the files at `path`; step 0 and "": from the start.
+    """Where a run resumes: after `step`, from the files at `path`; at step 0 and "" from the start.
 
-    `passed_over` says of each newer checkpoint why it is not used; `has_unsound`: there are others,
-    of weights that were no longer sound.
+    `passed_over`: for each newer checkpoint the reason why it is not used. `has_unsound`: there are
+    others whose weights had already diverged.
     """
 
     step: int = 0
@@ -30,8 +30,8 @@ class Resumption(msgspec.Struct, frozen=True):
 
     @property
     def description(self) -> str:
-        """`checkpoint 40 (not 60: optimizer.pt is cut short)`."""
-        place = f"checkpoint {self.step}" if self.path else "the start: no checkpoint is whole"
+        """Returns `checkpoint 40 (not 60: optimizer.pt is truncated)`."""
+        place = f"checkpoint {self.step}" if self.path else "the start: no checkpoint is intact"
         if not self.path and not self.passed_over:
             place = "the start: there is no checkpoint"
             place += " of sound weights" if self.has_unsound else ""
@@ -39,12 +39,12 @@ class Resumption(msgspec.Struct, frozen=True):
 
 
 def resumption_of(folder: IterationFolder, run: RunState, below: int | None = None) -> Resumption:
-    """The newest checkpoint of which every recorded file is there with its size and hash.
+    """Returns the newest checkpoint of which every file has its recorded size and hash.
 
-    `below`: only checkpoints of steps up to that one.
+    `below`: the last step whose checkpoint may be used.
     """
     passed: list[str] = []
-    saves = run.standing_checkpoints
+    saves = run.valid_checkpoints
     has_unsound = below is not None and any(saved.step > below for saved in saves)
     for saved in sorted(saves, key=lambda each: each.step, reverse=True):
         if below is not None and saved.step > below:
@@ -53,13 +53,17 @@ def resumption_of(folder: IterationFolder, run: RunState, below: int | None = No
         if not fault:
             return Resumption(saved.step, saved.path, tuple(passed), has_unsound)
         passed.append(f"{saved.step}: {fault}")
-    odd = (each for each in passed if not each.endswith(GONE))  # old ones go as new ones come
-    return Resumption(passed_over=tuple(odd), has_unsound=has_unsound)
+    # save_total_limit removes old checkpoints, so a missing one is not worth a remark
+    faulty = (each for each in passed if not each.endswith(MISSING))
+    return Resumption(passed_over=tuple(faulty), has_unsound=has_unsound)
 
 
-def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
-    """Where the next attempt begins: the base and a first attempt at the start, any other after
-    its newest whole checkpoint, but never beyond the last sound weights of a diverged one."""
+def next_resumption(folder: IterationFolder, run: RunState) -> Resumption:
+    """Returns where the next attempt starts.
+
+    The base and a first attempt start from the beginning, any other from the newest intact
+    checkpoint, but never beyond the last sound weights of a diverged run.
+    """
     if run.attempt == 0 or folder.number == 0:
         return Resumption()
     error = run.ended.error if run.ended else None
@@ -70,17 +74,17 @@ def where_to_go_on(folder: IterationFolder, run: RunState) -> Resumption:
 
 
 def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
-    """Why a checkpoint cannot be used, "" where it can."""
+    """Returns why a checkpoint cannot be used, "" where it can."""
     place = PurePosixPath(saved.path)
     if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("checkpoints",):
         return "it lies outside the iteration's folder"
     path = folder.path / place
     if not path.is_dir() or path.is_symlink():
-        return GONE
+        return MISSING
     if not saved.files:
         return "its files were not recorded"
     if unknown := sorted({each.name for each in path.iterdir()} - set(saved.files)):
-        return f"{unknown[0]} was not written with it"
+        return f"{unknown[0]} is not one of its recorded files"
     faults = (_fault_in(path / name, recorded) for name, recorded in saved.files.items())
     if fault := next(filter(None, faults), ""):
         return fault
@@ -89,11 +93,11 @@ def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
         for name, recorded in saved.files.items()
         if sha256_of(path / name) != recorded.get("sha256")
     ]
-    return f"{changed[0]} is not as it was written" if changed else ""
+    return f"{changed[0]} has changed" if changed else ""
 
 
 def _fault_in(file: Path, recorded: dict[str, Any]) -> str:
-    """What is wrong with a file by its size; hashing, which reads all of it, comes after."""
+    """Returns a fault that the file's size shows; hashing, which reads all of it, comes later."""
     if file.is_symlink() or not file.is_file():
         return f"{file.name} is missing"
-    return "" if file.stat().st_size == recorded.get("size") else f"{file.name} is cut short"
+    return "" if file.stat().st_size == recorded.get("size") else f"{file.name} is truncated"

@@ -1,7 +1,6 @@
-"""Writes files that are either old or new, never half: atomic writes, whole lines, digests.
+"""Atomic writes, durable appends, digests, and the guard that restores removed files.
 
-`git stash` or `git checkout` may take an iteration's folder away while its run goes on. A file
-that somebody edits stays as it was edited; one that is gone is written again.
+`git stash` or `git checkout` may remove an iteration's folder while its run continues.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from tui_loop.core.record.safe_open import SMALL_FILE_BYTES, check_regular, read
 
 
 def user_state_folder() -> Path:
-    """Where the program remembers things for this user; TUI_LOOP_STATE moves it."""
+    """Returns the folder for per-user state; TUI_LOOP_STATE overrides it."""
     chosen = os.environ.get("TUI_LOOP_STATE")
     return Path(chosen) if chosen else user_state_path("tui-loop", appauthor=False)
 
@@ -32,14 +31,14 @@ def _read_umask() -> int:
     return mask
 
 
-_UMASK = _read_umask()  # once: the call changes it for every thread
+_UMASK = _read_umask()  # read once at import: reading it sets it for all threads for a moment
 
 
 def write_atomically(path: Path, data: bytes | str, *, is_durable: bool = True) -> None:
-    """Replaces `path` by `data` so that a crash leaves the old file or the new one.
+    """Replaces the file at `path` so that a crash leaves either the old content or the new one.
 
-    What may be lost with the power need not be durable, and is not waited for.
-    Raises OSError, with the old file as it was and nothing beside it, where there is no room.
+    `is_durable=False` skips the sync, for files that may be lost in a power failure. Raises OSError
+    without disk space, with the old file unchanged and no temporary file left.
     """
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -52,7 +51,7 @@ def write_atomically(path: Path, data: bytes | str, *, is_durable: bool = True) 
         os.chmod(name, 0o666 & ~_UMASK)
         os.replace(name, path)
     except BaseException:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # the first error is the one to report
             Path(name).unlink(missing_ok=True)
         raise
     if is_durable:
@@ -60,9 +59,9 @@ def write_atomically(path: Path, data: bytes | str, *, is_durable: bool = True) 
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Adds `line` and its newline to a record file, durably; a half line before it is ended first.
+    """Appends `line` and a newline to a record file, durably; ends a torn line before it.
 
-    Raises BadInput where no regular file stands at `path`, OSError where there is no room.
+    Raises BadInput where `path` is not a regular file, OSError without disk space.
     """
     check_regular(path)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -81,7 +80,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename in `folder` durable, where the system can."""
+    """Makes a rename in `folder` durable, where the system supports it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -95,44 +94,47 @@ def sync_folder(folder: Path) -> None:
 
 
 def read_small(path: Path) -> bytes:
-    """The whole of a record file; raises BadInput for one that cannot be a record."""
+    """Reads a whole record file; raises BadInput for one that is too large or not regular."""
     return read_bounded(path, SMALL_FILE_BYTES)
 
 
 def sha256_of(path: Path) -> str:
-    """The hex digest of a file's bytes."""
+    """Returns the hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def short_hash(text: str, length: int = 12) -> str:
-    """The first `length` hex digits of the SHA-256 of `text`."""
+    """Returns the first `length` hex digits of the SHA-256 of `text`."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 class FileGuard:
-    """Knows the content of some files as it was when they were last seen."""
+    """Remembers the content of files and restores those that are removed.
+
+    A file that somebody edits keeps the edit.
+    """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._known: dict[Path, tuple[int, bytes]] = {}
         self._paths = list(paths)
-        self.look()
+        self.check()
 
-    def look(self) -> list[Path]:
-        """Takes in what changed and puts back what is gone; gives what was put back."""
-        back = []
+    def check(self) -> list[Path]:
+        """Reads changed files and restores missing ones; returns the restored paths."""
+        restored = []
         for path in self._paths:
-            with suppress(OSError, BadInput):  # a disk that fails is the journal's to tell
-                if self._takes_in(path):
+            with suppress(OSError, BadInput):  # the journal reports a failing disk
+                if self._read(path):
                     continue
                 if path in self._known:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_atomically(path, self._known[path][1])
-                    back.append(path)
-        return back
+                    restored.append(path)
+        return restored
 
-    def _takes_in(self, path: Path) -> bool:
-        """Whether the file is there; its content is known then."""
+    def _read(self, path: Path) -> bool:
+        """Reads the file if it has changed; returns whether it exists."""
         try:
             stamp = path.stat().st_mtime_ns
         except FileNotFoundError:

@@ -21,7 +21,7 @@ from tui_loop.core.record.row_places import Named, read_lines, read_row, read_ro
 from tui_loop.core.record.safe_open import (
     check_regular,
     check_within,
-    converted,
+    convert,
     read_raw,
     read_text,
 )
@@ -90,7 +90,7 @@ class LoopFolder:
         """`loop.toml`; raises BadInput where it cannot be read."""
         self.check_place()
         table = codec.from_toml(read_text(self.settings_file), str(self.settings_file))
-        return converted(table, LoopSettings, str(self.settings_file))
+        return convert(table, LoopSettings, str(self.settings_file))
 
     def check_place(self) -> None:
         """Raises BadInput where the loop's folder is a link out of the folder of loops.
@@ -166,7 +166,7 @@ class IterationFolder:
     def read_splits(self) -> dict[str, Split]:
         """What was recorded of each data file."""
         table = self._config_tables().get("splits", {})
-        return converted(table, dict[str, Split], str(self.config))
+        return convert(table, dict[str, Split], str(self.config))
 
     def read_effective(self) -> dict[str, Any]:
         """What the run derived and passed on: every argument, versions, device."""
@@ -188,7 +188,7 @@ class IterationFolder:
         if not os.path.lexists(self.decision):
             return Decision()
         table = codec.from_toml(self._text(self.decision), str(self.decision))
-        return converted(table, Decision, str(self.decision))
+        return convert(table, Decision, str(self.decision))
 
     def write_decision(self, decision: Decision) -> None:
         table = without_secrets(msgspec.to_builtins(decision))
@@ -203,13 +203,13 @@ class IterationFolder:
         pairs = {name: _pair(change) for name, change in read.changes.items()}
         return msgspec.structs.replace(read, changes=pairs)
 
-    def forget_end(self) -> None:
+    def remove_summary(self) -> None:
         """Removes an earlier attempt's end; what it measured stays."""
         self.summary.unlink(missing_ok=True)
         for path in self.path.glob(".*.tmp"):  # of a write that was killed
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
-    def forget_measurement(self, from_step: int = 0) -> None:
+    def remove_results(self, from_step: int = 0) -> None:
         """Removes an earlier attempt's figures beyond `from_step`, and checkpoints beyond it, so
         that old and new never mix."""
         for path in (self.examples, self.tokens, self.training_rows, self.diagnosis):
@@ -302,7 +302,7 @@ class IterationFolder:
         check_within(self.path, self.loop.path.parent)
         check_regular(self.journal)
 
-    def check_own(self) -> None:
+    def check_no_links(self) -> None:
         """Raises BadInput where anything in the folder is a link: a run would write through it."""
         self.check_place()
         with os.scandir(self.path) as entries:

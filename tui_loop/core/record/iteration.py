@@ -1,4 +1,4 @@
-"""An iteration as every list and every `--json` shows it, whatever state its files are in."""
+"""Builds an `Iteration` for lists and `--json`, whatever the state of its files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tui_loop.core.text.figures import brief
 from tui_loop.core.text.untrusted import one_line
 
 
-def unreadable(folder: IterationFolder, error: Exception) -> Iteration:
-    """What stands for an iteration whose files cannot be read."""
+def unreadable_iteration(folder: IterationFolder, error: Exception) -> Iteration:
+    """Returns a placeholder for an iteration whose files cannot be read."""
     return Iteration(
         number=folder.number,
         state="unreadable",
@@ -31,22 +31,22 @@ def unreadable(folder: IterationFolder, error: Exception) -> Iteration:
     )
 
 
-def titled(summary: Iteration) -> Iteration:
-    """The summary with its title in today's words, which derive from its changes."""
+def with_current_title(summary: Iteration) -> Iteration:
+    """Returns the summary with a newly derived title: an older version may have written it."""
     title = title_of(summary.number, summary.parent, summary.changes)
     return msgspec.structs.replace(summary, title=title)
 
 
-def described(
+def iteration_from(
     number: int,
     decision: Decision,
     config: Tables,
     run: RunState,
     state: State,
 ) -> Iteration:
-    """An iteration by its decision and its journal; metrics and fingerprint are left empty.
+    """Builds an iteration from its decision and its journal, without metrics and fingerprint.
 
-    What a recovery changed in the config stands in `changes` as what was decided does.
+    `changes` has the decided changes and those that a recovery made to the config.
     """
     decided: dict[str, Any] = {
         change.field: change.new if _is_data(change) else [change.old, change.new]
@@ -56,7 +56,7 @@ def described(
         name: [decided[name][0] if isinstance(decided.get(name), list) else old, new]
         for name, (old, new) in run.recovered_changes.items()
     }
-    lived = run.duration_s
+    duration = run.duration_s
     return Iteration(
         number=number,
         parent=decision.parent,
@@ -68,17 +68,17 @@ def described(
         metrics=dict(NO_METRICS),
         error=error_of(run),
         attempts=run.attempt,
-        duration_s=None if lived is None else round(lived, 1),
+        duration_s=None if duration is None else round(duration, 1),
     )
 
 
 def _is_data(change: Change) -> bool:
-    """Whether a change is one of a data file's rows."""
+    """Returns whether a change is in the rows of a data file."""
     return isinstance(change.new, dict) and "rows_added" in change.new
 
 
 def state_of(run: RunState, alive: bool) -> State:
-    """The state of a run by its journal, given whether its process is alive."""
+    """Returns the state of a run from its journal and whether its process is alive."""
     if run.started is None:
         return "queued"
     if run.ended is not None:
@@ -91,14 +91,14 @@ def state_of(run: RunState, alive: bool) -> State:
 
 
 def diverged_at(iteration: Iteration | None) -> int | None:
-    """The step at which a run diverged, None where it did not."""
+    """Returns the step at which a run diverged, None where it did not."""
     error = iteration.error if iteration is not None else None
     step = error.get("step") if error and error.get("kind") == "diverged" else None
     return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 
 def loop_state(iterations: list[Iteration]) -> str:
-    """`running` while any iteration runs, else the newest one's state, or `new`."""
+    """Returns the state of a live iteration, else that of the newest one, or `new`."""
     for iteration in iterations:
         if iteration.state in LIVE:
             return iteration.state
@@ -106,7 +106,7 @@ def loop_state(iterations: list[Iteration]) -> str:
 
 
 def as_json(iteration: Iteration) -> dict[str, Any]:
-    """The iteration as plain JSON types."""
+    """Returns the iteration as plain JSON types."""
     plain: dict[str, Any] = msgspec.to_builtins(iteration)
     return plain
 
@@ -115,7 +115,7 @@ TITLE_VALUE_LENGTH = 32
 
 
 def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
-    """What an iteration is called in a table: its changes in short."""
+    """Returns the title of an iteration in a table: its changes in short."""
     if number == 0:
         return "base"
     unchanged = "baseline" if parent in (None, 0) else f"{parent} again"
@@ -134,7 +134,7 @@ def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
 
 
 def _pair(value: Any) -> tuple[Any, Any]:
-    """(old, new); a record that was edited by hand may have something else there."""
+    """Returns (old, new); a record that was edited by hand may have another value."""
     if isinstance(value, (list, tuple)) and len(value) == 2:
         return value[0], value[1]
     return None, value

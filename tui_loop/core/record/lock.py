@@ -1,10 +1,11 @@
-"""The lock of a live run, and whether a run is alive as far as others can tell.
+"""The lock of a live run, and the check whether a run is alive.
 
-Order of truth: the lock is held; the process with that start time and boot is there; else the
-beat, which readers watch advance without ever comparing clocks.
+Evidence in order: the lock is held; a process with the recorded start time and boot id exists;
+else the heartbeat (the file's modification time), which readers observe over time, since clocks of
+two hosts must not be compared.
 
-The file is as long as its room from the start and overwritten in place, so that on a full disk
-it still takes a new text. Keys that a version does not know are passed over.
+The file has its full length from the start and is overwritten in place, so that a message can be
+written on a full disk. Unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -25,22 +26,24 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.safe_open import check_regular, open_regular
 
-BEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 GONE_AFTER_SECONDS = 60.0
-LOOK_SECONDS = 1.0
-"""Between two looks of a holder whether its lock file stands where it stood."""
+CHECK_SECONDS = 1.0
+"""Interval at which a holder checks that its lock file is still in its place."""
 
 TRIES = 20
 READ_BYTES = 4096
 _RELEASED = -1
 
-Life = Literal["alive", "gone", "unknown"]
+Liveness = Literal["alive", "gone", "unknown"]
 
 
 class RunLock:
-    """Held and touched by a live run; leaving releases it. Raises BadInput if it is held or
-    cannot be written. A lock file that is removed or replaced meanwhile is put back. `trouble`
-    is what was told last; `doing` what the holder does, in a word.
+    """Context manager that holds the lock of a live run and updates its heartbeat.
+
+    Raises BadInput if the lock is held by another process or cannot be written. Restores a lock
+    file that is removed or replaced meanwhile. `trouble`: the last reported one. `doing`: what the
+    holder does, in one word.
     """
 
     def __init__(self, path: Path, doing: str = "") -> None:
@@ -59,33 +62,33 @@ class RunLock:
                 f"{self.path}: cannot be written: {error.strerror}",
                 "check its permissions and the disk",
             ) from error
-        if not _is_taken(descriptor, self.path):
+        if not _acquire(descriptor, self.path):
             os.close(descriptor)
             raise BadInput(
                 f"{self.path.parent}: another process is running this iteration",
                 "wait for it, or stop it with tui-loop stop LOOP",
             )
-        self._descriptor, self._me = descriptor, _me(self._doing)
+        self._descriptor, self._own_holder = descriptor, _own_holder(self._doing)
         self._write()
-        threading.Thread(target=self._beat, name="beat", daemon=True).start()
+        threading.Thread(target=self._keep_beating, name="beat", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._released.set()
         with self._changing:
-            # the run is over, though its process may live on: nobody is named any more
+            # the process may outlive the run, so the file must not name it any longer
             with suppress(OSError):
                 if self.trouble:
-                    os.pwrite(self._descriptor, filled(None, self.trouble), 0)
+                    os.pwrite(self._descriptor, lock_file_bytes(None, self.trouble), 0)
                 else:
                     os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = _RELEASED
 
-    def tell(self, trouble: str) -> None:
-        """Leaves word of trouble for whoever watches, on a full disk too; "" takes it back.
+    def report_trouble(self, trouble: str) -> None:
+        """Writes a message on a fault into the lock file, even on a full disk; "" clears it.
 
-        What was told last stays when the lock is released. Never raises.
+        The last message stays when the lock is released. Never raises.
         """
         with self._changing:
             self.trouble = trouble
@@ -93,38 +96,38 @@ class RunLock:
                 self._write()
 
     def _write(self) -> None:
-        data = filled(self._me, self.trouble)
+        data = lock_file_bytes(self._own_holder, self.trouble)
         try:
             os.pwrite(self._descriptor, data, 0)
             os.ftruncate(self._descriptor, len(data))
-        except OSError:  # no room for it: the lock itself still holds, and names nobody else
+        except OSError:  # no space: an empty file is better than the name of an earlier holder
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
 
-    def _beat(self) -> None:
-        beaten = time.monotonic()
-        while not self._released.wait(min(LOOK_SECONDS, BEAT_SECONDS)):
+    def _keep_beating(self) -> None:
+        last_beat = time.monotonic()
+        while not self._released.wait(min(CHECK_SECONDS, HEARTBEAT_SECONDS)):
             with self._changing, suppress(OSError):
                 if self._descriptor == _RELEASED:
                     return
-                self._stay_in_place()
-                if time.monotonic() - beaten >= BEAT_SECONDS:
-                    beaten = time.monotonic()
+                self._restore_file()
+                if time.monotonic() - last_beat >= HEARTBEAT_SECONDS:
+                    last_beat = time.monotonic()
                     os.utime(self._descriptor)
 
-    def _stay_in_place(self) -> None:
-        """Puts the lock file back where another or none stands at its path, or it was cut."""
+    def _restore_file(self) -> None:
+        """Restores the lock file where it was removed, replaced or cut."""
         mine = os.fstat(self._descriptor)
         with suppress(FileNotFoundError):
-            there = os.lstat(self.path)
-            if (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
-                if mine.st_size < ROOM:
+            current = os.lstat(self.path)
+            if (current.st_dev, current.st_ino) == (mine.st_dev, mine.st_ino):
+                if mine.st_size < FILE_BYTES:
                     self._write()
                 return
         descriptor = _opened(self.path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another run has begun meanwhile
+        except OSError:  # another run has started meanwhile
             os.close(descriptor)
             return
         os.close(self._descriptor)
@@ -132,20 +135,20 @@ class RunLock:
         self._write()
 
 
-class Watch:
-    """Watches one lock from outside; keep it between looks so that it can see the beat.
+class LockWatcher:
+    """Polls a lock from another process; it needs several polls to see a remote heartbeat advance.
 
-    `trouble` is what the holder left word of by the last look: why its disk takes nothing.
+    `trouble`: the fault that the holder had reported by the last poll.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trouble = ""
-        self._beat = 0.0
+        self._last_beat = 0.0
         self._seen_at: float | None = None
 
-    def look(self) -> Life:
-        """Whether the holder is alive; `unknown` while another host's beat was seen only once."""
+    def poll(self) -> Liveness:
+        """Returns whether the holder is alive; `unknown` after one heartbeat of another host."""
         try:
             file = open_regular(self.path)
         except (OSError, BadInput):
@@ -156,7 +159,7 @@ class Watch:
             if _is_held(file.fileno()):
                 self.trouble = trouble_in(data)
                 return "alive"
-            file.seek(0)  # once more: the first may have been read while it was written
+            file.seek(0)  # read again: the first read may have been in the middle of a write
             data = file.read(READ_BYTES)
             beat = os.fstat(file.fileno()).st_mtime
         self.trouble, holder = trouble_in(data), holder_in(data)
@@ -166,26 +169,25 @@ class Watch:
             return "alive" if _is_running(holder) else "gone"
         return self._by_beat(beat)
 
-    def _by_beat(self, beat: float) -> Life:
+    def _by_beat(self, beat: float) -> Liveness:
         now = time.monotonic()
         if self._seen_at is None and _age(self.path, beat) > GONE_AFTER_SECONDS:
-            self._beat, self._seen_at = beat, now - GONE_AFTER_SECONDS
-        if beat != self._beat:
-            first, self._beat, self._seen_at = self._seen_at is None, beat, now
+            self._last_beat, self._seen_at = beat, now - GONE_AFTER_SECONDS
+        if beat != self._last_beat:
+            first, self._last_beat, self._seen_at = self._seen_at is None, beat, now
             return "unknown" if first else "alive"
         long_ago = self._seen_at is None or now - self._seen_at >= GONE_AFTER_SECONDS
         return "gone" if long_ago else "unknown"
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Who wrote the lock file, alive or not."""
+    """Returns the process that wrote the lock file, alive or not."""
     return holder_in(_read(path))
 
 
 def living_holder(path: Path) -> Holder | None:
-    """The process of this host that holds the lock, certain to be the one that is named; else
-    None."""
-    if Watch(path).look() != "alive":
+    """Returns the process of this host that holds the lock, None unless its identity is certain."""
+    if LockWatcher(path).poll() != "alive":
         return None
     holder = holder_of(path)
     if holder is None or (holder.host, holder.boot) != (socket.gethostname(), _boot()):
@@ -194,7 +196,7 @@ def living_holder(path: Path) -> Holder | None:
 
 
 def trouble_of(path: Path) -> str:
-    """What the lock's holder left word of: why its disk takes nothing; "" if all is well."""
+    """Returns the fault that the lock's holder has reported, "" without one."""
     return trouble_in(_read(path))
 
 
@@ -210,10 +212,11 @@ def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
 
 
-def _is_taken(descriptor: int, path: Path) -> bool:
-    """Takes the lock if no run has it. A look has it for microseconds, so one try is too few.
+def _acquire(descriptor: int, path: Path) -> bool:
+    """Acquires the lock if no run holds it; returns whether it did.
 
-    Where the file system has no locks, what the lock file says decides.
+    A poll holds it for microseconds, so one try is not enough. On a file system without locks, the
+    content of the lock file decides.
     """
     for _ in range(TRIES):
         try:
@@ -221,16 +224,17 @@ def _is_taken(descriptor: int, path: Path) -> bool:
         except BlockingIOError:
             time.sleep(0.01)
         except OSError:
-            return Watch(path).look() == "gone"
+            return LockWatcher(path).poll() == "gone"
         else:
             return True
     return False
 
 
 def _age(path: Path, beat: float) -> float:
-    """Seconds since `beat` by the clock that stamps files there; 0 where none can be made.
+    """Returns the seconds since `beat` by the clock of that file system, 0 where it is unwritable.
 
-    No clock of this host is compared: it may be off. On most systems the file has no name.
+    The clock of this host may differ from the one that sets modification times there. The temporary
+    file has no name on most systems.
     """
     try:
         with tempfile.TemporaryFile(dir=path.parent) as fresh:
@@ -250,7 +254,7 @@ def _is_held(descriptor: int) -> bool:
     return False
 
 
-def _me(doing: str) -> Holder:
+def _own_holder(doing: str) -> Holder:
     import psutil
 
     process = psutil.Process()
@@ -258,7 +262,7 @@ def _me(doing: str) -> Holder:
 
 
 def _is_running(holder: Holder) -> bool:
-    import psutil  # only where a run may be alive: it is not to delay the first frame
+    import psutil  # a slow import, needed only where a run may be alive
 
     try:
         process = psutil.Process(holder.pid)
@@ -277,14 +281,14 @@ def _boot() -> str:
         return str(round(psutil.boot_time()))
 
 
-ROOM = 512
-"""Bytes; one block of any disk, and written with one call."""
+FILE_BYTES = 512
+"""Fits one block of any disk, so that one call writes all of it."""
 
 
 class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who holds a lock: host name, process, its start (unix seconds), the host's boot id.
+    """The process that holds a lock: host name, process id, start (unix seconds), boot id.
 
-    `doing`: what it does, in a word, where that is not plain from the lock.
+    `doing`: what it does, in one word, where the lock alone does not show it.
     """
 
     host: str
@@ -294,22 +298,22 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
     doing: str = ""
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Trouble(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
-def filled(holder: Holder | None, trouble: str) -> bytes:
-    """The file's bytes; `trouble` is cut to what there is room for."""
+def lock_file_bytes(holder: Holder | None, trouble: str) -> bytes:
+    """Returns the content of a lock file, with `trouble` shortened to fit."""
     fields = {} if holder is None else msgspec.to_builtins(holder)
     while True:
         line = to_json({**fields, "trouble": trouble})
-        if len(line) < ROOM or not trouble:
-            return line.ljust(ROOM - 1) + b"\n"
+        if len(line) < FILE_BYTES or not trouble:
+            return line.ljust(FILE_BYTES - 1) + b"\n"
         trouble = trouble[: len(trouble) * 3 // 4]
 
 
 def holder_in(data: bytes) -> Holder | None:
-    """Who is named; None where nobody is."""
+    """Returns the holder that a lock file names, None without one."""
     try:
         return msgspec.json.decode(data, type=Holder)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -317,8 +321,8 @@ def holder_in(data: bytes) -> Holder | None:
 
 
 def trouble_in(data: bytes) -> str:
-    """The word of trouble, "" where there is none."""
+    """Returns the reported fault in a lock file, "" without one."""
     try:
-        return msgspec.json.decode(data, type=_Told).trouble
+        return msgspec.json.decode(data, type=_Trouble).trouble
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""

@@ -1,7 +1,7 @@
-"""Reading a loop again and again: each file once while it stays as it is.
+"""Polls a loop on disk: reads each file once for as long as it does not change.
 
-An `IterationReader` gives the same object for as long as nothing changed, so that whoever shows
-it can tell by identity that there is nothing to draw.
+An `IterationReader` returns the same object while nothing has changed, so that a screen can
+compare identities to see whether it has to draw.
 """
 
 from __future__ import annotations
@@ -19,32 +19,37 @@ from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
-from tui_loop.core.record.iteration import described, state_of, titled, unreadable
-from tui_loop.core.record.lock import Life, Watch
+from tui_loop.core.record.iteration import (
+    iteration_from,
+    state_of,
+    unreadable_iteration,
+    with_current_title,
+)
+from tui_loop.core.record.lock import Liveness, LockWatcher
 from tui_loop.core.record.log_lines import LogLine, has_line, log_line
 from tui_loop.core.record.results import Results, results_of
 from tui_loop.core.record.state import RunState, fold
 from tui_loop.core.record.structs import Example, Iteration, Split, State
 
 LOG_LINES = 20_000
-"""A run's log keeps this many lines in memory; older ones are counted and left on disk."""
+"""Lines of a run's log in memory; older ones are counted and stay on disk."""
 
 EXAMPLE_SETS = 6
-"""Evaluations kept in memory: the selected one, its parent, the marked one, and some more."""
+"""Evaluations in memory: the selected one, its parent, the marked one, and some more."""
 
 TABLES = 2
-"""Evaluations whose rows are kept: the one that is looked at, and the one before."""
+"""Evaluations with all rows in memory: the one on screen, and the one before."""
 
 OUTCOMES = 48
-"""Evaluations of which what is compared is kept: of 100,000 examples each some 2 MB."""
+"""Evaluations with outcomes in memory for comparisons: 2 MB for 100,000 examples."""
 
 Stamp = tuple[int, int] | None
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """A run at one moment. `logged` counts all log lines, of which `log` has the last ones.
+    """A frozen snapshot of a run. `logged` counts all log lines, of which `log` has the last ones.
 
-    `trouble`: why its disk takes nothing, of a run that has no end in the record.
+    `trouble`: why the disk of a live run accepts no writes.
     """
 
     number: int
@@ -57,11 +62,11 @@ class RunView(msgspec.Struct, frozen=True):
 
 
 class IterationReader:
-    """One iteration, looked at repeatedly."""
+    """Polls one iteration."""
 
-    def __init__(self, folder: IterationFolder, watch: Watch | None = None) -> None:
+    def __init__(self, folder: IterationFolder, watch: LockWatcher | None = None) -> None:
         self.folder = folder
-        self._watch = watch or Watch(folder.lock)
+        self._watch = watch or LockWatcher(folder.lock)
         self._known: Iteration | None = None
         self._stamp: object = None
         self._state = RunState()
@@ -75,31 +80,33 @@ class IterationReader:
         self._results: tuple[object, Results] | None = None
 
     def look(self) -> Iteration:
-        """The iteration now; one that cannot be read is `unreadable` and says why."""
+        """Returns the current iteration; one that cannot be read is `unreadable` and says why."""
         try:
             self.folder.check_place()
         except BadInput as error:
             if self._known is None or self._stamp != error.message:
-                self._known, self._stamp = unreadable(self.folder, error), error.message
+                self._known, self._stamp = unreadable_iteration(self.folder, error), error.message
             return self._known
         stamp: object = stamp_of(self.folder.summary)
         if stamp is None:
-            life = self._watch.look() if self.folder.lock.exists() else "gone"
-            stamp = stamp_of(self.folder.summary)  # a run that ended just now has written it
+            life = self._watch.poll() if self.folder.lock.exists() else "gone"
+            stamp = stamp_of(self.folder.summary)  # a run that ended just now may have written it
             if stamp is None:
                 return self._unfinished(life)
         if self._known is None or stamp != self._stamp or self._known.state == "unreadable":
             try:
                 summary = self.folder.read_summary()
             except (BadInput, OSError) as error:
-                self._known = unreadable(self.folder, error)
+                self._known = unreadable_iteration(self.folder, error)
             else:  # a new attempt begins by removing the old one's summary
-                self._known = titled(summary) if summary else self._unfinished("unknown")
+                self._known = (
+                    with_current_title(summary) if summary else self._unfinished("unknown")
+                )
             self._stamp = stamp
         return self._known
 
     def view(self) -> RunView:
-        """The whole run, read up to now."""
+        """Returns the whole run as of now."""
         iteration = self.look()
         self._read_journal()
         trouble = "" if self.folder.summary.exists() else self._watch.trouble
@@ -126,18 +133,18 @@ class IterationReader:
 
     @property
     def has_run(self) -> bool:
-        """Whether the journal is held in memory."""
+        """Returns whether the journal is in memory."""
         return self._reads > 0
 
     def forget_run(self) -> None:
-        """Lets go of the journal; a later look reads it anew."""
+        """Drops the journal from memory; a later poll reads it from the start."""
         self._follower, self._state = Follower(self.folder.journal), RunState()
         self._log.clear()
         self._logged = self._reads = 0
         self._view = self._view_of = None
 
     def splits(self) -> dict[str, Split]:
-        """What was recorded of the data files; {} where that cannot be read."""
+        """Returns the recorded data files, {} where they cannot be read."""
         stamp = stamp_of(self.folder.config)
         if self._splits is None or self._splits[0] != stamp:
             try:
@@ -146,7 +153,7 @@ class IterationReader:
                 self._splits = stamp, {}
         return self._splits[1]
 
-    def _unfinished(self, life: Life) -> Iteration:
+    def _unfinished(self, life: Liveness) -> Iteration:
         self._read_journal()
         stamp = (
             self._reads,
@@ -160,7 +167,7 @@ class IterationReader:
             try:
                 decision, config = self.folder.read_decision(), self.folder.read_config()
                 state = state_of(self._state, life != "gone")
-                known = described(
+                known = iteration_from(
                     self.folder.number, decision, to_tables(config), self._state, state
                 )
                 results = self._read_results()
@@ -168,11 +175,11 @@ class IterationReader:
                     known, metrics=results.metrics, fingerprint=results.fingerprint
                 )
             except (BadInput, OSError) as error:
-                self._known = unreadable(self.folder, error)
+                self._known = unreadable_iteration(self.folder, error)
         return self._known
 
     def _read_results(self) -> Results:
-        """What the run came to so far; its examples, perhaps many, are read once."""
+        """Returns the results so far; the examples, which may be many, are read once."""
         run = self._state
         stamp = (
             run.attempt,
@@ -187,7 +194,7 @@ class IterationReader:
         return self._results[1]
 
     def _read_journal(self) -> None:
-        with suppress(BadInput):  # what the iteration says already
+        with suppress(BadInput):  # the iteration is shown as unreadable
             self.folder.check_place()
             self._follow_journal()
 
@@ -206,7 +213,7 @@ class IterationReader:
 
 
 class LoopReader:
-    """A loop, looked at repeatedly: its iterations, runs and examples."""
+    """Polls a loop: its iterations, runs and examples."""
 
     def __init__(self, loop: LoopFolder) -> None:
         self.loop = loop
@@ -220,7 +227,7 @@ class LoopReader:
         return self.loop.numbers()
 
     def at(self, number: int) -> IterationReader:
-        """The reader of one iteration, there or not."""
+        """Returns the reader of an iteration, which need not exist."""
         if number not in self._readers:
             self._readers[number] = IterationReader(self.loop.iteration(number))
         return self._readers[number]
@@ -234,7 +241,7 @@ class LoopReader:
     def examples(self, number: int) -> list[Example]:
         """The rows of the final evaluation, [] where there was none; raises BadInput.
 
-        The same list for as long as the file stays as it is.
+        Returns the same list while the file does not change.
         """
         folder = self.loop.iteration(number)
         stamp = stamp_of(folder.examples)
@@ -248,7 +255,7 @@ class LoopReader:
         return known[1]
 
     def table(self, number: int) -> ExampleTable:
-        """The same rows as a table, however many; raises BadInput."""
+        """Returns the rows of the final evaluation as a table; raises BadInput."""
         folder = self.loop.iteration(number)
         stamp = stamp_of(folder.examples)
         known = self._tables.get(number)
@@ -263,7 +270,7 @@ class LoopReader:
         return known[1]
 
     def outcomes(self, number: int) -> Outcomes:
-        """What of these rows is compared with other iterations; raises BadInput."""
+        """Returns the columns that comparisons with other iterations need; raises BadInput."""
         folder = self.loop.iteration(number)
         stamp = stamp_of(folder.examples)
         known = self._outcomes.get(number)
@@ -285,19 +292,19 @@ class LoopReader:
         return known[1]
 
     def has_outcomes(self, number: int) -> bool:
-        """Whether `outcomes` gives them without reading a file."""
+        """Returns whether `outcomes` needs to read no file."""
         known = self._outcomes.get(number)
         return known is not None and known[0] == stamp_of(self.loop.iteration(number).examples)
 
     def keep_runs(self, numbers: set[int]) -> None:
-        """Lets go of the journals of all other iterations that have ended."""
+        """Drops the journals of all other ended iterations from memory."""
         for number, reader in self._readers.items():
             if number not in numbers and reader.has_run and reader.folder.summary.exists():
                 reader.forget_run()
 
 
 def stamp_of(path: Path) -> Stamp:
-    """What tells that a file has changed: (modified ns, size); None where it is not there."""
+    """Returns (modification time in ns, size), None for a missing file; differs after a change."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -305,16 +312,16 @@ def stamp_of(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size
 
 
-def iteration_of(folder: IterationFolder, watch: Watch | None = None) -> Iteration:
-    """The iteration in `folder`, looked at once."""
+def iteration_of(folder: IterationFolder, watch: LockWatcher | None = None) -> Iteration:
+    """Reads the iteration in `folder` once."""
     return IterationReader(folder, watch).look()
 
 
 def iterations_of(loop: LoopFolder) -> list[Iteration]:
-    """Every iteration of a loop, in order."""
+    """Reads every iteration of a loop, in order."""
     return [iteration_of(loop.iteration(number)) for number in loop.numbers()]
 
 
 def read_run(folder: IterationFolder) -> RunState:
-    """The whole journal of an iteration, folded."""
+    """Reads and folds the whole journal of an iteration."""
     return fold(RunState(), Follower(folder.journal).read_all())

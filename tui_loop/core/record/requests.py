@@ -1,4 +1,4 @@
-"""Requests to a live run: one small append-only file that the run host reads."""
+"""Requests to a live run: a small append-only file that the run host reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RequestName = Literal["stop", "pause", "continue", "evaluate", "checkpoint"]
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A line of `requests.jsonl`; void unless `attempt` is the live one."""
+    """A line of `requests.jsonl`; ignored unless `attempt` is the live one."""
 
     id: str
     attempt: int
@@ -34,16 +34,18 @@ class Request(msgspec.Struct, frozen=True):
     by: str = ""
 
 
-def ask(path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bool) -> Request:
+def append_request(
+    path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bool
+) -> Request:
     """Appends a request to `path` and returns it."""
-    request = Request(uuid.uuid4().hex[:12], attempt, name, save, evaluate, _who())
+    request = Request(uuid.uuid4().hex[:12], attempt, name, save, evaluate, _user_name())
     line = to_json(request) + b"\n"
     check_regular(path)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            line = b"\n" + line  # behind a torn line it would be lost with it
+            line = b"\n" + line  # after a torn line it would be unreadable too
         os.write(descriptor, line)
     finally:
         os.close(descriptor)
@@ -51,32 +53,32 @@ def ask(path: Path, attempt: int, name: RequestName, *, save: bool, evaluate: bo
 
 
 class RequestReader:
-    """Gives each request for `attempt` once; other attempts' and broken lines are skipped.
+    """Returns each request for `attempt` once; skips broken lines and requests for other attempts.
 
-    `also`: ids of requests that are given whatever attempt they name.
+    `also`: ids of requests that are returned for any attempt.
     """
 
     def __init__(self, path: Path, attempt: int, also: Collection[str] = ()) -> None:
         self._path, self._attempts, self._also = path, {attempt}, also
         self._seen = set[str]()
 
-    def go_on(self, attempt: int) -> None:
-        """Takes requests for a further attempt too, which the same host has begun."""
+    def add_attempt(self, attempt: int) -> None:
+        """Accepts requests for another attempt of the same host as well."""
         self._attempts.add(attempt)
 
     def read(self) -> list[Request]:
-        """The requests since the last call."""
-        fresh = []
+        """Returns the requests since the last call."""
+        new = []
         for request in _requests_in(self._path):
             is_ours = request.attempt in self._attempts or request.id in self._also
             if is_ours and request.id not in self._seen:
                 self._seen.add(request.id)
-                fresh.append(request)
-        return fresh
+                new.append(request)
+        return new
 
 
-def ids_in(path: Path) -> frozenset[str]:
-    """The ids of all requests that stand there, whatever attempt they name."""
+def request_ids(path: Path) -> frozenset[str]:
+    """Returns the ids of all requests in the file, for any attempt."""
     return frozenset(request.id for request in _requests_in(path))
 
 
@@ -92,39 +94,39 @@ def _requests_in(path: Path) -> Iterator[Request]:
             continue
 
 
-def _who() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
         return ""
 
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
-def ask_run(
+def send_request(
     folder: IterationFolder, name: RequestName, *, save: bool = True, evaluate: bool = True
 ) -> Request:
-    """Appends a request for the attempt that runs, or for the one that is about to begin."""
+    """Appends a request for the live attempt, or for the next one if none is live."""
     run = read_run(folder)
-    waits = run.started is None or run.ended is not None
-    attempt = run.attempt + 1 if waits else run.attempt
-    return ask(folder.requests, attempt, name, save=save, evaluate=evaluate)
+    is_idle = run.started is None or run.ended is not None
+    attempt = run.attempt + 1 if is_idle else run.attempt
+    return append_request(folder.requests, attempt, name, save=save, evaluate=evaluate)
 
 
-def is_heard(folder: IterationFolder, request: Request, seconds: float) -> bool:
-    """Whether the run acknowledges a request within some seconds, or ends."""
+def is_acknowledged(folder: IterationFolder, request: Request, seconds: float) -> bool:
+    """Waits until the run acknowledges a request; returns False after `seconds` or a run's end."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if any(seen.id == request.id for seen in read_run(folder).requests):
             return True
         if iteration_of(folder).state not in LIVE:
             return False
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return False
 
 
-def live_in(loop: LoopFolder) -> str:
-    """`loop/N` of a run of the loop that is under way, "" where there is none."""
+def live_run_in(loop: LoopFolder) -> str:
+    """Returns `loop/N` of the loop's live run, "" without one."""
     folders = (loop.iteration(number) for number in loop.numbers())
     return next((str(each) for each in folders if iteration_of(each).state in LIVE), "")

@@ -1,7 +1,7 @@
-"""What a run came to, from its journal and its examples: for a run that has no summary.
+"""Derives the results of a run without a summary from its journal and its examples.
 
-A run writes its results into the journal's end before it writes `summary.json`. A run that was
-killed in between, and one whose summary git or a full disk took away, keeps what it measured.
+A run writes its results into the journal's last event before it writes `summary.json`. So a run
+that was killed in between, or whose summary git or a full disk removed, keeps its results.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import NO_METRICS, Example, Fingerprint
 
 EVALUATED = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")
-"""What the final evaluation puts into its `evaluation` event; the rest of it is counted anew."""
+"""The values in the final `evaluation` event; the others are computed from the examples."""
 
 
 class Results(msgspec.Struct, frozen=True):
-    """The metrics of an iteration as its summary has them, and how they were measured."""
+    """The metrics of an iteration as in its summary, and the fingerprint of their evaluation."""
 
     metrics: dict[str, Any]
     fingerprint: Fingerprint | None = None
@@ -35,11 +35,11 @@ NO_RESULTS = Results(dict(NO_METRICS))
 
 
 def results_of(folder: IterationFolder, run: RunState) -> Results:
-    """The results of the run in `folder`, whose journal folded to `run`.
+    """Returns the results of the run in `folder`, whose journal folded to `run`.
 
-    The journal's end has them exactly. Journals of older versions, and those of runs that were
-    killed after their evaluation, have part of them: the rest comes from `examples.jsonl`. A run
-    that was neither ended nor evaluated has none. What cannot be read is left out.
+    The journal's `run_ended` has them all. Without it (older versions, runs that were killed after
+    their evaluation) the rest comes from `examples.jsonl`. A run that neither ended nor was
+    evaluated has no results. Values that cannot be read are left out.
     """
     if run.results is not None:
         return _recorded(run.results, run.results_fingerprint)
@@ -56,7 +56,7 @@ def results_of(folder: IterationFolder, run: RunState) -> Results:
 
 
 def mean_loss(points: Sequence[Point]) -> float | None:
-    """The mean training loss of all steps; a log's loss is the mean since the log before."""
+    """Returns the mean training loss of all steps; each log has the mean since the previous one."""
     total, last = 0.0, 0
     for point in points:
         if "loss" in point.values:
@@ -74,7 +74,7 @@ def _recorded(metrics: dict[str, Any], fingerprint: dict[str, Any] | None) -> Re
 
 
 def _trained(folder: IterationFolder, run: RunState) -> dict[str, Any]:
-    """What the training logs say; {} for the base."""
+    """Returns the results of training, {} for the base."""
     if folder.number == 0:
         return {}
     try:
@@ -92,12 +92,12 @@ def _trained(folder: IterationFolder, run: RunState) -> dict[str, Any]:
 
 
 def _counted(examples: Sequence[Example]) -> dict[str, Any]:
-    """What the rows of the final evaluation add up to; {} without any."""
+    """Returns the totals over the rows of the final evaluation, {} without any."""
     if not examples:
         return {}
     scores = [each.score for each in examples if each.score is not None]
-    weighed = [(number(each.loss), each.supervised_tokens) for each in examples]
-    losses = [loss * tokens for loss, tokens in weighed if loss is not None]
+    weighted = [(number(each.loss), each.supervised_tokens) for each in examples]
+    losses = [loss * tokens for loss, tokens in weighted if loss is not None]
     tokens = sum(each.supervised_tokens for each in examples)
     return {
         "eval_loss": math.fsum(losses) / tokens if losses and tokens else None,
@@ -115,7 +115,7 @@ def _measured(evaluation: Point) -> dict[str, Any]:
 
 
 def _fingerprint(folder: IterationFolder, examples: Sequence[Example]) -> Fingerprint | None:
-    """How the examples were measured; the base's weights are not known here."""
+    """Returns the fingerprint of the evaluation, without the base's weights, unknown here."""
     try:
         labels = folder.read_effective()["evaluation"]["labels"]
         return fingerprint_of(folder.read_config(), examples, labels) if examples else None

@@ -109,7 +109,7 @@ class RunState(msgspec.Struct):
         return self.trained_s + max(0.0, open_s)
 
     @property
-    def standing_checkpoints(self) -> list[CheckpointSaved]:
+    def valid_checkpoints(self) -> list[CheckpointSaved]:
         """The checkpoints that no attempt has begun to replace."""
         return self.set_aside.checkpoints if self.set_aside else self.checkpoints
 

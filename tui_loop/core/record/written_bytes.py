@@ -1,8 +1,7 @@
-"""What a journal's writer knows of its file: the bytes it found there and those it wrote.
+"""The bytes of a journal that its writer has read and written.
 
-With it the file can be told to be as the writer left it, and be written anew where it is not. A
-file that was cut in place cannot be read back, so the bytes are kept in memory: the newest
-KNOWN_BYTES of them, whole lines.
+The writer compares the file with them and rebuilds it where it was damaged. A file that was cut in
+place cannot be read back, so the bytes are in memory: the newest KNOWN_BYTES, in whole lines.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from typing import Annotated
 import msgspec
 
 KNOWN_BYTES = 64 * 1024 * 1024
-"""About 300,000 events; the oldest are let go first."""
+"""About 300,000 events; the oldest are dropped first."""
 
 RECOGNISED_BY_BYTES = 256
-"""A file of the right length is taken for the writer's own if it ends in this much of it."""
+"""The quick check compares the size and this many bytes at the end."""
 
 
 class _Tag(msgspec.Struct):
@@ -27,11 +26,11 @@ class _Tag(msgspec.Struct):
 
 _tag_decoder = msgspec.json.Decoder(_Tag)
 _BEGIN = b'{"event":"'
-"""How every line of the writer's begins."""
+"""The first bytes of every line that the writer writes."""
 
 
 class WrittenBytes:
-    """The bytes of the file behind a descriptor, as its one writer knows them."""
+    """The known bytes of the file behind a descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self.size = os.fstat(descriptor).st_size
@@ -39,23 +38,23 @@ class WrittenBytes:
         self._bytes = bytearray(read_range(descriptor, start, self.size))
         self.size = start + len(self._bytes)
         if start:
-            self._let_go(self._bytes.find(b"\n") + 1)
+            self._drop(self._bytes.find(b"\n") + 1)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file's first bytes are still known too."""
+        """Returns whether memory still has the whole file."""
         return len(self._bytes) == self.size
 
     @property
     def is_torn(self) -> bool:
-        """Whether the last line has no end."""
+        """Returns whether the last line has no newline."""
         return bool(self._bytes) and not self._bytes.endswith(b"\n")
 
     def drop_fragment(self, descriptor: int) -> None:
-        """Takes the beginning of an event, cut short by a crash, off the end of the file.
+        """Truncates an incomplete event at the end of the file, which a crash left.
 
-        A kill tears a line where it crosses a page, before `append` has returned: nobody has seen
-        it. Whatever else stands there stays. Raises OSError where the file cannot be cut.
+        A kill tears a line where it crosses a page, before `append` has returned, so no reader
+        depends on it. Other content at the end stays. Raises OSError where truncating fails.
         """
         begin = self._bytes.rfind(b"\n") + 1
         torn = bytes(self._bytes[begin:])
@@ -66,39 +65,41 @@ class WrittenBytes:
         del self._bytes[begin:]
 
     def add(self, data: bytes) -> None:
-        """`data` now stands at the end of the file."""
+        """Adds `data`, which was appended to the file."""
         self._bytes += data
         self.size += len(data)
-        if len(self._bytes) > KNOWN_BYTES:  # a quarter at once, so that it costs little a line
-            self._let_go(self._bytes.find(b"\n", KNOWN_BYTES // 4) + 1)
+        if (
+            len(self._bytes) > KNOWN_BYTES
+        ):  # drops a quarter at once, so that the cost per line is small
+            self._drop(self._bytes.find(b"\n", KNOWN_BYTES // 4) + 1)
 
     def begins(self, descriptor: int) -> bool:
-        """Whether what was left stands where it was left, whatever has come behind it."""
+        """Returns whether the last known bytes are still in their place, whatever follows them."""
         end = bytes(self._bytes[-RECOGNISED_BY_BYTES:])
         return read_range(descriptor, self.size - len(end), self.size) == end
 
     def equals(self, descriptor: int) -> bool:
-        """Whether every known byte stands where it was left; reads the whole file."""
+        """Returns whether all known bytes are still in their place; reads the whole file."""
         start = self.size - len(self._bytes)
         return read_range(descriptor, start, self.size) == self._bytes
 
     def unknown_end(self, descriptor: int) -> bytes:
-        """What stands behind the known bytes."""
+        """Returns what follows the known bytes."""
         return read_range(descriptor, self.size, os.fstat(descriptor).st_size)
 
     def content(self, descriptor: int) -> bytes:
-        """The whole file, from its old descriptor where that still has what memory let go."""
+        """Returns the whole file; bytes that memory has dropped come from the old descriptor."""
         with suppress(OSError):  # a network file system may have dropped it
             if not self.is_whole and self._matches(descriptor):
                 return read_range(descriptor, 0, self.size)
         return bytes(self._bytes)
 
-    def is_now(self, content: bytes) -> None:
-        """The file has been written anew and holds `content`, as `content()` gave it."""
+    def set_rebuilt(self, content: bytes) -> None:
+        """Notes that the file was rebuilt from `content`, the result of `content()`."""
         self.size = len(content)
 
     def next_seq(self) -> int:
-        """One more than the seq of the last line that has one; 0 where none has."""
+        """Returns one more than the seq of the last line that has one, 0 where none has."""
         end = len(self._bytes)
         while end > 0:
             begin = self._bytes.rfind(b"\n", 0, end) + 1
@@ -109,15 +110,15 @@ class WrittenBytes:
         return 0
 
     def _matches(self, descriptor: int) -> bool:
-        """Whether the file's length and end are as they were left."""
+        """Returns whether the size and the end of the file are unchanged."""
         return os.fstat(descriptor).st_size == self.size and self.begins(descriptor)
 
-    def _let_go(self, count: int) -> None:
+    def _drop(self, count: int) -> None:
         del self._bytes[:count]
 
 
 def read_range(descriptor: int, start: int, end: int) -> bytes:
-    """The bytes of a file from `start` to `end`, fewer where it ends before."""
+    """Reads the bytes of a file from `start` to `end`, fewer where it ends before."""
     parts = []
     while start < end:
         part = os.pread(descriptor, min(1 << 20, end - start), start)
@@ -129,7 +130,7 @@ def read_range(descriptor: int, start: int, end: int) -> bytes:
 
 
 def _has_seq(line: bytes) -> bool:
-    """Whether `line` is a whole event."""
+    """Returns whether `line` is a complete event."""
     try:
         _tag_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

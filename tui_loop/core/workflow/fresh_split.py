@@ -184,7 +184,7 @@ def _write(
     loop: LoopFolder, number: int, train: list[RawRow], evaluation: list[RawRow]
 ) -> tuple[Path, Path]:
     if os.path.islink(loop.data):
-        raise BadInput(f"{loop.data}: is a symbolic link, which is not followed", "move it away")
+        raise BadInput(f"{loop.data}: is a link, which is not followed", "move it away")
     loop.data.mkdir(exist_ok=True)
     paths = _paths(loop, number)
     for path, rows in zip(paths, (train, evaluation), strict=True):

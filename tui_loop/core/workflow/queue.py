@@ -25,7 +25,7 @@ from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import title_of
-from tui_loop.core.record.lock import Watch
+from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.safe_open import check_regular, read_text
 from tui_loop.core.record.structs import SCHEMA, Decision
@@ -271,7 +271,10 @@ def recover(loop: LoopFolder) -> list[IterationFolder]:
             folder = loop.iteration(queued.starting)
             if _is_created(loop, queued, folder):
                 queue.remove(queued)
-                if iteration_of(folder).state == "queued" and Watch(folder.lock).look() == "gone":
+                if (
+                    iteration_of(folder).state == "queued"
+                    and LockWatcher(folder.lock).poll() == "gone"
+                ):
                     unstarted.append(folder)
         queue[:] = [msgspec.structs.replace(each, starting=None, problem="") for each in queue]
     return unstarted

@@ -22,10 +22,10 @@ from tui_loop.core.record import codec
 from tui_loop.core.record.events import RunEnded
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.iteration import described
+from tui_loop.core.record.iteration import iteration_from
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import COLUMNS, ledger_row, write_ledger
-from tui_loop.core.record.lock import RunLock, Watch
+from tui_loop.core.record.lock import LockWatcher, RunLock
 from tui_loop.core.record.reader import LoopReader, iterations_of, read_run
 from tui_loop.core.record.results import Results, results_of
 from tui_loop.core.record.safe_open import read_text
@@ -74,7 +74,9 @@ def write_end(
             if not isinstance(fault, (OSError, TuiLoopError)):
                 traceback.print_exc()  # to output.log
             reason = lock.trouble or f"the {name} was not written"
-            lock.tell(lock.trouble if has_failed else one_line(redacted(f"{reason}: {fault}"), 400))
+            lock.report_trouble(
+                lock.trouble if has_failed else one_line(redacted(f"{reason}: {fault}"), 400)
+            )
             has_failed = True
 
 
@@ -88,7 +90,7 @@ def _write_summary(
     folder: IterationFolder, run: RunState, state: EndState, results: Results
 ) -> None:
     """Writes `summary.json` of a run that ended in `state`; raises TuiLoopError, OSError."""
-    iteration = described(
+    iteration = iteration_from(
         folder.number, folder.read_decision(), to_tables(folder.read_config()), run, state
     )
     folder.write_summary(
@@ -118,8 +120,8 @@ def _restore(folder: IterationFolder) -> bool:
     has_summary = folder.summary.exists()
     if has_summary and not _lacks_verdict(folder):
         return False
-    folder.check_own()  # a link could lead the write out of the loop
-    if Watch(folder.lock).look() != "gone":
+    folder.check_no_links()  # a link could lead the write out of the loop
+    if LockWatcher(folder.lock).poll() != "gone":
         return False
     if not has_summary:
         run = read_run(folder)

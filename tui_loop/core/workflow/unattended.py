@@ -11,14 +11,14 @@ from typing import Literal
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.lock import RunLock, Watch, holder_of, living_holder
+from tui_loop.core.record.lock import LockWatcher, RunLock, holder_of, living_holder
 
 Doing = Literal["auto", "queue"]
 
 
 def is_unattended(loop: LoopFolder) -> bool:
     """Returns whether a process runs the loop's queue or its autopilot."""
-    return Watch(loop.unattended).look() != "gone"
+    return LockWatcher(loop.unattended).poll() != "gone"
 
 
 def doing(loop: LoopFolder) -> Doing | None:

@@ -6,7 +6,7 @@ import asyncio
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.reader import RunView
-from tui_loop.core.record.requests import RequestName, ask
+from tui_loop.core.record.requests import RequestName, append_request
 from tui_loop.core.record.structs import RESUMABLE
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Preview
@@ -209,7 +209,9 @@ class Running(Drafting):
     ) -> None:
         path = self.loop.iteration(number).requests
         try:
-            await asyncio.to_thread(ask, path, attempt, name, save=save, evaluate=evaluate)
+            await asyncio.to_thread(
+                append_request, path, attempt, name, save=save, evaluate=evaluate
+            )
         except OSError as error:
             self.tell(TuiLoopError(f"cannot ask {number} to {name}: {error}"))
             return
