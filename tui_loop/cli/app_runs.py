@@ -185,7 +185,7 @@ class AppRuns:
         finally:
             told = return_unstarted(folders)
             if told and self._fault is None:
-                self._fault = TuiLoopError(told[0], "r runs the draft, a what waits")
+                self._fault = TuiLoopError(told[0])
 
     def _host_here(self, folders: list[IterationFolder]) -> None:
         from tui_loop.engine.host import RunHost

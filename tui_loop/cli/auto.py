@@ -9,6 +9,7 @@ import msgspec
 
 from tui_loop.cli.output import Output
 from tui_loop.cli.unattended_runs import alone_with, created, ran, wait_for_others
+from tui_loop.core.commands import command
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -123,8 +124,8 @@ def ready_reason(loop: LoopFolder, number: int) -> str:
         return found.verdict
     if found.is_ready_except_holdout:
         return (
-            f"{loop.name}/{number} meets every criterion but the holdout, which only you look at: "
-            f"tui-loop ready {loop.name}/{number}"
+            f"{loop.name}/{number} meets every criterion but the holdout, which you evaluate: "
+            + command("ready", f"{loop.name}/{number}")
         )
     return ""
 

@@ -9,6 +9,7 @@ from typing import IO
 import msgspec
 
 from tui_loop.cli.json_process import JsonProcess
+from tui_loop.core.commands import command
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import sha256_of
@@ -54,7 +55,8 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
     if entry is None:
         raise BadInput(
             f"{folder} names no holdout",
-            f"tui-loop run {folder.loop.name} --set data.holdout=PATH, rows that nothing has seen",
+            "name rows that no run has used: "
+            + command("run", folder.loop.name, "--set", "data.holdout=PATH"),
         )
     if (state := iteration_of(folder).state) in IN_PROGRESS:
         text = "has not begun" if state == "queued" else f"is {state}"

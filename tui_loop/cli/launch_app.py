@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.foreground import Foreground, can_stop, enter_child
 from tui_loop.cli.output import Output
+from tui_loop.core.commands import open_command
 from tui_loop.core.errors import RunStopped
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.names import open_command, split_target
+from tui_loop.core.record.names import split_target
 
 if TYPE_CHECKING:
     from tui_loop.tui.app import LoopApp

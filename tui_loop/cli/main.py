@@ -12,49 +12,11 @@ from typing import Any, NoReturn
 
 from tui_loop import __version__
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
+from tui_loop.core.commands import COMMANDS
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.untrusted import one_line
-
-COMMANDS = (
-    "open",
-    "demo",
-    "new",
-    "check",
-    "run",
-    "resume",
-    "queue",
-    "auto",
-    "stop",
-    "pause",
-    "continue",
-    "evaluate",
-    "checkpoint",
-    "list",
-    "status",
-    "show",
-    "progress",
-    "log",
-    "failures",
-    "compare",
-    "diagnose",
-    "patterns",
-    "ready",
-    "close",
-    "fresh",
-    "rescore",
-    "ask",
-    "retry",
-    "suspects",
-    "nearest",
-    "label",
-    "note",
-    "report",
-    "keys",
-    "fetch",
-    "doctor",
-)
 
 
 class _Parser(argparse.ArgumentParser):

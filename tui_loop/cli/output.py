@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from tui_loop.core.commands import shell_text
 from tui_loop.core.record.codec import to_pretty_json
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.secrets import redacted
@@ -23,7 +24,7 @@ DEFAULT_LOOPS = Path("loops")
 _COMMAND = re.compile(
     r"\btui-loop (?=[a-z0-9])(?!(?:demo|doctor|fetch|keys)(?![a-z0-9._/-]*[a-z0-9]))"
 )
-"""The beginning of a command that looks into a folder of loops; a loop may be called `demo-2`."""
+"""The beginning of a command that reads a folder of loops; a loop may be called `demo-2`."""
 
 PIPE_WIDTH = 400
 """Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""
@@ -61,13 +62,13 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """A line for people: on stdout, or on stderr where stdout carries records."""
-        self._print(sys.stderr if self.as_json else sys.stdout, visible(text))
+        self._print(sys.stderr if self.as_json else sys.stdout, visible(shell_text(text)))
 
     def paragraph(self, text: str, indent: str = "") -> None:
         """A line that may be long: broken between words, continued with an indent."""
         self.line(
             textwrap.fill(
-                self._spelled(one_line(text)),
+                self._spelled(one_line(shell_text(text))),
                 self.width,
                 initial_indent=indent,
                 subsequent_indent=indent + "  ",
@@ -76,14 +77,15 @@ class Output:
 
     def note(self, text: str) -> None:
         """A remark beside the result."""
-        self._print(sys.stderr, visible(redacted(text)))
+        self._print(sys.stderr, visible(redacted(shell_text(text))))
 
     def advice(self, text: str) -> None:
         """A line with a command that can be typed as it stands."""
         self.line(self.spelled_out(text))
 
     def spelled_out(self, text: str) -> str:
-        """`text` with `tui-loop COMMAND` as it has to be typed for the folder of loops in use."""
+        """Returns `text` with each command as it has to be typed for the folder of loops in use."""
+        text = shell_text(text)
         if self.loops == DEFAULT_LOOPS:
             return text
         return _COMMAND.sub(f"tui-loop --loops {shlex.quote(str(self.loops))} ", text)
@@ -105,7 +107,7 @@ class Output:
     ) -> None:
         """A table; columns in `right` are right-aligned, those in `flexible` give way in turn."""
         texts = [
-            [self._spelled(one_line(cell)) for cell in row]
+            [self._spelled(one_line(shell_text(cell))) for cell in row]
             for row in [list(head), *map(list, rows)]
         ]
         columns = [column for column in range(len(head)) if any(row[column] for row in texts[1:])]
@@ -127,6 +129,24 @@ class Output:
 
     def _print(self, stream: TextIO, text: str) -> None:
         print(text if _has_signs(stream) else plain_ascii.words(text), file=stream, flush=True)
+
+
+def shell_hints(record: Any, *fields: str) -> Any:
+    """Returns a JSON value with the commands in `fields`, at any depth, as shell commands."""
+    if isinstance(record, dict):
+        return {
+            key: _shell_texts(value) if key in fields else shell_hints(value, *fields)
+            for key, value in record.items()
+        }
+    if isinstance(record, list | tuple):
+        return [shell_hints(each, *fields) for each in record]
+    return record
+
+
+def _shell_texts(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_shell_texts(each) for each in value]
+    return shell_text(value) if isinstance(value, str) else value
 
 
 def _has_signs(stream: TextIO) -> bool:

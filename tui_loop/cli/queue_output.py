@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.queue import (
@@ -39,4 +40,4 @@ def told_waiting(loop: LoopFolder) -> str:
         )
     if doer == "queue":
         return f"the queue is being run, {drafts if count else 'the last draft of it'}"
-    return f"{drafts}: tui-loop queue {loop.name}" if count else ""
+    return f"{drafts}: {command('queue', loop.name)}" if count else ""

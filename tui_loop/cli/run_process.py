@@ -7,10 +7,10 @@ import time
 
 from tui_loop.cli.follow import RunWatcher
 from tui_loop.cli.output import Output
+from tui_loop.core.commands import open_command
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.secrets import redact_file

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import flatten, to_tables
 from tui_loop.core.data.loading import LoadedData, load_data
@@ -76,7 +77,7 @@ def check_start(
     if base_first and LockWatcher(loop.iteration(0).lock).poll() != "gone":
         raise BadInput(
             f"{loop.name}/0: the base is being measured by another run",
-            f"wait for it: tui-loop status {loop.name}",
+            f"wait for it: {command('status', loop.name)}",
         )
     return Start(plans, data, base_first)
 
@@ -232,7 +233,7 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
             "queued": f"waits for {live_run_in(loop)}",
             "unreadable": "cannot be read",
         }.get(iteration.state, f"is {iteration.state}")
-        raise BadInput(f"{folder} {reason}", f"tui-loop show {loop.name}")
+        raise BadInput(f"{folder} {reason}", command("show", loop.name))
     folder.check_no_links()
     config = folder.read_config()
     data = check_config(loop, config, allow_code=allow_code)

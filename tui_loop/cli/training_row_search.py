@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import ReadSource, Source, load_data, read_text_source, resolved
 from tui_loop.core.data.text_files import is_text_file
@@ -59,7 +60,7 @@ def suspected(folder: IterationFolder, limit: int | None = None) -> Suspected:
     if not measured and trained is None:
         raise BadInput(
             f"{folder}: no training rows were measured, and {notices[0]}",
-            f"tui-loop run {folder.loop.name} measures them (evaluation.train_rows)",
+            f"a run measures them (evaluation.train_rows): {command('run', folder.loop.name)}",
         )
     rows = trained.rows if trained is not None else []
     named = {each.line for finding in findings for each in finding.rows if each.split == "train"}

@@ -15,10 +15,10 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.preflight_report import warn_before
 from tui_loop.cli.run_process import run_until_stopped
 from tui_loop.cli.start import check_start, create
+from tui_loop.core.commands import open_command
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.names import open_command
 from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.safe_open import check_regular
 from tui_loop.core.record.structs import Iteration

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
@@ -140,7 +141,7 @@ class ModelPool:
         for name in examples:
             if name not in recorded:
                 raise BadInput(
-                    f"{folder} has no example {name!r}", f"tui-loop failures {folder} --all"
+                    f"{folder} has no example {name!r}", command("failures", folder, "--all")
                 )
             example = recorded[name]
             found = self._data_rows(folder).get(name)

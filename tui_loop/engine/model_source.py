@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from platformdirs import user_cache_path
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.shipped import shipped
@@ -48,7 +49,7 @@ def find_model(model_id: str, root: Path) -> ModelSource:
     if model_id == SMOLLM2:
         folder = smollm2_folder()
         if not (folder / "model.safetensors").exists():
-            raise BadInput("model smollm2 has not been fetched yet", "tui-loop fetch smollm2")
+            raise BadInput("model smollm2 has not been fetched yet", command("fetch", "smollm2"))
         return ModelSource(str(folder))
     path = Path(os.path.expanduser(model_id))
     path = path if path.is_absolute() else root / path

@@ -6,6 +6,7 @@ import traceback
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.divergence import lower_rate
@@ -37,7 +38,7 @@ def _told(
 
     step = outcome.metrics.get("steps")
     if isinstance(error, Diverged):
-        return _diverged(error, config)
+        return _diverged(error, folder, config)
     if isinstance(error, ConfigError):
         return RunError("config", error.message, error.hint, step)
     if isinstance(error, TuiLoopError):
@@ -56,19 +57,19 @@ def _unforeseen(error: BaseException, folder: IterationFolder, step: int | None)
     traceback.print_exception(error)
     message = f"{type(error).__name__}: {first_line(error)}"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return RunError("disk", message, f"make room, then tui-loop resume {folder}", step)
+        return RunError("disk", message, f"free disk space, then {command('resume', folder)}", step)
     if is_device_fault(error):
-        hint = f"this process can use the GPU no more; in a new one: tui-loop resume {folder}"
+        hint = f"this process can no longer use the GPU; in a new one: {command('resume', folder)}"
         return RunError("crashed", message, hint, step)
     return RunError("crashed", message, f"the traceback is in {folder.output}", step)
 
 
-def _diverged(error: Diverged, config: Config) -> RunError:
+def _diverged(error: Diverged, folder: IterationFolder, config: Config) -> RunError:
     if error.kind == "nothing_trained":
         return RunError(
             "data",
             f"nothing is being trained at step {error.step}: {error.reason}",
-            "no token of these rows is trained on: tui-loop check shows which are",
+            f"no token of these rows is trained on: {command('check', folder.loop.name)}",
             error.step,
         )
     step = error.kept_step

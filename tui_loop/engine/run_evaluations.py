@@ -6,6 +6,7 @@ import math
 import time
 from typing import Any
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
 from tui_loop.core.record.events import Evaluated, LineLogged, Progressed
@@ -125,8 +126,8 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
     if fault is not None:
         raise BadInput(
             fault.message,
-            f"{fault.hint}; the outputs are kept: tui-loop rescore {run.folder} --metric NAME "
-            "scores them, and changes no record",
+            f"{fault.hint}; the outputs are recorded; to score them: "
+            + command("rescore", run.folder, "--metric", "NAME"),
         )
 
 

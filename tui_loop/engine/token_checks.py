@@ -15,6 +15,7 @@ import msgspec
 import psutil
 import torch
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config, Training
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.data.rows import Row
@@ -78,7 +79,7 @@ class _Counting(msgspec.Struct, frozen=True):
         trained = sum(sum(each.trained) for _, each in self.rows)
         words = f"{share(trained, total)} of the tokens are trained on"
         make = warning if trained < LITTLE * total else info
-        hint = "which ones: tui-loop check LOOP --row 1, or in the app C and then ]"
+        hint = f"see which ones: {command('check', 'LOOP', '--row', 1)}"
         found = [make(CheckKind.TRAINED_SHARE, words, hint, count=trained)]
         masked = [row for row, each in self.rows if not any(each.trained)]
         if masked:

@@ -7,6 +7,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.divergence import Sighting, is_far_above
 from tui_loop.core.errors import BadInput
@@ -158,7 +159,7 @@ def _refuse_no_step(run: Run, trainer: LoopTrainer) -> None:
         raise StopAsked
     raise BadInput(
         "training made no optimizer step: the training rows gave no batch",
-        f"tui-loop check {run.folder.loop.name}",
+        command("check", run.folder.loop.name),
     )
 
 

@@ -13,6 +13,7 @@ from tui_loop.core.text.figures import brief, loss, percent
 from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.example_lines import Lines
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.changed_list import Causes, Sides, said_by, why_words
 from tui_loop.tui.widgets.iterations import claim_tone
 from tui_loop.tui.widgets.toned import Part
@@ -58,7 +59,8 @@ def text_of_both(old: Example, new: Example) -> str:
 
 def _claim(result: Comparison) -> Lines:
     lines: Lines = []
-    for label, text in claim_words(result):
+    for label, claim_text in claim_words(result):
+        text = in_keys(claim_text, {})
         head = fit(label.removesuffix(":"), 11) + " " if label or lines else ""
         if label.endswith("change:"):
             before, claim, after = text.partition(result.claim)

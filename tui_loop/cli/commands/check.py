@@ -10,8 +10,9 @@ import warnings
 import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_next, count
-from tui_loop.cli.output import Output, uses_colour
+from tui_loop.cli.output import Output, shell_hints, uses_colour
 from tui_loop.cli.preflight_report import Preflight, config_findings, record_of
+from tui_loop.core.commands import open_command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
@@ -26,7 +27,6 @@ from tui_loop.core.preflight.check_result import (
 from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line, visible
 from tui_loop.core.workflow.draft import Draft, read_draft
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     out.note("the rows are checked; their tokens and the sizes are next")
     findings = by_severity([*findings, *preflight.of_tokens()])
     if args.json:
-        out.record(msgspec.to_builtins(record_of(loop, findings)))
+        out.record(shell_hints(msgspec.to_builtins(record_of(loop, findings)), "hint"))
     else:
         _show(findings, out)
     return BadInput.exit_code if errors_of(findings) else 0

@@ -7,8 +7,8 @@ import difflib
 
 from tui_loop.cli.arguments import add_allow_code
 from tui_loop.cli.output import Output
+from tui_loop.core.commands import COMMANDS
 from tui_loop.core.errors import NotFound
-from tui_loop.core.record.names import COMMANDS
 
 HELP = "open the app on a loop; without one on the most recent (the word may be left out)"
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from tui_loop.cli.arguments import add_json
-from tui_loop.cli.output import Output
+from tui_loop.cli.output import Output, shell_hints
 from tui_loop.core.compare.progress import Point, Progress, ProgressReader
 from tui_loop.core.compare.progress_text import (
     best_words,
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     loop = LoopsFolder(args.loops).loop(args.loop)
     progress = ProgressReader(LoopReader(loop)).look()
     if args.json:
-        out.record(progress.record)
+        out.record(shell_hints(progress.record, "commands"))
     else:
         _print(progress, out)
     return 0

@@ -7,10 +7,10 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_allow_code, add_detach, add_json, add_settings
 from tui_loop.cli.output import Output
+from tui_loop.core.commands import open_command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.names import open_command
 from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.draft import drop_draft, read_draft
 from tui_loop.core.workflow.plan import plan_next, replicates

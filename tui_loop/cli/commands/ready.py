@@ -11,7 +11,7 @@ import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
 from tui_loop.cli.holdout_process import HoldoutLook, look_ahead
-from tui_loop.cli.output import Output
+from tui_loop.cli.output import Output, shell_hints
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.retry_settings import check_settings
 from tui_loop.core.record.folders import IterationFolder
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         else:
             out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
     if args.json:
-        out.record(checklist_record(found))
+        out.record(shell_hints(checklist_record(found), "todo", "notices"))
     else:
         print_checklist(found, out)
     return 0

@@ -12,6 +12,7 @@ from tui_loop.cli.output import Output
 from tui_loop.cli.preflight_report import warn_before
 from tui_loop.cli.run_process import exit_code_of, run_detached, run_watched
 from tui_loop.cli.start import check_start, create
+from tui_loop.core.commands import open_command
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.diagnosis.apply_suggestions import clash, with_suggestions
 from tui_loop.core.diagnosis.diagnose import diagnose
@@ -20,7 +21,6 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.names import open_command
 from tui_loop.core.record.reader import iteration_of, iterations_of
 from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.structs import LIVE

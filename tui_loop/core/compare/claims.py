@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui_loop.core.commands import command
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
 from tui_loop.core.text import figures
 
@@ -33,8 +34,8 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
         lines.append(
             (
                 "",
-                "the test sees these two models only; tui-loop run --repeat 2 tells a change "
-                "from training noise",
+                "the test compares these two models only; to tell a change from training noise: "
+                + command("run", "--repeat", 2),
             )
         )
     return lines

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.compare.pairing import (
     Paired,
     Rows,
@@ -186,7 +187,7 @@ class Comparer:
             name = self._reader.loop.name
             raise BadInput(
                 f"{name}/{number} has no evaluated examples",
-                f"tui-loop show {name} says how it ended",
+                f"see how it ended: {command('show', name)}",
             )
         return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.compare.best import Spread, runs_by_config, spread_of, standing
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.uncertainty import (
@@ -229,7 +230,7 @@ class ProgressReader:
         for number, have in zip((found.a, found.b), found.replicates, strict=True):
             lacking = reach.runs - have
             if lacking > 0:
-                commands.append(f"tui-loop run {name} --from {number} --repeat {lacking}")
+                commands.append(command("run", name, "--from", number, "--repeat", lacking))
                 seconds += lacking * (self._reader.iteration(number).duration_s or 0.0)
         return tuple(commands), seconds or None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import GROUPS, Config, choices_of, hints_of, is_optional
 from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 from tui_loop.core.config.tables import with_unset
@@ -25,7 +26,7 @@ NO_VALUE = ("none", "unset", "null")
 RENAMED = {"run.on_nonfinite": "on_divergence"}
 """Fields of earlier versions' records, by the name that they have now."""
 
-FIELD_HINT = "tui-loop new --help lists every field"
+FIELD_HINT = f"all fields: {command('new', '--help')}"
 
 
 class ConfigError(BadInput):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tui_loop.core.commands import command
 from tui_loop.core.data.columns import listed
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.preference import pair_of
@@ -128,7 +129,7 @@ def _calls(data: LoadedData) -> Iterator[CheckResult]:
             CheckKind.TOOL_CALLS,
             f"roles are read as others: {', '.join(roles)}; calls and results are plain text, "
             "without the form that the model's template has for them",
-            "check what a row becomes: tui-loop check LOOP --row 1, or in the app C and then ]",
+            f"see what a row becomes: {command('check', 'LOOP', '--row', 1)}",
             count=max(rows.values()),
         )
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import Tables, to_tables
 from tui_loop.core.config.validation import read_config, read_effective
@@ -123,7 +124,7 @@ class LoopFolder:
             numbers = ", ".join(str(each) for each in self.numbers()) or "none yet"
             raise NotFound(
                 f"{self.name} has no iteration {number} (there are: {numbers})",
-                f"tui-loop show {self.name}",
+                command("show", self.name),
             )
         return folder
 

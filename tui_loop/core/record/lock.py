@@ -22,6 +22,7 @@ from typing import Literal
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.safe_open import check_regular, open_regular
@@ -66,7 +67,7 @@ class RunLock:
             os.close(descriptor)
             raise BadInput(
                 f"{self.path.parent}: another process is running this iteration",
-                "wait for it, or stop it with tui-loop stop LOOP",
+                f"wait for it, or stop it: {command('stop', 'LOOP')}",
             )
         self._descriptor, self._own_holder = descriptor, _own_holder(self._doing)
         self._write()

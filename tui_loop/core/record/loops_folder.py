@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically
@@ -94,7 +95,7 @@ class LoopsFolder:
             names = ", ".join(self.names()) or "none yet"
             raise NotFound(
                 f"no loop {name!r} in {self.path} (there are: {names})",
-                "tui-loop list, or tui-loop new LOOP --data PATH",
+                f"{command('list')}, or {command('new', 'LOOP', '--data', 'PATH')}",
             )
         folder.check_place()
         return folder

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import re
 
+from tui_loop.core.commands import COMMANDS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
-
-COMMANDS = frozenset(
-    {
-        *("open", "demo", "new", "check", "run", "auto", "resume", "stop", "pause", "continue"),
-        *("evaluate", "checkpoint", "list", "status", "show", "log", "failures", "compare"),
-        *("diagnose", "patterns", "ready", "close", "rescore", "ask", "label", "note"),
-        *("report", "export", "prune", "keys", "fetch", "doctor"),
-        *("queue", "fresh", "retry", "suspects", "nearest", "progress"),
-    }
-)
-"""Names that no new loop may have: `tui-loop NAME` means the command."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -41,11 +31,6 @@ def check_new_loop_name(name: str) -> None:
     check_loop_name(name)
     if name in COMMANDS:
         raise BadInput(f"{name!r} is a command, not a loop's name", f"try {name}-loop")
-
-
-def open_command(name: str) -> str:
-    """The command line that opens the app on a loop."""
-    return f"tui-loop open {name}" if name in COMMANDS else f"tui-loop {name}"
 
 
 def split_target(target: str) -> tuple[str, int | None]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_loop import __version__
+from tui_loop.core.commands import shell_text
 from tui_loop.core.compare.best import best_runs
 from tui_loop.core.compare.claims import claim_words
 from tui_loop.core.compare.comparison import Comparer, Comparison, brief_delta
@@ -246,7 +247,7 @@ def comparison_with_parent(
         parent=comparison.a,
         brief=brief_delta(comparison),
         claim=comparison.claim,
-        lines=tuple(claim_words(comparison)),
+        lines=tuple((label, shell_text(text)) for label, text in claim_words(comparison)),
         notices=tuple(comparison.notices),
         score=comparison.interval,
         loss=comparison.loss,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tui_loop.core.commands import shell_text
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.wording import expected_of, verdict_words
 from tui_loop.core.record.codec import number as number_of
@@ -93,7 +94,7 @@ def _fields(entry: IterationEntry, story: RunDetails) -> list[tuple[str, Text]]:
     ]
     if iteration.error is not None:
         rows.append(("Error", one_line(str(iteration.error.get("message") or ""), 1000)))
-        rows.append(("Hint", one_line(str(iteration.error.get("hint") or ""), 500)))
+        rows.append(("Hint", one_line(shell_text(str(iteration.error.get("hint") or "")), 500)))
     return rows
 
 

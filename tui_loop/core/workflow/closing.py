@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically
@@ -28,12 +29,12 @@ def close_loop(loop: LoopFolder, why: str, iteration: int | None) -> Closed:
     """Closes a loop; raises BadInput where it is closed already or `why` is empty."""
     reason = redacted(one_line(why, 2000)).strip()
     if not reason:
-        raise BadInput("closing a loop needs a reason", f"tui-loop close {loop.name} --why '...'")
+        raise BadInput("closing a loop needs a reason", command("close", loop.name, "--why '...'"))
     before = loop.read_settings().closed
     if before is not None:
         raise BadInput(
             f"{loop.name} is closed already: {one_line(before.why, 200)}",
-            f"tui-loop close {loop.name} --reopen",
+            command("close", loop.name, "--reopen"),
         )
     if iteration is not None:
         loop.existing(iteration)
@@ -46,7 +47,7 @@ def reopen_loop(loop: LoopFolder) -> Closed:
     """Reopens a loop and returns its former `[closed]`; raises BadInput where it is open."""
     before = loop.read_settings().closed
     if before is None:
-        raise BadInput(f"{loop.name} is not closed", f"tui-loop show {loop.name}")
+        raise BadInput(f"{loop.name} is not closed", command("show", loop.name))
     _write(loop, None)
     return before
 
@@ -57,7 +58,7 @@ def refuse_closed(loop: LoopFolder) -> None:
     if closed is not None:
         raise BadInput(
             f"{loop.name} is closed: {one_line(closed.why, 200)}",
-            f"tui-loop close {loop.name} --reopen",
+            command("close", loop.name, "--reopen"),
         )
 
 

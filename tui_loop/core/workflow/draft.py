@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import GROUPS, Config
 from tui_loop.core.config.tables import Tables, to_tables, with_unset
 from tui_loop.core.config.validation import ConfigError, read_config
@@ -196,10 +197,10 @@ def return_unstarted(folders: list[IterationFolder]) -> list[str]:
 
 def _message(folder: IterationFolder, is_first: bool) -> str:
     if folder.path.exists():
-        return f"{folder} did not start and is still queued: tui-loop resume {folder}"
+        return f"{folder} did not start and is still queued: {command('resume', folder)}"
     if is_first and folder.loop.draft.exists():
         name = folder.loop.name
-        return f"{folder} did not start and is the draft again: tui-loop run {name} --draft"
+        return f"{folder} did not start and is the draft again: {command('run', name, '--draft')}"
     return f"{folder} did not start and has been removed"
 
 

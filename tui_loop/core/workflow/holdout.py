@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
 from tui_loop.core.record.codec import number
@@ -36,7 +37,9 @@ MANY_USES = 3
 """From this many uses on, the holdout works like a second evaluation set, and a notice says so."""
 
 
-FRESH_HOLDOUT = "name a file of rows that nothing has seen (tui-loop run --set data.holdout=PATH)"
+FRESH_HOLDOUT = "name a file of rows that no run has used: " + command(
+    "run", "--set", "data.holdout=PATH"
+)
 """The hint for that case. `fresh` draws another evaluation set and does not touch the holdout."""
 
 

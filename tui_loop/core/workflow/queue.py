@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.commands import command, shell_text
 from tui_loop.core.config.schema import GROUPS
 from tui_loop.core.config.settings import full_name
 from tui_loop.core.config.tables import Tables, merge, to_tables
@@ -143,7 +144,9 @@ def _tables_with_none(tables: Tables) -> Tables:
     }
 
 
-HEAD = "# Queued drafts, run from the top: tui-loop queue LOOP --run. Edit as you like.\n"
+HEAD = shell_text(
+    f"# Queued drafts, run from the top: {command('queue', 'LOOP', '--run')}. Edit as you like.\n"
+)
 
 
 def read_queue(loop: LoopFolder) -> list[QueuedDraft]:
@@ -214,7 +217,7 @@ def index_of(loop: LoopFolder, queue: list[QueuedDraft], position: int) -> int:
         content = f"it has {len(queue)}" if queue else "it is empty"
         raise BadInput(
             f"{loop.name}: the queue has no draft {position}, {content}",
-            f"tui-loop queue {loop.name}",
+            command("queue", loop.name),
         )
     return position - 1
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.regression import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -215,7 +216,8 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
     if value <= target if is_loss else value >= target:
         return Item("target", title, "met", text, "", numbers)
     missing = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
-    todo = f"{missing} short; what to change: tui-loop diagnose {loop.name}/{iteration.number}"
+    name = f"{loop.name}/{iteration.number}"
+    todo = f"{missing} short; what to change: {command('diagnose', name)}"
     return Item("target", title, "not met", text, todo, numbers)
 
 
@@ -268,7 +270,7 @@ def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, 
         return Item(kind, title, "open", text, unknown, numbers)
     if not is_worse:
         return Item(kind, title, "met", text, "", numbers)
-    todo = f"see what broke: tui-loop compare {loop}/{other} {loop}/{iteration.number}"
+    todo = "see what broke: " + command("compare", f"{loop}/{other}", f"{loop}/{iteration.number}")
     blame = f"; {blame}" if (blame := blame_of(comparison)) else ""
     return Item(kind, title, "not met", f"significantly worse: {text}{blame}", todo, numbers)
 
@@ -283,7 +285,7 @@ def _holdout(
         if others_met:
             todo = "all other criteria are met; evaluate the holdout (asks first)"
         text = "not evaluated for this iteration"
-        return Item(HOLDOUT, title, "open", text, f"{todo}: tui-loop ready {name}")
+        return Item(HOLDOUT, title, "open", text, f"{todo}: {command('ready', name)}")
     agreement = agreement_of(evaluation)
     numbers: dict[str, Any] = {
         "eval": evaluation.eval.score,
@@ -296,17 +298,15 @@ def _holdout(
     against_base, is_worse = worse_than_base(evaluation.paired)
     text = agreement.sentence + (f"; {against_base}" if against_base else "")
     if is_worse:
-        todo = f"the base is better there: tui-loop compare {loop.name}/0 {name}"
+        todo = f"the base is better there: {command('compare', f'{loop.name}/0', name)}"
         return Item(HOLDOUT, title, "not met", text, todo, numbers)
     if agreement.agrees is None:
-        todo = f"evaluate the holdout again: tui-loop ready {name} --look"
+        todo = f"evaluate the holdout again: {command('ready', name, '--look')}"
         return Item(HOLDOUT, title, "open", text, todo, numbers)
     if agreement.agrees:
         return Item(HOLDOUT, title, "met", text, "", numbers)
-    todo = (
-        f"the eval set was tuned on: tui-loop fresh {loop.name} draws another one; "
-        "add training data"
-    )
+    todo = "the eval set was tuned on: add training data, or draw another eval set: "
+    todo += command("fresh", loop.name)
     return Item(HOLDOUT, title, "not met", text, todo, numbers)
 
 
@@ -334,8 +334,8 @@ def _notices(
         notices.append(f"the holdout is becoming a second eval set: {FRESH_HOLDOUT}")
     if tuned >= LONG_TUNED:
         notices.append(
-            f"{tuned} iterations were tuned on this eval set: tui-loop fresh {loop.name} makes "
-            "another split"
+            f"{tuned} iterations were tuned on this eval set; draw another one: "
+            + command("fresh", loop.name)
         )
     return notices
 

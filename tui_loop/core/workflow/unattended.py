@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.lock import LockWatcher, RunLock, holder_of, living_holder
@@ -37,7 +38,7 @@ def unattended(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
         who = f"process {holder.pid} on {holder.host}" if holder is not None else "another process"
         raise BadInput(
             f"{loop.name}: {who} already runs its queue or auto",
-            f"tui-loop status {loop.name}; tui-loop stop {loop.name} stops it and what it runs",
+            f"to stop it and its run: {command('stop', loop.name)}",
         )
     _accept_interrupts()
     with RunLock(loop.unattended, doing):
@@ -62,11 +63,11 @@ def end(loop: LoopFolder) -> int:
         if remote is None:
             raise BadInput(
                 f"{loop.name}: neither its queue nor auto is running",
-                f"tui-loop status {loop.name}",
+                command("status", loop.name),
             )
         raise BadInput(
             f"{loop.name}: process {remote.pid} on {remote.host} runs its queue or auto",
-            f"on that host: tui-loop stop {loop.name}",
+            f"on {remote.host}: {command('stop', loop.name)}",
         )
     os.kill(holder.pid, signal.SIGINT)
     return holder.pid

@@ -16,6 +16,7 @@ from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import GeneratingAgain
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
@@ -142,7 +143,7 @@ class AgainScreen(RowsScreen):
             told = f"the first {self.rows.count:,} of {listed:,} that are listed"
             lines.append([("! ", "warn"), (told, "warn")])
         if self._fault is not None:
-            return [*lines, *fault_lines(self._fault)]
+            return [*lines, *fault_lines(self._fault, services_of(self).keys)]
         found = list(self.rows.found.values())
         if not found:
             return [*lines, [("nothing of it is recorded", "muted")]]

@@ -14,6 +14,8 @@ from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import Asker
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.hints import in_keys
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
@@ -130,7 +132,8 @@ class AskingScreen(Screen[None]):
                 self._exchanges[told.id].answers[told.iteration] = told
             return
         exchange = self._exchanges.get(told.id) if told.id is not None else None
-        fault = " · ".join(filter(None, (told.message, told.hint)))
+        hint = in_keys(told.hint, services_of(self).keys)
+        fault = " · ".join(filter(None, (told.message, hint)))
         match told.state:
             case "loading":
                 self._state = f"loading {_name(told.iteration)} ..."

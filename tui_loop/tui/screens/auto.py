@@ -15,6 +15,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.rows import fault_lines
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.text_input import TextInput
@@ -76,7 +77,7 @@ class AutoDialog(ModalScreen[Budget | None]):
     def show(self, ahead: Sequence[str] | TuiLoopError) -> None:
         """Takes what it would do first."""
         if isinstance(ahead, TuiLoopError):
-            self._told = fault_lines(ahead)
+            self._told = fault_lines(ahead, services_of(self).keys)
         else:
             self._told = [[(flat(each), "")] for each in ahead]
             self._is_possible = True

@@ -16,6 +16,8 @@ from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.hints import in_keys
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
@@ -110,9 +112,8 @@ class CheckScreen(Screen[None]):
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing more."""
         entitle(self.query_one("#shown"), "Not done")
-        self.sheet.show(
-            [[("✗ ", "bad"), (fault.message, "")], [("hint: ", "muted"), (fault.hint, "")]]
-        )
+        hint = in_keys(fault.hint, services_of(self).keys)
+        self.sheet.show([[("✗ ", "bad"), (fault.message, "")], [("hint: ", "muted"), (hint, "")]])
 
     def show_row(self, row: TrainedRow) -> None:
         """Shows a training row, token by token."""
@@ -162,14 +163,14 @@ class CheckScreen(Screen[None]):
             return
         finding = self.list.findings[self.list.cursor]
         entitle(self.query_one("#shown"), finding.kind.replace("_", " "))
-        self.sheet.show(finding_lines(finding))
+        self.sheet.show(finding_lines(finding, services_of(self).keys))
 
 
-def finding_lines(finding: CheckResult) -> list[list[Part]]:
+def finding_lines(finding: CheckResult, keymap: dict[str, str]) -> list[list[Part]]:
     """A finding in full, with the rows that show it."""
     lines: list[list[Part]] = [[("", ""), (finding.message, "")]]
     if finding.hint:
-        lines.append([("hint: ", "muted"), (finding.hint, "")])
+        lines.append([("hint: ", "muted"), (in_keys(finding.hint, keymap), "")])
     if finding.rows:
         lines.append([])
     places = [f"{row.split}:{row.line}" for row in finding.rows]

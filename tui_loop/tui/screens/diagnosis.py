@@ -27,6 +27,7 @@ from tui_loop.tui.diagnosis_lines import (
     told,
 )
 from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.diagnosis_list import DiagnosisList
 from tui_loop.tui.widgets.pane import entitle
@@ -213,6 +214,6 @@ class DiagnosisScreen(Screen[None]):
         self.notify(flat(text, 400), markup=False)
 
 
-def fault_told(fault: TuiLoopError) -> tuple[str, ...]:
+def fault_told(fault: TuiLoopError, keymap: dict[str, str]) -> tuple[str, ...]:
     """Why there is no diagnosis."""
-    return tuple(each for each in (f"✗ {fault.message}", fault.hint) if each)
+    return tuple(each for each in (f"✗ {fault.message}", in_keys(fault.hint, keymap)) if each)

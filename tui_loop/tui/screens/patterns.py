@@ -17,6 +17,7 @@ from tui_loop.tui.actions import bindings
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.pattern_lines import EvidenceList, PatternList, pattern_lines
 from tui_loop.tui.screens.rows import fault_lines
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
@@ -91,7 +92,7 @@ class PatternsScreen(Screen[None]):
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing more."""
         self._doing = ""
-        self.sheet.show(fault_lines(fault))
+        self.sheet.show(fault_lines(fault, services_of(self).keys))
 
     def home_of(self, scope: str) -> Widget:
         """The widget whose methods the actions of a scope are."""

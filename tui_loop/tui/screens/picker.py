@@ -16,6 +16,7 @@ from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.new_loop import NewLoopScreen
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.bar import Bar
@@ -157,7 +158,8 @@ class PickerScreen(Screen[None]):
         self.services.open_loop(found)
 
     def _tell(self, error: TuiLoopError) -> None:
-        words = "; ".join(part for part in (error.message, error.hint) if part)
+        hint = in_keys(error.hint, self.services.keys)
+        words = "; ".join(part for part in (error.message, hint) if part)
         self.notify(flat(words, 400), severity="error", markup=False)
 
     def _show_note(self) -> None:
@@ -165,7 +167,7 @@ class PickerScreen(Screen[None]):
         if self._problem is not None:
             lines: list[list[Part]] = [
                 [("✗ ", "bad"), (self._problem.message, "bad")],
-                [("  hint: ", "muted"), (self._problem.hint, "")],
+                [("  hint: ", "muted"), (in_keys(self._problem.hint, self.services.keys), "")],
             ]
             self.note.show(lines)
         else:

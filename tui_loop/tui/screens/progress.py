@@ -24,7 +24,9 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
@@ -222,7 +224,7 @@ class ProgressScreen(RowsScreen):
 
     def _head_lines(self) -> Lines:
         if self._fault is not None:
-            return fault_lines(self._fault)
+            return fault_lines(self._fault, services_of(self).keys)
         if not self.found.points:
             return []
         lines: Lines = [[(best_words(self.found), "")]]
@@ -271,7 +273,7 @@ def pair_lines(pair: Pair) -> Lines:
     lines: Lines = [[(pair_words(pair), "")]]
     if told := reach_words(pair):
         lines.append([("→ ", "accent"), (told, "")])
-    lines += [[("  ", ""), (command, "changed")] for command in pair.commands]
+    lines += [[("  ", ""), (in_keys(each, {}), "changed")] for each in pair.commands]
     return lines
 
 

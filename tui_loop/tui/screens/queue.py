@@ -14,6 +14,7 @@ from tui_loop.core.workflow.queue import QueuedDraft
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
@@ -183,7 +184,8 @@ class QueueScreen(RowsScreen):
         state = f"being run, {waiting} to go" if self._seen.is_running else f"{waiting} waiting"
         state = f"auto is at work, {waiting} waiting" if self._seen.is_auto else state
         entitle(self.query_one("#found"), self._heading, state)
-        self.head.show(fault_lines(self._seen.fault) if self._seen.fault is not None else [])
+        fault, keys = self._seen.fault, services_of(self).keys
+        self.head.show(fault_lines(fault, keys) if fault is not None else [])
         self.rows.refresh()
         self.show_row(keep_place=True)
 

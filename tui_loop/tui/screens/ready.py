@@ -21,7 +21,9 @@ from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, Item
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import LookingAtHoldout
 from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
@@ -164,9 +166,9 @@ class ReadyScreen(RowsScreen):
         lines: Lines = [[(item.figure, "")]]
         todo = item.todo
         if item.kind == HOLDOUT and self.found is not None and self.found.evaluation is None:
-            todo = "L looks at it; it asks first"
+            todo = "L evaluates the holdout after a confirmation"
         if todo:
-            lines.append([("→ ", "accent"), (todo, "")])
+            lines.append([("→ ", "accent"), (in_keys(todo, services_of(self).keys), "")])
         if item.kind == HOLDOUT and self.found is not None:
             lines += look_lines(self.found.evaluation) if self.found.evaluation is not None else []
             lines += looks_lines(self.found.uses)
@@ -174,11 +176,14 @@ class ReadyScreen(RowsScreen):
 
     def _head_lines(self) -> Lines:
         if self._fault is not None:
-            return fault_lines(self._fault)
+            return fault_lines(self._fault, services_of(self).keys)
         if self.found is None:
             return []
         tone = "good" if self.found.is_ready else "strong"
-        notices: Lines = [[("! ", "warn"), (each, "warn")] for each in self.found.notices]
+        notices: Lines = [
+            [("! ", "warn"), (in_keys(each, services_of(self).keys), "warn")]
+            for each in self.found.notices
+        ]
         looks: Lines = [[(self.found.holdout_use_summary, "muted")]] if self.found.uses else []
         then: Lines = [[("→ ", "accent"), (NEXT, "")]] if self.found.is_ready else []
         return [[(self.found.verdict, tone)], *then, *looks, *notices]

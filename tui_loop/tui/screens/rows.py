@@ -11,6 +11,7 @@ from textual.screen import Screen
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
@@ -84,9 +85,9 @@ class RowsScreen(Screen[None]):
             self.dismiss()
 
 
-def fault_lines(fault: TuiLoopError) -> list[list[Part]]:
+def fault_lines(fault: TuiLoopError, keymap: dict[str, str]) -> list[list[Part]]:
     """What went wrong, and what to do."""
     lines: list[list[Part]] = [[("✗ ", "bad"), (flat(fault.message, 600), "bad")]]
     if fault.hint:
-        lines.append([("  ", ""), (flat(fault.hint, 300), "muted")])
+        lines.append([("  ", ""), (flat(in_keys(fault.hint, keymap), 300), "muted")])
     return lines

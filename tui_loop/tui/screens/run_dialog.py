@@ -15,6 +15,8 @@ from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.cells import flat, width_of
+from tui_loop.tui.hints import in_keys
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.text_input import TextInput
@@ -72,7 +74,8 @@ class RunDialog(ModalScreen[str | None]):
         if isinstance(preview, TuiLoopError):
             lines = self._lines("")[:-1]
             lines.append([("✗ ", "bad"), (preview.message, "bad")])
-            lines.append([("  hint: ", "muted"), (preview.hint, "")])
+            hint = in_keys(preview.hint, services_of(self).keys)
+            lines.append([("  hint: ", "muted"), (hint, "")])
             lines.append([("  esc, then C checks all of it at once", "muted")])
             self._fill(lines)
             return

@@ -156,7 +156,8 @@ class TrainingScreen(RowsScreen):
 
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing to show."""
-        self.show(TrainingRowsFound(fault_lines(fault), [], "", None, "", ""))
+        lines = fault_lines(fault, services_of(self).keys)
+        self.show(TrainingRowsFound(lines, [], "", None, "", ""))
 
     def draw(self) -> None:
         found = self._found

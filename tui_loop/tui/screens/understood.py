@@ -7,6 +7,7 @@ from pathlib import Path
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.backend import NewLoop, Understood
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.toned import Part
 
 LABELS_SHOWN = 40
@@ -54,6 +55,7 @@ def error_lines(error: TuiLoopError, wanted: NewLoop, root: Path) -> list[list[P
 
 def hint_here(hint: str, wanted: NewLoop) -> str:
     """A hint for the command line in words of the form; what only that can do is spelled out."""
+    hint = in_keys(hint, {})
     if "--dir" in hint:
         return f"in a shell: tui-loop demo {hint}"
     if "--set" in hint:

@@ -19,7 +19,9 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples, LoopSnapshot
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.latest import Latest
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.example_list import ExampleList
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import Pane
@@ -278,7 +280,7 @@ class FailuresPane(Pane):
         if examples is None:
             lines = ["nothing has been evaluated yet: r runs the draft"]
         elif examples.problem:
-            lines = [f"✗ {examples.problem}", examples.hint]
+            lines = [f"✗ {examples.problem}", in_keys(examples.hint, services_of(self).keys)]
         elif not len(examples.view):
             lines = {
                 "running": ["its examples come when it has been evaluated"],

@@ -150,7 +150,7 @@ class Diagnosing(Comparing, Drafting):
         looked = self._looked.setdefault(number, Looked())
         if isinstance(answer, Exception):
             fault = answer if isinstance(answer, TuiLoopError) else self.fault_of(answer)
-            screen.show(self._heading, looked, instead=fault_told(fault))
+            screen.show(self._heading, looked, instead=fault_told(fault, self.services.keys))
             return
         looked.known, looked.checks = answer
         self._show(looked)

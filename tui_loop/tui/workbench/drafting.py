@@ -12,6 +12,7 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.draft import Draft, draft_text, new_draft, read_draft, write_draft
 from tui_loop.tui.cells import flat
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -175,7 +176,7 @@ class Drafting(LoopScreen):
         self.app.push_screen(
             AskScreen(
                 "The draft cannot be read",
-                [[(error.message, "bad")], [(error.hint, "muted")]],
+                [[(error.message, "bad")], [(in_keys(error.hint, self.services.keys), "muted")]],
                 [("e", "edit it again", "edit"), ("r", "restore it as it was", "restore")],
             ),
             answered,

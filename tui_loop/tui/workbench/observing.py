@@ -17,6 +17,7 @@ from tui_loop.core.text.secrets import redacted
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
+from tui_loop.tui.hints import in_keys
 from tui_loop.tui.plotting import warm_up
 from tui_loop.tui.screens.consent import ConsentScreen
 from tui_loop.tui.services import AppServices, services_of
@@ -102,7 +103,8 @@ class LoopScreen(Frame):
 
     def tell(self, error: TuiLoopError) -> None:
         """Shows an error with its hint."""
-        message, hint = redacted(error.message), redacted(error.hint)
+        keys = self.services.keys
+        message, hint = (redacted(in_keys(text, keys)) for text in (error.message, error.hint))
         text = f"{flat(message, 600)}\n{flat(hint, 300)}".strip()
         self.notify(text, severity="error", timeout=15, markup=False)
 
