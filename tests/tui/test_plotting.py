@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from tests.work import calls_of
 from tui_loop.core.plot.series import Series, column_of, smoothed
 from tui_loop.tui.plotting import ChartSpec, Plot, left_out, plot
-from tui_loop.tui.ticks import Scale, labels, step_ticks, value_ticks
 
 MANY = 100_000
 SIZES = [(80, 22), (90, 16), (40, 10), (10, 4), (4, 2), (2, 9), (9, 1), (1, 1)]
@@ -173,49 +171,6 @@ def test_values_at_or_below_zero_are_left_out_of_a_log_chart_and_counted() -> No
     assert signs(plot(spec, 40, 10), "train")
     assert left_out(drawn(-1.0)) == 0
     assert not signs(plot(drawn(-1.0, -2.0, log=True), 40, 10), "train")
-
-
-def test_a_log_scale_gives_each_factor_of_ten_the_same_height() -> None:
-    scale = Scale(0.01, 100.0, log=True)
-    assert [scale.place(value) for value in (0.01, 0.1, 1.0, 10.0, 100.0)] == pytest.approx(
-        [0.0, 0.25, 0.5, 0.75, 1.0]
-    )
-
-
-@pytest.mark.parametrize(
-    ("values", "texts"),
-    [
-        ([0.9, 1.4, 1.9], ["0.9", "1.4", "1.9"]),
-        ([1.12, 1.14, 1.16], ["1.12", "1.14", "1.16"]),
-        ([0.0, 20.0, 40.0], ["0", "20", "40"]),
-        ([0.0, 2e-5, 4e-5], ["0", "2e-5", "4e-5"]),
-        ([0.0, 5e29, 1e30], ["0", "5.0e29", "1.0e30"]),
-        ([1.23456], ["1.23"]),
-        ([1e30], ["1e30"]),
-    ],
-)
-def test_tick_labels_have_the_digits_that_tell_them_apart(
-    values: list[float], texts: list[str]
-) -> None:
-    assert labels(values) == texts
-
-
-@given(st.floats(1e-12, 1e12), st.floats(0, 1e12), st.booleans(), st.integers(1, 8))
-def test_value_ticks_are_few_and_different_and_lie_on_the_axis(
-    low: float, span: float, log: bool, most: int
-) -> None:
-    ticks = value_ticks(Scale(low, low + span, log), most)
-    assert 1 <= len(ticks) <= max(most, 2) + 1
-    assert all(0 <= place <= 1 for place, _ in ticks)
-    assert [place for place, _ in ticks] == sorted(place for place, _ in ticks)
-
-
-@given(st.integers(-50, 10**9), st.integers(0, 10**9), st.integers(1, 12))
-def test_step_ticks_are_whole_few_and_evenly_spaced(low: int, span: int, most: int) -> None:
-    ticks = step_ticks(low, low + span, most)
-    assert len(ticks) <= most
-    assert all(low <= step <= low + span for step in ticks)
-    assert len({after - before for before, after in pairwise(ticks)}) <= 1
 
 
 def test_ticks_are_round_steps_under_the_axis_and_values_beside_it() -> None:

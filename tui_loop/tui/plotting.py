@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from rich.cells import cell_len
 
+from tui_loop.core.plot.scale import Scale, Tick, step_ticks, value_ticks
 from tui_loop.core.plot.series import Series, column_of, per_column
 from tui_loop.tui.chart_grid import Cell, Grid
-from tui_loop.tui.ticks import Scale, Tick, step_ticks, value_ticks
 
 Places = list[tuple[float, float]]
 """Points of a layer, from 0 to 1 each way."""

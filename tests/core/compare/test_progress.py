@@ -96,8 +96,8 @@ def test_where_nothing_is_known_of_training_noise_a_first_repeat_of_both_is_sugg
     assert pair.about == "the runner-up and its parent"
     assert pair.claim == "consistent with better"
     assert pair.commands == (
-        "tui-loop run intents --from 1 --repeat 1",
-        "tui-loop run intents --from 2 --repeat 1",
+        "`tui-loop run intents --from 1 --repeat 1`",
+        "`tui-loop run intents --from 2 --repeat 1`",
     )
     assert pair_words(pair) == (
         "2 against 1, the runner-up and its parent: +15 ±6 points over 100 examples, "
@@ -121,7 +121,7 @@ def test_known_noise_says_how_many_runs_a_gap_needs(
     assert pair.replicates == (2, 1)
     assert pair.reach is not None
     assert pair.reach.runs == 3  # two give ±18 of training noise alone
-    assert [each.split()[-1] for each in pair.commands] == ["1", "2"]
+    assert [each.split()[-1] for each in pair.commands] == ["1`", "2`"]
 
 
 def test_what_replicates_of_both_have_told_needs_no_more(

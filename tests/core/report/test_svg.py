@@ -6,14 +6,13 @@ import math
 import re
 from xml.etree import ElementTree
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.report.document import RunChart, TrailChart, TrailPoint
 from tui_loop.core.report.facts import POINTS, Curves, Line
-from tui_loop.core.report.svg import HEIGHT, WIDTH, Scale, curves_of, run_svg, trail_svg
+from tui_loop.core.report.svg import HEIGHT, WIDTH, curves_of, run_svg, trail_svg
 
 LOSSES = st.floats(-1e9, 1e9, allow_nan=False).map(lambda value: round(value, 4))
 
@@ -88,25 +87,6 @@ def test_the_later_of_two_evaluations_at_one_step_stands() -> None:
     run = run_of([1.0])
     run.evaluations = [Point(5, None, {"eval_loss": value}, 0.0) for value in (3.0, 2.0)]
     assert curves_of(run).eval == Line((5,), (2.0,), 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "wanted"),
-    [
-        (0, 10, [0, 2, 4, 6, 8, 10]),
-        (0.13, 0.98, [0.2, 0.4, 0.6, 0.8]),
-        (1, 51, [10, 20, 30, 40, 50]),
-        (3, 3, [3]),
-    ],
-)
-def test_marks_stand_at_round_values(low: float, high: float, wanted: list[float]) -> None:
-    assert Scale(low, high, 0, 1).ticks() == pytest.approx(wanted)
-
-
-def test_marks_of_a_log_scale_are_round_too() -> None:
-    assert Scale(0.08, 9, 0, 1, is_log=True).ticks() == pytest.approx([0.1, 0.2, 0.5, 1, 2, 5])
-    assert Scale(1e-6, 1e6, 0, 1, is_log=True).ticks()[0] == pytest.approx(1e-6)
-    assert len(Scale(1e-6, 1e6, 0, 1, is_log=True).ticks()) <= 7
 
 
 def test_a_score_has_its_interval_and_one_that_is_missing_its_sign() -> None:

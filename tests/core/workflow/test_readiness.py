@@ -88,7 +88,7 @@ def test_what_is_lacking_has_its_figure(three: LoopFolder) -> None:
     found = checklist(three, 3)
     assert item(found, "target").status == "not met"
     assert item(found, "target").todo.startswith(
-        "10 points short; what to change: tui-loop diagnose intents/"
+        "10 points short; what to change: `tui-loop diagnose intents/"
     )
     assert item(found, "target").figure == "80% (95%: 65% to 90%), 32 of 40 pass"
     low, high = wilson(32, 40)
@@ -110,7 +110,7 @@ def test_only_a_significant_regression_holds_an_iteration_back(
     assert worse.status == "not met"
     assert worse.figure.startswith("significantly worse: 0 fixed, 10 broken")
     assert worse.figure.endswith("that the change is to blame is not proven (one run of each)")
-    assert worse.todo.endswith("tui-loop compare intents/3 intents/5")
+    assert worse.todo.endswith("`tui-loop compare intents/3 intents/5`")
 
 
 def test_worse_than_the_base_is_told_apart_and_may_be_left_out(
@@ -205,7 +205,7 @@ def test_a_holdout_that_says_otherwise_is_not_met(three: LoopFolder, look: MakeL
     assert found.figure.startswith(
         "the eval set is too optimistic: 80% on eval, 50% on the holdout"
     )
-    assert "tui-loop fresh intents" in found.todo
+    assert "`tui-loop fresh intents`" in found.todo
     worse = look(iteration=3, paired=PairedTable(10, 2, 20, 68), t=1_700_000_900.0)
     record_holdout_evaluation(three, worse)
     assert "compare intents/0 intents/3" in item(checklist(three, 3), "holdout").todo
@@ -242,7 +242,7 @@ def test_many_iterations_on_one_eval_set_call_for_a_fresh_split(
 ) -> None:
     for index in range(7):
         finished(scores(32), f"learning_rate={4 + index}e-5")
-    assert any("tui-loop fresh intents" in each for each in checklist(three, 10).notices)
+    assert any("`tui-loop fresh intents`" in each for each in checklist(three, 10).notices)
 
 
 def test_the_base_is_never_ready_and_what_is_not_there_is_told(

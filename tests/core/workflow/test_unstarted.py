@@ -40,7 +40,8 @@ def test_what_was_planned_is_the_draft_again(
     assert draft.changed == {"training.learning_rate": (1e-4, 3e-4)}
     assert loop.numbers() == [0]
     name = loop.name
-    assert told[0] == f"{name}/1 did not start and is the draft again: tui-loop run {name} --draft"
+    run = f"`tui-loop run {name} --draft`"
+    assert told[0] == f"{name}/1 did not start and is the draft again: {run}"
     assert told[1:] == [f"{name}/{n} did not start and has been removed" for n in (2, 3)]
     assert return_unstarted(folders) == told  # whoever did it, the others can say so
 
@@ -55,9 +56,8 @@ def test_a_draft_that_was_begun_meanwhile_stays_and_the_iteration_waits(
     draft = read_draft(loop)
     assert draft is not None
     assert draft.why == "another"
-    assert (
-        told[0] == f"{loop.name}/1 did not start and is still queued: tui-loop resume {loop.name}/1"
-    )
+    resume = f"`tui-loop resume {loop.name}/1`"
+    assert told[0] == f"{loop.name}/1 did not start and is still queued: {resume}"
 
 
 def test_replicates_of_one_that_began_are_removed(

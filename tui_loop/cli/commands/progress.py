@@ -16,7 +16,8 @@ from tui_loop.core.compare.progress_text import (
     reach_words,
     replicate_words,
 )
-from tui_loop.core.plot.strip import ASCII, UNICODE, Scale, Signs, ends, scale_of, strip
+from tui_loop.core.plot.scale import Scale
+from tui_loop.core.plot.strip import ASCII, UNICODE, Signs, ends, scale_of, strip
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.stats import Interval

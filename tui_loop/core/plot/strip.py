@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import msgspec
-
+from tui_loop.core.plot.scale import Scale
 from tui_loop.core.stats import Interval
 
 LOG_FROM = 10.0
@@ -34,22 +32,6 @@ UNICODE = Signs("├", "─", "●", "┤", "»", "·")
 ASCII = Signs("|", "-", "o", "|", ">", ".")
 
 
-class Scale(msgspec.Struct, frozen=True):
-    """From `low` to `high`, with `is_log` by their logs."""
-
-    low: float
-    high: float
-    is_log: bool = False
-
-    def cell(self, value: float, width: int) -> int:
-        """The cell of a value, from 0 on; those beyond the scale have the last one."""
-        low, high, told = self.low, self.high, min(max(value, self.low), self.high)
-        if self.is_log:
-            low, high, told = math.log(low), math.log(high), math.log(told)
-        share = (told - low) / (high - low) if high > low else 0.5
-        return round(share * (width - 1))
-
-
 def scale_of(intervals: Iterable[Interval | None], *, may_be_log: bool = False) -> Scale | None:
     """A scale on which the intervals have room; None without any."""
     known = [each for each in intervals if each is not None]
@@ -66,7 +48,8 @@ def scale_of(intervals: Iterable[Interval | None], *, may_be_log: bool = False) 
 def strip(interval: Interval, scale: Scale, width: int, signs: Signs = UNICODE) -> str:
     """The interval on the scale, in exactly `width` signs."""
     low, at, high = (
-        scale.cell(value, width) for value in (interval.low, interval.delta, interval.high)
+        round(scale.place(value) * (width - 1))
+        for value in (interval.low, interval.delta, interval.high)
     )
     cells = [signs.ground] * width
     cells[low : high + 1] = signs.line * (high + 1 - low)

@@ -6,11 +6,12 @@ Train and eval differ in dash and marks too, never in colour alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import msgspec
 
+from tui_loop.core.plot.scale import Scale, step_ticks, value_ticks
 from tui_loop.core.plot.series import Series, column_start, per_column, series_of, smoothed
 from tui_loop.core.record.state import RunState
 from tui_loop.core.report.document import RunChart, TrailChart
@@ -33,30 +34,29 @@ NUMBERS = 12
 """Labels below a chart over iterations, at most about."""
 
 
-class Scale(msgspec.Struct, frozen=True):
-    """Values from `low` to `high` on pixels from `start` to `end`; with `is_log` their logs."""
+Pixels = tuple[float, float]
+"""The first and the last pixel of an axis."""
 
-    low: float
-    high: float
-    start: float
-    end: float
-    is_log: bool = False
+ACROSS: Pixels = (LEFT, WIDTH - RIGHT)
+UP: Pixels = (HEIGHT - BOTTOM, TOP)
+TICKS = 6
+"""Labels of an axis, at most."""
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """A scale on the pixels of a picture."""
+
+    scale: Scale
+    pixels: Pixels
 
     def at(self, value: float) -> float:
-        """The pixel of a value."""
-        low, high, told = (
-            map(math.log, (self.low, self.high, max(value, self.low)))
-            if self.is_log
-            else (self.low, self.high, value)
-        )
-        share = (told - low) / (high - low) if high > low else 0.5
-        return self.start + share * (self.end - self.start)
+        """Returns the pixel of a value; a value beyond the scale is at its end."""
+        return self.at_place(self.scale.place(value))
 
-    def ticks(self, count: int = 5) -> list[float]:
-        """About `count` round values within the scale."""
-        if self.is_log:
-            return _log_ticks(self.low, self.high, count)
-        return _ticks(self.low, self.high, count)
+    def at_place(self, place: float) -> float:
+        """Returns the pixel of a place from 0 to 1."""
+        first, last = self.pixels
+        return first + place * (last - first)
 
 
 def run_svg(chart: RunChart) -> str:
@@ -65,11 +65,12 @@ def run_svg(chart: RunChart) -> str:
     train, smooth, evaluated = curves.train, curves.smooth, curves.eval
     values = [*train.values, *evaluated.values]
     steps = [*train.steps, *evaluated.steps]
-    ys = _loss_scale(values, is_log=chart.is_log)
-    xs = Scale(min(steps), max(steps), LEFT, WIDTH - RIGHT)
+    ys = _loss_axis(values, is_log=chart.is_log)
+    first, last = min(steps), max(steps)
+    xs = Axis(Scale(first, last), ACROSS)
     bold = smooth if smooth.values else train
     parts = [
-        _axes(ys, xs.ticks(), xs, lambda value: f"{value:.0f}"),
+        _axes(ys, xs, [(step, str(step)) for step in step_ticks(first, last, TICKS)]),
         _path(train, xs, ys, "train raw") if smooth.values else "",
         _path(bold, xs, ys, "train"),
         _path(evaluated, xs, ys, "eval"),
@@ -81,10 +82,10 @@ def run_svg(chart: RunChart) -> str:
     legend = [("train", f"train {figures.loss(bold.values[-1])}")] if bold.values else []
     if evaluated.values:
         legend.append(("eval", f"eval ● {figures.loss(evaluated.values[-1])}"))
-    notes = ["log scale"] if ys.is_log else []
+    notes = ["log scale"] if ys.scale.is_log else []
     if lost := train.nonfinite + evaluated.nonfinite:
         notes.append(f"{lost} not finite")
-    if (at := curves.diverged_at) is not None and xs.low <= at <= xs.high:
+    if (at := curves.diverged_at) is not None and first <= at <= last:
         parts.append(_rule(xs.at(at)))
         notes.append(f"diverged at step {at}")
     parts.append(_legend(legend, "loss" + "".join(f", {note}" for note in notes)))
@@ -95,24 +96,16 @@ def trail_svg(chart: TrailChart) -> str:
     """A figure over iterations, each with its interval."""
     numbers = sorted({*(point.number for point in chart.points), *chart.without})
     place = {number: at for at, number in enumerate(numbers)}
-    xs = Scale(-0.5, len(numbers) - 0.5, LEFT, WIDTH - RIGHT)
+    xs = Axis(Scale(-0.5, len(numbers) - 0.5), ACROSS)
     if chart.is_share:
-        ys = Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
+        ys = Axis(Scale(0.0, 1.0), UP)
     else:
         losses = [point.value for point in chart.points]
         is_wide = min(losses) > 0 and max(losses) > LOG_FROM * min(losses)
-        ys = _loss_scale(losses, is_log=is_wide)
+        ys = _loss_axis(losses, is_log=is_wide)
     every = max(1, math.ceil(len(numbers) / NUMBERS))
-    shown = numbers[::every]
-    parts = [
-        _axes(
-            ys,
-            [place[number] for number in shown],
-            xs,
-            lambda at: str(numbers[round(at)]),
-            figures.percent if chart.is_share else "{:g}".format,
-        )
-    ]
+    shown = [(place[number], str(number)) for number in numbers[::every]]
+    parts = [_axes(ys, xs, shown, is_share=chart.is_share)]
     for point in chart.points:
         x, y = _px(xs.at(place[point.number])), _px(ys.at(point.value))
         if point.low is not None and point.high is not None:
@@ -130,7 +123,7 @@ def trail_svg(chart: TrailChart) -> str:
         for number in chart.without
     ]
     legend = [("best", "● best so far")] if chart.best in place else []
-    note = "log scale" if ys.is_log else ""
+    note = "log scale" if ys.scale.is_log else ""
     if chart.without:
         note += f"{', ' if note else ''}× has none"
     parts.append(_legend(legend, note))
@@ -144,28 +137,22 @@ def _svg(title: str, parts: Iterable[str]) -> str:
     )
 
 
-def _axes(
-    ys: Scale,
-    marks: Sequence[float],
-    xs: Scale,
-    x_words: Callable[[float], str],
-    y_words: Callable[[float], str] = "{:g}".format,
-) -> str:
-    """Lines at round values, and the labels of both axes."""
+def _axes(ys: Axis, xs: Axis, marks: Sequence[tuple[float, str]], *, is_share: bool = False) -> str:
+    """Returns lines at round values, and the labels of both axes; `marks` are those across."""
     parts = []
-    for value in ys.ticks():
-        y = _px(ys.at(value))
+    for place, text in value_ticks(ys.scale, TICKS):
+        y = _px(ys.at_place(place))
         parts.append(f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>')
-        label = text_of(y_words(value))
+        label = text_of(figures.percent(place) if is_share else text)
         parts.append(f'<text class="y" x="{LEFT - 6}" y="{y}" dy="4">{label}</text>')
     parts += [
-        f'<text class="x" x="{_px(xs.at(at))}" y="{HEIGHT - 8}">{text_of(x_words(at))}</text>'
-        for at in marks
+        f'<text class="x" x="{_px(xs.at(value))}" y="{HEIGHT - 8}">{text_of(text)}</text>'
+        for value, text in marks
     ]
     return "".join(parts)
 
 
-def _path(line: Line, xs: Scale, ys: Scale, kind: str) -> str:
+def _path(line: Line, xs: Axis, ys: Axis, kind: str) -> str:
     if not line.steps:
         return ""
     points = " ".join(
@@ -187,40 +174,14 @@ def _legend(entries: Sequence[tuple[str, str]], note: str) -> str:
     return f'<text class="note" x="{LEFT}" y="14">{text_of(note)}</text>{message}'
 
 
-def _loss_scale(values: Sequence[float], *, is_log: bool) -> Scale:
+def _loss_axis(values: Sequence[float], *, is_log: bool) -> Axis:
     low, high = min(values), max(values)
     if is_log and high > 0:
         least = min((value for value in values if value > 0), default=high)
-        return Scale(max(least, high / LOG_SPAN), high, HEIGHT - BOTTOM, TOP, is_log=True)
+        return Axis(Scale(max(least, high / LOG_SPAN), high, is_log=True), UP)
     low = min(low, 0.0) if low < high / 2 else low
     room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    return Scale(low, high + room, HEIGHT - BOTTOM, TOP)
-
-
-def _ticks(low: float, high: float, count: int) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten."""
-    if not high > low:
-        return [low]
-    rough = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [at * step for at in range(first, last + 1)]
-
-
-def _log_ticks(low: float, high: float, count: int) -> list[float]:
-    """1, 2, 5 times powers of ten; only the powers, or some of them, where there are many."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    within = [
-        value
-        for power in powers
-        for value in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)
-        if low <= value <= high
-    ]
-    if len(within) <= 2 * count:
-        return within
-    whole = [10.0**power for power in powers if low <= 10.0**power <= high]
-    return whole[:: max(1, math.ceil(len(whole) / count))]
+    return Axis(Scale(low, high + room), UP)
 
 
 def _px(value: float) -> str:

@@ -18,7 +18,8 @@ from tui_loop.core.compare.progress_text import (
     score_words,
 )
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.plot.strip import Scale, ends, scale_of, strip
+from tui_loop.core.plot.scale import Scale
+from tui_loop.core.plot.strip import ends, scale_of, strip
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted

@@ -1,4 +1,4 @@
-"""Where the ticks of an axis fall and what they say: few, round, with the digits they mean."""
+"""The scale of an axis and its ticks: few and round, with as many digits as tell them apart."""
 
 from __future__ import annotations
 
@@ -19,45 +19,49 @@ _PLAIN_FROM, _PLAIN_TO = 1e-3, 1e5
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """The values from `low` to `high` on an axis from 0 to 1, linear or by their logarithm.
+    """Values from `low` to `high` on an axis from 0 to 1, linear or by their logarithm.
 
-    On a log scale both are above 0. Halves are subtracted: the whole span may exceed a float.
+    On a log scale `low` and `high` are above 0.
     """
 
     low: float
     high: float
-    log: bool = False
+    is_log: bool = False
 
     def place(self, value: float) -> float:
-        """Where `value` lies; everything lies in the middle where low and high are equal."""
-        low, high = self.low, self.high
-        if self.log:
+        """Returns the place of `value`, from 0 to 1; a value beyond an end is at that end.
+
+        Everything is in the middle where `low` and `high` are equal.
+        """
+        low, high, value = self.low, self.high, min(max(value, self.low), self.high)
+        if self.is_log:
             low, high, value = math.log10(low), math.log10(high), math.log10(value)
-        span = high / 2 - low / 2
-        if span <= 0:
-            return 0.5
-        return min(max((value / 2 - low / 2) / span, 0.0), 1.0)
+        span = high / 2 - low / 2  # of halves: the whole span may exceed the largest float
+        return (value / 2 - low / 2) / span if span > 0 else 0.5
 
 
 def value_ticks(scale: Scale, most: int) -> list[Tick]:
-    """At most `most` ticks of a value axis (two where round ones are rarer), lowest first."""
+    """Returns about `most` ticks of a value axis, one more at the most, lowest first.
+
+    The ends of the scale, with three digits, where fewer than two round values are within.
+    """
     if scale.place(scale.low) == scale.place(scale.high):
         return [(0.5, labels([scale.low])[0])]
-    values = _log_values(scale, most) if scale.log else []
+    values = _log_values(scale, most) if scale.is_log else []
     if len(values) < 2:
         values = _round_values(scale.low, scale.high, max(most, 2))
-    if scale.log:
+    if scale.is_log:
         values = [value for value in values if value > 0]
     if len(values) < 2:
         ends = [scale.low, scale.high] if most > 1 else [scale.high]
         return [(scale.place(value), _three(value)) for value in ends]
-    apart = values[-1] / values[0] if scale.log else 1.0
+    apart = values[-1] / values[0] if scale.is_log else 1.0
     texts = labels(values) if apart < 10 else [_log_label(value) for value in values]
     return [(scale.place(value), text) for value, text in zip(values, texts, strict=True)]
 
 
 def step_ticks(low: int, high: int, most: int) -> list[int]:
-    """At most `most` round whole steps from `low` to `high`."""
+    """Returns at most `most` round whole steps from `low` to `high`."""
     if high <= low:
         return [low]
     most = max(most, 1)
@@ -69,7 +73,7 @@ def step_ticks(low: int, high: int, most: int) -> list[int]:
 
 
 def labels(values: Sequence[float]) -> list[str]:
-    """Texts of evenly spaced values: as many digits as tell them apart, at least to one of them.
+    """Returns the texts of evenly spaced values, with as many digits as tell them apart.
 
     A single value has three significant digits.
     """
@@ -89,7 +93,7 @@ def _three(value: float) -> str:
 
 
 def _log_label(value: float) -> str:
-    """A round value of a log axis: with an exponent where many zeros would be counted."""
+    """A round value of a log axis, with an exponent where it would have many zeros."""
     return f"{value:.2g}" if 0.01 <= value < 10 else _power(value)
 
 
