@@ -38,6 +38,7 @@ def report(*words: str | Path) -> int:
     return main(["report", "--loops", str(CHECKOUT / "loops"), *map(str, words)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "begins"),
     [

@@ -20,6 +20,7 @@ from tui_loop.core.workflow.plan import create_base
 pytestmark = pytest.mark.train
 
 
+@pytest.mark.slow
 def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
     """Four texts, four held out, LoRA on c_attn, one epoch; then half the learning rate, since the
     eval loss is above the train loss: which on four rows says nothing, as the diagnosis knows."""
@@ -170,6 +171,7 @@ def test_a_run_is_stopped_from_another_terminal_and_says_so(cli: Cli, long_loop:
     assert cli("stop", "long").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent",
     [

@@ -38,6 +38,7 @@ def summary_of(folder: IterationFolder) -> Iteration:
     return summary
 
 
+@pytest.mark.slow
 def test_an_attempt_that_ends_before_its_work_keeps_what_the_iteration_had(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_out_of_memory_with_a_stop_pending_ends_as_stopped_and_keeps_the_checkpo
     assert run.recoveries == []
 
 
+@pytest.mark.slow
 def test_weights_that_a_later_attempt_throws_away_leave_the_step_of_those_that_are_there(
     tiny_loop: MakeLoop,
 ) -> None:

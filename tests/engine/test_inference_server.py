@@ -128,6 +128,7 @@ def test_what_is_dropped_is_not_answered_and_the_next_question_is(asker: ModelAs
     assert len([each for each in answers_of(heard) if each.id == question]) == 5
 
 
+@pytest.mark.slow
 def test_who_has_no_weights_here_is_left_out_and_the_others_answer(
     loop: LoopFolder, tmp_path: Path
 ) -> None:

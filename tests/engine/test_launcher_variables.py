@@ -84,6 +84,7 @@ def test_a_run_in_a_process_of_its_own_does_not_wait_for_other_ranks(tiny_loop: 
     assert "ignored launcher variables" in told(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "arguments"), [("inference_server", "1"), ("holdout_evaluation", "1")]
 )

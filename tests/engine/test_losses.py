@@ -71,6 +71,7 @@ def test_text_rows_are_supervised_from_their_second_token(
     assert example.passed is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     [

@@ -98,6 +98,7 @@ def test_a_checkpoint_in_a_pause_has_a_log_of_its_step(
     assert [each.step for each in run.checkpoints] == [3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluate", [False, True])
 def test_a_stop_on_the_step_of_an_evaluation_loses_neither_it_nor_the_best_weights(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, evaluate: bool
@@ -120,6 +121,7 @@ def test_a_stop_on_the_step_of_an_evaluation_loses_neither_it_nor_the_best_weigh
         assert summary.metrics[name] == pytest.approx(expected.metrics[name], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_patience_that_it_had(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_resumed_run_has_the_patience_that_it_had(
     assert "stopped early" in " ".join(line.text for line in read_run(loop.loop.iteration(1)).lines)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_in_a_pause_between_epochs_is_gone_on_from_exactly(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

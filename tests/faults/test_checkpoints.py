@@ -93,6 +93,7 @@ def _flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a file of the newest checkpoint is torn, each in turn",
     group="checkpoints",

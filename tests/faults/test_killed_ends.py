@@ -52,6 +52,7 @@ def killed_copies(origin: Path, number: int, copies: Path) -> tuple[Iteration, l
     return known, [LoopFolder(copies / "loops" / name) for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 3], ids=["base", "iteration"])
 @pytest.mark.fault(
     "a run's process is killed at any write between its final evaluation and its end",

@@ -32,6 +32,7 @@ def out_of_memory(at: Callable[[Any], bool]) -> Callable[..., Any]:
     return failing
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "out of memory in training",
     group="memory",
@@ -86,6 +87,7 @@ def test_where_nothing_is_left_to_shrink_the_error_says_what_else_is(
     outcome(loop.loop.iteration(1))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "out of memory in evaluation",
     group="memory",

@@ -53,6 +53,7 @@ except BadInput as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a writer is killed with SIGKILL, 200 times at random moments",
     group="process",

@@ -137,6 +137,7 @@ def in_evaluating(monkeypatch: pytest.MonkeyPatch, stuck: Stuck) -> None:
     monkeypatch.setattr(run_iteration, "scorer_for", lambda *_, **__: scorer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hangs", [in_loading, in_preparing, in_checking, in_training, in_saving, in_evaluating]
 )
@@ -207,6 +208,7 @@ ACCUMULATES: dict[str, Any] = {
 NAMES = ("loss", "grad_norm", "num_tokens", "mean_token_accuracy")
 
 
+@pytest.mark.slow
 def test_a_stop_within_a_step_drops_its_micro_batches_and_a_resumed_run_is_exact(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

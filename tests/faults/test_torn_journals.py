@@ -43,6 +43,7 @@ def go_on(path: Path, events: int = 2) -> None:
     journal.close()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the journal ends within a line, at every byte",
     group="journal",
@@ -86,6 +87,7 @@ def test_a_run_with_a_torn_journal_is_interrupted(
         outcome(queued)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "any byte of the journal is another one",
     group="journal",

@@ -24,6 +24,7 @@ from tui_loop.engine.journal_callback import JournalCallback, _never_raises
 pytestmark = pytest.mark.train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "event",
     [
@@ -62,6 +63,7 @@ def test_a_fault_in_a_callback_does_not_end_training(
     outcome(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the journal itself raises in every callback",
     group="training",
@@ -116,6 +118,7 @@ def test_an_exception_in_training_ends_the_run_and_not_its_process(
     outcome(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["all-linear", "['c_attn']"])
 @pytest.mark.fault(
     "a learning rate of 1e4",
@@ -195,6 +198,7 @@ def test_a_diverged_run_never_ends_as_finished(
     outcome(loop.loop.iteration(1))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a weight becomes NaN, policy: roll back",
     group="training",
@@ -221,6 +225,7 @@ def test_a_rollback_goes_on_from_the_last_good_checkpoint_at_a_tenth_of_the_rate
     outcome(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a weight becomes NaN between two logs, and an evaluation shows it",
     group="training",
@@ -249,6 +254,7 @@ def far_above_the_base(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     monkeypatch.setattr(training, "is_far_above", lambda eval_loss, base: next(answers, False))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the final eval loss is far above the base's, policy: roll back",
     group="training",
@@ -270,6 +276,7 @@ def test_what_only_the_final_evaluation_shows_is_rolled_back_to_the_start(
     outcome(folder)
 
 
+@pytest.mark.slow
 def test_what_only_the_final_evaluation_shows_leaves_nothing_to_go_on_from(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

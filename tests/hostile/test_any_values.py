@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,6 +118,7 @@ def assert_can_be_looked_at(loop: LoopFolder, context: object) -> None:
         assert snapshot.name == LOOP, context
 
 
+@pytest.mark.slow
 @bounded
 @given(change=json_records(), at=st.integers(0, 40), unended=st.booleans())
 def test_any_value_in_any_field_of_a_json_record_is_answered(  # noqa: PLR0917
@@ -158,6 +160,7 @@ def toml_records(draw: st.DrawFn) -> tuple[str, list[str], Any]:
     return name, place, draw(values)
 
 
+@pytest.mark.slow
 @bounded
 @given(change=toml_records(), unended=st.booleans())
 def test_any_value_in_any_field_of_a_toml_record_is_answered(
@@ -225,6 +228,7 @@ def make_faulty(loop: LoopFolder, data: st.DataObject) -> None:
     loop.draft.write_text(tomli_w.dumps(in_toml(data.draw(faulty(draft)))))
 
 
+@pytest.mark.slow
 @settings(bounded, max_examples=2)
 @given(data=st.data())
 def test_the_app_shows_any_record_without_a_fault(

@@ -193,6 +193,7 @@ def judge(loop: LoopFolder) -> None:
             continue
 
 
+@pytest.mark.slow
 @settings(
     max_examples=16,
     phases=[Phase.explicit, Phase.generate],  # what fails is damaged little: shrinking takes long

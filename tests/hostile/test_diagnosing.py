@@ -46,6 +46,7 @@ def loop_of_args(loop: LoopFolder, hostile: Hostile) -> LoopFolder:
     return loop
 
 
+@pytest.mark.slow
 def test_findings_patterns_and_checklists_name_hostile_things_and_obey_none(
     command: Command, loop_of_args: LoopFolder, hostile: Hostile
 ) -> None:

@@ -1125,6 +1125,7 @@ async def later_answers_are_read(opened: Opened, key: str) -> None:
     await opened.until(lambda: screen.sheet.scroll_y > before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_first_key_of_an_action_does_what_the_table_says(group: str, open_app: OpenApp) -> None:
     size = WIDE if group == "workbench" else SMALL

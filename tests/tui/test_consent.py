@@ -48,6 +48,7 @@ async def asked(opened: Opened) -> ConsentScreen:
     return screen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", KEYS.values(), ids=list(KEYS))
 def test_a_key_runs_no_foreign_code_without_consent(
     keys: list[str], open_app: OpenApp, foreign: LoopFolder, canary: Path

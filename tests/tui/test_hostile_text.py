@@ -162,7 +162,10 @@ async def lists_all(opened: Opened) -> None:
     await opened.until(lambda: opened.get(FailuresPane).choice.query == Query())
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+SIZES = [(160, 48), pytest.param((80, 24), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_no_pane_obeys_what_a_finished_iteration_says(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -181,7 +184,7 @@ def test_no_pane_obeys_what_a_finished_iteration_says(
     on_app(open_app(size=size, number=2), steps)
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize("size", SIZES)
 def test_no_screen_to_read_obeys_what_it_shows(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -211,7 +214,7 @@ def test_no_screen_to_read_obeys_what_it_shows(
     on_app(open_app(size=size, number=2), steps)
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize("size", SIZES)
 def test_nothing_that_is_counted_or_named_is_obeyed(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -255,7 +258,7 @@ def test_nothing_that_is_counted_or_named_is_obeyed(
     assert labels[0] in text
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize("size", SIZES)
 def test_no_answer_of_a_model_is_obeyed(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -284,7 +287,7 @@ def test_no_answer_of_a_model_is_obeyed(
     on_app(open_app(size=size, number=2), steps)
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize("size", SIZES)
 def test_no_question_or_toast_obeys_what_it_tells(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -319,7 +322,7 @@ def test_no_question_or_toast_obeys_what_it_tells(
     on_app(open_app(size=size), steps)
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize("size", SIZES)
 def test_no_pane_obeys_what_a_live_run_says(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -408,7 +411,7 @@ def hostile_advice(loop: LoopFolder) -> Diagnosis:
     return known
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize("size", SIZES)
 def test_no_diagnosis_pattern_checklist_or_queue_is_obeyed(
     size: tuple[int, int],
     open_app: OpenApp,

@@ -82,6 +82,7 @@ async def _survives(opened: Opened, kind: type[Screen[object]]) -> None:
     await opened.until(lambda: len(opened.lines) == USUAL[1], "the whole screen again")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCREENS)
 def test_a_screen_outlives_a_terminal_of_a_few_cells(name: str, open_app: OpenApp) -> None:
     kind, keys = SCREENS[name]
