@@ -118,6 +118,7 @@ def test_the_app_opens_on_a_loop_that_it_can_open(odd: LoopsFolder) -> None:
 COMMAND_WORDS = ("check", "queue", "open", "keys", "status", "show", "continue")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMAND_WORDS)
 def test_a_loop_whose_name_has_become_a_command_opens(
     name: str, loops: LoopsFolder, capsys: pytest.CaptureFixture[str]

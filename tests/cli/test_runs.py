@@ -153,6 +153,7 @@ def long_loop(cli: Cli, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_from_another_terminal_and_says_so(cli: Cli, long_loop: Path) -> None:
     process = start(long_loop, "run", "long", "--why", "to be stopped")
     until_training(long_loop)

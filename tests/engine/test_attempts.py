@@ -68,6 +68,7 @@ def test_an_attempt_that_ends_before_its_work_keeps_what_the_iteration_had(
     assert [saved.step for saved in read_run(folder).checkpoints] == [first.metrics["steps"]]
 
 
+@pytest.mark.slow
 def test_a_stop_that_is_asked_for_while_a_resume_looks_at_its_checkpoint_is_heard(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def tuned(tiny_loop: Callable[..., TinyLoop], rows: Path) -> TinyLoop:
     return tiny
 
 
+@pytest.mark.slow
 def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     tuned: TinyLoop, rows: Path, cli: Cli
 ) -> None:

@@ -22,7 +22,7 @@ from tui_loop.engine.host import RunHost
 from tui_loop.engine.sources import read_source
 from tui_loop.engine.weights import checked_weights
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 VARIANTS = [
     ["evaluation.train_rows=5"],

@@ -54,6 +54,7 @@ def test_checkpoints_with_the_evaluations_where_no_other_steps_are_set(
     assert [each.step for each in run.checkpoints] == [3, 6, 7]
 
 
+@pytest.mark.slow
 def test_an_epoch_at_a_time_the_last_weights_may_be_the_best_too(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop(training={"max_steps": 18, "keep": "best"})  # 8 steps an epoch
     summary = loop.run("eval_steps=unset", "save_steps=unset")
@@ -70,6 +71,7 @@ def test_without_evaluations_no_steps_set_means_no_checkpoint(tiny_loop: MakeLoo
     assert read_run(loop.loop.iteration(1)).checkpoints == []
 
 
+@pytest.mark.slow
 def test_steps_between_two_logs_are_not_lost_at_a_stop_or_a_checkpoint(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

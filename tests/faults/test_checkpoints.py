@@ -19,7 +19,7 @@ from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import journal_callback
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 
 RESUMED: dict[str, Any] = {

@@ -26,7 +26,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import trainer
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 
 LONG: dict[str, Any] = {"max_steps": 3000, "eval_steps": 0}

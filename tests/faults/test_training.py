@@ -290,6 +290,7 @@ def test_what_only_the_final_evaluation_shows_leaves_nothing_to_go_on_from(
     assert next_resumption(folder, read_run(folder)).step == 0
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "no token of a batch is trained on",
     group="training",
@@ -316,6 +317,7 @@ def test_training_nothing_is_as_loud_as_a_divergence(
     outcome(loop.loop.iteration(1))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the loss of a held-out row is NaN",
     group="evaluation",

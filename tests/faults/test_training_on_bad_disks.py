@@ -25,7 +25,7 @@ from tui_loop.engine.host import RunHost
 
 __all__ = ["tiny_loop"]
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 MakeLoop = Callable[..., TinyLoop]
 

@@ -184,7 +184,8 @@ def test_no_pane_obeys_what_a_finished_iteration_says(
     on_app(open_app(size=size, number=2), steps)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
 def test_no_screen_to_read_obeys_what_it_shows(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -214,7 +215,8 @@ def test_no_screen_to_read_obeys_what_it_shows(
     on_app(open_app(size=size, number=2), steps)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
 def test_nothing_that_is_counted_or_named_is_obeyed(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -258,7 +260,8 @@ def test_nothing_that_is_counted_or_named_is_obeyed(
     assert labels[0] in text
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
 def test_no_answer_of_a_model_is_obeyed(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
