@@ -80,6 +80,17 @@ def test_it_is_found_with_its_advice() -> None:
     assert [each.changes for each in advice] == [{"training.warmup_steps": (20000.0, 0.05)}]
 """
 
+THE_RECORD_SHOWS_IT = """
+from scripts.planted.archive import unpacked
+from scripts.planted.scenarios import BY_NAME
+from scripts.planted.scoring import judge
+
+with unpacked() as folder:
+    judged = judge(BY_NAME["long-warm-up"], folder)
+assert not judged.missed, judged.diagnosis
+assert not judged.false, judged.false
+"""
+
 THE_KEY_IS_SHOWN = """
 from tests.tui.conftest import OpenApp, Opened, on_app
 
@@ -155,8 +166,7 @@ def test_a_new_finding_is_reported_with_its_advice(copy: Path) -> None:
 def test_a_planted_record_is_made_and_its_finding_found(copy: Path) -> None:
     recipe(FINDING).apply(copy)
     python_in(copy, "-m", "scripts.planted", "make", "long-warm-up")
-    printed = python_in(copy, "-m", "scripts.planted", "score")
-    assert "long_warm_up" in printed
+    python_in(copy, "-c", THE_RECORD_SHOWS_IT)
 
 
 @pytest.mark.slow
