@@ -13,7 +13,7 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.retried_examples import generate_again
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import Retried
-from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told
+from tui_loop.core.inference_messages import GenerateResponse, ServerMessage, ServerStatus
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.scoring import Scorer
 
@@ -31,8 +31,8 @@ class FakeAsker:
         self.asked = list(examples)
         return 1
 
-    def answers_to(self, question: int) -> Iterator[Told]:
-        yield AskingState("ready", iterations=(3,))
+    def answers_to(self, question: int) -> Iterator[ServerMessage]:
+        yield ServerStatus("ready", iterations=(3,))
         for place, name in enumerate(self.asked):
             said = REFERENCES[name] if not place else ""
             yield GenerateResponse(question, 3, said, 1, truncated=False, seconds=0.1, example=name)
@@ -57,7 +57,7 @@ def asker(monkeypatch: pytest.MonkeyPatch) -> type[FakeAsker]:
     return Mine
 
 
-def all_told() -> list[Retried | AskingState]:
+def all_told() -> list[Retried | ServerStatus]:
     """All that is told until the end of it."""
     work = generate_again(FOLDER, EXAMPLES, ["evaluation.max_new_tokens=64"], allow_code=False)
     asker = work._asker
@@ -68,8 +68,8 @@ def all_told() -> list[Retried | AskingState]:
 
 def test_results_are_scored_as_the_evaluation_scored_them(asker: type[FakeAsker]) -> None:
     ready, *results, end = all_told()
-    assert isinstance(ready, AskingState)
-    assert end == AskingState("answered")
+    assert isinstance(ready, ServerStatus)
+    assert end == ServerStatus("answered")
     assert [(each.example.id, each.passed) for each in results if isinstance(each, Retried)] == [
         (each.id, not place) for place, each in enumerate(EXAMPLES)
     ]
@@ -77,7 +77,7 @@ def test_results_are_scored_as_the_evaluation_scored_them(asker: type[FakeAsker]
 
 def test_the_end_of_the_models_is_told_with_its_hint(asker: type[FakeAsker]) -> None:
     asker.ends_with = BadInput("no weights here", "copy them")
-    assert all_told()[-1] == AskingState("error", message="no weights here", hint="copy them")
+    assert all_told()[-1] == ServerStatus("error", message="no weights here", hint="copy them")
 
 
 def test_a_metric_that_fails_is_told_and_ends_it(
@@ -91,7 +91,7 @@ def test_a_metric_that_fails_is_told_and_ends_it(
         lambda *_, **__: Scorer("mine:score", 0.5, breaks),
     )
     end = all_told()[-1]
-    assert isinstance(end, AskingState)
+    assert isinstance(end, ServerStatus)
     assert (end.state, end.message) == ("error", "ZeroDivisionError: none")
 
 

@@ -98,12 +98,12 @@ def test_out_of_memory_with_a_stop_pending_ends_as_stopped_and_keeps_the_checkpo
     hosted = Hosted(loop.loop.existing(loop.plan("per_device_train_batch_size=4")))
     hosts = hosted.host.control
 
-    def stop_asked(seen: Any) -> bool:
-        if seen[0].state.global_step >= 4 and not hosts.stop_asked:
-            hosts.ask_stop(save=True, evaluate=True)  # within the very step that fails
-        return hosts.stop_asked
+    def stop_requested(seen: Any) -> bool:
+        if seen[0].state.global_step >= 4 and not hosts.stop_requested:
+            hosts.request_stop(save=True, evaluate=True)  # within the very step that fails
+        return hosts.stop_requested
 
-    monkeypatch.setattr(trainer.LoopTrainer, "compute_loss", out_of_memory(stop_asked))
+    monkeypatch.setattr(trainer.LoopTrainer, "compute_loss", out_of_memory(stop_requested))
     hosted.ends()
     summary, run = summary_of(hosted.folder), hosted.run
     assert (summary.state, summary.error, summary.attempts) == ("stopped", None, 1)

@@ -39,11 +39,10 @@ from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import ModelSource, find_model
 from tui_loop.engine.models import LoadedModel, load_model, pretrained_arguments
 from tui_loop.engine.rendering import Renderer
-from tui_loop.engine.run_evaluations import eval_batch_of
+from tui_loop.engine.run_evaluations import eval_batch_of, rows_to_measure
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
 from tui_loop.engine.trainer_arguments import choose_precision, lora_config, sft_config
-from tui_loop.engine.training_row_losses import rows_to_measure
 
 pytestmark = pytest.mark.train
 
@@ -190,8 +189,8 @@ def _(bench: Bench) -> None:
     bench.patch.setattr(models, "require_quant", lambda _: None)
     for setting, bits in (("4bit", (True, False)), ("8bit", (False, True))):
         config = of(f"model.quantization={setting}")
-        told = models._quantization(config, "cuda", torch.float32)["quantization_config"]
-        assert (told.load_in_4bit, told.load_in_8bit) == bits
+        quantization = models._quantization(config, "cuda", torch.float32)["quantization_config"]
+        assert (quantization.load_in_4bit, quantization.load_in_8bit) == bits
     assert models._quantization(Config(), "cuda", torch.float32) == {}
 
 
@@ -265,8 +264,8 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     rows = [{**row, "title": f"title {n}"} for n, row in enumerate(pairs(0))]
     write(bench.folder / "titled.jsonl", rows)
-    told = ["data.train=titled.jsonl", 'data.columns={prompt = "title"}']
-    assert loaded(bench, *told).train[0].prompt.startswith("title ")
+    settings = ["data.train=titled.jsonl", 'data.columns={prompt = "title"}']
+    assert loaded(bench, *settings).train[0].prompt.startswith("title ")
 
 
 @effect("data.prompt_template")
@@ -384,8 +383,8 @@ def _(bench: Bench) -> None:
 
 @effect("lora.target_modules")
 def _(bench: Bench) -> None:
-    for told in ('target_modules=["c_fc"]', "target_modules=.*c_fc"):
-        names = trained_names(bench, told)
+    for settings in ('target_modules=["c_fc"]', "target_modules=.*c_fc"):
+        names = trained_names(bench, settings)
         assert names
         assert all(".c_fc." in name for name in names)
     assert any(".c_attn." in name for name in trained_names(bench))
@@ -394,8 +393,8 @@ def _(bench: Bench) -> None:
 @effect("lora.bias")
 def _(bench: Bench) -> None:
     none, own, every = (
-        {name for name in trained_names(bench, *told) if name.endswith("bias")}
-        for told in ([], ["lora.bias=lora_only"], ["lora.bias=all"])
+        {name for name in trained_names(bench, *settings) if name.endswith("bias")}
+        for settings in ([], ["lora.bias=lora_only"], ["lora.bias=all"])
     )
     assert not none
     assert own
@@ -442,9 +441,9 @@ def _(bench: Bench) -> None:
         bench.tiny.model, bench.tiny.tokenizer, torch.device("cuda"), torch.float32
     )
     assert [choose_precision(each, on_gpu) for each in ("fp32", "bf16")] == ["fp32", "bf16"]
-    bench.patch.setattr(trainer_arguments, "choose_precision", lambda told, _: told)
-    for told, wanted in (("auto", (False, False)), ("bf16", (True, False))):
-        made = sft_config(of(f"precision={told}"), bench.folder, bench.tiny)
+    bench.patch.setattr(trainer_arguments, "choose_precision", lambda precision, _: precision)
+    for precision, wanted in (("auto", (False, False)), ("bf16", (True, False))):
+        made = sft_config(of(f"precision={precision}"), bench.folder, bench.tiny)
         assert (made.bf16, made.fp16) == wanted
 
 
@@ -492,8 +491,8 @@ def _(_: Bench) -> None:
 @effect("evaluation.labels")
 def _(bench: Bench) -> None:
     assert loaded(bench, "metric=label").labels == ["yes"]
-    told = loaded(bench, "metric=label", 'evaluation.labels=["yes", "no"]')
-    assert told.labels == ["yes", "no"]
+    data = loaded(bench, "metric=label", 'evaluation.labels=["yes", "no"]')
+    assert data.labels == ["yes", "no"]
 
 
 @effect("evaluation.pattern")
@@ -505,8 +504,8 @@ def _(_: Bench) -> None:
 @effect("evaluation.pass_score")
 def _(_: Bench) -> None:
     scorers = [
-        scorer_for(Evaluation(metric="json_match", pass_score=told), [], Path())
-        for told in (None, 0.25)
+        scorer_for(Evaluation(metric="json_match", pass_score=score), [], Path())
+        for score in (None, 0.25)
     ]
     assert [each.pass_score for each in scorers if each is not None] == [1.0, 0.25]
 
@@ -520,8 +519,8 @@ def _(bench: Bench) -> None:
 
 @effect("evaluation.max_new_tokens")
 def _(bench: Bench) -> None:
-    whole, told = prepared_lengths(bench), prepared_lengths(bench, "evaluation.max_new_tokens=77")
-    assert whole[2] != 77 == told[2]
+    whole, set_to = prepared_lengths(bench), prepared_lengths(bench, "evaluation.max_new_tokens=77")
+    assert whole[2] != 77 == set_to[2]
 
 
 def prepared_lengths(bench: Bench, *settings: str) -> tuple[int, int, int]:
@@ -600,10 +599,10 @@ def _(bench: Bench) -> None:
 
 @effect("run.cpu_threads")
 def _(bench: Bench) -> None:
-    told: list[int] = []
-    bench.patch.setattr(torch, "set_num_threads", told.append)
+    threads: list[int] = []
+    bench.patch.setattr(torch, "set_num_threads", threads.append)
     run: Any = SimpleNamespace(say=lambda _: None, outcome=SimpleNamespace(sizes={}))
     for config in (Config(), of("run.cpu_threads=3")):
         run.config = config
         run_iteration._load(run, find_model("tiny", bench.folder))
-    assert told == [1, 3]
+    assert threads == [1, 3]

@@ -107,7 +107,7 @@ def test_the_code_of_a_hub_model_is_read_from_its_cache(
     allow_code(config_code(config, tmp_path))
     assert pretrained_arguments(config, source)["revision"] == COMMIT
     gone = read_config({"model": {"id": "someone/gone", "trust_remote_code": True}})
-    with pytest.raises(BadInput, match="cannot be had"):
+    with pytest.raises(BadInput, match="cannot download the code"):
         config_code(gone, tmp_path)
     assert not canary.exists()
 

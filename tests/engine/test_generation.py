@@ -14,7 +14,7 @@ from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
-from tui_loop.engine.run_control import StopAsked
+from tui_loop.engine.run_control import StopRequested
 
 pytestmark = pytest.mark.train
 
@@ -74,7 +74,7 @@ def test_rows_that_come_first_are_done_first_and_nothing_else_changes(
     order: list[int] = []
     early = [3, 20, 7, 11, 2]
     outputs = said(
-        tiny, prompts, batch_size=4, first=early, finished=lambda index, _: order.append(index)
+        tiny, prompts, batch_size=4, first=early, on_output=lambda index, _: order.append(index)
     )
     assert outputs == said(tiny, prompts, batch_size=4)
     assert sorted(order[:5]) == sorted(early)
@@ -96,9 +96,9 @@ def test_a_stop_ends_generation_between_two_tokens(
         nonlocal asked
         asked += 1
         if asked > 3:
-            raise StopAsked
+            raise StopRequested
 
-    with pytest.raises(StopAsked):
+    with pytest.raises(StopRequested):
         said(tiny, prompts, poll=poll)
     assert asked == 4
     assert not tiny.model.training

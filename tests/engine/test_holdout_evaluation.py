@@ -18,7 +18,7 @@ from tui_loop.core.workflow.holdout import (
     HoldoutProgress,
     read_holdout_evaluations,
 )
-from tui_loop.engine.holdout_evaluation import look_at_holdout
+from tui_loop.engine.holdout_evaluation import evaluate_holdout
 
 pytestmark = pytest.mark.train
 
@@ -47,7 +47,7 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
 ) -> None:
     told: list[HoldoutMessage] = []
     folder = tuned.loop.existing(1)
-    look = look_at_holdout(folder, [], tell=told.append)
+    look = evaluate_holdout(folder, [], emit=told.append)
     for number, figures in ((1, look.figures), (0, look.base)):
         summary = tuned.loop.iteration(number).read_summary()
         assert summary is not None
@@ -64,13 +64,13 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     assert table.both + table.broken == look.base.passed
     steps = {each.doing for each in told if isinstance(each, HoldoutProgress)}
     assert steps == {"base", "iteration"}
-    assert read_holdout_evaluations(tuned.loop).looks == (look,)
+    assert read_holdout_evaluations(tuned.loop).evaluations == (look,)
     _has_no_row(tuned.loop.holdout.read_text(), rows)
 
     place = f"{tuned.loop.name}/1"
     done = cli("ready", place, "--look", "--yes", "--json")
     assert done.returncode == 0, done.stderr
-    again = read_holdout_evaluations(tuned.loop).looks[1]
+    again = read_holdout_evaluations(tuned.loop).evaluations[1]
     assert again.use == 2
     assert (again.score, again.passed, again.paired) == (look.score, look.passed, look.paired)
     record = json.loads(done.stdout)
@@ -90,13 +90,13 @@ def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], ro
             raise BadInput("the power went")
 
     with pytest.raises(BadInput, match="the power went"):
-        look_at_holdout(folder, [], tell=fails)
+        evaluate_holdout(folder, [], emit=fails)
     (folder.adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(BadInput, match="no weights on this machine"):
-        look_at_holdout(folder, [], tell=fails)
+        evaluate_holdout(folder, [], emit=fails)
     with pytest.raises(BadInput, match="untouched base"):
-        look_at_holdout(tiny.loop.iteration(0), [], tell=fails)
-    assert read_holdout_evaluations(tiny.loop).looks == ()
+        evaluate_holdout(tiny.loop.iteration(0), [], emit=fails)
+    assert read_holdout_evaluations(tiny.loop).evaluations == ()
 
 
 def test_whole_models_are_looked_at_one_after_the_other(
@@ -106,7 +106,7 @@ def test_whole_models_are_looked_at_one_after_the_other(
         metric="none", data={"eval": str(rows), "holdout": str(rows)}, lora={"enabled": False}
     )
     assert tiny.run("evaluation.base=false").state == "finished"
-    look: HoldoutEvaluation = look_at_holdout(tiny.loop.existing(1), [], tell=lambda each: None)
+    look: HoldoutEvaluation = evaluate_holdout(tiny.loop.existing(1), [], emit=lambda each: None)
     assert (look.metric, look.score, look.passed, look.paired) == ("none", None, None, None)
     assert look.loss == pytest.approx(look.eval.loss, rel=1e-5)
     assert isinstance(look.base.loss, float)

@@ -13,7 +13,12 @@ from tests.conftest import Cli
 from tests.engine.conftest import SMALL
 from tui_loop.cli.inference_client import ModelAsker
 from tui_loop.core.data.loading import load_data
-from tui_loop.core.inference_messages import AskingState, GenerateResponse, Told, side_by_side
+from tui_loop.core.inference_messages import (
+    GenerateResponse,
+    ServerMessage,
+    ServerStatus,
+    iterations_to_compare,
+)
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
@@ -59,11 +64,11 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> LoopFolder:
 @pytest.fixture(scope="module")
 def asker(loop: LoopFolder) -> Iterator[ModelAsker]:
     """All five models in one process."""
-    with closing(ModelAsker(loop, side_by_side(loop, 4, (1, 2, 3)))) as made:
+    with closing(ModelAsker(loop, iterations_to_compare(loop, 4, (1, 2, 3)))) as made:
         yield made
 
 
-def answers_of(told: list[Told]) -> list[GenerateResponse]:
+def answers_of(told: list[ServerMessage]) -> list[GenerateResponse]:
     return [each for each in told if isinstance(each, GenerateResponse)]
 
 
@@ -78,7 +83,7 @@ def test_an_examples_prompt_gives_its_recorded_output_from_every_model(
     }
     question = asker.ask_examples(list(recorded[0]))
     told = list(asker.answers_to(question))
-    assert [each.state for each in told if isinstance(each, AskingState)][-1] == "ready"
+    assert [each.state for each in told if isinstance(each, ServerStatus)][-1] == "ready"
     answers = answers_of(told)
     assert len(answers) == 5 * 20
     for answer in answers:
@@ -108,7 +113,7 @@ def test_settings_count_for_one_question_alone(asker: ModelAsker) -> None:
     )
     assert all(each.tokens <= 1 for each in short)
     told = list(asker.answers_to(asker.ask("hello", settings=["evaluation.max_new_tokens=9999"])))
-    assert [each.state for each in told if isinstance(each, AskingState)] == ["error"] * 5
+    assert [each.state for each in told if isinstance(each, ServerStatus)] == ["error"] * 5
     after = answers_of(list(asker.answers_to(asker.ask("hello"))))
     assert len(after) == 5
 
@@ -118,13 +123,13 @@ def test_what_is_dropped_is_not_answered_and_the_next_question_is(asker: ModelAs
     dropped = asker.ask("tell me everything " * 20, settings=long)
     asker.drop()
     question = asker.ask("hello")
-    heard: list[Told] = []
+    heard: list[ServerMessage] = []
     for each in asker.answers():
         heard.append(each)
-        if isinstance(each, AskingState) and each.state == "answered" and each.id == question:
+        if isinstance(each, ServerStatus) and each.state == "answered" and each.id == question:
             break
-    given_up = [each for each in heard if isinstance(each, AskingState) and each.id == dropped]
-    assert [(each.state, each.message) for each in given_up] == [("error", "given up")]
+    given_up = [each for each in heard if isinstance(each, ServerStatus) and each.id == dropped]
+    assert [(each.state, each.message) for each in given_up] == [("error", "cancelled")]
     assert len([each for each in answers_of(heard) if each.id == question]) == 5
 
 
@@ -140,7 +145,7 @@ def test_who_has_no_weights_here_is_left_out_and_the_others_answer(
         with closing(ModelAsker(loop, (2, 1, 0))) as asker:
             question = asker.ask("hello")
             told = list(asker.answers_to(question))
-            left = [each for each in told if isinstance(each, AskingState) and each.message]
+            left = [each for each in told if isinstance(each, ServerStatus) and each.message]
             assert [(each.state, each.iteration) for each in left] == [
                 ("left_out", 2),
                 ("left_out", 1),
@@ -149,7 +154,7 @@ def test_who_has_no_weights_here_is_left_out_and_the_others_answer(
             assert "megatron_config" in left[1].message
             assert [each.iteration for each in answers_of(told)] == [0]
             asker.close()
-            assert list(asker.answers())[-1] == AskingState("ended")
+            assert list(asker.answers())[-1] == ServerStatus("ended")
             assert list(asker.answers()) == []
     finally:
         odd.write_text(before)

@@ -68,9 +68,7 @@ def test_a_run_in_the_apps_process_is_one_process_and_names_what_it_ignored(
     loop = tiny_loop(training={"max_steps": 1, "eval_steps": 0})
     folder = loop.loop.existing(loop.plan())
     assert RunHost(folder, runner="thread").run() == "finished"
-    assert f"ignored launcher variables of the environment: {', '.join(sorted(LEFT_BEHIND))};" in (
-        told(folder)
-    )
+    assert f"ignored launcher variables: {', '.join(sorted(LEFT_BEHIND))};" in (told(folder))
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tui_loop.engine.row_lengths import padding_share
+from tui_loop.engine.effective import padding_share
 
 
 def trainer_of(lengths: list[int], batch: int, **arguments: Any) -> Any:

@@ -18,7 +18,7 @@ from tui_loop.core.record.requests import Request, RequestName
 from tui_loop.core.record.state import RunState, fold
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import OutOfMemory
-from tui_loop.engine.run_control import Control
+from tui_loop.engine.run_control import RunControl
 
 pytestmark = pytest.mark.train
 
@@ -41,22 +41,22 @@ class Trainer:
 
 
 class Paused:
-    """A bridge in a pause, in a thread; `raised` is what left it."""
+    """A callback in a pause, in a thread; `raised` is what left it."""
 
     def __init__(self, path: Path, planted: Exception) -> None:
         self.path, self.raised = path, list[Exception]()
-        self.journal, self.control = Journal(path), Control()
+        self.journal, self.control = Journal(path), RunControl()
         self.trainer = Trainer(planted)
-        bridge = JournalCallback(
-            self.journal, self.control, Training(), vocabulary=9, stops_in_trouble=True
+        callback = JournalCallback(
+            self.journal, self.control, Training(), vocabulary=9, stops_on_divergence=True
         )
-        bridge.trainer = self.trainer
+        callback.trainer = self.trainer
         self.ask("pause")
-        self.thread = threading.Thread(target=self._rest, args=(bridge.on_step_begin,))
+        self.thread = threading.Thread(target=self._rest, args=(callback.on_step_begin,))
         self.thread.start()
 
     def ask(self, name: RequestName) -> None:
-        self.control.ask(Request(name, 1, name))
+        self.control.submit(Request(name, 1, name))
 
     def lines(self) -> list[str]:
         self.journal.close()
@@ -82,7 +82,7 @@ def test_a_fault_of_what_is_asked_for_in_a_pause_is_told_each_time_and_the_pause
     paused.ask("continue")
     paused.thread.join(PATIENCE_SECONDS)
     assert paused.raised == []
-    told = "evaluate in the pause: ValueError: planted"
+    told = "evaluate during the pause: ValueError: planted"
     assert paused.lines() == [told] * paused.trainer.evaluated
     assert paused.trainer.evaluated == 2
 
@@ -91,7 +91,7 @@ def test_a_fault_of_what_is_asked_for_in_a_pause_is_told_each_time_and_the_pause
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory"),
-        OutOfMemory("evaluating", "CUDA out of memory"),
+        OutOfMemory("CUDA out of memory"),
         torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.record.requests import Request, RequestName
-from tui_loop.engine.run_control import Control, StopAsked, polled
+from tui_loop.engine.run_control import RunControl, StopRequested, polled
 
 
 class Asked:
@@ -19,10 +19,10 @@ class Asked:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.changed = threading.Condition()
-        self.control = Control(self._acknowledge)
+        self.control = RunControl(self._acknowledge)
 
     def ask(self, name: RequestName, *, save: bool = True, evaluate: bool = False) -> None:
-        self.control.ask(Request(f"{name}-{len(self.heard)}", 1, name, save, evaluate))
+        self.control.submit(Request(f"{name}-{len(self.heard)}", 1, name, save, evaluate))
 
     def hears(self, *names: str) -> None:
         with self.changed:
@@ -42,7 +42,7 @@ def test_a_stop_is_heard_at_once_and_ends_the_work_under_way() -> None:
     asked.ask("stop", save=False, evaluate=True)
     assert asked.heard == ["stop"]
     assert (asked.control.save, asked.control.evaluate) == (False, True)
-    with pytest.raises(StopAsked):
+    with pytest.raises(StopRequested):
         asked.control.poll()
 
 
@@ -52,7 +52,7 @@ def test_a_closing_evaluation_is_ended_by_a_second_stop_only() -> None:
     asked.control.begin_closing_evaluation()
     asked.control.poll()
     asked.ask("stop")
-    with pytest.raises(StopAsked):
+    with pytest.raises(StopRequested):
         asked.control.poll()
 
 
@@ -61,28 +61,28 @@ def test_what_is_taken_is_acknowledged_then_and_given_once() -> None:
     asked.ask("evaluate")
     asked.ask("checkpoint")
     assert asked.heard == []
-    assert asked.control.take("checkpoint")
+    assert asked.control.dequeue("checkpoint")
     assert asked.heard == ["checkpoint"]
-    assert not asked.control.take("checkpoint")
-    assert asked.control.take("evaluate")
+    assert not asked.control.dequeue("checkpoint")
+    assert asked.control.dequeue("evaluate")
 
 
 def test_a_continue_with_nothing_paused_is_answered_at_once() -> None:
     asked = Asked()
     asked.ask("continue")
     assert asked.heard == ["continue"]
-    asked.control.rest()
+    asked.control.wait_while_paused()
 
 
 def test_a_pause_lasts_until_it_is_told_to_go_on_and_other_wishes_are_met_meanwhile() -> None:
     asked, met = Asked(), threading.Event()
 
     def meanwhile() -> None:
-        if asked.control.take("checkpoint"):
+        if asked.control.dequeue("checkpoint"):
             met.set()
 
     asked.ask("pause")
-    worker = threading.Thread(target=lambda: asked.control.rest(meanwhile))
+    worker = threading.Thread(target=lambda: asked.control.wait_while_paused(meanwhile))
     worker.start()
     asked.hears("pause")
     asked.ask("checkpoint")
@@ -98,14 +98,14 @@ def test_a_pause_and_its_end_that_come_together_are_both_answered() -> None:
     asked = Asked()
     asked.ask("pause")
     asked.ask("continue")
-    asked.control.rest()
+    asked.control.wait_while_paused()
     assert asked.heard == ["pause", "continue"]
 
 
 def test_a_pause_that_is_asked_for_in_a_pause_is_answered_at_once_and_ends_with_it() -> None:
     asked = Asked()
     asked.ask("pause")
-    worker = threading.Thread(target=asked.control.rest)
+    worker = threading.Thread(target=asked.control.wait_while_paused)
     worker.start()
     asked.hears("pause")
     asked.ask("pause")
@@ -113,7 +113,7 @@ def test_a_pause_that_is_asked_for_in_a_pause_is_answered_at_once_and_ends_with_
     asked.ask("continue")
     worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
-    asked.control.rest()
+    asked.control.wait_while_paused()
     assert asked.heard == ["pause", "pause", "continue"]
 
 
@@ -122,7 +122,7 @@ def test_of_what_comes_together_the_last_word_counts(names: list[RequestName]) -
     asked = Asked()
     for name in names:
         asked.ask(name)
-    worker = threading.Thread(target=asked.control.rest)
+    worker = threading.Thread(target=asked.control.wait_while_paused)
     worker.start()
     if names[-1] == "continue":
         worker.join(PATIENCE_SECONDS)
@@ -131,7 +131,7 @@ def test_of_what_comes_together_the_last_word_counts(names: list[RequestName]) -
         assert asked.changed.wait_for(lambda: len(asked.heard) == len(names), PATIENCE_SECONDS)
     assert asked.heard[-1] == names[-1]
     assert worker.is_alive() == (names[-1] == "pause")
-    asked.control.ask_stop(save=True, evaluate=False)
+    asked.control.request_stop(save=True, evaluate=False)
     worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
 
@@ -140,12 +140,12 @@ def test_what_is_done_in_a_pause_does_not_end_it_where_it_looks_for_pauses_itsel
     asked, met = Asked(), threading.Event()
 
     def meanwhile() -> None:
-        if asked.control.take("evaluate"):
+        if asked.control.dequeue("evaluate"):
             asked.control.poll()  # as between two batches
             met.set()
 
     asked.ask("pause")
-    worker = threading.Thread(target=lambda: asked.control.rest(meanwhile))
+    worker = threading.Thread(target=lambda: asked.control.wait_while_paused(meanwhile))
     worker.start()
     asked.hears("pause")
     asked.ask("evaluate")
@@ -161,7 +161,7 @@ def test_a_stop_ends_a_pause() -> None:
     asked, ended = Asked(), threading.Event()
 
     def work() -> None:
-        with pytest.raises(StopAsked):
+        with pytest.raises(StopRequested):
             asked.control.poll()
         ended.set()
 
@@ -176,7 +176,9 @@ def test_a_wish_that_cannot_be_met_in_a_pause_does_not_keep_the_worker_busy() ->
     asked, looks = Asked(), []
     asked.ask("pause")
     asked.ask("evaluate")
-    worker = threading.Thread(target=lambda: asked.control.rest(lambda: looks.append(1)))
+    worker = threading.Thread(
+        target=lambda: asked.control.wait_while_paused(lambda: looks.append(1))
+    )
     worker.start()
     asked.hears("pause")
     asked.ask("checkpoint")
@@ -184,7 +186,7 @@ def test_a_wish_that_cannot_be_met_in_a_pause_does_not_keep_the_worker_busy() ->
     worker.join(PATIENCE_SECONDS)
     assert not worker.is_alive()
     assert len(looks) <= 3
-    assert asked.control.take("evaluate")
+    assert asked.control.dequeue("evaluate")
 
 
 def test_a_stop_is_overdue_until_the_work_that_it_ends_has_ended() -> None:
@@ -193,7 +195,7 @@ def test_a_stop_is_overdue_until_the_work_that_it_ends_has_ended() -> None:
     asked.ask("stop")
     assert asked.control.is_stop_overdue(-1)
     assert not asked.control.is_stop_overdue(60)
-    with pytest.raises(StopAsked):
+    with pytest.raises(StopRequested):
         asked.control.poll()
     assert not asked.control.is_stop_overdue(-1)
     asked.ask("stop")  # while whatever the first one wanted is being done
@@ -229,9 +231,9 @@ def test_a_worker_that_was_given_up_ends_wherever_it_polls_next_and_saves_nothin
     asked.control.give_up()
     asked.control.begin_closing_evaluation()
     assert (asked.control.save, asked.control.evaluate) == (False, False)
-    with pytest.raises(StopAsked):
+    with pytest.raises(StopRequested):
         asked.control.poll()
-    with pytest.raises(StopAsked):
+    with pytest.raises(StopRequested):
         list(polled([1], asked.control.poll))
 
 

@@ -219,7 +219,7 @@ def test_a_stop_during_the_final_evaluation_ends_it(tiny_loop: MakeLoop) -> None
     thread = threading.Thread(target=host.run)
     thread.start()
     wait_until(lambda: read_run(folder).phase == "evaluating", "the evaluation")
-    host.control.ask_stop(save=True, evaluate=False)
+    host.control.request_stop(save=True, evaluate=False)
     thread.join(PATIENCE_SECONDS)
     summary = folder.read_summary()
     assert summary is not None
@@ -337,7 +337,7 @@ def test_a_measurement_begun_again_forgets_the_old_one(tiny_loop: MakeLoop) -> N
     loop.run_base()
     folder = loop.loop.iteration(0)
     host = RunHost(folder, runner="thread")
-    host.control.ask_stop(save=True, evaluate=False)
+    host.control.request_stop(save=True, evaluate=False)
     assert host.run() == "stopped"
     assert folder.read_examples() == []
     assert not folder.evals.exists()

@@ -148,7 +148,7 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
     source = SearchSource(loop, [], 0, History(loop))
     assert source.words == (
         "samples learning_rate 2e-4 to 1e-2; num_train_epochs 1 to 8; r 4, 8, 16 or 32 "
-        "(--range states others)"
+        "(--range sets others)"
     )
     plan = plan_next(loop, parent=1, settings=["learning_rate=6e-3"], why="")
     folder = create_iteration(loop, plan, {})
@@ -168,9 +168,9 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
         ("learning_rate=1e-2..1e-5", "1e-2 is not below 1e-5"),
         ("learning_rate=-1..1", "training.learning_rate: must be"),
         ("learning_rat=1..2", "no such field"),
-        ("optim=a..b", "is no range of numbers"),
-        ("evaluation.max_length=1..9", "changes what is measured"),
-        ("training.seed=1..9", "changes what is measured"),
+        ("optim=a..b", "is not a range of numbers"),
+        ("evaluation.max_length=1..9", "changes the data, the evaluation or the seed"),
+        ("training.seed=1..9", "changes the data, the evaluation or the seed"),
         ("r=1.5..3", "lora.r"),
     ],
 )

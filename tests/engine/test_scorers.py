@@ -56,7 +56,7 @@ def test_a_function_that_leaves_the_scale_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "odd_metric.py").write_text("def two(output, reference):\n    return 2\n")
     scorer = allowed("odd_metric:two", tmp_path)
     assert scorer is not None
-    with pytest.raises(BadInput, match="gave 2"):
+    with pytest.raises(BadInput, match="returned 2"):
         scorer.score("a", "b")
 
 

@@ -58,7 +58,7 @@ def test_a_file_that_only_calls_itself_parquet_is_bad_input(tmp_path: Path) -> N
     path = tmp_path / "rows.parquet"
     path.write_text("not a table")
     config = with_settings(Config(), [f"data.train={path}"])
-    with pytest.raises(BadInput, match="is no Parquet file"):
+    with pytest.raises(BadInput, match="not a Parquet file"):
         load_data(config, tmp_path, read_source)
 
 

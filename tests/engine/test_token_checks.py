@@ -129,7 +129,7 @@ def test_masks_are_those_of_sfttrainer(
         (row["input_ids"], [label != -100 for label in row["labels"]])
         for row in trainer.train_dataset
     ]
-    masked = [ours.masked(row) for row in mapped]
+    masked = [ours.apply(row) for row in mapped]
     assert [(each.ids, each.trained) for each in masked if any(each.trained)] == theirs
 
 
@@ -194,7 +194,7 @@ def test_a_template_that_marks_no_reply_cannot_train_on_replies_alone(
     unmarked = MARKED.replace("m.role == 'assistant'", "m.role == 'nobody'")
     found = kinds_of(check(TURNS, "assistant_only_loss=true", template=unmarked))
     assert found["wrong_roles"].severity == "error"
-    assert "marks no assistant's tokens" in found["wrong_roles"].message
+    assert "marks no assistant tokens" in found["wrong_roles"].message
 
 
 def test_of_many_rows_a_sample_and_the_longest_are_rendered(
@@ -275,9 +275,9 @@ def test_memory_and_disk_that_cannot_suffice_are_errors(
         }
 
     assert severities() == {"sizes": "info", "memory": "info", "disk": "info"}
-    monkeypatch.setattr(token_checks, "_memory_of", lambda _: ours.standing_bytes + 1)
+    monkeypatch.setattr(token_checks, "_memory_of", lambda _: ours.fixed_bytes + 1)
     assert severities()["memory"] == "warning"
-    monkeypatch.setattr(token_checks, "_memory_of", lambda _: ours.standing_bytes - 1)
+    monkeypatch.setattr(token_checks, "_memory_of", lambda _: ours.fixed_bytes - 1)
     assert severities()["memory"] == "error"
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=ours.trained_bytes))
     assert severities()["disk"] == "error"

@@ -21,8 +21,8 @@ from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import load_model
 from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.run_context import Outcome
-from tui_loop.engine.run_control import StopAsked
-from tui_loop.engine.training_row_losses import measure_training_rows
+from tui_loop.engine.run_control import StopRequested
+from tui_loop.engine.run_evaluations import measure_training_rows
 
 pytestmark = pytest.mark.train
 
@@ -46,15 +46,15 @@ class Bench:
             eval_set=self.eval_set,
             eval_batch=EvalBatch(4),
         )
-        self.told: list[str] = []
+        self.messages: list[str] = []
         folder = LoopFolder(path).iteration(1)
         folder.path.mkdir()
         self.run: Any = SimpleNamespace(
             folder=folder,
             control=SimpleNamespace(poll=lambda: None),
             outcome=Outcome(),
-            say=self.told.append,
-            warn=lambda source, text: self.told.append(text),
+            info=self.messages.append,
+            warn=lambda source, text: self.messages.append(text),
         )
 
     def measure(self) -> None:
@@ -86,22 +86,22 @@ def test_the_losses_are_those_of_the_evaluation(bench: Bench) -> None:
 
 def test_a_stop_leaves_them_out_and_is_told(bench: Bench) -> None:
     def stop() -> None:
-        raise StopAsked
+        raise StopRequested
 
     bench.run.control.poll = stop
     bench.measure()
     assert not bench.run.folder.training_rows.exists()
-    assert bench.told == ["the training rows were not measured: a stop was asked for"]
+    assert bench.messages == ["training rows were not measured: a stop was requested"]
 
 
 def test_a_row_that_does_not_fit_leaves_them_out_and_is_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OutOfMemory("evaluating", "no room")
+        raise OutOfMemory("no room")
 
-    monkeypatch.setattr("tui_loop.engine.training_row_losses.token_losses", full)
+    monkeypatch.setattr("tui_loop.engine.run_evaluations.token_losses", full)
     bench.measure()
     assert not bench.run.folder.training_rows.exists()
     assert "train_rows_loss" not in bench.run.outcome.metrics
-    assert bench.told == ["the training rows were not measured: out of memory: no room"]
+    assert bench.messages == ["training rows were not measured: out of memory: no room"]

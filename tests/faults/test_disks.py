@@ -102,7 +102,7 @@ def test_a_full_disk_shows_in_the_status_and_the_run_continues(
     observer = LoopPoller(queued.loop)
 
     def pieces() -> list[tuple[str, str]]:
-        _, right = status_line(observer.look(SnapshotRequest()), time.time())
+        _, right = status_line(observer.poll(SnapshotRequest()), time.time())
         return [(piece.text.strip(), piece.tone) for piece in right]
 
     with RunLock(queued.lock) as lock:

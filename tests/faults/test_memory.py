@@ -122,7 +122,7 @@ def test_evaluation_out_of_memory_never_shrinks_training(
     group="memory",
     state="failed",
     error="crashed",
-    readable="that this process can use the GPU no more, and what to do",
+    readable="that this process can no longer use the GPU, and what to do",
 )
 def test_a_fault_of_the_device_is_told_from_other_crashes(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome

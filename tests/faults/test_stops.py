@@ -24,7 +24,7 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.scoring import Scorer
 from tui_loop.engine import host as hosting
 from tui_loop.engine import models, run_iteration, trainer
-from tui_loop.engine.run_control import Control
+from tui_loop.engine.run_control import RunControl
 
 pytestmark = pytest.mark.train
 
@@ -173,13 +173,13 @@ def test_a_stop_that_wants_the_weights_waits_for_them_to_be_saved(
 ) -> None:
     in_saving(monkeypatch, stuck)
     overdue = list[bool]()
-    asked = Control.is_stop_overdue
+    asked = RunControl.is_stop_overdue
 
-    def noted(self: Control, seconds: float) -> bool:
+    def noted(self: RunControl, seconds: float) -> bool:
         overdue.append(asked(self, seconds))
         return overdue[-1]
 
-    monkeypatch.setattr(Control, "is_stop_overdue", noted)
+    monkeypatch.setattr(RunControl, "is_stop_overdue", noted)
     loop = tiny_loop(training={"eval_steps": 0, "save_steps": 0})
     hosted = Hosted(loop.loop.existing(loop.plan()))
     assert stuck.reached.wait(PATIENCE_SECONDS)
@@ -224,7 +224,7 @@ def test_a_stop_within_a_step_drops_its_micro_batches_and_a_resumed_run_is_exact
     def stops(self: Any, *arguments: Any, **named: Any) -> Any:
         calls.append(self.state.global_step)
         if calls.count(3) == 2:  # within the fourth step
-            host.control.ask_stop(save=True, evaluate=False)
+            host.control.request_stop(save=True, evaluate=False)
         return step(self, *arguments, **named)
 
     with monkeypatch.context() as patch:
@@ -259,7 +259,7 @@ def test_a_stop_within_the_first_step_leaves_a_stopped_run_without_weights(
     step = trainer.LoopTrainer.training_step
 
     def stops(self: Any, *arguments: Any, **named: Any) -> Any:
-        host.control.ask_stop(save=True, evaluate=True)
+        host.control.request_stop(save=True, evaluate=True)
         return step(self, *arguments, **named)
 
     monkeypatch.setattr(trainer.LoopTrainer, "training_step", stops)

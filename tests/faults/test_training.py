@@ -42,7 +42,7 @@ pytestmark = pytest.mark.train
     ],
 )
 @pytest.mark.fault(
-    "an exception in a callback of the bridge",
+    "an exception in a handler of JournalCallback",
     group="training",
     state="finished",
     readable="training goes on; the fault is a line of the log",
@@ -138,7 +138,7 @@ def test_an_absurd_rate_keeps_the_last_sound_weights(
     assert "learning rate" in summary.error["hint"]
     kept = summary.metrics["weights_step"]
     assert 0 <= kept < summary.error["step"]
-    assert f"weights of step {kept} are kept" in summary.error["message"]
+    assert f"weights of step {kept} are saved" in summary.error["message"]
     assert all(weights_are_finite(folder))
     outcome(folder)
 

@@ -28,8 +28,8 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import Retried
 from tui_loop.core.examples.tfidf_index import Answer as Neighbours
-from tui_loop.core.inference_messages import AskingState, Told
 from tui_loop.core.inference_messages import GenerateResponse as Said
+from tui_loop.core.inference_messages import ServerMessage, ServerStatus
 from tui_loop.core.preflight.check_result import CheckResult, info
 from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.record.events import (
@@ -216,10 +216,10 @@ class ScriptedAgain:
     """Examples that are generated again: what a test puts into `told` is taken."""
 
     def __init__(self) -> None:
-        self.told: list[Retried | AskingState] = []
+        self.told: list[Retried | ServerStatus] = []
         self.is_closed = False
 
-    def take(self) -> list[Retried | AskingState]:
+    def take(self) -> list[Retried | ServerStatus]:
         told, self.told = self.told, []
         return told
 
@@ -251,13 +251,13 @@ class ScriptedAsker:
         self.asked: list[str] = []
         self.drops = 0
         self.is_closed = False
-        self._told: list[Told] = []
+        self._told: list[ServerMessage] = []
 
     def ask(self, prompt: str, *, example: str = "", settings: Sequence[str] = ()) -> int:
         self.asked.append(example or prompt)
         return len(self.asked)
 
-    def tells(self, *told: Told) -> ScriptedAsker:
+    def tells(self, *told: ServerMessage) -> ScriptedAsker:
         self._told += told
         return self
 
@@ -266,17 +266,17 @@ class ScriptedAsker:
         number = len(self.asked)
         for iteration, output in zip(self.iterations, outputs, strict=True):
             self.tells(Said(number, iteration, output, 3, truncated=False, seconds=0.25))
-        self.tells(AskingState(state="answered", id=number))
+        self.tells(ServerStatus(state="answered", id=number))
 
     def drop(self) -> None:
         self.drops += 1
-        self.tells(AskingState(state="error", id=len(self.asked), message="it was given up"))
+        self.tells(ServerStatus(state="error", id=len(self.asked), message="it was given up"))
 
-    def take(self) -> list[Told]:
+    def take(self) -> list[ServerMessage]:
         told, self._told = self._told, []
         return told
 
-    def answers(self) -> Iterator[Told]:
+    def answers(self) -> Iterator[ServerMessage]:
         raise AssertionError("a screen never waits")
 
     def close(self) -> None:
@@ -805,7 +805,9 @@ def _has_settled(app: LoopApp) -> bool:
         return False
     snapshot = bench.snapshot
     is_there = snapshot.selected is not None or not isinstance(bench.selected, int)
-    return is_there and snapshot.is_complete and set(bench.rows_in_view()) <= set(snapshot.compared)
+    return (
+        is_there and snapshot.is_complete and set(bench.rows_in_view()) <= set(snapshot.comparisons)
+    )
 
 
 def on_app(opening: AbstractAsyncContextManager[Opened], steps: Callable[[Opened], Any]) -> None:

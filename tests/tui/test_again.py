@@ -7,7 +7,7 @@ import pytest
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
 from tui_loop.core.errors import NeedsExtra
 from tui_loop.core.examples.retry_settings import Retried
-from tui_loop.core.inference_messages import AskingState, GenerateResponse
+from tui_loop.core.inference_messages import GenerateResponse, ServerStatus
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.screens.again import AgainScreen, sum_of
 from tui_loop.tui.widgets.failures import FailuresPane
@@ -44,10 +44,10 @@ def test_results_come_one_by_one_and_are_summed_up(
         examples, work = screen.rows.examples, backend.generating
         assert [each.id for each in examples] == backend.generated[0][1]
         assert len(examples) == 7
-        work.told = [AskingState("loading", iteration=2)]
+        work.told = [ServerStatus("loading", iteration=2)]
         await opened.shows("loading 2 ...", "nothing of it is recorded")
         work.told = [
-            AskingState("ready"),
+            ServerStatus("ready"),
             result(examples[0], examples[0].reference, passed=True),
             result(examples[1], "\x1b[2J[bold]still\x07", passed=False),
         ]
@@ -58,7 +58,7 @@ def test_results_come_one_by_one_and_are_summed_up(
         await opened.press("j")
         assert "is now" not in screen.sheet.text
         work.told = [result(each, "no", passed=False) for each in examples[2:]]
-        work.told.append(AskingState("answered"))
+        work.told.append(ServerStatus("answered"))
         await opened.shows("1 of 7 pass now; nothing is recorded")
         assert screen.rows.cursor == 2
         assert not work.is_closed
@@ -100,7 +100,7 @@ def test_what_keeps_it_from_being_generated_is_told_on_the_screen(
 ) -> None:
     async def steps(opened: Opened) -> None:
         screen = await begun(opened)
-        fault = AskingState("error", message="2 has no weights here", hint="copy the adapter")
+        fault = ServerStatus("error", message="2 has no weights here", hint="copy the adapter")
         backend.generating.told = [fault]
         await opened.shows("✗ 2 has no weights here", "copy the adapter")
         assert screen.rows.is_done

@@ -31,7 +31,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.annotations import Annotation
 from tui_loop.core.examples.query import Query
 from tui_loop.core.examples.tfidf_index import Answer, Neighbour
-from tui_loop.core.inference_messages import AskingState
+from tui_loop.core.inference_messages import ServerStatus
 from tui_loop.core.record.codec import to_json_lines
 from tui_loop.core.record.events import Evaluated, MetricsLogged, PhaseStarted, RunStarted
 from tui_loop.core.record.folders import LoopFolder
@@ -272,14 +272,14 @@ def test_no_answer_of_a_model_is_obeyed(
         await opened.until(lambda: opened.backend.askers)
         asker = opened.backend.askers[-1]
         for state, words in (("loading", {}), ("left_out", {"message": HOSTILE, "hint": LONG})):
-            asker.tells(AskingState(state=state, iteration=1, **words))  # type: ignore[arg-type]
+            asker.tells(ServerStatus(state=state, iteration=1, **words))  # type: ignore[arg-type]
         asker.answers_all(HOSTILE, LONG, LONE)
         await opened.shows("3 tokens")
         assert_harmless(opened)
         await opened.type(HOSTILE)
         await looks_at_all(opened, "enter", "ctrl+g", "pageup", "pagedown")
-        asker.tells(AskingState(state="error", id=2, message=HOSTILE, hint=LONG))
-        asker.tells(AskingState(state="ended", message=HOSTILE, hint=HOSTILE))
+        asker.tells(ServerStatus(state="error", id=2, message=HOSTILE, hint=LONG))
+        asker.tells(ServerStatus(state="ended", message=HOSTILE, hint=HOSTILE))
         await opened.shows("␛[31mred")
         await looks_at_all(opened, "pageup", "escape")
         opened.backend.refusal = BadInput(HOSTILE, HOSTILE)

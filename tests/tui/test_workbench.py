@@ -697,7 +697,7 @@ def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
             await asyncio.sleep(0)
 
     async def steps(opened: Opened) -> None:
-        look = opened.bench.observer.look
+        look = opened.bench.observer.poll
 
         def waiting(wanted: SnapshotRequest) -> LoopSnapshot:
             try:
@@ -707,7 +707,7 @@ def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
             finally:
                 looked.set()
 
-        monkeypatch.setattr(opened.bench.observer, "look", waiting)
+        monkeypatch.setattr(opened.bench.observer, "poll", waiting)
         monkeypatch.setattr(Workbench, "on_unmount", on_unmount, raising=False)
         opened.bench.look_again()
         await opened.until(begun.is_set)

@@ -54,7 +54,7 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
     entry = config.data.holdout
     if entry is None:
         raise BadInput(
-            f"{folder} names no holdout",
+            f"{folder} has no holdout",
             "name rows that no run has used: "
             + command("run", folder.loop.name, "--set", "data.holdout=PATH"),
         )
@@ -65,7 +65,7 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
     if not has_weights(folder):
         raise BadInput(
             f"{folder} has no weights on this machine",
-            f"copy {folder.adapter} here from where it was trained (git does not carry it)",
+            f"copy {folder.adapter} from the machine that trained it (git does not track it)",
         )
     path = resolved(entry, folder.loop.root)
     split = folder.read_splits().get("holdout")
@@ -87,13 +87,13 @@ class HoldoutLook(JsonProcess[HoldoutMessage]):
         self, folder: IterationFolder, settings: Sequence[str] = (), *, allow_code: bool = False
     ) -> None:
         from tui_loop.engine.foreign_code import require_config_consent
-        from tui_loop.engine.launch import start_look
+        from tui_loop.engine.launch import start_holdout_evaluation
 
         look_ahead(folder)
         require_config_consent(folder.read_config(), folder.loop.root, allow=allow_code)
 
         def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
-            return start_look(folder.loop, folder.number, settings, log=log)
+            return start_holdout_evaluation(folder.loop, folder.number, settings, log=log)
 
         super().__init__(start, HoldoutMessage, "a look")
 

@@ -14,12 +14,17 @@ import msgspec
 from tui_loop.cli.json_process import JsonProcess
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NotFound
-from tui_loop.core.inference_messages import AskingState, GenerateRequest, Told, side_by_side
+from tui_loop.core.inference_messages import (
+    GenerateRequest,
+    ServerMessage,
+    ServerStatus,
+    iterations_to_compare,
+)
 from tui_loop.core.record import codec
 from tui_loop.core.record.folders import LoopFolder
 
 
-class ModelAsker(JsonProcess[Told]):
+class ModelAsker(JsonProcess[ServerMessage]):
     """Asks models of a loop (`tui.backend.Asker`); the process starts with it.
 
     `settings`: `run.*` and `evaluation.*` fields for all of its questions.
@@ -29,7 +34,7 @@ class ModelAsker(JsonProcess[Told]):
         self, loop: LoopFolder, iterations: Sequence[int], settings: Sequence[str] = ()
     ) -> None:
         from tui_loop.engine.extras import require_train
-        from tui_loop.engine.launch import start_answers
+        from tui_loop.engine.launch import start_inference_server
 
         require_train("asking a model")
         self._iterations = tuple(iterations)
@@ -37,9 +42,9 @@ class ModelAsker(JsonProcess[Told]):
         self._writing = threading.Lock()
 
         def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
-            return start_answers(loop, iterations, settings, log)
+            return start_inference_server(loop, iterations, settings, log)
 
-        super().__init__(start, Told, "answers")
+        super().__init__(start, ServerMessage, "answers")
 
     @property
     def iterations(self) -> tuple[int, ...]:
@@ -57,16 +62,16 @@ class ModelAsker(JsonProcess[Told]):
 
     def drop(self) -> None:
         """Gives up what was asked and is not answered."""
-        self._send(drop=True)
+        self._send(cancel=True)
 
-    def answers(self) -> Iterator[Told]:
+    def answers(self) -> Iterator[ServerMessage]:
         """What is told, as it comes; ends after `ended`."""
         return self.told()
 
-    def answers_to(self, question: int) -> Iterator[Told]:
+    def answers_to(self, question: int) -> Iterator[ServerMessage]:
         """What is told until `question` is answered; raises BadInput where it cannot be."""
         for told in self.answers():
-            if isinstance(told, AskingState):
+            if isinstance(told, ServerStatus):
                 if told.state == "answered" and told.id == question:
                     return
                 if told.state == "ended" or (told.state == "error" and told.iteration is None):
@@ -82,19 +87,19 @@ class ModelAsker(JsonProcess[Told]):
             self._process.stdin.flush()
         return number
 
-    def _at_end(self, code: int, last: Told | None) -> Told:
+    def _at_end(self, code: int, last: ServerMessage | None) -> ServerMessage:
         assert self._process.stdin is not None
         with self._writing, suppress(OSError):
             self._process.stdin.close()
         if code == 0 or self._is_closed:
-            return AskingState("ended")
+            return ServerStatus("ended")
         said = self._last_words(code)
-        return AskingState("ended", message=f"the models' process has ended: {said}")
+        return ServerStatus("ended", message=f"the models' process has ended: {said}")
 
 
 def asker_of(loop: LoopFolder, number: int, *, allow_code: bool = False) -> ModelAsker:
     """Asks iteration `number`, its parent and the base side by side."""
-    numbers = side_by_side(loop, number)
+    numbers = iterations_to_compare(loop, number)
     require_models_consent(loop, numbers, allow=allow_code)
     return ModelAsker(loop, numbers)
 

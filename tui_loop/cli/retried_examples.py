@@ -14,7 +14,7 @@ from tui_loop.cli.inference_client import ModelAsker
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, check_settings
-from tui_loop.core.inference_messages import AskingState, GenerateResponse
+from tui_loop.core.inference_messages import GenerateResponse, ServerStatus
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
@@ -34,15 +34,15 @@ class GeneratingAgain:
         settings: Sequence[str],
     ) -> None:
         self._asker = ModelAsker(folder.loop, [folder.number], settings)
-        self._told: queue.SimpleQueue[Retried | AskingState] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[Retried | ServerStatus] = queue.SimpleQueue()
         work = threading.Thread(
             target=self._listen, args=(examples, scorer), name="again", daemon=True
         )
         work.start()
 
-    def take(self) -> list[Retried | AskingState]:
+    def take(self) -> list[Retried | ServerStatus]:
         """What came since it was last taken; never waits."""
-        parts: list[Retried | AskingState] = []
+        parts: list[Retried | ServerStatus] = []
         with suppress(queue.Empty):
             while True:
                 parts.append(self._told.get_nowait())
@@ -58,19 +58,19 @@ class GeneratingAgain:
             for each in retried(self._asker, examples, scorer):
                 self._told.put(each)
         except TuiLoopError as error:
-            self._told.put(AskingState("error", message=error.message, hint=error.hint))
+            self._told.put(ServerStatus("error", message=error.message, hint=error.hint))
         except Exception as error:  # the edge of a thread: whoever waits is told
             text = f"{type(error).__name__}: {error}"
-            self._told.put(AskingState("error", message=text, hint="this is a fault of tui-loop"))
+            self._told.put(ServerStatus("error", message=text, hint="this is a fault of tui-loop"))
         else:
-            self._told.put(AskingState("answered"))
+            self._told.put(ServerStatus("answered"))
         finally:
             self._asker.close()
 
 
 def retried(
     asker: ModelAsker, examples: Sequence[Example], scorer: Scorer
-) -> Iterator[Retried | AskingState]:
+) -> Iterator[Retried | ServerStatus]:
     """Each example's result as it comes, and how it stands with the model; raises BadInput."""
     by_id = {each.id: each for each in examples}
     question = asker.ask_examples(list(by_id))

@@ -159,9 +159,9 @@ def _check_device(config: Config) -> None:
 
 
 def _weights(loop: LoopFolder, plan: Plan) -> str:
-    from tui_loop.engine.model_source import find_model, weights_print
+    from tui_loop.engine.model_source import find_model, weights_hash
 
-    return weights_print(find_model(plan.config.model.id, loop.root))
+    return weights_hash(find_model(plan.config.model.id, loop.root))
 
 
 def _check_init_adapter(loop: LoopFolder, config: Config) -> None:

@@ -1,7 +1,7 @@
-"""Consent to run foreign code: that of a model, or of a metric `module:function`.
+"""A user's consent to run foreign code: a model's, or a metric's `module:function`.
 
-Consent is given for the content of files, so that it ends when the code changes. It is remembered
-in the user's state folder, never in a loop: a stranger's loop must not bring its own consent.
+Consent is for the content of files, so that changed code needs consent again. It is stored in the
+user's state folder and never in a loop: a stranger's loop must not bring its own consent.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from tui_loop.core.record.files import sha256_of, user_state_folder
 from tui_loop.core.text.untrusted import one_line
 
 INHERITED = "TUI_LOOP_ALLOWED_CODE"
-"""Hashes that this process allows its children, where the state folder cannot be written."""
+"""Environment variable with the hashes that child processes may run.
+
+It is needed where the state folder cannot be written.
+"""
 
 FILES_NAMED = 4
+"""A summary names this many files and counts the others."""
 
 
 class CodeFile(msgspec.Struct, frozen=True):
-    """A file of foreign code; `name` is relative to what it belongs to."""
+    """A file of foreign code; `name` is relative to its model's or project's folder."""
 
     name: str
     path: str
@@ -34,7 +38,7 @@ class CodeFile(msgspec.Struct, frozen=True):
 
 
 class ForeignCode(msgspec.Struct, frozen=True):
-    """The Python files that a config would have run, and the field that names them."""
+    """The Python files that a config would run, and the config field that names them."""
 
     field: str
     owner: str
@@ -50,11 +54,11 @@ class ForeignCode(msgspec.Struct, frozen=True):
 
 
 class NeedsConsent(BadInput):
-    """Code was not run because nobody allowed it; `code` is what a user has to decide on."""
+    """Raised instead of running `code`, to which the user has not consented."""
 
     def __init__(self, code: Sequence[ForeignCode]) -> None:
         message = "; ".join(each.summary for each in code)
-        super().__init__(message, "read it, then add --allow-code; changed code asks again")
+        super().__init__(message, "read it, then add --allow-code; changed code needs it again")
         self.code = tuple(code)
 
 
@@ -68,12 +72,12 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def consent_file() -> Path:
-    """Where consent is remembered, there or not."""
+    """Returns the path of the consent file, which may not exist yet."""
     return user_state_folder() / "allowed-code.jsonl"
 
 
 def code_file(path: Path, name: str) -> CodeFile:
-    """A file of code with its hash; raises BadInput where it cannot be read."""
+    """Returns a file of code with its hash; raises BadInput where it cannot be read."""
     try:
         return CodeFile(name, str(path), sha256_of(path))
     except OSError as error:
@@ -81,33 +85,36 @@ def code_file(path: Path, name: str) -> CodeFile:
 
 
 def require_consent(code: Iterable[ForeignCode], *, allow: bool = False) -> None:
-    """Raises NeedsConsent unless every file of `code` was allowed; `allow` allows them now."""
-    asked = [each for each in dict.fromkeys(code) if each.files]
-    if not asked:
+    """Raises NeedsConsent unless every file of `code` is allowed; `allow` allows them first."""
+    with_files = [each for each in dict.fromkeys(code) if each.files]
+    if not with_files:
         return
     if allow:
-        allow_code(asked)
+        allow_code(with_files)
         return
-    known = _allowed()
-    if lacking := [each for each in asked if any(f.sha256 not in known for f in each.files)]:
-        raise NeedsConsent(lacking)
+    allowed = _allowed_hashes()
+    not_allowed = [
+        each for each in with_files if any(file.sha256 not in allowed for file in each.files)
+    ]
+    if not_allowed:
+        raise NeedsConsent(not_allowed)
 
 
 def allow_code(code: Iterable[ForeignCode]) -> None:
-    """Remembers consent to these files, for this user and for the processes started from here."""
-    known = _allowed()
-    fresh = {file.sha256: (each.owner, file) for each in code for file in each.files}
+    """Stores consent to these files, for this user and for the child processes of this one."""
+    allowed = _allowed_hashes()
+    files = {file.sha256: (each.owner, file) for each in code for file in each.files}
     lines = [
         _Line(digest, file.name, owner, round(time.time(), 3))
-        for digest, (owner, file) in fresh.items()
-        if digest not in known
+        for digest, (owner, file) in files.items()
+        if digest not in allowed
     ]
     if not lines:
         return
     inherited = os.environ.get(INHERITED, "").split()
     os.environ[INHERITED] = " ".join([*inherited, *(each.sha256 for each in lines)])
     path = consent_file()
-    with suppress(OSError):  # then it lasts as long as this process and its children
+    with suppress(OSError):  # the environment variable still has it for this process's children
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
@@ -117,12 +124,12 @@ def allow_code(code: Iterable[ForeignCode]) -> None:
 
 
 def count_allowed() -> int:
-    """How many files of foreign code this user has allowed so far."""
-    return len(_allowed())
+    """Returns how many files of foreign code this user has allowed."""
+    return len(_allowed_hashes())
 
 
-def _allowed() -> set[str]:
-    """The hashes that are allowed; a line that cannot be read allows nothing."""
+def _allowed_hashes() -> set[str]:
+    """Returns the allowed hashes; ignores lines that cannot be read."""
     allowed = set(os.environ.get(INHERITED, "").split())
     try:
         lines = consent_file().read_bytes().splitlines()

@@ -1,5 +1,4 @@
-"""Which evaluations within a run count: the lowest for the weights that are kept, and those of the
-schedule alone for early stopping."""
+"""Early stopping and the best evaluation of a run, from its eval losses."""
 
 from __future__ import annotations
 
@@ -9,10 +8,10 @@ from tui_loop.core.config.schema import Training
 
 
 class EvalLosses:
-    """The eval losses of a run in their order, attempts included.
+    """The eval losses of a run in order, over all of its attempts.
 
-    `stale` counts the scheduled evaluations in a row without a lower eval loss; one that was
-    asked for is never among them, and of a step only its first counts.
+    `stale` counts the scheduled evaluations in a row without a lower eval loss. A requested
+    evaluation does not count, nor does a second one at the same step.
     """
 
     def __init__(self, settings: Training) -> None:
@@ -28,13 +27,14 @@ class EvalLosses:
         return self._patience is not None and self.stale >= self._patience
 
     def is_counted(self, step: int) -> bool:
-        """Whether the scheduled evaluation of `step` is there already."""
+        """Whether the scheduled evaluation of `step` has already been made."""
         return step in self._counted
 
     def is_due(self, step: int, epoch: float | None, last_step: int) -> bool:
-        """Whether the schedule has an evaluation after `step`, which ends at `epoch`.
+        """Whether an evaluation is scheduled after `step`, which ends at `epoch`.
 
-        The final evaluation measures the last step's weights, unless they are chosen by it.
+        After the last step there is none, since the final evaluation measures those weights,
+        except where the best weights are kept: then it decides which ones the final one measures.
         """
         if step >= last_step:
             ends_here = self._every is None or self._is_scheduled(step, epoch)
@@ -42,7 +42,7 @@ class EvalLosses:
         return self._is_scheduled(step, epoch)
 
     def note(self, step: int, epoch: float | None, eval_loss: float) -> bool:
-        """Takes in an evaluation, in nats a token; whether it is the lowest of all so far."""
+        """Counts an eval loss (nats per token); returns whether it is the lowest so far."""
         if self._is_scheduled(step, epoch) and step not in self._counted:
             self._counted.add(step)
             is_lower = eval_loss < self._lowest_counted
@@ -54,7 +54,7 @@ class EvalLosses:
         return True
 
     def forget_lowest(self) -> None:
-        """Its weights are gone: the next evaluation is the lowest anew. Patience is as it was."""
+        """Makes the next evaluation the lowest, where the best weights are lost; keeps `stale`."""
         self._lowest = math.inf
 
     def _is_scheduled(self, step: int, epoch: float | None) -> bool:

@@ -1,6 +1,6 @@
-"""Asking models a prompt: what goes to the process that has them, and what comes back.
+"""Messages between the inference server and its client: structs, one JSON object a line.
 
-A JSON object a line either way. Nothing of it is recorded.
+They are never recorded, so both sides always have the same version of them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ BASE = 0
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One prompt, or held-out examples by id, each with the prompt that it was evaluated on.
+    """A request for outputs: one prompt, or held-out examples by id with their own prompts.
 
-    `iterations`: which of the models answer, all where it is empty. `settings`: `evaluation.*`
-    fields (K=V) that are changed for this question alone. `drop`: what was asked before and has
-    not been answered is given up; then there need be no prompt.
+    `iterations`: the models that respond, all of them if empty. `settings`: `evaluation.*` fields
+    (K=V) to change for this request alone. `cancel`: cancels all earlier requests; such a request
+    needs no prompt.
     """
 
     id: int
@@ -27,14 +27,14 @@ class GenerateRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     examples: tuple[str, ...] = ()
     iterations: tuple[int, ...] = ()
     settings: tuple[str, ...] = ()
-    drop: bool = False
+    cancel: bool = False
 
 
 class GenerateResponse(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
-    """What the model of `iteration` said to question `id`; 0 is the untouched base.
+    """The output of one model for request `id`; `iteration` 0 is the base.
 
-    `example`: of which held-out example, "" for a free prompt. `prompt_cut`: tokens of the
-    prompt's start that the model could not be shown. `truncated`: the limit on new tokens ended it.
+    `example`: the held-out example's id, "" for a free prompt. `prompt_cut`: the number of tokens
+    cut from the prompt's start. `truncated`: the limit on new tokens ended the output.
     """
 
     id: int
@@ -48,13 +48,15 @@ class GenerateResponse(msgspec.Struct, frozen=True, tag_field="kind", tag="answe
     example: str = ""
 
 
-class AskingState(msgspec.Struct, frozen=True, tag_field="kind", tag="state", omit_defaults=True):
-    """How it stands with the models, or with question `id`.
+class ServerStatus(msgspec.Struct, frozen=True, tag_field="kind", tag="state", omit_defaults=True):
+    """The state of the models, or of request `id`.
 
-    `loading`: the weights of `iteration`. `left_out`: `iteration` cannot answer, `message` and
-    `hint` say why. `ready`: the `iterations` that answer are loaded. `answered`: question `id` has
-    all of its answers. `error`: question `id` has none (from `iteration`, where one is named).
-    `ended`: no more answers come; with a message where that was not asked for.
+    - `loading`: the server loads the weights of `iteration`.
+    - `left_out`: `iteration` cannot be used; `message` and `hint` say why.
+    - `ready`: the models of `iterations` are loaded.
+    - `answered`: all responses to request `id` have been sent.
+    - `error`: request `id` failed (for `iteration`, where there is one).
+    - `ended`: the server has ended; `message` says why, unless the client closed it.
     """
 
     state: Literal["loading", "left_out", "ready", "answered", "error", "ended"]
@@ -65,12 +67,16 @@ class AskingState(msgspec.Struct, frozen=True, tag_field="kind", tag="state", om
     hint: str = ""
 
 
-Told = GenerateResponse | AskingState
+ServerMessage = GenerateResponse | ServerStatus
 
 
-def side_by_side(loop: LoopFolder, number: int, against: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """The iterations that are asked together: N, then `against`, which is N's parent unless told,
-    and the base last. Raises NotFound, BadInput."""
+def iterations_to_compare(
+    loop: LoopFolder, number: int, against: tuple[int, ...] = ()
+) -> tuple[int, ...]:
+    """Returns the iterations whose outputs are shown together: N, `against`, and the base last.
+
+    An empty `against` means N's parent. Raises NotFound, BadInput.
+    """
     folder = loop.existing(number)
     if not against:
         parent = folder.read_decision().parent

@@ -1,4 +1,4 @@
-"""What a run's process needs of its system: living on without a terminal, ending on a signal."""
+"""The operating system's side of a run: what may end it without a terminal, and its signals."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LOGIND_FILES = (
     "/run/systemd/logind.conf.d",
     "/usr/lib/systemd/logind.conf.d",
 )
-"""Where logind is told whether to kill what a session leaves behind."""
+"""Where KillUserProcesses can be set: whether logind kills the processes of an ended session."""
 
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
 def dangers_to_background() -> list[str]:
-    """What here may end a run whose terminal has gone, each in a sentence; [] where nothing."""
+    """Lists what may end a run without a terminal on this machine, each as a sentence."""
     return dangers(
         os.environ,
         kills_user_processes=_kills_user_processes(LOGIND_FILES) and not _lingers(),
@@ -42,35 +42,35 @@ def dangers(
     ancestors: list[int],
     pid: int,
 ) -> list[str]:
-    """The same for facts that are given."""
+    """Lists them from these facts."""
     found = []
     if kills_user_processes and in_session:
         found.append(
-            "logind ends what a session leaves behind (KillUserProcesses=yes): "
-            "loginctl enable-linger keeps it"
+            "logind kills all processes of an ended session (KillUserProcesses=yes): "
+            "loginctl enable-linger keeps them"
         )
     if job := environment.get("SLURM_JOB_ID"):
         found.append(f"this is SLURM job {job}: the run ends with its step or its time limit")
-    holds_container = 1 in ancestors[:3] or pid == 1
-    if in_container and holds_container and not environment.get("TMUX"):
+    is_near_init = 1 in ancestors[:3] or pid == 1
+    if in_container and is_near_init and not environment.get("TMUX"):
         found.append("this shell is the container's first process: when it ends, so does the run")
     return found
 
 
-def _kills_user_processes(places: Iterable[str]) -> bool:
-    """What logind's configuration says; files of a folder come after the main one, by name."""
-    answer = False
-    for place in places:
-        path = Path(place)
+def _kills_user_processes(paths: Iterable[str]) -> bool:
+    """Returns logind's KillUserProcesses; later files override earlier ones."""
+    value = False
+    for name in paths:
+        path = Path(name)
         for file in sorted(path.glob("*.conf")) if path.is_dir() else [path]:
             try:
                 text = file.read_text(errors="replace")
             except OSError:
                 continue
-            told = re.findall(r"(?mi)^\s*KillUserProcesses\s*=\s*(\w+)", text)
-            if told:
-                answer = told[-1].lower() in ("yes", "true", "on", "1")
-    return answer
+            settings = re.findall(r"(?mi)^\s*KillUserProcesses\s*=\s*(\w+)", text)
+            if settings:
+                value = settings[-1].lower() in ("yes", "true", "on", "1")
+    return value
 
 
 def _is_in_session() -> bool:
@@ -82,12 +82,13 @@ def _is_in_session() -> bool:
 
 
 def _lingers() -> bool:
+    """Whether logind keeps this user's processes after the last session."""
     user = os.environ.get("USER", "")
     return bool(user) and "/" not in user and Path("/var/lib/systemd/linger", user).exists()
 
 
 def _ancestors() -> list[int]:
-    """Process ids from the parent upwards."""
+    """Returns process ids from the parent upwards."""
     import psutil
 
     try:
@@ -97,10 +98,11 @@ def _ancestors() -> list[int]:
 
 
 def treat_user_signals_as_termination() -> None:
-    """Makes SIGUSR1 and SIGUSR2 do what SIGTERM does in this process, now and later.
+    """Makes SIGUSR1 and SIGUSR2 act as SIGTERM in this process, with its handler at that time.
 
-    Job scripts have the batch system send them ahead of a time limit or a preemption
-    (`sbatch --signal=USR1@120`); by default they kill at once. Only a main thread can do this.
+    Batch systems send them before a time limit or a preemption (`sbatch --signal=USR1@120`); by
+    default they kill the process. It has no effect outside the main thread, which alone can set
+    handlers.
     """
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGUSR1, signal.SIGUSR2):

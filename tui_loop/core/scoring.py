@@ -1,7 +1,7 @@
-"""Scoring an output against its reference: score in [0, 1], higher is better.
+"""Scores an output against its reference: a score in [0, 1], higher is better.
 
-These scorers need nothing installed; `rouge_l`, `chrf` and a user's own `module:function`
-live with the engine and give the same `Scorer`.
+These metrics need no other package. `rouge_l`, `chrf` and a user's `module:function` are in
+`engine.scorers`, which makes the same `Scorer`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ LIBRARY_METRICS = ("rouge_l", "chrf")
 NO_METRIC = "none"
 
 SEARCH_SECONDS, SECONDS_PER_OUTPUT = 2.0, 0.05
-"""What metric regex may take: the first for all outputs, the second more with each of them."""
+"""The time limit of metric regex: SEARCH_SECONDS in all, plus SECONDS_PER_OUTPUT per output."""
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 def is_function(metric: str) -> bool:
-    """Whether a metric is somebody's own `module:function`."""
+    """Whether a metric is a user's `module:function`."""
     return _FUNCTION.fullmatch(metric) is not None
 
 
 class Scorer(msgspec.Struct, frozen=True):
-    """`score(output, reference)` in [0, 1], and from which score on an example passes."""
+    """A metric: `score(output, reference)` in [0, 1]; an example passes from `pass_score` on."""
 
     metric: str
     pass_score: float
@@ -52,9 +52,9 @@ class Scorer(msgspec.Struct, frozen=True):
 
 
 def pure_scorer(metric: str, labels: Sequence[str], pattern: str | None) -> Scorer | None:
-    """The scorer for one of PURE_METRICS; None for metric `none`.
+    """Makes the scorer of one of PURE_METRICS; None for metric `none`.
 
-    Raises BadInput for a pattern that is no regular expression.
+    Raises BadInput for an invalid pattern.
     """
     if metric == NO_METRIC:
         return None
@@ -74,88 +74,89 @@ def pure_scorer(metric: str, labels: Sequence[str], pattern: str | None) -> Scor
 
 
 def normalised(text: str) -> str:
-    """Text as `exact_match` compares it.
+    """Normalizes text for `exact_match`.
 
-    NFKC, case folded, runs of white space as one blank, none around, final full stop dropped.
+    That is NFKC, case folding, single spaces, and no space or full stop at the end.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.split()).removesuffix(".").rstrip()
 
 
 def label_of(output: str, labels: Sequence[str]) -> str | None:
-    """The label that `output` names, or None.
+    """Returns the label that `output` predicts, or None.
 
-    Its first line if that is a label; else the one label that occurs in it as a whole word;
-    an output that names several labels names none.
+    That is its first line if that is a label, else the only label that occurs in it as a whole
+    word. An output with several labels predicts none.
     """
     return label_reader(labels)(output)
 
 
 def label_reader(labels: Sequence[str]) -> Callable[[str], str | None]:
-    """`label_of` for many outputs: the labels are prepared once."""
-    named = names_reader(labels)
+    """Returns `label_of` for fixed labels, which are prepared only once."""
+    labels_in = labels_reader(labels)
 
     def read(output: str) -> str | None:
-        found = named(output)
-        return found[0] if len(found) == 1 else None
+        named = labels_in(output)
+        return named[0] if len(named) == 1 else None
 
     return read
 
 
-def names_reader(labels: Sequence[str]) -> Callable[[str], list[str]]:
-    """Gives all labels that an output names: its first line's, else those that occur in it as
-    whole words, in order."""
+def labels_reader(labels: Sequence[str]) -> Callable[[str], list[str]]:
+    """Returns a function that finds all labels in an output.
+
+    That is the first line if it is a label, else all labels that occur as whole words, in order.
+    """
     by_form = {form: label for label in labels if (form := normalised(label))}
-    longest_first = "|".join(re.escape(form) for form in sorted(by_form, key=len, reverse=True))
-    named_in = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)") if by_form else None
+    # Longest first: a label that begins with another one must match as a whole.
+    alternatives = "|".join(re.escape(form) for form in sorted(by_form, key=len, reverse=True))
+    pattern = re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)") if by_form else None
 
     def read(output: str) -> list[str]:
         lines = output.strip().splitlines()
         first = normalised(lines[0]) if lines else ""
         if first in by_form:
             return [by_form[first]]
-        found = named_in.findall(normalised(output)) if named_in else []
-        return [by_form[form] for form in dict.fromkeys(found)]
+        forms = pattern.findall(normalised(output)) if pattern else []
+        return [by_form[form] for form in dict.fromkeys(forms)]
 
     return read
 
 
-def macro_f1(said: Sequence[str | None], wanted: Sequence[str]) -> float:
-    """Unweighted mean of the F1 of every label that was wanted or said."""
-    labels = sorted({*wanted, *(label for label in said if label is not None)})
+def macro_f1(predicted: Sequence[str | None], expected: Sequence[str]) -> float:
+    """Returns the unweighted mean of the F1 of every expected or predicted label."""
+    labels = sorted({*expected, *(label for label in predicted if label is not None)})
     scores = []
     for label in labels:
-        hits = sum(s == label == w for s, w in zip(said, wanted, strict=True))
-        total = sum(s == label for s in said) + sum(w == label for w in wanted)
+        hits = sum(p == label == e for p, e in zip(predicted, expected, strict=True))
+        total = sum(p == label for p in predicted) + sum(e == label for e in expected)
         scores.append(2 * hits / total)
     return sum(scores) / len(scores) if scores else 0.0
 
 
 def last_number(text: str) -> Decimal | None:
-    """The last number in `text`, thousands separators dropped (as GSM8K is scored)."""
-    found = _NUMBER.findall(text)
+    """Returns the last number in `text`, without thousands separators (as GSM8K is scored)."""
+    numbers = _NUMBER.findall(text)
     try:
-        return Decimal(found[-1].replace(",", "")) if found else None
+        return Decimal(numbers[-1].replace(",", "")) if numbers else None
     except InvalidOperation:
         return None
 
 
 def _same_label(output: str, reference: str, labels: Sequence[str]) -> float:
-    said = label_of(output, labels)
-    return float(said is not None and normalised(said) == normalised(reference))
+    predicted = label_of(output, labels)
+    return float(predicted is not None and normalised(predicted) == normalised(reference))
 
 
 def _numeric_score(output: str, reference: str) -> float:
-    said, wanted = last_number(output), last_number(reference)
-    return float(said is not None and said == wanted)
+    number, expected = last_number(output), last_number(reference)
+    return float(number is not None and number == expected)
 
 
 def _regex_score(pattern: str | None) -> Callable[[str, str], float]:
-    """Searches for `pattern`, or for each reference as a pattern, in a time that is limited."""
-    from tui_loop.core.text.limited_regex import (  # 20 ms, for this metric alone
-        SearchTime,
-        compiled,
-    )
+    """Makes a score that searches for `pattern`, or for each reference, within a time limit."""
+    # Imported here: it takes 20 ms, and only this metric needs it.
+    from tui_loop.core.text.limited_regex import SearchTime, compiled
 
     time = SearchTime(SEARCH_SECONDS, SECONDS_PER_OUTPUT)
 
@@ -167,21 +168,21 @@ def _regex_score(pattern: str | None) -> Callable[[str, str], float]:
     fixed = prepared(pattern) if pattern is not None else None
 
     def score(output: str, reference: str) -> float:
-        wanted, what = fixed or prepared(reference)
-        return float(time.found(wanted, output, what))
+        expression, what = fixed or prepared(reference)
+        return float(time.found(expression, output, what))
 
     return score
 
 
 class _Invalid:
-    """What text that is not JSON parses to."""
+    """The value of text that is not JSON."""
 
 
 _INVALID = _Invalid()
 
 
 def _parsed(text: str) -> object:
-    """The JSON value in `text`, a code fence around it allowed; _INVALID where there is none."""
+    """Parses the JSON value in `text`, also within a code fence; _INVALID where there is none."""
     body = re.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip())
     try:
         return json.loads(body, parse_constant=_refuse_constant)
@@ -190,28 +191,28 @@ def _parsed(text: str) -> object:
 
 
 def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON number")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 def _json_score(output: str, reference: str) -> float:
-    """Share of the reference's leaves that the output has, 1 only if it has nothing else."""
-    said, wanted = _parsed(output), _parsed(reference)
-    if said is _INVALID or wanted is _INVALID:
+    """Returns the Jaccard similarity of the leaves of output and reference."""
+    value, expected = _parsed(output), _parsed(reference)
+    if value is _INVALID or expected is _INVALID:
         return 0.0
-    said_leaves, wanted_leaves = _leaves(said), _leaves(wanted)
-    return len(said_leaves & wanted_leaves) / len(said_leaves | wanted_leaves)
+    leaves, expected_leaves = _leaves(value), _leaves(expected)
+    return len(leaves & expected_leaves) / len(leaves | expected_leaves)
 
 
 def _leaves(value: object) -> set[tuple[str, str]]:
-    """(path, JSON) of every scalar and empty container; equal sets are equal values."""
+    """Returns (path, JSON) of every scalar and empty container; equal sets are equal values."""
     leaves: set[tuple[str, str]] = set()
-    waiting = [("$", value)]  # no recursion: an output may be nested absurdly deep
-    while waiting:
-        path, item = waiting.pop()
+    pending = [("$", value)]  # no recursion: an output may be nested too deeply for it
+    while pending:
+        path, item = pending.pop()
         if isinstance(item, dict) and item:
-            waiting.extend((f"{path}.{json.dumps(key)}", inner) for key, inner in item.items())
+            pending.extend((f"{path}.{json.dumps(key)}", inner) for key, inner in item.items())
         elif isinstance(item, list) and item:
-            waiting.extend((f"{path}[{n}]", inner) for n, inner in enumerate(item))
+            pending.extend((f"{path}[{n}]", inner) for n, inner in enumerate(item))
         else:
             if isinstance(item, float) and item.is_integer():
                 item = int(item)  # 36.0 is 36

@@ -1,7 +1,7 @@
-"""A loop at one moment, for a screen: its iterations, the draft, and the runs that are looked at.
+"""Reads frozen snapshots of a loop for a screen: its iterations, the draft, and the shown runs.
 
-An observer is asked again and again, off the screen's thread; parts that did not change come
-back as the same objects.
+A screen polls it repeatedly, off the event loop. Parts that have not changed come back as the
+same objects, so that a pane can compare them by identity and draw nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import msgspec
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.contrast import Contrast, contrast_of
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.annotations import annotated
-from tui_loop.core.examples.annotations import annotation_text as in_words
+from tui_loop.core.examples.annotations import annotated, annotation_text
 from tui_loop.core.examples.cause_kinds import CauseEvidence, Measured
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.example_detail import ExampleDetail, example_detail
@@ -36,14 +35,14 @@ if TYPE_CHECKING:
     from tui_loop.core.workflow.readiness import Checklist
 
 COMPARE_SECONDS = 0.1
-"""A look spends at most this long on comparisons; the next one goes on with the rest."""
+"""The time that a poll spends on comparisons; later polls make the remaining ones."""
 
 EXAMPLES_SECONDS = 0.1
 """The same for the outcomes of other iterations."""
 
 
 class SnapshotRequest(msgspec.Struct, frozen=True):
-    """What a screen looks at. `rows`: the numbers whose change against the parent is shown."""
+    """What a screen shows. `rows`: the iterations to compare with their parents."""
 
     selected: int | None = None
     marked: int | None = None
@@ -53,9 +52,9 @@ class SnapshotRequest(msgspec.Struct, frozen=True):
 class Examples(msgspec.Struct, frozen=True):
     """The evaluated examples of one iteration; `problem` says why they cannot be read.
 
-    `against` is the iteration that they are held against, the marked one or the parent. `judged`:
-    the score with what people said, in words. `suspects`: references that may be wrong, by id.
-    `hint`: what to do about the problem. `missing`: what else could not be read.
+    `against` is the iteration that they are compared with, the marked one or the parent.
+    `annotated_score`: the score with people's annotations, as text. `suspects`: references that
+    may be wrong, by id. `hint`: what to do about the problem. `missing`: what else is unreadable.
     """
 
     number: int
@@ -63,18 +62,19 @@ class Examples(msgspec.Struct, frozen=True):
     view: ExampleView
     measured: Measured
     problem: str = ""
-    judged: str = ""
+    annotated_score: str = ""
     suspects: dict[str, CauseEvidence] = {}
     hint: str = ""
     missing: str = ""
 
 
 class LoopSnapshot(msgspec.Struct, frozen=True):
-    """The loop as it was a moment ago.
+    """The state of a loop at one moment.
 
-    `compared` has the comparisons with parents that are known by now. `by_itself`: what goes
-    through the loop with nobody there. `holdout_looks`: how often the holdout was looked at, over
-    all loops of the folder; those of other loops since this one looked may be lacking.
+    `comparisons` has the comparisons with parents that are made so far. `unattended`: whether the
+    queue or auto runs in the loop. `holdout_uses`: how often the holdout was evaluated, over all
+    loops of the folder; it is counted when this loop evaluates it, and may lack later uses by
+    other loops.
     """
 
     name: str
@@ -83,7 +83,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     problem: str
     iterations: tuple[Iteration, ...]
     depths: tuple[int, ...]
-    compared: dict[int, Comparison | None]
+    comparisons: dict[int, Comparison | None]
     draft: Draft | None
     draft_problem: str
     split_rows: dict[str, int]
@@ -92,107 +92,109 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     live: RunView | None
     examples: Examples | None
     is_complete: bool
-    by_itself: Doing | None = None
-    holdout_looks: int = 0
+    unattended: Doing | None = None
+    holdout_uses: int = 0
 
     def iteration(self, number: int | None) -> Iteration | None:
-        """The iteration with that number, if there is one."""
+        """Returns the iteration with that number, if there is one."""
         return next((each for each in self.iterations if each.number == number), None)
 
 
 class LoopPoller:
-    """Looks at one loop; threads that ask at the same time wait for each other."""
+    """Reads snapshots of one loop. Thread-safe: concurrent calls wait for each other."""
 
     def __init__(self, loop: LoopFolder) -> None:
         self.loop = loop
         self.reader = LoopReader(loop)
         self._comparer = Comparer(self.reader)
         self._lock = threading.Lock()
-        self._compared: dict[int, Comparison | None] = {}
-        self._compared_of: object = None
-        self._current: set[int] = set()
+        self._comparisons: dict[int, Comparison | None] = {}
+        self._compared_iterations: object = None
+        self._up_to_date: set[int] = set()
         self._iterations: tuple[Iteration, ...] = ()
         self._depths: tuple[int, ...] = ()
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
-        self._looks: tuple[object, int] = (None, 0)
+        self._holdout_uses: tuple[object, int] = (None, 0)
         self.evaluations = Evaluations(self.reader)
         self._examples: Examples | None = None
-        self._diagnosing = threading.Lock()
+        self._diagnosis_lock = threading.Lock()
         self._diagnoser: tuple[LoopReader, Diagnoser] | None = None
 
-    def look(self, wanted: SnapshotRequest) -> LoopSnapshot:
-        """The loop now; problems are told in it, never raised."""
+    def poll(self, request: SnapshotRequest) -> LoopSnapshot:
+        """Returns the loop's current state. Problems are part of it, never raised."""
         with self._lock:
-            return self._look(wanted)
+            return self._poll(request)
 
     def contrast(self, a: int, b: int) -> tuple[Contrast, tuple[RunView, RunView]]:
-        """Iteration `b` against `a`, with both runs; raises TuiLoopError.
+        """Compares iteration `b` with `a`; returns both runs too. Raises TuiLoopError.
 
-        Where one has no examples, what can be said without. Looks may come in between.
+        Where one has no examples, the comparison has only the rest. Polls may run in between.
         """
         with self._lock:
-            compared = self._comparer.compare_or_outline(a, b)
+            comparison = self._comparer.compare_or_outline(a, b)
         views = [self._whole_view(number, other) for number, other in ((a, None), (b, a))]
         with self._lock:
             readers = self.reader.at(a), self.reader.at(b)
             iterations = readers[0].look(), readers[1].look()
             runs = readers[0].view(), readers[1].view()
-        return contrast_of(compared, iterations, (views[0], views[1])), runs
+        return contrast_of(comparison, iterations, (views[0], views[1])), runs
 
     def _whole_view(self, number: int, other: int | None) -> ExampleView:
-        while True:
+        while True:  # the lock is free between two steps, so that polls can run
             with self._lock:
                 view, is_complete = self.evaluations.view(number, other, EXAMPLES_SECONDS)
             if is_complete:
                 return view
 
     def examples_of(self, number: int) -> ExampleView:
-        """All examples of an iteration; raises TuiLoopError."""
+        """Returns all examples of an iteration; raises TuiLoopError."""
         with self._lock:
             return self.evaluations.view(number, None)[0]
 
-    def dossier(self, number: int, view: ExampleView, row: int) -> ExampleDetail:
-        """All that there is on one example of a view; raises TuiLoopError."""
+    def example_detail(self, number: int, view: ExampleView, row: int) -> ExampleDetail:
+        """Returns everything about one example of a view; raises TuiLoopError."""
         with self._lock:
             return example_detail(self.reader, self.evaluations, number, view, row)
 
     def diagnosis(self, number: int) -> tuple[Diagnosis, Checklist | None]:
-        """What is to be said of an iteration, and whether it is ready; raises TuiLoopError.
+        """Diagnoses an iteration and checks its readiness; raises TuiLoopError.
 
-        It has a reader of its own: looks wait for none of it. No checklist: of the base, of what
-        did not finish, and where the criteria cannot be read.
+        It has a reader and a lock of its own, so that polls do not wait for it. There is no
+        checklist for the base, an unfinished iteration, or unreadable criteria.
         """
-        from tui_loop.core.diagnosis.diagnose import Diagnoser  # the first frame has no rules
+        # Imported here: the first frame needs no rules.
+        from tui_loop.core.diagnosis.diagnose import Diagnoser
         from tui_loop.core.workflow.readiness import checklist_of
 
-        with self._diagnosing:
+        with self._diagnosis_lock:
             if self._diagnoser is None:
                 reader = LoopReader(self.loop)
                 self._diagnoser = reader, Diagnoser(reader)
             reader, diagnoser = self._diagnoser
             try:
-                found, checks = diagnoser.diagnose(number), None
+                diagnosis, checklist = diagnoser.diagnose(number), None
                 if number and reader.iteration(number).state == "finished":
                     with suppress(BadInput):
-                        checks = checklist_of(reader, number)
-                return found, checks
+                        checklist = checklist_of(reader, number)
+                return diagnosis, checklist
             finally:
                 reader.keep_runs({number})
 
-    def _look(self, wanted: SnapshotRequest) -> LoopSnapshot:
-        self._look_at_iterations()
+    def _poll(self, request: SnapshotRequest) -> LoopSnapshot:
+        self._read_iterations()
         live = next((each for each in reversed(self._iterations) if each.state in LIVE), None)
-        there = {each.number for each in self._iterations}
-        asked = (wanted.selected, wanted.marked, live.number if live else None)
-        looked_at = {number for number in asked if number is not None} & there
-        views: dict[int | None, RunView] = {n: self.reader.at(n).view() for n in looked_at}
-        self.reader.keep_runs(looked_at)
+        numbers = {each.number for each in self._iterations}
+        shown = (request.selected, request.marked, live.number if live else None)
+        existing = {number for number in shown if number is not None} & numbers
+        views: dict[int | None, RunView] = {n: self.reader.at(n).view() for n in existing}
+        self.reader.keep_runs(existing)
         settings, model, problem = self._read_settings()
         draft, draft_problem = self._read_draft()
-        examples, has_all = self._look_at_examples(wanted, there)
-        is_complete = has_all and self._compare(wanted.rows)  # what is looked at comes first
-        splits = self._splits(wanted.selected)
+        examples, has_all = self._read_examples(request, numbers)
+        # The selected iteration's examples come first; comparisons only once they are complete.
+        is_complete = has_all and self._compare(request.rows)
+        splits = self._splits(request.selected)
         return LoopSnapshot(
             name=self.loop.name,
             settings=settings,
@@ -200,49 +202,50 @@ class LoopPoller:
             problem=problem,
             iterations=self._iterations,
             depths=self._depths,
-            compared=self._compared,
+            comparisons=self._comparisons,
             draft=draft,
             draft_problem=draft_problem,
             split_rows={name: split.rows for name, split in splits.items()},
-            selected=views.get(asked[0]),
-            marked=views.get(asked[1]),
-            live=views.get(asked[2]),
+            selected=views.get(shown[0]),
+            marked=views.get(shown[1]),
+            live=views.get(shown[2]),
             examples=examples,
             is_complete=is_complete,
-            by_itself=doing(self.loop),
-            holdout_looks=self._count_looks(splits.get("holdout")),
+            unattended=doing(self.loop),
+            holdout_uses=self._count_holdout_uses(splits.get("holdout")),
         )
 
-    def _look_at_iterations(self) -> None:
+    def _read_iterations(self) -> None:
         now = tuple(self.reader.iteration(number) for number in self.reader.numbers())
-        same = len(now) == len(self._iterations) and all(
+        is_unchanged = len(now) == len(self._iterations) and all(
             one is other for one, other in zip(now, self._iterations, strict=True)
         )
-        if not same:
+        if not is_unchanged:
             self._iterations = now
             self._depths = depths_of(now)
 
     def _compare(self, rows: tuple[int, ...]) -> bool:
-        """Compares as many of `rows` with their parents as there is time for; whether all are.
+        """Compares `rows` with their parents until the time is up; returns whether all are done.
 
-        When an iteration has ended, what was known stays until it is compared anew.
+        When an iteration has ended, all comparisons are made again; the old ones are shown until
+        then.
         """
         ended = tuple(id(each) for each in self._iterations if each.state not in LIVE)
-        if ended != self._compared_of:
-            self._compared_of, self._current = ended, set()
-        begun = time.monotonic()
-        found: dict[int, Comparison | None] = {}
+        if ended != self._compared_iterations:
+            self._compared_iterations, self._up_to_date = ended, set()
+        started = time.monotonic()
+        made: dict[int, Comparison | None] = {}
         by_number = {each.number: each for each in self._iterations}
         for number in rows:
-            if number in self._current or number not in by_number:
+            if number in self._up_to_date or number not in by_number:
                 continue
-            if found and time.monotonic() - begun > COMPARE_SECONDS:
+            if made and time.monotonic() - started > COMPARE_SECONDS:
                 break
-            found[number] = self._comparer.against_parent(by_number[number])
-            self._current.add(number)
-        if found:
-            self._compared = {**self._compared, **found}
-        return all(number in self._current or number not in by_number for number in rows)
+            made[number] = self._comparer.against_parent(by_number[number])
+            self._up_to_date.add(number)
+        if made:
+            self._comparisons = {**self._comparisons, **made}
+        return all(number in self._up_to_date or number not in by_number for number in rows)
 
     def _read_settings(self) -> tuple[LoopSettings, str, str]:
         stamp = stamp_of(self.loop.settings_file)
@@ -255,7 +258,7 @@ class LoopPoller:
         return self._settings[1:]
 
     def _read_draft(self) -> tuple[Draft | None, str]:
-        """The draft on disk, or else an unsaved one from the newest iteration that can be read."""
+        """Returns the draft on disk, else a new one from the newest readable iteration."""
         readable = [each.number for each in self._iterations if each.config is not None]
         newest = readable[-1] if readable else None
         stamp = stamp_of(self.loop.draft), stamp_of(self.loop.settings_file), newest
@@ -267,18 +270,19 @@ class LoopPoller:
                 self._draft = stamp, None, _message(error)
         return self._draft[1:]
 
-    def _look_at_examples(
-        self, wanted: SnapshotRequest, there: set[int]
+    def _read_examples(
+        self, request: SnapshotRequest, numbers: set[int]
     ) -> tuple[Examples | None, bool]:
-        """The selected iteration's examples, and whether all that belongs to them is known."""
-        if wanted.selected not in there or wanted.selected is None:
+        """Returns the selected iteration's examples, and whether their view is complete."""
+        number = request.selected
+        if number not in numbers or number is None:
             return None, True
-        selected = self.reader.iteration(wanted.selected)
-        other = wanted.marked if wanted.marked not in (None, wanted.selected) else selected.parent
+        selected = self.reader.iteration(number)
+        other = request.marked if request.marked not in (None, number) else selected.parent
         problem, hint, is_complete, measured = "", "", True, Measured()
         try:
-            view, is_complete = self.evaluations.view(wanted.selected, other, EXAMPLES_SECONDS)
-            measured = self.evaluations.measured(wanted.selected)
+            view, is_complete = self.evaluations.view(number, other, EXAMPLES_SECONDS)
+            measured = self.evaluations.measured(number)
         except (TuiLoopError, OSError) as error:
             known = self._examples
             view = known.view if known and known.problem else ExampleView(ExampleTable())
@@ -291,39 +295,40 @@ class LoopPoller:
             known is None
             or known.view is not view
             or (known.number, known.against, known.problem, known.missing)
-            != (wanted.selected, against, problem, missing)
+            != (number, against, problem, missing)
         ):
-            told = annotated(view.table, self.evaluations.judgements()) if view.marks else None
-            with_words = in_words(told) if told is not None else ""
-            suspects = self.evaluations.suspects(wanted.selected)
+            result = annotated(view.table, self.evaluations.judgements()) if view.marks else None
             self._examples = Examples(
-                wanted.selected,
+                number,
                 against,
                 view,
                 measured,
                 problem,
-                with_words,
-                suspects,
-                hint,
-                missing,
+                annotated_score=annotation_text(result) if result is not None else "",
+                suspects=self.evaluations.suspects(number),
+                hint=hint,
+                missing=missing,
             )
         return self._examples, is_complete
 
     def _missing(self, view: ExampleView, other: int | None) -> str:
-        """What could not be read beside an iteration's own examples; `other` is not in the view."""
-        said = self.evaluations.judgements()
+        """Lists what is unreadable except the examples; `other` is lacking in the view."""
+        annotations = self.evaluations.judgements()
         has_rows = other is not None and stamp_of(self.loop.iteration(other).examples) is not None
-        bad_lines, first = view.table.bad_lines, view.table.first_bad_line
-        text = f"examples.jsonl:{first}: {counted(bad_lines, 'bad line')} left out"
-        return ", ".join(
-            [text] * bool(bad_lines)
-            + [f"{other}'s examples cannot be read"] * has_rows
-            + ["labels.jsonl cannot be read"] * bool(said.trouble)
-            + [f"labels.jsonl: {counted(said.bad_lines, 'bad line')}"] * bool(said.bad_lines)
-        )
+        problems = []
+        if view.table.bad_lines:
+            bad_lines = counted(view.table.bad_lines, "bad line")
+            problems.append(f"examples.jsonl:{view.table.first_bad_line}: {bad_lines} left out")
+        if has_rows:
+            problems.append(f"{other}'s examples cannot be read")
+        if annotations.trouble:
+            problems.append("labels.jsonl cannot be read")
+        if annotations.bad_lines:
+            problems.append(f"labels.jsonl: {counted(annotations.bad_lines, 'bad line')}")
+        return ", ".join(problems)
 
     def _splits(self, selected: int | None) -> dict[str, Split]:
-        """The splits as the selected iteration or else the newest one has them."""
+        """Returns the splits of the selected iteration, else of the newest one that has any."""
         numbers = [each.number for each in reversed(self._iterations)]
         for number in numbers if selected is None else [selected, *numbers]:
             splits = self.reader.splits(number)
@@ -331,25 +336,26 @@ class LoopPoller:
                 return splits
         return {}
 
-    def _count_looks(self, holdout: Split | None) -> int:
-        """How often anybody looked at a holdout; counted anew when this loop has looked."""
+    def _count_holdout_uses(self, holdout: Split | None) -> int:
+        """Counts a holdout's uses in all loops; counts again when this loop has used it."""
         if holdout is None or holdout.sha256 is None:
             return 0
-        known = stamp_of(self.loop.holdout), holdout.sha256
-        if self._looks[0] != known:
-            from tui_loop.core.workflow.holdout import holdout_uses, loops_of  # not for every loop
+        key = stamp_of(self.loop.holdout), holdout.sha256
+        if self._holdout_uses[0] != key:
+            # Imported here: most loops have no holdout.
+            from tui_loop.core.workflow.holdout import holdout_uses, loops_of
 
-            self._looks = known, 0
+            self._holdout_uses = key, 0
             with suppress(TuiLoopError, OSError):
-                self._looks = known, len(holdout_uses(loops_of(self.loop), holdout.sha256))
-        return self._looks[1]
+                self._holdout_uses = key, len(holdout_uses(loops_of(self.loop), holdout.sha256))
+        return self._holdout_uses[1]
 
 
 def depths_of(iterations: tuple[Iteration, ...]) -> tuple[int, ...]:
-    """How deep each iteration stands below the base, for the indent that shows lineage.
+    """Returns each iteration's depth below the base, for the indent that shows lineage.
 
-    A child that directly continues its parent's line stands at its parent's depth; the second
-    and later children of one parent are a branch, one deeper.
+    The first child of a parent has its parent's depth; its later children are branches, one
+    deeper.
     """
     depths: dict[int, int] = {}
     children: dict[int | None, int] = {}

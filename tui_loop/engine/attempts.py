@@ -1,8 +1,8 @@
-"""The worker thread's side of a run: attempt after attempt, and every way to end.
+"""Runs the attempts at an iteration in the worker thread, and decides which error is retried.
 
-An attempt that runs out of memory is followed by one with a smaller micro-batch and the same
-effective batch, from the very weights that the attempt began with; one that diverges, where that
-is the policy, by one from the last good checkpoint with a lower rate.
+After an attempt that runs out of memory comes one with a smaller micro-batch and the same
+effective batch, from the same starting weights. After one that diverges comes, where
+`run.on_divergence` is "rollback", one from the last good checkpoint with a lower learning rate.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.launch import dropped_names
 from tui_loop.engine.output_capture import logging_to, set_environment
 from tui_loop.engine.run_context import Diverged, Outcome, Run, TrainingOutOfMemory
-from tui_loop.engine.run_control import Control, StopAsked
+from tui_loop.engine.run_control import RunControl, StopRequested
 from tui_loop.engine.run_errors import run_error_of
 from tui_loop.engine.run_iteration import run_iteration
 
@@ -45,16 +45,16 @@ class _Retry(msgspec.Struct, frozen=True):
 
 
 class Attempts:
-    """Runs an iteration until it ends; `work` is the worker thread's whole life.
+    """Runs an iteration until it ends; `work` is the worker thread's target.
 
-    `attempt` is the one under way, `state` and `error` say how it ended.
+    `attempt` is the number of the current attempt, `state` and `error` are how the run ended.
     """
 
     def __init__(
         self,
         folder: IterationFolder,
         journal: Journal,
-        control: Control,
+        control: RunControl,
         *,
         runner: str,
         earlier: int,
@@ -70,17 +70,17 @@ class Attempts:
         self._now = Outcome()
         self._trained_before = 0.0
         self.state: EndState = "failed"
-        self.error: RunError | None = RunError("crashed", "the run ended without a word", "")
+        self.error: RunError | None = RunError("crashed", "the run ended without an error", "")
         self.has_device_fault = False
 
     def begin(self) -> None:
-        """Writes the start of the next attempt, from where it goes on."""
+        """Writes the start of the next attempt to the journal."""
         self.attempt += 1
         self._folder.remove_summary()
-        if self._folder.number == 0:  # begun again because it is to be measured by other settings
+        if self._folder.number == 0:  # the base runs again only to be measured by other settings
             self._folder.remove_results()
-        goes_on = self._resumption.step > 0
-        self._trained_before = read_run(self._folder).training_s if goes_on else 0.0
+        is_resumed = self._resumption.step > 0
+        self._trained_before = read_run(self._folder).training_s if is_resumed else 0.0
         self._journal.append(
             RunStarted(
                 loop=self._folder.loop.name,
@@ -97,7 +97,7 @@ class Attempts:
 
     @property
     def outcome(self) -> Outcome:
-        """What the iteration came to: while an attempt has not begun to replace it, what it had."""
+        """The iteration's outcome: the earlier one until the current attempt starts its work."""
         if self._folder.number == 0:
             return self._now
         has_adapter = self._folder.adapter.is_dir()
@@ -110,26 +110,27 @@ class Attempts:
         )
 
     def work(self) -> None:
-        """Runs to the end, whatever it is; never raises."""
+        """Runs attempts until the run ends; never raises."""
         try:
             set_environment()
             if names := dropped_names():
-                text = f"ignored launcher variables of the environment: {', '.join(names)}"
-                self._say(f"{text}; a run is one process")
+                self._info(
+                    f"ignored launcher variables: {', '.join(names)}; a run uses a single process"
+                )
             with logging_to(self._journal):
                 if self.attempt > 1 and self._folder.number > 0:
-                    self._say(f"going on from {self._resumption.description}")
-                while (retry := self._once()) is not None:
+                    self._info(f"resuming from {self._resumption.description}")
+                while (retry := self._run_attempt()) is not None:
                     self._prepare(retry)
-            self._tell_of_older_weights()
+            self._warn_of_older_weights()
             self.state, self.error = "stopped" if self._now.stopped else "finished", None
-        except StopAsked:
+        except StopRequested:
             self.state, self.error = "stopped", None
         except BaseException as error:  # the run's edge: recorded, never raised into the host
             self._fail(error)
 
-    def _once(self) -> _Retry | None:
-        """One attempt; what to do differently in the next, None where this one is the last."""
+    def _run_attempt(self) -> _Retry | None:
+        """Runs one attempt; returns what the next one changes, None where there is no next one."""
         try:
             run_iteration(
                 Run(
@@ -142,29 +143,29 @@ class Attempts:
                 )
             )
         except TrainingOutOfMemory as error:
-            if self._control.stop_asked:
-                self._stop_for_want_of_memory(error)
+            if self._control.stop_requested:
+                self._stop_without_retry(error)
                 retry = None
             else:
-                retry = self._smaller(error)
+                retry = self._retry_smaller_batch(error)
                 if retry is None:
                     raise
         except Diverged as error:
-            retry = self._slower(error)
+            retry = self._retry_lower_rate(error)
             if retry is None:
                 raise
         else:
             retry = None
         return retry  # past the exception, whose traceback held the tensors
 
-    def _stop_for_want_of_memory(self, error: TrainingOutOfMemory) -> None:
-        """Ends as the stop wants it: a retry would replace what there is and then end itself."""
+    def _stop_without_retry(self, error: TrainingOutOfMemory) -> None:
+        """Ends the run as stopped: a retry would discard the results so far, and then stop."""
         self._now.stopped = True
-        text = f"training ran out of memory: {error.told}; stopped as asked, without the weights "
-        text += "of the last step; the checkpoints stand"
+        text = f"training ran out of memory: {error.reason}; stopped as requested, without the "
+        text += "weights of the last step; the checkpoints are kept"
         self._journal.append(LineLogged(level="warning", source="oom", text=redacted(text)))
 
-    def _smaller(self, error: TrainingOutOfMemory) -> _Retry | None:
+    def _retry_smaller_batch(self, error: TrainingOutOfMemory) -> _Retry | None:
         from tui_loop.engine.memory import smaller_batch
 
         settings = smaller_batch(self._config.training)
@@ -172,16 +173,16 @@ class Attempts:
             return None
         return _Retry(
             "oom",
-            f"training ran out of memory: {error.told}; again from step {self._resumption.step}, "
-            "fewer rows at once and the same effective batch",
+            f"training ran out of memory: {error.reason}; retrying from step "
+            f"{self._resumption.step} with a smaller micro-batch and the same effective batch",
             settings,
             self._resumption,
         )
 
-    def _slower(self, error: Diverged) -> _Retry | None:
+    def _retry_lower_rate(self, error: Diverged) -> _Retry | None:
         is_policy = self._config.run.on_divergence == "rollback"
         if (
-            self._control.stop_asked
+            self._control.stop_requested
             or not is_policy
             or error.kind != "diverged"
             or self._rollbacks == MOST_ROLLBACKS
@@ -203,7 +204,7 @@ class Attempts:
         )
 
     def _prepare(self, retry: _Retry) -> None:
-        """Frees what the attempt held, and begins the next with what it does differently."""
+        """Frees the attempt's memory, applies the retry's settings and begins the next attempt."""
         from tui_loop.core.record.events import Recovered
         from tui_loop.engine.memory import free_memory
 
@@ -225,25 +226,25 @@ class Attempts:
             from tui_loop.engine.memory import is_device_fault
 
             self.has_device_fault = is_device_fault(error)
-        except BaseException as fault:  # nothing that is wrong with the telling may hide the end
+        except BaseException as fault:  # a fault in describing the error must not hide the end
             self.error = RunError("crashed", f"{type(error).__name__}, {type(fault).__name__}", "")
         self._journal.append(
             LineLogged(level="error", source=self.error.kind, text=self.error.message)
         )
 
-    def _tell_of_older_weights(self) -> None:
+    def _warn_of_older_weights(self) -> None:
         metrics = self.outcome.metrics
         if "adapter_step" in metrics:
-            text = f"adapter/ is not of step {metrics['weights_step']}, which was measured, but "
-            text += "of an earlier attempt"
+            text = "adapter/ has the weights of an earlier attempt, not those of step "
+            text += f"{metrics['weights_step']}, which were measured"
             self._journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
-    def _say(self, text: str) -> None:
+    def _info(self, text: str) -> None:
         self._journal.append(LineLogged(level="info", source="tui-loop", text=redacted(text)))
 
 
 def _outcome_of(folder: IterationFolder) -> Outcome:
-    """The outcome of an earlier host's attempts; an empty one where it cannot be read."""
+    """Returns the outcome of an earlier host's attempts, an empty one where it is unreadable."""
     iteration = iteration_of(folder)
     return Outcome(NO_METRICS | iteration.metrics, iteration.fingerprint)
 
@@ -256,11 +257,12 @@ def combined_outcome(
     from_step: int = 0,
     trained_before: float = 0.0,
 ) -> Outcome:
-    """The outcome of an iteration whose attempt came to `now`, after what it had `earlier`.
+    """Combines an attempt's outcome with that of earlier attempts.
 
-    `weights_step` is the step of the weights that are measured, else of those that are saved, None
-    without either. Where saved ones are of another step, `adapter_step` says which. The seconds
-    `trained_before` count as training where the attempt went on `from_step`.
+    The metric `weights_step` is the step of the weights that were measured, else of those that
+    are saved, None without either. Where the saved ones are of another step, `adapter_step` is
+    theirs. Where the attempt resumed at `from_step`, its training time includes the seconds
+    `trained_before`.
     """
     if not now.has_begun:
         return earlier

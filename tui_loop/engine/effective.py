@@ -1,21 +1,27 @@
-"""What a run derived beyond its config, for the record: versions, device, lengths, labels."""
+"""What a run derives from its config and data, for the record: `[effective]` and row lengths."""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from tui_loop import __version__
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.run_context import Prepared, Run
 
+BATCHES = 400
+"""Random batches that `padding_share` samples; the share is then right to about a percent."""
+
+_SEED = 0
+
 
 def record_effective(run: Run, effective: dict[str, Any]) -> None:
-    """Puts what the run derived into its `config.toml`."""
+    """Writes derived values to `[effective]` in the iteration's `config.toml`."""
     run.folder.write_config(run.config, run.folder.read_splits(), effective)
 
 
 def effective_of(run: Run, prepared: Prepared) -> dict[str, Any]:
-    """What the run derived, beyond the config, for the record."""
+    """Returns the derived values: versions, device, dtype, columns, lengths and labels."""
     import torch
 
     return {
@@ -32,3 +38,41 @@ def effective_of(run: Run, prepared: Prepared) -> dict[str, Any]:
             "labels": prepared.data.labels,
         },
     }
+
+
+def cut_rows(trainer: Any, prepared: Prepared) -> dict[str, int]:
+    """Counts the training rows that `max_length` truncates.
+
+    Returns `train_rows_cut`, `train_rows_dropped` and `train_row_longest` (in tokens), or {} where
+    rows are packed or have no limit. A dropped row has no trained token within the limit; it
+    counts as cut, too.
+    """
+    dataset, limit = trainer.train_dataset, trainer.args.max_length
+    if limit is None or trainer.args.packing or "input_ids" not in (dataset.column_names or []):
+        return {}
+    lengths = [len(ids) for ids in dataset["input_ids"]]
+    dropped = len(prepared.data.train) - len(lengths)
+    if dropped or max(lengths) >= limit:
+        # The trainer has truncated its rows: only rendering them again gives their full lengths.
+        lengths = [len(prepared.renderer.tokens(row).ids) for row in prepared.data.train]
+    return {
+        "train_rows_cut": sum(length > limit for length in lengths),
+        "train_rows_dropped": dropped,
+        "train_row_longest": max(lengths),
+    }
+
+
+def padding_share(trainer: Any) -> dict[str, float]:
+    """Estimates the share of padding tokens in a forward pass, as `padding_share`.
+
+    Returns {} where batches have no padding: rows are packed, padding-free, or one a batch.
+    """
+    dataset, size = trainer.train_dataset, trainer.args.per_device_train_batch_size
+    has_no_padding = size == 1 or trainer.args.packing or trainer.args.padding_free
+    if has_no_padding or "input_ids" not in (dataset.column_names or []):
+        return {}
+    lengths = [len(ids) for ids in dataset["input_ids"]]
+    random.Random(_SEED).shuffle(lengths)
+    batches = [lengths[at : at + size] for at in range(0, min(len(lengths), BATCHES * size), size)]
+    computed = sum(len(batch) * max(batch) for batch in batches)
+    return {"padding_share": round(1 - sum(map(sum, batches)) / computed, 4)} if computed else {}

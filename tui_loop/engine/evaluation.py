@@ -1,6 +1,6 @@
-"""One evaluation: losses, outputs and scores of every held-out row.
+"""Evaluates a model on the held-out rows: token losses, outputs, scores and metrics.
 
-The same code measures the base, the evaluations within a run, and its final weights.
+The same code evaluates the base, a model during training, and the final weights.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ from tui_loop.engine.rendering import Renderer, Tokens
 from tui_loop.engine.run_control import polled
 
 DEFAULT_CONTEXT = 2048
-"""Where a model's config names no limit of its own."""
+"""The context length of a model whose config has no limit."""
 
 SPARE_NEW_TOKENS = 8
-"""Generated tokens beyond the longest reference, so that a near miss is seen whole."""
+"""Tokens generated beyond the longest reference, so that a near miss is complete."""
 
 TRAINER_EVAL_BATCH = 8
-"""SFTConfig's own evaluation batch size, at which `trainer_eval_loss` is stated."""
+"""SFTConfig's default evaluation batch size, for which `trainer_eval_loss` is computed."""
 
 Poll = Callable[[], None]
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
+"""Called with (units of work done, all units)."""
 
 
 class EvalSet(msgspec.Struct, frozen=True):
-    """Held-out rows as tokens, with the limits that go with them."""
+    """Held-out rows as tokens, with their length limits."""
 
     rows: list[Row]
     tokens: list[Tokens]
@@ -48,7 +49,7 @@ class EvalSet(msgspec.Struct, frozen=True):
     max_new_tokens: int
 
     def only(self, indices: Sequence[int]) -> EvalSet:
-        """Some of the rows, under the same limits."""
+        """Returns the set with some of its rows, under the same limits."""
         return EvalSet(
             [self.rows[index] for index in indices],
             [self.tokens[index] for index in indices],
@@ -63,15 +64,15 @@ Results = tuple[list[Example], list[TokenLosses], dict[str, Any]]
 
 
 class NotScored(BadInput):
-    """The metric could not score an output: `results` has no scores, and everything else."""
+    """The metric failed on an output; `results` has everything except the scores."""
 
-    def __init__(self, fault: BadInput, results: Results) -> None:
-        super().__init__(fault.message, fault.hint)
+    def __init__(self, error: BadInput, results: Results) -> None:
+        super().__init__(error.message, error.hint)
         self.results = results
 
 
 class Losses(msgspec.Struct, frozen=True):
-    """Token losses of an EvalSet, row by row, and what they come to."""
+    """Token losses of an EvalSet by row, and their means."""
 
     by_row: list[list[float]]
     eval_loss: float | None
@@ -85,24 +86,27 @@ def prepare_eval_set(
     model: Any,
     poll: Poll = lambda: None,
 ) -> EvalSet:
-    """Renders the rows once; lengths that are not set come from the model and the references."""
+    """Renders the rows; derives lengths that are not set from the model and the references.
+
+    Raises BadInput where `evaluation.max_new_tokens` leaves no room for a prompt.
+    """
     context = context_of(model)
     max_length = min(settings.max_length or context, context)
     tokens = [renderer.tokens(row, max_length) for row in polled(rows, poll)]
     longest = max(len(each.ids) - each.start for each in tokens)
     derived = min(longest + SPARE_NEW_TOKENS, max(1, context // 2))
-    told = settings.max_new_tokens
-    if told is not None and told >= context:
+    configured = settings.max_new_tokens
+    if configured is not None and configured >= context:
         raise BadInput(
-            f"evaluation.max_new_tokens: {told} leaves no room for a prompt, the model takes "
-            f"{context} tokens",
+            f"evaluation.max_new_tokens: {configured} leaves no room for a prompt: the model's "
+            f"context is {context} tokens",
             f"--set evaluation.max_new_tokens={derived}",
         )
-    return EvalSet(list(rows), tokens, context, max_length, told or derived)
+    return EvalSet(list(rows), tokens, context, max_length, configured or derived)
 
 
 def context_of(model: Any) -> int:
-    """The longest sequence that the model takes, in tokens."""
+    """Returns the model's context length in tokens."""
     config = model.config.get_text_config()
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         value = getattr(config, name, None)
@@ -118,11 +122,11 @@ def measure_losses(
     pad_id: int,
     batch: EvalBatch,
     poll: Poll,
-    progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> Losses:
-    """Token losses and eval_loss: their sum over all supervised tokens by the tokens' number."""
+    """Measures token losses; `eval_loss` is their mean over all supervised tokens."""
     by_row = token_losses(
-        model, eval_set.tokens, pad_id=pad_id, batch=batch, poll=poll, progress=progress
+        model, eval_set.tokens, pad_id=pad_id, batch=batch, poll=poll, on_progress=on_progress
     )
     count = sum(len(values) for values in by_row)
     total = math.fsum(value for values in by_row for value in values)
@@ -132,9 +136,9 @@ def measure_losses(
 
 
 def trainer_eval_loss(by_row: Sequence[Sequence[float]], batch_size: int) -> float | None:
-    """What Trainer.evaluate() reports for these token losses at `batch_size`.
+    """Returns the loss that Trainer.evaluate() reports for these token losses.
 
-    It averages within each batch of rows in file order, then over rows; so it moves with the
+    It averages within each batch of rows in file order, then over rows, so that it depends on the
     batch size (transformers 5.23, `Trainer.evaluation_loop`).
     """
     weighted, rows = 0.0, 0
@@ -147,7 +151,7 @@ def trainer_eval_loss(by_row: Sequence[Sequence[float]], batch_size: int) -> flo
 
 
 def step_losses(eval_set: EvalSet, losses: Losses) -> list[StepLoss]:
-    """The rows of `evals/STEP.jsonl`."""
+    """Returns the rows of `evals/STEP.jsonl`."""
     return [
         StepLoss(row.id, _mean(values), len(values))
         for row, values in zip(eval_set.rows, losses.by_row, strict=True)
@@ -164,14 +168,15 @@ def evaluate(
     batch: EvalBatch,
     labels: Sequence[str],
     poll: Poll,
-    progress: Progress,
+    on_progress: OnProgress,
     first: Sequence[int] = (),
-    finished: Callable[[int, Generated], None] = lambda index, output: None,
+    on_output: Callable[[int, Generated], None] = lambda index, output: None,
 ) -> Results:
-    """Examples, token losses and metrics of the whole set; rows stay in file order.
+    """Evaluates the whole set; returns examples, token losses and metrics in file order.
 
-    `first`: rows whose outputs are generated before the others'; `finished` gets each output.
-    Raises NotScored where all is measured and the metric then fails.
+    `first`: indices of rows whose outputs are generated before the others'. `on_output` gets the
+    index and output of each row. Raises NotScored where the metric fails, after everything else
+    has been measured.
     """
     count = len(eval_set.rows)
     total = count if scorer is None else 2 * count
@@ -181,7 +186,7 @@ def evaluate(
         pad_id=tokenizer.pad_token_id,
         batch=batch,
         poll=poll,
-        progress=lambda done: progress(done, total),
+        on_progress=lambda done: on_progress(done, total),
     )
     outputs: list[Generated] | None = None
     if scorer is not None:
@@ -194,33 +199,33 @@ def evaluate(
             context=eval_set.context,
             batch=batch,
             poll=poll,
-            progress=lambda done: progress(count + done, total),
+            on_progress=lambda done: on_progress(count + done, total),
             first=first,
-            finished=finished,
+            on_output=on_output,
         )
     examples = [
         _example(eval_set, index, losses.by_row[index], outputs[index] if outputs else None)
         for index in range(count)
     ]
-    fault: BadInput | None = None
+    scoring_error: BadInput | None = None
     if scorer is not None:
         try:
             examples = _scored(examples, scorer, poll)
         except BadInput as error:
-            fault = error
+            scoring_error = error
     examples = _with_causes(examples, settings, labels, eval_set.max_new_tokens)
     tokens = [
-        TokenLosses(row.id, _texts(tokenizer, each, values))
+        TokenLosses(row.id, _token_texts(tokenizer, each, values))
         for row, each, values in zip(eval_set.rows, eval_set.tokens, losses.by_row, strict=True)
     ]
     results = examples, tokens, _metrics(eval_set, examples, losses, scorer, labels)
-    if fault is not None:
-        raise NotScored(fault, results)
+    if scoring_error is not None:
+        raise NotScored(scoring_error, results)
     return results
 
 
 def _scored(examples: Sequence[Example], scorer: Scorer, poll: Callable[[], None]) -> list[Example]:
-    """The examples with their scores; raises BadInput where the metric fails on one of them."""
+    """Returns the examples with scores; raises BadInput where the metric fails on one of them."""
     scores = [scorer.score(each.output or "", each.reference) for each in polled(examples, poll)]
     return [
         msgspec.structs.replace(each, score=score, passed=score >= scorer.pass_score)
@@ -251,30 +256,32 @@ def _example(
 
 
 def _prompt_cut(eval_set: EvalSet, index: int, generates: bool) -> int:
-    """Tokens of the prompt's start that the model was not shown, for its loss or its output."""
+    """Counts the tokens cut from the prompt's start, for the loss or for the output."""
     tokens = eval_set.tokens[index]
     room = max(1, eval_set.context - eval_set.max_new_tokens)
-    unseen = len(tokens.prompt_ids) - room if generates else 0
-    return max(0, min(tokens.cut, len(tokens.prompt_ids)), unseen)
+    cut_for_output = len(tokens.prompt_ids) - room if generates else 0
+    return max(0, min(tokens.cut, len(tokens.prompt_ids)), cut_for_output)
 
 
 def _with_causes(
     examples: Sequence[Example], settings: Evaluation, labels: Sequence[str], limit: int
 ) -> list[Example]:
-    """The examples with the names of why they failed."""
+    """Returns the examples with the kinds of causes why they failed."""
     measured = with_labels_seen(
         Measured(settings.metric, tuple(labels), limit, settings.pattern),
         (each.reference for each in examples),
     )
     return [
         msgspec.structs.replace(
-            each, causes=tuple(found.kind.value for found in causes_of(each, measured))
+            each, causes=tuple(cause.kind.value for cause in causes_of(each, measured))
         )
         for each in examples
     ]
 
 
-def _texts(tokenizer: Any, tokens: Tokens, values: list[float]) -> list[tuple[str, float | str]]:
+def _token_texts(
+    tokenizer: Any, tokens: Tokens, values: list[float]
+) -> list[tuple[str, float | str]]:
     ids = tokens.ids[tokens.start :]
     return [
         (tokenizer.decode([token]), round(value, 6))
@@ -301,8 +308,8 @@ def _metrics(
         "outputs_truncated": sum(example.truncated for example in examples),
     }
     if scorer is not None and scorer.metric == "label":
-        said = [label_of(example.output or "", labels) for example in examples]
-        metrics["macro_f1"] = macro_f1(said, [each.reference.strip() for each in examples])
+        predicted = [label_of(example.output or "", labels) for example in examples]
+        metrics["macro_f1"] = macro_f1(predicted, [each.reference.strip() for each in examples])
     return metrics
 
 

@@ -1,4 +1,4 @@
-"""Which optional parts are installed, asked without importing them."""
+"""Checks which optional dependencies are installed, without importing them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def require_quant(what: str) -> None:
 
 
 def require_gguf(what: str) -> None:
-    """Raises NeedsExtra unless the reader of GGUF files is installed."""
+    """Raises NeedsExtra unless the package that reads GGUF files is installed."""
     if not is_installed("gguf"):
         raise NeedsExtra(what, "smollm2")
 
@@ -56,11 +56,11 @@ def require_search(what: str) -> None:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of the training stack's packages that are installed."""
-    found = {}
+    """Returns the versions of the training stack's installed packages."""
+    versions = {}
     for name in STACK:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

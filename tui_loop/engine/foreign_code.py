@@ -1,8 +1,8 @@
-"""Which foreign code a config would run. It is found without importing any of it.
+"""Finds the foreign code that a config would run, without importing any of it.
 
 A model folder runs code where `model.trust_remote_code` is on and an `auto_map` names it
 (transformers, dynamic_module_utils). A metric `module:function` runs its module, the packages
-around it and what these import from the project's folder.
+that contain it and whatever these import from the project's folder.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from tui_loop.core.scoring import is_function
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.model_source import ModelSource, find_model, use_cache_where_unreachable
 
-_IN_ANOTHER_REPOSITORY = "--"
-"""`ORG/NAME--module.Class` in an `auto_map`."""
+_REPOSITORY_SEPARATOR = "--"
+"""In an `auto_map`, `ORG/NAME--module.Class` names a class of another repository."""
 
 
 def require_config_consent(config: Config, root: Path, *, allow: bool = False) -> None:
-    """Raises NeedsConsent where `config` would run code that nobody allowed; see `core.consent`.
+    """Raises NeedsConsent where `config` would run code without consent; see `core.consent`.
 
-    Raises BadInput where there is no such model or module.
+    `allow` gives consent. Raises BadInput where there is no such model or module.
     """
     require_consent(config_code(config, root), allow=allow)
 
 
 def config_code(config: Config, root: Path) -> list[ForeignCode]:
-    """The code that a run of `config` runs; raises BadInput where there is no such model."""
+    """Returns the code that a run executes; raises BadInput where there is no such model."""
     code: list[ForeignCode] = []
     if config.model.trust_remote_code:
         code += model_code(config.model, find_model(config.model.id, root))
@@ -44,8 +44,10 @@ def config_code(config: Config, root: Path) -> list[ForeignCode]:
 
 
 def iteration_code(folder: IterationFolder) -> list[ForeignCode]:
-    """The code that loading an iteration's model runs: the base's, and that beside whole
-    fine-tuned weights."""
+    """Returns the code that loading an iteration executes.
+
+    That is the base's, and that in the folder of a whole fine-tuned model.
+    """
     model = folder.read_config().model
     code = model_code(model, find_model(model.id, folder.loop.root))
     if folder.adapter.is_dir():
@@ -54,7 +56,7 @@ def iteration_code(folder: IterationFolder) -> list[ForeignCode]:
 
 
 def model_code(model: Model, source: ModelSource) -> list[ForeignCode]:
-    """The code that loading a base from `source` runs; [] unless `model` trusts it.
+    """Returns the code that loading a model executes; [] without `trust_remote_code`.
 
     Raises BadInput for code outside of the model's own folder and of hub repositories.
     """
@@ -63,12 +65,12 @@ def model_code(model: Model, source: ModelSource) -> list[ForeignCode]:
     folder = Path(source.name) if source.is_local else _hub_folder(source.name, model.revision)
     files = {each.name: each for each in _files_of(folder)}
     for reference in _references(folder):
-        repository, separator, name = reference.rpartition(_IN_ANOTHER_REPOSITORY)
+        repository, separator, name = reference.rpartition(_REPOSITORY_SEPARATOR)
         if not separator:
             _check_inside(folder, name)
             continue
-        place = Path(repository)
-        other = place if place.is_dir() else _hub_folder(repository, None)
+        path = Path(repository)
+        other = path if path.is_dir() else _hub_folder(repository, None)
         _check_inside(other, name)
         for each in _files_of(other):
             files[f"{repository}/{each.name}"] = each
@@ -76,7 +78,7 @@ def model_code(model: Model, source: ModelSource) -> list[ForeignCode]:
 
 
 def metric_code(metric: str, root: Path) -> list[ForeignCode]:
-    """The code that a metric `module:function` runs; [] for the program's own metrics."""
+    """Returns the code that a metric `module:function` executes; [] for the built-in metrics."""
     if not is_function(metric):
         return []
     module = metric.partition(":")[0]
@@ -85,31 +87,31 @@ def metric_code(metric: str, root: Path) -> list[ForeignCode]:
     if not files:
         raise BadInput(
             f"evaluation.metric: there is no module {module}",
-            f"it has to be a file in {root} or an installed module",
+            f"it must be a file in {root} or an installed module",
         )
     return [ForeignCode("evaluation.metric", metric, tuple(files))]
 
 
 def _files_of(folder: Path) -> Iterator[CodeFile]:
-    """Every Python file in a model's folder: each may be imported by one that is named."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
+    """Yields every Python file in a model's folder: a named one may import any other."""
+    visited: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in visited:  # links may form a cycle
             folders.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         for name in sorted(names):
             if name.endswith(".py"):
-                path = Path(place) / name
+                path = Path(parent) / name
                 yield code_file(path, str(path.relative_to(folder)))
 
 
 def _references(folder: Path) -> Iterator[str]:
-    """The classes that the folder's JSON files name in an `auto_map`."""
+    """Yields the classes that the folder's JSON files name in an `auto_map`."""
     for path in sorted(folder.glob("*.json")):
         try:
             table = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError):  # the model's loading names what is wrong
+        except (OSError, ValueError, RecursionError):  # loading the model reports it
             continue
         yield from _strings(table.get("auto_map") if isinstance(table, dict) else None)
 
@@ -123,7 +125,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _check_inside(folder: Path, reference: str) -> None:
-    """Refuses a class whose file is not in `folder`: transformers would take an absolute path."""
+    """Raises BadInput for a class outside `folder`: transformers accepts an absolute path."""
     path = os.path.normpath(folder / (reference.rpartition(".")[0] + ".py"))
     if not Path(path).is_relative_to(os.path.normpath(folder)):
         raise BadInput(
@@ -133,12 +135,12 @@ def _check_inside(folder: Path, reference: str) -> None:
 
 
 def hub_commit(repository: str, revision: str | None) -> str:
-    """The commit that a revision of a hub repository stands for now; raises BadInput."""
-    return _hub_folder(repository, revision).name  # the client keeps snapshots by commit
+    """Returns the current commit of a hub repository's revision; raises BadInput."""
+    return _hub_folder(repository, revision).name  # the client names snapshots by commit
 
 
 def _hub_folder(repository: str, revision: str | None) -> Path:
-    """The Python and JSON files of a hub repository, from the cache where the hub is away."""
+    """Downloads the Python and JSON files of a hub repository, or finds them in the cache."""
     require_train("reading a model's code")
     use_cache_where_unreachable()
     from huggingface_hub import snapshot_download
@@ -147,35 +149,35 @@ def _hub_folder(repository: str, revision: str | None) -> Path:
         return Path(
             snapshot_download(repository, revision=revision, allow_patterns=["*.py", "*.json"])
         )
-    except Exception as error:  # the hub's own tree of errors, OSError, ValueError
+    except Exception as error:  # the hub client's own errors, OSError, ValueError
         raise BadInput(
-            f"model.id: the code of {repository!r} cannot be had ({type(error).__name__})",
+            f"model.id: cannot download the code of {repository!r} ({type(error).__name__})",
             "check the id and the connection",
         ) from error
 
 
 def _module_files(module: str, root: Path) -> Iterator[Path]:
-    """The files of a module and of the packages around it; nothing is imported."""
-    places: list[str] | None = None
+    """Yields the files of a module and of the packages that contain it; imports nothing."""
+    search_path: list[str] | None = None
     parts = module.split(".")
     for at in range(len(parts)):
         name = ".".join(parts[: at + 1])
-        found = PathFinder.find_spec(name, [str(root)] if places is None else places)
-        if found is None and places is None:
-            found = PathFinder.find_spec(name)
-        if found is None:
+        spec = PathFinder.find_spec(name, [str(root)] if search_path is None else search_path)
+        if spec is None and search_path is None:
+            spec = PathFinder.find_spec(name)
+        if spec is None:
             return
-        if found.has_location and found.origin:
-            yield Path(found.origin)
-        places = list(found.submodule_search_locations or [])
+        if spec.has_location and spec.origin:
+            yield Path(spec.origin)
+        search_path = list(spec.submodule_search_locations or [])
 
 
 def _imported_files(module: str, root: Path) -> Iterator[Path]:
-    """What a module of the project's folder imports from there, and so on."""
+    """Yields the files in the project's folder that a module imports, also indirectly."""
     finder = ModuleFinder(path=[str(root)])
     try:
         finder.import_hook(module)
-    except (ImportError, SyntaxError, ValueError):  # importing it will say so
+    except (ImportError, SyntaxError, ValueError):  # importing the module reports it
         return
     for each in finder.modules.values():
         path = getattr(each, "__file__", None)

@@ -1,4 +1,4 @@
-"""What the model says to each prompt: batched, length-sorted, left-padded decoding."""
+"""Generates outputs: batched, length-sorted, left-padded decoding."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from tui_loop.core.config.schema import Evaluation
 from tui_loop.engine.memory import EvalBatch
 
 SAMPLING_SEED = 0
+"""Fixed, so that sampled outputs of two evaluations differ by the weights alone."""
 
 
 class Generated(msgspec.Struct, frozen=True):
-    """An output; `truncated` if the limit ended it rather than the model."""
+    """An output and its number of tokens; `truncated`: the limit ended it, not the model."""
 
     text: str
     tokens: int
     truncated: bool
 
 
-class _Poll(StoppingCriteria):
-    """Asks between two tokens whether to go on; `poll` raises to end the generation."""
+class _PollEachToken(StoppingCriteria):
+    """Calls `poll` after each token; `poll` raises to end the generation."""
 
     def __init__(self, poll: Callable[[], None]) -> None:
         self._poll = poll
@@ -45,29 +46,29 @@ def generate(
     context: int,
     batch: EvalBatch,
     poll: Callable[[], None] = lambda: None,
-    progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
     first: Sequence[int] = (),
-    finished: Callable[[int, Generated], None] = lambda index, output: None,
+    on_output: Callable[[int, Generated], None] = lambda index, output: None,
 ) -> list[Generated]:
-    """The model's continuation of each prompt (token ids), in the order given.
+    """Returns the model's continuation of each prompt (token ids), in the order of the prompts.
 
-    Prompts are cut from the left so that prompt and output fit the model's `context`. Sampling,
-    where asked for, is seeded. `poll` is called before each token and may raise. Where memory
-    runs out, `batch` shrinks and the same prompts are tried again. `finished` gets the index and
-    the output of each prompt as its batch is done.
+    Prompts are cut from the left so that prompt and output fit into the model's `context`.
+    Sampling is seeded. `poll` is called before each token and may raise. Where memory runs out,
+    `batch` shrinks and the same prompts are tried again. `on_output` gets the index and output of
+    each prompt when its batch is done.
 
-    Prompts whose indices are in `first` come before the others. Then other rows share their
-    batches, which may move a greedy output by float noise and by nothing else. Sampled outputs
-    hang on the order, which is then kept, and `first` has no effect.
+    Prompts whose indices are in `first` are generated before the others. That changes which rows
+    share a batch, which can change a greedy output only by float noise. Sampled outputs depend on
+    the order, so that `first` has no effect on them.
     """
     outputs: list[Generated | None] = [None] * len(prompts)
     room = max(1, context - max_new_tokens)
     cut = [prompt[-room:] for prompt in prompts]
     early = frozenset() if settings.do_sample else frozenset(first)
     order = sorted(range(len(cut)), key=lambda index: (index not in early, -len(cut[index])))
-    ends = _end_ids(model, tokenizer)
-    config = _generation_config(settings, max_new_tokens, ends, tokenizer.pad_token_id)
-    was_training, plan = model.training, model.generation_config
+    end_ids = _end_ids(model, tokenizer)
+    config = _generation_config(settings, max_new_tokens, end_ids, tokenizer.pad_token_id)
+    was_training, previous_config = model.training, model.generation_config
     model.eval()
     model.generation_config = config
     try:
@@ -78,24 +79,25 @@ def generate(
                 poll()
                 end = len(early) if done < len(early) else len(order)  # no batch has both
                 chosen = order[done : min(done + batch.size, end)]
-                prompted = [cut[index] for index in chosen]
+                batch_prompts = [cut[index] for index in chosen]
                 fits, produced = batch.attempt(
-                    partial(_one_batch, model, tokenizer, prompted, config, poll), len(chosen)
+                    partial(_generate_batch, model, tokenizer, batch_prompts, config, poll),
+                    len(chosen),
                 )
                 if not fits:
                     continue
                 for index, ids in zip(chosen, produced, strict=True):
-                    outputs[index] = output = _decoded(tokenizer, ids, ends, max_new_tokens)
-                    finished(index, output)
+                    outputs[index] = output = _decoded(tokenizer, ids, end_ids, max_new_tokens)
+                    on_output(index, output)
                 done += len(chosen)
-                progress(done)
+                on_progress(done)
     finally:
-        model.generation_config = plan
+        model.generation_config = previous_config
         model.train(was_training)
     return [output for output in outputs if output is not None]
 
 
-def _one_batch(
+def _generate_batch(
     model: Any,
     tokenizer: Any,
     prompts: list[list[int]],
@@ -112,16 +114,16 @@ def _one_batch(
         input_ids=ids.to(model.device),
         attention_mask=mask.to(model.device),
         generation_config=config,
-        stopping_criteria=StoppingCriteriaList([_Poll(poll)]),
+        stopping_criteria=StoppingCriteriaList([_PollEachToken(poll)]),
     )
-    lines: list[list[int]] = produced[:, width:].tolist()
-    return lines
+    outputs: list[list[int]] = produced[:, width:].tolist()
+    return outputs
 
 
 def _generation_config(
-    settings: Evaluation, limit: int, ends: list[int], pad_id: int
+    settings: Evaluation, limit: int, end_ids: list[int], pad_id: int
 ) -> GenerationConfig:
-    """Only what the evaluation settings say; nothing comes from the model's own defaults."""
+    """Makes the config from the evaluation settings alone, without the model's own defaults."""
     sampling = (
         {
             "do_sample": True,
@@ -133,19 +135,21 @@ def _generation_config(
         else {"do_sample": False}
     )
     return GenerationConfig(
-        max_new_tokens=limit, eos_token_id=ends, pad_token_id=pad_id, use_cache=True, **sampling
+        max_new_tokens=limit, eos_token_id=end_ids, pad_token_id=pad_id, use_cache=True, **sampling
     )
 
 
 def _end_ids(model: Any, tokenizer: Any) -> list[int]:
-    told = model.generation_config.eos_token_id
-    ends = told if isinstance(told, list) else [] if told is None else [told]
-    own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return list(dict.fromkeys([*own, *ends]))
+    configured = model.generation_config.eos_token_id
+    of_model = (
+        configured if isinstance(configured, list) else [] if configured is None else [configured]
+    )
+    of_tokenizer = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    return list(dict.fromkeys([*of_tokenizer, *of_model]))
 
 
-def _decoded(tokenizer: Any, ids: list[int], ends: list[int], limit: int) -> Generated:
-    stop = next((place for place, token in enumerate(ids) if token in ends), None)
+def _decoded(tokenizer: Any, ids: list[int], end_ids: list[int], limit: int) -> Generated:
+    stop = next((place for place, token in enumerate(ids) if token in end_ids), None)
     body = ids if stop is None else ids[:stop]
     text = tokenizer.decode(body, skip_special_tokens=True)
     return Generated(text.strip(" "), len(body), stop is None and len(body) >= limit)

@@ -1,7 +1,7 @@
-"""The run host: an iteration in a worker thread, and beside it lock, beat, requests and signals.
+"""The run host: runs an iteration in a worker thread, and handles lock, requests and signals.
 
-Whatever happens in the worker, the run's end is written. As a process of its own it is
-`python -m tui_loop.engine.host LOOP NUMBER...`; its output goes to the iteration's output.log.
+It writes the run's end whatever happens in the worker. It can be a process of its own,
+`python -m tui_loop.engine.host LOOP NUMBER...`, whose output goes to the iteration's output.log.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ from tui_loop.core.workflow.draft import return_unstarted
 from tui_loop.core.workflow.run_end import write_end
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.output_capture import output_to
-from tui_loop.engine.run_control import Control
+from tui_loop.engine.run_control import RunControl
 
 POLL_SECONDS = 0.2
+"""The interval at which the host reads requests and checks the record's files."""
+
 GRACE_SECONDS = 25.0
-"""After a termination: what has not been saved by then is given up, and the run ends as stopped.
-Schedulers kill after 30 s."""
+"""The time to save after a termination; then the host abandons the worker and the run ends as
+stopped. Schedulers kill after 30 s."""
 
 STOP_SECONDS = 30.0
-"""After a stop request: work that has not ended by then hangs, and is given up alike."""
+"""The time for the current work to end after a stop request; then the host abandons it, too."""
 
 EXIT_CODES: dict[EndState, int] = {"finished": 0, "failed": 1, "stopped": 3}
 
@@ -46,27 +48,29 @@ EXIT_CODES: dict[EndState, int] = {"finished": 0, "failed": 1, "stopped": 3}
 class RunHost:
     """Hosts one run of one iteration; `run` blocks until it has ended.
 
-    `gave_up` says that its worker was left behind: the process is to end without waiting for it.
-    `has_device_fault`: this process can use its GPU no more.
+    `gave_up`: the host abandoned its worker; the process must exit without waiting for it.
+    `has_device_fault`: this process can no longer use its GPU.
     """
 
     def __init__(self, folder: IterationFolder, *, runner: str) -> None:
         self.folder, self.runner = folder, runner
-        self.control = Control()
+        self.control = RunControl()
         self.gave_up = False
         self.has_device_fault = False
         self._terminated_at: float | None = None
 
     def terminate(self) -> None:
-        """Asks for a checkpoint and the end, within GRACE_SECONDS; from a signal or any thread."""
+        """Requests a checkpoint and the end within GRACE_SECONDS. Call it from any thread or
+        signal handler."""
         if self._terminated_at is None:
             self._terminated_at = time.monotonic()
+            # In a thread: the interrupted main thread may hold the journal's lock, which is needed.
             threading.Thread(target=self._stop, name="terminate").start()
 
     def run(self) -> EndState:
-        """Runs the iteration to its end and returns how it ended. Raises BadInput if it is held."""
+        """Runs the iteration to its end; returns its end state. Raises BadInput if it is locked."""
         with RunLock(self.folder.lock) as lock:
-            asked_before = request_ids(self.folder.requests)
+            earlier_requests = request_ids(self.folder.requests)
             before = read_run(self.folder)
             resumption = next_resumption(self.folder, before)
             journal = Journal(self.folder.journal, lock.report_trouble)
@@ -80,13 +84,13 @@ class RunHost:
                 resumption=resumption,
             )
             attempts.begin()
-            # till then, which can take long, whoever asks can only name the attempt before
-            asked_meanwhile = request_ids(self.folder.requests) - asked_before
-            requests = RequestReader(self.folder.requests, attempts.attempt, asked_meanwhile)
-            own = self.folder.config, self.folder.decision
-            kept = FileGuard((*own, self.folder.loop.settings_file))
-            self._wait(attempts, journal, kept, requests)
-            kept.check()
+            # Until `begin`, which can take long, a request can only name the previous attempt.
+            new_requests = request_ids(self.folder.requests) - earlier_requests
+            requests = RequestReader(self.folder.requests, attempts.attempt, new_requests)
+            own_files = self.folder.config, self.folder.decision
+            file_guard = FileGuard((*own_files, self.folder.loop.settings_file))
+            self._wait(attempts, journal, file_guard, requests)
+            file_guard.check()
             outcome = attempts.outcome
             write_end(
                 self.folder,
@@ -100,23 +104,23 @@ class RunHost:
         return attempts.state
 
     def _wait(
-        self, attempts: Attempts, journal: Journal, kept: FileGuard, requests: RequestReader
+        self, attempts: Attempts, journal: Journal, file_guard: FileGuard, requests: RequestReader
     ) -> None:
-        """Hands requests to the worker until it has ended, or is left behind."""
+        """Passes requests to the worker until it has ended or its time to end is over."""
         worker = threading.Thread(target=attempts.work, name="run", daemon=True)
         worker.start()
         while worker.is_alive():
             worker.join(POLL_SECONDS)
-            kept.check()
+            file_guard.check()
             requests.add_attempt(attempts.attempt)
             for request in requests.read():
-                self.control.ask(request)
-            if (waited := self._waited_too_long()) and worker.is_alive():
-                self._give_up(attempts, journal, waited)
+                self.control.submit(request)
+            if (expired := self._expired_limit()) and worker.is_alive():
+                self._give_up(attempts, journal, expired)
                 return
 
-    def _waited_too_long(self) -> str:
-        """What the worker had time enough for, "" while it has time."""
+    def _expired_limit(self) -> str:
+        """Returns which time limit the worker has exceeded, in words; "" while none."""
         since = self._terminated_at
         if since is not None and time.monotonic() - since > GRACE_SECONDS:
             return f"{GRACE_SECONDS:g} s after a termination"
@@ -124,23 +128,23 @@ class RunHost:
             return f"{STOP_SECONDS:g} s after a stop request"
         return ""
 
-    def _give_up(self, attempts: Attempts, journal: Journal, waited: str) -> None:
-        """Leaves the worker behind: the run ends as stopped, whatever that one still does."""
+    def _give_up(self, attempts: Attempts, journal: Journal, expired: str) -> None:
+        """Abandons the worker: the run ends as stopped, whatever the worker still does."""
         self.gave_up = True
         self.control.give_up()
         attempts.state, attempts.error = "stopped", None
         phase = read_run(self.folder).phase or "starting"
-        text = f"given up {waited}, still in phase {phase}: what had not been saved is lost"
+        text = f"given up {expired}, still in phase {phase}: what had not been saved is lost"
         journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _stop(self) -> None:
-        self.control.ask(
+        self.control.submit(
             Request("termination", 0, "stop", save=True, evaluate=False, by="termination")
         )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Hosts the runs of some iterations of a loop, one after the other; gives the exit code."""
+    """Hosts the runs of some iterations of a loop in order; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tui_loop.engine.host")
     parser.add_argument("loop", type=Path)
     parser.add_argument("numbers", type=int, nargs="+")

@@ -1,9 +1,10 @@
-"""A process that generates with the models of a loop: `python -m tui_loop.engine.inference_server`.
+"""The inference server, a process that generates with the models of a loop:
+`python -m tui_loop.engine.inference_server LOOP N...`.
 
-It reads one `core.inference_messages.GenerateRequest` a line from stdin and writes one
-`GenerateResponse` or `AskingState` a line to stdout. Stdout is protected: whatever libraries print
-goes to stderr. Weights are loaded once. The process ends after stdin does, when the requests until
-then are answered. It writes no file.
+It reads a `core.inference_messages.GenerateRequest` a line from stdin and writes a
+`GenerateResponse` or `ServerStatus` a line to stdout. What libraries print goes to stderr instead.
+Weights are loaded once. The process ends when stdin has ended and all requests are answered. It
+writes no file.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.inference_messages import AskingState, GenerateRequest, Told
+from tui_loop.core.inference_messages import GenerateRequest, ServerMessage, ServerStatus
 from tui_loop.core.record import codec
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.text.secrets import redacted
@@ -31,25 +32,25 @@ if TYPE_CHECKING:
     from tui_loop.engine.model_pool import ModelPool
 
 
-class Dropped(Exception):
-    """Raised where an answer is under way that is no longer wanted."""
+class Cancelled(Exception):
+    """Raised during the generation for a request that a later one has cancelled."""
 
 
 class _Inbox:
-    """Questions as they come, read beside the work so that one can be dropped under way."""
+    """The requests, read in a thread of their own so that one can be cancelled while it runs."""
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
-        self._waiting: queue.SimpleQueue[GenerateRequest | str | None] = queue.SimpleQueue()
-        self._dropped_to = 0
-        threading.Thread(target=self._read, name="questions", daemon=True).start()
+        self._queue: queue.SimpleQueue[GenerateRequest | str | None] = queue.SimpleQueue()
+        self._cancelled_below = 0
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
 
     def next(self) -> GenerateRequest | str | None:
-        """The next question, or what is wrong with a line; None after the last."""
-        return self._waiting.get()
+        """Waits for the next request, or the error of a bad line; None after the last."""
+        return self._queue.get()
 
-    def is_dropped(self, question: GenerateRequest) -> bool:
-        return question.id < self._dropped_to
+    def is_cancelled(self, request: GenerateRequest) -> bool:
+        return request.id < self._cancelled_below
 
     def _read(self) -> None:
         decoder = msgspec.json.Decoder(GenerateRequest)
@@ -57,15 +58,15 @@ class _Inbox:
             if not line.strip():
                 continue
             try:
-                question = codec.decoded(decoder, line, "a question")
+                request = codec.decoded(decoder, line, "a request")
             except BadInput as error:
-                self._waiting.put(error.message)
+                self._queue.put(error.message)
                 continue
-            if question.drop:
-                self._dropped_to = max(self._dropped_to, question.id)
-            if question.prompt or question.examples or not question.drop:
-                self._waiting.put(question)
-        self._waiting.put(None)
+            if request.cancel:
+                self._cancelled_below = max(self._cancelled_below, request.id)
+            if request.prompt or request.examples or not request.cancel:
+                self._queue.put(request)
+        self._queue.put(None)
 
 
 class _Server:
@@ -74,80 +75,73 @@ class _Server:
         self._out = protected_stdout()
 
     def serve(self, inbox: _Inbox) -> None:
-        """Loads the models, then answers until there are no more questions."""
-        speakers = self._load()
-        while (question := inbox.next()) is not None:
-            if isinstance(question, str):
-                self._tell(AskingState("error", message=question))
+        """Loads the models, then answers requests until there are no more."""
+        pool = self._load()
+        while (request := inbox.next()) is not None:
+            if isinstance(request, str):
+                self._send(ServerStatus("error", message=request))
             else:
-                self._answer(speakers, question, inbox)
+                self._answer(pool, request, inbox)
 
     def _load(self) -> ModelPool:
         from tui_loop.core.config.settings import with_settings
 
-        self._tell(AskingState("loading", iteration=self._numbers[0]))
+        # Importing the training stack takes seconds: the client shows a state meanwhile.
+        self._send(ServerStatus("loading", iteration=self._numbers[0]))
         from tui_loop.engine.model_pool import ModelPool, set_threads
 
         first = self._loop.existing(self._numbers[0])
         set_threads(with_settings(first.read_config(), self._settings))
-        speakers = ModelPool(self._loop, self._numbers, self._settings)
+        pool = ModelPool(self._loop, self._numbers, self._settings)
         for number in self._numbers:
-            self._tell(AskingState("loading", iteration=number))
+            self._send(ServerStatus("loading", iteration=number))
             try:
-                speakers.load(number)
-            except Exception as error:  # the edge of a model: what it lacks is told, others answer
-                self._tell(explained(AskingState("left_out", iteration=number), error))
-        self._tell(AskingState("ready", iterations=speakers.numbers))
-        return speakers
+                pool.load(number)
+            except Exception as error:  # the other models can still respond
+                self._send(with_error(ServerStatus("left_out", iteration=number), error))
+        self._send(ServerStatus("ready", iterations=pool.numbers))
+        return pool
 
-    def _answer(self, speakers: ModelPool, question: GenerateRequest, inbox: _Inbox) -> None:
+    def _answer(self, pool: ModelPool, request: GenerateRequest, inbox: _Inbox) -> None:
         def poll() -> None:
-            if inbox.is_dropped(question):
-                raise Dropped
+            if inbox.is_cancelled(request):
+                raise Cancelled
 
-        wanted = question.iterations or speakers.numbers
         try:
-            rows = self._rows(speakers, question)
+            rows = self._rows(pool, request)
         except TuiLoopError as error:
-            self._tell(explained(AskingState("error", id=question.id), error))
+            self._send(with_error(ServerStatus("error", id=request.id), error))
             return
-        for number in wanted:
+        for number in request.iterations or pool.numbers:
             try:
                 poll()
-                if number not in speakers.numbers:
-                    raise BadInput(f"iteration {number} is not among those that answer")
-                speakers.answer(
-                    number,
-                    rows,
-                    question.settings,
-                    question=question.id,
-                    poll=poll,
-                    told=self._tell,
-                )
-            except Dropped:
-                self._tell(AskingState("error", id=question.id, message="given up"))
+                if number not in pool.numbers:
+                    raise BadInput(f"iteration {number} is not loaded")
+                pool.generate(number, rows, request, poll=poll, on_response=self._send)
+            except Cancelled:
+                self._send(ServerStatus("error", id=request.id, message="cancelled"))
                 return
-            except Exception as error:  # the edge of a question: the next one may be answered
-                state = AskingState("error", id=question.id, iteration=number)
-                self._tell(explained(state, error))
-        self._tell(AskingState("answered", id=question.id))
+            except Exception as error:  # other models and later requests can still be answered
+                status = ServerStatus("error", id=request.id, iteration=number)
+                self._send(with_error(status, error))
+        self._send(ServerStatus("answered", id=request.id))
 
-    def _rows(self, speakers: ModelPool, question: GenerateRequest) -> list[Row]:
-        if not speakers.numbers:
-            raise BadInput("no model is here to answer")
-        if question.examples:
-            return speakers.rows_of(question.examples)
-        if not question.prompt.strip():
-            raise BadInput("there is no prompt", "write one")
-        return [Row("", question.prompt, "", 0)]
+    def _rows(self, pool: ModelPool, request: GenerateRequest) -> list[Row]:
+        if not pool.numbers:
+            raise BadInput("no model could be loaded")
+        if request.examples:
+            return pool.rows_of(request.examples)
+        if not request.prompt.strip():
+            raise BadInput("the prompt is empty", "write one")
+        return [Row("", request.prompt, "", 0)]
 
-    def _tell(self, told: Told) -> None:
-        self._out.write(codec.to_json(told) + b"\n")
+    def _send(self, message: ServerMessage) -> None:
+        self._out.write(codec.to_json(message) + b"\n")
         self._out.flush()
 
 
-def explained(state: AskingState, error: Exception) -> AskingState:
-    """`state` with what went wrong, a line each for what happened and what to do."""
+def with_error(status: ServerStatus, error: Exception) -> ServerStatus:
+    """Returns `status` with the message and hint of `error`; logs an unexpected one."""
     if isinstance(error, TuiLoopError):
         message, hint = error.message, error.hint
     else:
@@ -156,20 +150,20 @@ def explained(state: AskingState, error: Exception) -> AskingState:
         traceback.print_exception(error)
         is_memory = isinstance(error, OutOfMemory) or is_out_of_memory(error)
         message = f"{'out of memory' if is_memory else type(error).__name__}: {first_line(error)}"
-        hint = "--set run.device=cpu, or end what else uses the device" if is_memory else ""
-    return msgspec.structs.replace(state, message=redacted(message), hint=redacted(hint))
+        hint = "--set run.device=cpu, or end other programs on the device" if is_memory else ""
+    return msgspec.structs.replace(status, message=redacted(message), hint=redacted(hint))
 
 
 def protected_stdout() -> BinaryIO:
-    """The real stdout, for what is told alone; descriptor 1 becomes stderr."""
+    """Returns the real stdout, for messages alone; what libraries print there goes to stderr."""
     sys.stdout.flush()
-    own = os.dup(1)
+    stdout = os.dup(1)
     os.dup2(2, 1)
-    return os.fdopen(own, "wb")
+    return os.fdopen(stdout, "wb")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Answers questions about some iterations of a loop until stdin ends."""
+    """Answers requests for outputs of some iterations of a loop until stdin ends."""
     parser = argparse.ArgumentParser(prog="python -m tui_loop.engine.inference_server")
     parser.add_argument("loop", type=Path)
     parser.add_argument("numbers", type=int, nargs="+")
@@ -179,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     server = _Server(LoopFolder(args.loop), args.numbers, args.settings)
     try:
         server.serve(_Inbox(sys.stdin.buffer))
-    except BrokenPipeError:  # nobody listens any more
+    except BrokenPipeError:  # the client has gone
         os._exit(0)
     return 0
 

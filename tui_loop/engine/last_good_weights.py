@@ -1,4 +1,4 @@
-"""The newest weights under which the loss was still sound, for a run that diverges."""
+"""Keeps the newest weights whose loss was still sound, for a run that diverges."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 Weights = dict[str, torch.Tensor]
 
 LARGEST_BYTES = 1 << 30
-"""Of trainable weights; above, only checkpoints are kept."""
+"""Larger trainable weights are not copied to host memory: such a run relies on checkpoints."""
 SHARE = 0.01
-"""Of the training time that copying may take; what is copied less often is a little older."""
+"""The share of the training time that copying may take; a lower one keeps older weights."""
 
 
-class LastGood:
-    """Keeps copies of a model's trainable weights in host memory.
+class LastGoodWeights:
+    """Copies of a model's trainable weights in host memory.
 
-    Weights are good once a later log has shown a sound loss (the loss of a step is measured on
-    the weights before it) or an evaluation has. `step` is theirs, None while there are none.
+    Weights count as good once a later log (whose loss is measured on the weights before its step)
+    or an evaluation shows a sound loss. `step` is the step of the good weights, None without any.
     """
 
     def __init__(self) -> None:
@@ -29,23 +29,26 @@ class LastGood:
         self._next_at = 0.0
 
     def begin(self, model: Any, step: int) -> None:
-        """The weights that training starts from."""
-        self._take(model, step)
+        """Copies the weights that training starts from."""
+        self._copy(model, step)
 
     def note(self, model: Any, step: int, *, is_sound: bool) -> None:
-        """After a log at `step`: whether the weights that it was measured on were sound."""
-        self._decide(is_sound=is_sound)
+        """Notes a log at `step`; `is_sound`: so were the weights that its loss was measured on.
+
+        Confirms or drops the previous copy first, since the loss is that of earlier weights.
+        """
+        self._settle_candidate(is_sound=is_sound)
         if is_sound and time.monotonic() >= self._next_at:
-            self._take(model, step)
+            self._copy(model, step)
 
     def note_evaluation(self, model: Any, step: int, *, is_sound: bool) -> None:
-        """After an evaluation of the weights of `step`, which measures them as they are."""
+        """Notes an evaluation, which measures the current weights: copies before it confirms."""
         if is_sound and time.monotonic() >= self._next_at:
-            self._take(model, step)
-        self._decide(is_sound=is_sound)
+            self._copy(model, step)
+        self._settle_candidate(is_sound=is_sound)
 
-    def put_back(self, model: Any) -> int | None:
-        """Gives the model its good weights again; the step that they are of."""
+    def restore(self, model: Any) -> int | None:
+        """Restores the model's good weights; returns their step, None without any."""
         if self.step is None:
             return None
         with torch.no_grad():
@@ -54,17 +57,17 @@ class LastGood:
                     parameter.copy_(self._weights[name].to(parameter.device))
         return self.step
 
-    def _decide(self, *, is_sound: bool) -> None:
-        """Whether what was copied last is good."""
+    def _settle_candidate(self, *, is_sound: bool) -> None:
+        """Keeps the newest copy as the good weights, or drops it."""
         if is_sound and self._candidate is not None:
             self.step, self._weights = self._candidate
         self._candidate = None
 
-    def _take(self, model: Any, step: int) -> None:
-        begun = time.monotonic()
+    def _copy(self, model: Any, step: int) -> None:
+        started = time.monotonic()
         trainable = {n: each for n, each in model.named_parameters() if each.requires_grad}
         if sum(each.numel() * each.element_size() for each in trainable.values()) > LARGEST_BYTES:
             return
         self._candidate = step, {n: each.detach().cpu().clone() for n, each in trainable.items()}
-        spent = time.monotonic() - begun
-        self._next_at = begun + spent / SHARE
+        spent = time.monotonic() - started
+        self._next_at = started + spent / SHARE

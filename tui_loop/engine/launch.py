@@ -1,9 +1,9 @@
-"""Starts the engine's processes, each in its own session, without a launcher's variables.
+"""Starts the engine's processes, each in its own session, and drops launcher variables.
 
 Imports nothing heavy.
 
-A run is one process. With `WORLD_SIZE=2` in the environment, from torchrun, `accelerate launch`,
-mpirun or the template of a job script, accelerate would wait for a process that never comes.
+A run is one process. With `WORLD_SIZE=2` in the environment (from torchrun, `accelerate launch`,
+mpirun or the template of a job script), accelerate would wait for a second process forever.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tui_loop.core.record.folders import LoopFolder
 
 
 def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
-    """A process that runs these iterations in order and outlives this one."""
+    """Starts a process that runs these iterations in order and outlives this one."""
     command = [sys.executable, "-P", "-m", "tui_loop.engine.host", str(loop.path.resolve())]
     command += [str(number) for number in numbers]
     log: Path = loop.iteration(numbers[0]).output
@@ -34,13 +34,13 @@ def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
         )
 
 
-def start_answers(
+def start_inference_server(
     loop: LoopFolder, numbers: Sequence[int], settings: Sequence[str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """A process that generates with the models of these iterations (`engine.inference_server`).
+    """Starts a process that generates with the models of these iterations.
 
-    It reads questions from its stdin, tells on its stdout, and ends when its stdin does. Whatever
-    libraries print goes to `log`.
+    See `engine.inference_server`: it reads requests from its stdin, writes responses to its
+    stdout, and ends when its stdin does. What libraries print goes to `log`.
     """
     command = [
         sys.executable,
@@ -61,12 +61,13 @@ def start_answers(
     )
 
 
-def start_look(
+def start_holdout_evaluation(
     loop: LoopFolder, number: int, settings: Sequence[str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """A process that evaluates an iteration's weights on the holdout (`engine.holdout_evaluation`).
+    """Starts a process that evaluates an iteration's weights on the holdout, and then ends.
 
-    It tells on its stdout and ends by itself. Whatever libraries print goes to `log`.
+    See `engine.holdout_evaluation`: it writes its progress and result to its stdout. What
+    libraries print goes to `log`.
     """
     command = [
         sys.executable,
@@ -87,7 +88,7 @@ def start_look(
     )
 
 
-_NAMES = frozenset(
+_LAUNCHER_VARIABLES = frozenset(
     (
         # torchrun, and the env:// rendezvous of torch.distributed
         "RANK",
@@ -109,7 +110,7 @@ _NAMES = frozenset(
         "FORK_LAUNCHED",
     )
 )
-_PREFIXES = (
+_LAUNCHER_PREFIXES = (
     "OMPI_COMM_WORLD_",
     "MV2_COMM_WORLD_",
     "TORCHELASTIC_",
@@ -117,27 +118,29 @@ _PREFIXES = (
     "FSDP_",
     "MEGATRON_LM_",
     "PARALLELISM_CONFIG_",
-    "KUBEFLOW_TRAINER_",  # transformers reports to that server, whatever `report_to` says
+    "KUBEFLOW_TRAINER_",  # transformers reports to that server, whatever `report_to` is
 )
-"""MPI's other variables (`OMPI_MCA_*`, `PMI_FD`, `PMIX_*`) stay: they configure MPI itself, and
-neither torch nor accelerate reads them. So do `SLURM_*`, which nothing takes for a rank."""
+"""MPI's other variables (`OMPI_MCA_*`, `PMI_FD`, `PMIX_*`) remain: they configure MPI itself, and
+neither torch nor accelerate reads them. So do `SLURM_*`, which no library reads as a rank."""
 
 _dropped: dict[str, str] = {}
 
 
 def drop_launcher_variables() -> None:
-    """Removes the variables from this process's environment."""
+    """Removes launcher variables from this process's environment."""
     for name in list(os.environ):
-        if name in _NAMES or name.startswith(_PREFIXES):
+        if name in _LAUNCHER_VARIABLES or name.startswith(_LAUNCHER_PREFIXES):
             _dropped[name] = os.environ.pop(name)
 
 
 def dropped_names() -> list[str]:
-    """The names of all variables that this process has dropped."""
+    """Returns the names of all variables that this process has dropped."""
     return sorted(_dropped)
 
 
 def original_environment() -> dict[str, str]:
-    """The environment with the dropped variables put back, for a process that drops them itself
-    and records their names in its run's log."""
+    """Returns the environment with the dropped variables restored.
+
+    It is for a run host, which drops them itself and records their names in its run's log.
+    """
     return {**os.environ, **_dropped}

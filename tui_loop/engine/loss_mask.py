@@ -1,7 +1,7 @@
-"""Rows as the trainer sees them: their tokens, and which of them are trained on.
+"""Renders training rows with their loss mask: which tokens are trained on.
 
-Rows are rendered as the run renders them and masked as SFTTrainer masks them (trl 1.16,
-`SFTTrainer._prepare_dataset`); a test holds the two against each other.
+Rows are rendered as a run renders them and masked as SFTTrainer masks them (trl 1.16,
+`SFTTrainer._prepare_dataset`); a test compares the two.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from tui_loop.engine.models import pretrained_arguments
 from tui_loop.engine.rendering import Renderer
 
 SAMPLED_ROWS = 5000
-"""Rows that are rendered: seconds of work; of more, a seeded sample and the longest."""
+"""At most this many rows are rendered, which takes seconds: a seeded sample and the longest."""
 
 LONGEST_ROWS = 200
+"""So many of the longest rows are always rendered: a sample would miss those that are cut."""
 
 Poll = Callable[[], None]
 
 
 class MaskedTokens(msgspec.Struct, frozen=True):
-    """A row as it is trained on: its tokens within max_length, `trained` says which count.
+    """A row's tokens within max_length; `trained` is the loss mask.
 
-    `cut` tokens were beyond max_length, `cut_trained` of them would have counted.
+    `cut` tokens were beyond max_length, `cut_trained` of them would have been trained on.
     """
 
     ids: list[int]
@@ -46,7 +47,7 @@ class MaskedTokens(msgspec.Struct, frozen=True):
 
 
 class LossMasker:
-    """Renders and masks the training rows of one config. Raises TuiLoopError as a run would."""
+    """Renders and masks the training rows of a config. Raises TuiLoopError as a run would."""
 
     def __init__(self, config: Config, root: Path, data: LoadedData) -> None:
         from transformers import AutoTokenizer
@@ -58,14 +59,17 @@ class LossMasker:
         self._renderer = Renderer(self._tokenizer, config, data.mapping.shape)
         self._template = self._training_template()
 
-    def masked(self, row: Row, *, whole: bool = False) -> MaskedTokens:
-        """A row's tokens and which of them are trained on; `whole`: also those beyond the limit."""
+    def apply(self, row: Row, *, whole: bool = False) -> MaskedTokens:
+        """Returns a row's tokens with their loss mask.
+
+        `whole` includes the tokens beyond max_length.
+        """
         training = self._config.training
         tokens = self._renderer.tokens(row)
         ids = tokens.ids
-        paired = self._data.mapping.shape in ("prompt_completion", "instruction")
+        has_completion = self._data.mapping.shape in ("prompt_completion", "instruction")
         trained = [True] * len(ids)
-        if paired and training.completion_only_loss is not False:
+        if has_completion and training.completion_only_loss is not False:
             trained = [at >= tokens.start for at in range(len(ids))]
         if training.assistant_only_loss and self._renderer.uses_chat:
             marks = self._assistant_marks(row)
@@ -73,20 +77,20 @@ class LossMasker:
         limit = None if training.packing else training.max_length
         if limit is None or len(ids) <= limit:
             return MaskedTokens(ids, trained)
-        kept = slice(-limit, None) if self._keeps_end else slice(None, limit)
-        cut_trained = sum(trained) - sum(trained[kept])
+        window = slice(-limit, None) if self._keeps_end else slice(None, limit)
+        cut_trained = sum(trained) - sum(trained[window])
         cut = len(ids) - limit
         if whole:
-            inside = set(range(len(ids))[kept])
+            inside = set(range(len(ids))[window])
             return MaskedTokens(
                 ids, [each and at in inside for at, each in enumerate(trained)], cut, cut_trained
             )
-        return MaskedTokens(ids[kept], trained[kept], cut, cut_trained)
+        return MaskedTokens(ids[window], trained[window], cut, cut_trained)
 
     def row(self, number: int) -> TrainedRow:
-        """The `number`-th training row (from 1) with its tokens as text."""
+        """Returns the `number`-th training row (from 1) with its tokens as text."""
         row = self._data.train[number - 1]
-        masked = self.masked(row, whole=True)
+        masked = self.apply(row, whole=True)
         texts = [self._tokenizer.decode([each]) for each in masked.ids]
         return TrainedRow(
             number,
@@ -100,25 +104,25 @@ class LossMasker:
     def render(
         self, poll: Poll = lambda: None
     ) -> tuple[list[tuple[Row, MaskedTokens]], list[CheckResult]]:
-        """Rows with their tokens, and what a template refuses; of many rows a sample."""
-        done: list[tuple[Row, MaskedTokens]] = []
+        """Renders the rows, of many a sample; returns those whose template raises as a check."""
+        rendered: list[tuple[Row, MaskedTokens]] = []
         refused: list[tuple[Row, str]] = []
         for count, row in enumerate(self._rows()):
             if count % 64 == 0:
                 poll()
             try:
-                done.append((row, self.masked(row)))
-            except Exception as fault:  # a template's own, whatever it raises
+                rendered.append((row, self.apply(row)))
+            except Exception as fault:  # a chat template may raise anything
                 refused.append((row, one_line(str(fault), 160) or type(fault).__name__))
         if not refused:
-            return done, []
-        first, why = refused[0]
-        return done, [
+            return rendered, []
+        first, reason = refused[0]
+        return rendered, [
             error(
                 CheckKind.WRONG_ROLES,
-                f"the model's chat template does not do for "
-                f"{counted(len(refused), 'training row')}: {why} (line {first.line})",
-                "mend or remove them, or choose a model whose template takes such turns",
+                f"the model's chat template rejects "
+                f"{counted(len(refused), 'training row')}: {reason} (line {first.line})",
+                "fix or remove them, or choose a model whose template accepts such turns",
                 count=len(refused),
                 rows=evidence(shown("train", row) for row, _ in refused),
             )
@@ -142,7 +146,7 @@ class LossMasker:
         return self._config.other.get("truncation_mode") == "keep_end"
 
     def _training_template(self) -> str | None:
-        """The template whose assistant turns are marked, as SFTTrainer chooses it."""
+        """Returns the template that marks assistant turns, as SFTTrainer chooses it."""
         if not (self._config.training.assistant_only_loss and self._renderer.uses_chat):
             return None
         from trl.chat_template_utils import get_training_chat_template, has_generation_markers
@@ -164,5 +168,5 @@ class LossMasker:
         )
         marks = list(encoded["assistant_masks"])
         if 1 not in marks:
-            raise BadInput("it marks no assistant's tokens (training.assistant_only_loss)")
+            raise BadInput("it marks no assistant tokens (training.assistant_only_loss)")
         return marks

@@ -1,7 +1,8 @@
-"""Loss of every supervised token of every row, from one forward pass a batch.
+"""Measures the loss of every supervised token of every row, with one forward pass per batch.
 
-Independent of training's settings: right-padded, never packed, shuffled or dropped. Only the
-supervised positions go through the language-model head, so full logits never exist.
+It does not depend on the training settings: rows are right-padded and never packed, shuffled or
+dropped. Only supervised positions go through the language-model head, so that full logits never
+exist.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.rendering import Tokens
 
 LOGIT_BYTES = 256 * 1024 * 1024
-"""A batch shrinks until its float32 logits fit here; no figure moves with it."""
+"""The limit of a batch's float32 logits: a batch has fewer rows where they would exceed it."""
 
 
 def token_losses(
@@ -27,16 +28,16 @@ def token_losses(
     pad_id: int,
     batch: EvalBatch,
     poll: Callable[[], None] = lambda: None,
-    progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[list[float]]:
-    """Negative log-likelihood in nats of each supervised token, by row.
+    """Returns the negative log-likelihood in nats of each supervised token, by row.
 
     `rows[i].ids[start:]` are supervised, position 0 never is. `poll` is called before each
-    batch and may raise; `progress` gets the count of rows done. The model's mode is restored.
+    batch and may raise; `on_progress` gets the number of rows done. The model's mode is restored.
     Where memory runs out, `batch` shrinks and the same rows are tried again.
     """
     losses: list[list[float]] = [[] for _ in rows]
-    # longest first, so that running out of memory shows at once
+    # longest first, so that a lack of memory shows at once
     order = sorted(range(len(rows)), key=lambda index: -len(rows[index].ids))
     was_training = model.training
     model.eval()
@@ -50,10 +51,10 @@ def token_losses(
             )
             if not fits:
                 continue
-            for index, found in zip(chosen, values, strict=True):
-                losses[index] = found
+            for index, row_losses in zip(chosen, values, strict=True):
+                losses[index] = row_losses
             done += len(chosen)
-            progress(done)
+            on_progress(done)
     finally:
         model.train(was_training)
     return losses
@@ -62,7 +63,7 @@ def token_losses(
 def _next_batch(
     model: Any, rows: Sequence[Tokens], order: Sequence[int], batch_size: int
 ) -> list[int]:
-    """The first rows of `order` that make a batch: not too many, nor too many logits."""
+    """Takes the first rows of `order`, at most `batch_size` and at most LOGIT_BYTES of logits."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     batch: list[int] = []
     positions: set[int] = set()
@@ -88,17 +89,17 @@ def _batch_losses(
         ids[line, :length] = torch.tensor(rows[index].ids)
         mask[line, :length] = 1
     spans = [range(rows[index].start - 1, len(rows[index].ids) - 1) for index in batch]
-    kept = sorted({position for span in spans for position in span})
-    if not kept:
+    positions = sorted({position for span in spans for position in span})
+    if not positions:
         return [[] for _ in batch]
     inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device), "use_cache": False}
     if _keeps_logits(model):
-        chosen = torch.tensor(kept, device=device)
+        chosen = torch.tensor(positions, device=device)
         logits = model(**inputs, logits_to_keep=chosen).logits
     else:
-        logits = model(**inputs).logits[:, kept]
-    place = {position: column for column, position in enumerate(kept)}
-    targets = ids[:, [position + 1 for position in kept]].to(logits.device)
+        logits = model(**inputs).logits[:, positions]
+    column_of = {position: column for column, position in enumerate(positions)}
+    targets = ids[:, [position + 1 for position in positions]].to(logits.device)
     values = (
         torch.nn.functional.cross_entropy(
             logits.float().flatten(0, 1), targets.flatten(), reduction="none"
@@ -107,12 +108,12 @@ def _batch_losses(
         .cpu()
     )
     return [
-        [float(values[line, place[position]]) for position in span]
+        [float(values[line, column_of[position]]) for position in span]
         for line, span in enumerate(spans)
     ]
 
 
 def _keeps_logits(model: Any) -> bool:
-    """Whether the model can compute logits at chosen positions only."""
+    """Whether the model can restrict its logits to some positions."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return "logits_to_keep" in inspect.signature(type(inner).forward).parameters

@@ -1,7 +1,8 @@
-"""Out of memory: told from other faults, tried for before a run, answered with smaller batches.
+"""Out of memory: recognizing it, probing for it before training, and shrinking batches.
 
-What runs out of memory does so in the first seconds rather than after hours. Nothing that the
-run computes moves: random states and the trainer's counters are put back.
+The probe runs the longest batch first, so that a run that does not fit fails within seconds rather
+than after hours. It does not change what the run computes: random states and the trainer's
+counters are restored.
 """
 
 from __future__ import annotations
@@ -17,33 +18,35 @@ import torch
 
 from tui_loop.core.config.schema import Training
 
-_WORDS = (
+_OUT_OF_MEMORY_TEXTS = (
     "out of memory",
     "can't allocate memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_NOT_SUPPORTED",
 )
-"""What the backends say, in the text of a plain RuntimeError, where memory ran out."""
+"""Texts of the plain RuntimeErrors that backends raise when memory runs out."""
 
 
 class OutOfMemory(Exception):
-    """Memory ran out and nothing is left to shrink; `doing`: training or evaluating."""
+    """A single evaluated row does not fit into memory; `reason` is the backend's message."""
 
-    def __init__(self, doing: str, told: str) -> None:
-        super().__init__(told)
-        self.doing, self.told = doing, told
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that a device or the host has no memory left."""
+    """Whether an exception reports that a device or the host has no memory left."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in _WORDS)
+    return isinstance(error, RuntimeError) and any(
+        text in str(error) for text in _OUT_OF_MEMORY_TEXTS
+    )
 
 
 def is_device_fault(error: BaseException) -> bool:
-    """Whether this process can no longer use its GPU: CUDA reports the fault ever after."""
+    """Whether this process can no longer use its GPU: CUDA repeats the error for every call."""
     if is_out_of_memory(error):
         return False
     if isinstance(error, torch.AcceleratorError):
@@ -52,50 +55,53 @@ def is_device_fault(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Gives back what no tensor holds any more; of use only after the exception is let go of."""
+    """Returns cached memory to the device.
+
+    Call it outside the `except` block: the exception's traceback still holds tensors.
+    """
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def largest_proper_divisor(count: int) -> int:
-    """4 of 8, 3 of 9, 1 of 7; 1 of 1."""
+    """Returns 4 for 8, 3 for 9, 1 for 7, and 1 for 1."""
     return next((part for part in range(count // 2, 0, -1) if count % part == 0), 1)
 
 
 class EvalBatch:
-    """How many rows an evaluation takes at once; it shrinks for good where memory ran out.
+    """The batch size of an evaluation; it shrinks, and stays smaller, when memory runs out.
 
-    `on_shrunk` gets (size before, size now, what was said).
+    `on_shrink` is called with (size before, size now, the backend's message).
     """
 
     def __init__(
-        self, size: int, on_shrunk: Callable[[int, int, str], None] = lambda *_: None
+        self, size: int, on_shrink: Callable[[int, int, str], None] = lambda *_: None
     ) -> None:
-        self.size, self._on_shrunk = size, on_shrunk
+        self.size, self._on_shrink = size, on_shrink
 
     def attempt(self, work: Callable[[], Any], rows: int) -> tuple[bool, Any]:
-        """(True, what `work` gives), or (False, None) after memory ran out over `rows` rows.
+        """Calls `work` on a batch of `rows` rows; returns (True, its result) if it fits.
 
-        Then `size` is smaller, and the memory is free: the exception has been let go of. Raises
-        OutOfMemory where a single row does not fit.
+        Where memory runs out it returns (False, None), `size` is smaller, and the memory is free
+        again. Raises OutOfMemory where a single row does not fit.
         """
         try:
             return True, work()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            told = first_line(error)
-        free_memory()
+            reason = first_line(error)
+        free_memory()  # past the exception, whose traceback held the tensors
         if rows <= 1:
-            raise OutOfMemory("evaluating", told)
+            raise OutOfMemory(reason)
         before, self.size = self.size, largest_proper_divisor(rows)
-        self._on_shrunk(before, self.size, told)
+        self._on_shrink(before, self.size, reason)
         return False, None
 
 
 def smaller_batch(training: Training) -> list[str] | None:
-    """Settings for the next smaller micro-batch with the same effective batch; None at 1."""
+    """Returns settings for a smaller micro-batch with the same effective batch; None at 1."""
     size = training.per_device_train_batch_size
     if size == 1:
         return None
@@ -108,13 +114,13 @@ def smaller_batch(training: Training) -> list[str] | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's text."""
+    """Returns the first line of an exception's text."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """One forward and backward pass: rows by tokens, seconds, and what memory it took at most."""
+    """One forward and backward pass: its rows, tokens of the longest, seconds and peak memory."""
 
     rows: int
     tokens: int
@@ -123,10 +129,10 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 def probe_training(trainer: Any) -> Probe | None:
-    """Forward and backward of the longest rows as one batch; None where there are no lengths.
+    """Runs the longest rows forward and backward as one batch; None where lengths are unknown.
 
-    On CUDA the optimizer's states, which come with the first step, are allowed for. Raises
-    whatever the model raises, out of memory above all.
+    On CUDA it reserves memory for the optimizer states, which only the first step allocates.
+    Raises whatever the model raises, above all when memory runs out.
     """
     dataset = trainer.train_dataset
     if "input_ids" not in (dataset.column_names or []):
@@ -136,28 +142,28 @@ def probe_training(trainer: Any) -> Probe | None:
     chosen = order[: trainer.args.per_device_train_batch_size]
     model, on_gpu = trainer.model, trainer.args.device.type == "cuda"
     counters = copy.deepcopy(trainer._metrics), trainer._total_train_tokens
-    begun = time.monotonic()
+    started = time.monotonic()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else []):
         try:
-            _pass(trainer, model, [dataset[index] for index in chosen], on_gpu)
+            _forward_backward(trainer, model, [dataset[index] for index in chosen], on_gpu)
         finally:
             model.zero_grad(set_to_none=True)
             trainer._metrics, trainer._total_train_tokens = counters
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     peak = torch.cuda.max_memory_allocated() if on_gpu else None
     return Probe(len(chosen), lengths[order[0]], seconds, peak)
 
 
-def _pass(trainer: Any, model: Any, rows: list[Any], on_gpu: bool) -> None:
+def _forward_backward(trainer: Any, model: Any, rows: list[Any], on_gpu: bool) -> None:
     arguments = trainer.args
     model.train()
     if arguments.activation_checkpointing:
         model.gradient_checkpointing_enable(
             gradient_checkpointing_kwargs=dict(arguments.activation_checkpointing_kwargs or {})
         )
-    reserved = _optimizer_states(model) if on_gpu else None
+    reserved = _reserve_optimizer_states(model) if on_gpu else None
     inputs = trainer._prepare_inputs(trainer.data_collator(rows))
     low = torch.bfloat16 if arguments.bf16 else torch.float16
     with (
@@ -172,7 +178,7 @@ def _pass(trainer: Any, model: Any, rows: list[Any], on_gpu: bool) -> None:
     del reserved
 
 
-def _optimizer_states(model: Any) -> torch.Tensor:
-    """Room for Adam's two states of each trainable weight, in float32."""
+def _reserve_optimizer_states(model: Any) -> torch.Tensor:
+    """Allocates as much as Adam's two float32 states of each trainable weight."""
     count = sum(each.numel() for each in model.parameters() if each.requires_grad)
     return torch.empty(2 * count, dtype=torch.float32, device=model.device)

@@ -1,9 +1,9 @@
-"""Models of a loop side by side, each asked as its own evaluation asked it.
+"""Several models of a loop in one process, which generate as in their own evaluations.
 
-Iterations on one base share it: their adapters are loaded beside each other and one at a time
-is active, none for the base itself. That holds for inference only and for adapters that leave the
-base alone (a test holds such outputs against the recorded ones); where biases were trained along,
-or the whole model, an iteration has a base to itself.
+Iterations on the same base share it: all adapters are loaded and one at a time is active, none for
+the base itself. That is for inference only and for adapters that leave the base unchanged (a test
+compares such outputs with the recorded ones). Where biases or the whole model were trained, an
+iteration gets a base of its own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row, Shape
 from tui_loop.core.errors import BadInput, NotFound, TuiLoopError
-from tui_loop.core.inference_messages import BASE, GenerateResponse
+from tui_loop.core.inference_messages import BASE, GenerateRequest, GenerateResponse
 from tui_loop.core.record import codec
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.engine.evaluation import context_of
-from tui_loop.engine.generation import generate
+from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import TINY, find_model
 from tui_loop.engine.models import LoadedModel, load_model
@@ -34,13 +34,13 @@ from tui_loop.engine.sources import read_source
 from tui_loop.engine.weights import checked_weights, shares_base
 
 NEW_TOKENS = 64
-"""The limit where an iteration's record has none."""
+"""The limit on new tokens where an iteration's record has none."""
 
 Poll = Callable[[], None]
 
 
-class _Weights:
-    """A loaded base and the adapters that stand on it."""
+class _BaseWithAdapters:
+    """A loaded base and the adapters on it."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
@@ -48,7 +48,7 @@ class _Weights:
         self._has_adapters = False
 
     def add(self, adapter: str, name: str) -> None:
-        """Loads an adapter beside those that are there."""
+        """Loads another adapter."""
         from peft import PeftModel
 
         if self._has_adapters:
@@ -60,7 +60,7 @@ class _Weights:
 
     @contextlib.contextmanager
     def active(self, name: str | None) -> Iterator[Any]:
-        """The model with one adapter, or with none of them."""
+        """Yields the model with one adapter active, or none."""
         if not self._has_adapters:
             yield self._model
         elif name is None:
@@ -71,12 +71,12 @@ class _Weights:
             yield self._model
 
 
-class _Speaker(msgspec.Struct, frozen=True):
-    """The model of one iteration, and how its evaluation asks it."""
+class _PooledModel(msgspec.Struct, frozen=True):
+    """The model of one iteration, and the settings of its evaluation."""
 
     number: int
     config: Config
-    weights: _Weights
+    weights: _BaseWithAdapters
     adapter: str | None
     renderer: Renderer
     new_tokens: int
@@ -84,58 +84,58 @@ class _Speaker(msgspec.Struct, frozen=True):
 
 
 class ModelPool:
-    """The models of some iterations of a loop; `load` one after the other, then `answer`."""
+    """The models of some iterations of a loop; `load` each of them, then `generate`."""
 
     def __init__(self, loop: LoopFolder, numbers: Sequence[int], settings: Sequence[str]) -> None:
         self._loop = loop
         self._numbers = list(numbers)
         self._settings = list(settings)
-        self._bases: dict[bytes, _Weights] = {}
-        self._speakers: dict[int, _Speaker] = {}
+        self._shared_bases: dict[bytes, _BaseWithAdapters] = {}
+        self._models: dict[int, _PooledModel] = {}
         self._rows: dict[str, Row] | None = None
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The iterations that can answer."""
-        return tuple(self._speakers)
+        """The iterations whose models are loaded."""
+        return tuple(self._models)
 
     def load(self, number: int) -> None:
         """Loads the model of an iteration; raises TuiLoopError, and whatever the stack raises."""
-        folder = self._record_of(number)
+        folder = self._folder_of(number)
         config = with_settings(folder.read_config(), self._settings)
         source = find_model(config.model.id, self._loop.root)
-        weights, adapter = self._bases.get(_base_key(config)), None
+        weights, adapter = self._shared_bases.get(_base_key(config)), None
         if number == BASE:
-            weights = weights or self._base(config)
+            weights = weights or self._load_base(config)
         else:
             trained = checked_weights(folder, is_adapter=config.lora.enabled)
             if not config.lora.enabled:
-                weights = _Weights(load_model(here(config), source, trained))
+                model = load_model(with_available_device(config), source, trained)
+                weights = _BaseWithAdapters(model)
             else:
                 is_shared, adapter = shares_base(trained), f"iteration-{number}"
                 if not is_shared or weights is None:
-                    weights = self._base(config, is_shared=is_shared)
+                    weights = self._load_base(config, is_shared=is_shared)
                 weights.add(str(trained), adapter)
         effective = folder.read_effective()
-        evaluation = effective.get("evaluation", {})
-        told = config.evaluation.max_new_tokens or evaluation.get("max_new_tokens") or NEW_TOKENS
-        self._speakers[number] = _Speaker(
+        recorded = effective.get("evaluation", {}).get("max_new_tokens")
+        self._models[number] = _PooledModel(
             number,
             config,
             weights,
             adapter,
             Renderer(weights.loaded.tokenizer, config, self._shape(effective, config)),
-            int(told),
+            int(config.evaluation.max_new_tokens or recorded or NEW_TOKENS),
             context_of(weights.loaded.model),
         )
 
     def rows_of(self, examples: Sequence[str]) -> list[Row]:
-        """The rows of held-out examples by id; raises BadInput for one that is not there.
+        """Returns the rows of held-out examples by id; raises BadInput for an unknown one.
 
-        They come from the record of the first iteration. Conversations are not kept there as they
-        were, so that the data is read for them.
+        They come from the record of the first iteration. It does not have the turns of
+        conversations, so these are read from the data.
         """
-        folder = self._record_of(self._numbers[0])
+        folder = self._folder_of(self._numbers[0])
         recorded = {each.id: each for each in folder.read_examples()}
         rows = []
         for name in examples:
@@ -144,90 +144,89 @@ class ModelPool:
                     f"{folder} has no example {name!r}", command("failures", folder, "--all")
                 )
             example = recorded[name]
-            found = self._data_rows(folder).get(name)
-            if found is not None and found.prompt == example.prompt:
-                rows.append(found)
+            row = self._data_rows(folder).get(name)
+            if row is not None and row.prompt == example.prompt:
+                rows.append(row)
                 continue
             if folder.read_effective().get("shape") == "messages":
                 data = folder.read_config().data
                 raise BadInput(
-                    f"{name}: its turns are not in {data.eval or data.train} any more",
-                    "restore the data file, or ask the prompt itself",
+                    f"{name}: its turns are no longer in {data.eval or data.train}",
+                    "restore the data file, or enter the prompt itself",
                 )
             rows.append(Row(name, example.prompt, example.reference, example.source_line))
         return rows
 
-    def answer(
+    def generate(
         self,
         number: int,
         rows: Sequence[Row],
-        settings: Sequence[str],
+        request: GenerateRequest,
         *,
-        question: int,
         poll: Poll,
-        told: Callable[[GenerateResponse], None],
+        on_response: Callable[[GenerateResponse], None],
     ) -> None:
-        """What the model of `number` says to each row, told as each batch is done.
+        """Generates the outputs of model `number` for `rows`; sends them batch by batch.
 
-        Greedy outputs are those of the evaluation, but for float noise where other rows share
-        their batch. `poll` is called between two tokens and may raise. Raises TuiLoopError.
+        Greedy outputs equal those of the evaluation, except for float noise where other rows
+        share their batch. `poll` is called between two tokens and may raise. Raises TuiLoopError.
         """
-        speaker = self._speakers[number]
-        config = with_settings(speaker.config, list(settings))
-        limit = config.evaluation.max_new_tokens or speaker.new_tokens
-        if limit >= speaker.context:
+        pooled = self._models[number]
+        config = with_settings(pooled.config, list(request.settings))
+        limit = config.evaluation.max_new_tokens or pooled.new_tokens
+        if limit >= pooled.context:
             raise BadInput(
-                f"evaluation.max_new_tokens: {limit} leaves no room for a prompt, the model takes "
-                f"{speaker.context} tokens",
-                "ask for fewer",
+                f"evaluation.max_new_tokens: {limit} leaves no room for a prompt: the model's "
+                f"context is {pooled.context} tokens",
+                "lower evaluation.max_new_tokens",
             )
-        prompts = [speaker.renderer.prompt_ids(row) for row in rows]
-        started, since = time.monotonic(), 0.0
-        done: list[tuple[int, Any]] = []
+        prompts = [pooled.renderer.prompt_ids(row) for row in rows]
+        started, sent_at = time.monotonic(), 0.0
+        outputs: list[tuple[int, Generated]] = []
 
-        def flush(_: int) -> None:
-            nonlocal since
+        def send_batch(_: int) -> None:
+            nonlocal sent_at
             now = time.monotonic() - started
-            each, since = (now - since) / max(1, len(done)), now
-            for index, output in done:
-                told(
+            seconds_each, sent_at = (now - sent_at) / max(1, len(outputs)), now
+            for index, output in outputs:
+                on_response(
                     GenerateResponse(
-                        question,
+                        request.id,
                         number,
                         output.text,
                         output.tokens,
                         output.truncated,
-                        round(each, 3),
+                        round(seconds_each, 3),
                         len(prompts[index]),
-                        max(0, len(prompts[index]) - (speaker.context - limit)),
+                        max(0, len(prompts[index]) - (pooled.context - limit)),
                         rows[index].id,
                     )
                 )
-            done.clear()
+            outputs.clear()
 
-        with speaker.weights.active(speaker.adapter) as model:
+        with pooled.weights.active(pooled.adapter) as model:
             generate(
                 model,
-                speaker.weights.loaded.tokenizer,
+                pooled.weights.loaded.tokenizer,
                 prompts,
                 settings=config.evaluation,
                 max_new_tokens=limit,
-                context=speaker.context,
+                context=pooled.context,
                 batch=EvalBatch(config.evaluation.batch_size),
                 poll=poll,
-                progress=flush,
-                finished=lambda index, output: done.append((index, output)),
+                on_progress=send_batch,
+                on_output=lambda index, output: outputs.append((index, output)),
             )
 
-    def _base(self, config: Config, *, is_shared: bool = True) -> _Weights:
+    def _load_base(self, config: Config, *, is_shared: bool = True) -> _BaseWithAdapters:
         source = find_model(config.model.id, self._loop.root)
-        weights = _Weights(load_model(here(config), source))
+        weights = _BaseWithAdapters(load_model(with_available_device(config), source))
         if is_shared:
-            self._bases[_base_key(config)] = weights
+            self._shared_bases[_base_key(config)] = weights
         return weights
 
-    def _record_of(self, number: int) -> IterationFolder:
-        """The iteration's folder; the first one's stands in for a base that was not evaluated."""
+    def _folder_of(self, number: int) -> IterationFolder:
+        """Returns the iteration's folder; for a base that was not evaluated, the first one's."""
         try:
             return self._loop.existing(number)
         except NotFound:
@@ -236,14 +235,14 @@ class ModelPool:
             return self._loop.existing(self._numbers[0])
 
     def _shape(self, effective: dict[str, Any], config: Config) -> Shape:
-        """The shape of the data, as recorded, told, or as the data shows."""
-        told = effective.get("shape") or config.data.shape
+        """Returns the shape of the data: as recorded, as configured, or from the data itself."""
+        stated = effective.get("shape") or config.data.shape
         shapes: tuple[Shape, ...] = ("text", "prompt_completion", "messages", "instruction")
-        found = next((shape for shape in shapes if shape == told), None)
-        return found or load_data(config, self._loop.root, read_source).mapping.shape
+        known = next((shape for shape in shapes if shape == stated), None)
+        return known or load_data(config, self._loop.root, read_source).mapping.shape
 
     def _data_rows(self, folder: IterationFolder) -> dict[str, Row]:
-        """The held-out rows of the data files by id; none where these cannot be read."""
+        """Returns the held-out rows of the data files by id, {} where the files are unreadable."""
         if self._rows is None:
             try:
                 data = load_data(folder.read_config(), self._loop.root, read_source)
@@ -254,22 +253,25 @@ class ModelPool:
 
 
 def set_threads(config: Config) -> None:
-    """As many threads of torch as an evaluation under `config` has."""
+    """Sets torch's number of threads as a run of `config` does."""
     import torch
 
-    told = config.run.cpu_threads or (1 if config.model.id == TINY else None)
-    if told is not None:
-        torch.set_num_threads(told)
+    threads = config.run.cpu_threads or (1 if config.model.id == TINY else None)
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def _base_key(config: Config) -> bytes:
-    """Names what a base is loaded from; configs with one key can share it."""
+    """Returns a key of how the base is loaded; configs with the same key can share a base."""
     model = msgspec.structs.replace(config.model, init_adapter=None)
     return codec.to_json([msgspec.to_builtins(model), config.lora.enabled])
 
 
-def here(config: Config) -> Config:
-    """`config` for this machine, which need not have the device that a record asks for."""
+def with_available_device(config: Config) -> Config:
+    """Returns `config` with `run.device=auto` where this machine lacks its device.
+
+    The iteration may have been trained on another machine.
+    """
     from tui_loop.engine.models import choose_device
 
     try:

@@ -1,4 +1,4 @@
-"""Where a model is: tiny, smollm2, a folder, a GGUF file, a hub id. Loads nothing."""
+"""Resolves a model id: tiny, smollm2, a folder, a GGUF file or a hub id. Loads nothing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from tui_loop.engine.output_capture import set_environment
 TINY = "tiny"
 SMOLLM2 = "smollm2"
 _EDGE_BYTES = 1 << 20
+"""Bytes at each end of a weights file that its hash covers."""
 
 
 class ModelSource(msgspec.Struct, frozen=True):
-    """Where weights are loaded from: `name` is a folder or a hub id, `gguf` a file in it."""
+    """The source of a model's weights: `name` is a folder or hub id, `gguf` a file in it."""
 
     name: str
     gguf: str | None = None
@@ -32,18 +33,18 @@ class ModelSource(msgspec.Struct, frozen=True):
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept; TUI_LOOP_CACHE moves it."""
-    told = os.environ.get("TUI_LOOP_CACHE")
-    return Path(told) if told else user_cache_path("tui-loop", appauthor=False)
+    """Returns the folder of converted models; TUI_LOOP_CACHE overrides it."""
+    override = os.environ.get("TUI_LOOP_CACHE")
+    return Path(override) if override else user_cache_path("tui-loop", appauthor=False)
 
 
 def smollm2_folder() -> Path:
-    """The converted SmolLM2-135M-Instruct, there or not."""
+    """Returns the folder of the converted SmolLM2-135M-Instruct, which may not exist yet."""
     return cache_folder() / "models" / "SmolLM2-135M-Instruct"
 
 
 def find_model(model_id: str, root: Path) -> ModelSource:
-    """Where `model_id` is; looks at the disk only. Raises BadInput for what cannot be a model."""
+    """Resolves `model_id` from the disk alone. Raises BadInput for what cannot be a model."""
     if model_id == TINY:
         return ModelSource(str(shipped("sample_data", "tiny-base")))
     if model_id == SMOLLM2:
@@ -60,7 +61,7 @@ def find_model(model_id: str, root: Path) -> ModelSource:
     if path.is_dir():
         if not (path / "config.json").exists():
             raise BadInput(
-                f"model.id: {path} has no config.json, so it is no model folder",
+                f"model.id: {path} has no config.json, so it is not a model folder",
                 "name a folder that save_pretrained wrote",
             )
         return ModelSource(str(path))
@@ -73,7 +74,7 @@ def find_model(model_id: str, root: Path) -> ModelSource:
 
 
 def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
-    """`find_model`, and for a hub id its config is fetched; raises BadInput if it cannot be had."""
+    """Resolves `model_id` and downloads the config of a hub id; raises BadInput if that fails."""
     source = find_model(model_id, root)
     if source.is_local:
         return source
@@ -86,18 +87,18 @@ def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
         close = difflib.get_close_matches(model_id, (TINY, SMOLLM2), n=1)
         guess = f", did you mean {close[0]}?" if close else ""
         raise BadInput(
-            f"model.id: {model_id!r} is not on this machine and the hub did not give it "
-            f"({type(error).__name__}){guess}",
+            f"model.id: {model_id!r} is not on this machine and could not be downloaded from the "
+            f"hub ({type(error).__name__}){guess}",
             "check the id; --model tiny and --model smollm2 need no hub",
         ) from error
     return source
 
 
-def weights_print(source: ModelSource) -> str:
-    """A short hash that changes with a local model's weights; empty for a hub id.
+def weights_hash(source: ModelSource) -> str:
+    """Returns a short hash of a local model's weights, "" for a hub id.
 
-    Of each weights file its name, size, and first and last megabyte: a folder of many
-    gigabytes is told apart in milliseconds.
+    It covers each weights file's name, size, and first and last megabyte, so that hashing many
+    gigabytes takes milliseconds.
     """
     if not source.is_local:
         return ""
@@ -115,13 +116,14 @@ def weights_print(source: ModelSource) -> str:
 
 
 CONNECT_SECONDS = 3.0
+"""The time limit for a connection to the hub."""
 
 
 def use_cache_where_unreachable() -> None:
-    """Switches the hub's client to its cache if there is no way to the hub.
+    """Switches the hub's client to offline mode if the hub cannot be reached.
 
-    Without this an id that is not cached costs half a minute of retries. Called before the
-    client is imported, and inherited by run hosts; a proxy is left to the client to find.
+    Otherwise an id that is not cached costs half a minute of retries. Call it before the client
+    is imported; run hosts inherit the setting. Behind a proxy it tries no connection of its own.
     """
     set_environment()
     if os.environ.get("HF_HUB_OFFLINE") or _has_proxy():

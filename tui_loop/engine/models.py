@@ -1,4 +1,4 @@
-"""Loading a base with its tokenizer, fresh for every run, on its device."""
+"""Loads a base model and its tokenizer onto a device, anew for every run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
-    """A freshly loaded base with its tokenizer, on its device."""
+    """A loaded model with its tokenizer, its device and the type of its weights."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -29,9 +29,9 @@ class LoadedModel(msgspec.Struct, frozen=True):
 
 
 def load_model(config: Config, source: ModelSource, trained: Path | None = None) -> LoadedModel:
-    """A fresh base and its tokenizer, never shared between runs.
+    """Loads a base and its tokenizer. Never share them between runs: training changes the model.
 
-    `trained`: a folder of whole fine-tuned weights that stand in the base's place.
+    `trained`: a folder with a whole fine-tuned model, whose weights replace the base's.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -39,7 +39,7 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
     device = choose_device(config.run.device)
     dtype = choose_dtype(config.model.dtype, device, trained_whole=not config.lora.enabled)
     common = pretrained_arguments(config, source)
-    if trained is not None:  # it was saved with the base's code, or with a stranger's
+    if trained is not None:  # its folder may have code of its own
         require_consent(model_code(config.model, ModelSource(str(trained))))
     if source.gguf is not None:
         require_gguf("loading a GGUF file")
@@ -64,12 +64,12 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
 
 
 def pretrained_arguments(config: Config, source: ModelSource) -> dict[str, Any]:
-    """What every `from_pretrained` of a base gets.
+    """Returns the arguments of every `from_pretrained` of a base.
 
-    Raises NeedsConsent where that would run code that nobody allowed.
+    Raises NeedsConsent where loading would run foreign code without consent.
     """
     model = config.model
-    if model.trust_remote_code and not source.is_local:  # no newer code than the allowed one
+    if model.trust_remote_code and not source.is_local:  # pins the code that consent was given for
         commit = hub_commit(source.name, model.revision)
         model = msgspec.structs.replace(model, revision=commit)
     require_consent(model_code(model, source))
@@ -81,29 +81,32 @@ def pretrained_arguments(config: Config, source: ModelSource) -> dict[str, Any]:
     return arguments
 
 
-def choose_device(told: str) -> str:
-    """`cuda`, `mps` or `cpu`; raises BadInput where the one told is not there."""
+def choose_device(device: str) -> str:
+    """Returns cuda, mps or cpu for `run.device`; raises BadInput for an unavailable device."""
     import torch
 
-    there = {
+    availability = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if told == "auto":
-        return next(name for name, available in there.items() if available)
-    if not there[told]:
-        raise BadInput(f"run.device: this machine has no {told}", "--set run.device=auto")
-    return told
+    if device == "auto":
+        return next(name for name, is_available in availability.items() if is_available)
+    if not availability[device]:
+        raise BadInput(f"run.device: this machine has no {device}", "--set run.device=auto")
+    return device
 
 
-def choose_dtype(told: str, device: str, *, trained_whole: bool) -> torch.dtype:
-    """The type of the weights; whole-model training on `auto` keeps float32 master weights."""
+def choose_dtype(dtype: str, device: str, *, trained_whole: bool) -> torch.dtype:
+    """Returns the type of the weights for `model.dtype`.
+
+    Training a whole model with `auto` keeps float32 master weights.
+    """
     import torch
 
-    if told != "auto":
+    if dtype != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
-            told
+            dtype
         ]
     if device == "cuda" and torch.cuda.is_bf16_supported() and not trained_whole:
         return torch.bfloat16
@@ -111,9 +114,9 @@ def choose_dtype(told: str, device: str, *, trained_whole: bool) -> torch.dtype:
 
 
 def forget_quantization(model: Any) -> None:
-    """Makes a model that was dequantised while loading an ordinary one.
+    """Removes the quantization marks of a model that was dequantized while loading.
 
-    transformers still marks it as quantised, and then neither trains nor saves it.
+    transformers refuses to train or save a model that has them.
     """
     if getattr(model.config, "quantization_config", None) is not None:
         del model.config.quantization_config
@@ -124,7 +127,7 @@ def forget_quantization(model: Any) -> None:
 
 
 def _quantization(config: Config, device: str, dtype: torch.dtype) -> dict[str, Any]:
-    """`from_pretrained` arguments for QLoRA loading; {} where the base is not quantised."""
+    """Returns `from_pretrained` arguments for a quantized base, {} for any other."""
     kind = config.model.quantization
     if kind == "none":
         return {}

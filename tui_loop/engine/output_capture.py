@@ -1,4 +1,4 @@
-"""Nothing that a library prints reaches a terminal: it goes to `line` events or output.log."""
+"""Redirects what libraries print or log from the terminal to `line` events and output.log."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ from tui_loop.engine.launch import drop_launcher_variables
 __all__ = ["logging_to", "output_to", "redacted", "set_environment"]
 
 SAME_LINE_LIMIT = 20
-"""A library that repeats itself is recorded this often, then only in output.log."""
+"""The journal records the same message this often; after that, only output.log does."""
 
 _HARMLESS = ("mtime may not be reliable on this filesystem",)
-"""Beginnings of messages of which a user can make nothing: checkpoints sort by number as well."""
+"""Starts of messages that are dropped. This one is harmless: checkpoints sort by number too."""
 
 _LIBRARIES = ("transformers", "trl", "peft", "datasets", "accelerate", "huggingface_hub")
 
 
 def set_environment() -> None:
-    """Switches off telemetry, bars and forks, and drops what a launcher left in the environment;
-    before the first heavy import."""
+    """Switches off telemetry, progress bars and parallel tokenizers; drops launcher variables.
+
+    Call it before the first heavy import: the libraries read these variables then.
+    """
     drop_launcher_variables()
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ["TQDM_DISABLE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one process trains on one GPU
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # waiting threads that spin cost 8 to 30 times
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the time where cores are shared
+    # Waiting OpenMP threads that spin made runs take 8 to 30 times as long on shared cores.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class _ToJournal(logging.Handler):
@@ -50,7 +53,7 @@ class _ToJournal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = record.getMessage()
-        except Exception:  # a library's faulty format string
+        except Exception:  # the library's format string does not fit its arguments
             text = str(record.msg)
         if text.startswith(_HARMLESS):
             return
@@ -65,9 +68,9 @@ class _ToJournal(logging.Handler):
 
 @contextmanager
 def logging_to(journal: Journal) -> Iterator[None]:
-    """Routes warnings and log records into `journal` while a run lasts.
+    """Redirects warnings and log records to `journal` during a run.
 
-    Libraries attach handlers of their own at import, which hold the real stderr: those go.
+    It removes the handlers that libraries attach at import: they hold the real stderr.
     """
     import datasets
     import transformers
@@ -81,16 +84,16 @@ def logging_to(journal: Journal) -> Iterator[None]:
         logger.handlers.clear()
         logger.propagate = True
     root.addHandler(handler)
-    shown, warnings.showwarning = warnings.showwarning, _shows_warnings_in(journal)
+    previous, warnings.showwarning = warnings.showwarning, _warnings_to(journal)
     try:
         yield
     finally:
-        warnings.showwarning = shown
+        warnings.showwarning = previous
         root.removeHandler(handler)
 
 
-def _shows_warnings_in(journal: Journal) -> Callable[..., None]:
-    """Python warnings as `line` events; what only a library's developer can act on is left out."""
+def _warnings_to(journal: Journal) -> Callable[..., None]:
+    """Returns a `showwarning` that writes `line` events, without warnings for developers."""
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, (DeprecationWarning, FutureWarning, PendingDeprecationWarning)):
@@ -103,10 +106,13 @@ def _shows_warnings_in(journal: Journal) -> Callable[..., None]:
 
 @contextmanager
 def output_to(path: Path) -> Iterator[None]:
-    """Descriptors 1 and 2 of this process end in `path`; for a process without a screen."""
+    """Redirects descriptors 1 and 2 to `path`, for a process without a screen; redacts it after.
+
+    Descriptors rather than `sys.stdout`, since C code of libraries writes to them directly.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    saved = os.dup(1), os.dup(2)
     target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(target, 1)
     os.dup2(target, 2)
@@ -116,7 +122,7 @@ def output_to(path: Path) -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for descriptor, old in zip((1, 2), kept, strict=True):
-            os.dup2(old, descriptor)
-            os.close(old)
+        for descriptor, original in zip((1, 2), saved, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
         redact_file(path)

@@ -1,7 +1,7 @@
-"""How a row becomes what the model sees, for training and for evaluation alike.
+"""Renders rows as text and tokens, in the same way for training and for evaluation.
 
-Training records keep the shapes that SFTTrainer tokenises itself; `tokens` renders the same
-text the same way, so that what is measured is what is trained (a test holds them together).
+Training records keep the shapes that SFTTrainer tokenises itself. `Renderer.tokens` renders the
+same tokens for evaluation; a test compares the two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ Turns = list[dict[str, str]]
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """A row as token ids: `ids[start:]` are supervised, `prompt_ids` is what generation sees."""
+    """A row as token ids: `ids[start:]` are supervised, `prompt_ids` is the prompt to generate on.
+
+    `cut` tokens were removed from the start.
+    """
 
     ids: list[int]
     start: int
@@ -29,7 +32,7 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 class Renderer:
-    """Renders rows of one shape for one tokenizer. Raises BadInput where a template lacks."""
+    """Renders rows of one shape for one tokenizer. Raises BadInput for a missing template."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: Config, shape: Shape) -> None:
         self._tokenizer = tokenizer
@@ -41,29 +44,29 @@ class Renderer:
         )
         if shape == "messages" and not has_chat:
             raise BadInput(
-                f"model {config.model.id} has no chat template, which messages need",
+                f"model {config.model.id} has no chat template; rows of messages need one",
                 "choose an instruct model, or data with prompt and completion",
             )
 
     @property
     def template_hash(self) -> str | None:
-        """Names the chat template in use."""
+        """A hash of the chat template in use, None without one."""
         return short_hash(str(self._tokenizer.chat_template)) if self.uses_chat else None
 
     def training_record(self, row: Row) -> dict[str, Any]:
-        """The row as SFTTrainer takes it."""
+        """Returns the row as an input of SFTTrainer."""
         if self._shape == "text":
             return {"text": row.reference}
         if self._shape == "messages":
-            return {"messages": _plain_turns(row)}
+            return {"messages": _turns_of(row)}
         if self.uses_chat:
             turns = self._turns(row)
             return {"prompt": turns[:-1], "completion": turns[-1:]}
-        prompt, completion = self._plain(row)
+        prompt, completion = self._prompt_and_completion(row)
         return {"prompt": prompt, "completion": completion}
 
     def tokens(self, row: Row, limit: int | None = None) -> Tokens:
-        """The row for evaluation, cut from the left to `limit` tokens."""
+        """Returns the row's tokens for evaluation, cut from the left to `limit` tokens."""
         if self._shape == "text":
             full, prompt = self._encode(row.reference + self._eos(row.reference)), list[int]()
             start = 1
@@ -71,7 +74,7 @@ class Renderer:
             prompt, full = self.prompt_ids(row), self._encode_turns(self._turns(row))
             start = _common_prefix(prompt, full)
         else:
-            text, completion = self._plain(row)
+            text, completion = self._prompt_and_completion(row)
             prompt = self.prompt_ids(row)
             full = self._encode(text + completion + self._eos(completion))
             start = _common_prefix(prompt, full)
@@ -79,27 +82,27 @@ class Renderer:
         return Tokens(full[cut:], max(1, start - cut), prompt, cut)
 
     def prompt_ids(self, row: Row) -> list[int]:
-        """What generation sees of a row; where rows are plain text, its prompt as it is."""
+        """Returns the tokens to generate on; for plain text, the prompt without a template."""
         if self._shape == "text":
             return self._encode(row.prompt)
         if self.uses_chat:
             return self._encode_turns(self._turns(row)[:-1], to_generate=True)
-        return self._encode(self._plain(row)[0])
+        return self._encode(self._prompt_and_completion(row)[0])
 
     def _turns(self, row: Row) -> Turns:
         if row.messages:
-            return _plain_turns(row)
+            return _turns_of(row)
         return [
             {"role": "user", "content": self._prompt(row)},
             {"role": "assistant", "content": row.reference},
         ]
 
-    def _plain(self, row: Row) -> tuple[str, str]:
-        """Prompt and completion as one running text; a template is set off by a blank."""
+    def _prompt_and_completion(self, row: Row) -> tuple[str, str]:
+        """Returns two parts of one text; a space separates a template from the completion."""
         prompt = self._prompt(row)
-        apart = self._template is not None and not prompt[-1:].isspace()
-        blank = " " if apart and not row.reference[:1].isspace() else ""
-        return prompt, blank + row.reference
+        needs_space = self._template is not None and not prompt[-1:].isspace()
+        space = " " if needs_space and not row.reference[:1].isspace() else ""
+        return prompt, space + row.reference
 
     def _prompt(self, row: Row) -> str:
         if self._template is None:
@@ -107,6 +110,7 @@ class Renderer:
         return self._template.replace("{prompt}", row.prompt)
 
     def _eos(self, text: str) -> str:
+        """Returns the end-of-sequence token, "" where the text already ends in it."""
         eos = str(self._tokenizer.eos_token or "")
         return "" if eos and text.endswith(eos) else eos
 
@@ -120,12 +124,12 @@ class Renderer:
         return list(encoded["input_ids"])
 
 
-def _plain_turns(row: Row) -> Turns:
+def _turns_of(row: Row) -> Turns:
     return [{"role": turn.role, "content": turn.content} for turn in row.messages]
 
 
 def _common_prefix(prompt: list[int], full: list[int]) -> int:
-    """Where the completion starts: tokens may merge across the end of the prompt."""
+    """Returns where the completion starts, since tokens may merge across the prompt's end."""
     length = 0
     for left, right in zip(prompt, full, strict=False):
         if left != right:

@@ -1,4 +1,4 @@
-"""What every phase of a run needs, what it comes to, and the ways in which it can go wrong."""
+"""What all phases of a run share: its folder, config and control, its outcome, its exceptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
-from tui_loop.core.divergence import Trouble
+from tui_loop.core.divergence import DivergenceKind
 from tui_loop.core.record.checkpoints import Resumption
 from tui_loop.core.record.events import LineLogged, PhaseStarted, Recovered
 from tui_loop.core.record.folders import IterationFolder
@@ -16,7 +16,7 @@ from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.structs import NO_METRICS, Fingerprint
 from tui_loop.core.scoring import Scorer
 from tui_loop.core.text.secrets import redacted
-from tui_loop.engine.run_control import Control
+from tui_loop.engine.run_control import RunControl
 
 if TYPE_CHECKING:
     from tui_loop.engine.evaluation import EvalSet
@@ -28,37 +28,38 @@ if TYPE_CHECKING:
 class Diverged(Exception):
     """The run diverged at `step`, or trained nothing.
 
-    `sound_step`: the last one whose weights were sound; `kept_step`: of the weights that are kept.
+    `sound_step` is the last step whose weights were sound, `saved_step` the step of the weights
+    that are saved (None without any).
     """
 
     def __init__(
         self,
-        kind: Trouble,
+        kind: DivergenceKind,
         step: int,
         reason: str,
         rate: float,
         *,
         sound_step: int,
-        kept_step: int | None,
+        saved_step: int | None,
     ) -> None:
         super().__init__(reason)
         self.kind, self.step, self.reason, self.rate = kind, step, reason, rate
-        self.sound_step, self.kept_step = sound_step, kept_step
+        self.sound_step, self.saved_step = sound_step, saved_step
 
 
 class TrainingOutOfMemory(Exception):
-    """Memory ran out while training; `told` is what the backend said."""
+    """Memory ran out during training; `reason` is the backend's message."""
 
-    def __init__(self, told: str) -> None:
-        super().__init__(told)
-        self.told = told
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Outcome(msgspec.Struct):
-    """What a run came to; filled in as it goes, so that a failed one keeps what it had.
+    """The results of an attempt, filled in as it runs, so that a failed one keeps what it has.
 
-    `has_begun`: it trains or measures, and what an earlier attempt measured is gone. `saved_step`:
-    of the weights that it saved.
+    `has_begun`: it trains or measures, and the results of earlier attempts have been discarded.
+    `saved_step`: the step of the weights that it saved.
     """
 
     metrics: dict[str, Any] = msgspec.field(default_factory=lambda: dict(NO_METRICS))
@@ -67,7 +68,7 @@ class Outcome(msgspec.Struct):
     has_begun: bool = False
     saved_step: int | None = None
     sizes: dict[str, int] = {}
-    """Bytes of the base's and of the trainable weights, and tokens of the longest batch's rows."""
+    """Bytes of the `base` and of the `trainable` weights; tokens of the `longest` training row."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -87,29 +88,33 @@ class Run(msgspec.Struct, frozen=True):
     folder: IterationFolder
     config: Config
     journal: Journal
-    control: Control
+    control: RunControl
     outcome: Outcome
     resumption: Resumption
 
     def begin(self, phase: str) -> None:
-        """Enters a phase, unless the run is to end."""
+        """Starts a phase; raises StopRequested if the run is to end."""
         self.control.poll()
         self.journal.append(PhaseStarted(name=phase))
 
     def begin_work(self, phase: str) -> None:
-        """Enters a phase that trains or measures: what an earlier attempt measured goes first."""
+        """Starts a phase that trains or measures; discards earlier attempts' results first."""
         self.control.poll()
         if not self.outcome.has_begun:
             self.folder.remove_results(self.resumption.step)
             self.outcome.has_begun = True
         self.journal.append(PhaseStarted(name=phase))
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
+        """Logs a line, redacted."""
         self.journal.append(LineLogged(level="info", source="tui-loop", text=redacted(text)))
 
     def warn(self, source: str, text: str) -> None:
+        """Logs a warning, redacted."""
         self.journal.append(LineLogged(level="warning", source=source, text=redacted(text)))
 
-    def recovered(self, kind: str, message: str, changes: dict[str, Any] | None = None) -> None:
-        """Records that the run goes on after something that would have ended it."""
+    def record_recovery(
+        self, kind: str, message: str, changes: dict[str, Any] | None = None
+    ) -> None:
+        """Records that the run continues after an error that would otherwise have ended it."""
         self.journal.append(Recovered(kind=kind, message=redacted(message), changes=changes or {}))

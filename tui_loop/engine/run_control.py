@@ -1,7 +1,7 @@
-"""What was asked of a run, as its worker thread sees it. Thread-safe.
+"""Requests to a run, as its worker thread sees them. Thread-safe.
 
-The host hands requests in; the worker looks for them where it can obey, and says that it did:
-a request is acknowledged when it has its effect, a stop as soon as it is known.
+The host submits requests; the worker dequeues them where it can apply them. A request is
+acknowledged when it takes effect, a stop as soon as it arrives.
 """
 
 from __future__ import annotations
@@ -20,68 +20,71 @@ Acknowledge = Callable[[Request], None]
 
 
 def polled(items: Iterable[T], poll: Callable[[], None]) -> Iterator[T]:
-    """The items, with a call of `poll`, which may raise, before each."""
+    """Yields the items; calls `poll`, which may raise, before each."""
     for item in items:
         poll()
         yield item
 
 
-class StopAsked(Exception):
-    """Raised within the run where it can end at once because a stop was asked for."""
+class StopRequested(Exception):
+    """Raised in the worker where a requested stop can end the current work at once."""
 
 
-class Control:
-    """A first stop ends training (saving and evaluating as asked); a second ends everything.
+class RunControl:
+    """The requests to one run, shared by the host's thread and the worker's.
 
-    A stop has taken effect when the work that was under way has ended. Until then it is pending,
-    and `is_stop_overdue` says so to the host.
+    A first stop ends training (saving and evaluating as requested); a second one ends everything.
+    A stop has taken effect when the work in progress has ended. Until then it is pending, and
+    `is_stop_overdue` shows the host for how long.
     """
 
     def __init__(self, acknowledge: Acknowledge = lambda request: None) -> None:
         self.acknowledge = acknowledge
         self._changed = threading.Condition()
-        self._heard = 0
+        self._change_count = 0
         self._stops = 0
         self._stops_before_closing = 0
         self._pending_since: float | None = None
         self._is_saving = False
         self.is_given_up = False
         self._pending: list[Request] = []
-        self._wishes: list[Request] = []  # to pause and to continue: the last word counts
+        # Pauses and continues have a queue of their own: only their order matters, and the last
+        # one decides whether the run stays paused.
+        self._pause_queue: list[Request] = []
         self._is_paused = False
         self.save = True
         self.evaluate = False
 
-    def ask(self, request: Request) -> None:
-        """Called by the host for each request."""
+    def submit(self, request: Request) -> None:
+        """Adds a request. Called by the host."""
         if request.name == "stop":
             self.acknowledge(request)
-            self.ask_stop(save=request.save, evaluate=request.evaluate)
+            self.request_stop(save=request.save, evaluate=request.evaluate)
             return
         with self._changed:
-            is_so = not self._wishes and request.name == (
+            has_effect_already = not self._pause_queue and request.name == (
                 "pause" if self._is_paused else "continue"
             )
-            if not is_so:
-                is_wish = request.name in ("pause", "continue")
-                (self._wishes if is_wish else self._pending).append(request)
-                self._tell()
-        if is_so:
+            if not has_effect_already:
+                is_pause = request.name in ("pause", "continue")
+                (self._pause_queue if is_pause else self._pending).append(request)
+                self._notify()
+        if has_effect_already:
             self.acknowledge(request)
 
-    def ask_stop(self, *, save: bool, evaluate: bool) -> None:
-        """Called by the host for each stop request or signal."""
+    def request_stop(self, *, save: bool, evaluate: bool) -> None:
+        """Requests a stop. Called by the host for each stop request or signal."""
         with self._changed:
             self._stops += 1
             self.save, self.evaluate = save, evaluate
             if self._pending_since is None:
                 self._pending_since = time.monotonic()
-            self._tell()
+            self._notify()
 
     def is_stop_overdue(self, seconds: float) -> bool:
         """Whether a stop has been pending for longer than `seconds`.
 
-        A first stop that asked for the weights waits for whatever is being saved.
+        A first stop that is to save the weights waits for a save in progress.
         """
         with self._changed:
             waits = self._is_saving and self.save and self._stops == 1
@@ -89,13 +92,13 @@ class Control:
             return since is not None and not waits and time.monotonic() - since > seconds
 
     def stop_took_effect(self) -> None:
-        """Called by the worker when the work that a stop is to end has ended."""
+        """Marks the stop as no longer pending. Called by the worker when its work has ended."""
         with self._changed:
             self._pending_since = None
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Weights or a checkpoint are being written meanwhile."""
+        """Marks the time in which the worker writes weights or a checkpoint."""
         self._is_saving = True
         try:
             yield
@@ -106,22 +109,24 @@ class Control:
                     self._pending_since = time.monotonic()
 
     def give_up(self) -> None:
-        """Called by the host when it leaves the worker behind: should that one wake up, it is to
-        write nothing more."""
+        """Abandons the worker. Called by the host.
+
+        If the worker resumes later, its next poll ends it, and it writes nothing more.
+        """
         with self._changed:
             self.is_given_up = True
             self._stops += 1
             self.save = self.evaluate = False
-            self._tell()
+            self._notify()
 
     @property
-    def stop_asked(self) -> bool:
+    def stop_requested(self) -> bool:
         return self._stops > 0
 
     def begin_closing_evaluation(self) -> bool:
-        """Whether the weights are to be evaluated: there was no stop, or one that asked for it.
+        """Whether to evaluate the final weights: unless a stop requested otherwise.
 
-        From here on only a new stop ends the evaluation.
+        From here on, only a new stop ends the evaluation.
         """
         with self._changed:
             self._stops_before_closing = self._stops
@@ -129,54 +134,55 @@ class Control:
             return self._stops == 0 or self.evaluate
 
     def poll(self) -> None:
-        """Waits while the run is paused; raises StopAsked if the work under way is to end."""
-        self.rest()
+        """Waits while the run is paused; raises StopRequested if the current work is to end."""
+        self.wait_while_paused()
         if self.is_given_up or self._stops > self._stops_before_closing:
             self.stop_took_effect()
-            raise StopAsked
+            raise StopRequested
 
-    def take(self, name: RequestName) -> bool:
-        """Whether something was asked for; it is acknowledged, and not given again."""
+    def dequeue(self, name: RequestName) -> bool:
+        """Removes and acknowledges the requests of that name; returns whether there were any."""
         with self._changed:
-            asked = [each for each in self._pending if each.name == name]
+            requests = [each for each in self._pending if each.name == name]
             self._pending = [each for each in self._pending if each.name != name]
-        for request in asked:
+        for request in requests:
             self.acknowledge(request)
-        return bool(asked)
+        return bool(requests)
 
-    def rest(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Returns at once, or when the run is continued or stopped if a pause was asked for.
+    def wait_while_paused(self, apply_requests: Callable[[], None] = lambda: None) -> None:
+        """Returns at once, or after a requested pause when the run is continued or stopped.
 
-        `meanwhile` is called whenever something else is asked for during the pause.
+        Calls `apply_requests` whenever another request arrives during the pause.
         """
-        while not self.stop_asked and self._turn("pause"):
+        while not self.stop_requested and self._dequeue_pause("pause"):
             try:
-                self._wait_for_continue(meanwhile)
+                self._wait_for_continue(apply_requests)
             finally:
                 self._is_paused = False
 
-    def _turn(self, name: RequestName) -> bool:
-        """Whether to pause, or to continue, was asked for next; if so, that is acknowledged."""
+    def _dequeue_pause(self, name: RequestName) -> bool:
+        """Whether the next request is a pause, or a continue; if so, acknowledges it."""
         with self._changed:
             count = 0
-            while count < len(self._wishes) and self._wishes[count].name == name:
+            while count < len(self._pause_queue) and self._pause_queue[count].name == name:
                 count += 1
-            asked, self._wishes = self._wishes[:count], self._wishes[count:]
-            if asked:
+            requests, self._pause_queue = self._pause_queue[:count], self._pause_queue[count:]
+            if requests:
                 self._is_paused = name == "pause"
-        for request in asked:
+        for request in requests:
             self.acknowledge(request)
-        return bool(asked)
+        return bool(requests)
 
-    def _tell(self) -> None:
-        self._heard += 1
+    def _notify(self) -> None:
+        self._change_count += 1
         self._changed.notify_all()
 
-    def _wait_for_continue(self, meanwhile: Callable[[], None]) -> None:
+    def _wait_for_continue(self, apply_requests: Callable[[], None]) -> None:
         while True:
-            heard = self._heard
-            if self.stop_asked or self._turn("continue"):
+            # Counted before the checks: a request that arrives during them must not be slept over.
+            count = self._change_count
+            if self.stop_requested or self._dequeue_pause("continue"):
                 return
-            meanwhile()
+            apply_requests()
             with self._changed:
-                self._changed.wait_for(lambda: self._heard != heard)  # noqa: B023
+                self._changed.wait_for(lambda: self._change_count != count)  # noqa: B023

@@ -1,4 +1,4 @@
-"""Every way for a run to fail, in the record's words: what happened, and what to do next."""
+"""Converts an exception that ends a run into the record's RunError: kind, message and hint."""
 
 from __future__ import annotations
 
@@ -26,12 +26,17 @@ GIB = 2**30
 def run_error_of(
     error: BaseException, folder: IterationFolder, config: Config, outcome: Outcome
 ) -> RunError:
-    """The error of a run, known secrets masked; nobody's mistake leaves a traceback in its log."""
-    told = _told(error, folder, config, outcome)
-    return msgspec.structs.replace(told, message=redacted(told.message), hint=redacted(told.hint))
+    """Returns the RunError for `error`, redacted.
+
+    Only an unexpected error prints its traceback to output.log; a user's mistake does not.
+    """
+    run_error = _convert(error, folder, config, outcome)
+    return msgspec.structs.replace(
+        run_error, message=redacted(run_error.message), hint=redacted(run_error.hint)
+    )
 
 
-def _told(
+def _convert(
     error: BaseException, folder: IterationFolder, config: Config, outcome: Outcome
 ) -> RunError:
     from tui_loop.engine.memory import OutOfMemory, first_line, is_out_of_memory
@@ -44,14 +49,14 @@ def _told(
     if isinstance(error, TuiLoopError):
         return RunError("data", error.message, error.hint, step)
     if isinstance(error, (TrainingOutOfMemory, OutOfMemory)) or is_out_of_memory(error):
-        doing = "evaluating" if isinstance(error, OutOfMemory) else "training"
-        told = getattr(error, "told", None) or first_line(error)
-        return RunError("oom", f"out of memory: {told}", _knobs(config, outcome, doing), step)
-    return _unforeseen(error, folder, step)
+        hint = _memory_hint(config, outcome, is_training=not isinstance(error, OutOfMemory))
+        reason = getattr(error, "reason", None) or first_line(error)
+        return RunError("oom", f"out of memory: {reason}", hint, step)
+    return _unexpected(error, folder, step)
 
 
-def _unforeseen(error: BaseException, folder: IterationFolder, step: int | None) -> RunError:
-    """What nobody's data or settings explain: its traceback goes to output.log."""
+def _unexpected(error: BaseException, folder: IterationFolder, step: int | None) -> RunError:
+    """The error for what neither data nor settings explain; prints the traceback to output.log."""
     from tui_loop.engine.memory import first_line, is_device_fault
 
     traceback.print_exception(error)
@@ -72,35 +77,35 @@ def _diverged(error: Diverged, folder: IterationFolder, config: Config) -> RunEr
             f"no token of these rows is trained on: {command('check', folder.loop.name)}",
             error.step,
         )
-    step = error.kept_step
-    kept = f"; the weights of step {step} are kept" if step is not None else ""
+    step = error.saved_step
+    saved = f"; the weights of step {step} are saved" if step is not None else ""
     return RunError(
         "diverged",
-        f"diverged at step {error.step}: {error.reason}{kept}",
+        f"diverged at step {error.step}: {error.reason}{saved}",
         f"lower the learning rate (it was {brief_number(error.rate)}; "
         f"try {brief_number(lower_rate(error.rate, with_adapter=config.lora.enabled))})",
         error.step,
     )
 
 
-def _knobs(config: Config, outcome: Outcome, doing: str) -> str:
-    """What is left that takes less memory, each with its figures, the cheapest first."""
+def _memory_hint(config: Config, outcome: Outcome, *, is_training: bool) -> str:
+    """Lists the remaining settings that reduce memory, each with its saving, cheapest first."""
     training, sizes = config.training, outcome.sizes
-    knobs = []
-    if doing == "evaluating":
-        knobs.append("a smaller evaluation.max_length or max_new_tokens")
+    options = []
+    if not is_training:
+        options.append("a smaller evaluation.max_length or max_new_tokens")
     elif not training.activation_checkpointing:
-        knobs.append("activation_checkpointing=true (about a third slower)")
+        options.append("activation_checkpointing=true (about a third slower)")
     longest = sizes.get("longest")
-    if doing == "training" and longest:
-        knobs.append(f"max_length={max(1, longest // 2)} (the longest row has {longest} tokens)")
+    if is_training and longest:
+        options.append(f"max_length={max(1, longest // 2)} (the longest row has {longest} tokens)")
     trainable = sizes.get("trainable")
-    if doing == "training" and trainable and config.lora.enabled and config.lora.r > 1:
-        saved = trainable * 2 / GIB  # weights, gradients and Adam's two states, halved
-        knobs.append(f"lora.r={config.lora.r // 2} (saves about {saved:.2g} GiB)")
+    if is_training and trainable and config.lora.enabled and config.lora.r > 1:
+        saving = trainable * 2 / GIB  # weights, gradients and Adam's two states, halved
+        options.append(f"lora.r={config.lora.r // 2} (saves about {saving:.2g} GiB)")
     if not config.lora.enabled and trainable:
-        knobs.append(f"lora.enabled=true (weights and Adam take {trainable * 4 / GIB:.2g} GiB)")
+        options.append(f"lora.enabled=true (weights and Adam take {trainable * 4 / GIB:.2g} GiB)")
     base = sizes.get("base")
     if config.model.quantization == "none" and config.lora.enabled and base:
-        knobs.append(f"quantization=4bit (the base takes {base / GIB:.2g} GiB, on CUDA)")
-    return "one row at a time does not fit; try " + ", or ".join(knobs or ["a smaller model"])
+        options.append(f"quantization=4bit (the base takes {base / GIB:.2g} GiB, on CUDA)")
+    return "one row at a time does not fit; try " + ", or ".join(options or ["a smaller model"])

@@ -1,6 +1,6 @@
-"""One iteration, top to bottom: load, prepare, train, save, evaluate.
+"""Runs one attempt at an iteration, phase by phase: load, prepare, train, save, evaluate.
 
-Everything it learns goes to the journal as it happens; whoever hosts it writes the end.
+It writes events to the journal as they happen; the run host writes the end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tui_loop.core.record.events import PhaseStarted
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.engine.effective import effective_of, record_effective
-from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_print
+from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_hash
 from tui_loop.engine.run_context import Prepared, Run
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def run_iteration(run: Run) -> None:
-    """Runs the iteration in `run.folder`; `run.outcome` gets what it came to.
+    """Runs the iteration in `run.folder` and fills in `run.outcome`.
 
-    Raises StopAsked where it was stopped before there was anything to keep, Diverged,
+    Raises StopRequested where it was stopped before there was anything to save, Diverged,
     TrainingOutOfMemory, and whatever the training stack raises.
     """
     run.begin("loading")
-    run.say("importing the training stack")
+    run.info("importing the training stack")
     _import_stack()
     from tui_loop.engine.run_evaluations import measure_at_end
     from tui_loop.engine.trainer import save_weights
@@ -45,43 +45,46 @@ def run_iteration(run: Run) -> None:
     run.begin("preparing")
     prepared = _prepare(run, loaded)
     run.outcome.fingerprint = fingerprint_of(
-        run.config, prepared.data.eval, prepared.data.labels, weights_print(source)
+        run.config, prepared.data.eval, prepared.data.labels, weights_hash(source)
     )
     record_effective(run, effective_of(run, prepared))
 
-    trainer = bridge = None
+    trainer = callback = None
     if run.folder.number > 0:
-        trainer, bridge = train(run, prepared)
+        trainer, callback = train(run, prepared)
 
-    stopped = run.control.stop_asked
+    stopped = run.control.stop_requested
     if stopped:
         run.control.stop_took_effect()
-    saved = True
+    is_saved = True
     if trainer is not None and (not stopped or run.control.save):
-        # before the evaluation: no stop or fault in it may cost what was trained
+        # before the evaluation, so that no stop or error in it can lose the trained weights
         run.journal.append(PhaseStarted(name="saving"))
-        saved = _saves(run, trainer)
+        is_saved = _try_to_save(run, trainer)
 
     evaluates = run.control.begin_closing_evaluation()
-    stopped = run.control.stop_asked  # perhaps only now, while the weights were saved
+    stopped = run.control.stop_requested  # a stop may have arrived while the weights were saved
     if evaluates:
         run.begin_work("evaluating")
         measure_at_end(run, prepared, loaded.model if trainer is None else trainer.model)
-    if trainer is not None and not saved:
-        save_weights(run, trainer)  # there may be room by now
-    if bridge is not None:
-        raise_if_diverged(run, bridge)
+    if trainer is not None and not is_saved:
+        save_weights(run, trainer)  # the disk may have space by now
+    if callback is not None:
+        raise_if_diverged(run, callback)
     run.outcome.stopped = stopped
 
 
-def _saves(run: Run, trainer: Any) -> bool:
-    """Whether the weights could be saved; a full disk is told, and tried once more at the end."""
+def _try_to_save(run: Run, trainer: Any) -> bool:
+    """Saves the weights; returns False and records it where the disk takes none."""
     from tui_loop.engine.trainer import save_weights
 
     try:
         save_weights(run, trainer)
     except OSError as error:
-        run.recovered("disk", f"the weights cannot be saved yet: {error.strerror or error}")
+        run.record_recovery(
+            "disk",
+            f"cannot save the weights: {error.strerror or error}; retrying after the evaluation",
+        )
         return False
     return True
 
@@ -90,12 +93,12 @@ def _import_stack() -> None:
     import tui_loop.engine.trainer  # noqa: F401  (torch, transformers, peft and trl with it)
 
     gc.collect()
-    gc.freeze()  # the stack's objects live for ever: later collections need not visit them
+    gc.freeze()  # the stack's objects are never freed: later collections need not visit them
 
 
 @cache
-def _usual_threads() -> int:
-    """Torch's own choice on this machine."""
+def _default_threads() -> int:
+    """Returns the number of threads that torch chose for this machine."""
     import torch
 
     return torch.get_num_threads()
@@ -107,14 +110,15 @@ def _load(run: Run, source: ModelSource) -> LoadedModel:
     from tui_loop.engine.models import load_model
 
     config = run.config
-    usual = _usual_threads()  # before they are set, which lasts as long as the process
-    torch.set_num_threads(config.run.cpu_threads or (1 if config.model.id == TINY else usual))
-    run.say(f"loading {config.model.id}")
+    # Read before it is set: a process may host several runs, and the setting outlives each.
+    default = _default_threads()
+    torch.set_num_threads(config.run.cpu_threads or (1 if config.model.id == TINY else default))
+    run.info(f"loading {config.model.id}")
     loaded = load_model(config, source)
     weights = list(loaded.model.parameters())
     run.outcome.sizes["base"] = sum(each.numel() * each.element_size() for each in weights)
     count = sum(each.numel() for each in weights)
-    run.say(f"{config.model.id}: {count:,} parameters on {loaded.device}, {loaded.dtype}")
+    run.info(f"{config.model.id}: {count:,} parameters on {loaded.device}, {loaded.dtype}")
     return loaded
 
 
@@ -127,7 +131,7 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
     data = load_data(config, root, read_source)
     columns = column_findings(data)
     for text in [*data.notices, *messages_of(columns, "info")]:
-        run.say(text)
+        run.info(text)
     warnings = [*data.warnings, *messages_of(columns, "warning")]
     for text in [*warnings, *_changed_files(run.folder, data)]:
         run.warn("data", text)
@@ -159,7 +163,7 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
 
 
 def _changed_files(folder: IterationFolder, data: LoadedData) -> list[str]:
-    """Data files that are not the ones that the iteration was created with."""
+    """Lists the data files that have changed since the iteration was created."""
     recorded = folder.read_splits()
     return [
         f"{split.path} has changed since this iteration was created"

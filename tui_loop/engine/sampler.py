@@ -1,6 +1,6 @@
-"""Suggestions from a sampler: Optuna's TPE over stated ranges, given what the loop has tried.
+"""Suggestions from a sampler: Optuna's TPE over ranges of config fields.
 
-It keeps nothing: the past trials are the loop's own iterations, read anew for each proposal.
+It stores nothing: its trials are the loop's own iterations, read again for each suggestion.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tui_loop.core.config.settings import full_name, parse_value, with_settings
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import SAMPLED
-from tui_loop.core.divergence import HIGHEST_OF_USE
+from tui_loop.core.divergence import HIGHEST_USEFUL_RATE
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
@@ -28,44 +28,44 @@ from tui_loop.core.workflow.suggestion_source import History, Proposal, plan_of_
 from tui_loop.engine.extras import require_search
 
 STARTUP = 4
-"""Trials that are drawn at random before TPE fits anything; Optuna's 10 are a night of runs."""
+"""Random trials before TPE fits a model; Optuna's default of 10 would be a night of runs."""
 
 DRAWS = 20
-"""Draws that repeat what was tried, before the ranges count as searched."""
+"""Draws in a row that repeat earlier iterations before the ranges count as exhausted."""
 
 
 class SearchSource:
-    """Proposes what a sampler draws. Raises NeedsExtra without Optuna, BadInput for a range.
+    """Suggestion source that samples config fields.
 
-    Without ranges that are `told` it takes some around the best of `history`.
+    Raises NeedsExtra without Optuna, BadInput for a range. Without `ranges` it samples around the
+    best iteration of `history`.
     """
 
     def __init__(
-        self, loop: LoopFolder, told: Sequence[str], seed: int, history: History | None = None
+        self, loop: LoopFolder, ranges: Sequence[str], seed: int, history: History | None = None
     ) -> None:
-        """`history`: what ranges are taken around where none are told."""
         require_search("--source search")
         self._seed = seed
-        self._is_told = bool(told)
-        if told:
-            self._ranges = [read_range(each, loop.default_config()) for each in told]
+        self._has_given_ranges = bool(ranges)
+        if ranges:
+            self._ranges = [read_range(each, loop.default_config()) for each in ranges]
         else:
             self._ranges = default_ranges(loop.default_config(), history)
 
     @property
     def words(self) -> str:
-        """The ranges in a sentence: `samples learning_rate 2e-4 to 1e-2, r 4, 8, 16, 32`."""
+        """The ranges as text: `samples learning_rate 2e-4 to 1e-2; r 4, 8, 16 or 32`."""
         text = "; ".join(each.words for each in self._ranges)
-        return f"samples {text}" + ("" if self._is_told else " (--range states others)")
+        return f"samples {text}" + ("" if self._has_given_ranges else " (--range sets others)")
 
     def propose(self, history: History) -> Proposal | None:
-        """A draw that no iteration had; None where there seems to be none left."""
+        """Samples settings that no iteration has; None where the ranges seem exhausted."""
         best, newest = history.best, history.newest
-        ground = best or newest
-        parent = ground.number if ground is not None else None
+        parent_iteration = best or newest
+        parent = parent_iteration.number if parent_iteration is not None else None
         past = history.trained
         for draw in range(DRAWS):
-            settings = self._drawn(past, self._seed + len(past) + 1000 * draw)
+            settings = self._sample(past, self._seed + len(past) + 1000 * draw)
             text = ", ".join(
                 f"{name.partition('.')[2]} {brief(value)}" for name, value in settings.items()
             )
@@ -74,7 +74,7 @@ class SearchSource:
                 return proposal
         return None
 
-    def _drawn(self, past: Sequence[Iteration], seed: int) -> dict[str, Any]:
+    def _sample(self, past: Sequence[Iteration], seed: int) -> dict[str, Any]:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -96,9 +96,10 @@ class SearchSource:
 def trials_of(
     past: Sequence[Iteration], ranges: Sequence[Range]
 ) -> list[tuple[dict[str, Any], float]]:
-    """What was tried within the ranges and how good it was: the score, else minus the eval loss.
+    """Returns (parameters, value) of the iterations within the ranges.
 
-    What failed is as bad as the worst that did not.
+    The value is the score, or the negative eval loss where no iteration has a score. A failed
+    iteration gets the worst value of the others.
     """
     finished = [each for each in past if each.state == "finished"]
     has_scores = any(number(each.metrics.get("score")) is not None for each in finished)
@@ -111,12 +112,12 @@ def trials_of(
     if not values:
         return []
     worst = min(values.values())
-    found = []
+    trials = []
     for each in past:
         params = _params(each, ranges)
         if params is not None and (each.number in values or each.state == "failed"):
-            found.append((params, values.get(each.number, worst)))
-    return found
+            trials.append((params, values.get(each.number, worst)))
+    return trials
 
 
 def _distribution(each: Range) -> Any:
@@ -130,14 +131,14 @@ def _distribution(each: Range) -> Any:
 
 
 def _rounded(value: Any, each: Range) -> Any:
-    """Three digits are as many as a sampled number means, as long as it stays in its range."""
+    """Rounds a sampled number to three digits within its range: more would mean nothing."""
     if each.choices or not isinstance(value, float):
         return value
     return min(max(float(f"{value:.3g}"), each.low), each.high)
 
 
 def _params(iteration: Iteration, ranges: Sequence[Range]) -> dict[str, Any] | None:
-    """What an iteration had of the sampled fields; None where one of them is out of its range."""
+    """Returns an iteration's values of the sampled fields; None if one is outside its range."""
     try:
         values = flatten(read_config(iteration.config or {}))
     except BadInput:
@@ -158,7 +159,7 @@ def _within(values: Mapping[str, Any], each: Range) -> Any:
 
 
 DECADE = 10
-"""A range whose ends lie as far apart as this is sampled by its logarithm."""
+"""A range whose bounds differ by this factor or more is sampled on a log scale."""
 
 RATE = "training.learning_rate"
 RANKS = (4, 8, 16, 32)
@@ -166,7 +167,7 @@ MOST_EPOCHS = 8
 
 
 class Range(msgspec.Struct, frozen=True):
-    """What a field may be: `choices`, or a number from `low` to `high`."""
+    """The values of a field to sample: `choices`, or a number from `low` to `high`."""
 
     field: str
     low: float = 0
@@ -189,9 +190,10 @@ class Range(msgspec.Struct, frozen=True):
 
 
 def default_ranges(config: Config, history: History | None = None) -> list[Range]:
-    """What is sampled where nothing else is stated: the rate, the epochs, LoRA's rank.
+    """Returns the default ranges: of the learning rate, the number of epochs and LoRA's rank.
 
-    Around what the best of `history` has, where there is one; the rate within what did not diverge.
+    Where `history` has a best iteration, they are around its values, and the learning rate stays
+    below those that diverged.
     """
     best = history.best if history is not None else None
     known = _config_of(best) if best is not None else None
@@ -211,10 +213,10 @@ def default_ranges(config: Config, history: History | None = None) -> list[Range
 
 
 def _rates_around(best: float, history: History) -> tuple[float, float]:
-    """A tenth of the best one's rate to ten times it, at most half of any above that diverged."""
+    """Returns a tenth of the best rate, and ten times it or half of a higher rate that diverged."""
     configs = [_config_of(each) for each in history.trained if diverged_at(each) is not None]
-    rates = [config.training.learning_rate for config in configs if config is not None]
-    high = min(DECADE * best, HIGHEST_OF_USE, *(rate / 2 for rate in rates if rate > best))
+    diverged = [config.training.learning_rate for config in configs if config is not None]
+    high = min(DECADE * best, HIGHEST_USEFUL_RATE, *(rate / 2 for rate in diverged if rate > best))
     return float(f"{best / DECADE:.2g}"), float(f"{max(high, best):.2g}")
 
 
@@ -226,34 +228,36 @@ def _config_of(iteration: Iteration) -> Config | None:
 
 
 def read_range(text: str, config: Config) -> Range:
-    """`learning_rate=1e-5..1e-2` or `r=4,8,16`; raises BadInput."""
-    key, equals, told = text.partition("=")
+    """Parses `learning_rate=1e-5..1e-2` or `r=4,8,16`; raises BadInput."""
+    key, equals, bounds = text.partition("=")
     example = "--range learning_rate=1e-5..1e-2, --range r=4,8,16"
-    if not equals or not told:
+    if not equals or not bounds:
         raise BadInput(f"--range {text}: must be FIELD=LOW..HIGH or FIELD=A,B,C", example)
     name = full_name(key.strip())
     if name.startswith(("data.", "evaluation.", "run.")) or name == SEED:
         raise BadInput(
-            f"--range {name}: changes what is measured or by which luck, not the training",
+            f"--range {name}: changes the data, the evaluation or the seed, not the training",
             "sample fields of training and lora",
         )
     group, _, field = name.partition(".")
-    hint = hints_of(GROUPS[group]).get(field)
-    low, dots, high = told.partition("..")
-    parts = [low, high] if dots else told.split(",")
+    type_hint = hints_of(GROUPS[group]).get(field)
+    low, dots, high = bounds.partition("..")
+    parts = [low, high] if dots else bounds.split(",")
     for part in parts:
         with_settings(config, [f"{name}={part.strip()}"])
-    values = [parse_value(part.strip(), hint) for part in parts]
+    values = [parse_value(part.strip(), type_hint) for part in parts]
     if not dots:
         return Range(name, choices=tuple(values))
     if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
-        raise BadInput(f"--range {name}: {told} is no range of numbers", example)
+        raise BadInput(f"--range {name}: {bounds} is not a range of numbers", example)
     if values[0] >= values[1]:
         raise BadInput(f"--range {name}: {low} is not below {high}", example)
-    whole = all(isinstance(each, int) for each in values) or (hint is not None and _is_int(hint))
-    return Range(name, values[0], values[1], is_whole=whole)
+    is_whole = all(isinstance(each, int) for each in values) or (
+        type_hint is not None and _is_int(type_hint)
+    )
+    return Range(name, values[0], values[1], is_whole=is_whole)
 
 
-def _is_int(hint: Any) -> bool:
-    """Whether a field takes whole numbers alone."""
-    return hint is int or (bool(get_args(hint)) and get_args(hint)[0] is int)
+def _is_int(type_hint: Any) -> bool:
+    """Whether a field only takes whole numbers."""
+    return type_hint is int or (bool(get_args(type_hint)) and get_args(type_hint)[0] is int)

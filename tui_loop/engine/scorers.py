@@ -1,4 +1,4 @@
-"""The scorer for a config: core's own, a library's, or a user's `module:function`."""
+"""Makes the scorer of a config's metric: a pure one, a library's, or a user's function."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tui_loop.engine.extras import is_installed
 from tui_loop.engine.foreign_code import metric_code
 
 DEFAULT_PASS = 0.5
-"""What passes under a graded metric where `evaluation.pass_score` is unset."""
+"""The pass score of a graded metric where `evaluation.pass_score` is unset."""
 
 
 def check_metric(name: str) -> None:
-    """Raises BadInput unless `name` can be a metric; runs nothing."""
+    """Raises BadInput unless `name` is a metric or can be `module:function`; imports nothing."""
     if name in PURE_METRICS or name in LIBRARY_METRICS or is_function(name):
         return
     known = [*PURE_METRICS, *LIBRARY_METRICS]
@@ -35,9 +35,9 @@ def check_metric(name: str) -> None:
 
 
 def scorer_for(settings: Evaluation, labels: Sequence[str], root: Path) -> Scorer | None:
-    """The scorer, its pass score as configured; None for metric `none`.
+    """Makes the scorer with its configured pass score; None for metric `none`.
 
-    Raises BadInput for an unknown metric, NeedsConsent for a function that nobody allowed.
+    Raises BadInput for an unknown metric, NeedsConsent for a function without consent.
     """
     name = settings.metric
     check_metric(name)
@@ -74,15 +74,15 @@ def _chrf() -> Callable[[str, str], float]:
 
 
 def _function_scorer(name: str, root: Path) -> Scorer:
-    """A user's function (output, reference) -> score; it is looked for in the project's folder."""
+    """Imports a user's function (output, reference) -> score, also from the project's folder."""
     require_consent(metric_code(name, root.resolve()))
     module, _, function = name.partition(":")
     folder = str(root.resolve())
-    sys.path.append(folder)  # last: its files must not stand in for a library's modules
+    sys.path.append(folder)  # last: its files must not shadow a library's modules
     try:
         _import_from(folder, module.partition(".")[0])
         score = getattr(importlib.import_module(module), function)
-    except Exception as error:  # the user's module may fail in any way while it is imported
+    except Exception as error:  # importing a user's module may raise anything
         raise BadInput(
             f"evaluation.metric: {name}: {type(error).__name__}: {error}",
             f"correct the module; it must be importable from {folder} or installed",
@@ -93,14 +93,15 @@ def _function_scorer(name: str, root: Path) -> Scorer:
     def checked(output: str, reference: str) -> float:
         try:
             value = float(score(output, reference))
-        except Exception as error:  # so may the function
+        except Exception as error:  # so may calling its function
             raise BadInput(
                 f"evaluation.metric: {name}: {type(error).__name__}: {error}",
                 "correct the function; it gets (output, reference)",
             ) from error
         if not 0.0 <= value <= 1.0:
             raise BadInput(
-                f"evaluation.metric: {name} gave {value}", "a score must lie between 0 and 1"
+                f"evaluation.metric: {name} returned {value}",
+                "a score must be between 0 and 1",
             )
         return value
 
@@ -108,7 +109,7 @@ def _function_scorer(name: str, root: Path) -> Scorer:
 
 
 def _import_from(folder: str, name: str) -> None:
-    """Imports a top-level module of `folder`, also where an installed one has its name."""
+    """Imports a top-level module from `folder`, even if an installed one has the same name."""
     spec = PathFinder.find_spec(name, [folder])
     if spec is None or spec.loader is None or name in sys.modules:
         return

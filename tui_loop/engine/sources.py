@@ -1,4 +1,4 @@
-"""Data that core cannot read: Parquet, folders with splits, hub ids, through `datasets`."""
+"""Reads data that core cannot: Parquet, folders with splits, and hub datasets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SPLIT_WORDS = {
 
 
 def read_source(entry: str, root: Path, config: Config) -> Source:
-    """The rows of any data entry. Raises BadInput, or NeedsExtra without the training stack."""
+    """Reads the rows of any data entry. Raises BadInput, and NeedsExtra without the extra."""
     path = resolved(entry, root)
     if path.is_dir():
         return _folder(entry, path)
@@ -39,13 +39,13 @@ def read_source(entry: str, root: Path, config: Config) -> Source:
             raise BadInput(f"{path}: no such file", "check the path")
         return Source(entry, {"": _parquet(path)}, sha256_of(path))
     if path.exists() or not is_hub_id(entry):
-        what = "is of no format that is known" if path.exists() else "no such file"
-        raise BadInput(f"{path}: {what}", "give JSONL, JSON, CSV, Parquet, a folder or a hub id")
+        problem = "unknown format" if path.exists() else "no such file"
+        raise BadInput(f"{path}: {problem}", "give JSONL, JSON, CSV, Parquet, a folder or a hub id")
     return _hub(entry, config)
 
 
 def _folder(entry: str, path: Path) -> Source:
-    """A folder with one file a split (`train.jsonl`, `data/test-00000.parquet` ...)."""
+    """Reads a folder with files named by split (`train.jsonl`, `data/test-00000.parquet` ...)."""
     splits: dict[str, list[RawRow]] = {}
     digests = []
     suffixes = (*TEXT_SUFFIXES, ".parquet")
@@ -59,8 +59,8 @@ def _folder(entry: str, path: Path) -> Source:
         digests.append(sha256_of(file))
     if not splits:
         raise BadInput(
-            f"{path}: holds no file whose name says train, validation or test",
-            "name the file itself, or rename it, e.g. train.jsonl",
+            f"{path}: no file name contains train, validation or test",
+            "give the path of the file, or rename it, e.g. train.jsonl",
         )
     return Source(
         entry, splits, digests[0] if len(digests) == 1 else short_hash("".join(digests), 64)
@@ -75,7 +75,7 @@ def _parquet(path: Path) -> list[RawRow]:
     try:
         table = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise BadInput(f"{path}: is no Parquet file: {error}", "write the file again") from error
+        raise BadInput(f"{path}: not a Parquet file: {error}", "write the file again") from error
     return _rows(table.to_pylist(), str(path))
 
 
@@ -89,12 +89,12 @@ def _hub(entry: str, config: Config) -> Source:
     except Exception as error:  # the hub's and the library's own trees of errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise BadInput(
-            f"{entry!r} is no file here, and the hub did not give it: {reason[0]}",
+            f"{entry!r} is not a file and could not be downloaded from the hub: {reason[0]}",
             "check the path or the id",
         ) from error
     splits = {str(name): _rows(split.to_list(), entry) for name, split in loaded.items()}
-    prints = "".join(str(split._fingerprint) for split in loaded.values())
-    return Source(entry, splits, short_hash(prints, 64))
+    fingerprints = "".join(str(split._fingerprint) for split in loaded.values())
+    return Source(entry, splits, short_hash(fingerprints, 64))
 
 
 def _rows(values: list[dict[str, Any]], where: str) -> list[RawRow]:

@@ -1,7 +1,7 @@
-"""Preflight with the tokenizer and the model's shape: row lengths, trained tokens, sizes.
+"""Preflight checks that need the tokenizer or the model's shape: lengths, loss mask, memory.
 
-The model is built on torch's meta device, where weights have sizes and no values, and gets its
-adapter there as PEFT makes it.
+The model and its adapter are built on torch's meta device, where weights have a shape and no
+values, so that a check loads no weights.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype, pretrained_arguments
 
 LITTLE = 0.01
-"""A share of trained tokens below this is warned of."""
+"""A smaller share of trained tokens is a warning."""
 
 MaskedRow = tuple[Row, MaskedTokens]
 
@@ -47,49 +47,52 @@ MaskedRow = tuple[Row, MaskedTokens]
 def token_findings(
     training: Training, rows: Sequence[MaskedRow], total: int, context: Context
 ) -> list[CheckResult]:
-    """Lengths, what is cut, what is trained on; of `total` training rows these were looked at."""
-    return _Counting(training, rows, total).findings(context) if rows else []
+    """Checks row lengths, truncation and trained tokens of `rows`, out of `total` training rows."""
+    return _TokenChecks(training, rows, total).results(context) if rows else []
 
 
-class _Counting(msgspec.Struct, frozen=True):
+class _TokenChecks(msgspec.Struct, frozen=True):
     training: Training
     rows: Sequence[MaskedRow]
     total: int
 
-    def findings(self, context: Context) -> list[CheckResult]:
+    def results(self, context: Context) -> list[CheckResult]:
         enough = min(max(len(each.ids) + each.cut for _, each in self.rows), context.tokens)
         hint = f"--set training.max_length={enough}"
-        found = [self._lengths(), *self._trained(hint), *self._too_long(hint)]
-        return [*found, *self._beyond(context), *self._padding()]
+        results = [self._lengths(), *self._trained(hint), *self._too_long(hint)]
+        return [*results, *self._beyond(context), *self._padding()]
 
     def _lengths(self) -> CheckResult:
         lengths = sorted(len(each.ids) + each.cut for _, each in self.rows)
-        longest, row = max(((len(each.ids) + each.cut, row) for row, each in self.rows), key=_first)
-        of = "" if self.is_whole else f" (of {len(self.rows):,} sampled rows)"
+        longest_row, longest_tokens = max(
+            self.rows, key=lambda pair: len(pair[1].ids) + pair[1].cut
+        )
+        longest = len(longest_tokens.ids) + longest_tokens.cut
+        sampled = "" if self.is_whole else f" (of {len(self.rows):,} sampled rows)"
         return info(
             CheckKind.TOKENS,
             f"a row has {lengths[len(lengths) // 2]} tokens (median), 95% have up to "
-            f"{lengths[(95 * len(lengths) - 1) // 100]}, the longest has {longest}{of}",
+            f"{lengths[(95 * len(lengths) - 1) // 100]}, the longest has {longest}{sampled}",
             count=longest,
-            rows=(shown("train", row),),
+            rows=(shown("train", longest_row),),
         )
 
     def _trained(self, longer: str) -> list[CheckResult]:
         total = sum(len(each.ids) for _, each in self.rows)
         trained = sum(sum(each.trained) for _, each in self.rows)
-        words = f"{share(trained, total)} of the tokens are trained on"
-        make = warning if trained < LITTLE * total else info
+        message = f"{share(trained, total)} of the tokens are trained on"
+        severity = warning if trained < LITTLE * total else info
         hint = f"see which ones: {command('check', 'LOOP', '--row', 1)}"
-        found = [make(CheckKind.TRAINED_SHARE, words, hint, count=trained)]
+        results = [severity(CheckKind.TRAINED_SHARE, message, hint, count=trained)]
         masked = [row for row, each in self.rows if not any(each.trained)]
         if masked:
-            all_of_them = self.is_whole and len(masked) == len(self.rows)
-            report = error if all_of_them else warning
+            no_row_trains = self.is_whole and len(masked) == len(self.rows)
+            severity = error if no_row_trains else warning
             limit = self.training.max_length
-            found.append(
-                report(
+            results.append(
+                severity(
                     CheckKind.FULLY_MASKED,
-                    f"{of_all(len(masked), len(self.rows), self.words)} "
+                    f"{of_all(len(masked), len(self.rows), self.row_noun)} "
                     f"{'has' if len(masked) == 1 else 'have'} no trained token within "
                     f"{limit} tokens and {'is' if len(masked) == 1 else 'are'} left out",
                     longer,
@@ -97,7 +100,7 @@ class _Counting(msgspec.Struct, frozen=True):
                     rows=evidence(shown("train", row) for row in masked),
                 )
             )
-        return found
+        return results
 
     def _too_long(self, longer: str) -> list[CheckResult]:
         long = [(row, each) for row, each in self.rows if each.cut]
@@ -109,7 +112,7 @@ class _Counting(msgspec.Struct, frozen=True):
         return [
             warning(
                 CheckKind.TOO_LONG,
-                f"{of_all(len(long), len(self.rows), self.words)} "
+                f"{of_all(len(long), len(self.rows), self.row_noun)} "
                 f"{'is' if len(long) == 1 else 'are'} longer than training.max_length = "
                 f"{self.training.max_length}: {share(lost, trained)} of the tokens to "
                 "train on are cut off",
@@ -128,17 +131,17 @@ class _Counting(msgspec.Struct, frozen=True):
         ]
 
     def _beyond(self, context: Context) -> list[CheckResult]:
-        """Rows that the model itself cannot take: with learned positions that is an error."""
-        report = error if context.is_hard else warning
+        """Rows beyond the model's context: an error with learned positions, else a warning."""
+        severity = error if context.is_hard else warning
         limit = self.training.max_length
         if self.training.packing and limit is not None:
             if limit <= context.tokens:
                 return []
             return [
-                report(
+                severity(
                     CheckKind.BEYOND_CONTEXT,
-                    f"rows are packed to training.max_length = {limit} tokens, and the model was "
-                    f"made for {context.tokens}",
+                    f"rows are packed to training.max_length = {limit} tokens, but the model's "
+                    f"context is {context.tokens} tokens",
                     f"--set training.max_length={context.tokens}",
                 )
             ]
@@ -146,11 +149,11 @@ class _Counting(msgspec.Struct, frozen=True):
         if not beyond:
             return []
         return [
-            report(
+            severity(
                 CheckKind.BEYOND_CONTEXT,
-                f"{of_all(len(beyond), len(self.rows), self.words)} "
-                f"{'is' if len(beyond) == 1 else 'are'} longer than the {context.tokens} tokens "
-                "that the model was made for",
+                f"{of_all(len(beyond), len(self.rows), self.row_noun)} "
+                f"{'is' if len(beyond) == 1 else 'are'} longer than the model's context of "
+                f"{context.tokens} tokens",
                 f"--set training.max_length={context.tokens}",
                 count=len(beyond),
                 rows=evidence(shown("train", row) for row in beyond),
@@ -158,7 +161,7 @@ class _Counting(msgspec.Struct, frozen=True):
         ]
 
     def _padding(self) -> list[CheckResult]:
-        """Share of padding in shuffled batches of this size."""
+        """Estimates the share of padding in shuffled batches."""
         training = self.training
         batch = training.per_device_train_batch_size
         if training.packing or batch == 1:
@@ -168,42 +171,40 @@ class _Counting(msgspec.Struct, frozen=True):
         batches = [lengths[at : at + batch] for at in range(0, len(lengths), batch)]
         computed = sum(max(each) * len(each) for each in batches)
         waste = computed - sum(lengths)
-        return [info(CheckKind.PADDING, f"{share(waste, computed)} of what is computed is padding")]
+        return [info(CheckKind.PADDING, f"{share(waste, computed)} of the batch tokens is padding")]
 
     @property
     def is_whole(self) -> bool:
-        """Whether these are all training rows, not a sample (a template may refuse some)."""
+        """Whether the rows are not a sample; even then a template may have rejected some."""
         return self.total <= loss_mask.SAMPLED_ROWS
 
     @property
-    def words(self) -> str:
+    def row_noun(self) -> str:
         return "training rows" if self.is_whole else "sampled training rows"
 
 
-def _first(pair: tuple[int, Row]) -> int:
-    return pair[0]
-
-
 ADAPTER_BYTES = 4
-"""PEFT keeps adapters in float32, also beside a base in half precision."""
+"""Bytes per adapter weight: PEFT keeps them in float32, even on a base in half precision."""
 
 QUANTIZED_BYTES = {"4bit": 0.56, "8bit": 1.0}
-"""Bytes a weight: 4-bit ones have a scale for each block of 64 (QLoRA, section 3)."""
+"""Bytes per weight; 4-bit weights have a scale for each block of 64 (QLoRA, section 3)."""
+
+ADAM_BYTES = 8.0
+"""Bytes of optimizer state per trained weight: Adam has two float32 moments."""
 
 OPTIMIZER_BYTES = {"8bit": 2.0, "sgd": 0.0, "lion": 4.0, "adafactor": 0.1, "lomo": 0.0}
-ADAM_BYTES = 8.0
-"""Two float32 moments for each trained weight; other optimizers by a part of their name."""
+"""The same for optimizers whose name contains the key."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The longest sequence of a model; `is_hard` where a longer one fails, not only degrades."""
+    """A model's context length; `is_hard`: a longer sequence fails rather than degrades."""
 
     tokens: int
     is_hard: bool
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """Parameters and bytes of a run."""
+    """The numbers of parameters and bytes of a run."""
 
     parameters: int
     trained: int
@@ -215,17 +216,21 @@ class Sizes(msgspec.Struct, frozen=True):
 
     @property
     def checkpoint_bytes(self) -> int:
-        """Trained weights and the optimizer's state."""
+        """Bytes of a checkpoint: trained weights and optimizer state."""
         return self.trained_bytes + self.optimizer_bytes
 
     @property
-    def standing_bytes(self) -> int:
-        """Memory that is taken whatever a batch is: weights, gradients, optimizer's state."""
+    def fixed_bytes(self) -> int:
+        """Memory that does not depend on the batch: weights, gradients and optimizer state.
+
+        Twice the trained bytes: adapter weights are not part of `weight_bytes`, and each trained
+        weight has a gradient.
+        """
         return self.weight_bytes + 2 * self.trained_bytes + self.optimizer_bytes
 
 
 def sizes_of(config: Config, root: Path) -> Sizes:
-    """The sizes of a run of `config`; raises BadInput where the shape cannot be had."""
+    """Returns the sizes of a run; raises BadInput where the model's shape is unavailable."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from tui_loop.engine.evaluation import context_of
@@ -245,7 +250,7 @@ def sizes_of(config: Config, root: Path) -> Sizes:
         try:
             model = get_peft_model(model, lora_config(config.lora, model))
         except ValueError as fault:
-            raise BadInput(f"lora.target_modules: {fault}", "name layers of this model") from fault
+            raise BadInput(f"lora.target_modules: {fault}", "name layers of the model") from fault
         trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
         trained_bytes = trained * ADAPTER_BYTES
         context = context_of(model.base_model.model)
@@ -263,12 +268,12 @@ def sizes_of(config: Config, root: Path) -> Sizes:
 
 
 def argument_problems(config: Config) -> list[str]:
-    """What the trainer's own arguments refuse of a config, each as `training: what`."""
+    """Returns the problems that SFTConfig reports for a config, each as `training: ...`."""
     from tui_loop.engine.trainer_arguments import sft_config
 
     device = torch.device(choose_device(config.run.device))
-    nothing: Any = None  # arguments hang on the device alone
-    loaded = LoadedModel(nothing, nothing, device, torch.float32)
+    unused: Any = None  # the arguments depend on the device, not on the model or tokenizer
+    loaded = LoadedModel(unused, unused, device, torch.float32)
     try:
         sft_config(config, Path("."), loaded)
     except ConfigError as error:
@@ -279,11 +284,11 @@ def argument_problems(config: Config) -> list[str]:
 def size_findings(
     config: Config, sizes: Sizes, folder: Path, rows: int, longest: int
 ) -> list[CheckResult]:
-    """Memory and disk of a run whose longest batch has rows of `longest` tokens."""
+    """Checks memory and disk space for a run whose longest row has `longest` tokens."""
     training = config.training
     count = checkpoints_of(training, steps_of(config, rows), rows)
     needed = sizes.checkpoint_bytes * count + sizes.trained_bytes
-    times = f" and {count} checkpoints" if count > 1 else " and a checkpoint" if count else ""
+    checkpoints = f" and {count} checkpoints" if count > 1 else " and a checkpoint" if count else ""
     return [
         info(
             CheckKind.SIZES,
@@ -293,33 +298,33 @@ def size_findings(
             else f"all {sizes.parameters:,} parameters are trained",
         ),
         _memory(config, sizes, longest),
-        *disk_findings(folder, needed, f"the weights{times}"),
+        *disk_findings(folder, needed, f"the weights{checkpoints}"),
     ]
 
 
 def _memory(config: Config, sizes: Sizes, longest: int) -> CheckResult:
-    """What is certain to be needed, against the device's memory.
+    """Compares the least memory that the run needs with the device's.
 
-    Activations are left out, since they hang on the attention's implementation; the logits of
-    one batch, as float32, are named beside it.
+    That does not include activations, which depend on the attention's implementation. The float32
+    logits of one batch are stated separately.
     """
     device = choose_device(config.run.device)
     total = _memory_of(device)
     logits = 4 * config.training.per_device_train_batch_size * longest * sizes.vocabulary
-    needed = sizes.standing_bytes
-    words = (
-        f"{size(needed)} for weights, gradients and the optimizer, without activations "
-        f"(the logits of a longest batch are {size(logits)}); {device} has {size(total)}"
+    needed = sizes.fixed_bytes
+    message = (
+        f"{size(needed)} for weights, gradients and optimizer, without activations "
+        f"(logits of the longest batch: {size(logits)}); {device} has {size(total)}"
     )
     if needed > total:
         return error(
-            CheckKind.MEMORY, words, "a smaller model, lora.enabled, or model.quantization"
+            CheckKind.MEMORY, message, "a smaller model, lora.enabled, or model.quantization"
         )
     if needed + logits > total:
         return warning(
-            CheckKind.MEMORY, words, "a smaller per_device_train_batch_size or max_length"
+            CheckKind.MEMORY, message, "a smaller per_device_train_batch_size or max_length"
         )
-    return info(CheckKind.MEMORY, words, count=needed)
+    return info(CheckKind.MEMORY, message, count=needed)
 
 
 def _memory_of(device: str) -> int:
@@ -329,22 +334,22 @@ def _memory_of(device: str) -> int:
 
 
 def _weight_bytes(config: Config, model: Any) -> int:
-    """Bytes of the base's weights as they are loaded."""
+    """Returns the bytes of the base's weights in memory."""
     device = choose_device(config.run.device)
     dtype = choose_dtype(config.model.dtype, device, trained_whole=not config.lora.enabled)
-    each_weight = torch.empty(0, dtype=dtype).element_size()
+    unquantized = torch.empty(0, dtype=dtype).element_size()
     quantized = QUANTIZED_BYTES.get(config.model.quantization)
     if quantized is None:
-        return each_weight * sum(each.numel() for each in model.parameters())
+        return unquantized * sum(each.numel() for each in model.parameters())
     linear = sum(
         module.weight.numel()
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
     )
     others = sum(each.numel() for each in model.parameters()) - linear
-    return round(linear * quantized + others * each_weight)
+    return round(linear * quantized + others * unquantized)
 
 
 def _optimizer_bytes(optimizer: str) -> float:
-    told = optimizer.lower()
-    return next((each for name, each in OPTIMIZER_BYTES.items() if name in told), ADAM_BYTES)
+    name = optimizer.lower()
+    return next((count for part, count in OPTIMIZER_BYTES.items() if part in name), ADAM_BYTES)

@@ -1,4 +1,4 @@
-"""The SFTTrainer of a run: its checkpoints, its best weights, and how it goes on."""
+"""The SFTTrainer of a run: its evaluations, checkpoints and best weights, and how it resumes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import is_device_fault, is_out_of_memory
 from tui_loop.engine.models import LoadedModel
 from tui_loop.engine.run_context import Run
-from tui_loop.engine.run_control import StopAsked
+from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.trainer_arguments import lora_config, sft_config
 
 BEST_WEIGHTS = "best.safetensors"
@@ -40,7 +40,7 @@ Measure = Callable[[Any, int, float | None], float | None]
 
 
 class _StepStart(msgspec.Struct, frozen=True):
-    """A trainer's running figures and random states before a step's first micro-batch."""
+    """A trainer's running totals and random states before a step's first micro-batch."""
 
     loss: torch.Tensor
     flos: float
@@ -55,39 +55,44 @@ class LoopTrainer(SFTTrainer):
     """SFTTrainer that evaluates with the loop's own evaluation and writes no pickle."""
 
     def __init__(
-        self, *, measure: Measure, bridge: JournalCallback, best_weights: Path | None, **kwargs: Any
+        self,
+        *,
+        measure: Measure,
+        callback: JournalCallback,
+        best_weights: Path | None,
+        **kwargs: Any,
     ) -> None:
-        self._measure, self._bridge, self._best_weights = measure, bridge, best_weights
+        self._measure, self._callback, self._best_weights = measure, callback, best_weights
         self._log_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self._epoch_begun = -1, torch.get_rng_state()
+        self._epoch_start = -1, torch.get_rng_state()
         self._step_start: _StepStart | None = None
         self.best_step: int | None = None
-        super().__init__(callbacks=[bridge], **kwargs)
-        bridge.trainer = self
+        super().__init__(callbacks=[callback], **kwargs)
+        callback.trainer = self
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Measures the held-out rows as every evaluation of the loop does."""
+        """Evaluates the held-out rows with the loop's own evaluation."""
         step = self.state.global_step
         eval_loss = self._measure(self.model, step, self.state.epoch)
-        self._note(eval_loss)
+        self._note_eval_loss(eval_loss)
         values = {} if eval_loss is None else {_EVAL: eval_loss}
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, values
         )
         return values
 
-    def _note(self, eval_loss: float | None) -> None:
-        """Counts the eval loss of the weights as they are, and keeps the lowest's if asked to."""
+    def _note_eval_loss(self, eval_loss: float | None) -> None:
+        """Counts the eval loss of the current weights; saves them if they are to be the best."""
         step, epoch = self.state.global_step, self.state.epoch
-        is_lowest = self._bridge.note_eval_loss(step, epoch, eval_loss)
+        is_lowest = self._callback.note_eval_loss(step, epoch, eval_loss)
         if is_lowest and self._best_weights is not None:
             _save_best(self.model, self._best_weights, step)
             self.best_step = step
 
     def restore_best(self) -> None:
-        """Puts back the weights of the lowest eval loss, if any were kept."""
+        """Restores the weights of the lowest eval loss, if any were saved."""
         if self._best_weights is None or self.best_step is None:
             return
         saved = load_file(self._best_weights)
@@ -97,42 +102,42 @@ class LoopTrainer(SFTTrainer):
                     parameter.copy_(saved[name].to(parameter.device))
 
     def resume(self, checkpoint: Path, earlier: list[Point], tokens: float) -> None:
-        """Goes on from a checkpoint, which is whole; `tokens` were trained on before it and
-        `earlier` are the evaluations up to its step.
+        """Resumes training from a complete checkpoint.
 
-        An evaluation that is due there and was not made is made up. A run that had been trained
-        to its end gets its weights and is not trained on.
+        `earlier` are the evaluations up to its step, `tokens` the tokens trained on before it. An
+        evaluation that was due at that step and is missing is made now. A run that had already
+        been trained to its end only gets its weights.
         """
         self._total_train_tokens = int(tokens)
         saved = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
         step = saved.global_step
-        self._bridge.recall(
+        self._callback.recall(
             [point for point in earlier if point.step < step],
             has_best=self._best_weights is None or self.best_step is not None,
         )
         self._load_from_checkpoint(str(checkpoint))
         self.state = saved
-        self._bridge.note_whole(checkpoint)
-        here = next((each for each in earlier if each.step == step and _EVAL in each.values), None)
-        if here is not None:
-            self._note(here.values[_EVAL])
-        elif self._bridge.evaluations.is_due(step, saved.epoch, saved.max_steps):
+        self._callback.note_whole(checkpoint)
+        made = next((each for each in earlier if each.step == step and _EVAL in each.values), None)
+        if made is not None:
+            self._note_eval_loss(made.values[_EVAL])
+        elif self._callback.evaluations.is_due(step, saved.epoch, saved.max_steps):
             self.evaluate()
-        if step < saved.max_steps and not self._bridge.is_over:
+        if step < saved.max_steps and not self._callback.is_over:
             self.train(resume_from_checkpoint=str(checkpoint))
 
-    def take_best(self, checkpoint: Path) -> None:
+    def restore_best_from(self, checkpoint: Path) -> None:
         """Takes the best weights so far from a checkpoint, where it has some."""
-        kept = checkpoint / BEST_WEIGHTS
-        if self._best_weights is None or not kept.exists():
+        saved = checkpoint / BEST_WEIGHTS
+        if self._best_weights is None or not saved.exists():
             return
-        self._best_weights.unlink(missing_ok=True)  # it may be the same file by another name
-        _link(kept, self._best_weights)
-        with safe_open(kept, framework="pt") as file:
+        self._best_weights.unlink(missing_ok=True)  # it may be a hard link to the same file
+        _link(saved, self._best_weights)
+        with safe_open(saved, framework="pt") as file:
             self.best_step = int((file.metadata() or {})["step"])
 
     def save_now(self) -> None:
-        """A checkpoint of the weights as they are, outside the trainer's own schedule."""
+        """Saves a checkpoint of the current weights, outside the trainer's own schedule."""
         self._save_checkpoint(self.model, None)
         self.control = self.callback_handler.on_save(self.args, self.state, self.control)
 
@@ -143,26 +148,26 @@ class LoopTrainer(SFTTrainer):
         if self.state.global_step <= self._globalstep_last_logged:
             return
         control = self.control
-        wanted = control.should_evaluate, control.should_save
+        scheduled = control.should_evaluate, control.should_save
         control.should_log, control.should_evaluate, control.should_save = True, False, False
-        arguments, named = self._log_arguments
-        super()._maybe_log_save_evaluate(*arguments, **named)
-        control.should_evaluate, control.should_save = wanted
+        args, kwargs = self._log_arguments
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+        control.should_evaluate, control.should_save = scheduled
 
-    def _maybe_log_save_evaluate(self, *arguments: Any, **named: Any) -> None:
-        self._log_arguments = arguments, named  # of the newest step, for a log between two
-        super()._maybe_log_save_evaluate(*arguments, **named)
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        self._log_arguments = args, kwargs  # of the newest step, so that log_now can repeat them
+        super()._maybe_log_save_evaluate(*args, **kwargs)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        """A checkpoint that cannot be written is missed, it does not end the run."""
+        """Saves a checkpoint; records a failure to write one instead of ending the run."""
         self.log_now()
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        if self._bridge.is_in_trouble or self._bridge.is_whole(folder):
-            self._bridge.pass_over_checkpoint(self.state.global_step)
+        if self._callback.ends_diverged or self._callback.is_whole(folder):
+            self._callback.skip_checkpoint(self.state.global_step)
             return
         try:
-            with self._bridge.saving():
-                shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was dropped
+            with self._callback.saving():
+                shutil.rmtree(folder, ignore_errors=True)  # one of an earlier, dropped attempt
                 super()._save_checkpoint(*args, **kwargs)
                 if self._best_weights is not None and self.best_step is not None:
                     _link(self._best_weights, folder / BEST_WEIGHTS)
@@ -170,11 +175,11 @@ class LoopTrainer(SFTTrainer):
         except (OSError, SafetensorError, RuntimeError) as error:
             if is_out_of_memory(error) or is_device_fault(error):
                 raise
-            self._bridge.note_lost_checkpoint(self.state.global_step, error)
-        shutil.rmtree(folder, ignore_errors=True)  # a part of one is of no use, and takes room
+            self._callback.note_lost_checkpoint(self.state.global_step, error)
+        shutil.rmtree(folder, ignore_errors=True)  # a partial checkpoint only takes up space
 
     def begin_step(self) -> None:
-        """Called before a step's first micro-batch: keeps what the micro-batches will change."""
+        """Keeps what a step's micro-batches change. Called before the first of them."""
         if self.args.gradient_accumulation_steps > 1:
             self._step_start = _StepStart(
                 loss=self._tr_loss.clone(),
@@ -187,8 +192,10 @@ class LoopTrainer(SFTTrainer):
             )
 
     def drop_step(self) -> None:
-        """Drops the micro-batches of the step under way, which have not moved the weights: logs,
-        checkpoints and random states are those of the last whole step."""
+        """Drops the micro-batches of an incomplete step, which have not changed the weights.
+
+        Logs, checkpoints and random states are then those of the last complete step.
+        """
         start, self._step_start = self._step_start, None
         if start is None:
             return
@@ -212,24 +219,30 @@ class LoopTrainer(SFTTrainer):
         return self.args.device.type == "cuda"
 
     def note_epoch(self) -> None:
-        """Called before an epoch's first batch is drawn, which takes a random number."""
-        self._epoch_begun = self.state.global_step, torch.get_rng_state()
+        """Keeps the random state before an epoch's first batch is drawn, which advances it."""
+        self._epoch_start = self.state.global_step, torch.get_rng_state()
 
     def _save_rng_state(self, output_dir: str) -> None:
-        """As the stock method; in a pause before an epoch's first step the state is that before
-        the epoch, where a resumed run begins it."""
-        step, before = self._epoch_begun
+        """Saves the random states as the stock method does, except between two epochs.
+
+        In a pause before an epoch's first step it saves the state before the epoch, since a
+        resumed run begins that epoch anew.
+        """
+        step, epoch_state = self._epoch_start
         is_between = step == self.state.global_step and float(self.state.epoch or 0.5).is_integer()
         now = torch.get_rng_state()
         if is_between:
-            torch.set_rng_state(before)
+            torch.set_rng_state(epoch_state)
         try:
             super()._save_rng_state(output_dir)
         finally:
             torch.set_rng_state(now)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """As the stock method; then the config's learning rate counts, not the checkpoint's."""
+        """Loads them as the stock method does, but applies the config's learning rate.
+
+        A rollback resumes a checkpoint at a lower rate than it was saved with.
+        """
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None or self.optimizer is None:
             return
@@ -244,10 +257,10 @@ class LoopTrainer(SFTTrainer):
             self.lr_scheduler._last_lr[place] *= factor
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
-        """No model card: the iteration's folder says what the weights are."""
+        """Writes no model card: the iteration's folder describes the weights."""
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Weights alone, as safetensors; the stock method adds a pickle of the arguments."""
+        """Saves only weights, as safetensors; the stock method adds a pickle of the arguments."""
         target = Path(output_dir or self.args.output_dir)
         self.model.save_pretrained(str(target), state_dict=state_dict)
         (target / "README.md").unlink(missing_ok=True)
@@ -260,10 +273,10 @@ def make_trainer(
     *,
     folder: Path,
     init_adapter: Path | None,
-    bridge: JournalCallback,
+    callback: JournalCallback,
     measure: Measure,
 ) -> LoopTrainer:
-    """The trainer of a run. Raises ConfigError or BadInput for what cannot be trained."""
+    """Makes the trainer of a run. Raises ConfigError or BadInput for what cannot be trained."""
     model, adapter = loaded.model, None
     if init_adapter is not None:
         model = PeftModel.from_pretrained(model, str(init_adapter), is_trainable=True)
@@ -274,7 +287,7 @@ def make_trainer(
     try:
         trainer = LoopTrainer(
             measure=measure,
-            bridge=bridge,
+            callback=callback,
             best_weights=folder / BEST_WEIGHTS if config.training.keep == "best" else None,
             model=model,
             args=sft_config(config, folder, loaded),
@@ -307,14 +320,14 @@ def _trainable(model: Any) -> dict[str, torch.Tensor]:
 
 
 def _save_best(model: Any, path: Path, step: int) -> None:
-    """Through a new file: checkpoints link to the old one."""
-    beside = path.with_name(f".{path.name}.tmp")
-    save_file(_trainable(model), beside, metadata={"step": str(step)})
-    beside.replace(path)
+    """Saves the weights to a new file, then renames it: checkpoints are hard links to the old."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    save_file(_trainable(model), temporary, metadata={"step": str(step)})
+    temporary.replace(path)
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the file system has no such thing."""
+    """Makes a hard link, or a copy where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:
@@ -322,7 +335,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def save_weights(run: Run, trainer: LoopTrainer) -> None:
-    """Replaces the iteration's `adapter/`; raises OSError, and then an earlier one stands."""
+    """Replaces the iteration's `adapter/`. Where it raises OSError, an earlier one is unchanged."""
     folder = run.folder
     temporary = folder.path / ".adapter.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -330,10 +343,10 @@ def save_weights(run: Run, trainer: LoopTrainer) -> None:
         with run.control.saving():
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(temporary))
         if run.control.is_given_up:  # the run has ended, and another attempt may have begun
-            raise StopAsked
+            raise StopRequested
         (temporary / "README.md").unlink(missing_ok=True)
         adapter_config = temporary / "adapter_config.json"
-        if adapter_config.exists():  # names the base by its id, not by where this machine keeps it
+        if adapter_config.exists():  # the base's id is portable, its path on this machine is not
             values = json.loads(adapter_config.read_text())
             values["base_model_name_or_path"] = run.config.model.id
             write_atomically(adapter_config, codec.to_pretty_json(values))

@@ -1,4 +1,4 @@
-"""Every argument of a run's SFTTrainer and LoRA, from its config and as they were really given."""
+"""The SFTConfig and LoraConfig of a run, and their effective values for the record."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.text.limited_regex import SearchTime, compiled
 from tui_loop.engine.models import LoadedModel
 
-_NOT_SFT = ("precision", "keep", "early_stopping_patience")
+_OWN_FIELDS = ("precision", "keep", "early_stopping_patience")
+"""Fields of `training` that this program applies itself; they are no SFTConfig arguments."""
+
 TARGETS_SECONDS = 2.0
-"""A pattern for layers has to be through all of them by then; a big model has 100,000."""
+"""The time limit for matching a pattern with all layer names; a large model has 100,000."""
 
 _PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
+"""Arguments that the record leaves out: paths of this machine, and secrets."""
 
 
 def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
-    """Every argument of the run; raises ConfigError for a value that SFTConfig refuses."""
+    """Returns the SFTConfig of a run; raises ConfigError for a value that it refuses."""
     training = config.training
     known = {field.name for field in dataclasses.fields(SFTConfig)}
     values: dict[str, Any] = {
         name: getattr(training, name)
         for name in training.__struct_fields__
-        if name not in _NOT_SFT and name in known
+        if name not in _OWN_FIELDS and name in known
     }
     precision = choose_precision(training.precision, loaded)
     values |= {
@@ -51,7 +54,7 @@ def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
         "logging_nan_inf_filter": False,
         "disable_tqdm": True,
         "report_to": "none",
-        "save_total_limit": None,  # an old checkpoint goes once the new one is recorded
+        "save_total_limit": None,  # JournalCallback removes old ones once a new one is recorded
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": loaded.device.type == "cuda",
         "trust_remote_code": config.model.trust_remote_code,
@@ -72,12 +75,12 @@ def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
 
 
 def lora_config(lora: Lora, model: Any) -> LoraConfig:
-    """A new LoraConfig each time: TRL changes the one it is given."""
+    """Returns a new LoraConfig; TRL modifies the one that it gets."""
     return LoraConfig(
         r=lora.r,
         lora_alpha=lora.lora_alpha,
         lora_dropout=lora.lora_dropout,
-        target_modules=_targets(lora.target_modules, model),
+        target_modules=_target_modules(lora.target_modules, model),
         bias=lora.bias,
         use_rslora=lora.use_rslora,
         use_dora=lora.use_dora,
@@ -86,10 +89,10 @@ def lora_config(lora: Lora, model: Any) -> LoraConfig:
     )
 
 
-def _targets(targets: str | list[str], model: Any) -> str | list[str]:
+def _target_modules(targets: str | list[str], model: Any) -> str | list[str]:
     """Replaces a pattern for layers by the names that it matches.
 
-    PEFT matches with `re`, which a pattern can keep busy for ever.
+    PEFT matches with `re`, which has no time limit.
     """
     if isinstance(targets, list) or targets.lower() == "all-linear":
         return targets
@@ -101,23 +104,25 @@ def _targets(targets: str | list[str], model: Any) -> str | list[str]:
     if not chosen:
         raise ConfigError([f"{what} matches no layer of this model"])
     tails = (name[dot.end() :] for name in set(layers) - chosen for dot in re.finditer(r"\.", name))
-    if any(tail in chosen for tail in tails):  # PEFT takes a name in a list for an ending, too
+    if any(tail in chosen for tail in tails):
+        # PEFT also matches a listed name as a suffix, which would adapt layers that the pattern
+        # does not match; an alternation of full names does not.
         return "|".join(map(re.escape, sorted(chosen)))
     return sorted(chosen)
 
 
-def choose_precision(told: str, loaded: LoadedModel) -> str:
-    """fp32, bf16 or fp16; raises ConfigError for what the device cannot do."""
+def choose_precision(precision: str, loaded: LoadedModel) -> str:
+    """Returns fp32, bf16 or fp16; raises ConfigError for what the device does not support."""
     on_gpu = loaded.device.type == "cuda"
-    if told == "auto":
+    if precision == "auto":
         return "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
-    if told != "fp32" and not on_gpu:
-        raise ConfigError([f"training.precision: {told} needs a CUDA device"])
-    return told
+    if precision != "fp32" and not on_gpu:
+        raise ConfigError([f"training.precision: {precision} needs a CUDA device"])
+    return precision
 
 
 def effective_arguments(trainer: SFTTrainer) -> dict[str, Any]:
-    """What the trainer was really given, as TOML types; paths and secrets left out."""
+    """Returns the trainer's SFTConfig and LoraConfig as TOML types, without paths and secrets."""
     arguments = {
         field.name: _plain(getattr(trainer.args, field.name))
         for field in dataclasses.fields(trainer.args)
@@ -126,17 +131,17 @@ def effective_arguments(trainer: SFTTrainer) -> dict[str, Any]:
     effective = {"sft_config": arguments}
     if isinstance(trainer.model, PeftModel):
         adapter = trainer.model.peft_config["default"]
-        wanted = {field.name for field in dataclasses.fields(LoraConfig)} - {
+        names = {field.name for field in dataclasses.fields(LoraConfig)} - {
             "base_model_name_or_path",
             "runtime_config",
             "auto_mapping",
         }
-        effective["lora_config"] = {name: _plain(getattr(adapter, name)) for name in sorted(wanted)}
+        effective["lora_config"] = {name: _plain(getattr(adapter, name)) for name in sorted(names)}
     return effective
 
 
 def _plain(value: Any) -> Any:
-    """`value` as a TOML type; None and empty for what has none."""
+    """Converts `value` to TOML types; a dataclass, which has no such type, becomes None."""
     if isinstance(value, enum.Enum):
         return value.value
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -1,4 +1,4 @@
-"""The training of a run: the check before it, the training itself, and what is kept of it."""
+"""The training phase of a run: probing memory, training, and choosing the weights to keep."""
 
 from __future__ import annotations
 
@@ -9,115 +9,113 @@ from typing import Any
 
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
-from tui_loop.core.divergence import Sighting, is_far_above
+from tui_loop.core.divergence import DivergenceEvent, is_far_above
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.effort import no_batch
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.results import mean_loss
 from tui_loop.core.text.figures import duration
-from tui_loop.engine.effective import effective_of, record_effective
+from tui_loop.engine.effective import cut_rows, effective_of, padding_share, record_effective
 from tui_loop.engine.evaluation import measure_losses
 from tui_loop.engine.generation import generate
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import first_line, is_out_of_memory, probe_training
-from tui_loop.engine.row_lengths import cut_rows, padding_share
 from tui_loop.engine.run_context import Diverged, Prepared, Run, TrainingOutOfMemory
-from tui_loop.engine.run_control import StopAsked, polled
+from tui_loop.engine.run_control import StopRequested, polled
 from tui_loop.engine.run_evaluations import measure_within
 from tui_loop.engine.trainer import LoopTrainer, make_trainer, save_weights
 from tui_loop.engine.trainer_arguments import effective_arguments
 
 
 def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
-    """Trains; the trainer it returns has the weights that are to be kept.
+    """Trains the model; returns the trainer, with the weights to keep, and its callback.
 
-    Raises Diverged where that is to end the run, and TrainingOutOfMemory.
+    Raises Diverged where divergence ends the run, and TrainingOutOfMemory.
     """
     run.begin("checking")
     try:
-        trainer, bridge = _make(run, prepared)
+        trainer, callback = _make_trainer(run, prepared)
         _probe(run, prepared, trainer)
         run.begin_work("training")
         try:
-            _go(run, trainer, bridge)
+            _train_or_resume(run, trainer)
         finally:
-            run.outcome.metrics |= _training_metrics(run, trainer, bridge, prepared)
-        _refuse_no_step(run, trainer)
+            run.outcome.metrics |= _training_metrics(run, trainer, callback, prepared)
+        _require_a_step(run, trainer)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise TrainingOutOfMemory(first_line(error)) from None
-    if bridge.trouble is not None and not _goes_on(run):
-        _keep_last_good(run, trainer, bridge)
-        raise_if_diverged(run, bridge)
-    if bridge.stopped_early:
-        stale = bridge.evaluations.stale
-        run.say(f"stopped early: {stale} evaluations without a lower eval loss")
+    if callback.divergence is not None and not _continues_diverged(run):
+        _save_last_good(run, trainer, callback)
+        raise_if_diverged(run, callback)
+    if callback.stopped_early:
+        stale = callback.evaluations.stale
+        run.info(f"stopped early: {stale} evaluations without a lower eval loss")
     trainer.restore_best()
     run.outcome.metrics["weights_step"] = trainer.best_step or trainer.state.global_step
-    return trainer, bridge
+    return trainer, callback
 
 
-def raise_if_diverged(run: Run, bridge: JournalCallback) -> None:
-    """Raises Diverged for what was seen in training or in the final evaluation."""
-    seen = bridge.trouble or _seen_at_end(run)
-    if seen is not None:
-        rate, trained = run.config.training.learning_rate, bridge.trouble is not None
-        if not trained:  # nothing says since when: any checkpoint may lead to the same end
-            bridge.sound_step = run.outcome.metrics["sound_step"] = 0
-        raise Diverged(
-            seen.kind,
-            seen.step,
-            seen.reason,
-            rate,
-            sound_step=bridge.sound_step,
-            kept_step=run.outcome.metrics["weights_step"]
-            if trained and not _goes_on(run)
-            else None,
-        )
+def raise_if_diverged(run: Run, callback: JournalCallback) -> None:
+    """Raises Diverged if the run diverged in training or according to its final evaluation."""
+    event = callback.divergence or _final_divergence(run)
+    if event is None:
+        return
+    is_seen_in_training = callback.divergence is not None
+    if not is_seen_in_training:  # since when is unknown: every checkpoint may lead here again
+        callback.sound_step = run.outcome.metrics["sound_step"] = 0
+    has_saved = is_seen_in_training and not _continues_diverged(run)
+    raise Diverged(
+        event.kind,
+        event.step,
+        event.reason,
+        run.config.training.learning_rate,
+        sound_step=callback.sound_step,
+        saved_step=run.outcome.metrics["weights_step"] if has_saved else None,
+    )
 
 
-def _goes_on(run: Run) -> bool:
+def _continues_diverged(run: Run) -> bool:
     return run.config.run.on_divergence == "continue"
 
 
-def _seen_at_end(run: Run) -> Sighting | None:
-    """Whether the final eval loss says that the run diverged."""
+def _final_divergence(run: Run) -> DivergenceEvent | None:
+    """Returns the divergence that the final eval loss shows, None where it shows none."""
     eval_loss = run.outcome.metrics.get("eval_loss")
     if not isinstance(eval_loss, float):
         return None
     step = int(run.outcome.metrics.get("weights_step") or 0)
     if not math.isfinite(eval_loss):
-        return Sighting("diverged", step, "the final eval loss is not finite")
+        return DivergenceEvent("diverged", step, "the final eval loss is not finite")
     base = _base_loss(run)
     if base is None or not is_far_above(eval_loss, base):
         return None
     reason = f"the final eval loss is {eval_loss:.3g}, far above the base's {base:.3g}"
-    return Sighting("diverged", step, reason)
+    return DivergenceEvent("diverged", step, reason)
 
 
 def _base_loss(run: Run) -> float | None:
-    """The base's eval loss, if it was measured alike."""
+    """Returns the base's eval loss, None unless it was measured under the same settings."""
     base = iteration_of(run.folder.loop.iteration(0))
-    mine = run.outcome.fingerprint
-    if base.fingerprint is None or mine is None:
+    own = run.outcome.fingerprint
+    if base.fingerprint is None or own is None or own.differs_from(base.fingerprint):
         return None
     loss = base.metrics.get("eval_loss")
-    is_alike = not mine.differs_from(base.fingerprint)
-    return loss if is_alike and isinstance(loss, float) and math.isfinite(loss) else None
+    return loss if isinstance(loss, float) and math.isfinite(loss) else None
 
 
-def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
+def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
     config, folder, poll = run.config, run.folder, run.control.poll
     folder.checkpoints.mkdir(exist_ok=True)
     model = prepared.loaded.model
-    bridge = JournalCallback(
+    callback = JournalCallback(
         run.journal,
         run.control,
         config.training,
         vocabulary=int(model.config.get_text_config().vocab_size),
-        stops_in_trouble=config.run.on_divergence != "continue",
+        stops_on_divergence=not _continues_diverged(run),
     )
     trainer = make_trainer(
         config,
@@ -125,10 +123,10 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
         [prepared.renderer.training_record(row) for row in polled(prepared.data.train, poll)],
         folder=folder.checkpoints,
         init_adapter=_init_adapter(folder, config),
-        bridge=bridge,
+        callback=callback,
         measure=lambda model, step, epoch: measure_within(run, prepared, model, step, epoch),
     )
-    _refuse_no_batch(trainer)
+    _require_a_batch(trainer)
     trainable = [each for each in trainer.model.parameters() if each.requires_grad]
     run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
     dropped = len(prepared.data.train) - len(trainer.train_dataset)
@@ -140,23 +138,22 @@ def _make(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
         )
     run.outcome.metrics |= cut_rows(trainer, prepared) | padding_share(trainer)
     record_effective(run, {**effective_of(run, prepared), **effective_arguments(trainer)})
-    return trainer, bridge
+    return trainer, callback
 
 
-def _refuse_no_batch(trainer: LoopTrainer) -> None:
-    """Raises BadInput where Trainer would find no batch, make no step and call that finished."""
+def _require_a_batch(trainer: LoopTrainer) -> None:
+    """Raises BadInput where there is no full batch: Trainer would finish without a single step."""
     rows, batch = len(trainer.train_dataset), trainer.args.per_device_train_batch_size
     if trainer.args.dataloader_drop_last and rows < batch:
         raise BadInput(*no_batch(rows, batch))
 
 
-def _refuse_no_step(run: Run, trainer: LoopTrainer) -> None:
-    """Raises StopAsked where a stop ended training before its first step, BadInput where that
-    ended by itself."""
+def _require_a_step(run: Run, trainer: LoopTrainer) -> None:
+    """Raises StopRequested where a stop ended training before its first step, else BadInput."""
     if trainer.state.global_step > 0:
         return
-    if run.control.stop_asked:
-        raise StopAsked
+    if run.control.stop_requested:
+        raise StopRequested
     raise BadInput(
         "training made no optimizer step: the training rows gave no batch",
         command("check", run.folder.loop.name),
@@ -164,14 +161,14 @@ def _refuse_no_step(run: Run, trainer: LoopTrainer) -> None:
 
 
 def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
-    """Tries the longest batch in training and in evaluation; says what a step takes."""
+    """Runs the longest batch of training and of evaluation; logs what a training batch takes."""
     run.control.poll()
     probe = probe_training(trainer)
     if probe is not None:
         run.outcome.sizes["longest"] = probe.tokens
         memory = f", {probe.peak_bytes / 2**30:.1f} GiB" if probe.peak_bytes else ""
-        run.say(
-            f"the longest batch, {probe.rows} rows of up to {probe.tokens} tokens, takes "
+        run.info(
+            f"the longest batch ({probe.rows} rows of up to {probe.tokens} tokens) takes "
             f"{duration(probe.seconds)}{memory}"
         )
     run.control.poll()
@@ -199,40 +196,40 @@ def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
         )
 
 
-def _go(run: Run, trainer: LoopTrainer, bridge: JournalCallback) -> None:
-    """Trains from the start or from the checkpoint that the attempt goes on from."""
+def _train_or_resume(run: Run, trainer: LoopTrainer) -> None:
+    """Trains from the start, or from the checkpoint that the attempt resumes."""
     if not run.resumption.path:
         trainer.train()
         return
     checkpoint = run.folder.path / run.resumption.path
     earlier = read_run(run.folder)
     tokens = [point.values.get("num_tokens") for point in earlier.metrics]
-    trainer.take_best(checkpoint)
+    trainer.restore_best_from(checkpoint)
     trainer.resume(
         checkpoint, earlier.evaluations, next((each for each in reversed(tokens) if each), 0.0)
     )
 
 
-def _keep_last_good(run: Run, trainer: LoopTrainer, bridge: JournalCallback) -> None:
-    """Saves the last weights that were sound; without any, none."""
+def _save_last_good(run: Run, trainer: LoopTrainer, callback: JournalCallback) -> None:
+    """Saves the best weights, else the last sound ones, if there are any."""
     step = trainer.best_step
     if step is not None:
         trainer.restore_best()
     else:
-        step = bridge.last_good.put_back(trainer.model)
+        step = callback.last_good.restore(trainer.model)
     run.outcome.metrics["weights_step"] = step
     if step is not None:
         save_weights(run, trainer)
-        run.say(f"the weights of step {step} are kept, the last sound ones")
+        run.info(f"saved the weights of step {step}, the last sound ones")
 
 
 def _training_metrics(
-    run: Run, trainer: LoopTrainer, bridge: JournalCallback, prepared: Prepared
+    run: Run, trainer: LoopTrainer, callback: JournalCallback, prepared: Prepared
 ) -> dict[str, Any]:
-    summary, state = bridge.summary, trainer.state
+    summary, state = callback.summary, trainer.state
     trainable = sum(each.numel() for each in trainer.model.parameters() if each.requires_grad)
-    train_loss = summary.get("train_loss") if state.global_step else None  # Trainer says 0.0
-    if run.resumption.step:  # the trainer's own has the steps since then alone
+    train_loss = summary.get("train_loss") if state.global_step else None  # Trainer reports 0.0
+    if run.resumption.step:  # the trainer's mean covers only the steps since the checkpoint
         train_loss = mean_loss(read_run(run.folder).metrics)
     return {
         "train_loss": train_loss,
@@ -242,14 +239,14 @@ def _training_metrics(
         "train_rows": len(prepared.data.train),
         "trainable_parameters": trainable,
         "train_runtime": summary.get("train_runtime"),
-        "nonfinite_at_step": bridge.trouble.step if bridge.trouble else None,
-        "sound_step": bridge.sound_step if bridge.trouble else None,
+        "nonfinite_at_step": callback.divergence.step if callback.divergence else None,
+        "sound_step": callback.sound_step if callback.divergence else None,
         "peak_memory_mb": _peak_memory_mb(),
     }
 
 
 def _peak_memory_mb() -> int:
-    """Peak memory: the GPU's where there is one, else this process's."""
+    """Returns the peak memory of the GPU, else of this process."""
     import torch
 
     if torch.cuda.is_available():

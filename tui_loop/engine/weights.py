@@ -1,7 +1,7 @@
-"""An iteration's trained weights: checked before they are loaded.
+"""Checks an iteration's trained weights before they are loaded.
 
-A loop may come from a stranger: only safetensors are loaded, only from regular files in their
-place, and only an adapter whose settings are of the kind that this program writes.
+A loop may come from a stranger: only safetensors are loaded, only from regular files inside the
+iteration's folder, and only an adapter whose config has no settings beyond this program's own.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tui_loop.core.record.structs import LIVE
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
-_NOT_OURS = ("megatron_config", "auto_mapping", "layer_replication", "modules_to_save")
-"""Settings that import code or change the base beside the adapter; this program sets none."""
+_FOREIGN_SETTINGS = ("megatron_config", "auto_mapping", "layer_replication", "modules_to_save")
+"""Settings that import code or change more of the base than an adapter; this program sets none."""
 
 
 def has_weights(folder: IterationFolder) -> bool:
@@ -33,14 +33,14 @@ def has_weights(folder: IterationFolder) -> bool:
 
 
 def checked_weights(folder: IterationFolder, *, is_adapter: bool) -> Path:
-    """The folder of an iteration's trained weights; raises BadInput where it cannot be used."""
+    """Returns the folder of an iteration's trained weights; raises BadInput if it is unusable."""
     adapter = folder.adapter
     if not has_weights(folder):
         if (state := iteration_of(folder).state) in LIVE:
             raise BadInput(f"{folder} is {state}: its weights are saved at its end", "wait for it")
         raise BadInput(
             f"{folder} has no weights on this machine",
-            f"copy {adapter} here from where it was trained (git does not carry it)",
+            f"copy {adapter} from the machine that trained it (git does not track it)",
         )
     folder.check_place()
     check_within(adapter, folder.path)
@@ -52,7 +52,7 @@ def checked_weights(folder: IterationFolder, *, is_adapter: bool) -> Path:
 
 
 def shares_base(adapter: Path) -> bool:
-    """Whether an adapter leaves the base as it was, so that others may stand on it too."""
+    """Whether an adapter leaves its base unchanged, so that other adapters can share it."""
     return _settings(adapter).get("bias", "none") == "none"
 
 
@@ -60,14 +60,14 @@ def _check_adapter(adapter: Path) -> None:
     if not (adapter / ADAPTER_WEIGHTS).is_file():
         raise BadInput(f"{adapter}: has no {ADAPTER_WEIGHTS}", "train the iteration again")
     settings = _settings(adapter)
-    odd = [name for name in _NOT_OURS if settings.get(name)]
+    unexpected = [name for name in _FOREIGN_SETTINGS if settings.get(name)]
     if settings.get("peft_type") != "LORA":
-        odd.append("peft_type")
+        unexpected.append("peft_type")
     if not isinstance(settings.get("init_lora_weights", True), bool):
-        odd.append("init_lora_weights")
-    if odd:
+        unexpected.append("init_lora_weights")
+    if unexpected:
         raise BadInput(
-            f"{adapter / ADAPTER_CONFIG}: {', '.join(odd)} is not as this program writes it",
+            f"{adapter / ADAPTER_CONFIG}: unexpected value of {', '.join(unexpected)}",
             "train the iteration again",
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.inference_messages import AskingState, Told
+from tui_loop.core.inference_messages import ServerMessage, ServerStatus
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.record.folders import LoopFolder
@@ -85,7 +85,7 @@ class Asker(Protocol):
 
     It is there at once and loads meanwhile: `ask` may come before the models are `ready`. It
     reports `core.inference_messages.GenerateResponse` (one per model and prompt, in the order of
-    `iterations`) and `AskingState` (loading, left_out, ready, answered, error, ended). Prompts are
+    `iterations`) and `ServerStatus` (loading, left_out, ready, answered, error, ended). Prompts are
     answered in the order in which they came. Nothing is recorded. No method but `answers` waits.
     """
 
@@ -102,10 +102,10 @@ class Asker(Protocol):
     def drop(self) -> None:
         """Gives up what was asked and is not answered; an output under way ends at its token."""
 
-    def take(self) -> list[Told]:
+    def take(self) -> list[ServerMessage]:
         """What was told since it was last taken; never waits."""
 
-    def answers(self) -> Iterator[Told]:
+    def answers(self) -> Iterator[ServerMessage]:
         """What is told, as it comes; waits, and ends after `ended`. For a thread."""
 
     def close(self) -> None:
@@ -147,11 +147,11 @@ class Suspected(msgspec.Struct, frozen=True):
 class GeneratingAgain(Protocol):
     """Examples that are generated again in a process of their own; nothing of it is recorded.
 
-    `take` gives results one by one, and how it stands with the model: `AskingState` loading,
+    `take` gives results one by one, and how it stands with the model: `ServerStatus` loading,
     ready, and as the last one answered, or error with the reason. Neither method waits.
     """
 
-    def take(self) -> list[Retried | AskingState]:
+    def take(self) -> list[Retried | ServerStatus]:
         """What came since it was last taken; never waits."""
 
     def close(self) -> None:

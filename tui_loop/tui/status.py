@@ -26,16 +26,16 @@ def status_line(
         left.append(Piece(f" · {flat(closed.why, 60)}", "muted"))
         number = f" with {closed.iteration}" if closed.iteration is not None else ""
         return left, [Piece(f"closed{number} ", "warn")]
-    if snapshot.live is None and not hosted and snapshot.by_itself is not None:
-        return left, [Piece(f"{snapshot.by_itself} at work ", "accent")]
+    if snapshot.live is None and not hosted and snapshot.unattended is not None:
+        return left, [Piece(f"{snapshot.unattended} at work ", "accent")]
     if snapshot.live is None:
         return left, [Piece(f"▶ {hosted} starting " if hosted else "nothing runs ", "muted")]
     tone = "accent" if snapshot.live.state == "running" else "warn"
     trouble = (
         [Piece(f"{flat(snapshot.live.trouble, 60)}  ", "bad")] if snapshot.live.trouble else []
     )
-    by_itself = [Piece(snapshot.by_itself, "strong")] if snapshot.by_itself else []
-    return left, [*trouble, *by_itself, Piece(f" {run_line(snapshot.live, now)} ", tone)]
+    unattended = [Piece(snapshot.unattended, "strong")] if snapshot.unattended else []
+    return left, [*trouble, *unattended, Piece(f" {run_line(snapshot.live, now)} ", tone)]
 
 
 def run_line(view: RunView, now: float) -> str:
@@ -73,6 +73,6 @@ def _rows(snapshot: LoopSnapshot) -> list[str]:
     rows = snapshot.split_rows
     parts = [f"{rows[name]} {name}" for name in ("train", "eval") if rows.get(name)]
     if rows.get("holdout"):
-        looks = snapshot.holdout_looks
+        looks = snapshot.holdout_uses
         parts.append(f"{rows['holdout']} holdout ({counted(looks, 'look') if looks else 'locked'})")
     return parts

@@ -153,7 +153,7 @@ def test_an_observer_shows_healthy_iterations_beside_broken_ones(
     finished([1, 1]).config.write_text("= broken")
     (loop.path / "002" / "summary.json").unlink()
     (loop.path / "003").mkdir()
-    snapshot = LoopPoller(loop).look(SnapshotRequest(selected=2))
+    snapshot = LoopPoller(loop).poll(SnapshotRequest(selected=2))
     assert [each.state for each in snapshot.iterations] == ["finished", "unreadable", "unreadable"]
     assert snapshot.draft is not None
     assert snapshot.draft.parent == 1
@@ -167,14 +167,14 @@ def test_an_observer_compares_rows_in_slices_and_says_when_all_are_done(
     finished([1, 1])
     monkeypatch.setattr(observing, "COMPARE_SECONDS", 0.0)
     observer = LoopPoller(loop)
-    first = observer.look(SnapshotRequest(rows=(0, 1, 2)))
+    first = observer.poll(SnapshotRequest(rows=(0, 1, 2)))
     assert not first.is_complete
     for _ in range(3):
-        last = observer.look(SnapshotRequest(rows=(0, 1, 2)))
+        last = observer.poll(SnapshotRequest(rows=(0, 1, 2)))
     assert last.is_complete
-    assert last.compared[0] is None
-    assert last.compared[2] is not None
-    assert last.compared[2].fixed == ["id1"]
+    assert last.comparisons[0] is None
+    assert last.comparisons[2] is not None
+    assert last.comparisons[2].fixed == ["id1"]
 
 
 def test_an_observer_tells_of_a_broken_loop_file_and_of_a_broken_draft(
@@ -184,11 +184,11 @@ def test_an_observer_tells_of_a_broken_loop_file_and_of_a_broken_draft(
     write_draft(loop, new_draft(loop, 1))
     loop.draft.write_text("parent = [")
     observer = LoopPoller(loop)
-    snapshot = observer.look(SnapshotRequest())
+    snapshot = observer.poll(SnapshotRequest())
     assert snapshot.draft is None
     assert "draft.toml" in snapshot.draft_problem
     loop.settings_file.write_text("= no")
-    assert "loop.toml" in observer.look(SnapshotRequest()).problem
+    assert "loop.toml" in observer.poll(SnapshotRequest()).problem
 
 
 def test_an_observer_holds_examples_against_the_marked_iteration_or_the_parent(
@@ -198,14 +198,14 @@ def test_an_observer_holds_examples_against_the_marked_iteration_or_the_parent(
     finished([1, 0])
     finished([1, 1])
     observer = LoopPoller(loop)
-    by_parent = observer.look(SnapshotRequest(selected=2)).examples
+    by_parent = observer.poll(SnapshotRequest(selected=2)).examples
     assert by_parent is not None
     assert by_parent.against == 1
     assert by_parent.view.shift(1) is Shift.FIXED
-    marked = observer.look(SnapshotRequest(selected=2, marked=0)).examples
+    marked = observer.poll(SnapshotRequest(selected=2, marked=0)).examples
     assert marked is not None
     assert marked.against == 0
-    again = observer.look(SnapshotRequest(selected=2, marked=2)).examples
+    again = observer.poll(SnapshotRequest(selected=2, marked=2)).examples
     assert again is not None
     assert again.against == 1
 
@@ -214,7 +214,7 @@ def test_bad_examples_are_a_problem_of_that_iteration_alone(
     loop: LoopFolder, finished: MakeFinished
 ) -> None:
     finished([1, 0]).examples.write_text('{"id": 3}\n')
-    snapshot = LoopPoller(loop).look(SnapshotRequest(selected=1))
+    snapshot = LoopPoller(loop).poll(SnapshotRequest(selected=1))
     assert snapshot.examples is not None
     assert len(snapshot.examples.view) == 0
     assert "examples.jsonl:1" in snapshot.examples.problem

@@ -15,7 +15,12 @@ from tui_loop.cli.output import Output
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import check_settings as check_generation
-from tui_loop.core.inference_messages import BASE, AskingState, GenerateResponse, side_by_side
+from tui_loop.core.inference_messages import (
+    BASE,
+    GenerateResponse,
+    ServerStatus,
+    iterations_to_compare,
+)
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
@@ -65,10 +70,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt or ""
     if example is None and not prompt.strip():
         raise BadInput("the prompt is empty", "write one")
-    numbers = side_by_side(folder.loop, folder.number, tuple(args.against))
+    numbers = iterations_to_compare(folder.loop, folder.number, tuple(args.against))
     require_models_consent(folder.loop, numbers, allow=args.allow_code)
     answers: list[GenerateResponse] = []
-    left_out: list[AskingState] = []
+    left_out: list[ServerStatus] = []
     with closing(ModelAsker(folder.loop, numbers, args.settings)) as asker:
         question = asker.ask(prompt, example=args.id or "")
         for heard in asker.answers_to(question):
@@ -117,7 +122,7 @@ def _record(
     prompt: str,
     example: Example | None,
     answers: list[GenerateResponse],
-    left_out: list[AskingState],
+    left_out: list[ServerStatus],
 ) -> dict[str, Any]:
     return {
         "prompt": prompt if example is None else example.prompt,

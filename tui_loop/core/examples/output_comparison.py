@@ -12,7 +12,7 @@ import msgspec
 
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
 from tui_loop.core.record.structs import Example
-from tui_loop.core.scoring import last_number, names_reader, normalised, pure_scorer
+from tui_loop.core.scoring import labels_reader, last_number, normalised, pure_scorer
 from tui_loop.core.text.similarity import (
     COMPARED,
     edit_distance,
@@ -242,7 +242,7 @@ def _number(reference: str) -> Decimal | None:
 
 @lru_cache(maxsize=16)
 def _names(labels: tuple[str, ...]) -> Callable[[str], list[str]]:
-    return names_reader(labels)
+    return labels_reader(labels)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row
-from tui_loop.core.divergence import HIGHEST_OF_USE, lower_rate
+from tui_loop.core.divergence import HIGHEST_USEFUL_RATE, lower_rate
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
@@ -98,11 +98,11 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[CheckRe
 def odd_settings(config: Config) -> list[CheckResult]:
     """Warnings of values that no run is known to have done well with."""
     rate = config.training.learning_rate
-    if rate <= HIGHEST_OF_USE:
+    if rate <= HIGHEST_USEFUL_RATE:
         return []
     advised = brief(lower_rate(rate, with_adapter=config.lora.enabled))
     text = (
-        f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_OF_USE)} runs diverge, or "
-        "forget what the base could"
+        f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_USEFUL_RATE)} runs diverge, "
+        "or forget what the base could"
     )
     return [warning(CheckKind.HIGH_RATE, text, f"--set learning_rate={advised}")]

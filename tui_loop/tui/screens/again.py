@@ -9,7 +9,7 @@ from textual.timer import Timer
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.retry_settings import Retried, passing
-from tui_loop.core.inference_messages import AskingState
+from tui_loop.core.inference_messages import ServerStatus
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
@@ -157,7 +157,7 @@ class AgainScreen(RowsScreen):
         if told:
             self.draw()
 
-    def _hear(self, told: Retried | AskingState) -> None:
+    def _hear(self, told: Retried | ServerStatus) -> None:
         if isinstance(told, Retried):
             self.rows.found[told.example.id] = told
             self._state = ""

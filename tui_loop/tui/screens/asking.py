@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.inference_messages import BASE, AskingState, GenerateResponse, Told
+from tui_loop.core.inference_messages import BASE, GenerateResponse, ServerMessage, ServerStatus
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
@@ -126,7 +126,7 @@ class AskingScreen(Screen[None]):
         if told:
             self._draw()
 
-    def _hear(self, told: Told) -> None:
+    def _hear(self, told: ServerMessage) -> None:
         if isinstance(told, GenerateResponse):
             if told.id in self._exchanges:
                 self._exchanges[told.id].answers[told.iteration] = told
@@ -146,7 +146,7 @@ class AskingScreen(Screen[None]):
             case "error" | "ended":
                 self._end(told, fault)
 
-    def _end(self, told: AskingState, fault: str) -> None:
+    def _end(self, told: ServerStatus, fault: str) -> None:
         self._state = fault or "no more answers come"
         for each in self._exchanges.values():
             each.is_done = True

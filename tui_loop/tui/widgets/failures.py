@@ -269,7 +269,7 @@ class FailuresPane(Pane):
         parts.append(f"by {choice.order}{', reversed' if choice.is_reversed else ''}")
         against = f"against {examples.against}" if examples.against is not None else ""
         missing = f"! {examples.missing}" if examples.missing else ""
-        below = " · ".join(filter(None, (missing, against, examples.judged)))
+        below = " · ".join(filter(None, (missing, against, examples.annotated_score)))
         self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else below)
 
     def _say_why_empty(self) -> None:

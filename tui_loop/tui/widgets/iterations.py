@@ -132,9 +132,9 @@ class IterationTable(RowList):
         """What came of it: the change against the parent, or the state it is in."""
         assert self.snapshot is not None
         if iteration.state == "finished":
-            if iteration.number not in self.snapshot.compared:
+            if iteration.number not in self.snapshot.comparisons:
                 return ("", "")
-            compared = self.snapshot.compared[iteration.number]
+            compared = self.snapshot.comparisons[iteration.number]
             return brief_delta(compared), claim_tone(compared)
         text, tone = SIGNS.get(iteration.state, (iteration.state, ""))
         if iteration.state == "failed" and iteration.error:
@@ -214,7 +214,7 @@ class IterationsPane(Pane):
         table, before = self.table, self.table.snapshot
         same = before is not None and (
             before.iterations is snapshot.iterations
-            and before.compared is snapshot.compared
+            and before.comparisons is snapshot.comparisons
             and before.draft is snapshot.draft
             and before.draft_problem == snapshot.draft_problem
             and before.live is snapshot.live
@@ -266,7 +266,7 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
         lines.append([(" it has not begun: ", "muted"), ("a", "accent"), (" runs it", "muted")])
     if iteration.decision:
         lines.append(because)
-    if compared := snapshot.compared.get(iteration.number):
+    if compared := snapshot.comparisons.get(iteration.number):
         lines.append([(" ", ""), (claim_in_words(compared), "muted")])
     if iteration.verdict:
         lines.append(verdict_line(iteration.verdict))

@@ -22,8 +22,8 @@ class Automating(Running):
         snapshot = self.snapshot
         if snapshot is None:
             return
-        if snapshot.by_itself is not None:
-            self.say(f"{NAMES[snapshot.by_itself]} is at work: s stops it and what it runs")
+        if snapshot.unattended is not None:
+            self.say(f"{NAMES[snapshot.unattended]} is at work: s stops it and what it runs")
             return
         if snapshot.settings.closed is not None:
             self.say("the loop is closed")
@@ -43,10 +43,10 @@ class Automating(Running):
     def action_stop(self) -> None:
         """Stops the live run; between two runs, what goes through the loop by itself."""
         snapshot = self.snapshot
-        if snapshot is None or snapshot.live is not None or snapshot.by_itself is None:
+        if snapshot is None or snapshot.live is not None or snapshot.unattended is None:
             super().action_stop()
             return
-        name = NAMES[snapshot.by_itself]
+        name = NAMES[snapshot.unattended]
 
         def answered(answer: str | None) -> None:
             if answer:

@@ -95,7 +95,9 @@ class Desk:
         at, total = rows.cursor, rows.count
         number, row = self._contrast.comparison.b, rows.shown.new[at]
         try:
-            dossier = await bench.elsewhere(bench.observer.dossier, number, self._contrast.new, row)
+            dossier = await bench.elsewhere(
+                bench.observer.example_detail, number, self._contrast.new, row
+            )
         except TuiLoopError as error:
             bench.tell(error)
             return

@@ -22,7 +22,7 @@ class Ending(Drafting):
         snapshot = self.snapshot
         if snapshot is None:
             return
-        if snapshot.live is not None or self.backend.hosted() or snapshot.by_itself is not None:
+        if snapshot.live is not None or self.backend.hosted() or snapshot.unattended is not None:
             self.say("something runs in it: s stops that, then it can be closed")
             return
         if (closed := snapshot.settings.closed) is not None:

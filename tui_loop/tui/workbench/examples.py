@@ -88,7 +88,7 @@ class ExampleReading(LoopScreen):
         table = self.query_one(FailuresPane).list
         at, total = table.cursor, table.count
         try:
-            dossier = await self.elsewhere(self.observer.dossier, number, view, row)
+            dossier = await self.elsewhere(self.observer.example_detail, number, view, row)
         except TuiLoopError as error:
             self.tell(error)
             return

@@ -147,7 +147,7 @@ class LoopScreen(Frame):
         while not self.is_leaving():
             self._wake.clear()
             edits, wanted = self.edits, self._wanted()
-            snapshot = await asyncio.to_thread(self.observer.look, wanted)
+            snapshot = await asyncio.to_thread(self.observer.poll, wanted)
             if self.is_leaving():
                 return
             if edits == self.edits:

@@ -30,7 +30,7 @@ class Reading(Comparing):
             self.go_to("config")
             return
         notes = await asyncio.to_thread(self.loop.iteration(iteration.number).read_notes)
-        compared = self.snapshot.compared.get(iteration.number)
+        compared = self.snapshot.comparisons.get(iteration.number)
         title = f"{self.loop.name}/{iteration.number}"
         self.app.push_screen(ReadingScreen(title, detail_lines(iteration, compared, notes)))
 

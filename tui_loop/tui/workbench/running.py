@@ -73,8 +73,8 @@ class Running(Drafting):
             [("it has done ", "muted"), (done, "")],
             [("p pauses it, D quits and leaves it running", "muted")],
         ]
-        if self.snapshot is not None and (by_itself := self.snapshot.by_itself) is not None:
-            lines.append([(f"{by_itself} goes through the loop by itself: it ends too", "warn")])
+        if self.snapshot is not None and (unattended := self.snapshot.unattended) is not None:
+            lines.append([(f"{unattended} goes through the loop by itself: it ends too", "warn")])
         self.app.push_screen(
             AskScreen(
                 f"Stop {number}?",
