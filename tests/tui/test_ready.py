@@ -100,7 +100,7 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.press("j")
         await opened.shows("[ready] target = 0.85")
         await opened.press("G")
-        await opened.shows("not evaluated for this iteration", "L looks at it; it asks first")
+        await opened.shows("not evaluated for this iteration", "L evaluates the holdout after a confirmation")
         await opened.shows("nobody has looked at this holdout")
         await opened.press("escape")
         assert opened.app.screen is opened.bench
@@ -122,7 +122,7 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
         assert not [each for each in screen.rows.items if each.status == "not met"]
         await opened.press("L")
-        await opened.tells(f"{number} has not ended yet: check again when it has")
+        await opened.tells(f"{number} is still running: evaluate the holdout when it has ended")
         assert not backend.looks
         examples, tokens = examples_of(set(range(20)))
         run.ends(examples=examples, tokens=tokens)

@@ -147,7 +147,7 @@ class ReadyScreen(RowsScreen):
         if self.is_looking:
             self.notify("a look is under way: esc ends it, and then it does not count")
         elif self.found is not None and self.found.is_in_progress:
-            self.notify(f"{self.number} is still running: look when it has ended")
+            self.notify(f"{self.number} is still running: evaluate the holdout when it has ended")
         elif self.found is not None:
             self._desk.ask_look(self)
 
