@@ -100,7 +100,9 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.press("j")
         await opened.shows("[ready] target = 0.85")
         await opened.press("G")
-        await opened.shows("not evaluated for this iteration", "L evaluates the holdout after a confirmation")
+        await opened.shows(
+            "not evaluated for this iteration", "L evaluates the holdout after a confirmation"
+        )
         await opened.shows("nobody has looked at this holdout")
         await opened.press("escape")
         assert opened.app.screen is opened.bench
