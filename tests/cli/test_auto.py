@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import CHECKOUT, Cli
-from tui_loop.cli import auto
-from tui_loop.cli.auto import look_ahead
+from tui_loop.cli import autopilot_runner
+from tui_loop.cli.autopilot_runner import first_step
 from tui_loop.cli.main import main
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
@@ -88,16 +88,16 @@ def test_two_cannot_go_through_one_loop(
 def test_what_it_would_do_first_is_told_without_doing_it(
     loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert look_ahead(loop, None)[0].startswith("first from the defaults: baseline, because no")
+    assert first_step(loop, None)[0].startswith("first from the defaults: baseline, because no")
     recorded = LoopsFolder(CHECKOUT / "loops").loop("support-tiny")
     before = recorded.numbers()
-    first, *_ = look_ahead(recorded, 1)
+    first, *_ = first_step(recorded, 1)
     assert first.startswith("first from 1: ")
     assert ", because " in first
     assert recorded.numbers() == before
-    monkeypatch.setattr(auto, "ready_reason", lambda *_: "it meets every criterion")
+    monkeypatch.setattr(autopilot_runner, "ready_reason", lambda *_: "it meets every criterion")
     with pytest.raises(BadInput, match="it would stop at once: it meets every criterion"):
-        look_ahead(recorded, 1)
+        first_step(recorded, 1)
 
 
 def test_between_two_runs_a_stop_ends_it(

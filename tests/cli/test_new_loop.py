@@ -15,7 +15,7 @@ from tests.conftest import CHECKOUT
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import demo_loop
 from tui_loop.cli.backend import AppBackend
-from tui_loop.cli.new_loop import asked, understand, understand_with_metric
+from tui_loop.cli.new_loop import prepare, prepare_with_metric, requested_tables
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
@@ -86,11 +86,11 @@ def test_a_metric_that_was_told_is_not_second_guessed(project: Path, backend: Ap
 def test_numbers_and_rare_answers_are_no_labels(project: Path) -> None:
     sums = [{"prompt": f"{n} + 1", "completion": str(n % 3)} for n in range(30)]
     write(project / "sums.jsonl", sums)
-    prepared, remark = understand_with_metric(project, asked(project, data="sums.jsonl"))
+    prepared, remark = prepare_with_metric(project, requested_tables(project, data="sums.jsonl"))
     assert (prepared.metric, remark) == ("exact_match", "")
     rare = [{"prompt": f"q{n}", "completion": f"answer {n // 2}"} for n in range(30)]
     write(project / "rare.jsonl", rare)
-    prepared, remark = understand_with_metric(project, asked(project, data="rare.jsonl"))
+    prepared, remark = prepare_with_metric(project, requested_tables(project, data="rare.jsonl"))
     assert (prepared.metric, remark) == ("exact_match", "")
 
 
@@ -174,7 +174,7 @@ def test_the_metrics_are_names_without_code(backend: AppBackend) -> None:
 
 
 def test_the_command_keeps_the_usual_metric_where_none_is_told(project: Path) -> None:
-    prepared = understand(project, asked(project, data=str(TRAIN)))
+    prepared = prepare(project, requested_tables(project, data=str(TRAIN)))
     assert prepared.metric == "exact_match"
     assert read_config(prepared.defaults).data.train == str(TRAIN)
 
@@ -231,7 +231,7 @@ def test_the_demo_lies_among_the_loops_where_there_is_nothing_else(
 def test_the_demo_lies_apart_where_there_is_other_work(empty: Path, backend: AppBackend) -> None:
     (empty / "work.txt").write_text("mine")
     loop = backend.demo(loops_in(empty))
-    assert Path(loop.path).resolve().is_relative_to(empty / demo_loop.APART)
+    assert Path(loop.path).resolve().is_relative_to(empty / demo_loop.SEPARATE_FOLDER)
     assert sorted(os.listdir(empty)) == ["tui-loop-demo", "work.txt"]
     assert backend.demo(loops_in(empty)).path == loop.path
 

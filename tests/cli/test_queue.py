@@ -15,10 +15,9 @@ import pytest
 from tests.conftest import Cli
 from tests.waiting import wait_until
 from tui_loop.cli import unattended_runs
-from tui_loop.cli.commands.show import print_loop
+from tui_loop.cli.loop_output import print_loop, queue_text
 from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
-from tui_loop.cli.queue_output import told_waiting
 from tui_loop.core.errors import RunStopped
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -64,7 +63,7 @@ def runs(loop: LoopFolder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         done = [iteration_of(folder) for folder in folders]
         return done, "asks to stop" in done[-1].decision
 
-    monkeypatch.setattr(unattended_runs, "run_until_stopped", run)
+    monkeypatch.setattr(unattended_runs, "run_to_end", run)
     return numbers
 
 
@@ -193,7 +192,7 @@ def test_what_is_added_meanwhile_is_run_too(
     loop: LoopFolder, runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue("--add", "--why", "one")
-    before = unattended_runs.run_until_stopped
+    before = unattended_runs.run_to_end
 
     def run(*args: Any, **more: Any) -> Any:
         if len(runs) == 0:
@@ -202,7 +201,7 @@ def test_what_is_added_meanwhile_is_run_too(
             assert queue("--run") == 2
         return before(*args, **more)
 
-    monkeypatch.setattr(unattended_runs, "run_until_stopped", run)
+    monkeypatch.setattr(unattended_runs, "run_to_end", run)
     assert queue("--run") == 0
     assert runs == [1, 2]
 
@@ -228,7 +227,7 @@ def test_a_run_that_is_under_way_is_waited_for(
     queue("--add", "--why", "one")
     living = ["night/7", "night/7", ""]
     monkeypatch.setattr(unattended_runs, "live_run_in", lambda _: living.pop(0))
-    monkeypatch.setattr(unattended_runs, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(unattended_runs, "POLL_SECONDS", 0.0)
     assert queue("--run") == 0
     assert runs == [1]
     assert living == []
@@ -252,10 +251,10 @@ def test_a_terminal_that_closes_stops_nothing(loop: LoopFolder) -> None:
     queue("--add", "--why", "one")
     script = (
         "import os, signal, sys\n"
-        "from tui_loop.cli.unattended_runs import alone_with\n"
+        "from tui_loop.cli.unattended_runs import unattended_session\n"
         "from tui_loop.core.record.folders import LoopFolder\n"
         "from pathlib import Path\n"
-        "with alone_with(LoopFolder(Path(sys.argv[1]))):\n"
+        "with unattended_session(LoopFolder(Path(sys.argv[1]))):\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "    print('still here', flush=True)\n"
     )
@@ -313,12 +312,12 @@ def test_a_night_in_the_background(loop: LoopFolder, cli: Cli) -> None:
 def test_who_goes_on_by_itself_is_told_and_no_run_ends_with_it(
     loop: LoopFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told_waiting(loop) == ""
+    assert queue_text(loop) == ""
     with unattended(loop, "auto"):
-        assert told_waiting(loop) == "auto goes on by itself"
+        assert queue_text(loop) == "auto goes on by itself"
         assert main(["show", loop.name]) == 0
         assert capsys.readouterr().out.endswith("auto goes on by itself\n")
         print_loop(loop, [], Output(as_json=False))
         assert "by itself" not in capsys.readouterr().out
     with unattended(loop, "queue"):
-        assert told_waiting(loop) == "the queue is being run, the last draft of it"
+        assert queue_text(loop) == "the queue is being run, the last draft of it"

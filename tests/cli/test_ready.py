@@ -140,7 +140,7 @@ def may_look(review: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     adapter = review / "loops" / LOOP / "004" / "adapter"
     adapter.mkdir()
     (adapter / "adapter_model.safetensors").touch()
-    monkeypatch.setattr("tui_loop.cli.commands.ready.HoldoutLook", Looking)
+    monkeypatch.setattr("tui_loop.cli.commands.ready.HoldoutProcess", Looking)
     monkeypatch.chdir(review)
     return review
 

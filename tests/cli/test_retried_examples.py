@@ -10,7 +10,7 @@ import pytest
 from tests.cli.test_recorded_loop import LOOP
 from tests.conftest import CHECKOUT
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.cli.retried_examples import generate_again
+from tui_loop.cli.retried_examples import start_retry
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import Retried
 from tui_loop.core.inference_messages import GenerateResponse, ServerMessage, ServerStatus
@@ -53,13 +53,13 @@ def asker(monkeypatch: pytest.MonkeyPatch) -> type[FakeAsker]:
     class Mine(FakeAsker):
         pass
 
-    monkeypatch.setattr("tui_loop.cli.retried_examples.ModelAsker", Mine)
+    monkeypatch.setattr("tui_loop.cli.retried_examples.InferenceClient", Mine)
     return Mine
 
 
 def all_told() -> list[Retried | ServerStatus]:
     """All that is told until the end of it."""
-    work = generate_again(FOLDER, EXAMPLES, ["evaluation.max_new_tokens=64"], allow_code=False)
+    work = start_retry(FOLDER, EXAMPLES, ["evaluation.max_new_tokens=64"], allow_code=False)
     asker = work._asker
     assert isinstance(asker, FakeAsker)
     assert asker.is_closed.wait(PATIENCE_SECONDS)  # which comes after the last word
@@ -99,4 +99,4 @@ def test_what_changes_nothing_here_is_refused_before_a_process_starts(
     asker: type[FakeAsker],
 ) -> None:
     with pytest.raises(BadInput, match="changes nothing here"):
-        generate_again(FOLDER, EXAMPLES, ["evaluation.metric=contains"], allow_code=False)
+        start_retry(FOLDER, EXAMPLES, ["evaluation.metric=contains"], allow_code=False)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Cli
 from tests.engine.conftest import SMALL
-from tui_loop.cli.inference_client import ModelAsker
+from tui_loop.cli.inference_client import InferenceClient
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.inference_messages import (
     GenerateResponse,
@@ -62,9 +62,9 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> LoopFolder:
 
 
 @pytest.fixture(scope="module")
-def asker(loop: LoopFolder) -> Iterator[ModelAsker]:
+def asker(loop: LoopFolder) -> Iterator[InferenceClient]:
     """All five models in one process."""
-    with closing(ModelAsker(loop, iterations_to_compare(loop, 4, (1, 2, 3)))) as made:
+    with closing(InferenceClient(loop, iterations_to_compare(loop, 4, (1, 2, 3)))) as made:
         yield made
 
 
@@ -74,7 +74,7 @@ def answers_of(told: list[ServerMessage]) -> list[GenerateResponse]:
 
 @pytest.mark.slow
 def test_an_examples_prompt_gives_its_recorded_output_from_every_model(
-    loop: LoopFolder, asker: ModelAsker
+    loop: LoopFolder, asker: InferenceClient
 ) -> None:
     assert asker.iterations == (4, 1, 2, 3, 0)
     recorded = {
@@ -97,7 +97,9 @@ def test_an_examples_prompt_gives_its_recorded_output_from_every_model(
     assert len({tuple(outputs) for outputs in said.values()}) >= 4  # they are different models
 
 
-def test_a_free_prompt_is_rendered_as_an_examples_is(loop: LoopFolder, asker: ModelAsker) -> None:
+def test_a_free_prompt_is_rendered_as_an_examples_is(
+    loop: LoopFolder, asker: InferenceClient
+) -> None:
     example = loop.iteration(1).read_examples()[0]
     free = answers_of(list(asker.answers_to(asker.ask(example.prompt))))
     seeded = answers_of(list(asker.answers_to(asker.ask("", example=example.id))))
@@ -107,7 +109,7 @@ def test_a_free_prompt_is_rendered_as_an_examples_is(loop: LoopFolder, asker: Mo
     assert free[0].example == ""
 
 
-def test_settings_count_for_one_question_alone(asker: ModelAsker) -> None:
+def test_settings_count_for_one_question_alone(asker: InferenceClient) -> None:
     short = answers_of(
         list(asker.answers_to(asker.ask("hello", settings=["evaluation.max_new_tokens=1"])))
     )
@@ -118,7 +120,7 @@ def test_settings_count_for_one_question_alone(asker: ModelAsker) -> None:
     assert len(after) == 5
 
 
-def test_what_is_dropped_is_not_answered_and_the_next_question_is(asker: ModelAsker) -> None:
+def test_what_is_dropped_is_not_answered_and_the_next_question_is(asker: InferenceClient) -> None:
     long = ["evaluation.max_new_tokens=200", "evaluation.do_sample=true"]
     dropped = asker.ask("tell me everything " * 20, settings=long)
     asker.drop()
@@ -142,7 +144,7 @@ def test_who_has_no_weights_here_is_left_out_and_the_others_answer(
     before = odd.read_text()
     odd.write_text(json.dumps({**json.loads(before), "megatron_config": {"a": 1}}))
     try:
-        with closing(ModelAsker(loop, (2, 1, 0))) as asker:
+        with closing(InferenceClient(loop, (2, 1, 0))) as asker:
             question = asker.ask("hello")
             told = list(asker.answers_to(question))
             left = [each for each in told if isinstance(each, ServerStatus) and each.message]

@@ -233,7 +233,7 @@ def test_remote_code_is_said_before_anything_is_created(
     def create(*_: Any) -> None:
         raise BadInput("nothing is created here")
 
-    monkeypatch.setattr("tui_loop.cli.commands.run.create", create)
+    monkeypatch.setattr("tui_loop.cli.run_process.create", create)
     words = ("run", LOOP, "--from", "1", "--set", "metric=exact_match")
     assert "remote_code" not in command(*words).err
     printed = command(*words, "--set", "trust_remote_code=true")

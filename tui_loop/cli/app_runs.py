@@ -1,4 +1,4 @@
-"""Hosting runs for the app: one at a time, in a worker thread or in a process of its own."""
+"""Hosts runs for the app: one at a time, in a worker thread or in a separate process."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from tui_loop.engine.host import RunHost
 
 WAIT_SECONDS = 0.5
-"""A wait is cut into these, so that signals are heard during it."""
+"""Python runs signal handlers between joins only, so a wait joins the thread in such steps."""
 
 DEVICE_FAULT = (
-    "a CUDA fault has left this process unable to use the GPU: the run gets a process of its own"
+    "this process cannot use the GPU after a CUDA fault, so the run starts in a separate process"
 )
 LEFT_BEHIND = (
-    "a run that did not stop still hangs in this process and may hold memory until the app is "
-    "closed: the run gets a process of its own"
+    "an earlier run did not stop: it hangs in this process and may hold memory until the app is "
+    "closed, so the run starts in a separate process"
 )
 
 
 class AppRuns:
-    """Starts runs and knows the one that this process hosts.
+    """Starts runs and keeps track of the one that this process hosts.
 
-    `runner = "thread"` keeps it in this process; `"process"` gives it a session of its own. What a
-    start needs is imported for it, not for the app's first frame.
+    `runner = "thread"` hosts the run in this process, `"process"` in another session. What a start
+    needs is imported inside the methods, so that the app's first frame does not wait for it.
     """
 
     def __init__(self, *, allow_code: bool) -> None:
@@ -44,14 +44,14 @@ class AppRuns:
         self._host: threading.Thread | None = None
         self._current: IterationFolder | None = None
         self._run_host: RunHost | None = None
-        self._is_apart = False
+        self._is_separate = False
         self._has_device_fault = False
         self._left_worker_behind = False
         self._fault: TuiLoopError | None = None
         self._stopping = threading.Event()
 
     def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
-        """What running the draft would do; raises TuiLoopError for whatever would fail."""
+        """Describes what running the draft would do; raises TuiLoopError where it would fail."""
         from tui_loop.cli.preflight_report import start_findings
         from tui_loop.cli.start import check_start
         from tui_loop.engine.extras import require_train
@@ -66,12 +66,12 @@ class AppRuns:
             train_rows=len(start.data.train),
             eval_rows=len(start.data.eval),
             steps=start.steps,
-            notices=[*self._home_notices(), *start.notices],
+            notices=[*self._process_notices(), *start.notices],
             findings=start_findings(start),
         )
 
     def preflight(self, loop: LoopFolder, draft: Draft) -> Preflight:
-        """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
+        """Returns the checks of a draft, whose config may be invalid; raises TuiLoopError."""
         from tui_loop.cli.preflight_report import preflight_of_draft
 
         checks = preflight_of_draft(loop, draft, allow_code=self._allow_code)
@@ -79,7 +79,7 @@ class AppRuns:
         return checks
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
-        """Makes the draft an iteration and runs it; gives its number. Raises TuiLoopError."""
+        """Makes the draft an iteration, runs it, returns its number; raises TuiLoopError."""
         from tui_loop.cli.start import check_start, create
         from tui_loop.engine.extras import require_train
 
@@ -92,16 +92,16 @@ class AppRuns:
         return folders[-1].number
 
     def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
-        """Where an iteration would go on, and what is to be noted; raises TuiLoopError."""
+        """Returns where an iteration would continue, and notices; raises TuiLoopError."""
         from tui_loop.cli.start import check_resume
         from tui_loop.engine.extras import require_train
 
         require_train("training")
         resume = check_resume(loop.existing(number), allow_code=self._allow_code)
-        return resume.description, [*resume.notices, *self._home_notices()]
+        return resume.description, [*resume.notices, *self._process_notices()]
 
     def resume(self, loop: LoopFolder, number: int) -> None:
-        """Goes on with an iteration; raises TuiLoopError."""
+        """Resumes an iteration's run; raises TuiLoopError."""
         from tui_loop.cli.start import check_resume
 
         self._refuse_second()
@@ -110,44 +110,44 @@ class AppRuns:
         self._begin(resume.create(), folder.read_config().run.runner)
 
     def dangers(self) -> list[str]:
-        """What here may end a run that is left in the background."""
+        """Returns what on this machine may end a run in the background."""
         return dangers_to_background()
 
     def hosted(self) -> str:
-        """`loop/N` of the run that ends with this process, empty if there is none."""
-        if self._host is None or not self._host.is_alive() or self._is_apart:
+        """Returns `loop/N` of the run that this process hosts, "" where there is none."""
+        if self._host is None or not self._host.is_alive() or self._is_separate:
             return ""
         return str(self._current) if self._current is not None else ""
 
     def stop_hosted(self) -> None:
-        """Asks the run that this process hosts to save its weights and end."""
+        """Requests that the hosted run saves its weights and ends."""
         self._stopping.set()
         if self.hosted() and self._current is not None:
             attempt = read_run(self._current).attempt
             append_request(self._current.requests, attempt, "stop", save=True, evaluate=False)
 
     def terminate_hosted(self) -> None:
-        """Has the hosted run save a checkpoint and end, within the host's grace."""
+        """Makes the hosted run save a checkpoint and end within the host's grace period."""
         self._stopping.set()
         if self._run_host is not None:
             self._run_host.terminate()
 
     def wait(self) -> None:
-        """Waits for the hosted run to end; see `end_if_left_behind`."""
-        if self._host is not None and not self._is_apart:
+        """Waits for the hosted run to end, then ends the process if its worker hangs."""
+        if self._host is not None and not self._is_separate:
             while self._host.is_alive():
                 self._host.join(WAIT_SECONDS)
         self.end_if_left_behind(RunStopped.exit_code)
 
     def end_if_left_behind(self, code: int) -> None:
-        """Ends the process where the worker of a run hangs in it: an exit might wait for that."""
+        """Ends the process at once where a run's worker hangs: a normal exit could wait for it."""
         if self._left_worker_behind:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
 
     def take_fault(self) -> TuiLoopError | None:
-        """What kept a start from becoming a run, told once."""
+        """Returns, once, the error that kept a start from becoming a run."""
         fault, self._fault = self._fault, None
         return fault
 
@@ -155,15 +155,16 @@ class AppRuns:
         if self.hosted():
             raise BadInput(f"{self.hosted()} is running here", "one run at a time: stop it first")
 
-    def _home_notices(self) -> list[str]:
+    def _process_notices(self) -> list[str]:
+        """Returns the reasons why the next run cannot be hosted in this process."""
         reasons = (DEVICE_FAULT, self._has_device_fault), (LEFT_BEHIND, self._left_worker_behind)
         return [notice for notice, holds in reasons if holds]
 
     def _begin(self, folders: list[IterationFolder], runner: str) -> None:
-        """Gives runs their home: a thread here, or a process that needs nobody."""
+        """Starts the runs in a thread of this process, or in a separate process."""
         self._stopping.clear()
-        self._is_apart = runner == "process" or bool(self._home_notices())
-        work = self._host_apart if self._is_apart else self._host_here
+        self._is_separate = runner == "process" or bool(self._process_notices())
+        work = self._run_in_process if self._is_separate else self._run_in_thread
         self._current, self._run_host = folders[0], None
         self._host = threading.Thread(
             target=self._guarded, args=(work, folders), name="host", daemon=True
@@ -171,7 +172,7 @@ class AppRuns:
         self._host.start()
 
     def _guarded(self, work: object, folders: list[IterationFolder]) -> None:
-        """The host thread's edge: whatever happens is told, nothing is raised."""
+        """Runs the host thread's work; keeps any error for `take_fault` and raises nothing."""
         try:
             assert callable(work)
             work(folders)
@@ -180,14 +181,14 @@ class AppRuns:
         except Exception as error:
             self._fault = TuiLoopError(
                 f"the run could not be hosted: {type(error).__name__}: {error}",
-                f"look into {folders[-1].output}",
+                f"see {folders[-1].output}",
             )
         finally:
-            told = return_unstarted(folders)
-            if told and self._fault is None:
-                self._fault = TuiLoopError(told[0])
+            messages = return_unstarted(folders)
+            if messages and self._fault is None:
+                self._fault = TuiLoopError(messages[0])
 
-    def _host_here(self, folders: list[IterationFolder]) -> None:
+    def _run_in_thread(self, folders: list[IterationFolder]) -> None:
         from tui_loop.engine.host import RunHost
         from tui_loop.engine.output_capture import output_to
 
@@ -205,7 +206,7 @@ class AppRuns:
             if state != "finished":
                 return
 
-    def _host_apart(self, folders: list[IterationFolder]) -> None:
+    def _run_in_process(self, folders: list[IterationFolder]) -> None:
         from tui_loop.engine.launch import start_host
 
         numbers = [folder.number for folder in folders]

@@ -1,19 +1,21 @@
-"""Arguments that several commands share."""
+"""Arguments that several commands share, and what they name."""
 
 from __future__ import annotations
 
 import argparse
 
 from tui_loop.cli.output import Output
+from tui_loop.core.commands import open_command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.core.workflow.draft import Draft, read_draft
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print records")
+def add_json(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:
+    parser.add_argument("--json", action="store_true", help=text)
 
 
 def add_settings(parser: argparse.ArgumentParser, text: str) -> None:
@@ -22,9 +24,7 @@ def add_settings(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def add_next(parser: argparse.ArgumentParser, example: str) -> None:
-    """What the next iteration is: LOOP, its parent or the draft, and settings on top."""
-    parser.add_argument("loop", metavar="LOOP")
+def add_parent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         type=int,
@@ -32,7 +32,13 @@ def add_next(parser: argparse.ArgumentParser, example: str) -> None:
         dest="parent",
         help="derive from iteration N (default: the newest)",
     )
-    parser.add_argument("--draft", action="store_true", help="take the draft edited in the app")
+
+
+def add_next(parser: argparse.ArgumentParser, example: str) -> None:
+    """Adds what describes the next iteration: LOOP, its parent or the draft, and settings."""
+    parser.add_argument("loop", metavar="LOOP")
+    add_parent(parser)
+    parser.add_argument("--draft", action="store_true", help="use the draft edited in the app")
     add_settings(parser, f"change a config field, e.g. {example}")
 
 
@@ -40,8 +46,8 @@ def add_allow_code(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-code",
         action="store_true",
-        help="let the Python code run that the model or the metric brings; remembered until the "
-        "code changes",
+        help="allow the model's or the metric's own Python code to run; remembered until the code "
+        "changes",
     )
 
 
@@ -52,7 +58,7 @@ def add_detach(parser: argparse.ArgumentParser) -> None:
 
 
 def count(text: str) -> int:
-    """An argument that counts something: a whole number from 0 on."""
+    """Parses an argument that counts something: a whole number, 0 or more."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
@@ -60,24 +66,42 @@ def count(text: str) -> int:
 
 
 def opened_loops(loops: LoopsFolder, out: Output) -> tuple[LoopFolder, ...]:
-    """All loops of a folder; what cannot be opened in it is named on stderr.
+    """Returns all loops of a folder and prints on stderr what cannot be opened.
 
     Raises BadInput where the folder itself cannot be read.
     """
-    found = loops.scan()
-    for each in found.refused:
-        out.note(one_line(f"left out: {each.problem} ({each.hint})"))
-    return found.loops
+    scan = loops.scan()
+    for refused in scan.refused:
+        out.note(one_line(f"left out: {refused.problem} ({refused.hint})"))
+    return scan.loops
 
 
 def loop_of_args(args: argparse.Namespace) -> tuple[LoopFolder, int | None]:
-    """The loop that `LOOP[/N]` names, and N if it was given."""
+    """Returns the loop that `LOOP[/N]` names, and N where it was given."""
     name, number = split_target(args.target)
     return LoopsFolder(args.loops).loop(name), number
 
 
+def existing_draft(loop: LoopFolder) -> Draft:
+    """Returns the loop's draft; raises BadInput where there is none."""
+    draft = read_draft(loop)
+    if draft is None:
+        raise BadInput(
+            f"{loop.draft}: there is no draft", f"edit one in the app: {open_command(loop.name)}"
+        )
+    return draft
+
+
+def draft_of_args(loop: LoopFolder, args: argparse.Namespace) -> Draft:
+    """Returns the draft that `--draft` names; raises BadInput for `--from` beside it."""
+    draft = existing_draft(loop)
+    if args.parent is not None:
+        raise BadInput("--draft and --from: a draft already has a parent", "give one of the two")
+    return draft
+
+
 def iteration_of_args(args: argparse.Namespace) -> IterationFolder:
-    """The iteration that `LOOP/N` names; raises BadInput where N is missing."""
+    """Returns the iteration that `LOOP/N` names; raises BadInput where N is missing."""
     loop, number = loop_of_args(args)
     if number is None:
         example = f"{loop.name}/{max(loop.numbers(), default=1)}"

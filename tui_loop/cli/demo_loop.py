@@ -1,7 +1,7 @@
-"""Lays out the loops of a demo: in a folder of its own, or among the app's loops.
+"""Creates the demo's loops: in a separate folder, or among the app's loops.
 
-The app's recorded loop goes among the others only in a folder that has nothing else, since the loop
-wants its data beside it, and never where git would take it for the user's own work.
+A recorded loop needs its data in the folder above `loops/`. So it is copied among the app's loops
+only where that folder holds nothing else, and never where git would track it as the user's work.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from tui_loop.core.shipped import shipped
 
 NAME = "support-demo"
 RECORDED = {"tiny": "support-tiny", "smollm2": "support-intents"}
-"""The shipped loops by their model; the tiny one can be gone on with at once."""
+"""The shipped loops by model; runs of the tiny one can be continued without a download."""
 
 MARK = "# a demo of tui-loop\n*\n"
 DATA = "sample_data/support-intents"
 TEMPLATE = "Message: {prompt}\nIntent:"
 
-APART = Path("tui-loop-demo")
+SEPARATE_FOLDER = Path("tui-loop-demo")
 GIT_SECONDS = 5.0
-_KEPT_HOME = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
+_NOT_COPIED = shutil.ignore_patterns("adapter", "checkpoints", "output.log", "*.lock")
 
 
 def demo_loop(loops: LoopsFolder) -> LoopFolder:
-    """A recorded loop, laid out or there from last time; raises TuiLoopError or OSError.
+    """Returns a recorded loop, copied where it does not exist; raises TuiLoopError or OSError.
 
-    The one that can be gone on with where the training stack is installed, else the larger.
+    With the training stack it is the tiny one, which can be trained further, else the larger one.
     """
     from tui_loop.engine.extras import has_train
 
     model = "tiny" if has_train() else "smollm2"
     target = loops.path / RECORDED[model]
-    if not _has_room(loops) or _is_tracked(target):
-        return lay_out_recorded(APART, model)
+    if not _holds_only_demo(loops) or _is_tracked(target):
+        return create_recorded_loops(SEPARATE_FOLDER, model)
     root = Path(os.path.abspath(loops.path)).parent
     loops.path.mkdir(parents=True, exist_ok=True)
     if not (loops.path / ".gitignore").exists():
@@ -51,30 +51,29 @@ def demo_loop(loops: LoopsFolder) -> LoopFolder:
     return loops.loop(RECORDED[model])
 
 
-def lay_out_recorded(folder: Path, model: str = "smollm2") -> LoopFolder:
-    """Copies of the recorded loops and their data under `folder`; gives the one of `model`.
+def create_recorded_loops(folder: Path, model: str = "smollm2") -> LoopFolder:
+    """Copies the recorded loops and their data to `folder`; returns the loop of `model`.
 
-    What is there already stays as it is.
+    Existing files are not replaced.
     """
-    _ignore_all(folder)
-    _lay_out_data(folder)
+    _claim(folder)
+    _copy_data(folder)
     loops = LoopsFolder(folder / "loops")
     for name in RECORDED.values():
         target = loops.path / name
         if not target.exists():
-            shutil.copytree(shipped("loops", name), target, ignore=_KEPT_HOME)
+            shutil.copytree(shipped("loops", name), target, ignore=_NOT_COPIED)
     return loops.loop(RECORDED[model])
 
 
-def lay_out(folder: Path, model: str) -> LoopFolder:
-    """A demo loop and its data under `folder`; what is there already stays as it is."""
-    _ignore_all(folder)
-    _lay_out_data(folder)
+def create_new_loop(folder: Path, model: str) -> LoopFolder:
+    """Creates an empty demo loop and its data in `folder`; existing files are not replaced."""
+    _claim(folder)
+    _copy_data(folder)
     loops = LoopsFolder(folder / "loops")
-    taken = set(loops.names())
-    name = next(
-        each for each in (NAME, *(f"{NAME}-{n}" for n in range(2, 1000))) if each not in taken
-    )
+    existing = set(loops.names())
+    candidates = (NAME, *(f"{NAME}-{n}" for n in range(2, 1000)))
+    name = next(candidate for candidate in candidates if candidate not in existing)
     return loops.create(
         name,
         LoopSettings(
@@ -99,42 +98,40 @@ def lay_out(folder: Path, model: str) -> LoopFolder:
     )
 
 
-def _has_room(loops: LoopsFolder) -> bool:
-    """Whether nothing lies beside the loops but what an earlier demo has put there."""
+def _holds_only_demo(loops: LoopsFolder) -> bool:
+    """Whether the folder above `loops/` is empty or holds only an earlier demo's data."""
     path = Path(os.path.abspath(loops.path))
     if not path.parent.is_dir():
         return True
     others = set(os.listdir(path.parent)) - {path.name}
-    taken = any((path / name).exists() for name in RECORDED.values())
-    return (not others and not taken) or (others == {DATA.partition("/")[0]} and _is_ours(path))
-
-
-def _is_ours(loops: Path) -> bool:
-    """Whether the data beside the loops is the demo's own."""
-    data = loops.parent / DATA
-    return data.is_dir() and [data.name] == os.listdir(data.parent)
+    if not others:
+        return not any((path / name).exists() for name in RECORDED.values())
+    data = path.parent / DATA
+    is_demo_data = data.is_dir() and os.listdir(data.parent) == [data.name]
+    return others == {DATA.partition("/")[0]} and is_demo_data
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A copy that is there whole or not at all; one that is there stays as it is."""
+    """Copies a folder completely or not at all; an existing target is not replaced."""
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".demo-") as folder:
-        made = Path(folder, target.name)
-        shutil.copytree(source, made, ignore=_KEPT_HOME)
-        os.rename(made, target)
+        copy = Path(folder, target.name)
+        shutil.copytree(source, copy, ignore=_NOT_COPIED)
+        os.rename(copy, target)
 
 
 def _is_tracked(path: Path) -> bool:
-    """Whether `path` lies in a git work tree that does not ignore it."""
+    """Whether `path` is in a git work tree that does not ignore it."""
     absolute = Path(os.path.abspath(path))
-    home = next((each for each in absolute.parents if (each / ".git").exists()), None)
-    if home is None:
+    work_tree = next((each for each in absolute.parents if (each / ".git").exists()), None)
+    if work_tree is None:
         return False
-    command = ["git", "-C", str(home), "-c", "core.fsmonitor=false", "check-ignore", "--quiet"]
+    # A repository's own fsmonitor setting names a program, which git would run.
+    command = ["git", "-C", str(work_tree), "-c", "core.fsmonitor=false", "check-ignore", "-q"]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [*command, "--", str(absolute / "loop.toml")],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -143,22 +140,22 @@ def _is_tracked(path: Path) -> bool:
         )
     except (OSError, subprocess.TimeoutExpired):
         return True
-    return done.returncode != 0
+    return process.returncode != 0
 
 
-def _lay_out_data(folder: Path) -> None:
+def _copy_data(folder: Path) -> None:
     data = folder / DATA
     if not data.exists():
         data.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(shipped(*DATA.split("/")), data)
 
 
-def _ignore_all(folder: Path) -> None:
-    """Marks a demo's folder, which is never tracked; refuses one that holds something else."""
+def _claim(folder: Path) -> None:
+    """Writes a `.gitignore` that marks the demo's folder; refuses one with other files."""
     ignored = folder / ".gitignore"
     if folder.is_dir() and any(folder.iterdir()):
         if not ignored.exists() or ignored.read_text() != MARK:
-            raise BadInput(f"{folder}: holds other files", "--dir with a new or an empty folder")
+            raise BadInput(f"{folder} holds other files", "--dir with a new or an empty folder")
         return
     folder.mkdir(parents=True, exist_ok=True)
     ignored.write_text(MARK)

@@ -1,4 +1,4 @@
-"""One example, and what fails, as commands print them."""
+"""Prints one example in full, and the breakdown of failures."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tui_loop.core.examples.example_detail import ExampleDetail, learned
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.text import figures
 
-OTHER = " (other reference)"
+OTHER_REFERENCE = " (other reference)"
 
 
-def dossier_record(dossier: ExampleDetail) -> dict[str, Any]:
-    """One example as `--json` has it."""
-    example = {**msgspec.to_builtins(dossier.example)}
-    example["causes"] = [each.kind.value for each in dossier.causes]
-    own = next((each for each in dossier.tokens if each.number == dossier.iteration), None)
+def example_record(detail: ExampleDetail) -> dict[str, Any]:
+    """Returns one example as `--json` prints it."""
+    example = {**msgspec.to_builtins(detail.example)}
+    example["causes"] = [each.kind.value for each in detail.causes]
+    own = next((each for each in detail.tokens if each.number == detail.iteration), None)
     return {
-        "iteration": dossier.iteration,
-        "against": dossier.against,
+        "iteration": detail.iteration,
+        "against": detail.against,
         "example": example,
-        "outcome": dossier.outcome,
-        "shift": dossier.shift or None,
-        "why": [{"cause": each.kind.value, "evidence": each.evidence} for each in dossier.causes],
-        "label": dossier.standing.verdict or None,
-        "notes": [each.note for each in dossier.standing.notes],
+        "outcome": detail.outcome,
+        "shift": detail.shift or None,
+        "why": [{"cause": each.kind.value, "evidence": each.evidence} for each in detail.causes],
+        "label": detail.standing.verdict or None,
+        "notes": [each.note for each in detail.standing.notes],
         "history": [
             {
                 "iteration": each.moment.number,
@@ -37,115 +37,114 @@ def dossier_record(dossier: ExampleDetail) -> dict[str, Any]:
                 "output": each.output,
                 "new_reference": each.moment.is_new_segment,
             }
-            for each in dossier.then
+            for each in detail.then
         ],
         "run": {
-            "steps": list(dossier.path.steps),
-            "losses": list(dossier.path.losses),
-            "learned": learned(dossier.path) if len(dossier.path.steps) > 1 else None,
+            "steps": list(detail.path.steps),
+            "losses": list(detail.path.losses),
+            "learned": learned(detail.path) if len(detail.path.steps) > 1 else None,
         },
         "tokens": own.tokens.tokens if own else None,
-        "tokens_of": {str(each.number): each.tokens.tokens for each in dossier.tokens},
+        "tokens_of": {str(each.number): each.tokens.tokens for each in detail.tokens},
     }
 
 
-def print_dossier(folder: IterationFolder, dossier: ExampleDetail, out: Output) -> None:
-    """One example for people."""
-    example = dossier.example
-    against = f", {dossier.shift} against {dossier.against}" if dossier.shift else ""
+def print_example(folder: IterationFolder, detail: ExampleDetail, out: Output) -> None:
+    """Prints one example in full."""
+    example = detail.example
+    against = f", {detail.shift} against {detail.against}" if detail.shift else ""
     out.line(
-        f"{folder}  {example.id}  line {example.source_line}  {dossier.outcome}{against}  "
+        f"{folder}  {example.id}  line {example.source_line}  {detail.outcome}{against}  "
         f"loss {figures.loss(example.loss)}"
     )
-    texts = [("prompt", example.prompt), ("wanted", example.reference)]
-    texts.append(("said", example.output or ""))
-    texts += [("why", f"{each.kind.words}: {each.evidence}") for each in dossier.causes]
-    if dossier.standing.verdict:
-        texts.append(("label", dossier.standing.verdict.replace("_", " ")))
-    texts += [("note", each.note) for each in dossier.standing.notes]
-    if len(dossier.path.steps) > 1:
+    texts = [("prompt", example.prompt), ("reference", example.reference)]
+    texts.append(("output", example.output or ""))
+    texts += [("cause", f"{each.kind.words}: {each.evidence}") for each in detail.causes]
+    if detail.standing.verdict:
+        texts.append(("label", detail.standing.verdict.replace("_", " ")))
+    texts += [("note", each.note) for each in detail.standing.notes]
+    if len(detail.path.steps) > 1:
         losses = ", ".join(
             f"{figures.loss(value)} at {step}"
-            for step, value in zip(dossier.path.steps, dossier.path.losses, strict=True)
+            for step, value in zip(detail.path.steps, detail.path.losses, strict=True)
         )
-        texts.append(("run", f"{learned(dossier.path)}: loss {losses}"))
+        texts.append(("run", f"{learned(detail.path)}: loss {losses}"))
     for label, text in texts:
-        out.line(f"{label:>7}  " + text.replace("\n", "\n         "))
-    if len(dossier.then) > 1:
+        out.line(f"{label:>9}  " + text.replace("\n", "\n" + " " * 11))
+    if len(detail.then) > 1:
         out.line()
         out.table(
-            ["iteration", "", "loss", "said"],
+            ["iteration", "", "loss", "output"],
             [
                 [
-                    f"{each.moment.number}{OTHER if each.moment.is_new_segment else ''}",
+                    f"{each.moment.number}{OTHER_REFERENCE if each.moment.is_new_segment else ''}",
                     {True: "pass", False: "fail", None: ""}[each.moment.passed],
                     figures.loss(each.moment.loss),
                     each.output or "",
                 ]
-                for each in dossier.then
+                for each in detail.then
             ],
             right=(0, 2),
             flexible=(3,),
         )
-    if dossier.tokens:
-        shown = dossier.tokens[0].tokens.tokens
-        others = [each for each in dossier.tokens if len(each.tokens.tokens) == len(shown)]
+    if detail.tokens:
+        tokens = detail.tokens[0].tokens.tokens
+        # Losses of another tokenization cannot be put beside these tokens.
+        comparable = [each for each in detail.tokens if len(each.tokens.tokens) == len(tokens)]
         out.line()
         out.table(
-            ["token", *(f"loss of {each.name}" for each in others)],
+            ["token", *(f"loss of {each.name}" for each in comparable)],
             [
-                [repr(text), *(figures.loss(each.tokens.tokens[at][1]) for each in others)]
-                for at, (text, _) in enumerate(shown)
+                [repr(text), *(figures.loss(each.tokens.tokens[place][1]) for each in comparable)]
+                for place, (text, _) in enumerate(tokens)
             ],
-            right=tuple(range(1, 1 + len(others))),
+            right=tuple(range(1, 1 + len(comparable))),
         )
 
 
 def breakdown_record(folder: IterationFolder, found: Breakdown) -> dict[str, Any]:
-    """What fails as `--json` has it; each count with the filter that lists it."""
-    plain: dict[str, Any] = msgspec.to_builtins(found)
+    """Returns the breakdown as `--json` prints it; each count has the filter that lists it."""
+    record: dict[str, Any] = msgspec.to_builtins(found)
     for name in ("labels", "weak"):
-        for each, made in zip(plain[name], getattr(found, name), strict=True):
-            each.pop("indices")
-            each["term"] = term_of(made)
-    return {"iteration": folder.number, **plain}
+        for entry, slice_ in zip(record[name], getattr(found, name), strict=True):
+            entry.pop("indices")
+            entry["term"] = term_of(slice_)
+    return {"iteration": folder.number, **record}
 
 
 def print_breakdown(folder: IterationFolder, found: Breakdown, out: Output) -> None:
-    """What fails for people."""
+    """Prints the counts of outcomes, causes, confusions, annotations and weak slices."""
     against = "" if found.against is None else f" against {found.against}"
     out.line(f"{folder}{against}: {found.total} examples")
     for head, counts in (
         ("outcome", found.outcomes),
         (f"changed{against}", found.changes),
-        ("why they fail", found.causes),
-        ("taken for (wanted → said)", found.confusions),
-        ("said of them", found.marks),
+        ("cause", found.causes),
+        ("confusion (reference → output)", found.confusions),
+        ("annotation", found.marks),
     ):
         if counts:
             out.line()
             out.table(
-                [head, "examples", "was", "--filter"],
-                [[each.name, str(each.count), _was(each), each.term] for each in counts],
+                [head, "examples", "before", "--filter"],
+                [[each.name, str(each.count), _before(each), each.term] for each in counts],
                 right=(1, 2),
             )
     if found.labels:
         out.line()
-        out.table(
-            ["label", "how it fails"], [[each.name, slice_words(each)] for each in found.labels]
-        )
+        out.table(["label", "failures"], [[each.name, slice_words(each)] for each in found.labels])
     out.line()
     if not found.weak:
         out.line(
-            f"no group fails more than chance would have it ({found.tested} were tried, p-values "
+            f"no slice fails more often than chance explains ({found.tested} tested, p-values "
             "adjusted)"
         )
         return
     out.table(
-        [f"fails more than chance would have it (of {found.tested} tried)", "how"],
+        [f"slice that fails more often than chance explains ({found.tested} tested)", "failures"],
         [[f"{each.name} ({each.kind})", slice_words(each)] for each in found.weak],
     )
 
 
-def _was(count: Count) -> str:
+def _before(count: Count) -> str:
     return "" if count.before is None else str(count.before)

@@ -1,4 +1,4 @@
-"""Watching a run from the command line: progress bars on a terminal, plain lines elsewhere."""
+"""Follows a run on the command line: progress bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,65 +29,72 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.untrusted import one_line
 
-LOOK_SECONDS = 0.15
+POLL_SECONDS = 0.15
 PLAIN_SECONDS = 5.0
-"""Between two progress lines where there is no terminal."""
+"""Seconds between two progress lines where there is no terminal."""
+
+SUMMARY_SECONDS = 30.0
+"""The host writes `summary.json` after the journal's end; wait for it at most this long."""
 
 
-class RunWatcher:
+class RunFollower:
     """Follows the runs of one host process until each has ended.
 
-    Within `with`, a first interrupt asks the run (and each one after it) to stop and save, a
-    second to stop at once, a third kills its process. A termination signal is passed on to the
-    host, which saves and ends as stopped. `stop_asked` says that any of these came.
+    Within `with`, the first interrupt requests a stop with saved weights (from each later run of
+    the process, too), the second an immediate stop, and the third kills the process. A termination
+    signal is passed on to the host, which saves and ends as stopped. `stop_requested` says that
+    any of these came.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], out: Output) -> None:
         self._process, self._out = process, out
-        self.stop_asked = False
+        self.stop_requested = False
         self._interrupts = 0
-        self._watched: tuple[IterationFolder, int] | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._followed: tuple[IterationFolder, int] | None = None
+        self._previous_handlers: dict[signal.Signals, Any] = {}
         self.killed = False
 
-    def __enter__(self) -> RunWatcher:
+    def __enter__(self) -> RunFollower:
         handlers = {signal.SIGINT: self._on_interrupt, signal.SIGTERM: self._on_terminate}
-        self._before = {each: signal.signal(each, act) for each, act in handlers.items()}
+        self._previous_handlers = {
+            number: signal.signal(number, handler) for number, handler in handlers.items()
+        }
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)
 
-    def watch(self, folder: IterationFolder, attempt: int) -> Iteration:
-        """Shows `folder`'s run from attempt `attempt` on; its iteration when it has ended."""
-        self._watched = folder, attempt
+    def follow(self, folder: IterationFolder, attempt: int) -> Iteration:
+        """Shows `folder`'s run from attempt `attempt` on; returns the iteration after its end."""
+        self._followed = folder, attempt
         if self._interrupts:
-            self._ask_to_stop()
+            self._request_stop()
         state, follower = RunState(), Follower(folder.journal)
         view = _bars if sys.stderr.isatty() and not self._out.as_json else _lines
         with view(self._out, folder) as show:
             while True:
-                gone = self._process.poll() is not None
+                # Polled before the read: what a process wrote before it exited is then still read.
+                has_exited = self._process.poll() is not None
                 events = follower.read()
                 state = fold(RunState() if follower.restarted else state, events)
                 self._show(show, state, events if state.attempt >= attempt else [])
                 ended = state.ended is not None and state.attempt >= attempt
-                if ended or (gone and not events):
+                if ended or (has_exited and not events):
                     break
-                time.sleep(LOOK_SECONDS)
-        return self._settled(folder, ended)
+                time.sleep(POLL_SECONDS)
+        return self._iteration_with_summary(folder, ended)
 
     def _show(self, show: Any, state: RunState, events: list[AnyEvent]) -> None:
-        """Shows what happened; a reader of our output that went away changes nothing."""
+        """Shows events; a closed output pipe does not end the run."""
         try:
             show(state, events)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
-    def _settled(self, folder: IterationFolder, ended: bool) -> Iteration:
-        """The iteration once its summary is there, which is written just after the end."""
-        deadline = time.monotonic() + 30
+    def _iteration_with_summary(self, folder: IterationFolder, ended: bool) -> Iteration:
+        """Returns the iteration once its summary, written just after the end, exists."""
+        deadline = time.monotonic() + SUMMARY_SECONDS
         while ended and not folder.summary.exists() and time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
@@ -96,27 +103,27 @@ class RunWatcher:
 
     def _on_interrupt(self, *_: Any) -> None:
         self._interrupts += 1
-        self.stop_asked = True
+        self.stop_requested = True
         if self._interrupts > 2:
             self.killed = True
             self._process.kill()
             return
-        at_once = self._interrupts == 2
-        self._ask_to_stop()
+        is_immediate = self._interrupts == 2
+        self._request_stop()
         self._out.note(
-            "stopping at once (again: kill it)"
-            if at_once
-            else "stopping: saving the weights (again: stop at once)"
+            "stopping immediately (interrupt again to kill the process)"
+            if is_immediate
+            else "stopping after saving the weights (interrupt again to stop immediately)"
         )
 
     def _on_terminate(self, *_: Any) -> None:
-        self.stop_asked = True
+        self.stop_requested = True
         self._process.terminate()
-        self._out.note("stopping: saving the weights")
+        self._out.note("stopping after saving the weights")
 
-    def _ask_to_stop(self) -> None:
-        if self._watched is not None:
-            folder, attempt = self._watched
+    def _request_stop(self) -> None:
+        if self._followed is not None:
+            folder, attempt = self._followed
             append_request(
                 folder.requests, attempt, "stop", save=self._interrupts < 2, evaluate=False
             )
@@ -129,12 +136,12 @@ def _lines(out: Output, folder: IterationFolder) -> Iterator[Any]:
     def show(state: RunState, events: list[AnyEvent]) -> None:
         nonlocal shown_at, shown_step
         for event in events:
-            text = _told(event, folder)
+            text = _event_text(event, folder)
             if text:
                 out.line(text)
         now = time.monotonic()
-        moved = state.phase == "training" and state.done > 0 and state.done != shown_step
-        if moved and state.metrics and now - shown_at > PLAIN_SECONDS:
+        advanced = state.phase == "training" and state.done > 0 and state.done != shown_step
+        if advanced and state.metrics and now - shown_at > PLAIN_SECONDS:
             shown_at, shown_step = now, state.done
             out.line(f"  {_progress_text(state)}")
 
@@ -158,7 +165,7 @@ def _bars(out: Output, folder: IterationFolder) -> Iterator[Any]:
 
         def show(state: RunState, events: list[AnyEvent]) -> None:
             for event in events:
-                text = _told(event, folder)
+                text = _event_text(event, folder)
                 if text and not isinstance(event, PhaseStarted):
                     progress.console.print(Text(text), soft_wrap=True)
             if state.phase:
@@ -173,16 +180,16 @@ def _bars(out: Output, folder: IterationFolder) -> Iterator[Any]:
         yield show
 
 
-def _told(event: AnyEvent, folder: IterationFolder) -> str:
-    """An event as a line, empty for those that only move a figure."""
+def _event_text(event: AnyEvent, folder: IterationFolder) -> str:
+    """Returns an event as a line, "" for events that only update a number."""
     match event:
         case RunStarted():
             return f"{folder} started" + (f", attempt {event.attempt}" if event.attempt > 1 else "")
         case PhaseStarted():
             return f"{folder} {event.name}"
         case LineLogged():
-            sign = "" if event.level == "info" else f"{event.level}: "
-            return f"  {sign}{one_line(event.text, 300)}"
+            prefix = "" if event.level == "info" else f"{event.level}: "
+            return f"  {prefix}{one_line(event.text, 300)}"
         case Evaluated():
             parts = [
                 f"step {event.step}",
@@ -197,14 +204,14 @@ def _told(event: AnyEvent, folder: IterationFolder) -> str:
 
 
 def _progress_text(state: RunState) -> str:
-    """`step 41/76  loss 1.214  eta 1m 12s`."""
+    """Returns the progress, such as `step 41/76  loss 1.214  eta 1m 12s`."""
     if state.total is None:
         return ""
-    left = state.seconds_left(time.time())
+    seconds_left = state.seconds_left(time.time())
     unit = "step " if state.phase == "training" else ""
     parts = [f"{unit}{state.done}/{state.total}"]
     if state.phase == "training" and state.latest("loss") is not None:
         parts.append(f"loss {figures.loss(state.latest('loss'))}")
-    if left is not None:
-        parts.append(f"eta {figures.duration(left)}")
+    if seconds_left is not None:
+        parts.append(f"eta {figures.duration(seconds_left)}")
     return "  ".join(parts)

@@ -1,7 +1,7 @@
-"""A thin parent in the foreground, so that the app can leave its terminal and live on.
+"""A parent process in the foreground, so that the app can leave the terminal without ending.
 
-The shell waits for the parent; the app is its child. When the app lets go of the terminal, the
-parent ends and the shell gets its prompt back, while the child finishes the run that it hosts.
+The shell waits for the parent; the app is its child. When the app releases the terminal, the parent
+ends and the shell shows its prompt again, while the child finishes the run that it hosts.
 """
 
 from __future__ import annotations
@@ -14,45 +14,46 @@ import termios
 from contextlib import suppress
 from typing import Any
 
-LETS_GO = signal.SIGURG
-"""What the child sends when it has left the terminal. It does nothing by default, and nobody sends
-it to end a process, as batch systems do with SIGUSR1."""
+RELEASED = signal.SIGURG
+"""The child sends it when it has left the terminal. Its default action is to do nothing, and no one
+sends it to end a process, unlike SIGUSR1, which batch systems use for that."""
 
 RESET = b"\x1b[<u" + b"".join(
     b"\x1b[?%s" % mode
     for mode in (b"2004l", b"1000l", b"1003l", b"1006l", b"1004l", b"7h", b"1049l", b"25h")
 )
-"""Leaves the modes of a screen that was killed: keyboard, paste, mouse, focus, wrap, alternate."""
+"""Resets the modes that a killed app leaves: keyboard, paste, mouse, focus, wrap, alternate
+screen."""
 
 
 class Foreground:
-    """The child's side: the parent that stands in the foreground for it."""
+    """The child's view of the parent process that holds the foreground for it."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
 
-    def is_there(self) -> bool:
-        """Whether the parent lives and its terminal has not hung up."""
+    def is_alive(self) -> bool:
+        """Whether the parent runs and its terminal has not hung up."""
         if os.getppid() != self._parent:
             return False
         watch = select.poll()
         watch.register(0, 0)
         return not any(event & (select.POLLHUP | select.POLLERR) for _, event in watch.poll(0))
 
-    def let_go(self) -> None:
-        """Leaves the terminal's session and lets the parent end."""
-        with suppress(OSError):  # a session of its own already
+    def release(self) -> None:
+        """Leaves the terminal's session and makes the parent end."""
+        with suppress(OSError):  # already a session leader
             os.setsid()
         if os.getppid() == self._parent:
-            with suppress(ProcessLookupError):  # it may end just now
-                os.kill(self._parent, LETS_GO)
+            with suppress(ProcessLookupError):  # the parent may have ended since the check
+                os.kill(self._parent, RELEASED)
 
 
 def can_stop() -> bool:
-    """Whether a shell waits that would notice if this process stopped, and could continue it.
+    """Whether a shell would notice that this process stopped, and could continue it.
 
-    None does where the program leads its session (`ssh -t HOST tui-loop`, `xterm -e`, a
-    container), or where its process group is orphaned: nobody of the same session waits for it.
+    There is no such shell where the program leads its session (`ssh -t HOST tui-loop`, `xterm -e`,
+    a container), or where its process group is orphaned (no parent is in the same session).
     """
     import psutil
 
@@ -66,23 +67,23 @@ def can_stop() -> bool:
 
 
 def enter_child() -> Foreground:
-    """Forks before anything heavy is imported; only the child comes back from here.
+    """Forks before anything heavy is imported; returns in the child only.
 
-    The parent passes signals on, stops with the child where a shell waits, and ends with its exit
-    code.
+    The parent passes signals on, stops together with the child where a shell waits, and ends with
+    the child's exit code.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     child = 0
-    watched = (signal.SIGTERM, signal.SIGHUP, LETS_GO)
-    signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # until either side can deal with them
+    handled = (signal.SIGTERM, signal.SIGHUP, RELEASED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, handled)  # until both sides can handle them
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
         return Foreground(parent)
 
-    import psutil  # noqa: F401  (now: a handler must not interrupt an import of it)
+    import psutil  # noqa: F401  (imported here: a signal handler must not interrupt its import)
 
     def pass_on(number: int, _: Any) -> None:
         with suppress(ProcessLookupError):
@@ -91,22 +92,22 @@ def enter_child() -> Foreground:
             if _is_stopped(child):  # else it could not act on the signal
                 os.kill(child, signal.SIGCONT)
 
-    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
-        signal.signal(each, pass_on)
-    for each in (signal.SIGINT, signal.SIGTSTP):  # the child gets them too, and is followed
-        signal.signal(each, signal.SIG_IGN)
-    signal.signal(LETS_GO, lambda *_: os._exit(0))
-    modes, screen = _modes(), _screen_alone()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+        signal.signal(number, pass_on)
+    for number in (signal.SIGINT, signal.SIGTSTP):  # the terminal sends them to the child as well
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(RELEASED, lambda *_: os._exit(0))
+    modes, screen = _terminal_modes(), _redirect_output()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
     os._exit(_wait_for(child, modes, screen))
 
 
 def _wait_for(child: int, modes: list[Any] | None, screen: int) -> int:
-    """The child's exit code; a killed child's terminal is put in order."""
+    """Waits for the child and returns its exit code; restores the terminal of a killed child."""
     while True:
         _, status = os.waitpid(child, os.WUNTRACED)
         if os.WIFSTOPPED(status):
-            if can_stop():  # the shell notices once the whole job has stopped; `fg` wakes all
+            if can_stop():  # the shell notices once the whole job has stopped; `fg` continues it
                 os.killpg(0, signal.SIGTSTP)
                 os.kill(os.getpid(), signal.SIGSTOP)
             continue
@@ -135,17 +136,20 @@ def _is_stopped(pid: int) -> bool:
         return False
 
 
-def _screen_alone() -> int:
-    """A descriptor of the terminal; 1 and 2 lead nowhere: the screen is the child's now."""
+def _redirect_output() -> int:
+    """Points stdout and stderr at /dev/null and returns a descriptor of the terminal.
+
+    The child owns the screen now, so nothing that the parent prints may reach it.
+    """
     screen = os.dup(2 if os.isatty(2) else 1)
-    void = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(void, 1)
-    os.dup2(void, 2)
-    os.close(void)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    os.dup2(devnull, 2)
+    os.close(devnull)
     return screen
 
 
-def _modes() -> list[Any] | None:
+def _terminal_modes() -> list[Any] | None:
     try:
         return termios.tcgetattr(0)
     except termios.error:

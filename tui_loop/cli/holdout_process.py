@@ -1,4 +1,4 @@
-"""Looking at the holdout, for the command and for the app: what it costs, and the process."""
+"""Holdout evaluations, for the command and the app: what one costs, and its process."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tui_loop.core.workflow.holdout import (
 from tui_loop.core.workflow.readiness import IN_PROGRESS
 
 
-class LookAhead(msgspec.Struct, frozen=True):
-    """A look that could be taken: the how manieth at this file it would be, and the ones before."""
+class HoldoutCost(msgspec.Struct, frozen=True):
+    """A holdout evaluation that could start: its count for this file, and the earlier ones."""
 
     number: int
     rows: int
@@ -36,15 +36,15 @@ class LookAhead(msgspec.Struct, frozen=True):
 
     @property
     def sentences(self) -> tuple[str, str]:
-        """What it does, and what it costs."""
+        """Says what the evaluation does, and what it costs."""
         rows = f"all {self.rows} rows of the holdout" if self.rows else "all rows of the holdout"
-        does = f"a look measures this iteration and the base on {rows}; it keeps figures, no row"
-        before = f" (the last was {self.earlier[-1].name})" if self.earlier else ""
-        return does, f"{cost_of(self.number)}{before}"
+        effect = f"this evaluates the iteration and the base on {rows}; it records scores, no rows"
+        last_use = f" (the last was {self.earlier[-1].name})" if self.earlier else ""
+        return effect, f"{cost_of(self.number)}{last_use}"
 
 
-def look_ahead(folder: IterationFolder) -> LookAhead:
-    """What a look would cost; raises TuiLoopError where there can be none."""
+def holdout_cost(folder: IterationFolder) -> HoldoutCost:
+    """Returns what a holdout evaluation would be; raises TuiLoopError where none is possible."""
     from tui_loop.engine.extras import require_train
     from tui_loop.engine.weights import has_weights
 
@@ -59,9 +59,9 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
             + command("run", folder.loop.name, "--set", "data.holdout=PATH"),
         )
     if (state := iteration_of(folder).state) in IN_PROGRESS:
-        text = "has not begun" if state == "queued" else f"is {state}"
-        raise BadInput(f"{folder} {text}", "look when it has ended")
-    require_train("a look at the holdout")
+        text = "has not started" if state == "queued" else f"is {state}"
+        raise BadInput(f"{folder} {text}", "evaluate the holdout after it has ended")
+    require_train("a holdout evaluation")
     if not has_weights(folder):
         raise BadInput(
             f"{folder} has no weights on this machine",
@@ -69,18 +69,18 @@ def look_ahead(folder: IterationFolder) -> LookAhead:
         )
     path = resolved(entry, folder.loop.root)
     split = folder.read_splits().get("holdout")
-    known = split.sha256 if split is not None else None
-    sha256 = sha256_of(path) if path.is_file() else known
-    rows = split.rows if split is not None and sha256 == known else 0
+    recorded = split.sha256 if split is not None else None
+    sha256 = sha256_of(path) if path.is_file() else recorded
+    rows = split.rows if split is not None and sha256 == recorded else 0
     earlier = holdout_uses(loops_of(folder.loop), sha256) if sha256 is not None else ()
-    return LookAhead(len(earlier) + 1, rows, earlier)
+    return HoldoutCost(len(earlier) + 1, rows, earlier)
 
 
-class HoldoutLook(JsonProcess[HoldoutMessage]):
-    """A look under way (`tui.backend.LookingAtHoldout`); it begins at once.
+class HoldoutProcess(JsonProcess[HoldoutMessage]):
+    """Runs a holdout evaluation (`tui.backend.LookingAtHoldout`); starts at once.
 
-    The look is recorded by its process, before any figure is told: one that is closed before does
-    not count. What is told ends with a look or a fault.
+    Its process records the evaluation before it sends any score, so one that is closed earlier does
+    not count. The last message is the result or a fault.
     """
 
     def __init__(
@@ -89,16 +89,16 @@ class HoldoutLook(JsonProcess[HoldoutMessage]):
         from tui_loop.engine.foreign_code import require_config_consent
         from tui_loop.engine.launch import start_holdout_evaluation
 
-        look_ahead(folder)
+        holdout_cost(folder)
         require_config_consent(folder.read_config(), folder.loop.root, allow=allow_code)
 
         def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
             return start_holdout_evaluation(folder.loop, folder.number, settings, log=log)
 
-        super().__init__(start, HoldoutMessage, "a look")
+        super().__init__(start, HoldoutMessage, "holdout evaluation")
 
-    def _at_end(self, code: int, last: HoldoutMessage | None) -> HoldoutMessage | None:
-        """A fault where it ended without a word."""
+    def _final_message(self, code: int, last: HoldoutMessage | None) -> HoldoutMessage | None:
+        """Returns a fault where the process ended without a result or a fault of its own."""
         if isinstance(last, (HoldoutDone, HoldoutFault)) or self._is_closed:
             return None
-        return HoldoutFault(f"the process has ended: {self._last_words(code)}")
+        return HoldoutFault(f"the process has ended: {self._last_log_line(code)}")

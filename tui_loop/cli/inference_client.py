@@ -1,4 +1,4 @@
-"""The client of the process that has a loop's models: questions to it, answers from it."""
+"""Client of the inference server: sends prompts to a loop's models and receives their outputs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from tui_loop.core.record import codec
 from tui_loop.core.record.folders import LoopFolder
 
 
-class ModelAsker(JsonProcess[ServerMessage]):
-    """Asks models of a loop (`tui.backend.Asker`); the process starts with it.
+class InferenceClient(JsonProcess[ServerMessage]):
+    """Starts an inference server for models of a loop and sends it requests (`tui.backend.Asker`).
 
-    `settings`: `run.*` and `evaluation.*` fields for all of its questions.
+    `settings`: `run.*` and `evaluation.*` fields for all of its requests.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class ModelAsker(JsonProcess[ServerMessage]):
 
         require_train("asking a model")
         self._iterations = tuple(iterations)
-        self._numbers = itertools.count(1)
-        self._writing = threading.Lock()
+        self._request_numbers = itertools.count(1)
+        self._write_lock = threading.Lock()
 
         def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
             return start_inference_server(loop, iterations, settings, log)
@@ -48,68 +48,69 @@ class ModelAsker(JsonProcess[ServerMessage]):
 
     @property
     def iterations(self) -> tuple[int, ...]:
-        """Who is asked, in the order in which they answer."""
+        """Returns the iterations whose models answer, in the order of their responses."""
         return self._iterations
 
     def ask(self, prompt: str, *, example: str = "", settings: Sequence[str] = ()) -> int:
-        """Sends a prompt, or a held-out example's own; gives the question's number."""
+        """Sends a prompt, or that of a held-out example; returns the request's number."""
         examples = (example,) if example else ()
         return self._send(prompt=prompt, examples=examples, settings=tuple(settings))
 
     def ask_examples(self, examples: Sequence[str], *, settings: Sequence[str] = ()) -> int:
-        """Sends the prompts of many held-out examples as one question."""
+        """Sends the prompts of several held-out examples as one request; returns its number."""
         return self._send(examples=tuple(examples), settings=tuple(settings))
 
     def drop(self) -> None:
-        """Gives up what was asked and is not answered."""
+        """Cancels the requests that are not answered yet."""
         self._send(cancel=True)
 
     def answers(self) -> Iterator[ServerMessage]:
-        """What is told, as it comes; ends after `ended`."""
-        return self.told()
+        """Yields responses and states as they arrive; ends after `ended`."""
+        return self.messages()
 
-    def answers_to(self, question: int) -> Iterator[ServerMessage]:
-        """What is told until `question` is answered; raises BadInput where it cannot be."""
-        for told in self.answers():
-            if isinstance(told, ServerStatus):
-                if told.state == "answered" and told.id == question:
+    def answers_to(self, request_number: int) -> Iterator[ServerMessage]:
+        """Yields messages until a request is answered; raises BadInput where it cannot be."""
+        for message in self.answers():
+            if isinstance(message, ServerStatus):
+                if message.state == "answered" and message.id == request_number:
                     return
-                if told.state == "ended" or (told.state == "error" and told.iteration is None):
-                    raise BadInput(told.message or "the models have gone", told.hint)
-            yield told
+                failed = message.state == "error" and message.iteration is None
+                if message.state == "ended" or failed:
+                    raise BadInput(message.message or "the inference server ended", message.hint)
+            yield message
 
-    def _send(self, **question: object) -> int:
-        number = next(self._numbers)
-        line = codec.to_json(msgspec.convert({"id": number, **question}, GenerateRequest)) + b"\n"
+    def _send(self, **fields: object) -> int:
+        number = next(self._request_numbers)
+        line = codec.to_json(msgspec.convert({"id": number, **fields}, GenerateRequest)) + b"\n"
         assert self._process.stdin is not None
-        with self._writing, suppress(OSError, ValueError):  # it has ended, which is told
+        with self._write_lock, suppress(OSError, ValueError):  # `ended` reports a server that ended
             self._process.stdin.write(line)
             self._process.stdin.flush()
         return number
 
-    def _at_end(self, code: int, last: ServerMessage | None) -> ServerMessage:
+    def _final_message(self, code: int, last: ServerMessage | None) -> ServerMessage:
         assert self._process.stdin is not None
-        with self._writing, suppress(OSError):
+        with self._write_lock, suppress(OSError):
             self._process.stdin.close()
         if code == 0 or self._is_closed:
             return ServerStatus("ended")
-        said = self._last_words(code)
-        return ServerStatus("ended", message=f"the models' process has ended: {said}")
+        reason = self._last_log_line(code)
+        return ServerStatus("ended", message=f"the inference server has ended: {reason}")
 
 
-def asker_of(loop: LoopFolder, number: int, *, allow_code: bool = False) -> ModelAsker:
-    """Asks iteration `number`, its parent and the base side by side."""
+def client_of(loop: LoopFolder, number: int, *, allow_code: bool = False) -> InferenceClient:
+    """Starts a server for iteration `number`, its parent and the base."""
     numbers = iterations_to_compare(loop, number)
     require_models_consent(loop, numbers, allow=allow_code)
-    return ModelAsker(loop, numbers)
+    return InferenceClient(loop, numbers)
 
 
 def require_models_consent(loop: LoopFolder, numbers: Sequence[int], *, allow: bool) -> None:
-    """Raises NeedsConsent where loading these iterations would run code that nobody allowed."""
+    """Raises NeedsConsent where loading these iterations would run code not allowed yet."""
     from tui_loop.engine.foreign_code import iteration_code
 
     code = []
     for number in numbers:
-        with suppress(BadInput, NotFound):  # the models' process says what is wrong with it
+        with suppress(BadInput, NotFound):  # the inference server reports a broken iteration
             code += iteration_code(loop.existing(number))
     require_consent(code, allow=allow)

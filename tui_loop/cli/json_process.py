@@ -1,4 +1,4 @@
-"""A process of the training stack that tells what it has as JSON lines: followed, and ended."""
+"""A process of the training stack that reports in JSON lines: reads its messages and ends it."""
 
 from __future__ import annotations
 
@@ -21,39 +21,40 @@ T = TypeVar("T")
 
 CLOSE_SECONDS = 5.0
 LOG_TAIL = 8192
-"""Bytes of the process's last words that are looked at."""
+"""Bytes at the end of the process's log that are searched for its last line."""
 
 
 class JsonProcess(Generic[T]):
-    """What a process tells, each line as a `kind`, named `where` in errors; it begins at once.
+    """A process whose output lines are messages of type `message_type`; starts at once.
 
-    `start` begins the process, with the file that its libraries may print to.
+    `start` starts the process with a file for whatever its libraries print. `name` names the
+    messages in errors. None in the queue marks the end of the messages.
     """
 
     def __init__(
-        self, start: Callable[[IO[bytes]], subprocess.Popen[bytes]], kind: Any, where: str
+        self, start: Callable[[IO[bytes]], subprocess.Popen[bytes]], message_type: Any, name: str
     ) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()
         self._process = start(self._log)
-        self._kind, self._where = kind, where
-        self._told: queue.SimpleQueue[T | None] = queue.SimpleQueue()
+        self._message_type, self._name = message_type, name
+        self._messages: queue.SimpleQueue[T | None] = queue.SimpleQueue()
         self._is_closed = False
-        threading.Thread(target=self._listen, name=where, daemon=True).start()
+        threading.Thread(target=self._read_messages, name=name, daemon=True).start()
 
     def take(self) -> list[T]:
-        """What was told since it was last taken; never waits."""
-        parts: list[T] = []
+        """Returns the messages since the last call; never waits."""
+        taken: list[T] = []
         with suppress(queue.Empty):
-            while (each := self._told.get_nowait()) is not None:
-                parts.append(each)
-            self._told.put(None)
-        return parts
+            while (message := self._messages.get_nowait()) is not None:
+                taken.append(message)
+            self._messages.put(None)
+        return taken
 
-    def told(self) -> Iterator[T]:
-        """What is told, as it comes, to its end."""
-        while (each := self._told.get()) is not None:
-            yield each
-        self._told.put(None)  # for whoever asks again
+    def messages(self) -> Iterator[T]:
+        """Yields the messages as they arrive, until the process has ended."""
+        while (message := self._messages.get()) is not None:
+            yield message
+        self._messages.put(None)  # a later call ends at once as well
 
     def close(self) -> None:
         """Ends the process at once; further calls do nothing."""
@@ -67,27 +68,27 @@ class JsonProcess(Generic[T]):
             self._process.kill()
             self._process.wait()
 
-    def _at_end(self, code: int, last: T | None) -> T | None:
-        """What is to be told when the process has ended, after the `last` that it told itself."""
+    def _final_message(self, code: int, last: T | None) -> T | None:
+        """Returns a message to add after the process's end; `last` was its own last one."""
         raise NotImplementedError
 
-    def _listen(self) -> None:
-        """Hands on what the process tells, to its end."""
+    def _read_messages(self) -> None:
+        """Reads the process's messages until it ends; runs in a thread."""
         assert self._process.stdout is not None
-        decoder, last = msgspec.json.Decoder(self._kind), None
+        decoder, last = msgspec.json.Decoder(self._message_type), None
         with self._process.stdout as lines:
             for line in lines:
-                with suppress(BadInput):  # cut off by its end
-                    last = codec.decoded(decoder, line, self._where)
-                    self._told.put(last)
-        end = self._at_end(self._process.wait(), last)
-        if end is not None:
-            self._told.put(end)
-        self._told.put(None)
+                with suppress(BadInput):  # a process that is ended leaves half a line
+                    last = codec.decoded(decoder, line, self._name)
+                    self._messages.put(last)
+        final = self._final_message(self._process.wait(), last)
+        if final is not None:
+            self._messages.put(final)
+        self._messages.put(None)
         self._log.close()
 
-    def _last_words(self, code: int) -> str:
-        """The last line that was printed, else the exit code."""
+    def _last_log_line(self, code: int) -> str:
+        """Returns the last line that the process printed, else its exit code."""
         size = self._log.seek(0, 2)
         self._log.seek(max(0, size - LOG_TAIL))
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()

@@ -1,4 +1,4 @@
-"""Opening the app from the command line: its terminal, its settings, its backend, its end."""
+"""Opens the app from the command line with its terminal, settings and backend, and ends it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool = False) -> int:
-    """Opens the app on `LOOP[/N]`, or on the most recent loop; gives the exit code.
+    """Opens the app on `LOOP[/N]`, or on the most recent loop; returns the exit code.
 
-    Whatever is wrong with the target or the settings is told before the screen is touched. A run
-    that the app hosts outlives its screen; this returns when it has ended, to a shell that has
-    long had its prompt back.
+    Problems with the target or the settings are reported before the screen changes. A run that the
+    app hosts outlives its screen. Then this returns when that run has ended, long after the shell
+    got its prompt back.
     """
     out.loops = loops
-    gc.disable()  # while the app is set up; the app enables it when its screen stands
+    gc.disable()  # speeds up the start; the app enables it after its first frame
     from tui_loop.tui.settings import Memory, read_settings, settings_file
     from tui_loop.tui.terminal import is_ascii_locale, own_terminal, require_terminal
 
@@ -63,14 +63,15 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
             is_ascii=is_ascii,
             few_colours=has_few_colours(),
             terminal=terminal.stream,
-            has_terminal=foreground.is_there,
+            has_terminal=foreground.is_alive,
             can_stop=can_stop,
         )
-        for each in (signal.SIGHUP, signal.SIGTERM):  # Python's, which stay when the app has ended
-            signal.signal(each, lambda got, _: app.leave_for(signal.Signals(got)))
+        # Handlers of the event loop would be removed when the app ends; these stay.
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, lambda received, _: app.leave_for(signal.Signals(received)))
         app.run()
         for line in _crash(app) if backend.hosted() else []:
-            terminal.stream.write(f"{line}\r\n")  # while the terminal is still ours
+            terminal.stream.write(f"{line}\r\n")  # before the terminal is released
         stopped = _outlive(app, backend, terminal, foreground, out) if backend.hosted() else ""
     if stopped:
         raise RunStopped(f"terminated: {stopped} has stopped", f"tui-loop resume {stopped}")
@@ -81,11 +82,11 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
 
 
 def _crash(app: LoopApp) -> list[str]:
-    """What happened and what to do, where the app ended by a fault of its own."""
+    """Returns the message and the hint for an app that crashed, [] otherwise."""
     if not app.return_code:
         return []
-    place = f"the report is in {app.crash_report}" if app.crash_report else "no report"
-    return ["the app ended by a fault of its own", f"{place}; the record is not affected"]
+    report = f"the report is in {app.crash_report}" if app.crash_report else "no report"
+    return ["the app crashed", f"{report}; the record is not affected"]
 
 
 def _outlive(
@@ -95,9 +96,9 @@ def _outlive(
     foreground: Foreground,
     out: Output,
 ) -> str:
-    """The screen has gone and a run lives here: finishes it in the background, or ends it.
+    """Finishes the hosted run in the background after the screen has closed, or stops it.
 
-    Gives `loop/N` where a termination stopped it.
+    Returns `loop/N` where a termination signal stopped the run, else "".
     """
     terminated = app.left_for == signal.SIGTERM
     hosted = backend.hosted()
@@ -108,9 +109,9 @@ def _outlive(
         backend.terminate_hosted()
 
     signal.signal(signal.SIGTERM, on_terminate)
-    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
-        signal.signal(each, signal.SIG_IGN)  # neither the background nor a save is to be cut off
-    signal.signal(signal.SIGCONT, signal.SIG_DFL)  # there is no screen to return to any more
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)  # none of them may interrupt the run or its save
+    signal.signal(signal.SIGCONT, signal.SIG_DFL)  # no screen is left to draw again
     if terminated:
         terminal.stream.write(f"{hosted} is stopping: saving a checkpoint\r\n")
         terminal.stream.flush()
@@ -118,25 +119,25 @@ def _outlive(
     else:
         name = hosted.partition("/")[0]
         for text in (
-            f"{hosted} goes on in the background",
+            f"{hosted} continues in the background",
             f"look at it: {open_command(name)}",
             f"stop it:    tui-loop stop {name}",
         ):
             terminal.stream.write(f"{out.spelled_out(text)}\r\n")
         terminal.let_go()
-        foreground.let_go()
+        foreground.release()
     backend.wait()
     return hosted if terminated else ""
 
 
 def most_recent(loops: LoopsFolder) -> str | None:
-    """The loop that was worked on last, None where there is none."""
+    """Returns the name of the loop that changed last, None where there is no loop."""
     names = loops.names()
-    return max(names, key=lambda name: _touched(loops.path / name), default=None)
+    return max(names, key=lambda name: _last_change(loops.path / name), default=None)
 
 
-def _touched(loop: Path) -> float:
-    """When anything in a loop's folder or its iterations' folders changed last."""
+def _last_change(loop: Path) -> float:
+    """Returns when an entry of a loop's folder was last modified."""
     try:
         with os.scandir(loop) as entries:
             return max((entry.stat().st_mtime for entry in entries), default=0.0)
@@ -145,7 +146,7 @@ def _touched(loop: Path) -> float:
 
 
 def has_few_colours() -> bool:
-    """Whether the terminal says that it has sixteen colours at most."""
+    """Whether the terminal has 16 colours at most, as COLORTERM and TERM say."""
     if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
         return False
     return "256color" not in os.environ.get("TERM", "")

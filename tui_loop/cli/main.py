@@ -1,4 +1,4 @@
-"""`tui-loop`: parses the command line, runs a command, turns errors into lines and exit codes."""
+"""`tui-loop`: parses the command line, runs a command, prints errors and returns exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tui_loop.core.text.untrusted import one_line
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports bad usage as every other bad input is reported; takes no abbreviations."""
+    """Raises BadInput for wrong usage, like any other bad input; allows no abbreviations."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; the exit code says how it went (0, or see `core.errors`)."""
+    """Runs a command and returns its exit code: 0, or one of `core.errors`."""
     treat_user_signals_as_termination()
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         out.error(error.message, error.hint)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+    except BrokenPipeError:  # the reader of our output has closed it, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except KeyboardInterrupt:
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         place = f"{error.filename}: " if error.filename else ""
         out.error(
-            f"{place}{error.strerror or error}", "check the path, its permissions and the room"
+            f"{place}{error.strerror or error}",
+            "check the path, its permissions and the disk space",
         )
         return BadInput.exit_code
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a new loop's data is read as, and creating the loop: for the command and for the app."""
+"""Reads the data of a new loop and creates the loop, for the command and the app."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tui_loop.core.scoring import NO_METRIC
 from tui_loop.core.workflow.readiness import checked_target
 
 LABEL_TEMPLATE = "{prompt}\nLabel:"
-"""Sets a message off from its label where the data itself does not."""
+"""Separates a message from its label where the data itself does not."""
 
 LABEL = "label"
-LABELS_AT_MOST, ROWS_A_LABEL, LABEL_LENGTH = 100, 5, 60
-"""Answers that are few, come up again and again, and are short are a set of labels."""
+MAX_LABELS, MIN_ROWS_PER_LABEL, MAX_LABEL_LENGTH = 100, 5, 60
+"""References that are few, short and repeated within these limits count as labels."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A loop that can be created: `defaults` is what `loop.toml` will hold."""
+    """A loop that can be created. `defaults` goes into its `loop.toml`."""
 
     config: Config
     data: LoadedData
@@ -37,7 +37,7 @@ class Prepared(msgspec.Struct, frozen=True):
     defaults: Tables
 
 
-def asked(
+def requested_tables(
     root: Path,
     *,
     data: str | None = None,
@@ -46,7 +46,7 @@ def asked(
     model: str | None = None,
     metric: str | None = None,
 ) -> Tables:
-    """What was told of a new loop, as config tables; paths are as the record keeps them."""
+    """Returns the user's choices as config tables, with paths as the record stores them."""
     tables: Tables = {"data": {}, "model": {}, "evaluation": {}}
     for field, entry in (("train", data), ("eval", eval_data), ("holdout", holdout)):
         if entry is not None:
@@ -58,15 +58,16 @@ def asked(
     return tables
 
 
-def understand(root: Path, told: Tables) -> Prepared:
-    """Reads the data and settles what it shows; `told` is what `asked` gave, and settings.
+def prepare(root: Path, requested: Tables) -> Prepared:
+    """Reads the data and fills in what it shows: shape, columns, template, metric.
 
-    Touches neither a model nor a network unless `data.*` names a hub id. Raises TuiLoopError.
+    `requested` holds what `requested_tables` returned, and further settings. Loads no model, and
+    uses the network only where `data.*` names a hub id. Raises TuiLoopError.
     """
     from tui_loop.engine.scorers import check_metric
     from tui_loop.engine.sources import read_source
 
-    tables = merge({"data": {}, "evaluation": {}}, told)
+    tables = merge({"data": {}, "evaluation": {}}, requested)
     config = read_config(tables)
     refuse_secrets(config)
     check_metric(config.evaluation.metric)
@@ -79,37 +80,37 @@ def understand(root: Path, told: Tables) -> Prepared:
         raise BadInput(
             f"evaluation.metric: {metric} needs prompts, and plain text has none", "--metric none"
         )
-    tables["data"] |= _seen(config, data)
+    tables["data"] |= _detected(config, data)
     return Prepared(config, data, metric, {name: table for name, table in tables.items() if table})
 
 
-def understand_with_metric(root: Path, told: Tables) -> tuple[Prepared, str]:
-    """`understand`, for one who has not chosen a metric: labels are found where there are some.
+def prepare_with_metric(root: Path, requested: Tables) -> tuple[Prepared, str]:
+    """Prepares a loop and chooses metric label, where none is requested and the data has labels.
 
-    Gives a remark on the choice, "" if the metric was told or is the usual one.
+    Returns a notice about the choice, "" where the metric was requested or is the default.
     """
-    if "metric" in told.get("evaluation", {}):
-        return understand(root, told), ""
+    if "metric" in requested.get("evaluation", {}):
+        return prepare(root, requested), ""
     try:
-        prepared = understand(root, told)
+        prepared = prepare(root, requested)
     except BadInput as unclear:
-        labelled = _labelled(root, told)
+        labelled = _prepare_labelled(root, requested)
         if labelled is None:
             raise unclear from None
     else:
         if prepared.data.mapping.shape != "text" and not has_labels(prepared.data):
             return prepared, ""
-        labelled = _labelled(root, told)
+        labelled = _prepare_labelled(root, requested)
         if labelled is None or not has_labels(labelled.data):
             return prepared, ""
     rows = len(labelled.data.train) + len(labelled.data.eval)
-    return labelled, f"metric label: {rows} rows have {len(labelled.data.labels)} different answers"
+    return labelled, f"metric label: {len(labelled.data.labels)} labels in {rows} rows"
 
 
-def _labelled(root: Path, told: Tables) -> Prepared | None:
-    """The data read as messages with labels, None where it cannot be."""
+def _prepare_labelled(root: Path, requested: Tables) -> Prepared | None:
+    """Prepares a loop with metric label; returns None where the data cannot be read that way."""
     try:
-        return understand(root, merge(told, {"evaluation": {"metric": LABEL}}))
+        return prepare(root, merge(requested, {"evaluation": {"metric": LABEL}}))
     except BadInput:
         return None
 
@@ -117,15 +118,15 @@ def _labelled(root: Path, told: Tables) -> Prepared | None:
 def create(
     loops: LoopsFolder, name: str, goal: str, prepared: Prepared, target: float | None = None
 ) -> LoopFolder:
-    """Writes the loop's folder; raises BadInput where the name is taken or cannot be one.
+    """Writes the loop's folder; raises BadInput where the name exists or is invalid.
 
-    `target`: the score, or under metric none the eval loss, from which on it is good enough.
+    `target`: the score that is good enough, or the eval loss under metric none.
     """
     ready: dict[str, Any] = {}
     if target is not None:
         ready["target"] = checked_target(target, prepared.metric, "--target")
     if (loops.path / name).exists():
-        raise BadInput(f"{loops.path / name}: is there already", "choose another name")
+        raise BadInput(f"{loops.path / name} already exists", "choose another name")
     settings = LoopSettings(
         goal=goal, metric=prepared.metric, ready=ready, defaults=prepared.defaults
     )
@@ -133,9 +134,9 @@ def create(
 
 
 def check_base(config: Config, root: Path) -> str:
-    """Refuses a model that cannot be; a hub id is asked for where the stack is there.
+    """Refuses a base model that does not exist; checks a hub id where the stack is installed.
 
-    Gives a remark, "" if there is none.
+    Returns a notice, "" where there is none.
     """
     from tui_loop.engine.extras import has_train
     from tui_loop.engine.model_source import SMOLLM2, check_model, find_model
@@ -148,23 +149,27 @@ def check_base(config: Config, root: Path) -> str:
     if has_train():
         check_model(config.model.id, config.model.revision, root)
         return ""
-    return f"model {config.model.id} is checked when it is first run"
+    return f"model {config.model.id} is checked by the first run"
 
 
 def has_labels(data: LoadedData) -> bool:
-    """Whether the references are a set of labels rather than answers of their own."""
+    """Whether the references are a small set of repeated labels rather than free text."""
     if data.mapping.shape != "prompt_completion":
         return False
     rows = [*data.train, *data.eval]
     counts = Counter(row.reference.strip() for row in rows)
-    few = 2 <= len(counts) <= min(LABELS_AT_MOST, len(rows) // ROWS_A_LABEL)
-    return few and all(
-        len(label) <= LABEL_LENGTH and any(sign.isalpha() for sign in label) for label in counts
+    is_small_set = 2 <= len(counts) <= min(MAX_LABELS, len(rows) // MIN_ROWS_PER_LABEL)
+    return is_small_set and all(
+        len(label) <= MAX_LABEL_LENGTH and any(character.isalpha() for character in label)
+        for label in counts
     )
 
 
 def recorded_path(entry: str, root: Path) -> str:
-    """A data path as the record keeps it: relative to the folder above `loops/` where it can be."""
+    """Returns a data path as the record stores it: relative to the folder above `loops/` if inside.
+
+    So a project can be moved or cloned without edits.
+    """
     path = Path(os.path.expanduser(entry))
     if not path.exists():
         return entry
@@ -181,17 +186,18 @@ def _recorded_model(entry: str, root: Path) -> str:
     return recorded_path(entry, root) if looks_like_path or Path(entry).is_dir() else entry
 
 
-def _seen(config: Config, data: LoadedData) -> dict[str, Any]:
-    """What was understood of the data, for loop.toml: shape, columns, a template for labels."""
-    seen: dict[str, Any] = {"shape": data.mapping.shape}
+def _detected(config: Config, data: LoadedData) -> dict[str, Any]:
+    """Returns what the data shows, for loop.toml: shape, columns, a template for labels."""
+    detected: dict[str, Any] = {"shape": data.mapping.shape}
     if any(role != column for role, column in data.mapping.columns.items()):
-        seen["columns"] = data.mapping.columns
+        detected["columns"] = data.mapping.columns
     by_label = config.evaluation.metric == LABEL and data.mapping.shape == "prompt_completion"
-    glued = [
+    without_separator = [
         row
         for row in data.train
         if not row.prompt.endswith((":", "\n", " ")) and not row.reference[:1].isspace()
     ]
-    if by_label and config.data.prompt_template is None and len(glued) * 2 > len(data.train):
-        seen["prompt_template"] = LABEL_TEMPLATE
-    return seen
+    is_common = len(without_separator) * 2 > len(data.train)
+    if by_label and config.data.prompt_template is None and is_common:
+        detected["prompt_template"] = LABEL_TEMPLATE
+    return detected

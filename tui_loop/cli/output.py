@@ -1,4 +1,4 @@
-"""What a command prints: records on stdout, everything else on stderr, all of it gated text."""
+"""Prints a command's output: safe text; with --json, records on stdout and the rest on stderr."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ _COMMAND = re.compile(
 """The beginning of a command that reads a folder of loops; a loop may be called `demo-2`."""
 
 PIPE_WIDTH = 400
-"""Columns of a table that is not printed on a terminal: nothing is cut for a reader's sake."""
+"""Width of output that goes to no terminal: wide enough that tables are not cut."""
 
-
-LEAST_WIDTH = 16
-"""What a column that gives way keeps."""
+MIN_FLEXIBLE_WIDTH = 16
+"""A flexible column does not get narrower than this."""
 
 
 class Output:
-    """Prints for one command; with `--json` only records reach stdout."""
+    """The output of one command; with `--json` only records go to stdout."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -52,23 +51,23 @@ class Output:
         return shutil.get_terminal_size((80, 24)).columns
 
     def record(self, value: Any) -> None:
-        """A record, as JSON."""
+        """Prints a record as JSON."""
         self.record_line(to_pretty_json(value).decode().rstrip("\n"))
 
     def record_line(self, text: str) -> None:
-        """JSON that is text already; signs that a terminal would obey are escaped in it."""
+        """Prints JSON text, with control characters escaped."""
         line = escaped(text)
-        print(line if _has_signs(sys.stdout) else plain_ascii.json_in_ascii(line), flush=True)
+        print(line if _can_encode(sys.stdout) else plain_ascii.json_in_ascii(line), flush=True)
 
     def line(self, text: str = "") -> None:
-        """A line for people: on stdout, or on stderr where stdout carries records."""
+        """Prints a line for people: on stdout, or on stderr where stdout carries records."""
         self._print(sys.stderr if self.as_json else sys.stdout, visible(shell_text(text)))
 
     def paragraph(self, text: str, indent: str = "") -> None:
-        """A line that may be long: broken between words, continued with an indent."""
+        """Prints a line that may be long: wrapped between words, continued with an indent."""
         self.line(
             textwrap.fill(
-                self._spelled(one_line(shell_text(text))),
+                self._printable(one_line(shell_text(text))),
                 self.width,
                 initial_indent=indent,
                 subsequent_indent=indent + "  ",
@@ -76,7 +75,7 @@ class Output:
         )
 
     def note(self, text: str) -> None:
-        """A remark beside the result."""
+        """Prints a notice on stderr."""
         self._print(sys.stderr, visible(redacted(shell_text(text))))
 
     def advice(self, text: str) -> None:
@@ -91,7 +90,7 @@ class Output:
         return _COMMAND.sub(f"tui-loop --loops {shlex.quote(str(self.loops))} ", text)
 
     def error(self, message: str, hint: str) -> None:
-        """One line that says what happened, one that says what to do; secrets are masked."""
+        """Prints one line that says what happened, one that says what to do; redacts secrets."""
         hint = self.spelled_out(hint)
         self._print(sys.stderr, f"error: {one_line(redacted(message), 2000)}")
         if hint:
@@ -105,30 +104,34 @@ class Output:
         right: Sequence[int] = (),
         flexible: Sequence[int] = (),
     ) -> None:
-        """A table; columns in `right` are right-aligned, those in `flexible` give way in turn."""
+        """Prints a table without its empty columns.
+
+        Columns in `right` are right-aligned. Those in `flexible` are narrowed in this order where
+        the table is too wide.
+        """
         texts = [
-            [self._spelled(one_line(shell_text(cell))) for cell in row]
+            [self._printable(one_line(shell_text(cell))) for cell in row]
             for row in [list(head), *map(list, rows)]
         ]
         columns = [column for column in range(len(head)) if any(row[column] for row in texts[1:])]
         widths = {column: max(width_of(row[column]) for row in texts) for column in columns}
-        lacking = sum(widths.values()) + 2 * (len(columns) - 1) - self.width
+        excess = sum(widths.values()) + 2 * (len(columns) - 1) - self.width
         for column in flexible:
-            if column in widths and lacking > 0:
-                narrow = max(min(widths[column], LEAST_WIDTH), widths[column] - lacking)
-                lacking -= widths[column] - narrow
+            if column in widths and excess > 0:
+                narrow = max(min(widths[column], MIN_FLEXIBLE_WIDTH), widths[column] - excess)
+                excess -= widths[column] - narrow
                 widths[column] = narrow
         for row in texts:
             cells = [fit(row[column], widths[column], right=column in right) for column in columns]
             self.line("  ".join(cells).rstrip())
 
-    def _spelled(self, text: str) -> str:
-        """`text` as it will be printed, before it is laid out."""
+    def _printable(self, text: str) -> str:
+        """Returns `text` as it will be printed, so that its width can be measured."""
         stream = sys.stderr if self.as_json else sys.stdout
-        return text if _has_signs(stream) else plain_ascii.words(text)
+        return text if _can_encode(stream) else plain_ascii.words(text)
 
     def _print(self, stream: TextIO, text: str) -> None:
-        print(text if _has_signs(stream) else plain_ascii.words(text), file=stream, flush=True)
+        print(text if _can_encode(stream) else plain_ascii.words(text), file=stream, flush=True)
 
 
 def shell_hints(record: Any, *fields: str) -> Any:
@@ -149,8 +152,8 @@ def _shell_texts(value: Any) -> Any:
     return shell_text(value) if isinstance(value, str) else value
 
 
-def _has_signs(stream: TextIO) -> bool:
-    """Whether a stream takes the signs that this program uses."""
+def _can_encode(stream: TextIO) -> bool:
+    """Whether a stream's encoding has the non-ASCII characters that this program uses."""
     return plain_ascii.can_encode(stream.encoding)
 
 

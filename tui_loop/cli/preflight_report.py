@@ -1,6 +1,6 @@
-"""Pre-flight of the next iteration, put together from what needs a tokenizer and what does not.
+"""Preflight of the next iteration: the checks that need no tokenizer, then those that do.
 
-Nothing is created here, and nothing raised for what is wrong: it is found, all of it at once.
+Problems are not raised but returned as check results, all of them at once. Nothing is created.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui_loop.cli.output import Output
-from tui_loop.cli.start import Start, refusals
+from tui_loop.cli.start import Start, required_checks
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from tui_loop.engine.loss_mask import LossMasker
 
 WARNINGS_SHOWN = 5
-"""Warnings that `run` prints before it starts."""
+"""`run` prints at most so many warnings before it starts."""
 
 Poll = Callable[[], None]
 
 
 class Preflight:
-    """The checks of one config: `of_rows` first, then `of_tokens`; `row` where one is asked for."""
+    """The checks of one config: `of_rows` first, then `of_tokens`; `row` shows one row's tokens."""
 
     def __init__(
         self,
@@ -55,15 +55,15 @@ class Preflight:
         allow_code: bool = False,
         problems: Sequence[CheckResult] = (),
     ) -> None:
-        """`problems`: what is wrong with the wanted config; then `config` is the one before it."""
+        """`problems`: those of an invalid config; then `config` is its parent's instead."""
         self._loop, self._config, self._allow_code = loop, config, allow_code
         self._problems = list(problems)
         self._data: LoadedData | None = None
-        self._made_masker: LossMasker | None = None
+        self._masker: LossMasker | None = None
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
     def of_rows(self) -> list[CheckResult]:
-        """All that needs no tokenizer: settings, rows, steps.
+        """Runs the checks that need no tokenizer: settings, rows, steps.
 
         Raises NeedsExtra where the data cannot be read without an extra.
         """
@@ -74,12 +74,12 @@ class Preflight:
         try:
             self._data = load_data(self._config, self._loop.root, read_source, refused)
         except NeedsExtra:
-            raise  # without its rows there is nothing to look at
+            raise  # nothing else can be checked without the rows
         except TuiLoopError as fault:
-            findings += [*refused_rows(refused), _told(fault, CheckKind.DATA)]
-        refusals_found = self._refusals()
-        self._problems += errors_of(refusals_found)
-        findings += refusals_found
+            findings += [*refused_rows(refused), _check_result(fault, CheckKind.DATA)]
+        required = self._required_checks()
+        self._problems += errors_of(required)
+        findings += required
         if not self._problems:
             findings += odd_settings(self._config)
         if self._data is not None:
@@ -90,10 +90,10 @@ class Preflight:
         return by_severity(findings)
 
     def of_tokens(self, poll: Poll = lambda: None) -> list[CheckResult]:
-        """All that needs the training stack: lengths, masks, memory, disk.
+        """Runs the checks that need the training stack: lengths, masks, memory, disk.
 
-        Empty where the rows could not be read or the config is not one. `poll` may raise to
-        end it.
+        Returns nothing where the rows cannot be read or the config is invalid. `poll` may raise to
+        end the checks early.
         """
         from tui_loop.engine.extras import has_train
 
@@ -106,8 +106,8 @@ class Preflight:
             with self._lock:
                 return by_severity(self._measured(poll))
         except TuiLoopError as fault:
-            return [_told(fault, CheckKind.MODEL)]
-        except (OSError, ValueError) as fault:  # a model's files that cannot be read, say
+            return [_check_result(fault, CheckKind.MODEL)]
+        except (OSError, ValueError) as fault:  # e.g. model files that transformers cannot read
             reason = one_line(str(fault), 200)
             text = f"{self._config.model.id}: {reason}"
             return [
@@ -115,19 +115,19 @@ class Preflight:
             ]
 
     def require_consent(self) -> None:
-        """Raises NeedsConsent where the checks would run code that nobody allowed."""
+        """Raises NeedsConsent where the checks would run code that the user has not allowed."""
         from tui_loop.engine.foreign_code import config_code
 
         if self._problems:
             return
         try:
             code = config_code(self._config, self._loop.root)
-        except TuiLoopError:  # the checks find what is wrong
+        except TuiLoopError:  # the checks report it
             return
         require_consent(code, allow=self._allow_code)
 
     def row(self, number: int) -> TrainedRow:
-        """The `number`-th training row, token by token. Raises TuiLoopError."""
+        """Returns the `number`-th training row, token by token; raises TuiLoopError."""
         from tui_loop.engine.extras import require_train
 
         require_train("showing the tokens of a row")
@@ -139,11 +139,11 @@ class Preflight:
         if not 1 <= number <= total:
             raise BadInput(f"--row {number}: there are {total} training rows", f"--row {total}")
         with self._lock:
-            return self._masker().row(number)
+            return self._loss_masker().row(number)
 
     def _measured(self, poll: Poll) -> list[CheckResult]:
         poll()
-        rows, findings = self._masker().render(poll)
+        rows, findings = self._loss_masker().render(poll)
         poll()
         from tui_loop.engine.token_checks import (
             argument_problems,
@@ -163,8 +163,9 @@ class Preflight:
             *size_findings(self._config, sizes, self._loop.path, total, longest),
         ]
 
-    def _masker(self) -> LossMasker:
-        if self._made_masker is None:
+    def _loss_masker(self) -> LossMasker:
+        """Returns the masker; the first call imports the stack and loads the tokenizer."""
+        if self._masker is None:
             from tui_loop.engine.foreign_code import require_config_consent
             from tui_loop.engine.loss_mask import LossMasker
             from tui_loop.engine.output_capture import set_environment
@@ -172,40 +173,50 @@ class Preflight:
             set_environment()
             require_config_consent(self._config, self._loop.root, allow=self._allow_code)
             assert self._data is not None
-            self._made_masker = LossMasker(self._config, self._loop.root, self._data)
-        return self._made_masker
+            self._masker = LossMasker(self._config, self._loop.root, self._data)
+        return self._masker
 
-    def _refusals(self) -> list[CheckResult]:
+    def _required_checks(self) -> list[CheckResult]:
         findings = []
         labels = self._data.labels if self._data is not None else []
-        for check in refusals(self._loop, self._config, labels, self._allow_code):
+        for check in required_checks(self._loop, self._config, labels, self._allow_code):
             try:
                 check()
             except TuiLoopError as fault:
-                findings.append(_told(fault, CheckKind.CONFIG))
+                findings.append(_check_result(fault, CheckKind.CONFIG))
         return findings
 
 
 def preflight_of_draft(loop: LoopFolder, draft: Draft, *, allow_code: bool) -> Preflight:
-    """The checks of a draft, of whose config nothing is required."""
+    """Returns the checks of a draft, whose config may be invalid."""
+    return preflight_of(loop, lambda: draft.config, draft.parent, allow_code=allow_code)
+
+
+def preflight_of(
+    loop: LoopFolder, make_config: Callable[[], Config], parent: int | None, *, allow_code: bool
+) -> Preflight:
+    """Returns the checks of the config that `make_config` returns.
+
+    Where it raises BadInput, the checks use the config of `parent`, so that the data is checked all
+    the same, and report every problem.
+    """
     try:
-        return Preflight(loop, draft.config, allow_code=allow_code)
+        return Preflight(loop, make_config(), allow_code=allow_code)
     except BadInput as fault:
-        problems = config_findings(fault)
-    before = config_before(loop, draft.parent)
-    return Preflight(loop, before, allow_code=allow_code, problems=problems)
+        problems = _config_problems(fault)
+    return Preflight(loop, config_before(loop, parent), allow_code=allow_code, problems=problems)
 
 
-def config_findings(fault: BadInput) -> list[CheckResult]:
-    """Every problem of a config that cannot be read."""
+def _config_problems(fault: BadInput) -> list[CheckResult]:
+    """Returns every problem of an invalid config as a check result."""
     if isinstance(fault, ConfigError):
         hint = "change the named field"
         return [error(CheckKind.CONFIG, problem, hint) for problem in fault.problems]
-    return [_told(fault, CheckKind.CONFIG)]
+    return [_check_result(fault, CheckKind.CONFIG)]
 
 
 def start_findings(start: Start) -> list[CheckResult]:
-    """What is to be known before a checked plan is run; needs no training stack."""
+    """Returns what to know before a checked plan runs; needs no training stack."""
     config = start.plans[0].config
     steps = steps_findings(config, len(start.data.train), None)
     metric = check_metric(config, start.data)
@@ -213,7 +224,7 @@ def start_findings(start: Start) -> list[CheckResult]:
 
 
 def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:
-    """Prints what a run is warned of, a line each; raises BadInput where it makes no sense."""
+    """Prints the warnings of a start, a line each; raises BadInput for the first error."""
     findings = start_findings(start)
     if errors := errors_of(findings):
         raise BadInput(errors[0].message, errors[0].hint)
@@ -225,7 +236,7 @@ def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:
 
 
 class CheckRecord(msgspec.Struct, frozen=True):
-    """What `check --json` prints."""
+    """The record that `check --json` prints."""
 
     loop: str
     iteration: int
@@ -234,15 +245,15 @@ class CheckRecord(msgspec.Struct, frozen=True):
     findings: list[CheckResult]
 
 
-def record_of(loop: LoopFolder, findings: list[CheckResult]) -> CheckRecord:
+def check_record(loop: LoopFolder, findings: list[CheckResult]) -> CheckRecord:
     number = max(loop.numbers(), default=0) + 1
     return CheckRecord(
         loop.name, number, len(errors_of(findings)), len(warnings_of(findings)), findings
     )
 
 
-def _told(fault: TuiLoopError, kind: CheckKind) -> CheckResult:
-    """A refusal as a finding; what only lacks an extra here is left out, not wrong."""
+def _check_result(fault: TuiLoopError, kind: CheckKind) -> CheckResult:
+    """Returns an error as a check result; a missing extra is no error but a check left out."""
     if isinstance(fault, NeedsExtra):
         return info(CheckKind.LEFT_OUT, fault.message, fault.hint)
     return error(kind, fault.message, fault.hint)

@@ -1,6 +1,6 @@
-"""Examples generated again by a process of their own and scored as they come, for command and app.
+"""Generates examples again in a separate process and scores them, for the command and the app.
 
-Nothing of it is recorded.
+Nothing is recorded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from tui_loop.cli.inference_client import ModelAsker
+from tui_loop.cli.inference_client import InferenceClient
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, check_settings
@@ -20,10 +20,10 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 
 
-class GeneratingAgain:
-    """Stands behind the app's screen (`tui.backend.GeneratingAgain`); it begins at once.
+class Retry:
+    """Generates examples again for the app (`tui.backend.GeneratingAgain`); starts at once.
 
-    Scores are found in a thread of its own: a metric may take its time.
+    A thread computes the scores, because a metric may be slow.
     """
 
     def __init__(
@@ -33,60 +33,64 @@ class GeneratingAgain:
         scorer: Scorer,
         settings: Sequence[str],
     ) -> None:
-        self._asker = ModelAsker(folder.loop, [folder.number], settings)
-        self._told: queue.SimpleQueue[Retried | ServerStatus] = queue.SimpleQueue()
-        work = threading.Thread(
-            target=self._listen, args=(examples, scorer), name="again", daemon=True
-        )
-        work.start()
+        self._client = InferenceClient(folder.loop, [folder.number], settings)
+        self._messages: queue.SimpleQueue[Retried | ServerStatus] = queue.SimpleQueue()
+        threading.Thread(
+            target=self._collect, args=(examples, scorer), name="retry", daemon=True
+        ).start()
 
     def take(self) -> list[Retried | ServerStatus]:
-        """What came since it was last taken; never waits."""
-        parts: list[Retried | ServerStatus] = []
+        """Returns the results and states since the last call; never waits."""
+        taken: list[Retried | ServerStatus] = []
         with suppress(queue.Empty):
             while True:
-                parts.append(self._told.get_nowait())
-        return parts
+                taken.append(self._messages.get_nowait())
+        return taken
 
     def close(self) -> None:
         """Ends the process at once; further calls do nothing."""
-        self._asker.close()
+        self._client.close()
 
-    def _listen(self, examples: Sequence[Example], scorer: Scorer) -> None:
-        """Tells results as they come; ends with `answered`, or with `error` and why."""
+    def _collect(self, examples: Sequence[Example], scorer: Scorer) -> None:
+        """Queues the results; the last message is `answered`, or `error` with the reason."""
         try:
-            for each in retried(self._asker, examples, scorer):
-                self._told.put(each)
+            for message in retried(self._client, examples, scorer):
+                self._messages.put(message)
         except TuiLoopError as error:
-            self._told.put(ServerStatus("error", message=error.message, hint=error.hint))
-        except Exception as error:  # the edge of a thread: whoever waits is told
-            text = f"{type(error).__name__}: {error}"
-            self._told.put(ServerStatus("error", message=text, hint="this is a fault of tui-loop"))
+            self._messages.put(ServerStatus("error", message=error.message, hint=error.hint))
+        except Exception as error:  # nothing else catches an exception of this thread
+            self._messages.put(
+                ServerStatus(
+                    "error",
+                    message=f"{type(error).__name__}: {error}",
+                    hint="this is a fault of tui-loop",
+                )
+            )
         else:
-            self._told.put(ServerStatus("answered"))
+            self._messages.put(ServerStatus("answered"))
         finally:
-            self._asker.close()
+            self._client.close()
 
 
 def retried(
-    asker: ModelAsker, examples: Sequence[Example], scorer: Scorer
+    client: InferenceClient, examples: Sequence[Example], scorer: Scorer
 ) -> Iterator[Retried | ServerStatus]:
-    """Each example's result as it comes, and how it stands with the model; raises BadInput."""
-    by_id = {each.id: each for each in examples}
-    question = asker.ask_examples(list(by_id))
-    for heard in asker.answers_to(question):
-        if isinstance(heard, GenerateResponse):
-            example = by_id[heard.example]
-            score = scorer.score(heard.output, example.reference)
-            yield Retried(example, heard, score, score >= scorer.pass_score)
-        elif heard.state in ("left_out", "error"):
-            raise BadInput(heard.message, heard.hint)
+    """Yields each example's new result and the model's states; raises BadInput."""
+    by_id = {example.id: example for example in examples}
+    request_number = client.ask_examples(list(by_id))
+    for message in client.answers_to(request_number):
+        if isinstance(message, GenerateResponse):
+            example = by_id[message.example]
+            score = scorer.score(message.output, example.reference)
+            yield Retried(example, message, score, score >= scorer.pass_score)
+        elif message.state in ("left_out", "error"):
+            raise BadInput(message.message, message.hint)
         else:
-            yield heard
+            yield message
 
 
 def scorer_of(folder: IterationFolder, *, allow_code: bool) -> Scorer:
-    """What an iteration's outputs were scored by; raises BadInput where they were not."""
+    """Returns the scorer of an iteration's evaluation; raises BadInput where it had none."""
     from tui_loop.engine.foreign_code import require_config_consent
     from tui_loop.engine.scorers import scorer_for
 
@@ -95,19 +99,21 @@ def scorer_of(folder: IterationFolder, *, allow_code: bool) -> Scorer:
     labels = folder.read_effective().get("evaluation", {}).get("labels", [])
     scorer = scorer_for(config.evaluation, labels, folder.loop.root)
     if scorer is None:
-        raise BadInput(f"{folder} has metric none: nothing passes or fails", "t asks its models")
+        raise BadInput(
+            f"{folder} has metric none, so no example passes or fails", "t asks its models"
+        )
     return scorer
 
 
-def generate_again(
+def start_retry(
     folder: IterationFolder,
     examples: Sequence[Example],
     settings: Sequence[str],
     *,
     allow_code: bool,
-) -> GeneratingAgain:
-    """Begins to generate examples again; raises TuiLoopError where that cannot be."""
+) -> Retry:
+    """Starts generating examples again; raises TuiLoopError where that is not possible."""
     check_settings(settings, (*GENERATION, "run.device"))
     with_settings(folder.read_config(), list(settings))
     scorer = scorer_of(folder, allow_code=allow_code)
-    return GeneratingAgain(folder, examples, scorer, settings)
+    return Retry(folder, examples, scorer, settings)

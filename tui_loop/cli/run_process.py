@@ -1,76 +1,145 @@
-"""Running iterations in a process of their own: watched here, or left to themselves."""
+"""Creates runs, starts them in a separate process, follows or detaches them, and reports the end.
+
+`run`, `resume`, `auto`, `queue` and `demo` all start their runs through this module.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import time
 
-from tui_loop.cli.follow import RunWatcher
+from tui_loop.cli.follow import RunFollower
+from tui_loop.cli.loop_output import print_loop
 from tui_loop.cli.output import Output
+from tui_loop.cli.preflight_report import warn_before
+from tui_loop.cli.start import check_start, create, shared_machine_notice
 from tui_loop.core.commands import open_command
-from tui_loop.core.errors import RunFailed, RunStopped
+from tui_loop.core.errors import BadInput, RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.structs import Iteration
+from tui_loop.core.record.iteration import as_json
+from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
+from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.workflow.draft import return_unstarted
+from tui_loop.core.workflow.plan import Plan
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
-BEGIN_SECONDS = 60.0
-"""A detached run's process is waited for this long until it has begun."""
+START_SECONDS = 60.0
+"""A detached command waits at most this long for the run to start: imports can be slow."""
 
 
-def run_watched(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> list[Iteration]:
-    """Runs iterations one after the other and shows them; those that ended, in order.
+def create_runs(
+    loop: LoopFolder,
+    plan: Plan,
+    out: Output,
+    *,
+    repeat: int | None = None,
+    allow_code: bool = False,
+    is_attended: bool = False,
+) -> list[IterationFolder]:
+    """Prints warnings, then creates and returns the folders of the runs, in order.
 
-    Raises RunStopped where the run was killed at once.
+    Raises TuiLoopError for everything that can be refused, before anything is created. With
+    `is_attended` that includes a copy of the parent, and other live runs are only noted: the queue
+    and `auto` wait for these instead.
     """
-    return run_until_stopped(loop, folders, out)[0]
+    start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
+    if is_attended:
+        if not start.plans[0].changes and plan.parent:
+            _refuse_copy(loop, plan.parent)
+        if notice := shared_machine_notice(loop):
+            out.note(notice)
+    if start.code_notice:
+        out.note(start.code_notice)
+    warn_before(loop, start, out)
+    return create(loop, start)
 
 
-def run_until_stopped(
+def _refuse_copy(loop: LoopFolder, parent: int) -> None:
+    """Raises BadInput where a run would only repeat what `parent` did or is doing.
+
+    A parent that failed or was stopped may be run again unchanged.
+    """
+    state = iteration_of(loop.iteration(parent)).state
+    if state in ("finished", "queued", *LIVE):
+        suffix = "" if state == "finished" else f", which is {state}"
+        raise BadInput(
+            f"nothing changes from {loop.name}/{parent}{suffix}: the same config, rows and seed "
+            "would give the same result, not another measurement",
+            "--repeat 1 runs it with another seed; --set K=V changes a field",
+        )
+
+
+def run_and_report(
+    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, detach: bool
+) -> int:
+    """Runs iterations, prints the loop or the records, and returns the exit code.
+
+    With `detach` it returns as soon as the first run has started.
+    """
+    if detach:
+        return run_detached(loop, folders, out)
+    ended, _ = run_to_end(loop, folders, out)
+    if out.as_json:
+        out.record({"iterations": [as_json(iteration) for iteration in ended]})
+    else:
+        out.line()
+        print_loop(loop, iterations_of(loop), out)
+    last = ended[-1]
+    if last.error and not out.as_json:
+        out.error(f"{loop.name}/{last.number}: {last.error['message']}", last.error["hint"])
+    return EXIT_CODES.get(iteration_of(loop.iteration(last.number)).state, 1)
+
+
+def run_to_end(
     loop: LoopFolder, folders: list[IterationFolder], out: Output
 ) -> tuple[list[Iteration], bool]:
-    """The same, and whether somebody asked to stop, be it too late for a run to notice."""
-    attempts, process = _start(loop, folders)
-    done: list[Iteration] = []
-    with RunWatcher(process, out) as watcher:
+    """Runs iterations in order and follows them, up to the first that does not finish.
+
+    Returns those that ended, and whether a stop was requested, even too late for a run to notice.
+    Raises RunStopped where the process was killed.
+    """
+    attempts, process = _start_host(loop, folders)
+    ended: list[Iteration] = []
+    with RunFollower(process, out) as follower:
         for folder in folders:
-            done.append(watcher.watch(folder, attempts[folder.number]))
-            if done[-1].state != "finished":
+            ended.append(follower.follow(folder, attempts[folder.number]))
+            if ended[-1].state != "finished":
                 break
         process.wait()
-    done = [iteration_of(loop.iteration(each.number)) for each in done]  # with their verdicts
+    # Read again: the host writes the verdicts after the journal's end.
+    ended = [iteration_of(loop.iteration(iteration.number)) for iteration in ended]
     for folder in folders:
         redact_file(folder.output)
     for text in return_unstarted(folders):
         out.note(out.spelled_out(text))
-    if watcher.killed:
+    if follower.killed:
         raise RunStopped(
-            f"{folders[len(done) - 1]} was killed", f"tui-loop resume {folders[len(done) - 1]}"
+            f"{folders[len(ended) - 1]} was killed", f"tui-loop resume {folders[len(ended) - 1]}"
         )
-    if done[-1].state not in EXIT_CODES:
+    if ended[-1].state not in EXIT_CODES:
         out.note(
-            f"the run's process ended with code {process.returncode} and no word; its output "
-            f"is in {folders[len(done) - 1].output}"
+            f"the run's process exited with code {process.returncode} without recording an end; "
+            f"its output is in {folders[len(ended) - 1].output}"
         )
-    return done, watcher.stop_asked
+    return ended, follower.stop_requested
 
 
 def run_detached(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> int:
-    """Starts them in the background and returns when the first has begun; gives the exit code.
+    """Starts the runs in the background, waits until the first has started, returns the exit code.
 
-    Raises RunFailed where the process ended before that.
+    Raises RunFailed where the process exited before that.
     """
-    attempts, process = _start(loop, folders)
+    attempts, process = _start_host(loop, folders)
     first = folders[0]
-    deadline = time.monotonic() + BEGIN_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
         if process.poll() is not None:
             return_unstarted(folders)
             raise RunFailed(
-                f"{first}: the run's process ended before it began, with code {process.returncode}",
+                f"{first}: the process exited with code {process.returncode} before the run "
+                "started",
                 f"its output is in {first.output}",
             )
         time.sleep(0.05)
@@ -88,18 +157,10 @@ def run_detached(loop: LoopFolder, folders: list[IterationFolder], out: Output) 
     return 0
 
 
-def exit_code_of(done: list[Iteration], loop: LoopFolder, out: Output) -> int:
-    """Tells the error of the last one, if it has one; the exit code for how it ended."""
-    if done[-1].error and not out.as_json:
-        out.error(
-            f"{loop.name}/{done[-1].number}: {done[-1].error['message']}", done[-1].error["hint"]
-        )
-    return EXIT_CODES.get(iteration_of(loop.iteration(done[-1].number)).state, 1)
-
-
-def _start(
+def _start_host(
     loop: LoopFolder, folders: list[IterationFolder]
 ) -> tuple[dict[int, int], subprocess.Popen[bytes]]:
+    """Starts the run host; returns the attempt that each iteration begins, and the process."""
     from tui_loop.engine.launch import start_host
 
     attempts = {folder.number: read_run(folder).attempt + 1 for folder in folders}

@@ -1,7 +1,8 @@
-"""From a plan, or an iteration to resume, to a run that can start.
+"""Checks a plan, or an iteration to resume, and creates the folders of the runs.
 
-All that can be refused is refused before anything is created. The command line and the app start
-their runs through here."""
+Everything that can be refused is refused before anything is created. The command line and the app
+both start their runs through this module.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ from tui_loop.core.workflow.run_end import restore_ends
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Plans that have been checked, with their data; `base_first`: the base is evaluated before."""
+    """Checked plans and their data. `base_first`: the base is evaluated before them."""
 
     plans: list[Plan]
     data: LoadedData
@@ -44,29 +45,29 @@ class Start(msgspec.Struct, frozen=True):
 
     @property
     def code_notice(self) -> str:
-        """Says that the model's own code will run, "" where it will not."""
+        """Returns a notice that the model's own code will run, "" where it will not."""
         model = self.plans[0].config.model
-        text = f"trust_remote_code is on: Python code that {model.id} brings runs on this machine"
+        text = f"trust_remote_code is on: Python code from {model.id} runs on this machine"
         return text if model.trust_remote_code else ""
 
     @property
     def notices(self) -> list[str]:
-        """What is to be known before it runs, the gravest first."""
+        """Returns what the user should know before the run, the most serious first."""
         code = [self.code_notice] if self.code_notice else []
         return [*code, *self.data.notices]
 
     @property
     def steps(self) -> int | None:
-        """Optimizer steps of the first plan; None where packing decides."""
+        """Returns the optimizer steps of the first plan, None where packing decides them."""
         return steps_of(self.plans[0].config, len(self.data.train))
 
 
 def check_start(
     loop: LoopFolder, plan: Plan, *, repeat: int | None = None, allow_code: bool = False
 ) -> Start:
-    """The plan with its data; raises TuiLoopError for whatever would fail for certain.
+    """Returns the plan with its data; raises TuiLoopError for a run that would certainly fail.
 
-    `repeat`: so many runs of it, under seeds that its config has not been run with.
+    `repeat`: the number of runs of this plan, each under a seed that its config has not had yet.
     """
     refuse_closed(loop)
     restore_ends(loop)
@@ -76,34 +77,40 @@ def check_start(
     base_first = base_is_needed(loop, plan.config, data, _weights(loop, plan))
     if base_first and LockWatcher(loop.iteration(0).lock).poll() != "gone":
         raise BadInput(
-            f"{loop.name}/0: the base is being measured by another run",
+            f"{loop.name}/0: another run is evaluating the base",
             f"wait for it: {command('status', loop.name)}",
         )
     return Start(plans, data, base_first)
 
 
 def refuse_secrets(config: Config) -> None:
-    """Raises BadInput where a value looks like a token, a key or a password: records keep none."""
+    """Raises BadInput where a value looks like a token, a key or a password.
+
+    Loops are shared, so their files must hold no secret.
+    """
     found = fields_with_secrets(to_tables(config))
     if found:
         raise BadInput(
-            f"{', '.join(found)}: looks like it has a token or a password in it",
-            "keep it out of the loop's files: libraries read tokens from the environment",
+            f"{', '.join(found)}: looks like a token or a password",
+            "keep secrets out of the loop's files: libraries read tokens from the environment",
         )
 
 
 def create(loop: LoopFolder, start: Start) -> list[IterationFolder]:
-    """The folders of what is to run, in order: the base where it is needed, then the plans."""
+    """Creates the folders of the runs, in order: the base where it is needed, then the plans."""
     folders = []
     if start.base_first:
         folders.append(create_base(loop, base_config(loop, start.plans[0]), start.data.splits))
     return folders + [create_iteration(loop, plan, start.data.splits) for plan in start.plans]
 
 
-def refusals(
+def required_checks(
     loop: LoopFolder, config: Config, labels: list[str], allow_code: bool
 ) -> list[Callable[[], object]]:
-    """Checks that each raise TuiLoopError where a run of `config` would fail for certain."""
+    """Returns checks; each raises TuiLoopError where a run of `config` would certainly fail.
+
+    A list of callables, because a start stops at the first failure and `check` reports them all.
+    """
     return [
         lambda: refuse_secrets(config),
         lambda: _check_code(config, loop, labels, allow_code),
@@ -114,18 +121,18 @@ def refusals(
 
 
 def check_config(loop: LoopFolder, config: Config, *, allow_code: bool) -> LoadedData:
-    """The config's data; raises BadInput for whatever would fail for certain."""
+    """Returns the config's data; raises BadInput for whatever would certainly fail."""
     from tui_loop.engine.sources import read_source
 
     refuse_secrets(config)
     data = load_data(config, loop.root, read_source)
-    for check in refusals(loop, config, data.labels, allow_code):
+    for check in required_checks(loop, config, data.labels, allow_code):
         check()
     return data
 
 
 def _check_code(config: Config, loop: LoopFolder, labels: list[str], allow_code: bool) -> None:
-    """Refuses foreign code without consent, and a metric that cannot be had."""
+    """Refuses foreign code without consent, and a metric that cannot be loaded."""
     from tui_loop.engine.foreign_code import require_config_consent
     from tui_loop.engine.scorers import scorer_for
 
@@ -142,7 +149,7 @@ def _check_model(config: Config, loop: LoopFolder) -> None:
 
 
 def _check_device(config: Config) -> None:
-    """Refuses a device that is not there; asks torch only where the config names one."""
+    """Refuses a device that does not exist; imports torch only where the config names one."""
     from tui_loop.engine.extras import require_quant
     from tui_loop.engine.models import choose_device
 
@@ -165,7 +172,7 @@ def _weights(loop: LoopFolder, plan: Plan) -> str:
 
 
 def _check_init_adapter(loop: LoopFolder, config: Config) -> None:
-    """Refuses an adapter that is not there, or lora settings that it does not have."""
+    """Refuses an initial adapter that is missing or has different LoRA settings."""
     number = config.model.init_adapter
     if number is None:
         return
@@ -176,21 +183,21 @@ def _check_init_adapter(loop: LoopFolder, config: Config) -> None:
             f"model.init_adapter: {origin} has no adapter on this machine",
             "run it again, or unset model.init_adapter",
         )
-    theirs = flatten(origin.read_config())
+    adapter_fields = flatten(origin.read_config())
     different = [
         name
         for name, value in flatten(config).items()
-        if name.startswith("lora.") and value != theirs.get(name)
+        if name.startswith("lora.") and value != adapter_fields.get(name)
     ]
     if different:
         raise BadInput(
-            f"model.init_adapter: {origin} was trained with another {', '.join(different)}",
-            f"--from {number}, or set these fields as it has them",
+            f"model.init_adapter: {origin} was trained with a different {', '.join(different)}",
+            f"--from {number}, or set these fields to the values of {number}",
         )
 
 
 class Resume(msgspec.Struct, frozen=True):
-    """What going on with an iteration comes to."""
+    """A checked iteration to resume, and what runs before it."""
 
     folder: IterationFolder
     plan: Plan
@@ -201,7 +208,7 @@ class Resume(msgspec.Struct, frozen=True):
 
     @property
     def description(self) -> str:
-        """Where it goes on, in a few words."""
+        """Says where the run continues, in a few words."""
         return (
             f"{self.resumption.description}, after the base"
             if self.base_first
@@ -209,7 +216,7 @@ class Resume(msgspec.Struct, frozen=True):
         )
 
     def create(self) -> list[IterationFolder]:
-        """What is to run, in order; the base's folder is made where it is to be measured."""
+        """Returns the folders to run, in order; creates the base's where it must be evaluated."""
         loop = self.folder.loop
         if not self.base_first:
             return [self.folder]
@@ -218,19 +225,19 @@ class Resume(msgspec.Struct, frozen=True):
 
 
 def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume:
-    """Where the run goes on, and what is to be noted; raises BadInput where it must not.
+    """Returns where the run continues and what to note; raises BadInput where it must not.
 
-    The data has to be what it was: else the losses before and after would not be of one run. Where
-    the base was never measured as this iteration is, that comes first.
+    The data must not have changed: otherwise the losses before and after would not belong to one
+    run. A base without scores for this config is evaluated first.
     """
     restore_ends(folder.loop)
     iteration, loop = iteration_of(folder), folder.loop
     refuse_closed(loop)
-    waits = iteration.state == "queued" and live_run_in(loop)
-    if waits or iteration.state not in (*RESUMABLE, "queued"):
+    is_waiting = iteration.state == "queued" and live_run_in(loop)
+    if is_waiting or iteration.state not in (*RESUMABLE, "queued"):
         reason = {
-            "finished": "has finished: there is nothing to resume",
-            "queued": f"waits for {live_run_in(loop)}",
+            "finished": "is finished; only stopped, failed or interrupted runs can be resumed",
+            "queued": f"is queued behind {live_run_in(loop)}",
             "unreadable": "cannot be read",
         }.get(iteration.state, f"is {iteration.state}")
         raise BadInput(f"{folder} {reason}", command("show", loop.name))
@@ -241,18 +248,18 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     for name, split in data.splits.items():
         if name in recorded and recorded[name].sha256 != split.sha256:
             raise BadInput(
-                f"{split.path} is not what {folder} was begun with",
-                "put the file back, or run a new iteration on the new rows",
+                f"{split.path} has changed since {folder} started",
+                "restore the file, or run a new iteration on the new rows",
             )
     error = iteration.error or {}
     notices = []
     if error.get("kind") == "diverged":
         notices.append(
-            f"it diverged at step {error.get('step')} with this config, and will again: a new "
-            "iteration with a lower learning rate, or run.on_divergence=rollback, is the answer"
+            f"it diverged at step {error.get('step')} with this config and will diverge again: "
+            "run a new iteration with a lower learning rate, or set run.on_divergence=rollback"
         )
-    if live := live_run_in(loop):
-        notices.append(f"{live} is running too: both share this machine")
+    if notice := shared_machine_notice(loop):
+        notices.append(notice)
     plan = Plan(config, iteration.parent, iteration.decision, iteration.changes)
     return Resume(
         folder,
@@ -264,8 +271,14 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     )
 
 
+def shared_machine_notice(loop: LoopFolder) -> str:
+    """Returns a notice that another run of the loop is live, "" where none is."""
+    live = live_run_in(loop)
+    return f"{live} is also running; both runs share this machine" if live else ""
+
+
 def _base_is_missing(loop: LoopFolder, config: Config) -> bool:
-    """Whether nothing says what the untouched base does, though it was to be measured."""
+    """Whether the config needs scores of the base, and no run has or will have them."""
     base = loop.iteration(0)
     state = iteration_of(base).state if base.path.exists() else "queued"
     return config.evaluation.base and state not in ("finished", "unreadable", *LIVE)

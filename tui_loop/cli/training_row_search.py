@@ -1,7 +1,4 @@
-"""Training rows that are near to an example, or suspect, for the commands and the app.
-
-An index is made once.
-"""
+"""Finds training rows that are near an example or may be wrong, for the commands and the app."""
 
 from __future__ import annotations
 
@@ -23,26 +20,26 @@ from tui_loop.core.record.structs import Example
 from tui_loop.tui.backend import Nearest, Suspected
 
 
-class LookUp:
-    """Keeps the index of the rows that were asked for last."""
+class TrainingRowSearch:
+    """Finds the training rows nearest to an example; keeps the index of the last iteration."""
 
     def __init__(self) -> None:
-        self._known: tuple[object, TrainingRows, TrainingIndex] | None = None
+        self._cached: tuple[object, TrainingRows, TrainingIndex] | None = None
 
     def index(self, folder: IterationFolder) -> tuple[TrainingRows, TrainingIndex]:
-        """What an iteration was trained on; raises TuiLoopError where that is not here."""
+        """Returns an iteration's training rows with their index; raises TuiLoopError."""
         config = folder.read_config()
         entry, root = config.data.train, folder.loop.root
         path = resolved(entry, root) if entry else None
-        stamp = path.stat().st_mtime_ns if path is not None and path.is_file() else None
-        key = folder.path, stamp
-        if self._known is None or self._known[0] != key:
+        modified = path.stat().st_mtime_ns if path is not None and path.is_file() else None
+        key = folder.path, modified
+        if self._cached is None or self._cached[0] != key:
             rows = training_rows(folder, read_any)
-            self._known = key, rows, TrainingIndex(rows.rows)
-        return self._known[1:]
+            self._cached = key, rows, TrainingIndex(rows.rows)
+        return self._cached[1:]
 
     def nearest(self, folder: IterationFolder, example: Example, limit: int = 5) -> Nearest:
-        """What training had for an example; raises TuiLoopError."""
+        """Returns the training rows nearest to an example; raises TuiLoopError."""
         rows, index = self.index(folder)
         text = example.prompt or example.reference
         answer = index.answer(text, example.reference, min(limit, len(rows.rows)))
@@ -50,19 +47,20 @@ class LookUp:
         return Nearest(answer, name, rows.notice, rows.path)
 
 
-def suspected(folder: IterationFolder, limit: int | None = None) -> Suspected:
-    """Training rows of an iteration that may be wrong; of the hard ones at most `limit`.
+def suspected_rows(folder: IterationFolder, limit: int | None = None) -> Suspected:
+    """Returns training rows that may be wrong; at most `limit` of those with a high loss.
 
-    Raises BadInput where nothing was measured and the data is not here either.
+    Raises BadInput where no losses were recorded and the data is not on this machine.
     """
     measured = folder.read_training_rows()
-    trained, findings, notices = _data_of(folder)
+    trained, findings, notices = _training_data(folder)
     if not measured and trained is None:
         raise BadInput(
-            f"{folder}: no training rows were measured, and {notices[0]}",
+            f"{folder}: no losses of training rows were recorded, and {notices[0]}",
             f"a run measures them (evaluation.train_rows): {command('run', folder.loop.name)}",
         )
     rows = trained.rows if trained is not None else []
+    path = trained.path if trained is not None else None
     named = {each.line for finding in findings for each in finding.rows if each.split == "train"}
     return Suspected(
         measured=len(measured),
@@ -71,24 +69,19 @@ def suspected(folder: IterationFolder, limit: int | None = None) -> Suspected:
         suspects=suspect_training_rows(measured, rows, limit),
         findings=findings,
         rows={row.line: row for row in rows if row.line in named},
-        name=_name(folder, trained),
-        path=trained.path if trained is not None else None,
+        name=(path or Path(folder.read_config().data.train)).name,
+        path=path,
         notices=notices,
     )
 
 
-def _name(folder: IterationFolder, trained: TrainingRows | None) -> str:
-    """What the rows come from, in a word."""
-    if trained is not None and trained.path is not None:
-        return trained.path.name
-    return Path(folder.read_config().data.train).name
-
-
-def _data_of(folder: IterationFolder) -> tuple[TrainingRows | None, list[CheckResult], list[str]]:
-    """The training rows, what is found of them, and why something of that is not to be had."""
+def _training_data(
+    folder: IterationFolder,
+) -> tuple[TrainingRows | None, list[CheckResult], list[str]]:
+    """Returns the training rows, the findings about them, and notices about missing parts."""
     config, root = folder.read_config(), folder.loop.root
     read: ReadSource = read_text_source
-    if resolved(config.data.train, root).exists():  # nothing is fetched for a look at a record
+    if resolved(config.data.train, root).exists():  # reading a record downloads nothing
         from tui_loop.engine.sources import read_source
 
         read = read_source
@@ -100,14 +93,14 @@ def _data_of(folder: IterationFolder) -> tuple[TrainingRows | None, list[CheckRe
     try:
         data = load_data(config, root, read, refused={})
     except (TuiLoopError, OSError) as error:
-        return trained, [], [*notices, f"contradictions and repeats were not looked for: {error}"]
+        return trained, [], [*notices, f"conflicts and repeats were not checked: {error}"]
     findings = [*conflicting_rows(data), *repeated_rows(data), *leaked_rows(data)]
-    of_training = [each for each in findings if any(row.split == "train" for row in each.rows)]
-    return trained, of_training, notices
+    in_training = [each for each in findings if any(row.split == "train" for row in each.rows)]
+    return trained, in_training, notices
 
 
 def read_any(entry: str, root: Path, config: Config) -> Source:
-    """The rows of a data entry; what is no text file is read by the training stack."""
+    """Reads a data entry; needs the training stack for anything but a text file."""
     if is_text_file(resolved(entry, root)):
         return read_text_source(entry, root, config)
     from tui_loop.engine.sources import read_source

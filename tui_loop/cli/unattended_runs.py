@@ -1,4 +1,4 @@
-"""What the queue and `auto` have in common: runs one after the other with nobody there."""
+"""Unattended runs, for the queue and `auto`: the lock, one run after the other, the background."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tui_loop.cli.output import Output
-from tui_loop.cli.preflight_report import warn_before
-from tui_loop.cli.run_process import run_until_stopped
-from tui_loop.cli.start import check_start, create
+from tui_loop.cli.run_process import run_to_end
 from tui_loop.core.commands import open_command
 from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
@@ -23,69 +21,60 @@ from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.safe_open import check_regular
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.closing import refuse_closed
-from tui_loop.core.workflow.plan import Plan
 from tui_loop.core.workflow.unattended import Doing, is_unattended, unattended
 
-LOOK_SECONDS = 1.0
-BEGIN_SECONDS = 30.0
-"""A process in the background is waited for this long until it has begun."""
+POLL_SECONDS = 1.0
+START_SECONDS = 30.0
+"""Seconds to wait at most for a background process to take the unattended lock."""
 
 
 @contextmanager
-def alone_with(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
-    """Makes this process the one that goes through the loop by itself.
+def unattended_session(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
+    """Holds the loop's unattended lock, so that no other process runs its queue or `auto`.
 
-    A terminal that closes changes nothing: from then on output goes to the loop's `output.log`.
-    An interrupt between two runs is told as a stop on request. Raises BadInput where the loop is
-    closed, or another process goes through it.
+    Closing the terminal does not end the session: output then goes to the loop's `output.log`.
+    Raises RunStopped for an interrupt between two runs, BadInput where the loop is closed or
+    another process holds the lock.
     """
     refuse_closed(loop)
-    before = signal.signal(signal.SIGHUP, lambda *_: _let_go(loop))
+    previous_handler = signal.signal(signal.SIGHUP, lambda *_: _redirect_output(loop))
     try:
         with unattended(loop, doing):
             yield
     except KeyboardInterrupt:
         raise RunStopped(f"{loop.name}: stopped on request", "") from None
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, previous_handler)
 
 
-def wait_for_others(loop: LoopFolder, out: Output) -> None:
-    """Returns when no run of the loop is under way: two would share this machine."""
-    told = ""
+def wait_for_live_run(loop: LoopFolder, out: Output) -> None:
+    """Returns when no run of the loop is live: two runs would share this machine."""
+    announced = ""
     while live := live_run_in(loop):
-        if live != told:
-            out.note(f"{live} is running: waiting for it")
-            told = live
-        time.sleep(LOOK_SECONDS)
+        if live != announced:
+            out.note(f"waiting for {live}, which is running")
+            announced = live
+        time.sleep(POLL_SECONDS)
 
 
-def created(
-    loop: LoopFolder, plan: Plan, out: Output, *, repeat: int | None = None, allow_code: bool
-) -> list[IterationFolder]:
-    """The folders of what is to run, in order; raises TuiLoopError before anything is created."""
-    start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
-    if start.code_notice:
-        out.note(start.code_notice)
-    warn_before(loop, start, out)
-    return create(loop, start)
+def run_unattended(
+    loop: LoopFolder, folders: list[IterationFolder], out: Output
+) -> list[Iteration]:
+    """Runs iterations and returns those that ended; raises RunStopped where a stop was requested.
 
-
-def ran(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> list[Iteration]:
-    """Runs what was created; the iterations that ended, the base among them if it was to run.
-
-    Raises RunStopped where one was stopped or killed.
+    The base is among them where it ran first.
     """
-    done, stop_asked = run_until_stopped(loop, folders, out)
-    if stop_asked or done[-1].state == "stopped":
-        text = "was stopped" if done[-1].state == "stopped" else f"{done[-1].state} and it stopped"
-        raise RunStopped(f"{loop.name}/{done[-1].number} {text} on request", "")
-    return done
+    ended, stop_requested = run_to_end(loop, folders, out)
+    last = ended[-1]
+    if stop_requested or last.state == "stopped":
+        text = "was stopped" if last.state == "stopped" else f"{last.state}, then stopped"
+        raise RunStopped(f"{loop.name}/{last.number} {text} on request", "")
+    return ended
 
 
 def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> int:
-    """Starts `tui-loop WORDS` in a session of its own, and says how to look at it."""
-    process = begin_in_background(loop, words)
+    """Starts `tui-loop WORDS` in the background and prints how to watch and stop it."""
+    process = launch_in_background(loop, words)
     if out.as_json:
         out.record({"loop": loop.name, "pid": process.pid})
         return 0
@@ -97,16 +86,16 @@ def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> 
     return 0
 
 
-def begin_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Starts `tui-loop WORDS` in a session of its own; returns when it has begun.
+def launch_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Starts `tui-loop WORDS` in a new session; returns the process once it holds the lock.
 
-    What it prints goes to the loop's `output.log`. Raises BadInput where the loop is closed or that
-    is no file, RunFailed where it ended at once.
+    Its output goes to the loop's `output.log`. Raises BadInput where the loop is closed or the log
+    is no regular file, RunFailed where the process exits before it holds the lock.
     """
     refuse_closed(loop)
     from tui_loop.engine.launch import original_environment
 
-    check_regular(loop.output)  # else a stranger's link says which file is written to
+    check_regular(loop.output)  # a link in someone else's loop could name any file
     command = [sys.executable, "-P", "-m", "tui_loop", "--loops", str(loop.path.parent.resolve())]
     with loop.output.open("ab") as output:
         process = subprocess.Popen(
@@ -118,21 +107,22 @@ def begin_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.Po
             env=original_environment(),
             start_new_session=True,
         )
-    deadline = time.monotonic() + BEGIN_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while not is_unattended(loop) and time.monotonic() < deadline:
         if process.poll() is not None:
             if process.returncode == 0:
                 break
             raise RunFailed(
-                f"{loop.name}: it ended at once, with code {process.returncode}",
-                f"what it said is in {loop.output}",
+                f"{loop.name}: the background process exited at once with code "
+                f"{process.returncode}",
+                f"its output is in {loop.output}",
             )
         time.sleep(0.05)
     return process
 
 
-def _let_go(loop: LoopFolder) -> Any:
-    """Points what is printed at the log: the terminal has gone."""
+def _redirect_output(loop: LoopFolder) -> Any:
+    """Points stdout and stderr at the loop's log, because the terminal has closed."""
     log = os.open(loop.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     for stream in (1, 2):
         os.dup2(log, stream)

@@ -1,4 +1,4 @@
-"""`tui-loop ask LOOP/N PROMPT`: what the tuned model, its parent and the base say to a prompt."""
+"""`tui-loop ask LOOP/N PROMPT`: shows the outputs of a model, its parent and the base."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
-from tui_loop.cli.inference_client import ModelAsker, require_models_consent
+from tui_loop.cli.inference_client import InferenceClient, require_models_consent
 from tui_loop.cli.output import Output
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
@@ -25,20 +25,20 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 
-HELP = "ask the tuned model, its parent and the base a prompt; records nothing"
+HELP = "show what the tuned model, its parent and the base answer to a prompt; records nothing"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
     prompt = parser.add_argument(
-        "prompt", metavar="PROMPT", default=None, help="the prompt; - reads stdin; none with --id"
+        "prompt", metavar="PROMPT", default=None, help="the prompt; - reads stdin; omit with --id"
     )
 
-    class OfExample(argparse.Action):
-        """Takes the id; from then on no PROMPT is needed.
+    class ExampleId(argparse.Action):
+        """Stores the id and makes PROMPT optional.
 
-        An optional positional would be taken as left out by argparse where an option comes before
-        it (Python 3.11).
+        PROMPT cannot be optional from the start: argparse (Python 3.11) then treats it as missing
+        where an option comes before it.
         """
 
         def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
@@ -46,7 +46,7 @@ def add(parser: argparse.ArgumentParser) -> None:
             prompt.nargs, prompt.required = "?", False
 
     parser.add_argument(
-        "--id", action=OfExample, metavar="ID", help="ask the prompt of this held-out example"
+        "--id", action=ExampleId, metavar="ID", help="use the prompt of this held-out example"
     )
     parser.add_argument(
         "--against",
@@ -54,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=[],
         metavar="N",
-        help="beside this iteration (default: the parent); may be repeated",
+        help="also ask iteration N (default: the parent); may be repeated",
     )
     add_allow_code(parser)
     add_settings(parser, "change evaluation.* or run.device, e.g. evaluation.max_new_tokens=64")
@@ -64,54 +64,54 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     if (args.prompt is None) == (args.id is None):
-        raise BadInput("give a PROMPT, or --id of a held-out example", "tui-loop ask --help")
+        raise BadInput("give a PROMPT, or a held-out example with --id", "tui-loop ask --help")
     check_settings(folder, args.settings, ("evaluation.", "run."))
     example = example_of(folder, args.id) if args.id else None
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt or ""
     if example is None and not prompt.strip():
-        raise BadInput("the prompt is empty", "write one")
+        raise BadInput("the prompt is empty", "write a prompt")
     numbers = iterations_to_compare(folder.loop, folder.number, tuple(args.against))
     require_models_consent(folder.loop, numbers, allow=args.allow_code)
-    answers: list[GenerateResponse] = []
+    responses: list[GenerateResponse] = []
     left_out: list[ServerStatus] = []
-    with closing(ModelAsker(folder.loop, numbers, args.settings)) as asker:
-        question = asker.ask(prompt, example=args.id or "")
-        for heard in asker.answers_to(question):
-            if isinstance(heard, GenerateResponse):
-                answers.append(heard)
-            elif heard.state in ("left_out", "error"):
-                left_out.append(heard)
-                hint = f" ({heard.hint})" if heard.hint else ""
-                out.note(f"{_name(heard.iteration)} is left out: {heard.message}{hint}")
-    if not answers:
+    with closing(InferenceClient(folder.loop, numbers, args.settings)) as client:
+        request_number = client.ask(prompt, example=args.id or "")
+        for message in client.answers_to(request_number):
+            if isinstance(message, GenerateResponse):
+                responses.append(message)
+            elif message.state in ("left_out", "error"):
+                left_out.append(message)
+                hint = f" ({message.hint})" if message.hint else ""
+                out.note(f"{_name(message.iteration)} is left out: {message.message}{hint}")
+    if not responses:
         raise BadInput(left_out[0].message, left_out[0].hint)
     if args.json:
-        out.record(_record(prompt, example, answers, left_out))
+        out.record(_record(prompt, example, responses, left_out))
         return 0
     if example is not None:
-        out.line(f"prompt  {example.prompt}")
-        out.line(f"wanted  {example.reference}")
-    for answer in answers:
-        cut = f", {answer.prompt_cut} tokens of the prompt cut" if answer.prompt_cut else ""
-        ended = ", ended by the limit" if answer.truncated else ""
-        tokens = counted(answer.tokens, "token")
-        out.line(f"{_name(answer.iteration)}  ({tokens}{ended}{cut}, {answer.seconds:.1f} s)")
-        out.line("  " + answer.output.replace("\n", "\n  "))
+        out.line(f"prompt     {example.prompt}")
+        out.line(f"reference  {example.reference}")
+    for response in responses:
+        cut = f", {response.prompt_cut} tokens of the prompt cut" if response.prompt_cut else ""
+        limit = ", stopped at the token limit" if response.truncated else ""
+        tokens = counted(response.tokens, "token")
+        out.line(f"{_name(response.iteration)}  ({tokens}{limit}{cut}, {response.seconds:.1f} s)")
+        out.line("  " + response.output.replace("\n", "\n  "))
     return 0
 
 
 def check_settings(folder: IterationFolder, settings: list[str], allowed: tuple[str, ...]) -> None:
-    """Raises BadInput for what is no setting of `folder`'s config, or not one of `allowed`."""
+    """Raises BadInput for a setting that `folder`'s config does not have or `allowed` excludes."""
     with_settings(folder.read_config(), settings)
     check_generation(settings, allowed)
 
 
-def example_of(folder: IterationFolder, wanted: str) -> Example:
-    """The held-out example that is named; raises BadInput where there is none."""
+def example_of(folder: IterationFolder, example_id: str) -> Example:
+    """Returns the held-out example with this id; raises BadInput where there is none."""
     for example in folder.read_examples():
-        if example.id == wanted:
+        if example.id == example_id:
             return example
-    raise BadInput(f"{folder} has no example {wanted!r}", f"tui-loop failures {folder} --all")
+    raise BadInput(f"{folder} has no example {example_id!r}", f"tui-loop failures {folder} --all")
 
 
 def _name(iteration: int | None) -> str:
@@ -121,21 +121,24 @@ def _name(iteration: int | None) -> str:
 def _record(
     prompt: str,
     example: Example | None,
-    answers: list[GenerateResponse],
+    responses: list[GenerateResponse],
     left_out: list[ServerStatus],
 ) -> dict[str, Any]:
+    omitted = ("id", "example", "kind")
     return {
         "prompt": prompt if example is None else example.prompt,
         "example": None if example is None else example.id,
         "reference": None if example is None else example.reference,
-        "answers": [_plain(each, ("id", "example", "kind")) for each in answers],
+        "answers": [
+            {
+                name: value
+                for name, value in msgspec.to_builtins(response).items()
+                if name not in omitted
+            }
+            for response in responses
+        ],
         "left_out": [
             {"iteration": each.iteration, "message": each.message, "hint": each.hint}
             for each in left_out
         ],
     }
-
-
-def _plain(answer: GenerateResponse, without: tuple[str, ...]) -> dict[str, Any]:
-    values: dict[str, Any] = msgspec.to_builtins(answer)
-    return {name: value for name, value in values.items() if name not in without}

@@ -1,4 +1,4 @@
-"""`tui-loop auto LOOP --iterations N`: takes the best suggestion, runs it, judges it, again."""
+"""`tui-loop auto LOOP --iterations N`: applies suggestions and runs them without a person."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import math
 from tui_loop.cli.arguments import add_allow_code, add_detach, add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 
-HELP = "take the best suggestion, run it, judge it, and again"
+HELP = "repeat without a person: apply the best suggestion, run it, judge the result"
 
 SOURCES = ("diagnosis", "search")
 
@@ -19,17 +18,20 @@ SOURCES = ("diagnosis", "search")
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("loop", metavar="LOOP")
     parser.add_argument(
-        "--iterations", type=int, required=True, metavar="N", help="at most N new configs"
+        "--iterations", type=int, required=True, metavar="N", help="run at most N new configs"
     )
     parser.add_argument(
-        "--hours", type=float, metavar="H", help="begin nothing that would end after H hours"
+        "--hours",
+        type=float,
+        metavar="H",
+        help="start no run that would end more than H hours from now",
     )
     parser.add_argument(
         "--source",
         choices=SOURCES,
         default="diagnosis",
-        help="where suggestions come from: the diagnosis, or a sampler over --range, by default "
-        "over what lies around the best so far (default: diagnosis)",
+        help="where suggestions come from: the diagnosis, or a sampler over --range, which by "
+        "default covers values around the best config (default: diagnosis)",
     )
     parser.add_argument(
         "--range",
@@ -37,20 +39,25 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FIELD=LOW..HIGH",
         dest="ranges",
-        help="with --source search: what to sample, e.g. learning_rate=1e-5..1e-2 or r=4,8,16",
+        help="with --source search: the values to sample, e.g. learning_rate=1e-5..1e-2 or "
+        "r=4,8,16",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="with --source search: the sampler's seed"
     )
     parser.add_argument(
-        "--repeat", type=int, default=1, metavar="K", help="K runs of each config, other seeds"
+        "--repeat",
+        type=int,
+        default=1,
+        metavar="K",
+        help="run each config K times with different seeds",
     )
     parser.add_argument(
         "--from",
         type=int,
         dest="parent",
         metavar="N",
-        help="go on from iteration N, whatever else there is (default: from the best)",
+        help="continue from iteration N, even where a better one exists (default: from the best)",
     )
     add_detach(parser)
     add_allow_code(parser)
@@ -63,14 +70,13 @@ def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
 
     require_train("auto")
-    if args.detach:
-        return _detached(loop, args, out)
-    from tui_loop.cli.auto import Wanted, go_by_itself
-    from tui_loop.cli.commands.show import print_loop
+    from tui_loop.cli.autopilot_runner import AutoRequest, require_start_consent, run_autopilot
+    from tui_loop.cli.loop_output import print_loop
+    from tui_loop.cli.unattended_runs import start_in_background
     from tui_loop.core.record.reader import iterations_of
     from tui_loop.core.workflow.stop_rules import Limits
 
-    wanted = Wanted(
+    request = AutoRequest(
         Limits(args.iterations, args.hours),
         args.source,
         tuple(args.ranges),
@@ -79,7 +85,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
         args.seed,
         args.allow_code,
     )
-    outcome = go_by_itself(loop, wanted, out)
+    if args.detach:
+        require_start_consent(loop, args.parent, allow=args.allow_code)
+        return start_in_background(loop, request.words(loop), out)
+    outcome = run_autopilot(loop, request, out)
     if args.json:
         out.record(outcome.record)
     else:
@@ -95,22 +104,4 @@ def _check(args: argparse.Namespace) -> None:
     if args.hours is not None and not (math.isfinite(args.hours) and args.hours > 0):
         raise BadInput(f"--hours {args.hours:g}: must be above 0", "--hours 8")
     if args.ranges and args.source != "search":
-        raise BadInput("--range: is what a sampler samples", "--source search")
-
-
-def _detached(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
-    from tui_loop.cli.auto import require_start_consent
-    from tui_loop.cli.unattended_runs import start_in_background
-
-    require_start_consent(loop, args.parent, allow=args.allow_code)
-    words = ["auto", loop.name, "--iterations", str(args.iterations), "--source", args.source]
-    words += ["--repeat", str(args.repeat), "--seed", str(args.seed)]
-    if args.hours is not None:
-        words += ["--hours", str(args.hours)]
-    if args.parent is not None:
-        words += ["--from", str(args.parent)]
-    for each in args.ranges:
-        words += ["--range", each]
-    if args.allow_code:
-        words.append("--allow-code")
-    return start_in_background(loop, words, out)
+        raise BadInput("--range needs --source search", "--source search")

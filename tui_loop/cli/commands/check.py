@@ -1,4 +1,4 @@
-"""`tui-loop check LOOP`: what is to be known of the next iteration before it is run."""
+"""`tui-loop check LOOP`: runs the preflight checks of the next iteration without creating it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import warnings
 
 import msgspec
 
-from tui_loop.cli.arguments import add_allow_code, add_next, count
+from tui_loop.cli.arguments import add_allow_code, add_json, add_next, count, draft_of_args
 from tui_loop.cli.output import Output, shell_hints, uses_colour
-from tui_loop.cli.preflight_report import Preflight, config_findings, record_of
-from tui_loop.core.commands import open_command
+from tui_loop.cli.preflight_report import Preflight, check_record, preflight_of
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
@@ -29,10 +28,10 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line, visible
-from tui_loop.core.workflow.draft import Draft, read_draft
-from tui_loop.core.workflow.plan import config_before, plan_next
+from tui_loop.core.workflow.draft import Draft
+from tui_loop.core.workflow.plan import plan_next
 
-HELP = "look at the next iteration before it is run; creates nothing"
+HELP = "check the next iteration before running it; creates nothing"
 ROWS_SHOWN = 3
 SIGNS = {"error": "✗", "warning": "!", "info": "·"}
 DIM, PLAIN = "\033[2m", "\033[0m"
@@ -44,15 +43,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--row",
         type=count,
         metavar="K",
-        help="the tokens of the K-th training row: what is trained on",
+        help="show the tokens of the K-th training row and which of them are trained on",
     )
     add_allow_code(parser)
-    parser.add_argument("--json", action="store_true", help="print records")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     loop = LoopsFolder(args.loops).loop(args.loop)
-    draft = _draft(loop, args) if args.draft else None
+    draft = draft_of_args(loop, args) if args.draft else None
     _quiet_libraries()
     if args.row is not None:
         config = _config(loop, args, draft)
@@ -60,17 +59,17 @@ def run(args: argparse.Namespace, out: Output) -> int:
         return 0
     preflight = _preflight(loop, args, draft)
     findings = preflight.of_rows()
-    out.note("the rows are checked; their tokens and the sizes are next")
+    out.note("the rows are checked; checking tokens and sizes")
     findings = by_severity([*findings, *preflight.of_tokens()])
     if args.json:
-        out.record(shell_hints(msgspec.to_builtins(record_of(loop, findings)), "hint"))
+        out.record(shell_hints(msgspec.to_builtins(check_record(loop, findings)), "hint"))
     else:
         _show(findings, out)
     return BadInput.exit_code if errors_of(findings) else 0
 
 
 def show_row(row: TrainedRow, out: Output) -> None:
-    """A row's tokens; those that are not trained on are dim, or in brackets without colour."""
+    """Prints a row's tokens; tokens without loss are dim, or in brackets without colour."""
     if out.as_json:
         out.record(msgspec.to_builtins(row))
         return
@@ -89,7 +88,7 @@ def show_row(row: TrainedRow, out: Output) -> None:
 
 
 def _runs(tokens: list[tuple[str, bool]]) -> list[tuple[bool, str]]:
-    """Neighbouring tokens of one kind as one text."""
+    """Joins neighbouring tokens that are all trained on, or all not, into one text."""
     runs: list[tuple[bool, str]] = []
     for text, trained in tokens:
         if runs and runs[-1][0] == trained:
@@ -99,41 +98,25 @@ def _runs(tokens: list[tuple[str, bool]]) -> list[tuple[bool, str]]:
     return runs
 
 
-def _draft(loop: LoopFolder, args: argparse.Namespace) -> Draft:
-    draft = read_draft(loop)
-    if draft is None:
-        raise BadInput(
-            f"{loop.draft}: there is no draft", f"edit one in the app: {open_command(loop.name)}"
-        )
-    if args.parent is not None:
-        raise BadInput("--draft and --from: a draft has its parent already", "give one of the two")
-    return draft
-
-
 def _config(loop: LoopFolder, args: argparse.Namespace, draft: Draft | None) -> Config:
-    """The next iteration's config; raises BadInput with every problem."""
+    """Returns the next iteration's config; raises BadInput with every problem."""
     if draft is not None:
         return with_settings(draft.config, args.settings)
     return plan_next(loop, parent=args.parent, settings=args.settings, why="").config
 
 
 def _preflight(loop: LoopFolder, args: argparse.Namespace, draft: Draft | None) -> Preflight:
-    """The checks; of a config with problems those of the one before it, so that the data is
-    looked at all the same.
-    """
-    try:
-        return Preflight(loop, _config(loop, args, draft), allow_code=args.allow_code)
-    except BadInput as fault:
-        problems = config_findings(fault)
+    """Returns the checks of the next iteration, whose config may be invalid."""
     parent = args.parent if draft is None else draft.parent
     if parent is None and draft is None:
         parent = max(loop.numbers(), default=None)
-    before = config_before(loop, parent)
-    return Preflight(loop, before, allow_code=args.allow_code, problems=problems)
+    return preflight_of(
+        loop, lambda: _config(loop, args, draft), parent, allow_code=args.allow_code
+    )
 
 
 def _quiet_libraries() -> None:
-    """What libraries have to say to their own users is not for ours."""
+    """Suppresses the libraries' own warnings, which are not meant for this program's users."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     warnings.filterwarnings("ignore", module=r"(transformers|peft|trl|torch|datasets)\b")
 
@@ -145,15 +128,15 @@ def _show(findings: list[CheckResult], out: Output) -> None:
             out.paragraph(f"hint: {each.hint}", "  ")
         if each.severity != "info":
             _show_rows(each.rows, out)
-    errors, odd = len(errors_of(findings)), len(warnings_of(findings))
-    out.line(f"{counted(errors, 'error')}, {counted(odd, 'warning')}")
+    error_count, warning_count = len(errors_of(findings)), len(warnings_of(findings))
+    out.line(f"{counted(error_count, 'error')}, {counted(warning_count, 'warning')}")
 
 
 def _show_rows(rows: tuple[RowEvidence, ...], out: Output) -> None:
     for row in rows[:ROWS_SHOWN]:
         out.line("  " + one_line(f"{row.split}:{row.line}  {row.text}", max(20, out.width - 3)))
     if len(rows) > ROWS_SHOWN:
-        more = f"{len(rows) - ROWS_SHOWN} more here, all with --json"
-        if len(rows) == ROWS_KEPT:  # there may be any number beyond these
-            more = f"more here; --json has the first {ROWS_KEPT}"
+        more = f"{len(rows) - ROWS_SHOWN} more; --json lists all"
+        if len(rows) == ROWS_KEPT:  # there may be more rows than the check kept
+            more = f"more; --json lists the first {ROWS_KEPT}"
         out.line(f"  and {more}")

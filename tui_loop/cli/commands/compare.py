@@ -1,4 +1,4 @@
-"""`tui-loop compare LOOP/A LOOP/B`: what changed, and what that did."""
+"""`tui-loop compare LOOP/A LOOP/B`: compares the configs and results of two iterations."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on-regression",
         action="store_true",
-        help="exit 6 where B's scores are credibly lower than A's",
+        help="exit with code 6 where B is credibly worse than A",
     )
     add_json(parser)
 
@@ -74,7 +74,7 @@ def _print(name: str, contrast: Contrast, out: Output) -> None:
         )
     out.line()
     rows = [
-        [name, *(_figure(name, value) for value in result.metrics[name])]
+        [name, *(_metric_text(name, value) for value in result.metrics[name])]
         for name in _COMPARED
         if name in result.metrics
     ]
@@ -85,7 +85,7 @@ def _print(name: str, contrast: Contrast, out: Output) -> None:
     if contrast.causes:
         out.line()
         out.table(
-            ["why they fail", *sides, ""],
+            ["cause", *sides, ""],
             [
                 [each.words, str(each.before), str(each.after), each.change]
                 for each in contrast.causes
@@ -97,14 +97,14 @@ def _print(name: str, contrast: Contrast, out: Output) -> None:
 
 
 def _print_changed(word: str, contrast: Contrast, rows: Paired, out: Output) -> None:
-    """One line an example; the cause is that of the side that failed."""
+    """Prints one line per example, with the cause from the side that failed."""
     if not len(rows):
         return
     result, old, new = contrast.comparison, contrast.old, contrast.new
     lines = []
-    for was, now in zip(rows.old, rows.new, strict=True):
-        before, after = old.table[was], new.table[now]
-        causes = old.causes[was] or new.causes[now]
+    for old_row, new_row in zip(rows.old, rows.new, strict=True):
+        before, after = old.table[old_row], new.table[new_row]
+        causes = old.causes[old_row] or new.causes[new_row]
         lines.append(
             [
                 after.id,
@@ -116,11 +116,11 @@ def _print_changed(word: str, contrast: Contrast, rows: Paired, out: Output) -> 
             ]
         )
     out.line()
-    head = [word, "wanted", f"{result.a} said", f"{result.b} said", "why", "prompt"]
+    head = [word, "reference", f"output of {result.a}", f"output of {result.b}", "cause", "prompt"]
     out.table(head, lines, flexible=(5, 3, 2, 1))
 
 
-def _figure(name: str, value: object) -> str:
+def _metric_text(name: str, value: object) -> str:
     if name in ("score", "macro_f1"):
         return figures.percent(value)
     return figures.loss(value) if isinstance(value, float) else "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""`tui-loop diagnose LOOP/N`: what is wrong with an iteration, and what to change next."""
+"""`tui-loop diagnose LOOP/N`: shows an iteration's findings, suggestions and verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures
 from tui_loop.core.workflow.run_end import record_diagnosis
 
-HELP = "findings with their evidence, suggestions with what they should do, and the verdict"
+HELP = "show findings with their evidence, suggestions with their predictions, and the verdict"
 
 EXAMPLES_SHOWN = 5
 
@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="also write diagnosis.json and the verdict anew, as a run does at its end",
+        help="also rewrite diagnosis.json and the verdict, as a run does at its end",
     )
     add_json(parser)
 
@@ -44,16 +44,16 @@ def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     if args.write and iteration_of(folder).state in LIVE:
         raise BadInput(f"{folder} is still running", "a run writes its diagnosis when it ends")
-    found = record_diagnosis(folder) if args.write else diagnose(folder.loop, folder.number)
+    diagnosis = record_diagnosis(folder) if args.write else diagnose(folder.loop, folder.number)
     if args.json:
-        out.record(msgspec.to_builtins(found))
+        out.record(msgspec.to_builtins(diagnosis))
     else:
-        show(folder, found, out)
+        _print(folder, diagnosis, out)
     return 0
 
 
-def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
-    """A diagnosis for people; suggestions have the numbers that `run --take` knows them by."""
+def _print(folder: IterationFolder, diagnosis: Diagnosis, out: Output) -> None:
+    """Prints a diagnosis; `run --take` uses the same numbers for its suggestions."""
     iteration = iteration_of(folder)
     score, loss = iteration.metrics.get("score"), iteration.metrics.get("eval_loss")
     parts = [f"score {figures.percent(score)}"] * (score is not None)
@@ -61,42 +61,42 @@ def show(folder: IterationFolder, found: Diagnosis, out: Output) -> None:
     change = brief_delta(Comparer(LoopReader(folder.loop)).against_parent(iteration))
     parts += [f"{change} against {iteration.parent}"] * bool(change)
     out.paragraph(f"{folder}  {iteration.title}: {', '.join([iteration.state, *parts])}")
-    if found.verdict is not None:
-        sign, _, words = verdict_words(found.verdict.word)
-        out.paragraph(f"{sign} {words}: {found.verdict.sentence}")
-    for finding in found.findings:
+    if diagnosis.verdict is not None:
+        sign, _, words = verdict_words(diagnosis.verdict.word)
+        out.paragraph(f"{sign} {words}: {diagnosis.verdict.sentence}")
+    for finding in diagnosis.findings:
         out.line()
-        _show_finding(finding, out)
-    if not found.findings:
+        _print_finding(finding, out)
+    if not diagnosis.findings:
         out.line()
-        out.advice(_nothing(folder, iteration.state))
-    if found.suggestions:
+        out.advice(_no_findings(folder, iteration.state))
+    if diagnosis.suggestions:
         out.line()
-        out.line("what to change, the best first:")
-    for number, each in enumerate(found.suggestions, 1):
-        _show_suggestion(number, each, out)
-    takable = next((n for n, each in enumerate(found.suggestions, 1) if each.changes), None)
-    if takable is not None:
+        out.line("suggestions, best first:")
+    for number, suggestion in enumerate(diagnosis.suggestions, 1):
+        _print_suggestion(number, suggestion, out)
+    first = next((n for n, each in enumerate(diagnosis.suggestions, 1) if each.changes), None)
+    if first is not None:
         out.line()
         out.advice(
-            f"take one: tui-loop run {folder.loop.name} --from {folder.number} --take {takable}"
+            f"apply one: tui-loop run {folder.loop.name} --from {folder.number} --take {first}"
         )
 
 
-def _show_finding(finding: Finding, out: Output) -> None:
+def _print_finding(finding: Finding, out: Output) -> None:
     out.paragraph(f"{GLYPHS[finding.severity]} {kind_words(finding.kind)}: {finding.message}")
     if finding.otherwise:
         out.paragraph(f"but: {finding.otherwise}", "  ")
     if finding.examples:
         ids, more = ", ".join(finding.examples[:EXAMPLES_SHOWN]), ""
-        if len(finding.examples) == EXAMPLES_KEPT:  # there may be any number beyond these
+        if len(finding.examples) == EXAMPLES_KEPT:  # there may be more than the finding kept
             more = " and more"
         elif len(finding.examples) > EXAMPLES_SHOWN:
             more = f" and {len(finding.examples) - EXAMPLES_SHOWN} more"
         out.paragraph(f"examples: {ids}{more}", "  ")
 
 
-def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
+def _print_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
     out.paragraph(f"{number:2}. {suggestion.action} ({kind_words(suggestion.finding)})", " ")
     parts = [expected(suggestion.expects)] if suggestion.expects is not None else []
     parts.append(f"{suggestion.confidence} confidence: {suggestion.ground}")
@@ -105,11 +105,12 @@ def _show_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
         out.paragraph(each, "     ")
 
 
-def _nothing(folder: IterationFolder, state: str) -> str:
+def _no_findings(folder: IterationFolder, state: str) -> str:
+    """Says why there is no finding, and what to do."""
     if folder.number == 0:
-        return "this is the untouched base: it is what the others are held against"
+        return "this is the untouched base, with which the other iterations are compared"
     if state in RESUMABLE:
-        return f"it is {state}; to go on: tui-loop resume {folder}"
+        return f"{folder} is {state}; resume it: tui-loop resume {folder}"
     if state != "finished":
-        return f"it is {state}: there is nothing to see yet"
-    return f"nothing that stands out; what fails is next: tui-loop failures {folder} --summary"
+        return f"{folder} is {state}; findings appear after its end"
+    return f"no findings; see which examples fail: tui-loop failures {folder} --summary"

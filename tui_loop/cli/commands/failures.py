@@ -1,4 +1,4 @@
-"""`tui-loop failures LOOP/N`: which held-out examples fail, and why."""
+"""`tui-loop failures LOOP/N`: lists the held-out examples that fail, with their causes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import add_json, count, iteration_of_args
-from tui_loop.cli.commands.label import evaluated
+from tui_loop.cli.commands.label import evaluated_examples
 from tui_loop.cli.example_output import (
     breakdown_record,
-    dossier_record,
+    example_record,
     print_breakdown,
-    print_dossier,
+    print_example,
 )
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
@@ -33,7 +33,7 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import csv_text, visible
 
-HELP = "list the held-out examples that fail, worst first, and why"
+HELP = "list the held-out examples that fail and why, worst first"
 FAILED = "is:failed"
 ORDERS = {each.name.lower(): each for each in Order}
 CSV_HEAD = (
@@ -48,50 +48,59 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--filter",
         metavar="TERMS",
-        help="which ones, e.g. 'is:fixed label:refund loss>2 charged' (default: is:failed)",
+        help="list matching examples, e.g. 'is:fixed label:refund loss>2 charged' "
+        "(default: is:failed)",
     )
-    parser.add_argument("--all", action="store_true", help="all examples")
-    parser.add_argument("--sort", choices=list(ORDERS), default="loss", help="worst first by this")
-    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--all", action="store_true", help="list all examples")
     parser.add_argument(
-        "--against", type=count, metavar="M", help="what fixed and broken mean (default: parent)"
+        "--sort", choices=list(ORDERS), default="loss", help="sort by this, worst first"
     )
-    parser.add_argument("-n", "--limit", type=count, metavar="K", help="at most K examples")
-    parser.add_argument("--id", metavar="ID", help="one example in full, with its token losses")
+    parser.add_argument("--reverse", action="store_true", help="reverse the order")
     parser.add_argument(
-        "--summary", action="store_true", help="counts instead: causes, labels, groups that fail"
+        "--against",
+        type=count,
+        metavar="M",
+        help="compare with iteration M for fixed and broken (default: the parent)",
+    )
+    parser.add_argument("-n", "--limit", type=count, metavar="K", help="list at most K examples")
+    parser.add_argument(
+        "--id", metavar="ID", help="show one example in full, with its token losses"
+    )
+    parser.add_argument(
+        "--summary", action="store_true", help="show counts instead: causes, labels, weak slices"
     )
     parser.add_argument("--csv", action="store_true", help="print CSV")
     add_json(parser)
 
 
-def run(asked: argparse.Namespace, out: Output) -> int:
-    folder = iteration_of_args(asked)
-    text = asked.filter if asked.filter is not None else "" if asked.all else FAILED
+def run(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    text = args.filter if args.filter is not None else "" if args.all else FAILED
     query = parse(text)
-    if asked.csv and asked.json:
-        raise BadInput("--csv and --json do not go together", "take one of them")
-    looked = _Looked(folder, asked.against)
-    if (problem := looked.view.table.problem) is not None:
-        out.note(f"{counted(looked.view.table.bad_lines, 'line')} left out: {problem.message}")
-    if asked.id is not None:
-        looked.show_one(asked.id, out)
-    elif asked.summary:
-        looked.show_summary(out)
+    if args.csv and args.json:
+        raise BadInput("--csv and --json cannot be combined", "give one of the two")
+    evaluation = _Evaluation(folder, args.against)
+    table = evaluation.view.table
+    if table.problem is not None:
+        out.note(f"{counted(table.bad_lines, 'line')} left out: {table.problem.message}")
+    if args.id is not None:
+        evaluation.print_one(args.id, out)
+    elif args.summary:
+        evaluation.print_summary(out)
     else:
-        rows = listed(looked.view, query, ORDERS[asked.sort], is_reversed=asked.reverse)
-        if not rows and (unknown := unknown_names(looked.view, query)):
+        rows = listed(evaluation.view, query, ORDERS[args.sort], is_reversed=args.reverse)
+        if not rows and (unknown := unknown_names(evaluation.view, query)):
             out.note(unknown)
-        if asked.csv:
-            cells = (_cells(looked, row) for row in rows[: asked.limit])
+        if args.csv:
+            cells = (_csv_cells(evaluation, row) for row in rows[: args.limit])
             sys.stdout.write(visible(csv_text(CSV_HEAD, cells)))
         else:
-            looked.show_list(rows, query.text, out, asked.limit)
+            evaluation.print_list(rows, query.text, out, args.limit)
     return 0
 
 
-class _Looked:
-    """An evaluation as it is looked at, against another one."""
+class _Evaluation:
+    """An iteration's evaluation, compared with the one of `against` (default: the parent)."""
 
     def __init__(self, folder: IterationFolder, against: int | None) -> None:
         self.folder = folder
@@ -100,28 +109,29 @@ class _Looked:
         if against is None:
             against = self.reader.iteration(folder.number).parent
         else:
-            evaluated(folder.loop.existing(against))
+            evaluated_examples(folder.loop.existing(against))
         self.view, _ = self.evaluations.view(folder.number, against)
         if not len(self.view):
             raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
         outcomes = map(self.view.outcome, range(len(self.view)))
         self.failed = sum(each is Outcome.FAILED for each in outcomes)
 
-    def show_one(self, wanted: str, out: Output) -> None:
-        """One example in full."""
-        if wanted not in self.view.table.ids:
+    def print_one(self, example_id: str, out: Output) -> None:
+        """Prints one example in full; raises BadInput where there is none with this id."""
+        if example_id not in self.view.table.ids:
             raise BadInput(
-                f"{self.folder} has no example {wanted!r}", f"tui-loop failures {self.folder} --all"
+                f"{self.folder} has no example {example_id!r}",
+                f"tui-loop failures {self.folder} --all",
             )
-        row = self.view.table.ids.index(wanted)
-        dossier = example_detail(self.reader, self.evaluations, self.folder.number, self.view, row)
+        row = self.view.table.ids.index(example_id)
+        detail = example_detail(self.reader, self.evaluations, self.folder.number, self.view, row)
         if out.as_json:
-            out.record(dossier_record(dossier))
+            out.record(example_record(detail))
         else:
-            print_dossier(self.folder, dossier, out)
+            print_example(self.folder, detail, out)
 
-    def show_summary(self, out: Output) -> None:
-        """Counts of what fails."""
+    def print_summary(self, out: Output) -> None:
+        """Prints the breakdown of failures."""
         earlier = None
         if self.view.against is not None:
             other, _ = Evaluations(self.reader).view(self.view.against.number, None)
@@ -133,8 +143,8 @@ class _Looked:
         else:
             print_breakdown(self.folder, found, out)
 
-    def show_list(self, rows: list[int], text: str, out: Output, limit: int | None) -> None:
-        """The first `limit` of the examples that match; the counts are of all that match."""
+    def print_list(self, rows: list[int], text: str, out: Output, limit: int | None) -> None:
+        """Prints the first `limit` of the matching examples, and counts of all of them."""
         view, folder, shown = self.view, self.folder, rows[:limit]
         if out.as_json:
             out.record(
@@ -152,18 +162,18 @@ class _Looked:
         head = f"{folder}: {self.failed} of {len(view)} fail" if view.is_scored else str(folder)
         if not view.is_scored:
             head += f": {len(view)} examples, highest loss first"
-        out.line(head if text in ("", FAILED) else f"{head}; {len(rows)} are {text}")
+        out.line(head if text in ("", FAILED) else f"{head}; {len(rows)} match {text}")
         if view.marks:
             out.line(annotation_text(annotated(view.table, self.evaluations.judgements())))
         out.table(
-            ["", "history", "loss", "score", "why", "wanted", "said", "prompt", "id"],
+            ["", "history", "loss", "score", "cause", "reference", "output", "prompt", "id"],
             [_line(self, row) for row in shown],
             right=(2, 3),
             flexible=(7, 6, 5),
         )
 
     def history(self, row: int) -> str:
-        """The example's outcomes up to this iteration, a sign each."""
+        """Returns the example's outcomes up to this iteration, one character each."""
         moments = self.view.histories.moments(row) if self.view.histories is not None else []
         return "".join(
             ("|" if each.is_new_segment else "") + {True: "✓", False: "✗", None: "·"}[each.passed]
@@ -172,11 +182,11 @@ class _Looked:
         )
 
 
-def _line(looked: _Looked, row: int) -> list[str]:
-    view, example = looked.view, looked.view.table[row]
+def _line(evaluation: _Evaluation, row: int) -> list[str]:
+    view, example = evaluation.view, evaluation.view.table[row]
     return [
         SIGNS[view.outcome(row)] + {"fixed": "↑", "broken": "↓"}.get(view.shift(row), ""),
-        looked.history(row),
+        evaluation.history(row),
         figures.loss(example.loss),
         "" if example.score is None or not view.is_graded else f"{example.score:.2f}",
         ", ".join(cause_words(each) for each in view.causes[row]),
@@ -188,7 +198,7 @@ def _line(looked: _Looked, row: int) -> list[str]:
 
 
 def _record(view: ExampleView, row: int) -> dict[str, Any]:
-    """The example as the record has it, with its causes, and what is known of it beside."""
+    """Returns the recorded example with its causes, history and label."""
     moments = view.histories.moments(row) if view.histories is not None else []
     return {
         **msgspec.to_builtins(view.table[row]),
@@ -201,13 +211,13 @@ def _record(view: ExampleView, row: int) -> dict[str, Any]:
     }
 
 
-def _cells(looked: _Looked, row: int) -> list[Any]:
-    view, example = looked.view, looked.view.table[row]
+def _csv_cells(evaluation: _Evaluation, row: int) -> list[Any]:
+    view, example = evaluation.view, evaluation.view.table[row]
     return [
         example.id,
         str(view.outcome(row)),
         str(view.shift(row)),
-        looked.history(row),
+        evaluation.history(row),
         example.score,
         example.loss,
         " ".join(view.causes[row]),

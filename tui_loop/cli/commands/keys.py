@@ -1,4 +1,4 @@
-"""`tui-loop keys`: every action of the app with its keys, and how to give it others."""
+"""`tui-loop keys`: lists the app's actions with their keys, and how to remap them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output
 
-HELP = "list the app's keys, and how to change them"
+HELP = "list the app's keys and how to remap them"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             {"file": str(path), "keys": [dict(zip(names, row, strict=True)) for row in rows]}
         )
         return 0
-    out.table(["where", "keys", "does", "id"], rows)
-    out.line(f"\nother keys go into {path}, by id:")
+    out.table(["where", "keys", "action", "id"], rows)
+    out.line(f"\nto remap a key, write its id into {path}:")
     out.line('  [keys]\n  "run.start" = "ctrl+r"')
     return 0

@@ -1,4 +1,4 @@
-"""`tui-loop label LOOP/N ID KIND`: what a person says of an example; `label LOOP` lists it."""
+"""`tui-loop label LOOP/N ID KIND`: annotates an example; `label LOOP` lists the annotations."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tui_loop.core.examples.annotations import (
     Kind,
     annotate,
     annotated,
+    annotation_text,
     read_annotations,
 )
-from tui_loop.core.examples.annotations import annotation_text as told_of
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.untrusted import one_line
 
-HELP = "say that an output is right, a reference wrong or an example ambiguous; add a note"
+HELP = "annotate an example: output correct, reference wrong, ambiguous, or a note"
 KIND_WORDS = "accepted, bad-reference, ambiguous, clear or note"
 _SHORT = {"accept": "accepted", "clear": "cleared"}
 
@@ -35,126 +35,135 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
     parser.add_argument("id", metavar="ID", nargs="?", help="an example of iteration N")
     parser.add_argument("kind", metavar="KIND", nargs="?", help=KIND_WORDS)
-    parser.add_argument("--note", default="", metavar="TEXT", help="words that stay with it")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a note stored with it")
     add_json(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    loop, wanted = loop_of_args(args)
+    loop, number = loop_of_args(args)
     if args.id is None:
-        folder = _newest(loop) if wanted is None else loop.existing(wanted)
+        folder = _newest_evaluated(loop) if number is None else loop.existing(number)
         return _list(loop, folder, args.json, out)
-    if wanted is None:
+    if number is None:
         raise BadInput(
             f"{loop.name}: which iteration?",
             f"tui-loop label {loop.name}/{max(loop.numbers(), default=1)} {args.id} KIND",
         )
-    folder = loop.existing(wanted)
+    folder = loop.existing(number)
     kind = _kind(args.kind, folder, args.id)
-    examples = evaluated(folder)
-    one = annotate(folder, example_of(folder, examples, args.id), kind, args.note)
-    judgements = read_annotations(loop)
-    numbers = annotated(examples, judgements)
+    examples = evaluated_examples(folder)
+    annotation = annotate(folder, example_of(folder, examples, args.id), kind, args.note)
+    counts = annotated(examples, read_annotations(loop))
     if args.json:
         out.record(
-            {"said": msgspec.to_builtins(one), "judged": msgspec.to_builtins(numbers.figures)}
+            {"said": msgspec.to_builtins(annotation), "judged": msgspec.to_builtins(counts.figures)}
         )
         return 0
-    words = "is no longer labelled" if kind == "cleared" else f"is labelled {_spelled(kind)}"
-    out.line(f"{folder} {one.id} {'has a note' if kind == 'note' else words}")
-    if numbers.differs:
-        out.line(f"{folder}: {told_of(numbers)}")
+    text = "is no longer labelled" if kind == "cleared" else f"is labelled {_kind_text(kind)}"
+    out.line(f"{folder} {annotation.id} {'has a note' if kind == 'note' else text}")
+    if counts.differs:
+        out.line(f"{folder}: {annotation_text(counts)}")
     return 0
 
 
-def evaluated(folder: IterationFolder) -> list[Example]:
-    """The examples of an iteration; raises BadInput where it was not evaluated."""
+def evaluated_examples(folder: IterationFolder) -> list[Example]:
+    """Returns the examples of an iteration; raises BadInput where it was not evaluated."""
     examples = folder.read_examples()
     if not examples:
         raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
     return examples
 
 
-def example_of(folder: IterationFolder, examples: list[Example], wanted: str) -> Example:
-    """The example of an id; raises BadInput."""
+def example_of(folder: IterationFolder, examples: list[Example], example_id: str) -> Example:
+    """Returns the example with this id; raises BadInput where there is none."""
     for example in examples:
-        if example.id == wanted:
+        if example.id == example_id:
             return example
-    raise BadInput(f"{folder} has no example {wanted!r}", f"tui-loop failures {folder} --all")
+    raise BadInput(f"{folder} has no example {example_id!r}", f"tui-loop failures {folder} --all")
 
 
 def _kind(word: str | None, folder: IterationFolder, name: str) -> Kind:
     hint = f"tui-loop label {folder} {name} KIND, where KIND is {KIND_WORDS}"
     if word is None:
-        raise BadInput("what is to be said of the example?", hint)
-    spelled = word.casefold().replace("-", "_")
-    spelled = _SHORT.get(spelled, spelled)
+        raise BadInput("the KIND of label is missing", hint)
+    name = word.casefold().replace("-", "_")
+    name = _SHORT.get(name, name)
     for kind in KINDS:
-        if kind == spelled:
+        if kind == name:
             return kind
-    raise BadInput(f"nothing can be said as {word!r}", hint)
+    raise BadInput(f"unknown KIND of label: {word!r}", hint)
 
 
-def _newest(loop: LoopFolder) -> IterationFolder | None:
-    """The newest iteration that was evaluated."""
+def _newest_evaluated(loop: LoopFolder) -> IterationFolder | None:
+    """Returns the newest iteration that was evaluated, None where there is none."""
     folders = [loop.iteration(number) for number in reversed(loop.numbers())]
     return next((folder for folder in folders if folder.examples.exists()), None)
 
 
 def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: Output) -> int:
-    judgements = read_annotations(loop)
-    if judgements.trouble:
-        raise BadInput(judgements.trouble, "put the file itself there, or remove it")
-    rows = {row.id: row for row in folder.read_examples()} if folder is not None else {}
-    states = [_state(one, rows.get(one.id), judgements) for one in judgements.said]
+    annotations = read_annotations(loop)
+    if annotations.trouble:
+        raise BadInput(annotations.trouble, "put the file itself there, or remove it")
+    examples = {each.id: each for each in folder.read_examples()} if folder is not None else {}
+    states = [_state(each, examples.get(each.id), annotations) for each in annotations.said]
     number = None if folder is None else folder.number
     if as_json:
-        said: list[dict[str, Any]] = [
-            {**msgspec.to_builtins(one), "state": state}
-            for one, state in zip(judgements.said, states, strict=True)
+        records: list[dict[str, Any]] = [
+            {**msgspec.to_builtins(annotation), "state": state}
+            for annotation, state in zip(annotations.said, states, strict=True)
         ]
-        out.record({"iteration": number, "said": said, "bad_lines": judgements.bad_lines})
+        out.record({"iteration": number, "said": records, "bad_lines": annotations.bad_lines})
         return 0
-    if not judgements.said:
-        out.line(f"{loop.name}: nothing was said of its examples yet")
+    if not annotations.said:
+        out.line(f"{loop.name}: no annotations yet")
     else:
         out.table(
-            ["said", "now", "example", "seen in", "note or output", "prompt", "by", "when"],
+            ["label", "status", "example", "iteration", "note or output", "prompt", "by", "when"],
             [
-                _cells(one, state, rows.get(one.id))
-                for one, state in zip(judgements.said, states, strict=True)
+                _cells(annotation, state, examples.get(annotation.id))
+                for annotation, state in zip(annotations.said, states, strict=True)
             ],
             right=(3,),
             flexible=(5, 4),
         )
-    if judgements.bad_lines:
-        out.note(f"{loop.labels}: {judgements.bad_lines} lines cannot be read")
-    if folder is not None and judgements:
-        found = annotated(list(rows.values()), judgements)
-        out.line(f"{folder}: {told_of(found) or 'nothing that was said changes its numbers'}")
+    if annotations.bad_lines:
+        out.note(f"{loop.labels}: {annotations.bad_lines} lines cannot be read")
+    if folder is not None and annotations:
+        counts = annotated(list(examples.values()), annotations)
+        out.line(f"{folder}: {annotation_text(counts) or 'the annotations change no counts'}")
     return 0
 
 
-def _state(one: Annotation, row: Example | None, judgements: Annotations) -> str:
-    """What a line says today, held against an evaluation: `counts`, or why it does not."""
-    if one.kind == "cleared" or one.kind not in KINDS:
+def _state(annotation: Annotation, example: Example | None, annotations: Annotations) -> str:
+    """Returns whether an annotation applies to an evaluation: `counts`, or why it does not."""
+    if annotation.kind == "cleared" or annotation.kind not in KINDS:
         return ""
-    if row is None or one.kind == "note":
-        return "kept" if row else "no such example"
-    if one.reference != short_hash(row.reference):
+    if example is None or annotation.kind == "note":
+        return "kept" if example else "no such example"
+    if annotation.reference != short_hash(example.reference):
         return "reference changed"
-    if not judgements.stands(one):
+    if not annotations.stands(annotation):
         return "taken back"
-    is_other = one.kind == "accepted" and not judgements.matches(one, row)
+    is_other = annotation.kind == "accepted" and not annotations.matches(annotation, example)
     return "other output" if is_other else "counts"
 
 
-def _cells(one: Annotation, state: str, row: Example | None) -> list[str]:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.t)) if 0 < one.t < 1e11 else ""
-    words = "; ".join(filter(None, (one.note, one.output and one_line(one.output, 80))))
-    prompt = "" if row is None else row.prompt or row.reference
-    return [_spelled(one.kind), state, one.id, str(one.iteration), words, prompt, one.by, when]
+def _cells(annotation: Annotation, state: str, example: Example | None) -> list[str]:
+    # labels.jsonl may come from anywhere: localtime would raise for an absurd time.
+    has_time = 0 < annotation.t < 1e11
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(annotation.t)) if has_time else ""
+    output = annotation.output and one_line(annotation.output, 80)
+    return [
+        _kind_text(annotation.kind),
+        state,
+        annotation.id,
+        str(annotation.iteration),
+        "; ".join(filter(None, (annotation.note, output))),
+        "" if example is None else example.prompt or example.reference,
+        annotation.by,
+        when,
+    ]
 
 
-def _spelled(kind: str) -> str:
+def _kind_text(kind: str) -> str:
     return kind.replace("_", " ")

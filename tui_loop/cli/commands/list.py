@@ -1,4 +1,4 @@
-"""`tui-loop list`: every loop here."""
+"""`tui-loop list`: lists the loops of a folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     loops = LoopsReader(LoopsFolder(args.loops)).look()
     if args.json:
-        out.record({"loops": [_described(each) for each in loops]})
+        out.record({"loops": [_record(each) for each in loops]})
         return 0
     if not loops:
         out.line(
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _described(loop: LoopEntry) -> dict[str, Any]:
+def _record(loop: LoopEntry) -> dict[str, Any]:
     return {
         "name": loop.name,
         "goal": _goal(loop),
@@ -63,8 +63,11 @@ def _goal(loop: LoopEntry) -> str:
 
 
 def _best(loop: LoopEntry) -> str:
-    """`2: 66%`, the mean over the runs of that config; else its loss."""
+    """Returns the best iteration with its score, such as `2: 66%`, else with its loss.
+
+    The number is the mean over the runs of that config.
+    """
     if loop.best is None:
         return ""
-    figure = percent(loop.metrics.get("score")) or loss(loop.metrics.get("eval_loss"))
-    return f"{loop.best}: {figure}" if figure else str(loop.best)
+    value = percent(loop.metrics.get("score")) or loss(loop.metrics.get("eval_loss"))
+    return f"{loop.best}: {value}" if value else str(loop.best)

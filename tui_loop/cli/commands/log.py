@@ -1,4 +1,4 @@
-"""`tui-loop log LOOP/N`: what a run said, in order; follows a live one."""
+"""`tui-loop log LOOP/N`: prints a run's log; follows a live run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from tui_loop.cli.arguments import count, iteration_of_args
+from tui_loop.cli.arguments import add_json, count, iteration_of_args
 from tui_loop.cli.output import Output
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.events import AnyEvent
@@ -16,28 +16,31 @@ from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.log_lines import clock, has_line, log_line
 
 HELP = "print a run's log"
-LOUD = ("warning", "error")
+SHOWN_LEVELS = ("warning", "error")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
-    parser.add_argument("-n", "--lines", type=count, metavar="K", help="only the last K lines")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on while the run lives")
-    parser.add_argument("--json", action="store_true", help="print the events, one a line")
+    parser.add_argument(
+        "-n", "--lines", type=count, metavar="K", help="print only the last K lines"
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="follow a live run to its end")
+    add_json(parser, "print the events as JSON, one per line")
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     follower, watch = Follower(folder.journal), LockWatcher(folder.lock)
-    lines = _printed(follower.read_all(), args.json)
+    lines = _lines(follower.read_all(), args.json)
     if args.lines is not None:
         lines = lines[max(0, len(lines) - args.lines) :]
     _print(lines, args.json, out)
-    alive = args.follow
-    while alive:
+    is_alive = args.follow
+    while is_alive:
         time.sleep(0.3)
-        alive = watch.poll() != "gone"
-        _print(_printed(follower.read_all(), args.json), args.json, out)
+        # Checked before the read, so that the last lines of a run that just ended are printed.
+        is_alive = watch.poll() != "gone"
+        _print(_lines(follower.read_all(), args.json), args.json, out)
     if follower.bad_lines:
         out.note(f"{follower.bad_lines} lines of the journal could not be read")
     return 0
@@ -51,11 +54,11 @@ def _print(lines: list[str], as_json: bool, out: Output) -> None:
             out.line(line)
 
 
-def _printed(events: list[AnyEvent], as_json: bool) -> list[str]:
+def _lines(events: list[AnyEvent], as_json: bool) -> list[str]:
     if as_json:
         return [to_json(msgspec.to_builtins(event)).decode() for event in events]
     lines = [log_line(event) for event in events if has_line(event)]
     return [
-        f"{clock(line.t)}  {line.level + ': ' if line.level in LOUD else ''}{line.text}"
+        f"{clock(line.t)}  {line.level + ': ' if line.level in SHOWN_LEVELS else ''}{line.text}"
         for line in lines
     ]

@@ -1,4 +1,4 @@
-"""`tui-loop nearest LOOP/N ID`: the training examples that a held-out one is nearest to."""
+"""`tui-loop nearest LOOP/N ID`: shows the training rows nearest to a held-out example."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import argparse
 from typing import Any
 
 from tui_loop.cli.arguments import add_json, count, iteration_of_args
-from tui_loop.cli.commands.label import evaluated, example_of
+from tui_loop.cli.commands.label import evaluated_examples, example_of
 from tui_loop.cli.output import Output
-from tui_loop.cli.training_row_search import LookUp
+from tui_loop.cli.training_row_search import TrainingRowSearch
 from tui_loop.core.examples.tfidf_index import Neighbour
 from tui_loop.core.examples.training_rows import TrainingRows
 
-HELP = "show the training examples that a held-out one is nearest to"
+HELP = "show the training rows nearest to a held-out example"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
     parser.add_argument("id", metavar="ID", help="a held-out example")
     parser.add_argument(
-        "-n", "--limit", type=count, default=5, metavar="K", help="at most K rows (default: 5)"
+        "-n", "--limit", type=count, default=5, metavar="K", help="show at most K rows (default: 5)"
     )
     add_json(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
-    example = example_of(folder, evaluated(folder), args.id)
-    trained, index = LookUp().index(folder)
+    example = example_of(folder, evaluated_examples(folder), args.id)
+    trained, index = TrainingRowSearch().index(folder)
     text = example.prompt or example.reference
     answer = index.answer(text, example.reference, min(args.limit, len(trained.rows)))
     if args.json:
@@ -46,13 +46,13 @@ def run(args: argparse.Namespace, out: Output) -> int:
             }
         )
         return 0
-    out.line(f"{folder}  {example.id}  wanted: {_short(example.reference)}")
+    out.line(f"{folder}  {example.id}  reference: {_short(example.reference)}")
     out.paragraph(text[:2000])
     out.line()
     out.paragraph(answer.text)
     if answer.neighbours:
         out.table(
-            ["similar", "says", "training example", "at"],
+            ["similarity", "reference", "input", "place"],
             [_cells(each, trained) for each in answer.neighbours],
             right=(0,),
             flexible=(2, 1),

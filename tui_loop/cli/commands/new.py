@@ -1,11 +1,11 @@
-"""`tui-loop new LOOP --data PATH`: creates a loop; asks for nothing that the data shows."""
+"""`tui-loop new LOOP --data PATH`: creates a loop and detects what the data shows."""
 
 from __future__ import annotations
 
 import argparse
 
 from tui_loop.cli.arguments import add_settings
-from tui_loop.cli.new_loop import Prepared, asked, check_base, create, understand
+from tui_loop.cli.new_loop import Prepared, check_base, create, prepare, requested_tables
 from tui_loop.cli.output import Output
 from tui_loop.core.config.schema import all_fields, field_help
 from tui_loop.core.config.settings import settings_tables
@@ -28,9 +28,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="training data: JSONL, JSON, CSV, Parquet, a folder, or a hub id",
     )
     parser.add_argument(
-        "--eval", metavar="PATH", help="held-out data (default: a part of the data)"
+        "--eval", metavar="PATH", help="evaluation data (default: a part of the data)"
     )
-    parser.add_argument("--holdout", metavar="PATH", help="data kept for the final judgement")
+    parser.add_argument(
+        "--holdout", metavar="PATH", help="data that is locked until the final evaluation"
+    )
     parser.add_argument(
         "--model", metavar="ID", help="tiny, smollm2, a folder, a .gguf file, a hub id"
     )
@@ -39,17 +41,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--target",
         type=float,
         metavar="SCORE",
-        help="the score in [0, 1] that is good enough; under metric none the highest eval loss",
+        help="the score in [0, 1] that is good enough; with metric none, the highest eval loss "
+        "that is",
     )
-    parser.add_argument("--goal", default="", metavar="TEXT", help="what the loop is for")
-    add_settings(parser, "a config field, e.g. lora.r=8 (all fields below)")
+    parser.add_argument("--goal", default="", metavar="TEXT", help="the purpose of the loop")
+    add_settings(parser, "set a config field, e.g. lora.r=8 (all fields below)")
     parser.epilog = "config fields:\n" + "\n".join(_field_line(name) for name in all_fields())
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     check_new_loop_name(args.loop)
     root = args.loops.resolve().parent
-    given = asked(
+    requested = requested_tables(
         root,
         data=args.data,
         eval_data=args.eval,
@@ -57,9 +60,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
         model=args.model,
         metric=args.metric,
     )
-    prepared = understand(root, merge(given, settings_tables(args.settings)))
-    if remark := check_base(prepared.config, root):
-        out.note(remark)
+    prepared = prepare(root, merge(requested, settings_tables(args.settings)))
+    if notice := check_base(prepared.config, root):
+        out.note(notice)
     loop = create(LoopsFolder(args.loops), args.loop, args.goal, prepared, args.target)
     _report(loop.name, prepared, out)
     return 0
@@ -68,11 +71,11 @@ def run(args: argparse.Namespace, out: Output) -> int:
 def _report(name: str, prepared: Prepared, out: Output) -> None:
     data = prepared.data
     out.line(
-        f"{name}: {len(data.train)} rows to train on, {len(data.eval)} held out, "
+        f"{name}: {len(data.train)} training rows, {len(data.eval)} evaluation rows, "
         f"model {prepared.config.model.id}, metric {prepared.metric}"
     )
     roles = ", ".join(f"{role} = {column}" for role, column in data.mapping.columns.items())
-    out.line(f"read as {data.mapping.shape.replace('_', '/')} ({roles})")
+    out.line(f"shape {data.mapping.shape.replace('_', '/')} ({roles})")
     if data.labels:
         shown = ", ".join(data.labels[:12]) + (" ..." if len(data.labels) > 12 else "")
         out.line(f"{len(data.labels)} labels: {shown}")

@@ -1,4 +1,4 @@
-"""`tui-loop note LOOP/N [TEXT]`: the user's own words on an iteration."""
+"""`tui-loop note LOOP/N [TEXT]`: adds a note to an iteration, or prints its notes."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.commands import COMMANDS
 from tui_loop.core.errors import NotFound
 
-HELP = "open the app on a loop; without one on the most recent (the word may be left out)"
+HELP = "open the app on a loop, by default the most recent (the word `open` may be omitted)"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +24,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
     try:
         return open_app(args.loops, args.target, out, allow_code=args.allow_code)
     except NotFound as error:
-        meant = difflib.get_close_matches(str(args.target), sorted(COMMANDS), n=1)
+        similar = difflib.get_close_matches(str(args.target), sorted(COMMANDS), n=1)
         hint = (
-            f"did you mean tui-loop {meant[0]}?" if meant else "tui-loop list, or tui-loop --help"
+            f"did you mean tui-loop {similar[0]}?"
+            if similar
+            else "tui-loop list, or tui-loop --help"
         )
         raise NotFound(error.message, hint) from error

@@ -1,4 +1,4 @@
-"""`tui-loop patterns`: what all loops taught, with counts."""
+"""`tui-loop patterns`: shows patterns over all loops, with counts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
-HELP = "what all loops taught: values that spoiled runs, changes that helped, what the best share"
+HELP = "show patterns over all loops: values that hurt, changes that helped, what the best share"
 
 SECONDS = 30.0
-PLACES = 12
-"""Iterations that are named with a pattern."""
+MAX_ITERATIONS = 12
+"""At most so many iterations are named with a pattern."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="ID", help="only those on this base model")
-    parser.add_argument("--field", metavar="NAME", help="only those about this config field")
+    parser.add_argument("--model", metavar="ID", help="show only patterns of this base model")
+    parser.add_argument("--field", metavar="NAME", help="show only patterns of this config field")
     parser.add_argument(
         "--with",
         type=Path,
@@ -37,14 +37,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="DIR",
         dest="others",
-        help="a further folder of loops; may be given again",
+        help="include another folder of loops; may be repeated",
     )
     parser.add_argument(
         "--seconds",
         type=_seconds,
         default=SECONDS,
         metavar="S",
-        help=f"compare iterations for at most S seconds ({SECONDS:.0f})",
+        help=f"compare iterations for at most S seconds (default: {SECONDS:.0f})",
     )
     add_json(parser)
 
@@ -58,27 +58,28 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     field = full_name(args.field) if args.field else None
-    named = [("--with", each) for each in args.others]
-    if args.loops != DEFAULT_LOOPS:  # the default one may not be there yet
-        named.append(("--loops", args.loops))
-    for option, folder in named:
+    given = [("--with", folder) for folder in args.others]
+    if args.loops != DEFAULT_LOOPS:  # the default folder need not exist
+        given.append(("--loops", args.loops))
+    for option, folder in given:
         if not folder.is_dir():
-            raise BadInput(f"{option} {folder}: there is no such folder", "name a folder of loops")
+            raise BadInput(f"{option} {folder}: no such folder", "name a folder of loops")
     loops, *others = (LoopsFolder(folder) for folder in (args.loops, *args.others))
     for each in (loops, *others):
-        opened_loops(each, out)  # names what cannot be opened
+        opened_loops(each, out)  # reports the loops that cannot be opened
     found = PatternsReader(loops, others).look(args.seconds)
     chosen = [
-        each
-        for each in found.patterns
-        if field in (None, each.field) and args.model in (None, each.base, base_name(each.base))
+        pattern
+        for pattern in found.patterns
+        if field in (None, pattern.field)
+        and args.model in (None, pattern.base, base_name(pattern.base))
     ]
     if args.json:
         out.record(_record(found, chosen))
     else:
         _print(found, chosen, out, _why_none(found, field, args.model))
     if found.waiting:
-        out.note(f"{found.waiting} comparisons were left out: --seconds gives them time")
+        out.note(f"{found.waiting} comparisons left out for lack of time; raise --seconds")
     return 0
 
 
@@ -93,20 +94,21 @@ def _record(found: Patterns, chosen: Sequence[Pattern]) -> dict[str, Any]:
 
 
 def _why_none(found: Patterns, field: str | None, model: str | None) -> str:
-    """Why there is no pattern, where there is none."""
-    bases = sorted({base_name(each.base) for each in found.trials})
-    if model is not None and not any(model in (e.base, base_name(e.base)) for e in found.trials):
+    """Says why there is no pattern, for a case in which there is none."""
+    names = {name for trial in found.trials for name in (trial.base, base_name(trial.base))}
+    if model is not None and model not in names:
+        bases = sorted({base_name(trial.base) for trial in found.trials})
         text = f"these loops have {', '.join(bases)}" if bases else "nothing was trained yet"
-        return f"no trained iteration here is of the model {one_line(model, 80)}: {text}"
+        return f"no trained iteration has the base model {one_line(model, 80)}: {text}"
     if field is not None and found.patterns:
-        return f"none about {field}: patterns need iterations that differ in it"
-    return "none yet: patterns need iterations that differ in their settings"
+        return f"no pattern of {field}: a pattern needs iterations that differ in it"
+    return "no pattern yet: a pattern needs iterations that differ in a config field"
 
 
 def _print(found: Patterns, chosen: Sequence[Pattern], out: Output, why_none: str) -> None:
     read = f"{counted(len(found.trials), 'trained iteration')} in {counted(found.loops, 'loop')}"
-    lost = f"; {found.unread} cannot be read" if found.unread else ""
-    out.line(f"{counted(len(chosen), 'pattern')} in {read}{lost}")
+    unread = f"; {found.unread} cannot be read" if found.unread else ""
+    out.line(f"{counted(len(chosen), 'pattern')} in {read}{unread}")
     if not chosen:
         out.paragraph(why_none)
     for label, patterns in by_field(chosen).items():
@@ -114,9 +116,9 @@ def _print(found: Patterns, chosen: Sequence[Pattern], out: Output, why_none: st
         out.line(label)
         for each in patterns:
             but = f"; but {each.otherwise}" if each.otherwise else ""
-            out.paragraph(f"- {each.sentence}{but}. {each.figures}: {_places(each.iterations)}")
+            out.paragraph(f"- {each.sentence}{but}. {each.figures}: {_shortened(each.iterations)}")
 
 
-def _places(places: Sequence[str]) -> str:
-    more = len(places) - PLACES
-    return ", ".join(places[:PLACES]) + (f" and {more} more" if more > 0 else "")
+def _shortened(iterations: Sequence[str]) -> str:
+    more = len(iterations) - MAX_ITERATIONS
+    return ", ".join(iterations[:MAX_ITERATIONS]) + (f" and {more} more" if more > 0 else "")

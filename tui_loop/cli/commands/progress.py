@@ -1,4 +1,4 @@
-"""`tui-loop progress LOOP`: score and loss over the iterations, each with its noise."""
+"""`tui-loop progress LOOP`: shows score and loss over the iterations with their intervals."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 
-HELP = "score and loss over the iterations with their noise, and which repeat would decide"
+HELP = "show score and loss over the iterations with intervals, and which repeat would decide"
 
-STRIP, LEAST_STRIP = 30, 9
-"""Signs of a strip, and below which there are none."""
+MAX_STRIP_WIDTH, MIN_STRIP_WIDTH = 30, 9
+"""Characters of a strip; a narrower one would show nothing and is left out."""
 
-BESIDE = 44
-"""Columns that a table has beside its strips, about."""
+OTHER_COLUMNS_WIDTH = 44
+"""Characters that the other columns of the table need, roughly."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -54,16 +54,16 @@ def _print(progress: Progress, out: Output) -> None:
     _print_table(progress, out)
     out.line()
     out.paragraph(
-        "bars: 95% over the examples, another seed may move a figure further; "
-        "*: the best up to there; !: measured otherwise"
+        "bars: 95% intervals over the examples; another seed may change a result more; "
+        "*: the best so far; !: evaluated differently"
     )
-    if not_alike := otherwise_words(progress):
-        out.paragraph(not_alike)
+    if differences := otherwise_words(progress):
+        out.paragraph(differences)
     out.paragraph(best_words(progress))
     for pair in progress.pairs:
         out.paragraph(f"- {pair_words(pair)}")
-        if told := reach_words(pair):
-            out.paragraph(told, "  ")
+        if reach := reach_words(pair):
+            out.paragraph(reach, "  ")
         for command in pair.commands:
             out.advice(f"    {command}")
     for line in replicate_words(progress):
@@ -75,7 +75,7 @@ def _print_table(progress: Progress, out: Output) -> None:
     scores = scale_of(each.score for each in progress.points)
     losses = scale_of((each.loss for each in progress.points), may_be_log=True)
     count = (scores is not None) + (losses is not None)
-    width = min(STRIP, (out.width - BESIDE) // max(1, count))
+    width = min(MAX_STRIP_WIDTH, (out.width - OTHER_COLUMNS_WIDTH) // max(1, count))
     rows = [
         [
             str(each.number),
@@ -108,14 +108,14 @@ def _mark(point: Point) -> str:
 
 
 def _strip(interval: Interval | None, scale: Scale | None, width: int, signs: Signs) -> str:
-    if interval is None or scale is None or width < LEAST_STRIP:
+    if interval is None or scale is None or width < MIN_STRIP_WIDTH:
         return ""
     return strip(interval, scale, width, signs)
 
 
 def _ends(scale: Scale | None, width: int, signs: Signs, *, is_score: bool) -> str:
-    """The heading of a column of strips."""
-    if scale is None or width < LEAST_STRIP:
+    """Returns the heading of a column of strips: both ends of its scale."""
+    if scale is None or width < MIN_STRIP_WIDTH:
         return ""
     show = figures.percent if is_score else figures.loss
     return ends(scale, width, show(scale.low), show(scale.high), signs)

@@ -1,4 +1,4 @@
-"""`tui-loop ready LOOP/N`: the checklist, and a look at the locked holdout when all else is met."""
+"""`tui-loop ready LOOP/N`: shows the checklist; evaluates the holdout when only that is open."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
-from tui_loop.cli.holdout_process import HoldoutLook, look_ahead
+from tui_loop.cli.holdout_process import HoldoutProcess, holdout_cost
 from tui_loop.cli.output import Output, shell_hints
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.retry_settings import check_settings
 from tui_loop.core.record.folders import IterationFolder
+from tui_loop.core.text.figures import loss, percent
 from tui_loop.core.workflow.holdout import (
     HoldoutDone,
     HoldoutEvaluation,
@@ -23,67 +24,69 @@ from tui_loop.core.workflow.holdout import (
 )
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, checklist
 
-HELP = "say whether an iteration is ready; looks at the holdout when all else is met (asks)"
+HELP = "show whether an iteration is ready; evaluates the holdout when only that is open (asks)"
 
 SIGNS = {"met": "✓ met", "not met": "✗ not met", "open": "? open"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--look", action="store_true", help="look at the holdout now, whatever the checklist says"
+    holdout = parser.add_mutually_exclusive_group()
+    holdout.add_argument(
+        "--look",
+        action="store_true",
+        help="evaluate the holdout now, whatever the checklist says",
     )
-    which.add_argument("--no-look", action="store_true", help="only the checklist")
-    parser.add_argument("--yes", action="store_true", help="look without asking")
-    add_settings(parser, "run.device, where this machine lacks the recorded one")
+    holdout.add_argument("--no-look", action="store_true", help="show only the checklist")
+    parser.add_argument("--yes", action="store_true", help="evaluate the holdout without asking")
+    add_settings(parser, "set run.device, where this machine lacks the recorded one")
     add_allow_code(parser)
     add_json(parser)
     parser.epilog = (
         "criteria: the [ready] table of loop.toml: target (a score, or an eval loss under metric\n"
         'none), min_iterations = 3, no_regression = ["parent", "base"], holdout = true\n'
-        "a look measures the iteration and the base on the holdout; holdout.jsonl keeps figures\n"
-        "and the paired table, never rows, and each look at a holdout is counted\n"
-        "the exit code is 0 whether it is ready or not: `ready` of --json says it"
+        "a holdout evaluation scores the iteration and the base on the holdout; holdout.jsonl\n"
+        "stores the scores and the paired table, never rows, and every use of a holdout counts\n"
+        "the exit code is 0 whether the iteration is ready or not: see `ready` of --json"
     )
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     check_settings(args.settings, ("run.device",))
-    found = checklist(folder.loop, folder.number)
-    if wants_look(args, found):
+    items = checklist(folder.loop, folder.number)
+    if _needs_holdout(args, items):
         if args.look or args.yes or _can_ask():
             is_shown = not (args.json or args.yes)
             if is_shown:
-                print_checklist(found, out)
-            if not _agrees(folder, args, out):
-                out.line("not looked at")
+                _print_checklist(items, out)
+            if not _confirmed(folder, args, out):
+                out.line("the holdout was not evaluated")
                 return 0
-            _look(folder, args, out)
-            found = checklist(folder.loop, folder.number)
-            if is_shown:  # what the look has changed, no more
-                print_checklist(found, out, only=HOLDOUT)
+            _evaluate_holdout(folder, args, out)
+            items = checklist(folder.loop, folder.number)
+            if is_shown:  # the rest of the checklist is on the screen already
+                _print_checklist(items, out, only=HOLDOUT)
                 return 0
         else:
             out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
     if args.json:
-        out.record(shell_hints(checklist_record(found), "todo", "notices"))
+        out.record(shell_hints(_checklist_record(items), "todo", "notices"))
     else:
-        print_checklist(found, out)
+        _print_checklist(items, out)
     return 0
 
 
-def wants_look(args: argparse.Namespace, found: Checklist) -> bool:
-    """Whether the holdout is to be looked at: told so, or because it alone is open."""
+def _needs_holdout(args: argparse.Namespace, found: Checklist) -> bool:
+    """Whether to evaluate the holdout: it was requested, or is the only open criterion."""
     if args.look or args.no_look:
         return bool(args.look)
-    left = [each.kind for each in found.unmet]
-    return left == [HOLDOUT] and found.evaluation is None
+    unmet = [each.kind for each in found.unmet]
+    return unmet == [HOLDOUT] and found.evaluation is None
 
 
-def checklist_record(found: Checklist) -> dict[str, Any]:
-    """The checklist as `--json` has it."""
+def _checklist_record(found: Checklist) -> dict[str, Any]:
+    """Returns the checklist as `--json` prints it."""
     return {
         "loop": found.loop,
         "iteration": found.number,
@@ -98,12 +101,12 @@ def checklist_record(found: Checklist) -> dict[str, Any]:
     }
 
 
-def print_checklist(found: Checklist, out: Output, only: str = "") -> None:
-    """The checklist for people; with `only`, that criterion alone below the verdict."""
+def _print_checklist(found: Checklist, out: Output, only: str = "") -> None:
+    """Prints the verdict and the checklist; with `only`, that criterion alone."""
     out.paragraph(found.verdict)
     out.line()
     out.table(
-        ["", "criterion", "figure"],
+        ["", "criterion", "result"],
         [
             [SIGNS[each.status], each.title, each.figure]
             for each in found.items
@@ -113,7 +116,7 @@ def print_checklist(found: Checklist, out: Output, only: str = "") -> None:
     )
     if found.evaluation is not None:
         out.line()
-        for line in look_lines(found.evaluation):
+        for line in _evaluation_lines(found.evaluation):
             out.paragraph(line)
     if found.holdout_use_summary:
         out.line(found.holdout_use_summary)
@@ -126,19 +129,18 @@ def print_checklist(found: Checklist, out: Output, only: str = "") -> None:
         out.advice(notice)
 
 
-def look_lines(look: HoldoutEvaluation) -> list[str]:
-    """The newest look in full."""
-    from tui_loop.core.text.figures import loss, percent
-
+def _evaluation_lines(evaluation: HoldoutEvaluation) -> list[str]:
+    """Returns the newest holdout evaluation in full."""
+    base, paired = evaluation.base, evaluation.paired
     lines = [
-        f"holdout: {percent(look.score) or 'no score'}, loss {loss(look.loss)}, {look.rows} rows",
-        f"the base there: {percent(look.base.score) or 'no score'}, loss {loss(look.base.loss)}",
+        f"holdout: {percent(evaluation.score) or 'no score'}, loss {loss(evaluation.loss)}, "
+        f"{evaluation.rows} rows",
+        f"base on the holdout: {percent(base.score) or 'no score'}, loss {loss(base.loss)}",
     ]
-    if look.paired is not None:
-        table = look.paired
+    if paired is not None:
         lines.append(
-            f"with the base: {table.both} pass in both, {table.fixed} fixed, "
-            f"{table.broken} broken, {table.neither} in neither"
+            f"compared with the base: {paired.fixed} fixed, {paired.broken} broken, "
+            f"{paired.both} pass in both, {paired.neither} in neither"
         )
     return lines
 
@@ -147,34 +149,38 @@ def _can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _agrees(folder: IterationFolder, args: argparse.Namespace, out: Output) -> bool:
-    """Says what a look costs, and asks unless told not to; raises BadInput where nobody is."""
-    ahead = look_ahead(folder)
-    for sentence in ahead.sentences:
+def _confirmed(folder: IterationFolder, args: argparse.Namespace, out: Output) -> bool:
+    """Prints what a holdout evaluation costs and asks, unless --yes is given.
+
+    Raises BadInput where there is no terminal to ask on.
+    """
+    for sentence in holdout_cost(folder).sentences:
         out.note(sentence)
     if args.yes:
         return True
     if not _can_ask():
         raise BadInput(
-            f"{folder}: a look is asked for, and nobody is at a terminal to say so",
+            f"{folder}: a holdout evaluation needs a confirmation, and there is no terminal",
             "add --yes, or --no-look for the checklist alone",
         )
-    print("look? [y/N] ", end="", file=sys.stderr, flush=True)
+    print("evaluate the holdout? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _look(folder: IterationFolder, args: argparse.Namespace, out: Output) -> None:
-    """Looks; raises RunFailed where it came to nothing."""
-    shows = sys.stderr.isatty()
-    with closing(HoldoutLook(folder, args.settings, allow_code=args.allow_code)) as look:
-        for each in look.told():
-            if isinstance(each, HoldoutProgress) and shows:
-                print(f"\r{each.words:<60}", end="", file=sys.stderr, flush=True)
-            if isinstance(each, HoldoutDone):
-                if shows:
+def _evaluate_holdout(folder: IterationFolder, args: argparse.Namespace, out: Output) -> None:
+    """Evaluates the holdout and shows the progress; raises RunFailed or BadInput on a fault."""
+    shows_progress = sys.stderr.isatty()
+    with closing(HoldoutProcess(folder, args.settings, allow_code=args.allow_code)) as process:
+        for message in process.messages():
+            if isinstance(message, HoldoutProgress) and shows_progress:
+                print(f"\r{message.words:<60}", end="", file=sys.stderr, flush=True)
+            if isinstance(message, HoldoutDone):
+                if shows_progress:
                     print(file=sys.stderr)
                 return
-            if isinstance(each, HoldoutFault):
-                kind = BadInput if each.is_input else RunFailed
-                raise kind(f"{each.message}; the look does not count", each.hint)
-    raise RunFailed("the look was ended; it does not count", f"tui-loop ready {folder}")
+            if isinstance(message, HoldoutFault):
+                error = BadInput if message.is_input else RunFailed
+                raise error(f"{message.message}; the evaluation does not count", message.hint)
+    raise RunFailed(
+        "the holdout evaluation was ended and does not count", f"tui-loop ready {folder}"
+    )

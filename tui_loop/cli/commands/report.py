@@ -1,4 +1,4 @@
-"""`tui-loop report LOOP -o FILE`: all of a loop in one file, to read, print or send."""
+"""`tui-loop report LOOP -o FILE`: writes a loop's report as one file."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ from tui_loop.core.report.files import FORMATS, Format, format_of, report_text, 
 from tui_loop.core.report.gather import report_of
 from tui_loop.core.text.figures import counted
 
-HELP = "write a loop's report: iterations, reasons, curves, what changed, what fails"
+HELP = "write a loop's report: iterations, reasons, curves, changes, failures"
 NOTES = """\
-The suffix of FILE says what it becomes:
+The suffix of FILE chooses the format:
   .md    for a git host or a pager
-  .html  one page with curves, for a browser or a printer; nothing in it is loaded from elsewhere
-  .csv   one row an iteration, for a spreadsheet
-  .json  the facts as records
+  .html  one self-contained page with curves, for a browser or a printer
+  .csv   one row per iteration, for a spreadsheet
+  .json  the same facts as records
 
--o - prints it, as Markdown unless --format says otherwise. A report that is there already is
-replaced; a file that is no report only with --force. The same record gives the same report."""
+-o - prints the report, as Markdown without --format. An existing report is replaced; any other
+existing file only with --force. The same record gives the same report."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = NOTES
     parser.add_argument("loop", metavar="LOOP")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it; - prints it")
-    parser.add_argument("--format", choices=FORMATS, help="the kind, where no suffix of FILE says")
-    parser.add_argument("--force", action="store_true", help="replace a file that is no report")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE; - prints")
+    parser.add_argument("--format", choices=FORMATS, help="the format (default: by the suffix)")
+    parser.add_argument(
+        "--force", action="store_true", help="replace an existing file that is no report"
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     check_loop_name(args.loop)
     if args.json and args.output is not None:
-        raise BadInput("--json and -o do not go together", "-o FILE.json writes the records")
+        raise BadInput("--json and -o cannot be combined", "-o FILE.json writes the records")
     if args.output is None and not args.json:
         raise BadInput(
-            "where is the report to be written?", f"tui-loop report {args.loop} -o {args.loop}.html"
+            "the report needs a file", f"tui-loop report {args.loop} -o {args.loop}.html"
         )
     loop = LoopsFolder(args.loops).loop(args.loop)
     if args.json or args.output == "-":

@@ -1,4 +1,4 @@
-"""`tui-loop rescore LOOP[/N] --metric M`: recorded outputs under another metric."""
+"""`tui-loop rescore LOOP[/N] --metric M`: scores the recorded outputs with another metric."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 from tui_loop.core.text import figures
 
-HELP = "score the recorded outputs by another metric; changes no record"
+HELP = "score the recorded outputs with another metric; changes no record"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
     parser.add_argument("--metric", required=True, metavar="NAME")
     parser.add_argument(
-        "--pass-score", type=float, metavar="S", help="an example passes from here on"
+        "--pass-score", type=float, metavar="S", help="the lowest score of an example that passes"
     )
-    parser.add_argument("--pattern", metavar="RE", help="regular expression for metric regex")
+    parser.add_argument("--pattern", metavar="RE", help="the regular expression of metric regex")
     add_allow_code(parser)
     add_json(parser)
 
@@ -35,14 +35,14 @@ def run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.foreign_code import metric_code
     from tui_loop.engine.scorers import scorer_for
 
-    loop, wanted = loop_of_args(args)
+    loop, number = loop_of_args(args)
     folders = (
-        [loop.existing(wanted)]
-        if wanted is not None
-        else [loop.iteration(number) for number in loop.numbers()]
+        [loop.existing(number)]
+        if number is not None
+        else [loop.iteration(each) for each in loop.numbers()]
     )
-    asked = {"metric": args.metric, "pass_score": args.pass_score, "pattern": args.pattern}
-    settings = read_config({"evaluation": asked}).evaluation
+    fields = {"metric": args.metric, "pass_score": args.pass_score, "pattern": args.pattern}
+    settings = read_config({"evaluation": fields}).evaluation
     require_consent(metric_code(settings.metric, loop.root), allow=args.allow_code)
     scorer_for(settings, [], loop.root)
     records = []
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             labels = folder.read_effective().get("evaluation", {}).get("labels", [])
             rows = [each for each in folder.read_examples() if each.output is not None]
         except BadInput as error:
-            if wanted is not None:
+            if number is not None:
                 raise
             out.note(f"{folder} cannot be read: {error.message}")
             continue
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         if scorer is None:
             raise BadInput("evaluation.metric: none scores nothing", "--metric contains")
         if rows:
-            records.append(_rescored(folder.number, rows, scorer))
+            records.append(_record(folder.number, rows, scorer))
     if not records:
         raise BadInput(f"{args.target}: no recorded outputs to score", f"tui-loop show {loop.name}")
     if args.json:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _rescored(number: int, rows: list[Example], scorer: Scorer) -> dict[str, Any]:
+def _record(number: int, rows: list[Example], scorer: Scorer) -> dict[str, Any]:
     scores = [scorer.score(each.output or "", each.reference) for each in rows]
     recorded = [each.score for each in rows if each.score is not None]
     examples = [

@@ -1,4 +1,4 @@
-"""`tui-loop retry LOOP/N --set evaluation.K=V`: failing examples under other settings."""
+"""`tui-loop retry LOOP/N --set evaluation.K=V`: generates failed examples with other settings."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from typing import Any
 
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
 from tui_loop.cli.commands.ask import check_settings
-from tui_loop.cli.inference_client import ModelAsker
+from tui_loop.cli.inference_client import InferenceClient
 from tui_loop.cli.output import Output
-from tui_loop.cli.retried_examples import retried as retried_by
-from tui_loop.cli.retried_examples import scorer_of
+from tui_loop.cli.retried_examples import retried, scorer_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, passing
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 
-HELP = "generate the failing examples again under other generation settings; changes no record"
+HELP = "generate failed examples again with other generation settings; changes no record"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
-    parser.add_argument("--all", action="store_true", help="also those that pass")
+    parser.add_argument("--all", action="store_true", help="include examples that passed")
     add_settings(parser, "change a generation setting, e.g. evaluation.max_new_tokens=64")
     add_allow_code(parser)
     add_json(parser)
@@ -36,20 +35,20 @@ def run(args: argparse.Namespace, out: Output) -> int:
     scorer = scorer_of(folder, allow_code=args.allow_code)
     chosen = [each for each in recorded if args.all or each.passed is False]
     if not chosen:
-        what = "no evaluated examples" if not recorded else "no failing examples"
-        raise BadInput(f"{folder} has {what}", f"tui-loop failures {folder} --all")
-    retried = _retried(folder, chosen, scorer, args.settings, out)
-    failed = [each for each in retried if each.example.passed is False]
-    passed = [each for each in retried if each.example.passed]
+        problem = "no evaluated examples" if not recorded else "no failed examples"
+        raise BadInput(f"{folder} has {problem}", f"tui-loop failures {folder} --all")
+    results = _results(folder, chosen, scorer, args.settings, out)
+    failed = [each for each in results if each.example.passed is False]
+    passed = [each for each in results if each.example.passed]
     if args.json:
-        out.record(_record(folder, args.settings, failed, passed, retried))
+        out.record(_record(folder, args.settings, failed, passed, results))
         return 0
-    under = f" with {', '.join(args.settings)}" if args.settings else ""
-    out.line(f"{folder}: of {len(failed)} that failed {passing(failed)} pass{under}")
+    settings = f" with {', '.join(args.settings)}" if args.settings else ""
+    out.line(f"{folder}: {passing(failed)} of {len(failed)} failed examples pass{settings}")
     if passed:
-        out.line(f"of {len(passed)} that passed {passing(passed)} still do")
+        out.line(f"{passing(passed)} of {len(passed)} passed examples still pass")
     out.table(
-        ["was", "now", "wanted", "said before", "says now", "id"],
+        ["before", "now", "reference", "output before", "output now", "id"],
         [
             [
                 "pass" if each.example.passed else "fail",
@@ -59,30 +58,30 @@ def run(args: argparse.Namespace, out: Output) -> int:
                 each.answer.output,
                 each.example.id,
             ]
-            for each in sorted(retried, key=lambda each: not each.passed)
+            for each in sorted(results, key=lambda each: not each.passed)
         ],
         flexible=(4, 3, 2),
     )
-    out.note("the record is as it was")
+    out.note("the record is unchanged")
     return 0
 
 
-def _retried(
+def _results(
     folder: IterationFolder,
     examples: list[Example],
     scorer: Scorer,
     settings: list[str],
     out: Output,
 ) -> list[Retried]:
-    """The examples' results, in their order."""
-    found: dict[str, Retried] = {}
-    with closing(ModelAsker(folder.loop, [folder.number], settings)) as asker:
-        for heard in retried_by(asker, examples, scorer):
-            if isinstance(heard, Retried):
-                found[heard.example.id] = heard
-                if len(found) % 100 == 0:
-                    out.note(f"{len(found)} of {len(examples)}")
-    return [found[each.id] for each in examples]
+    """Returns the new results in the order of `examples`."""
+    results: dict[str, Retried] = {}
+    with closing(InferenceClient(folder.loop, [folder.number], settings)) as client:
+        for message in retried(client, examples, scorer):
+            if isinstance(message, Retried):
+                results[message.example.id] = message
+                if len(results) % 100 == 0:
+                    out.note(f"{len(results)} of {len(examples)}")
+    return [results[example.id] for example in examples]
 
 
 def _record(
@@ -90,7 +89,7 @@ def _record(
     settings: list[str],
     failed: list[Retried],
     passed: list[Retried],
-    retried: list[Retried],
+    results: list[Retried],
 ) -> dict[str, Any]:
     return {
         "iteration": folder.number,
@@ -112,6 +111,6 @@ def _record(
                 "output_tokens": each.answer.tokens,
                 "truncated": each.answer.truncated,
             }
-            for each in retried
+            for each in results
         ],
     }

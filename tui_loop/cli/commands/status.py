@@ -1,4 +1,4 @@
-"""`tui-loop status [LOOP]`: what runs now, and how far it is."""
+"""`tui-loop status [LOOP]`: shows live runs and their progress."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from tui_loop.cli.arguments import add_json, opened_loops
+from tui_loop.cli.loop_output import queue_status, queue_text
 from tui_loop.cli.output import Output
-from tui_loop.cli.queue_output import told_waiting, waiting
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.lock import trouble_of
@@ -18,7 +18,7 @@ from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures
 from tui_loop.core.workflow.closing import closed_words
 
-HELP = "say what is running, and how far it is"
+HELP = "show live runs and their progress"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -32,23 +32,23 @@ def run(args: argparse.Namespace, out: Output) -> int:
     runs = {loop.name: _runs(loop, out) for loop in loops}
     if args.json:
         records = [record for each in runs.values() for record in each]
-        out.record({"runs": records, "queues": [each for each in map(waiting, loops) if each]})
+        out.record({"runs": records, "queues": [each for each in map(queue_status, loops) if each]})
         return 0
     if not loops:
         out.line("no loops to show; tui-loop new LOOP --data PATH creates one")
     for name, records in runs.items():
         for record in records:
-            out.advice(_told(record))
+            out.advice(_line(record))
         if not records:
             out.advice(f"{name} has no iterations yet: tui-loop run {name} --why '...'")
     for loop in loops:
-        if told_queue := told_waiting(loop):
-            out.advice(f"{loop.name}: {told_queue}")
+        if text := queue_text(loop):
+            out.advice(f"{loop.name}: {text}")
     return 0
 
 
 def _runs(loop: LoopFolder, out: Output) -> list[dict[str, Any]]:
-    """The live runs of a loop, or its newest iteration where none lives."""
+    """Returns records of a loop's live runs, or of its newest iteration where none is live."""
     closed = _closed(loop, out)
     numbers = loop.numbers()
     iterations = [iteration_of(loop.iteration(number)) for number in numbers]
@@ -87,7 +87,7 @@ def _record(loop: LoopFolder, number: int, state: str, closed: str | None) -> di
 
 
 def _closed(loop: LoopFolder, out: Output) -> str | None:
-    """How the loop ended, where it did; a loop.toml that cannot be read is named on stderr."""
+    """Returns how the loop was closed, if it was; reports an unreadable loop.toml on stderr."""
     try:
         closed = loop.read_settings().closed
     except BadInput as error:
@@ -96,7 +96,7 @@ def _closed(loop: LoopFolder, out: Output) -> str | None:
     return closed_words(closed) if closed is not None else None
 
 
-def _told(record: dict[str, Any]) -> str:
+def _line(record: dict[str, Any]) -> str:
     parts = [f"{record['loop']}/{record['iteration']} {record['state']}"]
     if record["phase"]:
         parts.append(record["phase"])

@@ -1,4 +1,4 @@
-"""`tui-loop suspects LOOP/N`: training rows that may have a wrong label."""
+"""`tui-loop suspects LOOP/N`: lists training rows that may have a wrong label."""
 
 from __future__ import annotations
 
@@ -9,28 +9,33 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json, count, iteration_of_args
 from tui_loop.cli.output import Output
-from tui_loop.cli.training_row_search import suspected
+from tui_loop.cli.training_row_search import suspected_rows
 from tui_loop.core.examples.suspects import Suspect
 from tui_loop.core.text import figures
 from tui_loop.core.text.untrusted import one_line
 
-HELP = "training rows that are still hard after training, contradicted or repeated"
+HELP = "list training rows with a high loss after training, and conflicting or repeated rows"
 
-SHOWN = 20
+DEFAULT_LIMIT = 20
 _TEXT_LENGTH = 80
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
     parser.add_argument(
-        "-n", "--limit", type=count, default=SHOWN, metavar="K", help=f"at most K rows ({SHOWN})"
+        "-n",
+        "--limit",
+        type=count,
+        default=DEFAULT_LIMIT,
+        metavar="K",
+        help=f"list at most K rows (default: {DEFAULT_LIMIT})",
     )
     add_json(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
-    found = suspected(folder, args.limit)
+    found = suspected_rows(folder, args.limit)
     if args.json:
         out.record(
             {
@@ -48,7 +53,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if found.measured:
         out.line(
             f"{folder}: loss of {found.measured} of {found.sampled_of} training rows after "
-            f"training, highest first (half are below {figures.loss(found.median_loss)})"
+            f"training, highest first (median {figures.loss(found.median_loss)})"
         )
         out.table(
             ["loss", "reference", "line", "prompt", "same input"],
@@ -57,9 +62,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
             flexible=(3, 1),
         )
     else:
-        out.line(f"{folder}: the loss of training rows was not measured")
+        out.line(f"{folder}: no losses of training rows were recorded")
     if found.path is not None:
-        out.line(f"lines of {found.path}")
+        out.line(f"line numbers refer to {found.path}")
     for finding in found.findings:
         out.paragraph(f"{finding.message}: {finding.hint}")
         lines = [str(each.line) for each in finding.rows if each.split == "train"]
@@ -72,14 +77,14 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def _cells(suspect: Suspect) -> list[str]:
     row = suspect.row
-    remarks = [f"line {line}: {one_line(said, 30)}" for line, said in suspect.conflicts]
-    remarks += [f"line {line}" for line in suspect.repeats]
+    same_input = [f"line {line}: {one_line(text, 30)}" for line, text in suspect.conflicts]
+    same_input += [f"line {line}" for line in suspect.repeats]
     return [
         figures.loss(row.loss),
         one_line(row.reference, 40),
         str(row.source_line),
         one_line(row.prompt, _TEXT_LENGTH),
-        ", ".join(remarks[:3]),
+        ", ".join(same_input[:3]),
     ]
 
 
@@ -87,6 +92,6 @@ def _record(suspect: Suspect) -> dict[str, Any]:
     values: dict[str, Any] = msgspec.to_builtins(suspect.row)
     return {
         **values,
-        "conflicts": [{"line": line, "reference": said} for line, said in suspect.conflicts],
+        "conflicts": [{"line": line, "reference": text} for line, text in suspect.conflicts],
         "repeats": list(suspect.repeats),
     }
