@@ -57,7 +57,7 @@ EXCEPT = {
     "tui_loop/tui": set(PHRASES),
     "tui_loop/core/diagnosis": set(PHRASES),
     "tui_loop/core": set(PHRASES),
-    "tui_loop/cli": set(PHRASES),
+    "tui_loop/engine": set(PHRASES),
 }
 
 

@@ -96,7 +96,7 @@ def test_what_it_would_do_first_is_told_without_doing_it(
     assert ", because " in first
     assert recorded.numbers() == before
     monkeypatch.setattr(autopilot_runner, "ready_reason", lambda *_: "it meets every criterion")
-    with pytest.raises(BadInput, match="it would stop at once: it meets every criterion"):
+    with pytest.raises(BadInput, match="auto would stop at once: it meets every criterion"):
         first_step(recorded, 1)
 
 

@@ -15,8 +15,8 @@ from tui_loop.cli.commands.check import show_row
 from tui_loop.cli.output import Output
 from tui_loop.cli.preflight_report import (
     Preflight,
+    check_record,
     preflight_of_draft,
-    record_of,
     start_findings,
     warn_before,
 )
@@ -299,7 +299,7 @@ def test_what_is_not_used_is_among_the_findings_with_a_kind_of_its_own(
     write(tmp_path / "train.jsonl", values)
     plan = plan_next(loop, parent=None, settings=[], why="")
     findings = Preflight(loop, plan.config).of_rows()
-    record = msgspec.to_builtins(record_of(loop, findings))
+    record = msgspec.to_builtins(check_record(loop, findings))
     kinds = {each["kind"]: each for each in record["findings"]}
     assert record["warnings"] == 2
     assert kinds["preference_data"]["count"] == 1

@@ -73,13 +73,13 @@ def test_a_background_run_is_paused_saved_evaluated_stopped_and_resumed_from_a_s
     (project.root / "train.jsonl").write_text(rows + rows.splitlines(True)[0])
     changed = cli("resume", "long/1")
     assert changed.returncode == 2
-    assert "train.jsonl is not what long/1 was begun with" in changed.stderr
+    assert "train.jsonl has changed since long/1 started" in changed.stderr
     assert iteration_of(folder).state == "stopped"
     (project.root / "train.jsonl").write_text(rows)
 
     resumed = cli("resume", "long/1", "--detach")
     assert resumed.returncode == 0
-    assert f"long/1 goes on from checkpoint {step}" in resumed.stderr
+    assert f"long/1 continues from checkpoint {step}" in resumed.stderr
     assert cli("checkpoint", "long", "--wait").returncode == 0
     assert cli("stop", "long", "--wait").stdout.endswith("long/1 stopped\n")
     run = read_run(folder)
@@ -96,7 +96,7 @@ def test_what_has_finished_or_never_was_cannot_be_resumed(cli: Cli, tmp_path: Pa
     place = str(tmp_path / "loops")
     done = cli("--loops", place, "resume", "support-tiny/6")
     assert done.returncode == 2
-    assert "has finished: there is nothing to resume" in done.stderr
+    assert "is finished; only stopped, failed or interrupted runs can be resumed" in done.stderr
     assert f"tui-loop --loops {place} show support-tiny" in done.stderr
     assert cli("--loops", place, "resume", "support-tiny/66").returncode == 4
     assert cli("--loops", place, "resume", "support-tiny").returncode == 2

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.cli.commands.run import create_next
 from tui_loop.cli.output import Output
+from tui_loop.cli.run_process import create_runs
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -36,7 +36,8 @@ def ended(folder: IterationFolder, state: State) -> None:
 
 
 def next_of(loop: LoopFolder, *settings: str, repeat: int | None = None) -> list[int]:
-    folders = create_next(loop, None, list(settings), "", OUT, repeat=repeat)
+    plan = plan_next(loop, parent=None, settings=list(settings), why="")
+    folders = create_runs(loop, plan, OUT, repeat=repeat, is_attended=True)
     return [each.number for each in folders]
 
 
@@ -49,7 +50,7 @@ def test_a_copy_of_what_finished_or_is_to_run_is_refused(loop: LoopFolder, state
     folder = first(loop)
     if state == "finished":
         ended(folder, state)
-    with pytest.raises(BadInput, match="nothing changes against mine/1") as caught:
+    with pytest.raises(BadInput, match="nothing changes from mine/1") as caught:
         next_of(loop)
     assert "--repeat 1" in caught.value.hint
     assert loop.numbers() == [1]

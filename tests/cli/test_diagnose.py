@@ -40,11 +40,11 @@ def test_findings_and_suggestions_are_printed_with_how_to_take_one(
         "support-tiny/4 num_train_epochs 4 → 8: finished, score 62%, eval loss 0.736, ",
         "◐ overfitting: the eval loss turned up at step 102 of 408",
         "  but: ",
-        "what to change, the best first:",
+        "suggestions, best first:",
         " 1. num_train_epochs 8 → 2 (overfitting)",
         "     expects eval loss 0.51 to 0.65 (now 0.74)",
         "     high confidence: its own curve: 0.562 at step 102",
-        "take one: tui-loop run support-tiny --from 4 --take 1",
+        "apply one: tui-loop run support-tiny --from 4 --take 1",
     ):
         assert words in done.stdout
     assert list(recorded.glob("*/diagnosis.json")) == []  # reading writes nothing
@@ -75,7 +75,7 @@ def test_a_diagnosis_is_written_on_request(cli: Cli, recorded: Path) -> None:
 
 def test_the_base_and_a_missing_iteration_are_answered(cli: Cli, recorded: Path) -> None:
     base = cli("diagnose", "support-tiny/0")
-    assert "the untouched base: it is what the others are held against" in base.stdout
+    assert "the untouched base, with which the other iterations are compared" in base.stdout
     missing = cli("diagnose", "support-tiny/99")
     assert (missing.returncode, missing.stdout) == (4, "")
     which = cli("diagnose", "support-tiny")
@@ -110,7 +110,10 @@ def test_advice_on_data_is_no_config_to_take(cli: Cli, recorded: Path) -> None:
     number = next(n for n, each in enumerate(found, 1) if not each["changes"])
     done = cli("run", "support-tiny", "--from", "5", "--take", str(number))
     assert done.returncode == 2
-    assert f"--take {number}: no config can take this: {found[number - 1]['action']}" in done.stderr
+    assert (
+        f"--take {number}: this suggestion changes no config field: {found[number - 1]['action']}"
+        in done.stderr
+    )
 
 
 @pytest.mark.slow

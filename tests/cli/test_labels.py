@@ -43,7 +43,7 @@ def test_what_is_said_counts_beside_the_recorded_figures(cli: Cli, loop: LoopFol
     assert after["judged"] == told["judged"]
     assert after["metrics"] == metrics
     text = cli("show", LOOP).stdout
-    assert "3 as judged: score " in text
+    assert "3 with annotations: score " in text
     assert "1 output accepted, 1 reference rejected" in text
     listed = cli("label", f"{LOOP}/3").stdout
     assert "no␛[31m refund" in listed
@@ -57,7 +57,7 @@ def test_what_was_said_can_be_taken_back(cli: Cli, loop: LoopFolder) -> None:
     cli("label", f"{LOOP}/6", name, "ambiguous")
     assert "set aside as ambiguous" in cli("show", f"{LOOP}/6").stdout
     assert f"{name} is no longer labelled" in cli("label", f"{LOOP}/6", name, "clear").stdout
-    assert "as judged" not in cli("show", f"{LOOP}/6").stdout
+    assert "with annotations" not in cli("show", f"{LOOP}/6").stdout
     said = json.loads(cli("label", LOOP, "--json").stdout)["said"]
     assert [each["state"] for each in said] == ["taken back", ""]
 
@@ -66,8 +66,8 @@ def test_what_was_said_can_be_taken_back(cli: Cli, loop: LoopFolder) -> None:
     ("words", "message"),
     [
         ((f"{LOOP}/3", "nobody", "accepted"), "has no example 'nobody'"),
-        ((f"{LOOP}/3", "516baf43b6c2", "praised"), "nothing can be said as 'praised'"),
-        ((f"{LOOP}/3", "516baf43b6c2"), "what is to be said of the example?"),
+        ((f"{LOOP}/3", "516baf43b6c2", "praised"), "unknown KIND of label: 'praised'"),
+        ((f"{LOOP}/3", "516baf43b6c2"), "the KIND of label is missing"),
         ((f"{LOOP}/3", "516baf43b6c2", "note"), "a note needs words"),
         ((f"{LOOP}/3", "516baf43b6c2", "ambiguous", "--note", "x" * 5000), "longer than 4096"),
         ((LOOP, "516baf43b6c2", "accepted"), "which iteration?"),

@@ -21,7 +21,7 @@ def test_a_label_column_is_found_and_the_messages_are_set_off_from_it(
     (tmp_path / "rows.csv").write_text("text,category\n" + rows)
     done = cli("new", "mine", "--data", "rows.csv", "--metric", "label", "--model", "tiny")
     assert done.returncode == 0, done.stderr
-    assert "18 rows to train on, 2 held out" in done.stdout
+    assert "18 training rows, 2 evaluation rows" in done.stdout
     assert "prompt = text, completion = category" in done.stdout
     assert "2 labels: go, stop" in done.stdout
     assert "no eval data given: 2 of 20 rows of rows.csv are held out (seed 0)" in done.stdout
@@ -120,7 +120,7 @@ def test_answers_that_are_marked_as_bad_are_left_out_and_counted(cli: Cli, tmp_p
     write(tmp_path / "rows.jsonl", rows)
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
-    assert "14 rows to train on, 2 held out" in done.stdout
+    assert "14 training rows, 2 evaluation rows" in done.stdout
     assert done.stderr == (
         "warning: preference data: 4 of 20 rows are left out, since label is false there\n"
     )

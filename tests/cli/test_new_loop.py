@@ -72,7 +72,7 @@ def test_answers_are_matched_texts_are_not_scored_and_labels_are_seen(
     labels = backend.understand(loops, NewLoop("", "labels.csv"))
     assert (labels.metric, labels.labels) == ("label", ["go", "stop", "wait"])
     assert labels.columns == {"prompt": "text", "completion": "category"}
-    assert "metric label: 30 rows have 3 different answers" in labels.notices
+    assert "metric label: 3 labels in 30 rows" in labels.notices
     assert not (project / "loops").exists()
 
 
@@ -125,8 +125,8 @@ def test_paths_start_from_the_folder_above_the_loops(project: Path, backend: App
         (NewLoop("mine", "/"), "is a folder"),
         (NewLoop("mine", "x" * 5000), "name too long"),
         (NewLoop("mine", "answers.jsonl", eval="missing.jsonl"), "missing.jsonl"),
-        (NewLoop("mine", "answers.jsonl", metric="exactly"), "no 'exactly'"),
-        (NewLoop("mine", "answers.jsonl", metric="mine:score"), "no 'mine:score'"),
+        (NewLoop("mine", "answers.jsonl", metric="exactly"), "unknown metric 'exactly'"),
+        (NewLoop("mine", "answers.jsonl", metric="mine:score"), "unknown metric 'mine:score'"),
         (NewLoop("mine", "texts.jsonl", metric="contains"), "needs prompts"),
         (NewLoop("mine", "answers.jsonl", model="./nowhere"), "nowhere"),
         (NewLoop("mine", "answers.jsonl", model="no.gguf"), "no such file"),

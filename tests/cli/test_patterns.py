@@ -60,15 +60,15 @@ def test_people_read_them_by_field_and_may_ask_for_a_base_or_a_field(told: Told)
     assert "so far once: support-intents/1" in plain
     some = told(*LOOPS, "--field", "learning_rate", "--model", "tiny", "--json")[1]
     assert fields_of(some) == {("tiny", RATE)}
-    assert "none about training.weight_decay" in told(*LOOPS, "--field", "weight_decay")[1]
+    assert "no pattern of training.weight_decay" in told(*LOOPS, "--field", "weight_decay")[1]
     of_no_model = told(*LOOPS, "--model", "nope")[1]
-    assert "is of the model nope: these loops have smollm2, tiny" in of_no_model
+    assert "has the base model nope: these loops have smollm2, tiny" in of_no_model
 
 
 def test_comparisons_that_had_no_time_are_counted(told: Told) -> None:
     code, _, remark = told(*LOOPS, "--seconds", "0")
     assert code == 0
-    assert "comparisons were left out: --seconds gives them time" in remark
+    assert "comparisons left out for lack of time; raise --seconds" in remark
 
 
 def test_other_folders_are_read_where_they_are_named(told: Told, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_other_folders_are_read_where_they_are_named(told: Told, tmp_path: Path)
     ("arguments", "code", "said"),
     [
         (["--field", "lerning_rate"], 2, "no such field, did you mean learning_rate?"),
-        (["--with", "./gone"], 2, "--with gone: there is no such folder"),
-        (["--loops", "./gone"], 2, "--loops gone: there is no such folder"),
+        (["--with", "./gone"], 2, "--with gone: no such folder"),
+        (["--loops", "./gone"], 2, "--loops gone: no such folder"),
         (["--field", "lr"], 2, "lr: no such field, did you mean learning_rate?"),
         (["--seconds", "soon"], 2, "invalid"),
         (["--seconds", "nan"], 2, "not a number of seconds"),

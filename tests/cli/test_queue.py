@@ -94,14 +94,14 @@ def test_drafts_are_added_listed_moved_and_taken_out(
     loop: LoopFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert queue() == 0
-    assert "nothing waits" in capsys.readouterr().out
+    assert "the queue is empty" in capsys.readouterr().out
     for why, rate in (("first", "1e-3"), ("second", "2e-3"), ("third", "-1")):
         code = queue("--add", "--set", f"learning_rate={rate}", "--why", why)
         assert code == (2 if rate == "-1" else 0)
     assert "training.learning_rate" in capsys.readouterr().err
     assert queue("--move", "2", "1") == 0
     out = capsys.readouterr().out
-    assert "now at 1: second" in out
+    assert "moved to 1: second" in out
     assert out.index("2e-3") < out.index("1e-3")
     assert queue("--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -184,7 +184,7 @@ def test_a_stop_keeps_the_rest(
     assert queue("--run") == RunStopped.exit_code
     assert runs == [1]
     assert whys(loop) == ["two"]
-    assert "1 draft waits still" in capsys.readouterr().out
+    assert "1 draft still queued" in capsys.readouterr().out
 
 
 @pytest.mark.train
@@ -274,7 +274,7 @@ def test_show_and_status_say_what_waits(
     capsys.readouterr()
     for command in ("show", "status"):
         assert main([command, NAME]) == 0
-        assert f"1 draft waits: tui-loop queue {NAME}" in capsys.readouterr().out
+        assert f"1 draft queued: tui-loop queue {NAME}" in capsys.readouterr().out
     with unattended(loop):
         assert main(["status", "--json"]) == 0
     queues = json.loads(capsys.readouterr().out)["queues"]
@@ -314,10 +314,10 @@ def test_who_goes_on_by_itself_is_told_and_no_run_ends_with_it(
 ) -> None:
     assert queue_text(loop) == ""
     with unattended(loop, "auto"):
-        assert queue_text(loop) == "auto goes on by itself"
+        assert queue_text(loop) == "auto is running"
         assert main(["show", loop.name]) == 0
-        assert capsys.readouterr().out.endswith("auto goes on by itself\n")
+        assert capsys.readouterr().out.endswith("auto is running\n")
         print_loop(loop, [], Output(as_json=False))
         assert "by itself" not in capsys.readouterr().out
     with unattended(loop, "queue"):
-        assert queue_text(loop) == "the queue is being run, the last draft of it"
+        assert queue_text(loop) == "the queue is running, its last draft"

@@ -106,7 +106,7 @@ def test_looks_that_were_taken_are_shown(review: Path) -> None:
     assert [each["iteration"] for each in told["looks"]] == [5, 4]
     text = reader("ready", f"{LOOP}/4", folder=review).stdout
     assert text.startswith("support-intents/4 is ready: all 6 criteria are met")
-    assert "with the base: 3 pass in both, 52 fixed, 0 broken, 28 in neither" in text
+    assert "compared with the base: 52 fixed, 0 broken, 3 pass in both, 28 in neither" in text
     assert "2 uses of this holdout so far, the first by support-intents/5" in text
     text = reader("ready", f"{LOOP}/5", folder=review).stdout
     assert "the eval set is too optimistic: 70% on eval, 48% on the holdout (-22 ±" in text
@@ -127,7 +127,7 @@ class Looking:
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
-    def told(self) -> tuple[HoldoutMessage, ...]:
+    def messages(self) -> tuple[HoldoutMessage, ...]:
         return self.told_next
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ def test_a_look_is_asked_for_and_refused_where_nobody_can_say_so(
     monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "\n"))
     assert main(["ready", f"{LOOP}/4", "--look"]) == 0
-    assert capsys.readouterr().out.endswith("not looked at\n")
+    assert capsys.readouterr().out.endswith("the holdout was not evaluated\n")
 
 
 @pytest.mark.train
@@ -165,10 +165,10 @@ def test_when_all_else_is_met_it_asks_by_itself_and_shows_what_came_of_it(
 ) -> None:
     wants(may_look, "target = 0.65")
 
-    def told(_: object) -> list[HoldoutMessage]:
+    def messages(_: object) -> list[HoldoutMessage]:
         return [HoldoutProgress("base", 3, 10), HoldoutDone(looked(may_look, 4))]
 
-    monkeypatch.setattr(Looking, "told", told)
+    monkeypatch.setattr(Looking, "messages", messages)
     monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "y\n"))
     assert main(["ready", f"{LOOP}/4"]) == 0
@@ -187,7 +187,7 @@ def test_a_look_that_came_to_nothing_says_so(
     Looking.told_next = (HoldoutFault("out of memory", "--set run.device=cpu", is_input),)
     assert main(["ready", f"{LOOP}/4", "--look", "--yes"]) == code
     heard = capsys.readouterr().err
-    assert "out of memory; the look does not count" in heard
+    assert "out of memory; the evaluation does not count" in heard
     assert "--set run.device=cpu" in heard
 
 

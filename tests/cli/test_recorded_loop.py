@@ -197,7 +197,7 @@ def test_a_loop_can_be_created_without_the_stack(review: Path) -> None:
     )
     done = reader("new", "begun", "--data", "rows.jsonl", "--model", "org/name", folder=review)
     assert done.returncode == 0, done.stderr
-    assert "checked when it is first run" in done.stderr
+    assert "is checked by the first run" in done.stderr
 
 
 def test_broken_iterations_are_shown_beside_the_healthy_ones(review: Path) -> None:

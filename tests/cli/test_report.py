@@ -85,7 +85,7 @@ def test_the_ledger_is_no_report(tmp_path: Path) -> None:
         (("-o", "x.pdf"), ".pdf is not a report format"),
         (("-o", "x"), "--format"),
         ((), "-o support-tiny.html"),
-        (("--json", "-o", "x.json"), "do not go together"),
+        (("--json", "-o", "x.json"), "cannot be combined"),
         (("-o", "missing/x.md"), "no folder"),
     ],
 )

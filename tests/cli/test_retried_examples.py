@@ -60,7 +60,7 @@ def asker(monkeypatch: pytest.MonkeyPatch) -> type[FakeAsker]:
 def all_told() -> list[Retried | ServerStatus]:
     """All that is told until the end of it."""
     work = start_retry(FOLDER, EXAMPLES, ["evaluation.max_new_tokens=64"], allow_code=False)
-    asker = work._asker
+    asker = work._client
     assert isinstance(asker, FakeAsker)
     assert asker.is_closed.wait(PATIENCE_SECONDS)  # which comes after the last word
     return work.take()

@@ -187,7 +187,7 @@ def test_a_signal_to_the_command_stops_the_run_and_saves(long_loop: Path, sent: 
     process.send_signal(sent)
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 3, output
-    assert "stopping: saving the weights" in output
+    assert "stopping after saving the weights" in output
     assert (long_loop / "loops" / "long" / "001" / "adapter").is_dir()
 
 
@@ -201,7 +201,7 @@ def test_a_base_that_another_run_measures_is_left_alone(cli: Cli, tmp_path: Path
     with RunLock(base.lock):
         done = cli("run", "mine", "--why", "too early")
     assert done.returncode == 2
-    assert "being measured by another run" in done.stderr
+    assert "another run is evaluating the base" in done.stderr
     assert base.config.read_text() == before
     assert loop.numbers() == [0]
 

@@ -80,7 +80,7 @@ def test_suspects_without_the_data_are_told_from_the_record_alone(review: Path) 
     (review / "loops/mine/001/training.jsonl").unlink()
     done = reader("suspects", "mine/1", folder=review)
     assert done.returncode == 2
-    assert "no training rows were measured" in done.stderr
+    assert "no losses of training rows were recorded" in done.stderr
 
 
 @pytest.mark.parametrize(

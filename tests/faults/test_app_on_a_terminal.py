@@ -300,7 +300,7 @@ def test_a_run_that_hangs_in_the_app_is_stopped_and_keeps_the_app_from_nothing(
     app.output = b""
     app.shows("nothing runs")
     app.types("r")
-    app.shows("the run gets a process of its own")
+    app.shows("the run starts in a separate process")
     with RunLock(folder.lock):  # raises where somebody holds it
         pass
     app.types("\x03")

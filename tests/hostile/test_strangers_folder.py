@@ -238,7 +238,7 @@ def test_remote_code_is_said_before_anything_is_created(
     assert "remote_code" not in command(*words).err
     printed = command(*words, "--set", "trust_remote_code=true")
     said, _, rest = printed.err.partition("nothing is created here")
-    assert "trust_remote_code is on: Python code that tiny brings runs" in said
+    assert "trust_remote_code is on: Python code from tiny runs" in said
     assert rest
     plan = plan_next(loop, parent=1, settings=["trust_remote_code=true"], why="")
     assert check_start(loop, plan).notices[0].startswith("trust_remote_code is on")

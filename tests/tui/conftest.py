@@ -371,7 +371,9 @@ class FakeBackend:
 
     def suspects(self, loop: LoopFolder, number: int) -> Suspected:
         if self.suspected is None:
-            raise BadInput(f"{loop.name}/{number}: no training rows were measured", "run it again")
+            raise BadInput(
+                f"{loop.name}/{number}: no losses of training rows were recorded", "run it again"
+            )
         return self.suspected
 
     def again(
@@ -415,7 +417,7 @@ class FakeBackend:
         if self.refusal:
             raise self.refusal
         self.autos.append((start, iterations, hours))
-        return "auto is at work in the background, process 4712"
+        return "auto runs in the background, process 4712"
 
     def take_fault(self) -> TuiLoopError | None:
         fault, self.fault = self.fault, None

@@ -855,7 +855,9 @@ async def _asking(opened: Opened) -> AskingScreen:
 @does("loop.training")
 async def training_rows_that_may_be_wrong_are_shown(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Training rows of support-intents/2", "no training rows were measured")
+    await opened.shows(
+        "Training rows of support-intents/2", "no losses of training rows were recorded"
+    )
     assert isinstance(opened.app.screen, TrainingScreen)
 
 

@@ -33,7 +33,7 @@ def test_what_comes_first_is_told_and_the_budget_is_asked_for(open_app: OpenApp)
         await opened.shows("iterations: a whole number from 1 on")
         await opened.type("6")
         await opened.press("enter")
-        await opened.tells("auto is at work in the background, process 4712")
+        await opened.tells("auto runs in the background, process 4712")
         assert opened.backend.autos == [(2, 6, 1.5)]
         assert opened.bench.follows_run is None
 

@@ -255,7 +255,7 @@ sys.exit(main(["support-intents"]))
     lines = [line for line in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", shown).split("\r\n") if line]
     report = tmp_path / "state" / "crash.log"
     assert lines[-2:] == [
-        "error: the app ended by a fault of its own",
+        "error: the app crashed",
         f"hint: the report is in {report}; the record is not affected",
     ]
     assert "Traceback" not in shown

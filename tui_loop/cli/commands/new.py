@@ -75,7 +75,7 @@ def _report(name: str, prepared: Prepared, out: Output) -> None:
         f"model {prepared.config.model.id}, metric {prepared.metric}"
     )
     roles = ", ".join(f"{role} = {column}" for role, column in data.mapping.columns.items())
-    out.line(f"shape {data.mapping.shape.replace('_', '/')} ({roles})")
+    out.line(f"read as {data.mapping.shape.replace('_', '/')} ({roles})")
     if data.labels:
         shown = ", ".join(data.labels[:12]) + (" ..." if len(data.labels) > 12 else "")
         out.line(f"{len(data.labels)} labels: {shown}")
