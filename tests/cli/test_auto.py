@@ -110,9 +110,14 @@ def test_between_two_runs_a_stop_ends_it(
     )
     with unattended(loop, "auto"):
         assert main(["stop", NAME]) == 0
-        assert "has been asked to end, between two runs" in capsys.readouterr().out
+        assert (
+            f"process {os.getpid()} will end; no run of the loop is live" in capsys.readouterr().out
+        )
         assert main(["queue", NAME, "--add", "--set", "lora.r=4"]) == 0
-        assert "they wait: auto is at work; tui-loop stop self ends it" in capsys.readouterr().out
+        assert (
+            "auto is running, the queue waits: tui-loop stop self stops auto"
+            in capsys.readouterr().out
+        )
     assert ended == [os.getpid()]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import NamedTuple
 
 from tui_loop.cli.output import Output
 from tui_loop.core.commands import open_command
@@ -12,6 +14,14 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.workflow.draft import Draft, read_draft
+
+
+class Command(NamedTuple):
+    """One command of a module that has several; other modules have these names themselves."""
+
+    HELP: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Output], int]
 
 
 def add_json(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:

@@ -18,6 +18,15 @@ from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.untrusted import one_line
 
+_SHARED_MODULES = {
+    "stop": "control",
+    "pause": "control",
+    "continue": "control",
+    "evaluate": "control",
+    "checkpoint": "control",
+}
+"""The commands whose module, with others, is not named after them."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Raises BadInput for wrong usage, like any other bad input; allows no abbreviations."""
@@ -39,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = Output(as_json="--json" in words)
     try:
         words = _with_open(words)
-        args = _parser(_named(words)).parse_args(words, _defaults())
+        args = _parser(_needed_commands(words)).parse_args(words, _defaults())
         out.loops = args.loops
-        module = _module_of(args.command)
-        code: int = module.run(args, out)
+        command = _command(args.command)
+        code: int = command.run(args, out)
         return code
     except TuiLoopError as error:
         if "--debug" in words:
@@ -78,32 +87,36 @@ def _defaults() -> argparse.Namespace:
 
 
 def _with_open(words: list[str]) -> list[str]:
-    """The words with the command `open` where none is named: `tui-loop support/3`, `tui-loop`."""
+    """Returns the words with `open` where they name no command, as in `tui-loop support/3`."""
     place = _first_word(words)
     if place is None:
-        asks = {"-h", "--help", "--version"} & set(words)
-        return words if asks else [*words, "open"]
+        asks_about_program = {"-h", "--help", "--version"} & set(words)
+        return words if asks_about_program else [*words, "open"]
     return words if words[place] in COMMANDS else [*words[:place], "open", *words[place:]]
 
 
 def _first_word(words: list[str]) -> int | None:
-    """The index of the first word that is neither an option nor the value of `--loops`."""
-    skip = False
+    """Returns the index of the first word that is no option and not the value of `--loops`."""
+    is_value = False
     for place, word in enumerate(words):
-        if skip or word.startswith("-"):
-            skip = word == "--loops" and not skip
+        if is_value or word.startswith("-"):
+            is_value = word == "--loops" and not is_value
         else:
             return place
     return None
 
 
-def _module_of(command: str) -> Any:
-    name = {"continue": "going_on"}.get(command, command)  # a keyword names no module
-    return importlib.import_module(f"tui_loop.cli.commands.{name}")
+def _command(name: str) -> Any:
+    """Imports a command and returns what has its `HELP`, `add` and `run`: a module, or a Command.
+
+    Only the named command is imported, because some of them need packages that others do not.
+    """
+    module = importlib.import_module(f"tui_loop.cli.commands.{_SHARED_MODULES.get(name, name)}")
+    return module.COMMANDS[name] if name in _SHARED_MODULES else module
 
 
-def _named(words: list[str]) -> tuple[str, ...]:
-    """The one command that is named, so that no other needs to be imported; all if none is."""
+def _needed_commands(words: list[str]) -> tuple[str, ...]:
+    """Returns the command in the words, or all commands where there is none."""
     place = _first_word(words)
     return COMMANDS if place is None else (words[place],)
 
@@ -129,15 +142,15 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tui-loop {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name in names:
-        module = _module_of(name)
-        command = commands.add_parser(
+        command = _command(name)
+        subparser = commands.add_parser(
             name,
             parents=[shared],
-            help=module.HELP,
-            description=module.HELP,
+            help=command.HELP,
+            description=command.HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add(command)
+        command.add(subparser)
     return parser
 
 

@@ -79,7 +79,7 @@ class Output:
         self._print(sys.stderr, visible(redacted(shell_text(text))))
 
     def advice(self, text: str) -> None:
-        """A line with a command that can be typed as it stands."""
+        """Prints a line with a command that can be copied into the shell."""
         self.line(self.spelled_out(text))
 
     def spelled_out(self, text: str) -> str:

@@ -124,9 +124,9 @@ def print_queue(loop: LoopFolder, out: Output) -> None:
     if unattended == "queue":
         out.line("the queue is running")
     elif unattended == "auto":
-        out.advice(f"they wait: auto is at work; tui-loop stop {loop.name} ends it")
+        out.advice(f"auto is running, the queue waits: tui-loop stop {loop.name} stops auto")
     else:
-        out.advice(f"run them: tui-loop queue {loop.name} --run --detach")
+        out.advice(f"run the queue: tui-loop queue {loop.name} --run --detach")
 
 
 def _edit(loop: LoopFolder, args: argparse.Namespace) -> str:

@@ -111,5 +111,5 @@ def _line(record: dict[str, Any]) -> str:
     if record["closed"]:
         parts.append(f"({record['closed']})")
     elif record["state"] in (*RESUMABLE, "queued"):
-        parts.append(f"go on with it: tui-loop resume {record['loop']}/{record['iteration']}")
+        parts.append(f"resume it: tui-loop resume {record['loop']}/{record['iteration']}")
     return "  ".join(parts)
