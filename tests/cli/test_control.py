@@ -69,7 +69,7 @@ def test_a_background_run_is_paused_saved_evaluated_stopped_and_resumed_from_a_s
     finally:
         cli("stop", "long", "--wait")
 
-    assert "go on with it: tui-loop resume long/1" in cli("status", "long").stdout
+    assert "resume it: tui-loop resume long/1" in cli("status", "long").stdout
     assert "tui-loop resume long/1" in cli("show", "long/1").stdout
     step = read_run(folder).step
     assert read_run(folder).checkpoints[-1].step == step
