@@ -57,7 +57,6 @@ EXCEPT = {
     "tui_loop/tui": set(PHRASES),
     "tui_loop/core/diagnosis": set(PHRASES),
     "tui_loop/core": set(PHRASES),
-    "tui_loop/engine": set(PHRASES),
 }
 
 

@@ -221,5 +221,5 @@ def test_the_record_that_is_damaged_is_one_of_which_much_is_to_be_said(sound: Pa
     assert found.findings
     assert found.suggestions
     assert len(read_queue(loop)) == 1
-    assert checklist(loop, 2).look is not None
+    assert checklist(loop, 2).evaluation is not None
     assert all((sound / name).exists() for name in FILES)

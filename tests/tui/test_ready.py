@@ -130,7 +130,7 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         run.ends(examples=examples, tokens=tokens)
         await opened.shows("✓ met      finished and evaluated", "✓ met      score at least 60%")
         assert screen.found is not None
-        assert not screen.found.is_under_way
+        assert not screen.found.is_in_progress
 
     on_app(open_app(SMALL, number=2), steps)
 
