@@ -31,30 +31,30 @@ HEADINGS: dict[Group, str] = {
 }
 
 INTRODUCTION = """\
-# What goes wrong, and what is left
+# Faults and their outcome
 
-Each row below is a fault that a test brings about, and what the test holds the program to
-afterwards. The page is made from the tests' marks: `python -m scripts.reliability` writes it, a
-test holds it equal to them, and a marked test that does not check its row's state fails.
+Each row below is a fault that a test injects, and the state that the test requires afterwards.
+`python -m scripts.reliability` generates this page from the marks of the tests. A test checks that
+the page is current, and a marked test that does not check the state of its row fails.
 
 How the record survives:
 
-- The journal has one writer. A line is whole or not there: one checked write a line, and a line
-  that a crash tore is taken off before the next begins. Events are numbered without a gap, so
-  that a loss shows as a number, never as a silence.
-- What was written is in the system's hands at once, so a killed process loses nothing of it. It
-  is on the disk within a second, and at once after a phase, an evaluation, a checkpoint, the end.
-- While a disk takes nothing, training goes on: up to 10,000 lines wait in memory, `run.lock`
-  (whose room was taken at the start) carries the word of it to whoever looks, and when there is
-  room again a `recovery` event says how long it lasted and what was lost.
-- If the file is replaced, cut or deleted under the writer, it writes it anew from what it read
-  and wrote.
-- Every other file is written beside its place and renamed into it: old or new, never half.
-- A reader takes whole lines only, counts what it cannot read, and raises nothing. A run without
+- The journal has one writer. Each line is one checked write, so a line is complete or absent. If a
+  crash cut a line, the writer removes the fragment before it writes the next line. Events are
+  numbered without gaps, so a loss is visible.
+- The operating system has a written line at once, so a killed process loses none. The line is on
+  the disk within a second, and at once after a phase, an evaluation, a checkpoint or the end.
+- While a disk accepts no writes, training continues. Up to 10,000 lines wait in memory, and
+  `run.lock`, whose space is reserved from the start, carries the reason to readers. When there is
+  space again, a `recovery` event reports the duration and the loss.
+- If the file is replaced, cut or deleted while the run writes it, the writer creates it again from
+  what it read and wrote.
+- Every other file is written under a temporary name and renamed, so it is old or new, never half.
+- A reader uses complete lines only, counts what it cannot read, and raises nothing. A run without
   an end whose process is gone is `interrupted`, and is never shown as running.
 
-"State" is the iteration's afterwards, with the kind of error where there is one; "–" stands where
-no run's state is concerned.
+"State" is the state of the iteration afterwards, with the kind of error if there is one. "–" means
+that the fault concerns no run's state.
 """
 
 

@@ -6,7 +6,7 @@
         ...
         outcome(folder)  # the iteration's state and error kind are the row's
 
-`docs/reliability.md` is made of these marks by `python -m scripts.reliability`.
+`docs/reliability.md` is generated from these marks by `python -m scripts.reliability`.
 """
 
 from __future__ import annotations
