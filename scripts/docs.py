@@ -16,12 +16,18 @@ from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 EXIT_CODES = {
-    0: "success",
-    RunFailed.exit_code: "the run failed, or tui-loop has a fault",
+    0: "success; `ready` and `diagnose` also where the answer is no",
+    RunFailed.exit_code: (
+        "the run failed (`run`, `resume`, `auto`, `queue --run`, `demo --headless`, a holdout "
+        "evaluation), or tui-loop has a fault"
+    ),
     BadInput.exit_code: "invalid usage, file, config or model; `check` found an error",
-    RunStopped.exit_code: "the run was stopped on request",
+    RunStopped.exit_code: "the run was stopped on request, or by SIGTERM, SIGUSR1 or SIGUSR2",
     NotFound.exit_code: "no such loop or iteration",
-    NeedsExtra.exit_code: "an extra is not installed; the message has the pip command",
+    NeedsExtra.exit_code: (
+        "an extra is not installed (every command that trains or loads a model); the hint has the "
+        "pip command"
+    ),
     REGRESSION: "`compare --fail-on-regression` found a regression",
     130: "the command was interrupted with Ctrl-C",
 }
