@@ -601,7 +601,7 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     threads: list[int] = []
     bench.patch.setattr(torch, "set_num_threads", threads.append)
-    run: Any = SimpleNamespace(say=lambda _: None, outcome=SimpleNamespace(sizes={}))
+    run: Any = SimpleNamespace(info=lambda _: None, outcome=SimpleNamespace(sizes={}))
     for config in (Config(), of("run.cpu_threads=3")):
         run.config = config
         run_iteration._load(run, find_model("tiny", bench.folder))

@@ -33,6 +33,7 @@ from tui_loop.engine.run_errors import run_error_of
 from tui_loop.engine.run_iteration import run_iteration
 
 MOST_ROLLBACKS = 3
+"""A run that still diverges after so many rollbacks ends as failed."""
 
 
 class _Retry(msgspec.Struct, frozen=True):
@@ -180,10 +181,9 @@ class Attempts:
         )
 
     def _retry_lower_rate(self, error: Diverged) -> _Retry | None:
-        is_policy = self._config.run.on_divergence == "rollback"
         if (
             self._control.stop_requested
-            or not is_policy
+            or self._config.run.on_divergence != "rollback"
             or error.kind != "diverged"
             or self._rollbacks == MOST_ROLLBACKS
         ):

@@ -84,7 +84,7 @@ class RunHost:
                 resumption=resumption,
             )
             attempts.begin()
-            # Until `begin`, which can take long, a request can only name the previous attempt.
+            # A request that arrived before `begin`, which can take long, names the old attempt.
             new_requests = request_ids(self.folder.requests) - earlier_requests
             requests = RequestReader(self.folder.requests, attempts.attempt, new_requests)
             own_files = self.folder.config, self.folder.decision
