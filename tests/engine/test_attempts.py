@@ -69,7 +69,7 @@ def test_an_attempt_that_ends_before_its_work_keeps_what_the_iteration_had(
 
 
 @pytest.mark.slow
-def test_a_stop_that_is_asked_for_while_a_resume_looks_at_its_checkpoint_is_heard(
+def test_a_stop_requested_while_a_resume_reads_its_checkpoint_is_applied(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = tiny_loop(training=LONG)
@@ -79,15 +79,15 @@ def test_a_stop_that_is_asked_for_while_a_resume_looks_at_its_checkpoint_is_hear
     old = send_request(folder, "stop")  # asked of a run that was gone: void
 
     def slow(*arguments: Any) -> Any:
-        asked.append(send_request(folder, "stop", evaluate=False))
+        stops.append(send_request(folder, "stop", evaluate=False))
         return next_resumption(*arguments)
 
-    asked: list[Any] = []
+    stops: list[Any] = []
     monkeypatch.setattr(hosting, "next_resumption", slow)
     hosted = Hosted(folder)
     hosted.ends()
-    assert [request.attempt for request in (old, *asked)] == [1, 1]
-    assert [seen.id for seen in hosted.run.requests] == [asked[0].id]
+    assert [request.attempt for request in (old, *stops)] == [1, 1]
+    assert [seen.id for seen in hosted.run.requests] == [stops[0].id]
     assert summary_of(folder).state == "stopped"
 
 

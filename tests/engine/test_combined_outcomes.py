@@ -52,7 +52,7 @@ def test_the_time_of_training_is_that_of_all_steps(
     own: float | None, steps: int, from_step: int, seconds: float | None
 ) -> None:
     now = outcome(steps, weights_step=steps, steps=steps, train_runtime=own)
-    told = combined_outcome(
+    combined = combined_outcome(
         now, Outcome(), has_adapter=True, from_step=from_step, trained_before=3.0
     )
-    assert told.metrics["train_runtime"] == seconds
+    assert combined.metrics["train_runtime"] == seconds

@@ -313,16 +313,16 @@ def _(bench: Bench) -> None:
 
 @effect("data.subset")
 def _(bench: Bench) -> None:
-    asked: list[str | None] = []
+    subsets: list[str | None] = []
 
     def load_dataset(entry: str, subset: str | None) -> datasets.DatasetDict:
-        asked.append(subset)
+        subsets.append(subset)
         return datasets.DatasetDict({"train": datasets.Dataset.from_list(pairs(0))})
 
     bench.patch.setattr(datasets, "load_dataset", load_dataset)
     read_source("someone/set", bench.folder, Config())
     read_source("someone/set", bench.folder, of("data.subset=small"))
-    assert asked == [None, "small"]
+    assert subsets == [None, "small"]
 
 
 def split_folder(bench: Bench) -> str:

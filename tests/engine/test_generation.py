@@ -90,17 +90,17 @@ def test_sampled_outputs_keep_their_order(tiny: LoadedModel, prompts: list[list[
 def test_a_stop_ends_generation_between_two_tokens(
     tiny: LoadedModel, prompts: list[list[int]]
 ) -> None:
-    asked = 0
+    polls = 0
 
     def poll() -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 3:
+        nonlocal polls
+        polls += 1
+        if polls > 3:
             raise StopRequested
 
     with pytest.raises(StopRequested):
         said(tiny, prompts, poll=poll)
-    assert asked == 4
+    assert polls == 4
     assert not tiny.model.training
 
 

@@ -1,4 +1,4 @@
-"""A look at the holdout with real weights: measured as eval was, recorded as figures alone."""
+"""A holdout evaluation with real weights: measured as eval was, recorded as figures alone."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def tuned(tiny_loop: Callable[..., TinyLoop], rows: Path) -> TinyLoop:
 def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     tuned: TinyLoop, rows: Path, cli: Cli
 ) -> None:
-    told: list[HoldoutMessage] = []
+    messages: list[HoldoutMessage] = []
     folder = tuned.loop.existing(1)
-    look = evaluate_holdout(folder, [], emit=told.append)
-    for number, figures in ((1, look.figures), (0, look.base)):
+    result = evaluate_holdout(folder, [], emit=messages.append)
+    for number, figures in ((1, result.figures), (0, result.base)):
         summary = tuned.loop.iteration(number).read_summary()
         assert summary is not None
         assert (figures.score, figures.passed) == (
@@ -56,15 +56,15 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
             summary.metrics["passed"],
         )
         assert figures.loss == pytest.approx(summary.metrics["eval_loss"], rel=1e-5)
-    assert look.eval == look.figures
-    assert (look.use, look.rows, look.metric) == (1, 12, "label")
-    table = look.paired
+    assert result.eval == result.figures
+    assert (result.use, result.rows, result.metric) == (1, 12, "label")
+    table = result.paired
     assert table is not None
-    assert table.both + table.fixed == look.passed
-    assert table.both + table.broken == look.base.passed
-    steps = {each.doing for each in told if isinstance(each, HoldoutProgress)}
+    assert table.both + table.fixed == result.passed
+    assert table.both + table.broken == result.base.passed
+    steps = {each.doing for each in messages if isinstance(each, HoldoutProgress)}
     assert steps == {"base", "iteration"}
-    assert read_holdout_evaluations(tuned.loop).evaluations == (look,)
+    assert read_holdout_evaluations(tuned.loop).evaluations == (result,)
     _has_no_row(tuned.loop.holdout.read_text(), rows)
 
     place = f"{tuned.loop.name}/1"
@@ -72,7 +72,11 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     assert done.returncode == 0, done.stderr
     again = read_holdout_evaluations(tuned.loop).evaluations[1]
     assert again.use == 2
-    assert (again.score, again.passed, again.paired) == (look.score, look.passed, look.paired)
+    assert (again.score, again.passed, again.paired) == (
+        result.score,
+        result.passed,
+        result.paired,
+    )
     record = json.loads(done.stdout)
     assert record["look"]["look"] == 2
     assert [each["loop"] for each in record["looks"]] == [tuned.loop.name] * 2
@@ -80,7 +84,7 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     _has_no_row(done.stdout + done.stderr, rows)
 
 
-def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], rows: Path) -> None:
+def test_a_failed_evaluation_does_not_count(tiny_loop: Callable[..., TinyLoop], rows: Path) -> None:
     tiny = tiny_loop(data={"eval": str(rows), "holdout": str(rows)}, training={"max_steps": 1})
     assert tiny.run("evaluation.base=false").state == "finished"
     folder = tiny.loop.existing(1)
@@ -99,19 +103,24 @@ def test_a_look_that_fails_does_not_count(tiny_loop: Callable[..., TinyLoop], ro
     assert read_holdout_evaluations(tiny.loop).evaluations == ()
 
 
-def test_whole_models_are_looked_at_one_after_the_other(
+def test_whole_models_are_evaluated_one_after_the_other(
     tiny_loop: Callable[..., TinyLoop], rows: Path
 ) -> None:
     tiny = tiny_loop(
         metric="none", data={"eval": str(rows), "holdout": str(rows)}, lora={"enabled": False}
     )
     assert tiny.run("evaluation.base=false").state == "finished"
-    look: HoldoutEvaluation = evaluate_holdout(tiny.loop.existing(1), [], emit=lambda each: None)
-    assert (look.metric, look.score, look.passed, look.paired) == ("none", None, None, None)
-    assert look.loss == pytest.approx(look.eval.loss, rel=1e-5)
-    assert isinstance(look.base.loss, float)
-    assert isinstance(look.loss, float)
-    assert look.loss < look.base.loss
+    result: HoldoutEvaluation = evaluate_holdout(tiny.loop.existing(1), [], emit=lambda each: None)
+    assert (result.metric, result.score, result.passed, result.paired) == (
+        "none",
+        None,
+        None,
+        None,
+    )
+    assert result.loss == pytest.approx(result.eval.loss, rel=1e-5)
+    assert isinstance(result.base.loss, float)
+    assert isinstance(result.loss, float)
+    assert result.loss < result.base.loss
 
 
 def _has_no_row(text: str, rows: Path) -> None:

@@ -1,4 +1,4 @@
-"""Models that are asked again, side by side, say what the record says that they said."""
+"""Models of a loop in one process give the outputs that the record has."""
 
 from __future__ import annotations
 
@@ -62,29 +62,29 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> LoopFolder:
 
 
 @pytest.fixture(scope="module")
-def asker(loop: LoopFolder) -> Iterator[InferenceClient]:
+def client(loop: LoopFolder) -> Iterator[InferenceClient]:
     """All five models in one process."""
     with closing(InferenceClient(loop, iterations_to_compare(loop, 4, (1, 2, 3)))) as made:
         yield made
 
 
-def answers_of(told: list[ServerMessage]) -> list[GenerateResponse]:
-    return [each for each in told if isinstance(each, GenerateResponse)]
+def answers_of(messages: list[ServerMessage]) -> list[GenerateResponse]:
+    return [each for each in messages if isinstance(each, GenerateResponse)]
 
 
 @pytest.mark.slow
 def test_an_examples_prompt_gives_its_recorded_output_from_every_model(
-    loop: LoopFolder, asker: InferenceClient
+    loop: LoopFolder, client: InferenceClient
 ) -> None:
-    assert asker.iterations == (4, 1, 2, 3, 0)
+    assert client.iterations == (4, 1, 2, 3, 0)
     recorded = {
         number: {each.id: each for each in loop.iteration(number).read_examples()}
-        for number in asker.iterations
+        for number in client.iterations
     }
-    question = asker.ask_examples(list(recorded[0]))
-    told = list(asker.answers_to(question))
-    assert [each.state for each in told if isinstance(each, ServerStatus)][-1] == "ready"
-    answers = answers_of(told)
+    question = client.ask_examples(list(recorded[0]))
+    messages = list(client.answers_to(question))
+    assert [each.state for each in messages if isinstance(each, ServerStatus)][-1] == "ready"
+    answers = answers_of(messages)
     assert len(answers) == 5 * 20
     for answer in answers:
         example = recorded[answer.iteration][answer.example]
@@ -98,41 +98,43 @@ def test_an_examples_prompt_gives_its_recorded_output_from_every_model(
 
 
 def test_a_free_prompt_is_rendered_as_an_examples_is(
-    loop: LoopFolder, asker: InferenceClient
+    loop: LoopFolder, client: InferenceClient
 ) -> None:
     example = loop.iteration(1).read_examples()[0]
-    free = answers_of(list(asker.answers_to(asker.ask(example.prompt))))
-    seeded = answers_of(list(asker.answers_to(asker.ask("", example=example.id))))
+    free = answers_of(list(client.answers_to(client.ask(example.prompt))))
+    seeded = answers_of(list(client.answers_to(client.ask("", example=example.id))))
     assert [each.output for each in free] == [each.output for each in seeded]
     assert [each.iteration for each in free] == [4, 1, 2, 3, 0]
     assert {each.prompt_tokens for each in free} == {each.prompt_tokens for each in seeded}
     assert free[0].example == ""
 
 
-def test_settings_count_for_one_question_alone(asker: InferenceClient) -> None:
+def test_settings_count_for_one_question_alone(client: InferenceClient) -> None:
     short = answers_of(
-        list(asker.answers_to(asker.ask("hello", settings=["evaluation.max_new_tokens=1"])))
+        list(client.answers_to(client.ask("hello", settings=["evaluation.max_new_tokens=1"])))
     )
     assert all(each.tokens <= 1 for each in short)
-    told = list(asker.answers_to(asker.ask("hello", settings=["evaluation.max_new_tokens=9999"])))
-    assert [each.state for each in told if isinstance(each, ServerStatus)] == ["error"] * 5
-    after = answers_of(list(asker.answers_to(asker.ask("hello"))))
+    messages = list(
+        client.answers_to(client.ask("hello", settings=["evaluation.max_new_tokens=9999"]))
+    )
+    assert [each.state for each in messages if isinstance(each, ServerStatus)] == ["error"] * 5
+    after = answers_of(list(client.answers_to(client.ask("hello"))))
     assert len(after) == 5
 
 
-def test_what_is_dropped_is_not_answered_and_the_next_question_is(asker: InferenceClient) -> None:
+def test_a_cancelled_request_is_not_answered_and_the_next_one_is(client: InferenceClient) -> None:
     long = ["evaluation.max_new_tokens=200", "evaluation.do_sample=true"]
-    dropped = asker.ask("tell me everything " * 20, settings=long)
-    asker.drop()
-    question = asker.ask("hello")
-    heard: list[ServerMessage] = []
-    for each in asker.answers():
-        heard.append(each)
+    dropped = client.ask("tell me everything " * 20, settings=long)
+    client.drop()
+    question = client.ask("hello")
+    messages: list[ServerMessage] = []
+    for each in client.answers():
+        messages.append(each)
         if isinstance(each, ServerStatus) and each.state == "answered" and each.id == question:
             break
-    given_up = [each for each in heard if isinstance(each, ServerStatus) and each.id == dropped]
-    assert [(each.state, each.message) for each in given_up] == [("error", "cancelled")]
-    assert len([each for each in answers_of(heard) if each.id == question]) == 5
+    cancelled = [each for each in messages if isinstance(each, ServerStatus) and each.id == dropped]
+    assert [(each.state, each.message) for each in cancelled] == [("error", "cancelled")]
+    assert len([each for each in answers_of(messages) if each.id == question]) == 5
 
 
 @pytest.mark.slow
@@ -144,20 +146,20 @@ def test_who_has_no_weights_here_is_left_out_and_the_others_answer(
     before = odd.read_text()
     odd.write_text(json.dumps({**json.loads(before), "megatron_config": {"a": 1}}))
     try:
-        with closing(InferenceClient(loop, (2, 1, 0))) as asker:
-            question = asker.ask("hello")
-            told = list(asker.answers_to(question))
-            left = [each for each in told if isinstance(each, ServerStatus) and each.message]
+        with closing(InferenceClient(loop, (2, 1, 0))) as client:
+            question = client.ask("hello")
+            messages = list(client.answers_to(question))
+            left = [each for each in messages if isinstance(each, ServerStatus) and each.message]
             assert [(each.state, each.iteration) for each in left] == [
                 ("left_out", 2),
                 ("left_out", 1),
             ]
             assert "no weights" in left[0].message
             assert "megatron_config" in left[1].message
-            assert [each.iteration for each in answers_of(told)] == [0]
-            asker.close()
-            assert list(asker.answers())[-1] == ServerStatus("ended")
-            assert list(asker.answers()) == []
+            assert [each.iteration for each in answers_of(messages)] == [0]
+            client.close()
+            assert list(client.answers())[-1] == ServerStatus("ended")
+            assert list(client.answers()) == []
     finally:
         odd.write_text(before)
         away.rename(loop.iteration(2).adapter)
@@ -189,7 +191,7 @@ def test_ask_shows_the_models_side_by_side(loop: LoopFolder, cli: Cli) -> None:
     assert record["answers"][0]["output"] == example.output
 
 
-def test_the_first_look_is_told_and_moves_no_output(loop: LoopFolder) -> None:
+def test_the_first_outputs_are_logged_and_change_no_output(loop: LoopFolder) -> None:
     """The outputs asked for above come in one plain order; here is that the run's did not."""
     for number, parent in ((2, "that 1 failed"), (3, "that 2 failed")):
         journal = loop.iteration(number).journal.read_text()

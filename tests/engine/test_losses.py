@@ -81,7 +81,7 @@ def test_text_rows_are_supervised_from_their_second_token(
         "training.packing=true",
     ],
 )
-def test_eval_loss_stays_put_whatever_training_is_told(
+def test_eval_loss_stays_put_whatever_the_training_settings(
     tiny_loop: Callable[..., TinyLoop], setting: str
 ) -> None:
     loop = tiny_loop()

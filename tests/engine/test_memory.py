@@ -1,4 +1,4 @@
-"""Out of memory told from other faults, and the smaller bites that follow."""
+"""Out of memory is distinguished from other faults, and makes batches smaller."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.train
         (ValueError("out of memory"), False, False),
     ],
 )
-def test_faults_are_told_apart(error: BaseException, memory: bool, device: bool) -> None:
+def test_faults_are_distinguished(error: BaseException, memory: bool, device: bool) -> None:
     assert (is_out_of_memory(error), is_device_fault(error)) == (memory, device)
 
 
@@ -71,7 +71,7 @@ def _effective(training: Training) -> int:
 
 def test_an_evaluation_batch_shrinks_for_good_and_says_so() -> None:
     shrunk: list[tuple[int, int, str]] = []
-    batch = EvalBatch(16, lambda *told: shrunk.append(told))
+    batch = EvalBatch(16, lambda *sizes: shrunk.append(sizes))
 
     def fits(rows: int) -> Any:
         if rows > 5:

@@ -12,9 +12,13 @@ from tui_loop.engine.effective import padding_share
 
 def trainer_of(lengths: list[int], batch: int, **arguments: Any) -> Any:
     rows = [[0] * length for length in lengths]
-    told = {"per_device_train_batch_size": batch, "packing": False, "padding_free": False}
+    defaults = {
+        "per_device_train_batch_size": batch,
+        "packing": False,
+        "padding_free": False,
+    }
     return SimpleNamespace(
-        args=SimpleNamespace(**told | arguments),
+        args=SimpleNamespace(**defaults | arguments),
         train_dataset=type("Rows", (dict,), {"column_names": ["input_ids"]})(input_ids=rows),
     )
 

@@ -1,4 +1,4 @@
-"""What is asked for in a pause, and fails."""
+"""Requests that fail during a pause."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Paused:
             self.raised.append(error)
 
 
-def test_a_fault_of_what_is_asked_for_in_a_pause_is_told_each_time_and_the_pause_lasts(
+def test_each_request_that_fails_in_a_pause_is_logged_and_the_pause_lasts(
     tmp_path: Path,
 ) -> None:
     paused = Paused(tmp_path / "journal.jsonl", ValueError("planted"))
@@ -82,8 +82,8 @@ def test_a_fault_of_what_is_asked_for_in_a_pause_is_told_each_time_and_the_pause
     paused.ask("continue")
     paused.thread.join(PATIENCE_SECONDS)
     assert paused.raised == []
-    told = "evaluate during the pause: ValueError: planted"
-    assert paused.lines() == [told] * paused.trainer.evaluated
+    line = "evaluate during the pause: ValueError: planted"
+    assert paused.lines() == [line] * paused.trainer.evaluated
     assert paused.trainer.evaluated == 2
 
 

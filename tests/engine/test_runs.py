@@ -265,7 +265,7 @@ def test_full_fine_tuning_trains_every_weight(tiny_loop: MakeLoop) -> None:
     assert (loop.loop.iteration(1).adapter / "model.safetensors").exists()
 
 
-def test_a_fault_of_the_data_found_late_is_told_as_such(
+def test_a_fault_of_the_data_found_late_is_a_data_error(
     tiny_loop: MakeLoop, write_lines: Callable[[str, Any], Path]
 ) -> None:
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]

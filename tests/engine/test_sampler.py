@@ -1,4 +1,4 @@
-"""The sampler as a source of suggestions: its ranges, what it is told, what it proposes."""
+"""The sampler as a source of suggestions: its ranges, the past trials, what it proposes."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def go(loop: LoopFolder, source: SearchSource, count: int, metrics: Metrics) -> 
         plan = plan_of_proposal(loop, proposal)
         folder = create_iteration(loop, plan, {})
         rate = plan.config.training.learning_rate
-        told = metrics(rate)
-        state = "finished" if told else "failed"
+        result = metrics(rate)
+        state = "finished" if result else "failed"
         folder.write_summary(
-            msgspec.structs.replace(iteration_of(folder), state=state, metrics=told)
+            msgspec.structs.replace(iteration_of(folder), state=state, metrics=result)
         )
         rates.append(rate)
     return rates
@@ -77,20 +77,20 @@ def test_the_same_seed_and_the_same_past_give_the_same_proposals(
     loop: LoopFolder, tmp_path: Path
 ) -> None:
     other = LoopsFolder(tmp_path / "more").create("sampled", loop.read_settings())
-    told = ["learning_rate=1e-5..1e-2"]
-    tried = [go(each, SearchSource(each, told, 3), 6, by_rate) for each in (loop, other)]
+    ranges = ["learning_rate=1e-5..1e-2"]
+    tried = [go(each, SearchSource(each, ranges, 3), 6, by_rate) for each in (loop, other)]
     assert tried[0] == tried[1]
     assert len(set(tried[0])) == 6
-    assert go(loop, SearchSource(loop, told, 4), 1, by_rate) != go(
-        other, SearchSource(other, told, 3), 1, by_rate
+    assert go(loop, SearchSource(loop, ranges, 4), 1, by_rate) != go(
+        other, SearchSource(other, ranges, 3), 1, by_rate
     )
 
 
 @pytest.mark.parametrize("name", ["score", "eval_loss"])
 def test_it_learns_from_what_the_loop_has_tried(loop: LoopFolder, name: str) -> None:
     def metrics(rate: float) -> dict[str, Any]:
-        told = by_rate(rate)
-        return {name: told[name]} if told else {}
+        result = by_rate(rate)
+        return {name: result[name]} if result else {}
 
     rates = go(loop, SearchSource(loop, ["learning_rate=1e-5..1e-2"], 0), 14, metrics)
     distances = [abs(math.log10(rate) + 3) for rate in rates]
@@ -162,7 +162,7 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("learning_rate", "must be FIELD=LOW..HIGH"),
         ("learning_rate=1e-2..1e-5", "1e-2 is not below 1e-5"),
@@ -174,10 +174,10 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
         ("r=1.5..3", "lora.r"),
     ],
 )
-def test_a_range_that_makes_no_sense_is_refused(loop: LoopFolder, text: str, told: str) -> None:
+def test_a_range_that_makes_no_sense_is_refused(loop: LoopFolder, text: str, message: str) -> None:
     with pytest.raises(BadInput) as caught:
         SearchSource(loop, [text], 0)
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
 def test_whole_numbers_stay_whole(loop: LoopFolder) -> None:

@@ -28,9 +28,9 @@ from tui_loop.engine.models import LoadedModel, load_model
 from tui_loop.engine.token_checks import (
     Context,
     argument_problems,
-    size_findings,
+    check_sizes,
+    check_tokens,
     sizes_of,
-    token_findings,
 )
 from tui_loop.engine.trainer_arguments import lora_config
 
@@ -64,8 +64,8 @@ def check(tmp_path: Path) -> Callable[..., LossMasker]:
         if template is not None:
             (folder / "chat_template.jinja").write_text(template)
         (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        told = [f"model.id={folder}", "data.train=t.jsonl", "data.eval=t.jsonl", *settings]
-        config = with_settings(Config(), told)
+        assignments = [f"model.id={folder}", "data.train=t.jsonl", "data.eval=t.jsonl", *settings]
+        config = with_settings(Config(), assignments)
         return LossMasker(config, tmp_path, load_data(config, tmp_path))
 
     return make
@@ -78,7 +78,7 @@ def data_of(check: LossMasker) -> LoadedData:
 def kinds_of(check: LossMasker, context: int = 512) -> dict[str, CheckResult]:
     rows, refused = check.render()
     training, total = check._config.training, len(data_of(check).train)
-    counted = token_findings(training, rows, total, Context(context, is_hard=True))
+    counted = check_tokens(training, rows, total, Context(context, is_hard=True))
     found = [*refused, *counted]
     return {each.kind: each for each in found}
 
@@ -270,9 +270,7 @@ def test_memory_and_disk_that_cannot_suffice_are_errors(
     config, ours = Config(), sizes_of(Config(), Path())
 
     def severities() -> dict[str, str]:
-        return {
-            each.kind: each.severity for each in size_findings(config, ours, tmp_path, 1000, 100)
-        }
+        return {each.kind: each.severity for each in check_sizes(config, ours, tmp_path, 1000, 100)}
 
     assert severities() == {"sizes": "info", "memory": "info", "disk": "info"}
     monkeypatch.setattr(token_checks, "_memory_of", lambda _: ours.fixed_bytes + 1)

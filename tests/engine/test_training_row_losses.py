@@ -84,7 +84,7 @@ def test_the_losses_are_those_of_the_evaluation(bench: Bench) -> None:
     assert {each.sampled_of for each in rows} == {40}
 
 
-def test_a_stop_leaves_them_out_and_is_told(bench: Bench) -> None:
+def test_a_stop_leaves_them_out_and_is_logged(bench: Bench) -> None:
     def stop() -> None:
         raise StopRequested
 
@@ -94,7 +94,7 @@ def test_a_stop_leaves_them_out_and_is_told(bench: Bench) -> None:
     assert bench.messages == ["training rows were not measured: a stop was requested"]
 
 
-def test_a_row_that_does_not_fit_leaves_them_out_and_is_told(
+def test_a_row_that_does_not_fit_leaves_them_out_and_is_logged(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:

@@ -147,9 +147,9 @@ class Preflight:
         poll()
         from tui_loop.engine.token_checks import (
             argument_problems,
-            size_findings,
+            check_sizes,
+            check_tokens,
             sizes_of,
-            token_findings,
         )
 
         findings += [error(CheckKind.CONFIG, each) for each in argument_problems(self._config)]
@@ -159,8 +159,8 @@ class Preflight:
         longest = max((len(each.ids) for _, each in rows), default=0)
         return [
             *findings,
-            *token_findings(self._config.training, rows, total, sizes.context),
-            *size_findings(self._config, sizes, self._loop.path, total, longest),
+            *check_tokens(self._config.training, rows, total, sizes.context),
+            *check_sizes(self._config, sizes, self._loop.path, total, longest),
         ]
 
     def _loss_masker(self) -> LossMasker:

@@ -44,7 +44,7 @@ LITTLE = 0.01
 MaskedRow = tuple[Row, MaskedTokens]
 
 
-def token_findings(
+def check_tokens(
     training: Training, rows: Sequence[MaskedRow], total: int, context: Context
 ) -> list[CheckResult]:
     """Checks row lengths, truncation and trained tokens of `rows`, out of `total` training rows."""
@@ -281,7 +281,7 @@ def argument_problems(config: Config) -> list[str]:
     return []
 
 
-def size_findings(
+def check_sizes(
     config: Config, sizes: Sizes, folder: Path, rows: int, longest: int
 ) -> list[CheckResult]:
     """Checks memory and disk space for a run whose longest row has `longest` tokens."""
