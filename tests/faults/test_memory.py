@@ -124,7 +124,7 @@ def test_evaluation_out_of_memory_never_shrinks_training(
     error="crashed",
     readable="that this process can no longer use the GPU, and what to do",
 )
-def test_a_fault_of_the_device_is_told_from_other_crashes(
+def test_a_device_fault_is_distinguished_from_other_crashes(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
     def faulty(*_: Any, **__: Any) -> Any:
@@ -138,5 +138,5 @@ def test_a_fault_of_the_device_is_told_from_other_crashes(
     summary = hosted.folder.read_summary()
     assert summary is not None
     assert summary.error is not None
-    assert "in a new one: tui-loop resume" in summary.error["hint"]
+    assert "in a new one: `tui-loop resume" in summary.error["hint"]
     outcome(hosted.folder)
