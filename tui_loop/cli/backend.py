@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_loop.cli.app_runs import AppRuns
+from tui_loop.cli.output import file_error
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.folders import LoopFolder
@@ -241,12 +242,8 @@ def _model_notices(model: str, root: Path) -> list[str]:
 
 @contextmanager
 def _os_errors_as_bad_input() -> Iterator[None]:
-    """Raises BadInput instead of OSError: the user can fix an unreadable file, we cannot."""
+    """Raises BadInput instead of OSError, which the app would report as a crash."""
     try:
         yield
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        raise BadInput(
-            f"{place}{error.strerror or error}",
-            "check the path, its permissions and the disk space",
-        ) from error
+        raise file_error(error) from error

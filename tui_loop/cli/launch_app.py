@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.foreground import Foreground, can_stop, enter_child
-from tui_loop.cli.output import Output
-from tui_loop.core.commands import open_command
+from tui_loop.cli.output import Output, background_hints
 from tui_loop.core.errors import RunStopped
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
@@ -118,11 +117,7 @@ def _outlive(
         backend.terminate_hosted()
     else:
         name = hosted.partition("/")[0]
-        for text in (
-            f"{hosted} continues in the background",
-            f"look at it: {open_command(name)}",
-            f"stop it:    tui-loop stop {name}",
-        ):
+        for text in (f"{hosted} continues in the background", *background_hints(name)):
             terminal.stream.write(f"{out.spelled_out(text)}\r\n")
         terminal.let_go()
         foreground.release()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tui_loop import __version__
-from tui_loop.cli.output import DEFAULT_LOOPS, Output
+from tui_loop.cli.output import DEFAULT_LOOPS, Output, file_error
 from tui_loop.core.commands import COMMANDS
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.process import treat_user_signals_as_termination
@@ -66,12 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if "--debug" in words:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        out.error(
-            f"{place}{error.strerror or error}",
-            "check the path, its permissions and the disk space",
-        )
-        return BadInput.exit_code
+        bad_input = file_error(error)
+        out.error(bad_input.message, bad_input.hint)
+        return bad_input.exit_code
     except Exception as error:
         if "--debug" in words:
             raise

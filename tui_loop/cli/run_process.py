@@ -10,10 +10,9 @@ import time
 
 from tui_loop.cli.follow import RunFollower
 from tui_loop.cli.loop_output import print_loop
-from tui_loop.cli.output import Output
+from tui_loop.cli.output import Output, background_hints
 from tui_loop.cli.preflight_report import warn_before
 from tui_loop.cli.start import check_start, create, shared_machine_notice
-from tui_loop.core.commands import open_command
 from tui_loop.core.errors import BadInput, RunFailed, RunStopped
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
@@ -150,11 +149,16 @@ def run_detached(loop: LoopFolder, folders: list[IterationFolder], out: Output) 
     out.line(f"{first} runs in the background, process {process.pid}")
     for folder in folders[1:]:
         out.line(f"{folder} follows")
+    print_background_hints(loop, out)
+    return 0
+
+
+def print_background_hints(loop: LoopFolder, out: Output) -> None:
+    """Prints what may end a background process, and how to watch and stop it."""
     for danger in dangers_to_background():
         out.note(danger)
-    out.advice(f"look at it: {open_command(loop.name)}")
-    out.advice(f"stop it:    tui-loop stop {loop.name}")
-    return 0
+    for hint in background_hints(loop.name):
+        out.advice(hint)
 
 
 def _start_host(

@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from tui_loop.cli.output import Output
-from tui_loop.cli.run_process import run_to_end
-from tui_loop.core.commands import open_command
+from tui_loop.cli.run_process import print_background_hints, run_to_end
 from tui_loop.core.errors import RunFailed, RunStopped
-from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.safe_open import check_regular
@@ -79,10 +77,7 @@ def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> 
         out.record({"loop": loop.name, "pid": process.pid})
         return 0
     out.line(f"{loop.name} runs in the background, process {process.pid}")
-    for danger in dangers_to_background():
-        out.note(danger)
-    out.advice(f"look at it: {open_command(loop.name)}")
-    out.advice(f"stop it:    tui-loop stop {loop.name}")
+    print_background_hints(loop, out)
     return 0
 
 
