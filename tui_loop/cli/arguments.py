@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tui_loop.cli.output import Output
 from tui_loop.core.commands import open_command
@@ -12,8 +12,11 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
+from tui_loop.core.record.structs import Example
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.core.workflow.draft import Draft, read_draft
+
+if TYPE_CHECKING:
+    from tui_loop.core.workflow.draft import Draft
 
 
 class Command(NamedTuple):
@@ -94,6 +97,8 @@ def loop_of_args(args: argparse.Namespace) -> tuple[LoopFolder, int | None]:
 
 def existing_draft(loop: LoopFolder) -> Draft:
     """Returns the loop's draft; raises BadInput where there is none."""
+    from tui_loop.core.workflow.draft import read_draft
+
     draft = read_draft(loop)
     if draft is None:
         raise BadInput(
@@ -117,3 +122,19 @@ def iteration_of_args(args: argparse.Namespace) -> IterationFolder:
         example = f"{loop.name}/{max(loop.numbers(), default=1)}"
         raise BadInput(f"{loop.name}: which iteration?", f"tui-loop {args.command} {example}")
     return loop.existing(number)
+
+
+def evaluated_examples(folder: IterationFolder) -> list[Example]:
+    """Returns the examples of an iteration; raises BadInput where it was not evaluated."""
+    examples = folder.read_examples()
+    if not examples:
+        raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
+    return examples
+
+
+def example_of(folder: IterationFolder, examples: list[Example], example_id: str) -> Example:
+    """Returns the example with this id; raises BadInput where there is none."""
+    for example in examples:
+        if example.id == example_id:
+            return example
+    raise BadInput(f"{folder} has no example {example_id!r}", f"tui-loop failures {folder} --all")

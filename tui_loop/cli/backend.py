@@ -242,7 +242,7 @@ def _model_notices(model: str, root: Path) -> list[str]:
 
 @contextmanager
 def _os_errors_as_bad_input() -> Iterator[None]:
-    """Raises BadInput instead of OSError, which the app would report as a crash."""
+    """Raises BadInput instead of OSError, which the app would report as a fault of the program."""
     try:
         yield
     except OSError as error:

@@ -19,6 +19,20 @@ from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.untrusted import one_line
 
 _SHARED_MODULES = {
+    "open": "app",
+    "keys": "app",
+    "label": "annotate",
+    "note": "annotate",
+    "fetch": "installation",
+    "doctor": "installation",
+    "run": "runs",
+    "resume": "runs",
+    "ask": "inference",
+    "retry": "inference",
+    "nearest": "training_data",
+    "suspects": "training_data",
+    "list": "overview",
+    "status": "overview",
     "stop": "control",
     "pause": "control",
     "continue": "control",
@@ -109,7 +123,7 @@ def _command(name: str) -> Any:
     Only the named command is imported, because some of them need packages that others do not.
     """
     module = importlib.import_module(f"tui_loop.cli.commands.{_SHARED_MODULES.get(name, name)}")
-    return module.COMMANDS[name] if name in _SHARED_MODULES else module
+    return module.SUBCOMMANDS[name] if name in _SHARED_MODULES else module
 
 
 def _needed_commands(words: list[str]) -> tuple[str, ...]:

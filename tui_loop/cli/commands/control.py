@@ -154,7 +154,7 @@ def _effect(request: Request, before: RunState, now: RunState) -> str:
     return ""
 
 
-COMMANDS = {
+SUBCOMMANDS = {
     name: Command(_TEXTS[name].help, partial(add, name), partial(run, name))
     for name in get_args(RequestName)
 }

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, count, iteration_of_args
-from tui_loop.cli.commands.label import evaluated_examples
+from tui_loop.cli.arguments import add_json, count, evaluated_examples, iteration_of_args
 from tui_loop.cli.example_output import (
     breakdown_record,
     example_record,

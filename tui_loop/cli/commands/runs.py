@@ -1,4 +1,4 @@
-"""`tui-loop run LOOP`: creates the next iteration and runs it without the app."""
+"""`tui-loop run` and `resume`: starts the next iteration, or continues one, without the app."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import argparse
 
 import msgspec
 
-from tui_loop.cli.arguments import add_allow_code, add_detach, add_json, add_next, draft_of_args
+from tui_loop.cli.arguments import (
+    Command,
+    add_allow_code,
+    add_detach,
+    add_json,
+    add_next,
+    draft_of_args,
+    iteration_of_args,
+)
 from tui_loop.cli.output import Output
 from tui_loop.cli.run_process import create_runs, run_and_report
+from tui_loop.cli.start import check_resume
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.diagnosis.apply_suggestions import clash, with_suggestions
 from tui_loop.core.diagnosis.diagnose import diagnose
@@ -19,10 +28,8 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.draft import drop_draft, new_draft, plan_of
 from tui_loop.core.workflow.plan import Plan, plan_next, plan_with
 
-HELP = "create the next iteration and run it"
 
-
-def add(parser: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser) -> None:
     add_next(parser, "learning_rate=5e-5")
     parser.add_argument("--why", default="", metavar="TEXT", help="the reason for the change")
     parser.add_argument(
@@ -44,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser, "print the iterations as JSON")
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
+def _run_run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
 
     require_train("run")
@@ -114,3 +121,36 @@ def _numbered_suggestions(loop: LoopFolder, parent: int, numbers: list[int]) -> 
             raise BadInput(f"--take {number}: {problem}", hint)
         chosen.append(suggestion)
     return chosen
+
+
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    add_detach(parser)
+    add_allow_code(parser)
+    add_json(parser, "print the iteration as JSON")
+
+
+def _run_resume(args: argparse.Namespace, out: Output) -> int:
+    from tui_loop.engine.extras import require_train
+
+    require_train("resume")
+    folder = iteration_of_args(args)
+    resume = check_resume(folder, allow_code=args.allow_code)
+    out.note(f"{folder} continues from {resume.description}")
+    for text in resume.notices:
+        out.note(text)
+    return run_and_report(folder.loop, resume.create(), out, detach=args.detach)
+
+
+SUBCOMMANDS = {
+    "run": Command(
+        "create the next iteration and run it",
+        _add_run,
+        _run_run,
+    ),
+    "resume": Command(
+        "resume a stopped, failed or interrupted run from its newest complete checkpoint",
+        _add_resume,
+        _run_resume,
+    ),
+}

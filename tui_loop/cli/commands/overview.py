@@ -1,4 +1,4 @@
-"""`tui-loop status [LOOP]`: shows live runs and their progress."""
+"""`tui-loop list` and `status`: every loop of a folder, and the live runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import time
 from typing import Any
 
-from tui_loop.cli.arguments import add_json, opened_loops
+from tui_loop.cli.arguments import Command, add_json, opened_loops
 from tui_loop.cli.loop_output import queue_status, queue_text
 from tui_loop.cli.output import Output
+from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.lock import trouble_of
@@ -16,17 +17,75 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures
+from tui_loop.core.text.figures import loss, percent
 from tui_loop.core.workflow.closing import closed_words
 
-HELP = "show live runs and their progress"
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
 
 
-def add(parser: argparse.ArgumentParser) -> None:
+def _run_list(args: argparse.Namespace, out: Output) -> int:
+    loops = LoopsReader(LoopsFolder(args.loops)).look()
+    if args.json:
+        out.record({"loops": [_loop_record(each) for each in loops]})
+        return 0
+    if not loops:
+        out.line(
+            f"no loops in {args.loops}; begin with tui-loop demo, or tui-loop new LOOP --data PATH"
+        )
+        return 0
+    out.table(
+        ["loop", "state", "iterations", "best", "updated", "goal"],
+        [
+            [
+                each.name,
+                each.state,
+                str(each.iterations),
+                _best(each),
+                f"{each.updated_at.astimezone():%Y-%m-%d %H:%M}" if each.updated else "",
+                _goal(each),
+            ]
+            for each in loops
+        ],
+        right=(2,),
+        flexible=(5,),
+    )
+    return 0
+
+
+def _loop_record(loop: LoopEntry) -> dict[str, Any]:
+    return {
+        "name": loop.name,
+        "goal": _goal(loop),
+        "state": loop.state,
+        "iterations": loop.iterations,
+        "best": loop.best,
+        "updated": loop.updated_at.isoformat(timespec="seconds"),
+    }
+
+
+def _goal(loop: LoopEntry) -> str:
+    return f"cannot be read: {loop.problem}" if loop.problem else loop.goal
+
+
+def _best(loop: LoopEntry) -> str:
+    """Returns the best iteration with its score, such as `2: 66%`, else with its loss.
+
+    The number is the mean over the runs of that config.
+    """
+    if loop.best is None:
+        return ""
+    value = percent(loop.metrics.get("score")) or loss(loop.metrics.get("eval_loss"))
+    return f"{loop.best}: {value}" if value else str(loop.best)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("loop", metavar="LOOP", nargs="?")
     add_json(parser)
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
+def _run_status(args: argparse.Namespace, out: Output) -> int:
     folder = LoopsFolder(args.loops)
     loops = (folder.loop(args.loop),) if args.loop else opened_loops(folder, out)
     runs = {loop.name: _runs(loop, out) for loop in loops}
@@ -53,10 +112,12 @@ def _runs(loop: LoopFolder, out: Output) -> list[dict[str, Any]]:
     numbers = loop.numbers()
     iterations = [iteration_of(loop.iteration(number)) for number in numbers]
     live = [each for each in iterations if each.state in LIVE]
-    return [_record(loop, each.number, each.state, closed) for each in (live or iterations[-1:])]
+    return [
+        _run_record(loop, each.number, each.state, closed) for each in (live or iterations[-1:])
+    ]
 
 
-def _record(loop: LoopFolder, number: int, state: str, closed: str | None) -> dict[str, Any]:
+def _run_record(loop: LoopFolder, number: int, state: str, closed: str | None) -> dict[str, Any]:
     record: dict[str, Any] = {
         "loop": loop.name,
         "iteration": number,
@@ -113,3 +174,17 @@ def _line(record: dict[str, Any]) -> str:
     elif record["state"] in (*RESUMABLE, "queued"):
         parts.append(f"resume it: tui-loop resume {record['loop']}/{record['iteration']}")
     return "  ".join(parts)
+
+
+SUBCOMMANDS = {
+    "list": Command(
+        "list the loops",
+        _add_list,
+        _run_list,
+    ),
+    "status": Command(
+        "show live runs and their progress",
+        _add_status,
+        _run_status,
+    ),
+}

@@ -1,4 +1,4 @@
-"""`tui-loop label LOOP/N ID KIND`: annotates an example; `label LOOP` lists the annotations."""
+"""`tui-loop label` and `note`: what people say about examples and iterations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, loop_of_args
+from tui_loop.cli.arguments import (
+    Command,
+    add_json,
+    evaluated_examples,
+    example_of,
+    iteration_of_args,
+    loop_of_args,
+)
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.annotations import (
@@ -26,12 +33,11 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.untrusted import one_line
 
-HELP = "annotate an example: output correct, reference wrong, ambiguous, or a note"
 KIND_WORDS = "accepted, bad-reference, ambiguous, clear or note"
 _SHORT = {"accept": "accepted", "clear": "cleared"}
 
 
-def add(parser: argparse.ArgumentParser) -> None:
+def _add_label(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
     parser.add_argument("id", metavar="ID", nargs="?", help="an example of iteration N")
     parser.add_argument("kind", metavar="KIND", nargs="?", help=KIND_WORDS)
@@ -39,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
+def _run_label(args: argparse.Namespace, out: Output) -> int:
     loop, number = loop_of_args(args)
     if args.id is None:
         folder = _newest_evaluated(loop) if number is None else loop.existing(number)
@@ -64,22 +70,6 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if counts.differs:
         out.line(f"{folder}: {annotation_text(counts)}")
     return 0
-
-
-def evaluated_examples(folder: IterationFolder) -> list[Example]:
-    """Returns the examples of an iteration; raises BadInput where it was not evaluated."""
-    examples = folder.read_examples()
-    if not examples:
-        raise BadInput(f"{folder} has no evaluated examples", f"tui-loop show {folder}")
-    return examples
-
-
-def example_of(folder: IterationFolder, examples: list[Example], example_id: str) -> Example:
-    """Returns the example with this id; raises BadInput where there is none."""
-    for example in examples:
-        if example.id == example_id:
-            return example
-    raise BadInput(f"{folder} has no example {example_id!r}", f"tui-loop failures {folder} --all")
 
 
 def _kind(word: str | None, folder: IterationFolder, name: str) -> Kind:
@@ -167,3 +157,35 @@ def _cells(annotation: Annotation, state: str, example: Example | None) -> list[
 
 def _kind_text(kind: str) -> str:
     return kind.replace("_", " ")
+
+
+def _add_note(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="a paragraph to add")
+    add_json(parser)
+
+
+def _run_note(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    if args.text:
+        folder.add_note(args.text)
+    notes = folder.read_notes()
+    if args.json:
+        out.record({"iteration": folder.number, "notes": notes})
+    else:
+        out.line(notes or f"{folder} has no notes yet")
+    return 0
+
+
+SUBCOMMANDS = {
+    "label": Command(
+        "annotate an example: output correct, reference wrong, ambiguous, or a note",
+        _add_label,
+        _run_label,
+    ),
+    "note": Command(
+        "add a note to an iteration, or print its notes",
+        _add_note,
+        _run_note,
+    ),
+}

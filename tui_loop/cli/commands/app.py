@@ -1,0 +1,73 @@
+"""`tui-loop open` and `keys`: opens the app, and lists its keys."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+
+from tui_loop.cli.arguments import Command, add_allow_code, add_json
+from tui_loop.cli.output import Output
+from tui_loop.core.commands import COMMANDS
+from tui_loop.core.errors import NotFound
+
+
+def _add_open(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP[/N]", nargs="?")
+    add_allow_code(parser)
+
+
+def _run_open(args: argparse.Namespace, out: Output) -> int:
+    from tui_loop.cli.launch_app import open_app
+
+    try:
+        return open_app(args.loops, args.target, out, allow_code=args.allow_code)
+    except NotFound as error:
+        similar = difflib.get_close_matches(str(args.target), sorted(COMMANDS), n=1)
+        hint = (
+            f"did you mean tui-loop {similar[0]}?"
+            if similar
+            else "tui-loop list, or tui-loop --help"
+        )
+        raise NotFound(error.message, hint) from error
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+
+
+def _run_keys(args: argparse.Namespace, out: Output) -> int:
+    from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
+    from tui_loop.tui.settings import read_settings, settings_file
+
+    path = settings_file()
+    keys = read_settings(path).keys
+    rows = [
+        (SCOPES[scope], " ".join(keys_of(action, keys)), action.description, action.id)
+        for scope in SCOPES
+        for action in ACTIONS
+        if action.scope == scope
+    ]
+    if args.json:
+        names = ("where", "keys", "does", "id")
+        out.record(
+            {"file": str(path), "keys": [dict(zip(names, row, strict=True)) for row in rows]}
+        )
+        return 0
+    out.table(["where", "keys", "action", "id"], rows)
+    out.line(f"\nto remap a key, write its id into {path}:")
+    out.line('  [keys]\n  "run.start" = "ctrl+r"')
+    return 0
+
+
+SUBCOMMANDS = {
+    "open": Command(
+        "open the app on a loop, by default the most recent (the word `open` may be omitted)",
+        _add_open,
+        _run_open,
+    ),
+    "keys": Command(
+        "list the app's keys and how to remap them",
+        _add_keys,
+        _run_keys,
+    ),
+}

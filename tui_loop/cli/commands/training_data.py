@@ -1,0 +1,193 @@
+"""`tui-loop nearest` and `suspects`: training rows near an example, or possibly wrong."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import msgspec
+
+from tui_loop.cli.arguments import (
+    Command,
+    add_json,
+    count,
+    evaluated_examples,
+    example_of,
+    iteration_of_args,
+)
+from tui_loop.cli.output import Output
+from tui_loop.cli.training_row_search import TrainingRowSearch, suspected_rows
+from tui_loop.core.examples.suspects import Suspect
+from tui_loop.core.examples.tfidf_index import Neighbour
+from tui_loop.core.examples.training_rows import TrainingRows
+from tui_loop.core.text import figures
+from tui_loop.core.text.untrusted import one_line
+
+
+def _add_nearest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument("id", metavar="ID", help="a held-out example")
+    parser.add_argument(
+        "-n", "--limit", type=count, default=5, metavar="K", help="show at most K rows (default: 5)"
+    )
+    add_json(parser)
+
+
+def _run_nearest(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    example = example_of(folder, evaluated_examples(folder), args.id)
+    trained, index = TrainingRowSearch().index(folder)
+    text = example.prompt or example.reference
+    answer = index.answer(text, example.reference, min(args.limit, len(trained.rows)))
+    if args.json:
+        out.record(
+            {
+                "iteration": folder.number,
+                "id": example.id,
+                "prompt": example.prompt,
+                "reference": example.reference,
+                "answer": answer.text,
+                "nothing_similar": answer.is_new,
+                "trained_on": trained.entry,
+                "notice": trained.notice,
+                "neighbours": [_neighbour_record(each, trained) for each in answer.neighbours],
+                "same_label": answer.same and _neighbour_record(answer.same, trained),
+            }
+        )
+        return 0
+    out.line(f"{folder}  {example.id}  reference: {_short(example.reference)}")
+    out.paragraph(text[:2000])
+    out.line()
+    out.paragraph(answer.text)
+    if answer.neighbours:
+        out.table(
+            ["similarity", "reference", "input", "place"],
+            [_neighbour_cells(each, trained) for each in answer.neighbours],
+            right=(0,),
+            flexible=(2, 1),
+        )
+    if trained.notice:
+        out.note(trained.notice)
+    return 0
+
+
+def _neighbour_record(neighbour: Neighbour, trained: TrainingRows) -> dict[str, Any]:
+    return {
+        "similarity": round(neighbour.similarity, 4),
+        "prompt": neighbour.row.prompt,
+        "reference": neighbour.row.reference,
+        "id": neighbour.row.id,
+        "path": None if trained.path is None else str(trained.path),
+        "line": neighbour.row.line,
+    }
+
+
+def _neighbour_cells(neighbour: Neighbour, trained: TrainingRows) -> list[str]:
+    row = neighbour.row
+    place = f"{trained.path or trained.entry}:{row.line}"
+    return [
+        f"{neighbour.similarity:.2f}",
+        _short(row.reference),
+        _short(row.input_text, 400),
+        place,
+    ]
+
+
+def _short(text: str, limit: int = 40) -> str:
+    flat = " ".join(text[: 4 * limit].split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+DEFAULT_LIMIT = 20
+_TEXT_LENGTH = 80
+
+
+def _add_suspects(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument(
+        "-n",
+        "--limit",
+        type=count,
+        default=DEFAULT_LIMIT,
+        metavar="K",
+        help=f"list at most K rows (default: {DEFAULT_LIMIT})",
+    )
+    add_json(parser)
+
+
+def _run_suspects(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    found = suspected_rows(folder, args.limit)
+    if args.json:
+        out.record(
+            {
+                "iteration": folder.number,
+                "measured": found.measured,
+                "of": found.sampled_of,
+                "median_loss": found.median_loss,
+                "file": None if found.path is None else str(found.path),
+                "suspects": [_suspect_record(each) for each in found.suspects],
+                "findings": msgspec.to_builtins(found.findings),
+                "notices": found.notices,
+            }
+        )
+        return 0
+    if found.measured:
+        out.line(
+            f"{folder}: loss of {found.measured} of {found.sampled_of} training rows after "
+            f"training, highest first (median {figures.loss(found.median_loss)})"
+        )
+        out.table(
+            ["loss", "reference", "line", "prompt", "same input"],
+            [_suspect_cells(each) for each in found.suspects],
+            right=(0, 2),
+            flexible=(3, 1),
+        )
+    else:
+        out.line(f"{folder}: no losses of training rows were recorded")
+    if found.path is not None:
+        out.line(f"line numbers refer to {found.path}")
+    for finding in found.findings:
+        out.paragraph(f"{finding.message}: {finding.hint}")
+        lines = [str(each.line) for each in finding.rows if each.split == "train"]
+        if lines:
+            out.paragraph(f"training lines {', '.join(lines)}", "  ")
+    for text in found.notices:
+        out.note(text)
+    return 0
+
+
+def _suspect_cells(suspect: Suspect) -> list[str]:
+    row = suspect.row
+    same_input = [f"line {line}: {one_line(text, 30)}" for line, text in suspect.conflicts]
+    same_input += [f"line {line}" for line in suspect.repeats]
+    return [
+        figures.loss(row.loss),
+        one_line(row.reference, 40),
+        str(row.source_line),
+        one_line(row.prompt, _TEXT_LENGTH),
+        ", ".join(same_input[:3]),
+    ]
+
+
+def _suspect_record(suspect: Suspect) -> dict[str, Any]:
+    values: dict[str, Any] = msgspec.to_builtins(suspect.row)
+    return {
+        **values,
+        "conflicts": [{"line": line, "reference": text} for line, text in suspect.conflicts],
+        "repeats": list(suspect.repeats),
+    }
+
+
+SUBCOMMANDS = {
+    "nearest": Command(
+        "show the training rows nearest to a held-out example",
+        _add_nearest,
+        _run_nearest,
+    ),
+    "suspects": Command(
+        "list training rows with a high loss after training, and conflicting or repeated rows",
+        _add_suspects,
+        _run_suspects,
+    ),
+}
