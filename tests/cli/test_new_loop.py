@@ -161,7 +161,7 @@ def test_a_model_that_is_not_there_yet_is_said_and_may_be_fetched_later(
     assert backend.models() == ["tiny", "smollm2"]
     wanted = NewLoop("mine", "answers.jsonl", model="smollm2")
     notices = backend.understand(loops_in(project), wanted).notices
-    assert "model smollm2 has not been fetched yet: tui-loop fetch smollm2" in notices
+    assert "model smollm2 has not been fetched yet: `tui-loop fetch smollm2`" in notices
     loop = backend.create(loops_in(project), wanted)
     assert loop.default_config().model.id == "smollm2"
 

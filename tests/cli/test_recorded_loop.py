@@ -280,7 +280,7 @@ def test_counts_are_of_all_that_match_whatever_is_printed(review: Path) -> None:
     whole = record(*command, folder=review)
     assert whole["listed"] == len(whole["examples"]) > 2
     first_line = reader(*command, folder=review).stdout.splitlines()[0]
-    assert first_line.endswith(f"; {whole['listed']} are label:refund")
+    assert first_line.endswith(f"; {whole['listed']} match label:refund")
     for limit in (0, 2, 1000):
         cut = record(*command, "-n", str(limit), folder=review)
         assert cut["listed"] == whole["listed"]
@@ -315,7 +315,17 @@ def test_two_seeds_of_one_config_are_no_regression_and_said_to_be_noise(review: 
     assert f"loss {noise['loss']['delta']:+.2f} ±" in done.stdout
     assert f"a token over {noise['loss_examples']} examples" in done.stdout
     table = done.stdout.partition("broken  ")[2].splitlines()
-    assert table[0].split() == ["wanted", "4", "said", "5", "said", "why", "prompt"]
+    assert table[0].split() == [
+        "reference",
+        "output",
+        "of",
+        "4",
+        "output",
+        "of",
+        "5",
+        "cause",
+        "prompt",
+    ]
     examples = {
         row["id"]: row for row in record("failures", f"{LOOP}/5", folder=review)["examples"]
     }

@@ -43,7 +43,7 @@ CASES: list[tuple[list[str], list[str]]] = [
     ([*NEW, "list.json"], ["list.json:1", "must be a JSON object"]),
     ([*NEW, "fields.csv"], ["fields.csv:3", "3 fields"]),
     ([*NEW, "null.jsonl"], ["null.jsonl:1", "'prompt'", "null"]),
-    ([*NEW, "odd.txt"], ["odd.txt", "no format"]),
+    ([*NEW, "odd.txt"], ["odd.txt", "unknown format"]),
     (
         [*NEW, "open.jsonl"],
         ["open.jsonl: the columns match no known shape", 'data (["hello"', "=PROMPT_COLUMN"],

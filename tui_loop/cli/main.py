@@ -18,7 +18,7 @@ from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.untrusted import one_line
 
-_SHARED_MODULES = {
+SHARED_MODULES = {
     "open": "app",
     "keys": "app",
     "label": "annotate",
@@ -122,8 +122,8 @@ def _command(name: str) -> Any:
 
     Only the named command is imported, because some of them need packages that others do not.
     """
-    module = importlib.import_module(f"tui_loop.cli.commands.{_SHARED_MODULES.get(name, name)}")
-    return module.SUBCOMMANDS[name] if name in _SHARED_MODULES else module
+    module = importlib.import_module(f"tui_loop.cli.commands.{SHARED_MODULES.get(name, name)}")
+    return module.SUBCOMMANDS[name] if name in SHARED_MODULES else module
 
 
 def _needed_commands(words: list[str]) -> tuple[str, ...]:
