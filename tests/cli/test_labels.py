@@ -55,7 +55,7 @@ def test_what_is_said_counts_beside_the_recorded_figures(cli: Cli, loop: LoopFol
 def test_what_was_said_can_be_taken_back(cli: Cli, loop: LoopFolder) -> None:
     name = loop.iteration(6).read_examples()[0].id
     cli("label", f"{LOOP}/6", name, "ambiguous")
-    assert "set aside as ambiguous" in cli("show", f"{LOOP}/6").stdout
+    assert "marked as ambiguous" in cli("show", f"{LOOP}/6").stdout
     assert f"{name} is no longer labelled" in cli("label", f"{LOOP}/6", name, "clear").stdout
     assert "with annotations" not in cli("show", f"{LOOP}/6").stdout
     said = json.loads(cli("label", LOOP, "--json").stdout)["said"]

@@ -195,10 +195,10 @@ def test_the_first_outputs_are_logged_and_change_no_output(loop: LoopFolder) -> 
     """The outputs asked for above come in one plain order; here is that the run's did not."""
     for number, parent in ((2, "that 1 failed"), (3, "that 2 failed")):
         journal = loop.iteration(number).journal.read_text()
-        (line,) = [each for each in journal.splitlines() if "first look: " in each]
+        (line,) = [each for each in journal.splitlines() if "first outputs: " in each]
         assert parent in line
         assert "a subset, not the score" in line
-    assert "first look" not in loop.iteration(0).journal.read_text()
+    assert "first outputs" not in loop.iteration(0).journal.read_text()
 
 
 def test_the_loss_of_training_rows_is_measured_after_training(loop: LoopFolder) -> None:

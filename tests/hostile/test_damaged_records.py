@@ -179,7 +179,7 @@ def judge(loop: LoopFolder) -> None:
     acts: list[Callable[[], object]] = [
         lambda: diagnosed(2),
         lambda: checklist(loop, 2),
-        lambda: to_pretty_json(ProgressReader(LoopReader(loop)).look().record),
+        lambda: to_pretty_json(ProgressReader(LoopReader(loop)).poll().record),
         patterns,
         reported,
         waiting,

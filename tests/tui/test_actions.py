@@ -693,7 +693,7 @@ def _says(verdict: str, mark: str) -> Check:
         screen = await _reading_an_example(opened)
         await opened.press(key)
         await opened.shows(f"⚑ {mark}")
-        assert screen.dossier.standing.verdict == verdict
+        assert screen.dossier.annotation.verdict == verdict
         standing = read_annotations(opened.bench.loop).of(screen.dossier.example)
         assert standing.verdict == verdict
         table = opened.get(FailuresPane).list
@@ -731,7 +731,7 @@ async def a_note_is_written_on_it(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.type("two wishes in one")
     await opened.press("enter")
-    await opened.until(lambda: screen.dossier.standing.notes)
+    await opened.until(lambda: screen.dossier.annotation.notes)
     await opened.press("end")
     await opened.shows("note     two wishes in one")
     said = read_annotations(opened.bench.loop).of(screen.dossier.example)
@@ -1035,7 +1035,7 @@ async def a_report_is_written(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.type(str(path))
     await opened.press("enter")
-    await opened.tells("is there already, and is no report")
+    await opened.tells("already exists and is not a report")
     assert path.read_text() == "mine"
 
 

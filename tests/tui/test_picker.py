@@ -138,8 +138,8 @@ def test_nothing_is_drawn_when_nothing_changed(
         screen = opened.picker
         monkeypatch.setattr(LoopTable, "refresh", lambda *_, **__: drawn.append("table"))
         monkeypatch.setattr(type(screen.note), "refresh", lambda *_, **__: drawn.append("note"))
-        screen.show(screen.reader.look())
-        screen.show(screen.reader.look())
+        screen.show(screen.reader.poll())
+        screen.show(screen.reader.poll())
         monkeypatch.undo()
         assert drawn == []
 

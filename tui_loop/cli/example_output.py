@@ -27,17 +27,17 @@ def example_record(detail: ExampleDetail) -> dict[str, Any]:
         "outcome": detail.outcome,
         "shift": detail.shift or None,
         "why": [{"cause": each.kind.value, "evidence": each.evidence} for each in detail.causes],
-        "label": detail.standing.verdict or None,
-        "notes": [each.note for each in detail.standing.notes],
+        "label": detail.annotation.verdict or None,
+        "notes": [each.note for each in detail.annotation.notes],
         "history": [
             {
-                "iteration": each.moment.number,
-                "passed": each.moment.passed,
-                "loss": each.moment.loss,
+                "iteration": each.point.number,
+                "passed": each.point.passed,
+                "loss": each.point.loss,
                 "output": each.output,
-                "new_reference": each.moment.is_new_segment,
+                "new_reference": each.point.is_new_segment,
             }
-            for each in detail.then
+            for each in detail.history
         ],
         "run": {
             "steps": list(detail.path.steps),
@@ -60,9 +60,9 @@ def print_example(folder: IterationFolder, detail: ExampleDetail, out: Output) -
     texts = [("prompt", example.prompt), ("reference", example.reference)]
     texts.append(("output", example.output or ""))
     texts += [("cause", f"{each.kind.words}: {each.evidence}") for each in detail.causes]
-    if detail.standing.verdict:
-        texts.append(("label", detail.standing.verdict.replace("_", " ")))
-    texts += [("note", each.note) for each in detail.standing.notes]
+    if detail.annotation.verdict:
+        texts.append(("label", detail.annotation.verdict.replace("_", " ")))
+    texts += [("note", each.note) for each in detail.annotation.notes]
     if len(detail.path.steps) > 1:
         losses = ", ".join(
             f"{figures.loss(value)} at {step}"
@@ -71,18 +71,18 @@ def print_example(folder: IterationFolder, detail: ExampleDetail, out: Output) -
         texts.append(("run", f"{learned(detail.path)}: loss {losses}"))
     for label, text in texts:
         out.line(f"{label:>9}  " + text.replace("\n", "\n" + " " * 11))
-    if len(detail.then) > 1:
+    if len(detail.history) > 1:
         out.line()
         out.table(
             ["iteration", "", "loss", "output"],
             [
                 [
-                    f"{each.moment.number}{OTHER_REFERENCE if each.moment.is_new_segment else ''}",
-                    {True: "pass", False: "fail", None: ""}[each.moment.passed],
-                    figures.loss(each.moment.loss),
+                    f"{each.point.number}{OTHER_REFERENCE if each.point.is_new_segment else ''}",
+                    {True: "pass", False: "fail", None: ""}[each.point.passed],
+                    figures.loss(each.point.loss),
                     each.output or "",
                 ]
-                for each in detail.then
+                for each in detail.history
             ],
             right=(0, 2),
             flexible=(3,),

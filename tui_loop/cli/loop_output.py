@@ -14,7 +14,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import (
     AnnotatedCounts,
     Annotations,
-    annotated_of,
+    annotated_evaluation,
     annotation_text,
     read_annotations,
 )
@@ -62,7 +62,7 @@ def _annotated_counts(
 ) -> AnnotatedCounts | None:
     """Returns the counts with annotations; None also where the evaluation cannot be read."""
     try:
-        return annotated_of(loop.iteration(iteration.number), annotations)
+        return annotated_evaluation(loop.iteration(iteration.number), annotations)
     except TuiLoopError:  # an unreadable iteration is reported with its state
         return None
 

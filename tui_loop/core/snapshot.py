@@ -297,7 +297,7 @@ class LoopPoller:
             or (known.number, known.against, known.problem, known.missing)
             != (number, against, problem, missing)
         ):
-            result = annotated(view.table, self.evaluations.judgements()) if view.marks else None
+            result = annotated(view.table, self.evaluations.annotations()) if view.marks else None
             self._examples = Examples(
                 number,
                 against,
@@ -313,7 +313,7 @@ class LoopPoller:
 
     def _missing(self, view: ExampleView, other: int | None) -> str:
         """Lists what is unreadable except the examples; `other` is lacking in the view."""
-        annotations = self.evaluations.judgements()
+        annotations = self.evaluations.annotations()
         has_rows = other is not None and stamp_of(self.loop.iteration(other).examples) is not None
         problems = []
         if view.table.bad_lines:

@@ -1,7 +1,7 @@
 """Tests and intervals for scores and losses on examples, each with its source.
 
-Pure Python: a reviewer's installation has neither numpy nor scipy; tests compare every number
-with scipy's. `mcnemar` and `paired_interval` compare two models and see no training noise. A claim
+Pure Python: the base installation has neither numpy nor scipy; tests compare every number
+with scipy's. `mcnemar` and `paired_interval` compare two models and ignore training noise. A claim
 about a change of config needs replicates: `spread_interval` includes their spread.
 `fisher_greater` tests whether a group fails more than the rest, `benjamini_hochberg` adjusts the
 p-values of many such tests. `newcombe` compares the shares of two sets of examples.
@@ -17,7 +17,7 @@ from statistics import NormalDist, fmean
 import msgspec
 
 BOOTSTRAP_PAIRS = 400
-"""Up to here the interval is a bootstrap's; with more pairs the normal limit is as good."""
+"""With more pairs, the normal approximation is as good as the bootstrap."""
 
 Z95 = NormalDist().inv_cdf(0.975)
 _RESAMPLES = 1000
@@ -62,7 +62,7 @@ def paired_interval(old: Sequence[float], new: Sequence[float]) -> Interval | No
 
 
 def sample_variance(values: Sequence[float]) -> float:
-    """The unbiased variance, exactly summed; some 20 times faster than the library's fractions."""
+    """Returns the unbiased variance, summed exactly; 20 times faster than `statistics.variance`."""
     mean = fmean(values)
     return math.fsum((value - mean) * (value - mean) for value in values) / (len(values) - 1)
 
@@ -86,7 +86,7 @@ def mcnemar(fixed: int, broken: int) -> float:
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95% interval of a share (Wilson 1927); (0, 1) where nothing was counted."""
+    """Returns the 95% interval of a share (Wilson 1927), (0, 1) for a total of 0."""
     if total == 0:
         return 0.0, 1.0
     share, squared = count / total, Z95 * Z95
@@ -98,7 +98,7 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 
 def newcombe(count: int, total: int, other_count: int, other_total: int) -> Interval:
-    """The other share minus the first, of independent examples, with its 95% interval.
+    """Returns the other share minus the first, of independent examples, with its 95% interval.
 
     From the Wilson intervals of both (Newcombe 1998, method 10). Both totals are above 0.
     """
@@ -126,14 +126,14 @@ def fisher_greater(failed: int, total: int, elsewhere_failed: int, elsewhere_tot
     everything = total + elsewhere_total
     if failed * everything > total * failures:  # above the mean: the terms fall from here on
         return min(1.0, _tail(failed, most, total, failures, everything))
-    # Turned round: the chance of fewer is that of as many successes or more.
+    # below the mean: the probability of fewer failures, as that of at least so many successes
     passed, successes = total - failed + 1, everything - failures
     fewer = _tail(passed, min(total, successes), total, successes, everything)
     return min(1.0, max(0.0, 1.0 - fewer))
 
 
 def _tail(count: int, most: int, drawn: int, marked: int, everything: int) -> float:
-    """The chance of `count` or more marked ones among the drawn, from the mode on outwards."""
+    """Returns the hypergeometric probability of at least `count` marked items among those drawn."""
     if count > most:
         return 0.0
     term = math.exp(
@@ -191,7 +191,7 @@ _T95 = [
 def spread_interval(
     old: Sequence[Sequence[float]], new: Sequence[Sequence[float]]
 ) -> Interval | None:
-    """Mean of new - old over replicates, with their spread and the examples' in a 95% interval.
+    """Mean of new - old over replicates, with a 95% interval from replicates and examples.
 
     `old` and `new` hold one sequence of example scores a replicate, all over the same examples.
     Training noise: Student's t over the replicates' means with their pooled variance, which is
@@ -217,7 +217,7 @@ def spread_interval(
 
 
 def t95(freedom: int) -> float:
-    """The two-sided 95% quantile of Student's t, right to three decimals.
+    """Returns the two-sided 95% quantile of Student's t, accurate to three decimals.
 
     A table, and beyond it the expansion about the normal quantile (Abramowitz and Stegun 26.7.5).
     """
@@ -230,7 +230,7 @@ def t95(freedom: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted so that the chance of any false alarm is theirs (Holm 1979)."""
+    """Adjusts p-values to control the family-wise error rate (Holm 1979)."""
     count, adjusted, highest = len(p_values), [1.0] * len(p_values), 0.0
     for rank, index in enumerate(sorted(range(count), key=p_values.__getitem__)):
         highest = max(highest, min(1.0, (count - rank) * p_values[index]))
@@ -239,10 +239,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_values: Sequence[float], tested: int | None = None) -> list[float]:
-    """P-values adjusted so that the share of false alarms among those called is theirs.
+    """Adjusts p-values to control the false discovery rate (Benjamini and Hochberg 1995).
 
-    Benjamini and Hochberg 1995. `tested`: how many were tested in all, where the rest, all larger
-    than these, are not given.
+    `tested`: the number of all tests, where only the smallest p-values are given.
     """
     count = len(p_values) if tested is None else tested
     adjusted, lowest = [1.0] * len(p_values), 1.0

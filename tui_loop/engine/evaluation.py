@@ -16,7 +16,7 @@ from tui_loop.core.config.schema import Evaluation
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.cause_kinds import Measured
-from tui_loop.core.examples.causes import causes_of, with_labels_seen
+from tui_loop.core.examples.causes import causes_of, with_inferred_labels
 from tui_loop.core.record.structs import Example, StepLoss, TokenLosses
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
 from tui_loop.engine.generation import Generated, generate
@@ -267,7 +267,7 @@ def _with_causes(
     examples: Sequence[Example], settings: Evaluation, labels: Sequence[str], limit: int
 ) -> list[Example]:
     """Returns the examples with the kinds of causes why they failed."""
-    measured = with_labels_seen(
+    measured = with_inferred_labels(
         Measured(settings.metric, tuple(labels), limit, settings.pattern),
         (each.reference for each in examples),
     )

@@ -11,7 +11,7 @@ from tui_loop.core.commands import command
 from tui_loop.core.data.rows import Row
 from tui_loop.core.data.split import sample
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.generation_order import FirstLook, first_look, in_words
+from tui_loop.core.examples.generation_order import FirstRows, choose_first_rows, first_outputs_text
 from tui_loop.core.record import codec
 from tui_loop.core.record.events import Evaluated, LineLogged, Progressed
 from tui_loop.core.record.files import write_atomically
@@ -185,13 +185,13 @@ class FirstOutputs:
             return
         self._pending.discard(index)
         if not self._pending and self._parent is not None:
-            self._run.info(in_words(self._parent, self._subset, frozenset(self._passing)))
+            self._run.info(first_outputs_text(self._parent, self._subset, frozenset(self._passing)))
 
     def _passes(self, scorer: Scorer, index: int, output: Generated) -> bool:
         reference = self._prepared.eval_set.rows[index].reference
         return scorer.score(output.text, reference) >= scorer.pass_score
 
-    def _choose_subset(self) -> FirstLook | None:
+    def _choose_subset(self) -> FirstRows | None:
         scorer, settings = self._prepared.scorer, self._run.config.evaluation
         if self._parent is None or scorer is None or settings.do_sample:
             return None
@@ -202,7 +202,7 @@ class FirstOutputs:
             examples = folder.read_examples()
         except BadInput:  # an unreadable parent must not fail this run
             return None
-        return first_look(
+        return choose_first_rows(
             self._prepared.eval_set.rows,
             examples,
             by_label=scorer.metric == "label",

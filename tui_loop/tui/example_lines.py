@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tui_loop.core.examples.example_detail import ExampleDetail, Then, learned
+from tui_loop.core.examples.example_detail import ExampleDetail, PastOutcome, learned
 from tui_loop.core.examples.history import Outcome, Shift
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
@@ -39,13 +39,13 @@ def example_lines(dossier: ExampleDetail, whose: int, cursor: int, width: int) -
     lines.append([("output   ", "muted"), (_generation(dossier), "")])
     if len(dossier.path.steps) > 1:
         lines.append(_path(dossier))
-    if len(dossier.then) > 1:
+    if len(dossier.history) > 1:
         lines += [[], *_history(dossier)]
-    if dossier.standing.notes:
+    if dossier.annotation.notes:
         lines += [[]]
         lines += [
             [("note     ", "muted"), (each.note, ""), (f"  {each.by}", "muted")]
-            for each in dossier.standing.notes
+            for each in dossier.annotation.notes
         ]
     return lines
 
@@ -54,10 +54,10 @@ def _head(dossier: ExampleDetail) -> list[Part]:
     example = dossier.example
     sign, tone = OUTCOMES[dossier.outcome]
     parts: list[Part] = [(f"{sign} {dossier.outcome}", tone)]
-    if dossier.standing.verdict:
-        parts.append((f"  {FLAG} {SAID[dossier.standing.verdict]}", "changed"))
+    if dossier.annotation.verdict:
+        parts.append((f"  {FLAG} {SAID[dossier.annotation.verdict]}", "changed"))
     if dossier.shift is not Shift.UNKNOWN:
-        recorded = "as recorded " if dossier.standing.verdict else ""
+        recorded = "as recorded " if dossier.annotation.verdict else ""
         shift = dossier.shift.replace("-", " ")
         parts.append((f", {recorded}{shift} against {dossier.against}", ""))
     if example.score is not None and example.score not in (0.0, 1.0):
@@ -150,11 +150,11 @@ def _path(dossier: ExampleDetail) -> list[Part]:
 
 
 def _history(dossier: ExampleDetail) -> Lines:
-    return [_then(each, is_this=each.moment.number == dossier.iteration) for each in dossier.then]
+    return [_then(each, is_this=each.point.number == dossier.iteration) for each in dossier.history]
 
 
-def _then(then: Then, *, is_this: bool) -> list[Part]:
-    moment = then.moment
+def _then(then: PastOutcome, *, is_this: bool) -> list[Part]:
+    moment = then.point
     outcome = Outcome.UNSCORED
     if moment.passed is not None:
         outcome = Outcome.PASSED if moment.passed else Outcome.FAILED

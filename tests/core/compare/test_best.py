@@ -53,10 +53,10 @@ def test_a_lucky_run_is_no_better_than_its_config_wherever_the_best_is_told(
     finished([1.0] * 9 + [0.0], "lora.r=16", parent=1)
     finished([1.0] * 5 + [0.0] * 5, "training.seed=7", parent=3)  # 3 and 4: 70% on average
     finished([1.0] * 9 + [0.0], "training.seed=8", parent=2)  # 2 and 5: 85%
-    (entry,) = LoopsReader(loops_of(loop)).look()
+    (entry,) = LoopsReader(loops_of(loop)).poll()
     assert (entry.best, entry.metrics["score"]) == (2, pytest.approx(0.85))
     assert entry.iterations == 5
-    assert ProgressReader(LoopReader(loop)).look().best == 2
+    assert ProgressReader(LoopReader(loop)).poll().best == 2
     history = History(loop)
     assert history.best is not None
     assert history.best.number == 2

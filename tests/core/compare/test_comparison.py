@@ -268,7 +268,7 @@ def test_a_loss_that_is_not_finite_or_over_other_tokens_is_left_out_and_said(
     with_losses(finished([1.0] * 5, "r=2"), example, [1.0] * 5, tokens=2)
     result = compare(loop, 1, 3)
     assert (result.loss, result.loss_examples) == (None, 0)
-    assert result.notices == ["5 examples count other tokens in each: left out of the loss"]
+    assert result.notices == ["5 examples have different token counts: left out of the loss"]
 
 
 def test_without_any_loss_nothing_is_said_of_it(

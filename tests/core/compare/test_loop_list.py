@@ -19,7 +19,7 @@ def test_a_loop_has_its_goal_state_and_best(
 ) -> None:
     finished([0.0, 0.0], base=True)
     finished([1.0, 0.0])
-    entry = LoopsReader(LoopsFolder(loop.path.parent)).look()[0]
+    entry = LoopsReader(LoopsFolder(loop.path.parent)).poll()[0]
     assert (entry.name, entry.state, entry.iterations) == (loop.name, "finished", 1)
     assert entry.goal == loop.read_settings().goal
     assert entry.best == 1
@@ -31,12 +31,12 @@ def test_a_look_that_finds_nothing_new_is_equal_and_one_that_does_is_not(
 ) -> None:
     loops.create("one", LoopSettings(goal="first"))
     reader = LoopsReader(loops)
-    before = reader.look()
-    assert reader.look() == before
+    before = reader.poll()
+    assert reader.poll() == before
     loops.create("two", LoopSettings())
-    assert [entry.name for entry in reader.look()] == ["one", "two"]
+    assert [entry.name for entry in reader.poll()] == ["one", "two"]
     (loops.path / "one" / "loop.toml").write_text('schema = 1\ngoal = "second one"\n')
-    assert reader.look()[0].goal == "second one"
+    assert reader.poll()[0].goal == "second one"
 
 
 def test_what_cannot_be_read_is_listed_with_what_is_wrong(loops: LoopsFolder) -> None:
@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_listed_with_what_is_wrong(loops: LoopsFolder) ->
         (loops.path / name / "loop.toml").write_text(text)
     (loops.path / "no-loop").mkdir()
     (loops.path / "file").write_text("x")
-    entries = {entry.name: entry for entry in LoopsReader(loops).look()}
+    entries = {entry.name: entry for entry in LoopsReader(loops).poll()}
     assert set(entries) == {"good", "bad", "e\x1b[31m"}
     assert "loop.toml" in entries["bad"].problem
     assert "cannot be a loop's name" in entries["e\x1b[31m"].problem
@@ -67,7 +67,7 @@ def test_a_folder_that_is_not_open_to_us_is_listed_as_such(
         return real(path, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", refused)
-    found = LoopsReader(loops).look()
+    found = LoopsReader(loops).poll()
     monkeypatch.undo()
     assert found == (LoopEntry("locked", problem=f"{loops.path / 'locked'}: Permission denied"),)
 
@@ -75,11 +75,11 @@ def test_a_folder_that_is_not_open_to_us_is_listed_as_such(
 def test_a_file_from_the_far_future_is_listed(loops: LoopsFolder) -> None:
     loop = loops.create("late", LoopSettings())
     os.utime(loop.settings_file, (1e12, 1e12))
-    assert LoopsReader(loops).look()[0].updated_at.year > 2400
+    assert LoopsReader(loops).poll()[0].updated_at.year > 2400
 
 
 def test_no_folder_is_no_loops_and_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:
-    assert LoopsReader(LoopsFolder(tmp_path / "none")).look() == ()
+    assert LoopsReader(LoopsFolder(tmp_path / "none")).poll() == ()
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match="Not a directory"):
-        LoopsReader(LoopsFolder(tmp_path / "file")).look()
+        LoopsReader(LoopsFolder(tmp_path / "file")).poll()

@@ -16,7 +16,7 @@ from tui_loop.core.compare.pairing import (
     shared_rows,
     with_same_tokens,
 )
-from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
+from tui_loop.core.examples.history import Outcomes, outcomes_of, share_columns
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.structs import Example
@@ -56,7 +56,7 @@ def test_columns_pair_examples_as_rows_do(seed: int, example: MakeExample) -> No
         rng.shuffle(kept)
     rows = evaluated(rng, example, names), evaluated(rng, example, kept)
     first, second = (outcomes_of(n, ExampleTable.of(each)) for n, each in enumerate(rows))
-    old, new = first, sharing(second, [first])
+    old, new = first, share_columns(second, [first])
     by_id = {row.id: row for row in rows[0]}
     pairs = [(by_id[row.id], row) for row in rows[1] if by_id[row.id].reference == row.reference]
     shared = shared_rows(old, new)
@@ -85,7 +85,7 @@ def test_equal_columns_of_iterations_are_kept_once(example: MakeExample) -> None
         return outcomes_of(1, ExampleTable.of(rows))
 
     known = outcomes("yes")
-    same, other = sharing(outcomes("yes"), [known]), sharing(outcomes("no"), [known])
+    same, other = share_columns(outcomes("yes"), [known]), share_columns(outcomes("no"), [known])
     assert same.ids is known.ids
     assert same.references is known.references
     assert same.supervised_tokens is known.supervised_tokens

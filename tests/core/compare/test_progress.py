@@ -29,7 +29,7 @@ def passing(*passed: int | range) -> list[float]:
 
 
 def look(loop: LoopFolder) -> Progress:
-    return ProgressReader(LoopReader(loop)).look()
+    return ProgressReader(LoopReader(loop)).poll()
 
 
 def against(progress: Progress, number: int) -> Pair:
@@ -104,7 +104,7 @@ def test_where_nothing_is_known_of_training_noise_a_first_repeat_of_both_is_sugg
         "consistent with better (one run of each)"
     )
     assert reach_words(pair) == (
-        "2 more runs would tell it from training noise, or show how large that is, some 1m 30s"
+        "2 more runs would tell it from training noise, or show how large the noise is, some 1m 30s"
     )
 
 
@@ -149,7 +149,7 @@ def test_a_gap_within_the_noise_of_the_examples_asks_for_examples_not_for_runs(
     assert pair.reach.runs is None
     assert pair.reach.examples is not None
     assert 1000 < pair.reach.examples < 2000
-    assert "no further run decides it: the gap is within the noise of 100" in reach_words(pair)
+    assert "more runs cannot decide it: the gap is within the noise of 100" in reach_words(pair)
 
 
 def test_equal_configs_are_not_worth_deciding_and_the_base_takes_no_repeat(
@@ -163,7 +163,7 @@ def test_equal_configs_are_not_worth_deciding_and_the_base_takes_no_repeat(
     assert "(1 run)" in pair_words(pair)
     finished(passing(60), "lora.r=4", parent=1)
     pair = against(look(loop), 2)
-    assert reach_words(pair) == "too small a gap to be worth deciding"
+    assert reach_words(pair) == "the gap is too small to matter"
     assert not pair.commands
 
 
@@ -216,9 +216,9 @@ def test_what_did_not_change_is_not_read_again(
 ) -> None:
     finished(passing(40))
     reader = ProgressReader(LoopReader(loop))
-    before = reader.look()
+    before = reader.poll()
     monkeypatch.setattr(reader, "_outcomes", lambda _: pytest.fail("it was read again"))
-    assert reader.look() == before
+    assert reader.poll() == before
     monkeypatch.undo()
     finished(passing(45), "lora.r=4", parent=1)
-    assert reader.look().best == 2
+    assert reader.poll().best == 2

@@ -21,7 +21,7 @@ from tui_loop.core.examples.annotations import (
     Kind,
     annotate,
     annotated,
-    annotated_of,
+    annotated_evaluation,
     annotation_text,
     read_annotations,
 )
@@ -38,7 +38,7 @@ def test_an_accepted_output_counts_in_every_iteration_that_gives_it(
     first, second = finished([0.0, 1.0, 0.0, 0.0]), finished([0.0, 0.0, 1.0, 0.0])
     annotate(first, first.read_examples()[0], "accepted")
     for folder in (first, second):
-        found = annotated_of(folder)
+        found = annotated_evaluation(folder)
         assert found is not None
         assert (found.passed, found.total, found.score) == (2, 4, 0.5)
         assert (found.accepted, found.recorded_score) == (1, 0.25)
@@ -63,13 +63,13 @@ def test_rejected_and_ambiguous_examples_leave_the_numbers(
     annotate(folder, rows[1], "bad_reference")
     annotate(folder, rows[3], "ambiguous")
     annotate(folder, rows[4], "accepted")
-    found = annotated_of(folder)
+    found = annotated_evaluation(folder)
     assert found is not None
     assert (found.score, found.passed, found.total) == (1.0, 2, 2)
     assert [row.passed for row in found.examples] == [None, None, True, None, True]
     assert annotation_text(found) == (
         "score 100% with 1 output accepted, 2 references rejected, "
-        "1 example set aside as ambiguous (40% as recorded)"
+        "1 example marked as ambiguous (40% as recorded)"
     )
 
 
@@ -81,10 +81,10 @@ def test_the_last_word_counts_and_can_be_taken_back(finished: MakeFinished) -> N
         annotate(folder, row, kind, note=f"said {kind}")
         verdict = read_annotations(folder.loop).of(row).verdict
         assert verdict == ("" if kind == "cleared" else kind)
-    assert annotated_of(folder) is None
-    judgements = read_annotations(folder.loop)
-    assert [one.note for one in judgements.of(row).notes] == [f"said {kind}" for kind in words]
-    assert not any(judgements.stands(one) for one in judgements.said)
+    assert annotated_evaluation(folder) is None
+    annotations = read_annotations(folder.loop)
+    assert [one.note for one in annotations.of(row).notes] == [f"said {kind}" for kind in words]
+    assert not any(annotations.is_current(one) for one in annotations.entries)
 
 
 def test_several_outputs_of_an_example_may_be_accepted(example: Make) -> None:
@@ -101,8 +101,8 @@ def test_a_changed_reference_ends_what_was_said_but_keeps_notes(
     folder = finished([0.0, 1.0])
     annotate(folder, folder.read_examples()[0], "bad_reference", "it is a refund")
     changed = finished([0.0, 1.0], references={"id0": "refund"})
-    assert annotated_of(folder) is not None
-    assert annotated_of(changed) is None
+    assert annotated_evaluation(folder) is not None
+    assert annotated_evaluation(changed) is None
     standing = read_annotations(loop).of(changed.read_examples()[0])
     assert standing.verdict == ""
     assert [one.note for one in standing.notes] == ["it is a refund"]
@@ -127,15 +127,14 @@ def test_what_is_not_scored_stays_without_score(example: Make) -> None:
     assert found.examples == rows
     assert not found.differs
     rejected = annotated(rows, Annotations([_said("b", "bad_reference")]))
-    assert annotation_text(rejected) == "nothing is scored; 1 reference rejected"
+    assert annotation_text(rejected) == "no scores; 1 reference rejected"
 
 
 def test_where_all_examples_left_there_is_no_score(example: Make) -> None:
     found = annotated([example("a", 1.0)], Annotations([_said("a", "ambiguous")]))
     assert (found.score, found.total) == (None, 0)
     assert (
-        annotation_text(found)
-        == "no score with 1 example set aside as ambiguous (100% as recorded)"
+        annotation_text(found) == "no score with 1 example marked as ambiguous (100% as recorded)"
     )
 
 
@@ -149,9 +148,9 @@ def test_a_torn_line_costs_itself_alone(
     with loop.labels.open("ab") as file:
         file.write(half)
     annotate(folder, rows[1], "bad_reference")
-    judgements = read_annotations(loop)
-    assert (judgements.bad_lines, len(judgements.said)) == (1, 2)
-    assert [judgements.of(row).verdict for row in rows] == ["ambiguous", "bad_reference"]
+    annotations = read_annotations(loop)
+    assert (annotations.bad_lines, len(annotations.entries)) == (1, 2)
+    assert [annotations.of(row).verdict for row in rows] == ["ambiguous", "bad_reference"]
 
 
 def test_unknown_kinds_and_keys_are_skipped(loop: LoopFolder, example: Make) -> None:
@@ -161,9 +160,9 @@ def test_unknown_kinds_and_keys_are_skipped(loop: LoopFolder, example: Make) -> 
         msgspec.to_builtins(_said("a", "praised")) | {"later": [1]},
     ]
     loop.labels.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-    judgements = read_annotations(loop)
-    assert judgements.bad_lines == 0
-    assert judgements.of(row).verdict == "ambiguous"
+    annotations = read_annotations(loop)
+    assert annotations.bad_lines == 0
+    assert annotations.of(row).verdict == "ambiguous"
 
 
 def test_a_line_has_its_keys_in_order_and_no_secret(
@@ -204,7 +203,7 @@ def test_a_labels_file_that_is_no_file_is_told_and_not_written_through(
     target.write_bytes(b"mine")
     folder.loop.labels.symlink_to(target)
     assert "a link" in read_annotations(folder.loop).trouble
-    assert annotated_of(folder) is None
+    assert annotated_evaluation(folder) is None
     with pytest.raises(BadInput, match="link"):
         annotate(folder, folder.read_examples()[0], "ambiguous")
     assert target.read_bytes() == b"mine"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.work import calls_of
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
-from tui_loop.core.examples.causes import causes_of, measured_of, repeated, with_labels_seen
+from tui_loop.core.examples.causes import causes_of, measured_of, repeated, with_inferred_labels
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import PURE_METRICS, pure_scorer
@@ -196,11 +196,11 @@ def test_each_output_has_its_causes(row: Row, example: Callable[..., Example]) -
 @pytest.mark.parametrize(
     "row",
     [
-        ("label", "refund", "", {"output_tokens": 0}, "the model ended at once"),
+        ("label", "refund", "", {"output_tokens": 0}, "the model stopped at once"),
         ("label", "refund", "  ", {"output_tokens": 2}, "nothing but white space in 2 tokens"),
-        ("label", "refund", "cancel_order", {}, "said cancel_order, wanted refund"),
+        ("label", "refund", "cancel_order", {}, "output cancel_order, reference refund"),
         ("label", "refund", "payback", {}, "names none of the 8 labels: 'payback'"),
-        ("label", "refund", "refund or login", {}, "names the right label, and login too"),
+        ("label", "refund", "refund or login", {}, "names the right label, and also login"),
         ("exact_match", "refund", "refnd", {}, "edit distance 1 of 6 characters: 'refnd'"),
         ("exact_match", "refund", "the the the", {}, "'the' 3 times at the end"),
         (
@@ -208,32 +208,32 @@ def test_each_output_has_its_causes(row: Row, example: Callable[..., Example]) -
             "refund",
             "The intent is refund",
             {},
-            "the reference stands within the output, after 'the intent is'",
+            "the reference is within the output, after 'the intent is'",
         ),
-        ("exact_match", "x", "something", CUT, "ran into the limit of 12 new tokens"),
+        ("exact_match", "x", "something", CUT, "stopped at the limit of 12 new tokens"),
         (
             "exact_match",
             LONG,
             "Something else",
             {**CUT, "supervised_tokens": 17},
-            "ran into the limit of 12 new tokens; the reference alone has 17",
+            "stopped at the limit of 12 new tokens; the reference alone has 17",
         ),
         (
             "exact_match",
             LONG,
             LONG[:9],
             CUT,
-            "ran into the limit of 12 new tokens, right up to there",
+            "stopped at the limit of 12 new tokens, correct up to there",
         ),
         (
             "exact_match",
             "refund",
             "refund and",
             CUT,
-            "the reference is there, then on to the limit of 12 new tokens",
+            "starts with the reference, then continues to the limit of 12 new tokens",
         ),
-        ("numeric", "42", "41", {}, "its last number is 41, wanted 42"),
-        ("numeric", "42", "many", {}, "no number in the output, wanted 42"),
+        ("numeric", "42", "41", {}, "its last number is 41, reference 42"),
+        ("numeric", "42", "many", {}, "no number in the output, reference 42"),
         (
             "exact_match",
             LONG,
@@ -241,7 +241,7 @@ def test_each_output_has_its_causes(row: Row, example: Callable[..., Example]) -
             {},
             "2 of the reference's 14 words are in the output",
         ),
-        ("exact_match", "Paris", "a\x1b[31mb", {}, "said 'a␛[31mb', wanted 'Paris'"),
+        ("exact_match", "Paris", "a\x1b[31mb", {}, "output 'a␛[31mb', reference 'Paris'"),
     ],
 )
 def test_the_evidence_says_how_it_was_decided(row: Row, example: Callable[..., Example]) -> None:
@@ -252,7 +252,7 @@ def test_a_prompt_whose_start_was_cut_is_said_with_its_length(
     example: Callable[..., Example],
 ) -> None:
     found = found_for(("exact_match", "a", "b", cut_of(1200), ""), example)
-    assert found[0].evidence == ("the first 1,200 tokens of the prompt were not shown to the model")
+    assert found[0].evidence == ("the first 1,200 tokens of the prompt were cut off")
 
 
 def test_nothing_that_passed_or_was_not_scored_has_a_cause(
@@ -264,12 +264,12 @@ def test_nothing_that_passed_or_was_not_scored_has_a_cause(
 
 def test_labels_of_exact_match_are_seen_from_the_references() -> None:
     measured = Measured("exact_match")
-    assert with_labels_seen(measured, ["a", "b", "a", "b "]).labels == ("a", "b")
-    assert with_labels_seen(measured, ["a", "b", "c"]).labels == ()
-    assert with_labels_seen(measured, ["1", "2", "1", "2"]).labels == ()
-    assert with_labels_seen(measured, ["x" * 61, "b"] * 2).labels == ()
-    assert with_labels_seen(Measured("contains"), ["a", "b"] * 2).labels == ()
-    assert with_labels_seen(measured, []).labels == ()
+    assert with_inferred_labels(measured, ["a", "b", "a", "b "]).labels == ("a", "b")
+    assert with_inferred_labels(measured, ["a", "b", "c"]).labels == ()
+    assert with_inferred_labels(measured, ["1", "2", "1", "2"]).labels == ()
+    assert with_inferred_labels(measured, ["x" * 61, "b"] * 2).labels == ()
+    assert with_inferred_labels(Measured("contains"), ["a", "b"] * 2).labels == ()
+    assert with_inferred_labels(measured, []).labels == ()
 
 
 def test_how_an_iteration_was_measured_comes_from_its_config(

@@ -204,7 +204,7 @@ def test_iterations_scored_by_another_metric_have_no_outcomes_here(
     assert not view.against.is_alike
     assert set(view.shifts) == {Shift.UNKNOWN}
     assert view.histories is not None
-    assert [each.passed for each in view.histories.moments(1)] == [False, None, True]
+    assert [each.passed for each in view.histories.points(1)] == [False, None, True]
 
 
 def test_only_the_newest_iterations_make_up_a_history(

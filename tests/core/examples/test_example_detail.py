@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.core.conftest import MakeFinished
-from tui_loop.core.examples.annotations import Standing, annotate
+from tui_loop.core.examples.annotations import AnnotationStatus, annotate
 from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.example_detail import ExampleDetail, annotated_detail, example_detail
 from tui_loop.core.examples.history import Outcome, Shift
@@ -47,14 +47,14 @@ def test_an_example_is_told_with_what_became_of_it(
     found = read(loop)
     assert (found.iteration, found.against, found.example.id) == (2, 1, "id0")
     assert (found.outcome, found.shift) == (Outcome.PASSED, Shift.FIXED)
-    assert [(each.moment.number, each.output, each.score) for each in found.then] == [
+    assert [(each.point.number, each.output, each.score) for each in found.history] == [
         (0, "no", 0.0),
         (1, "no", 0.0),
         (2, "yes", 1.0),
     ]
-    assert [each.moment.loss for each in found.then] == [3.0, 2.0, 0.25]
+    assert [each.point.loss for each in found.history] == [3.0, 2.0, 0.25]
     assert found.causes == ()
-    assert found.standing == Standing()
+    assert found.annotation == AnnotationStatus()
 
 
 def test_token_losses_are_its_own_then_the_others_then_the_bases(
@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_left_out(loop: LoopFolder, three: list[Iteration
     three[2].tokens.write_text("{torn")
     three[0].tokens.unlink()
     found = example_detail(reader, evaluations, 2, view, 0)
-    assert [each.output for each in found.then] == ["no", None, "yes"]
+    assert [each.output for each in found.history] == ["no", None, "yes"]
     assert [each.name for each in found.tokens] == ["iteration 1"]
 
 
@@ -108,8 +108,8 @@ def test_what_people_said_is_in_it(loop: LoopFolder, three: list[IterationFolder
     annotate(three[2], row, "note", "two wishes")
     annotate(three[2], row, "bad_reference")
     found = read(loop, row=1)
-    assert found.standing.verdict == "bad_reference"
-    assert [each.note for each in found.standing.notes] == ["two wishes"]
+    assert found.annotation.verdict == "bad_reference"
+    assert [each.note for each in found.annotation.notes] == ["two wishes"]
     assert found.outcome is Outcome.UNSCORED
 
 
@@ -121,6 +121,6 @@ def test_what_was_said_just_now_stands_as_if_it_were_read_again(
     before = read(loop, row=row)
     annotate(three[2], before.example, kind)  # type: ignore[arg-type]
     after = read(loop, row=row)
-    assert annotated_detail(before, after.standing).outcome is after.outcome
-    assert annotated_detail(before, after.standing).standing.verdict == kind
-    assert annotated_detail(after, Standing()).outcome is before.outcome
+    assert annotated_detail(before, after.annotation).outcome is after.outcome
+    assert annotated_detail(before, after.annotation).annotation.verdict == kind
+    assert annotated_detail(after, AnnotationStatus()).outcome is before.outcome

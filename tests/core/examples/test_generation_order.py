@@ -11,9 +11,9 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.examples.generation_order import (
     AT_MOST,
     LEAST_PASSED,
-    FirstLook,
-    first_look,
-    in_words,
+    FirstRows,
+    choose_first_rows,
+    first_outputs_text,
 )
 from tui_loop.core.record.structs import Example
 
@@ -36,7 +36,7 @@ def test_only_known_rows_are_chosen_and_never_more_than_half(
 ) -> None:
     rows = [row(index, "ab"[index % 2]) for index in range(len(outcomes))]
     parent = [example(each, passed) for each, passed in zip(rows, outcomes, strict=True)]
-    look = first_look(rows, parent, by_label=by_label, batch_size=batch_size)
+    look = choose_first_rows(rows, parent, by_label=by_label, batch_size=batch_size)
     if len(rows) <= 4 * batch_size or all(outcomes):
         assert look is None
         return
@@ -46,12 +46,12 @@ def test_only_known_rows_are_chosen_and_never_more_than_half(
     assert len(set(look.rows)) == len(look.rows) <= len(rows) / 2
     assert max(len(look.failed), len(look.passed)) <= AT_MOST
     assert len(look.passed) <= max(len(look.failed), LEAST_PASSED)
-    assert look == first_look(rows, parent, by_label=by_label, batch_size=batch_size)
+    assert look == choose_first_rows(rows, parent, by_label=by_label, batch_size=batch_size)
 
 
 def test_a_sample_has_every_label_in_its_share() -> None:
     rows = [row(index, "rare" if index % 10 == 0 else "often") for index in range(400)]
-    look = first_look(
+    look = choose_first_rows(
         rows, [example(each, passed=False) for each in rows], by_label=True, batch_size=8
     )
     assert look is not None
@@ -64,17 +64,17 @@ def test_a_sample_has_every_label_in_its_share() -> None:
 def test_rows_whose_reference_changed_or_that_are_new_are_not_looked_at_first() -> None:
     rows = [row(index) for index in range(40)]
     parent = [example(rows[0], passed=False), example(row(1, "other"), passed=False)]
-    look = first_look(rows, parent, by_label=True, batch_size=2)
-    assert look == FirstLook((0,), ())
+    look = choose_first_rows(rows, parent, by_label=True, batch_size=2)
+    assert look == FirstRows((0,), ())
 
 
 def test_what_came_of_it_is_told_as_a_subset() -> None:
-    look = FirstLook((1, 2, 3), (5, 6))
-    told = in_words(2, look, frozenset({2, 3, 5}))
+    look = FirstRows((1, 2, 3), (5, 6))
+    told = first_outputs_text(2, look, frozenset({2, 3, 5}))
     assert told == (
-        "first look: of 3 that 2 failed 2 pass now, of 2 that it passed 1 still do "
+        "first outputs: of 3 that 2 failed 2 pass now, of 2 that it passed 1 still do "
         "(a subset, not the score)"
     )
-    assert in_words(0, FirstLook((1,), ()), frozenset()) == (
-        "first look: of 1 that the base failed 0 pass now (a subset, not the score)"
+    assert first_outputs_text(0, FirstRows((1,), ()), frozenset()) == (
+        "first outputs: of 1 that the base failed 0 pass now (a subset, not the score)"
     )

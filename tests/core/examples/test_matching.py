@@ -12,7 +12,7 @@ from tests.core.examples.views import names, row_of, rows_of, view_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples import matching
 from tui_loop.core.examples.matching import listed, unknown_names
-from tui_loop.core.examples.query import parse, spelled
+from tui_loop.core.examples.query import format_term, parse
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView, Order
 
@@ -161,10 +161,10 @@ def test_a_pattern_is_not_begun_when_its_time_has_gone(monkeypatch: pytest.Monke
 @given(st.text(max_size=10), st.text(max_size=10))
 def test_the_term_of_a_label_lists_the_examples_that_have_it(label: str, said: str) -> None:
     view = view_of([row_of("a", False, reference=label, output=said), row_of("b", reference="ZZ")])
-    for term in (spelled("label", label), spelled("said", said)):
+    for term in (format_term("label", label), format_term("said", said)):
         assert 0 in listed(view, parse(term), Order.FILE)
     if label.strip().casefold().replace('"', "") != "zz":
-        assert listed(view, parse(spelled("label", label)), Order.FILE) == [0]
+        assert listed(view, parse(format_term("label", label)), Order.FILE) == [0]
 
 
 def test_no_row_is_compared_with_a_loss_that_is_not_there(view: ExampleView) -> None:

@@ -12,10 +12,10 @@ from tui_loop.core.examples.query import (
     KEYS,
     STATES,
     Term,
+    format_term,
     has_terms,
     parse,
-    spelled,
-    toggled,
+    toggle_terms,
 )
 
 PIECES = st.sampled_from(
@@ -77,10 +77,10 @@ def test_terms_stand_side_by_side() -> None:
         ("cause:xyz", "cause:xyz: no such cause", "no_such_label"),
         ("caus:empty", "caus:empty: no such term, did you mean cause:?", "terms: is:"),
         ("lable:refund", "did you mean label:?", "loss>"),
-        ("label:", "label: names nothing", "terms: "),
-        ("label:,", "label:, names nothing", "terms: "),
-        ("loss>high", "loss>high: high is no number", "loss>2"),
-        ("column:web", "column:web: names no value", "column:source=web"),
+        ("label:", "label: has no value", "terms: "),
+        ("label:,", "label:, has no value", "terms: "),
+        ("loss>high", "loss>high: high is not a number", "loss>2"),
+        ("column:web", "column:web: has no value", "column:source=web"),
         ("/(/", "/(/ is no regular expression: missing )", "correct the pattern"),
     ],
 )
@@ -103,7 +103,7 @@ def test_any_line_is_understood_or_refused(line: str) -> None:
 
 @given(st.text(max_size=12), st.sampled_from(["label", "said", "id"]))
 def test_whatever_a_value_is_its_term_names_it_and_nothing_else(value: str, key: str) -> None:
-    terms = parse(f"x {spelled(key, value)} y").terms
+    terms = parse(f"x {format_term(key, value)} y").terms
     assert [term.key for term in terms] == ["word", key, "word"]
     assert terms[1].values == (value.replace('"', "").casefold(),)
 
@@ -115,12 +115,12 @@ def test_a_term_that_is_put_in_is_there_and_taken_away_again(line: str, term: st
     except BadInput:
         return
     if has_terms(query, term):
-        assert not has_terms(toggled(query, term), term)
+        assert not has_terms(toggle_terms(query, term), term)
     else:
-        added = toggled(query, term)
+        added = toggle_terms(query, term)
         assert has_terms(added, term)
         assert parse(term).terms == added.terms[-len(parse(term).terms) :]
-        assert not has_terms(toggled(added, term), term)
+        assert not has_terms(toggle_terms(added, term), term)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_term_that_is_put_in_is_there_and_taken_away_again(line: str, term: st
     ],
 )
 def test_a_term_gives_way_to_another_of_its_key(before: str, term: str, after: str) -> None:
-    assert toggled(parse(before), term).text == after
+    assert toggle_terms(parse(before), term).text == after
 
 
 def test_only_what_is_there_is_said_to_be_there() -> None:

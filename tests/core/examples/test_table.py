@@ -186,7 +186,7 @@ def test_what_is_searched_and_what_was_said_are_folded(example: Make) -> None:
     none = example("b", None, output=None)
     table = ExampleTable.of([row, none])
     assert table.texts()[0] == "where is it?\nstrasse\n  refund it \n\nid1"
-    assert table.said() == ["refund it", ""]
+    assert table.outputs() == ["refund it", ""]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_changed_file_is_told_and_bad_rows_in_it_are_passed_over(
     found = training_rows(trained)
     assert len(found.rows) == 12
     assert found.notice == (
-        "train.jsonl has changed since intents/1 was trained on it: these rows are as it is now"
+        "train.jsonl has changed since intents/1 was trained; these are its current rows"
     )
 
 
@@ -58,14 +58,14 @@ def test_a_file_written_anew_with_the_same_rows_is_the_same(trained: IterationFo
 
 def test_a_file_that_is_not_here_is_told(trained: IterationFolder) -> None:
     (trained.loop.root / "train.jsonl").unlink()
-    with pytest.raises(BadInput, match="what intents/1 was trained on is not on this machine"):
+    with pytest.raises(BadInput, match="the training data of intents/1 is not on this machine"):
         training_rows(trained)
 
 
 def test_a_version_that_was_not_recorded_is_told(trained: IterationFolder) -> None:
     trained.write_config(trained.read_config(), {})
     notice = training_rows(trained).notice
-    assert notice == "which version of train.jsonl was trained on is not recorded"
+    assert notice == "the record does not say which version of train.jsonl was used in training"
 
 
 def test_the_base_was_not_trained(finished: MakeFinished, loop: LoopFolder) -> None:

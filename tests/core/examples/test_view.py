@@ -92,14 +92,14 @@ def test_what_people_said_changes_outcomes_and_leaves_the_record_alone() -> None
         Outcome.UNSCORED,
         Outcome.PASSED,
     ]
-    assert [row.passed for row in view.judged()] == [True, None, None, True]
+    assert [row.passed for row in view.annotated_examples()] == [True, None, None, True]
     assert [row.passed for row in view.table] == [False, False, False, True]
     assert view.shifts[0] is Shift.STILL_FAILED, "shifts are those of the record"
 
 
 def test_nobody_having_said_anything_the_rows_are_those_of_the_table() -> None:
     view = view_of(rows_of("+-"))
-    assert view.judged() is view.table
+    assert view.annotated_examples() is view.table
 
 
 def test_causes_are_the_records_own_unless_others_are_given() -> None:

@@ -45,7 +45,7 @@ CASES: list[tuple[AnyEvent, str, str]] = [
     (LineLogged(level="info", source="tui-loop", text="loading"), "info", "loading"),
     (Recovered(kind="oom", message="smaller"), "warning", "recovered from oom: smaller"),
     (CheckpointSaved(step=5, path="checkpoints/5"), "info", "checkpoint at step 5: checkpoints/5"),
-    (RequestSeen(id="a", name="stop"), "info", "asked to stop"),
+    (RequestSeen(id="a", name="stop"), "info", "request: stop"),
     (RunEnded(state="finished"), "info", "run ended: finished"),
     (
         RunEnded(state="failed", error={"kind": "oom", "message": "no room"}),

@@ -118,7 +118,7 @@ def test_a_gitignore_that_is_there_is_left_alone(loops: LoopsFolder) -> None:
 
 def test_a_name_that_is_taken_is_refused_and_nothing_is_changed(loops: LoopsFolder) -> None:
     loops.create("a", LoopSettings(goal="first"))
-    with pytest.raises(BadInput, match="is there already"):
+    with pytest.raises(BadInput, match="already exists"):
         loops.create("a", LoopSettings(goal="second"))
     assert loops.loop("a").read_settings().goal == "first"
 

@@ -118,10 +118,10 @@ def test_lines_warnings_checkpoints_and_recoveries_are_counted_and_kept() -> Non
 
 
 def test_only_the_newest_lines_are_kept_but_all_are_counted() -> None:
-    count = state.LINES_KEPT + 10
+    count = state.MAX_LINES + 10
     run = folded(*(LineLogged(level="info", source="s", text=str(n)) for n in range(count)))
     assert run.line_count == count
-    assert len(run.lines) == state.LINES_KEPT
+    assert len(run.lines) == state.MAX_LINES
     assert run.lines[-1].text == str(count - 1)
 
 

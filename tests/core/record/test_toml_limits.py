@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 from tui_loop.core.config.settings import parse_value
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
-from tui_loop.core.record.codec import LONGEST_BARE, MOST_KEYS, MOST_NESTED, MOST_PARTS, check_toml
+from tui_loop.core.record.codec import (
+    MAX_BARE_LENGTH,
+    MAX_DEPTH,
+    MAX_KEY_PARTS,
+    MAX_KEYS,
+    check_toml,
+)
 
-PARTS = ".".join("a" * (MOST_PARTS + 1))
+PARTS = ".".join("a" * (MAX_KEY_PARTS + 1))
 BOMBS = {
     "a key": (f"{PARTS} = 1", "dotted parts", 1),
     "a key of thousands of parts": (f"{'.'.join('a' * 20_000)} = 1", "dotted parts", 1),
@@ -30,8 +36,8 @@ BOMBS = {
     "after a comment with a quote": (f'a = 1 # "\n{PARTS} = 1', "dotted parts", 2),
     "lists": (f"a = 1\nb = {'[' * 65}{']' * 65}", "nested more than 64 deep", 2),
     "tables in line": (f"b = {'{a = ' * 65}1{'}' * 65}", "nested more than 64 deep", 1),
-    "a number": (f"a = 1{'0' * LONGEST_BARE}", "without quotes or blanks", 1),
-    "a fraction": (f"a = 0.{'1' * LONGEST_BARE}", "without quotes or blanks", 1),
+    "a number": (f"a = 1{'0' * MAX_BARE_LENGTH}", "without quotes or blanks", 1),
+    "a fraction": (f"a = 0.{'1' * MAX_BARE_LENGTH}", "without quotes or blanks", 1),
     "keys": ("".join(f"a{n} = 1\n" for n in range(20_001)), "20,000 keys and tables", 20_001),
     "headers": ("".join(f"[a{n}]\n" for n in range(20_001)), "20,000 keys and tables", 20_001),
     "elements": ("[[a]]\n" * 20_001, "20,000 keys and tables", 20_001),
@@ -55,13 +61,13 @@ FINE = {
     "a raw text of several lines": f"goal = '''\n{DOTS}\n''{DOTS} {NESTED}'''''\nwhy = '{DOTS}'",
     "a comment": f'# {DOTS} {NESTED}\ngoal = 1 # """ {DOTS}',
     "a key in quotes": f'"{DOTS}" = 1\n[\'x {DOTS}\']\n"{DOTS}".x = 1',
-    "a key as deep as can be": f"{'.'.join('a' * MOST_PARTS)} = 1",
-    "lists as deep as can be": f"a = {'[' * MOST_NESTED}{']' * MOST_NESTED}",
+    "a key as deep as can be": f"{'.'.join('a' * MAX_KEY_PARTS)} = 1",
+    "lists as deep as can be": f"a = {'[' * MAX_DEPTH}{']' * MAX_DEPTH}",
     "numbers and dates": f"a = [{'1.5, ' * 500}1e-3, 1979-05-27T07:32:00.999999-07:00, 0.1]",
     "many lists": f"a = [{'[], ' * 500}[]]",
     "a long text": f'a = "{"x." * 100_000}"',
     "many texts": "a = [\n" + f'  "{DOTS}",\n' * 30_000 + "]",
-    "as many keys as can be": "".join(f"a{n} = 1\n" for n in range(MOST_KEYS)),
+    "as many keys as can be": "".join(f"a{n} = 1\n" for n in range(MAX_KEYS)),
     "line ends of Windows": f'a = """\r\n{DOTS}\r\n"""\r\nb = 1\r\n',
     "nothing": "",
 }

@@ -109,7 +109,7 @@ def test_only_a_significant_regression_holds_an_iteration_back(
     worse = item(checklist(three, 5), "no_regression_parent")
     assert worse.status == "not met"
     assert worse.figure.startswith("significantly worse: 0 fixed, 10 broken")
-    assert worse.figure.endswith("that the change is to blame is not proven (one run of each)")
+    assert worse.figure.endswith("but the change may not be the cause (one run of each)")
     assert worse.todo.endswith("`tui-loop compare intents/3 intents/5`")
 
 

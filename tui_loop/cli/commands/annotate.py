@@ -95,23 +95,23 @@ def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: 
     if annotations.trouble:
         raise BadInput(annotations.trouble, "put the file itself there, or remove it")
     examples = {each.id: each for each in folder.read_examples()} if folder is not None else {}
-    states = [_state(each, examples.get(each.id), annotations) for each in annotations.said]
+    states = [_state(each, examples.get(each.id), annotations) for each in annotations.entries]
     number = None if folder is None else folder.number
     if as_json:
         records: list[dict[str, Any]] = [
             {**msgspec.to_builtins(annotation), "state": state}
-            for annotation, state in zip(annotations.said, states, strict=True)
+            for annotation, state in zip(annotations.entries, states, strict=True)
         ]
         out.record({"iteration": number, "said": records, "bad_lines": annotations.bad_lines})
         return 0
-    if not annotations.said:
+    if not annotations.entries:
         out.line(f"{loop.name}: no annotations yet")
     else:
         out.table(
             ["label", "status", "example", "iteration", "note or output", "prompt", "by", "when"],
             [
                 _cells(annotation, state, examples.get(annotation.id))
-                for annotation, state in zip(annotations.said, states, strict=True)
+                for annotation, state in zip(annotations.entries, states, strict=True)
             ],
             right=(3,),
             flexible=(5, 4),
@@ -132,7 +132,7 @@ def _state(annotation: Annotation, example: Example | None, annotations: Annotat
         return "kept" if example else "no such example"
     if annotation.reference != short_hash(example.reference):
         return "reference changed"
-    if not annotations.stands(annotation):
+    if not annotations.is_current(annotation):
         return "taken back"
     is_other = annotation.kind == "accepted" and not annotations.matches(annotation, example)
     return "other output" if is_other else "counts"

@@ -163,7 +163,7 @@ class _Evaluation:
             head += f": {len(view)} examples, highest loss first"
         out.line(head if text in ("", FAILED) else f"{head}; {len(rows)} match {text}")
         if view.marks:
-            out.line(annotation_text(annotated(view.table, self.evaluations.judgements())))
+            out.line(annotation_text(annotated(view.table, self.evaluations.annotations())))
         out.table(
             ["", "history", "loss", "score", "cause", "reference", "output", "prompt", "id"],
             [_line(self, row) for row in shown],
@@ -173,7 +173,7 @@ class _Evaluation:
 
     def history(self, row: int) -> str:
         """Returns the example's outcomes up to this iteration, one character each."""
-        moments = self.view.histories.moments(row) if self.view.histories is not None else []
+        moments = self.view.histories.points(row) if self.view.histories is not None else []
         return "".join(
             ("|" if each.is_new_segment else "") + {True: "✓", False: "✗", None: "·"}[each.passed]
             for each in moments
@@ -198,7 +198,7 @@ def _line(evaluation: _Evaluation, row: int) -> list[str]:
 
 def _record(view: ExampleView, row: int) -> dict[str, Any]:
     """Returns the recorded example with its causes, history and label."""
-    moments = view.histories.moments(row) if view.histories is not None else []
+    moments = view.histories.points(row) if view.histories is not None else []
     return {
         **msgspec.to_builtins(view.table[row]),
         "causes": list(view.causes[row]),

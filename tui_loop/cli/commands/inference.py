@@ -179,7 +179,7 @@ def _run_retry(args: argparse.Namespace, out: Output) -> int:
                 "pass" if each.passed else "fail",
                 each.example.reference,
                 each.example.output or "",
-                each.answer.output,
+                each.response.output,
                 each.example.id,
             ]
             for each in sorted(results, key=lambda each: not each.passed)
@@ -229,11 +229,11 @@ def _retry_record(
                 "reference": each.example.reference,
                 "output_before": each.example.output,
                 "passed_before": each.example.passed,
-                "output": each.answer.output,
+                "output": each.response.output,
                 "score": each.score,
                 "passed": each.passed,
-                "output_tokens": each.answer.tokens,
-                "truncated": each.answer.truncated,
+                "output_tokens": each.response.tokens,
+                "truncated": each.response.truncated,
             }
             for each in results
         ],

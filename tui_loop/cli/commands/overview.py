@@ -26,7 +26,7 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_list(args: argparse.Namespace, out: Output) -> int:
-    loops = LoopsReader(LoopsFolder(args.loops)).look()
+    loops = LoopsReader(LoopsFolder(args.loops)).poll()
     if args.json:
         out.record({"loops": [_loop_record(each) for each in loops]})
         return 0

@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     loop = LoopsFolder(args.loops).loop(args.loop)
-    progress = ProgressReader(LoopReader(loop)).look()
+    progress = ProgressReader(LoopReader(loop)).poll()
     if args.json:
         out.record(shell_hints(progress.record, "commands"))
     else:

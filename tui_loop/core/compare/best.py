@@ -1,6 +1,6 @@
-"""The best config so far, by one rule for every list, the report, `progress` and `auto`.
+"""The best config so far, by one rule for lists, the report, `progress` and `auto`.
 
-It is a config rather than a run: of several runs of one config the luckiest says little.
+It ranks configs, not runs, since the luckiest of several runs of one config has little meaning.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _FIGURES = ("score", "eval_loss", "train_loss")
 
 
 def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iteration, ...]:
-    """The finished runs of the config with the best mean score, in order; () where none counts.
+    """Returns the finished runs of the config with the best mean score, in order; () without any.
 
-    Of equal scores, and where there are none, the lowest mean eval loss; then the earlier one. Only
-    what was measured as the newest finished iteration was is compared. The first run names it.
+    Ties, and loops without scores, are decided by the lowest mean eval loss, then by the earlier
+    config. Only iterations that were evaluated like the newest finished one count. The first run
+    gives the config its number.
     """
     finished = [each for each in iterations if each.state == "finished"]
     last = finished[-1].fingerprint if finished else None
@@ -40,7 +41,7 @@ def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iter
     known = {each.number for runs in groups for each in runs}
     groups += [[each] for each in counting if each.number not in known]
     ranked = [
-        (standing(score, loss), -runs[0].number, runs)
+        (rank(score, loss), -runs[0].number, runs)
         for runs in groups
         for score, loss in [(spread_of(runs, "score"), spread_of(runs, "eval_loss"))]
         if score is not None or loss is not None
@@ -49,13 +50,13 @@ def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iter
 
 
 def best_of(comparer: Comparer, iterations: Sequence[Iteration]) -> int | None:
-    """The number of its first run."""
+    """Returns the number of the first run of the best config."""
     runs = best_runs(comparer, iterations)
     return runs[0].number if runs else None
 
 
 def mean_metrics(runs: Sequence[Iteration]) -> dict[str, Any]:
-    """The metrics of the first run, with score and losses the means over all of them."""
+    """Returns the metrics of the first run, with means over all runs for score and losses."""
     if not runs:
         return {}
     metrics = dict(runs[0].metrics)
@@ -68,7 +69,10 @@ def mean_metrics(runs: Sequence[Iteration]) -> dict[str, Any]:
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A metric over the runs of one config: `deviation` is the sample's, None of a single run."""
+    """A metric over the runs of one config.
+
+    `deviation`: sample standard deviation, None of one run.
+    """
 
     mean: float
     deviation: float | None
@@ -76,17 +80,16 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 def runs_by_config(comparer: Comparer, iterations: Iterable[Iteration]) -> list[list[Iteration]]:
-    """The iterations by config, in the order in which configs were tried; one whose config cannot
-    be read is left out."""
+    """Groups iterations by config, in the order of first runs; skips unreadable configs."""
     found: list[list[Iteration]] = []
     by_key: dict[bytes, list[list[Iteration]]] = {}
     for each in iterations:
         if each.config is None:
             continue
         try:
-            alike = by_key.setdefault(comparer.config_key(each), [])
+            similar = by_key.setdefault(comparer.config_key(each), [])
             runs = next(
-                (runs for runs in alike if comparer.are_one_config(runs[0].number, each.number)),
+                (runs for runs in similar if comparer.are_one_config(runs[0].number, each.number)),
                 None,
             )
         except BadInput:  # of another version
@@ -94,13 +97,13 @@ def runs_by_config(comparer: Comparer, iterations: Iterable[Iteration]) -> list[
         if runs is None:
             runs = []
             found.append(runs)
-            alike.append(runs)
+            similar.append(runs)
         runs.append(each)
     return found
 
 
 def spread_of(runs: Sequence[Iteration], metric: str) -> Spread | None:
-    """A metric over runs of one config; a seed counts once, since its run repeated shows no noise.
+    """Returns a metric over runs of one config; each seed counts once: a repeat shows no noise.
 
     None where no run has a finite value.
     """
@@ -117,20 +120,20 @@ def spread_of(runs: Sequence[Iteration], metric: str) -> Spread | None:
 
 
 def seed_of(iteration: Iteration) -> object:
-    """The seed of a run; None where it has none."""
+    """Returns the seed of a run, None without one."""
     group, _, field = SEED.partition(".")
     table = (iteration.config or {}).get(group)
     return table.get(field) if isinstance(table, dict) else None
 
 
-def standing(score: Spread | None, loss: Spread | None) -> tuple[float, float]:
-    """What configs are ranked by: the mean score, then the lower mean loss."""
+def rank(score: Spread | None, loss: Spread | None) -> tuple[float, float]:
+    """Returns the sort key of a config: the mean score, then the lower mean loss."""
     return (
         score.mean if score is not None else -math.inf,
         -loss.mean if loss is not None else -math.inf,
     )
 
 
-def standing_of(iteration: Iteration) -> tuple[float, float]:
-    """The same of a single run."""
-    return standing(spread_of([iteration], "score"), spread_of([iteration], "eval_loss"))
+def rank_of(iteration: Iteration) -> tuple[float, float]:
+    """Returns the sort key of a single run."""
+    return rank(spread_of([iteration], "score"), spread_of([iteration], "eval_loss"))

@@ -1,4 +1,4 @@
-"""What a comparison says, in words: as far as its runs can carry, and no further."""
+"""Words the claims of a comparison, as far as its runs support them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui_loop.core.text import figures
 
 
 def claim_words(result: Comparison) -> list[tuple[str, str]]:
-    """(of what, what is said of it), line by line; the claim stands in that of the change."""
+    """Returns (subject, text) for each line; the line on the change has the claim."""
     lines: list[tuple[str, str]] = []
     if result.interval is not None:
         text = (
@@ -26,7 +26,7 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     if result.claim == SEED_NOISE:
         text = f"both are runs of one config, so this is {SEED_NOISE}"
         if runs[0] > 1:
-            text += f" ({runs[0]} runs of it, each with a seed of its own)"
+            text += f" ({runs[0]} runs of it, each with another seed)"
         return [*lines, ("no change:", text)]
     counted = f"{runs[0]} and {runs[1]} runs of these configs"
     lines.append(("the change:", f"{result.claim} ({counted})"))
@@ -41,9 +41,8 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     return lines
 
 
-def runs_told(result: Comparison) -> str:
-    """How many runs of each config a comparison rests on: `one run of each`, `2 runs of 2, one of
-    7`."""
+def runs_text(result: Comparison) -> str:
+    """Returns how many runs a comparison has: `one run of each`, `2 runs of 2, one of 7`."""
     before, after = result.replicates
     if not result.a:
         return "one run" if after == 1 else f"{after} runs"

@@ -1,8 +1,8 @@
-"""Two iterations side by side: what differs in their configs, and what that did.
+"""Compares two iterations: the differences of their configs, and of their results.
 
-Scores are compared only on what was measured alike. About the two *models* a paired test over
-examples may speak; a claim about the *change* needs replicates of both configs. Two runs that
-differ in their seed alone have no change between them: what separates them is training noise.
+Scores are compared only where they were computed in the same way. A paired test over examples
+compares the two *models*; a claim about the *change* needs replicates of both configs. Two runs
+that differ only in the seed have no change between them, only training noise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tui_loop.core.compare.pairing import (
     lossy_rows,
     scored_rows,
     shared_rows,
-    taken,
+    values_at,
     with_same_tokens,
 )
 from tui_loop.core.config.schema import SEED, Config
@@ -40,15 +40,15 @@ from tui_loop.core.text.figures import points
 _NO_DIFFERENCE = (SEED, "evaluation.base")
 
 SEED_NOISE = "training noise"
-"""The claim about two runs of one config: there is no change to be judged."""
+"""The claim for two runs of one config, which have no change between them."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """B against A. Scores are in [0, 1]; `claim` is the most that can be said of the change.
+    """The comparison of B with A. Scores are in [0, 1]; `claim` is the strongest supported claim.
 
-    `loss`: the mean difference of the loss, in nats a token, over `loss_examples` examples; those
-    are the shared ones whose loss is finite and over as many tokens in both. Both intervals have
-    the training noise in them where both configs have replicates.
+    `loss`: the mean difference of the loss in nats per token over `loss_examples`, the shared
+    examples with a finite loss over the same number of tokens in both. Both intervals include
+    training noise where both configs have replicates.
     """
 
     a: int
@@ -68,12 +68,12 @@ class Comparison(msgspec.Struct, frozen=True):
 
     @property
     def has_spread(self) -> bool:
-        """Whether the training noise of both configs is in the intervals."""
+        """Returns whether the intervals include the training noise of both configs."""
         return min(self.replicates) >= 2
 
 
 class _Run(msgspec.Struct, frozen=True):
-    """What one run has of the compared examples; no losses where one of them lacks."""
+    """The values of one run for the compared examples; no losses where one is missing."""
 
     scores: Sequence[float]
     losses: Sequence[float] | None
@@ -81,31 +81,31 @@ class _Run(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, outcomes: Outcomes, scored: Rows, lossy: Sequence[int | None]) -> _Run:
         """`scored` and `lossy` are the run's own rows; None where it lacks an example."""
-        there = [row for row in lossy if row is not None]
-        losses = taken(outcomes.losses, there)
-        is_whole = len(there) == len(lossy) and are_finite(losses)
-        scores = taken(outcomes.scores, scored)
+        found = [row for row in lossy if row is not None]
+        losses = values_at(outcomes.losses, found)
+        is_whole = len(found) == len(lossy) and are_finite(losses)
+        scores = values_at(outcomes.scores, scored)
         if any(map(math.isnan, scores)):
             scores = [0.0 if math.isnan(score) else score for score in scores]
         return cls(scores, losses if is_whole else None)
 
 
 class Comparer:
-    """Compares iterations of one loop, reading each file once while it stays as it is."""
+    """Compares iterations of one loop; reads each file once while it does not change."""
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
         self._keys: dict[int, tuple[Iteration, bytes]] = {}
 
     def compare(self, a: int, b: int) -> Comparison:
-        """Iteration `b` against `a`; raises BadInput where either has no evaluation."""
+        """Compares iteration `b` with `a`; raises BadInput where either has no evaluation."""
         old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
         before, after = (self._outcomes(number) for number in (a, b))
         shared = shared_rows(before, after)
         scored = scored_rows(before, after, shared) if scored_alike(old, new) else Paired([], [])
         lossy = lossy_rows(before, after, shared)
         fixed, broken = (
-            list(taken(after.ids, rows.new)) for rows in changed_rows(before, after, scored)
+            list(values_at(after.ids, rows.new)) for rows in changed_rows(before, after, scored)
         )
         pairs = [
             _Run.of(before, scored.old, lossy.old),
@@ -144,7 +144,10 @@ class Comparer:
         )
 
     def compare_or_outline(self, a: int, b: int) -> Comparison:
-        """The same; where either has no evaluation, configs and metrics, and a notice."""
+        """Compares like `compare`.
+
+        Without an evaluation only configs and metrics, with a notice.
+        """
         old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
         if self._has_examples(old) and self._has_examples(new):
             return self.compare(a, b)
@@ -166,16 +169,16 @@ class Comparer:
         )
 
     def against_parent(self, iteration: Iteration) -> Comparison | None:
-        """The iteration against its parent; None where there is nothing to compare."""
+        """Compares an iteration with its parent, None where there is nothing to compare."""
         if iteration.parent is None or iteration.metrics.get("score") is None:
             return None
         try:
             return self.compare(iteration.parent, iteration.number)
-        except (TuiLoopError, OSError):  # what cannot be read is told where it stands
+        except (TuiLoopError, OSError):  # unreadable files are reported elsewhere
             return None
 
     def are_one_config(self, a: int, b: int) -> bool:
-        """Whether two iterations differ in nothing but the seed: one config on the same rows."""
+        """Returns whether two iterations differ only in the seed: one config on the same rows."""
         return self._trained_alike(self._reader.iteration(a), self._reader.iteration(b))
 
     def _existing(self, number: int) -> int:
@@ -197,10 +200,10 @@ class Comparer:
     def _replicates(
         self, iteration: Iteration, own: _Run, compared: Outcomes, scored: Rows, lossy: Rows
     ) -> list[_Run]:
-        """The iteration's run and finished runs of its config under other seeds.
+        """Returns the iteration's run and finished runs of its config with other seeds.
 
-        `scored` and `lossy` are rows of `compared`. A seed counts once: its run repeated shows
-        no spread.
+        `scored` and `lossy` are rows of `compared`. Each seed counts once, since a repeated run
+        shows no spread.
         """
         runs = [own]
         seeds = {_seed(iteration)}
@@ -211,11 +214,11 @@ class Comparer:
                     continue
                 theirs = self._reader.outcomes(each)
             except (BadInput, OSError):
-                continue  # an unreadable iteration hides nobody else's replicates
+                continue  # an unreadable iteration must not hide other replicates
             rows = rows_in(theirs, compared.ids)
-            own_rows = [row for row in taken(rows, scored) if row is not None]
+            own_rows = [row for row in values_at(rows, scored) if row is not None]
             if len(own_rows) == len(scored):
-                runs.append(_Run.of(theirs, own_rows, taken(rows, lossy)))
+                runs.append(_Run.of(theirs, own_rows, values_at(rows, lossy)))
                 seeds.add(_seed(other))
         return runs
 
@@ -228,7 +231,7 @@ class Comparer:
         )
 
     def _trained_alike(self, old: Iteration, new: Iteration) -> bool:
-        """Whether the two differ in nothing but the seed: one config on the same rows."""
+        """Returns whether two iterations differ only in the seed: one config on the same rows."""
         return (
             0 not in (old.number, new.number)
             and self.config_key(old) == self.config_key(new)
@@ -236,8 +239,7 @@ class Comparer:
         )
 
     def config_key(self, iteration: Iteration) -> bytes:
-        """What iterations of one config share (`config_key`); raises BadInput of an unreadable
-        one."""
+        """Returns the key of an iteration's config; raises BadInput where it is unreadable."""
         known = self._keys.get(iteration.number)
         if known is None or known[0] is not iteration:
             known = iteration, config_key(read_config(iteration.config or {}))
@@ -249,14 +251,16 @@ class Comparer:
 
 
 def config_key(config: Config) -> bytes:
-    """A config as bytes to compare, but for its seed and for whether the base was to be measured
-    before: runs that differ in these alone are of one config."""
+    """Returns a config as bytes to compare, without the seed and `evaluation.base`.
+
+    Runs that differ only in these have one config.
+    """
     values = flatten(config)
     return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})
 
 
 def scored_alike(old: Iteration, new: Iteration) -> bool:
-    """Whether both were scored by one metric with one setting: else scores say nothing."""
+    """Returns whether both were scored by the same metric with the same settings."""
     if old.fingerprint is None or new.fingerprint is None:
         return True
     return old.fingerprint.metric == new.fingerprint.metric
@@ -288,7 +292,7 @@ def _loss_notices(old: Outcomes, new: Outcomes, shared: Paired, compared: int) -
     lacking = len(shared) - compared - unlike
     notices = []
     if unlike:
-        notices.append(f"{unlike} examples count other tokens in each: left out of the loss")
+        notices.append(f"{unlike} examples have different token counts: left out of the loss")
     if lacking and not all(map(math.isnan, chain(old.losses, new.losses))):
         notices.append(f"{lacking} examples without a finite loss in both: left out of the loss")
     return notices
@@ -299,7 +303,7 @@ def _notices(old: Iteration, new: Iteration, had: int, has: int, shared: int) ->
     if old.fingerprint and new.fingerprint:
         parts = new.fingerprint.differs_from(old.fingerprint)
         if not scored_alike(old, new):
-            notices.append("scored by different metrics: scores are not compared (see rescore)")
+            notices.append("scored with different metrics: scores are not compared (see rescore)")
         if parts:
             notices.append(
                 f"measured differently ({', '.join(parts)}): only the {shared} examples that "
@@ -317,7 +321,7 @@ def _config_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]
 
 
 def _same_rows(one: Split | None, other: Split | None) -> bool:
-    """Whether both name the same rows, by their digest or, in older records, by their file."""
+    """Returns whether both have the same rows, by digest or, in older records, by file."""
     if one is None or other is None:
         return one is other
     if one.digest is not None and other.digest is not None:
@@ -342,14 +346,14 @@ def _seed(iteration: Iteration) -> Any:
 
 
 def brief_delta(comparison: Comparison | None) -> str:
-    """`+21 ±15 better`: points, half the 95% interval, claim; `better?` is only consistent.
+    """Returns `+21 ±15 better`: points, half the 95% interval, claim (`better?`: not certain).
 
-    Of two runs of one config: `+1 ±8 noise`.
+    For two runs of one config: `+1 ±8 noise`.
     """
     if comparison is None or comparison.interval is None:
         return ""
     if comparison.claim == SEED_NOISE:
         return f"{points(comparison.interval)} noise"
-    sure = comparison.claim.removeprefix("consistent with ")
-    word = "no diff" if sure.startswith("no difference") else sure
-    return f"{points(comparison.interval)} {word}{'?' if comparison.claim != sure else ''}"
+    claim = comparison.claim.removeprefix("consistent with ")
+    word = "no diff" if claim.startswith("no difference") else claim
+    return f"{points(comparison.interval)} {word}{'?' if comparison.claim != claim else ''}"

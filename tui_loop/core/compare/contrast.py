@@ -1,4 +1,4 @@
-"""Two evaluations held against each other, example by example, with the causes of both."""
+"""Compares two evaluations example by example, with the causes of both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui_loop.core.compare.pairing import (
     failing_rows,
     scored_rows,
     shared_rows,
-    taken,
+    values_at,
 )
 from tui_loop.core.examples.cause_kinds import Cause, cause_words
 from tui_loop.core.examples.history import outcomes_of
@@ -24,11 +24,11 @@ from tui_loop.core.examples.table import FAILED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.structs import Iteration
 
-NOBODY = Paired([], [])
+NO_PAIRS = Paired([], [])
 
 
 class CauseCount(msgspec.Struct, frozen=True):
-    """How many of the compared examples failed for a cause, before and after."""
+    """The number of compared examples with a cause of failure, before and after."""
 
     name: str
     before: int
@@ -36,20 +36,20 @@ class CauseCount(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """As a person reads it."""
+        """Returns the name for people."""
         return cause_words(self.name)
 
     @property
     def change(self) -> str:
-        """`-25`; empty where there is none."""
+        """Returns the difference as `-25`, "" for 0."""
         return f"{self.after - self.before:+}" if self.after != self.before else ""
 
 
 class Contrast(msgspec.Struct, frozen=True):
-    """B against A: `old` and `new` are their examples, the rest rows of both.
+    """The comparison of B with A: `old` and `new` are their examples, the pairs are rows of both.
 
-    `causes`: those of the compared examples, the one that is most frequent now first; a failure
-    counts for each of its causes.
+    `causes`: counts over the compared examples, the most frequent in B first; a failure counts for
+    each of its causes.
     """
 
     comparison: Comparison
@@ -66,11 +66,11 @@ def contrast_of(
     iterations: tuple[Iteration, Iteration],
     views: tuple[ExampleView, ExampleView],
 ) -> Contrast:
-    """The contrast of two iterations, the older one first in each pair."""
+    """Returns the contrast of two iterations, the older one first in each pair."""
     old, new = (
         outcomes_of(each.number, view.table) for each, view in zip(iterations, views, strict=True)
     )
-    scored = NOBODY
+    scored = NO_PAIRS
     if scored_alike(*iterations):
         scored = scored_rows(old, new, shared_rows(old, new))
     fixed, broken = changed_rows(old, new, scored)
@@ -86,8 +86,8 @@ def contrast_of(
 
 
 def _causes(view: ExampleView, rows: Rows) -> Iterable[Sequence[str]]:
-    outcomes = taken(view.table.passed, rows)
-    causes = taken(view.causes, rows)
+    outcomes = values_at(view.table.passed, rows)
+    causes = values_at(view.causes, rows)
     return (each for each, outcome in zip(causes, outcomes, strict=True) if outcome == FAILED)
 
 

@@ -1,4 +1,4 @@
-"""Every loop of a folder in one line each, as `list` and the app's picker show them."""
+"""The list of loops in a folder, for `list` and the app's picker."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 class LoopEntry(msgspec.Struct, frozen=True):
-    """A loop in short.
+    """A summary of a loop.
 
-    `iterations`: how many were trained, the base not among them. `best` is the number of the best
-    (`progress.best`), `metrics` what it reached, the means over the runs of its config; `updated`
-    is in unix seconds. `problem` says why the loop cannot be read, "" if it can.
+    `iterations`: the number of trained iterations. `best`: the first run of the best config.
+    `metrics`: its means over the runs of that config. `updated`: unix seconds. `problem`: why the
+    loop cannot be read, "" if it can.
     """
 
     name: str
@@ -39,12 +39,12 @@ class LoopEntry(msgspec.Struct, frozen=True):
 
     @property
     def updated_at(self) -> datetime:
-        """When it was worked on last."""
+        """Returns the time of the last change."""
         return datetime.fromtimestamp(self.updated, UTC)
 
 
 class LoopsReader:
-    """The loops of a folder, looked at repeatedly; used by one thread at a time."""
+    """Polls the loops of a folder; for one thread at a time."""
 
     def __init__(self, loops: LoopsFolder) -> None:
         self.loops = loops
@@ -52,10 +52,10 @@ class LoopsReader:
         self._comparers: dict[str, Comparer] = {}
         self._settings: dict[str, tuple[Stamp, str, str, bool]] = {}
 
-    def look(self) -> tuple[LoopEntry, ...]:
-        """The loops now, by name; one that cannot be read is among them and says why.
+    def poll(self) -> tuple[LoopEntry, ...]:
+        """Returns the current loops by name, with unreadable ones and their problems.
 
-        Raises BadInput where the folder itself cannot be read; one that is not there is empty.
+        Raises BadInput where the folder itself cannot be read. A missing folder is empty.
         """
         found = self.loops.scan()
         entries = [self._entry(loop) for loop in found.loops]
@@ -83,7 +83,7 @@ class LoopsReader:
         )
 
     def _goal(self, loop: LoopFolder) -> tuple[str, str, bool]:
-        """(goal, what is wrong, whether it is closed), read anew when the file has changed."""
+        """Returns (goal, problem, whether it is closed); reads the file again after a change."""
         stamp = stamp_of(loop.settings_file)
         known = self._settings.get(loop.name)
         if known is None or known[0] != stamp:

@@ -1,4 +1,4 @@
-"""The same examples in two evaluations: which are in both, and what of them can be compared."""
+"""Pairs the examples of two evaluations, and selects those that can be compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 Rows = Sequence[int]
 
 LARGEST_LOSS = 1e100
-"""No model has such a loss; what a damaged record has must not overflow a sum."""
+"""No model has such a loss; a higher one, from a damaged record, could overflow a sum."""
 
 
 class Paired(msgspec.Struct, frozen=True):
@@ -30,36 +30,38 @@ class Paired(msgspec.Struct, frozen=True):
         return len(self.new)
 
     def where(self, keeps: Iterable[bool]) -> Paired:
-        """Those for which `keeps` says so."""
+        """Returns the pairs for which `keeps` is true."""
         marks = bytes(keeps)
         if all(marks):
             return self
         return Paired(list(compress(self.old, marks)), list(compress(self.new, marks)))
 
 
-def taken(values: Sequence[T], rows: Rows) -> Sequence[T]:
-    """The values in `rows`."""
+def values_at(values: Sequence[T], rows: Rows) -> Sequence[T]:
+    """Returns the values in `rows`."""
     if rows == range(len(values)):
         return values
     return [values[row] for row in rows]
 
 
 def shared_rows(old: Outcomes, new: Outcomes) -> Paired:
-    """The examples that both have, with one reference."""
+    """Returns the examples that both have with the same reference."""
     rows = rows_in(old, new.ids)
     if isinstance(rows, range):
         both = Paired(rows, rows)
         if old.references is new.references:
             return both
     else:
-        there = [(row, at) for at, row in enumerate(rows) if row is not None]
-        both = Paired([row for row, _ in there], [at for _, at in there])
-    return both.where(map(eq, taken(old.references, both.old), taken(new.references, both.new)))
+        found = [(row, at) for at, row in enumerate(rows) if row is not None]
+        both = Paired([row for row, _ in found], [at for _, at in found])
+    return both.where(
+        map(eq, values_at(old.references, both.old), values_at(new.references, both.new))
+    )
 
 
 def scored_rows(old: Outcomes, new: Outcomes, shared: Paired) -> Paired:
-    """Those of the shared that have a score in both."""
-    before, after = taken(old.scores, shared.old), taken(new.scores, shared.new)
+    """Returns the shared examples with a score in both."""
+    before, after = values_at(old.scores, shared.old), values_at(new.scores, shared.new)
     if not any(map(math.isnan, chain(before, after))):
         return shared
     return shared.where(
@@ -68,8 +70,8 @@ def scored_rows(old: Outcomes, new: Outcomes, shared: Paired) -> Paired:
 
 
 def lossy_rows(old: Outcomes, new: Outcomes, shared: Paired) -> Paired:
-    """Those of the shared whose losses can be compared: finite, and over as many tokens."""
-    before, after = taken(old.losses, shared.old), taken(new.losses, shared.new)
+    """Returns the shared examples with comparable losses: finite, over equally many tokens."""
+    before, after = values_at(old.losses, shared.old), values_at(new.losses, shared.new)
     alike = with_same_tokens(old, new, shared)
     if are_finite(before) and are_finite(after):
         return shared.where(alike)
@@ -80,16 +82,19 @@ def lossy_rows(old: Outcomes, new: Outcomes, shared: Paired) -> Paired:
 
 
 def with_same_tokens(old: Outcomes, new: Outcomes, shared: Paired) -> Iterable[bool]:
-    """For each of the shared, whether its loss is over as many tokens in both."""
+    """Yields for each shared example whether its loss is over the same number of tokens in both."""
     if old.supervised_tokens is new.supervised_tokens and shared.old == shared.new:
         return repeat(True, len(shared))
-    tokens = taken(old.supervised_tokens, shared.old), taken(new.supervised_tokens, shared.new)
+    tokens = (
+        values_at(old.supervised_tokens, shared.old),
+        values_at(new.supervised_tokens, shared.new),
+    )
     return map(eq, *tokens)
 
 
 def changed_rows(old: Outcomes, new: Outcomes, scored: Paired) -> tuple[Paired, Paired]:
-    """The fixed and the broken ones."""
-    before, after = taken(old.passed, scored.old), taken(new.passed, scored.new)
+    """Returns the fixed and the broken examples."""
+    before, after = values_at(old.passed, scored.old), values_at(new.passed, scored.new)
     return (
         scored.where(now == PASSED != was for was, now in zip(before, after, strict=True)),
         scored.where(was == PASSED != now for was, now in zip(before, after, strict=True)),
@@ -97,11 +102,11 @@ def changed_rows(old: Outcomes, new: Outcomes, scored: Paired) -> tuple[Paired, 
 
 
 def failing_rows(old: Outcomes, new: Outcomes, scored: Paired) -> Paired:
-    """Those that failed in both."""
-    before, after = taken(old.passed, scored.old), taken(new.passed, scored.new)
+    """Returns the examples that failed in both."""
+    before, after = values_at(old.passed, scored.old), values_at(new.passed, scored.new)
     return scored.where(was == now == FAILED for was, now in zip(before, after, strict=True))
 
 
 def are_finite(losses: Sequence[float]) -> bool:
-    """Whether all can be added up."""
+    """Returns whether all losses can be summed."""
     return max(map(abs, losses), default=0.0) < LARGEST_LOSS and not any(map(math.isnan, losses))

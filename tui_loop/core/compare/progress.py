@@ -1,5 +1,4 @@
-"""A loop over its iterations: score and loss with their noise, the best so far, and whether it is
-so by more than noise."""
+"""The progress of a loop: score and loss with intervals, and whether the best stands out."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.commands import command
-from tui_loop.core.compare.best import Spread, runs_by_config, spread_of, standing
+from tui_loop.core.compare.best import Spread, rank, runs_by_config, spread_of
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.uncertainty import (
     Noise,
@@ -28,10 +27,10 @@ from tui_loop.core.stats import Interval
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One iteration. `config`: the first run of its config, itself where it is that one.
+    """One iteration. `config`: the first run of its config.
 
-    `differs`: what was measured otherwise than in the newest finished iteration (parts of the
-    fingerprint); such figures are not comparable. `best`: the best config's first run up to here.
+    `differs`: the parts of the fingerprint that differ from the newest finished iteration, with
+    which the figures are then not comparable. `best`: the first run of the best config so far.
     """
 
     number: int
@@ -46,12 +45,12 @@ class Point(msgspec.Struct, frozen=True):
 
     @property
     def is_new_best(self) -> bool:
-        """Whether it is the one that is the best up to here."""
+        """Returns whether this iteration is the new best."""
         return self.best == self.number
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A config by its first run: all finished runs of it that are comparable, and their figures."""
+    """A config, named by its first run: its finished comparable runs, and their figures."""
 
     number: int
     runs: tuple[int, ...]
@@ -60,11 +59,11 @@ class Tried(msgspec.Struct, frozen=True):
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """The best config against another one: `about` says which, `claim` what can be said.
+    """The best config compared with another one; `about` describes the other one.
 
-    `interval`: of the score, or of the loss (nats a token) where there is no score. `replicates`:
-    runs of each. `reach`: what would tell more, None where nothing is to be decided. `commands`
-    do it, `seconds` is about what they take.
+    `interval`: of the score, or of the loss (nats per token) without scores. `replicates`: runs of
+    each. `reach`: what would decide between them, None where nothing is open. `commands`: the
+    commands for that. `seconds`: their estimated time.
     """
 
     a: int
@@ -81,8 +80,11 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """All of it. `best` and `tried` are of what is comparable with the newest finished iteration;
-    `noise`: of the score over runs of one config, else of the loss."""
+    """The progress of a loop.
+
+    `best` and `tried` cover iterations comparable with the newest finished one. `noise`: of the
+    score over runs of one config, else of the loss.
+    """
 
     loop: str
     metric: str = ""
@@ -93,26 +95,29 @@ class Progress(msgspec.Struct, frozen=True):
     noise: Noise | None = None
 
     def config(self, number: int) -> Tried | None:
-        """The config that an iteration is a run of, where it counts."""
+        """Returns the config of an iteration, None where the iteration is not comparable."""
         return next((each for each in self.tried if number in each.runs), None)
 
     @property
     def record(self) -> dict[str, Any]:
-        """It as JSON types."""
+        """Returns the progress as JSON types."""
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
 
 class ProgressReader:
-    """Reads the progress of a loop again and again: figures of what did not change are kept."""
+    """Polls the progress of a loop; caches the figures of unchanged iterations."""
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
         self._comparer = Comparer(reader)
         self._known: dict[int, tuple[Iteration, Stamp, tuple[Interval | None, ...]]] = {}
 
-    def look(self) -> Progress:
-        """The progress now; what cannot be read has no figures. Raises TuiLoopError."""
+    def poll(self) -> Progress:
+        """Returns the current progress, without figures for unreadable iterations.
+
+        Raises TuiLoopError.
+        """
         settings = self._reader.loop.read_settings()
         iterations = [self._reader.iteration(each) for each in self._reader.numbers()]
         finished = [each for each in iterations if each.state == "finished"]
@@ -158,7 +163,7 @@ class ProgressReader:
         )
 
     def _figures(self, iteration: Iteration) -> tuple[Interval | None, Interval | None]:
-        """Score and loss with their intervals, read anew where the examples have changed."""
+        """Returns score and loss with intervals; reads the examples again after a change."""
         if iteration.state in LIVE:
             return None, None
         stamp = stamp_of(self._reader.loop.iteration(iteration.number).examples)
@@ -178,12 +183,12 @@ class ProgressReader:
     def _pairs(
         self, best: int | None, tried: Sequence[Tried], noise: Noise | None
     ) -> tuple[Pair, ...]:
-        """The best against the runner-up, and against its parent where that is another one."""
+        """Compares the best with the runner-up, and with its parent where that differs."""
         if best is None:
             return ()
         others = sorted(
             (each for each in tried if each.number != best),
-            key=lambda each: (standing(each.score, each.loss), -each.number),
+            key=lambda each: (rank(each.score, each.loss), -each.number),
         )
         rivals = [(others[-1].number, "the runner-up")] if others else []
         parent = self._reader.iteration(best).parent
@@ -205,7 +210,7 @@ class ProgressReader:
         if interval is None:
             return None
         reach = reach_of(found, noise)
-        commands, seconds = self._settling(found, reach)
+        commands, seconds = self._commands_to_decide(found, reach)
         return Pair(
             a,
             b,
@@ -220,10 +225,10 @@ class ProgressReader:
             seconds,
         )
 
-    def _settling(
+    def _commands_to_decide(
         self, found: Comparison, reach: Reach | None
     ) -> tuple[tuple[str, ...], float | None]:
-        """The commands that bring both configs to as many runs, and what they take by the past."""
+        """Returns the commands that add the missing runs, and their time, from earlier runs."""
         if reach is None or reach.runs is None:
             return (), None
         name, commands, seconds = self._reader.loop.name, [], 0.0
@@ -245,7 +250,7 @@ def _tried(runs: Sequence[Iteration]) -> Tried:
 
 
 def _bests(groups: Sequence[Sequence[Iteration]]) -> dict[int, int]:
-    """After each trained iteration the first run of the config that was the best until then."""
+    """Returns for each trained iteration the first run of the best config so far."""
     first = {each.number: runs[0].number for runs in groups for each in runs}
     ordered = sorted(
         (each for runs in groups for each in runs if each.number > 0), key=lambda each: each.number
@@ -259,14 +264,14 @@ def _bests(groups: Sequence[Sequence[Iteration]]) -> dict[int, int]:
         runs.append(each)
         score, loss = spread_of(runs, "score"), spread_of(runs, "eval_loss")
         if score is not None or loss is not None:
-            ranks[number] = standing(score, loss)
+            ranks[number] = rank(score, loss)
         if ranks:
             found[each.number] = max(ranks, key=lambda config: (ranks[config], -config))
     return found
 
 
 def _claim_by_loss(found: Comparison, loss: Interval) -> str:
-    """What can be said of a change where there is no score: a lower loss is the better one."""
+    """Returns the claim on a change without scores: a lower loss is better."""
     if not loss.excludes_zero:
         return "no difference seen" if found.has_spread else "consistent with no difference"
     word = "better" if loss.delta < 0 else "worse"

@@ -1,4 +1,4 @@
-"""The progress of a loop in sentences: the same on the screen and on the command line."""
+"""Words the progress of a loop, the same for the screen and the command line."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
-NOTHING_YET = "nothing has finished yet that could be compared"
+NOTHING_YET = "no iteration has finished yet"
 
 
 def best_words(progress: Progress) -> str:
-    """`the best so far is 4, max_steps 50 → 100: score 68% (sd 4 points over 2 runs)`."""
+    """Returns `the best so far is 4, max_steps 50 → 100: score 68% (sd 4 points over 2 runs)`."""
     best = progress.config(progress.best) if progress.best is not None else None
     if best is None:
         return NOTHING_YET
     title = next(each.title for each in progress.points if each.number == best.number)
-    return f"the best so far is {best.number}, {title}: {_standing(best)}"
+    return f"the best so far is {best.number}, {title}: {_figures_text(best)}"
 
 
 def pair_words(pair: Pair) -> str:
-    """`4 against 2, the runner-up: +21 ±15 points over 117 examples, better (2 and 2 runs)`."""
+    """Returns `4 against 2, the runner-up: +21 ±15 points over 117 examples, better (...)`."""
     runs = f"{pair.replicates[1]} and {pair.replicates[0]} runs"
     if pair.a == 0:
         runs = counted(pair.replicates[1], "run")
@@ -35,7 +35,7 @@ def pair_words(pair: Pair) -> str:
 
 
 def reach_words(pair: Pair) -> str:
-    """What would tell more about a pair, "" where nothing is to be decided."""
+    """Returns what would decide between a pair, "" where nothing is open."""
     reach = pair.reach
     if reach is None:
         return ""
@@ -46,41 +46,41 @@ def reach_words(pair: Pair) -> str:
         took = f", some {figures.duration(pair.seconds)}" if pair.seconds else ""
         more = counted(sum(lacking), "more run")
         if reach.is_first:
-            return f"{more} would tell it from training noise, or show how large that is{took}"
+            return f"{more} would tell it from training noise, or show how large the noise is{took}"
         return f"{more} should decide it{took}"
     if reach.examples:
         return (
-            "no further run decides it: the gap is within the noise of "
+            "more runs cannot decide it: the gap is within the noise of "
             f"{counted(pair.compared, 'example')}; about {_rounded(reach.examples)} would show it"
         )
-    return "too small a gap to be worth deciding"
+    return "the gap is too small to matter"
 
 
 def replicate_words(progress: Progress) -> list[str]:
-    """The configs that were run under several seeds, one a line."""
+    """Returns the configs with runs under several seeds, one per line."""
     return [
-        f"runs {', '.join(map(str, each.runs))} are one config: {_standing(each)}"
+        f"runs {', '.join(map(str, each.runs))} are one config: {_figures_text(each)}"
         for each in progress.tried
         if len(each.runs) > 1
     ]
 
 
 def otherwise_words(progress: Progress) -> str:
-    """Which iterations cannot be compared with the newest one, "" where all can."""
+    """Returns which iterations are not comparable with the newest one, "" where all are."""
     by_parts: dict[tuple[str, ...], list[int]] = {}
     for each in progress.points:
         if each.differs:
             by_parts.setdefault(each.differs, []).append(each.number)
-    told = (
+    texts = (
         f"{', '.join(map(str, numbers))} ({', '.join(parts)})"
         for parts, numbers in by_parts.items()
     )
-    listed = "; ".join(told)
-    return f"measured otherwise than the newest one, not comparable: {listed}" if listed else ""
+    listed = "; ".join(texts)
+    return f"evaluated differently from the newest one, not comparable: {listed}" if listed else ""
 
 
 def score_words(interval: Interval | None) -> str:
-    """`62% (53 to 70)`, "" without a score."""
+    """Returns `62% (53 to 70)`, "" without a score."""
     if interval is None:
         return ""
     if interval.low == interval.high:
@@ -90,7 +90,7 @@ def score_words(interval: Interval | None) -> str:
 
 
 def loss_words(interval: Interval | None) -> str:
-    """`1.204 (1.101 to 1.307)`, "" without a loss."""
+    """Returns `1.204 (1.101 to 1.307)`, "" without a loss."""
     if interval is None:
         return ""
     if interval.low == interval.high:
@@ -100,11 +100,11 @@ def loss_words(interval: Interval | None) -> str:
 
 
 def config_words(point: Point) -> str:
-    """`= 4` for another run of a config that was tried before, "" else."""
+    """Returns `= 4` for another run of an earlier config, else ""."""
     return f"= {point.config}" if point.config != point.number else ""
 
 
-def _standing(tried: Tried) -> str:
+def _figures_text(tried: Tried) -> str:
     parts = []
     if tried.score is not None:
         parts.append(f"score {figures.percent(tried.score.mean)}{_sd(tried.score, is_score=True)}")
@@ -127,6 +127,6 @@ def _delta(pair: Pair) -> str:
 
 
 def _rounded(count: int) -> str:
-    """A rough count with two digits that mean something: 339 as 340."""
+    """Rounds up to two significant digits: 339 to 340."""
     size = 10 ** max(0, math.floor(math.log10(count)) - 1)
     return str(math.ceil(count / size) * size)

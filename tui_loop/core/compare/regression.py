@@ -1,7 +1,7 @@
-"""Whether an iteration is significantly worse than another one on the eval set.
+"""Whether an iteration is significantly worse than another one on the evaluation set.
 
-Of two models exact McNemar over their shared examples speaks; where both configs have replicates,
-their claim about the change does, too. Either is enough to hold an iteration back.
+The exact McNemar test over shared examples compares the two models. Where both configs have
+replicates, the claim about the change counts as well. Either is enough for a regression.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.compare.claims import runs_told
+from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.stats import mcnemar
 from tui_loop.core.text.figures import loss_change, points
@@ -21,10 +21,10 @@ SIGNIFICANT = 0.05
 
 
 def regression_of(found: Comparison) -> tuple[str, bool | None]:
-    """(the figures in words, whether it is significantly worse); None where nothing is shared."""
+    """Returns (the figures in words, whether it is significantly worse or None if unknown)."""
     if found.p_value is None:
         if found.loss is None:
-            return "nothing that both were evaluated on", None
+            return "no examples in common", None
         text = f"loss {loss_change(found.loss)} a token over {found.loss_examples} examples"
         return text, found.loss.low > 0 or found.claim == "worse"
     fixed, broken = len(found.fixed), len(found.broken)
@@ -41,7 +41,7 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
 
 
 def numbers_of(found: Comparison) -> dict[str, Any]:
-    """The figures of `regression_of` as such; what there is not is left out."""
+    """Returns the known figures of `regression_of` by name."""
     numbers: dict[str, Any] = {"against": found.a, "claim": found.claim}
     if found.p_value is not None:
         numbers |= {"fixed": len(found.fixed), "broken": len(found.broken)}
@@ -53,16 +53,14 @@ def numbers_of(found: Comparison) -> dict[str, Any]:
 
 
 def blame_of(found: Comparison) -> str:
-    """What a difference of two models does not say yet; "" where both configs have replicates."""
+    """Returns a reservation on a difference of two models; "" where both have replicates."""
     if min(found.replicates) > 1:
         return ""
-    return (
-        f"these two models differ; that the change is to blame is not proven ({runs_told(found)})"
-    )
+    return f"the models differ, but the change may not be the cause ({runs_text(found)})"
 
 
 def table_of(before: list[bool | None], after: list[bool | None]) -> PairedTable:
-    """The paired table of outcomes in the same order; rows without one count nowhere."""
+    """Returns the paired table of outcomes in the same order; skips rows without one."""
     pairs = [
         (old, new)
         for old, new in zip(before, after, strict=True)
@@ -77,7 +75,7 @@ def table_of(before: list[bool | None], after: list[bool | None]) -> PairedTable
 
 
 def worse_than_base(table: PairedTable | None) -> tuple[str, bool]:
-    """(a paired table in words, whether the base is significantly better)."""
+    """Returns (a paired table in words, whether the base is significantly better)."""
     if table is None:
         return "", False
     p_value = mcnemar(table.fixed, table.broken)
@@ -86,7 +84,7 @@ def worse_than_base(table: PairedTable | None) -> tuple[str, bool]:
 
 
 def _is_graded(found: Comparison) -> bool:
-    """Whether scores lie between 0 and 1, so that what passes does not say it all."""
+    """Returns whether scores are graded, so that passed and failed are not enough."""
     names = ("score", "passed", "total")
     sides = (
         tuple(found.metrics.get(name, (None, None))[side] for name in names) for side in (0, 1)

@@ -1,11 +1,11 @@
-"""How uncertain scores and losses are, and which further runs would decide between configs.
+"""The uncertainty of scores and losses, and how many runs would decide between configs.
 
-These intervals see the examples only: what another seed would have given is not in them.
+These intervals cover sampling of examples only, not other seeds.
 
-A gap can be shown with k runs of each config where it exceeds the half width of the interval that
-`stats.spread_interval` would give: Student's t over the runs and the examples' own noise in
-quadrature. How much runs of one config differ is taken from the configs of the loop that were run
-under several seeds. A gap within the examples' own noise no run can settle: that takes examples.
+k runs of each config can show a gap that exceeds the half width of the interval from
+`stats.spread_interval`: Student's t over the runs and the noise of the examples in quadrature. The
+spread of runs comes from the configs of the loop with several seeds. If the gap is within the noise
+of the examples, more runs cannot decide it; more examples can.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tui_loop.core.stats import Interval, sample_variance, t95, wilson
 
 
 def share_interval(iteration: Iteration) -> Interval | None:
-    """The score with the Wilson interval of its share, where the score is a share of passed."""
+    """Returns the score with its Wilson interval, where it is the share of passed examples."""
     score, passed, total = (
         number(iteration.metrics.get(name)) for name in ("score", "passed", "total")
     )
@@ -37,7 +37,7 @@ def share_interval(iteration: Iteration) -> Interval | None:
 
 
 def score_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
-    """The score with its 95% interval; None without a score, alone where nothing tells its noise.
+    """Returns the score with its 95% interval, None without a score.
 
     Wilson's where the score is a share, else Student's over the examples' scores, within [0, 1].
     """
@@ -52,7 +52,7 @@ def score_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval 
 
 
 def loss_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
-    """The eval loss (nats a token) with its 95% interval; None without a finite one.
+    """Returns the eval loss (nats per token) with its 95% interval, None without a finite one.
 
     It is a ratio, loss of all examples by tokens of all examples: the interval is that of a ratio
     estimator, linearised (Cochran, "Sampling Techniques", 1977, section 6.4), Student's t.
@@ -70,7 +70,7 @@ def _finite(iteration: Iteration, name: str) -> float | None:
 
 
 def _mean_half(values: Sequence[float]) -> float | None:
-    """Half the interval of a mean; None where values lack or are too few."""
+    """Returns half the interval of a mean, None where values are missing or too few."""
     count = len(values)
     if count < 2 or not all(map(math.isfinite, values)):
         return None
@@ -90,28 +90,28 @@ def _ratio_half(loss: float, outcomes: Outcomes) -> float | None:
     return half if math.isfinite(half) else None
 
 
-MOST_RUNS = 6
-"""Runs of a config that are worth suggesting; a gap that needs more is small beside the noise."""
+MAX_RUNS = 6
+"""The most runs of a config to suggest; a gap that needs more is small compared with the noise."""
 
-HALF_SEEN = 0.5
-"""Of the half width: where training noise is not known yet, a gap from here on is worth a first
-repeat; the mean of more runs may well lie beyond."""
+FIRST_REPEAT_GAP = 0.5
+"""While training noise is unknown, a gap of this part of the half width is worth a first repeat,
+since the mean of more runs may exceed it."""
 
-MOST_EXAMPLES = 20
-"""Times as many examples as there are: what needs more is no difference for any use."""
+MAX_EXAMPLES_FACTOR = 20
+"""A gap that needs this many times more examples is too small to matter."""
 
 
 class Noise(msgspec.Struct, frozen=True):
-    """How runs of one config differ in a metric: their pooled standard deviation."""
+    """The pooled standard deviation of a metric over runs of one config."""
 
     deviation: float
     freedom: int
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """What would decide a comparison: `runs` of each config, or so many `examples`, or neither.
+    """What would decide a comparison: `runs` of each config, a number of `examples`, or neither.
 
-    `is_first`: nothing is known of training noise yet, so the runs may leave it open.
+    `is_first`: training noise is still unknown, so the runs may not decide.
     """
 
     runs: int | None = None
@@ -120,7 +120,7 @@ class Reach(msgspec.Struct, frozen=True):
 
 
 def noise_of(spreads: Sequence[Spread | None]) -> Noise | None:
-    """The training noise of a metric, pooled over configs; None where none was run twice."""
+    """Returns the training noise of a metric, pooled over configs; None without replicates."""
     known = [(each.runs - 1, each.deviation) for each in spreads if each and each.deviation]
     freedom = sum(runs for runs, _ in known)
     if not freedom:
@@ -130,8 +130,7 @@ def noise_of(spreads: Sequence[Spread | None]) -> Noise | None:
 
 
 def reach_of(found: Comparison, noise: Noise | None) -> Reach | None:
-    """What would decide a comparison by score, or by loss where there is no score; None where it
-    is decided, or there is nothing to decide."""
+    """Returns what would decide a comparison by score, else by loss; None where nothing is open."""
     interval = found.interval or found.loss
     count = found.compared if found.interval is not None else found.loss_examples
     if interval is None or not count or is_decided(found, interval):
@@ -140,26 +139,26 @@ def reach_of(found: Comparison, noise: Noise | None) -> Reach | None:
     examples = example_noise(interval, found.replicates, noise)
     have = max(found.replicates)
     if noise is not None:
-        for runs in range(max(2, have), MOST_RUNS + 1):
+        for runs in range(max(2, have), MAX_RUNS + 1):
             half = math.hypot(t95(2 * (runs - 1)) * noise.deviation * math.sqrt(2 / runs), examples)
             if gap > half and runs > min(found.replicates):
                 return Reach(runs=runs)
-    elif gap >= HALF_SEEN * examples > 0 or gap > 0 == examples:
+    elif gap >= FIRST_REPEAT_GAP * examples > 0 or gap > 0 == examples:
         return Reach(runs=2, is_first=True)
     if gap and examples >= gap:
         needed = math.ceil(count * (examples / gap) ** 2)
-        if needed <= MOST_EXAMPLES * count:
+        if needed <= MAX_EXAMPLES_FACTOR * count:
             return Reach(examples=needed)
     return Reach()
 
 
 def is_decided(found: Comparison, interval: Interval) -> bool:
-    """Whether replicates of both tell the two apart, or no replicate can be had: the base."""
+    """Returns whether replicates separate the two, or there can be none, as with the base."""
     return not found.a or (found.has_spread and interval.excludes_zero)
 
 
 def example_noise(interval: Interval, replicates: tuple[int, int], noise: Noise | None) -> float:
-    """The part of an interval's half width that is the examples' own, taken from the whole."""
+    """Returns the part of an interval's half width that comes from sampling examples."""
     if noise is None or min(replicates) < 2:
         return interval.half_width
     runs, others = replicates

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import msgspec
 
-from tui_loop.core.compare.claims import runs_told
+from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.fields import as_setting
 from tui_loop.core.config.schema import BOOKKEEPING
@@ -82,7 +82,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     if not comparison.a and decision.parent:
         sentence += f" against the base, since {decision.parent} was not evaluated"
     if not sure:
-        sentence += f"; {runs_told(comparison)}"
+        sentence += f"; {runs_text(comparison)}"
     return Verdict(word, sentence, suggestion, measured)
 
 

@@ -1,18 +1,17 @@
-"""What people said of held-out examples, and the numbers as they stand with that.
+"""Annotations of examples by people, and the numbers with annotations applied.
 
-`labels.jsonl` in a loop's folder, append-only, one line each time somebody says something. What
-was said is about an example *and its reference*, so it holds for every iteration, past and to
-come, for as long as the example has that reference:
+They are in `labels.jsonl` of a loop, append-only, one per line. An annotation belongs to an example
+*and its reference*, so it applies to all past and future iterations while the example has that
+reference:
 
-- `accepted`: this output is right. An example counts as passed, with score 1, in every iteration
-  where it has the same output, compared as `exact_match` compares. Several outputs of an example
-  may be accepted, one after the other.
-- `bad_reference`: the reference is wrong. The example leaves the numbers.
-- `ambiguous`: nobody could tell. The example leaves the numbers too and is counted apart.
-- `cleared`: takes back what was said before.
-- `note`: words on the example; they gather, and stay when the reference changes.
+- `accepted`: this output is right. The example counts as passed, with score 1, in every iteration
+  with the same output, compared like `exact_match`. Several outputs of an example may be accepted.
+- `bad_reference`: the reference is wrong. The example is not counted.
+- `ambiguous`: the right answer is unclear. The example is not counted, and is listed separately.
+- `cleared`: removes earlier annotations.
+- `note`: a text on the example; notes accumulate, and stay when the reference changes.
 
-The last word counts. Recorded figures are never changed: `judged` gives new ones beside them.
+The last annotation counts. Recorded figures never change: `annotated` computes new ones.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NOTE_BYTES = 4096
 OUTPUT_BYTES = 1024 * 1024
-"""A longer output is not one that anybody has read and found right."""
+"""Longer outputs cannot be accepted: nobody will have read annotation in full."""
 
 
 class Annotation(msgspec.Struct, frozen=True):
-    """A line of `labels.jsonl`: what was said of an example, seen in `iteration`.
+    """A line of `labels.jsonl`: an annotation of an example, made while viewing `iteration`.
 
-    `reference`: the short hash of the reference it is about. `output`: what was accepted.
+    `reference`: the short hash of the example's reference. `output`: the accepted output.
     """
 
     id: str
@@ -62,10 +61,10 @@ class Annotation(msgspec.Struct, frozen=True):
     t: float = 0.0
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """What holds for an example now. `accepts`: its outputs that were accepted, normalised.
+class AnnotationStatus(msgspec.Struct, frozen=True):
+    """The current annotations of an example. `accepts`: its accepted outputs, normalised.
 
-    `verdict` is `accepted` only where the example's own output is among them.
+    `verdict` is `accepted` only where the example's current output is among them.
     """
 
     verdict: Verdict = ""
@@ -74,56 +73,58 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Annotations:
-    """All that was said in a loop, folded. `trouble`: why the file could not be read, or ""."""
+    """All annotations of a loop, folded. `trouble`: why the file could not be read, or ""."""
 
-    def __init__(self, said: Iterable[Annotation] = (), bad_lines: int = 0, trouble: str = ""):
-        self.said = list(said)
+    def __init__(self, entries: Iterable[Annotation] = (), bad_lines: int = 0, trouble: str = ""):
+        self.entries = list(entries)
         self.bad_lines, self.trouble = bad_lines, trouble
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._accepted: dict[tuple[str, str], set[str]] = {}
         self._notes: dict[str, list[Annotation]] = defaultdict(list)
-        for one in self.said:
-            self._take(one)
+        for annotation in self.entries:
+            self._add(annotation)
         self._ids = {name for name, _ in self._verdicts}
 
     def __bool__(self) -> bool:
-        """Whether any verdict stands, on whatever reference."""
+        """Returns whether any example has a verdict."""
         return bool(self._verdicts)
 
-    def of(self, example: Example) -> Standing:
-        """What holds for an example of an evaluation."""
+    def of(self, example: Example) -> AnnotationStatus:
+        """Returns the annotation status of an example of an evaluation."""
         notes = tuple(self._notes[example.id]) if example.id in self._notes else ()
         if example.id not in self._ids:
-            return Standing(notes=notes)
+            return AnnotationStatus(notes=notes)
         key = example.id, short_hash(example.reference)
         verdict, accepts = self._verdicts.get(key, ""), frozenset(self._accepted.get(key, ()))
         if verdict == "accepted" and (
             example.output is None or _form(example.output) not in accepts
         ):
             verdict = ""
-        return Standing(verdict, accepts, notes)
+        return AnnotationStatus(verdict, accepts, notes)
 
-    def stands(self, one: Annotation) -> bool:
-        """Whether nothing that was said later has taken this back or replaced it."""
-        if one.kind == "note":
+    def is_current(self, annotation: Annotation) -> bool:
+        """Returns whether no later annotation has cleared or replaced this annotation."""
+        if annotation.kind == "note":
             return True
-        key = one.id, one.reference
-        if one.kind == "accepted":
-            return _form(one.output or "") in self._accepted.get(key, ())
-        return one.kind == self._verdicts.get(key)
+        key = annotation.id, annotation.reference
+        if annotation.kind == "accepted":
+            return _form(annotation.output or "") in self._accepted.get(key, ())
+        return annotation.kind == self._verdicts.get(key)
 
-    def matches(self, one: Annotation, example: Example) -> bool:
-        """Whether the example has the output that was accepted."""
-        return example.output is not None and _form(example.output) == _form(one.output or "")
+    def matches(self, annotation: Annotation, example: Example) -> bool:
+        """Returns whether the example has the accepted output."""
+        return example.output is not None and _form(example.output) == _form(
+            annotation.output or ""
+        )
 
-    def _take(self, one: Annotation) -> None:
-        key = one.id, one.reference
-        if one.note:
-            self._notes[one.id].append(one)
-        match one.kind:
-            case "accepted" if one.output is not None:
+    def _add(self, annotation: Annotation) -> None:
+        key = annotation.id, annotation.reference
+        if annotation.note:
+            self._notes[annotation.id].append(annotation)
+        match annotation.kind:
+            case "accepted" if annotation.output is not None:
                 self._verdicts[key] = "accepted"
-                self._accepted.setdefault(key, set()).add(_form(one.output))
+                self._accepted.setdefault(key, set()).add(_form(annotation.output))
             case "bad_reference" | "ambiguous" as verdict:
                 self._verdicts[key] = verdict
                 self._accepted.pop(key, None)
@@ -133,10 +134,10 @@ class Annotations:
 
 
 class AnnotatedCounts(msgspec.Struct, frozen=True):
-    """An evaluation as judged, beside what was recorded.
+    """The numbers of an evaluation with annotations applied, and the recorded score.
 
-    `examples` are in their order; those that left the numbers have no score. `total` are those
-    that count. `accepted`, `rejected` and `ambiguous` count examples on which a word has effect.
+    `examples`: in their order; uncounted ones have no score. `total`: the number of counted
+    examples. `accepted`, `rejected`, `ambiguous`: how many examples each kind affects.
     """
 
     examples: list[Example]
@@ -150,18 +151,21 @@ class AnnotatedCounts(msgspec.Struct, frozen=True):
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The numbers alone, as `--json` has them."""
+        """Returns the numbers alone, for `--json`."""
         names = ("score", "passed", "total", "accepted", "rejected", "ambiguous")
         return {name: getattr(self, name) for name in names}
 
     @property
     def differs(self) -> bool:
-        """Whether anything that was said has effect here."""
+        """Returns whether any annotation affects this evaluation."""
         return bool(self.accepted or self.rejected or self.ambiguous)
 
 
 def read_annotations(loop: LoopFolder) -> Annotations:
-    """What was said in a loop; a bad line is counted, an odd file is told in `trouble`."""
+    """Reads the annotations of a loop.
+
+    Counts bad lines, and reports an unreadable file in `trouble`.
+    """
     if not os.path.lexists(loop.labels):
         return Annotations()
     try:
@@ -169,60 +173,60 @@ def read_annotations(loop: LoopFolder) -> Annotations:
         lines = read_small(loop.labels).split(b"\n")
     except (BadInput, OSError) as error:
         return Annotations(trouble=str(error))
-    decoder, said, bad = msgspec.json.Decoder(Annotation), [], 0
+    decoder, entries, bad = msgspec.json.Decoder(Annotation), [], 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            said.append(codec.decoded(decoder, line, f"{loop.labels}:{number}"))
+            entries.append(codec.decoded(decoder, line, f"{loop.labels}:{number}"))
         except BadInput:
             bad += 1
-    return Annotations(said, bad)
+    return Annotations(entries, bad)
 
 
 def annotate(folder: IterationFolder, example: Example, kind: Kind, note: str = "") -> Annotation:
-    """Writes down what a person says of an example of an iteration; secrets are masked.
+    """Appends an annotation of an example, with secrets redacted.
 
-    Raises BadInput where it cannot be said, OSError where it cannot be written.
+    Raises BadInput for an annotation that is not allowed, OSError where it cannot be written.
     """
     note = redacted(note.strip())
     if kind == "note" and not note:
-        raise BadInput("a note needs words", "--note TEXT")
+        raise BadInput("a note needs text", "--note TEXT")
     if len(note.encode("utf-8", "replace")) > NOTE_BYTES:
         raise BadInput(
-            f"the note is longer than {NOTE_BYTES} bytes", "notes.md of the iteration has room"
+            f"the note is longer than {NOTE_BYTES} bytes", "write it into notes.md of the iteration"
         )
     output = redacted(example.output or "") if kind == "accepted" else None
     if kind == "accepted" and example.output is None:
         raise BadInput(
-            f"{folder} has no output of {example.id} that could be accepted",
-            "only an evaluation that generates has outputs",
+            f"{folder} has no output of {example.id} to accept",
+            "only evaluations that generate have outputs",
         )
     if output is not None and len(output) > OUTPUT_BYTES:
         raise BadInput("the output is too long to be accepted", "label it ambiguous, with a note")
-    one = Annotation(
+    annotation = Annotation(
         id=example.id,
         kind=kind,
         iteration=folder.number,
         output=output,
         reference=short_hash(example.reference),
         note=note,
-        by=_who(),
+        by=_user_name(),
         t=round(time.time(), 3),
     )
     folder.check_place()
-    append_line(folder.loop.labels, codec.to_json(one))
-    return one
+    append_line(folder.loop.labels, codec.to_json(annotation))
+    return annotation
 
 
-def annotated(examples: Sequence[Example], judgements: Annotations) -> AnnotatedCounts:
-    """The examples and their numbers as judged; unscored examples stay unscored."""
+def annotated(examples: Sequence[Example], annotations: Annotations) -> AnnotatedCounts:
+    """Applies annotations to examples and counts; unscored examples stay unscored."""
     counts: Counter[str] = Counter()
     rows = list(examples)
-    if judgements:
+    if annotations:
         for index, example in enumerate(rows):
-            verdict = judgements.of(example).verdict
-            if verdict == "accepted" and example.score is not None and _lacks(example):
+            verdict = annotations.of(example).verdict
+            if verdict == "accepted" and example.score is not None and _is_not_perfect(example):
                 rows[index] = msgspec.structs.replace(example, score=1.0, passed=True)
                 counts[verdict] += 1
             elif verdict in ("bad_reference", "ambiguous"):
@@ -240,14 +244,14 @@ def annotated(examples: Sequence[Example], judgements: Annotations) -> Annotated
     )
 
 
-def annotated_of(
-    folder: IterationFolder, judgements: Annotations | None = None
+def annotated_evaluation(
+    folder: IterationFolder, annotations: Annotations | None = None
 ) -> AnnotatedCounts | None:
-    """An iteration's evaluation as judged; None where nothing that was said has effect on it.
+    """Applies annotations to an iteration's evaluation; None where none affects it.
 
-    Raises BadInput where its examples cannot be read. Give `judgements` where they are read.
+    Raises BadInput where its examples cannot be read. `annotations` saves reading them again.
     """
-    known = read_annotations(folder.loop) if judgements is None else judgements
+    known = read_annotations(folder.loop) if annotations is None else annotations
     if not known:
         return None
     found = annotated(folder.read_examples(), known)
@@ -255,7 +259,7 @@ def annotated_of(
 
 
 def annotation_text(found: AnnotatedCounts) -> str:
-    """`score 74% with 1 output accepted, 3 references rejected (71% as recorded)`, or ""."""
+    """Returns `score 74% with 1 output accepted, 3 references rejected (71% as recorded)`."""
     if not found.differs:
         return ""
     parts = [
@@ -263,22 +267,25 @@ def annotation_text(found: AnnotatedCounts) -> str:
         for count, noun, what in (
             (found.accepted, "output", "accepted"),
             (found.rejected, "reference", "rejected"),
-            (found.ambiguous, "example", "set aside as ambiguous"),
+            (found.ambiguous, "example", "marked as ambiguous"),
         )
         if count
     ]
     if found.recorded_score is None:
-        return f"nothing is scored; {', '.join(parts)}"
+        return f"no scores; {', '.join(parts)}"
     now = "no score" if found.score is None else f"score {figures.percent(found.score)}"
     return f"{now} with {', '.join(parts)} ({figures.percent(found.recorded_score)} as recorded)"
 
 
-def _lacks(example: Example) -> bool:
+def _is_not_perfect(example: Example) -> bool:
     return not example.passed or (example.score or 0.0) < 1.0
 
 
 def _form(output: str) -> str:
-    """An output as it is compared; what is recorded in `labels.jsonl` had its secrets masked."""
+    """Normalises an output for comparison.
+
+    Outputs in `labels.jsonl` have their secrets redacted.
+    """
     return normalised(redacted(output))
 
 
@@ -287,7 +294,7 @@ def _mean(examples: Sequence[Example]) -> float | None:
     return fmean(scores) if scores else None
 
 
-def _who() -> str:
+def _user_name() -> str:
     with suppress(OSError, KeyError):
         return getpass.getuser()
     return ""

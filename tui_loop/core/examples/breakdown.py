@@ -1,6 +1,6 @@
-"""What fails, counted: outcomes, what changed, causes, labels, weak slices, what people said.
+"""Counts outcomes, changes, causes, labels, weak slices, confusions and annotations.
 
-Each line goes with a term of a query (`core.examples.query`) that lists just its examples.
+Each count has the filter term (`core.examples.query`) that lists its examples.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import msgspec
 
 from tui_loop.core.examples.cause_kinds import Cause, cause_words
 from tui_loop.core.examples.history import Outcome, Shift, Story
-from tui_loop.core.examples.query import MARKS, spelled
+from tui_loop.core.examples.query import MARKS, format_term
 from tui_loop.core.examples.slices import Kind, Slice, find_slices
 from tui_loop.core.examples.view import ExampleView
 
 CONFUSIONS = 12
 
 STORIES = {
-    Story.FLAKY: "comes and goes over all iterations",
+    Story.FLAKY: "changes back and forth over the iterations",
     Story.NEVER_SOLVED: "failed in every iteration",
 }
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Examples with something in common. `before`: how many the other iteration had of them."""
+    """A count of examples; `before`: the count in the other iteration."""
 
     name: str
     count: int
@@ -36,10 +36,10 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Breakdown(msgspec.Struct, frozen=True):
-    """The counts of an evaluation, `against` that of another iteration.
+    """The counts of an evaluation, compared with those of the iteration `against`.
 
-    `labels`: every label, the one that fails most first; `weak`: the groups that fail more than
-    chance would have it, of `tested` ones. `confusions` are label taken for label.
+    `labels`: every label, the one that fails most first. `weak`: the groups that fail more than
+    chance explains, of `tested` groups. `confusions`: label → label in the output.
     """
 
     against: int | None
@@ -59,15 +59,15 @@ def breakdown_of(
     labels: Sequence[str] = (),
     earlier_causes: Iterable[Sequence[str]] | None = None,
 ) -> Breakdown:
-    """Counts the examples of a view; `earlier_causes` are those of the other iteration's."""
-    slices = find_slices(view.judged(), labels)
+    """Counts the examples of a view; `earlier_causes`: those of the other iteration."""
+    slices = find_slices(view.annotated_examples(), labels)
     outcomes = Counter(view.outcome(row) for row in range(len(view)))
     by_share = sorted(slices.labels, key=lambda each: (-each.share, -each.failed, each.name))
     return Breakdown(
         against=view.against.number if view.against is not None else None,
         total=len(view),
         outcomes=[
-            Count(each.value, outcomes[each], spelled("is", each.value))
+            Count(each.value, outcomes[each], format_term("is", each.value))
             for each in Outcome
             if outcomes[each]
         ],
@@ -77,7 +77,7 @@ def breakdown_of(
         weak=slices.weak,
         confusions=_confusions(by_share),
         marks=[
-            Count(name.replace("_", " "), count, spelled("is", name))
+            Count(name.replace("_", " "), count, format_term("is", name))
             for name in MARKS
             if (count := sum(each == name for each in view.marks.values()))
         ],
@@ -86,17 +86,17 @@ def breakdown_of(
 
 
 def failed_causes(view: ExampleView) -> list[tuple[str, ...]]:
-    """The causes of the examples that failed."""
+    """Returns the causes of the failed examples."""
     return [causes for row, causes in enumerate(view.causes) if view.outcome(row) is Outcome.FAILED]
 
 
 def term_of(each: Slice) -> str:
-    """The term that lists a slice's failures, "" where no term can say it."""
+    """Returns the term that lists a slice's examples, "" where there is none."""
     match each.kind:
         case "label":
-            return spelled("label", each.name)
+            return format_term("label", each.name)
         case "column":
-            return spelled("column", each.name)
+            return format_term("column", each.name)
         case "words":
             return f'"{each.name}"'
         case _:
@@ -104,14 +104,14 @@ def term_of(each: Slice) -> str:
 
 
 def slice_words(each: Slice, *, beside_others: bool = True) -> str:
-    """A slice in a sentence: counts, interval, what was said instead, and how the rest fails."""
+    """Describes a slice: counts, interval, the most common wrong label, and the other examples."""
     text = (
         f"{each.failed} of {each.total} fail, {100 * each.share:.0f}% "
         f"({100 * each.low:.0f} to {100 * each.high:.0f})"
     )
     if each.said:
         name, count = each.said[0]
-        text += f"; {count} said {name or 'no label'}"
+        text += f"; {count} as {name or 'no label'}"
     if each.elsewhere_total and beside_others:
         text += f"; elsewhere {each.elsewhere_failed} of {each.elsewhere_total}"
     if each.is_weak:
@@ -120,7 +120,7 @@ def slice_words(each: Slice, *, beside_others: bool = True) -> str:
 
 
 def kind_words(kind: Kind) -> str:
-    """What a slice is a slice by."""
+    """Returns the label for a kind of slice."""
     return {"words": "words of the prompt"}.get(kind, kind)
 
 
@@ -129,7 +129,7 @@ def _changes(view: ExampleView) -> list[Count]:
     stories = Counter(view.histories.stories) if view.histories is not None else Counter[Story]()
     return [
         *(
-            Count(each.value.replace("-", " "), shifts[each], spelled("is", each.value))
+            Count(each.value.replace("-", " "), shifts[each], format_term("is", each.value))
             for each in (Shift.FIXED, Shift.BROKEN, Shift.STILL_FAILED)
             if any(view.shifts)
         ),
@@ -137,7 +137,7 @@ def _changes(view: ExampleView) -> list[Count]:
             Count(
                 each.value.replace("-", " "),
                 stories[each],
-                spelled("is", each.value),
+                format_term("is", each.value),
                 note=STORIES[each],
             )
             for each in (Story.FLAKY, Story.NEVER_SOLVED)
@@ -154,7 +154,7 @@ def _causes(view: ExampleView, earlier_causes: Iterable[Sequence[str]] | None) -
         Count(
             cause_words(name),
             now[name],
-            spelled("cause", name),
+            format_term("cause", name),
             None if then is None else then[name],
         )
         for name in names
@@ -167,7 +167,7 @@ def _confusions(labels: Sequence[Slice]) -> list[Count]:
         Count(
             f"{each.name} → {said}",
             count,
-            f"{spelled('label', each.name)} {spelled('said', said)}",
+            f"{format_term('label', each.name)} {format_term('said', said)}",
         )
         for each in labels
         for said, count in each.said

@@ -1,4 +1,4 @@
-"""What a cause is, and what it is decided by."""
+"""The kinds of causes, and the settings that they depend on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Cause(StrEnum):
-    """The names of causes as records have them, the most telling first."""
+    """The recorded names of causes, the most important first."""
 
     SUSPECT_REFERENCE = "suspect_reference"
     EMPTY = "empty"
@@ -25,26 +25,26 @@ class Cause(StrEnum):
 
     @property
     def words(self) -> str:
-        """As a person reads it."""
+        """Returns the name for people."""
         return cause_words(self.value)
 
 
 def cause_words(name: str) -> str:
-    """The name of a cause as a person reads it, the same everywhere."""
+    """Returns the name of a cause for people."""
     return "no such label" if name == Cause.OUT_OF_VOCABULARY else name.replace("_", " ")
 
 
 class CauseEvidence(msgspec.Struct, frozen=True):
-    """A cause, and in one sentence how it was decided."""
+    """A cause with one sentence of evidence."""
 
     kind: Cause
     evidence: str
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """How examples were measured, as far as causes hang on it.
+    """How examples were evaluated, as far as causes depend on it.
 
-    `labels`: of metric label the label set; of exact_match what the references look like.
+    `labels`: for metric label the label set; for exact_match the inferred labels.
     """
 
     metric: str = "exact_match"

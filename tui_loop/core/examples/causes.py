@@ -1,30 +1,30 @@
 """Why an example failed: named causes, each with the evidence that decided it.
 
-They are decided from the record alone and always the same. Of a failed example (passed is
-false; an unscored one has none) all that apply are given, the most telling first:
+They depend on the record alone. A failed example (`passed` is false) has all causes that apply, the
+most important first; an unscored example has none:
 
 suspect_reference  the iterations agree on another answer: see `suspects`.
-empty              nothing but white space or punctuation came; the only cause of the output then.
-no_end_token       the right content stands at the start, and the limit of new tokens ended it.
-repetition         the end is one passage three times or more and half of the output, or a phrase
-                   of three words comes four times and makes up half (`repeated`); not where the
-                   reference does so too.
-refusal            it begins as refusals do (`refusal_in`); not where the reference does so too.
+empty              the output is only white space or punctuation; it then has no other cause.
+no_end_token       the right content is at the start, but the model continued to the token limit.
+repetition         a passage at the end comes three times or more and makes up half of the output,
+                   or a phrase of three words comes four times and makes up half (`repeated`); not
+                   where the reference repeats as well.
+refusal            it begins like a refusal (`refusal_in`); not where the reference does as well.
 format             the right content in another form: the reference as whole words within the
-                   output, the same number spelled otherwise or followed by others, or equal JSON
-                   with text around it. Of labels: the right one and at most two others are named.
-near_miss          equal but for case, punctuation and blanks, with the same numbers; or at most
+                   output, the same number written differently or followed by others, or equal JSON
+                   with text around it. For labels: the right one and at most two others.
+near_miss          equal except for case, punctuation and blanks, with the same numbers; or at most
                    max(1, length / 10) edits away (the output or its first line, 500 characters,
-                   from four on, numbers equal).
-prompt_truncated   the model was not shown the start of the prompt.
-wrong_label        another label is named, or several and not the right one.
-out_of_vocabulary  metric label, and the output names no label at all (one that the limit cut
-                   short is the start of the right one, and counts as truncated).
-truncated_output   the limit of new tokens ended it, and neither the right content, another label,
-                   a refusal nor a repetition was there by then.
-wrong_content      nothing of the above says what is wrong with the output.
+                   at least four, numbers equal).
+prompt_truncated   the start of the prompt was cut off.
+wrong_label        another label, or several without the right one.
+out_of_vocabulary  metric label, and the output contains no label (an output that the limit cut off
+                   within the right label counts as truncated).
+truncated_output   the token limit ended it before the right content, another label, a refusal or a
+                   repetition.
+wrong_content      no other cause applies.
 
-No pattern from a record is run: a regular expression may take for ever.
+Patterns from a record are never run, since a regular expression may take unlimited time.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from tui_loop.core.examples.output_comparison import (
     compare_output,
     content_cause,
     count,
+    describe_wrong_content,
     limit_of,
-    otherwise,
     quoted,
 )
 from tui_loop.core.record.folders import IterationFolder
@@ -58,9 +58,9 @@ _NOT_CUT = {*_LABELLED, Cause.NEAR_MISS, Cause.REPETITION, Cause.REFUSAL}
 
 
 def measured_of(folder: IterationFolder, examples: Iterable[Example] = ()) -> Measured:
-    """How an iteration was measured; raises BadInput where its config cannot be read.
+    """Returns how an iteration was evaluated; raises BadInput where its config cannot be read.
 
-    With `examples`, exact_match gets the labels that their references look like.
+    With `examples`, exact_match gets labels if their references look like labels.
     """
     settings = folder.read_config().evaluation
     derived: Any = folder.read_effective().get("evaluation")
@@ -74,14 +74,14 @@ def measured_of(folder: IterationFolder, examples: Iterable[Example] = ()) -> Me
         max_new_tokens=limit if isinstance(limit, int) else None,
         pattern=settings.pattern,
     )
-    return with_labels_seen(measured, (each.reference for each in examples))
+    return with_inferred_labels(measured, (each.reference for each in examples))
 
 
-def with_labels_seen(measured: Measured, references: Iterable[str]) -> Measured:
-    """With `references` as the labels if they look like it, else `measured` as it is.
+def with_inferred_labels(measured: Measured, references: Iterable[str]) -> Measured:
+    """Returns `measured` with `references` as its labels if they look like labels.
 
-    That is of exact_match, and of metric label where no labels are recorded. They do if there are
-    2 to 100 short ones with letters, each twice on average.
+    This applies to exact_match, and to metric label without recorded labels. References look like
+    labels if there are 2 to 100 distinct are_short ones with letters, each twice on average.
     """
     if measured.metric not in ("exact_match", "label") or measured.labels:
         return measured
@@ -91,20 +91,20 @@ def with_labels_seen(measured: Measured, references: Iterable[str]) -> Measured:
         seen.add(reference.strip())
         if len(seen) > _MOST_LABELS:
             return measured
-    short = all(len(each) <= _LABEL_LENGTH and len(each.splitlines()) == 1 for each in seen)
-    spoken = all(any(sign.isalpha() for sign in each) for each in seen)
-    if not (short and spoken and 2 <= len(seen) <= count // 2):
+    are_short = all(len(each) <= _LABEL_LENGTH and len(each.splitlines()) == 1 for each in seen)
+    have_letters = all(any(sign.isalpha() for sign in each) for each in seen)
+    if not (are_short and have_letters and 2 <= len(seen) <= count // 2):
         return measured
     return msgspec.structs.replace(measured, labels=tuple(sorted(seen)))
 
 
 def causes_of(example: Example, measured: Measured) -> tuple[CauseEvidence, ...]:
-    """Why `example` failed, the most telling reason first; () where it did not fail."""
+    """Returns why `example` failed, the most important cause first; () where it did not fail."""
     if example.passed is not False or measured.metric == NO_METRIC:
         return ()
     found = _of_output(example, measured)
     if example.prompt_cut > 0:
-        text = f"the first {example.prompt_cut:,} tokens of the prompt were not shown to the model"
+        text = f"the first {example.prompt_cut:,} tokens of the prompt were cut off"
         found.append(CauseEvidence(Cause.PROMPT_TRUNCATED, text))
     if len(found) > 1:
         found.sort(key=lambda each: _RANK[each.kind])
@@ -112,58 +112,64 @@ def causes_of(example: Example, measured: Measured) -> tuple[CauseEvidence, ...]
 
 
 def _of_output(example: Example, measured: Measured) -> list[CauseEvidence]:
-    case = compare_output(example, measured)
-    if (why := _nothing(case)) is not None:
+    comparison = compare_output(example, measured)
+    if (why := _emptiness(comparison)) is not None:
         return [CauseEvidence(Cause.EMPTY, why)]
-    found = [each for each in (content_cause(case), _repetition(case), _refusal(case)) if each]
+    found = [
+        each
+        for each in (content_cause(comparison), _repetition(comparison), _refusal(comparison))
+        if each
+    ]
     kinds = {each.kind for each in found}
     is_cut = example.truncated and not kinds & _NOT_CUT
-    is_start = is_cut and case.wanted.startswith(case.said)
+    is_start = is_cut and comparison.normal_reference.startswith(comparison.normal_output)
     is_labelled = measured.metric == "label" and bool(measured.labels)
     if is_labelled and not is_start and not kinds & _LABELLED:
-        text = f"names none of the {len(measured.labels)} labels: {quoted(case.output)}"
+        text = f"names none of the {len(measured.labels)} labels: {quoted(comparison.output)}"
         found.append(CauseEvidence(Cause.OUT_OF_VOCABULARY, text))
     if is_cut:
-        found.append(CauseEvidence(Cause.TRUNCATED_OUTPUT, _cut(case, is_start)))
-    return found or [CauseEvidence(Cause.WRONG_CONTENT, otherwise(case))]
+        found.append(CauseEvidence(Cause.TRUNCATED_OUTPUT, _cut(comparison, is_start)))
+    return found or [CauseEvidence(Cause.WRONG_CONTENT, describe_wrong_content(comparison))]
 
 
-def _nothing(case: OutputComparison) -> str | None:
-    """What came instead of an output, None if one came."""
-    output, tokens = case.example.output, case.example.output_tokens
+def _emptiness(comparison: OutputComparison) -> str | None:
+    """Returns why an output counts as empty, None if it does not."""
+    output, tokens = comparison.example.output, comparison.example.output_tokens
     if output is None:
         return "no output was recorded"
-    if any(sign.isalnum() for sign in case.said):
+    if any(sign.isalnum() for sign in comparison.normal_output):
         return None
     bare = "".join(sign for sign in output if sign.isprintable() and not sign.isspace())
     if not bare:
         text = f"nothing but white space in {count(tokens, 'token')}" if tokens else None
-        return text or "the model ended at once"
-    if bare.strip(".,:;!?'\"`*_-…()") or not any(sign.isalnum() for sign in case.wanted):
+        return text or "the model stopped at once"
+    if bare.strip(".,:;!?'\"`*_-…()") or not any(
+        sign.isalnum() for sign in comparison.normal_reference
+    ):
         return None
     return f"nothing but punctuation: {quoted(bare)}"
 
 
-def _repetition(case: OutputComparison) -> CauseEvidence | None:
-    repeat = repeated(case.output)
-    if repeat is None or repeated(case.reference) is not None:
+def _repetition(comparison: OutputComparison) -> CauseEvidence | None:
+    repeat = repeated(comparison.output)
+    if repeat is None or repeated(comparison.reference) is not None:
         return None
     where = " at the end" if repeat.is_tail else ""
     return CauseEvidence(Cause.REPETITION, f"{quoted(repeat.unit)} {repeat.times} times{where}")
 
 
-def _refusal(case: OutputComparison) -> CauseEvidence | None:
-    begin = refusal_in(case.said)
-    if begin is None or refusal_in(case.wanted) is not None:
+def _refusal(comparison: OutputComparison) -> CauseEvidence | None:
+    begin = refusal_in(comparison.normal_output)
+    if begin is None or refusal_in(comparison.normal_reference) is not None:
         return None
     return CauseEvidence(Cause.REFUSAL, f"begins as a refusal: {quoted(begin)}")
 
 
-def _cut(case: OutputComparison, is_start: bool) -> str:
-    text = f"ran into {limit_of(case.measured)}"
+def _cut(comparison: OutputComparison, is_start: bool) -> str:
+    text = f"stopped at {limit_of(comparison.measured)}"
     if is_start:
-        return f"{text}, right up to there"
-    limit, long = case.measured.max_new_tokens, case.example.supervised_tokens
+        return f"{text}, correct up to there"
+    limit, long = comparison.measured.max_new_tokens, comparison.example.supervised_tokens
     if limit is not None and long > limit + 1:
         return f"{text}; the reference alone has {long}"
     return text
@@ -219,24 +225,24 @@ _REFUSAL = re.compile(
 )
 
 
-def refusal_in(said: str) -> str | None:
-    """The words with which a normalised output begins to decline, or None."""
-    found = _REFUSAL.match(said.lstrip("\"'*> "))
+def refusal_in(output: str) -> str | None:
+    """Returns the words of refusal at the start of a normalised output, or None."""
+    found = _REFUSAL.match(output.lstrip("\"'*> "))
     return found.group() if found else None
 
 
 LONGEST = 300
-"""Characters of the longest passage whose repeats at the end are looked for."""
+"""Characters of the longest passage for which repeats at the end are found."""
 
 TIMES = 3
 _WITHIN_A_WORD = 12
-"""Characters that a repeat without a blank must cover: 1000000 and "hahaha" are fine."""
+"""Characters that a repeat without a blank must cover, since 1000000 and "hahaha" are valid."""
 
 _FEWEST_WORDS = 12
 
 
 class Repeat(msgspec.Struct, frozen=True):
-    """What an output repeats, and how often."""
+    """The repeated text of an output, and how often it comes."""
 
     unit: str
     times: int
@@ -244,16 +250,18 @@ class Repeat(msgspec.Struct, frozen=True):
 
 
 def repeated(text: str) -> Repeat | None:
-    """What `text` repeats, or None.
+    """Returns what `text` repeats, or None.
 
-    Its end is one passage at least three times, over at least half of the text; or one run of
-    three words comes at least four times and makes up half of it.
+    Either a passage comes at least three times at the end and makes up half of the text, or three
+    consecutive words come at least four times and make up half of it.
     """
     return _tail(text) or _phrase(text)
 
 
 def _tail(text: str) -> Repeat | None:
-    line = " " + " ".join(text.split())  # so that the first word is like the others
+    line = " " + " ".join(
+        text.split()
+    )  # so that the first word has a blank before it like the others
     size = len(line)
     if size < 2 * TIMES:
         return None
@@ -274,7 +282,7 @@ def _tail(text: str) -> Repeat | None:
 
 
 def _span(line: str, period: int) -> int:
-    """How many characters at the end have the period: a search by halves."""
+    """Returns how many characters at the end have the period, by binary search."""
     low, high, size = period, len(line) - period, len(line)
     while low < high:
         middle = (low + high + 1) // 2

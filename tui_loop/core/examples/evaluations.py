@@ -1,4 +1,4 @@
-"""The evaluations of a loop, read as far as there is time for, as views to list and to show."""
+"""Reads the evaluations of a loop within a time limit and returns them as views."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui_loop.core.compare.comparison import scored_alike
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import Annotations, read_annotations
 from tui_loop.core.examples.cause_kinds import CauseEvidence, Measured
-from tui_loop.core.examples.causes import causes_of, measured_of, with_labels_seen
+from tui_loop.core.examples.causes import causes_of, measured_of, with_inferred_labels
 from tui_loop.core.examples.history import Histories, Outcomes, outcomes_of
 from tui_loop.core.examples.suspects import FEWEST_ANSWERS, suspect_references
 from tui_loop.core.examples.table import FAILED, ExampleTable
@@ -22,23 +22,23 @@ from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
 from tui_loop.core.record.structs import Example
 
 HISTORY = 40
-"""An example's history goes back over so many evaluated iterations."""
+"""An example's history covers at most this many evaluated iterations."""
 
 CAUSES_AT_ONCE = 500
 
 MOST_ANSWERS = 50_000
-"""Outputs of all iterations together that are looked through for references that are suspect."""
+"""The search for suspect references reads at most this many outputs of all iterations."""
 
 _Suspects = tuple[list[object], dict[str, CauseEvidence], Sequence[tuple[str, ...]]]
 
-LOOKED_AT = 2
-"""Iterations of which what was found out is kept: what is looked at, and its parent."""
+CACHED_ITERATIONS = 2
+"""Iterations with cached results: the one on screen, and its parent."""
 
 T = TypeVar("T")
 
 
 class Evaluations:
-    """Reads each file once while it stays as it is; what did not change is the same view."""
+    """Reads each file once while it does not change; returns the same view until it does."""
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
@@ -49,11 +49,11 @@ class Evaluations:
         self._suspects: OrderedDict[int, _Suspects] = OrderedDict()
 
     def table(self, number: int) -> ExampleTable:
-        """The examples of an iteration, none where there was no evaluation; raises BadInput."""
+        """Returns the examples of an iteration, empty without an evaluation; raises BadInput."""
         return self._reader.table(number)
 
-    def judgements(self) -> Annotations:
-        """What people said of the loop's examples."""
+    def annotations(self) -> Annotations:
+        """Returns the annotations of the loop's examples."""
         stamp = stamp_of(self._reader.loop.labels)
         if self._judgements is None or self._judgements[0] != stamp:
             self._judgements = stamp, read_annotations(self._reader.loop)
@@ -62,18 +62,18 @@ class Evaluations:
     def view(
         self, number: int, against: int | None, seconds: float | None = None
     ) -> tuple[ExampleView, bool]:
-        """The examples of an iteration against those of another; whether all is in it.
+        """Returns a view of an iteration compared with another, and whether it is complete.
 
-        With `seconds`, reading other iterations stops when they have gone by, and a later call
-        goes on. Raises BadInput where the iteration's own examples cannot be read.
+        `seconds`: the time limit for reading other iterations; a later call continues. Raises
+        BadInput where the iteration's own examples cannot be read.
         """
         until = None if seconds is None else time.monotonic() + seconds
         table = self.table(number)
         others = self._evaluated(number)
-        wanted = [*((against,) if against in others else ()), *(n for n in others if n != against)]
+        numbers = [*((against,) if against in others else ()), *(n for n in others if n != against)]
         found: dict[int, Outcomes] = {number: outcomes_of(number, table)}
         is_complete = True
-        for each in wanted:
+        for each in numbers:
             if (
                 not self._reader.has_outcomes(each)
                 and until is not None
@@ -88,7 +88,7 @@ class Evaluations:
         is_complete = is_complete and causes is not None
         if is_complete and causes is not None:
             causes = self._with_suspects(number, table, causes, list(found.values()))
-        judgements = self.judgements()
+        annotations = self.annotations()
         key = (
             id(table),
             against if against in found else None,
@@ -96,7 +96,7 @@ class Evaluations:
             id(causes),
         )
         known = self._views.get(number)
-        if known is None or known[0] != key or known[1] is not judgements:
+        if known is None or known[0] != key or known[1] is not annotations:
             view = ExampleView(
                 table,
                 against=found.get(against) if against is not None else None,
@@ -104,14 +104,14 @@ class Evaluations:
                 if is_complete
                 else None,
                 causes=causes,
-                marks=_marks(table, judgements),
+                marks=_marks(table, annotations),
             )
-            known = key, judgements, view
+            known = key, annotations, view
         _keep(self._views, number, known)
         return known[2], is_complete
 
     def measured(self, number: int) -> Measured:
-        """How an iteration was measured; as far as that cannot be read, as by default."""
+        """Returns how an iteration was evaluated, with defaults where that cannot be read."""
         table = self.table(number)
         known = self._measured.get(number)
         if known is None or known[0] is not table:
@@ -119,12 +119,12 @@ class Evaluations:
                 measured = measured_of(self._reader.loop.iteration(number))
             except (TuiLoopError, OSError):
                 measured = Measured()
-            known = table, with_labels_seen(measured, table.references)
+            known = table, with_inferred_labels(measured, table.references)
         _keep(self._measured, number, known)
         return known[1]
 
     def suspects(self, number: int) -> dict[str, CauseEvidence]:
-        """References of an iteration that are suspect, by id, as its last view knew them."""
+        """Returns the suspect references of an iteration, by id, as of its last view."""
         known = self._suspects.get(number)
         return known[1] if known is not None else {}
 
@@ -135,7 +135,7 @@ class Evaluations:
         causes: Sequence[tuple[str, ...]],
         outcomes: Sequence[Outcomes],
     ) -> Sequence[tuple[str, ...]]:
-        """The causes, and last that the iterations agree on something else."""
+        """Appends suspect_reference to the causes where the iterations agree on another answer."""
         alike = sorted((each for each in outcomes if each.is_alike), key=lambda each: each.number)
         if len(alike) < FEWEST_ANSWERS or len(table) * len(alike) > MOST_ANSWERS:
             return causes
@@ -156,30 +156,30 @@ class Evaluations:
     def _rows_of(self, number: int) -> Sequence[Example]:
         try:
             return self._reader.loop.iteration(number).read_examples()
-        except (TuiLoopError, OSError):  # it was there a moment ago
+        except (TuiLoopError, OSError):  # it was readable before
             return []
 
     def _causes(
         self, number: int, table: ExampleTable, until: float | None
     ) -> Sequence[tuple[str, ...]] | None:
-        """The causes by row, also where the record has none yet; None while they are found out."""
+        """Returns the causes by row, also for rows without recorded ones; None while incomplete."""
         finder = self._finders.get(number)
         if finder is None or finder.table is not table:
             finder = _CauseFinder(table, self.measured(number))
         _keep(self._finders, number, finder)
-        return finder.causes if finder.go_on(until) else None
+        return finder.causes if finder.run_until(until) else None
 
     def _evaluated(self, number: int) -> list[int]:
-        """The other iterations that have examples; of more than HISTORY, the newest."""
+        """Returns the other iterations with examples, the newest HISTORY of them."""
         loop = self._reader.loop
         numbers = [n for n in self._reader.numbers() if n != number]
         return [n for n in numbers if stamp_of(loop.iteration(n).examples)][-HISTORY:]
 
     def _read_outcomes(self, number: int, shown: int) -> Outcomes | None:
-        """What another iteration made of its examples; None where they cannot be read."""
+        """Returns the outcomes of another iteration, None where they cannot be read."""
         try:
             outcomes = self._reader.outcomes(number)
-        except (TuiLoopError, OSError):  # told where that iteration is looked at
+        except (TuiLoopError, OSError):  # reported where that iteration is shown
             return None
         is_alike = scored_alike(self._reader.iteration(number), self._reader.iteration(shown))
         if outcomes.is_alike is not is_alike:
@@ -188,7 +188,7 @@ class Evaluations:
 
 
 class _CauseFinder:
-    """Finds the causes of failed rows that the record has none of, a while at a time."""
+    """Finds the causes of failed rows without recorded ones, in time slices."""
 
     def __init__(self, table: ExampleTable, measured: Measured) -> None:
         self.table = table
@@ -200,8 +200,8 @@ class _CauseFinder:
             if not causes and table.passed[row] == FAILED
         ][::-1]
 
-    def go_on(self, until: float | None) -> bool:
-        """Goes on until then; whether all are found."""
+    def run_until(self, until: float | None) -> bool:
+        """Continues until a time; returns whether all causes are found."""
         while self._left:
             for row in self._left[-CAUSES_AT_ONCE:]:
                 found = causes_of(self.table[row], self._measured)
@@ -213,23 +213,26 @@ class _CauseFinder:
 
 
 def _keep(known: OrderedDict[int, T], number: int, value: T) -> None:
-    """Keeps a value of an iteration, and lets go of the one that was not asked for the longest."""
+    """Caches a value of an iteration and drops the least recently used one."""
     known[number] = value
     known.move_to_end(number)
-    while len(known) > LOOKED_AT:
+    while len(known) > CACHED_ITERATIONS:
         known.popitem(last=False)
 
 
 def _are_same(known: list[object], now: list[object]) -> bool:
-    """Whether both hold the very same objects; held, so that none has another's place."""
+    """Returns whether both lists hold the same objects.
+
+    The lists keep them alive, so ids are unique.
+    """
     return len(known) == len(now) and all(a is b for a, b in zip(known, now, strict=True))
 
 
-def _marks(table: ExampleTable, judgements: Annotations) -> dict[str, str]:
-    """What people said of the table's examples and still holds, by id."""
-    if not judgements:
+def _marks(table: ExampleTable, annotations: Annotations) -> dict[str, str]:
+    """Returns the current verdicts on the table's examples, by id."""
+    if not annotations:
         return {}
-    said = {one.id for one in judgements.said}
+    said = {one.id for one in annotations.entries}
     rows: Sequence[int] = [row for row, name in enumerate(table.ids) if name in said]
-    verdicts = {table.ids[row]: judgements.of(table[row]).verdict for row in rows}
+    verdicts = {table.ids[row]: annotations.of(table[row]).verdict for row in rows}
     return {name: verdict for name, verdict in verdicts.items() if verdict}

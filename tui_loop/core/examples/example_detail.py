@@ -1,7 +1,7 @@
-"""Everything that the record has on one held-out example.
+"""Everything in the record on one example.
 
-It counts as known where the model gives its reference's tokens a probability of one half or more
-(their geometric mean): a mean loss of at most ln 2 nats a token.
+An example counts as known where the geometric mean of its reference tokens' probabilities is at
+least one half: a mean loss of at most ln 2 nats per token.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Literal
 import msgspec
 
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.annotations import Standing
+from tui_loop.core.examples.annotations import AnnotationStatus
 from tui_loop.core.examples.cause_kinds import CauseEvidence
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.history import Moment, Outcome, Shift
+from tui_loop.core.examples.history import HistoryPoint, Outcome, Shift
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record import codec
 from tui_loop.core.record.folders import IterationFolder
@@ -30,16 +30,16 @@ from tui_loop.core.record.structs import Example, StepLoss, TokenLosses
 TUNED, BASE = "tuned", "base"
 
 
-class Then(msgspec.Struct, frozen=True):
-    """The example at one iteration; `output` None where nothing was generated, or it is lost."""
+class PastOutcome(msgspec.Struct, frozen=True):
+    """The example in one iteration; `output` is None where none was generated or it is missing."""
 
-    moment: Moment
+    point: HistoryPoint
     output: str | None
     score: float | None
 
 
 class TokenView(msgspec.Struct, frozen=True):
-    """The token losses that an iteration has; `name` is `tuned`, `base`, or `iteration N`."""
+    """The token losses of an iteration; `name` is `tuned`, `base`, or `iteration N`."""
 
     name: str
     number: int
@@ -47,10 +47,10 @@ class TokenView(msgspec.Struct, frozen=True):
 
 
 class ExampleDetail(msgspec.Struct, frozen=True):
-    """One example of an iteration, `against` the iteration that it is held against.
+    """Everything about one example of an iteration; `against`: the iteration it is compared with.
 
-    `then`: what became of it in every iteration that has it, oldest first. `tokens`: whose token
-    losses there are, the iteration's own first. `path`: its loss over the run's evaluations.
+    `history`: its outcome in every iteration, oldest first. `tokens`: token losses, the iteration's
+    own first. `path`: its loss over the evaluations of the run.
     """
 
     iteration: int
@@ -59,8 +59,8 @@ class ExampleDetail(msgspec.Struct, frozen=True):
     outcome: Outcome
     shift: Shift
     causes: tuple[CauseEvidence, ...]
-    standing: Standing
-    then: tuple[Then, ...]
+    annotation: AnnotationStatus
+    history: tuple[PastOutcome, ...]
     tokens: tuple[TokenView, ...]
     path: LossPath
     max_new_tokens: int | None
@@ -69,7 +69,7 @@ class ExampleDetail(msgspec.Struct, frozen=True):
 def example_detail(
     reader: LoopReader, evaluations: Evaluations, number: int, view: ExampleView, row: int
 ) -> ExampleDetail:
-    """The dossier of the example in a row of a view; raises TuiLoopError where it cannot be read.
+    """The detail of the example in a row of a view; raises TuiLoopError where it cannot be read.
 
     What other iterations have of it is left out where it cannot be read: that is told where they
     are looked at.
@@ -81,8 +81,8 @@ def example_detail(
     suspect = evaluations.suspects(number).get(example.id)
     if suspect is not None and causes:
         causes = (*causes, suspect)
-    then = _then(reader, view, row, example)
-    before = next((each.moment.loss for each in then if each.moment.number == 0), None)
+    history = _history(reader, view, row, example)
+    before = next((each.point.loss for each in history if each.point.number == 0), None)
     folder = reader.loop.iteration(number)
     return ExampleDetail(
         iteration=number,
@@ -91,32 +91,34 @@ def example_detail(
         outcome=view.outcome(row),
         shift=view.shift(row),
         causes=causes,
-        standing=evaluations.judgements().of(example),
-        then=then,
+        annotation=evaluations.annotations().of(example),
+        history=history,
         tokens=_tokens(reader, number, against, row, example),
         path=loss_path(folder, example.id, before) if number else LossPath(),
         max_new_tokens=measured.max_new_tokens,
     )
 
 
-def annotated_detail(dossier: ExampleDetail, standing: Standing) -> ExampleDetail:
-    """The dossier with what people say of the example by now."""
-    passed = dossier.example.passed
+def annotated_detail(detail: ExampleDetail, annotation: AnnotationStatus) -> ExampleDetail:
+    """The detail with what people say of the example by now."""
+    passed = detail.example.passed
     outcome = Outcome.UNSCORED if passed is None else Outcome.FAILED
-    if standing.verdict == "accepted" or (passed and not standing.verdict):
+    if annotation.verdict == "accepted" or (passed and not annotation.verdict):
         outcome = Outcome.PASSED
-    elif standing.verdict:
+    elif annotation.verdict:
         outcome = Outcome.UNSCORED
-    return msgspec.structs.replace(dossier, standing=standing, outcome=outcome)
+    return msgspec.structs.replace(detail, annotation=annotation, outcome=outcome)
 
 
-def _then(reader: LoopReader, view: ExampleView, row: int, example: Example) -> tuple[Then, ...]:
+def _history(
+    reader: LoopReader, view: ExampleView, row: int, example: Example
+) -> tuple[PastOutcome, ...]:
     found = []
-    for moment in view.histories.moments(row) if view.histories is not None else []:
+    for point in view.histories.points(row) if view.histories is not None else []:
         was: Example | None = None
         with suppress(TuiLoopError, OSError):
-            was = reader.loop.iteration(moment.number).read_example(row, example.id)
-        found.append(Then(moment, was.output if was else None, was.score if was else None))
+            was = reader.loop.iteration(point.number).read_example(row, example.id)
+        found.append(PastOutcome(point, was.output if was else None, was.score if was else None))
     return tuple(found)
 
 
@@ -137,25 +139,25 @@ def _tokens(
 
 
 KNOWN_LOSS = math.log(2)
-"""At or below it, in nats a token, an example is known."""
+"""Up to this loss, in nats per token, an example is known."""
 
 WOBBLE = 0.1
-"""Nats a token by which a loss must have risen before an example counts as forgotten."""
+"""An example counts as forgotten only where its loss has risen by more, in nats per token."""
 
 Learned = Literal["known", "learned", "forgotten", "never learned", "unclear"]
 
 
 class LossPath(msgspec.Struct, frozen=True):
-    """An example's loss (nats a token) at each evaluated step, 0 being before the training."""
+    """An example's loss (nats per token) at each evaluated step; step 0 is before training."""
 
     steps: tuple[int, ...] = ()
     losses: tuple[float, ...] = ()
 
 
 def loss_path(folder: IterationFolder, example: str, before: float | None = None) -> LossPath:
-    """The losses of the example of that id; files and rows that cannot be read are left out.
+    """Reads the losses of an example; skips files and rows that cannot be read.
 
-    `before`: its loss before the training, as iteration 0 measured it.
+    `before`: its loss before training, from iteration 0.
     """
     points = _start(folder, before)
     for step in folder.eval_steps():
@@ -168,19 +170,18 @@ def loss_path(folder: IterationFolder, example: str, before: float | None = None
 
 
 def learned(path: LossPath) -> Learned:
-    """What became of the example.
+    """Classifies the course of an example's loss.
 
-    known           at most ln 2 before the training and at the end
-    learned         above ln 2 before the training, or at an evaluation within it, and at most
-                    ln 2 at the end
+    known           at most ln 2 before training and at the end
+    learned         above ln 2 before or during training, and at most ln 2 at the end
     forgotten       at most ln 2 at some time, above it at the end, and risen by more than 0.1
-    never learned   above ln 2 each time
-    unclear         not evaluated after the start, or it ends within 0.1 of the best it had on the
-                    other side of ln 2, or was never above ln 2 and the start was not measured
+    never learned   always above ln 2
+    unclear         not evaluated after the start; or above ln 2 at the end, but within 0.1 of its
+                    best value below; or never above ln 2 without a value before training
     """
     if not path.steps or path.steps[-1] == 0:
         return "unclear"
-    is_known = [value <= KNOWN_LOSS for value in path.losses]  # false for one that is no number
+    is_known = [value <= KNOWN_LOSS for value in path.losses]  # false for NaN
     if is_known[-1]:
         if path.steps[0] == 0 and is_known[0]:
             return "known"
@@ -201,7 +202,7 @@ def _path(points: Mapping[int, float]) -> LossPath:
 
 
 def _loss_in(path: Path, example: str) -> float | None:
-    """The loss of one row, which is found by its id before any other is decoded."""
+    """Returns the loss of one row; finds it by its id, to decode no other row."""
     decoder = msgspec.json.Decoder(StepLoss)
     needle = codec.to_json(example)
     for part in _parts(path):
@@ -217,7 +218,7 @@ def _loss_in(path: Path, example: str) -> float | None:
 
 
 def _parts(path: Path) -> Iterator[bytes]:
-    """The file in parts that end with a line."""
+    """Yields chunks of whole lines."""
     with open_regular(path, ROWS_BYTES) as file:
         while part := file.read(16 * CHUNK_BYTES):
             yield part + file.readline(LINE_BYTES)

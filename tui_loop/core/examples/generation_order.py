@@ -1,7 +1,7 @@
-"""Which held-out rows an evaluation generates first: a faster look at what a change did.
+"""Chooses the rows for which an evaluation generates outputs first, for quick feedback.
 
-What the parent failed, and a sample of what it passed. It is a subset that was chosen by outcome:
-what is seen of it is no score.
+These are rows that the parent failed, and a sample of those that it passed. The subset is chosen by
+outcome, so its pass rate is not a score.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.record.structs import Example
 
 AT_MOST = 64
-"""Rows of either kind."""
+"""The most rows of either kind."""
 LEAST_PASSED = 16
-"""Passed rows that are looked at though fewer were failed."""
+"""Passed rows to include even where fewer failed."""
 LEAST_BATCHES = 4
-"""With no more batches than these, the whole is there nearly as soon as a part of it."""
+"""With at most this many batches, a part would take nearly as long as all rows."""
 _SEED = 0
 
 
-class FirstLook(msgspec.Struct, frozen=True):
-    """Indices of the rows that come first: those that the parent failed, and that it passed."""
+class FirstRows(msgspec.Struct, frozen=True):
+    """Indices of the rows that come first: those that the parent failed, and those it passed."""
 
     failed: tuple[int, ...]
     passed: tuple[int, ...]
@@ -34,10 +34,10 @@ class FirstLook(msgspec.Struct, frozen=True):
         return (*self.failed, *self.passed)
 
 
-def first_look(
+def choose_first_rows(
     rows: Sequence[Row], parent: Iterable[Example], *, by_label: bool, batch_size: int
-) -> FirstLook | None:
-    """What to look at first, given the parent's examples; None where that saves no time.
+) -> FirstRows | None:
+    """Chooses the first rows, given the parent's examples; None where that saves no time.
 
     Never more than a quarter of the rows of either kind. Samples are seeded and stratified: by
     reference where these are labels, else by the prompt's length.
@@ -51,20 +51,20 @@ def first_look(
     if not failed:
         return None
     limit = min(AT_MOST, len(rows) // 4)
-    return FirstLook(
+    return FirstRows(
         _sample(rows, failed, limit, by_label=by_label),
         _sample(rows, passed, min(limit, max(len(failed), LEAST_PASSED)), by_label=by_label),
     )
 
 
-def in_words(parent: int, look: FirstLook, passing: frozenset[int]) -> str:
-    """What came of it; `passing` are the indices that pass now."""
+def first_outputs_text(parent: int, first: FirstRows, passing: frozenset[int]) -> str:
+    """Returns the result as a log message; `passing`: the indices that pass now."""
     name = "the base" if parent == 0 else str(parent)
-    text = f"of {len(look.failed)} that {name} failed {len(passing & set(look.failed))} pass now"
-    if look.passed:
-        still = len(passing & set(look.passed))
-        text += f", of {len(look.passed)} that it passed {still} still do"
-    return f"first look: {text} (a subset, not the score)"
+    text = f"of {len(first.failed)} that {name} failed {len(passing & set(first.failed))} pass now"
+    if first.passed:
+        still = len(passing & set(first.passed))
+        text += f", of {len(first.passed)} that it passed {still} still do"
+    return f"first outputs: {text} (a subset, not the score)"
 
 
 def _sample(

@@ -1,7 +1,6 @@
-"""What became of each example over the iterations of a loop.
+"""The history of each example: its outcomes over the iterations of a loop.
 
-Outcomes are held against each other under one reference: where it was another one, the example's
-history has another segment.
+Only outcomes with the same reference are comparable: a changed reference starts a new segment.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
 
 
 class Outcome(StrEnum):
-    """How an example came out; `unscored` where the metric is none."""
+    """The outcome of an example; `unscored` where the metric is none."""
 
     FAILED = "failed"
     PASSED = "passed"
@@ -24,7 +23,7 @@ class Outcome(StrEnum):
 
 
 class Shift(StrEnum):
-    """What happened to an example's outcome against another iteration."""
+    """How an example's outcome changed from another iteration."""
 
     FIXED = "fixed"
     BROKEN = "broken"
@@ -34,7 +33,7 @@ class Shift(StrEnum):
 
 
 class Story(StrEnum):
-    """What the outcomes of an example come to."""
+    """The pattern of an example's outcomes over the iterations."""
 
     NEVER_SOLVED = "never-solved"
     FLAKY = "flaky"
@@ -42,13 +41,13 @@ class Story(StrEnum):
 
 
 FLAKY_FLIPS = 2
-"""An outcome that changed so often over the trained iterations comes and goes."""
+"""From this many changes over the trained iterations on, an example is flaky."""
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """One iteration's outcomes, by row; NaN in `losses` and `scores` where there is none.
+    """One iteration's outcomes, by row; `losses` and `scores` are NaN where missing.
 
-    `is_alike`: scored as the one that is looked at.
+    `is_alike`: scored in the same way as the iteration on screen.
     """
 
     number: int
@@ -61,10 +60,10 @@ class Outcomes(msgspec.Struct, frozen=True):
     is_alike: bool = True
 
 
-class Moment(msgspec.Struct, frozen=True):
-    """An example at one iteration; `passed` None where it was not scored, or scored otherwise.
+class HistoryPoint(msgspec.Struct, frozen=True):
+    """An example in one iteration; `passed` is None where it was not scored in the same way.
 
-    `is_new_segment`: from here on it has another reference than before.
+    `is_new_segment`: the reference differs from the one before.
     """
 
     number: int
@@ -74,7 +73,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def outcomes_of(number: int, table: ExampleTable, *, is_alike: bool = True) -> Outcomes:
-    """What is kept of a table for histories; its rows are let go."""
+    """Returns the columns of a table that histories need, without its rows."""
     return Outcomes(
         number,
         table.ids,
@@ -87,8 +86,8 @@ def outcomes_of(number: int, table: ExampleTable, *, is_alike: bool = True) -> O
     )
 
 
-def sharing(fresh: Outcomes, known: Iterable[Outcomes]) -> Outcomes:
-    """The outcomes with the columns of others where these are the same: most are, in a loop."""
+def share_columns(fresh: Outcomes, known: Iterable[Outcomes]) -> Outcomes:
+    """Returns the outcomes with equal columns of others in place of their own, to save memory."""
     for other in known:
         if other.ids == fresh.ids:
             shared = {
@@ -101,7 +100,7 @@ def sharing(fresh: Outcomes, known: Iterable[Outcomes]) -> Outcomes:
 
 
 def rows_in(outcomes: Outcomes, ids: Sequence[str]) -> Sequence[int | None]:
-    """For each of `ids`, its row in `outcomes`; None where it is not there."""
+    """Returns for each of `ids` its row in `outcomes`, None where missing."""
     if outcomes.ids == ids:
         return range(len(ids))
     rows = {name: row for row, name in enumerate(outcomes.ids)}
@@ -109,7 +108,7 @@ def rows_in(outcomes: Outcomes, ids: Sequence[str]) -> Sequence[int | None]:
 
 
 class Histories:
-    """The examples of a table over `outcomes`, which are in the order of iterations."""
+    """The histories of a table's examples over `outcomes`, in the order of iterations."""
 
     def __init__(self, table: ExampleTable, outcomes: Iterable[Outcomes]) -> None:
         self._table = table
@@ -118,11 +117,11 @@ class Histories:
         self.numbers = [each.number for each in self._outcomes]
         self.flips = bytearray(len(table))
         self.stories: list[Story] = [Story.OTHER] * len(table)
-        self._sum_up()
+        self._summarize()
 
-    def moments(self, row: int) -> list[Moment]:
-        """The example over the iterations that have it."""
-        found: list[Moment] = []
+    def points(self, row: int) -> list[HistoryPoint]:
+        """Returns the history of the example in a row."""
+        found: list[HistoryPoint] = []
         reference: str | None = None
         for outcomes, rows in zip(self._outcomes, self._rows, strict=True):
             at = rows[row]
@@ -132,24 +131,24 @@ class Histories:
             passed = None if outcome == UNSCORED else outcome == PASSED
             changed = reference is not None and outcomes.references[at] != reference
             reference = outcomes.references[at]
-            found.append(Moment(outcomes.number, passed, outcomes.losses[at], changed))
+            found.append(HistoryPoint(outcomes.number, passed, outcomes.losses[at], changed))
         return found
 
-    def _sum_up(self) -> None:
+    def _summarize(self) -> None:
         columns = [
             self._marks(outcomes, rows)
             for outcomes, rows in zip(self._outcomes, self._rows, strict=True)
         ]
         trained = [number > 0 for number in self.numbers]
-        known: dict[tuple[int, ...], tuple[int, Story]] = {}  # many rows have few outcomes
+        known: dict[tuple[int, ...], tuple[int, Story]] = {}  # many rows share the same outcomes
         for row, marks in enumerate(zip(*columns, strict=True)):
             found = known.get(marks)
             if found is None:
-                found = known[marks] = _summed(marks, trained)
+                found = known[marks] = _summary(marks, trained)
             self.flips[row], self.stories[row] = found
 
     def _marks(self, outcomes: Outcomes, rows: Sequence[int | None]) -> bytes:
-        """A column of outcomes in the table's order; unscored where the reference was another."""
+        """Returns outcomes in the table's order, unscored where the reference differed."""
         if not outcomes.is_alike:
             return bytes([UNSCORED]) * len(self._table)
         if isinstance(rows, range) and outcomes.references == self._table.references:
@@ -161,7 +160,7 @@ class Histories:
         )
 
 
-def _summed(marks: Sequence[int], trained: Sequence[bool]) -> tuple[int, Story]:
+def _summary(marks: Sequence[int], trained: Sequence[bool]) -> tuple[int, Story]:
     """The flips of one example, at most 255, and what its outcomes come to."""
     known = failed = flips = 0
     last = UNSCORED

@@ -1,4 +1,4 @@
-"""Which rows of an evaluation a query takes, and in which order."""
+"""Selects the rows of an evaluation that match a query, and sorts them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from itertools import compress
 
 from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, term_name, term_pattern
-from tui_loop.core.examples.table import SAID_LENGTH
+from tui_loop.core.examples.table import OUTPUT_KEY_LENGTH
 from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order
 from tui_loop.core.scoring import normalised
 from tui_loop.core.text.limited_regex import SearchTime
 from tui_loop.core.text.untrusted import one_line
 
 NAMED, MANY_LABELS = 12, 200
-"""Names that a message lists; with more labels than that, references are no labels."""
+"""The most names in a message; with more references than MANY_LABELS, none are listed."""
 
 PATTERN_SECONDS = 2.0
-"""A regular expression that has not been through all examples by then is given up."""
+"""The time limit of a regular expression over all examples."""
 
 REMEMBERED = 16
-"""Filters of a view whose rows are remembered, a byte for each example."""
+"""Filters of a view in its cache, with one byte per example each."""
 
 FEW = 0.1
-"""A smaller part of the examples is sorted by itself."""
+"""Below this share of the examples, the matching rows alone are sorted."""
 
 Test = Callable[[int], bool]
 
@@ -40,44 +40,44 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
 def listed(
     view: ExampleView, query: Query, order: Order, *, is_reversed: bool = False
 ) -> list[int]:
-    """Rows that the query takes, sorted. Raises BadInput where a pattern takes too long."""
-    taken, in_order = _taken(view, query.terms), view.in_order(order)
-    if taken.count(1) < len(view) * FEW:
-        rows = sorted(compress(range(len(view)), taken), key=view.rank(order).__getitem__)
+    """Returns the matching rows, sorted; raises BadInput where a pattern takes too long."""
+    matches, in_order = _matches(view, query.terms), view.in_order(order)
+    if matches.count(1) < len(view) * FEW:
+        rows = sorted(compress(range(len(view)), matches), key=view.rank(order).__getitem__)
     else:
-        rows = list(compress(in_order, map(taken.__getitem__, in_order)))
+        rows = list(compress(in_order, map(matches.__getitem__, in_order)))
     return rows[::-1] if is_reversed else rows
 
 
-def _taken(view: ExampleView, terms: tuple[Term, ...]) -> bytes:
-    """For each row whether all terms hold; what was asked lately of the view is remembered."""
-    taken = b"\1" * len(view)
+def _matches(view: ExampleView, terms: tuple[Term, ...]) -> bytes:
+    """Returns for each row whether all terms match; caches recent results in the view."""
+    matches = b"\1" * len(view)
     for at, term in enumerate(terms):
-        known = view.taken.get(terms[: at + 1])
+        known = view.match_cache.get(terms[: at + 1])
         if known is None:
-            test, wanted, fresh = _test(term, view), not term.is_negated, bytearray(len(view))
-            for row in compress(range(len(view)), _narrowed(view, terms[: at + 1], taken)):
-                if test(row) is wanted:
+            test, expected, fresh = _test(term, view), not term.is_negated, bytearray(len(view))
+            for row in compress(range(len(view)), _candidates(view, terms[: at + 1], matches)):
+                if test(row) is expected:
                     fresh[row] = 1
             known = bytes(fresh)
-            while len(view.taken) >= REMEMBERED:
-                view.taken.pop(next(iter(view.taken)), None)
-            view.taken[terms[: at + 1]] = known
-        taken = known
-    return taken
+            while len(view.match_cache) >= REMEMBERED:
+                view.match_cache.pop(next(iter(view.match_cache)), None)
+            view.match_cache[terms[: at + 1]] = known
+        matches = known
+    return matches
 
 
-def _narrowed(view: ExampleView, terms: tuple[Term, ...], taken: bytes) -> bytes:
-    """What is known to have the beginning of a word that is being typed, else `taken`."""
+def _candidates(view: ExampleView, terms: tuple[Term, ...], matches: bytes) -> bytes:
+    """Narrows `matches` to the cached rows of a shorter word, while a word is being typed."""
     *before, last = terms
     if last.key != "word" or last.is_negated:
-        return taken
-    for other in reversed(list(view.taken)):
+        return matches
+    for other in reversed(list(view.match_cache)):
         *theirs, word = other
         is_shorter = word.key == "word" and word.values[0] in last.values[0]
         if is_shorter and not word.is_negated and theirs == before:
-            return view.taken[other]
-    return taken
+            return view.match_cache[other]
+    return matches
 
 
 def _test(term: Term, view: ExampleView) -> Test:
@@ -104,10 +104,10 @@ def _state_test(values: tuple[str, ...], view: ExampleView) -> Test:
     marks = {each for each in MARKS if each in values}
     tests: list[Test] = []
     if outcomes:
-        # where nothing is scored, what is asked of outcomes holds for all
+        # without scores, every outcome term matches every row
         known = [sign for sign, each in OUTCOMES.items() if each in outcomes or not view.is_scored]
-        passed, wanted = view.passed, frozenset(known)
-        tests.append(lambda row: passed[row] in wanted)
+        passed, searched = view.passed, frozenset(known)
+        tests.append(lambda row: passed[row] in searched)
     if shifts:
         tests.append(lambda row: view.shift(row) in shifts)
     if stories:
@@ -119,15 +119,15 @@ def _state_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 
 def _cause_test(values: tuple[str, ...], view: ExampleView) -> Test:
-    causes, wanted = view.causes, frozenset(values)
-    return lambda row: not wanted.isdisjoint(causes[row])
+    causes, searched = view.causes, frozenset(values)
+    return lambda row: not searched.isdisjoint(causes[row])
 
 
 def _label_test(values: tuple[str, ...], view: ExampleView) -> Test:
     references = view.table.references
     folded = {each: _plain(each) for each in set(references)}
-    wanted = frozenset(map(_plain, values))
-    return lambda row: folded[references[row]] in wanted
+    searched = frozenset(map(_plain, values))
+    return lambda row: folded[references[row]] in searched
 
 
 def _id_test(values: tuple[str, ...], view: ExampleView) -> Test:
@@ -136,23 +136,25 @@ def _id_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 
 def _said_test(values: tuple[str, ...], view: ExampleView) -> Test:
-    """Outputs as `exact_match` reads them: case, blanks and punctuation around do not count."""
-    said = view.table.said()
-    read = {each: normalised(each) or _plain(each) for each in set(said)}
-    wanted = {normalised(each) or _plain(each) for each in (one[:SAID_LENGTH] for one in values)}
-    return lambda row: read[said[row]] in wanted
+    """Compares outputs like `exact_match`: ignores case, and blanks and punctuation around."""
+    outputs = view.table.outputs()
+    normal = {each: normalised(each) or _plain(each) for each in set(outputs)}
+    searched = {
+        normalised(each) or _plain(each) for each in (one[:OUTPUT_KEY_LENGTH] for one in values)
+    }
+    return lambda row: normal[outputs[row]] in searched
 
 
 def _column_test(values: tuple[str, ...], view: ExampleView) -> Test:
-    wanted = frozenset(map(_plain, values))
+    searched = frozenset(map(_plain, values))
     columns = view.table.columns()
     return lambda row: any(
-        _plain(f"{name}={value}") in wanted for name, value in columns[row].items()
+        _plain(f"{name}={value}") in searched for name, value in columns[row].items()
     )
 
 
 def _plain(text: str) -> str:
-    """A value as a term can say it: case and quotes in it do not count."""
+    """Returns a value in the form of a term's values: without case and quotes."""
     return text.casefold().replace('"', "").strip()
 
 
@@ -188,7 +190,7 @@ _TESTS: dict[str, Callable[[tuple[str, ...], ExampleView], Test]] = {
 
 
 def unknown_names(view: ExampleView, query: Query) -> str:
-    """What a query names that no example has, and what there is instead; "" where nothing is."""
+    """Returns a message on a name that no example has, with the valid ones; "" if all exist."""
     for term in query.terms:
         text = "" if term.is_negated else _UNKNOWN.get(term.key, _known)(term.values, view)
         if text:

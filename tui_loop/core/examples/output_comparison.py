@@ -33,13 +33,13 @@ _SIGNS = re.compile(r"[^\w\s]")
 
 
 class OutputComparison(msgspec.Struct, frozen=True):
-    """A failed example with an output; `said` and `wanted` are output and reference normalised."""
+    """A failed example with its output and reference, both as they are and normalised."""
 
     example: Example
     measured: Measured
     output: str
-    said: str
-    wanted: str
+    normal_output: str
+    normal_reference: str
 
     @property
     def reference(self) -> str:
@@ -47,192 +47,205 @@ class OutputComparison(msgspec.Struct, frozen=True):
 
 
 def compare_output(example: Example, measured: Measured) -> OutputComparison:
-    """The example with its texts as they are compared."""
+    """Returns the example with its output and reference normalised for comparison."""
     output = example.output or ""
     return OutputComparison(
         example, measured, output, normalised(output), normal(example.reference)
     )
 
 
-def content_cause(case: OutputComparison) -> CauseEvidence | None:
-    """What is to be said of the content: no_end_token, format, near_miss or wrong_label."""
-    named = _labels_said(case)
-    others = [each for each in named if normal(each) != case.wanted]
-    if named and len(others) == len(named):
-        return _wrong_label(case, others)
-    if _is_pattern(case):
+def content_cause(comparison: OutputComparison) -> CauseEvidence | None:
+    """Returns the cause in the content: no_end_token, format, near_miss or wrong_label."""
+    labels = _labels_in_output(comparison)
+    others = [each for each in labels if normal(each) != comparison.normal_reference]
+    if labels and len(others) == len(labels):
+        return _wrong_label(comparison, others)
+    if _is_pattern(comparison):
         return None
-    place = _place(case)
+    place = _place(comparison)
     return (
-        _other_json(case)
-        or _other_signs(case)
-        or _went_on(case, place)
-        or _with_others(case, others)
-        or _nearly(case)
-        or _within(case, place)
-        or _other_value(case)
+        _json_in_other_form(comparison)
+        or _differs_in_punctuation(comparison)
+        or _no_end(comparison, place)
+        or _several_labels(comparison, others)
+        or _near_miss(comparison)
+        or _reference_within(comparison, place)
+        or _value_elsewhere(comparison)
     )
 
 
-def otherwise(case: OutputComparison) -> str:
-    """How an output is wrong for which no name is known, in the terms of the metric."""
-    metric, score = case.measured.metric, case.example.score
+def describe_wrong_content(comparison: OutputComparison) -> str:
+    """Describes a wrong output without a named cause, in terms of the metric."""
+    metric, score = comparison.measured.metric, comparison.example.score
     if metric == "numeric":
-        return _other_number(case)
+        return _wrong_number(comparison)
     if metric in _JSON and not score:
-        return "no JSON in the output that can be read, or other values throughout"
+        return "the output has no valid JSON, or all values differ"
     if metric == "regex":
-        return f"the pattern {quoted(case.measured.pattern or case.reference)} matches nowhere"
-    if case.wanted.startswith(case.said):
-        ends = f"{len(case.said)} of {len(case.wanted)} characters"
-        return f"ends after the first {ends} of the reference"
+        pattern = comparison.measured.pattern or comparison.reference
+        return f"the pattern {quoted(pattern)} does not match"
+    if comparison.normal_reference.startswith(comparison.normal_output):
+        ends = f"{len(comparison.normal_output)} of {len(comparison.normal_reference)} characters"
+        return f"the output ends after the first {ends} of the reference"
     scored = f"score {score:.2f}, " if score else ""
-    words = set(_WORDS.findall(case.wanted))
+    words = set(_WORDS.findall(comparison.normal_reference))
     if len(words) <= _FEW:
-        return f"{scored}said {quoted(case.output)}, wanted {quoted(case.reference)}"
-    shared = len(words & set(_WORDS.findall(case.said)))
+        return (
+            f"{scored}output {quoted(comparison.output)}, reference {quoted(comparison.reference)}"
+        )
+    shared = len(words & set(_WORDS.findall(comparison.normal_output)))
     return f"{scored}{shared} of the reference's {len(words)} words are in the output"
 
 
 def limit_of(measured: Measured) -> str:
-    """The limit of new tokens, in words."""
+    """Returns the limit of new tokens in words."""
     if measured.max_new_tokens is None:
         return "the limit of new tokens"
     return f"the limit of {count(measured.max_new_tokens, 'new token')}"
 
 
 def count(number: int, thing: str) -> str:
-    """`1 token`, `2 tokens`."""
+    """Returns `1 token`, `2 tokens`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def quoted(text: str, limit: int = _SHOWN) -> str:
-    """The start of a text, safe to show, in quotes."""
+    """Returns the start of a text in quotes, safe to show."""
     return f"'{one_line(text, limit)}'"
 
 
-def _labels_said(case: OutputComparison) -> list[str]:
-    measured = case.measured
+def _labels_in_output(comparison: OutputComparison) -> list[str]:
+    measured = comparison.measured
     if not measured.labels:
         return []
     if measured.metric == "label":
-        return _names(measured.labels)(case.output)
-    label = _forms(measured.labels).get(case.said)  # of exact_match: the whole output is a label
+        return _names(measured.labels)(comparison.output)
+    label = _forms(measured.labels).get(
+        comparison.normal_output
+    )  # exact_match: the whole output must be a label
     return [] if label is None else [label]
 
 
-def _wrong_label(case: OutputComparison, others: list[str]) -> CauseEvidence:
+def _wrong_label(comparison: OutputComparison, others: list[str]) -> CauseEvidence:
     text = " and ".join(one_line(each, _SHOWN) for each in others[:_FEW])
     more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
-    wanted = one_line(case.reference, _SHOWN)
-    return CauseEvidence(Cause.WRONG_LABEL, f"said {text}{more}, wanted {wanted}")
+    wanted = one_line(comparison.reference, _SHOWN)
+    return CauseEvidence(Cause.WRONG_LABEL, f"output {text}{more}, reference {wanted}")
 
 
-def _is_pattern(case: OutputComparison) -> bool:
-    """Whether the reference is a pattern and no text to hold the output against."""
-    measured = case.measured
+def _is_pattern(comparison: OutputComparison) -> bool:
+    """Returns whether the reference is a pattern, which cannot be compared as text."""
+    measured = comparison.measured
     own = measured.metric == "regex" and measured.pattern is None
-    return own and _SIGNS.search(case.reference) is not None
+    return own and _SIGNS.search(comparison.reference) is not None
 
 
-def _place(case: OutputComparison) -> int | None:
-    """Where the reference stands in the output; metric numeric looks for its number instead."""
-    if case.measured.metric == "numeric" and _number(case.wanted) is not None:
+def _place(comparison: OutputComparison) -> int | None:
+    """Returns where the reference is in the output, None for numbers under metric numeric."""
+    if comparison.measured.metric == "numeric" and _number(comparison.normal_reference) is not None:
         return None
-    return found_within(case.wanted, case.said)
+    return found_within(comparison.normal_reference, comparison.normal_output)
 
 
-def _other_json(case: OutputComparison) -> CauseEvidence | None:
-    metric = case.measured.metric
-    if metric not in _JSON and case.reference.lstrip()[:1] not in ("{", "["):
+def _json_in_other_form(comparison: OutputComparison) -> CauseEvidence | None:
+    metric = comparison.measured.metric
+    if metric not in _JSON and comparison.reference.lstrip()[:1] not in ("{", "["):
         return None
-    why = json_in_text(case.output, None if metric == "json_valid" else case.reference)
+    why = json_in_text(comparison.output, None if metric == "json_valid" else comparison.reference)
     return None if why is None else CauseEvidence(Cause.FORMAT, why)
 
 
-def _other_signs(case: OutputComparison) -> CauseEvidence | None:
-    if not normal_same_but_for_signs(case.said, case.wanted):
+def _differs_in_punctuation(comparison: OutputComparison) -> CauseEvidence | None:
+    if not normal_same_but_for_signs(comparison.normal_output, comparison.normal_reference):
         return None
-    how = "case or white space" if case.said == case.wanted else "punctuation or spacing"
-    return CauseEvidence(Cause.NEAR_MISS, f"differs only in {how}: {quoted(case.output)}")
+    how = (
+        "comparison or white space"
+        if comparison.normal_output == comparison.normal_reference
+        else "punctuation or spacing"
+    )
+    return CauseEvidence(Cause.NEAR_MISS, f"differs only in {how}: {quoted(comparison.output)}")
 
 
-def _went_on(case: OutputComparison, place: int | None) -> CauseEvidence | None:
-    if place != 0 or not case.example.truncated:
+def _no_end(comparison: OutputComparison, place: int | None) -> CauseEvidence | None:
+    if place != 0 or not comparison.example.truncated:
         return None
     return CauseEvidence(
-        Cause.NO_END_TOKEN, f"the reference is there, then on to {limit_of(case.measured)}"
+        Cause.NO_END_TOKEN,
+        f"starts with the reference, then continues to {limit_of(comparison.measured)}",
     )
 
 
-def _with_others(case: OutputComparison, others: list[str]) -> CauseEvidence | None:
-    """Several labels, the right one among them."""
+def _several_labels(comparison: OutputComparison, others: list[str]) -> CauseEvidence | None:
+    """Handles an output with several labels, among them the right one."""
     if not others:
         return None
     if len(others) >= _FEW:
-        wanted = one_line(case.reference, _SHOWN)
+        wanted = one_line(comparison.reference, _SHOWN)
         return CauseEvidence(
-            Cause.WRONG_LABEL, f"named {len(others) + 1} labels, wanted {wanted} alone"
+            Cause.WRONG_LABEL, f"names {len(others) + 1} labels, reference {wanted} alone"
         )
     text = ", ".join(one_line(each, _SHOWN) for each in others)
-    return CauseEvidence(Cause.FORMAT, f"names the right label, and {text} too")
+    return CauseEvidence(Cause.FORMAT, f"names the right label, and also {text}")
 
 
-def _nearly(case: OutputComparison) -> CauseEvidence | None:
-    distance = _distance(case.said, case.wanted)
+def _near_miss(comparison: OutputComparison) -> CauseEvidence | None:
+    distance = _distance(comparison.normal_output, comparison.normal_reference)
     if distance is not None:
-        of = min(len(case.wanted), COMPARED)
-        text = f"edit distance {distance} of {of} characters: {quoted(case.output)}"
+        of = min(len(comparison.normal_reference), COMPARED)
+        text = f"edit distance {distance} of {of} characters: {quoted(comparison.output)}"
         return CauseEvidence(Cause.NEAR_MISS, text)
-    first, _, rest = case.output.strip().partition("\n")
+    first, _, rest = comparison.output.strip().partition("\n")
     if not rest:
         return None
-    if same_but_for_signs(first, case.reference):
+    if same_but_for_signs(first, comparison.reference):
         text = f"line 1 differs only in punctuation or spacing: {quoted(first)}"
         return CauseEvidence(Cause.NEAR_MISS, text)
-    distance = _distance(normalised(first), case.wanted)
+    distance = _distance(normalised(first), comparison.normal_reference)
     if distance is None:
         return None
-    text = f"edit distance {distance} of {len(case.wanted)} in line 1: {quoted(first)}"
+    text = (
+        f"edit distance {distance} of {len(comparison.normal_reference)} in line 1: {quoted(first)}"
+    )
     return CauseEvidence(Cause.NEAR_MISS, text)
 
 
-def _distance(said: str, wanted: str) -> int | None:
-    """The edit distance where it is small and the numbers are equal."""
-    allowed = edits_allowed(wanted)
-    if not allowed or abs(len(said) - len(wanted)) > allowed:
+def _distance(output: str, reference: str) -> int | None:
+    """Returns the edit distance where it is small and the numbers are equal."""
+    allowed = edits_allowed(reference)
+    if not allowed or abs(len(output) - len(reference)) > allowed:
         return None
-    if not same_figures(said[:COMPARED], wanted[:COMPARED]):
+    if not same_figures(output[:COMPARED], reference[:COMPARED]):
         return None
-    return edit_distance(wanted[:COMPARED], said[:COMPARED], allowed)
+    return edit_distance(reference[:COMPARED], output[:COMPARED], allowed)
 
 
-def _within(case: OutputComparison, place: int | None) -> CauseEvidence | None:
+def _reference_within(comparison: OutputComparison, place: int | None) -> CauseEvidence | None:
     if place is None:
         return None
-    before = case.said[:place].strip()
+    before = comparison.normal_output[:place].strip()
     if before:
         shown = before if len(before) <= _SHOWN else f"…{before[-_SHOWN:]}"
-        text = f"stands within the output, after {quoted(shown, _SHOWN + 1)}"
+        text = f"is within the output, after {quoted(shown, _SHOWN + 1)}"
     else:
-        text = f"stands at the start, then comes {quoted(case.said[len(case.wanted) :])}"
+        rest = comparison.normal_output[len(comparison.normal_reference) :]
+        text = f"is at the start, followed by {quoted(rest)}"
     return CauseEvidence(Cause.FORMAT, f"the reference {text}")
 
 
-def _other_value(case: OutputComparison) -> CauseEvidence | None:
-    why = number_elsewhere(case.output, case.reference)
+def _value_elsewhere(comparison: OutputComparison) -> CauseEvidence | None:
+    why = number_elsewhere(comparison.output, comparison.reference)
     if why is None:
         return None
-    went_on = case.example.truncated and case.measured.metric == "numeric"
-    return CauseEvidence(Cause.NO_END_TOKEN if went_on else Cause.FORMAT, why)
+    is_truncated = comparison.example.truncated and comparison.measured.metric == "numeric"
+    return CauseEvidence(Cause.NO_END_TOKEN if is_truncated else Cause.FORMAT, why)
 
 
-def _other_number(case: OutputComparison) -> str:
-    number, right = last_number(case.output), _number(case.reference)
-    wanted = quoted(case.reference if right is None else str(right))[1:-1]
+def _wrong_number(comparison: OutputComparison) -> str:
+    number, right = last_number(comparison.output), _number(comparison.reference)
+    wanted = quoted(comparison.reference if right is None else str(right))[1:-1]
     if number is None:
-        return f"no number in the output, wanted {wanted}"
-    return f"its last number is {one_line(str(number), _SHOWN)}, wanted {wanted}"
+        return f"no number in the output, reference {wanted}"
+    return f"its last number is {one_line(str(number), _SHOWN)}, reference {wanted}"
 
 
 @lru_cache(maxsize=1024)
@@ -264,28 +277,28 @@ _LONGEST = 100_000
 
 
 def number_elsewhere(output: str, reference: str) -> str | None:
-    """How `output` gives the number that the reference is, where the metric did not see it.
+    """Returns how `output` gives the reference's number where the metric did not find it.
 
-    It is the whole output or its only number, stands at its start, or follows words such as
-    "the answer is"; None where it does none of these.
+    The number is the only one in the output, is at its start, or follows words such as "the answer
+    is". None where it does none of these.
     """
-    wanted = _wanted(reference)
-    if wanted is None or not _may_stand(wanted, output):
+    expected = _expected_number(reference)
+    if expected is None or not _may_contain(expected, output):
         return None
     numbers = _NUMBER.findall(output[:_LONGEST])
-    if len(numbers) == 1 and _value(numbers[0]) == wanted:
+    if len(numbers) == 1 and _value(numbers[0]) == expected:
         return f"its only number is the right one, written {numbers[0][:40]!r}"
-    for told, pattern in (("is marked as the answer", _MARKED), ("stands at the start", _START)):
+    for place, pattern in (("is marked as the answer", _MARKED), ("is at the start", _START)):
         found = pattern.search(output) if pattern is _MARKED else pattern.match(output)
-        if found and _value(found.group(1)) == wanted:
-            return f"the right number {told}, {numbers[-1][:40]} comes last"
+        if found and _value(found.group(1)) == expected:
+            return f"the right number {place}, {numbers[-1][:40]} comes last"
     return None
 
 
 def json_in_text(output: str, reference: str | None) -> str | None:
-    """How `output` holds JSON equal to the reference's (any JSON if None) that is not plain JSON.
+    """Returns how `output` contains JSON equal to the reference's (any if None), but not plainly.
 
-    Text around it, single quotes and commas before a closing bracket are seen through.
+    It accepts text around it, single quotes, and commas before a closing bracket.
     """
     body = output[:_LONGEST]
     starts = [place for sign in "{[" if (place := body.find(sign)) >= 0]
@@ -296,29 +309,29 @@ def json_in_text(output: str, reference: str | None) -> str | None:
     inner = body[start:end]
     around = len(output.strip()) - len(inner)
     if around and _equals(inner, reference):
-        return f"the same JSON, with {around} characters around it"
-    mended = _mended(inner)
-    if mended != inner and _equals(mended, reference):
-        return "the same values, but single quotes or stray commas make it no JSON"
+        return f"the same JSON with {around} more characters around it"
+    fixed = _fix_json(inner)
+    if fixed != inner and _equals(fixed, reference):
+        return "the same values, but single quotes or extra commas make it invalid JSON"
     first = _first_value(body, start)
     if first is not None and len(first) < len(inner) and _equals(first, reference):
-        return f"the same JSON at first, then {len(body) - start - len(first)} characters more"
+        return f"starts with the same JSON, then {len(body) - start - len(first)} more characters"
     return None
 
 
-def _wanted(reference: str) -> Decimal | None:
-    """The number that the reference is, or that it marks as its answer."""
+def _expected_number(reference: str) -> Decimal | None:
+    """Returns the number that the reference is or marks as its answer."""
     whole = _WHOLE.match(reference)
     if whole:
         return _value(whole.group(1))
     return last_number(reference) if "####" in reference else None
 
 
-def _may_stand(wanted: Decimal, output: str) -> bool:
-    """False only where the number stands in the output in no form."""
-    if not abs(wanted) >= 1 or wanted.adjusted() > 30 or _SCIENTIFIC.search(output):
+def _may_contain(number: Decimal, output: str) -> bool:
+    """Returns False only where the output cannot contain the number in any form."""
+    if not abs(number) >= 1 or number.adjusted() > 30 or _SCIENTIFIC.search(output):
         return True
-    return str(int(abs(wanted))) in output.replace(",", "")
+    return str(int(abs(number))) in output.replace(",", "")
 
 
 def _value(figure: str) -> Decimal | None:
@@ -333,13 +346,13 @@ def _equals(text: str, reference: str | None) -> bool:
     return scorer is not None and scorer.score(text, reference or "") == 1.0
 
 
-def _mended(text: str) -> str:
-    mended = re.sub(r",(\s*[}\]])", r"\1", text)
-    if '"' not in mended:
-        mended = mended.replace("'", '"')
+def _fix_json(text: str) -> str:
+    fixed = re.sub(r",(\s*[}\]])", r"\1", text)
+    if '"' not in fixed:
+        fixed = fixed.replace("'", '"')
         for python, plain in (("True", "true"), ("False", "false"), ("None", "null")):
-            mended = re.sub(rf"\b{python}\b", plain, mended)
-    return mended
+            fixed = re.sub(rf"\b{python}\b", plain, fixed)
+    return fixed
 
 
 def _first_value(text: str, start: int) -> str | None:

@@ -1,10 +1,10 @@
-"""Which examples are listed: a line of terms, the same on the screen and on the command line.
+"""Parses filters of examples: a line of terms, the same on the screen and the command line.
 
     is:failed cause:wrong_label label:refund loss>2 "charged twice" -is:flaky
 
-Every term must hold; a minus before one turns it round; commas within one mean or. A word that
-is no term is looked for in prompt, reference, output and id, case not counting; `/.../` is a
-regular expression over the same.
+All terms must match. A minus negates a term; commas within one mean "or". Any other word is
+searched in prompt, reference, output and id, ignoring case; `/.../` is a regular expression over
+the same texts.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ class Term(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A line of terms, understood."""
+    """A parsed line of terms."""
 
     text: str = ""
     terms: tuple[Term, ...] = ()
 
 
 def parse(text: str) -> Query:
-    """The query in `text`; raises BadInput for a term that cannot be meant as it stands."""
+    """Parses `text`; raises BadInput for an invalid term."""
     terms, text = [], text.strip()
     for found in _TERM.finditer(text):
         negated = bool(found["minus"])
@@ -82,8 +82,8 @@ def parse(text: str) -> Query:
     return Query(text, tuple(terms))
 
 
-def settled(text: str) -> str:
-    """What is being typed without its last word, where that may be the beginning of a term."""
+def without_unfinished_term(text: str) -> str:
+    """Returns the typed text without its last word where that may be the start of a term."""
     last = next(reversed(_texts(text)), "")
     word = last.removeprefix("-")
     is_key = any(f"{key}:".startswith(word) for key in KEYS) or word in FIGURES
@@ -91,16 +91,16 @@ def settled(text: str) -> str:
 
 
 def has_terms(query: Query, text: str) -> bool:
-    """Whether the query has every term of `text`."""
-    own, wanted = _texts(query.text), _texts(text)
-    return bool(wanted) and all(each in own for each in wanted)
+    """Returns whether the query has every term of `text`."""
+    own, searched = _texts(query.text), _texts(text)
+    return bool(searched) and all(each in own for each in searched)
 
 
-def toggled(query: Query, text: str) -> Query:
-    """The query with the terms of `text`, or without them where it had them all.
+def toggle_terms(query: Query, text: str) -> Query:
+    """Adds the terms of `text` to the query, or removes them where it has all of them.
 
-    Of terms with a key it keeps no other of that key: `label:a` gives way to `label:b`. But what
-    the outcomes come to goes with an outcome: `is:broken is:flaky`.
+    An added term replaces others with the same key: `label:b` replaces `label:a`. But an outcome
+    can be combined with a pattern of outcomes: `is:broken is:flaky`.
     """
     added = _texts(text)
     if has_terms(query, text):
@@ -110,15 +110,15 @@ def toggled(query: Query, text: str) -> Query:
     return parse(" ".join([*rest, *added]))
 
 
-def spelled(key: str, value: str) -> str:
-    """A term as it is typed: `label:refund`, `label:"two words"`."""
+def format_term(key: str, value: str) -> str:
+    """Formats a term: `label:refund`, `label:"two words"`."""
     plain = value.replace('"', "")
     needs = not plain or any(sign.isspace() or sign == "," for sign in plain)
     return f'{key}:"{plain}"' if needs else f"{key}:{plain}"
 
 
 def _kind(term: str) -> str:
-    """Its key, "" where it has none; of the states, a story is another kind than the rest."""
+    """Returns the key of a term, "" without one; a pattern of outcomes is a kind of its own."""
     key, _, value = term.partition(":")
     if key not in KEYS:
         return ""
@@ -127,7 +127,7 @@ def _kind(term: str) -> str:
 
 
 def _texts(text: str) -> list[str]:
-    """The terms as they are typed; a quote that was left open is closed."""
+    """Returns the terms as typed, with an open quote closed."""
     return [
         f'{found[0]}"' if found["quoted"] is not None and found[0].count('"') == 1 else found[0]
         for found in _TERM.finditer(text)
@@ -135,7 +135,7 @@ def _texts(text: str) -> list[str]:
 
 
 def _known(key: str, term: str) -> str:
-    """The key, "" for a word that has a colon in it; raises BadInput for a slip of the pen."""
+    """Returns the key, "" for a word with a colon; raises BadInput for a misspelled key."""
     if key in KEYS:
         return key
     close = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.75)
@@ -146,7 +146,7 @@ def _known(key: str, term: str) -> str:
 
 def _checked(key: str, values: tuple[str, ...], term: str) -> tuple[str, ...]:
     if not values:
-        raise BadInput(f"filter: {term} names nothing", _help())
+        raise BadInput(f"filter: {term} has no value", _help())
     if key == "is":
         values = tuple(value.replace("_", "-") if value not in MARKS else value for value in values)
         for value in values:
@@ -157,14 +157,14 @@ def _checked(key: str, values: tuple[str, ...], term: str) -> tuple[str, ...]:
                     f"filter: is:{value}: no such state{guess}", f"one of {', '.join(STATES)}"
                 )
     if key == "column" and not all("=" in value for value in values):
-        raise BadInput(f"filter: {term}: names no value", "for example column:source=web")
+        raise BadInput(f"filter: {term}: has no value", "for example column:source=web")
     if key == "cause":
         return tuple(_cause(value.casefold(), term) for value in values)
     return tuple(value.casefold() for value in values)
 
 
 def _cause(value: str, term: str) -> str:
-    """The cause's name in records, of its name there or its words."""
+    """Returns the recorded name of a cause, from that name or its words."""
     names = {name: each.value for each in Cause for name in (each.value, _joined(each.words))}
     if _joined(value) in names:
         return names[_joined(value)]
@@ -181,7 +181,7 @@ def _figure(value: str, term: str) -> str:
     try:
         float(value)
     except ValueError as error:
-        raise BadInput(f"filter: {term}: {value} is no number", "for example loss>2") from error
+        raise BadInput(f"filter: {term}: {value} is not a number", "for example loss>2") from error
     return value
 
 
@@ -194,11 +194,11 @@ def _help() -> str:
 
 
 def term_pattern(pattern: str) -> regex.Pattern[str]:
-    """The regular expression of a term; raises BadInput where it is none."""
+    """Compiles the regular expression of a term; raises BadInput where it is invalid."""
     flags = regex.IGNORECASE | regex.MULTILINE
     return compiled(pattern, term_name(pattern), "correct the pattern", flags)
 
 
 def term_name(pattern: str) -> str:
-    """What messages call a pattern of the filter."""
+    """Returns the name of a pattern in messages."""
     return f"filter: /{pattern}/"

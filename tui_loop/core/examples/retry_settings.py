@@ -1,4 +1,4 @@
-"""Examples generated again under other settings: what may be changed, and what came of it."""
+"""Settings for generating examples again, and the results."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ GENERATION = tuple(
     f"evaluation.{name}"
     for name in ("max_new_tokens", "do_sample", "temperature", "top_p", "batch_size")
 )
-"""The fields that change what is generated, and nothing of how it is scored."""
+"""The fields that affect generation but not scoring."""
 
 NEW_TOKENS = 64
-"""The limit of new tokens where no record has one."""
+"""The default limit of new tokens where none is recorded."""
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """An example as recorded, and what came of it now."""
+    """A recorded example, and its new output with score."""
 
     example: Example
-    answer: GenerateResponse
+    response: GenerateResponse
     score: float
     passed: bool
 
 
 def check_settings(settings: Sequence[str], allowed: tuple[str, ...]) -> None:
-    """Raises BadInput for what is no setting, or none of `allowed`, which may be a group's `x.`."""
+    """Raises BadInput for a setting that is invalid or not in `allowed`; `x.` allows a group."""
     settings_tables(list(settings))
     for setting in settings:
         name = full_name(setting.partition("=")[0].strip())
         if not name.startswith(allowed):
             names = ", ".join(each + "*" if each.endswith(".") else each for each in allowed)
-            raise BadInput(f"{name}: changes nothing here", f"what counts: {names}")
+            raise BadInput(f"{name}: has no effect here", f"allowed: {names}")
 
 
 def passing(retried: Sequence[Retried]) -> int:
-    """How many of them pass now."""
+    """Returns how many of the examples pass now."""
     return sum(each.passed for each in retried)

@@ -1,13 +1,11 @@
-"""Which groups of examples fail more often than chance explains, and what was answered instead.
+"""Finds slices that fail more often than chance explains, and the wrong answers per label.
 
-A group is the rows that share something; whether it fails more than chance would have it is
-for `find_slices` to say.
-
-Every group is compared with all other examples by Fisher's one-sided test; as many groups are
-tried, p-values are adjusted over all of them (Benjamini and Hochberg), and a slice is called weak
-only below LEVEL. Each kind of group has an equal say, so that hundreds of words do not drown nine
-labels: p-values are divided by weights that are 1 on average (Genovese, Roeder and Wasserman,
-"False discovery control with p-value weighting", 2006). Examples without an outcome are left out.
+A group is a set of rows with a common property. `find_slices` compares every group with all other
+examples by Fisher's one-sided test and adjusts the p-values for multiple testing (Benjamini and
+Hochberg); a slice is weak below LEVEL. Each kind of group has the same weight, so that hundreds of
+words do not hide nine labels: p-values are divided by weights that are 1 on average (Genovese,
+Roeder and Wasserman, "False discovery control with p-value weighting", 2006). Examples without an
+outcome are left out.
 """
 
 from __future__ import annotations
@@ -28,25 +26,25 @@ from tui_loop.core.stats import benjamini_hochberg, fisher_greater, wilson
 Kind = Literal["label", "prompt length", "reference length", "column", "words"]
 
 Term = str | tuple[str, str]
-"""A word of a prompt, or two in turn."""
+"""A word of a prompt, or two consecutive words."""
 
 MOST_LABELS = 100
-"""With more different references, these are texts and not labels."""
+"""With more distinct references, these are texts and not labels."""
 
 SMALLEST = 5
-"""Words and column values in fewer rows can tell nothing."""
+"""Words and column values in fewer rows are not tested."""
 
 PROMPT_CHARACTERS = 1000
-"""So much of a prompt is read for its words."""
+"""The start of a prompt that is read for words."""
 
 WORD_CHARACTERS = 1_500_000
-"""And so much of all prompts: of more, rows at even distances are read (some 0.5 s)."""
+"""The limit for all prompts together (0.5 s); beyond it every n-th row is read."""
 
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Rows, by position, that have something in common."""
+    """Row positions with a common property."""
 
     kind: Kind
     name: str
@@ -54,9 +52,9 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class WordCounts(msgspec.Struct, frozen=True):
-    """In how many of the rows read a word or two in turn occur, and in how many failed ones.
+    """In how many rows, and in how many failed rows, each term occurs.
 
-    Only what is in at least SMALLEST rows (one in a thousand of many) and at most half of them.
+    Only terms in at least SMALLEST rows (one in a thousand of many) and at most half of them.
     """
 
     rows: Sequence[int]
@@ -64,13 +62,13 @@ class WordCounts(msgspec.Struct, frozen=True):
     found_failed: Mapping[Term, int]
 
     def counts(self) -> Iterator[tuple[Term, int, int]]:
-        """(term, failed rows, rows) of what was counted."""
+        """Yields (term, failed rows, rows)."""
         for term, total in self.found.items():
             yield term, self.found_failed[term], total
 
 
 def label_groups(references: Sequence[str]) -> list[Group]:
-    """Rows by reference, in the labels' order; [] where references are texts, not labels."""
+    """Groups rows by label, sorted; [] where references are texts, not labels."""
     labels = labels_in(references)
     rows: dict[str, list[int]] = {label: [] for label in labels.values()}
     if not labels:
@@ -81,7 +79,7 @@ def label_groups(references: Sequence[str]) -> list[Group]:
 
 
 def labels_in(references: Sequence[str]) -> dict[str, str]:
-    """The label by each way to write it; {} where references are not few that repeat."""
+    """Maps each spelling to its label, {} where references are not labels."""
     spellings = Counter(references)
     if len(spellings) > 2 * MOST_LABELS:
         return {}
@@ -94,7 +92,7 @@ def labels_in(references: Sequence[str]) -> dict[str, str]:
 
 
 def length_groups(kind: Kind, what: str, texts: Sequence[str]) -> list[Group]:
-    """Rows by quarters of the texts' lengths in words; fewer groups where many are alike."""
+    """Groups rows by quartiles of text length in words; fewer groups where many are equal."""
     lengths = [len(text.split()) for text in texts]
     if not lengths:
         return []
@@ -114,7 +112,7 @@ def length_groups(kind: Kind, what: str, texts: Sequence[str]) -> list[Group]:
 
 
 def column_groups(columns: Iterable[Mapping[str, str]]) -> list[Group]:
-    """Rows by `column=value`, for values in at least SMALLEST rows and not in all."""
+    """Groups rows by `column=value`, for values in at least SMALLEST rows and not in all."""
     rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     total = 0
     for at, values in enumerate(columns):
@@ -129,7 +127,7 @@ def column_groups(columns: Iterable[Mapping[str, str]]) -> list[Group]:
 
 
 def count_words(prompts: Sequence[str], failed: Sequence[bool]) -> WordCounts:
-    """Words and pairs of neighbouring words, case folded, and how often they go with failing."""
+    """Counts case-folded words and pairs of consecutive words over all and over failed rows."""
     size = sum(min(len(prompt), PROMPT_CHARACTERS) for prompt in prompts)
     rows = range(0, len(prompts), 1 + size // WORD_CHARACTERS)
     least = max(SMALLEST, len(rows) // 1000)
@@ -139,33 +137,33 @@ def count_words(prompts: Sequence[str], failed: Sequence[bool]) -> WordCounts:
     found_failed: dict[Term, int] = {}
     for each in (_terms, _pairs):
         counts = Counter(chain.from_iterable(map(each, texts)))
-        kept = {term: n for term, n in counts.items() if least <= n and 2 * n <= len(rows)}
-        found |= kept
+        common = {term: n for term, n in counts.items() if least <= n and 2 * n <= len(rows)}
+        found |= common
         counts = Counter(chain.from_iterable(map(each, failing)))
-        found_failed |= {term: counts[term] for term in kept}
+        found_failed |= {term: counts[term] for term in common}
     return WordCounts(rows, found, found_failed)
 
 
 def rows_with(
     terms: Iterable[Term], prompts: Sequence[str], rows: Sequence[int]
 ) -> dict[Term, list[int]]:
-    """Of `rows`, those whose prompts have the term, for each of them."""
+    """Returns for each term those of `rows` whose prompts contain it."""
     members: dict[Term, list[int]] = {term: [] for term in terms}
-    wanted = members.keys()
+    searched = members.keys()
     for at in rows:
         words = words_of(prompts[at])
-        for term in wanted & (_terms(words) | _pairs(words)):
+        for term in searched & (_terms(words) | _pairs(words)):
             members[term].append(at)
     return members
 
 
-def spelled(term: Term) -> str:
-    """The words of a term as they stand in a prompt."""
+def term_text(term: Term) -> str:
+    """Returns a term as text."""
     return term if isinstance(term, str) else " ".join(term)
 
 
 def words_of(prompt: str) -> list[str]:
-    """The words of a prompt's beginning, case folded."""
+    """Returns the case-folded words at a prompt's start."""
     return _WORD.findall(prompt[:PROMPT_CHARACTERS].casefold())
 
 
@@ -184,21 +182,20 @@ def _span(low: int, high: int) -> str:
 
 LEVEL = 0.05
 LISTED = 40
-"""Weak slices that are given, the surest first; who has more has another problem."""
+"""The most weak slices in a result, those with the lowest p-values."""
 
 ALIKE = 0.8
-"""Words whose rows are so nearly a listed slice's rows (Jaccard) say nothing of their own."""
+"""Words whose rows overlap a listed slice's rows this much (Jaccard) add no information."""
 
 _TOO_LITTLE = 1.0
-"""Standard errors above the rest from which on the exact test is worth its time."""
+"""Only groups this many standard errors above the rest get the exact test, to save time."""
 
 
 class Slice(msgspec.Struct, frozen=True):
-    """A group of examples and how it fails, against all others (`elsewhere`).
+    """A group of examples and its failures, compared with all others (`elsewhere`).
 
-    `low` and `high`: the Wilson interval of `share`. `indices`: positions of its rows among the
-    examples given. `said`: of a label, what its failed examples were called instead, the most
-    common first; None stands for no label at all.
+    `low` and `high`: the Wilson interval of `share`. `indices`: the positions of its rows. `said`:
+    for a label, the labels in its failed outputs, the most common first; None for no label.
     """
 
     kind: Kind
@@ -221,10 +218,10 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 class Slices(msgspec.Struct, frozen=True):
-    """`weak`: the surest first. `labels`: every label, weak or not. `tested`: groups tried.
+    """Result of `find_slices`; `weak` by p-value, `labels`: all labels, `tested`: groups tested.
 
-    Words are read in `words_rows` of the `scored` rows: in all, or with very many at even
-    distances; counts and positions of a slice by words are of the rows read.
+    Words are read in `words_rows` of the `scored` rows: all, or every n-th of very many. Counts and
+    positions of a slice by words refer to these rows.
     """
 
     weak: list[Slice]
@@ -235,7 +232,7 @@ class Slices(msgspec.Struct, frozen=True):
 
 
 class _Scored:
-    """The examples that have an outcome, as columns."""
+    """The examples with an outcome, as columns."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self.at: list[int] = []
@@ -255,9 +252,9 @@ class _Scored:
 
 
 def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slices:
-    """The weak slices of an evaluation and its labels' breakdown.
+    """Returns the weak slices of an evaluation and the breakdown by label.
 
-    `labels`: those that an output may name; without, the references' own where they are few.
+    `labels`: the valid labels; by default the references where these are labels.
     """
     rows = _Scored(examples)
     groups, by_label = _groups(rows)
@@ -274,22 +271,24 @@ def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slic
     weighted = [p / weights[group.kind] for p, group in zip(p_values, groups, strict=True)]
     weighted += [p / weights["words"] for p in word_p_values]
     adjusted = benjamini_hochberg([min(1.0, p) for p in weighted], tested)
-    said = _said(rows, groups[:by_label], labels)
+    said = _confusions(rows, groups[:by_label], labels)
     everything = failures, len(rows.at)
     slices = [
         _slice(rows, group, p, p_adjusted, among=everything, said=said.get(group.name, ()))
         for group, p, p_adjusted in zip(groups, p_values, adjusted[: len(groups)], strict=True)
     ]
-    heard = _heard(rows, words, terms, word_p_values, adjusted[len(groups) :])
+    weak_words = _weak_words(rows, words, terms, word_p_values, adjusted[len(groups) :])
     weak = sorted(
-        _distinct([each for each in slices if each.is_weak], heard), key=lambda each: each.p
+        _distinct([each for each in slices if each.is_weak], weak_words), key=lambda each: each.p
     )
     return Slices(weak[:LISTED], slices[:by_label], tested, len(rows.at), len(words.rows))
 
 
 def _weights(groups: Sequence[Group], words: int) -> dict[Kind, float]:
-    """The weight of a p-value by the kind of its group; that of words is at most 1, since of
-    these only the promising ones are tested."""
+    """Returns the weight of a p-value by the kind of its group.
+
+    The weight of words is at most 1, since only some of them are tested.
+    """
     counts: Counter[Kind] = Counter(group.kind for group in groups)
     if words:
         counts["words"] = words
@@ -301,7 +300,7 @@ def _weights(groups: Sequence[Group], words: int) -> dict[Kind, float]:
 
 
 def _groups(rows: _Scored) -> tuple[list[Group], int]:
-    """All groups but those by words; those by label, which come first, are counted."""
+    """Returns all groups except those by words, and how many of them, at the start, are labels."""
     groups = label_groups(rows.references)
     by_label = len(groups)
     groups += length_groups("prompt length", "prompt", rows.prompts)
@@ -310,10 +309,10 @@ def _groups(rows: _Scored) -> tuple[list[Group], int]:
     return groups + column_groups(rows.columns), by_label
 
 
-def _said(
+def _confusions(
     rows: _Scored, groups: Sequence[Group], labels: Sequence[str]
 ) -> dict[str, tuple[tuple[str | None, int], ...]]:
-    """For each label what its failed examples were called instead, the most common first."""
+    """Returns for each label the labels in its failed outputs, the most common first."""
     read = label_reader(list(labels) or [group.name for group in groups])
     known: dict[str | None, str | None] = {None: None}
     found = {}
@@ -334,9 +333,9 @@ def _said(
 
 
 def _promising(words: WordCounts, failed: Sequence[bool]) -> tuple[list[Term], list[float]]:
-    """The words that fail more than the rest, with their p-values; other words are not tested.
+    """Returns the terms that fail more than the rest, with p-values; others are not tested.
 
-    What is left out has a p-value above LEVEL, which changes no adjusted one below it.
+    The others have p-values above LEVEL, which do not change adjusted ones below it.
     """
     total, failures = len(words.rows), sum(failed[at] for at in words.rows)
     terms, p_values = [], []
@@ -352,22 +351,22 @@ def _promising(words: WordCounts, failed: Sequence[bool]) -> tuple[list[Term], l
     return terms, p_values
 
 
-def _heard(
+def _weak_words(
     rows: _Scored,
     words: WordCounts,
     terms: Sequence[Term],
     p_values: Sequence[float],
     adjusted: Sequence[float],
 ) -> list[Slice]:
-    """The weak slices by words, the surest first."""
-    order = sorted(range(len(terms)), key=lambda n: (p_values[n], spelled(terms[n])))
+    """Returns the weak slices by words, by p-value."""
+    order = sorted(range(len(terms)), key=lambda n: (p_values[n], term_text(terms[n])))
     sure = [n for n in order if adjusted[n] < LEVEL][: 2 * LISTED]
     members = rows_with([terms[n] for n in sure], rows.prompts, words.rows)
     read = sum(rows.failed[at] for at in words.rows), len(words.rows)
     return [
         _slice(
             rows,
-            Group("words", spelled(terms[n]), members[terms[n]]),
+            Group("words", term_text(terms[n]), members[terms[n]]),
             p_values[n],
             adjusted[n],
             among=read,

@@ -1,16 +1,17 @@
-"""Suspect references: of held-out examples whose iterations agree on another answer, and of
-training rows that stay hard or contradict each other.
+"""Finds suspect references: examples on which the iterations agree on another answer, and training
+rows with a high loss or contradictory references.
 
-Iterations share a base and training data, so what they agree on may be their common error; that is
-why a suspect reference is a matter for a person, and why little is called one:
+Iterations share a base and training data, so they may agree on a common error. A person must
+decide, and the criteria are strict:
 
-- at least 3 iterations (the base may be one) answered, at least 80% of them the same, which is
-  not the reference, and none of them passed;
-- those that say so give the reference little probability: less than 5% in the median;
-- an iteration that says one thing to more than half of its rows, and to far more than should get
-  it, does not count;
-- an output that names no label is no answer; without labels, what is long, cut, empty, a refusal,
-  or the reference in another form is none either: that open-ended texts agree says nothing.
+- at least 3 iterations (the base counts) answered, at least 80% of them the same, which is not the
+  reference, and none of them passed;
+- they give the reference little probability: a median below 5%;
+- an iteration that gives one answer to more than half of its rows, far more than should get it,
+  does not count;
+- an output without a label is not an answer. Without labels, an output that is long, truncated,
+  empty, a refusal, or the reference in another form does not count either, since agreement on
+  open-ended texts has no meaning.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ AGREEING = 0.8
 SMALL_PROBABILITY = 0.05
 ONE_THING = 0.5
 _FEWEST_ROWS = 10
-"""Rows from which on it can be told that an iteration says one thing to most."""
+"""Iterations with fewer rows are not tested for giving one answer to most rows."""
 
 _ANSWER_LENGTH = 80
 _SHOWN = 32
@@ -49,8 +50,8 @@ _NO_ANSWER = {
 }
 
 Read = Callable[[Example], str | None]
-Said = dict[str, tuple[Example, str]]
-"""The rows of an iteration that got an answer, and that answer, by id."""
+Answers = dict[str, tuple[Example, str]]
+"""The answered rows of an iteration with their answers, by id."""
 
 
 def suspect_references(
@@ -58,38 +59,38 @@ def suspect_references(
     labels: Sequence[str] = (),
     metric: str | None = None,
 ) -> dict[str, CauseEvidence]:
-    """The examples whose reference is suspect, by id, with the evidence.
+    """Returns the examples with suspect references, by id, with the evidence.
 
-    `by_iteration`: the examples of iterations that were measured alike, the base included, the
-    newest last; only rows with the newest reference of their id count. `metric`: as it was
-    measured; unset: label where there are labels, else exact_match.
+    `by_iteration`: the examples of iterations that were evaluated in the same way, with the base,
+    the newest last; only rows with the newest reference of their id count. `metric`: by default
+    label where there are labels, else exact_match.
     """
     measured = Measured(metric or ("label" if labels else "exact_match"), tuple(labels))
     references = {row.id: row.reference for rows in by_iteration for row in rows}
-    wanted = Counter(normalised(each) for each in references.values())
+    expected = Counter(normalised(each) for each in references.values())
     read = _reader(measured)
     witnesses = []
     for rows in by_iteration:
         current = [row for row in rows if row.reference == references[row.id]]
-        said = _answers(current, read)
-        if not _says_one_thing(said, len(current), wanted):
-            witnesses.append(said)
+        answers = _answers(current, read)
+        if not _is_constant(answers, len(current), expected):
+            witnesses.append(answers)
     found = {}
     for example in references:
-        heard = [said[example] for said in witnesses if example in said]
-        if (why := _disagreement(heard, measured)) is not None:
+        given = [answers[example] for answers in witnesses if example in answers]
+        if (why := _disagreement(given, measured)) is not None:
             found[example] = CauseEvidence(Cause.SUSPECT_REFERENCE, why)
     return found
 
 
 def _reader(measured: Measured) -> Read:
-    """What gives a row's answer in a form that can be compared, None where it has none."""
+    """Returns the function that reads a row's answer in comparable form, None without an answer."""
     if measured.labels:
         label_in, known = label_reader(measured.labels), dict[str, str | None]()
 
         def label(row: Example) -> str | None:
             output = row.output or ""
-            if output not in known:  # the same few outputs come again and again
+            if output not in known:  # many rows share a few outputs
                 named = label_in(output)
                 known[output] = None if named is None else normalised(named)
             return known[output]
@@ -113,7 +114,7 @@ def _short_text(row: Example) -> str | None:
     return form if 0 < len(form) <= _ANSWER_LENGTH else None
 
 
-def _answers(rows: Sequence[Example], read: Read) -> Said:
+def _answers(rows: Sequence[Example], read: Read) -> Answers:
     return {
         row.id: (row, answer)
         for row in rows
@@ -121,22 +122,22 @@ def _answers(rows: Sequence[Example], read: Read) -> Said:
     }
 
 
-def _says_one_thing(said: Said, rows: int, wanted: Counter[str]) -> bool:
-    """Whether most rows get one answer, and more than half of those that should not, too."""
-    if not said or rows < _FEWEST_ROWS:
+def _is_constant(answers: Answers, rows: int, expected: Counter[str]) -> bool:
+    """Returns whether one answer goes to most rows, and to half of those with another label."""
+    if not answers or rows < _FEWEST_ROWS:
         return False
-    answer, times = Counter(answer for _, answer in said.values()).most_common(1)[0]
-    due = wanted[answer] / wanted.total()
-    return times > rows * max(ONE_THING, (1 + due) / 2)
+    answer, times = Counter(answer for _, answer in answers.values()).most_common(1)[0]
+    right = expected[answer] / expected.total()
+    return times > rows * max(ONE_THING, (1 + right) / 2)
 
 
-def _disagreement(heard: list[tuple[Example, str]], measured: Measured) -> str | None:
-    if len(heard) < FEWEST_ANSWERS or any(row.passed for row, _ in heard):
+def _disagreement(given: list[tuple[Example, str]], measured: Measured) -> str | None:
+    if len(given) < FEWEST_ANSWERS or any(row.passed for row, _ in given):
         return None
-    (answer, times), *_ = Counter(answer for _, answer in heard).most_common(1)
-    if times < AGREEING * len(heard):
+    (answer, times), *_ = Counter(answer for _, answer in given).most_common(1)
+    if times < AGREEING * len(given):
         return None
-    agreeing = [row for row, said in heard if said == answer]
+    agreeing = [row for row, other in given if other == answer]
     chances = [chance for row in agreeing if (chance := _chance(row)) is not None]
     if chances and median(chances) >= SMALL_PROBABILITY:
         return None
@@ -144,7 +145,7 @@ def _disagreement(heard: list[tuple[Example, str]], measured: Measured) -> str |
         each.kind in _NO_ANSWER for each in causes_of(agreeing[-1], measured)
     ):
         return None
-    text = f"{times} of {len(heard)} iterations that answered say '{one_line(answer, _SHOWN)}'"
+    text = f"{times} of {len(given)} iterations that answered say '{one_line(answer, _SHOWN)}'"
     reference = one_line(agreeing[-1].reference, _SHOWN)
     if not chances:
         return f"{text}, none says '{reference}'"
@@ -152,7 +153,7 @@ def _disagreement(heard: list[tuple[Example, str]], measured: Measured) -> str |
 
 
 def _chance(row: Example) -> float | None:
-    """The probability that the model gave the whole reference."""
+    """Returns the model's probability of the whole reference."""
     loss, tokens = number(row.loss), number(row.supervised_tokens)
     if loss is None or tokens is None or math.isnan(loss):
         return None
@@ -164,10 +165,10 @@ def _percent(share: float) -> str:
 
 
 class Suspect(msgspec.Struct, frozen=True):
-    """A measured training row, and the other rows of its file that have the same input.
+    """A measured training row, and other training rows with the same input.
 
-    `conflicts`: (line, reference) of those with another reference; `repeats`: lines of those
-    with the same one.
+    `conflicts`: (line, reference) of rows with another reference. `repeats`: lines of rows with the
+    same one.
     """
 
     row: TrainingRow
@@ -178,9 +179,9 @@ class Suspect(msgspec.Struct, frozen=True):
 def suspect_training_rows(
     measured: Sequence[TrainingRow], trained: Sequence[Row] = (), limit: int | None = None
 ) -> list[Suspect]:
-    """The rows of highest loss first, those that are not finite before all; at most `limit`.
+    """Returns at most `limit` rows by descending loss, with losses that are not finite first.
 
-    `trained`: all training rows, as far as they are known.
+    `trained`: the known training rows.
     """
     alike: dict[str, list[Row]] = defaultdict(list)
     for row in trained:
@@ -191,7 +192,7 @@ def suspect_training_rows(
 
 
 def median_loss(measured: Sequence[TrainingRow]) -> float | None:
-    """The loss that half of the rows are below; None where none is finite."""
+    """Returns the median of the finite losses, None without any."""
     losses = [_hardness(each) for each in measured]
     finite = [each for each in losses if math.isfinite(each)]
     return median(finite) if finite else None
@@ -199,16 +200,16 @@ def median_loss(measured: Sequence[TrainingRow]) -> float | None:
 
 def _suspect(row: TrainingRow, alike: Sequence[Row]) -> Suspect:
     others = [each for each in alike if each.line != row.source_line]
-    said = row.reference.strip()
+    own = row.reference.strip()
     return Suspect(
         row,
-        tuple((each.line, each.reference) for each in others if each.reference.strip() != said),
-        tuple(each.line for each in others if each.reference.strip() == said),
+        tuple((each.line, each.reference) for each in others if each.reference.strip() != own),
+        tuple(each.line for each in others if each.reference.strip() == own),
     )
 
 
 def _hardness(row: TrainingRow) -> float:
-    """The loss; no loss is the least, one that is not a number the most."""
+    """Returns the loss as a sort key: a missing loss is the lowest, NaN the highest."""
     loss = number(row.loss)
     if loss is None:
         return -math.inf

@@ -1,8 +1,8 @@
-"""The examples of one evaluation, however many: columns of all, each row in full when asked for.
+"""The examples of one evaluation: columns of all rows in memory, whole rows on demand.
 
-Reading the file once gives what lists are sorted, filtered and counted by; the rows stay as the
-bytes that they are on disk (beyond KEPT_BYTES on the disk itself) and are decoded when they are
-shown. 100,000 rows open in well under half a second and take about the size of their file.
+Reading the file once gives the columns for sorting, filtering and counting. The rows stay in memory
+as raw bytes (on disk for files above KEPT_BYTES) and are decoded when they are shown. 100,000 rows
+load in well under half a second and take about the size of their file.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from tui_loop.core.record.safe_open import LINE_BYTES, ROWS_BYTES, open_regular
 from tui_loop.core.record.structs import Example
 
 KEPT_BYTES = 96 * 1024 * 1024
-"""A file up to this size is kept in memory, so that no row is ever waited for."""
+"""A file up to this size stays in memory, so that showing a row needs no disk access."""
 
 CHUNK_BYTES = 8 * 1024 * 1024
 DECODED_ROWS = 1024
-"""Rows kept decoded: some screens full."""
+"""Decoded rows in the cache: several screens full."""
 
-SAID_LENGTH = 200
-"""Characters of an output by which it is looked for as a whole."""
+OUTPUT_KEY_LENGTH = 200
+"""Characters of an output that a search for whole outputs compares."""
 
 FAILED, PASSED, UNSCORED = 0, 1, 2
-"""What a row's byte in `passed` says."""
+"""The values of a row's byte in `passed`."""
 
 MOST_TOKENS = 2**63
-"""No row has as many; a damaged one may say so."""
+"""No row has this many; a damaged record may have any number."""
 
 _PASSED = {None: UNSCORED, False: FAILED, True: PASSED}
 
@@ -48,7 +48,7 @@ NONE, NOT_FINITE = math.nan, math.inf
 
 
 class _Columns(msgspec.Struct, frozen=True, gc=False):
-    """What is read of every row."""
+    """The fields that are read from every row."""
 
     id: str
     prompt: str
@@ -73,10 +73,10 @@ T = TypeVar("T", _Texts, _Grouping)
 
 
 class ExampleTable(Sequence[Example]):
-    """Columns by row number, in file order; an item is the row in full.
+    """Columns by row number, in file order; indexing returns the whole row.
 
-    `losses` and `scores` have NaN where there is none, an infinite loss where it is not finite.
-    `bad_lines` were left out; `problem` says which was the first of them.
+    `losses` and `scores` are NaN where missing and infinite where not finite. `bad_lines`: the
+    number of unreadable lines, which are skipped; `problem` names the first.
     """
 
     def __init__(self) -> None:
@@ -97,26 +97,26 @@ class ExampleTable(Sequence[Example]):
         self._starts = array("Q")
         self._sizes = array("L")
         self._texts: list[str] | None = None
-        self._said: list[str] | None = None
+        self._outputs: list[str] | None = None
         self._columns: list[dict[str, str]] | None = None
-        self._making = threading.Lock()
+        self._texts_lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(Example)
         self._decoded: OrderedDict[int, Example] = OrderedDict()
 
     @classmethod
     def of(cls, rows: Sequence[Example]) -> ExampleTable:
-        """A table of rows that are in memory."""
+        """Returns a table of rows in memory."""
         table = cls()
         table._rows = rows
-        table._take(rows)
+        table._add(rows)
         return table
 
     @classmethod
     def read(cls, path: Path, *, keeps_rows: bool = True) -> ExampleTable:
-        """The table of a file of examples; lines that cannot be read are left out and counted.
+        """Reads a file of examples; skips and counts unreadable lines.
 
-        Without `keeps_rows` there are only the columns, and no row can be had. Raises BadInput
-        with the first bad line where no line is a row.
+        Without `keeps_rows` the table has columns only. Raises BadInput for the first bad line if
+        there is no good one.
         """
         table = cls()
         table._path = path
@@ -128,7 +128,7 @@ class ExampleTable(Sequence[Example]):
             if not lines[-1]:
                 lines.pop()
             rows, kept, problem = _decoded_lines(decoder, chunk, lines, f"{path}", first)
-            table._take(rows)
+            table._add(rows)
             if problem is not None:
                 table.bad_lines += sum(map(bool, map(bytes.strip, lines))) - len(rows)
                 table.first_bad_line = table.first_bad_line or problem[0]
@@ -143,7 +143,10 @@ class ExampleTable(Sequence[Example]):
         return table
 
     def share(self, ids: list[str], references: list[str]) -> bool:
-        """Takes these lists for its own where they are the same, as they are in most loops."""
+        """Replaces equal lists by these to save memory.
+
+        Most evaluations of a loop have the same rows.
+        """
         if ids != self.ids:
             return False
         self.ids = ids
@@ -161,7 +164,7 @@ class ExampleTable(Sequence[Example]):
     def __getitem__(self, index: slice) -> list[Example]: ...
 
     def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        """The row in full; raises BadInput where the file has changed and it is not there."""
+        """Returns whole rows; raises BadInput where the file has changed."""
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
@@ -177,7 +180,7 @@ class ExampleTable(Sequence[Example]):
         return known
 
     def __iter__(self) -> Iterator[Example]:
-        """All rows in full, one after the other; they are not kept."""
+        """Yields all rows, without caching them."""
         if self._rows is not None:
             yield from self._rows
             return
@@ -186,20 +189,20 @@ class ExampleTable(Sequence[Example]):
 
     @property
     def is_scored(self) -> bool:
-        """Whether any row has passed or failed."""
+        """Returns whether any row has passed or failed."""
         return FAILED in self.passed or PASSED in self.passed
 
     @property
     def is_graded(self) -> bool:
-        """Whether scores say more than passed or failed."""
+        """Returns whether any score is neither 0 nor 1."""
         return any(score not in (0.0, 1.0) for score in self.scores if not math.isnan(score))
 
     def texts(self) -> list[str]:
-        """For each row its prompt, reference, output and id, folded, to be searched.
+        """Returns the case-folded prompt, reference, output and id of each row, for searching.
 
-        Made when it is first asked for, which takes a moment with many rows.
+        Computed on first use, which takes a moment with many rows.
         """
-        with self._making:  # who comes while it is made has it as soon
+        with self._texts_lock:  # a second caller waits instead of computing it again
             if self._texts is None:
                 rows = zip(self._all(_Texts), self.references, self.ids, strict=True)
                 self._texts = [
@@ -208,17 +211,17 @@ class ExampleTable(Sequence[Example]):
                 ]
             return self._texts
 
-    def said(self) -> list[str]:
-        """Each row's output, folded; of a long one the beginning."""
-        if self._said is None:
+    def outputs(self) -> list[str]:
+        """Returns the start of each row's output, case-folded."""
+        if self._outputs is None:
             known: dict[str, str] = {}
             outputs = (row.output or "" for row in self._all(_Texts))
-            folded = (output.strip().casefold()[:SAID_LENGTH] for output in outputs)
-            self._said = [known.setdefault(each, each) for each in folded]
-        return self._said
+            folded = (output.strip().casefold()[:OUTPUT_KEY_LENGTH] for output in outputs)
+            self._outputs = [known.setdefault(each, each) for each in folded]
+        return self._outputs
 
     def columns(self) -> list[dict[str, str]]:
-        """Each row's further columns; rows that are alike in them share them."""
+        """Returns each row's other columns; rows with equal values share one dict."""
         if self._columns is None:
             known: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
             self._columns = [
@@ -228,7 +231,7 @@ class ExampleTable(Sequence[Example]):
         return self._columns
 
     def _all(self, kind: type[T]) -> Sequence[T | Example]:
-        """All rows with a few of their keys, read many at a time."""
+        """Returns all rows with some of their fields, decoded in bulk."""
         if self._chunks:
             decoder = msgspec.json.Decoder(kind)
             with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -237,7 +240,7 @@ class ExampleTable(Sequence[Example]):
                     return rows
         return self
 
-    def _take(self, rows: Sequence[Example] | Sequence[_Columns]) -> None:
+    def _add(self, rows: Sequence[Example] | Sequence[_Columns]) -> None:
         known: dict[str, str] = {}
         self.ids += [row.id for row in rows]
         self.references += [known.setdefault(row.reference, row.reference) for row in rows]
@@ -250,7 +253,10 @@ class ExampleTable(Sequence[Example]):
         self.causes += [causes.setdefault(row.causes, row.causes) for row in rows]
 
     def _note_places(self, lines: list[bytes], start: int, kept: list[bool] | None) -> None:
-        """Where lines stand that begin at byte `start`; `kept`: which have a row, if not all."""
+        """Records the places of lines from byte `start`.
+
+        `kept`: which lines have a row, if not all.
+        """
         sizes = array("L", map(len, lines))
         starts = array("Q", accumulate(map((1).__add__, sizes[:-1]), initial=start))
         if kept is not None:
@@ -269,7 +275,7 @@ class ExampleTable(Sequence[Example]):
     def _read(self, at: int) -> Example:
         row = codec.decoded(self._decoder, self._line(at), f"{self._path}, row {at + 1}")
         if row.id != self.ids[at]:
-            raise BadInput(f"{self._path} has changed while it was read", "look again")
+            raise BadInput(f"{self._path} has changed while it was read", "try again")
         return row
 
     def _line(self, at: int) -> bytes:
@@ -282,16 +288,16 @@ class ExampleTable(Sequence[Example]):
             with open_regular(self._path, ROWS_BYTES) as file:
                 return os.pread(file.fileno(), size, start)
         except OSError as error:
-            raise BadInput(f"{self._path}: {error.strerror}", "look again") from error
+            raise BadInput(f"{self._path}: {error.strerror}", "try again") from error
 
 
 def _numbers(values: list[Any]) -> array[float]:
-    """Losses or scores: NaN where there is none, infinite where they are not finite."""
+    """Returns losses or scores: NaN where missing, infinite where not finite."""
     try:
         numbers = array("d", values)
         if max(map(abs, numbers), default=0.0) <= codec.LARGEST:
             return numbers
-    except (TypeError, OverflowError):  # words, or None, among them
+    except (TypeError, OverflowError):  # strings or None among them
         pass
     return array("d", map(_number, values))
 
@@ -311,7 +317,7 @@ def _number(value: float | str | None) -> float:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    """Whole lines, many at a time; nothing where there is no file."""
+    """Yields chunks of whole lines, nothing without a file."""
     try:
         with open_regular(path, ROWS_BYTES) as file:
             while part := file.read(CHUNK_BYTES):
@@ -325,7 +331,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def _check_length(line: bytes, path: Path, number: int) -> None:
     if len(line) >= LINE_BYTES:
         raise BadInput(
-            f"{path}:{number}: the row is too long for a record",
+            f"{path}:{number}: the row is too long for a record file",
             "restore the file, for example with git",
         )
 
@@ -337,12 +343,12 @@ def _decoded_lines(
     where: str,
     first: int,
 ) -> tuple[list[_Columns], list[bool] | None, tuple[int, BadInput] | None]:
-    """The rows; which lines have one, None where all do; and the first line that is broken."""
+    """Returns the rows, which lines have one (None: all), and the first broken line."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them is broken
         rows = decoder.decode_lines(chunk)
         if len(rows) == len(lines):
             return rows, None, None
-    # or some are blank, or a line has more than one
+    # some lines are blank or broken, or a line has several objects
     rows, kept = [], []
     problem: tuple[int, BadInput] | None = None
     for number, line in enumerate(lines, first):

@@ -1,4 +1,4 @@
-"""An evaluation's examples with all that is known of them beside the file: what lists go by."""
+"""The examples of an evaluation with outcomes, history and annotations, for lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui_loop.core.record.structs import Example
 
 
 class Order(StrEnum):
-    """How examples are sorted; the worst, the longest, what changed most first."""
+    """The sort orders of examples; the worst, longest or most changed come first."""
 
     LOSS = "loss"
     SCORE = "score"
@@ -37,11 +37,11 @@ _SHIFTS = {
 
 
 class ExampleView:
-    """A table, what it is held against, and what was found out; nothing of it changes.
+    """A frozen view of a table, the iteration it is compared with, and derived columns.
 
-    `causes` by row, as the record has them unless others are given; `marks`: what people said, by
-    id (`accepted`, `bad_reference`, `ambiguous`). `passed` has the outcomes with that: what was
-    accepted has passed, the others have left the numbers.
+    `causes`: by row, by default the recorded ones. `marks`: annotations by id (`accepted`,
+    `bad_reference`, `ambiguous`). `passed`: the outcomes with annotations applied: accepted outputs
+    passed, and the other two kinds are not counted.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class ExampleView:
         self.histories = histories
         self.causes = table.causes if causes is None else causes
         self.marks = marks or {}
-        self.passed = _judged(table, self.marks)
+        self.passed = _annotated_outcomes(table, self.marks)
         self.is_scored = table.is_scored
         self.is_graded = table.is_graded
         rows = rows_in(against, table.ids) if against is not None else []
         self.shifts = _shifts(table, against, rows) if against is not None else []
         self.loss_changes = _loss_changes(table, against, rows) if against is not None else None
-        self.taken: dict[tuple[Term, ...], bytes] = {}
+        self.match_cache: dict[tuple[Term, ...], bytes] = {}
         self._orders: dict[Order, list[int]] = {}
         self._ranks: dict[Order, array[int]] = {}
 
@@ -72,19 +72,19 @@ class ExampleView:
         return len(self.table)
 
     def outcome(self, row: int) -> Outcome:
-        """How the example in a row came out."""
+        """Returns the outcome of a row."""
         return OUTCOMES[self.passed[row]]
 
     def shift(self, row: int) -> Shift:
-        """What happened to it against the other iteration."""
+        """Returns how the outcome of a row changed from the other iteration."""
         return self.shifts[row] if self.shifts else Shift.UNKNOWN
 
     def story(self, row: int) -> Story:
-        """What its outcomes over the iterations come to."""
+        """Returns the pattern of a row's outcomes over the iterations."""
         return self.histories.stories[row] if self.histories is not None else Story.OTHER
 
-    def judged(self) -> Sequence[Example]:
-        """The examples in full, with outcomes as people said; those that left have none."""
+    def annotated_examples(self) -> Sequence[Example]:
+        """Returns whole examples with annotations applied; uncounted ones have no outcome."""
         if not self.marks:
             return self.table
         values = {UNSCORED: None, PASSED: True, FAILED: False}
@@ -96,7 +96,7 @@ class ExampleView:
         ]
 
     def in_order(self, order: Order) -> Sequence[int]:
-        """All rows, sorted; rows that are alike in it stay in file order."""
+        """Returns all rows, sorted stably."""
         if order is Order.FILE:
             return range(len(self))
         if order not in self._orders:
@@ -104,7 +104,7 @@ class ExampleView:
         return self._orders[order]
 
     def rank(self, order: Order) -> Sequence[int]:
-        """For each row its place in that order."""
+        """Returns for each row its place in an order."""
         if order is Order.FILE:
             return range(len(self))
         if order not in self._ranks:
@@ -135,8 +135,8 @@ class ExampleView:
         return by_loss
 
 
-def _judged(table: ExampleTable, marks: Mapping[str, str]) -> bytearray:
-    """The outcomes with what people said."""
+def _annotated_outcomes(table: ExampleTable, marks: Mapping[str, str]) -> bytearray:
+    """Returns the outcomes with annotations applied."""
     if not marks:
         return table.passed
     passed = bytearray(table.passed)
@@ -147,7 +147,7 @@ def _judged(table: ExampleTable, marks: Mapping[str, str]) -> bytearray:
 
 
 def _is_same(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> bool:
-    """Whether both have the same examples in the same order: so it is in most loops."""
+    """Returns whether both have the same examples in the same order, as in most loops."""
     return isinstance(rows, range) and old.references == table.references
 
 
@@ -166,7 +166,7 @@ def _shifts(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> l
 
 
 def _loss_changes(table: ExampleTable, old: Outcomes, rows: Sequence[int | None]) -> array[float]:
-    """Loss now minus loss then; NaN where either is missing or the reference was another."""
+    """Returns new loss minus old loss; NaN where one is missing or the reference differed."""
     if _is_same(table, old, rows):
         return array("d", map(operator.sub, table.losses, old.losses))
     return array(

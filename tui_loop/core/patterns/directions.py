@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.compare.comparison import Comparer, scored_alike
-from tui_loop.core.compare.pairing import scored_rows, shared_rows, taken
+from tui_loop.core.compare.pairing import scored_rows, shared_rows, values_at
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.pattern import (
     Move,
@@ -309,7 +309,9 @@ class Claims:
         count = len(rows)
         if count < LEAST_PAIRS:
             return None
-        pairs = zip(taken(after.scores, rows.new), taken(before.scores, rows.old), strict=True)
+        pairs = zip(
+            values_at(after.scores, rows.new), values_at(before.scores, rows.old), strict=True
+        )
         differences = [one - other for one, other in pairs]
         mean = math.fsum(differences) / count
         squares = math.fsum((each - mean) * (each - mean) for each in differences)

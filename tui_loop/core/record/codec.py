@@ -1,11 +1,11 @@
-"""How records are written and read: JSON, one object a line, and TOML within limits.
+"""Encodes and decodes records: JSON with one object per line, and TOML within limits.
 
-JSON has no NaN: non-finite numbers travel as the strings "NaN", "Infinity", "-Infinity".
+JSON has no NaN: non-finite numbers are the strings "NaN", "Infinity" and "-Infinity".
 
 `tomllib` (measured with Python 3.11) takes time and memory that grow with the square of the dotted
 parts of a key (10,000 parts: 20 KB of text, 400 MB), repeats the parts of a table's header for
 every key below it, keeps 130 bytes for each character of a number, and 100 for each character of
-short headers. What lies in strings and comments costs next to nothing and is never counted.
+short headers. The content of strings and comments costs almost nothing and is not counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 LARGEST = 3.5e38
-"""No model computes with more (a 32-bit float ends there), and sums of squares of it are finite."""
+"""The largest 32-bit float; sums of its squares are finite in 64 bits."""
 
 _LONE = re.compile("[\ud800-\udfff]")
 _BROKEN_TEXT = re.compile(rb"\\u[dD][89a-fA-F]|[\x00-\x1f\x80-\xff]")
@@ -35,7 +35,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def spell(value: Any) -> Any:
-    """`value` as plain JSON types, non-finite floats spelled as words."""
+    """Converts `value` to plain JSON types, with non-finite floats as strings."""
     if isinstance(value, float):
         return value if math.isfinite(value) else _word(value)
     if isinstance(value, dict):
@@ -50,9 +50,9 @@ def spell(value: Any) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A number from a record, where a word may stand for a non-finite one; else None.
+    """Returns a number from a record, also from the string of a non-finite one; else None.
 
-    What is beyond LARGEST is infinite.
+    Values beyond LARGEST become infinite.
     """
     if isinstance(value, str):
         return _WORDS.get(value)
@@ -64,61 +64,61 @@ def number(value: Any) -> float | None:
 
 
 def to_json(value: Any) -> bytes:
-    """One line of JSON, without the newline; keys in the order given."""
+    """Returns one line of JSON without the newline, with keys in the given order."""
     return _encoder.encode(spell(value))
 
 
 def to_pretty_json(value: Any) -> bytes:
-    """Indented JSON with a final newline, for files that people read and diff."""
+    """Returns indented JSON with a final newline, for files that people read and diff."""
     return msgspec.json.format(to_json(value), indent=2) + b"\n"
 
 
 def to_json_lines(values: Iterable[Any]) -> bytes:
-    """One JSON object a line, each with its newline."""
+    """Returns one JSON object per line, each with its newline."""
     return b"".join(to_json(value) + b"\n" for value in values)
 
 
 def from_json(data: bytes | str, kind: type[T], where: str) -> T:
-    """`data` as `kind`; raises BadInput that names `where`."""
+    """Decodes `data` as `kind`; raises BadInput that names `where`."""
     return decoded(msgspec.json.Decoder(kind), data, where)
 
 
 def decoded(decoder: msgspec.json.Decoder[T], data: bytes | str, where: str) -> T:
-    """`data` as the decoder's kind; raises BadInput that names `where`.
+    """Decodes `data` with `decoder`; raises BadInput that names `where`.
 
-    Text that is no Unicode (half a surrogate pair, bytes that are not UTF-8) is read with `\ufffd`
-    in its place; a control sign that JSON wants escaped is read as it is.
+    Invalid Unicode (half a surrogate pair, bytes that are not UTF-8) becomes `\ufffd`. Unescaped
+    control characters, which JSON forbids, are accepted.
     """
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
         if _BROKEN_TEXT.search(raw):
-            with suppress(ValueError, RecursionError):  # broken otherwise too, or of another kind
+            with suppress(ValueError, RecursionError):  # other faults, or another type
                 return msgspec.convert(_leniently(raw), decoder.type)
         raise BadInput(f"{where}: {error}", "restore the file, for example with git") from error
 
 
 def _leniently(data: bytes) -> Any:
-    """What JSON with broken text says; raises ValueError or RecursionError."""
+    """Parses JSON with broken text; raises ValueError or RecursionError."""
     return spell(
         json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=_no_constant)
     )
 
 
 def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")
 
 
 def to_toml(value: dict[str, Any]) -> str:
-    """TOML text; None values are left out (an absent key is an unset one)."""
+    """Returns TOML text without None values: an absent key is an unset field."""
     return tomli_w.dumps(_without_none(value))
 
 
 def from_toml(text: str, where: str) -> dict[str, Any]:
-    """The table in `text`; raises BadInput that names `where` and the line.
+    """Parses `text`; raises BadInput that names `where` and the line.
 
-    All TOML is parsed here: what would take far too much time or memory is refused first.
+    All TOML is parsed here, since it refuses what would take too much time or memory.
     """
     try:
         check_toml(text)
@@ -141,16 +141,16 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-MOST_PARTS = 16
-"""Dotted parts of a key or of a table's header; records have up to five."""
+MAX_KEY_PARTS = 16
+"""Dotted parts of a key or of a table header; records have up to five."""
 
-MOST_NESTED = 64
-"""Arrays and inline tables within one another; beyond some 300 `tomllib` runs out of stack."""
+MAX_DEPTH = 64
+"""Nested arrays and inline tables; at about 300 `tomllib` reaches the recursion limit."""
 
-MOST_KEYS = 20_000
+MAX_KEYS = 20_000
 """Keys and tables of a file; rows, labels and the like are array elements, which do not count."""
 
-LONGEST_BARE = 1_000
+MAX_BARE_LENGTH = 1_000
 """Characters of a number, a date or a part of a key that is not in quotes."""
 
 _STRING_OR_COMMENT = re.compile(
@@ -163,48 +163,49 @@ _STRING_OR_COMMENT = re.compile(
     ''',
     re.VERBOSE | re.DOTALL,
 )
-"""One that never ends reaches to the end of the text: possessive, so that none is tried twice."""
+"""An unterminated one ends with the text. Possessive quantifiers prevent backtracking."""
 
-_LONG_KEY = re.compile(rf"(?:^|[=,\n\[\]{{}}])(?:[^=,\n\[\]{{}}.]*+\.){{{MOST_PARTS}}}")
-_LONG_BARE = re.compile(rf"(?<![\w+.:-])[\w+.:-]{{{LONGEST_BARE + 1}}}")
+_LONG_KEY = re.compile(rf"(?:^|[=,\n\[\]{{}}])(?:[^=,\n\[\]{{}}.]*+\.){{{MAX_KEY_PARTS}}}")
+_LONG_BARE = re.compile(rf"(?<![\w+.:-])[\w+.:-]{{{MAX_BARE_LENGTH + 1}}}")
 _KEY = re.compile(r"=|^[ \t]*\[", re.MULTILINE)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
 def check_toml(text: str) -> None:
-    """Raises ValueError, naming the line, for TOML that costs more than any record does.
+    """Raises ValueError, naming the line, for TOML that takes more resources than any record.
 
-    Everything else that is wrong with the text is left to the parser.
+    The parser finds all other faults.
     """
     if _is_small(text):
         return
     bare = _STRING_OR_COMMENT.sub(_newlines, text)
     if found := _LONG_KEY.search(bare):
-        raise _refused(f"a key has more than {MOST_PARTS} dotted parts", bare, found.end())
+        raise _refused(f"a key has more than {MAX_KEY_PARTS} dotted parts", bare, found.end())
     if found := _LONG_BARE.search(bare):
         raise _refused(
-            f"more than {LONGEST_BARE} characters without quotes or blanks", bare, found.start()
+            f"more than {MAX_BARE_LENGTH} characters without quotes or blanks", bare, found.start()
         )
-    if bare.count("[") + bare.count("{") > MOST_NESTED:
+    if bare.count("[") + bare.count("{") > MAX_DEPTH:
         _check_depth(bare)
-    if bare.count("=") + bare.count("[") > MOST_KEYS:
+    if bare.count("=") + bare.count("[") > MAX_KEYS:
         _check_keys(bare)
 
 
 def _is_small(text: str) -> bool:
-    """Whether no limit can be reached, strings or not: true of nearly every file, and quick."""
+    """Returns whether no limit can be reached: a quick check that nearly every file passes."""
     brackets = text.count("[") + text.count("{")
     return (
-        brackets <= MOST_NESTED
-        and brackets + text.count("=") <= MOST_KEYS
+        brackets <= MAX_DEPTH
+        and brackets + text.count("=") <= MAX_KEYS
         and not any(
-            len(line) > LONGEST_BARE or line.count(".") >= MOST_PARTS for line in text.split("\n")
+            len(line) > MAX_BARE_LENGTH or line.count(".") >= MAX_KEY_PARTS
+            for line in text.split("\n")
         )
     )
 
 
 def _newlines(found: re.Match[str]) -> str:
-    """The line breaks of a string or comment: without them, later lines would change number."""
+    """Replaces a string or comment by its line breaks, so that line numbers stay correct."""
     return "\n" * found[0].count("\n")
 
 
@@ -212,14 +213,14 @@ def _check_depth(bare: str) -> None:
     depth = 0
     for found in _BRACKET.finditer(bare):
         depth += 1 if found[0] in "[{" else -1
-        if depth > MOST_NESTED:
-            raise _refused(f"values are nested more than {MOST_NESTED} deep", bare, found.start())
+        if depth > MAX_DEPTH:
+            raise _refused(f"values are nested more than {MAX_DEPTH} deep", bare, found.start())
 
 
 def _check_keys(bare: str) -> None:
     for number, found in enumerate(_KEY.finditer(bare), 1):
-        if number > MOST_KEYS:
-            raise _refused(f"more than {MOST_KEYS:,} keys and tables", bare, found.end())
+        if number > MAX_KEYS:
+            raise _refused(f"more than {MAX_KEYS:,} keys and tables", bare, found.end())
 
 
 def _refused(what: str, bare: str, place: int) -> ValueError:

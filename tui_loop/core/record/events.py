@@ -1,4 +1,4 @@
-"""The events of a journal: what happened in a run, one JSON object a line."""
+"""The events of a journal, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Number = float | str
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
-    """What all events share; the journal sets `seq` (gapless) and `t` (unix seconds)."""
+    """Base of all events; the journal sets `seq` (without gaps) and `t` (unix seconds)."""
 
     seq: int = -1
     t: float = 0.0
@@ -88,7 +88,7 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
 
 
 class Skipped(Event, frozen=True, kw_only=True, tag="skipped"):
-    """Stands where a journal has an event of a kind that this version does not know."""
+    """Placeholder for an event of a kind that this version does not know."""
 
 
 AnyEvent = (
@@ -105,4 +105,4 @@ AnyEvent = (
     | Skipped
 )
 SYNCED_AT_ONCE = (RunStarted, PhaseStarted, Evaluated, CheckpointSaved, RunEnded)
-"""Events after which the journal is on the disk, not only with the system."""
+"""Events after which the journal is synced to disk at once."""

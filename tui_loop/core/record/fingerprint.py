@@ -1,4 +1,4 @@
-"""How an evaluation was measured, as short hashes that can be compared part by part."""
+"""The fingerprint of an evaluation: short hashes that can be compared part by part."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tui_loop.core.record.structs import Example, Fingerprint
 def fingerprint_of(
     config: Config, rows: Sequence[Row | Example], labels: Sequence[str], weights: str = ""
 ) -> Fingerprint:
-    """The fingerprint of evaluating `rows` under `config`.
+    """Returns the fingerprint of an evaluation of `rows` under `config`.
 
-    `labels` is the label set in use; `weights` names the base's weights where that is known.
+    `labels`: the label set in use. `weights`: the hash of the base's weights, "" where unknown.
     """
     evaluation = config.evaluation
     return Fingerprint(

@@ -1,4 +1,4 @@
-"""Where the files of a loop and of its iterations lie, and reading and writing each of them."""
+"""The folders of a loop and of its iterations: paths, reading and writing of their files."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ T = TypeVar("T")
 
 TOKENS_FILE_LIMIT = 5_000_000
 NOTES_BYTES = 4 * 1024 * 1024
-"""Notes are shown whole."""
+"""The limit for notes, which are shown as a whole."""
 
 _NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)
 
 
 class Closed(msgspec.Struct, frozen=True):
-    """The end of a loop: why, when (unix seconds), and the iteration that it ended with."""
+    """The `[closed]` table: why and when (unix seconds) a loop was closed, and its iteration."""
 
     why: str
     t: float
@@ -56,7 +56,7 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`loop.toml`. `ready`: see `core.workflow.readiness`."""
+    """The content of `loop.toml`. `ready`: see `core.workflow.readiness`."""
 
     schema: int = SCHEMA
     goal: str = ""
@@ -67,7 +67,7 @@ class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LoopFolder:
-    """A loop: its settings and its iterations."""
+    """The folder of a loop."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,25 +84,25 @@ class LoopFolder:
 
     @property
     def root(self) -> Path:
-        """The folder that relative data paths start from: the one above `loops/`."""
+        """Returns the base of relative data paths: the folder above `loops/`."""
         return Path(os.path.abspath(self.path)).parent.parent
 
     def read_settings(self) -> LoopSettings:
-        """`loop.toml`; raises BadInput where it cannot be read."""
+        """Reads `loop.toml`; raises BadInput."""
         self.check_place()
         table = codec.from_toml(read_text(self.settings_file), str(self.settings_file))
         return convert(table, LoopSettings, str(self.settings_file))
 
     def check_place(self) -> None:
-        """Raises BadInput where the loop's folder is a link out of the folder of loops.
+        """Raises BadInput where the loop's folder is a link that leads out of `loops/`.
 
-        What the user names with `--loops` may be a link; what lies in it was perhaps not put there
-        by the user.
+        The folder named with `--loops` may be a link itself, since the user chose it. Its content
+        may come from a stranger.
         """
         check_within(self.path, self.path.parent)
 
     def default_config(self) -> Config:
-        """The config of an iteration that has no parent."""
+        """Returns the config of an iteration without a parent."""
         settings = self.read_settings()
         tables: Tables = {name: dict(table) for name, table in settings.defaults.items()}
         tables.setdefault("evaluation", {})["metric"] = settings.metric
@@ -113,11 +113,11 @@ class LoopFolder:
         return sorted(int(name) for name in folder_names(self.path) if _NUMBER.fullmatch(name))
 
     def iteration(self, number: int) -> IterationFolder:
-        """The folder of iteration `number`, there or not."""
+        """Returns the folder of iteration `number`, which need not exist."""
         return IterationFolder(self.path / f"{number:03d}", self, number)
 
     def existing(self, number: int) -> IterationFolder:
-        """The folder of an iteration that is there; raises NotFound."""
+        """Returns the folder of an existing iteration; raises NotFound."""
         folder = self.iteration(number)
         check_within(folder.path, self.path.parent)
         if not folder.path.is_dir():
@@ -161,23 +161,23 @@ class IterationFolder:
         return f"{self.loop.name}/{self.number}"
 
     def read_config(self) -> Config:
-        """The effective config; raises BadInput where it cannot be read."""
+        """Reads the effective config; raises BadInput."""
         return read_effective(_groups(self._config_tables()), str(self.config))
 
     def read_splits(self) -> dict[str, Split]:
-        """What was recorded of each data file."""
+        """Reads the recorded rows of each data file."""
         table = self._config_tables().get("splits", {})
         return convert(table, dict[str, Split], str(self.config))
 
     def read_effective(self) -> dict[str, Any]:
-        """What the run derived and passed on: every argument, versions, device."""
+        """Reads what the run derived and passed to libraries: every argument, versions, device."""
         table = self._config_tables().get("effective", {})
         return table if isinstance(table, dict) else {}
 
     def write_config(
         self, config: Config, splits: dict[str, Split], effective: dict[str, Any] | None = None
     ) -> None:
-        """Replaces `config.toml`: the groups, the data files, and what the run derived."""
+        """Replaces `config.toml`: the config, the splits, and what the run derived."""
         tables: dict[str, Any] = {"schema": SCHEMA, **to_tables(config)}
         tables["splits"] = {name: msgspec.to_builtins(split) for name, split in splits.items()}
         if effective is not None:
@@ -185,7 +185,7 @@ class IterationFolder:
         write_atomically(self.config, codec.to_toml(codec.spell(without_secrets(tables))))
 
     def read_decision(self) -> Decision:
-        """Why the iteration is what it is; an empty decision where none was written."""
+        """Reads the decision, an empty one where none was written."""
         if not os.path.lexists(self.decision):
             return Decision()
         table = codec.from_toml(self._text(self.decision), str(self.decision))
@@ -196,23 +196,25 @@ class IterationFolder:
         write_atomically(self.decision, codec.to_toml(table))
 
     def read_summary(self) -> Iteration | None:
-        """The end of the run; None where it has not ended or was not written."""
+        """Reads `summary.json`, None where it does not exist."""
         if not os.path.lexists(self.summary):
             return None
         self.check_place()
-        read = codec.from_json(read_raw(self.summary), Iteration, str(self.summary))
-        pairs = {name: _pair(change) for name, change in read.changes.items()}
-        return msgspec.structs.replace(read, changes=pairs)
+        summary = codec.from_json(read_raw(self.summary), Iteration, str(self.summary))
+        pairs = {name: _pair(change) for name, change in summary.changes.items()}
+        return msgspec.structs.replace(summary, changes=pairs)
 
     def remove_summary(self) -> None:
-        """Removes an earlier attempt's end; what it measured stays."""
+        """Removes the summary of an earlier attempt; its results stay."""
         self.summary.unlink(missing_ok=True)
-        for path in self.path.glob(".*.tmp"):  # of a write that was killed
+        for path in self.path.glob(".*.tmp"):  # left by a killed write
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def remove_results(self, from_step: int = 0) -> None:
-        """Removes an earlier attempt's figures beyond `from_step`, and checkpoints beyond it, so
-        that old and new never mix."""
+        """Removes results and checkpoints of earlier attempts beyond `from_step`.
+
+        Results of two attempts must never mix.
+        """
         for path in (self.examples, self.tokens, self.training_rows, self.diagnosis):
             path.unlink(missing_ok=True)
         if from_step == 0:
@@ -226,9 +228,9 @@ class IterationFolder:
         write_atomically(self.summary, codec.to_pretty_json(iteration))
 
     def read_examples(self) -> list[Example]:
-        """The rows of the final evaluation; [] where there was none.
+        """Reads the rows of the final evaluation, [] where there was none.
 
-        Lines that cannot be read are left out; where none can, the first is told by BadInput.
+        Skips unreadable lines; where all are unreadable, raises BadInput for the first.
         """
         decoder, rows, problem = msgspec.json.Decoder(Example), [], None
         for number, line in self._lines(self.examples):
@@ -242,7 +244,7 @@ class IterationFolder:
         return rows
 
     def write_examples(self, examples: Iterable[Example], tokens: Iterable[TokenLosses]) -> None:
-        """Both files of an evaluation; large token files are kept out of git."""
+        """Writes both files of an evaluation; adds a large token file to .gitignore."""
         write_atomically(self.examples, codec.to_json_lines(examples))
         raw = codec.to_json_lines(tokens)
         write_atomically(self.tokens, raw)
@@ -250,26 +252,26 @@ class IterationFolder:
             self.loop.ignore(f"{self.path.name}/tokens.jsonl")
 
     def read_training_rows(self) -> list[TrainingRow]:
-        """The training rows whose loss was measured at the end; [] where none was."""
+        """Reads the training rows whose loss was measured at the end, [] without any."""
         return [row for _, row in self._rows(self.training_rows, TrainingRow)]
 
     def write_training_rows(self, rows: Iterable[TrainingRow]) -> None:
         write_atomically(self.training_rows, codec.to_json_lines(rows))
 
     def read_tokens(self) -> dict[str, TokenLosses]:
-        """Token losses by example id."""
+        """Reads token losses by example id."""
         return {row.id: row for _, row in self._rows(self.tokens, TokenLosses)}
 
     def read_example(self, index: int, example: str) -> Example | None:
-        """An example of the final evaluation, about in row `index`; None where it is not there."""
+        """Reads an example of the final evaluation, expected in row `index`; None where missing."""
         return self._row_of(self.examples, Example, index, example)
 
     def read_example_tokens(self, index: int, example: str) -> TokenLosses | None:
-        """Token losses of the example in row `index`; None where they were not kept."""
+        """Reads the token losses of an example, expected in row `index`; None where missing."""
         return self._row_of(self.tokens, TokenLosses, index, example)
 
     def eval_steps(self) -> list[int]:
-        """The steps of the evaluations within the run, ascending."""
+        """Returns the steps of the evaluations during training, ascending."""
         if self.evals.is_symlink():
             return []
         try:
@@ -280,11 +282,11 @@ class IterationFolder:
         return sorted(int(match[1]) for match in found if match)
 
     def read_step_losses(self, step: int) -> list[StepLoss]:
-        """Per-example losses of the evaluation at `step`; [] where there was none."""
+        """Reads the losses per example of the evaluation at `step`, [] where there was none."""
         return [row for _, row in self._rows(self.evals / f"{step}.jsonl", StepLoss)]
 
     def read_notes(self) -> str:
-        """The user's own words, "" where there are none; where they cannot be read, why."""
+        """Reads the user's notes, "" without any; where they cannot be read, returns why."""
         if not os.path.lexists(self.notes):
             return ""
         try:
@@ -293,18 +295,18 @@ class IterationFolder:
             return f"({error.message})"
 
     def add_note(self, text: str) -> None:
-        """Adds a paragraph to the user's notes; raises BadInput where these cannot be read."""
+        """Appends a paragraph to the user's notes; raises BadInput where these cannot be read."""
         before = self._read_notes().strip() if os.path.lexists(self.notes) else b""
         write_atomically(self.notes, b"\n\n".join(filter(None, (before, _encoded(text)))) + b"\n")
 
     def check_place(self) -> None:
-        """Raises BadInput where the iteration lies outside the loops, or its journal is no file."""
+        """Raises BadInput where the iteration is outside `loops/` or its journal is not a file."""
         self.loop.check_place()
         check_within(self.path, self.loop.path.parent)
         check_regular(self.journal)
 
     def check_no_links(self) -> None:
-        """Raises BadInput where anything in the folder is a link: a run would write through it."""
+        """Raises BadInput where the folder contains a link, through which a run would write."""
         self.check_place()
         with os.scandir(self.path) as entries:
             for entry in entries:
@@ -323,19 +325,19 @@ class IterationFolder:
         return read_text(path)
 
     def _lines(self, path: Path) -> Iterator[tuple[int, bytes]]:
-        """The lines of a file of rows; none where there is no file."""
+        """Yields the lines of a file of rows, none without a file."""
         if os.path.lexists(path):
             self.check_place()
             yield from read_lines(path)
 
     def _rows(self, path: Path, kind: type[T]) -> Iterator[tuple[int, T]]:
-        """(line, row); a line that cannot be read is an error with its number."""
+        """Yields (line number, row); raises BadInput with the number of an unreadable line."""
         if os.path.lexists(path):
             self.check_place()
             yield from read_rows(path, kind)
 
     def _row_of(self, path: Path, kind: type[Named], index: int, name: str) -> Named | None:
-        """The row with an id: the one at `index` if it has it, else wherever it stands."""
+        """Returns the row with an id: the one at `index` if it matches, else searches for it."""
         if not os.path.lexists(path):
             return None
         self.check_place()
@@ -343,7 +345,7 @@ class IterationFolder:
 
 
 def folder_names(path: Path) -> list[str]:
-    """Names of the folders in `path`, links to folders included; [] where it cannot be read."""
+    """Returns the names of folders in `path`, links included; [] where it cannot be read."""
     try:
         names = os.listdir(path)
     except OSError:
@@ -352,7 +354,7 @@ def folder_names(path: Path) -> list[str]:
 
 
 def _beyond(folder: Path, pattern: str, step: int) -> list[Path]:
-    """What is named by a step above `step`; all of it for step 0."""
+    """Returns the paths whose names contain a step above `step`, for step 0 all."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     named = [(path, re.search(r"\d+", path.name)) for path in folder.glob(pattern)]
@@ -365,7 +367,7 @@ def _groups(tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pair(change: Any) -> Any:
-    """A change as others count on it: [old, new], or a table of what changed in the data."""
+    """Normalizes a change to [old, new], or a table of changed rows."""
     if isinstance(change, dict) or (isinstance(change, list) and len(change) == 2):
         return change
     return [None, change]

@@ -1,4 +1,4 @@
-"""Reading a journal that may still grow: whole lines now, the rest when it has arrived."""
+"""Follows a growing journal: reads whole lines now, and the rest once it is complete."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tui_loop.core.record.events import AnyEvent, Skipped
 from tui_loop.core.record.safe_open import open_regular
 
 CHUNK_BYTES = 8 * 1024 * 1024
-"""Read at most this much a call, so that a screen stays responsive over a long history."""
+"""Reads at most this much per call, so that a screen stays responsive over a long history."""
 
 KNOWN_BY_BYTES = 256
-"""A file is taken for the one read before if this much before the offset is unchanged."""
+"""A file counts as the same one if this many bytes before the offset are unchanged."""
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
@@ -33,9 +33,9 @@ _tag_decoder = msgspec.json.Decoder(_Tag)
 
 
 class Follower:
-    """Gives a journal's events in order, call by call; survives cuts, junk and replacement.
+    """Returns a journal's new events on each call, even if the file is cut, damaged or replaced.
 
-    `bad_lines` counts lines that are no event; unknown kinds of event come as `Skipped`.
+    `bad_lines` counts lines that are not events. Events of unknown kinds become `Skipped`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,10 +47,10 @@ class Follower:
         self.restarted = False
 
     def read(self) -> list[AnyEvent]:
-        """The events since the last call; [] if there are none or no journal yet.
+        """Returns the events since the last call, [] if there are none or no journal yet.
 
-        `restarted` is True after a call that began anew because the file was replaced or cut;
-        the caller then folds from the beginning.
+        `restarted` is True after a call that started from the beginning because the file was
+        replaced or cut; the caller must then fold from the beginning.
         """
         self.restarted = False
         try:
@@ -66,7 +66,7 @@ class Follower:
         except (OSError, BadInput):
             return []
         end = chunk.rfind(b"\n") + 1
-        if end == 0 and len(chunk) == CHUNK_BYTES:  # a line too long to be an event
+        if end == 0 and len(chunk) == CHUNK_BYTES:  # this line is too long to be an event
             self.bad_lines += 1
             end = len(chunk)
         self._offset += end
@@ -84,7 +84,7 @@ class Follower:
         return events
 
     def read_all(self) -> list[AnyEvent]:
-        """Every event there is at this moment."""
+        """Returns all events since the last call, however many."""
         events: list[AnyEvent] = []
         restarted = False
         while True:
@@ -98,8 +98,7 @@ class Follower:
                 return events
 
     def _continues(self, file: BinaryIO) -> bool:
-        """Whether what was read last still stands where it stood: a new file may be longer and
-        have the old one's inode."""
+        """Returns whether the last bytes read are unchanged: a new file may have the old inode."""
         file.seek(self._offset - len(self._before))
         return file.read(len(self._before)) == self._before
 
@@ -113,16 +112,16 @@ class Follower:
 
 
 def _end_of_hole(file: BinaryIO) -> int:
-    """Where data goes on if a hole begins here; it is skipped, though it reads as zeros."""
+    """Returns where data continues after a hole here; a hole reads as zeros and is skipped."""
     place = file.tell()
     try:
         return os.lseek(file.fileno(), place, os.SEEK_DATA)
-    except OSError as error:  # no data to the end, or a system that cannot tell
+    except OSError as error:  # no data up to the end, or not supported
         return os.fstat(file.fileno()).st_size if error.errno == errno.ENXIO else place
 
 
 def _skipped(line: bytes) -> Skipped | None:
-    """What stands for an event of a kind that this version does not know; None for junk."""
+    """Returns the placeholder of an unknown kind of event, None for other data."""
     try:
         tag = _tag_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def write_ledger(loop: LoopFolder) -> None:
-    """Derives the ledger anew."""
+    """Writes the ledger, derived from the records."""
     iterations = iterations_of(loop)
     decisions = {each.number: _decision(loop, each.number) for each in iterations}
     write_atomically(loop.ledger, ledger_text(iterations, decisions))
@@ -44,7 +44,7 @@ def write_ledger(loop: LoopFolder) -> None:
 def ledger_text(
     iterations: Sequence[Iteration], decisions: Mapping[int, Decision] | None = None
 ) -> str:
-    """The ledger as CSV; text that a spreadsheet would run as a formula is quoted."""
+    """Returns the ledger as CSV; text that a spreadsheet would run as a formula is quoted."""
     known = decisions or {}
     rows = (ledger_row(each, known.get(each.number, Decision())) for each in iterations)
     return csv_text(COLUMNS, rows)
@@ -53,12 +53,12 @@ def ledger_text(
 def _decision(loop: LoopFolder, number: int) -> Decision:
     try:
         return loop.iteration(number).read_decision()
-    except (BadInput, OSError):  # the iteration's own row says that it cannot be read
+    except (BadInput, OSError):  # the row shows the iteration as unreadable
         return Decision()
 
 
 def ledger_row(iteration: Iteration, decision: Decision) -> list[Any]:
-    """The cells of an iteration, in the order of COLUMNS."""
+    """Returns the cells of an iteration, in the order of COLUMNS."""
     metrics, trained = iteration.metrics, iteration.number > 0
     training = (iteration.config or {}).get("training", {}) if trained else {}
     return [
@@ -84,8 +84,8 @@ def ledger_row(iteration: Iteration, decision: Decision) -> list[Any]:
 
 
 def _predicted(decision: Decision) -> str | None:
-    """`eval_loss 0.5 to 0.62`; None where nothing was predicted."""
-    told = decision.predicted
-    if told is None:
+    """Returns `eval_loss 0.5 to 0.62`, None without a prediction."""
+    predicted = decision.predicted
+    if predicted is None:
         return None
-    return f"{told.get('metric')} {told.get('low')} to {told.get('high')}"
+    return f"{predicted.get('metric')} {predicted.get('low')} to {predicted.get('high')}"

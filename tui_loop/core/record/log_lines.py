@@ -1,4 +1,4 @@
-"""A journal's events as lines that people read: one wording for `log` and for the log pane."""
+"""Formats journal events as log lines, for the `log` command and the log pane."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WHOLE_UP_TO = 1e12
 
 
 class LogLine(msgspec.Struct, frozen=True):
-    """A line of a run's log: unix seconds, level (debug, info, warning, error, step), text."""
+    """A line of a run's log: unix seconds, level (debug, info, warning, error, step) and text."""
 
     t: float
     level: str
@@ -43,12 +43,12 @@ class LogLine(msgspec.Struct, frozen=True):
 
 
 def has_line(event: AnyEvent) -> bool:
-    """Whether an event has a line; those that only move a figure have none."""
+    """Returns whether an event has a log line; progress events have none."""
     return not isinstance(event, (Progressed, Skipped))
 
 
 def log_line(event: AnyEvent) -> LogLine:
-    """The line of an event that has one."""
+    """Returns the log line of an event."""
     level, text = "info", ""
     match event:
         case RunStarted():
@@ -67,16 +67,16 @@ def log_line(event: AnyEvent) -> LogLine:
         case CheckpointSaved():
             text = f"checkpoint at step {event.step}: {event.path}"
         case RequestSeen():
-            text = f"asked to {event.name}"
+            text = f"request: {event.name}"
         case RunEnded():
-            why = f": {event.error.get('message')}" if event.error else ""
+            reason = f": {event.error.get('message')}" if event.error else ""
             level = "error" if event.state == "failed" else "info"
-            text = f"run ended: {event.state}{why}"
+            text = f"run ended: {event.state}{reason}"
     return LogLine(event.t, level, text)
 
 
 def clock(t: float) -> str:
-    """Local time of day as `20:14:03`."""
+    """Returns the local time of day as `20:14:03`."""
     try:
         return f"{datetime.fromtimestamp(t):%H:%M:%S}"
     except (ValueError, OverflowError, OSError):  # a journal may hold any number

@@ -1,4 +1,4 @@
-"""The folder of all loops: finds them, creates one, names what cannot be opened."""
+"""The folder of all loops: finds and creates loops, and lists folders that cannot be opened."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ class RefusedFolder(msgspec.Struct, frozen=True):
 
 
 class Scan(msgspec.Struct, frozen=True):
-    """What lies in `loops/`, by name: the loops, and the folders that cannot be opened."""
+    """The content of `loops/`, by name: the loops, and the folders that cannot be opened."""
 
     loops: tuple[LoopFolder, ...] = ()
     refused: tuple[RefusedFolder, ...] = ()
 
 
 class LoopsFolder:
-    """`loops/`: all loops of a project."""
+    """The folder `loops/` with all loops of a project."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def scan(self) -> Scan:
-        """Everything in the folder that is a loop or was meant as one.
+        """Returns every loop in the folder, and every folder that looks like one.
 
-        Whatever goes over all loops goes through here, so that one odd folder hides no other.
-        Raises BadInput where `loops/` itself cannot be read; one that does not exist is empty.
+        All iteration over loops uses this, so that one bad folder does not hide the others. Raises
+        BadInput where `loops/` itself cannot be read. A missing `loops/` is empty.
         """
         try:
             names = sorted(os.listdir(self.path))
@@ -77,18 +77,18 @@ class LoopsFolder:
         return Scan(tuple(loops), tuple(refused))
 
     def loops(self) -> tuple[LoopFolder, ...]:
-        """The loops that can be opened; none where `loops/` itself cannot be read."""
+        """Returns the loops that can be opened, none where `loops/` cannot be read."""
         try:
             return self.scan().loops
         except BadInput:
             return ()
 
     def names(self) -> list[str]:
-        """The names of the loops that can be opened, sorted."""
+        """Returns the sorted names of the loops that can be opened."""
         return [loop.name for loop in self.loops()]
 
     def loop(self, name: str) -> LoopFolder:
-        """The loop `name`; raises BadInput for an impossible name, NotFound if there is none."""
+        """Returns the loop `name`; raises BadInput for an invalid name, NotFound if missing."""
         check_loop_name(name)
         folder = LoopFolder(self.path / name)
         if not folder.settings_file.exists():
@@ -101,25 +101,25 @@ class LoopsFolder:
         return folder
 
     def create(self, name: str, settings: LoopSettings) -> LoopFolder:
-        """A new loop's folder; raises BadInput if the name is taken or impossible."""
+        """Creates a loop's folder; raises BadInput if the name is taken or invalid."""
         check_new_loop_name(name)
         folder = LoopFolder(self.path / name)
         if folder.path.exists():
             raise BadInput(
-                f"{folder.path}: is there already", "choose another name, or move that folder away"
+                f"{folder.path}: already exists", "choose another name, or move that folder away"
             )
         self.path.mkdir(parents=True, exist_ok=True)
         folder.path.mkdir()
         gitignore = self.path / ".gitignore"
         if not gitignore.exists():
             write_atomically(gitignore, GITIGNORE)
-        table = without_secrets(_spelled_unset(settings))
+        table = without_secrets(_settings_tables(settings))
         write_atomically(folder.settings_file, codec.to_toml(table))
         return folder
 
 
-def _spelled_unset(settings: LoopSettings) -> dict[str, Any]:
-    """Settings as TOML tables; a default that unsets an optional field is spelled `unset`."""
+def _settings_tables(settings: LoopSettings) -> dict[str, Any]:
+    """Returns settings as TOML tables; a default of None for an optional field becomes `unset`."""
     table: dict[str, Any] = msgspec.to_builtins(settings)
     for fields in table.get("defaults", {}).values():
         for field, value in fields.items():

@@ -1,4 +1,4 @@
-"""What a loop may be called, and how a loop or an iteration is named on the command line."""
+"""Valid names of loops, and how the command line names a loop or an iteration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_loop_name(name: str) -> None:
     """
     alone, slash, number = name.partition("/")
     if slash and _NAME.fullmatch(alone) and number.isdecimal():
-        raise BadInput(f"{name}: here a whole loop is meant", f"leave /{number} away: {alone}")
+        raise BadInput(f"{name}: names an iteration; a loop is needed", f"omit /{number}: {alone}")
     if not _NAME.fullmatch(name) or ".." in name:
         raise BadInput(
             f"{one_line(name, 80)!r} cannot be a loop's name",
@@ -34,7 +34,7 @@ def check_new_loop_name(name: str) -> None:
 
 
 def split_target(target: str) -> tuple[str, int | None]:
-    """("loop", 3) for `loop/3` or `loop/003`, ("loop", None) for `loop`; raises BadInput."""
+    """Splits `loop/3` or `loop/003` to ("loop", 3), `loop` to ("loop", None); raises BadInput."""
     name, slash, number = target.partition("/")
     check_loop_name(name)
     if not slash:

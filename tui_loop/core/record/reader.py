@@ -15,7 +15,7 @@ import msgspec
 
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.errors import BadInput
-from tui_loop.core.examples.history import Outcomes, outcomes_of, sharing
+from tui_loop.core.examples.history import Outcomes, outcomes_of, share_columns
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
@@ -284,7 +284,7 @@ class LoopReader:
                 else ExampleTable.read(folder.examples, keeps_rows=False),
             )
             others = (each for n, (_, each) in self._outcomes.items() if n != number)
-            known = stamp, sharing(fresh, others)
+            known = stamp, share_columns(fresh, others)
             self._outcomes[number] = known
             while len(self._outcomes) > OUTCOMES:
                 self._outcomes.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Where the rows of a file stand, so that one is read without those before it."""
+"""Finds single rows of a file of rows, without reading those before them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ T = TypeVar("T")
 Named = TypeVar("Named", Example, TokenLosses)
 
 BLOCK_BYTES = 256 * 1024
-"""A row is looked for within about as much."""
+"""About the number of bytes to search for a row."""
 
 FILES = 64
-"""Files whose blocks are remembered, some hundred numbers each."""
+"""Files with their blocks in the cache, some hundred numbers each."""
 
 
 class _Blocks(msgspec.Struct, frozen=True):
-    """Blocks of whole lines: the byte that each starts at, and how many lines stand before it."""
+    """Blocks of whole lines: the byte where each starts, and the number of lines before it."""
 
     starts: array[int]
     lines: array[int]
 
 
 def line_at(path: Path, index: int) -> bytes | None:
-    """The line at `index`, from 0 on, without its newline; None where there are not so many.
+    """Returns the line at `index`, from 0, without its newline; None beyond the end.
 
-    Raises BadInput for what is no regular file, else OSError.
+    Raises BadInput where it is not a regular file, else OSError.
     """
     status = path.lstat()
     blocks = _blocks(path, status.st_mtime_ns, status.st_size)
@@ -59,7 +59,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def read_rows(path: Path, kind: type[T]) -> Iterator[tuple[int, T]]:
-    """Yields (line number, row); raises BadInput with its number for a line that is no row."""
+    """Yields (line number, row); raises BadInput with its number for a line that is not a row."""
     decoder = msgspec.json.Decoder(kind)
     for number, line in read_lines(path):
         if line.strip():
@@ -67,7 +67,7 @@ def read_rows(path: Path, kind: type[T]) -> Iterator[tuple[int, T]]:
 
 
 def read_row(path: Path, kind: type[Named], index: int, name: str) -> Named | None:
-    """Returns the row with an id: the one at `index` if it has it, else wherever it stands.
+    """Returns the row with an id: the one at `index` if it matches, else searches for it.
 
     None where no row has it; raises BadInput.
     """
@@ -85,7 +85,7 @@ def read_row(path: Path, kind: type[Named], index: int, name: str) -> Named | No
 
 @lru_cache(maxsize=FILES)
 def _blocks(path: Path, modified: int, size: int) -> _Blocks:
-    """The blocks of a file as it was when it had this time and size."""
+    """Returns the blocks of a file; modification time and size are part of the cache key."""
     starts, lines, start, line = array("Q"), array("Q"), 0, 0
     with open_regular(path, ROWS_BYTES) as file:
         while part := file.read(BLOCK_BYTES) + file.readline(LINE_BYTES):

@@ -1,4 +1,4 @@
-"""What a journal says, folded: the one reducer behind every view of a run, live or past."""
+"""Folds the events of a journal into a `RunState`: the reducer for live and past runs alike."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tui_loop.core.record.events import (
     Skipped,
 )
 
-LINES_KEPT = 5_000
+MAX_LINES = 5_000
 
 
 class Point(msgspec.Struct, frozen=True):
-    """The values of one log: of a training step, or of an evaluation after it."""
+    """The logged values of a training step, or of an evaluation after it."""
 
     step: int
     epoch: float | None
@@ -38,7 +38,7 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """What a run logged by steps."""
+    """The values that a run logged by step."""
 
     metrics: list[Point]
     evaluations: list[Point]
@@ -47,13 +47,13 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 class RunState(msgspec.Struct):
-    """Everything known of a run. Owned by whoever folds; `fold` changes it in place.
+    """Everything known about a run; `fold` changes it in place.
 
-    `set_aside`: what the attempt under way is to replace, for as long as it has not begun to.
-    `final_evaluation`, `results`, `results_fingerprint`: the evaluation of the weights that are
-    kept, and what the last end recorded; until an attempt begins to replace them.
-    `earlier_s`: how long the attempts before it lived; `trained_s`: how long all trained, up to
-    `training_since`, where it does.
+    `set_aside`: the rows that the current attempt will replace once it trains or evaluates.
+    `final_evaluation`, `results`, `results_fingerprint`: the evaluation of the final weights and
+    the results in the last `run_ended`, until an attempt starts to replace them. `earlier_s`: the
+    duration of earlier attempts. `trained_s`: the training time of all attempts, up to
+    `training_since` while training is in progress.
     """
 
     started: RunStarted | None = None
@@ -67,7 +67,7 @@ class RunState(msgspec.Struct):
     paused_at: float | None = None
     metrics: list[Point] = []
     evaluations: list[Point] = []
-    lines: deque[LineLogged] = msgspec.field(default_factory=lambda: deque(maxlen=LINES_KEPT))
+    lines: deque[LineLogged] = msgspec.field(default_factory=lambda: deque(maxlen=MAX_LINES))
     line_count: int = 0
     warnings: int = 0
     checkpoints: list[CheckpointSaved] = []
@@ -88,7 +88,7 @@ class RunState(msgspec.Struct):
 
     @property
     def step(self) -> int:
-        """The last optimizer step that was logged."""
+        """Returns the last logged optimizer step."""
         return self.metrics[-1].step if self.metrics else 0
 
     @property
@@ -97,30 +97,30 @@ class RunState(msgspec.Struct):
 
     @property
     def duration_s(self) -> float | None:
-        """How long all attempts lived, pauses included; None before the first."""
+        """Returns the duration of all attempts, with pauses; None before the first."""
         if self.started is None:
             return None
         return self.earlier_s + max(0.0, self.last_t - self.started.t)
 
     @property
     def training_s(self) -> float:
-        """How long all attempts trained, pauses included."""
+        """Returns the training time of all attempts, with pauses."""
         open_s = 0.0 if self.training_since is None else self.last_t - self.training_since
         return self.trained_s + max(0.0, open_s)
 
     @property
     def valid_checkpoints(self) -> list[CheckpointSaved]:
-        """The checkpoints that no attempt has begun to replace."""
+        """Returns the checkpoints that no attempt has started to replace."""
         return self.set_aside.checkpoints if self.set_aside else self.checkpoints
 
     @property
     def is_paused(self) -> bool:
-        """Whether the run waits to be continued."""
+        """Returns whether the run is paused."""
         return self.paused_at is not None
 
     @property
     def recovered_changes(self) -> dict[str, list[Any]]:
-        """{"group.field": [old, new]} of what recoveries changed in the config, in all."""
+        """Returns {"group.field": [old, new]} for all config changes by recoveries."""
         changes: dict[str, list[Any]] = {}
         for recovery in self.recoveries:
             for name, pair in recovery.changes.items():
@@ -129,14 +129,14 @@ class RunState(msgspec.Struct):
         return changes
 
     def latest(self, name: str) -> float | None:
-        """The newest value of a training metric."""
+        """Returns the newest value of a training metric."""
         for point in reversed(self.metrics):
             if name in point.values:
                 return point.values[name]
         return None
 
     def seconds_left(self, now: float) -> float | None:
-        """Estimated seconds to the end of the phase, from its own pace; None while unknown."""
+        """Estimates the seconds to the end of the phase from its pace; None while unknown."""
         done_here = self.done - self.phase_from
         if not self.total or done_here <= 0 or self.ended is not None:
             return None
@@ -145,7 +145,7 @@ class RunState(msgspec.Struct):
 
 
 def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
-    """`state` after `events`; a pure function of the events folded so far."""
+    """Applies `events` to `state` and returns it; the result depends on the events alone."""
     for event in events:
         if event.seq > state.next_seq:
             state.missing += event.seq - state.next_seq
@@ -157,7 +157,7 @@ def fold(state: RunState, events: Iterable[AnyEvent]) -> RunState:
 
 
 def _fold_one(state: RunState, event: AnyEvent) -> None:
-    if (state.set_aside or state.results or state.final_evaluation) and _is_work(event):
+    if (state.set_aside or state.results or state.final_evaluation) and _replaces_results(event):
         state.set_aside = None
         _forget_results(state)
     match event:
@@ -187,25 +187,25 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
             state.recoveries.append(event)
         case RequestSeen():
             state.requests.append(event)
-            _pause_or_go_on(state, event)
+            _apply_pause(state, event)
         case RunStarted():
             _start_attempt(state, event)
         case RunEnded():
             _end_training(state, event.t)
             state.ended, state.phase, state.paused_at = event, None, None
             state.results, state.results_fingerprint = event.metrics, event.fingerprint
-            _put_back(state)
+            _restore_set_aside(state)
 
 
 def _add_evaluation(state: RunState, point: Point) -> None:
-    """The phase tells the final evaluation from those within training."""
+    """Adds an evaluation; it is the final one if the phase is `evaluating`."""
     state.evaluations.append(point)
     if state.phase == "evaluating":
         state.final_evaluation = point
 
 
-def _pause_or_go_on(state: RunState, event: RequestSeen) -> None:
-    """Time in a pause does not count as the phase's."""
+def _apply_pause(state: RunState, event: RequestSeen) -> None:
+    """Starts or ends a pause, whose time does not count for the phase."""
     if event.name == "pause" and state.paused_at is None:
         state.paused_at = event.t
     elif state.paused_at is not None and event.name in ("continue", "stop"):
@@ -214,12 +214,13 @@ def _pause_or_go_on(state: RunState, event: RequestSeen) -> None:
 
 
 def _start_attempt(state: RunState, event: RunStarted) -> None:
-    """A new attempt counts from `from_step`: what earlier ones logged beyond it is dropped.
+    """Starts an attempt at `from_step` and sets aside what earlier attempts logged beyond it.
 
-    It comes back if the attempt ends before it trained or measured anything; not what diverged.
+    `_restore_set_aside` brings that back if the attempt ends before it trains or evaluates; values
+    of a diverged attempt are dropped for good.
     """
-    _put_back(state)
-    _end_training(state, state.last_t)  # of one that is gone, where its record ends
+    _restore_set_aside(state)
+    _end_training(state, state.last_t)  # of an interrupted attempt, at its last event
     state.earlier_s = state.duration_s or 0.0
     error = state.ended.error if state.ended else None
     diverged = error is not None and error.get("kind") == "diverged"
@@ -228,19 +229,19 @@ def _start_attempt(state: RunState, event: RunStarted) -> None:
     state.requests = []
     state.paused_at = None
     state.phase, state.done, state.total = None, 0, None
-    if event.iteration == 0:  # measured again from nothing, by other settings
+    if event.iteration == 0:  # the base is evaluated again, with other settings
         _forget_results(state)
     rows = Rows(state.metrics, state.evaluations, state.checkpoints, state.nonfinite_steps)
     state.set_aside = None if diverged else rows
-    kept = event.from_step
-    state.metrics = [point for point in state.metrics if point.step <= kept]
-    state.evaluations = [point for point in state.evaluations if point.step <= kept]
-    state.checkpoints = [saved for saved in state.checkpoints if saved.step <= kept]
-    state.nonfinite_steps = [step for step in state.nonfinite_steps if step <= kept]
+    last_step = event.from_step
+    state.metrics = [point for point in state.metrics if point.step <= last_step]
+    state.evaluations = [point for point in state.evaluations if point.step <= last_step]
+    state.checkpoints = [saved for saved in state.checkpoints if saved.step <= last_step]
+    state.nonfinite_steps = [step for step in state.nonfinite_steps if step <= last_step]
 
 
-def _is_work(event: AnyEvent) -> bool:
-    """Whether an event says that an attempt trains or measures; till then it may leave no trace."""
+def _replaces_results(event: AnyEvent) -> bool:
+    """Returns whether an event shows that an attempt trains or evaluates, not just prepares."""
     if isinstance(event, PhaseStarted):
         return event.name in ("training", "evaluating")
     return isinstance(event, (MetricsLogged, Evaluated, CheckpointSaved))
@@ -256,8 +257,8 @@ def _end_training(state: RunState, at: float) -> None:
         state.training_since = None
 
 
-def _put_back(state: RunState) -> None:
-    """Undoes the beginning of an attempt that has replaced nothing."""
+def _restore_set_aside(state: RunState) -> None:
+    """Undoes the start of an attempt that has replaced nothing."""
     if state.set_aside is not None:
         rows, state.set_aside = state.set_aside, None
         state.metrics, state.evaluations = rows.metrics, rows.evaluations
@@ -266,17 +267,17 @@ def _put_back(state: RunState) -> None:
 
 def _point(event: MetricsLogged | Evaluated) -> Point:
     values = {name: value for name, value in event.values.items() if type(value) is float}
-    if len(values) < len(event.values):  # words and whole numbers, which are rare
+    if len(values) < len(event.values):  # strings and integers, which are rare
         fields = {name: number(raw) for name, raw in event.values.items()}
         values = {name: value for name, value in fields.items() if value is not None}
     return Point(event.step, number(event.epoch), values, event.t)
 
 
 def _all_finite(values: dict[str, float]) -> bool:
-    """Whether no value is NaN or infinite; a finite sum says so at once."""
+    """Returns whether all values are finite; a finite sum is the quick proof."""
     return math.isfinite(sum(values.values())) or all(map(math.isfinite, values.values()))
 
 
 def error_of(state: RunState) -> dict[str, Any] | None:
-    """The error that ended the run, as the journal has it."""
+    """Returns the error in the journal's `run_ended`."""
     return state.ended.error if state.ended else None

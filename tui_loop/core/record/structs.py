@@ -1,4 +1,4 @@
-"""The shapes of what lies on disk for an iteration, and of what `--json` prints."""
+"""Structs of an iteration's files, and of `--json` output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 SCHEMA = 1
 
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
-"""A step or a count: what a float holds exactly, so that it can be computed with."""
+"""A step or a count; the limits are those of integers that a float represents exactly."""
 
 State = Literal[
     "draft",
@@ -33,7 +33,7 @@ RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 NO_METRICS: dict[str, Any] = dict.fromkeys(
     ("train_loss", "eval_loss", "score", "passed", "total", "weights_step")
 )
-"""The metrics that every iteration has, before any was measured."""
+"""The metrics that every iteration has, before any is measured."""
 
 
 class RunError(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an iteration is what it is."""
+    """The decision for an iteration: its parent, changes, reason and applied suggestion."""
 
     parent: int | None = None
     why: str = ""
@@ -64,11 +64,11 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Split(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The rows that a run saw of one data file.
+    """The rows that a run used from one data file.
 
-    `digest` names their version (`core.data.row_versions`); `ids` are kept only where a part of a
-    file was held out. `unused`: columns, and keys of turns as `messages[].weight`, that hold
-    something and are not used.
+    `digest`: their version (`core.data.row_versions`). `held_out`, `ids`: whether this is the part
+    split off the training file, and its row ids. `unused`: columns with values that nothing uses,
+    and keys of turns as `messages[].weight`.
     """
 
     path: str
@@ -81,9 +81,9 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """How an iteration was measured; equal parts make scores comparable. Short hashes.
+    """How an iteration was evaluated, as short hashes; scores with equal parts are comparable.
 
-    `weights` names the base's weights; empty where they were not known.
+    `weights`: the hash of the base's weights, "" where unknown.
     """
 
     rows: str
@@ -95,16 +95,16 @@ class Fingerprint(msgspec.Struct, frozen=True):
     weights: str = ""
 
     def differs_from(self, other: Fingerprint) -> list[str]:
-        """The names of the parts that are known of both and not equal."""
+        """Returns the names of the parts that both have and that differ."""
         own, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
         return [name for name in own if own[name] and theirs[name] and own[name] != theirs[name]]
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One held-out row of the final evaluation; `loss` in nats a supervised token.
+    """One row of the final evaluation; `loss` in nats per supervised token.
 
-    `prompt_cut`: tokens of the prompt's start that the model was not shown. `columns`: the row's
-    other columns, those whose few values can group rows.
+    `prompt_cut`: the number of tokens cut off the start of the prompt. `columns`: other columns of
+    the row that have few distinct values, for slices.
     """
 
     id: str
@@ -131,9 +131,9 @@ class TokenLosses(msgspec.Struct, frozen=True):
 
 
 class TrainingRow(msgspec.Struct, frozen=True):
-    """One training row as the trained weights see it; `loss` in nats a supervised token.
+    """One training row with its loss under the trained weights, in nats per supervised token.
 
-    `sampled_of`: of how many training rows those measured are a sample.
+    `sampled_of`: the number of training rows that the measured rows are a sample of.
     """
 
     id: str
@@ -154,7 +154,7 @@ class StepLoss(msgspec.Struct, frozen=True):
 
 
 class Iteration(msgspec.Struct, frozen=True, kw_only=True):
-    """An iteration as `summary.json` and every `--json` have it; None = there is none."""
+    """An iteration as in `summary.json` and in `--json` output; None for a missing value."""
 
     number: Whole
     parent: int | None = None

@@ -322,7 +322,7 @@ def failures_of(facts: IterationFacts, role: str) -> FailureSummary | None:
     if not len(view):
         return None
     counts = breakdown_of(view, facts.measured.labels)
-    annotations = facts.evaluations.judgements()
+    annotations = facts.evaluations.annotations()
     figures = annotated(view.table, annotations) if annotations else None
     failed = [row for row in view.in_order(Order.LOSS) if view.outcome(row) is Outcome.FAILED]
     return FailureSummary(

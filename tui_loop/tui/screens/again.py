@@ -54,7 +54,7 @@ class AgainList(RowList):
         was, now = SIGNS[example.passed], (" " if self.is_done else "…", "muted")
         if found is not None:
             now = SIGNS[found.passed]
-        said = "" if found is None else found.answer.output.strip() or "(empty)"
+        said = "" if found is None else found.response.output.strip() or "(empty)"
         return [
             self.pointer(index),
             (f" {was[0]} ", was[1]),
@@ -115,7 +115,7 @@ class AgainScreen(RowsScreen):
     def action_copy(self) -> None:
         example = self.rows.examples[self.rows.cursor]
         found = self.rows.found.get(example.id)
-        now = found.answer.output if found is not None else ""
+        now = found.response.output if found is not None else ""
         texts = (example.prompt, example.reference, example.output or "", now)
         self.app.copy_to_clipboard("\n".join(texts))
         self.notify("copied: prompt, reference, output, output now", markup=False)
@@ -206,7 +206,7 @@ def again_lines(example: Example, found: Retried | None) -> Lines:
         _said("was", example.output or "", SIGNS[example.passed]),
     ]
     if found is not None:
-        answer = found.answer
+        answer = found.response
         end = "ended by the limit" if answer.truncated else "ended by itself"
         score = f", score {found.score:.2f}" if found.score not in (0.0, 1.0) else ""
         lines.append(_said("is now", answer.output, SIGNS[found.passed]))

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.examples.annotations import Kind, Standing
+from tui_loop.core.examples.annotations import AnnotationStatus, Kind
 from tui_loop.core.examples.example_detail import ExampleDetail, annotated_detail
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.example_lines import example_lines
@@ -97,7 +97,7 @@ class ExampleScreen(Screen[None]):
             self.token = self._worst(0)
         self._draw(keep_place=same)
 
-    def show_standing(self, example: str, standing: Standing) -> None:
+    def show_standing(self, example: str, standing: AnnotationStatus) -> None:
         """Takes what people say of an example by now."""
         if example == self.dossier.example.id:
             self.dossier = annotated_detail(self.dossier, standing)

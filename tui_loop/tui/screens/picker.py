@@ -108,7 +108,7 @@ class PickerScreen(Screen[None]):
     async def _look(self) -> None:
         while True:
             try:
-                self.show(await asyncio.to_thread(self.reader.look))
+                self.show(await asyncio.to_thread(self.reader.poll))
             except BadInput as error:
                 self.show((), error)
             await asyncio.sleep(SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from tui_loop.core.compare.contrast import NOBODY, Contrast
+from tui_loop.core.compare.contrast import NO_PAIRS, Contrast
 from tui_loop.core.compare.pairing import Paired
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import cause_words
@@ -27,7 +27,7 @@ class ChangedList(RowList):
     def __init__(self, contrast: Contrast) -> None:
         super().__init__(id="changed-list")
         self.contrast = contrast
-        self.shown: Paired = NOBODY
+        self.shown: Paired = NO_PAIRS
         self.why_empty: list[str] = []
 
     def show(self, shown: Paired, why_empty: list[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import Cause, cause_words
-from tui_loop.core.examples.history import Moment, Outcome, Shift
+from tui_loop.core.examples.history import HistoryPoint, Outcome, Shift
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples
@@ -150,7 +150,7 @@ class ExampleList(RowList):
     def _history(self, view: ExampleView, row: int) -> list[Part]:
         if view.histories is None or not self._strip:
             return []
-        moments = view.histories.moments(row)
+        moments = view.histories.points(row)
         parts = strip_of([each for each in moments if each.number <= self._number], self._strip)
         used = sum(len(text) for text, _ in parts)
         return [*parts, (" " * (self._strip + 1 - used), "")]
@@ -163,7 +163,7 @@ class ExampleList(RowList):
         return pair, max(0, room - pair)
 
 
-def strip_of(moments: Sequence[Moment], width: int) -> list[Part]:
+def strip_of(moments: Sequence[HistoryPoint], width: int) -> list[Part]:
     """An example's outcomes over the iterations, oldest first, in at most `width` cells.
 
     A bar stands where it got another reference.

@@ -13,7 +13,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import CauseEvidence
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.matching import listed, unknown_names
-from tui_loop.core.examples.query import Query, parse, settled
+from tui_loop.core.examples.query import Query, parse, without_unfinished_term
 from tui_loop.core.examples.view import Order
 from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples, LoopSnapshot
@@ -207,7 +207,7 @@ class FailuresPane(Pane):
 
     def _typed(self, text: str) -> None:
         """Filters by what has been typed so far, but for a term that is only begun."""
-        self._search(settled(text))
+        self._search(without_unfinished_term(text))
 
     def _search(self, text: str) -> bool:
         """Filters by what is typed; whether it is a query."""

@@ -7,7 +7,7 @@ from typing import Any
 from tui_loop.core.diagnosis.apply_suggestions import with_suggestions
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.query import spelled
+from tui_loop.core.examples.query import format_term
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.readiness import Checklist
@@ -78,7 +78,7 @@ class Diagnosing(Comparing, Drafting):
             self.say("there is no more to see: the sentence has its figures")
         elif seen.kind == "examples":
             self._evidence = number, "failures"
-            ids = (spelled("id", each).removeprefix("id:") for each in finding.examples)
+            ids = (format_term("id", each).removeprefix("id:") for each in finding.examples)
             self._leave(number)
             self.query_one(FailuresPane).filter_by(f"id:{','.join(ids)}")
             self.go_to("failures")

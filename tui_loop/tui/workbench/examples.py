@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tui_loop.core.data.loading import resolved
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.annotations import Kind, Standing, annotate, read_annotations
+from tui_loop.core.examples.annotations import AnnotationStatus, Kind, annotate, read_annotations
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import flat
@@ -114,7 +114,7 @@ class ExampleReading(LoopScreen):
         self.say(f"{example.id}: {told} (labels.jsonl)")
         self.look_again()
 
-    def _write_down(self, number: int, example: Example, kind: Kind, note: str) -> Standing:
+    def _write_down(self, number: int, example: Example, kind: Kind, note: str) -> AnnotationStatus:
         """Adds it to what was said, and gives how the example stands with it."""
         try:
             annotate(self.loop.iteration(number), example, kind, note)

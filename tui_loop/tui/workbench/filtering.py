@@ -8,7 +8,7 @@ import msgspec
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.breakdown import Breakdown, breakdown_of, failed_causes
-from tui_loop.core.examples.query import Query, has_terms, parse, toggled
+from tui_loop.core.examples.query import Query, has_terms, parse, toggle_terms
 from tui_loop.core.examples.view import Order
 from tui_loop.core.snapshot import Examples
 from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
@@ -100,7 +100,7 @@ class Filtering(LoopScreen):
             is_whole = term.startswith(WHOLE) or term.strip() in self._named().values()
             query = parse(term if is_whole else f"is:failed {term}")
         else:
-            query = toggled(pane.choice.query, term)
+            query = toggle_terms(pane.choice.query, term)
         pane.choose(msgspec.structs.replace(pane.choice, query=query))
         return query.text
 

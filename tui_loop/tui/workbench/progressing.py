@@ -89,7 +89,7 @@ class Progressing(Comparing, Queueing):
 
     def _read_progress(self, _: States) -> Progress | Exception:
         try:
-            return self._progress_reader.look()
+            return self._progress_reader.poll()
         except Exception as error:  # told on the screen, which is not to end with it
             return error
 

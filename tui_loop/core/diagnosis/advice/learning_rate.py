@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tui_loop.core.compare.best import standing_of
+from tui_loop.core.compare.best import rank_of
 from tui_loop.core.config.schema import BOOKKEEPING
 from tui_loop.core.config.tables import changed_fields
 from tui_loop.core.diagnosis.advice.capacity import is_far_from_done
@@ -212,10 +212,10 @@ def better_at(case: IterationFacts, rate: float, *, lower: bool) -> Iteration | 
         and each.state == "finished"
         and (other := rate_of(each)) is not None
         and (other < rate if lower else other > rate)
-        and standing_of(each) > standing_of(case.iteration)
+        and rank_of(each) > rank_of(case.iteration)
     ]
     alone = [each for each in found if _differs_in_rate_alone(case, each)]
-    return max(alone or found, key=standing_of, default=None)
+    return max(alone or found, key=rank_of, default=None)
 
 
 def toward(rate: float, good: float) -> float:
@@ -236,7 +236,7 @@ def bad_above(case: IterationFacts, rate: float) -> float | None:
     best = (-math.inf, -math.inf)
     for other, runs in sorted(at_rates.items()):
         diverged = any((each.error or {}).get("kind") == "diverged" for each in runs)
-        standings = [standing_of(each) for each in runs if each.state == "finished"]
+        standings = [rank_of(each) for each in runs if each.state == "finished"]
         if other > rate and (diverged or any(each < best for each in standings)):
             return other
         best = max([best, *standings])

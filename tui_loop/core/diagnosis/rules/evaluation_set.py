@@ -16,8 +16,8 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
-from tui_loop.core.compare.best import best_runs, runs_by_config, standing_of
-from tui_loop.core.compare.claims import runs_told
+from tui_loop.core.compare.best import best_runs, rank_of, runs_by_config
+from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
 from tui_loop.core.diagnosis.facts import IterationFacts, metric_of, trend_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
@@ -62,7 +62,7 @@ def no_gain(case: IterationFacts) -> Iterator[Finding]:
         return
     if any(True for rule in ENDS_OTHERWISE for _ in rule(case)):
         return  # what this one lacks is known
-    place = max(range(len(configs) - TRIES), key=lambda at: standing_of(_best(configs[at])))
+    place = max(range(len(configs) - TRIES), key=lambda at: rank_of(_best(configs[at])))
     before = _best(configs[place])
     later = [_best(runs) for runs in configs[place + 1 :][-MOST_TRIES:]]
     compared = {each.number: case.compare(before.number, each.number) for each in later}
@@ -71,7 +71,7 @@ def no_gain(case: IterationFacts) -> Iterator[Finding]:
     alike = [each for each in later if _is_alike(compared[each.number])]
     if len(alike) < TRIES or later[-1] is not alike[-1]:
         return  # mistakes are no attempts that a limit held back
-    best = max(alike, key=standing_of)
+    best = max(alike, key=rank_of)
     change = compared[best.number]
     text = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
     numbers = tuple(each.number for each in alike)
@@ -144,7 +144,7 @@ def undecided(case: IterationFacts) -> Iterator[Finding]:
         FindingKind.UNDECIDED,
         "note",
         f"{figures.points(against.interval)} points of score against {against.a} rest on "
-        f"{runs_told(against)}: another seed could make as much of a difference; a replicate would "
+        f"{runs_text(against)}: another seed could make as much of a difference; a replicate would "
         "tell",
         {
             "against": against.a,
@@ -204,7 +204,7 @@ def _is_alike(comparison: Comparison | None) -> bool:
 
 
 def _best(runs: list[Iteration]) -> Iteration:
-    return max(runs, key=standing_of)
+    return max(runs, key=rank_of)
 
 
 def _next_check(case: IterationFacts) -> str:

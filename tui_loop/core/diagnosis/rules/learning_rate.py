@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from statistics import fmean
 
-from tui_loop.core.compare.claims import runs_told
+from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.config.schema import SEED
 from tui_loop.core.diagnosis.facts import IterationFacts, curve_of, level, metric_of, trend_of
 from tui_loop.core.diagnosis.findings import Finding
@@ -211,7 +211,7 @@ def _parent_did_better(case: IterationFacts, rate: float, *, lower: bool) -> Fin
         iterations=(parent.number,),
         otherwise=""
         if against.has_spread
-        else f"this rests on {runs_told(against)}: a repeat would settle it",
+        else f"this rests on {runs_text(against)}: a repeat would settle it",
     )
 
 

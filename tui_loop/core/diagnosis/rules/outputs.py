@@ -226,7 +226,7 @@ def weak_slice(case: IterationFacts) -> Iterator[Finding]:
     if view is None or not has_learned(case) or says_few(case):
         return
     missing = {label for label, count in trained_on(case).items() if not count}
-    found = find_slices(view.judged(), case.measured.labels)
+    found = find_slices(view.annotated_examples(), case.measured.labels)
     weak = [each for each in found.weak if each.kind != "label" or each.name not in missing]
     for each in _distinct(weak)[:TOLD]:
         usual = each.elsewhere_failed / max(1, each.elsewhere_total)
