@@ -71,7 +71,7 @@ def _in_the_core(loop: LoopFolder) -> list[Result]:
     ]
 
     def cold(action: Callable[[], object]) -> float:
-        view.taken.clear()
+        view.match_cache.clear()
         return seconds(action)
 
     told = [f"{what} {1000 * min(cold(each) for _ in range(3)):.0f} ms" for what, each in figures]
