@@ -28,7 +28,7 @@ _SPLIT_WORDS = {
 
 
 def read_source(entry: str, root: Path, config: Config) -> Source:
-    """Reads the rows of any data entry. Raises BadInput, and NeedsExtra without the extra."""
+    """Reads the rows of any data entry. Raises BadInput, or NeedsExtra without the extra train."""
     path = resolved(entry, root)
     if path.is_dir():
         return _folder(entry, path)
