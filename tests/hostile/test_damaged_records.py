@@ -162,7 +162,7 @@ def judge(loop: LoopFolder) -> None:
         with_suggestions(new_draft(loop, number), found.suggestions)
 
     def patterns() -> None:
-        found = PatternsReader(LoopsFolder(loop.path.parent)).look()
+        found = PatternsReader(LoopsFolder(loop.path.parent)).poll()
         for each in found.patterns:
             hints_for(found.patterns, each.base).of(each.field, 1e-3, 1)
 

@@ -1,4 +1,4 @@
-"""What can be a hub id: `NAME` or `ORG/NAME`, told from a path by its form alone."""
+"""Recognizes a hub id, `NAME` or `ORG/NAME`, by its form alone."""
 
 from __future__ import annotations
 

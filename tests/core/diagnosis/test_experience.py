@@ -34,7 +34,7 @@ def beside(loops: LoopsFolder, loop: LoopFolder, finished: MakeFinished) -> Loop
 
 
 def lessons_beside(loop: LoopFolder, base: str, *, is_lora: bool) -> Lessons:
-    patterns = PatternsReader(LoopsFolder(loop.path.parent)).look()
+    patterns = PatternsReader(LoopsFolder(loop.path.parent)).poll()
     return lessons_of(patterns.trials, loop.name, base, is_lora=is_lora)
 
 
@@ -66,7 +66,7 @@ def test_a_rate_that_is_too_low_goes_where_another_loop_did_well(
     for path in source.path.iterdir():
         text = path.read_text().replace("0.002", "0.000001")
         (target.path / path.name).write_text(text)
-    case = Diagnoser(LoopReader(beside)).case(1)
+    case = Diagnoser(LoopReader(beside)).facts(1)
     [found] = list(raise_learning_rate(case, TOO_LOW))
     assert found.changes == {"training.learning_rate": (1e-6, 2e-3)}
     assert "intents/1 reached 67% at 2e-3 on this base" in found.why

@@ -75,7 +75,7 @@ def test_outputs_that_ramble_are_told_apart_from_a_limit_that_is_too_low(written
     written.add([*rambling, *answered(HELD[12:], range(8))])
     found = written.one(ending)
     assert (found.kind, found.severity) == ("truncated_outputs", "warning")
-    assert "12 of 20 failed outputs stopped at the limit of 8 new tokens before" in found.message
+    assert "12 of 20 failed outputs ran into the limit of 8 new tokens before" in found.message
 
 
 def test_outputs_that_go_on_after_the_right_answer_lack_an_end(written: Written) -> None:

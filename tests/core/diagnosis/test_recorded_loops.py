@@ -82,7 +82,7 @@ def test_eight_passes_over_the_tiny_model_overfit_from_the_step_that_the_curve_s
 
 
 def test_a_longer_run_is_predicted_from_the_last_stretch_of_the_curve() -> None:
-    case = diagnoser("support-intents").case(2)
+    case = diagnoser("support-intents").facts(2)
     [longer] = list(train_longer(case, finding("support-intents", 2, "underfitting")))
     assert longer.changes == {"training.max_steps": (50, 100)}
     assert longer.expects is not None

@@ -232,7 +232,7 @@ class Written:
     def case(self, number: int | None = None) -> IterationFacts:
         """The facts on an iteration, the newest by default."""
         newest = self.loop.numbers()[-1] if number is None else number
-        return Diagnoser(LoopReader(self.loop)).case(newest)
+        return Diagnoser(LoopReader(self.loop)).facts(newest)
 
     def found(self, number: int | None = None) -> list[Finding]:
         """What the rules on data and outputs say of it."""

@@ -39,10 +39,10 @@ def test_what_loops_have_tried_is_told_once_claims_are_known(
     loops: LoopsFolder, tried: None
 ) -> None:
     reader = PatternsReader(loops)
-    first = reader.look(0)
+    first = reader.poll(0)
     assert first.waiting > 0
     assert len(first.trials) == 4
-    found = reader.look()
+    found = reader.poll()
     assert (found.loops, found.unread, found.waiting) == (1, 0, 0)
     assert [each.sentence for each in found.patterns] == [
         "learning_rate of 1e-6 or less came out no better than the base once on tiny; none of the "
@@ -50,7 +50,7 @@ def test_what_loops_have_tried_is_told_once_claims_are_known(
         "raising learning_rate 1e-6 → 1e-3 was tried once on tiny and helped",
         "raising r 16 → 32 was tried once on tiny and made no difference that could be seen",
     ]
-    assert reader.look() is found, "the same object where nothing has changed"
+    assert reader.poll() is found, "the same object where nothing has changed"
     trial = found.trial("intents/4")
     assert trial is not None
     assert trial.against_base == "consistent with better"
@@ -64,7 +64,7 @@ def test_a_claim_with_replicates_is_the_comparisons_own(
     finished(drawn(0.2, 3), "seed=1")
     finished(drawn(0.8, 4), "learning_rate=1e-3", parent=1)
     finished(drawn(0.8, 5), "learning_rate=1e-3", "seed=1", parent=1)
-    found = PatternsReader(loops).look()
+    found = PatternsReader(loops).poll()
     judged = [each for each in found.patterns if each.kind == "direction"]
     assert [each.with_replicates for each in judged] == [1]
     assert compare(loop, 1, 3).claim == "better"
@@ -101,19 +101,19 @@ def test_only_the_folders_that_are_given_are_read(
     shutil.copytree(elsewhere / "intents", loops.path / "broken")
     shutil.copytree(elsewhere / "intents", loops.path / "No Loop")
     (loops.path / "broken" / "002" / "summary.json").write_text("{")
-    found = PatternsReader(loops).look(0)
+    found = PatternsReader(loops).poll(0)
     assert (found.loops, found.unread) == (2, 1)
     assert {each.loop for each in found.trials} == {"intents", "broken"}
-    both = PatternsReader(loops, [LoopsFolder(elsewhere), LoopsFolder(loops.path)]).look(0)
+    both = PatternsReader(loops, [LoopsFolder(elsewhere), LoopsFolder(loops.path)]).poll(0)
     assert {each.loop for each in both.trials} == {"intents", "broken", f"{elsewhere}/intents"}
-    assert PatternsReader(LoopsFolder(tmp_path / "none")).look().patterns == ()
+    assert PatternsReader(LoopsFolder(tmp_path / "none")).poll().patterns == ()
 
 
 def test_an_iteration_whose_examples_are_gone_claims_nothing(
     loop: LoopFolder, loops: LoopsFolder, tried: None
 ) -> None:
     loop.iteration(1).examples.unlink()
-    found = PatternsReader(loops).look()
+    found = PatternsReader(loops).poll()
     assert found.waiting == 0
     trial = found.trial("intents/1")
     assert trial is not None
@@ -124,8 +124,8 @@ def test_what_ended_since_is_seen_at_the_next_look(
     loops: LoopsFolder, tried: None, finished: MakeFinished
 ) -> None:
     reader = PatternsReader(loops)
-    before = reader.look()
+    before = reader.poll()
     finished(drawn(0.1, 9), "learning_rate=1e-7", parent=1)
-    after = reader.look()
+    after = reader.poll()
     assert after is not before
     assert "in 2 of 2 runs" in after.patterns[0].sentence

@@ -16,7 +16,7 @@ from tui_loop.core.patterns.trials import (
     best_first,
     diverged,
     no_better,
-    ran_out,
+    ran_out_of_memory,
 )
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Iteration
@@ -49,7 +49,7 @@ def test_a_trial_says_how_it_ended(
     assert found.ended == ended
     assert diverged(found) == {"diverged": True, "finished": False}.get(ended)
     out = {"oom": True, "finished": False, "diverged": False}
-    assert ran_out(found) == out.get(ended)
+    assert ran_out_of_memory(found) == out.get(ended)
 
 
 def test_runs_that_differ_in_seed_and_bookkeeping_have_the_same_settings(loop: LoopFolder) -> None:
@@ -101,7 +101,7 @@ def test_what_a_recovery_set_is_told_apart_from_what_was_asked(loop: LoopFolder)
     assert (found.value(RATE), found.config[RATE]) == (1.0, 0.1)
     assert found.value(BATCH) == 8
     assert diverged(found) is True
-    assert ran_out(found) is True
+    assert ran_out_of_memory(found) is True
 
 
 def test_a_run_that_was_resumed_was_asked_for_what_it_had(loop: LoopFolder) -> None:

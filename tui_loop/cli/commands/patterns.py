@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     loops, *others = (LoopsFolder(folder) for folder in (args.loops, *args.others))
     for each in (loops, *others):
         opened_loops(each, out)  # reports the loops that cannot be opened
-    found = PatternsReader(loops, others).look(args.seconds)
+    found = PatternsReader(loops, others).poll(args.seconds)
     chosen = [
         pattern
         for pattern in found.patterns

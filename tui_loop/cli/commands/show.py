@@ -93,7 +93,7 @@ def _print_prediction(loop: LoopFolder, iteration: Iteration, out: Output) -> No
     diagnoser = Diagnoser(LoopReader(loop))
     try:
         decision = loop.iteration(iteration.number).read_decision()
-        verdict = diagnoser.verdict(diagnoser.case(iteration.number))
+        verdict = diagnoser.verdict(diagnoser.facts(iteration.number))
     except (TuiLoopError, OSError):  # an unreadable iteration is reported with its state
         return
     if decision.suggestion:

@@ -1,4 +1,4 @@
-"""The progress of a loop: score and loss with intervals, and whether the best stands out."""
+"""The progress of a loop: score and loss with intervals, and how sure the best config is."""
 
 from __future__ import annotations
 

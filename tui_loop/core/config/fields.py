@@ -98,7 +98,7 @@ def as_setting(value: Any) -> str:
 
 
 def from_setting(name: str, text: str) -> Any:
-    """The value that `text` stands for in field `name`; None for `unset` in an optional one."""
+    """Parses `text` as the value of field `name`; None for `unset` in an optional field."""
     group, _, label = name.partition(".")
     known = field(name)
     if known.optional and text.strip().lower() in (*NO_VALUE, ""):

@@ -67,7 +67,7 @@ class Data(Group, frozen=True, kw_only=True):
         str | None, about("Held-out data; unset: a seeded part of the training data is held out.")
     ] = None
     holdout: Annotated[
-        str | None, about("Data looked at only to judge readiness, never while tuning.")
+        str | None, about("Data that is evaluated only to judge readiness, never while tuning.")
     ] = None
     shape: Annotated[
         Literal["text", "prompt_completion", "messages", "instruction"] | None,
@@ -83,7 +83,7 @@ class Data(Group, frozen=True, kw_only=True):
     prompt_template: Annotated[
         str | None,
         about(
-            "Text around each prompt, {prompt} stands for it, e.g. 'Message: {prompt}\\nIntent:'."
+            "Text around each prompt, {prompt} marks its place, e.g. 'Message: {prompt}\\nIntent:'."
         ),
     ] = None
     chat_template: Annotated[

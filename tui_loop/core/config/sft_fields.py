@@ -111,7 +111,7 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
     ),
     "pad_token": "the tokenizer's own is used",
 }
-"""SFTConfig fields that the program owns, with what a user is told instead."""
+"""SFTConfig fields that the program sets itself, with the hint for users."""
 
 OTHER_TRAINING_FIELDS: dict[str, type | tuple[type, ...]] = {
     "lr_scheduler_kwargs": dict,

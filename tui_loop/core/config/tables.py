@@ -21,7 +21,7 @@ def with_unset(tables: Mapping[str, Any]) -> Tables:
     }
     whole = {name: table for name, table in tables.items() if isinstance(table, Mapping)}
     odd = {name: table for name, table in tables.items() if name not in whole}
-    return {**merge(optional, whole), **odd}  # what is no table is a problem that reading tells
+    return {**merge(optional, whole), **odd}  # `read_config` reports what is not a table
 
 
 def to_tables(config: Config) -> Tables:

@@ -86,7 +86,10 @@ def sampled(rows: Sequence[RawRow]) -> Sequence[RawRow]:
 
 
 def suggested_columns(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str, str]:
-    """The columns of prompt and completion, or of messages; {} unless one reading stands out."""
+    """Returns the columns of prompt and completion, or of messages.
+
+    {} unless one reading is clear.
+    """
     pairs = _pairs(rows, names)
     if len(pairs) == 1:
         return dict(zip(("prompt", "completion"), pairs[0], strict=True))
@@ -106,7 +109,7 @@ def suggested_columns(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str,
 def suggested_column(
     role: str, given: Mapping[str, str], rows: Sequence[RawRow], names: Sequence[str]
 ) -> str:
-    """The column for a role beside those that are `given`; a placeholder unless one stands out."""
+    """Returns the column for a role beside the `given` ones; a placeholder unless one is clear."""
     if role not in _QUESTION_ROLES and (pair := pair_of(names)):
         return pair[0]
     if role in ("messages", "text"):
@@ -171,7 +174,7 @@ def _singled_out(names: Sequence[str], known: Collection[str]) -> str | None:
 
 
 def placeholder(role: str) -> str:
-    """Stands in a hint for a column that a person has to choose."""
+    """The placeholder in a hint for a column that the user has to choose."""
     return f"{role.upper()}_COLUMN"
 
 

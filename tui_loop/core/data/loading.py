@@ -250,7 +250,7 @@ def _check_labels(
             row.line,
             "unknown_label",
             f"label {one_line(row.reference, 40)!r} is not in evaluation.labels",
-            "add it to evaluation.labels, or mend the row",
+            "add it to evaluation.labels, or fix the row",
         )
         if refused is None:
             raise error

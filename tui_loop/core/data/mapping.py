@@ -1,4 +1,4 @@
-"""What a row's columns mean: seen from the data, or told by `data.columns`.
+"""Maps a row's columns to roles, inferred from the data or given in `data.columns`.
 
 What the data shows is not asked; what it leaves open is an error with the line to type.
 """
@@ -159,17 +159,17 @@ def _text(raw: RawRow, column: str, where: str) -> str:
         kind = "null" if value is None else type(value).__name__
         fault: RowFault = "empty_rows" if value is None else "unreadable_rows"
         reason = f"{column!r} must be text, not {kind}"
-        raise RowRefused(where, raw.line, fault, reason, "mend or remove the row")
+        raise RowRefused(where, raw.line, fault, reason, "fix or remove the row")
     if not value.strip():
         reason = f"{column!r} is empty"
-        raise RowRefused(where, raw.line, "empty_rows", reason, "mend or remove the row")
+        raise RowRefused(where, raw.line, "empty_rows", reason, "fix or remove the row")
     return value
 
 
 def _missing(raw: RawRow, column: str, where: str) -> RowRefused:
     there = ", ".join(one_line(name) for name in raw.values) or "none"
     reason = f"no column {column!r}; there are {there}"
-    hint = "mend the row or map the columns"
+    hint = "fix the row or map the columns"
     return RowRefused(where, raw.line, "unreadable_rows", reason, hint)
 
 

@@ -1,4 +1,4 @@
-"""Which rows a data split had, so that a changed file can be told row by row later.
+"""Records the rows of a split, so that a changed file can be compared row by row later.
 
 One small text file a version of the rows, shared by all iterations that saw it:
 `rows/DIGEST.txt` in the loop's folder, a line `id reference-hash` a row.

@@ -64,7 +64,7 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def input_text(self) -> str:
-        """What the row's identity hangs on: the prompt, or the text itself."""
+        """Returns the text that identifies the row: the prompt, or the text itself."""
         return self.prompt or self.reference
 
 

@@ -53,7 +53,7 @@ def with_columns(rows: Sequence[Row], raws: Sequence[RawRow], mapping: Mapping) 
     by_line: dict[int, RawRow] = {}
     for raw in raws:
         if raw.line in wanted and by_line.setdefault(raw.line, raw) is not raw:
-            return list(rows)  # lines of several files: which row is which cannot be told
+            return list(rows)  # lines of several files do not identify a row
     names = _names(list(by_line.values()), mapping)
     if not names:
         return list(rows)

@@ -19,7 +19,7 @@ from tui_loop.core.errors import BadInput
 TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 """What is read here; other formats come through the training stack."""
 
-_MEND = "mend the line or remove it, then try again"
+_FIX_LINE = "fix the line or remove it, then try again"
 _decoder = msgspec.json.Decoder()
 
 
@@ -74,7 +74,7 @@ def _json_lines(path: Path, text: str) -> Iterator[RawRow]:
         try:
             value = _decoder.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise BadInput(f"{path}:{number}: is not JSON: {error}", _MEND) from error
+            raise BadInput(f"{path}:{number}: is not JSON: {error}", _FIX_LINE) from error
         yield _object_row(path, number, value)
 
 
@@ -106,12 +106,12 @@ def _json_rows(path: Path, text: str) -> Iterator[RawRow]:
             end = _skip(text, position + 1, " \t\r\n")
             if end < len(text):
                 line += text.count("\n", position, end)
-                raise BadInput(f"{path}:{line}: there is more after the array", _MEND)
+                raise BadInput(f"{path}:{line}: there is more after the array", _FIX_LINE)
             return
         try:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"{path}:{line}: is not JSON: {error}", _MEND) from error
+            raise BadInput(f"{path}:{line}: is not JSON: {error}", _FIX_LINE) from error
         yield _object_row(path, line, value)
 
 
@@ -135,7 +135,7 @@ def _csv_rows(path: Path, text: str, delimiter: str) -> Iterator[RawRow]:
                 )
             yield RawRow(start, dict(zip(header, fields, strict=True)))
     except csv.Error as error:
-        raise BadInput(f"{path}:{line}: is not CSV: {error}", _MEND) from error
+        raise BadInput(f"{path}:{line}: is not CSV: {error}", _FIX_LINE) from error
 
 
 def _checked_header(path: Path, fields: list[str]) -> list[str]:
@@ -150,7 +150,9 @@ def _checked_header(path: Path, fields: list[str]) -> list[str]:
 
 def _object_row(path: Path, line: int, value: Any) -> RawRow:
     if not isinstance(value, dict):
-        raise BadInput(f"{path}:{line}: must be a JSON object, not {type(value).__name__}", _MEND)
+        raise BadInput(
+            f"{path}:{line}: must be a JSON object, not {type(value).__name__}", _FIX_LINE
+        )
     return RawRow(line, value)
 
 

@@ -86,7 +86,7 @@ RULES = (*TRAINING_RULES, *FIT_RULES, *DATA_RULES, *OUTPUT_RULES, *ITERATION_RUL
 """All rules; findings of equal severity keep this order."""
 
 PATTERNS_SECONDS = 1.0
-"""What all loops taught is compared for at most this long; a later diagnosis goes on."""
+"""The time limit for reading the patterns of all loops; a later diagnosis continues."""
 
 MESSAGE_LENGTH, NAME_LENGTH = 2000, 200
 """Characters of a finding, and of a name in its figures: advice repeats these, and decisions keep
@@ -104,28 +104,28 @@ class Diagnoser:
         self._comparer = Comparer(reader)
         self._patterns = PatternsReader(LoopsFolder(reader.loop.path.parent))
 
-    def case(self, number: int) -> IterationFacts:
-        """The facts on an iteration, there or not."""
+    def facts(self, number: int) -> IterationFacts:
+        """Returns the facts on an iteration, which need not exist."""
         return IterationFacts(self._reader, self._evaluations, self._comparer, number, self._trials)
 
     def _trials(self) -> Sequence[Trial]:
-        return self._patterns.look(PATTERNS_SECONDS).trials
+        return self._patterns.poll(PATTERNS_SECONDS).trials
 
     def diagnose(self, number: int) -> Diagnosis:
         """What is to be said of an iteration that has ended; raises NotFound."""
         self._reader.loop.existing(number)
-        case = self.case(number)
-        findings = by_gravity([bounded(finding) for rule in RULES for finding in rule(case)])
-        suggestions = suggestions_for(case, findings, experience_beside(self._reader.loop))
-        return Diagnosis(number, findings, suggestions, self.verdict(case))
+        facts = self.facts(number)
+        findings = by_gravity([bounded(finding) for rule in RULES for finding in rule(facts)])
+        suggestions = suggestions_for(facts, findings, experience_beside(self._reader.loop))
+        return Diagnosis(number, findings, suggestions, self.verdict(facts))
 
-    def verdict(self, case: IterationFacts) -> Verdict | None:
+    def verdict(self, facts: IterationFacts) -> Verdict | None:
         """What became of what an iteration predicted."""
         try:
-            decision = case.folder.read_decision()
+            decision = facts.folder.read_decision()
         except (BadInput, OSError):
             return None
-        return verdict_of(self._comparer, case.iteration, decision)
+        return verdict_of(self._comparer, facts.iteration, decision)
 
 
 def diagnose(loop: LoopFolder, number: int) -> Diagnosis:

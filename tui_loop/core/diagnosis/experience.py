@@ -111,7 +111,10 @@ class Lessons(msgspec.Struct, frozen=True):
     alike: tuple[Trial, ...] = ()
 
     def went(self, field: str, old: Any, new: Any) -> Tried:
-        """How changes of a field in that direction went on this base; none of what is no number."""
+        """Returns the results of changes of a field in that direction on this base.
+
+        Numbers only.
+        """
         before, after = as_number(old), as_number(new)
         if before is None or after is None or before == after:
             return Tried()

@@ -104,7 +104,7 @@ class IterationFacts:
     @cached_property
     def eval_curve(self) -> Curve:
         """Eval loss at each evaluation within the run and at its end, in nats a token; the last
-        value stands where a step was evaluated twice."""
+        value counts where a step was evaluated twice."""
         return curve_of(self.run.evaluations, "eval_loss")
 
     def step_change(self, before: int, after: int) -> Interval | None:
@@ -239,7 +239,7 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 def curve_of(points: Iterable[Point], name: str) -> Curve:
-    """The curve of the metric `name`; of two values at one step the later one stands."""
+    """Returns the curve of the metric `name`; of two values at one step the later one counts."""
     found: dict[int, float] = {}
     nonfinite: list[int] = []
     for point in points:

@@ -1,10 +1,10 @@
-"""Whether what a change was expected to do came true.
+"""The verdict on a prediction: whether a change had the expected effect.
 
-A prediction is a range for a metric. It is held against the change from the parent with its 95%
-interval, over the examples that both have. That the metric moved the right way and the range is
-not excluded speaks for it; an interval that lies short of the range, or a run that diverged,
-against it; anything else is too close to call. `confirmed` and `refuted` are said only where both
-configs have replicates: one run of each says as much about its seed as about its config.
+A prediction is a range for a metric. It is compared with the change from the parent with its 95%
+interval, over the shared examples. A move in the right direction that does not exclude the range
+supports it; an interval short of the range, or a diverged run, contradicts it; anything else is too
+close to call. `confirmed` and `refuted` need replicates of both configs, since one run of each
+depends as much on its seed as on its config.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def prediction_of(decision: Decision) -> Prediction | None:
 
 def rests_on_these_changes(decision: Decision) -> bool:
     """Whether what was predicted is about this very change: no field more, no other value."""
-    told = (decision.predicted or {}).get("changes")
-    if not isinstance(told, dict):
+    predicted = (decision.predicted or {}).get("changes")
+    if not isinstance(predicted, dict):
         return True  # of a version, or a source, that takes suggestions as they are
     made = {
         each.field: as_setting(each.new)
         for each in decision.changes
         if each.field not in BOOKKEEPING
     }
-    return made == {name: value for name, value in told.items() if name not in BOOKKEEPING}
+    return made == {name: value for name, value in predicted.items() if name not in BOOKKEEPING}
 
 
 def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> Verdict | None:

@@ -69,10 +69,9 @@ class ExampleDetail(msgspec.Struct, frozen=True):
 def example_detail(
     reader: LoopReader, evaluations: Evaluations, number: int, view: ExampleView, row: int
 ) -> ExampleDetail:
-    """The detail of the example in a row of a view; raises TuiLoopError where it cannot be read.
+    """Returns the details of the example in a row of a view; raises TuiLoopError if unreadable.
 
-    What other iterations have of it is left out where it cannot be read: that is told where they
-    are looked at.
+    Skips other iterations that cannot be read, since they are reported where they are shown.
     """
     example = view.table[row]
     against = view.against.number if view.against is not None else None

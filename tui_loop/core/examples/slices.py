@@ -26,7 +26,7 @@ from tui_loop.core.stats import benjamini_hochberg, fisher_greater, wilson
 Kind = Literal["label", "prompt length", "reference length", "column", "words"]
 
 Term = str | tuple[str, str]
-"""A word of a prompt, or two consecutive words."""
+"""One or two consecutive words of a prompt."""
 
 MOST_LABELS = 100
 """With more distinct references, these are texts and not labels."""

@@ -30,12 +30,12 @@ SIMILAR = 0.45
 """Below this, nothing similar was trained on.
 
 On Banking77, 4% of the test rows have nothing nearer in training, 22% of those whose intent was
-taken out of training, and 96% of messages of another trade. Rows about one subject share many
-words whatever they want, so that a reference that was never trained on is told by itself.
+taken out of training, and 96% of messages from another trade. Rows about one subject share many
+words whatever they ask for, so a reference missing in training is a finding of its own.
 """
 
 WORDS = 100
-"""Words of a row that are looked at; longer rows are compared by their beginning."""
+"""Words of a row that are compared; of longer rows only the beginning counts."""
 
 VOCABULARY = 100_000
 """Words whose trigrams are known, the most frequent; of rarer ones only the whole word counts."""
@@ -241,7 +241,7 @@ class TrainingIndex:
 NOTHING = "nothing similar was trained on"
 
 _MARK = "\0"
-"""No word has it: what tells a trigram from a word."""
+"""Marks trigrams, since no word contains it."""
 
 
 def _words(text: str) -> list[str]:

@@ -1,5 +1,5 @@
-"""What all loops taught: values that spoiled runs, changes that helped, what the best ones share.
+"""Patterns over all loops: values that made runs fail, changes that helped, what the best share.
 
-`trials` reads what was tried, `pattern` is what shows, one module a kind finds it, `reading` puts
-it together within a stated time, and `hints` says it of a value that is being typed.
+`trials` reads the iterations, `pattern` defines a pattern, `thresholds` and `directions` find them,
+`all_patterns` collects them within a time limit, and `hints` words them for a typed value.
 """

@@ -1,4 +1,4 @@
-"""The patterns of all loops in some folders, read again and again, within a stated time."""
+"""Polls the patterns of all loops in some folders, within a time limit."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _ORDER = {"threshold": 0, "direction": 1, "best": 2}
 
 
 class Patterns(msgspec.Struct, frozen=True):
-    """What shows in the loops read so far: thresholds first, and of each kind the weightier.
+    """The patterns in the loops read so far, by kind (thresholds first) and weight.
 
-    `unread`: iterations that cannot be read; `waiting`: comparisons that there was no time for.
+    `unread`: unreadable iterations. `waiting`: comparisons that the time limit left out.
     """
 
     patterns: tuple[Pattern, ...] = ()
@@ -34,31 +34,31 @@ class Patterns(msgspec.Struct, frozen=True):
     waiting: int = 0
 
     def trial(self, place: str) -> Trial | None:
-        """The trial `loop/N`."""
+        """Returns the trial `loop/N`."""
         return next((each for each in self.trials if each.place == place), None)
 
 
 class PatternsReader:
-    """Reads the loops of the folders given, and nothing outside them; for one thread at a time.
+    """Polls the loops of the given folders, for one thread at a time.
 
-    What was read and compared is kept for as long as it stays as it is.
+    Caches what was read and compared while it does not change.
     """
 
     def __init__(self, folder: LoopsFolder, others: Sequence[LoopsFolder] = ()) -> None:
-        """Loops of `others` are named with their folder's path before their own name."""
+        """The names of loops in `others` get their folder's path as a prefix."""
         self._folders = [(folder, "")]
         self._folders += [(each, f"{each.path}{os.sep}") for each in others]
         self._loops: dict[Path, _Loop] = {}
         self._last = Patterns()
 
-    def look(self, seconds: float = math.inf) -> Patterns:
-        """All patterns now; comparisons are made for at most `seconds`, the next look goes on.
+    def poll(self, seconds: float = math.inf) -> Patterns:
+        """Returns all current patterns, the same object where nothing has changed.
 
-        The same object where nothing has changed.
+        Compares for at most `seconds`; the next poll continues.
         """
         until = time.monotonic() + seconds
         loops = list(self._found())
-        trials = tuple(trial for each in loops for trial in each.look(until))
+        trials = tuple(trial for each in loops for trial in each.poll(until))
         waiting = sum(each.waiting for each in loops)
         unread = sum(each.unread for each in loops)
         last = self._last
@@ -69,7 +69,7 @@ class PatternsReader:
         return self._last
 
     def _found(self) -> Iterator[_Loop]:
-        """Every loop once, though its folder may be given twice."""
+        """Yields every loop once, even where its folder is given twice."""
         seen: set[str] = set()
         for folder, prefix in self._folders:
             for loop in folder.loops():
@@ -82,7 +82,7 @@ class PatternsReader:
 
 
 class _Loop:
-    """One loop's trials, with their claims as far as they are known."""
+    """One loop's trials with their known claims."""
 
     def __init__(self, name: str, reader: LoopReader) -> None:
         self._name, self._reader = name, reader
@@ -90,7 +90,7 @@ class _Loop:
         self._trials: list[Trial] = []
         self.unread = self.waiting = 0
 
-    def look(self, until: float) -> list[Trial]:
+    def poll(self, until: float) -> list[Trial]:
         iterations = [self._reader.iteration(each) for each in self._reader.numbers()]
         if not self._claims.begin(iterations):
             self._trials, self.unread = trials_from(self._name, iterations, self._reader.loop)
@@ -101,11 +101,11 @@ class _Loop:
             known = {each.number: each for each in self._trials}
             runs = _runs(self._trials)
             self._trials = [
-                self._judged(each, known, by_number, runs, until) for each in self._trials
+                self._with_claims(each, known, by_number, runs, until) for each in self._trials
             ]
         return self._trials
 
-    def _judged(
+    def _with_claims(
         self,
         trial: Trial,
         trials: dict[int, Trial],
@@ -113,7 +113,7 @@ class _Loop:
         runs: dict[bytes, int],
         until: float,
     ) -> Trial:
-        """The trial with the claims on it that are wanted and known."""
+        """Returns the trial with the known claims that it needs."""
         if trial.ended != "finished" or trial.score is None:
             return trial
         own, found = iterations[trial.number], trial
@@ -139,7 +139,7 @@ class _Loop:
 
 
 def patterns_of(trials: Sequence[Trial]) -> list[Pattern]:
-    """Every pattern in the trials, base by base."""
+    """Returns every pattern in the trials, by base."""
     groups: dict[tuple[str, bool], list[Trial]] = {}
     for each in trials:
         groups.setdefault((each.base, each.is_lora), []).append(each)
@@ -152,7 +152,7 @@ def patterns_of(trials: Sequence[Trial]) -> list[Pattern]:
 
 
 def _runs(trials: Sequence[Trial]) -> dict[bytes, int]:
-    """Finished runs of each config under different seeds."""
+    """Counts the finished runs of each config with different seeds."""
     seeds: dict[bytes, set[object]] = {}
     for each in trials:
         known = seeds.setdefault(each.settings, set())

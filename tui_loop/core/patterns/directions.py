@@ -1,8 +1,8 @@
-"""Which way of changing a field helped: iterations that changed that field and nothing else.
+"""Which direction of changing a field helped, from iterations that changed that field alone.
 
-A comparison resamples examples, some 20 ms a pair. Of two configs with one run each the answer is
-often plain: from the scores alone, or from the paired examples' mean and deviation. Only what is
-near the edge, or has replicates, is compared in full.
+A comparison resamples examples, which takes 20 ms a pair. For two configs with one run each, the
+scores alone, or the mean and deviation of the paired differences, often decide. Only borderline
+pairs and those with replicates are compared in full.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tui_loop.core.patterns.pattern import (
     Weight,
     as_number,
     shown,
-    weighed,
+    weight_of,
 )
 from tui_loop.core.patterns.trials import Trial, base_words
 from tui_loop.core.record.reader import LoopReader
@@ -38,15 +38,15 @@ RESULTS: dict[Result, str] = {
     "same": "made no difference that could be seen",
     "worse": "made it worse",
 }
-SPELLED_OUT = 3
-"""Up to so many changes of a field are told one by one."""
+MAX_LISTED = 3
+"""Up to this many changes of a field are listed one by one."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One judged change of one field, once a pair of configs.
+    """A change of one field with its result, once per pair of configs.
 
-    `side` is "" where the two values have no order. `with_replicates`: both configs had two runs
-    or more, so that training noise is in the judgement.
+    `side`: "" where the two values have no order. `with_replicates`: both configs had at least two
+    runs, so that the result includes training noise.
     """
 
     field: str
@@ -59,7 +59,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """What became of one kind of change."""
+    """The results of one kind of change."""
 
     changes: tuple[Change, ...] = ()
 
@@ -68,18 +68,18 @@ class Tried(msgspec.Struct, frozen=True):
 
     @property
     def with_replicates(self) -> int:
-        """How many were judged with replicates of both configs."""
+        """Returns how many changes have replicates of both configs."""
         return sum(each.with_replicates for each in self.changes)
 
 
 def tried_outcomes(trials: Sequence[Trial], field: str, side: Side) -> Tried:
-    """How raising (`up`) or lowering `group.field` went in these trials; see `changes_of`."""
+    """Returns the results of raising (`up`) or lowering `group.field`; see `changes_of`."""
     changes = changes_of(trials)
     return Tried(tuple(each for each in changes if (each.field, each.side) == (field, side)))
 
 
 def changes_of(trials: Iterable[Trial]) -> list[Change]:
-    """Every change of one field that can be judged, the trials' claims being known."""
+    """Returns every change of one field with a result, for trials with known claims."""
     known = {(each.loop, each.number): each for each in trials}
     found: dict[object, Change] = {}
     for each in known.values():
@@ -95,12 +95,12 @@ def changes_of(trials: Iterable[Trial]) -> list[Change]:
 
 
 def is_judged_by_claim(trial: Trial, parent: Trial) -> bool:
-    """Whether a comparison of the two is what says how a change of one field went."""
+    """Returns whether the result of a change of one field needs a comparison of the two."""
     return _changes_one(trial) and trial.ended == parent.ended == "finished" and not parent.asked
 
 
 def directions(trials: Sequence[Trial]) -> list[Pattern]:
-    """How changes of single fields went, of trials on one base."""
+    """Returns the patterns of changes of single fields, for trials on one base."""
     groups: dict[object, list[Change]] = {}
     for each in changes_of(trials):
         values = () if each.side else (shown(each.was), shown(each.value))
@@ -132,7 +132,7 @@ def _change(trial: Trial, parent: Trial) -> Change | None:
 
 
 def _result(trial: Trial, parent: Trial) -> Result | None:
-    """A run that diverges where its parent did not is worse, whatever its last weights score."""
+    """Returns the result of a change; a run that diverged is worse, whatever its weights score."""
     if (trial.ended, parent.ended) == ("diverged", "finished"):
         return "worse"
     if (trial.ended, parent.ended) == ("finished", "diverged"):
@@ -163,8 +163,8 @@ def _pattern(tried: Tried) -> Pattern:
     word = {"up": "raising", "down": "lowering", "": "setting"}[first.side]
     configs = len({each.trial.settings for each in changes})
     low, high = wilson(helped, total)
-    weight = weighed(max(helped, total - helped), total, configs)
-    sentence = f"{word} {label}{_how_it_went(tried, base_words(first.trial), weight)}"
+    weight = weight_of(max(helped, total - helped), total, configs)
+    sentence = f"{word} {label}{_results_text(tried, base_words(first.trial), weight)}"
     if tried.with_replicates:
         of_them = f"{tried.with_replicates} of them " if total > 1 else ""
         sentence += f"; {of_them}judged with replicates"
@@ -175,7 +175,7 @@ def _pattern(tried: Tried) -> Pattern:
         base=first.trial.base,
         is_lora=first.trial.is_lora,
         sentence=sentence,
-        short=in_short(first.side, [_move(each) for each in changes]),
+        short=short_text(first.side, [_move(each) for each in changes]),
         count=helped,
         total=total,
         low=low,
@@ -189,8 +189,8 @@ def _pattern(tried: Tried) -> Pattern:
     )
 
 
-def in_short(side: Side, moves: Sequence[Move]) -> str:
-    """What became of changes of one field, for the form."""
+def short_text(side: Side, moves: Sequence[Move]) -> str:
+    """Returns the results of changes of one field, for the form."""
     helped = sum(each.result == "helped" for each in moves)
     pair = f"{shown(moves[0].was)} → {shown(moves[0].value)}"
     if len(moves) == 1:
@@ -199,7 +199,7 @@ def in_short(side: Side, moves: Sequence[Move]) -> str:
     return f"{subject}: helped {helped} of {len(moves)} times on this base"
 
 
-def _how_it_went(tried: Tried, base: str, weight: Weight) -> str:
+def _results_text(tried: Tried, base: str, weight: Weight) -> str:
     changes, helped = tried.changes, tried.count("helped")
     diverged = sum(each.trial.ended == "diverged" for each in changes)
     if len(changes) == 1:
@@ -212,7 +212,7 @@ def _how_it_went(tried: Tried, base: str, weight: Weight) -> str:
         text = f" helped in {counted} on {base}"
     if not changes[0].side:
         text = f" {_pair(changes[0])}{text}"
-    if len(changes) <= SPELLED_OUT and changes[0].side:
+    if len(changes) <= MAX_LISTED and changes[0].side:
         return text + ": " + ", ".join(f"{_pair(e)} {RESULTS[e.result]}" for e in changes)
     parts = [_range(changes)] if changes[0].side else []
     for result in ("same", "worse"):
@@ -231,34 +231,34 @@ def _pair(change: Change) -> str:
 
 
 def _range(changes: Sequence[Change]) -> str:
-    """`from 8 to 64`: the values that the changes went between."""
+    """Returns `from 8 to 64`: the range of the changes."""
     values = sorted(v for each in changes for v in (each.was, each.value))
     least, most = shown(values[0]), shown(values[-1])
     return f"from {least} to {most}" if changes[0].side == "up" else f"from {most} to {least}"
 
 
 SURE_WIDTHS = 2.5
-"""Scores that lie this many of the widest possible standard errors apart need no examples: the
-paired interval, of 1.96 of at most such errors, cannot reach zero."""
+"""Scores this many of the largest possible standard errors apart need no examples: the paired
+interval, with a half width of at most 1.96 such errors, cannot include zero."""
 
 CLEAR, UNSEEN = 2.5, 1.5
-"""Paired differences of so many standard errors are on one side of 1.96 however they are drawn."""
+"""Paired differences beyond these numbers of standard errors are clear despite resampling."""
 
 LEAST_PAIRS = 40
-"""Fewer pairs are always compared in full."""
+"""With fewer pairs, the comparison is always made in full."""
 
 NOTHING = "nothing to compare"
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A claim in words, and the number of runs of the config that has fewer of them."""
+    """A claim in words, and the smaller number of runs of the two configs."""
 
     words: str
     replicates: int = 1
 
 
 class Claims:
-    """The claims on pairs of iterations of one loop, each kept while the loop stays as it is."""
+    """The claims on pairs of iterations of one loop, cached while the loop does not change."""
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
@@ -271,7 +271,7 @@ class Claims:
         return self._reader.loop.path
 
     def begin(self, iterations: Sequence[Iteration]) -> bool:
-        """Forgets what was claimed where the iterations are not those of the last time."""
+        """Clears the cache where the iterations have changed; returns whether they are the same."""
         same = len(iterations) == len(self._of) and all(map(_is, iterations, self._of))
         if not same:
             self._of, self._known = iterations, {}
@@ -280,7 +280,7 @@ class Claims:
     def claim(
         self, old: Iteration, new: Iteration, *, has_replicates: bool, until: float
     ) -> Claim | None:
-        """What can be claimed of `new` against `old`; None where there is no time for it."""
+        """Returns the claim on `new` against `old`, None if the time is up."""
         pair = old.number, new.number
         if pair not in self._known:
             words = None if has_replicates else sure_claim(old, new)
@@ -296,12 +296,12 @@ class Claims:
             if words is not None:
                 return Claim(words)
             result = self._comparer.compare(old.number, new.number)
-        except (TuiLoopError, OSError):  # what cannot be read claims nothing
+        except (TuiLoopError, OSError):  # unreadable iterations have no claim
             return Claim(NOTHING)
         return Claim(result.claim, min(result.replicates))
 
     def _clear_claim(self, old: Iteration, new: Iteration) -> str | None:
-        """The claim on two single runs, where resampling their examples can give no other."""
+        """Returns the claim on two single runs where resampling cannot change it."""
         if not scored_alike(old, new):
             return NOTHING
         before, after = (self._reader.outcomes(each.number) for each in (old, new))
@@ -322,11 +322,11 @@ class Claims:
 
 
 def sure_claim(old: Iteration, new: Iteration) -> str | None:
-    """What a comparison of two single runs must say, where their scores are so far apart that no
-    pairing of their examples can say otherwise; None where examples have to be looked at.
+    """Returns the claim on two single runs whose scores are so far apart that no pairing of their
+    examples can change it; None where the examples are needed.
 
-    A score in [0, 1] with mean m varies by m(1 - m) at most, and a paired difference by the square
-    of the sum of both deviations.
+    A score in [0, 1] with mean m has a variance of at most m(1 - m), and a paired difference at
+    most the square of the sum of both deviations.
     """
     before, after = old.metrics.get("score"), new.metrics.get("score")
     total = new.metrics.get("total")

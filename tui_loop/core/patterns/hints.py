@@ -1,4 +1,4 @@
-"""What patterns say of one value of one field, as it is typed."""
+"""Hints from patterns on a value of a field while it is typed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.patterns.directions import in_short
+from tui_loop.core.patterns.directions import short_text
 from tui_loop.core.patterns.pattern import (
     SHORT_WORDS,
     Move,
@@ -20,7 +20,7 @@ from tui_loop.core.patterns.pattern import (
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """A short text; `is_warning` where the value did harm before, in a word or two `brief`."""
+    """A short text; `is_warning` where the value did harm before, with `brief` as a summary."""
 
     text: str = ""
     is_warning: bool = False
@@ -28,8 +28,8 @@ class Hint(msgspec.Struct, frozen=True):
 
 
 NO_HINT = Hint()
-MOST = 2
-"""Patterns that one hint tells, the gravest first."""
+MAX_PATTERNS = 2
+"""The most patterns in a hint, the most serious first."""
 
 
 class Hints:
@@ -39,7 +39,7 @@ class Hints:
         self._by_field = by_field(patterns)
 
     def of(self, field: str, value: Any, was: Any = None) -> Hint:
-        """What is known of `group.field` at `value`, changed from `was`; empty where nothing is."""
+        """Returns the hint on `group.field` changed from `was` to `value`, empty without one."""
         known = self._by_field.get(field, [])
         beyond = [each for each in known if each.kind == "threshold" and _is_beyond(each, value)]
         parts = [each.short for each in beyond]
@@ -47,7 +47,7 @@ class Hints:
             parts = [_of_direction(each, was, value) for each in known if each.kind == "direction"]
             parts += [each.short for each in known if each.kind == "best"]
         return Hint(
-            " · ".join([each for each in parts if each][:MOST]),
+            " · ".join([each for each in parts if each][:MAX_PATTERNS]),
             bool(beyond),
             _brief(beyond[0]) if beyond else "",
         )
@@ -57,7 +57,7 @@ NO_HINTS = Hints(())
 
 
 def hints_for(patterns: Iterable[Pattern], base: str, *, is_lora: bool = True) -> Hints:
-    """What to say of values in a config on `base`: only what was seen on it, tuned alike."""
+    """Returns the hints for configs on `base`, from trials on it with the same kind of tuning."""
     return Hints(each for each in patterns if each.base == base and each.is_lora == is_lora)
 
 
@@ -69,18 +69,18 @@ def _is_beyond(pattern: Pattern, value: Any) -> bool:
 
 
 def _brief(pattern: Pattern) -> str:
-    """`diverged 3 of 3`."""
+    """Returns `diverged 3 of 3`."""
     return f"{SHORT_WORDS[pattern.outcome]} {how_often(pattern.count, pattern.total)}"
 
 
 def _of_direction(pattern: Pattern, was: Any, value: Any) -> str:
-    """What became of changes that went over the same ground; "" where there was none."""
+    """Returns the results of overlapping changes, "" without any."""
     moves = [each for each in pattern.moves if _overlaps(each, was, value)]
-    return in_short(pattern.side, moves) if moves else ""
+    return short_text(pattern.side, moves) if moves else ""
 
 
 def _overlaps(move: Move, was: Any, value: Any) -> bool:
-    """Whether a change from `was` to `value` goes some of the way of an earlier one."""
+    """Returns whether a change from `was` to `value` overlaps an earlier one in its direction."""
     ends = [as_number(each) for each in (move.was, move.value, was, value)]
     if None in ends:
         return (shown(was), shown(value)) == (shown(move.was), shown(move.value)) and was != value

@@ -1,4 +1,4 @@
-"""A pattern: what several trials show together, how often, and how much that weighs."""
+"""A pattern: what several trials have in common, how often, and with which weight."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SHORT_WORDS: dict[Outcome, str] = {
 }
 
 LARGEST = 1e15
-"""Beyond this, a value in a record is an accident."""
+"""Larger values in a record are errors."""
 
 LAW_TRIALS = 3
-"""Fewer trials are never called a law."""
+"""Fewer trials never make a law."""
 
 
 class Move(msgspec.Struct, frozen=True):
-    """A field changed from `was` to `value`, and what that did."""
+    """The change of a field from `was` to `value`, and its result."""
 
     was: Any
     value: Any
@@ -41,13 +41,13 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """`count` of `total` trials show `outcome`; `low` to `high` is the share's 95% interval.
+    """`count` of `total` trials have `outcome`; `low` to `high` is the share's 95% interval.
 
-    `field`: `group.field`. A threshold is about values from `value` on to its `side`; a direction
-    about raising (`up`) or lowering the field, each of its `moves`; where values have no order
-    (side ""), all moves are the same. Of the best, the field lies between `value` and `upper`.
-    `iterations` (`loop/N`) show it, `others` are what they are held against. `short` is for the
-    form. `otherwise`: what else could explain it.
+    `field`: `group.field`. A threshold covers values from `value` on to its `side`. A direction
+    covers raising (`up`) or lowering the field, in `moves`; where values have no order (side ""),
+    all moves are equal. For the best configs, the field is between `value` and `upper`.
+    `iterations`: the trials (`loop/N`) that show it. `others`: those they are compared with.
+    `short`: the text for the form. `otherwise`: another explanation.
     """
 
     kind: Kind
@@ -73,12 +73,12 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """The field without its group."""
+        """Returns the field without its group."""
         return self.field.partition(".")[2]
 
     @property
     def figures(self) -> str:
-        """`so far 3 of 3, 95% interval 44% to 100%`; a single run has none worth telling."""
+        """Returns `so far 3 of 3, 95% interval 44% to 100%`; without an interval for one run."""
         if self.total == 1:
             return f"{self.weight} {how_often(self.count, self.total)}"
         interval = f"95% interval {100 * self.low:.0f}% to {100 * self.high:.0f}%"
@@ -86,32 +86,32 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def by_field(patterns: Iterable[Pattern]) -> dict[str, list[Pattern]]:
-    """Patterns by the field that they are about, in the order in which fields come first."""
+    """Groups patterns by field, in order of first appearance."""
     found: dict[str, list[Pattern]] = {}
     for each in patterns:
         found.setdefault(each.field, []).append(each)
     return found
 
 
-def weighed(count: int, total: int, configs: int) -> Weight:
-    """A law: three trials or more, of two configs or more, and surely more than half of them."""
+def weight_of(count: int, total: int, configs: int) -> Weight:
+    """Returns "law" for at least three trials of two configs with a share surely above one half."""
     is_law = total >= LAW_TRIALS and configs > 1 and wilson(count, total)[0] > 0.5
     return "law" if is_law else "so far"
 
 
 def how_often(count: int, total: int) -> str:
-    """`3 of 3`; one of one is `once`."""
+    """Returns `3 of 3`, or `once` for one of one."""
     return "once" if (count, total) == (1, 1) else f"{count} of {total}"
 
 
 def shown(value: Any) -> str:
-    """A value as the form has it."""
+    """Returns a value as the form shows it."""
     plain = isinstance(value, (float, bool)) or value is None
     return brief(value) if plain else as_setting(value)
 
 
 def as_number(value: Any) -> float | None:
-    """A value that can be ordered; None for anything else."""
+    """Returns a value as a number, None for other types."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if abs(value) < LARGEST else None

@@ -1,4 +1,4 @@
-"""From which value on runs fail or gain nothing, and what the best iterations have in common."""
+"""Finds thresholds beyond which runs fail or gain nothing, and what the best configs share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui_loop.core.patterns.pattern import (
     as_number,
     how_often,
     shown,
-    weighed,
+    weight_of,
 )
 from tui_loop.core.patterns.trials import (
     BATCH,
@@ -28,20 +28,20 @@ from tui_loop.core.patterns.trials import (
     best_first,
     diverged,
     no_better,
-    ran_out,
+    ran_out_of_memory,
 )
 from tui_loop.core.stats import wilson
 
-LEAST_SHARE = 0.75
-"""Of the runs from a threshold on, at least so many had the outcome."""
+MIN_SHARE = 0.75
+"""The least share of runs beyond a threshold with the outcome."""
 
 Judge = Callable[[Trial], bool | None]
 
 
-class Watched(msgspec.Struct, frozen=True):
-    """An outcome, and the fields that can bring it about, each with the side that does.
+class OutcomeRule(msgspec.Struct, frozen=True):
+    """An outcome, and the fields that can cause it, each with the side that does.
 
-    The first field is told even where nothing was tried on its other side.
+    The first field is reported even where nothing was tried on its other side.
     """
 
     outcome: Outcome
@@ -50,20 +50,20 @@ class Watched(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, Side], ...]
 
 
-WATCHED = (
-    Watched(
+OUTCOME_RULES = (
+    OutcomeRule(
         "diverged",
         diverged,
         "diverged",
         ((RATE, "up"), ("lora.lora_alpha", "up"), ("training.warmup_steps", "down")),
     ),
-    Watched(
+    OutcomeRule(
         "oom",
-        ran_out,
+        ran_out_of_memory,
         "ran out of memory",
         ((BATCH, "up"), ("training.max_length", "up"), ("lora.r", "up")),
     ),
-    Watched(
+    OutcomeRule(
         "no better",
         no_better,
         "came out no better than the base",
@@ -78,16 +78,16 @@ WATCHED = (
         ),
     ),
 )
-"""Only fields that can be a cause are looked at: among many, some separate anything by chance."""
+"""Only plausible causes are tested: among many fields, some separate the runs by chance."""
 
 
 def thresholds(trials: Sequence[Trial]) -> list[Pattern]:
-    """The thresholds of trials on one base."""
+    """Returns the thresholds of trials on one base."""
     found: list[Pattern] = []
-    for watched in WATCHED:
+    for rule in OUTCOME_RULES:
         of_outcome: list[Pattern] = []
-        for place, (field, side) in enumerate(watched.fields):
-            pattern = threshold(trials, watched, field, side, may_be_alone=place == 0)
+        for place, (field, side) in enumerate(rule.fields):
+            pattern = threshold(trials, rule, field, side, may_be_alone=place == 0)
             if pattern is not None:
                 of_outcome.append(pattern)
         found += [_with_others(each, of_outcome) for each in of_outcome]
@@ -95,12 +95,12 @@ def thresholds(trials: Sequence[Trial]) -> list[Pattern]:
 
 
 def threshold(
-    trials: Sequence[Trial], watched: Watched, field: str, side: Side, *, may_be_alone: bool
+    trials: Sequence[Trial], rule: OutcomeRule, field: str, side: Side, *, may_be_alone: bool
 ) -> Pattern | None:
-    """The nearest value from which on most trials had the outcome, and fewer before it."""
+    """Returns the nearest value from which on most trials had the outcome, and fewer before it."""
     judged = []
     for each in trials:
-        value, hit = as_number(each.value(field)), watched.judge(each)
+        value, hit = as_number(each.value(field)), rule.judge(each)
         if value is not None and hit is not None:
             judged.append(_Judged(value, hit, each))
     for value in sorted({each.value for each in judged}, reverse=side == "down"):
@@ -110,9 +110,7 @@ def threshold(
             (cut.beyond if is_beyond else cut.before).append(known)
         if cut.is_sharp:
             return (
-                _threshold_pattern(watched, field, side, cut)
-                if cut.before or may_be_alone
-                else None
+                _threshold_pattern(rule, field, side, cut) if cut.before or may_be_alone else None
             )
     return None
 
@@ -124,7 +122,7 @@ class _Judged(msgspec.Struct, frozen=True):
 
 
 class _Cut(msgspec.Struct, frozen=True):
-    """The trials from a value on, and those before it."""
+    """The trials from a value on (`beyond`), and those before it."""
 
     value: float
     beyond: list[_Judged]
@@ -132,10 +130,10 @@ class _Cut(msgspec.Struct, frozen=True):
 
     @property
     def is_sharp(self) -> bool:
-        """Whether the outcome is usual from the value on, at the value too, and not before."""
+        """Returns whether the outcome is usual at the value and beyond, and not before."""
         share = _hits(self.beyond) / len(self.beyond)
         edge = [each for each in self.beyond if each.value == self.value]
-        if share < LEAST_SHARE or 2 * _hits(edge) < len(edge):
+        if share < MIN_SHARE or 2 * _hits(edge) < len(edge):
             return False
         return not self.before or _hits(self.before) / len(self.before) <= share / 2
 
@@ -144,29 +142,29 @@ def _hits(judged: Sequence[_Judged]) -> int:
     return sum(each.hit for each in judged)
 
 
-def _threshold_pattern(watched: Watched, field: str, side: Side, cut: _Cut) -> Pattern:
+def _threshold_pattern(rule: OutcomeRule, field: str, side: Side, cut: _Cut) -> Pattern:
     hits, total = _hits(cut.beyond), len(cut.beyond)
     first = cut.beyond[0].trial
     edge = f"{shown(cut.value)} or {'more' if side == 'up' else 'less'}"
     often = how_often(hits, total)
     configs = len({each.trial.settings for each in cut.beyond})
-    text = f"{watched.verb} {often if often == 'once' else f'in {often} runs'}"
+    text = f"{rule.verb} {often if often == 'once' else f'in {often} runs'}"
     one_config = "; all of them are runs of one config" if configs == 1 < total else ""
     low, high = wilson(hits, total)
     return Pattern(
         kind="threshold",
-        outcome=watched.outcome,
+        outcome=rule.outcome,
         field=field,
         base=first.base,
         is_lora=first.is_lora,
         sentence=f"{field.partition('.')[2]} of {edge} {text} on {base_words(first)}; "
         f"{_other_side(side, cut.before)}{one_config}",
-        short=f"at {edge}: {SHORT_WORDS[watched.outcome]} {often} on this base",
+        short=f"at {edge}: {SHORT_WORDS[rule.outcome]} {often} on this base",
         count=hits,
         total=total,
         low=low,
         high=high,
-        weight=weighed(hits, total, configs),
+        weight=weight_of(hits, total, configs),
         side=side,
         value=cut.value,
         iterations=tuple(each.trial.place for each in cut.beyond),
@@ -186,7 +184,7 @@ def _other_side(side: Side, before: Sequence[_Judged]) -> str:
 
 
 def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
-    """The pattern, with the other fields that set the same runs apart."""
+    """Returns the pattern with the other fields that separate the same runs."""
     same = sorted(
         {
             each.label
@@ -201,17 +199,17 @@ def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
 
 
 BEST = 3
-"""Configs of a loop that are its best ones, and never more than half of all."""
+"""The number of best configs of a loop, at most half of all."""
 
-LEAST_TELLING = 0.5
-"""What random configs share with this chance or more is no pattern."""
+MAX_CHANCE = 0.5
+"""A range that random configs would share with this probability is not a pattern."""
 
 
 def best_so_far(trials: Sequence[Trial]) -> list[Pattern]:
-    """The fields whose range among the best configs of each loop is narrower than what was tried.
+    """Returns the fields whose range among the best configs is narrower than the tried range.
 
-    Configs are ranked within their loop by mean score over their runs, else by eval loss: between
-    loops, scores say nothing.
+    Configs are ranked within their loop by mean score over their runs, else by eval loss, since
+    scores of different loops are not comparable.
     """
     by_loop: dict[str, list[Trial]] = {}
     for each in trials:
@@ -249,7 +247,7 @@ def _shared_pattern(name: str, best: list[list[Trial]], rest: list[list[Trial]])
         outside = [value for value in others if value != low]
     total, inside = len(values) + len(others), len(values) + len(others) - len(outside)
     chance = comb(inside, len(values)) / comb(total, len(values))
-    if not outside or chance >= LEAST_TELLING:
+    if not outside or chance >= MAX_CHANCE:
         return None
     label, first = name.partition(".")[2], best[0][0]
     loops = {group[0].loop for group in best}
@@ -284,7 +282,7 @@ def _shared_pattern(name: str, best: list[list[Trial]], rest: list[list[Trial]])
 
 
 def _listed(values: Sequence[object], most: int = 4) -> str:
-    """The values, each once, in order where they have one."""
+    """Returns the distinct values, sorted where they are numbers."""
     numbers = [number for value in values if (number := as_number(value)) is not None]
     if len(numbers) == len(values):
         values = sorted(set(numbers))

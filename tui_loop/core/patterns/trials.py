@@ -1,4 +1,4 @@
-"""Every trained iteration of a loop as a trial: what was set, what came of it."""
+"""Reads every trained iteration of a loop as a trial: its config and its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui_loop.core.record.structs import Fingerprint, Iteration
 from tui_loop.core.text.untrusted import one_line
 
 Ended = Literal["finished", "diverged", "oom", "failed", "unfinished"]
-"""`failed`: for another reason. `unfinished`: stopped, interrupted, or not at its end yet."""
+"""`failed`: for other reasons. `unfinished`: stopped, interrupted or still running."""
 
 RATE = "training.learning_rate"
 BATCH = "training.per_device_train_batch_size"
@@ -30,13 +30,13 @@ MODEL = "model.id"
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One trained iteration.
 
-    `config`: the flat effective config, unset fields None. `asked`: what was asked for where a
-    recovery changed it. `data`: the iteration that brought the training rows, 0 for the first.
-    `settings`: the config without bookkeeping, equal for runs that differ in nothing else.
-    `gain`: the score over the base's, in [-1, 1]. `changed`: against the parent's config, without
-    bookkeeping; None where that is no trained one or has other rows. `against_base` and
-    `against_parent` are claims as `core.compare.comparison` makes them, "" where there is none;
-    `replicates` counts the runs of the config with fewer of them, of the claim on the parent.
+    `config`: the flat effective config, None for unset fields. `asked`: the requested values that a
+    recovery changed. `data`: the iteration that introduced the training rows, 0 for the first rows.
+    `settings`: the config without bookkeeping fields, equal for replicates. `gain`: the score minus
+    the base's, in [-1, 1]. `changed`: the changes against the parent's config, without bookkeeping;
+    None where the parent is not trained or has other rows. `against_base` and `against_parent`:
+    claims of `core.compare.comparison`, "" without one. `replicates`: for the claim on the parent,
+    the smaller number of runs of the two configs.
     """
 
     loop: str
@@ -61,18 +61,18 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """`loop/3`."""
+        """Returns `loop/3`."""
         return f"{self.loop}/{self.number}"
 
     def value(self, name: str) -> Any:
-        """The value that the iteration was to have, whatever a recovery made of it."""
+        """Returns the requested value, which a recovery may have changed."""
         return self.asked.get(name, self.config.get(name))
 
 
 def trials_from(
     name: str, iterations: Iterable[Iteration], loop: LoopFolder
 ) -> tuple[list[Trial], int]:
-    """The trials of a loop, called `name`, and how many of its iterations cannot be read."""
+    """Returns the trials of a loop named `name`, and the number of unreadable iterations."""
     known: dict[int, Trial] = {}
     base_score: float | None = None
     unread = 0
@@ -129,7 +129,7 @@ def _ended(iteration: Iteration) -> Ended:
 
 
 def _with_asked(loop: LoopFolder, trial: Trial, iteration: Iteration) -> Trial:
-    """The trial with what its decision asked for where a recovery set something else."""
+    """Returns the trial with the values of its decision that a recovery changed."""
     decided: dict[str, Any] = {}
     with suppress(TuiLoopError, OSError):
         decision = loop.iteration(trial.number).read_decision()
@@ -139,35 +139,35 @@ def _with_asked(loop: LoopFolder, trial: Trial, iteration: Iteration) -> Trial:
         pair = iteration.changes.get(name)
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             continue
-        wanted = decided.get(name, pair[0])
-        if wanted != trial.config.get(name):
-            asked[name] = wanted
+        requested = decided.get(name, pair[0])
+        if requested != trial.config.get(name):
+            asked[name] = requested
     return msgspec.structs.replace(trial, asked=asked) if asked else trial
 
 
 def diverged(trial: Trial) -> bool | None:
-    """Whether it diverged, as it was asked for; None where it did not come to its end."""
+    """Returns whether it diverged with the requested values; None where it did not end."""
     if trial.ended == "diverged" or RATE in trial.asked:
         return True
     return False if trial.ended == "finished" else None
 
 
-def ran_out(trial: Trial) -> bool | None:
-    """Whether memory ran out, as it was asked for; None where that is not known."""
+def ran_out_of_memory(trial: Trial) -> bool | None:
+    """Returns whether memory ran out with the requested values; None where unknown."""
     if trial.ended == "oom" or BATCH in trial.asked:
         return True
     return False if trial.ended in ("finished", "diverged") else None
 
 
 def no_better(trial: Trial) -> bool | None:
-    """Whether it is no better than the base, as far as can be claimed; None where unknown."""
+    """Returns whether it is not claimed to be better than the base; None where unknown."""
     if trial.ended != "finished" or trial.against_base in ("", "nothing to compare"):
         return None
     return not trial.against_base.endswith("better")
 
 
 def best_first(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """Finished trials of one loop by config, the best mean score (else loss) first."""
+    """Groups finished trials of one loop by config, the best mean score (else loss) first."""
     groups: dict[bytes, list[Trial]] = {}
     scored = any(each.score is not None for each in trials if each.ended == "finished")
     for each in trials:
@@ -183,12 +183,12 @@ def best_first(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 
 def base_words(trial: Trial) -> str:
-    """The base as people call it, and that all of it was trained where that is so."""
+    """Returns the name of the base, with a remark on full fine-tuning."""
     return base_name(trial.base) + ("" if trial.is_lora else " (full fine-tuning)")
 
 
 def base_name(model: str) -> str:
-    """A model's id, of a path its last part; as much of it as a sentence can bear."""
+    """Returns a model's id, or the last part of a path, shortened for a sentence."""
     parts = model.replace("\\", "/").rstrip("/").split("/")
     is_path = len(parts) > 2 or parts[0] in ("", ".", "..", "~")
     return one_line(parts[-1] if is_path else model, 80)
@@ -200,7 +200,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _flat(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The config as {"group.field": value}; an older record has today's defaults beside it."""
+    """Returns {"group.field": value}; fields that an older record lacks have today's defaults."""
     own = {f"{group}.{name}": value for group, t in tables.items() for name, value in t.items()}
     return {**_defaults(), **own}
 

@@ -63,7 +63,7 @@ def smoothed(values: Iterable[float], weight: float, known: Sequence[float] = ()
     """The debiased exponential moving average of `values`, one for each that is finite.
 
     `weight` in [0, 1) is what a mean keeps of the one before: 0 smooths nothing. `known` are the
-    means of the values before these, so a series that grows goes on where it was.
+    means of the values before these, so a growing series continues where it was.
 
     Source: the bias correction of Kingma and Ba, "Adam", 2015, section 3, as TensorBoard's scalar
     charts smooth. With m(t) = w m(t-1) + (1-w) x(t) from m(0) = 0, the mean is m(t) / (1 - w^t);
@@ -158,7 +158,7 @@ class Track:
         """Takes over what is new in `points`; whether anything is.
 
         Points that are not an extension of those before (an attempt that began again, another
-        run) replace them. They are told apart by the identity of the newest point taken.
+        run) replace them. The identity of the newest point distinguishes them.
         """
         count, known = len(points), len(self._points)
         goes_on = count >= known and (not known or points[known - 1] is self._newest)

@@ -17,8 +17,10 @@ all others."""
 
 
 class Signs(NamedTuple):
-    """What a strip is drawn with; `beyond` stands where a value lies above the scale, `ground`
-    where there is nothing: a table would take blanks away."""
+    """The characters of a strip; `beyond` for a value above the scale, `ground` for no value.
+
+    `ground` is not a blank, since a table strips blanks.
+    """
 
     low: str
     line: str

@@ -22,7 +22,7 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 class RowEvidence(msgspec.Struct, frozen=True):
-    """A row that shows a finding: where it stands, and the beginning of it."""
+    """A row that shows a finding: its place, and the start of its text."""
 
     split: str
     line: int

@@ -1,6 +1,6 @@
 """Leakage: what is measured with must not be trained on.
 
-Of the locked rows (the holdout) only counts are told, with the training rows as evidence.
+For the holdout, results have only counts, with the training rows as evidence.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ TEMPLATE_ROWS = 20
 """From this many held-out inputs on, words of most of them count as a template's."""
 
 MOST_COMPARISONS = 1_000_000
-"""Pairs that are looked at, about a second; data of few words over and over may have more."""
+"""The most pairs to compare, about a second; repetitive data may have more."""
 
 _SCRIPTS = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # written without blanks
 _FOLDED = bytes(
@@ -58,8 +58,7 @@ class Overlap(msgspec.Struct, frozen=True):
     same: dict[int, int]
     near: dict[int, int]
     searched: int
-    """Training inputs that were looked at for near ones; all of them unless there were too many
-    pairs."""
+    """The number of training inputs that were compared: all unless there were too many pairs."""
 
 
 def words_of(text: str) -> list[str]:
@@ -194,7 +193,7 @@ class _NearSearch:
 
 
 def _rests(words: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """What is left of an input without one of its words, for each that is no number."""
+    """Yields the input without one of its words, for each word that is not a number."""
     for place, word in enumerate(words):
         if not _NUMERIC.search(word):
             yield place, " ".join((*words[:place], *words[place + 1 :]))

@@ -72,7 +72,7 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
                 f"{'repeats' if surplus == 1 else 'repeat'} another one of them",
                 "remove them, unless they are to count more often"
                 if trained
-                else "remove them: each counts in the score as often as it stands there",
+                else "remove them: each counts in the score as often as it is in the data",
                 count=surplus,
                 rows=evidence(shown(split, row) for group in groups for row in group),
             )
@@ -118,7 +118,7 @@ def odd_turns(data: LoadedData) -> list[CheckResult]:
                     CheckKind.WRONG_ROLES,
                     f"{of_all(len(odd), len(rows), f'{NAMES[split]} rows')} "
                     f"{'has' if len(odd) == 1 else 'have'} odd turns: {why} in line {row.line}",
-                    "mend them: a chat template may drop or refuse such turns",
+                    "fix them: a chat template may drop or refuse such turns",
                     count=len(odd),
                     rows=evidence(
                         RowEvidence(split, row.line, one_line(row.id, 80), why) for row, why in odd
@@ -197,7 +197,7 @@ def _in_number(message: str, count: int) -> str:
 class TrainedRow(msgspec.Struct, frozen=True):
     """`tokens` as (text, trained on); the last `cut` of them are beyond training.max_length.
 
-    `number` counts training rows from 1, of `total`; `line` is where it stands in its file.
+    `number` counts training rows from 1, of `total`; `line` is its line in the file.
     """
 
     number: int

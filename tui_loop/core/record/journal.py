@@ -229,7 +229,7 @@ class Journal:
             self._descriptor, self._is_rebuilding = rebuilt, False
             self._written.set_rebuilt(content)
             self._is_damaged = self._is_unsafe = False
-            text = f"the journal's file was {damage} while the run wrote it; it has been rebuilt"
+            text = f"the journal's file was {damage} while the run wrote it; the run has rebuilt it"
             self._enqueue(LineLogged(level="warning", source="journal", text=text))
             self._drain()
 

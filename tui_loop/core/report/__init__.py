@@ -1,5 +1,5 @@
 """The report of a loop: facts gathered once from the record, written as one file of any kind.
 
-`gathering` reads the record and gives a `facts.Report`; `sections` tells it as a document, which
+`gather` reads the record into a `facts.Report`; `sections` turns it into a document, which
 `markdown` and `html` write out; `table` makes a spreadsheet of it, and its facts are the JSON.
 """

@@ -207,7 +207,7 @@ class _Gatherer:
             newest = evaluated[-1].number
             is_best = newest in roles
             roles[newest] = "the newest, and the best so far" if is_best else "the newest"
-        found = (failures_of(self.diagnoser.case(number), role) for number, role in roles.items())
+        found = (failures_of(self.diagnoser.facts(number), role) for number, role in roles.items())
         return [each for each in found if each is not None]
 
 

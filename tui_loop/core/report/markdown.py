@@ -54,7 +54,7 @@ def markdown(document: Document) -> str:
 def prose(text: str, *, at_start: bool = False) -> str:
     """A text as Markdown that reads as that text; what would become a link is set as code.
 
-    With `at_start` it stands where a line begins.
+    `at_start`: the text is at the start of a line.
     """
     words = [
         code(word) if _LINK.search(word) else _MARKUP.sub(_escaped, word)

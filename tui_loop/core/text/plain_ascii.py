@@ -1,6 +1,6 @@
 """Our signs in plain ASCII, for a terminal or a pipe whose encoding has no others.
 
-`SIGNS` keep the width, for text that has been laid out; `words` may change it, for text that has
+`SIGNS` keep the width, for text with a fixed layout; `words` may change it, for text that has
 not: an arrow as `>` would read as a comparison.
 """
 

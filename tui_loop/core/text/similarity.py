@@ -20,7 +20,7 @@ _NO_LIGHT = dict.fromkeys(map(ord, _LIGHT))
 _FIGURES = re.compile(r"\d(?:[\d.,]*\d)?")
 _ENDS = " \t\n\"'`*_.,:;!?()[]{}<>«»“”„‘’。、，！？"
 _TRIES = 200
-"""Places that are looked at: a text may hold another thousands of times within its words."""
+"""The most places to check: a text may contain another thousands of times within words."""
 
 _SHORT = 4
 """A shorter text is found in another by chance: it counts at the start and the end alone."""
@@ -80,7 +80,7 @@ def edit_distance(left: str, right: str, limit: int) -> int | None:
 
 
 def found_within(wanted: str, said: str) -> int | None:
-    """Where `wanted` stands in `said` as whole words; None where it does not.
+    """Returns where `wanted` is in `said` as whole words, None where it is not.
 
     Both normalised. Neither part of a word nor of a number counts; a text that is very short
     (a digit, "no") counts at the start and the end alone.

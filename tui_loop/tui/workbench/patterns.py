@@ -80,7 +80,7 @@ class Learning(LoopScreen):
 
     def _read(self, _: Ended) -> Patterns | Exception:
         try:
-            return self._patterns_reader.look(LOOK_SECONDS)
+            return self._patterns_reader.poll(LOOK_SECONDS)
         except Exception as error:  # told on the screen, which is not to end with it
             return error
 

@@ -18,7 +18,7 @@ LONGEST = 2.0
 """A run is not made longer than this at once: what follows is known only then."""
 
 STEPS_WANTED = 30
-"""Unless it had so few steps that nothing can be told from it."""
+"""Runs with fewer steps are not judged."""
 
 LARGEST_RANK = 64
 
@@ -26,81 +26,81 @@ FAR = 0.2
 """Of the base's eval loss: with more left, larger steps come before more of them."""
 
 
-def train_longer(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Twice the passes, or so many that there are STEPS_WANTED; what that brings is read from the
     last stretch of the eval curve."""
-    if case.config is None:
+    if facts.config is None:
         return
-    steps = max(1, case.run.step)
+    steps = max(1, facts.run.step)
     factor = max(LONGEST, STEPS_WANTED / steps)
-    fields = _length(case.config.training, factor)
+    fields = _length(facts.config.training, factor)
     if steps < FEWEST_STEPS:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.TRAIN_LONGER,
             fields,
             because=f"{counted(steps, 'step')} can teach nothing",
-            expects=loss_gain(case, 0.05, 0.7),
+            expects=loss_gain(facts, 0.05, 0.7),
             confidence="high",
             ground="a run has a shape only from some tens of steps on",
         )
         return
-    expects, ground = loss_gain(case, 0.05, 0.4), "the loss was still falling when the run ended"
-    evals = case.eval_curve
+    expects, ground = loss_gain(facts, 0.05, 0.4), "the loss was still falling when the run ended"
+    evals = facts.eval_curve
     if len(evals) >= 2:
         fell = evals.values[-2] - evals.values[-1]
         if fell > 0:
             end = evals.values[-1]
-            expects = loss_range(case, end - 1.5 * fell, end - 0.2 * fell)
+            expects = loss_range(facts, end - 1.5 * fell, end - 0.2 * fell)
             ground = (
                 f"its own curve: the last stretch alone took {figures.loss(fell)} off the eval loss"
             )
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.TRAIN_LONGER,
         fields,
         because="the eval loss was still falling when the run ended",
         expects=expects,
-        confidence="medium" if is_far_from_done(case) else "high",
+        confidence="medium" if is_far_from_done(facts) else "high",
         ground=ground,
     )
 
 
-def is_far_from_done(case: IterationFacts) -> bool:
+def is_far_from_done(facts: IterationFacts) -> bool:
     """Whether so much of the base's eval loss is left that more of the same takes too long."""
-    loss, base = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
+    loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
     return loss is None or base is None or loss > FAR * base
 
 
-def stop_earlier(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """So many passes as brought the lowest eval loss, or the weights of that moment."""
-    if case.config is None:
+    if facts.config is None:
         return
-    training, turn = case.config.training, turn_of(case)
+    training, turn = facts.config.training, turn_of(facts)
     if turn is None:
-        epochs = case.metric("epochs")
+        epochs = facts.metric("epochs")
         if epochs is not None and epochs > 1.5:
             yield propose(
-                case,
+                facts,
                 finding,
                 SuggestionKind.FEWER_EPOCHS,
                 _length(training, 0.5),
                 because="the training rows are known by heart",
-                expects=loss_gain(case, 0.0, 0.3),
+                expects=loss_gain(facts, 0.0, 0.3),
                 confidence="medium",
             )
         return
     if training.keep == "best":
         return  # the weights are those of that moment already
     step, lowest, change = turn
-    expects = loss_range(case, 0.9 * lowest, lowest + 0.5 * max(change.delta, 0.02 * lowest))
+    expects = loss_range(facts, 0.9 * lowest, lowest + 0.5 * max(change.delta, 0.02 * lowest))
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.FEWER_EPOCHS,
-        _length(training, step / case.eval_curve.steps[-1]),
+        _length(training, step / facts.eval_curve.steps[-1]),
         because=f"the eval loss was lowest at step {step}",
         expects=expects,
         confidence="high",
@@ -108,104 +108,104 @@ def stop_earlier(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]
     )
     if training.eval_steps != 0:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.KEEP_BEST,
             {"training.keep": "best"},
             because=f"the eval loss was lowest at step {step}, and the last weights were kept",
-            expects=loss_range(case, 0.97 * lowest, 1.03 * lowest),
+            expects=loss_range(facts, 0.97 * lowest, 1.03 * lowest),
             confidence="high",
             ground="its own curve; choosing the lowest of several evaluations flatters a little",
         )
 
 
-def hold_back(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def hold_back(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Dropout on the adapter, weight decay on all weights."""
-    if case.config is None:
+    if facts.config is None:
         return
-    lora = case.config.lora
+    lora = facts.config.lora
     if lora.enabled and lora.lora_dropout < 0.1:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.MORE_DROPOUT,
             {"lora.lora_dropout": 0.1},
             because="held-out rows are harder than trained ones",
-            expects=loss_gain(case, 0.0, 0.15),
+            expects=loss_gain(facts, 0.0, 0.15),
         )
-    elif not lora.enabled and not case.config.training.weight_decay:
+    elif not lora.enabled and not facts.config.training.weight_decay:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.WEIGHT_DECAY,
             {"training.weight_decay": 0.01},
             because="held-out rows are harder than trained ones",
-            expects=loss_gain(case, 0.0, 0.1),
+            expects=loss_gain(facts, 0.0, 0.1),
         )
 
 
-def larger_adapter(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Adapters on all linear layers, else twice the rank and more."""
-    if case.config is None or not case.config.lora.enabled:
+    if facts.config is None or not facts.config.lora.enabled:
         return
-    lora = case.config.lora
+    lora = facts.config.lora
     if lora.target_modules != "all-linear":
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.ALL_LINEAR,
             {"lora.target_modules": "all-linear"},
             because="only part of the layers had an adapter and most of the loss was left",
-            expects=gain(case, 0.05, 0.6),
+            expects=gain(facts, 0.05, 0.6),
             confidence="medium",
         )
     if lora.r < LARGEST_RANK:
         rank = 16 if lora.r < 8 else 2 * lora.r
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.RAISE_RANK,
             {"lora.r": rank, "lora.lora_alpha": lora.lora_alpha * rank / lora.r},
             because="neither loss fell any further, which a larger adapter may change"
             if finding.kind == FindingKind.PLATEAU
             else "the adapter is small and the training loss stopped high",
-            expects=gain(case, 0.0, 0.3),
+            expects=gain(facts, 0.0, 0.3),
             confidence="medium" if lora.r < 8 else "low",
         )
 
 
-def after_plateau(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def after_plateau(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Regularisation where the training loss still falls, else a larger adapter."""
     if finding.figures.get("train_falls"):
-        yield from hold_back(case, finding)
+        yield from hold_back(facts, finding)
     else:
-        yield from larger_adapter(case, finding)
+        yield from larger_adapter(facts, finding)
 
 
-def smaller_adapter(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def smaller_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Half the rank, for a model that forgets."""
-    if case.config is None or not case.config.lora.enabled or case.config.lora.r < 8:
+    if facts.config is None or not facts.config.lora.enabled or facts.config.lora.r < 8:
         return
-    lora = case.config.lora
+    lora = facts.config.lora
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.LOWER_RANK,
         {"lora.r": lora.r // 2, "lora.lora_alpha": lora.lora_alpha / 2},
         because="training took away what the model could do before",
-        expects=gain(case, 0.0, 0.3),
+        expects=gain(facts, 0.0, 0.3),
     )
 
 
-def replicate(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The same config under a seed that was not used yet; where that was done, the other one."""
-    if case.config is None:
+    if facts.config is None:
         return
-    other, name = finding.figures.get("against"), case.folder.loop.name
-    seeds = seeds_like(case, case.number)
-    seed = max(seeds | {case.config.training.seed}) + 1
+    other, name = finding.figures.get("against"), facts.folder.loop.name
+    seeds = seeds_like(facts, facts.number)
+    seed = max(seeds | {facts.config.training.seed}) + 1
     if len(seeds) > 1 and isinstance(other, int):
-        seed = max(seeds_like(case, other), default=seed - 1) + 1
+        seed = max(seeds_like(facts, other), default=seed - 1) + 1
         yield advise(
             finding,
             SuggestionKind.REPLICATE,
@@ -216,24 +216,24 @@ def replicate(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         )
         return
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.REPLICATE,
         {SEED: seed},
-        because=f"one run of {case.number} and one of {other} cannot tell the change from "
+        because=f"one run of {facts.number} and one of {other} cannot tell the change from "
         "training noise",
         confidence="medium",
         ground="two runs of each config put the training noise into the interval",
     )
 
 
-def seeds_like(case: IterationFacts, number: int) -> set[int]:
+def seeds_like(facts: IterationFacts, number: int) -> set[int]:
     """The seeds under which the config of an iteration was run."""
     return {
         config.training.seed
-        for each in case.iterations
+        for each in facts.iterations
         if each.number and (config := config_of(each)) is not None
-        if case.comparer.are_one_config(each.number, number)
+        if facts.comparer.are_one_config(each.number, number)
     }
 
 

@@ -17,7 +17,7 @@ ROWS_WANTED = 400
 """Held-out rows that show a difference of some five points (McNemar, a fifth of them changing)."""
 
 
-def rows_of_weak_slices(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """About as many more rows as fail, of the group that fails most."""
     failed = _count(finding, "failed") or len(finding.examples)
     kind, _, name = str(finding.figures.get("slice", "")).partition(": ")
@@ -28,48 +28,48 @@ def rows_of_weak_slices(case: IterationFacts, finding: Finding) -> Iterator[Sugg
         SuggestionKind.MORE_ROWS,
         f"{more} to {2 * more} more training rows of {group}, like those that fail",
         because=f"{group} fails more than the rest",
-        expects=_fixing(case, finding, 0.2, 0.7),
+        expects=_fixing(facts, finding, 0.2, 0.7),
         confidence="medium",
         ground="groups that fail get better with rows of their own kind; how much was not "
         "measured here",
     )
 
 
-def rows_for_gaps(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def rows_for_gaps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Rows for what training lacks."""
-    told = finding.figures.get("labels") or finding.figures.get("label")
-    names = f'"{told}"' if told else "the kind that fails"
+    value = finding.figures.get("labels") or finding.figures.get("label")
+    names = f'"{value}"' if value else "the kind that fails"
     yield advise(
         finding,
         SuggestionKind.ROWS_FOR_GAP,
         f"{LEAST_ROWS * 2} or more training rows of {names}",
         because="training has nothing, or nearly nothing, like them",
-        expects=_fixing(case, finding, 0.3, 0.9),
+        expects=_fixing(facts, finding, 0.3, 0.9),
         confidence="high",
         ground="no setting teaches what no row shows",
     )
 
 
-def balance(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def balance(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """More of the labels that are never said."""
     label = finding.figures.get("label")
     fewer = f', or fewer of "{label}"' if label else ""
     said, due = _count(finding, "said"), _count(finding, "due")
-    total = case.metric("total")
+    total = facts.metric("total")
     yield advise(
         finding,
         SuggestionKind.BALANCE_LABELS,
         f"more training rows of the labels that are hardly said{fewer}",
         because="the model answers with few labels",
-        expects=points_gain(case, 0.1 * (said - due) / total, 0.6 * (said - due) / total)
+        expects=points_gain(facts, 0.1 * (said - due) / total, 0.6 * (said - due) / total)
         if total and said > due
         else None,
     )
 
 
-def more_rows(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def more_rows(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """More training rows in general, where those that are there teach no more."""
-    rows = case.metric("train_rows")
+    rows = facts.metric("train_rows")
     if rows is None or not finding.figures.get("train_falls", 1):
         return
     by_heart = finding.kind == FindingKind.MEMORISED
@@ -85,46 +85,46 @@ def more_rows(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
-def look_at_labels(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def look_at_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The hardest training rows are the likeliest to be wrong."""
     yield advise(
         finding,
         SuggestionKind.MEND_LABELS,
         f"look at the hardest training rows and mend their labels (T, or tui-loop suspects "
-        f"{case.folder})",
+        f"{facts.folder})",
         because="rows that stay hard while the rest is learned are often mislabelled",
-        expects=_fixing(case, finding, 0.1, 0.5),
+        expects=_fixing(facts, finding, 0.1, 0.5),
         confidence="medium",
         ground="the rows are listed, the hardest first",
     )
 
 
-def remove_repeats(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def remove_repeats(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Each row once."""
     yield advise(
         finding,
         SuggestionKind.REMOVE_DUPLICATES,
-        f"keep one of each repeated training row (tui-loop check {case.folder.loop.name} lists "
+        f"keep one of each repeated training row (tui-loop check {facts.folder.loop.name} lists "
         "them)",
         because="repeated rows count several times in every pass",
         confidence="medium",
     )
 
 
-def part_the_sets(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def part_the_sets(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """No row in both files."""
     yield advise(
         finding,
         SuggestionKind.REMOVE_LEAKAGE,
         "take the rows that are also held out from the training data (tui-loop check "
-        f"{case.folder.loop.name} lists them)",
+        f"{facts.folder.loop.name} lists them)",
         because="what was trained on measures nothing",
         confidence="high",
         ground="the score of these rows is memory; expect it to fall to the true one",
     )
 
 
-def mark_the_end(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def mark_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Completions that end."""
     yield advise(
         finding,
@@ -132,25 +132,25 @@ def mark_the_end(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]
         "train on rows that end: completions as they are, with the tokenizer's end token after "
         "them (tui-loop check --row 1 shows what is trained on)",
         because="answers come right and then go on",
-        expects=_fixing(case, finding, 0.3, 0.9),
+        expects=_fixing(facts, finding, 0.3, 0.9),
         confidence="medium",
     )
 
 
-def one_form(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def one_form(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """One form of answer in every row."""
     yield advise(
         finding,
         SuggestionKind.ONE_FORMAT,
         "write all references in one form, and say it in data.prompt_template",
         because="the content is right and the form is not",
-        expects=_fixing(case, finding, 0.3, 0.9),
+        expects=_fixing(facts, finding, 0.3, 0.9),
     )
 
 
-def more_held_out(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def more_held_out(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Enough examples to see something."""
-    total = case.metric("total") or len(case.view or [])
+    total = facts.metric("total") or len(facts.view or [])
     yield advise(
         finding,
         SuggestionKind.MORE_EVAL_ROWS,
@@ -161,20 +161,20 @@ def more_held_out(case: IterationFacts, finding: Finding) -> Iterator[Suggestion
     )
 
 
-def narrow_the_gap(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def narrow_the_gap(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Regularisation for a gap that is there, more held-out rows for one that may not be."""
     if finding.figures.get("is_sure"):
-        yield from hold_back(case, finding)
+        yield from hold_back(facts, finding)
     else:
-        yield from more_held_out(case, finding)
+        yield from more_held_out(facts, finding)
 
 
-def look_at_holdout(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """What was chosen often by one set is judged by another."""
-    loop, best = case.folder.loop, finding.figures.get("best", case.number)
+    loop, best = facts.folder.loop, finding.figures.get("best", facts.number)
     fresh = f"draw a fresh split (tui-loop fresh {loop.name})"
     can_look = isinstance(best, int) and loop.iteration(best).adapter.exists()
-    if can_look and "holdout" in case.splits:
+    if can_look and "holdout" in facts.splits:
         action = f"hold {best} against the holdout (tui-loop ready {loop.name}/{best}), or {fresh}"
     else:
         action = fresh
@@ -188,18 +188,18 @@ def look_at_holdout(case: IterationFacts, finding: Finding) -> Iterator[Suggesti
     )
 
 
-def repeat_the_best(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Replicates where a small gain is in doubt, and a look at what still fails."""
     if "tries" not in finding.figures:  # within one run: nothing was tried yet
         return
-    best = finding.figures.get("best_before", case.number)
-    name = case.folder.loop.name
-    if isinstance(best, int) and len(seeds_like(case, best)) < 2:
+    best = finding.figures.get("best_before", facts.number)
+    name = facts.folder.loop.name
+    if isinstance(best, int) and len(seeds_like(facts, best)) < 2:
         yield advise(
             finding,
             SuggestionKind.REPLICATE,
             f"run {best} again under another seed, to tell a small gain from training noise "
-            f"(tui-loop run {name} --from {best} --set seed={max(seeds_like(case, best)) + 1})",
+            f"(tui-loop run {name} --from {best} --set seed={max(seeds_like(facts, best)) + 1})",
             because=f"of {best}, which nothing tried since is better than, there is one run alone",
             confidence="medium",
             ground="two runs of each config put the training noise into the interval",
@@ -207,22 +207,24 @@ def repeat_the_best(case: IterationFacts, finding: Finding) -> Iterator[Suggesti
     yield advise(
         finding,
         SuggestionKind.LOOK_AT_FAILURES,
-        f"read what still fails (4, f; or tui-loop failures {case.folder} --summary)",
+        f"read what still fails (4, f; or tui-loop failures {facts.folder} --summary)",
         because="nothing tried lately was better by more than noise",
         confidence="medium",
         ground="what the settings do not mend is usually in the rows",
     )
 
 
-def _fixing(case: IterationFacts, finding: Finding, least: float, most: float) -> Prediction | None:
+def _fixing(
+    facts: IterationFacts, finding: Finding, least: float, most: float
+) -> Prediction | None:
     """Between these shares of the examples concerned pass as well."""
-    total = case.metric("total")
+    total = facts.metric("total")
     count = _count(finding, "failed") or len(finding.examples)
     if not total or not count:
         return None
-    return points_gain(case, least * count / total, most * count / total)
+    return points_gain(facts, least * count / total, most * count / total)
 
 
 def _count(finding: Finding, name: str) -> int:
-    told = finding.figures.get(name)
-    return told if isinstance(told, int) else 0
+    value = finding.figures.get(name)
+    return value if isinstance(value, int) else 0

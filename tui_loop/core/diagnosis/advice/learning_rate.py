@@ -23,88 +23,88 @@ ROOM = 1.5
 """Times the rate: with less up to what is known to be bad, there is nothing to gain above."""
 
 
-def lower_learning_rate(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Down towards a lower rate that did better here; else to what did well in another loop; else
     to a tenth, or to what is advised where even that is beyond all use."""
-    if case.config is None:
+    if facts.config is None:
         return
-    rate = case.config.training.learning_rate
-    known = better_at(case, rate, lower=True)
-    found = _between(case, finding, known) or _lesson(case, finding, at_least=0.0, below=rate)
+    rate = facts.config.training.learning_rate
+    known = better_at(facts, rate, lower=True)
+    found = _between(facts, finding, known) or _lesson(facts, finding, at_least=0.0, below=rate)
     if found is not None:
         yield found
         return
-    lower = lower_rate(rate, with_adapter=case.config.lora.enabled)
+    lower = lower_rate(rate, with_adapter=facts.config.lora.enabled)
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: lower},
         because=f"at {figures.rate(rate)} {_trouble(finding)}",
-        expects=from_the_base(case) or gain(case, 0.1, 0.6),
+        expects=from_the_base(facts) or gain(facts, 0.1, 0.6),
         confidence="high" if finding.kind == FindingKind.DIVERGED else "medium",
         ground="a run that blew up or stood still had too large steps; how much lower is a rule of "
         "thumb",
     )
 
 
-def steady(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def steady(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Clipping and a warm-up, for a loss that jumps."""
-    if case.config is None:
+    if facts.config is None:
         return
-    training = case.config.training
+    training = facts.config.training
     if not 0 < training.max_grad_norm <= 1:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.CLIP_GRADIENTS,
             {"training.max_grad_norm": 1.0},
             because="single gradients were many times the usual one and nothing clipped them",
-            expects=loss_gain(case, 0.0, 0.3),
+            expects=loss_gain(facts, 0.0, 0.3),
             confidence="medium",
         )
     if not training.warmup_steps:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.WARM_UP,
             {"training.warmup_steps": 0.05},
             because="the rate was at its peak from the first step on",
-            expects=loss_gain(case, 0.0, 0.2),
+            expects=loss_gain(facts, 0.0, 0.2),
         )
 
 
-def slower(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def slower(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """A third of the rate, for a loss that jumps."""
-    if case.config is None:
+    if facts.config is None:
         return
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.LOWER_LEARNING_RATE,
-        {RATE: brief_rate(case.config.training.learning_rate / 3)},
+        {RATE: brief_rate(facts.config.training.learning_rate / 3)},
         because="the loss jumped again and again, which smaller steps do not do",
-        expects=loss_gain(case, 0.0, 0.4),
+        expects=loss_gain(facts, 0.0, 0.4),
         confidence="medium",
     )
 
 
-def raise_learning_rate(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Up to a higher rate that did better here; else to what did well in another loop; else
     to ten times the rate, at least what is advised, or three times where much of the loss has gone
     already. Never up to a rate that is known to be bad."""
-    if case.config is None or 0 < case.run.step < FEWEST_STEPS:
+    if facts.config is None or 0 < facts.run.step < FEWEST_STEPS:
         return
-    rate = case.config.training.learning_rate
-    advised = ADVISED[case.config.lora.enabled]
-    far = is_far_from_done(case)
+    rate = facts.config.training.learning_rate
+    advised = ADVISED[facts.config.lora.enabled]
+    far = is_far_from_done(facts)
     if finding.kind == FindingKind.UNDERFITTING and not far and rate >= 10 * advised:
         return
-    bad = bad_above(case, rate)
-    known = better_at(case, rate, lower=False)
-    found = _between(case, finding, known)
+    bad = bad_above(facts, rate)
+    known = better_at(facts, rate, lower=False)
+    found = _between(facts, finding, known)
     if found is None and far:
-        found = _lesson(case, finding, at_least=ROOM * rate, below=bad or math.inf)
+        found = _lesson(facts, finding, at_least=ROOM * rate, below=bad or math.inf)
     if found is not None:
         yield found
         return
@@ -117,69 +117,69 @@ def raise_learning_rate(case: IterationFacts, finding: Finding) -> Iterator[Sugg
         if higher < ROOM * rate:
             return
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: brief_rate(higher)},
         because=f"at {figures.rate(rate)} most of the loss was left when the run ended"
         if far
         else "the loss was still falling when the run ended",
-        expects=loss_gain(case, 0.3, 0.9) if far else loss_gain(case, 0.1, 0.5),
+        expects=loss_gain(facts, 0.3, 0.9) if far else loss_gain(facts, 0.1, 0.5),
         confidence="low" if bad is not None else "medium",
         ground=ground,
     )
 
 
-def gentler(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def gentler(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """A third of the rate, for a model that loses what it could."""
-    if case.config is None:
+    if facts.config is None:
         return
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.LOWER_LEARNING_RATE,
-        {RATE: brief_rate(case.config.training.learning_rate / 3)},
+        {RATE: brief_rate(facts.config.training.learning_rate / 3)},
         because="training took away what the model could do before",
-        expects=gain(case, 0.05, 0.5),
+        expects=gain(facts, 0.05, 0.5),
     )
 
 
-def _between(case: IterationFacts, finding: Finding, known: Iteration | None) -> Suggestion | None:
+def _between(facts: IterationFacts, finding: Finding, known: Iteration | None) -> Suggestion | None:
     """Towards the rate of an iteration that did better."""
     good = rate_of(known) if known is not None else None
-    if case.config is None or known is None or good is None:
+    if facts.config is None or known is None or good is None:
         return None
-    rate = case.config.training.learning_rate
+    rate = facts.config.training.learning_rate
     return propose(
-        case,
+        facts,
         finding,
         SuggestionKind.LOWER_LEARNING_RATE if good < rate else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: toward(rate, good)},
         because=f"{known.number} did better at {figures.rate(good)}, so the best rate lies "
         f"{'below' if good < rate else 'above'} {figures.rate(rate)}",
-        expects=about(case, known),
+        expects=about(facts, known),
         confidence="medium",
-        ground=f"{known.number} had {reached(known)}, this one {reached(case.iteration)}",
+        ground=f"{known.number} had {reached(known)}, this one {reached(facts.iteration)}",
     )
 
 
 def _lesson(
-    case: IterationFacts, finding: Finding, *, at_least: float, below: float
+    facts: IterationFacts, finding: Finding, *, at_least: float, below: float
 ) -> Suggestion | None:
     """The rate that served best in another loop on this base, if it lies within these bounds."""
-    best = case.lessons.best
+    best = facts.lessons.best
     rate = rate_in(best) if best is not None else None
-    if case.config is None or best is None or rate is None or not at_least <= rate < below:
+    if facts.config is None or best is None or rate is None or not at_least <= rate < below:
         return None
-    lower = rate < case.config.training.learning_rate
+    lower = rate < facts.config.training.learning_rate
     return propose(
-        case,
+        facts,
         finding,
         SuggestionKind.LOWER_LEARNING_RATE if lower else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: rate},
         because=f"{best.place} reached {figures.percent(best.score)} at {figures.rate(rate)} on "
         "this base",
-        expects=from_the_base(case) or loss_gain(case, 0.3, 0.95),
+        expects=from_the_base(facts) or loss_gain(facts, 0.3, 0.95),
         confidence="high",
         ground=f"it did well on this base in another loop, {best.place}",
     )
@@ -202,19 +202,19 @@ SHORT_OF = 3.0
 """Times a rate that is known to be good: further up lies what is known to be bad."""
 
 
-def better_at(case: IterationFacts, rate: float, *, lower: bool) -> Iteration | None:
+def better_at(facts: IterationFacts, rate: float, *, lower: bool) -> Iteration | None:
     """The best iteration at a lower (or higher) rate that did better: one that differs in the
     rate alone, if there is one."""
     found = [
         each
-        for each in case.iterations
-        if 0 < each.number != case.number
+        for each in facts.iterations
+        if 0 < each.number != facts.number
         and each.state == "finished"
         and (other := rate_of(each)) is not None
         and (other < rate if lower else other > rate)
-        and rank_of(each) > rank_of(case.iteration)
+        and rank_of(each) > rank_of(facts.iteration)
     ]
-    alone = [each for each in found if _differs_in_rate_alone(case, each)]
+    alone = [each for each in found if _differs_in_rate_alone(facts, each)]
     return max(alone or found, key=rank_of, default=None)
 
 
@@ -226,11 +226,11 @@ def toward(rate: float, good: float) -> float:
     return brief_rate(min(math.sqrt(rate * good), SHORT_OF * good))
 
 
-def bad_above(case: IterationFacts, rate: float) -> float | None:
+def bad_above(facts: IterationFacts, rate: float) -> float | None:
     """The lowest rate above this one that diverged, or that did worse than a lower one did, here;
     else the lowest that diverged in another loop on this base."""
     at_rates: dict[float, list[Iteration]] = {}
-    for each in case.iterations:
+    for each in facts.iterations:
         if each.number and (other := rate_of(each)) is not None:
             at_rates.setdefault(other, []).append(each)
     best = (-math.inf, -math.inf)
@@ -240,33 +240,33 @@ def bad_above(case: IterationFacts, rate: float) -> float | None:
         if other > rate and (diverged or any(each < best for each in standings)):
             return other
         best = max([best, *standings])
-    elsewhere = case.lessons.lowest_bad(above=rate)
+    elsewhere = facts.lessons.lowest_bad(above=rate)
     return rate_in(elsewhere) if elsewhere is not None else None
 
 
 def reached(iteration: Iteration) -> str:
     """`2e-3 (64%)`: the rate of an iteration, and what it came to."""
     score, loss = metric_of(iteration, "score"), metric_of(iteration, "eval_loss")
-    told = figures.percent(score) if score is not None else figures.loss(loss)
-    return f"{figures.rate(rate_of(iteration))} ({told or iteration.state})"
+    result = figures.percent(score) if score is not None else figures.loss(loss)
+    return f"{figures.rate(rate_of(iteration))} ({result or iteration.state})"
 
 
-def about(case: IterationFacts, known: Iteration) -> Prediction | None:
+def about(facts: IterationFacts, known: Iteration) -> Prediction | None:
     """Around what another iteration reached, at least half way there; from the base where the run
     has no figures of its own."""
-    mine, theirs = case.metric("score"), metric_of(known, "score")
-    if mine is None and not _has_figures(case):
-        mine = metric_of(case.base, "score")
+    mine, theirs = facts.metric("score"), metric_of(known, "score")
+    if mine is None and not _has_figures(facts):
+        mine = metric_of(facts.base, "score")
     if mine is None or theirs is None or theirs <= mine:
-        return gain(case, 0.05, 0.5)
+        return gain(facts, 0.05, 0.5)
     top = min(1.0, theirs + 0.3 * (1 - theirs))
     return Prediction("score", mine, float(f"{(mine + theirs) / 2:.3g}"), float(f"{top:.3g}"))
 
 
-def from_the_base(case: IterationFacts) -> Prediction | None:
+def from_the_base(facts: IterationFacts) -> Prediction | None:
     """After a run without a sound figure of its own: between the base and something better."""
-    base = metric_of(case.base, "eval_loss")
-    if base is None or _has_figures(case):
+    base = metric_of(facts.base, "eval_loss")
+    if base is None or _has_figures(facts):
         return None
     return Prediction("eval_loss", base, float(f"{0.05 * base:.3g}"), float(f"{0.8 * base:.3g}"))
 
@@ -282,14 +282,14 @@ def brief_rate(rate: float) -> float:
     return float(f"{rate:.0e}")
 
 
-def _differs_in_rate_alone(case: IterationFacts, other: Iteration) -> bool:
+def _differs_in_rate_alone(facts: IterationFacts, other: Iteration) -> bool:
     config = config_of(other)
-    if case.config is None or config is None:
+    if facts.config is None or config is None:
         return False
-    changed = changed_fields(config, case.config)
+    changed = changed_fields(config, facts.config)
     return BOOKKEEPING.issuperset(changed.keys() - {RATE})
 
 
-def _has_figures(case: IterationFacts) -> bool:
+def _has_figures(facts: IterationFacts) -> bool:
     """Whether the run was evaluated; else a prediction starts from the base."""
-    return case.metric("eval_loss") is not None and case.iteration.state == "finished"
+    return facts.metric("eval_loss") is not None and facts.iteration.state == "finished"

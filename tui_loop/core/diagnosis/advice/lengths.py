@@ -10,81 +10,81 @@ from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind
 
 
-def longer_inputs(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """No cut of training rows, or of held-out ones."""
-    if case.config is None:
+    if facts.config is None:
         return
-    training, evaluation = case.config.training, case.config.evaluation
+    training, evaluation = facts.config.training, facts.config.evaluation
     is_of_held_out = "cut_for_loss" in finding.figures
     if training.max_length is not None and not is_of_held_out:
         longest = finding.figures.get("longest_row")
         longer = longest if isinstance(longest, int) else 2 * training.max_length
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.RAISE_MAX_LENGTH,
             {"training.max_length": longer},
             because="training rows were cut, and with them what they should teach",
-            expects=gain(case, 0.1, 0.8),
+            expects=gain(facts, 0.1, 0.8),
             confidence="high",
             ground="rows that are cut lose their end first, which is the answer"
             + (f"; the longest row has {longest} tokens" if longest else ""),
         )
     if evaluation.max_length is not None and is_of_held_out:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.RAISE_EVAL_MAX_LENGTH,
             {"evaluation.max_length": None},
             because="held-out rows were cut at their start",
-            expects=gain(case, 0.0, 0.3),
+            expects=gain(facts, 0.0, 0.3),
         )
 
 
-def longer_outputs(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def longer_outputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """More room for the answer; unset derives it from the references."""
-    if case.config is None:
+    if facts.config is None:
         return
-    told = case.config.evaluation.max_new_tokens
-    if told is None:
+    limit = facts.config.evaluation.max_new_tokens
+    if limit is None:
         return
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.MORE_NEW_TOKENS,
         {"evaluation.max_new_tokens": None},
-        because=f"{told} new tokens ended answers before they were there",
-        expects=gain(case, 0.1, 0.9),
+        because=f"{limit} new tokens ended answers before they were there",
+        expects=gain(facts, 0.1, 0.9),
         confidence="high",
         ground="unset, the limit is derived from the references; the base is measured again",
     )
 
 
-def loss_on_the_answer(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def loss_on_the_answer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The loss on completions alone, where prompts are trained on too."""
-    if case.config is None or case.config.training.completion_only_loss is not False:
+    if facts.config is None or facts.config.training.completion_only_loss is not False:
         return
     yield propose(
-        case,
+        facts,
         finding,
         SuggestionKind.COMPLETION_ONLY,
         {"training.completion_only_loss": None},
         because="most of the trained tokens belong to the prompts, not to the answers",
-        expects=gain(case, 0.05, 0.6),
+        expects=gain(facts, 0.05, 0.6),
         confidence="medium",
     )
 
 
-def less_memory(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def less_memory(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """What takes less memory and leaves the experiment as it is, the cheapest first."""
-    if case.config is None or finding.figures.get("error") != "oom":
+    if facts.config is None or finding.figures.get("error") != "oom":
         return
-    training = case.config.training
+    training = facts.config.training
     size = training.per_device_train_batch_size
     if size > 1:
         half = max(each for each in range(1, size) if size % each == 0)
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.SMALLER_MICRO_BATCH,
             {
@@ -98,7 +98,7 @@ def less_memory(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         )
     if not training.activation_checkpointing:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.ACTIVATION_CHECKPOINTING,
             {"training.activation_checkpointing": True},
@@ -108,15 +108,15 @@ def less_memory(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         )
 
 
-def faster(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """The same run in less time: nothing is expected of the score."""
-    if case.config is None:
+    if facts.config is None:
         return
-    training = case.config.training
-    told = finding.figures
-    if "eval_steps_share" in told:
+    training = facts.config.training
+    shares = finding.figures
+    if "eval_steps_share" in shares:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.FEWER_EVALUATIONS,
             {"training.eval_steps": None},
@@ -124,9 +124,9 @@ def faster(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             confidence="high",
             ground="measured in this run",
         )
-    if "save_steps_share" in told and training.save_steps:
+    if "save_steps_share" in shares and training.save_steps:
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.FEWER_CHECKPOINTS,
             {"training.save_steps": 10 * training.save_steps},
@@ -134,10 +134,10 @@ def faster(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             confidence="high",
             ground="measured in this run",
         )
-    if "passes" in told:
+    if "passes" in shares:
         size = min(8, training.gradient_accumulation_steps)
         yield propose(
-            case,
+            facts,
             finding,
             SuggestionKind.LARGER_MICRO_BATCH,
             {
@@ -150,7 +150,7 @@ def faster(case: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             confidence="high",
             ground="short rows fit together; where memory runs out the run divides them itself",
         )
-    if "padding_share" in told:
+    if "padding_share" in shares:
         yield advise(
             finding,
             SuggestionKind.PACK,

@@ -23,7 +23,7 @@ _COMMANDS = re.compile(r"\s*\([^()]*\btui-loop\b[^()]*\)")
 
 
 def propose(
-    case: IterationFacts,
+    facts: IterationFacts,
     finding: Finding,
     kind: SuggestionKind,
     fields: dict[str, Any],
@@ -34,8 +34,8 @@ def propose(
     ground: str = RULE_OF_THUMB,
 ) -> Suggestion:
     """A change of config fields to the values of `fields`; `because` becomes the decision's text:
-    what is changed stands beside it everywhere."""
-    old = flatten(case.config) if case.config is not None else {}
+    the changes are shown beside it everywhere."""
+    old = flatten(facts.config) if facts.config is not None else {}
     changes = {name: (old.get(name), value) for name, value in fields.items()}
     action = ", ".join(
         f"{name.partition('.')[2]} {brief(before)} → {brief(after)}"
@@ -78,36 +78,36 @@ def advise(
     )
 
 
-def gain(case: IterationFacts, least: float, most: float) -> Prediction | None:
+def gain(facts: IterationFacts, least: float, most: float) -> Prediction | None:
     """A gain of between these shares of what is left: of the score to 1, else of the eval loss."""
-    score = case.metric("score")
+    score = facts.metric("score")
     if score is not None:
         left = 1.0 - score
         return Prediction(
             "score", score, _rounded(score + least * left), _rounded(score + most * left)
         )
-    return loss_gain(case, least, most)
+    return loss_gain(facts, least, most)
 
 
-def loss_gain(case: IterationFacts, least: float, most: float) -> Prediction | None:
+def loss_gain(facts: IterationFacts, least: float, most: float) -> Prediction | None:
     """A fall of the eval loss by between these shares of it."""
-    loss = case.metric("eval_loss")
+    loss = facts.metric("eval_loss")
     if loss is None:
         return None
-    return loss_range(case, loss * (1 - most), loss * (1 - least))
+    return loss_range(facts, loss * (1 - most), loss * (1 - least))
 
 
-def loss_range(case: IterationFacts, low: float, high: float) -> Prediction | None:
+def loss_range(facts: IterationFacts, low: float, high: float) -> Prediction | None:
     """An eval loss between two values, in nats a token."""
-    loss = case.metric("eval_loss")
+    loss = facts.metric("eval_loss")
     if loss is None:
         return None
     return Prediction("eval_loss", loss, _rounded(max(0.0, low)), _rounded(high))
 
 
-def points_gain(case: IterationFacts, least: float, most: float) -> Prediction | None:
+def points_gain(facts: IterationFacts, least: float, most: float) -> Prediction | None:
     """A gain of score by between `least` and `most`, as shares of the examples."""
-    score = case.metric("score")
+    score = facts.metric("score")
     if score is None:
         return None
     return Prediction("score", score, _rounded(score + least), _rounded(min(1.0, score + most)))

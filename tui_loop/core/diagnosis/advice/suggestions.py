@@ -83,7 +83,7 @@ Key = tuple[str, ...]
 
 
 def suggestions_for(
-    case: IterationFacts, findings: Sequence[Finding], experience: Experience
+    facts: IterationFacts, findings: Sequence[Finding], experience: Experience
 ) -> tuple[Suggestion, ...]:
     """What to change, the best first; each change once, for the gravest finding that asks it."""
     found: dict[Key, Suggestion] = {}
@@ -93,12 +93,12 @@ def suggestions_for(
         if finding.kind in skipped:
             continue
         for advisor in ADVISORS.get(finding.kind, ()):
-            for each in advisor(case, finding):
+            for each in advisor(facts, finding):
                 key = _key(each)
                 if key in found or _is_nothing(each):
                     continue
-                tally, went = experience.of(each.kind), _went(case, each)
-                found[key] = _completed(case, each, tally, went)
+                tally, went = experience.of(each.kind), _went(facts, each)
+                found[key] = _completed(facts, each, tally, went)
                 gravity = _GRAVITY[finding.severity] * _SURE[each.confidence]
                 weights[key] = gravity * tally.weight * _weight_of(went)
     return tuple(
@@ -120,22 +120,22 @@ def _consequences(findings: Sequence[Finding]) -> Set[str]:
 
 
 def _completed(
-    case: IterationFacts, suggestion: Suggestion, tally: Tally, went: Tried
+    facts: IterationFacts, suggestion: Suggestion, tally: Tally, went: Tried
 ) -> Suggestion:
-    """With who tried it before, how its kind did, and how such changes went on this base."""
-    tried = _tried(case, suggestion)
+    """Adds earlier tries, the record of its kind, and the results of such changes on this base."""
+    tried = _tried(facts, suggestion)
     text = "; ".join(filter(None, (tally.words, _words_of(went))))
     completed = msgspec.structs.replace(
         suggestion, tried=tuple(each.number for each in tried), record=text
     )
-    return _as_measured(case, completed, tried)
+    return _as_measured(facts, completed, tried)
 
 
 def _as_measured(
-    case: IterationFacts, suggestion: Suggestion, tried: Sequence[Iteration]
+    facts: IterationFacts, suggestion: Suggestion, tried: Sequence[Iteration]
 ) -> Suggestion:
     """What was tried needs no guess: it is expected to come out as it did."""
-    score = case.metric("score")
+    score = facts.metric("score")
     reached = {
         each.number: value
         for each in tried
@@ -154,13 +154,13 @@ def _as_measured(
     )
 
 
-def _went(case: IterationFacts, suggestion: Suggestion) -> Tried:
+def _went(facts: IterationFacts, suggestion: Suggestion) -> Tried:
     """How changes of its field in its direction went; none of a suggestion with several fields,
-    nor of a rate, whose way up or down depends on where it stands."""
+    nor of a learning rate, whose direction depends on its current value."""
     if len(suggestion.changes) != 1 or RATE in suggestion.changes:
         return Tried()
     ((field, (old, new)),) = suggestion.changes.items()
-    return case.lessons.went(field, old, new)
+    return facts.lessons.went(field, old, new)
 
 
 def _words_of(went: Tried) -> str:
@@ -179,20 +179,20 @@ def _weight_of(went: Tried) -> float:
     return 2 * (good + 1) / (len(went.changes) + 2)
 
 
-def _tried(case: IterationFacts, suggestion: Suggestion) -> list[Iteration]:
+def _tried(facts: IterationFacts, suggestion: Suggestion) -> list[Iteration]:
     """Iterations of this loop, on the same rows, that had what the suggestion comes to."""
-    if case.config is None or BOOKKEEPING.issuperset(suggestion.changes):
-        return []  # advice on data, another seed, or what no result hangs on
-    wanted = with_changes(case.config, suggestion)
-    rows = case.row_digests(case.number)
+    if facts.config is None or BOOKKEEPING.issuperset(suggestion.changes):
+        return []  # advice on data, another seed, or a field without effect on results
+    wanted = with_changes(facts.config, suggestion)
+    rows = facts.row_digests(facts.number)
     return [
         each
-        for each in case.iterations
+        for each in facts.iterations
         if each.number
         and wanted is not None
         and (theirs := config_of(each)) is not None
         and are_same_settings(theirs, wanted)
-        and case.row_digests(each.number) == rows
+        and facts.row_digests(each.number) == rows
     ]
 
 

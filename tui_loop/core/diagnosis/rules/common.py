@@ -23,30 +23,30 @@ ANSWERS = 0.1
 _RIGHT_CONTENT = {Cause.FORMAT.value, Cause.NO_END_TOKEN.value, Cause.NEAR_MISS.value}
 
 
-def has_learned(case: IterationFacts) -> bool:
+def has_learned(facts: IterationFacts) -> bool:
     """Whether the run made the model clearly better than the base, by score or by loss; without
     a base, whether its training loss fell as much."""
-    if case.number == 0 or (case.iteration.error or {}).get("kind") == "diverged":
+    if facts.number == 0 or (facts.iteration.error or {}).get("kind") == "diverged":
         return False
-    against = case.against_base
+    against = facts.against_base
     if against is None:
-        losses = case.train_curve.values  # most of it may be learned between the first two logs
+        losses = facts.train_curve.values  # most of it may be learned between the first two logs
         return (
-            bool(losses) and level(case.train_curve.part(0.9, 1).values) < (1 - WORTH) * losses[0]
+            bool(losses) and level(facts.train_curve.part(0.9, 1).values) < (1 - WORTH) * losses[0]
         )
     if against.interval is not None and against.interval.low > 0:
         return True
-    before = metric_of(case.base, "eval_loss")
+    before = metric_of(facts.base, "eval_loss")
     if against.loss is None or before is None:
         return False
     return against.loss.high < 0 and -against.loss.delta >= WORTH * before
 
 
-def knows_task(case: IterationFacts) -> bool:
+def knows_task(facts: IterationFacts) -> bool:
     """Whether it answers rightly, in whatever form, more often than one answer to everything would
     and than a tenth of the time."""
-    view = case.view
-    if view is None or (case.iteration.error or {}).get("kind") == "diverged":
+    view = facts.view
+    if view is None or (facts.iteration.error or {}).get("kind") == "diverged":
         return False
     wanted: Counter[str] = Counter()
     right = 0
@@ -62,9 +62,9 @@ def knows_task(case: IterationFacts) -> bool:
     return wilson(right, wanted.total())[0] > max(ANSWERS, commonest)
 
 
-def with_cause(case: IterationFacts, *causes: Cause) -> list[int]:
+def with_cause(facts: IterationFacts, *causes: Cause) -> list[int]:
     """Rows of failed examples that have one of the causes, the hardest first."""
-    view = case.view
+    view = facts.view
     if view is None:
         return []
     wanted = {cause.value for cause in causes}
@@ -73,12 +73,12 @@ def with_cause(case: IterationFacts, *causes: Cause) -> list[int]:
         for row, found in enumerate(view.causes)
         if view.passed[row] == FAILED and not wanted.isdisjoint(found)
     ]
-    return hardest(case, rows)
+    return hardest(facts, rows)
 
 
-def hardest(case: IterationFacts, rows: list[int]) -> list[int]:
+def hardest(facts: IterationFacts, rows: list[int]) -> list[int]:
     """Rows by loss, the highest first; those without one last."""
-    view = case.view
+    view = facts.view
     if view is None:
         return rows
     losses = view.table.losses
@@ -103,9 +103,9 @@ def named(names: Sequence[str], shown: int = 3) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def ids_of(case: IterationFacts, rows: Iterable[int]) -> tuple[str, ...]:
+def ids_of(facts: IterationFacts, rows: Iterable[int]) -> tuple[str, ...]:
     """The ids of the first rows: as many as a finding carries."""
-    view = case.view
+    view = facts.view
     if view is None:
         return ()
     return tuple(view.table.ids[row] for row, _ in zip(rows, range(EXAMPLES_KEPT), strict=False))

@@ -2,7 +2,7 @@
 
 plateau       the last tries are no better than what was there before, by more than noise.
 eval_overfit  so many configs were chosen by one eval set that its best score is partly luck; surely
-              so where the holdout was looked at and is worse.
+              so where the holdout was evaluated and is worse.
 undecided     the change against the parent is near what one run of each can tell from nothing: a
               replicate would decide it.
 
@@ -56,16 +56,16 @@ LUCK = 0.02
 """Of score: what the best of many must gain by luck alone to be worth telling."""
 
 
-def no_gain(case: IterationFacts) -> Iterator[Finding]:
-    configs = tried_configs(case)
-    if len(configs) <= TRIES or case.iteration not in configs[-1]:
+def no_gain(facts: IterationFacts) -> Iterator[Finding]:
+    configs = tried_configs(facts)
+    if len(configs) <= TRIES or facts.iteration not in configs[-1]:
         return
-    if any(True for rule in ENDS_OTHERWISE for _ in rule(case)):
+    if any(True for rule in ENDS_OTHERWISE for _ in rule(facts)):
         return  # what this one lacks is known
     place = max(range(len(configs) - TRIES), key=lambda at: rank_of(_best(configs[at])))
     before = _best(configs[place])
     later = [_best(runs) for runs in configs[place + 1 :][-MOST_TRIES:]]
-    compared = {each.number: case.compare(before.number, each.number) for each in later}
+    compared = {each.number: facts.compare(before.number, each.number) for each in later}
     if any(each is None or is_better(each) for each in compared.values()):
         return
     alike = [each for each in later if _is_alike(compared[each.number])]
@@ -79,7 +79,7 @@ def no_gain(case: IterationFacts) -> Iterator[Finding]:
         FindingKind.PLATEAU,
         "warning",
         f"{len(alike)} configs after {before.number} ({_named(numbers)}) are no better by more "
-        f"than noise, at best {text} of score; {_next_check(case)}",
+        f"than noise, at best {text} of score; {_next_check(facts)}",
         {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
         otherwise=f"over {change.compared if change else 0} examples a small gain does not show: "
@@ -87,10 +87,10 @@ def no_gain(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def eval_overfit(case: IterationFacts) -> Iterator[Finding]:
-    configs = tried_configs(case)
-    score, total = case.metric("score"), case.metric("total")
-    looks = read_holdout_evaluations(case.folder.loop)
+def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
+    configs = tried_configs(facts)
+    score, total = facts.metric("score"), facts.metric("total")
+    looks = read_holdout_evaluations(facts.folder.loop)
     look = next(
         (
             each
@@ -113,7 +113,7 @@ def eval_overfit(case: IterationFacts) -> Iterator[Finding]:
         return
     if len(configs) < MANY_CONFIGS or score is None or not total:
         return
-    runs = best_runs(case.comparer, [each for runs in configs for each in runs])
+    runs = best_runs(facts.comparer, [each for runs in configs for each in runs])
     best, top = runs[0], fmean(metric_of(each, "score") or 0.0 for each in runs)
     luck = luck_of(len(configs), [metric_of(runs[0], "score") or 0.0 for runs in configs], total)
     if luck < LUCK:
@@ -131,8 +131,8 @@ def eval_overfit(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def undecided(case: IterationFacts) -> Iterator[Finding]:
-    against = case.against_parent
+def undecided(facts: IterationFacts) -> Iterator[Finding]:
+    against = facts.against_parent
     if against is None or not against.a or against.has_spread or against.interval is None:
         return
     if not against.claim.startswith("consistent"):
@@ -156,16 +156,16 @@ def undecided(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def tried_configs(case: IterationFacts) -> list[list[Iteration]]:
+def tried_configs(facts: IterationFacts) -> list[list[Iteration]]:
     """The finished iterations up to this one that were measured as it was, by config: runs that
     differ in the seed alone are together, configs in the order in which they were tried."""
-    own = case.iteration.fingerprint
+    own = facts.iteration.fingerprint
     return runs_by_config(
-        case.comparer,
+        facts.comparer,
         (
             each
-            for each in case.iterations
-            if 0 < each.number <= case.number
+            for each in facts.iterations
+            if 0 < each.number <= facts.number
             and each.state == "finished"
             and (own is None or not each.fingerprint or not each.fingerprint.differs_from(own))
         ),
@@ -207,8 +207,8 @@ def _best(runs: list[Iteration]) -> Iteration:
     return max(runs, key=rank_of)
 
 
-def _next_check(case: IterationFacts) -> str:
-    late = trend_of(case.train_curve.part(0.5, 1))
+def _next_check(facts: IterationFacts) -> str:
+    late = trend_of(facts.train_curve.part(0.5, 1))
     if late is not None and late.is_falling:
         return (
             "the training loss was still falling, so more data or more regularisation is the next "
@@ -241,17 +241,17 @@ a real change is in it: two seeds of one config differed in 12 to 23% of the row
 loops."""
 
 
-def eval_too_small(case: IterationFacts) -> Iterator[Finding]:
-    view = case.view
-    if view is None or not case.number:
+def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
+    view = facts.view
+    if view is None or not facts.number:
         return
     total = len(view) - view.passed.count(UNSCORED)
     if not total:
-        yield from _of_losses(case, view)
+        yield from _of_losses(facts, view)
         return
-    against = case.against_parent
+    against = facts.against_parent
     changed = len(against.fixed) + len(against.broken) if against is not None else 0
-    p = against.p_value if against is not None and case.iteration.parent else None
+    p = against.p_value if against is not None and facts.iteration.parent else None
     share = changed / total if p is not None and p >= LEVEL and changed else USUAL
     net = smallest_net(total, share)
     if net is None:
@@ -297,7 +297,7 @@ def eval_too_small(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def _of_losses(case: IterationFacts, view: ExampleView) -> Iterator[Finding]:
+def _of_losses(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:
     """The same where nothing is scored: how well the mean loss of so few rows is known at all."""
     losses = [each for each in view.table.losses if math.isfinite(each)]
     count = len(losses)

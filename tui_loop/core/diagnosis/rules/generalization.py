@@ -1,12 +1,12 @@
-"""Whether what was learned of the training rows holds for others, and what was lost.
+"""Findings on generalization: whether training rows help with others, and what was lost.
 
-overfitting         the eval loss turned up while the training loss went on falling.
-memorised           the training rows are known by heart, the held-out ones are not.
-generalisation_gap  the held-out rows are harder than the trained ones by more than chance; told
-                    only where neither of the two above says it better.
+overfitting         the eval loss rose while the training loss continued to fall.
+memorised           the training rows are memorized, the evaluation rows are not.
+generalisation_gap  the evaluation rows are harder than the training rows by more than chance;
+                    reported only where neither of the two above applies.
 
-Evaluations within the run are compared example by example, so that a rise is told from chance;
-the lowest of several is a lucky one, hence SURE.
+Evaluations during training are compared example by example, so that chance does not explain a rise;
+the lowest of several is lucky, hence SURE.
 
 worse_than_base  by the score, the paired test says that the base is the better model; or, where the
                  score says nothing, the loss does.
@@ -44,26 +44,26 @@ NOT_KNOWN = 0.25
 """And held-out rows at least this, and five times that."""
 
 WIDE = 1.5
-"""A gap is told from an eval loss of 1.5 times the training loss on."""
+"""A gap is reported from an eval loss of 1.5 times the training loss on."""
 
 LEAST_GAP = 0.1
 MOST_LEFT = 0.9
 """Of the base's eval loss: a run that left more of it has not begun to generalise or not to."""
 
 FEW_ROWS = 30
-"""With fewer held-out rows a gap is mentioned even where it cannot be told from chance, since
+"""With fewer evaluation rows a gap is mentioned even where it may be chance, since
 people act on it."""
 
 
-def overfitting(case: IterationFacts) -> Iterator[Finding]:
-    turn = turn_of(case)
-    if turn is None or _is_broken(case):
+def overfitting(facts: IterationFacts) -> Iterator[Finding]:
+    turn = turn_of(facts)
+    if turn is None or _is_broken(facts):
         return
     step, lowest, change = turn
-    evals, train = case.eval_curve, case.train_curve
-    before = _train_loss_at(case, step)
+    evals, train = facts.eval_curve, facts.train_curve
+    before = _train_loss_at(facts, step)
     end = fmean(train.values[-10:])
-    kept_best = case.config is not None and case.config.training.keep == "best"
+    kept_best = facts.config is not None and facts.config.training.keep == "best"
     yield Finding(
         FindingKind.OVERFITTING,
         "warning",
@@ -79,16 +79,16 @@ def overfitting(case: IterationFacts) -> Iterator[Finding]:
             "train_loss": end,
         },
         steps=(step, evals.steps[-1]),
-        otherwise=_what_of_the_score(case),
+        otherwise=_what_of_the_score(facts),
     )
 
 
-def memorised(case: IterationFacts) -> Iterator[Finding]:
-    known = _by_heart(case)
-    if known is None or _is_broken(case):
+def memorised(facts: IterationFacts) -> Iterator[Finding]:
+    known = _by_heart(facts)
+    if known is None or _is_broken(facts):
         return
     train, eval_loss = known
-    rows, epochs = case.metric("train_rows"), case.metric("epochs")
+    rows, epochs = facts.metric("train_rows"), facts.metric("epochs")
     seen = f" {epochs:.0f} times" if epochs else ""
     yield Finding(
         FindingKind.MEMORISED,
@@ -101,10 +101,10 @@ def memorised(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def generalisation_gap(case: IterationFacts) -> Iterator[Finding]:
-    if _is_broken(case) or _by_heart(case) is not None or _was_narrow_at_turn(case):
+def generalisation_gap(facts: IterationFacts) -> Iterator[Finding]:
+    if _is_broken(facts) or _by_heart(facts) is not None or _was_narrow_at_turn(facts):
         return
-    gap = gap_of(case)
+    gap = gap_of(facts)
     if gap is None:
         return
     train, held, interval, count = gap
@@ -117,7 +117,7 @@ def generalisation_gap(case: IterationFacts) -> Iterator[Finding]:
         "examples": count,
         "is_sure": int(interval.low > 0),
     }
-    base = metric_of(case.base, "eval_loss")
+    base = metric_of(facts.base, "eval_loss")
     before = ""
     if base is not None and held > MOST_LEFT * base:
         before = (
@@ -148,32 +148,32 @@ def generalisation_gap(case: IterationFacts) -> Iterator[Finding]:
         )
 
 
-def turn_of(case: IterationFacts) -> tuple[int, float, Interval] | None:
+def turn_of(facts: IterationFacts) -> tuple[int, float, Interval] | None:
     """(step, eval loss there, change from there to the end) where the eval loss turned up."""
-    evals, train = case.eval_curve, case.train_curve
+    evals, train = facts.eval_curve, facts.train_curve
     if len(evals) < 2 or evals.lowest == len(evals) - 1 or not len(train):
         return None
     step, lowest = evals.steps[evals.lowest], evals.values[evals.lowest]
-    change = case.step_change(step, evals.steps[-1])
+    change = facts.step_change(step, evals.steps[-1])
     if change is None or change.delta - SURE * change.half_width <= 0:
         return None
     if change.delta < LEAST_CHANGE * lowest:
         return None
-    if train.steps[0] > step or fmean(train.values[-10:]) >= _train_loss_at(case, step):
+    if train.steps[0] > step or fmean(train.values[-10:]) >= _train_loss_at(facts, step):
         return None
     return step, lowest, change
 
 
-def gap_of(case: IterationFacts) -> tuple[float, float, Interval, int] | None:
+def gap_of(facts: IterationFacts) -> tuple[float, float, Interval, int] | None:
     """(training loss, eval loss, their difference over rows, held-out rows), in nats a token.
 
     The 95% interval of two independent means, of the trained rows and of the held-out ones as the
     same weights see them, with Student's t of the smaller sample (a conservative Welch). Where no
     training rows were measured, against the mean of the last logs.
     """
-    outcomes = case.outcomes(case.number)
+    outcomes = facts.outcomes(facts.number)
     held = [value for value in outcomes.losses if math.isfinite(value)] if outcomes else []
-    rows = [value for row in case.training_rows if (value := number(row.loss)) is not None]
+    rows = [value for row in facts.training_rows if (value := number(row.loss)) is not None]
     trained = [value for value in rows if math.isfinite(value)]
     if len(held) < 2:
         return None
@@ -182,7 +182,7 @@ def gap_of(case: IterationFacts) -> tuple[float, float, Interval, int] | None:
         variance += sample_variance(trained) / len(trained)
         fewest = min(fewest, len(trained))
     else:
-        trained = list(case.train_curve.values[-max(5, len(case.train_curve) // 10) :])
+        trained = list(facts.train_curve.values[-max(5, len(facts.train_curve) // 10) :])
     if not trained:
         return None
     delta, half = fmean(held) - fmean(trained), t95(fewest - 1) * math.sqrt(variance)
@@ -190,38 +190,38 @@ def gap_of(case: IterationFacts) -> tuple[float, float, Interval, int] | None:
     return fmean(trained), fmean(held), interval, len(held)
 
 
-def _was_narrow_at_turn(case: IterationFacts) -> bool:
+def _was_narrow_at_turn(facts: IterationFacts) -> bool:
     """Whether the eval loss turned up from about where the training loss was: then the gap is
     the overfitting's, and was not there before."""
-    turn = turn_of(case)
+    turn = turn_of(facts)
     if turn is None:
         return False
     step, lowest, _ = turn
-    return lowest < WIDE * _train_loss_at(case, step)
+    return lowest < WIDE * _train_loss_at(facts, step)
 
 
-def _train_loss_at(case: IterationFacts, step: int) -> float:
+def _train_loss_at(facts: IterationFacts, step: int) -> float:
     """The mean of the last training logs up to a step."""
-    train = case.train_curve
+    train = facts.train_curve
     return fmean([v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:])
 
 
-def _by_heart(case: IterationFacts) -> tuple[float, float] | None:
+def _by_heart(facts: IterationFacts) -> tuple[float, float] | None:
     """(training loss, eval loss) where the one is near 0 and the other is not."""
-    train, eval_loss = case.metric("train_rows_loss"), case.metric("eval_loss")
-    if train is None and len(case.train_curve) >= FEWEST_LOGS:
-        train = fmean(case.train_curve.part(0.9, 1).values)
+    train, eval_loss = facts.metric("train_rows_loss"), facts.metric("eval_loss")
+    if train is None and len(facts.train_curve) >= FEWEST_LOGS:
+        train = fmean(facts.train_curve.part(0.9, 1).values)
     if train is None or eval_loss is None or train > BY_HEART:
         return None
-    gap = gap_of(case)
+    gap = gap_of(facts)
     if gap is None or gap[2].low <= 0:
         return None
     return (train, eval_loss) if eval_loss > max(NOT_KNOWN, 5 * train) else None
 
 
-def _what_of_the_score(case: IterationFacts) -> str:
+def _what_of_the_score(facts: IterationFacts) -> str:
     """The loss may rise while answers stay right: a model that is sure of them errs more dearly."""
-    score = case.metric("score")
+    score = facts.metric("score")
     if score is None:
         return "a few held-out rows that it is surely wrong about can raise the mean"
     return (
@@ -230,12 +230,12 @@ def _what_of_the_score(case: IterationFacts) -> str:
     )
 
 
-def _is_broken(case: IterationFacts) -> bool:
-    return case.number == 0 or has_diverged(case)
+def _is_broken(facts: IterationFacts) -> bool:
+    return facts.number == 0 or has_diverged(facts)
 
 
 FEWEST_ROWS = 20
-"""With fewer rows on either side no share of wrong references could be told."""
+"""With fewer rows on either side, a share of wrong references cannot be estimated."""
 
 NOT_SAID = math.log(2)
 """A label whose loss is lower is more likely than all others: not hard, whatever other rows are."""
@@ -263,10 +263,10 @@ class Hardness(NamedTuple):
         return [line for value, line in self.trained if value > above]
 
 
-def hardness_of(case: IterationFacts) -> Hardness | None:
+def hardness_of(facts: IterationFacts) -> Hardness | None:
     """None where too few rows of either kind were measured."""
-    view = case.view
-    if view is None or min(len(view), len(case.training_rows)) < FEWEST_ROWS:
+    view = facts.view
+    if view is None or min(len(view), len(facts.training_rows)) < FEWEST_ROWS:
         return None
     labels = len(set(labels_in(view.table.references).values()))
     held = [
@@ -277,7 +277,7 @@ def hardness_of(case: IterationFacts) -> Hardness | None:
     ]
     trained = [
         (_hardness(number(row.loss), row.supervised_tokens, labels), row.source_line)
-        for row in case.training_rows
+        for row in facts.training_rows
     ]
     return Hardness(_hardest_first(trained), _hardest_first(held), labels)
 
@@ -298,15 +298,15 @@ MUCH_LOSS = 0.1
 """A loss that rises by less than this share of the base's may be one of sureness alone."""
 
 FEWEST_RIGHT = 10
-"""Of fewer right answers no share that was lost could be told."""
+"""With fewer right answers, the share that was lost cannot be estimated."""
 
 LOST = 0.25
 """Two runs of one config that differ in the seed lost 7 to 23% of each other's right answers in
 recorded loops: only what is surely more is forgotten."""
 
 
-def worse_than_base(case: IterationFacts) -> Iterator[Finding]:
-    against = case.against_base if case.number else None
+def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
+    against = facts.against_base if facts.number else None
     if against is None:
         return
     interval, p = against.interval, against.p_value
@@ -318,22 +318,22 @@ def worse_than_base(case: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.WORSE_THAN_BASE,
             "alarm",
-            f"worse than the untouched base: the score is {_percent(case.metric('score'))}, the "
-            f"base's {_percent(metric_of(case.base, 'score'))} ({figures.points(interval)} "
+            f"worse than the untouched base: the score is {_percent(facts.metric('score'))}, the "
+            f"base's {_percent(metric_of(facts.base, 'score'))} ({figures.points(interval)} "
             f"points); {text}",
             {
-                "score": case.metric("score") or 0.0,
-                "base_score": metric_of(case.base, "score") or 0.0,
+                "score": facts.metric("score") or 0.0,
+                "base_score": metric_of(facts.base, "score") or 0.0,
                 "points": round(100 * interval.delta, 1),
                 "fixed": fixed,
                 "broken": broken,
                 "p": 1.0 if p is None else p,
             },
-            examples=_worst(case, against),
+            examples=_worst(facts, against),
             iterations=(0,),
         )
         return
-    loss, before = against.loss, metric_of(case.base, "eval_loss")
+    loss, before = against.loss, metric_of(facts.base, "eval_loss")
     is_better = interval is not None and interval.low > 0
     if loss is None or before is None or is_better or loss.low <= 0:
         return
@@ -342,10 +342,10 @@ def worse_than_base(case: IterationFacts) -> Iterator[Finding]:
             FindingKind.WORSE_THAN_BASE,
             "warning",
             f"held-out rows are harder than for the untouched base: the eval loss is "
-            f"{figures.loss(case.metric('eval_loss'))}, the base's {figures.loss(before)} "
+            f"{figures.loss(facts.metric('eval_loss'))}, the base's {figures.loss(before)} "
             f"({figures.loss_change(loss)} an example)",
             {
-                "eval_loss": case.metric("eval_loss") or 0.0,
+                "eval_loss": facts.metric("eval_loss") or 0.0,
                 "base_eval_loss": before,
                 "change": round(loss.delta, 4),
             },
@@ -355,26 +355,26 @@ def worse_than_base(case: IterationFacts) -> Iterator[Finding]:
         )
 
 
-def forgetting(case: IterationFacts) -> Iterator[Finding]:
-    if not case.number:
+def forgetting(facts: IterationFacts) -> Iterator[Finding]:
+    if not facts.number:
         return
-    config = case.config
+    config = facts.config
     begun_at = config.model.init_adapter if config is not None else None
     for earlier in (begun_at, 0):
         if earlier is not None:
-            found = list(_forgotten(case, earlier))
+            found = list(_forgotten(facts, earlier))
             yield from found
             if found:
                 return
 
 
-def _forgotten(case: IterationFacts, number: int) -> Iterator[Finding]:
-    against = case.against_base if number == 0 else case.against(number)
-    before = case.outcomes(number)
+def _forgotten(facts: IterationFacts, number: int) -> Iterator[Finding]:
+    against = facts.against_base if number == 0 else facts.against(number)
+    before = facts.outcomes(number)
     if against is None or before is None or against.p_value is None:
         return
     names = set(before.ids)
-    view = case.view
+    view = facts.view
     shared = names.intersection(view.table.ids) if view is not None else names
     knew = sum(
         outcome == PASSED and name in shared
@@ -393,16 +393,16 @@ def _forgotten(case: IterationFacts, number: int) -> Iterator[Finding]:
         f"{'was' if fixed == 1 else 'were'} won"
         + (f", fewer than were lost ({chance(against.p_value)})" if is_net else ""),
         {"lost": lost, "knew": knew, "won": fixed, "p": against.p_value},
-        examples=_worst(case, against),
+        examples=_worst(facts, against),
         iterations=(number,),
         otherwise="two runs of one config lose up to a quarter of each other's right answers by "
         "chance; this is more",
     )
 
 
-def _worst(case: IterationFacts, against: Comparison) -> tuple[str, ...]:
+def _worst(facts: IterationFacts, against: Comparison) -> tuple[str, ...]:
     """What broke, the highest loss first."""
-    outcomes = case.outcomes(case.number)
+    outcomes = facts.outcomes(facts.number)
     losses = dict(zip(outcomes.ids, outcomes.losses, strict=True)) if outcomes else {}
     worst = sorted(against.broken, key=lambda name: (-losses.get(name, 0.0), name))
     return tuple(worst[:EXAMPLES_KEPT])

@@ -6,21 +6,20 @@ label_noise  rows that were trained on are harder than held-out ones, which only
              reference (core.examples.suspects).
 
 A row that was trained on should be no harder than one that was not. So the measured training rows
-are held against the held-out ones: how many of each lie above a loss that only every fourth, tenth
-or twentieth held-out row exceeds, by Fisher's test, which is exact for such thresholds (it is the
-precedence test), adjusted for three of them (Holm); and above a loss at which the reference is not
-what the model would say. References that are wrong in both the training and the held-out data show
-in none of this but in the third way; weaker signs are in `doubts`. A row learned by heart is not
-hard any more, however wrong it is.
+are compared with the evaluation rows: how many of each are above a loss that only every fourth,
+tenth or twentieth evaluation row exceeds, by Fisher's test, which is exact for such thresholds (the
+precedence test), adjusted for three of them (Holm); and above a loss at which the model would give
+another answer. References that are wrong in both training and evaluation data show only in the
+third way; weaker signs are in `doubts`. A memorized row has a low loss, however wrong it is.
 
-label_noise  after several passes training rows are still not what the model would say, about as
-             often as held-out ones, though nothing else is seen to hold the fit back; or far more
-             held-out references are next to impossible for the model than it could be sure of,
-             though it does not know its training rows by heart.
+label_noise  after several epochs the model would still give other answers on training rows, about
+             as often as on evaluation rows, and nothing else limits the fit; or far more evaluation
+             references are nearly impossible for the model than calibration allows, although it
+             has not memorized its training rows.
 
-For the second: where a model's probabilities are what they say, labels that it gives less than e
-come at most as often as all other labels together are given, e times their number. With e so chosen
-that this is IMPOSSIBLE, the exact binomial test says whether more references are that unlikely.
+For the second: if a model's probabilities are calibrated, labels with a probability below e occur
+at most with e times the number of other labels. With e chosen so that this is IMPOSSIBLE, the exact
+binomial test shows whether more references are that unlikely.
 """
 
 from __future__ import annotations
@@ -86,8 +85,8 @@ class _Hard(NamedTuple):
     above: float
 
 
-def hard_training_rows(case: IterationFacts) -> Iterator[Finding]:
-    hardness = hardness_of(case) if has_learned(case) else None
+def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
+    hardness = hardness_of(facts) if has_learned(facts) else None
     if hardness is None or min(len(hardness.trained), len(hardness.held)) < FEWEST_ROWS:
         return
     found = _surest(hardness)
@@ -119,9 +118,9 @@ def hard_training_rows(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def contradictions(case: IterationFacts) -> Iterator[Finding]:
+def contradictions(facts: IterationFacts) -> Iterator[Finding]:
     """Training rows of one input with several references, where references are labels."""
-    index = case.row_index("train") if case.number else {}
+    index = facts.row_index("train") if facts.number else {}
     if len(set(index.values())) * LABEL_ROWS > len(index):
         return
     in_conflict = wrong = inputs = 0
@@ -147,15 +146,15 @@ def contradictions(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def suspect_references(case: IterationFacts) -> Iterator[Finding]:
+def suspect_references(facts: IterationFacts) -> Iterator[Finding]:
     """Held-out references against which the iterations agree."""
-    view = case.view
-    if view is None or not has_learned(case) or (case.metric("score") or 0.0) < GOOD:
+    view = facts.view
+    if view is None or not has_learned(facts) or (facts.metric("score") or 0.0) < GOOD:
         return
-    label_of, counts = labels_in(view.table.references), trained_on(case)
+    label_of, counts = labels_in(view.table.references), trained_on(facts)
     rows = [
         row
-        for row in with_cause(case, Cause.SUSPECT_REFERENCE)
+        for row in with_cause(facts, Cause.SUSPECT_REFERENCE)
         if counts.get(label_of.get(view.table.references[row], ""), 1)
     ]
     if not rows:
@@ -166,7 +165,7 @@ def suspect_references(case: IterationFacts) -> Iterator[Finding]:
         f"{of_all(len(rows), len(view), 'held-out references')} may be wrong: at least 80% of the "
         "iterations that answered say the same other thing",
         {"suspect": len(rows), "total": len(view)},
-        examples=ids_of(case, rows),
+        examples=ids_of(facts, rows),
         otherwise="iterations on one base and one training set share their errors: read these "
         "rows before changing any",
     )
@@ -200,7 +199,7 @@ def _percent(share: float) -> str:
 
 
 PASSES = 2.5
-"""Epochs after which a row that was learned no longer stands out, though the loss still falls."""
+"""Epochs after which a learned row has no high loss any more, though the loss still falls."""
 
 AS_HARD = 0.6
 """Share of the held-out rows' hard ones: of healthy runs 0.1 to 0.6 times as many training rows
@@ -233,18 +232,18 @@ _WEAK_FIT: tuple[_Rule, ...] = (
 _OTHERWISE_UNSURE: tuple[_Rule, ...] = (*_WEAK_FIT, memorised, missing_labels)
 
 
-def still_hard(case: IterationFacts) -> Iterator[Finding]:
+def still_hard(facts: IterationFacts) -> Iterator[Finding]:
     """Training rows that many passes did not teach."""
-    hardness, epochs = hardness_of(case), case.metric("epochs") or 0.0
+    hardness, epochs = hardness_of(facts), facts.metric("epochs") or 0.0
     if hardness is None or not hardness.labels or epochs < PASSES:
         return
     trained, held = len(hardness.trained), len(hardness.held)
     ours, theirs = hardness.trained_above(NOT_SAID), hardness.held_above(NOT_SAID)
     if min(trained, held) < FEWEST_ROWS or ours < MUCH * trained:
         return
-    if not _is_as_hard(ours, trained, theirs, held) or not _is_fair(case):
+    if not _is_as_hard(ours, trained, theirs, held) or not _is_fair(facts):
         return
-    if says_few(case) or _any_of((hard_training_rows, contradictions, *_WEAK_FIT), case):
+    if says_few(facts) or _any_of((hard_training_rows, contradictions, *_WEAK_FIT), facts):
         return
     lines = hardness.lines(NOT_SAID)
     yield Finding(
@@ -267,12 +266,12 @@ def still_hard(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def next_to_impossible(case: IterationFacts) -> Iterator[Finding]:
+def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
     """Held-out references that the model rules out, more of them than it could be sure of."""
-    hardness = hardness_of(case)
-    if hardness is None or hardness.labels < 2 or not _is_fair(case):
+    hardness = hardness_of(facts)
+    if hardness is None or hardness.labels < 2 or not _is_fair(facts):
         return
-    curve = case.eval_curve
+    curve = facts.eval_curve
     if len(curve) and curve.values[-1] > TURNED * min(curve.values):
         return
     if hardness.trained_above(NOT_SAID) < KNOWN * len(hardness.trained):
@@ -280,9 +279,9 @@ def next_to_impossible(case: IterationFacts) -> Iterator[Finding]:
     ruled_out = math.log((hardness.labels - 1) / IMPOSSIBLE)
     count, held = hardness.held_above(ruled_out), len(hardness.held)
     p = binomial_tail(count, held, IMPOSSIBLE)
-    if p >= LEVEL or _trained_alike(hardness, ruled_out) or says_few(case):
+    if p >= LEVEL or _trained_alike(hardness, ruled_out) or says_few(facts):
         return
-    if _any_of(_OTHERWISE_UNSURE, case):
+    if _any_of(_OTHERWISE_UNSURE, facts):
         return
     trained = hardness.trained_above(ruled_out)
     yield Finding(
@@ -299,7 +298,7 @@ def next_to_impossible(case: IterationFacts) -> Iterator[Finding]:
             "training_rows": len(hardness.trained),
             "p": p,
         },
-        examples=ids_of(case, [row for value, row in hardness.held if value > ruled_out]),
+        examples=ids_of(facts, [row for value, row in hardness.held if value > ruled_out]),
         otherwise="rows of a kind that was not trained on get such probabilities too: read them",
     )
 
@@ -329,9 +328,9 @@ def _is_as_hard(ours: int, trained: int, theirs: int, held: int) -> bool:
     return a - AS_HARD * b > half
 
 
-def _is_fair(case: IterationFacts) -> bool:
+def _is_fair(facts: IterationFacts) -> bool:
     """Whether the run made a model of which more can be expected than of a bad one."""
-    return has_learned(case) and knows_task(case) and (case.metric("score") or 0.0) >= FAIR
+    return has_learned(facts) and knows_task(facts) and (facts.metric("score") or 0.0) >= FAIR
 
 
 def _trained_alike(hardness: Hardness, ruled_out: float) -> bool:
@@ -340,8 +339,8 @@ def _trained_alike(hardness: Hardness, ruled_out: float) -> bool:
     return wilson(count, total)[0] > IMPOSSIBLE
 
 
-def _any_of(rules: Iterable[_Rule], case: IterationFacts) -> bool:
-    return any(each.severity != "note" for rule in rules for each in rule(case))
+def _any_of(rules: Iterable[_Rule], facts: IterationFacts) -> bool:
+    return any(each.severity != "note" for rule in rules for each in rule(facts))
 
 
 def _lines(lines: list[int]) -> str:

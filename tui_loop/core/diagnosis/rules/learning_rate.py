@@ -2,7 +2,7 @@
 
 learning_rate_too_high  the run diverged at a rate above what is commonly advised; or the only
                         change against a better iteration is a higher rate; or the gradient shot up
-                        and the loss stood still far above zero.
+                        and the loss stopped falling far above zero.
 learning_rate_too_low   the only change against a better iteration is a lower rate; or most of
                         the loss is left, though there was a gradient, and the last steps
                         did as much for their rate as the first: nothing has converged.
@@ -11,7 +11,7 @@ underfitting  the eval loss was still falling when the run ended; where it was e
               the training loss; or it had so few steps that nothing could be learned.
 plateau       the eval loss did not move in the second half of the run.
 
-Evaluations within the run are compared example by example, so that a fall is told from chance.
+Evaluations during training are compared example by example, so that chance does not explain a fall.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from tui_loop.core.diagnosis.rules.generalization import (
 from tui_loop.core.diagnosis.rules.run_health import (
     FEWEST_LOGS,
     SURE,
-    figures_told,
     has_diverged,
+    known_figures,
     rate_of,
     unmoved,
 )
@@ -65,29 +65,29 @@ HARDLY = 0.25
 """A run that took away less than this share of the loss has hardly begun."""
 
 
-def learning_rate_too_high(case: IterationFacts) -> Iterator[Finding]:
-    rate = rate_of(case)
-    if rate is None or case.config is None:
+def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
+    rate = rate_of(facts)
+    if rate is None or facts.config is None:
         return
-    advised = ADVISED[case.config.lora.enabled]
-    if has_diverged(case):
+    advised = ADVISED[facts.config.lora.enabled]
+    if has_diverged(facts):
         if rate > advised:
             yield Finding(
                 FindingKind.LEARNING_RATE_TOO_HIGH,
                 "alarm",
                 f"{figures.rate(rate)} is {rate / advised:,.0f} times the rate that is commonly "
                 f"advised here ({figures.rate(advised)}), and the run diverged",
-                figures_told(learning_rate=rate, advised=advised),
+                known_figures(learning_rate=rate, advised=advised),
             )
         return
-    better = _parent_did_better(case, rate, lower=True)
+    better = _parent_did_better(facts, rate, lower=True)
     if better is not None:
         yield better
         return
-    curve = case.train_curve
+    curve = facts.train_curve
     if len(curve) < 2 * FEWEST_LOGS:
         return
-    gradients = case.grad_curve
+    gradients = facts.grad_curve
     highest, peak = max(zip(gradients.values, gradients.steps, strict=True), default=(0.0, 0))
     shot = highest / (level(gradients.part(1 / 3, 1).values) or 1.0)
     end, middle = level(curve.part(0.8, 1).values), level(curve.part(0.3, 0.6).values)
@@ -99,54 +99,54 @@ def learning_rate_too_high(case: IterationFacts) -> Iterator[Finding]:
             f"at {figures.rate(rate)} the gradient shot up to {highest:.3g} at step {peak} "
             f"({shot:.0f} times what is usual), and the training loss stood still at about "
             f"{figures.loss(end)}: such steps throw away what was learned",
-            figures_told(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
+            known_figures(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
             steps=(peak,),
             otherwise="an adapter too small for the task stands still as well, but without such a "
             "gradient",
         )
 
 
-def learning_rate_too_low(case: IterationFacts) -> Iterator[Finding]:
-    rate, curve = rate_of(case), case.train_curve
-    if rate is None or len(curve) < FEWEST_LOGS or has_diverged(case) or unmoved(case):
+def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
+    rate, curve = rate_of(facts), facts.train_curve
+    if rate is None or len(curve) < FEWEST_LOGS or has_diverged(facts) or unmoved(facts):
         return
-    better = _parent_did_better(case, rate, lower=False)
+    better = _parent_did_better(facts, rate, lower=False)
     if better is not None:
         yield better
         return
     start, end = fmean(curve.part(0, 0.1).values), fmean(curve.part(0.9, 1).values)
-    base, eval_loss = metric_of(case.base, "eval_loss"), case.metric("eval_loss")
+    base, eval_loss = metric_of(facts.base, "eval_loss"), facts.metric("eval_loss")
     what = "training loss"
     if base is not None and eval_loss is not None:  # the same rows each time: no noise of batches
         what, start, end = "eval loss", base, eval_loss
-    highest = max(curve_of(case.run.metrics, "learning_rate").values, default=rate)
-    is_lora = case.config is None or case.config.lora.enabled
+    highest = max(curve_of(facts.run.metrics, "learning_rate").values, default=rate)
+    is_lora = facts.config is None or facts.config.lora.enabled
     if highest > ENOUGH * ADVISED[is_lora]:
         return  # whatever holds it back, that is not it
-    gradient, pace = level(case.grad_curve.values), pace_kept(case)
+    gradient, pace = level(facts.grad_curve.values), pace_kept(facts)
     if end < LEFT_STANDING or not gradient > 0:
         return
     taken = (start - end) / start
     if pace is not None:
-        is_steady, told = pace >= STEADY, "at a pace that did not slow down and "
-    else:  # nothing but the rate itself tells it from a run that had little to gain
-        is_steady, told = rate < ADVISED[is_lora] and taken < NOTHING, ""
+        is_steady, remark = pace >= STEADY, "at a pace that did not slow down and "
+    else:  # only the rate itself distinguishes it from a run that had little to gain
+        is_steady, remark = rate < ADVISED[is_lora] and taken < NOTHING, ""
     if not -0.05 < taken < HARDLY or not is_steady:
         return
-    steps = case.run.step
+    steps = facts.run.step
     yield Finding(
         FindingKind.LEARNING_RATE_TOO_LOW,
         "warning",
         f"at {figures.rate(rate)} the {what} only went from {figures.loss(start)} to "
-        f"{figures.loss(end)} in {steps} steps ({100 * taken:.1f}% of it), {told}with a gradient "
+        f"{figures.loss(end)} in {steps} steps ({100 * taken:.1f}% of it), {remark}with a gradient "
         f"all along ({gradient:.2g}): the steps are too small",
-        figures_told(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
+        known_figures(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
         steps=(curve.steps[0], curve.steps[-1]),
         otherwise="far too few steps would look alike; a higher rate is the cheaper thing to try",
     )
 
 
-def pace_kept(case: IterationFacts) -> float | None:
+def pace_kept(facts: IterationFacts) -> float | None:
     """How fast the loss fell in the last stretch of the run against the first, each by the
     learning rate that was spent on it: about 1 where every step did as much as the first ones,
     near 0 where the run had converged. None with fewer than three evaluations, the base's
@@ -155,9 +155,9 @@ def pace_kept(case: IterationFacts) -> float | None:
     A loss that has hardly begun to fall is a straight slope, so it falls by the rate times the
     steps.
     """
-    spent = _rate_spent(case)
-    base = metric_of(case.base, "eval_loss")
-    points = list(zip(case.eval_curve.steps, case.eval_curve.values, strict=True))
+    spent = _rate_spent(facts)
+    base = metric_of(facts.base, "eval_loss")
+    points = list(zip(facts.eval_curve.steps, facts.eval_curve.values, strict=True))
     if base is not None:
         points.insert(0, (0, base))
     paces = [
@@ -172,9 +172,9 @@ def pace_kept(case: IterationFacts) -> float | None:
     return paces[-1] / paces[0]
 
 
-def _rate_spent(case: IterationFacts) -> Callable[[int], float]:
+def _rate_spent(facts: IterationFacts) -> Callable[[int], float]:
     """The sum of the learning rates of all steps up to one; as if constant where not logged."""
-    rates = curve_of(case.run.metrics, "learning_rate")
+    rates = curve_of(facts.run.metrics, "learning_rate")
     sums, total, last = [0.0], 0.0, 0
     for step, value in zip(rates.steps, rates.values, strict=True):
         total += (step - last) * value
@@ -188,9 +188,9 @@ def _rate_spent(case: IterationFacts) -> Callable[[int], float]:
     return spent
 
 
-def _parent_did_better(case: IterationFacts, rate: float, *, lower: bool) -> Finding | None:
+def _parent_did_better(facts: IterationFacts, rate: float, *, lower: bool) -> Finding | None:
     """The finding where the parent differs in a lower (or higher) rate alone and did better."""
-    against, parent = case.against_parent, case.parent
+    against, parent = facts.against_parent, facts.parent
     if against is None or parent is None or parent.number == 0 or "worse" not in against.claim:
         return None
     changed = set(against.config) - {SEED}
@@ -207,7 +207,7 @@ def _parent_did_better(case: IterationFacts, rate: float, *, lower: bool) -> Fin
         f"{word} the rate from {figures.rate(before)} to {figures.rate(rate)}, and nothing else, "
         f"cost {points.removeprefix('-')} points of score against {parent.number} "
         f"({against.claim})",
-        figures_told(learning_rate=rate, before=before),
+        known_figures(learning_rate=rate, before=before),
         iterations=(parent.number,),
         otherwise=""
         if against.has_spread
@@ -219,26 +219,26 @@ FEWEST_STEPS = 10
 """With fewer optimizer steps no curve has a shape."""
 
 
-def underfitting(case: IterationFacts) -> Iterator[Finding]:
-    if _is_broken(case) or _is_off_pace(case):
+def underfitting(facts: IterationFacts) -> Iterator[Finding]:
+    if _is_broken(facts) or _is_off_pace(facts):
         return
-    evals, train = case.eval_curve, case.train_curve
+    evals, train = facts.eval_curve, facts.train_curve
     late = trend_of(train.part(0.5, 1))
-    eval_loss, base = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
-    if 0 < case.run.step < FEWEST_STEPS:
+    eval_loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
+    if 0 < facts.run.step < FEWEST_STEPS:
         if eval_loss is not None and base is not None and eval_loss > MOST_LEFT * base:
             yield Finding(
                 FindingKind.UNDERFITTING,
                 "warning",
-                f"it ended after {counted(case.run.step, 'step')}, with an eval loss of "
+                f"it ended after {counted(facts.run.step, 'step')}, with an eval loss of "
                 f"{figures.loss(eval_loss)} where the untouched base has {figures.loss(base)}: "
                 "nothing can be learned in so few",
-                {"steps": case.run.step, "eval_loss": eval_loss, "base_eval_loss": base},
+                {"steps": facts.run.step, "eval_loss": eval_loss, "base_eval_loss": base},
             )
         return
     if len(evals) >= 2:
         before, last = evals.steps[-2], evals.steps[-1]
-        change = case.step_change(before, last)
+        change = facts.step_change(before, last)
         if change is None or change.delta + SURE * change.half_width >= 0:
             return
         if -change.delta < LEAST_CHANGE * evals.values[-2]:
@@ -268,17 +268,17 @@ def underfitting(case: IterationFacts) -> Iterator[Finding]:
             )
 
 
-def loss_plateau(case: IterationFacts) -> Iterator[Finding]:
-    if _is_broken(case) or _is_off_pace(case) or turn_of(case) is not None:
+def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
+    if _is_broken(facts) or _is_off_pace(facts) or turn_of(facts) is not None:
         return
-    train, evals = case.train_curve.part(0.5, 1), case.eval_curve
+    train, evals = facts.train_curve.part(0.5, 1), facts.eval_curve
     late = trend_of(train)
     if late is None or len(train) < FEWEST_LOGS or len(evals) < 2:
         return
     middle = next((s for s in evals.steps if s >= train.steps[0]), evals.steps[-1])
     if middle == evals.steps[-1]:
         middle = evals.steps[-2]
-    change = case.step_change(middle, evals.steps[-1])
+    change = facts.step_change(middle, evals.steps[-1])
     moved = change is None or (change.excludes_zero and abs(change.delta) > _worth(evals.values))
     if moved or level(train.values) < BY_HEART:
         return
@@ -315,11 +315,11 @@ def _worth(values: tuple[float, ...]) -> float:
     return LEAST_CHANGE * min(values)
 
 
-def _is_off_pace(case: IterationFacts) -> bool:
+def _is_off_pace(facts: IterationFacts) -> bool:
     """Whether the learning rate explains the shape of the curves."""
     rules = learning_rate_too_high, learning_rate_too_low
-    return any(True for rule in rules for _ in rule(case))
+    return any(True for rule in rules for _ in rule(facts))
 
 
-def _is_broken(case: IterationFacts) -> bool:
-    return case.number == 0 or has_diverged(case)
+def _is_broken(facts: IterationFacts) -> bool:
+    return facts.number == 0 or has_diverged(facts)

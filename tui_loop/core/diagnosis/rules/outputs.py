@@ -3,13 +3,13 @@
 format_errors  failures that say the right thing in another form, that are no JSON where JSON is
                wanted, or that name none of the labels.
 
-class_bias  few of the labels make up what is said, or some take up much of it, and one of them is
-            said far more often than it is due: the exact test of marginal homogeneity (McNemar:
-            outputs that say it wrongly against rows that want it and get another), adjusted over
-            all labels (Holm).
+class_bias  few of the labels make up the outputs, or some make up much of them, and one of them
+            comes far more often than it should: the exact test of marginal homogeneity (McNemar:
+            outputs with it by mistake against its rows with another output), adjusted over all
+            labels (Holm).
 
 weak_slice  a label, a length, a column's value or words of the prompt; not where the model says few
-            labels at all, and not a label that was never trained on: these are told as such.
+            labels at all, and not a label that was never trained on: other findings report these.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ _SCORER = pure_scorer("json_valid", (), None)
 _OTHER_REASON = {Cause.TRUNCATED_OUTPUT.value, Cause.EMPTY.value, Cause.REFUSAL.value}
 
 
-def format_errors(case: IterationFacts) -> Iterator[Finding]:
-    view = case.view if case.number else None
-    if view is None or not (has_learned(case) or knows_task(case)):
+def format_errors(facts: IterationFacts) -> Iterator[Finding]:
+    view = facts.view if facts.number else None
+    if view is None or not (has_learned(facts) or knows_task(facts)):
         return
     scored, failed = len(view) - view.passed.count(UNSCORED), view.passed.count(FAILED)
-    other = with_cause(case, Cause.FORMAT, Cause.NEAR_MISS)
-    is_json = case.measured.metric in _JSON
+    other = with_cause(facts, Cause.FORMAT, Cause.NEAR_MISS)
+    is_json = facts.measured.metric in _JSON
     if is_json:
-        other = hardest(case, [row for row in range(len(view)) if _is_broken_json(view, row)])
+        other = hardest(facts, [row for row in range(len(view)) if _is_broken_json(view, row)])
     if len(other) >= max(FEWEST, WORTH_FORMAT * failed):
         is_alarming = len(other) > MOST * failed and len(other) > MUCH * scored
         is_much = len(other) >= MUCH * failed
@@ -71,24 +71,24 @@ def format_errors(case: IterationFacts) -> Iterator[Finding]:
             FindingKind.FORMAT_ERRORS,
             "alarm" if is_alarming else "warning" if is_much else "note",
             f"{len(other)} of {counted(failed, 'failure')} {what}: for instance "
-            f"{_instance(case, other[0])}",
+            f"{_instance(facts, other[0])}",
             {"outputs": len(other), "failed": failed, "total": scored},
-            examples=ids_of(case, other),
+            examples=ids_of(facts, other),
             otherwise="the metric may ask for more than the task does",
         )
     nameless = [
         row
-        for row in with_cause(case, Cause.OUT_OF_VOCABULARY)
+        for row in with_cause(facts, Cause.OUT_OF_VOCABULARY)
         if _OTHER_REASON.isdisjoint(view.causes[row])
     ]
     if len(nameless) >= max(FEWEST, WORTH_FORMAT * failed):
         yield Finding(
             FindingKind.FORMAT_ERRORS,
-            "warning" if len(nameless) >= MUCH * failed and knows_task(case) else "note",
+            "warning" if len(nameless) >= MUCH * failed and knows_task(facts) else "note",
             f"{len(nameless)} of {counted(failed, 'failure')} name none of the "
-            f"{len(case.measured.labels)} labels: for instance {_instance(case, nameless[0])}",
+            f"{len(facts.measured.labels)} labels: for instance {_instance(facts, nameless[0])}",
             {"outputs": len(nameless), "failed": failed, "total": scored},
-            examples=ids_of(case, nameless),
+            examples=ids_of(facts, nameless),
             otherwise="a model that has not learned the labels yet says other things as well",
         )
 
@@ -102,8 +102,8 @@ def _is_broken_json(view: ExampleView, row: int) -> bool:
     return not example.truncated and not is_json
 
 
-def _instance(case: IterationFacts, row: int) -> str:
-    view = case.view
+def _instance(facts: IterationFacts, row: int) -> str:
+    view = facts.view
     assert view is not None
     example = view.table[row]
     said = one_line(example.output or "", _SHOWN)
@@ -124,12 +124,12 @@ NAMING = 0.5
 """Where fewer outputs name a label at all, that is what is wrong."""
 
 
-def class_bias(case: IterationFacts) -> Iterator[Finding]:
-    view = case.view
-    if view is None or not case.measured.labels or not has_learned(case):
+def class_bias(facts: IterationFacts) -> Iterator[Finding]:
+    view = facts.view
+    if view is None or not facts.measured.labels or not has_learned(facts):
         return
-    label_of = {normalised(each): each for each in case.measured.labels}
-    read = label_reader(case.measured.labels)
+    label_of = {normalised(each): each for each in facts.measured.labels}
+    read = label_reader(facts.measured.labels)
     known: dict[str, str | None] = {}
     pairs: list[tuple[int, str, str]] = []
     scored = 0
@@ -191,16 +191,16 @@ def class_bias(case: IterationFacts) -> Iterator[Finding]:
             "never_said": len(never),
             "p": p,
         },
-        examples=ids_of(case, hardest(case, wrong)),
+        examples=ids_of(facts, hardest(facts, wrong)),
         otherwise="too few steps, or too high a rate, leave a model with the commonest answer",
     )
 
 
-def says_few(case: IterationFacts) -> bool:
-    """Whether few labels make up what is said: which labels fail is then no news."""
+def says_few(facts: IterationFacts) -> bool:
+    """Returns whether few labels make up the outputs, which explains the labels that fail."""
     return any(
         float(each.figures["labels_said"]) <= FEW * float(each.figures["labels_due"])
-        for each in class_bias(case)
+        for each in class_bias(facts)
     )
 
 
@@ -221,12 +221,12 @@ _LENGTHS = ("prompt length", "reference length")
 _NAME = 40
 
 
-def weak_slice(case: IterationFacts) -> Iterator[Finding]:
-    view = case.view
-    if view is None or not has_learned(case) or says_few(case):
+def weak_slice(facts: IterationFacts) -> Iterator[Finding]:
+    view = facts.view
+    if view is None or not has_learned(facts) or says_few(facts):
         return
-    missing = {label for label, count in trained_on(case).items() if not count}
-    found = find_slices(view.annotated_examples(), case.measured.labels)
+    missing = {label for label, count in trained_on(facts).items() if not count}
+    found = find_slices(view.annotated_examples(), facts.measured.labels)
     weak = [each for each in found.weak if each.kind != "label" or each.name not in missing]
     for each in _distinct(weak)[:TOLD]:
         usual = each.elsewhere_failed / max(1, each.elsewhere_total)
@@ -246,7 +246,7 @@ def weak_slice(case: IterationFacts) -> Iterator[Finding]:
                 "p": each.p_adjusted,
                 "tested": found.tested,
             },
-            examples=ids_of(case, hardest(case, failed)),
+            examples=ids_of(facts, hardest(facts, failed)),
             otherwise=""
             if each.kind == "label"
             else "rows of this kind may share a label or a length, and that be the reason",

@@ -1,6 +1,6 @@
 """How the training itself went: failed, diverged, trained nothing, unsteady.
 
-failed           the run ended by an error that is told by no other finding.
+failed           the run ended with an error that no other finding reports.
 diverged         the run says so, or its final loss is far above the base's.
 nothing_trained  the run says that loss and gradient stayed at exactly 0, the gradient was 0 in
                  nearly all logs, or every held-out row has the base's loss.
@@ -48,9 +48,9 @@ JUMPS = 3
 """One or two are hard batches."""
 
 
-def failed(case: IterationFacts) -> Iterator[Finding]:
-    error = case.iteration.error
-    if error is None or case.iteration.state != "failed":
+def failed(facts: IterationFacts) -> Iterator[Finding]:
+    error = facts.iteration.error
+    if error is None or facts.iteration.state != "failed":
         return
     kind, message = str(error.get("kind")), str(error.get("message", ""))
     if kind == "diverged" or NOTHING_TRAINED in message:
@@ -68,10 +68,10 @@ def failed(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def diverged(case: IterationFacts) -> Iterator[Finding]:
-    error = case.iteration.error or {}
-    step = diverged_at(case.iteration)
-    rate = rate_of(case)
+def diverged(facts: IterationFacts) -> Iterator[Finding]:
+    error = facts.iteration.error or {}
+    step = diverged_at(facts.iteration)
+    rate = rate_of(facts)
     at_rate = f" at a learning rate of {figures.rate(rate)}" if rate else ""
     if error.get("kind") == "diverged":
         reason = str(error.get("message", "")).partition(": ")[2].partition(";")[0]
@@ -79,30 +79,30 @@ def diverged(case: IterationFacts) -> Iterator[Finding]:
             FindingKind.DIVERGED,
             "alarm",
             f"the run diverged at step {step}{at_rate}: {reason or 'the loss blew up'}",
-            figures_told(step=step, learning_rate=rate),
+            known_figures(step=step, learning_rate=rate),
             steps=() if step is None else (step,),
             otherwise="a batch of broken rows, or a precision that overflows (fp16), ends the same "
             "way; both would come back at a lower rate",
         )
         return
-    eval_loss, base_loss = case.metric("eval_loss"), metric_of(case.base, "eval_loss")
+    eval_loss, base_loss = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
     if eval_loss is not None and base_loss is not None and is_far_above(eval_loss, base_loss):
         yield Finding(
             FindingKind.DIVERGED,
             "alarm",
             f"the final eval loss of {figures.loss(eval_loss)} is far above the base's "
             f"{figures.loss(base_loss)}{at_rate}: the weights are worse than untrained",
-            figures_told(eval_loss=eval_loss, base_eval_loss=base_loss, learning_rate=rate),
+            known_figures(eval_loss=eval_loss, base_eval_loss=base_loss, learning_rate=rate),
         )
 
 
-def nothing_trained(case: IterationFacts) -> Iterator[Finding]:
-    error = case.iteration.error or {}
-    told = error.get("kind") == "data" and NOTHING_TRAINED in str(error.get("message"))
-    gradients = [*case.grad_curve.values]
+def nothing_trained(facts: IterationFacts) -> Iterator[Finding]:
+    error = facts.iteration.error or {}
+    trained_nothing = error.get("kind") == "data" and NOTHING_TRAINED in str(error.get("message"))
+    gradients = [*facts.grad_curve.values]
     still = sum(value == 0.0 for value in gradients)
-    if told or (len(gradients) >= FEWEST_LOGS and still > 0.9 * len(gradients)):
-        parameters = case.metric("trainable_parameters")
+    if trained_nothing or (len(gradients) >= FEWEST_LOGS and still > 0.9 * len(gradients)):
+        parameters = facts.metric("trainable_parameters")
         reason = (
             "no parameter is trainable"
             if parameters == 0
@@ -114,11 +114,11 @@ def nothing_trained(case: IterationFacts) -> Iterator[Finding]:
             f"nothing was trained: the gradient was exactly 0 in {still} of {len(gradients)} logs; "
             f"{reason}",
             {"zero_gradients": still, "logs": len(gradients)},
-            steps=case.grad_curve.steps[:3],
+            steps=facts.grad_curve.steps[:3],
             otherwise="a max_length that cuts every completion off, or a template that marks no "
             "answer",
         )
-    elif count := unmoved(case):
+    elif count := unmoved(facts):
         yield Finding(
             FindingKind.NOTHING_TRAINED,
             "alarm",
@@ -129,22 +129,22 @@ def nothing_trained(case: IterationFacts) -> Iterator[Finding]:
         )
 
 
-def unmoved(case: IterationFacts) -> int:
+def unmoved(facts: IterationFacts) -> int:
     """How many held-out rows have the base's loss but for STILL, where all of them do; else 0."""
-    own, base = case.outcomes(case.number), case.outcomes(0) if case.number else None
+    own, base = facts.outcomes(facts.number), facts.outcomes(0) if facts.number else None
     if own is None or base is None or own.ids != base.ids:
         return 0
     pairs = zip(own.losses, base.losses, strict=True)
     return len(own.ids) if all(abs(one - other) < STILL for one, other in pairs) else 0
 
 
-def unstable(case: IterationFacts) -> Iterator[Finding]:
-    if has_diverged(case):
+def unstable(facts: IterationFacts) -> Iterator[Finding]:
+    if has_diverged(facts):
         return
-    curve = case.train_curve
+    curve = facts.train_curve
     jumps = jumps_of(curve)
-    broken = sorted(set(case.run.nonfinite_steps))
-    risen, both = rise_of(curve), both_risen(case)
+    broken = sorted(set(facts.run.nonfinite_steps))
+    risen, both = rise_of(curve), both_risen(facts)
     if len(jumps) < JUMPS and not broken and risen is None and both is None:
         return
     parts = []
@@ -169,20 +169,20 @@ def unstable(case: IterationFacts) -> Iterator[Finding]:
         )
     if broken:
         parts.append(f"{counted(len(broken), 'log')} not finite, the first at step {broken[0]}")
-    clipping = case.config.training.max_grad_norm if case.config else 1.0
+    clipping = facts.config.training.max_grad_norm if facts.config else 1.0
     parts.append(
-        f"the largest gradient was {max(case.grad_curve.values, default=0):.3g}, the usual one "
-        f"{level(case.grad_curve.values):.2g}" + (", and nothing clips it" if not clipping else "")
+        f"the largest gradient was {max(facts.grad_curve.values, default=0):.3g}, the usual one "
+        f"{level(facts.grad_curve.values):.2g}" + (", and nothing clips it" if not clipping else "")
     )
     yield Finding(
         FindingKind.UNSTABLE,
         "warning",
         "training was unsteady: " + "; ".join(parts),
-        figures_told(
+        known_figures(
             jumps=len(jumps),
             nonfinite=len(broken),
-            largest_gradient=max(case.grad_curve.values, default=0.0),
-            usual_gradient=level(case.grad_curve.values),
+            largest_gradient=max(facts.grad_curve.values, default=0.0),
+            usual_gradient=level(facts.grad_curve.values),
         ),
         steps=tuple(sorted({*jumps, *broken}))[:20],
         otherwise="very uneven rows in small batches look alike; a larger effective batch tells",
@@ -216,15 +216,15 @@ def rise_of(curve: Curve) -> tuple[int, float, float] | None:
     return parts[lowest].steps[-1], levels[lowest], levels[-1]
 
 
-def both_risen(case: IterationFacts) -> tuple[int, float, float] | None:
+def both_risen(facts: IterationFacts) -> tuple[int, float, float] | None:
     """(step, eval loss there, eval loss at the end) where the eval loss turned up for sure and the
     training loss did not fall meanwhile: no overfitting, but weights that got worse."""
-    evals, train = case.eval_curve, case.train_curve
+    evals, train = facts.eval_curve, facts.train_curve
     if len(evals) < 2 or evals.lowest == len(evals) - 1:
         return None
     step = evals.steps[evals.lowest]
     before = [v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-PARTS:]
-    change = case.step_change(step, evals.steps[-1])
+    change = facts.step_change(step, evals.steps[-1])
     if not before or change is None or change.delta - SURE * change.half_width <= 0:
         return None
     if change.delta < RISE_NATS or level(train.values[-PARTS:]) < level(before):
@@ -232,13 +232,13 @@ def both_risen(case: IterationFacts) -> tuple[int, float, float] | None:
     return step, evals.values[evals.lowest], evals.values[-1]
 
 
-def has_diverged(case: IterationFacts) -> bool:
-    return any(True for _ in diverged(case))
+def has_diverged(facts: IterationFacts) -> bool:
+    return any(True for _ in diverged(facts))
 
 
-def rate_of(case: IterationFacts) -> float | None:
-    return case.config.training.learning_rate if case.config and case.number else None
+def rate_of(facts: IterationFacts) -> float | None:
+    return facts.config.training.learning_rate if facts.config and facts.number else None
 
 
-def figures_told(**told: float | int | None) -> dict[str, Figure]:
-    return {name: value for name, value in told.items() if value is not None}
+def known_figures(**values: float | int | None) -> dict[str, Figure]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -34,22 +34,22 @@ DILUTED = 0.2
 """Share of the trained tokens below which answers hardly steer the weights."""
 
 
-def undertrained_adapter(case: IterationFacts) -> Iterator[Finding]:
-    config, train = case.config, case.train_curve
-    if config is None or not config.lora.enabled or len(train) < FEWEST_LOGS or not case.number:
+def undertrained_adapter(facts: IterationFacts) -> Iterator[Finding]:
+    config, train = facts.config, facts.train_curve
+    if config is None or not config.lora.enabled or len(train) < FEWEST_LOGS or not facts.number:
         return
-    modules = _targets(case)
+    modules = _targets(facts)
     small, narrow = config.lora.r <= SMALL_RANK, len(modules) == 1
-    if not (small or narrow) or has_diverged(case) or any(learning_rate_too_low(case)):
+    if not (small or narrow) or has_diverged(facts) or any(learning_rate_too_low(facts)):
         return
     end = fmean(train.part(0.9, 1).values)
-    base, eval_loss = metric_of(case.base, "eval_loss"), case.metric("eval_loss")
+    base, eval_loss = metric_of(facts.base, "eval_loss"), facts.metric("eval_loss")
     if eval_loss is None or end < LEFT_STANDING:
         return
     if base is not None and eval_loss < LEFT_STANDING:
         return
     size = f"r = {config.lora.r}" + (f" on {modules[0]} alone" if narrow else "")
-    parameters = case.metric("trainable_parameters")
+    parameters = facts.metric("trainable_parameters")
     yield Finding(
         FindingKind.UNDERTRAINED_ADAPTER,
         "warning",
@@ -60,11 +60,11 @@ def undertrained_adapter(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def diluted_loss(case: IterationFacts) -> Iterator[Finding]:
-    config, tokens = case.config, _tokens_a_row(case)
+def diluted_loss(facts: IterationFacts) -> Iterator[Finding]:
+    config, tokens = facts.config, _tokens_a_row(facts)
     if config is None or config.training.completion_only_loss is not False or tokens is None:
         return
-    outcomes = case.outcomes(case.number)
+    outcomes = facts.outcomes(facts.number)
     answers = [each for each in outcomes.supervised_tokens if each] if outcomes else []
     if not answers or config.training.packing or fmean(answers) > DILUTED * tokens:
         return
@@ -79,63 +79,63 @@ def diluted_loss(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def slow(case: IterationFacts) -> Iterator[Finding]:
-    config = case.config
-    if config is None or not case.number:
+def slow(facts: IterationFacts) -> Iterator[Finding]:
+    config = facts.config
+    if config is None or not facts.number:
         return
-    told, numbers = [], dict[str, float | int | str]()
-    spent = time_spent(case)
+    parts, numbers = [], dict[str, float | int | str]()
+    spent = time_spent(facts)
     for what, field in (
         ("evaluations within the run", "eval_steps"),
         ("checkpoints", "save_steps"),
     ):
         share = spent.get(what, 0.0)
         if share > ELSEWHERE:
-            told.append(f"{what} took {100 * share:.0f}% of the training time ({field})")
+            parts.append(f"{what} took {100 * share:.0f}% of the training time ({field})")
             numbers[f"{field}_share"] = share
     training = config.training
     if training.per_device_train_batch_size == 1 and not training.packing:
         passes = training.gradient_accumulation_steps
-        tokens = _tokens_a_row(case)
+        tokens = _tokens_a_row(facts)
         if passes >= MICRO_PASSES and tokens is not None and tokens < SHORT_ROW:
-            told.append(
+            parts.append(
                 f"each step is {passes} passes over one row of some {tokens:.0f} tokens: larger "
                 "micro-batches compute the same in fewer passes"
             )
             numbers["passes"] = passes
-    padding = case.metric("padding_share")
+    padding = facts.metric("padding_share")
     if padding is not None and padding > PADDING and not training.packing:
-        told.append(f"{100 * padding:.0f}% of what is computed is padding")
+        parts.append(f"{100 * padding:.0f}% of what is computed is padding")
         numbers["padding_share"] = padding
-    if told:
-        yield Finding(FindingKind.SLOW, "note", "time is wasted: " + "; ".join(told), numbers)
+    if parts:
+        yield Finding(FindingKind.SLOW, "note", "time is wasted: " + "; ".join(parts), numbers)
 
 
-def time_spent(case: IterationFacts) -> dict[str, float]:
+def time_spent(facts: IterationFacts) -> dict[str, float]:
     """The shares of the training's time that went into evaluations and into checkpoints.
 
     Evaluations are as the run measured them. In records that lack that, and of checkpoints, a gap
     between two logs counts for what happened in it, but for the time that a gap takes in which
     nothing else happened.
     """
-    total = case.run.training_s
+    total = facts.run.training_s
     if total <= 0:
         return {}
-    spent = _told_by_gaps(case)
-    measured = case.metric("eval_within_runtime")
-    if measured is not None and case.iteration.attempts == 1:
+    spent = _told_by_gaps(facts)
+    measured = facts.metric("eval_within_runtime")
+    if measured is not None and facts.iteration.attempts == 1:
         spent["evaluations within the run"] = measured
     return {what: seconds / total for what, seconds in spent.items()}
 
 
-def _told_by_gaps(case: IterationFacts) -> dict[str, float]:
+def _told_by_gaps(facts: IterationFacts) -> dict[str, float]:
     """Seconds that gaps between logs had more than those in which nothing else happened."""
-    points = case.run.metrics
+    points = facts.run.metrics
     if len(points) < FEWEST_LOGS:
         return {}
     gaps = [(before.t, after.t) for before, after in pairwise(points)]
-    evaluated = sorted(each.t for each in case.run.evaluations)
-    saved = sorted(each.t for each in case.run.checkpoints)
+    evaluated = sorted(each.t for each in facts.run.evaluations)
+    saved = sorted(each.t for each in facts.run.checkpoints)
     quiet = [
         end - start
         for start, end in gaps
@@ -157,21 +157,21 @@ def _has_one(times: Sequence[float], start: float, end: float) -> bool:
     return bisect_right(times, end) > bisect_right(times, start)
 
 
-def _targets(case: IterationFacts) -> list[str]:
+def _targets(facts: IterationFacts) -> list[str]:
     """The names of the layers that have an adapter, as the run found them; [] if not known."""
-    lora = case.effective.get("lora_config")
+    lora = facts.effective.get("lora_config")
     names = lora.get("target_modules") if isinstance(lora, dict) else None
     if isinstance(names, list):
         return [str(each) for each in names]
-    parts = case.config.lora.target_modules if case.config else []
+    parts = facts.config.lora.target_modules if facts.config else []
     return parts if isinstance(parts, list) else []
 
 
-def _tokens_a_row(case: IterationFacts) -> float | None:
+def _tokens_a_row(facts: IterationFacts) -> float | None:
     """Trained tokens a row, from the running count that the trainer logs."""
-    config, tokens = case.config, case.run.latest("num_tokens")
-    if config is None or tokens is None or not case.run.step:
+    config, tokens = facts.config, facts.run.latest("num_tokens")
+    if config is None or tokens is None or not facts.run.step:
         return None
     training = config.training
     rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
-    return tokens / (rows * case.run.step)
+    return tokens / (rows * facts.run.step)

@@ -5,8 +5,8 @@ data_gap  labels of held-out rows that no training row has, or hardly any and th
           what passes.
 
 duplicates  training rows with the input of another one.
-leakage     held-out rows whose input was trained on: the very same, by the index of all rows, or
-            nearly the same, as far as the training rows that were measured show it.
+leakage     evaluation rows whose input was trained on: exactly the same, by the index of all rows,
+            or nearly the same, as far as the measured training rows show it.
 
 Ids say what is the same only where they are hashes of the input, and not the data's own.
 """
@@ -38,7 +38,7 @@ RARE = 0.25
 
 LEVEL = 0.05
 FAR_LEVEL = 0.01
-"""Similarity hangs on much else (length, wording): surer than usual."""
+"""Similarity depends on other things (length, wording) as well, so this is stricter than usual."""
 
 FAR_SHARE = 0.2
 """Where fewer failures are far from training than that, something else ails most of them."""
@@ -48,9 +48,9 @@ LOOKED_AT = 250
 """Held-out rows whose nearest training rows are looked for, at even distances: about a second."""
 
 
-def missing_labels(case: IterationFacts) -> Iterator[Finding]:
-    view = case.view
-    counts = trained_on(case) if case.number else {}
+def missing_labels(facts: IterationFacts) -> Iterator[Finding]:
+    view = facts.view
+    counts = trained_on(facts) if facts.number else {}
     if view is None or not counts or not any(counts.values()):
         return
     rows = _rows_by_label(view)
@@ -70,13 +70,13 @@ def missing_labels(case: IterationFacts) -> Iterator[Finding]:
                 "total": len(view),
                 "failed": failed,
             },
-            examples=ids_of(case, hardest(case, wanted)),
+            examples=ids_of(facts, hardest(facts, wanted)),
         )
 
 
-def rare_labels(case: IterationFacts) -> Iterator[Finding]:
-    view = case.view
-    counts = trained_on(case) if has_learned(case) else {}
+def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
+    view = facts.view
+    counts = trained_on(facts) if has_learned(facts) else {}
     if view is None or not any(counts.values()):
         return
     usual = median(counts.values())
@@ -108,19 +108,19 @@ def rare_labels(case: IterationFacts) -> Iterator[Finding]:
                     "elsewhere_scored": rest[1],
                     "p": p,
                 },
-                examples=ids_of(case, hardest(case, _failed(view, rows[label]))),
+                examples=ids_of(facts, hardest(facts, _failed(view, rows[label]))),
                 otherwise="a rare label may also be a harder one"
                 if p < LEVEL
                 else "chance: with so few held-out rows nothing sure can be said of it",
             )
 
 
-def far_failures(case: IterationFacts) -> Iterator[Finding]:
-    """Failures with nothing similar in training; labels that lack are told by themselves."""
-    view, rows = case.view, case.training_rows
-    if view is None or len(rows) < FEWEST_TRAINED or not has_learned(case):
+def far_failures(facts: IterationFacts) -> Iterator[Finding]:
+    """Finds failures without similar training rows; missing labels are a finding of their own."""
+    view, rows = facts.view, facts.training_rows
+    if view is None or len(rows) < FEWEST_TRAINED or not has_learned(facts):
         return
-    counts = trained_on(case)
+    counts = trained_on(facts)
     label_of = labels_in(view.table.references)
     scored = [
         row
@@ -155,30 +155,30 @@ def far_failures(case: IterationFacts) -> Iterator[Finding]:
             "similarity_below": SIMILAR,
             "p": p,
         },
-        examples=ids_of(case, hardest(case, sorted(far & failed))),
+        examples=ids_of(facts, hardest(facts, sorted(far & failed))),
         otherwise="rows in unusual words may be harder anyway"
         + ("" if measured >= total else "; a row that was not measured may be near"),
     )
 
 
-def trained_on(case: IterationFacts) -> dict[str, int]:
+def trained_on(facts: IterationFacts) -> dict[str, int]:
     """Training rows by label of the held-out rows; {} where references are no labels, or where
     the training rows are not indexed."""
-    view = case.view
+    view = facts.view
     label_of = labels_in(view.table.references) if view is not None else {}
-    index = case.row_index("train")
+    index = facts.row_index("train")
     if not label_of or not index:
         return {}
     by_hash = Counter(index.values())
     return {
         label: sum(by_hash[short_hash(each)] for each in spellings)
-        for label, spellings in _spellings(case, label_of).items()
+        for label, spellings in _spellings(facts, label_of).items()
     }
 
 
-def _spellings(case: IterationFacts, label_of: Mapping[str, str]) -> dict[str, set[str]]:
+def _spellings(facts: IterationFacts, label_of: Mapping[str, str]) -> dict[str, set[str]]:
     """How each label may be written in training: the index has hashes alone."""
-    known = {*label_of, *case.measured.labels, *(row.reference for row in case.training_rows)}
+    known = {*label_of, *facts.measured.labels, *(row.reference for row in facts.training_rows)}
     found: defaultdict[str, set[str]] = defaultdict(set)
     for each in known:
         bare = each.strip()
@@ -235,8 +235,8 @@ def inputs_of(index: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def duplicates(case: IterationFacts) -> Iterator[Finding]:
-    trained = inputs_of(case.row_index("train")) if case.number else {}
+def duplicates(facts: IterationFacts) -> Iterator[Finding]:
+    trained = inputs_of(facts.row_index("train")) if facts.number else {}
     counts = Counter({name: len(rows) for name, rows in trained.items()})
     total, repeats = counts.total(), counts.total() - len(counts)
     if not total or repeats < FEW * total:
@@ -262,11 +262,11 @@ def duplicates(case: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def leakage(case: IterationFacts) -> Iterator[Finding]:
-    if case.number == 0:
+def leakage(facts: IterationFacts) -> Iterator[Finding]:
+    if facts.number == 0:
         return
-    index = case.row_index("eval")
-    trained, held = inputs_of(case.row_index("train")), inputs_of(index)
+    index = facts.row_index("eval")
+    trained, held = inputs_of(facts.row_index("train")), inputs_of(index)
     leaked = [
         (name, reference in {each for _, each in trained[root]})
         for root, rows in held.items()
@@ -274,30 +274,30 @@ def leakage(case: IterationFacts) -> Iterator[Finding]:
         for name, reference in rows
     ]
     if leaked:
-        yield _same(case, leaked, len(index))
+        yield _same(facts, leaked, len(index))
     if len(leaked) < MISLEADS * len(index) or not index:
-        yield from _nearly_the_same(case, {name for name, _ in leaked})
+        yield from _nearly_the_same(facts, {name for name, _ in leaked})
 
 
-def _same(case: IterationFacts, leaked: list[tuple[str, bool]], total: int) -> Finding:
+def _same(facts: IterationFacts, leaked: list[tuple[str, bool]], total: int) -> Finding:
     alike = sum(is_alike for _, is_alike in leaked)
     names = {name for name, _ in leaked}
     message = f"{of_all(len(leaked), total, 'held-out rows')} "
     message += f"{'has' if len(leaked) == 1 else 'have'} an input that was trained on, "
     message += f"{alike} with the same answer" if alike else "none with the same answer"
-    told, figures = _how_they_do(case, names)
+    comparison, figures = _how_they_do(facts, names)
     return Finding(
         FindingKind.LEAKAGE,
         _gravity(len(leaked), total),
-        message + told,
+        message + comparison,
         {"leaked": len(leaked), "same_answer": alike, "total": total, **figures},
         examples=tuple(name for name, _ in leaked[:EXAMPLES_KEPT]),
     )
 
 
-def _nearly_the_same(case: IterationFacts, known: set[str]) -> Iterator[Finding]:
+def _nearly_the_same(facts: IterationFacts, known: set[str]) -> Iterator[Finding]:
     """Held-out inputs that are nearly a measured training row; other rows are not known."""
-    rows, view = case.training_rows, case.view
+    rows, view = facts.training_rows, facts.view
     if not rows or view is None:
         return
     prompts = [each.prompt or each.reference for each in view.table]
@@ -322,20 +322,20 @@ def _nearly_the_same(case: IterationFacts, known: set[str]) -> Iterator[Finding]
         message += f"; only {measured:,} of {total:,} training rows were measured, some {low:,} to "
         message += f"{high:,} of all may have such a twin"
         figures |= {"measured": measured, "train_rows": total, "low": low, "high": high}
-    told, more = _how_they_do(case, names)
+    comparison, more = _how_they_do(facts, names)
     yield Finding(
         FindingKind.LEAKAGE,
         "warning" if sure >= MISLEADS * len(prompts) else "note",
-        message + told,
+        message + comparison,
         {**figures, **more},
         examples=tuple(view.table.ids[at] for at in sorted(found)[:EXAMPLES_KEPT]),
         otherwise="messages of one kind are alike; they leak only if one was made from the other",
     )
 
 
-def _how_they_do(case: IterationFacts, names: set[str]) -> tuple[str, dict[str, Figure]]:
+def _how_they_do(facts: IterationFacts, names: set[str]) -> tuple[str, dict[str, Figure]]:
     """How often such rows pass, and the others: what the score may be too high by."""
-    view = case.view
+    view = facts.view
     if view is None:
         return "", {}
     own: Counter[int] = Counter()

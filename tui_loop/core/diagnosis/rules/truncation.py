@@ -8,7 +8,7 @@ are on average about as long as the limit.
 
 truncated_outputs  the limit of new tokens is below what references need; or outputs run into it
                    before anything right was said.
-no_end_token       the right answer is there, and the output goes on to the limit; or most outputs
+no_end_token       the right answer is there, but the output continues to the limit; or most outputs
                    do although their references would fit.
 """
 
@@ -40,16 +40,16 @@ _NONE_LEFT = "no row keeps a trained token"
 _LEFT_OUT = re.compile(r"(\d{1,12}) training rows have no trained token within \d+ tokens")
 
 
-def truncated_inputs(case: IterationFacts) -> Iterator[Finding]:
-    if case.number:
-        yield from _training(case)
-        yield from _held_out(case)
+def truncated_inputs(facts: IterationFacts) -> Iterator[Finding]:
+    if facts.number:
+        yield from _training(facts)
+        yield from _held_out(facts)
 
 
-def _training(case: IterationFacts) -> Iterator[Finding]:
-    limit = case.config.training.max_length if case.config is not None else None
-    rows, cut = case.metric("train_rows"), case.metric("train_rows_cut")
-    if limit is not None and _NONE_LEFT in str((case.iteration.error or {}).get("message")):
+def _training(facts: IterationFacts) -> Iterator[Finding]:
+    limit = facts.config.training.max_length if facts.config is not None else None
+    rows, cut = facts.metric("train_rows"), facts.metric("train_rows_cut")
+    if limit is not None and _NONE_LEFT in str((facts.iteration.error or {}).get("message")):
         yield Finding(
             FindingKind.TRUNCATED_INPUTS,
             "alarm",
@@ -62,17 +62,20 @@ def _training(case: IterationFacts) -> Iterator[Finding]:
     if limit is None or not rows:
         return
     if cut is None:
-        yield from _told_by_the_journal(case, limit, int(rows))
+        yield from _told_by_the_journal(facts, limit, int(rows))
         return
     if cut <= 0:
         return
-    dropped, longest = case.metric("train_rows_dropped") or 0, case.metric("train_row_longest") or 0
+    dropped, longest = (
+        facts.metric("train_rows_dropped") or 0,
+        facts.metric("train_row_longest") or 0,
+    )
     message = f"training.max_length {limit} cuts {of_all(int(cut), int(rows), 'training rows')}"
     if dropped:
         message += (
             f", and {dropped:,.0f} of them have no trained token left and were not trained on"
         )
-    elif (case.config and case.config.other.get("truncation_mode")) != "keep_end":
+    elif (facts.config and facts.config.other.get("truncation_mode")) != "keep_end":
         message += ", which lose the end of their answer"
     if longest:
         message += f"; the longest has {longest:,.0f} tokens"
@@ -96,17 +99,17 @@ def _cut_severity(cut: float, left_out: float) -> Severity:
     return "warning" if cut >= WORTH_CUT else "note"
 
 
-def _told_by_the_journal(case: IterationFacts, limit: int, rows: int) -> Iterator[Finding]:
+def _told_by_the_journal(facts: IterationFacts, limit: int, rows: int) -> Iterator[Finding]:
     """What records say that do not count the rows that were cut."""
-    if case.config is None or case.config.training.packing:
+    if facts.config is None or facts.config.training.packing:
         return
     parts = [
         match
-        for line in case.run.lines
+        for line in facts.run.lines
         if line.source == "training" and (match := _LEFT_OUT.match(line.text))
     ]
     dropped = int(parts[-1][1]) if parts else 0
-    tokens, epochs = case.run.latest("num_tokens"), case.metric("epochs")
+    tokens, epochs = facts.run.latest("num_tokens"), facts.metric("epochs")
     kept = max(0, rows - dropped)
     mean = tokens / (epochs * kept) if tokens and epochs and kept else 0.0
     is_full = FULL * limit <= mean <= limit
@@ -131,19 +134,19 @@ def _told_by_the_journal(case: IterationFacts, limit: int, rows: int) -> Iterato
     )
 
 
-def _held_out(case: IterationFacts) -> Iterator[Finding]:
-    view = case.view
+def _held_out(facts: IterationFacts) -> Iterator[Finding]:
+    view = facts.view
     if view is None:
         return
     cut = [row for row, example in enumerate(view.table) if example.prompt_cut > 0]
-    in_loss = int(case.metric("eval_rows_cut") or 0)
+    in_loss = int(facts.metric("eval_rows_cut") or 0)
     total = len(view)
     count = max(len(cut), in_loss)
     if not count:
         return
     message = f"the start of {of_all(count, total, 'held-out prompts')} is cut off"
     figures: dict[str, Figure] = {"rows_cut": count, "total": total, "cut_for_loss": in_loss}
-    limit = case.config.evaluation.max_length if case.config is not None else None
+    limit = facts.config.evaluation.max_length if facts.config is not None else None
     if limit is not None:
         figures["max_length"] = limit
         message += f" by evaluation.max_length {limit}"
@@ -163,7 +166,7 @@ def _held_out(case: IterationFacts) -> Iterator[Finding]:
         "warning" if count >= WORTH_CUT * total else "note",
         message,
         figures,
-        examples=ids_of(case, hardest(case, cut)),
+        examples=ids_of(facts, hardest(facts, cut)),
         otherwise="long prompts may be harder anyway",
     )
 
@@ -192,17 +195,17 @@ class _Endings(NamedTuple):
     longest: int
 
 
-def ending(case: IterationFacts) -> Iterator[Finding]:
+def ending(facts: IterationFacts) -> Iterator[Finding]:
     """How outputs end: both findings, from one look at the rows."""
-    endings = _endings(case)
+    endings = _endings(facts)
     if endings is not None:
-        yield from _truncated_outputs(case, endings)
-        if has_learned(case) or knows_task(case):
-            yield from _no_end_token(case, endings)
+        yield from _truncated_outputs(facts, endings)
+        if has_learned(facts) or knows_task(facts):
+            yield from _no_end_token(facts, endings)
 
 
-def _truncated_outputs(case: IterationFacts, endings: _Endings) -> Iterator[Finding]:
-    limit = case.measured.max_new_tokens
+def _truncated_outputs(facts: IterationFacts, endings: _Endings) -> Iterator[Finding]:
+    limit = facts.measured.max_new_tokens
     if endings.long and limit is not None:
         share = len(endings.long) / endings.scored
         yield Finding(
@@ -217,11 +220,11 @@ def _truncated_outputs(case: IterationFacts, endings: _Endings) -> Iterator[Find
                 "max_new_tokens": limit,
                 "longest_reference": endings.longest,
             },
-            examples=ids_of(case, hardest(case, endings.long)),
+            examples=ids_of(facts, hardest(facts, endings.long)),
         )
     if len(endings.lost) < max(FEWEST, WORTH_UNENDED * endings.scored) or _never_ends(endings):
         return
-    if not (has_learned(case) or knows_task(case)):
+    if not (has_learned(facts) or knows_task(facts)):
         return
     yield Finding(
         FindingKind.TRUNCATED_OUTPUTS,
@@ -235,26 +238,26 @@ def _truncated_outputs(case: IterationFacts, endings: _Endings) -> Iterator[Find
             "total": endings.scored,
             "max_new_tokens": limit or 0,
         },
-        examples=ids_of(case, hardest(case, endings.lost)),
+        examples=ids_of(facts, hardest(facts, endings.lost)),
         otherwise="a model that has not learned the answers yet rambles as well",
     )
 
 
-def _no_end_token(case: IterationFacts, endings: _Endings) -> Iterator[Finding]:
+def _no_end_token(facts: IterationFacts, endings: _Endings) -> Iterator[Finding]:
     never, right = _never_ends(endings), endings.right
     if not never and len(right) < max(FEWEST, WORTH_UNENDED * endings.scored):
         return
-    view = case.view
+    view = facts.view
     failed = [row for row in right if view is not None and view.passed[row] == FAILED]
     ran = len(right) + len(endings.lost)
-    limit = case.measured.max_new_tokens
+    limit = facts.measured.max_new_tokens
     message = f"the model does not end: {of_all(ran, endings.scored, 'outputs')} run into the limit"
     message += "" if limit is None else f" of {limit} new tokens"
     message += " though their reference would fit"
     if right:
         message += f"; {len(right)} of them said the right thing first"
         message += f", and {len(failed)} of these fail for what came after" if failed else ""
-    cut, rows = case.metric("train_rows_cut") or 0, case.metric("train_rows") or 0
+    cut, rows = facts.metric("train_rows_cut") or 0, facts.metric("train_rows") or 0
     if cut > MOST_UNENDED * rows > 0:
         message += f"; {of_all(int(cut), int(rows), 'training rows')} were cut before their end"
     yield Finding(
@@ -268,7 +271,7 @@ def _no_end_token(case: IterationFacts, endings: _Endings) -> Iterator[Finding]:
             "failed_for_it": len(failed),
             "max_new_tokens": limit or 0,
         },
-        examples=ids_of(case, hardest(case, failed or right or endings.lost)),
+        examples=ids_of(facts, hardest(facts, failed or right or endings.lost)),
         otherwise="more training would teach the end as well, if the training rows have it: "
         "`tui-loop check` shows whether their last token is trained on",
     )
@@ -287,9 +290,9 @@ def _never_ends(endings: _Endings) -> bool:
     return len(endings.right) + len(endings.lost) > MOST_UNENDED * endings.scored
 
 
-def _endings(case: IterationFacts) -> _Endings | None:
-    view = case.view if case.number else None
-    limit = case.measured.max_new_tokens
+def _endings(facts: IterationFacts) -> _Endings | None:
+    view = facts.view if facts.number else None
+    limit = facts.measured.max_new_tokens
     if view is None:
         return None
     long, right, lost = list[int](), list[int](), list[int]()
