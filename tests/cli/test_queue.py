@@ -318,6 +318,6 @@ def test_who_goes_on_by_itself_is_told_and_no_run_ends_with_it(
         assert main(["show", loop.name]) == 0
         assert capsys.readouterr().out.endswith("auto is running\n")
         print_loop(loop, [], Output(as_json=False))
-        assert "by itself" not in capsys.readouterr().out
+        assert "is running" not in capsys.readouterr().out
     with unattended(loop, "queue"):
         assert queue_text(loop) == "the queue is running, its last draft"

@@ -216,7 +216,7 @@ def test_a_closed_loop_is_shown_as_such_and_runs_nothing_until_reopened(
         monkeypatch.setattr("tui_loop.engine.extras.has_train", lambda: True)
         assert main(command) == 2
     heard = capsys.readouterr().err
-    assert heard.count("is closed: good enough") + heard.count("has finished") == 2
+    assert heard.count("is closed: good enough") + heard.count("is finished") == 2
     assert f"hint: tui-loop close {LOOP} --reopen" in heard
     assert main(["close", LOOP, "--why", "again"]) == 2
     assert main(["close", LOOP, "--reopen"]) == 0

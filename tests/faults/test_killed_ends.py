@@ -111,7 +111,7 @@ def test_a_real_run_killed_before_its_summary_has_its_score_everywhere(
     assert shown["fingerprint"]["weights"]
     assert not folder.summary.exists(), "a reading command writes nothing"
     resumed = cli("resume", str(folder))
-    assert (resumed.returncode, "has finished" in resumed.stderr) == (2, True)
+    assert (resumed.returncode, "is finished" in resumed.stderr) == (2, True)
     again = folder.read_summary()
     assert again is not None
     assert again.metrics == recorded

@@ -103,7 +103,7 @@ def restore(recorded: Path, loop: LoopFolder) -> None:
 def assert_answers(command: Command, context: object) -> None:
     for words in READING:
         printed = command(*words)
-        assert "fault of tui-loop" not in printed.err, (context, words, printed.err)
+        assert "bug in tui-loop" not in printed.err, (context, words, printed.err)
         assert printed.code in (0, 2, 4), (context, words, printed)
         stream = Stream((printed.out + printed.err).encode())
         assert not stream.faults, (context, words, stream.faults)

@@ -145,7 +145,7 @@ def test_no_command_prints_what_a_terminal_would_obey(
 ) -> None:
     for words in READING:
         printed = command(*words, on_terminal=on_terminal)
-        assert "fault of tui-loop" not in printed.err, (words, printed.err)
+        assert "bug in tui-loop" not in printed.err, (words, printed.err)
         for text in (printed.out, printed.err):
             stream = Stream(text.encode())
             assert not stream.faults, (words, stream.faults)
@@ -167,7 +167,7 @@ def test_records_are_valid_json_and_carry_the_very_texts_escaped(
 ) -> None:
     for words in READING:
         printed = command(*words, "--json", on_terminal=True)
-        assert "fault of tui-loop" not in printed.err, (words, printed.err)
+        assert "bug in tui-loop" not in printed.err, (words, printed.err)
         stream = Stream(printed.out.encode())
         assert not stream.faults, (words, stream.faults)
         assert not stream.kinds, (words, stream.kinds)
@@ -195,7 +195,7 @@ def test_no_error_repeats_what_a_terminal_would_obey(
     for words in WRONG:
         printed = command(*words, on_terminal=True)
         assert printed.code in (2, 4), (words, printed)
-        assert "fault of tui-loop" not in printed.err, printed.err
+        assert "bug in tui-loop" not in printed.err, printed.err
         stream = Stream((printed.out + printed.err).encode())
         assert not stream.faults, (words, stream.faults)
         assert not stream.kinds, (words, stream.kinds)

@@ -32,7 +32,7 @@ _INNER = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e
 
 
 def assert_harmless(printed: Printed, words: object) -> None:
-    assert "fault of tui-loop" not in printed.err, (words, printed.err)
+    assert "bug in tui-loop" not in printed.err, (words, printed.err)
     for text in (printed.out, printed.err):
         stream = Stream(text.encode())
         assert not stream.faults, (words, stream.faults)

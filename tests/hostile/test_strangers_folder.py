@@ -262,7 +262,7 @@ def told_by_all(command: Command, *more: tuple[str, ...], records: bool = True) 
     for words in [*READING, *more]:
         for flags in ((), ("--json",)) if records else ((),):
             printed = command(*words, *flags)
-            assert "fault of tui-loop" not in printed.err, (words, printed.err)
+            assert "bug in tui-loop" not in printed.err, (words, printed.err)
             texts.append(printed.out + printed.err)
     return "\n".join(texts)
 

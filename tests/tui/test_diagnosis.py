@@ -405,7 +405,7 @@ def test_a_slow_diagnosis_is_told_and_holds_up_neither_keys_nor_looks(
     ("fault", "shown"),
     [
         (BadInput("journal.jsonl: cannot be read", "mend it"), ("✗ journal.jsonl", "mend it")),
-        (ZeroDivisionError("by zero"), ("✗ ZeroDivisionError: by zero", "a fault of tui-loop")),
+        (ZeroDivisionError("by zero"), ("✗ ZeroDivisionError: by zero", "a bug in tui-loop")),
     ],
 )
 def test_what_goes_wrong_in_a_diagnosis_is_told_where_it_would_be(

@@ -897,7 +897,7 @@ def test_a_fault_behind_the_screen_is_told_and_reported_and_the_app_lives(
         monkeypatch.setattr(opened.backend, "preview", faulty)
         monkeypatch.setattr(opened.backend, "preflight", faulty)
         await opened.press(key)
-        await opened.shows("KeyError: 'planted'", "this is a fault of tui-loop")
+        await opened.shows("KeyError: 'planted'", "this is a bug in tui-loop")
         await opened.press("escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
         assert opened.app.crash_report is not None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tui_loop.engine.host import RunHost
 
 WAIT_SECONDS = 0.5
-"""Python runs signal handlers between joins only, so a wait joins the thread in such steps."""
+"""A wait joins the thread in steps of this length, so that signal handlers run meanwhile."""
 
 DEVICE_FAULT = (
     "this process cannot use the GPU after a CUDA fault, so the run starts in a separate process"

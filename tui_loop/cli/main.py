@@ -39,7 +39,7 @@ SHARED_MODULES = {
     "evaluate": "control",
     "checkpoint": "control",
 }
-"""The commands whose module, with others, is not named after them."""
+"""Modules with several commands; every other command has a module with its own name."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         out.error(
             f"{type(error).__name__}: {one_line(str(error), 300)}",
-            "this is a fault of tui-loop; --debug shows where",
+            "this is a bug in tui-loop; --debug prints the traceback",
         )
         return 1
 

@@ -63,7 +63,7 @@ class Retry:
                 ServerStatus(
                     "error",
                     message=f"{type(error).__name__}: {error}",
-                    hint="this is a fault of tui-loop",
+                    hint="this is a bug in tui-loop",
                 )
             )
         else:

@@ -139,7 +139,7 @@ class LoopScreen(Frame):
         self.services.report(error)
         place = self.services.crash_report or "no report could be written"
         return TuiLoopError(
-            f"{type(error).__name__}: {error}", f"this is a fault of tui-loop: {place}"
+            f"{type(error).__name__}: {error}", f"this is a bug in tui-loop: {place}"
         )
 
     async def _observe(self) -> None:
