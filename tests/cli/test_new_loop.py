@@ -63,13 +63,13 @@ def test_answers_are_matched_texts_are_not_scored_and_labels_are_seen(
     project: Path, backend: AppBackend
 ) -> None:
     loops = loops_in(project)
-    answers = backend.understand(loops, NewLoop("", "answers.jsonl"))
+    answers = backend.preview_data(loops, NewLoop("", "answers.jsonl"))
     assert (answers.shape, answers.metric) == ("prompt_completion", "exact_match")
     assert (answers.train_rows, answers.eval_rows, answers.labels) == (18, 2, [])
     assert ("q 1", "answer 1") in answers.rows
-    texts = backend.understand(loops, NewLoop("", "texts.jsonl"))
+    texts = backend.preview_data(loops, NewLoop("", "texts.jsonl"))
     assert (texts.shape, texts.metric) == ("text", "none")
-    labels = backend.understand(loops, NewLoop("", "labels.csv"))
+    labels = backend.preview_data(loops, NewLoop("", "labels.csv"))
     assert (labels.metric, labels.labels) == ("label", ["go", "stop", "wait"])
     assert labels.columns == {"prompt": "text", "completion": "category"}
     assert "metric label: 3 labels in 30 rows" in labels.notices
@@ -78,7 +78,7 @@ def test_answers_are_matched_texts_are_not_scored_and_labels_are_seen(
 
 def test_a_metric_that_was_told_is_not_second_guessed(project: Path, backend: AppBackend) -> None:
     loops = loops_in(project)
-    told = backend.understand(loops, NewLoop("", str(TRAIN), metric="contains"))
+    told = backend.preview_data(loops, NewLoop("", str(TRAIN), metric="contains"))
     assert told.metric == "contains"
     assert not any(notice.startswith("metric") for notice in told.notices)
 
@@ -109,7 +109,7 @@ def test_a_created_loop_trains_on_the_rows_that_were_shown(
 
 def test_paths_start_from_the_folder_above_the_loops(project: Path, backend: AppBackend) -> None:
     write(Path("answers.jsonl"), [{"prompt": "elsewhere", "completion": "x"}] * 4)
-    understood = backend.understand(loops_in(project), NewLoop("", "answers.jsonl"))
+    understood = backend.preview_data(loops_in(project), NewLoop("", "answers.jsonl"))
     assert understood.train_rows == 18
     backend.create(loops_in(project), NewLoop("mine", str(project / "answers.jsonl")))
     assert loops_in(project).loop("mine").default_config().data.train == "answers.jsonl"
@@ -135,7 +135,7 @@ def test_paths_start_from_the_folder_above_the_loops(project: Path, backend: App
 def test_what_cannot_be_is_refused_alike_and_creates_nothing(
     project: Path, backend: AppBackend, wanted: NewLoop, said: str
 ) -> None:
-    for attempt in (backend.understand, backend.create):
+    for attempt in (backend.preview_data, backend.create):
         with pytest.raises(BadInput) as caught:
             attempt(loops_in(project), wanted)
         assert said in caught.value.message.replace("File name", "name")
@@ -160,7 +160,7 @@ def test_a_model_that_is_not_there_yet_is_said_and_may_be_fetched_later(
     monkeypatch.setenv("TUI_LOOP_CACHE", str(project / "cache"))
     assert backend.models() == ["tiny", "smollm2"]
     wanted = NewLoop("mine", "answers.jsonl", model="smollm2")
-    notices = backend.understand(loops_in(project), wanted).notices
+    notices = backend.preview_data(loops_in(project), wanted).notices
     assert "model smollm2 has not been fetched yet: `tui-loop fetch smollm2`" in notices
     loop = backend.create(loops_in(project), wanted)
     assert loop.default_config().model.id == "smollm2"
@@ -187,7 +187,7 @@ def test_nothing_of_the_training_stack_is_loaded(project: Path) -> None:
         "from tui_loop.tui.backend import NewLoop\n"
         "backend, loops = AppBackend(allow_code=False), LoopsFolder(Path('loops'))\n"
         "wanted = NewLoop('mine', 'labels.csv', model='smollm2')\n"
-        "backend.models(), backend.metrics(), backend.understand(loops, wanted)\n"
+        "backend.models(), backend.metrics(), backend.preview_data(loops, wanted)\n"
         "backend.create(loops, wanted); backend.demo(loops)\n"
         "heavy = {'torch', 'transformers', 'datasets', 'numpy', 'huggingface_hub', 'textual'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"

@@ -13,7 +13,7 @@ from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.app import LoopApp
-from tui_loop.tui.backend import Backend, NewLoop, Preview, Understood
+from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop, Preview
 from tui_loop.tui.screens.new_loop import NewLoopScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.settings import Memory, Settings
@@ -24,7 +24,7 @@ Steps = Callable[["Opened"], Awaitable[None]]
 HOSTILE = "a\x1b[31m[/foo]\u202eb\x07"
 SHOWN = "a␛[31m[/foo]<U+202E>b␇"
 
-UNDERSTOOD = Understood(
+UNDERSTOOD = DatasetPreview(
     shape="prompt_completion",
     columns={"prompt": "message", "completion": "intent"},
     train_rows=90,
@@ -40,7 +40,7 @@ class FakeBackend:
     """Understands everything as UNDERSTOOD, and creates loops without looking at their data."""
 
     def __init__(self) -> None:
-        self.understands: Callable[[NewLoop], Understood] = lambda _: UNDERSTOOD
+        self.understands: Callable[[NewLoop], DatasetPreview] = lambda _: UNDERSTOOD
         self.asked: list[NewLoop] = []
         self.created: list[NewLoop] = []
         self.demo_fault: TuiLoopError | None = None
@@ -66,7 +66,7 @@ class FakeBackend:
     def metrics(self) -> list[str]:
         return ["exact_match", "contains", "label", "none"]
 
-    def understand(self, loops: LoopsFolder, wanted: NewLoop) -> Understood:
+    def preview_data(self, loops: LoopsFolder, wanted: NewLoop) -> DatasetPreview:
         self.asked.append(wanted)
         return self.understands(wanted)
 

@@ -57,7 +57,7 @@ from tui_loop.core.workflow.draft import Draft, drop_draft, new_draft, plan_of, 
 from tui_loop.core.workflow.holdout import HoldoutMessage
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 from tui_loop.tui.app import LoopApp
-from tui_loop.tui.backend import Nearest, NewLoop, Preview, Suspected, Understood
+from tui_loop.tui.backend import DatasetPreview, NearestRows, NewLoop, Preview, SuspectRows
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
@@ -302,10 +302,10 @@ class FakeBackend:
         self.checks = ScriptedChecks()
         self.generating = ScriptedAgain()
         self.generated: list[tuple[int, list[str], list[str]]] = []
-        self.suspected: Suspected | None = None
+        self.suspected: SuspectRows | None = None
         self.askers: list[ScriptedAsker] = []
         self.looks: list[ScriptedLook] = []
-        self.near = Nearest(
+        self.near = NearestRows(
             Neighbours("nothing similar was trained on", is_new=True, neighbours=[]), "train.jsonl"
         )
         self.may_preview = threading.Event()
@@ -358,25 +358,25 @@ class FakeBackend:
             raise self.refusal
         self.runs.append(ScriptedRun(loop.existing(number)))
 
-    def asker(self, loop: LoopFolder, number: int) -> ScriptedAsker:
+    def inference_client(self, loop: LoopFolder, number: int) -> ScriptedAsker:
         if self.refusal:
             raise self.refusal
         self.askers.append(ScriptedAsker())
         return self.askers[-1]
 
-    def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
+    def nearest(self, loop: LoopFolder, number: int, example: Example) -> NearestRows:
         if self.refusal:
             raise self.refusal
         return self.near
 
-    def suspects(self, loop: LoopFolder, number: int) -> Suspected:
+    def suspects(self, loop: LoopFolder, number: int) -> SuspectRows:
         if self.suspected is None:
             raise BadInput(
                 f"{loop.name}/{number}: no losses of training rows were recorded", "run it again"
             )
         return self.suspected
 
-    def again(
+    def retry(
         self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
     ) -> ScriptedAgain:
         if self.refusal:
@@ -384,16 +384,16 @@ class FakeBackend:
         self.generated.append((number, [each.id for each in examples], list(settings)))
         return self.generating
 
-    def look_ahead(self, loop: LoopFolder, number: int) -> tuple[str, ...]:
+    def holdout_cost(self, loop: LoopFolder, number: int) -> tuple[str, ...]:
         if self.refusal:
             raise self.refusal
         return f"a look measures {number} and the base", "the 2nd look at this holdout"
 
-    def look(self, loop: LoopFolder, number: int) -> ScriptedLook:
+    def evaluate_holdout(self, loop: LoopFolder, number: int) -> ScriptedLook:
         self.looks.append(ScriptedLook())
         return self.looks[-1]
 
-    def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
+    def draft_fresh_split(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
         if self.refusal:
             raise self.refusal
         draft = new_draft(loop, parent).with_value("data.split_seed", 1).with_why(why)
@@ -406,7 +406,7 @@ class FakeBackend:
         self.queues_run.append(loop.name)
         return "the queue runs in the background, process 4711"
 
-    def auto_ahead(self, loop: LoopFolder, start: int | None) -> list[str]:
+    def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
         if self.refusal:
             raise self.refusal
         return [f"first from {start or 'the best'}: learning_rate 5e-3 → 1e-3, because"]
@@ -429,7 +429,7 @@ class FakeBackend:
     def metrics(self) -> list[str]:
         return ["exact_match", "label", "none"]
 
-    def understand(self, loops: LoopsFolder, wanted: NewLoop) -> Understood:
+    def preview_data(self, loops: LoopsFolder, wanted: NewLoop) -> DatasetPreview:
         raise AssertionError("no test of the workbench asks for that")
 
     def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:

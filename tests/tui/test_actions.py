@@ -28,7 +28,7 @@ from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.examples.view import Order
 from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
-from tui_loop.tui.backend import Nearest
+from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.asking import AskingScreen
@@ -681,7 +681,7 @@ async def the_nearest_training_rows_are_shown(opened: Opened, key: str) -> None:
     row = Row("t7", "my pin is blocked", "pin blocked", 7)
     told = "something similar was trained on (0.91)"
     answer = Answer(told, is_new=False, neighbours=[Neighbour(row, 0.91)])
-    opened.backend.near = Nearest(answer, "train.jsonl", "train.jsonl has changed since")
+    opened.backend.near = NearestRows(answer, "train.jsonl", "train.jsonl has changed since")
     await _reading_an_example(opened)
     await opened.press(key)
     await opened.shows("something similar was trained on", "has changed since", "0.91")
@@ -864,7 +864,7 @@ async def training_rows_that_may_be_wrong_are_shown(opened: Opened, key: str) ->
 async def _reading_training_rows(opened: Opened) -> TrainingScreen:
     row = Row("t7", "my pin is blocked", "pin blocked", 7)
     answer = Answer("something similar was trained on", False, [Neighbour(row, 0.91)])
-    opened.backend.near = Nearest(answer, "train.jsonl", "", opened.bench.loop.settings_file)
+    opened.backend.near = NearestRows(answer, "train.jsonl", "", opened.bench.loop.settings_file)
     await _reading_an_example(opened)
     await opened.press("n")
     await opened.shows("train.jsonl:7")

@@ -37,7 +37,7 @@ from tui_loop.core.record.events import Evaluated, MetricsLogged, PhaseStarted, 
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Example, Split, TokenLosses
 from tui_loop.core.workflow.holdout import HoldoutEvaluation
-from tui_loop.tui.backend import Nearest
+from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.widgets.failures import FailuresPane
@@ -200,7 +200,7 @@ def test_no_screen_to_read_obeys_what_it_shows(
         await lists_all(opened)
         row = Row("t", HOSTILE, HOSTILE, 7)
         answer = Answer(HOSTILE, is_new=True, neighbours=[Neighbour(row, 0.5)] * 3)
-        opened.backend.near = Nearest(answer, HOSTILE, HOSTILE)
+        opened.backend.near = NearestRows(answer, HOSTILE, HOSTILE)
         await opened.press("enter")
         await opened.shows("Example 1 of 6")
         for place in range(2, 8):

@@ -25,7 +25,7 @@ from tui_loop.cli.backend import AppBackend
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.tui.backend import Backend, NewLoop, Understood
+from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
 from tui_loop.tui.data_files import Offers
 from tui_loop.tui.screens import new_loop
 
@@ -340,7 +340,7 @@ def test_only_the_latest_answer_is_shown(tmp_path: Path) -> None:
     gate, begun = threading.Event(), threading.Event()
     backend = FakeBackend()
 
-    def understands(wanted: NewLoop) -> Understood:
+    def understands(wanted: NewLoop) -> DatasetPreview:
         if wanted.data == "slow.jsonl":
             begun.set()
             gate.wait(PATIENCE_SECONDS)

@@ -14,7 +14,7 @@ from tui_loop.core.examples.suspects import Suspect
 from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.preflight.check_result import RowEvidence, warning
 from tui_loop.core.record.structs import TrainingRow
-from tui_loop.tui.backend import Nearest, Suspected
+from tui_loop.tui.backend import NearestRows, SuspectRows
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.training import TrainingScreen, placed, suspected_rows
 
@@ -25,7 +25,7 @@ def hard(line: int, loss: float | str, prompt: str = "where is my card") -> Trai
     return TrainingRow(f"t{line}", prompt, "card arrival", loss, 2, line, 96)
 
 
-def suspected(path: Path | None = None, **more: object) -> Suspected:
+def suspected(path: Path | None = None, **more: object) -> SuspectRows:
     """Two hard rows, the harder one contradicted, and a finding of two rows and a held-out one."""
     rows = {
         5: Row("t5", "my pin", "refund", 5),
@@ -57,10 +57,10 @@ def suspected(path: Path | None = None, **more: object) -> Suspected:
         "notices": ["train.jsonl has changed since"],
         **more,
     }
-    return Suspected(**fields)  # type: ignore[arg-type]
+    return SuspectRows(**fields)  # type: ignore[arg-type]
 
 
-async def reading(opened: Opened, found: Suspected) -> TrainingScreen:
+async def reading(opened: Opened, found: SuspectRows) -> TrainingScreen:
     opened.backend.suspected = found
     await opened.press("T")
     await opened.until(lambda: isinstance(opened.app.screen, TrainingScreen))
@@ -161,7 +161,7 @@ def test_the_nearest_rows_lead_to_the_nearest_of_the_same_label(
         Neighbour(Row("t8", "money back, now", "refund", 8), 0.31),
     )
     answer = Answer("nothing similar was trained on", is_new=True, neighbours=[near], same=same)
-    backend.near = Nearest(answer, "train.jsonl")
+    backend.near = NearestRows(answer, "train.jsonl")
 
     async def steps(opened: Opened) -> None:
         await opened.press("4", "enter")

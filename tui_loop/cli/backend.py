@@ -18,13 +18,13 @@ from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.tui.backend import (
-    Asker,
-    GeneratingAgain,
-    LookingAtHoldout,
-    Nearest,
+    DatasetPreview,
+    HoldoutRun,
+    ModelClient,
+    NearestRows,
     NewLoop,
-    Suspected,
-    Understood,
+    RetryProcess,
+    SuspectRows,
 )
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ class AppBackend(AppRuns):
 
         return [TINY, SMOLLM2]
 
-    def asker(self, loop: LoopFolder, number: int) -> Asker:
+    def inference_client(self, loop: LoopFolder, number: int) -> ModelClient:
         """Starts an inference server for iteration `number`, its parent and the base."""
         from tui_loop.cli.inference_client import client_of
 
         return client_of(loop, number, allow_code=self._allow_code)
 
-    def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
+    def nearest(self, loop: LoopFolder, number: int, example: Example) -> NearestRows:
         """Returns the training rows nearest to a held-out example; raises TuiLoopError."""
         from tui_loop.cli.training_row_search import TrainingRowSearch
 
@@ -61,37 +61,37 @@ class AppBackend(AppRuns):
             self._row_search = self._row_search or TrainingRowSearch()
             return self._row_search.nearest(loop.existing(number), example)
 
-    def suspects(self, loop: LoopFolder, number: int) -> Suspected:
+    def suspects(self, loop: LoopFolder, number: int) -> SuspectRows:
         """Returns the training rows of an iteration that may be wrong; raises TuiLoopError."""
         from tui_loop.cli.training_row_search import suspected_rows
 
         with _os_errors_as_bad_input():
             return suspected_rows(loop.existing(number), MAX_SUSPECTS)
 
-    def again(
+    def retry(
         self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
-    ) -> GeneratingAgain:
+    ) -> RetryProcess:
         """Starts generating an iteration's examples again; raises TuiLoopError."""
         from tui_loop.cli.retried_examples import start_retry
 
         folder = loop.existing(number)
         return start_retry(folder, examples, settings, allow_code=self._allow_code)
 
-    def look_ahead(self, loop: LoopFolder, number: int) -> tuple[str, ...]:
+    def holdout_cost(self, loop: LoopFolder, number: int) -> tuple[str, ...]:
         """Says what a holdout evaluation does and costs, a sentence each; raises TuiLoopError."""
         from tui_loop.cli.holdout_process import holdout_cost
 
         with _os_errors_as_bad_input():
             return holdout_cost(loop.existing(number)).sentences
 
-    def look(self, loop: LoopFolder, number: int) -> LookingAtHoldout:
+    def evaluate_holdout(self, loop: LoopFolder, number: int) -> HoldoutRun:
         """Starts a holdout evaluation; raises TuiLoopError."""
         from tui_loop.cli.holdout_process import HoldoutProcess
 
         with _os_errors_as_bad_input():
             return HoldoutProcess(loop.existing(number), allow_code=self._allow_code)
 
-    def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
+    def draft_fresh_split(self, loop: LoopFolder, parent: int | None, why: str) -> tuple[str, ...]:
         """Replaces the draft by one on another split; returns messages about the change."""
         from tui_loop.cli.training_row_search import read_any
         from tui_loop.core.workflow.fresh_split import create_fresh_split
@@ -111,7 +111,7 @@ class AppBackend(AppRuns):
             process = launch_in_background(loop, queue_words(loop, allow_code=self._allow_code))
         return f"the queue runs in the background, process {process.pid}; output: {loop.output}"
 
-    def auto_ahead(self, loop: LoopFolder, start: int | None) -> list[str]:
+    def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
         """Says what `auto` would do first, a sentence each; raises TuiLoopError."""
         from tui_loop.cli.autopilot_runner import first_step, require_start_consent
         from tui_loop.engine.extras import require_train
@@ -142,14 +142,14 @@ class AppBackend(AppRuns):
         pure = [name for name in PURE_METRICS if name != NO_METRIC]
         return [*pure, *LIBRARY_METRICS, NO_METRIC]
 
-    def understand(self, loops: LoopsFolder, wanted: NewLoop) -> Understood:
+    def preview_data(self, loops: LoopsFolder, new_loop: NewLoop) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError. Opens no network connection."""
         with _os_errors_as_bad_input():
-            prepared, notices = self._prepared(loops, wanted)
+            prepared, notices = self._prepared(loops, new_loop)
             notices += _model_notices(prepared.config.model.id, _root(loops))
         data = prepared.data
         column_notices = [finding.message for finding in column_findings(data)]
-        return Understood(
+        return DatasetPreview(
             shape=data.mapping.shape,
             columns=data.mapping.columns,
             train_rows=len(data.train),
@@ -160,15 +160,15 @@ class AppBackend(AppRuns):
             notices=[*data.notices, *data.warnings, *column_notices, *notices],
         )
 
-    def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:
+    def create(self, loops: LoopsFolder, new_loop: NewLoop) -> LoopFolder:
         """Creates a loop; raises TuiLoopError without leaving anything behind."""
         from tui_loop.cli.new_loop import check_base, create
 
-        check_new_loop_name(wanted.name)
+        check_new_loop_name(new_loop.name)
         with _os_errors_as_bad_input():
-            prepared, _ = self._prepared(loops, wanted)
+            prepared, _ = self._prepared(loops, new_loop)
             check_base(prepared.config, _root(loops))
-            return create(loops, wanted.name, wanted.goal, prepared)
+            return create(loops, new_loop.name, new_loop.goal, prepared)
 
     def demo(self, loops: LoopsFolder) -> LoopFolder:
         """Returns a recorded demo loop, copied where needed; raises TuiLoopError."""
@@ -177,23 +177,23 @@ class AppBackend(AppRuns):
         with _os_errors_as_bad_input():
             return demo_loop(loops)
 
-    def _prepared(self, loops: LoopsFolder, wanted: NewLoop) -> tuple[Prepared, list[str]]:
+    def _prepared(self, loops: LoopsFolder, new_loop: NewLoop) -> tuple[Prepared, list[str]]:
         from tui_loop.cli.new_loop import prepare_with_metric, requested_tables
 
         root = _root(loops)
-        if not wanted.data:
+        if not new_loop.data:
             raise BadInput("no data file given", "type its path, or choose one from the list")
-        if wanted.metric and wanted.metric not in self.metrics():
+        if new_loop.metric and new_loop.metric not in self.metrics():
             raise BadInput(
-                f"metric: unknown metric {wanted.metric!r}", f"one of {', '.join(self.metrics())}"
+                f"metric: unknown metric {new_loop.metric!r}", f"one of {', '.join(self.metrics())}"
             )
         tables = requested_tables(
             root,
-            data=_data_file(wanted.data, root),
-            eval_data=_data_file(wanted.eval, root) if wanted.eval else None,
-            holdout=_data_file(wanted.holdout, root) if wanted.holdout else None,
-            model=self._model(wanted.model, root) if wanted.model else None,
-            metric=wanted.metric or None,
+            data=_data_file(new_loop.data, root),
+            eval_data=_data_file(new_loop.eval, root) if new_loop.eval else None,
+            holdout=_data_file(new_loop.holdout, root) if new_loop.holdout else None,
+            model=self._model(new_loop.model, root) if new_loop.model else None,
+            metric=new_loop.metric or None,
         )
         prepared, notice = prepare_with_metric(root, tables)
         return prepared, [notice] if notice else []

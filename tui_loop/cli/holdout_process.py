@@ -77,7 +77,7 @@ def holdout_cost(folder: IterationFolder) -> HoldoutCost:
 
 
 class HoldoutProcess(JsonProcess[HoldoutMessage]):
-    """Runs a holdout evaluation (`tui.backend.LookingAtHoldout`); starts at once.
+    """Runs a holdout evaluation (`tui.backend.HoldoutRun`); starts at once.
 
     Its process records the evaluation before it sends any score, so one that is closed earlier does
     not count. The last message is the result or a fault.

@@ -25,9 +25,10 @@ from tui_loop.core.record.folders import LoopFolder
 
 
 class InferenceClient(JsonProcess[ServerMessage]):
-    """Starts an inference server for models of a loop and sends it requests (`tui.backend.Asker`).
+    """Starts an inference server for models of a loop and sends it requests.
 
-    `settings`: `run.*` and `evaluation.*` fields for all of its requests.
+    Implements `tui.backend.ModelClient`. `settings`: `run.*` and `evaluation.*` fields for all of
+    its requests.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from tui_loop.core.scoring import Scorer
 
 
 class Retry:
-    """Generates examples again for the app (`tui.backend.GeneratingAgain`); starts at once.
+    """Generates examples again for the app (`tui.backend.RetryProcess`); starts at once.
 
     A thread computes the scores, because a metric may be slow.
     """

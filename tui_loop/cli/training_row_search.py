@@ -17,7 +17,7 @@ from tui_loop.core.preflight.leakage import leaked_rows
 from tui_loop.core.preflight.row_checks import conflicting_rows, repeated_rows
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
-from tui_loop.tui.backend import Nearest, Suspected
+from tui_loop.tui.backend import NearestRows, SuspectRows
 
 
 class TrainingRowSearch:
@@ -38,16 +38,16 @@ class TrainingRowSearch:
             self._cached = key, rows, TrainingIndex(rows.rows)
         return self._cached[1:]
 
-    def nearest(self, folder: IterationFolder, example: Example, limit: int = 5) -> Nearest:
+    def nearest(self, folder: IterationFolder, example: Example, limit: int = 5) -> NearestRows:
         """Returns the training rows nearest to an example; raises TuiLoopError."""
         rows, index = self.index(folder)
         text = example.prompt or example.reference
         answer = index.answer(text, example.reference, min(limit, len(rows.rows)))
         name = rows.path.name if rows.path is not None else rows.entry
-        return Nearest(answer, name, rows.notice, rows.path)
+        return NearestRows(answer, name, rows.notice, rows.path)
 
 
-def suspected_rows(folder: IterationFolder, limit: int | None = None) -> Suspected:
+def suspected_rows(folder: IterationFolder, limit: int | None = None) -> SuspectRows:
     """Returns training rows that may be wrong; at most `limit` of those with a high loss.
 
     Raises BadInput where no losses were recorded and the data is not on this machine.
@@ -62,7 +62,7 @@ def suspected_rows(folder: IterationFolder, limit: int | None = None) -> Suspect
     rows = trained.rows if trained is not None else []
     path = trained.path if trained is not None else None
     named = {each.line for finding in findings for each in finding.rows if each.split == "train"}
-    return Suspected(
+    return SuspectRows(
         measured=len(measured),
         sampled_of=measured[0].sampled_of if measured else None,
         median_loss=median_loss(measured),

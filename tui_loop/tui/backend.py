@@ -1,6 +1,6 @@
-"""What the app asks of the rest of the program; the command line hands one in.
+"""The protocol through which the app uses the rest of the program; `cli/backend.py` implements it.
 
-The app itself only reads records: whatever needs the training stack stands behind this.
+The app itself only reads records. Whatever needs the training stack is behind this protocol.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What a start would do; `steps` None where it cannot be known beforehand."""
+    """What a start would do. `steps` is None where only the run can know them."""
 
     number: int
     changes: dict[str, Any]
@@ -43,7 +43,7 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 class NewLoop(msgspec.Struct, frozen=True):
-    """A loop to be created; empty texts are left to what the data shows."""
+    """A loop to create. The backend detects from the data what an empty text leaves open."""
 
     name: str
     data: str
@@ -54,8 +54,8 @@ class NewLoop(msgspec.Struct, frozen=True):
     goal: str = ""
 
 
-class Understood(msgspec.Struct, frozen=True):
-    """What the data of a new loop was read as. `rows`: the first ones as (prompt, reference)."""
+class DatasetPreview(msgspec.Struct, frozen=True):
+    """How the data of a new loop was read. `rows`: the first ones as (prompt, reference)."""
 
     shape: str
     columns: dict[str, str]
@@ -68,55 +68,55 @@ class Understood(msgspec.Struct, frozen=True):
 
 
 class Checks(Protocol):
-    """The pre-flight of one draft: `of_rows` is asked first, `of_tokens` may take seconds."""
+    """The preflight of one draft: call `of_rows` first; `of_tokens` may take seconds."""
 
     def of_rows(self) -> list[CheckResult]:
-        """What needs no tokenizer."""
+        """Runs the checks that need no tokenizer."""
 
     def of_tokens(self, poll: Callable[[], None]) -> list[CheckResult]:
-        """Lengths, masks, memory, disk; `poll` may raise to end it."""
+        """Checks lengths, masks, memory and disk; `poll` may raise to end the checks early."""
 
     def row(self, number: int) -> TrainedRow:
-        """The `number`-th training row (from 1), token by token; raises TuiLoopError."""
+        """Returns the `number`-th training row (from 1), token by token; raises TuiLoopError."""
 
 
-class Asker(Protocol):
-    """Models of a loop, loaded once in a process of their own, that answer prompts side by side.
+class ModelClient(Protocol):
+    """A client of an inference server, whose models answer prompts side by side.
 
-    It is there at once and loads meanwhile: `ask` may come before the models are `ready`. It
-    reports `core.inference_messages.GenerateResponse` (one per model and prompt, in the order of
-    `iterations`) and `ServerStatus` (loading, left_out, ready, answered, error, ended). Prompts are
-    answered in the order in which they came. Nothing is recorded. No method but `answers` waits.
+    The server loads its models in the background, so `ask` may be called before they are `ready`.
+    Messages are `GenerateResponse` (one per model and prompt, in the order of `iterations`) and
+    `ServerStatus` (loading, left_out, ready, answered, error, ended). Prompts are answered in
+    order. Nothing is recorded. Only `answers` waits.
     """
 
     @property
     def iterations(self) -> tuple[int, ...]:
-        """Who is asked: the iteration, its parent, 0 for the base; some may be `left_out`."""
+        """Returns the iterations that answer: one, its parent, 0 for the base; some `left_out`."""
 
     def ask(self, prompt: str, *, example: str = "", settings: Sequence[str] = ()) -> int:
-        """Sends a prompt, or a held-out example's own (by id); gives the question's number.
+        """Sends a prompt, or that of a held-out example (by id); returns the request's number.
 
-        `settings`: `evaluation.*` fields as K=V, for this question alone.
+        `settings`: `evaluation.*` fields as K=V, for this request alone.
         """
 
     def drop(self) -> None:
-        """Gives up what was asked and is not answered; an output under way ends at its token."""
+        """Cancels the requests that are not answered; a running output ends at its next token."""
 
     def take(self) -> list[ServerMessage]:
-        """What was told since it was last taken; never waits."""
+        """Returns the messages since the last call; never waits."""
 
     def answers(self) -> Iterator[ServerMessage]:
-        """What is told, as it comes; waits, and ends after `ended`. For a thread."""
+        """Yields messages as they arrive, in a thread, because it waits; ends after `ended`."""
 
     def close(self) -> None:
-        """Ends the process at once, whatever it does; further calls do nothing."""
+        """Ends the process at once; further calls do nothing."""
 
 
-class Nearest(msgspec.Struct, frozen=True):
-    """What training had for an example; `name`: the file that its rows come from.
+class NearestRows(msgspec.Struct, frozen=True):
+    """The training rows nearest to an example. `name`: the file that they come from.
 
-    `notice`: in how far these may not be the rows that were trained on. `path`: the file, where it
-    is one of this machine.
+    `notice`: why these may not be the rows that were trained on. `path`: the file, where it exists
+    on this machine.
     """
 
     answer: Answer
@@ -125,12 +125,12 @@ class Nearest(msgspec.Struct, frozen=True):
     path: Path | None = None
 
 
-class Suspected(msgspec.Struct, frozen=True):
-    """Training rows that may be wrong: hard ones, the hardest first, and what was found of all.
+class SuspectRows(msgspec.Struct, frozen=True):
+    """Training rows that may be wrong: those with the highest losses, and findings about all rows.
 
-    `measured` rows of `sampled_of` have a loss, half of them one below `median_loss`. `rows`: those
-    that `findings` name, by line. `name` and `path`: their file, no path where it is not here.
-    `notices`: in how far these may not be the rows that were trained on.
+    `measured` rows of `sampled_of` have a loss. `rows`: those that `findings` name, by line. `name`
+    and `path`: their file; no path where it is not on this machine. `notices`: why these may not be
+    the rows that were trained on.
     """
 
     measured: int
@@ -144,130 +144,133 @@ class Suspected(msgspec.Struct, frozen=True):
     notices: list[str]
 
 
-class GeneratingAgain(Protocol):
-    """Examples that are generated again in a process of their own; nothing of it is recorded.
+class RetryProcess(Protocol):
+    """A process that generates examples again; nothing is recorded.
 
-    `take` gives results one by one, and how it stands with the model: `ServerStatus` loading,
-    ready, and as the last one answered, or error with the reason. Neither method waits.
+    `take` returns results and the states of the model: `ServerStatus` loading, ready, and last
+    answered, or error with the reason. Neither method waits.
     """
 
     def take(self) -> list[Retried | ServerStatus]:
-        """What came since it was last taken; never waits."""
+        """Returns the messages since the last call; never waits."""
 
     def close(self) -> None:
         """Ends the process at once; further calls do nothing."""
 
 
-class LookingAtHoldout(Protocol):
-    """A look at the locked holdout in a process of its own, which records it when it is done.
+class HoldoutRun(Protocol):
+    """A process that evaluates the locked holdout and records the result.
 
-    `take` gives progress, and as the last one the look, or a fault with the reason. Neither method
-    waits.
+    `take` returns progress, and last the result, or a fault with the reason. Neither method waits.
     """
 
     def take(self) -> list[HoldoutMessage]:
-        """What came since it was last taken; never waits."""
+        """Returns the messages since the last call; never waits."""
 
     def close(self) -> None:
-        """Ends the process at once; a look that is not done then does not count."""
+        """Ends the process at once; an evaluation that has not finished does not count."""
 
 
 class Backend(Protocol):
-    """All of these may take a while and are called off the screen's thread."""
+    """What the app can do beyond reading records.
+
+    Any method may be slow, so call it in a thread other than the screen's.
+    """
 
     def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
-        """What running the draft would do; raises TuiLoopError for whatever would fail."""
+        """Describes what running the draft would do; raises TuiLoopError where it would fail."""
 
     def preflight(self, loop: LoopFolder, draft: Draft) -> Checks:
-        """The checks of a draft, of whose config nothing is required; raises TuiLoopError."""
+        """Returns the checks of a draft, whose config may be invalid; raises TuiLoopError."""
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
-        """Makes the draft an iteration and runs it; gives its number. Raises TuiLoopError."""
+        """Makes the draft an iteration, runs it, returns its number; raises TuiLoopError."""
 
     def hosted(self) -> str:
-        """`loop/N` of the run that this very process hosts, empty if there is none."""
+        """Returns `loop/N` of the run that this process hosts, "" where there is none."""
 
     def stop_hosted(self) -> None:
-        """Asks the run that this process hosts to save its weights and end."""
+        """Requests that the hosted run saves its weights and ends."""
 
     def dangers(self) -> list[str]:
-        """What here may end a run that is left in the background; told at once."""
+        """Returns what on this machine may end a run in the background; never slow."""
 
     def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
-        """Where an iteration would go on, and what is to be noted; raises TuiLoopError."""
+        """Returns where an iteration would continue, and notices; raises TuiLoopError."""
 
     def resume(self, loop: LoopFolder, number: int) -> None:
-        """Goes on with an iteration's run; raises TuiLoopError."""
+        """Resumes an iteration's run; raises TuiLoopError."""
 
-    def asker(self, loop: LoopFolder, number: int) -> Asker:
-        """Starts what answers prompts as iteration `number`, its parent and the base do.
+    def inference_client(self, loop: LoopFolder, number: int) -> ModelClient:
+        """Starts an inference server for iteration `number`, its parent and the base.
 
-        Loads nothing itself; raises TuiLoopError (no training stack, no such iteration).
+        Loads nothing in this process. Raises TuiLoopError (no training stack, no such iteration).
         """
 
-    def nearest(self, loop: LoopFolder, number: int, example: Example) -> Nearest:
-        """The training examples that a held-out one is nearest to; raises TuiLoopError.
+    def nearest(self, loop: LoopFolder, number: int, example: Example) -> NearestRows:
+        """Returns the training rows nearest to a held-out example; raises TuiLoopError.
 
-        Reads the data file that the iteration names, for the first time in a moment or two.
+        The first call reads the data file that the iteration names, which takes a second or two.
         """
 
-    def suspects(self, loop: LoopFolder, number: int) -> Suspected:
-        """The training rows of an iteration that may be wrong; raises TuiLoopError.
+    def suspects(self, loop: LoopFolder, number: int) -> SuspectRows:
+        """Returns the training rows of an iteration that may be wrong; raises TuiLoopError.
 
-        Reads what was measured, and the data file that the iteration names.
+        Reads the recorded losses, and the data file that the iteration names.
         """
 
-    def again(
+    def retry(
         self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
-    ) -> GeneratingAgain:
-        """Begins to generate an iteration's examples again under other `evaluation.*` settings.
+    ) -> RetryProcess:
+        """Starts generating an iteration's examples again with other `evaluation.*` settings.
 
-        Loads nothing itself; raises TuiLoopError (no training stack, no metric, a wrong setting).
+        Loads nothing in this process. Raises TuiLoopError (no training stack, no metric, a wrong
+        setting).
         """
 
-    def look_ahead(self, loop: LoopFolder, number: int) -> Sequence[str]:
-        """What a look at the holdout does and costs, a sentence each; raises TuiLoopError."""
+    def holdout_cost(self, loop: LoopFolder, number: int) -> Sequence[str]:
+        """Says what a holdout evaluation does and costs, a sentence each; raises TuiLoopError."""
 
-    def look(self, loop: LoopFolder, number: int) -> LookingAtHoldout:
-        """Begins a look at the holdout with an iteration's weights; raises TuiLoopError."""
+    def evaluate_holdout(self, loop: LoopFolder, number: int) -> HoldoutRun:
+        """Starts evaluating an iteration on the holdout; raises TuiLoopError."""
 
-    def fresh(self, loop: LoopFolder, parent: int | None, why: str) -> Sequence[str]:
-        """Drafts the next iteration on another split, in place of any draft; raises TuiLoopError.
+    def draft_fresh_split(self, loop: LoopFolder, parent: int | None, why: str) -> Sequence[str]:
+        """Replaces the draft by one on another split; raises TuiLoopError.
 
-        Says what it did, a sentence each.
+        Returns messages about the change.
         """
 
     def run_queue(self, loop: LoopFolder) -> str:
-        """Has what waits in the loop's queue run by a process of its own; says so.
+        """Starts a process that runs the loop's queue; returns a message about it.
 
         Raises TuiLoopError.
         """
 
-    def auto_ahead(self, loop: LoopFolder, start: int | None) -> Sequence[str]:
-        """What going by itself would do first, a sentence each; raises TuiLoopError.
+    def auto_preview(self, loop: LoopFolder, start: int | None) -> Sequence[str]:
+        """Says what `auto` would do first, a sentence each; raises TuiLoopError.
 
-        `start`: the iteration to go on from, None for the best so far.
+        `start`: the iteration to continue from, None for the best.
         """
 
     def run_auto(
         self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
     ) -> str:
-        """Has the loop go by itself in a process of its own; says so. Raises TuiLoopError."""
+        """Starts `auto` in a separate process, returns a message; raises TuiLoopError."""
 
     def take_fault(self) -> TuiLoopError | None:
-        """What kept a start from becoming a run, told once."""
+        """Returns, once, the error that kept a start from becoming a run."""
 
     def models(self) -> list[str]:
-        """Names of models that are at hand."""
+        """Returns the models that are shipped or can be fetched by a short name."""
 
     def metrics(self) -> list[str]:
-        """Names of the metrics that outputs can be scored by."""
+        """Returns the names of the metrics."""
 
-    def understand(self, loops: LoopsFolder, wanted: NewLoop) -> Understood:
+    def preview_data(self, loops: LoopsFolder, new_loop: NewLoop) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError."""
 
-    def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:
+    def create(self, loops: LoopsFolder, new_loop: NewLoop) -> LoopFolder:
         """Creates a loop; raises TuiLoopError."""
 
     def demo(self, loops: LoopsFolder) -> LoopFolder:
-        """A recorded loop to look around in, laid out beside the others."""
+        """Returns a recorded demo loop, copied where needed; raises TuiLoopError."""

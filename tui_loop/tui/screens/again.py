@@ -13,7 +13,7 @@ from tui_loop.core.inference_messages import ServerStatus
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.backend import GeneratingAgain
+from tui_loop.tui.backend import RetryProcess
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
@@ -90,11 +90,11 @@ class AgainScreen(RowsScreen):
         self._settings, self._left_out = shlex.join(settings), left_out
         self._state = "starting ..."
         self._fault: TuiLoopError | None = None
-        self._work: GeneratingAgain | None = None
+        self._work: RetryProcess | None = None
         self._timer: Timer | None = None
         self._is_gone = False
 
-    def begin(self, work: GeneratingAgain) -> None:
+    def begin(self, work: RetryProcess) -> None:
         """Takes what generates them."""
         if self._is_gone:
             work.close()

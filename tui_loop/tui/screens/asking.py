@@ -11,7 +11,7 @@ from tui_loop.core.inference_messages import BASE, GenerateResponse, ServerMessa
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.backend import Asker
+from tui_loop.tui.backend import ModelClient
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.hints import in_keys
@@ -64,7 +64,7 @@ class AskingScreen(Screen[None]):
     }
     """
 
-    def __init__(self, asker: Asker, title: str, example: Example | None = None) -> None:
+    def __init__(self, asker: ModelClient, title: str, example: Example | None = None) -> None:
         super().__init__()
         self._asker, self._title, self._example = asker, title, example
         self._exchanges: dict[int, Exchange] = {}

@@ -18,7 +18,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.backend import Backend, NewLoop, Understood
+from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
 from tui_loop.tui.data_files import Offers, offers, suggested_name
 from tui_loop.tui.footer import key_pieces
@@ -251,7 +251,7 @@ class NewLoopScreen(Screen[None]):
 
     def _read(self, question: NewLoop) -> Seen:
         try:
-            result: Understood | TuiLoopError = self.backend.understand(self.loops, question)
+            result: DatasetPreview | TuiLoopError = self.backend.preview_data(self.loops, question)
         except TuiLoopError as error:
             result = error
         try:
@@ -268,7 +268,7 @@ class NewLoopScreen(Screen[None]):
     def _suggest(self) -> None:
         """Fills in what the data suggests where nobody put anything."""
         seen = self.state.answer
-        if isinstance(seen.result, Understood) and self.state.is_answered:
+        if isinstance(seen.result, DatasetPreview) and self.state.is_answered:
             suggested = {
                 "metric": seen.result.metric,
                 "name": suggested_name(seen.of[0], seen.taken),

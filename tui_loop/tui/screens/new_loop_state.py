@@ -9,7 +9,7 @@ import msgspec
 
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.names import check_new_loop_name
-from tui_loop.tui.backend import NewLoop, Understood
+from tui_loop.tui.backend import DatasetPreview, NewLoop
 from tui_loop.tui.data_files import Offers
 from tui_loop.tui.screens.understood import (
     METRICS,
@@ -43,7 +43,7 @@ class Seen(msgspec.Struct, frozen=True):
     """What was found out: names that are taken, and the data or what is wrong with it."""
 
     taken: frozenset[str] = frozenset()
-    result: Understood | TuiLoopError | None = None
+    result: DatasetPreview | TuiLoopError | None = None
     of: tuple[str, str] = ("", "")
     """The data and eval files that were read."""
 
@@ -118,7 +118,7 @@ class FormState:
         lines = [
             line for each in problems.values() for line in error_lines(each, wanted, self.root)
         ]
-        if isinstance(result, Understood):
+        if isinstance(result, DatasetPreview):
             return lines + understood_lines(result)
         if result is None and self.question is not None:
             return [*lines, [("reading the data ...", "muted")]]
@@ -153,7 +153,7 @@ class FormState:
         return None
 
     @property
-    def _result(self) -> Understood | TuiLoopError | None:
+    def _result(self) -> DatasetPreview | TuiLoopError | None:
         return self.answer.result if self.is_answered else None
 
     @property

@@ -19,7 +19,7 @@ from tui_loop.core.workflow.holdout import (
 )
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, Item
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.backend import LookingAtHoldout
+from tui_loop.tui.backend import HoldoutRun
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
@@ -98,7 +98,7 @@ class ReadyScreen(RowsScreen):
         self._desk = desk
         self._doing = "reading the record ..."
         self._fault: TuiLoopError | None = None
-        self._work: LookingAtHoldout | None = None
+        self._work: HoldoutRun | None = None
         self._timer: Timer | None = None
         self._is_gone = False
 
@@ -121,7 +121,7 @@ class ReadyScreen(RowsScreen):
         self.rows.is_read = True
         self._draw_now()
 
-    def begin(self, work: LookingAtHoldout) -> None:
+    def begin(self, work: HoldoutRun) -> None:
         """Takes a look that has begun."""
         if self._is_gone or self.is_looking:
             work.close()

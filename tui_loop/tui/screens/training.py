@@ -14,7 +14,7 @@ from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.backend import Nearest, Suspected
+from tui_loop.tui.backend import NearestRows, SuspectRows
 from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
@@ -221,7 +221,7 @@ def training_row_lines(row: TrainingLine, found: TrainingRowsFound) -> Lines:
     return lines
 
 
-def nearest_rows(found: Nearest, example: Example) -> TrainingRowsFound:
+def nearest_rows(found: NearestRows, example: Example) -> TrainingRowsFound:
     """What training had for an example, as a screen shows it."""
     answer = found.answer
     head: Lines = [
@@ -248,7 +248,7 @@ def nearest_rows(found: Nearest, example: Example) -> TrainingRowsFound:
     )
 
 
-def suspected_rows(found: Suspected, base: str = "") -> TrainingRowsFound:
+def suspected_rows(found: SuspectRows, base: str = "") -> TrainingRowsFound:
     """The training rows that may be wrong, as a screen shows them.
 
     `base`: what to do where nothing was measured.
@@ -276,7 +276,7 @@ def suspected_rows(found: Suspected, base: str = "") -> TrainingRowsFound:
     return TrainingRowsFound(head, rows, found.name, found.path, "loss", nothing)
 
 
-def _below(found: Suspected) -> str:
+def _below(found: SuspectRows) -> str:
     if found.median_loss is None:
         return "none is finite"
     return f"half of the measured are below {loss(found.median_loss)}"
@@ -286,7 +286,7 @@ def _words(finding: CheckResult) -> str:
     return finding.kind.replace("_", " ")
 
 
-def _suspect_line(suspect: Suspect, found: Suspected) -> TrainingLine:
+def _suspect_line(suspect: Suspect, found: SuspectRows) -> TrainingLine:
     row = suspect.row
     told = f"{loss(row.loss)} a token over {counted(row.supervised_tokens, 'token')}"
     fact = f"{told}; {_below(found)}"
@@ -301,7 +301,7 @@ def _suspect_line(suspect: Suspect, found: Suspected) -> TrainingLine:
     )
 
 
-def _finding_lines(finding: CheckResult, found: Suspected) -> list[TrainingLine]:
+def _finding_lines(finding: CheckResult, found: SuspectRows) -> list[TrainingLine]:
     """The training rows of a finding; held-out ones are told with the row that they go with."""
     lines: list[TrainingLine] = []
     for each in finding.rows:

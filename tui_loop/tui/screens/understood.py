@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.tui.backend import NewLoop, Understood
+from tui_loop.tui.backend import DatasetPreview, NewLoop
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.toned import Part
 
@@ -67,7 +67,7 @@ def hint_here(hint: str, wanted: NewLoop) -> str:
     return hint
 
 
-def understood_lines(understood: Understood) -> list[list[Part]]:
+def understood_lines(understood: DatasetPreview) -> list[list[Part]]:
     """Shape, columns, counts, labels, what is to be noted, and the first rows."""
     roles = ", ".join(f"{role} = {column}" for role, column in understood.columns.items())
     lines: list[list[Part]] = [
@@ -95,7 +95,7 @@ def understood_lines(understood: Understood) -> list[list[Part]]:
     return lines
 
 
-def _labels(understood: Understood) -> str:
+def _labels(understood: DatasetPreview) -> str:
     shown = ", ".join(one_line(label, 60) for label in understood.labels[:LABELS_SHOWN])
     more = len(understood.labels) - LABELS_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown

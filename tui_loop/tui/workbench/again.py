@@ -64,7 +64,7 @@ class Again(LoopScreen):
         screen = AgainScreen(title, examples, settings, len(rows) - len(examples))
         self.app.push_screen(screen)
         try:
-            work = await self.elsewhere(self.backend.again, self.loop, number, examples, settings)
+            work = await self.elsewhere(self.backend.retry, self.loop, number, examples, settings)
         except TuiLoopError as error:
             if screen.is_attached:
                 screen.show_fault(error)

@@ -64,7 +64,7 @@ class Automating(Running):
     async def _look_ahead(self, dialog: AutoDialog, start: int | None) -> None:
         found: Sequence[str] | TuiLoopError
         try:
-            found = await self.elsewhere(self.backend.auto_ahead, self.loop, start)
+            found = await self.elsewhere(self.backend.auto_preview, self.loop, start)
         except TuiLoopError as error:
             found = error
         if dialog.is_attached:

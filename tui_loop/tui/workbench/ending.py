@@ -167,7 +167,7 @@ class Ending(Drafting):
 
     async def _fresh(self, parent: int | None, why: str) -> None:
         try:
-            told = await self.elsewhere(self.backend.fresh, self.loop, parent, why)
+            told = await self.elsewhere(self.backend.draft_fresh_split, self.loop, parent, why)
         except TuiLoopError as error:
             self.tell(error)
             return

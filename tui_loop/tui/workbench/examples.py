@@ -72,7 +72,7 @@ class ExampleReading(LoopScreen):
 
     async def _open_asking(self, number: int, example: Example | None) -> None:
         try:
-            asker = await self.elsewhere(self.backend.asker, self.loop, number)
+            asker = await self.elsewhere(self.backend.inference_client, self.loop, number)
         except TuiLoopError as error:
             self.tell(error)
             return

@@ -71,7 +71,7 @@ class ReadyReading(LoopScreen):
 
     async def _ask_look(self, screen: ReadyScreen) -> None:
         try:
-            sentences = await self.elsewhere(self.backend.look_ahead, self.loop, screen.number)
+            sentences = await self.elsewhere(self.backend.holdout_cost, self.loop, screen.number)
         except TuiLoopError as fault:
             if screen.is_attached:
                 screen.show_fault(fault)
@@ -91,7 +91,7 @@ class ReadyReading(LoopScreen):
 
     async def _look(self, screen: ReadyScreen) -> None:
         try:
-            work = await self.elsewhere(self.backend.look, self.loop, screen.number)
+            work = await self.elsewhere(self.backend.evaluate_holdout, self.loop, screen.number)
         except TuiLoopError as fault:
             if screen.is_attached:
                 screen.show_fault(fault)
