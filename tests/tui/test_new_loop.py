@@ -298,7 +298,7 @@ def test_a_metric_that_is_none_is_said_when_it_is_left(tmp_path: Path) -> None:
         await opened.type("zz")
         await opened.shows("no such metric")
         await opened.press("tab")
-        await opened.shows("✗ metric", "✗ metric: no 'zz'", "hint: one of exact_match")
+        await opened.shows("✗ metric", "✗ metric: unknown metric 'zz'", "hint: one of exact_match")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 
