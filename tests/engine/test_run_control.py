@@ -49,7 +49,7 @@ def test_a_stop_is_acknowledged_at_once_and_ends_the_current_work() -> None:
 def test_a_closing_evaluation_is_ended_by_a_second_stop_only() -> None:
     harness = ControlHarness()
     harness.submit("stop", evaluate=True)
-    harness.control.begin_closing_evaluation()
+    harness.control.begin_final_evaluation()
     harness.control.poll()
     harness.submit("stop")
     with pytest.raises(StopRequested):
@@ -220,16 +220,16 @@ def test_a_stop_that_comes_before_the_closing_evaluation_decides_whether_there_i
 ) -> None:
     harness = ControlHarness()
     harness.submit("stop", evaluate=evaluate)
-    assert harness.control.begin_closing_evaluation() is expected
+    assert harness.control.begin_final_evaluation() is expected
     assert not harness.control.is_stop_overdue(-1)
-    assert ControlHarness().control.begin_closing_evaluation() is True
+    assert ControlHarness().control.begin_final_evaluation() is True
 
 
 def test_a_worker_that_was_given_up_ends_wherever_it_polls_next_and_saves_nothing() -> None:
     harness = ControlHarness()
     harness.submit("stop", save=True, evaluate=True)
     harness.control.give_up()
-    harness.control.begin_closing_evaluation()
+    harness.control.begin_final_evaluation()
     assert (harness.control.save, harness.control.evaluate) == (False, False)
     with pytest.raises(StopRequested):
         harness.control.poll()

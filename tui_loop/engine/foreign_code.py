@@ -21,7 +21,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.scoring import is_function
 from tui_loop.engine.extras import require_train
-from tui_loop.engine.model_source import ModelSource, find_model, use_cache_where_unreachable
+from tui_loop.engine.model_source import ModelSource, find_model, go_offline_if_hub_unreachable
 
 _REPOSITORY_SEPARATOR = "--"
 """In an `auto_map`, `ORG/NAME--module.Class` names a class of another repository."""
@@ -142,7 +142,7 @@ def hub_commit(repository: str, revision: str | None) -> str:
 def _hub_folder(repository: str, revision: str | None) -> Path:
     """Downloads the Python and JSON files of a hub repository, or finds them in the cache."""
     require_train("reading a model's code")
-    use_cache_where_unreachable()
+    go_offline_if_hub_unreachable()
     from huggingface_hub import snapshot_download
 
     try:

@@ -71,7 +71,7 @@ class JournalCallback(TrainerCallback):
         vocabulary: int,
         stops_on_divergence: bool,
     ) -> None:
-        self._journal, self._control, self._settings = journal, control, settings
+        self._journal, self._run_control, self._settings = journal, control, settings
         self._stops_on_divergence = stops_on_divergence
         self._detector = DivergenceDetector(vocabulary)
         self._progress_at = 0.0
@@ -101,7 +101,7 @@ class JournalCallback(TrainerCallback):
         """Whether training is to end before its last step."""
         return (
             self.ends_diverged
-            or self._control.stop_requested
+            or self._run_control.stop_requested
             or self.evaluations.is_out_of_patience
         )
 
@@ -119,7 +119,7 @@ class JournalCallback(TrainerCallback):
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Waits while the run is paused."""
         try:
-            self._control.wait_while_paused(self._apply_requests_in_pause)
+            self._run_control.wait_while_paused(self._apply_requests_in_pause)
             self.trainer.begin_step()
         except Exception as error:
             if _is_device_error(error):
@@ -137,9 +137,9 @@ class JournalCallback(TrainerCallback):
             )
         if self._settings.eval_steps is not None:
             self._schedule_evaluation(state, control)
-        if self._control.dequeue("evaluate"):
+        if self._run_control.dequeue("evaluate"):
             control.should_evaluate = True
-        if self._control.dequeue("checkpoint"):
+        if self._run_control.dequeue("checkpoint"):
             control.should_save = True
         self._stop_if_requested(control)
         _log_before_save_or_end(control)
@@ -147,7 +147,7 @@ class JournalCallback(TrainerCallback):
     @_never_raises
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stops, where requested, between two micro-batches of a step; discards that step."""
-        if self._control.stop_requested:
+        if self._run_control.stop_requested:
             self.trainer.drop_step()
             self._stop_if_requested(control)
             control.should_save = control.should_save and state.global_step > 0
@@ -263,7 +263,7 @@ class JournalCallback(TrainerCallback):
     @contextmanager
     def saving(self) -> Iterator[None]:
         """Marks the time in which a checkpoint is written; a stop waits for it."""
-        with self._control.saving():
+        with self._run_control.saving():
             yield
 
     def note_fault(self, where: str, error: Exception) -> None:
@@ -281,7 +281,7 @@ class JournalCallback(TrainerCallback):
             ("checkpoint", self.trainer.save_now),
         )
         for name, action in actions:
-            if not self._control.dequeue(name):
+            if not self._run_control.dequeue(name):
                 continue
             try:
                 action()
@@ -301,11 +301,11 @@ class JournalCallback(TrainerCallback):
             self.sound_step = max(self.sound_step, step)
 
     def _stop_if_requested(self, control: Any) -> None:
-        if self._control.stop_requested:
-            self._control.stop_took_effect()
+        if self._run_control.stop_requested:
+            self._run_control.stop_was_noticed()
             control.should_training_stop = True
             control.should_evaluate = False
-            control.should_save = self._control.save  # a checkpoint to resume from
+            control.should_save = self._run_control.save  # a checkpoint to resume from
 
     def _stop_if_diverged(self, control: Any) -> None:
         if self.ends_diverged:

@@ -78,7 +78,7 @@ def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
     source = find_model(model_id, root)
     if source.is_local:
         return source
-    use_cache_where_unreachable()
+    go_offline_if_hub_unreachable()
     from huggingface_hub import hf_hub_download
 
     try:
@@ -119,7 +119,7 @@ CONNECT_SECONDS = 3.0
 """The time limit for a connection to the hub."""
 
 
-def use_cache_where_unreachable() -> None:
+def go_offline_if_hub_unreachable() -> None:
     """Switches the hub's client to offline mode if the hub cannot be reached.
 
     Otherwise an id that is not cached costs half a minute of retries. Call it before the client

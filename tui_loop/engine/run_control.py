@@ -1,7 +1,7 @@
 """Requests to a run, as its worker thread sees them. Thread-safe.
 
-The host submits requests; the worker dequeues them where it can apply them. A request is
-acknowledged when it takes effect, a stop as soon as it arrives.
+The host submits requests; the worker dequeues them where it can apply them. A stop is acknowledged
+as soon as it arrives, every other request when the worker applies it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class RunControl:
     """The requests to one run, shared by the host's thread and the worker's.
 
     A first stop ends training (saving and evaluating as requested); a second one ends everything.
-    A stop has taken effect when the work in progress has ended. Until then it is pending, and
-    `is_stop_overdue` shows the host for how long.
+    A stop is pending until the worker notices it: at a poll, at the end of a training step, or
+    before the final evaluation. `is_stop_overdue` shows the host that this takes too long.
     """
 
     def __init__(self, acknowledge: Acknowledge = lambda request: None) -> None:
@@ -43,7 +43,7 @@ class RunControl:
         self._changed = threading.Condition()
         self._change_count = 0
         self._stops = 0
-        self._stops_before_closing = 0
+        self._stops_before_final_evaluation = 0
         self._pending_since: float | None = None
         self._is_saving = False
         self.is_given_up = False
@@ -84,15 +84,15 @@ class RunControl:
     def is_stop_overdue(self, seconds: float) -> bool:
         """Whether a stop has been pending for longer than `seconds`.
 
-        A first stop that is to save the weights waits for a save in progress.
+        Never during a save, if this is the first stop and it requests saved weights.
         """
         with self._changed:
             waits = self._is_saving and self.save and self._stops == 1
             since = self._pending_since
             return since is not None and not waits and time.monotonic() - since > seconds
 
-    def stop_took_effect(self) -> None:
-        """Marks the stop as no longer pending. Called by the worker when its work has ended."""
+    def stop_was_noticed(self) -> None:
+        """Marks the stop as no longer pending. Called by the worker."""
         with self._changed:
             self._pending_since = None
 
@@ -123,21 +123,21 @@ class RunControl:
     def stop_requested(self) -> bool:
         return self._stops > 0
 
-    def begin_closing_evaluation(self) -> bool:
-        """Whether to evaluate the final weights: unless a stop requested otherwise.
+    def begin_final_evaluation(self) -> bool:
+        """Returns whether to evaluate the final weights: not if a stop requested otherwise.
 
         From here on, only a new stop ends the evaluation.
         """
         with self._changed:
-            self._stops_before_closing = self._stops
+            self._stops_before_final_evaluation = self._stops
             self._pending_since = None
             return self._stops == 0 or self.evaluate
 
     def poll(self) -> None:
         """Waits while the run is paused; raises StopRequested if the current work is to end."""
         self.wait_while_paused()
-        if self.is_given_up or self._stops > self._stops_before_closing:
-            self.stop_took_effect()
+        if self.is_given_up or self._stops > self._stops_before_final_evaluation:
+            self.stop_was_noticed()
             raise StopRequested
 
     def dequeue(self, name: RequestName) -> bool:
@@ -179,7 +179,7 @@ class RunControl:
 
     def _wait_for_continue(self, apply_requests: Callable[[], None]) -> None:
         while True:
-            # Counted before the checks: a request that arrives during them must not be slept over.
+            # Counted before the checks: a request that arrives during them must not be missed.
             count = self._change_count
             if self.stop_requested or self._dequeue_pause("continue"):
                 return

@@ -55,14 +55,14 @@ def run_iteration(run: Run) -> None:
 
     stopped = run.control.stop_requested
     if stopped:
-        run.control.stop_took_effect()
+        run.control.stop_was_noticed()
     is_saved = True
     if trainer is not None and (not stopped or run.control.save):
         # before the evaluation, so that no stop or error in it can lose the trained weights
         run.journal.append(PhaseStarted(name="saving"))
         is_saved = _try_to_save(run, trainer)
 
-    evaluates = run.control.begin_closing_evaluation()
+    evaluates = run.control.begin_final_evaluation()
     stopped = run.control.stop_requested  # a stop may have arrived while the weights were saved
     if evaluates:
         run.begin_work("evaluating")

@@ -14,7 +14,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of, short_hash
 from tui_loop.engine.extras import require_train
-from tui_loop.engine.model_source import use_cache_where_unreachable
+from tui_loop.engine.model_source import go_offline_if_hub_unreachable
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -81,7 +81,7 @@ def _parquet(path: Path) -> list[RawRow]:
 
 def _hub(entry: str, config: Config) -> Source:
     require_train(f"reading {entry} from a hub")
-    use_cache_where_unreachable()
+    go_offline_if_hub_unreachable()
     from datasets import load_dataset
 
     try:

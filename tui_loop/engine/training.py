@@ -47,7 +47,7 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
         if not is_out_of_memory(error):
             raise
         raise TrainingOutOfMemory(first_line(error)) from None
-    if callback.divergence is not None and not _continues_diverged(run):
+    if callback.divergence is not None and not _continues_after_divergence(run):
         _save_last_good(run, trainer, callback)
         raise_if_diverged(run, callback)
     if callback.stopped_early:
@@ -63,10 +63,10 @@ def raise_if_diverged(run: Run, callback: JournalCallback) -> None:
     event = callback.divergence or _final_divergence(run)
     if event is None:
         return
-    is_seen_in_training = callback.divergence is not None
-    if not is_seen_in_training:  # since when is unknown: every checkpoint may lead here again
+    was_seen_in_training = callback.divergence is not None
+    if not was_seen_in_training:  # nobody knows since when, so no checkpoint is safe
         callback.sound_step = run.outcome.metrics["sound_step"] = 0
-    has_saved = is_seen_in_training and not _continues_diverged(run)
+    has_saved = was_seen_in_training and not _continues_after_divergence(run)
     raise Diverged(
         event.kind,
         event.step,
@@ -77,7 +77,7 @@ def raise_if_diverged(run: Run, callback: JournalCallback) -> None:
     )
 
 
-def _continues_diverged(run: Run) -> bool:
+def _continues_after_divergence(run: Run) -> bool:
     return run.config.run.on_divergence == "continue"
 
 
@@ -115,7 +115,7 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
         run.control,
         config.training,
         vocabulary=int(model.config.get_text_config().vocab_size),
-        stops_on_divergence=not _continues_diverged(run),
+        stops_on_divergence=not _continues_after_divergence(run),
     )
     trainer = make_trainer(
         config,
