@@ -119,6 +119,6 @@ def test_a_search_that_would_take_too_long_says_how_far_it_came(
     rng = random.Random(5)
     texts = [" ".join(rng.sample(WORDS, 6)) for _ in range(400)]
     assert overlap_of(texts[:200], texts[200:]).searched == 200
-    monkeypatch.setattr(near_duplicates, "MOST_COMPARISONS", 2000)
+    monkeypatch.setattr(near_duplicates, "MAX_COMPARISONS", 2000)
     cut = overlap_of(texts[:200], texts[200:])
     assert 0 < cut.searched < 200

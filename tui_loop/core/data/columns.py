@@ -1,4 +1,4 @@
-"""What columns seem to hold, by name and by value, and the settings that name them.
+"""Guesses what columns hold, by name and by value, and suggests the settings that name them.
 
 A hint proposes a column only where its name or its values speak for it; anything else gets a
 placeholder, since a wrong guess trains on the wrong thing without an error.
@@ -20,7 +20,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
 
 SAMPLE = 2000
-"""Rows that are read to see what a column holds."""
+"""Rows that are read to guess what a column holds."""
 
 _LABEL_LENGTH = 60
 _COLUMNS_SHOWN, _NAME_LENGTH, _VALUE_LENGTH = 12, 40, 30
@@ -45,7 +45,7 @@ _QUESTION_ROLES, _ANSWER_ROLES = ("prompt", "instruction"), ("completion", "outp
 
 
 def looks_like_label(rows: Sequence[RawRow], name: str) -> bool:
-    """Whether a column has a few short values again and again."""
+    """Returns whether a column has a few short repeated values."""
     values = usual_values(rows, name, (str, int))
     distinct = set(values)
     short = all(len(value) <= _LABEL_LENGTH for value in distinct)
@@ -53,17 +53,17 @@ def looks_like_label(rows: Sequence[RawRow], name: str) -> bool:
 
 
 def looks_like_text(rows: Sequence[RawRow], name: str) -> bool:
-    """Whether most rows have text there."""
+    """Returns whether most rows have text in the column."""
     return bool(usual_values(rows, name, (str,)))
 
 
 def looks_like_turns(rows: Sequence[RawRow], name: str) -> bool:
-    """Whether most rows have a conversation there."""
+    """Returns whether most rows have a conversation in the column."""
     return 2 * sum(first_role(row, name) is not None for row in rows) > len(rows)
 
 
 def first_role(row: RawRow, name: str) -> str | None:
-    """The role of the first turn that a row has there, None where it has no conversation."""
+    """Returns the role of the first turn in the column, None without a conversation."""
     turns = row.values.get(name)
     first = turns[0] if isinstance(turns, list) and turns else None
     role = first.get("role", first.get("from")) if isinstance(first, dict) else None
@@ -71,9 +71,9 @@ def first_role(row: RawRow, name: str) -> str | None:
 
 
 def usual_values(rows: Sequence[RawRow], name: str, kinds: tuple[type, ...]) -> list[str]:
-    """The column as text if most rows have one of `kinds` in it, else [].
+    """Returns the values of the column if most rows have one of `kinds` in it, else [].
 
-    A few rows without are not what the column is; they are named when they are mapped.
+    A few rows with another type do not matter here; mapping reports them.
     """
     there = [row.values.get(name) for row in rows]
     values = [str(value) for value in there if isinstance(value, kinds) and str(value).strip()]
@@ -81,7 +81,7 @@ def usual_values(rows: Sequence[RawRow], name: str, kinds: tuple[type, ...]) -> 
 
 
 def sampled(rows: Sequence[RawRow]) -> Sequence[RawRow]:
-    """Rows from the whole file, at most about twice SAMPLE."""
+    """Returns rows from the whole file, at most about twice SAMPLE."""
     return rows if len(rows) <= SAMPLE else rows[:: len(rows) // SAMPLE]
 
 
@@ -132,7 +132,7 @@ def suggested_column(
 
 
 def suggested_prompt(rows: Sequence[RawRow], names: Sequence[str]) -> str | None:
-    """The one column whose name says that it is a prompt, None where there are none or several."""
+    """Returns the only column with the name of a prompt, None where there are none or several."""
     found = [name for name in names if name.lower() in _PROMPTS and looks_like_text(rows, name)]
     return found[0] if len(found) == 1 else None
 
@@ -168,7 +168,7 @@ def label_columns(
 
 
 def _singled_out(names: Sequence[str], known: Collection[str]) -> str | None:
-    """The only name, or the only one that is known; else None."""
+    """Returns the only name, or the only known one, else None."""
     fitting = names if len(names) == 1 else [name for name in names if name.lower() in known]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -179,12 +179,12 @@ def placeholder(role: str) -> str:
 
 
 def flags(columns: Mapping[str, str]) -> str:
-    """The settings that name columns, as they can be typed into a shell."""
+    """Returns the settings that name columns, in shell syntax."""
     return " ".join(f"--set {_setting(role, column)}" for role, column in columns.items())
 
 
 def described(rows: Sequence[RawRow], names: Sequence[str]) -> str:
-    """Columns with the beginning of a value each: `question ("How long is"), tags (["a"])`."""
+    """Lists columns with the start of a value: `question ("How long is"), tags (["a"])`."""
     shown = [
         f"{one_line(name, _NAME_LENGTH)} ({_example(rows, name)})"
         for name in names[:_COLUMNS_SHOWN]
@@ -194,19 +194,19 @@ def described(rows: Sequence[RawRow], names: Sequence[str]) -> str:
 
 
 def listed(names: Sequence[str], most: int = _COLUMNS_SHOWN) -> str:
-    """Names of columns in one line, at most `most` of them."""
+    """Lists at most `most` names of columns in one line."""
     shown = ", ".join(one_line(name, _NAME_LENGTH) or "''" for name in names[:most])
     more = len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _without_meaning(names: Sequence[str]) -> list[str]:
-    """The names that do not say that a column is something beside a prompt and its answer."""
+    """Returns the names that may be those of a prompt or its answer."""
     return [name for name in names if name.lower() not in (MEANINGFUL | REJECTED | {"id"})]
 
 
 def _pairs(rows: Sequence[RawRow], names: Sequence[str]) -> list[tuple[str, str]]:
-    """Two columns whose names go together, and which both hold text or both hold turns."""
+    """Returns two columns with matching names that both hold text or both hold turns."""
     return [
         (prompt, answer)
         for prompt, answer in product(names, names)
@@ -219,14 +219,14 @@ def _pairs(rows: Sequence[RawRow], names: Sequence[str]) -> list[tuple[str, str]
 
 
 def _setting(role: str, column: str) -> str:
-    """A column as `data.columns.ROLE=NAME`; a name that would read as a number is quoted."""
+    """Formats a column as `data.columns.ROLE=NAME`; quotes a name that would parse as a number."""
     name = one_line(column)
     value = name if parse_value(name) == name else json.dumps(name, ensure_ascii=False)
     return shlex.quote(f"data.columns.{role}={value}")
 
 
 def _example(rows: Sequence[RawRow], name: str) -> str:
-    """The beginning of the column's first value that is not empty."""
+    """Returns the start of the column's first value that is not empty."""
     values: list[Any] = [row.values.get(name) for row in rows[:SAMPLE]]
     value = next((each for each in values if each not in (None, "", [], {})), None)
     if value is None:

@@ -1,4 +1,4 @@
-"""The turns of a conversation: OpenAI's (role, content) and ShareGPT's (from, value)."""
+"""Reads the turns of conversations, OpenAI's (role, content) and ShareGPT's (from, value)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _KNOWN = {
 
 
 def role_of(role: str) -> str | None:
-    """A role as chat templates spell it, None for one that they do not know."""
+    """Returns a role in the spelling of chat templates, None for an unknown one."""
     return _KNOWN.get(role) or _KNOWN.get(role.lower())
 
 
 def read_turns(
     value: Any, raw: RawRow, where: str, column: str, use: TurnUse | None = None
 ) -> tuple[Message, ...]:
-    """The turns in a column of a row; `use` counts what they have beside role and content.
+    """Reads the turns in a column of a row; `use` counts their keys other than role and content.
 
     Raises RowRefused.
     """
@@ -32,7 +32,7 @@ def read_turns(
         hint = "write [{role, content}, ...]"
         raise RowRefused(where, raw.line, "wrong_roles", reason, hint)
     turns: list[Message] = []
-    for turn in value:  # millions of turns pass here: few steps for a plain one
+    for turn in value:  # a hot loop: files have millions of turns
         role: Any = None
         content: Any = None
         known: str | None = None
@@ -57,7 +57,7 @@ def read_turns(
 
 
 def row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str) -> Row:
-    """The row whose reference is the last turn; raises RowRefused."""
+    """Returns the row whose reference is the last turn; raises RowRefused."""
     last = turns[-1].role
     if len(turns) < 2 or last != "assistant":
         so = "after another turn" if last == "assistant" else f"not with the role {last!r}"
@@ -77,7 +77,7 @@ def row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str) -> Row:
 
 
 def _fault(turn: Any, role: Any) -> tuple[str, str]:
-    """(reason, hint) for a turn that cannot be used."""
+    """Returns (reason, hint) for an unusable turn."""
     if isinstance(role, str) and role_of(role) is None:
         roles = ", ".join(sorted(ROLES))
         return f"has an unknown role, {role[:40]!r}", f"rename it to one of {roles}"

@@ -1,4 +1,4 @@
-"""From a config's `data` group to the rows that are trained on and held out."""
+"""Loads the training, evaluation and holdout rows of a config's `data` group."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tui_loop.core.text.untrusted import one_line
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What one `data.*` entry gives: rows by split; a single file has the one split `""`."""
+    """The content of a `data.*` entry: rows by split; a single file has one split, `""`."""
 
     name: str
     splits: dict[str, list[RawRow]]
@@ -37,7 +37,7 @@ ReadSource = Callable[[str, Path, Config], Source]
 
 
 class LoadedData(msgspec.Struct, frozen=True):
-    """Mapped rows of a config, with what is to be recorded and said about them."""
+    """The mapped rows of a config, with what to record and to report about them."""
 
     train: list[Row]
     eval: list[Row]
@@ -47,23 +47,26 @@ class LoadedData(msgspec.Struct, frozen=True):
     notices: list[str]
     warnings: list[str]
     holdout: list[Row] = []
-    """Read so that nothing of it gets into training unseen; it is shown nowhere."""
+    """The locked rows, read only to check for leakage, and never shown."""
 
     use: dict[str, ColumnUse] = {}
-    """What of the columns is used, by split; a held-out part has none beside `train`."""
+    """The used columns by split.
+
+    An evaluation part of the training file has no entry of its own.
+    """
 
     @property
     def grouping(self) -> list[str]:
-        """The columns by which held-out rows are grouped."""
+        """Returns the columns by which evaluation rows are grouped."""
         return list(dict.fromkeys(name for row in self.eval for name, _ in row.columns))
 
 
 Refused = dict[str, list[RowRefused]]
-"""Rows that cannot be used, by split: train, eval, holdout."""
+"""Unusable rows by split: train, eval, holdout."""
 
 
 def read_text_source(entry: str, root: Path, _: Config) -> Source:
-    """A JSONL, JSON or CSV file; other sources need the training stack (NeedsExtra)."""
+    """Reads a JSONL, JSON or CSV file; raises NeedsExtra for other sources."""
     path = resolved(entry, root)
     if not is_text_file(path):
         if os.path.exists(path) or (is_hub_id(entry) and path.suffix != ".parquet"):
@@ -73,14 +76,17 @@ def read_text_source(entry: str, root: Path, _: Config) -> Source:
 
 
 def resolved(entry: str, root: Path) -> Path:
-    """The path of a data entry; relative ones start from `root`, the folder above `loops/`."""
+    """Returns the path of a data entry.
+
+    Relative ones start from `root`, the folder above `loops/`.
+    """
     path = Path(os.path.expanduser(entry))
     if path.is_absolute():
         return path
     joined = root / path
-    try:  # shorter in messages where it is the same place
+    try:  # keeps the shorter form in messages where it is the same file
         return path if joined.resolve() == path.resolve() else joined
-    except (OSError, ValueError):  # it leads nowhere, or no file can have that name
+    except (OSError, ValueError):  # a loop of links, or an invalid name
         return joined
 
 
@@ -92,12 +98,12 @@ def load_data(
 ) -> LoadedData:
     """Reads, maps, splits and caps the rows of `config`.
 
-    The same config and files always give the same rows. Raises BadInput with file, line and
-    column; where `refused` is given, rows that cannot be used go there and are left out.
+    The same config and files always give the same rows. Raises BadInput with file, line and column;
+    with `refused`, unusable rows are added to it instead and skipped.
     """
     data = config.data
     if not data.train:
-        raise BadInput("data.train: no training data is named", "--data PATH")
+        raise BadInput("data.train: no training data", "--data PATH")
     source = read(data.train, root, config)
     train_raw = _split(source, data.train_split, "data.train_split")
     where = str(resolved(source.name, root))
@@ -149,8 +155,9 @@ def load_data(
 def _eval_part(
     source: Source, config: Config, root: Path, read: ReadSource
 ) -> tuple[str, list[RawRow], Split] | None:
-    """Where the held-out rows are, and they as their file has them; None where a part is to be
-    held out.
+    """Returns (place, raw rows, split) of the evaluation data.
+
+    None where the evaluation rows are split off the training rows.
     """
     data = config.data
     if data.eval is not None:
@@ -167,9 +174,9 @@ def _eval_part(
 def _mapped(
     raws: list[RawRow], mapping: Mapping, where: str, refused: list[RowRefused] | None
 ) -> tuple[list[Row], list[RawRow], ColumnUse]:
-    """The rows of a split, those of the file that they are made of, and what these hold besides.
+    """Returns the mapped rows of a split, their raw rows, and the use of columns.
 
-    Answers that are marked as bad ones are left out.
+    Skips answers that are marked as bad.
     """
     names = column_names(raws)
     mark = mark_of(raws, names, mapping)
@@ -182,7 +189,7 @@ def _mapped(
 
 
 def _with_unused(data: LoadedData) -> dict[str, Split]:
-    """The splits with the names of what is not used; grouping rows is a use."""
+    """Returns the splits with the names of unused columns; grouping counts as a use."""
     splits = {}
     for name, split in data.splits.items():
         use = data.use.get(name, data.use["train"])
@@ -196,9 +203,9 @@ def _with_unused(data: LoadedData) -> dict[str, Split]:
 def raw_splits(
     config: Config, root: Path, read: ReadSource = read_text_source
 ) -> tuple[list[RawRow], list[RawRow] | None]:
-    """Training rows and held-out rows as their files have them; None where a part is held out.
+    """Returns raw training and evaluation rows, the latter None if split off training.
 
-    Caps do not count. Raises BadInput, NeedsExtra.
+    Ignores caps. Raises BadInput, NeedsExtra.
     """
     data = config.data
     source = read(data.train, root, config)
@@ -211,33 +218,35 @@ def _list(refused: Refused | None, split: str) -> list[RowRefused] | None:
     return None if refused is None else refused.setdefault(split, [])
 
 
-def _split(source: Source, wanted: str, field: str) -> list[RawRow]:
+def _split(source: Source, name: str, field: str) -> list[RawRow]:
     if len(source.splits) == 1:
         return next(iter(source.splits.values()))
-    if wanted not in source.splits:
-        there = ", ".join(source.splits)
-        close = get_close_matches(wanted, source.splits, 1)  # any other may be the wrong rows
+    if name not in source.splits:
+        available = ", ".join(source.splits)
+        close = get_close_matches(
+            name, source.splits, 1
+        )  # only a close match: another split may be the wrong one
         hint = f"--set {field}={close[0] if close else 'SPLIT'}"
         raise BadInput(
-            f"{source.name}: no split {wanted!r} ({field}); there are {there}",
+            f"{source.name}: no split {name!r} ({field}); there are {available}",
             "name the file itself" if field == "data.holdout" else hint,
         )
-    return source.splits[wanted]
+    return source.splits[name]
 
 
-def _eval_split(source: Source, wanted: str | None) -> str | None:
+def _eval_split(source: Source, name: str | None) -> str | None:
     if len(source.splits) == 1:
         return None
-    if wanted is not None:
-        _split(source, wanted, "data.eval_split")
-        return wanted
+    if name is not None:
+        _split(source, name, "data.eval_split")
+        return name
     return next((name for name in ("validation", "test") if name in source.splits), None)
 
 
 def _check_labels(
     config: Config, rows: list[Row], where: str, refused: list[RowRefused] | None
 ) -> None:
-    """Refuses labels that an explicit label set does not have."""
+    """Refuses labels that are not in an explicit label set."""
     explicit = config.evaluation.labels
     if config.evaluation.metric != "label" or explicit is None:
         return
@@ -258,16 +267,16 @@ def _check_labels(
 
 
 def _labels(config: Config, train: list[Row], held: list[Row]) -> tuple[list[str], list[str]]:
-    """The label set in use and warnings about it; an explicit set is law."""
+    """Returns the label set and warnings about it; an explicit set takes precedence."""
     if config.evaluation.metric != "label":
         return [], []
     explicit = config.evaluation.labels
     trained = {row.reference.strip() for row in train}
-    wanted = {row.reference.strip() for row in held}
-    untrained = sorted(wanted - trained)
+    name = {row.reference.strip() for row in held}
+    untrained = sorted(name - trained)
     warnings = []
     if untrained:
         names = ", ".join(one_line(label, 40) for label in untrained[:5])
         more = f" and {len(untrained) - 5} more" if len(untrained) > 5 else ""
         warnings.append(f"held-out labels that are never trained on: {names}{more}")
-    return (list(explicit) if explicit is not None else sorted(trained | wanted)), warnings
+    return (list(explicit) if explicit is not None else sorted(trained | name)), warnings

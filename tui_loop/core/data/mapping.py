@@ -1,6 +1,6 @@
 """Maps a row's columns to roles, inferred from the data or given in `data.columns`.
 
-What the data shows is not asked; what it leaves open is an error with the line to type.
+Where the data leaves the mapping open, an error gives the option to type.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def find_mapping(
     shape: Shape | None = None,
     columns: dict[str, str] | None = None,
 ) -> Mapping:
-    """The shape and the column of each role; `shape` and `columns` as the config has them.
+    """Returns the shape and the column of each role; `shape` and `columns` come from the config.
 
-    Raises BadInput for a column that is not there, or where several readings are possible.
+    Raises BadInput for a missing column, or where several readings are possible.
     """
     given = dict(columns or {})
     names = _column_names(rows)
@@ -98,22 +98,22 @@ def map_rows(
     refused: list[RowRefused] | None = None,
     use: TurnUse | None = None,
 ) -> list[Row]:
-    """The rows by their roles, with ids; `use` counts what turns have that is not used.
+    """Maps rows to roles and gives them ids; `use` counts unused keys of turns.
 
-    Raises RowRefused, which names file, line and column, for the first row that cannot be used;
-    where a list is given, all such rows go there instead, and are left out.
+    Raises RowRefused, with file, line and column, for the first unusable row. With `refused`, adds
+    all unusable rows to it and skips them.
     """
     if refused is None:
         mapped = (_mapped(raw, mapping, where, use) for raw in raws)
         return with_ids(mapped, _given_ids(raws, mapping))
-    rows, kept = [], []
+    rows, accepted = [], []
     for raw in raws:
         try:
             rows.append(_mapped(raw, mapping, where, use))
-            kept.append(raw)
+            accepted.append(raw)
         except RowRefused as error:
             refused.append(error)
-    return with_ids(rows, _given_ids(kept, mapping))
+    return with_ids(rows, _given_ids(accepted, mapping))
 
 
 def _mapped(raw: RawRow, mapping: Mapping, where: str, use: TurnUse | None) -> Row:
@@ -167,8 +167,8 @@ def _text(raw: RawRow, column: str, where: str) -> str:
 
 
 def _missing(raw: RawRow, column: str, where: str) -> RowRefused:
-    there = ", ".join(one_line(name) for name in raw.values) or "none"
-    reason = f"no column {column!r}; there are {there}"
+    available = ", ".join(one_line(name) for name in raw.values) or "none"
+    reason = f"no column {column!r}; there are {available}"
     hint = "fix the row or map the columns"
     return RowRefused(where, raw.line, "unreadable_rows", reason, hint)
 
@@ -210,9 +210,9 @@ def _shape_seen(rows: Sequence[RawRow], names: list[str]) -> Shape | None:
 def _chosen_columns(
     rows: Sequence[RawRow], names: list[str], pair: tuple[str, str], where: str
 ) -> dict[str, str]:
-    """The columns by which preference data is read: those of the chosen answers.
+    """Returns the columns of preference data to use: those of the chosen answers.
 
-    Raises BadInput where a person must name the prompt; rejected answers are never proposed.
+    Raises BadInput where the user must name the prompt; rejected answers are never suggested.
     """
     chosen, rejected = pair
     what = f"{where}: {listed(pair)} is preference data, and training uses one answer a row"
@@ -250,7 +250,7 @@ def _chosen_columns(
 def _filled(
     shape: Shape, given: dict[str, str], rows: Sequence[RawRow], names: list[str], where: str
 ) -> dict[str, str]:
-    """The column of each role that the shape has; raises BadInput where one is missing."""
+    """Returns the column of each role of the shape; raises BadInput where one is missing."""
     aliases = {"messages": "conversations", "output": "response"}
     columns: dict[str, str] = {}
     for role in _ROLES_OF[shape]:

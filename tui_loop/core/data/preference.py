@@ -20,19 +20,19 @@ PAIRS = (
     ("preferred", "dispreferred"),
     ("accepted", "rejected"),
 )
-"""Columns of the preferred and of the other answer."""
+"""The columns of the chosen and of the rejected answer."""
 
 REJECTED = frozenset(rejected for _, rejected in PAIRS)
-"""Names of columns that hold the answer that was not preferred."""
+"""Names of columns with the rejected answer."""
 
 MARKS = ("label", "kto_tag")
-"""Columns that say by true or false whether a row's answer is a good one (TRL's KTO format)."""
+"""Columns that mark a row's answer as good or bad by true or false (TRL's KTO format)."""
 
 _WORDS = {"true": True, "false": False}
 
 
 def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
-    """The columns of the chosen and of the rejected answer, None where there are no such two."""
+    """Returns the columns of the chosen and of the rejected answer, None without both."""
     by_name = {name.lower(): name for name in names}
     return next(
         ((by_name[good], by_name[bad]) for good, bad in PAIRS if {good, bad} <= by_name.keys()),
@@ -41,7 +41,7 @@ def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def mark_of(raws: Sequence[RawRow], names: Sequence[str], mapping: Mapping) -> str | None:
-    """The column that marks answers as good (true) or bad (false), None where there is none.
+    """Returns the column that marks answers as good (true) or bad (false), None without one.
 
     `names`: the columns of `raws`. Beside a plain text, or where it is the answer itself, such a
     column marks nothing.
@@ -59,7 +59,7 @@ def mark_of(raws: Sequence[RawRow], names: Sequence[str], mapping: Mapping) -> s
 
 
 def without_bad(raws: Sequence[RawRow], mark: str, where: str) -> list[RawRow]:
-    """The rows whose answer `mark` does not call bad; raises BadInput where none is left."""
+    """Returns the rows whose answer is not marked as bad; raises BadInput where none remains."""
     good = [raw for raw in raws if is_good(raw, mark)]
     if not good:
         raise BadInput(
@@ -71,12 +71,12 @@ def without_bad(raws: Sequence[RawRow], mark: str, where: str) -> list[RawRow]:
 
 
 def is_good(raw: RawRow, mark: str | None) -> bool:
-    """Whether a row's answer is not marked as a bad one."""
+    """Returns whether a row's answer is not marked as bad."""
     return mark is None or _opinion(raw.values.get(mark)) is not False
 
 
 def _opinion(value: Any) -> bool | None:
-    """What a mark says: CSV has true and false as words."""
+    """Returns the value of a mark; CSV has true and false as text."""
     if isinstance(value, str):
         return _WORDS.get(value.strip().lower())
     return value if isinstance(value, bool) else None

@@ -18,23 +18,23 @@ FOLDER = "rows"
 
 
 def index_text(rows: Sequence[Row]) -> str:
-    """The index of `rows`: ids and hashes of references, in order."""
+    """Returns the index of `rows`: ids and hashes of references, in order."""
     hashes = {reference: short_hash(reference) for reference in {row.reference for row in rows}}
     return "".join(f"{_name(row)} {hashes[row.reference]}\n" for row in rows)
 
 
 def _name(row: Row) -> str:
-    """The row's id; one that would not stay on its line is spelled as JSON."""
+    """Returns the row's id, as JSON if it would break the line format."""
     return row.id if row.id.isprintable() else json.dumps(row.id)
 
 
 def digest_of(rows: Sequence[Row]) -> str:
-    """What names a version of the rows."""
+    """Returns the hash that identifies a version of the rows."""
     return short_hash(index_text(rows))
 
 
 def write_index(loop: Path, rows: Sequence[Row]) -> None:
-    """Keeps the index of `rows` in the loop's folder; one that is there stays."""
+    """Writes the index of `rows` into the loop's folder, unless it exists."""
     path = loop / FOLDER / f"{digest_of(rows)}.txt"
     if not path.exists():
         check_within(path.parent, loop)

@@ -1,4 +1,4 @@
-"""What a row of data is once its columns have been mapped, and how it is named."""
+"""Raw and mapped rows of data, and their ids."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Shape = Literal["text", "prompt_completion", "messages", "instruction"]
 
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})
-"""Roles of turns that chat templates know."""
+"""The roles of turns in chat templates."""
 
 CALL_ROLES = {"function_call": "assistant", "observation": "tool"}
-"""ShareGPT's roles of a tool call and its result, and the roles that they are read as."""
+"""ShareGPT's roles for a tool call and its result, and the roles they are mapped to."""
 
 RowFault = Literal["empty_rows", "wrong_roles", "unreadable_rows", "unknown_label"]
-"""What makes a row one that cannot be used."""
+"""Why a row cannot be used."""
 
 
 class RowRefused(BadInput):
-    """A row that cannot be used: `line` is where it starts, `reason` names no place."""
+    """An unusable row: `line` is where it starts; `reason` does not name the place."""
 
     def __init__(self, where: str, line: int, fault: RowFault, reason: str, hint: str) -> None:
         super().__init__(f"{where}:{line}: {reason}", hint)
@@ -33,7 +33,7 @@ class RowRefused(BadInput):
 
 
 class RawRow(msgspec.Struct, frozen=True):
-    """A row as the file has it, and the line where it starts (1-based)."""
+    """A row of a file, and the line where it starts (1-based)."""
 
     line: int
     values: dict[str, Any]
@@ -69,14 +69,14 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """How a data set's columns are read."""
+    """The shape of a data set, and the column of each role."""
 
     shape: Shape
     columns: dict[str, str]
 
 
 def with_ids(rows: Iterable[Row], given: list[str] | None) -> list[Row]:
-    """`rows` named by a unique id column if there is one, else by the hash of their input.
+    """Gives `rows` ids: from a unique id column if there is one, else the hash of their input.
 
     Repeats of a hash get -2, -3 in file order.
     """

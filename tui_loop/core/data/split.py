@@ -13,7 +13,7 @@ from tui_loop.core.text.secrets import redacted
 
 
 def sample(rows: Sequence[Row], limit: int | None, seed: int) -> list[Row]:
-    """At most `limit` rows, drawn with `seed`, in file order."""
+    """Returns at most `limit` rows, drawn with `seed`, in file order."""
     if limit is None or len(rows) <= limit:
         return list(rows)
     chosen = sorted(random.Random(seed).sample(range(len(rows)), limit))
@@ -23,7 +23,7 @@ def sample(rows: Sequence[Row], limit: int | None, seed: int) -> list[Row]:
 def split_evaluation(
     rows: Sequence[Row], fraction: float, seed: int, where: str
 ) -> tuple[list[Row], list[Row]]:
-    """(train, eval): `fraction` of the distinct inputs held out; repeats stay on one side."""
+    """Returns (train, eval): eval gets `fraction` of the distinct inputs; repeats stay together."""
     inputs = list(dict.fromkeys(row.input_text for row in rows))
     if len(inputs) < 2:
         raise BadInput(
@@ -45,9 +45,9 @@ LONGEST = 40
 
 
 def with_columns(rows: Sequence[Row], raws: Sequence[RawRow], mapping: Mapping) -> list[Row]:
-    """`rows` with what their other columns say, found by their lines in `raws`.
+    """Returns `rows` with their other columns, found by their lines in `raws`.
 
-    At most 8 columns of 2 to 20 short values; one that holds anything like a secret is left out.
+    At most 8 columns with 2 to 20 short values; skips columns with anything like a secret.
     """
     wanted = {row.line for row in rows}
     by_line: dict[int, RawRow] = {}
@@ -84,7 +84,7 @@ def _groups(raws: Sequence[RawRow], name: str) -> bool:
 
 
 def _values(raws: Sequence[RawRow], name: str) -> Iterator[str | None]:
-    """The column's values as text, empty ones left out; None for one that cannot group."""
+    """Returns the column's non-empty values as text, None for a column that cannot group rows."""
     for raw in raws:
         value = raw.values.get(name)
         if value is None or value == "":

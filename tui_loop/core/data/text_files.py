@@ -1,4 +1,4 @@
-"""Reading JSONL, JSON and CSV with line numbers; every fault names file and line."""
+"""Reads JSONL, JSON and CSV with line numbers; every error names file and line."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
 
 TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
-"""What is read here; other formats come through the training stack."""
+"""The formats that are read here; others need the training stack."""
 
 _FIX_LINE = "fix the line or remove it, then try again"
 _decoder = msgspec.json.Decoder()
 
 
 def is_text_file(path: Path) -> bool:
-    """Whether `path` names a format that needs no training stack."""
+    """Returns whether `path` has a format that needs no training stack."""
     return path.suffix.lower() in TEXT_SUFFIXES
 
 
 def read_rows(path: Path) -> list[RawRow]:
-    """All rows of a JSONL, JSON or CSV file.
+    """Reads all rows of a JSONL, JSON or CSV file.
 
     Raises BadInput for a missing, empty, binary or malformed file.
     """
@@ -79,7 +79,7 @@ def _json_lines(path: Path, text: str) -> Iterator[RawRow]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[RawRow]:
-    """The objects of a JSON array, each with the line where it starts."""
+    """Yields the objects of a JSON array with the line where each starts."""
     start = len(text) - len(text.lstrip())
     if text[start] != "[":
         try:

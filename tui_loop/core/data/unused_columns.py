@@ -1,4 +1,4 @@
-"""Columns and keys of turns that no role takes: which there are, and what ignoring them means."""
+"""Finds unused columns and keys of turns, and what ignoring them means."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _OF_TURNS = {
 _TEXT_LABEL = "the texts are trained on without it; metric label would make it the answer"
 
 MEANINGFUL = frozenset(_OF_COLUMNS)
-"""Names of columns without which a row means something else."""
+"""Names of columns whose loss changes what a row means."""
 
 WEIGHTS = frozenset(
     {
@@ -60,7 +60,7 @@ WEIGHTS = frozenset(
         *("loss", "mask", "loss_mask"),
     }
 )
-"""Names whose 0 or false says that something should not be trained on."""
+"""Names whose 0 or false excludes something from training."""
 
 _YES_OR_NO = (None, "", 0, 1, "0", "1")
 _ZEROS = frozenset({"0", "0.0", "false"})
@@ -80,7 +80,7 @@ class Unused(msgspec.Struct, frozen=True):
 
     @property
     def is_key(self) -> bool:
-        """Whether it is a key of turns."""
+        """Returns whether it is a key of turns."""
         return "[]." in self.name
 
 
@@ -99,7 +99,7 @@ class ColumnUse(msgspec.Struct, frozen=True):
 
 
 def meaning_of(name: str, shape: str) -> str:
-    """What it means that a column or key is not used; "" for a name without special meaning."""
+    """Returns what the loss of a column or key means, "" for a name without special meaning."""
     column, _, key = name.rpartition("[].")
     if column:
         return _OF_TURNS.get(key.lower(), "")
@@ -109,7 +109,7 @@ def meaning_of(name: str, shape: str) -> str:
 
 
 def column_names(raws: Sequence[RawRow]) -> list[str]:
-    """The columns of all rows, in the order in which they first occur."""
+    """Returns the columns of all rows, in order of first appearance."""
     names: set[str] = set()
     for raw in raws:
         names.update(raw.values)
@@ -122,14 +122,14 @@ def column_names(raws: Sequence[RawRow]) -> list[str]:
 
 
 class TurnUse:
-    """Counts what the turns of a file have beside a role and a content, while they are read."""
+    """Counts the keys of turns other than role and content, while they are read."""
 
     def __init__(self) -> None:
         self.keys: dict[str, _Tally] = {}
         self.calls: dict[str, _Tally] = {}
 
     def add(self, raw: RawRow, column: str, turn: dict[str, Any]) -> None:
-        """Takes in a turn of a row."""
+        """Counts the keys of a turn."""
         read = (
             "role" if turn.get("role") is not None else "from",
             "content" if turn.get("content") is not None else "value",
@@ -199,5 +199,5 @@ def _column(
 
 
 def _is_zero(value: Any) -> bool:
-    """Whether a weight is 0 or false; CSV has them as text."""
+    """Returns whether a weight is 0 or false; CSV has them as text."""
     return bool(value == 0) or (isinstance(value, str) and value.strip().lower() in _ZEROS)

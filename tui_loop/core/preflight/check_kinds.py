@@ -1,4 +1,4 @@
-"""The kinds of preflight findings: their values are what `check --json` has."""
+"""The kinds of preflight results; their values are in `check --json`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 
 class CheckKind(StrEnum):
-    """What a preflight check can find, in the order in which the checks are made."""
+    """What a preflight check can find, in the order of the checks."""
 
-    # The config and the files: whether there is anything to check.
+    # The config and the files.
     CONFIG = "config"
     DATA = "data"
     HIGH_RATE = "high_rate"
@@ -20,7 +20,7 @@ class CheckKind(StrEnum):
     UNKNOWN_LABEL = "unknown_label"
     NO_ROWS = "no_rows"
 
-    # What the rows say, and what of them is not used.
+    # The content of rows, and their unused parts.
     PREFERENCE_DATA = "preference_data"
     UNUSED_COLUMNS = "unused_columns"
     UNUSED_KEYS = "unused_keys"
@@ -39,7 +39,7 @@ class CheckKind(StrEnum):
     BATCH = "batch"
     WARMUP = "warmup"
 
-    # What needs the model's tokenizer and sizes.
+    # Checks that need the model's tokenizer and sizes.
     LEFT_OUT = "left_out"
     MODEL = "model"
     TOKENS = "tokens"

@@ -1,4 +1,4 @@
-"""What a preflight check found: one plain sentence, what to do, and the rows that show it."""
+"""The result of a preflight check: a message, a hint, and the rows that show it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.text.untrusted import one_line
 
 Severity = Literal["error", "warning", "info"]
-"""An error makes a run impossible or senseless; everything odd is a warning."""
+"""An error makes a run impossible or useless; everything else unusual is a warning."""
 
 ROWS_KEPT = 20
-"""Rows that a finding carries at most: enough to see what is meant."""
+"""The most rows in a result: enough to see the problem."""
 
 TEXT_LENGTH = 100
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -31,7 +31,7 @@ class RowEvidence(msgspec.Struct, frozen=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One thing that was found; `rows` are the first of what it counts."""
+    """One result of a check; `rows`: the first of those that it counts."""
 
     severity: Severity
     kind: CheckKind
@@ -54,7 +54,7 @@ def info(kind: CheckKind, message: str, hint: str = "", **more: object) -> Check
 
 
 def by_severity(findings: Iterable[CheckResult]) -> list[CheckResult]:
-    """Errors first, then warnings; otherwise in the order in which they were found."""
+    """Sorts errors first, then warnings, otherwise stably."""
     return sorted(findings, key=lambda each: _ORDER[each.severity])
 
 
@@ -67,12 +67,12 @@ def warnings_of(findings: Iterable[CheckResult]) -> list[CheckResult]:
 
 
 def messages_of(findings: Iterable[CheckResult], severity: Severity) -> list[str]:
-    """What the findings of one severity say."""
+    """Returns the messages of one severity."""
     return [each.message for each in findings if each.severity == severity]
 
 
 def shown(split: str, row: Row, *, reference: bool = True) -> RowEvidence:
-    """A row as evidence: its input, and what it is answered with."""
+    """Returns a row as evidence: its input and its reference."""
     text = one_line(row.input_text, TEXT_LENGTH)
     if reference and row.prompt:
         text = f"{one_line(row.input_text, TEXT_LENGTH - 40)} → {one_line(row.reference, 36)}"
@@ -80,7 +80,7 @@ def shown(split: str, row: Row, *, reference: bool = True) -> RowEvidence:
 
 
 def evidence(rows: Iterable[RowEvidence]) -> tuple[RowEvidence, ...]:
-    """As many of the rows as a finding carries."""
+    """Returns the first rows, as many as a result may have."""
     return tuple(each for each, _ in zip(rows, range(ROWS_KEPT), strict=False))
 
 

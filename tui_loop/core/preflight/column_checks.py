@@ -1,4 +1,4 @@
-"""What the rows have that is not used: columns, keys of turns, rejected answers, tool calls."""
+"""Checks for unused parts of rows: columns, keys of turns, rejected answers, tool calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WRITE = "write it into the prompts or turns, or remove it if it does not matter
 
 
 def column_findings(data: LoadedData) -> list[CheckResult]:
-    """Warnings where what is ignored changes what a row means; one info on all else."""
+    """Returns warnings where an unused column changes what a row means, and one info on others."""
     found: dict[str, list[tuple[str, Unused]]] = {}
     for split, use in data.use.items():
         for each in use.unused:
@@ -65,7 +65,7 @@ def _warning(
             f"; {' and '.join(counts)} with 0 or false there {'is' if count == 1 else 'are'} used "
             "like the others"
         )
-        if zeros[0][0] != "holdout":  # of the locked rows only counts are shown
+        if zeros[0][0] != "holdout":  # only counts are shown for the holdout
             message += f", the first in line {zeros[0][1].line}"
     hint = _WRITE
     if zeros:
@@ -77,7 +77,7 @@ def _warning(
 def _quiet(
     names: list[str], found: dict[str, list[tuple[str, Unused]]], data: LoadedData
 ) -> Iterator[CheckResult]:
-    """One line on the columns and keys that have no special meaning."""
+    """Returns one line on the columns and keys without a special meaning."""
     empty = [name for name in names if not any(each.rows for _, each in found[name])]
     grouping = [name for name in data.grouping if name in names and name not in empty]
     others = [name for name in names if name not in empty and name not in grouping]
@@ -94,7 +94,7 @@ def _quiet(
 
 
 def _preference(data: LoadedData) -> tuple[str, str]:
-    """The columns of the chosen answers, which are read, and of the rejected ones; "" for none."""
+    """Returns the columns of the chosen and of the rejected answers, "" for none."""
     unused = (each.name for use in data.use.values() for each in use.unused)
     pair = pair_of([*data.mapping.columns.values(), *unused])
     if pair is None or pair[0] not in data.mapping.columns.values():
@@ -103,7 +103,7 @@ def _preference(data: LoadedData) -> tuple[str, str]:
 
 
 def _left_out(data: LoadedData) -> Iterator[CheckResult]:
-    """Rows whose answers are marked as bad ones."""
+    """Returns a finding on rows whose answers are marked as bad."""
     for split, use in data.use.items():
         if use.left_out:
             total = use.rows + use.left_out
@@ -112,13 +112,13 @@ def _left_out(data: LoadedData) -> Iterator[CheckResult]:
                 f"preference data: {use.left_out:,} of {counted(total, _of(split, 'row', data))} "
                 f"{'is' if use.left_out == 1 else 'are'} left out, since "
                 f"{one_line(use.mark or '', NAME_LENGTH)} is false there",
-                "remove the column if it does not say whether an answer is a good one",
+                "remove the column if it does not mark good answers",
                 count=use.left_out,
             )
 
 
 def _calls(data: LoadedData) -> Iterator[CheckResult]:
-    """Roles of tool calls, which are read as the nearest roles that templates know."""
+    """Returns a finding on roles of tool calls, which are read as the nearest known roles."""
     rows: dict[str, int] = {}
     for use in data.use.values():
         for role, count in use.calls.items():
@@ -135,7 +135,7 @@ def _calls(data: LoadedData) -> Iterator[CheckResult]:
 
 
 def _share(places: list[tuple[str, Unused]], data: LoadedData) -> str:
-    """`24 of 24 rows have it`, for each split that has a file of its own."""
+    """Returns `24 of 24 rows have it`, for each split with a file of its own."""
     counts = [
         f"{each.rows:,} of {counted(data.use[split].rows, _of(split, 'row', data))}"
         for split, each in places
@@ -146,7 +146,7 @@ def _share(places: list[tuple[str, Unused]], data: LoadedData) -> str:
 
 
 def _of(split: str, what: str, data: LoadedData) -> str:
-    """`row`, or `training row` where training has a file of its own."""
+    """Returns `row`, or `training row` where training has a file of its own."""
     return what if len(data.use) == 1 else f"{NAMES[split]} {what}"
 
 

@@ -1,4 +1,4 @@
-"""All checks of the data and settings that need no tokenizer."""
+"""The checks of data and settings that need no tokenizer."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from tui_loop.core.scoring import NO_METRIC, pure_scorer
 from tui_loop.core.text.figures import brief
 
 FEW_EVAL_ROWS = 30
-"""With fewer held-out rows a score moves by more than three points with each of them."""
+"""With fewer evaluation rows, each changes the score by more than three points."""
 
 
 REFERENCES_TRIED = 10_000
-"""A pattern of metric regex is tried on as many references before a run: a second or two."""
+"""The number of references on which metric regex tries its pattern before a run (1 to 2 s)."""
 
 
 def check_metric(config: Config, data: LoadedData) -> list[CheckResult]:
-    """An error where outputs cannot be scored: nothing to generate from, a pattern without end."""
+    """Returns an error where outputs cannot be scored: no prompts, or a pattern that is slow."""
     metric = config.evaluation.metric
     if data.mapping.shape == "text" and metric != NO_METRIC:
         message = f"evaluation.metric: {metric} needs prompts, and plain text has none"
@@ -49,7 +49,7 @@ def check_metric(config: Config, data: LoadedData) -> list[CheckResult]:
 
 
 def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[CheckResult]:
-    """An error where metric regex cannot search the references in time, or one is no pattern."""
+    """Returns an error where metric regex cannot search the references, or not in time."""
     try:
         scorer = pure_scorer("regex", (), pattern)
     except BadInput:  # `refusals` reports it, with rows or without
@@ -96,13 +96,13 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[CheckRe
 
 
 def odd_settings(config: Config) -> list[CheckResult]:
-    """Warnings of values that no run is known to have done well with."""
+    """Returns warnings on values that no known run did well with."""
     rate = config.training.learning_rate
     if rate <= HIGHEST_USEFUL_RATE:
         return []
     advised = brief(lower_rate(rate, with_adapter=config.lora.enabled))
     text = (
         f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_USEFUL_RATE)} runs diverge, "
-        "or forget what the base could"
+        "or lose abilities of the base"
     )
     return [warning(CheckKind.HIGH_RATE, text, f"--set learning_rate={advised}")]

@@ -1,4 +1,4 @@
-"""What a run will take: steps, time, room on the disk. Pure figures, no training stack."""
+"""Estimates the steps, the time and the disk space of a run, without the training stack."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.text.figures import counted, duration
 
 TIGHT = 0.8
-"""A run that fills more of what is free than this is warned of."""
+"""A run that needs more than this share of the free space gets a warning."""
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How fast a recorded run was: seconds for a row, in which iteration, on which device."""
+    """The speed of a recorded run: seconds per row, its iteration and its device."""
 
     seconds_a_row: float
     iteration: int
@@ -29,11 +29,14 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 DROP_LAST = "dataloader_drop_last"
-"""SFTConfig's field by which an epoch's last batch is left out unless it is full."""
+"""The SFTConfig field that drops an epoch's last batch unless it is full."""
 
 
 def steps_of(config: Config, rows: int) -> int | None:
-    """Optimizer steps of a run over `rows`, as Trainer counts them; None where packing decides."""
+    """Returns the optimizer steps of a run over `rows`, counted as Trainer does.
+
+    None with packing.
+    """
     training = config.training
     if training.packing:
         return training.max_steps
@@ -48,7 +51,7 @@ def steps_of(config: Config, rows: int) -> int | None:
 
 
 def pace_of(loop: LoopFolder, config: Config) -> Pace | None:
-    """The pace of the newest finished run of the same model, device and length limit."""
+    """Returns the speed of the newest finished run with the same model, device and length limit."""
     for number in sorted(loop.numbers(), reverse=True):
         folder = loop.iteration(number)
         try:
@@ -69,7 +72,7 @@ def pace_of(loop: LoopFolder, config: Config) -> Pace | None:
 
 
 def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckResult]:
-    """How many steps, for how long; odd settings of both."""
+    """Returns findings on the number of steps and their time, and on unusual settings."""
     training = config.training
     steps, at_once = steps_of(config, rows), _rows_a_step(training)
     if steps is None:
@@ -82,13 +85,13 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckRe
     if pace is not None:
         seconds = pace.seconds_a_row * at_once * steps
         where = f" on {pace.device}" if pace.device else ""
-        words += f"; about {duration(seconds)}, as fast as iteration {pace.iteration} was{where}"
+        words += f"; about {duration(seconds)}, at the speed of iteration {pace.iteration}{where}"
     findings = [info(CheckKind.STEPS, words, count=steps)]
     if at_once > rows > 0:
         findings.append(
             warning(
                 CheckKind.BATCH,
-                f"a step takes {at_once} rows and there are {rows}: every step sees all of them",
+                f"a step takes {at_once} rows and there are {rows}: every step uses all of them",
                 "lower training.per_device_train_batch_size or gradient_accumulation_steps",
             )
         )
@@ -106,7 +109,7 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckRe
 
 
 def no_batch(rows: int, batch: int) -> tuple[str, str]:
-    """Why no step is possible where batches that are not full are left out, and what to do."""
+    """Returns the message and the hint for a run whose rows do not fill one batch."""
     return (
         f"training.{DROP_LAST}: {counted(rows, 'training row')} cannot fill a batch of {batch}, so "
         "that no optimizer step is possible",

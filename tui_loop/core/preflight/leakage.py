@@ -1,4 +1,4 @@
-"""Leakage: what is measured with must not be trained on.
+"""Checks for leakage: evaluation and holdout rows must not be in the training data.
 
 For the holdout, results have only counts, with the training rows as evidence.
 """
@@ -23,7 +23,7 @@ from tui_loop.core.text.figures import of_all
 
 
 def leaked_rows(data: LoadedData) -> list[CheckResult]:
-    """Held-out and locked rows whose input is, or nearly is, in training."""
+    """Returns findings on evaluation and holdout rows whose input is in training, or nearly is."""
     held = [("eval", row) for row in data.eval] + [("holdout", row) for row in data.holdout]
     overlap = overlap_of(
         [row.input_text for row in data.train], [row.input_text for _, row in held]
@@ -55,7 +55,7 @@ def leaked_rows(data: LoadedData) -> list[CheckResult]:
         findings.append(
             info(
                 CheckKind.LEAKAGE_NEAR,
-                "too many inputs are made of the same few words: near duplicates were looked for "
+                "too many inputs have the same few words: near duplicates were searched "
                 f"in the first {overlap.searched:,} training rows only",
             )
         )
@@ -71,7 +71,7 @@ def _finding(
         kind,
         f"{of_all(count, total, f'{NAMES[split]} rows')} {verb} {near}the same input as a "
         "training row",
-        "take them out of the training data: they are no test of what was learned",
+        "remove them from the training data: they do not test what was learned",
         count=count,
         rows=rows,
     )

@@ -1,15 +1,15 @@
-"""Which inputs are the same but for their writing, and which are nearly the same.
+"""Finds inputs that are the same except for spelling, and near duplicates.
 
-Two inputs are the same here when their words are, in order: case, white space and punctuation
-do not count. They are nearly the same when they have the same numbers in the same order and
+Two inputs are the same if their words are the same in order: case, white space and punctuation
+do not count. They are near duplicates if they have the same numbers in the same order and
 
 - their words, as sets, have a Jaccard similarity of at least 0.8 (Broder, "On the resemblance and
   containment of documents", 1997, with shingles of one word), or
 - they have at most eight words, differ in one of them, and their character trigrams have one of
-  at least 0.8: a slip of the pen in a short text.
+  at least 0.8: a typing error in a short text.
 
-Words that more than half of the held-out inputs share are a template's and are left out, and so
-are inputs of fewer than three other words. Pairs are found without comparing all with all: with
+Words that more than half of the held-out inputs share belong to a template and are ignored, as
+are inputs with fewer than three other words. Pairs are found without comparing all with all: with
 words in one order, rarest first, two sets of n and m words that are at least t alike share k of
 their first n - ceil(t n) + k and m - ceil(t m) + k (prefix filtering with k = 1: Bayardo et al.,
 "Scaling up all pairs similarity search", 2007; k = 2, for short inputs: Wang et al., "Can we beat
@@ -26,20 +26,20 @@ from itertools import combinations
 
 import msgspec
 
-ALIKE = 0.8
-"""From this Jaccard similarity on two inputs are nearly the same."""
+NEAR_SIMILARITY = 0.8
+"""From this Jaccard similarity on, two inputs are near duplicates."""
 
 LEAST_WORDS = 3
 FEW_WORDS = 8
-"""With more words than that, one that differs leaves a similarity above the limit."""
+"""With more words, a single different word leaves a similarity above the limit."""
 
 SHORT = 30
-"""Up to so many words pairs of rare words name the candidates; longer inputs have too many."""
+"""Up to this many words, pairs of rare words select candidates; longer inputs have too many."""
 
 TEMPLATE_ROWS = 20
-"""From this many held-out inputs on, words of most of them count as a template's."""
+"""From this many held-out inputs on, words that most of them have count as a template."""
 
-MOST_COMPARISONS = 1_000_000
+MAX_COMPARISONS = 1_000_000
 """The most pairs to compare, about a second; repetitive data may have more."""
 
 _SCRIPTS = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # written without blanks
@@ -53,7 +53,7 @@ _NUMERIC = re.compile(r"\d|[-+*/=<>^%×÷]")
 
 
 class Overlap(msgspec.Struct, frozen=True):
-    """Which held-out inputs are in training: {its index: index of a training input}."""
+    """The held-out inputs that are in training: {index: index of a training input}."""
 
     same: dict[int, int]
     near: dict[int, int]
@@ -62,15 +62,17 @@ class Overlap(msgspec.Struct, frozen=True):
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, folded; beside numbers also the signs of arithmetic."""
+    """Returns the case-folded words of a text; with numbers also arithmetic operators."""
     return _words_and_numbers(text)[0]
 
 
 def _words_and_numbers(text: str) -> tuple[list[str], str]:
-    """The words of a text, and its numbers and arithmetic signs, in order, as one text."""
+    """Returns the words of a text, and its numbers and operators in order, as one string."""
     if text.isascii():
         raw = text.encode()
-        if len(raw.translate(None, b"0123456789")) == len(raw):  # the usual case, made quick
+        if len(raw.translate(None, b"0123456789")) == len(
+            raw
+        ):  # the fast path for ASCII text without digits
             return raw.translate(_FOLDED).decode().split(), ""
     folded = text.casefold()
     if not _DIGIT.search(folded):
@@ -80,33 +82,33 @@ def _words_and_numbers(text: str) -> tuple[list[str], str]:
 
 
 def overlap_of(training: Iterable[str], held: Sequence[str]) -> Overlap:
-    """Which of `held` are, or nearly are, in `training`; each is found once."""
+    """Returns which of `held` are in `training`, exactly or nearly; reports each once."""
     inputs = [_words_and_numbers(text) for text in held]
-    wanted: dict[str, list[int]] = defaultdict(list)
+    by_words: dict[str, list[int]] = defaultdict(list)
     for index, (words, _) in enumerate(inputs):
         if words:
-            wanted[" ".join(words)].append(index)
+            by_words[" ".join(words)].append(index)
     same: dict[int, int] = {}
     search = _NearSearch(inputs)
-    looked_at: set[str] = set()
+    compared_keys: set[str] = set()
     searched = 0
     for place, text in enumerate(training):
         words, numbers = _words_and_numbers(text)
         key = " ".join(words)
-        if key in wanted:
-            for index in wanted[key]:
+        if key in by_words:
+            for index in by_words[key]:
                 same.setdefault(index, place)
-        if key not in looked_at:
-            looked_at.add(key)
-            search.look(place, words, numbers, key)
-        if search.left > 0:
+        if key not in compared_keys:
+            compared_keys.add(key)
+            search.compare(place, words, numbers, key)
+        if search.comparisons_left > 0:
             searched = place + 1
     near = {index: place for index, place in search.found.items() if index not in same}
     return Overlap(same, near, searched)
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """A held-out input as it is compared."""
+    """A held-out input in the form for comparison."""
 
     index: int
     words: frozenset[str]
@@ -114,7 +116,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class _NearSearch:
-    """Finds the held-out inputs that a training input nearly is, each the first time only."""
+    """Finds the held-out inputs that are near duplicates of training inputs, each once."""
 
     def __init__(self, held: Sequence[tuple[list[str], str]]) -> None:
         counts: Counter[str] = Counter()
@@ -122,38 +124,38 @@ class _NearSearch:
             counts.update(set(words))
         limit = len(held) / 2 if len(held) >= TEMPLATE_ROWS else len(held)
         self._common = frozenset(word for word, count in counts.items() if count > limit)
-        # words that no held-out input has come first in this order: nothing is rarer
+        # training words that no held-out input has count as the rarest
         ranked = sorted(counts.keys() - self._common, key=lambda word: (counts[word], word))
         self._rank = {word: rank for rank, word in enumerate(ranked)}
         self._lists: dict[Hashable, list[_Entry]] = defaultdict(list)
         self._known = frozenset(ranked)
-        self.left = MOST_COMPARISONS
+        self.comparisons_left = MAX_COMPARISONS
         self.found: dict[int, int] = {}
         for index, (words, numbers) in enumerate(held):
             self._add(index, words, numbers)
 
-    def look(self, place: int, words: Sequence[str], numbers: str, text: str) -> None:
-        """Compares a training input with those held-out ones that it may nearly be.
+    def compare(self, place: int, words: Sequence[str], numbers: str, text: str) -> None:
+        """Compares a training input with candidate held-out inputs.
 
-        Until `left` pairs have been compared; then there are too many.
+        Stops for good after MAX_COMPARISONS pairs in all.
         """
         own = set(words)
         own -= self._common
-        if len(own) < LEAST_WORDS or self.left <= 0:
+        if len(own) < LEAST_WORDS or self.comparisons_left <= 0:
             return
         known = own & self._known
-        if len(known) >= math.ceil(ALIKE * len(own)):
+        if len(known) >= math.ceil(NEAR_SIMILARITY * len(own)):
             keys = self._pairs if len(own) <= SHORT else self._singles
             for key in filter(self._lists.__contains__, keys(known, len(own), numbers)):
                 for entry in self._entries(key):
-                    self.left -= 1
-                    if _jaccard(own, entry.words) >= ALIKE:
+                    self.comparisons_left -= 1
+                    if _jaccard(own, entry.words) >= NEAR_SIMILARITY:
                         self.found.setdefault(entry.index, place)
         if len(words) <= FEW_WORDS and len(known) >= len(own) - 1:
             for rest in filter(self._lists.__contains__, _rests(words)):
                 for entry in self._entries(rest):
-                    self.left -= 1
-                    if _jaccard(_trigrams(text), _trigrams(entry.text)) >= ALIKE:
+                    self.comparisons_left -= 1
+                    if _jaccard(_trigrams(text), _trigrams(entry.text)) >= NEAR_SIMILARITY:
                         self.found.setdefault(entry.index, place)
 
     def _add(self, index: int, words: Sequence[str], numbers: str) -> None:
@@ -162,9 +164,9 @@ class _NearSearch:
             return
         entry = _Entry(index, own, " ".join(words))
         keys: list[Hashable] = []
-        if len(own) <= SHORT / ALIKE:  # what a short one can be like
+        if len(own) <= SHORT / NEAR_SIMILARITY:  # may be similar to a short one
             keys += self._pairs(own, len(own), numbers)
-        if len(own) >= SHORT * ALIKE:
+        if len(own) >= SHORT * NEAR_SIMILARITY:
             keys += self._singles(own, len(own), numbers)
         if len(words) <= FEW_WORDS:
             keys += _rests(words)
@@ -172,7 +174,7 @@ class _NearSearch:
             self._lists[key].append(entry)
 
     def _entries(self, key: Hashable) -> list[_Entry]:
-        """The held-out inputs under a key that have not been found yet."""
+        """Returns the held-out inputs under a key that have not been found yet."""
         entries = self._lists[key]
         if any(entry.index in self.found for entry in entries):
             entries = [entry for entry in entries if entry.index not in self.found]
@@ -187,8 +189,8 @@ class _NearSearch:
         return ((numbers, word) for word in self._rarest(known, size, 1))
 
     def _rarest(self, known: Set[str], size: int, shared: int) -> list[int]:
-        """The first words of which two inputs that are alike share `shared` or more."""
-        length = len(known) - math.ceil(ALIKE * size) + shared
+        """Returns the first words, of which two similar inputs share at least `shared`."""
+        length = len(known) - math.ceil(NEAR_SIMILARITY * size) + shared
         return sorted(map(self._rank.__getitem__, known))[:length]
 
 
@@ -199,9 +201,11 @@ def _rests(words: Sequence[str]) -> Iterator[tuple[int, str]]:
             yield place, " ".join((*words[:place], *words[place + 1 :]))
 
 
-def _jaccard(left: set[str] | frozenset[str], right: set[str] | frozenset[str]) -> float:
-    shared = len(left & right)
-    return shared / (len(left) + len(right) - shared)
+def _jaccard(
+    comparisons_left: set[str] | frozenset[str], right: set[str] | frozenset[str]
+) -> float:
+    shared = len(comparisons_left & right)
+    return shared / (len(comparisons_left) + len(right) - shared)
 
 
 def _trigrams(text: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Faults of the rows themselves: refused, repeated, contradicting each other, odd turns."""
+"""Checks of the rows: refused, repeated and contradictory rows, and odd turns."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tui_loop.core.text.figures import counted, of_all
 from tui_loop.core.text.untrusted import one_line
 
 NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
-"""What the rows of each split are called."""
+"""The names of the rows of each split in messages."""
 
 _FAULTS = {
-    CheckKind.EMPTY_ROWS: "have nothing to read or to say",
+    CheckKind.EMPTY_ROWS: "have an empty prompt or reference",
     CheckKind.WRONG_ROLES: "have turns that cannot be trained on",
     CheckKind.UNREADABLE_ROWS: "cannot be read",
     CheckKind.UNKNOWN_LABEL: "have a label that is not in evaluation.labels",
@@ -34,30 +34,34 @@ _FAULTS = {
 
 
 def refused_rows(refused: Refused) -> list[CheckResult]:
-    """An error for each kind of row that a run would refuse."""
+    """Returns an error for each kind of row that a run would refuse."""
     findings = []
     for split, errors in refused.items():
         for fault, what in _FAULTS.items():
-            these = [each for each in errors if each.fault == fault]
-            if not these:
+            matching = [each for each in errors if each.fault == fault]
+            if not matching:
                 continue
-            first = these[0]
-            more = ", and others" if any(each.reason != first.reason for each in these) else ""
+            first = matching[0]
+            more = ", and others" if any(each.reason != first.reason for each in matching) else ""
             message = (
-                f"{counted(len(these), f'{NAMES[split]} row')} {what}: "
+                f"{counted(len(matching), f'{NAMES[split]} row')} {what}: "
                 f"{one_line(first.reason, TEXT_LENGTH)} in line {first.line}{more}"
             )
-            rows = evidence(_refusal(split, each) for each in these)
+            rows = evidence(_refusal(split, each) for each in matching)
             findings.append(
                 error(
-                    fault, _in_number(message, len(these)), first.hint, count=len(these), rows=rows
+                    fault,
+                    _in_number(message, len(matching)),
+                    first.hint,
+                    count=len(matching),
+                    rows=rows,
                 )
             )
     return findings
 
 
 def repeated_rows(data: LoadedData) -> list[CheckResult]:
-    """Rows that stand in a split more than once, input and reference alike."""
+    """Returns warnings on rows that are in a split more than once, with the same reference."""
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
         groups = list(_groups(rows, lambda row: (row.prompt, row.reference)))
@@ -70,7 +74,7 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
                 CheckKind.DUPLICATE_ROWS,
                 f"{of_all(surplus, len(rows), f'{NAMES[split]} rows')} "
                 f"{'repeats' if surplus == 1 else 'repeat'} another one of them",
-                "remove them, unless they are to count more often"
+                "remove them, unless they are repeated on purpose"
                 if trained
                 else "remove them: each counts in the score as often as it is in the data",
                 count=surplus,
@@ -81,7 +85,7 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
 
 
 def conflicting_rows(data: LoadedData) -> list[CheckResult]:
-    """Rows of one input with different references, within a split and between the two."""
+    """Returns warnings on equal inputs with different references, within and between splits."""
     if data.mapping.shape == "text":
         return []
     findings = []
@@ -107,7 +111,7 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
 
 
 def odd_turns(data: LoadedData) -> list[CheckResult]:
-    """Conversations whose turns are not what chat templates are made for."""
+    """Returns warnings on conversations that chat templates do not expect."""
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
         odd = [(row, why) for row in rows if row.messages and (why := _oddity(row))]
@@ -129,18 +133,18 @@ def odd_turns(data: LoadedData) -> list[CheckResult]:
 
 
 def _conflicts_between(data: LoadedData) -> list[CheckResult]:
-    wanted = {row.prompt: row for row in data.eval}
+    eval_by_prompt = {row.prompt: row for row in data.eval}
     against: dict[str, Row] = {}
     agreeing = set()
     for row in data.train:
-        held = wanted.get(row.prompt)
+        held = eval_by_prompt.get(row.prompt)
         if held is None:
             continue
         if held.reference.strip() == row.reference.strip():
             agreeing.add(row.prompt)
         else:
             against.setdefault(row.prompt, row)
-    pairs = [(row, wanted[text]) for text, row in against.items() if text not in agreeing]
+    pairs = [(row, eval_by_prompt[text]) for text, row in against.items() if text not in agreeing]
     if not pairs:
         return []
     return [
@@ -161,7 +165,7 @@ def _conflicts_between(data: LoadedData) -> list[CheckResult]:
 
 
 def _groups(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> Iterator[list[Row]]:
-    """Rows that have one key, for each key of more than one row, in file order."""
+    """Groups rows by key, for keys of more than one row, in file order."""
     first: dict[Hashable, Row] = {}
     more: dict[Hashable, list[Row]] = {}
     for row in rows:
@@ -172,7 +176,7 @@ def _groups(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> Iterator[lis
 
 
 def _oddity(row: Row) -> str:
-    """What is odd about a row's turns, empty for nothing."""
+    """Returns what is odd about a row's turns, "" for nothing."""
     roles = [turn.role for turn in row.messages]
     spoken = [role for role in roles if role in ("user", "assistant")]
     oddities = {
@@ -190,14 +194,15 @@ def _refusal(split: str, refused: RowRefused) -> RowEvidence:
 
 
 def _in_number(message: str, count: int) -> str:
-    """`1 row has` for `1 row have`."""
+    """Returns `1 row has` for `1 row have`."""
     return message.replace(" have ", " has ", 1) if count == 1 else message
 
 
 class TrainedRow(msgspec.Struct, frozen=True):
-    """`tokens` as (text, trained on); the last `cut` of them are beyond training.max_length.
+    """A tokenized training row: `tokens` as (text, trained on).
 
-    `number` counts training rows from 1, of `total`; `line` is its line in the file.
+    The last `cut` tokens are beyond training.max_length. `number`: its number from 1, of `total`
+    training rows. `line`: its line in the file.
     """
 
     number: int
@@ -209,5 +214,5 @@ class TrainedRow(msgspec.Struct, frozen=True):
 
     @property
     def trained(self) -> int:
-        """How many tokens are trained on."""
+        """Returns how many tokens are trained on."""
         return sum(trained for _, trained in self.tokens)

@@ -1,4 +1,4 @@
-"""Figures as people read them: numbers, counts, config values, the same everywhere."""
+"""Formats numbers, counts and config values, the same everywhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tui_loop.core.stats import Interval
 
 
 def loss(value: Any) -> str:
-    """A loss in nats, three decimals; empty where there is none."""
+    """Formats a loss in nats with three decimals, "" for None."""
     plain = number(value)
     if plain is None:
         return ""
@@ -18,20 +18,20 @@ def loss(value: Any) -> str:
 
 
 def percent(value: Any) -> str:
-    """A score in [0, 1] as a percentage."""
+    """Formats a score in [0, 1] as a percentage."""
     plain = number(value)
     return "" if plain is None else f"{100 * plain:.0f}%"
 
 
 def points(interval: Interval | None) -> str:
-    """A difference of scores in percentage points with half its 95% interval."""
+    """Formats a difference of scores in percentage points, ± half its 95% interval."""
     if interval is None:
         return ""
     return f"{100 * interval.delta:+.0f} ±{100 * interval.half_width:.0f}"
 
 
 def loss_change(interval: Interval | None) -> str:
-    """A difference of losses in nats a token with half its 95% interval: `-0.15 ±0.04`."""
+    """Formats a difference of losses in nats per token, ± half its 95% interval: `-0.15 ±0.04`."""
     if interval is None:
         return ""
     digits = 2 if interval.half_width >= 0.01 else 3
@@ -40,13 +40,13 @@ def loss_change(interval: Interval | None) -> str:
 
 
 def rate(value: Any) -> str:
-    """A learning rate, or any small number."""
+    """Formats a learning rate, or any small number."""
     plain = number(value)
     return "" if plain is None else brief_number(plain)
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as `42s`, `3m 05s` or `2h 10m`."""
+    """Formats seconds as `42s`, `3m 05s` or `2h 10m`."""
     if seconds is None:
         return ""
     whole = round(seconds)
@@ -58,7 +58,7 @@ def duration(seconds: float | None) -> str:
 
 
 def brief(value: Any) -> str:
-    """A config value: `unset`, `on`, `off`, `1e-4`, `c_attn,c_proj`."""
+    """Formats a config value: `unset`, `on`, `off`, `1e-4`, `c_attn,c_proj`."""
     if value is None:
         return "unset"
     if isinstance(value, bool):
@@ -71,7 +71,7 @@ def brief(value: Any) -> str:
 
 
 def brief_number(value: float) -> str:
-    """A number with at most three digits; small and large ones as people write rates: 2.5e-5."""
+    """Formats a number with at most three digits; small and large ones as 2.5e-5."""
     if not math.isfinite(value) or value == 0 or 0.01 < abs(value) < 1e6:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.6g}"
     mantissa, exponent = f"{value:.2e}".split("e")
@@ -79,12 +79,12 @@ def brief_number(value: float) -> str:
 
 
 def of_all(count: int, total: int, what: str) -> str:
-    """`12 of 100,000 training rows (0.012%)`."""
+    """Returns `12 of 100,000 training rows (0.012%)`."""
     return f"{count:,} of {total:,} {what} ({share(count, total)})"
 
 
 def share(count: float, total: float) -> str:
-    """A share in percent with the digits that it needs; a small one never reads as none."""
+    """Formats a share in percent with enough digits that a small one is not shown as 0."""
     percent = 100 * count / total if total else 0.0
     if percent in (0.0, 100.0) or 10 <= percent < 99.5:
         return f"{percent:.0f}%"
@@ -94,5 +94,5 @@ def share(count: float, total: float) -> str:
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """`1 row`, `2 rows`, `1,234 rows`."""
+    """Returns `1 row`, `2 rows`, `1,234 rows`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

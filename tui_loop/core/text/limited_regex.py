@@ -1,4 +1,4 @@
-"""Regular expressions that a user or a config gives, compiled and searched within limits.
+"""Compiles and searches regular expressions of users and configs within limits.
 
 Python's `re` has no time limit, and a short pattern such as `(a+)+$` can keep it busy for years.
 The `regex` library takes the same patterns and some more, searches many of the slow ones quickly,
@@ -14,25 +14,25 @@ import regex
 from tui_loop.core.errors import BadInput
 
 LONGEST = 100_000
-"""Characters of a pattern: one as long takes about a second to compile."""
+"""The most characters of a pattern; one of this length compiles in about a second."""
 
 
 def compiled(pattern: str, what: str, hint: str, flags: int = 0) -> regex.Pattern[str]:
-    """Compiles a pattern that messages call `what`; raises BadInput where it is none."""
+    """Compiles a pattern, named `what` in messages; raises BadInput where it is invalid."""
     if len(pattern) > LONGEST:
         raise BadInput(f"{what} has {len(pattern):,} characters, more than {LONGEST:,}", hint)
     try:
         return regex.compile(pattern, flags)
     except RecursionError as error:
         raise BadInput(f"{what} is nested too deep", hint) from error
-    except (regex.error, ValueError) as error:  # the latter where its flags exclude each other
+    except (regex.error, ValueError) as error:  # ValueError for conflicting flags
         raise BadInput(f"{what} is no regular expression: {error}", hint) from error
 
 
 class SearchTime:
-    """The time that all searches for one purpose share: `seconds`, and `per_text` for each text.
+    """The time limit of all searches for one purpose: `seconds`, plus `per_text` for each text.
 
-    CPU time, so that a loaded machine makes no pattern slow.
+    It counts CPU time, so that the load of the machine does not matter.
     """
 
     def __init__(self, seconds: float, per_text: float = 0.0) -> None:
@@ -41,7 +41,7 @@ class SearchTime:
     def found(
         self, pattern: regex.Pattern[str], text: str, what: str, *, whole: bool = False
     ) -> bool:
-        """Whether the pattern matches anywhere in the text, or with `whole` all of it.
+        """Returns whether the pattern matches anywhere in the text, or with `whole` all of it.
 
         Raises BadInput, naming the pattern as `what`, where that takes more time than is left.
         """

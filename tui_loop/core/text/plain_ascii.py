@@ -1,4 +1,4 @@
-"""Our signs in plain ASCII, for a terminal or a pipe whose encoding has no others.
+"""Replaces the program's symbols by ASCII, for terminals and pipes with such an encoding.
 
 `SIGNS` keep the width, for text with a fixed layout; `words` may change it, for text that has
 not: an arrow as `>` would read as a comparison.
@@ -45,7 +45,7 @@ HANDLER = "tui_loop_ascii"
 
 
 def words(text: str, *, is_cut: bool = False) -> str:
-    """`text` with the signs that a plain one would misrepresent spelled out.
+    """Returns `text` with words for symbols that an ASCII character would misrepresent.
 
     With `is_cut`, the `…` at which a text was cut is left to its sign, which has its width.
     """
@@ -53,7 +53,7 @@ def words(text: str, *, is_cut: bool = False) -> str:
 
 
 def can_encode(encoding: str | None) -> bool:
-    """Whether an encoding has the signs that this program uses."""
+    """Returns whether an encoding has the symbols of this program."""
     try:
         "→✓●".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -62,7 +62,7 @@ def can_encode(encoding: str | None) -> bool:
 
 
 def json_in_ascii(text: str) -> str:
-    """JSON text with every sign beyond ASCII escaped: the same value in any encoding."""
+    """Returns JSON text with every character beyond ASCII escaped; the value is the same."""
     return re.sub(r"[^\x00-\x7f]", _json_escape, text)
 
 

@@ -1,4 +1,4 @@
-"""Tokens, keys and passwords: found by where they come from and by their shape, and masked.
+"""Finds tokens, keys and passwords by environment variable and by shape, and redacts them.
 
 What a library prints, an exception says or a user types may carry one. Records, crash reports
 and error lines get the text with `***` in its place.
@@ -19,7 +19,7 @@ _NAMES = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "APIKEY", "CREDENT
 _HARMLESS = ("_PATH", "_FILE", "_DIR")
 _PART_BYTES = 8 * 1024 * 1024
 _LEAST = 8
-"""A shorter value is a switch or a number rather than a secret."""
+"""Shorter values are switches or numbers rather than secrets."""
 
 _WORD = r"(?<![A-Za-z0-9])"
 _SHAPES = re.compile(
@@ -52,7 +52,7 @@ _NAMED = re.compile(
 
 
 def redacted(text: str) -> str:
-    """`text` without secret-looking environment values and without token-shaped strings."""
+    """Returns `text` with secret environment values and token-shaped strings redacted."""
     for value in _from_environment():
         text = text.replace(value, MASK)
     text = _SHAPES.sub(MASK, text)
@@ -61,7 +61,7 @@ def redacted(text: str) -> str:
 
 
 def without_secrets(value: Any) -> Any:
-    """A value of a record with every text in it masked."""
+    """Returns a value of a record with every text in it redacted."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, Mapping):
@@ -72,7 +72,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def fields_with_secrets(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """`group.field` of every config value that looks like a token, a key or a password."""
+    """Returns `group.field` of every config value that looks like a token, key or password."""
     return [
         f"{group}.{field}"
         for group, table in tables.items()
@@ -91,7 +91,7 @@ def _has_secret(value: Any) -> bool:
 
 
 def redact_file(path: Path) -> None:
-    """Masks a text file that nobody writes to any more; one that cannot be changed stays."""
+    """Redacts a text file that has no writer any more; ignores one that cannot be changed."""
     try:
         with path.open("rb") as file:
             if all(_masked_bytes(part) == part for part in _parts(file)):
@@ -111,7 +111,7 @@ def redact_file(path: Path) -> None:
 
 
 def _parts(file: BinaryIO) -> Iterator[bytes]:
-    """The file in parts of bounded size that end with a line where that is possible."""
+    """Yields the file in chunks of bounded size, ending with a line where possible."""
     while part := file.read(_PART_BYTES):
         yield part + file.readline(_PART_BYTES)
 
@@ -122,7 +122,7 @@ def _masked_bytes(data: bytes) -> bytes:
 
 
 def _from_environment() -> list[str]:
-    """The values of variables that are named as secrets are, the longest first."""
+    """Returns the values of variables with names of secrets, the longest first."""
     found = [
         value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""Makes untrusted strings safe: for a terminal, in one line, for a spreadsheet.
+"""Makes untrusted strings safe for a terminal, for one line, and for a spreadsheet.
 
 Text from models, data, file names and exceptions may carry escape sequences, clipboard
 writes, bidirectional overrides or lone surrogates. Whatever shows such text passes it
@@ -49,12 +49,15 @@ def visible(text: str, limit: int | None = None) -> str:
 
 
 def escaped(json_text: str) -> str:
-    """JSON with the signs that `visible` would replace as \\uXXXX: the same value, safe to show."""
+    """Escapes in JSON, as \\uXXXX, the characters that `visible` would replace.
+
+    The value is the same.
+    """
     return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", json_text)
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """`visible` text on a single line: runs of white space become one space."""
+    """Returns `visible` text in one line, with runs of white space as one space."""
     words = text.split(None, -1 if limit is None else limit)  # more words cannot fit
     return visible(" ".join(words).rstrip(), limit)
 
@@ -68,7 +71,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """The rows as CSV with LF; what there is not is an empty cell."""
+    """Returns the rows as CSV with LF; None becomes an empty cell."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
