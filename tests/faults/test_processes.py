@@ -93,7 +93,7 @@ def test_a_killed_run_is_interrupted_with_all_its_steps(
     ) as process:
         assert process.stdout is not None
         told = [int(process.stdout.readline()) for _ in range(5)]
-        assert watcher.look().state == "running"
+        assert watcher.poll().state == "running"
         process.send_signal(signal.SIGKILL)
         told += [int(line) for line in process.stdout if line.endswith("\n")]
     outcome(queued)
@@ -246,6 +246,6 @@ def test_a_clock_that_goes_backwards_changes_no_order_and_no_state(
     journal.append(RunEnded(state="finished"))
     journal.close()
     outcome(queued)
-    duration = reader.look().duration_s
+    duration = reader.poll().duration_s
     assert duration is not None
     assert duration >= 0

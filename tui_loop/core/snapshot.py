@@ -136,7 +136,7 @@ class LoopPoller:
         views = [self._whole_view(number, other) for number, other in ((a, None), (b, a))]
         with self._lock:
             readers = self.reader.at(a), self.reader.at(b)
-            iterations = readers[0].look(), readers[1].look()
+            iterations = readers[0].poll(), readers[1].poll()
             runs = readers[0].view(), readers[1].view()
         return contrast_of(comparison, iterations, (views[0], views[1])), runs
 

@@ -115,7 +115,7 @@ def test_tables_hold_members_of_the_enumeration(table: object) -> None:
 
 def test_every_suggestion_is_made_by_an_advisor_that_is_asked() -> None:
     for path in ADVICE_FILES:
-        for call in calls_of(path, "propose", "advise"):
+        for call in calls_of(path, "propose", "make_suggestion"):
             kind = call.args[
                 2 if isinstance(call.func, ast.Name) and call.func.id == "propose" else 1
             ]

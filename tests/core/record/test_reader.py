@@ -46,24 +46,24 @@ def begin(folder: IterationFolder) -> Journal:
 
 def test_a_run_is_seen_from_queued_to_its_end(queued: IterationFolder) -> None:
     reader = IterationReader(queued)
-    assert reader.look().state == "queued"
+    assert reader.poll().state == "queued"
     with RunLock(queued.lock):
         journal = begin(queued)
         journal.append(PhaseStarted(name="training"))
         journal.append(step(1))
-        assert reader.look().state == "running"
+        assert reader.poll().state == "running"
         assert [point.step for point in reader.view().run.metrics] == [1]
         journal.append(step(2))
         assert [point.step for point in reader.view().run.metrics] == [1, 2]
         journal.append(RunEnded(state="stopped"))
         journal.close()
-        assert reader.look().state == "stopped"
+        assert reader.poll().state == "stopped"
 
 
 def test_a_run_whose_process_has_gone_is_interrupted(queued: IterationFolder) -> None:
     with RunLock(queued.lock):
         begin(queued).close()
-    assert IterationReader(queued).look().state == "interrupted"
+    assert IterationReader(queued).poll().state == "interrupted"
 
 
 def test_nothing_new_gives_the_same_objects(loop: LoopFolder, finished: MakeFinished) -> None:

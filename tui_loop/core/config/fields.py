@@ -1,4 +1,4 @@
-"""What a form needs to know of a config field: kind, choices, limits, and its value as text."""
+"""Describes config fields for a form: kind, choices, limits, and values as text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIGNS = (("ge", "at least {}"), ("gt", "above {}"), ("le", "at most {}"), ("lt"
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field of the form. `limits` is words such as `a whole number, at least 1`."""
+    """A field of the form; `limits` is a text such as `a whole number, at least 1`."""
 
     name: str
     group: str
@@ -36,7 +36,7 @@ class Field(msgspec.Struct, frozen=True):
 
 @cache
 def field(name: str) -> Field:
-    """The declaration of `group.field`; further SFTConfig fields are known by their type only."""
+    """Returns the declaration of `group.field`; other SFTConfig fields have only a type."""
     group, _, label = name.partition(".")
     hint = _hint(group, label)
     if hint is None:
@@ -64,7 +64,7 @@ def field(name: str) -> Field:
 
 
 def next_choice(known: Field, value: Any, step: int = 1) -> Any:
-    """The value that follows `value` where a field has a few; `value` itself where it has not."""
+    """Returns the next choice after `value`, or `value` for a field without choices."""
     options: list[Any] = list(known.choices)
     if known.kind == "switch":
         options = [True, False]
@@ -76,7 +76,7 @@ def next_choice(known: Field, value: Any, step: int = 1) -> Any:
 
 
 def as_setting(value: Any) -> str:
-    """A value as it is typed after `K=`: `from_setting` gives the same value back."""
+    """Returns a value as typed after `K=`; `from_setting` is the inverse."""
     match value:
         case None:
             text = "unset"
@@ -107,12 +107,12 @@ def from_setting(name: str, text: str) -> Any:
 
 
 def _hint(group: str, label: str) -> Any:
-    """The type of a field; None where none is declared, in a record of anybody's making."""
+    """Returns the type of a field, None for an undeclared field in a stranger's record."""
     return hints_of(GROUPS[group]).get(label) if group in GROUPS else None
 
 
 def _quoted(text: str) -> str:
-    """A TOML string on one line."""
+    """Returns a TOML string on one line."""
     return to_toml({"v": text}).removeprefix("v = ").rstrip("\n")
 
 
@@ -121,7 +121,7 @@ def _toml(item: Any) -> str:
 
 
 def _short_float(value: float) -> str:
-    """As people write it, where that is the same number: 1e-4 rather than 0.0001."""
+    """Returns a number in short form if that is exact: 1e-4 rather than 0.0001."""
     if not math.isfinite(value):
         return repr(value)
     if value == int(value) and abs(value) < 1e15:
@@ -132,7 +132,7 @@ def _short_float(value: float) -> str:
 
 
 def _plain_kinds(hint: Any) -> set[Any]:
-    """The plain types within a hint, metadata and None left out."""
+    """Returns the plain types within a type hint, without metadata and None."""
     inner = getattr(hint, "__origin__", None)
     if hasattr(hint, "__metadata__"):
         return _plain_kinds(inner)

@@ -58,7 +58,7 @@ class Model(Group, frozen=True, kw_only=True):
 
 
 class Data(Group, frozen=True, kw_only=True):
-    """What is trained on and what is held out."""
+    """The training, evaluation and holdout data."""
 
     train: Annotated[
         str, about("Training data: JSONL, JSON, CSV, Parquet, a folder with splits, or a hub id.")
@@ -128,7 +128,7 @@ class Lora(Group, frozen=True, kw_only=True):
 
 
 class Training(Group, frozen=True, kw_only=True):
-    """SFTConfig fields that people tune; any other may be set beside them (`other`)."""
+    """The commonly tuned SFTConfig fields; all others can be set as well (`other`)."""
 
     learning_rate: Annotated[Positive, about("Peak learning rate; about 1e-4 suits LoRA.")] = 1e-4
     num_train_epochs: Annotated[Positive, about("Passes over the training data.")] = 3.0
@@ -200,7 +200,7 @@ class Training(Group, frozen=True, kw_only=True):
 
 
 class Evaluation(Group, frozen=True, kw_only=True):
-    """How every iteration is measured, whatever its training settings are."""
+    """How every iteration is evaluated, independent of its training settings."""
 
     metric: Annotated[
         Text,
@@ -238,7 +238,7 @@ class Evaluation(Group, frozen=True, kw_only=True):
 
 
 class Run(Group, frozen=True, kw_only=True):
-    """Where a run lives and what it does in trouble."""
+    """The device of a run, and how it handles faults."""
 
     runner: Annotated[
         Literal["thread", "process"],
@@ -279,7 +279,7 @@ GROUPS: dict[str, type[Group]] = {
 
 
 def field_help(name: str) -> tuple[str, Any]:
-    """(help, default) of `group.field`."""
+    """Returns (help, default) of `group.field`."""
     group, _, field = name.partition(".")
     hint = hints_of(GROUPS[group])[field]
     default = getattr(GROUPS[group](), field)
@@ -288,12 +288,12 @@ def field_help(name: str) -> tuple[str, Any]:
 
 
 def all_fields() -> list[str]:
-    """Every declared `group.field`, in schema order."""
+    """Returns every declared `group.field`, in schema order."""
     return [f"{group}.{field}" for group, kind in GROUPS.items() for field in hints_of(kind)]
 
 
 def choices_of(hint: Any) -> list[str]:
-    """The values of a Literal within `hint`, if it holds one."""
+    """Returns the values of a Literal within the type `hint`, if there is one."""
     found: list[str] = []
     for part in getattr(hint, "__args__", ()):
         found.extend([part] if isinstance(part, str) else choices_of(part))
@@ -301,14 +301,14 @@ def choices_of(hint: Any) -> list[str]:
 
 
 def is_optional(hint: Any) -> bool:
-    """Whether a field may be unset."""
+    """Returns whether a field may be unset."""
     inner = hint.__args__[0] if hasattr(hint, "__origin__") else hint
     return type(None) in getattr(inner, "__args__", ())
 
 
 @cache
 def hints_of(kind: type[Group]) -> dict[str, Any]:
-    """The annotated type of each field of a group."""
+    """Returns the annotated type of each field of a group."""
     return get_type_hints(kind, include_extras=True)
 
 
@@ -323,4 +323,4 @@ BOOKKEEPING = frozenset(
         *(f"run.{name}" for name in Config().run.__struct_fields__),
     }
 )
-"""Fields that are no part of what is tried: seed, how often is logged, where it runs."""
+"""Fields that are not part of an experiment: seed, logging interval, device."""

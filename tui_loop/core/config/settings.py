@@ -1,4 +1,4 @@
-"""Config fields changed by `--set K=V`."""
+"""Applies `--set K=V` to configs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tui_loop.core.record.codec import from_toml
 
 
 def with_settings(config: Config, settings: list[str]) -> Config:
-    """`config` with each `K=V` applied; raises ConfigError with every problem."""
+    """Returns `config` with each `K=V` applied; raises ConfigError with every problem."""
     return read_config(_applied(to_tables(config), settings))
 
 
 def settings_tables(settings: list[str]) -> Tables:
-    """Only what the `K=V`s name, by group and field, checked against the schema."""
+    """Returns the fields in the `K=V`s, by group, checked against the schema."""
     tables = _applied({}, settings)
     read_config(tables)
     return tables
 
 
 def full_name(key: str) -> str:
-    """`group.field` for a key that may lack its group; raises BadInput with a suggestion."""
+    """Returns `group.field` for a key with or without group; raises BadInput with a suggestion."""
     group, dot, _ = key.partition(".")
     if dot:
         if group not in GROUPS:
@@ -77,7 +77,7 @@ def _apply(tables: Tables, setting: str) -> None:
 
 
 def parse_value(raw: str, hint: Any = None) -> Any:
-    """`raw` as TOML where that fits the field's type `hint`, else as the text it is."""
+    """Parses `raw` as TOML if that fits the field's type `hint`, else returns the text."""
     try:
         table = from_toml(f"value = {raw}\n", "--set")
     except BadInput:

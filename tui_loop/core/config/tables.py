@@ -1,4 +1,4 @@
-"""Configs as tables by group and field: converted, merged and compared."""
+"""Converts, merges and compares configs as tables by group and field."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from tui_loop.core.config.schema import GROUPS, Config, hints_of, is_optional
 
 Tables = dict[str, dict[str, Any]]
-"""Config values by group and field, as a TOML file has them."""
+"""Config values by group and field, as in a TOML file."""
 
 
 def with_unset(tables: Mapping[str, Any]) -> Tables:
-    """The tables of a record with None where an optional field is absent."""
+    """Returns the tables of a record with None for absent optional fields."""
     optional = {
         group: {field: None for field, hint in hints_of(kind).items() if is_optional(hint)}
         for group, kind in GROUPS.items()
@@ -25,14 +25,14 @@ def with_unset(tables: Mapping[str, Any]) -> Tables:
 
 
 def to_tables(config: Config) -> Tables:
-    """The config by group and field; None = unset. Further SFTConfig fields are in `training`."""
+    """Returns the config by group and field, None for unset; `other` fields are in `training`."""
     tables: Tables = {name: msgspec.to_builtins(getattr(config, name)) for name in GROUPS}
     tables["training"].update(config.other)
     return tables
 
 
 def flatten(config: Config) -> dict[str, Any]:
-    """The config as {"group.field": value}."""
+    """Returns the config as {"group.field": value}."""
     return {
         f"{group}.{field}": value
         for group, table in to_tables(config).items()
@@ -41,7 +41,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def changed_fields(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
-    """{"group.field": (old, new)} for every field that differs, in schema order."""
+    """Returns {"group.field": (old, new)} for every field that differs, in schema order."""
     before, after = flatten(old), flatten(new)
     names = [*after, *(name for name in before if name not in after)]
     return {
@@ -52,7 +52,7 @@ def changed_fields(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
 
 
 def merge(base: Mapping[str, Mapping[str, Any]], over: Mapping[str, Mapping[str, Any]]) -> Tables:
-    """`base` with the fields of `over` on top."""
+    """Returns `base` with the fields of `over` on top."""
     merged = {group: dict(table) for group, table in base.items()}
     for group, table in over.items():
         merged.setdefault(group, {}).update(table)

@@ -20,17 +20,17 @@ from tui_loop.core.config.tables import with_unset
 from tui_loop.core.errors import BadInput
 
 NO_VALUE = ("none", "unset", "null")
-"""Words that `--set K=V` takes to unset an optional field."""
+"""Words with which `--set K=V` unsets an optional field."""
 
 
 RENAMED = {"run.on_nonfinite": "on_divergence"}
-"""Fields of earlier versions' records, by the name that they have now."""
+"""Renamed fields of earlier versions, with their current names."""
 
 FIELD_HINT = f"all fields: {command('new', '--help')}"
 
 
 class ConfigError(BadInput):
-    """A config with problems; `problems` holds each as `group.field: what is wrong`."""
+    """A config with problems; `problems` has each as `group.field: problem`."""
 
     def __init__(self, problems: list[str], where: str = "") -> None:
         self.problems = problems
@@ -43,7 +43,7 @@ class ConfigError(BadInput):
 
 
 def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
-    """The config in `tables`; raises ConfigError with every problem found."""
+    """Reads the config in `tables`; raises ConfigError with every problem."""
     problems: list[str] = []
     groups: dict[str, Any] = {}
     other: dict[str, Any] = {}
@@ -64,7 +64,7 @@ def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
 
 
 def _contradictions(config: Config) -> list[str]:
-    """Fields that cannot be had together, each as a problem."""
+    """Returns a problem for each set of conflicting fields."""
     training = config.training
     never_evaluates = training.eval_steps == 0
     rules = {
@@ -92,7 +92,7 @@ def _contradictions(config: Config) -> list[str]:
 
 
 def read_effective(tables: Mapping[str, Any], where: str = "") -> Config:
-    """The config of a record, where an absent key means unset rather than the default."""
+    """Reads the config of a record, where an absent key means unset, not the default."""
     return read_config(with_unset(tables), where)
 
 
@@ -161,7 +161,7 @@ def _is_no_value(value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether every number in `value` is one that TOML has: finite, whole ones in 64 bits."""
+    """Returns whether TOML can represent every number in `value`: finite, integers in 64 bits."""
     if isinstance(value, Mapping):
         return all(_is_finite(item) for item in value.values())
     if isinstance(value, list):
@@ -185,7 +185,7 @@ _MEANT = {
     "dropout": "lora_dropout",
     "warmup": "warmup_steps",
 }
-"""Names that other programs and people have for a field, too far from ours to be guessed."""
+"""Other common names of fields, too different from ours for a fuzzy match."""
 
 _KIND_WORDS = {
     "int": "a whole number",
@@ -201,7 +201,7 @@ _KIND_WORDS = {
 
 
 def shown(value: Any) -> str:
-    """A value as it was given, of a long one the beginning."""
+    """Returns a given value as text, shortened."""
     try:
         text = repr(value)
     except ValueError:  # thousands of digits
@@ -210,14 +210,14 @@ def shown(value: Any) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """`, did you mean lora.r?` where one of the `known` names is near; else empty."""
+    """Returns `, did you mean lora.r?` where one of the `known` names is similar, else ""."""
     meant = _MEANT.get(name.lower().replace("-", "_"))
     close = [meant] if meant in known else difflib.get_close_matches(name, list(known), 1, 0.6)
     return f", did you mean {close[0]}?" if close else ""
 
 
 def in_words(error: str, choices: Sequence[str]) -> str:
-    """msgspec's message on a value, of which only `choices` may be there where there are some."""
+    """Rewords msgspec's message on a value, with the allowed `choices` if there are any."""
     if choices:
         return f"must be one of {', '.join(choices)}"
     text = error.partition(" - at ")[0].partition(", got")[0].replace("Expected ", "must be ")
@@ -233,5 +233,5 @@ def in_words(error: str, choices: Sequence[str]) -> str:
 
 
 def kinds_in_words(kinds: Iterable[str]) -> str:
-    """The names of types: `a whole number or unset`."""
+    """Returns the names of types: `a whole number or unset`."""
     return " or ".join(_KIND_WORDS.get(kind, kind) for kind in kinds)

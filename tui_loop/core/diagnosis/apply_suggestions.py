@@ -1,4 +1,4 @@
-"""Applies suggestions to a draft: their changes, their reasons, what they predict."""
+"""Applies suggestions to a draft: their changes, reasons and predictions."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def with_suggestions(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
 
 
 def settings_of(suggestion: Suggestion) -> dict[str, Any]:
-    """What a suggestion sets, as a config's tables have it: {"group.field": value}."""
+    """Returns the fields that a suggestion sets: {"group.field": value}."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, (_, value) in suggestion.changes.items()
@@ -69,11 +69,11 @@ def settings_of(suggestion: Suggestion) -> dict[str, Any]:
 
 
 SAMPLED = "search/sampled"
-"""What `decision.toml` calls what a sampler drew."""
+"""The name of a sampler's suggestion in `decision.toml`."""
 
 
 def suggested_by(name: str | None) -> str:
-    """`the diagnosis (raise rank, after plateau)` or `the sampler`; "" of nothing."""
+    """Returns `the diagnosis (raise rank, after plateau)` or `the sampler`, "" for neither."""
     if not name:
         return ""
     if name == SAMPLED:

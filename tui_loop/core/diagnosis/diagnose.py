@@ -1,4 +1,4 @@
-"""The diagnosis of an iteration: what the rules find, what to change, what became of the change."""
+"""Diagnoses an iteration: findings, suggestions, and the verdict on its prediction."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _ORDER = {"alarm": 0, "warning": 1, "note": 2}
 
 
 class Diagnoser:
-    """Diagnoses iterations of one loop, reading each file once while it stays as it is."""
+    """Diagnoses iterations of one loop, reading each file once while it does not change."""
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
@@ -112,7 +112,7 @@ class Diagnoser:
         return self._patterns.poll(PATTERNS_SECONDS).trials
 
     def diagnose(self, number: int) -> Diagnosis:
-        """What is to be said of an iteration that has ended; raises NotFound."""
+        """Returns the diagnosis of an iteration that has ended; raises NotFound."""
         self._reader.loop.existing(number)
         facts = self.facts(number)
         findings = by_gravity([bounded(finding) for rule in RULES for finding in rule(facts)])
@@ -120,7 +120,7 @@ class Diagnoser:
         return Diagnosis(number, findings, suggestions, self.verdict(facts))
 
     def verdict(self, facts: IterationFacts) -> Verdict | None:
-        """What became of what an iteration predicted."""
+        """Returns the verdict on an iteration's prediction."""
         try:
             decision = facts.folder.read_decision()
         except (BadInput, OSError):
@@ -129,7 +129,7 @@ class Diagnoser:
 
 
 def diagnose(loop: LoopFolder, number: int) -> Diagnosis:
-    """The diagnosis of one iteration, its files read once; raises NotFound."""
+    """Reads a loop and returns the diagnosis of one iteration; raises NotFound."""
     return Diagnoser(LoopReader(loop)).diagnose(number)
 
 
@@ -145,5 +145,5 @@ def bounded(finding: Finding) -> Finding:
 
 
 def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Alarms first, then warnings; otherwise in the order of the rules."""
+    """Sorts alarms first, then warnings, otherwise in the order of the rules."""
     return tuple(sorted(findings, key=lambda each: _ORDER[each.severity]))

@@ -17,7 +17,7 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 
 JOINED = " + "
-"""Between the names of suggestions that were taken together: of these none is judged alone."""
+"""Separates the names of suggestions that were applied together; none of them counts alone."""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Tally(msgspec.Struct, frozen=True):
 
     @property
     def kept(self) -> int:
-        """Predictions that came true, as far as that is known."""
+        """Returns the number of confirmed predictions."""
         return self.counts.get("confirmed", 0) + self.counts.get("consistent", 0)
 
     @property
@@ -47,7 +47,7 @@ class Tally(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """`3 of 4 came true in these loops, 1 of them with replicates`; empty without a record."""
+        """Returns `3 of 4 came true in these loops, 1 of them with replicates`, "" without any."""
         judged = self.kept + self.broken + self.unclear
         if not judged:
             return ""
@@ -70,7 +70,7 @@ class Experience(msgspec.Struct, frozen=True):
 
 
 def experience_of(folders: Iterable[IterationFolder]) -> Experience:
-    """The verdicts that stand in these iterations; those that cannot be read are left out."""
+    """Collects the verdicts of iterations; skips unreadable ones."""
     counts: dict[str, Counter[str]] = {}
     for folder in folders:
         try:
@@ -87,7 +87,7 @@ def experience_of(folders: Iterable[IterationFolder]) -> Experience:
 
 
 def experience_beside(loop: LoopFolder) -> Experience:
-    """That of all loops in the folder that `loop` lies in."""
+    """Returns the experience of all loops in the folder of `loop`."""
     loops = LoopsFolder(loop.path.parent).loops()
     return experience_of(
         each.iteration(number) for each in loops for number in each.numbers() if number
@@ -95,7 +95,7 @@ def experience_beside(loop: LoopFolder) -> Experience:
 
 
 WORTH = 0.1
-"""Of score that a run must have gained over its base for its rate to be of any use elsewhere."""
+"""The gain in score over the base from which on a run's learning rate may help another loop."""
 
 
 class Lessons(msgspec.Struct, frozen=True):
@@ -121,13 +121,13 @@ class Lessons(msgspec.Struct, frozen=True):
         return tried_outcomes(self.alike, field, "up" if after > before else "down")
 
     def lowest_bad(self, above: float) -> Trial | None:
-        """The trial at the lowest rate above this one that diverged."""
+        """Returns the diverged trial with the lowest rate above this one."""
         found = [each for each in self.diverged if (rate_in(each) or 0.0) > above]
         return min(found, key=lambda each: rate_in(each) or 0.0, default=None)
 
 
 def lessons_of(trials: Sequence[Trial], loop: str, base: str, *, is_lora: bool) -> Lessons:
-    """What these trials tell of runs on `base`; `loop` is the one that is to learn."""
+    """Returns what trials of other loops than `loop` show about runs on `base`."""
     alike = tuple(each for each in trials if (each.base, each.is_lora) == (base, is_lora))
     others = [each for each in alike if each.loop != loop and rate_in(each) is not None]
     gained = [each for each in others if each.ended == "finished" and (each.gain or 0.0) >= WORTH]
@@ -139,6 +139,6 @@ def lessons_of(trials: Sequence[Trial], loop: str, base: str, *, is_lora: bool) 
 
 
 def rate_in(trial: Trial) -> float | None:
-    """The learning rate that a trial was to have."""
+    """Returns the requested learning rate of a trial."""
     value = trial.value(RATE)
     return float(value) if isinstance(value, (int, float)) and value > 0 else None

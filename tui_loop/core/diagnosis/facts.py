@@ -34,7 +34,7 @@ from tui_loop.core.stats import Interval, paired_interval
 
 
 class IterationFacts:
-    """The facts on iteration `number`; `trials` gives those of all loops of the folder."""
+    """The facts on iteration `number`; `trials` returns the trials of all loops of the folder."""
 
     def __init__(
         self,
@@ -58,37 +58,37 @@ class IterationFacts:
 
     @cached_property
     def effective(self) -> dict[str, Any]:
-        """What the run derived: arguments, lengths, labels, device."""
+        """Returns what the run derived: arguments, lengths, labels, device."""
         with suppress(BadInput, OSError):
             return self.folder.read_effective()
         return {}
 
     @cached_property
     def splits(self) -> dict[str, Split]:
-        """What was recorded of the data files, by split."""
+        """Returns the recorded data files, by split."""
         return self.reader.splits(self.number)
 
     @cached_property
     def iterations(self) -> tuple[Iteration, ...]:
-        """All iterations of the loop, this one too, in order."""
+        """Returns all iterations of the loop, including this one, in order."""
         return tuple(self.reader.iteration(each) for each in self.reader.numbers())
 
     @cached_property
     def parent(self) -> Iteration | None:
-        """The iteration that this one's config derives from."""
+        """Returns the parent iteration."""
         return next(
             (each for each in self.iterations if each.number == self.iteration.parent), None
         )
 
     @cached_property
     def base(self) -> Iteration | None:
-        """Iteration 0, where it was measured."""
+        """Returns iteration 0 if it was evaluated."""
         first = next((each for each in self.iterations if each.number == 0), None)
         return first if first is not None and first.state == "finished" else None
 
     @cached_property
     def run(self) -> RunState:
-        """The journal, folded."""
+        """Returns the folded journal."""
         return self.reader.at(self.number).view().run
 
     @cached_property
@@ -108,7 +108,7 @@ class IterationFacts:
         return curve_of(self.run.evaluations, "eval_loss")
 
     def step_change(self, before: int, after: int) -> Interval | None:
-        """How the examples' losses (nats a token) changed between two evaluations of the run."""
+        """Returns the change of the examples' losses (nats per token) between two evaluations."""
         if (before, after) not in self._changes:
             old, new = self._losses_at(before), self._losses_at(after)
             shared = [name for name in new if name in old]
@@ -119,7 +119,7 @@ class IterationFacts:
 
     @cached_property
     def view(self) -> ExampleView | None:
-        """The evaluated examples, against those of the parent, causes filled in."""
+        """Returns the examples compared with those of the parent, with all causes."""
         with suppress(TuiLoopError, OSError):
             view, _ = self.evaluations.view(self.number, self.iteration.parent)
             return view if len(view) else None
@@ -127,13 +127,13 @@ class IterationFacts:
 
     @cached_property
     def measured(self) -> Measured:
-        """How examples were measured."""
+        """Returns how the examples were evaluated."""
         with suppress(TuiLoopError, OSError):
             return self.evaluations.measured(self.number)
         return Measured()
 
     def outcomes(self, number: int) -> Outcomes | None:
-        """Outcomes, scores and losses of an iteration's examples; None where there are none."""
+        """Returns outcomes, scores and losses of an iteration's examples, None without any."""
         with suppress(TuiLoopError, OSError):
             found = self.reader.outcomes(number)
             return found if found.ids else None
@@ -141,7 +141,7 @@ class IterationFacts:
 
     @cached_property
     def training_rows(self) -> Sequence[TrainingRow]:
-        """Training rows whose loss was measured at the end: a sample."""
+        """Returns the sample of training rows with a loss measured at the end."""
         with suppress(TuiLoopError, OSError):
             return self.folder.read_training_rows()
         return []
@@ -157,14 +157,14 @@ class IterationFacts:
 
     @cached_property
     def lessons(self) -> Lessons:
-        """What the loops of the folder learned on this base."""
+        """Returns the experience of all loops of the folder on this base."""
         if self.config is None:
             return Lessons()
         base, is_lora = self.config.model.id, self.config.lora.enabled
         return lessons_of(self._trials(), self.reader.loop.name, base, is_lora=is_lora)
 
     def row_digests(self, number: int) -> dict[str, str | None]:
-        """What names the rows that an iteration saw, by split."""
+        """Returns the versions of the rows that an iteration used, by split."""
         splits = self.reader.splits(number)
         return {
             name: splits[name].sha256 or splits[name].digest
@@ -173,11 +173,11 @@ class IterationFacts:
         }
 
     def against(self, number: int | None) -> Comparison | None:
-        """This iteration against another one; None where they cannot be compared."""
+        """Compares this iteration with another one, None where they cannot be compared."""
         return None if number in (None, self.number) else self.compare(number or 0, self.number)
 
     def compare(self, a: int, b: int) -> Comparison | None:
-        """Iteration `b` against `a`; None where they cannot be compared."""
+        """Compares iteration `b` with `a`, None where they cannot be compared."""
         with suppress(TuiLoopError, OSError):
             return self.comparer.compare(a, b)
         return None
@@ -199,18 +199,18 @@ class IterationFacts:
         return self.against(0 if self.base is not None else None)
 
     def metric(self, name: str) -> float | None:
-        """A finite metric of this iteration; None where there is none."""
+        """Returns a finite metric of this iteration, None without one."""
         return metric_of(self.iteration, name)
 
 
 def metric_of(iteration: Iteration | None, name: str) -> float | None:
-    """A finite metric of an iteration; None where there is none."""
+    """Returns a finite metric of an iteration, None without one."""
     value = number_of(iteration.metrics.get(name)) if iteration is not None else None
     return value if value is not None and math.isfinite(value) else None
 
 
 def config_of(iteration: Iteration) -> Config | None:
-    """The config of an iteration; None where it has none that this version can read."""
+    """Returns the config of an iteration, None where this version cannot read it."""
     try:
         return read_config(iteration.config) if iteration.config is not None else None
     except BadInput:
@@ -229,11 +229,11 @@ class Curve(msgspec.Struct, frozen=True):
 
     @property
     def lowest(self) -> int:
-        """The index of the smallest value, the first of equal ones; of an empty curve -1."""
+        """Returns the index of the first smallest value, -1 for an empty curve."""
         return min(range(len(self)), key=self.values.__getitem__, default=-1)
 
     def part(self, start: float, end: float) -> Curve:
-        """What lies between two shares of the run, by index: `part(0.5, 1)` is its second half."""
+        """Returns the points between two shares of the run: `part(0.5, 1)` is the second half."""
         low, high = math.floor(start * len(self)), math.ceil(end * len(self))
         return Curve(self.steps[low:high], self.values[low:high])
 
@@ -267,7 +267,7 @@ class Trend(msgspec.Struct, frozen=True):
 
     @property
     def is_falling(self) -> bool:
-        """Beyond two standard errors."""
+        """Returns whether the change exceeds two standard errors."""
         return self.change < -2 * self.error
 
 
@@ -302,5 +302,5 @@ def trend_of(curve: Curve) -> Trend | None:
 
 
 def level(values: Sequence[float]) -> float:
-    """The usual value: the median, which a spike does not move; NaN of nothing."""
+    """Returns the median, which spikes do not move; NaN for no values."""
     return median(values) if values else math.nan

@@ -1,4 +1,4 @@
-"""What a diagnosis is made of: findings, suggestions with a predicted effect, and a verdict."""
+"""The parts of a diagnosis: findings, suggestions with a predicted effect, and a verdict."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any, Literal
 import msgspec
 
 Severity = Literal["alarm", "warning", "note"]
-"""Alarm: the run is spoiled or its figures mislead. Warning: worth acting on. Note: to know."""
+"""Alarm: the run is useless or its figures mislead. Warning: worth acting on. Note: for
+information."""
 
 Confidence = Literal["high", "medium", "low"]
 
 EXAMPLES_KEPT = 20
-"""Example ids that a finding carries at most, the most telling first."""
+"""The most example ids in a finding, the most relevant first."""
 
 Figure = float | int | str
 
@@ -49,7 +50,7 @@ class Prediction(msgspec.Struct, frozen=True):
 
     @property
     def wants_more(self) -> bool:
-        """Whether a higher value is the better one."""
+        """Returns whether a higher value is better."""
         return self.metric == "score"
 
 
@@ -77,7 +78,7 @@ class Suggestion(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What `decision.toml` calls it: `overfitting/fewer_epochs`."""
+        """Returns its name in `decision.toml`: `overfitting/fewer_epochs`."""
         return f"{self.finding}/{self.kind}"
 
 
@@ -98,7 +99,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """All of it about one iteration (`diagnosis.json`), the gravest and the best first."""
+    """The diagnosis of one iteration (`diagnosis.json`); the most important entries come first."""
 
     number: int
     findings: tuple[Finding, ...] = ()

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class FindingKind(StrEnum):
-    """What a rule can find, in the order in which the rules are listed in the docs."""
+    """The kinds of findings, in the order of the docs."""
 
     FAILED = "failed"
     DIVERGED = "diverged"
@@ -44,7 +44,7 @@ class FindingKind(StrEnum):
 
 
 class SuggestionKind(StrEnum):
-    """What an advisor can suggest, by the advisors' subjects: rates, amounts, lengths, data."""
+    """The kinds of suggestions, by subject: rates, amounts, lengths, data."""
 
     LOWER_LEARNING_RATE = "lower_learning_rate"
     CLIP_GRADIENTS = "clip_gradients"

@@ -26,11 +26,11 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.untrusted import one_line
 
 NAMES_LENGTH = 1000
-"""Characters of the names of what was taken: a record may have anything there."""
+"""The most characters of a suggestion's name: a record may have any text there."""
 
 
 def prediction_of(decision: Decision) -> Prediction | None:
-    """What a decision predicted; None where it predicted nothing that can be read."""
+    """Returns the prediction of a decision, None without a readable one."""
     if decision.predicted is None:
         return None
     try:
@@ -40,7 +40,7 @@ def prediction_of(decision: Decision) -> Prediction | None:
 
 
 def rests_on_these_changes(decision: Decision) -> bool:
-    """Whether what was predicted is about this very change: no field more, no other value."""
+    """Returns whether the prediction is about exactly these changes."""
     predicted = (decision.predicted or {}).get("changes")
     if not isinstance(predicted, dict):
         return True  # of a version, or a source, that takes suggestions as they are
@@ -53,7 +53,7 @@ def rests_on_these_changes(decision: Decision) -> bool:
 
 
 def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> Verdict | None:
-    """The verdict on an iteration's prediction; None without one, or while it has not ended."""
+    """Returns the verdict on an iteration's prediction, None without one or before the end."""
     predicted = prediction_of(decision)
     if (
         predicted is None
@@ -107,7 +107,7 @@ def _word(change: Interval, predicted: Prediction, *, is_sure: bool) -> Word:
 
 
 def _change(comparison: Comparison, predicted: Prediction) -> Interval | None:
-    """The gain in the predicted metric."""
+    """Returns the gain in the predicted metric."""
     if predicted.wants_more:
         return comparison.interval
     loss = comparison.loss

@@ -1,4 +1,4 @@
-"""A diagnosis in words: the same on the screen, on the command line and in a report."""
+"""Words a diagnosis, the same for the screen, the command line and the report."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ VERDICTS: dict[str, tuple[str, str, str]] = {
     "against": ("✗", "against", "against the prediction"),
     "too close to call": ("≈", "too close", "too close to call"),
 }
-"""Of each verdict the sign, at most nine letters for a table, and a sentence."""
+"""For each verdict its symbol, a word of at most nine letters for tables, and a sentence."""
 
 
 def verdict_words(word: str | None) -> tuple[str, str, str]:
-    """Sign, short word and sentence of a recorded verdict; one of another version as it is."""
+    """Returns symbol, short word and sentence of a recorded verdict; an unknown one unchanged."""
     if not word:
         return "", "", ""
     return VERDICTS.get(word, ("·", word, f"the verdict on the prediction: {word}"))
 
 
 def kind_words(kind: str) -> str:
-    """A kind of finding or suggestion as people read it: `learning rate too high`."""
+    """Returns the name of a kind for people: `learning rate too high`."""
     return kind.replace("_", " ")
 
 
 def expected(prediction: Prediction) -> str:
-    """`expects score 62% to 70% (now 58%)`."""
+    """Returns `expects score 62% to 70% (now 58%)`."""
     return _expected(prediction.metric, prediction.was, prediction.low, prediction.high, "now")
 
 
 def expected_of(predicted: dict[str, Any] | None) -> str:
-    """The same of what a draft or a decision has; empty where it has none that can be read."""
+    """Returns the same for a draft or a decision, "" without a readable prediction."""
     table = predicted or {}
     metric = table.get("metric")
     was, low, high = (number(table.get(name)) for name in ("was", "low", "high"))
@@ -48,7 +48,7 @@ def expected_of(predicted: dict[str, Any] | None) -> str:
 
 
 def tried_already(suggestion: Suggestion) -> str:
-    """Which iterations had these very settings; empty where none had."""
+    """Returns which iterations had the same settings, "" where none had."""
     numbers = ", ".join(map(str, suggestion.tried))
     return f"tried already: {numbers}" if numbers else ""
 

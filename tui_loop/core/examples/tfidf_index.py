@@ -1,4 +1,4 @@
-"""The training examples that a held-out one is nearest to; that there is none is an answer.
+"""Finds the training rows most similar to an example by TF-IDF, or that there are none.
 
 A row is the sum of its words, and a word is itself and its character trigrams, so that `cancel`
 is near `canceling`; each counts by how few training rows have it (tf-idf), and two rows are as
@@ -46,7 +46,7 @@ CANDIDATES = 50
 
 TRIGRAM_WEIGHT = 0.5
 SAMPLE = 20
-"""Training rows whose own nearest others say what is usual."""
+"""The number of training rows whose nearest neighbours give the usual similarity."""
 
 LABEL_ROWS = 4
 """Where a reference has this many rows on average, references are labels."""
@@ -72,7 +72,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class TrainingIndex:
-    """Training rows, to be asked which are nearest to a text."""
+    """A TF-IDF index of training rows."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -96,15 +96,15 @@ class TrainingIndex:
 
     @property
     def has_labels(self) -> bool:
-        """Whether references come again and again, as labels do."""
+        """Returns whether references repeat, as labels do."""
         return len(self._labelled) * LABEL_ROWS <= len(self.rows)
 
     def trained_on(self, reference: str) -> int:
-        """How many rows have this reference."""
+        """Returns how many rows have this reference."""
         return len(self._labelled.get(normalised(reference), ()))
 
     def nearest(self, text: str, k: int = 5, reference: str | None = None) -> list[Neighbour]:
-        """The `k` most similar rows, the nearest first; of one reference where it is given."""
+        """Returns the `k` most similar rows, the nearest first, optionally with one reference only."""
         among = None
         if reference is not None:
             among = frozenset(self._labelled.get(normalised(reference), ()))
@@ -121,7 +121,7 @@ class TrainingIndex:
 
     @cached_property
     def usual(self) -> float | None:
-        """The median similarity of training rows to their nearest other one, from a sample."""
+        """Returns the median similarity of training rows to their nearest neighbour, from a sample."""
         step = max(1, len(self.rows) // SAMPLE)
         found = []
         for row in self.rows[::step][:SAMPLE]:
@@ -131,7 +131,7 @@ class TrainingIndex:
         return median(found) if found else None
 
     def answer(self, text: str, reference: str, k: int = 5) -> Answer:
-        """What training had for an example of this input and reference."""
+        """Returns what training has for an example with this input and reference."""
         found = self.nearest(text, max(1, k))
         if not found:
             return Answer(f"{NOTHING}: no training row shares a word with it", True, [])
@@ -169,7 +169,7 @@ class TrainingIndex:
     def _candidates(
         self, wanted: dict[str, float], count: int, among: frozenset[int] | None
     ) -> list[int]:
-        """Rows that may be the most similar, best first by a rough cosine."""
+        """Returns candidate rows, sorted by an approximate cosine similarity."""
         gains: dict[int, float] = defaultdict(float)
         for part, weight in wanted.items():
             if part[0] == _MARK:
@@ -207,7 +207,7 @@ class TrainingIndex:
         return found
 
     def _rough_lengths(self) -> array[float]:
-        """The rows' lengths as if no two of their words had a trigram in common."""
+        """Returns the rows' vector lengths under the assumption that words share no trigrams."""
         lengths = array("d", bytes(8 * len(self.rows)))
         for word, number in self._word_ids.items():
             square = sum(self._weight(part) ** 2 for part in (word, *_trigrams(word)))

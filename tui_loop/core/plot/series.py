@@ -1,4 +1,4 @@
-"""What a run logged as series to draw: one metric over steps, smoothed, and cut into columns."""
+"""Series of logged metrics for charts: smoothed, and reduced to columns."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Series(msgspec.Struct):
 
 
 def series_of(points: Iterable[Point], name: str) -> Series:
-    """The series of the metric `name` in `points`, which are in the order of their steps."""
+    """Returns the series of the metric `name` in `points`, which are in order of steps."""
     return extend(Series(), points, name)
 
 
 def extend(series: Series, points: Iterable[Point], name: str) -> Series:
-    """`series`, changed in place, with what `points` have of the metric `name`."""
+    """Extends `series` in place by the values of the metric `name` in `points`."""
     add_step, add_value, isfinite = series.steps.append, series.values.append, math.isfinite
     for point in points:
         value = point.values.get(name)
@@ -53,7 +53,7 @@ def extend(series: Series, points: Iterable[Point], name: str) -> Series:
 
 
 def kind_of(value: float) -> Kind:
-    """What a non-finite value is."""
+    """Returns the name of a non-finite value."""
     if math.isnan(value):
         return "nan"
     return "inf" if value > 0 else "-inf"
@@ -84,12 +84,15 @@ def smoothed(values: Iterable[float], weight: float, known: Sequence[float] = ()
 
 
 def column_start(column: int, low: int, high: int, columns: int) -> int:
-    """The smallest step of a chart column, where `columns` share the steps from low to high."""
+    """Returns the smallest step of a chart column, where `columns` share the steps low to high."""
     return low - (-(high - low) * column) // columns
 
 
 def column_of(step: int, low: int, high: int, columns: int) -> int:
-    """The column that shows `step`; the last one has `high` too. Outside it counts on."""
+    """Returns the column of `step`.
+
+    The last one includes `high`. Steps outside are extrapolated.
+    """
     if high <= low:
         return columns // 2
     return columns - 1 if step == high else (step - low) * columns // (high - low)
@@ -133,13 +136,13 @@ def metric_names(logged: Iterable[str], evaluated: Iterable[str]) -> list[str]:
 
 
 def evaluated_name(metric: str, evaluated: Iterable[str]) -> str | None:
-    """The name under which evaluations have `metric`: `eval_loss` for `loss`, else its own."""
+    """Returns the name of `metric` in evaluations: `eval_loss` for `loss`, else its own."""
     names = set(evaluated)
     return next((name for name in (_EVALUATED + metric, metric) if name in names), None)
 
 
 class Track:
-    """The points of one kind that a run logged, with their series, growing with the run."""
+    """The logged points of one kind with their series, updated while a run grows."""
 
     def __init__(self) -> None:
         self._newest: Point | None = None
@@ -155,7 +158,7 @@ class Track:
         self.nonfinite: list[int] = []
 
     def follow(self, points: Sequence[Point]) -> bool:
-        """Takes over what is new in `points`; whether anything is.
+        """Adds the new ones of `points`; returns whether there are any.
 
         Points that are not an extension of those before (an attempt that began again, another
         run) replace them. The identity of the newest point distinguishes them.
@@ -187,7 +190,7 @@ class Track:
                 self.nonfinite.append(point.step)
 
     def series(self, name: str) -> Series:
-        """The series of a metric, of every point taken so far."""
+        """Returns the series of a metric over all points so far."""
         series = self._series.setdefault(name, Series())
         taken = self._taken.get(name, 0)
         if taken < len(self._points):
@@ -196,7 +199,7 @@ class Track:
         return series
 
     def smoothed(self, name: str, weight: float) -> Series:
-        """The series of a metric smoothed with `weight`, on the same steps."""
+        """Returns the series of a metric smoothed with `weight`, on the same steps."""
         series = self.series(name)
         known_weight, means = self._means.get(name, (weight, []))
         if known_weight != weight:
@@ -206,14 +209,14 @@ class Track:
         return Series(series.steps, means)
 
     def at(self, step: int) -> dict[str, float]:
-        """Every value that was logged at `step`."""
+        """Returns every value that was logged at `step`."""
         values: dict[str, float] = {}
         for index in range(bisect_left(self.steps, step), bisect_right(self.steps, step)):
             values.update(self._points[index].values)
         return values
 
     def latest(self, name: str, until: int | None = None) -> tuple[int, float] | None:
-        """The newest step and value of a metric, finite or not; `until` a step, if one is given."""
+        """Returns the newest step and value of a metric, finite or not, up to the step `until`."""
         count = len(self._points) if until is None else bisect_right(self.steps, until)
         for index in range(count - 1, -1, -1):
             point = self._points[index]

@@ -79,7 +79,7 @@ class IterationReader:
         self._splits: tuple[Stamp, dict[str, Split]] | None = None
         self._results: tuple[object, Results] | None = None
 
-    def look(self) -> Iteration:
+    def poll(self) -> Iteration:
         """Returns the current iteration; one that cannot be read is `unreadable` and says why."""
         try:
             self.folder.check_place()
@@ -107,7 +107,7 @@ class IterationReader:
 
     def view(self) -> RunView:
         """Returns the whole run as of now."""
-        iteration = self.look()
+        iteration = self.poll()
         self._read_journal()
         trouble = "" if self.folder.summary.exists() else self._watch.trouble
         key = (self._reads, iteration.state, trouble)
@@ -233,7 +233,7 @@ class LoopReader:
         return self._readers[number]
 
     def iteration(self, number: int) -> Iteration:
-        return self.at(number).look()
+        return self.at(number).poll()
 
     def splits(self, number: int) -> dict[str, Split]:
         return self.at(number).splits()
@@ -314,7 +314,7 @@ def stamp_of(path: Path) -> Stamp:
 
 def iteration_of(folder: IterationFolder, watch: LockWatcher | None = None) -> Iteration:
     """Reads the iteration in `folder` once."""
-    return IterationReader(folder, watch).look()
+    return IterationReader(folder, watch).poll()
 
 
 def iterations_of(loop: LoopFolder) -> list[Iteration]:

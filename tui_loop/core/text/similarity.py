@@ -13,7 +13,7 @@ import msgspec
 from tui_loop.core.scoring import normalised
 
 COMPARED = 500
-"""Characters of each text that are compared edit by edit."""
+"""The first characters of each text that the edit distance compares."""
 
 _LIGHT = " \t\n\r!\"'()*,-./:;?[\\]_`{}~"
 _NO_LIGHT = dict.fromkeys(map(ord, _LIGHT))
@@ -23,11 +23,11 @@ _TRIES = 200
 """The most places to check: a text may contain another thousands of times within words."""
 
 _SHORT = 4
-"""A shorter text is found in another by chance: it counts at the start and the end alone."""
+"""A shorter text may be in another by chance, so it counts only at the start and the end."""
 
 
 def same_but_for_signs(left: str, right: str) -> bool:
-    """Whether both say the same but for case, punctuation and blanks; numbers must be equal."""
+    """Returns whether texts differ only in case, punctuation and blanks; numbers must be equal."""
     return normal_same_but_for_signs(normalised(left), normal(right))
 
 
@@ -41,12 +41,12 @@ def normal_same_but_for_signs(left: str, right: str) -> bool:
 
 
 def same_figures(left: str, right: str) -> bool:
-    """Whether the same numbers stand in both, in order."""
+    """Returns whether both have the same numbers in order."""
     return _figures(left) == _figures(right)
 
 
 def edits_allowed(text: str) -> int:
-    """How many edits away a text still counts as nearly `text`; none for a very short one."""
+    """Returns the edit distance up to which a text is a near miss of `text`; 0 for short ones."""
     return 0 if len(text) < _SHORT else max(1, min(len(text), COMPARED) // 10)
 
 
@@ -104,7 +104,7 @@ def found_within(wanted: str, said: str) -> int | None:
 
 @lru_cache(maxsize=1024)
 def normal(text: str) -> str:
-    """`normalised`, remembered: references repeat."""
+    """Returns `normalised(text)`, cached because references repeat."""
     return normalised(text)
 
 

@@ -1,11 +1,17 @@
-"""Advice on how long to train, how large an adapter, and how much to hold it back."""
+"""Suggestions on training length, adapter size and regularisation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tui_loop.core.config.schema import SEED, Training
-from tui_loop.core.diagnosis.advice.suggest import advise, gain, loss_gain, loss_range, propose
+from tui_loop.core.diagnosis.advice.suggest import (
+    gain,
+    loss_gain,
+    loss_range,
+    make_suggestion,
+    propose,
+)
 from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
@@ -15,15 +21,15 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
 LONGEST = 2.0
-"""A run is not made longer than this at once: what follows is known only then."""
+"""The largest factor for a longer run in one step, unless STEPS_WANTED needs more."""
 
 STEPS_WANTED = 30
-"""Runs with fewer steps are not judged."""
+"""A longer run has at least this many steps, since fewer show nothing."""
 
 LARGEST_RANK = 64
 
 FAR = 0.2
-"""Of the base's eval loss: with more left, larger steps come before more of them."""
+"""Share of the base's eval loss; above it, a higher learning rate comes before more steps."""
 
 
 def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -69,13 +75,13 @@ def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
 
 
 def is_far_from_done(facts: IterationFacts) -> bool:
-    """Whether so much of the base's eval loss is left that more of the same takes too long."""
+    """Returns whether the eval loss is still so high that more steps would take too long."""
     loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
     return loss is None or base is None or loss > FAR * base
 
 
 def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """So many passes as brought the lowest eval loss, or the weights of that moment."""
+    """Suggests the epochs up to the lowest eval loss, or keeping the weights of that step."""
     if facts.config is None:
         return
     training, turn = facts.config.training, turn_of(facts)
@@ -120,7 +126,7 @@ def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
 
 
 def hold_back(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Dropout on the adapter, weight decay on all weights."""
+    """Suggests dropout for an adapter, weight decay for full fine-tuning."""
     if facts.config is None:
         return
     lora = facts.config.lora
@@ -145,7 +151,7 @@ def hold_back(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Adapters on all linear layers, else twice the rank and more."""
+    """Suggests adapters on all linear layers, else at least twice the rank."""
     if facts.config is None or not facts.config.lora.enabled:
         return
     lora = facts.config.lora
@@ -175,7 +181,7 @@ def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 
 def after_plateau(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Regularisation where the training loss still falls, else a larger adapter."""
+    """Suggests regularisation where the training loss still falls, else a larger adapter."""
     if finding.figures.get("train_falls"):
         yield from hold_back(facts, finding)
     else:
@@ -183,7 +189,7 @@ def after_plateau(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 
 
 def smaller_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Half the rank, for a model that forgets."""
+    """Suggests half the rank for a model that forgets."""
     if facts.config is None or not facts.config.lora.enabled or facts.config.lora.r < 8:
         return
     lora = facts.config.lora
@@ -198,7 +204,7 @@ def smaller_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
 
 
 def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """The same config under a seed that was not used yet; where that was done, the other one."""
+    """Suggests a run with an unused seed; if there is one, a run of the compared iteration."""
     if facts.config is None:
         return
     other, name = finding.figures.get("against"), facts.folder.loop.name
@@ -206,7 +212,7 @@ def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     seed = max(seeds | {facts.config.training.seed}) + 1
     if len(seeds) > 1 and isinstance(other, int):
         seed = max(seeds_like(facts, other), default=seed - 1) + 1
-        yield advise(
+        yield make_suggestion(
             finding,
             SuggestionKind.REPLICATE,
             f"run {other} again: tui-loop run {name} --from {other} --set seed={seed}",
@@ -228,7 +234,7 @@ def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def seeds_like(facts: IterationFacts, number: int) -> set[int]:
-    """The seeds under which the config of an iteration was run."""
+    """Returns the seeds of an iteration's replicates."""
     return {
         config.training.seed
         for each in facts.iterations
@@ -238,7 +244,7 @@ def seeds_like(facts: IterationFacts, number: int) -> set[int]:
 
 
 def _length(training: Training, factor: float) -> dict[str, float | int]:
-    """The run made longer or shorter by a factor, in the field that decides."""
+    """Returns the change that makes a run longer or shorter by a factor."""
     if training.max_steps is not None:
         return {"training.max_steps": max(1, round(training.max_steps * factor))}
     epochs = training.num_train_epochs * factor

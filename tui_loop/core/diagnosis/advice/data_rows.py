@@ -1,29 +1,29 @@
-"""Advice on data: which rows to add, to look at, or to take out. No config field can take it."""
+"""Suggestions on data: which rows to add, check or remove. They change no config field."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tui_loop.core.diagnosis.advice.capacity import hold_back, seeds_like
-from tui_loop.core.diagnosis.advice.suggest import advise, points_gain
+from tui_loop.core.diagnosis.advice.suggest import make_suggestion, points_gain
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 
 LEAST_ROWS, MOST_ROWS = 5, 50
-"""Rows that one piece of advice asks for: fewer teach nothing, more is another project."""
+"""The least and most rows that a suggestion asks for."""
 
 ROWS_WANTED = 400
-"""Held-out rows that show a difference of some five points (McNemar, a fifth of them changing)."""
+"""Evaluation rows that show a difference of five points (McNemar, if a fifth of them change)."""
 
 
 def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """About as many more rows as fail, of the group that fails most."""
+    """Suggests about as many more rows as fail, of the group that fails most."""
     failed = _count(finding, "failed") or len(finding.examples)
     kind, _, name = str(finding.figures.get("slice", "")).partition(": ")
     group = f'"{name}"' if kind in ("label", "words") else name or "these"
     more = min(max(LEAST_ROWS, failed), MOST_ROWS)
-    yield advise(
+    yield make_suggestion(
         finding,
         SuggestionKind.MORE_ROWS,
         f"{more} to {2 * more} more training rows of {group}, like those that fail",
@@ -36,10 +36,10 @@ def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Sug
 
 
 def rows_for_gaps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Rows for what training lacks."""
+    """Suggests rows for what is missing in training."""
     value = finding.figures.get("labels") or finding.figures.get("label")
     names = f'"{value}"' if value else "the kind that fails"
-    yield advise(
+    yield make_suggestion(
         finding,
         SuggestionKind.ROWS_FOR_GAP,
         f"{LEAST_ROWS * 2} or more training rows of {names}",
@@ -51,12 +51,12 @@ def rows_for_gaps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 
 
 def balance(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """More of the labels that are never said."""
+    """Suggests rows with labels that the model never gives."""
     label = finding.figures.get("label")
     fewer = f', or fewer of "{label}"' if label else ""
     said, due = _count(finding, "said"), _count(finding, "due")
     total = facts.metric("total")
-    yield advise(
+    yield make_suggestion(
         finding,
         SuggestionKind.BALANCE_LABELS,
         f"more training rows of the labels that are hardly said{fewer}",
@@ -68,12 +68,12 @@ def balance(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def more_rows(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """More training rows in general, where those that are there teach no more."""
+    """Suggests more training rows in general."""
     rows = facts.metric("train_rows")
     if rows is None or not finding.figures.get("train_falls", 1):
         return
     by_heart = finding.kind == FindingKind.MEMORISED
-    yield advise(
+    yield make_suggestion(
         finding,
         SuggestionKind.MORE_DATA,
         f"at least {round(rows / 2):,} more training rows of the same kind",
@@ -86,8 +86,8 @@ def more_rows(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def look_at_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """The hardest training rows are the likeliest to be wrong."""
-    yield advise(
+    """Suggests checking the training rows with the highest loss."""
+    yield make_suggestion(
         finding,
         SuggestionKind.MEND_LABELS,
         f"look at the hardest training rows and mend their labels (T, or tui-loop suspects "
@@ -100,8 +100,8 @@ def look_at_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 
 def remove_repeats(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Each row once."""
-    yield advise(
+    """Suggests removing repeated rows."""
+    yield make_suggestion(
         finding,
         SuggestionKind.REMOVE_DUPLICATES,
         f"keep one of each repeated training row (tui-loop check {facts.folder.loop.name} lists "
@@ -112,8 +112,8 @@ def remove_repeats(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 
 def part_the_sets(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """No row in both files."""
-    yield advise(
+    """Suggests removing evaluation rows from training."""
+    yield make_suggestion(
         finding,
         SuggestionKind.REMOVE_LEAKAGE,
         "take the rows that are also held out from the training data (tui-loop check "
@@ -125,8 +125,8 @@ def part_the_sets(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 
 
 def mark_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Completions that end."""
-    yield advise(
+    """Suggests completions with an end."""
+    yield make_suggestion(
         finding,
         SuggestionKind.END_TOKEN,
         "train on rows that end: completions as they are, with the tokenizer's end token after "
@@ -138,8 +138,8 @@ def mark_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
 
 
 def one_form(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """One form of answer in every row."""
-    yield advise(
+    """Suggests one answer format in all rows."""
+    yield make_suggestion(
         finding,
         SuggestionKind.ONE_FORMAT,
         "write all references in one form, and say it in data.prompt_template",
@@ -149,9 +149,9 @@ def one_form(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def more_held_out(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Enough examples to see something."""
+    """Suggests more evaluation rows."""
     total = facts.metric("total") or len(facts.view or [])
-    yield advise(
+    yield make_suggestion(
         finding,
         SuggestionKind.MORE_EVAL_ROWS,
         f"hold out about {ROWS_WANTED} rows instead of {total:.0f}, or repeat runs",
@@ -162,7 +162,7 @@ def more_held_out(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 
 
 def narrow_the_gap(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Regularisation for a gap that is there, more held-out rows for one that may not be."""
+    """Suggests regularisation for a certain gap, more evaluation rows for an uncertain one."""
     if finding.figures.get("is_sure"):
         yield from hold_back(facts, finding)
     else:
@@ -170,7 +170,7 @@ def narrow_the_gap(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 
 def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """What was chosen often by one set is judged by another."""
+    """Suggests a fresh evaluation set."""
     loop, best = facts.folder.loop, finding.figures.get("best", facts.number)
     fresh = f"draw a fresh split (tui-loop fresh {loop.name})"
     can_look = isinstance(best, int) and loop.iteration(best).adapter.exists()
@@ -178,7 +178,7 @@ def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
         action = f"hold {best} against the holdout (tui-loop ready {loop.name}/{best}), or {fresh}"
     else:
         action = fresh
-    yield advise(
+    yield make_suggestion(
         finding,
         SuggestionKind.FRESH_EVAL,
         action,
@@ -189,13 +189,13 @@ def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
 
 
 def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Replicates where a small gain is in doubt, and a look at what still fails."""
+    """Suggests replicates for a small uncertain gain, and reading the failures."""
     if "tries" not in finding.figures:  # within one run: nothing was tried yet
         return
     best = finding.figures.get("best_before", facts.number)
     name = facts.folder.loop.name
     if isinstance(best, int) and len(seeds_like(facts, best)) < 2:
-        yield advise(
+        yield make_suggestion(
             finding,
             SuggestionKind.REPLICATE,
             f"run {best} again under another seed, to tell a small gain from training noise "
@@ -204,7 +204,7 @@ def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
             confidence="medium",
             ground="two runs of each config put the training noise into the interval",
         )
-    yield advise(
+    yield make_suggestion(
         finding,
         SuggestionKind.LOOK_AT_FAILURES,
         f"read what still fails (4, f; or tui-loop failures {facts.folder} --summary)",
@@ -217,7 +217,7 @@ def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
 def _fixing(
     facts: IterationFacts, finding: Finding, least: float, most: float
 ) -> Prediction | None:
-    """Between these shares of the examples concerned pass as well."""
+    """Predicts that a share of the affected examples pass, within these bounds."""
     total = facts.metric("total")
     count = _count(finding, "failed") or len(finding.examples)
     if not total or not count:

@@ -1,4 +1,4 @@
-"""Suggestions on the learning rate, and what was measured at other rates."""
+"""Suggestions on the learning rate, from results at other rates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 
 ROOM = 1.5
-"""Times the rate: with less up to what is known to be bad, there is nothing to gain above."""
+"""If the lowest known bad rate is below this multiple of the rate, a higher one is not suggested."""
 
 
 def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -49,7 +49,7 @@ def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
 
 
 def steady(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Clipping and a warm-up, for a loss that jumps."""
+    """Suggests gradient clipping and a warm-up for loss spikes."""
     if facts.config is None:
         return
     training = facts.config.training
@@ -75,7 +75,7 @@ def steady(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def slower(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """A third of the rate, for a loss that jumps."""
+    """Suggests a third of the rate for loss spikes."""
     if facts.config is None:
         return
     yield propose(
@@ -131,7 +131,7 @@ def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
 
 
 def gentler(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """A third of the rate, for a model that loses what it could."""
+    """Suggests a third of the rate for a model that forgets."""
     if facts.config is None:
         return
     yield propose(
@@ -145,7 +145,7 @@ def gentler(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def _between(facts: IterationFacts, finding: Finding, known: Iteration | None) -> Suggestion | None:
-    """Towards the rate of an iteration that did better."""
+    """Suggests a rate closer to that of a better iteration."""
     good = rate_of(known) if known is not None else None
     if facts.config is None or known is None or good is None:
         return None
@@ -166,7 +166,7 @@ def _between(facts: IterationFacts, finding: Finding, known: Iteration | None) -
 def _lesson(
     facts: IterationFacts, finding: Finding, *, at_least: float, below: float
 ) -> Suggestion | None:
-    """The rate that served best in another loop on this base, if it lies within these bounds."""
+    """Returns the best rate of another loop on this base, if it is within these bounds."""
     best = facts.lessons.best
     rate = rate_in(best) if best is not None else None
     if facts.config is None or best is None or rate is None or not at_least <= rate < below:
@@ -196,10 +196,10 @@ def _trouble(finding: Finding) -> str:
 RATE = "training.learning_rate"
 
 NEAR = 4.0
-"""Two rates so near to each other leave nothing worth trying in between."""
+"""Between rates closer than this factor, no other rate is worth trying."""
 
 SHORT_OF = 3.0
-"""Times a rate that is known to be good: further up lies what is known to be bad."""
+"""The largest factor above a rate that is known to be good."""
 
 
 def better_at(facts: IterationFacts, rate: float, *, lower: bool) -> Iteration | None:
@@ -245,7 +245,7 @@ def bad_above(facts: IterationFacts, rate: float) -> float | None:
 
 
 def reached(iteration: Iteration) -> str:
-    """`2e-3 (64%)`: the rate of an iteration, and what it came to."""
+    """Returns `2e-3 (64%)`: the rate of an iteration, and its result."""
     score, loss = metric_of(iteration, "score"), metric_of(iteration, "eval_loss")
     result = figures.percent(score) if score is not None else figures.loss(loss)
     return f"{figures.rate(rate_of(iteration))} ({result or iteration.state})"
@@ -264,7 +264,7 @@ def about(facts: IterationFacts, known: Iteration) -> Prediction | None:
 
 
 def from_the_base(facts: IterationFacts) -> Prediction | None:
-    """After a run without a sound figure of its own: between the base and something better."""
+    """Predicts a range from the base upwards, for a run without valid figures."""
     base = metric_of(facts.base, "eval_loss")
     if base is None or _has_figures(facts):
         return None
@@ -272,13 +272,13 @@ def from_the_base(facts: IterationFacts) -> Prediction | None:
 
 
 def rate_of(iteration: Iteration) -> float | None:
-    """The peak learning rate of an iteration; None where its config cannot be read."""
+    """Returns the peak learning rate of an iteration, None where its config cannot be read."""
     config = config_of(iteration)
     return config.training.learning_rate if config is not None else None
 
 
 def brief_rate(rate: float) -> float:
-    """A rate as people choose them: one digit."""
+    """Rounds a rate to one significant digit."""
     return float(f"{rate:.0e}")
 
 
@@ -291,5 +291,5 @@ def _differs_in_rate_alone(facts: IterationFacts, other: Iteration) -> bool:
 
 
 def _has_figures(facts: IterationFacts) -> bool:
-    """Whether the run was evaluated; else a prediction starts from the base."""
+    """Returns whether the run was evaluated; otherwise a prediction starts from the base."""
     return facts.metric("eval_loss") is not None and facts.iteration.state == "finished"

@@ -1,17 +1,17 @@
-"""Advice on what is cut, on what is measured, and on wasted time."""
+"""Suggestions on truncation, on the loss, on memory and on time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.diagnosis.advice.suggest import advise, gain, propose
+from tui_loop.core.diagnosis.advice.suggest import gain, make_suggestion, propose
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind
 
 
 def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """No cut of training rows, or of held-out ones."""
+    """Suggests longer limits for truncated training or evaluation rows."""
     if facts.config is None:
         return
     training, evaluation = facts.config.training, facts.config.evaluation
@@ -42,7 +42,7 @@ def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 
 
 def longer_outputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """More room for the answer; unset derives it from the references."""
+    """Suggests a higher limit of new tokens; unset derives it from the references."""
     if facts.config is None:
         return
     limit = facts.config.evaluation.max_new_tokens
@@ -61,7 +61,7 @@ def longer_outputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 
 def loss_on_the_answer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """The loss on completions alone, where prompts are trained on too."""
+    """Suggests the loss on completions alone, where prompts are trained on too."""
     if facts.config is None or facts.config.training.completion_only_loss is not False:
         return
     yield propose(
@@ -76,7 +76,7 @@ def loss_on_the_answer(facts: IterationFacts, finding: Finding) -> Iterator[Sugg
 
 
 def less_memory(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """What takes less memory and leaves the experiment as it is, the cheapest first."""
+    """Suggests changes that save memory and do not affect the result, the cheapest first."""
     if facts.config is None or finding.figures.get("error") != "oom":
         return
     training = facts.config.training
@@ -109,7 +109,7 @@ def less_memory(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
 
 
 def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """The same run in less time: nothing is expected of the score."""
+    """Suggests changes that save time, without an expected effect on the score."""
     if facts.config is None:
         return
     training = facts.config.training
@@ -151,7 +151,7 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             ground="short rows fit together; where memory runs out the run divides them itself",
         )
     if "padding_share" in shares:
-        yield advise(
+        yield make_suggestion(
             finding,
             SuggestionKind.PACK,
             "training.packing = true (another order of rows: compare with care)",

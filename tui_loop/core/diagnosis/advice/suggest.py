@@ -53,7 +53,7 @@ def propose(
     )
 
 
-def advise(
+def make_suggestion(
     finding: Finding,
     kind: SuggestionKind,
     action: str,
@@ -79,7 +79,7 @@ def advise(
 
 
 def gain(facts: IterationFacts, least: float, most: float) -> Prediction | None:
-    """A gain of between these shares of what is left: of the score to 1, else of the eval loss."""
+    """Predicts a gain between these shares of the remaining score (to 1), else of the eval loss."""
     score = facts.metric("score")
     if score is not None:
         left = 1.0 - score
@@ -90,7 +90,7 @@ def gain(facts: IterationFacts, least: float, most: float) -> Prediction | None:
 
 
 def loss_gain(facts: IterationFacts, least: float, most: float) -> Prediction | None:
-    """A fall of the eval loss by between these shares of it."""
+    """Predicts a fall of the eval loss between these shares of it."""
     loss = facts.metric("eval_loss")
     if loss is None:
         return None
@@ -98,7 +98,7 @@ def loss_gain(facts: IterationFacts, least: float, most: float) -> Prediction | 
 
 
 def loss_range(facts: IterationFacts, low: float, high: float) -> Prediction | None:
-    """An eval loss between two values, in nats a token."""
+    """Predicts an eval loss between two values, in nats per token."""
     loss = facts.metric("eval_loss")
     if loss is None:
         return None
@@ -106,7 +106,7 @@ def loss_range(facts: IterationFacts, low: float, high: float) -> Prediction | N
 
 
 def points_gain(facts: IterationFacts, least: float, most: float) -> Prediction | None:
-    """A gain of score by between `least` and `most`, as shares of the examples."""
+    """Predicts a gain of score between `least` and `most`, as shares of the examples."""
     score = facts.metric("score")
     if score is None:
         return None
@@ -114,11 +114,11 @@ def points_gain(facts: IterationFacts, least: float, most: float) -> Prediction 
 
 
 def are_same_settings(one: Config, other: Config) -> bool:
-    """Whether two configs come to the same run but for the seed."""
+    """Returns whether two configs give the same run except for the seed."""
     changed = changed_fields(one, other)
     return BOOKKEEPING.issuperset(changed)
 
 
 def _rounded(value: float) -> float:
-    """Three digits: no prediction means more."""
+    """Rounds to three digits, enough for a prediction."""
     return float(f"{value:.3g}")

@@ -65,7 +65,7 @@ CAUSES: Set[str] = {
     FindingKind.LEARNING_RATE_TOO_HIGH,
     FindingKind.LEARNING_RATE_TOO_LOW,
 }
-"""What spoils a run as a whole: whatever else is odd about its outputs follows from it."""
+"""Findings that explain all other findings on a run's outputs."""
 
 CONSEQUENCES: Set[str] = {
     FindingKind.CLASS_BIAS,
@@ -85,7 +85,7 @@ Key = tuple[str, ...]
 def suggestions_for(
     facts: IterationFacts, findings: Sequence[Finding], experience: Experience
 ) -> tuple[Suggestion, ...]:
-    """What to change, the best first; each change once, for the gravest finding that asks it."""
+    """Returns suggestions, the best first; each change once, for its most serious finding."""
     found: dict[Key, Suggestion] = {}
     weights: dict[Key, float] = {}
     skipped = _consequences(findings)
@@ -110,7 +110,7 @@ def suggestions_for(
 
 
 def _consequences(findings: Sequence[Finding]) -> Set[str]:
-    """Kinds that follow from others among these findings: they get no advice of their own."""
+    """Returns the kinds that follow from other findings, and get no suggestions of their own."""
     kinds = {each.kind for each in findings}
     if any(
         each.kind == FindingKind.TRUNCATED_INPUTS and each.severity == "alarm" for each in findings
@@ -134,7 +134,7 @@ def _completed(
 def _as_measured(
     facts: IterationFacts, suggestion: Suggestion, tried: Sequence[Iteration]
 ) -> Suggestion:
-    """What was tried needs no guess: it is expected to come out as it did."""
+    """Replaces the prediction of a tried suggestion by its known result."""
     score = facts.metric("score")
     reached = {
         each.number: value
@@ -164,7 +164,7 @@ def _went(facts: IterationFacts, suggestion: Suggestion) -> Tried:
 
 
 def _words_of(went: Tried) -> str:
-    """`raising r helped in 1 of 3 changes on this base`."""
+    """Returns `raising r helped in 1 of 3 changes on this base`."""
     if not went.changes:
         return ""
     first, total = went.changes[0], len(went.changes)
@@ -174,13 +174,13 @@ def _words_of(went: Tried) -> str:
 
 
 def _weight_of(went: Tried) -> float:
-    """Towards 2 or 0 by how such changes went, as a `Tally` weighs."""
+    """Returns a weight between 0 and 2 from the results of such changes, like that of a `Tally`."""
     good = went.count("helped") + 0.5 * went.count("same")
     return 2 * (good + 1) / (len(went.changes) + 2)
 
 
 def _tried(facts: IterationFacts, suggestion: Suggestion) -> list[Iteration]:
-    """Iterations of this loop, on the same rows, that had what the suggestion comes to."""
+    """Returns the iterations of this loop, on the same rows, with the suggested config."""
     if facts.config is None or BOOKKEEPING.issuperset(suggestion.changes):
         return []  # advice on data, another seed, or a field without effect on results
     wanted = with_changes(facts.config, suggestion)
@@ -197,7 +197,7 @@ def _tried(facts: IterationFacts, suggestion: Suggestion) -> list[Iteration]:
 
 
 def with_changes(config: Config, suggestion: Suggestion) -> Config | None:
-    """The config with a suggestion's changes; None where they contradict something in it."""
+    """Returns the config with a suggestion's changes, None where they conflict."""
     flat = flatten(config) | {name: new for name, (_, new) in suggestion.changes.items()}
     tables: dict[str, dict[str, object]] = {}
     for name, value in flat.items():
@@ -210,13 +210,13 @@ def with_changes(config: Config, suggestion: Suggestion) -> Config | None:
 
 
 def _key(suggestion: Suggestion) -> Key:
-    """What two suggestions have in common that come to the same."""
+    """Returns a key that equivalent suggestions share."""
     if not suggestion.changes:
         return suggestion.kind, suggestion.action
     return tuple(f"{name}={new!r}" for name, (_, new) in sorted(suggestion.changes.items()))
 
 
 def _is_nothing(suggestion: Suggestion) -> bool:
-    """Whether a change sets fields to what they are."""
+    """Returns whether a change sets fields to their current values."""
     pairs = suggestion.changes.values()
     return bool(pairs) and all(old == new for old, new in pairs)

@@ -1,4 +1,4 @@
-"""What several rules need: whether a run taught the model anything, chances and names in words."""
+"""Helpers of several rules: whether a run taught the model anything, and wording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORTH = 0.25
 a run that took away less has hardly begun."""
 
 ANSWERS = 0.1
-"""Share of right answers that a model which knows the task exceeds surely."""
+"""A model that knows the task has a higher share of right answers."""
 
 _RIGHT_CONTENT = {Cause.FORMAT.value, Cause.NO_END_TOKEN.value, Cause.NEAR_MISS.value}
 
@@ -63,7 +63,7 @@ def knows_task(facts: IterationFacts) -> bool:
 
 
 def with_cause(facts: IterationFacts, *causes: Cause) -> list[int]:
-    """Rows of failed examples that have one of the causes, the hardest first."""
+    """Returns the failed rows with one of the causes, the highest loss first."""
     view = facts.view
     if view is None:
         return []
@@ -77,7 +77,7 @@ def with_cause(facts: IterationFacts, *causes: Cause) -> list[int]:
 
 
 def hardest(facts: IterationFacts, rows: list[int]) -> list[int]:
-    """Rows by loss, the highest first; those without one last."""
+    """Sorts rows by descending loss, rows without one last."""
     view = facts.view
     if view is None:
         return rows
@@ -89,14 +89,14 @@ _NAME = 40
 
 
 def chance(p: float) -> str:
-    """`p = 0.03`, `p = 0.0004`, `p < 1e-6`."""
+    """Returns `p = 0.03`, `p = 0.0004` or `p < 1e-6`."""
     if p < 1e-6:
         return "p < 1e-6"
     return f"p = {p:.1g}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def named(names: Sequence[str], shown: int = 3) -> str:
-    """`"refund"`, `"refund" and "login"`, `"refund", "login", "praise" and 4 more`."""
+    """Returns `"refund"`, `"refund" and "login"`, `"refund", "login", "praise" and 4 more`."""
     parts = [f'"{one_line(each, _NAME)}"' for each in names[:shown]]
     if len(names) > shown:
         return f"{', '.join(parts)} and {len(names) - shown} more"
@@ -104,7 +104,7 @@ def named(names: Sequence[str], shown: int = 3) -> str:
 
 
 def ids_of(facts: IterationFacts, rows: Iterable[int]) -> tuple[str, ...]:
-    """The ids of the first rows: as many as a finding carries."""
+    """Returns the ids of the first rows, as many as a finding may have."""
     view = facts.view
     if view is None:
         return ()
