@@ -153,9 +153,9 @@ class Histories:
             return bytes([UNSCORED]) * len(self._table)
         if isinstance(rows, range) and outcomes.references == self._table.references:
             return bytes(outcomes.passed)
-        wanted, had = self._table.references, outcomes.references
+        references, had = self._table.references, outcomes.references
         return bytes(
-            UNSCORED if at is None or had[at] != wanted[row] else outcomes.passed[at]
+            UNSCORED if at is None or had[at] != references[row] else outcomes.passed[at]
             for row, at in enumerate(rows)
         )
 

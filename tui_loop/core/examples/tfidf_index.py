@@ -104,16 +104,16 @@ class TrainingIndex:
         return len(self._labelled.get(normalised(reference), ()))
 
     def nearest(self, text: str, k: int = 5, reference: str | None = None) -> list[Neighbour]:
-        """Returns the `k` most similar rows, the nearest first, optionally with one reference only."""
+        """Returns the `k` most similar rows, the nearest first, of one reference if given."""
         among = None
         if reference is not None:
             among = frozenset(self._labelled.get(normalised(reference), ()))
-        wanted = self._vector(_words(text))
-        length = _length(wanted)
+        query = self._vector(_words(text))
+        length = _length(query)
         found = []
-        for place in self._candidates(wanted, max(CANDIDATES, 2 * k), among):
+        for place in self._candidates(query, max(CANDIDATES, 2 * k), among):
             own = self._vector(_words(self.rows[place].input_text))
-            found.append((_dot(wanted, own) / (length * _length(own)), -place))
+            found.append((_dot(query, own) / (length * _length(own)), -place))
         return [
             Neighbour(self.rows[-place], min(1.0, similarity))
             for similarity, place in nlargest(k, found)
@@ -121,7 +121,7 @@ class TrainingIndex:
 
     @cached_property
     def usual(self) -> float | None:
-        """Returns the median similarity of training rows to their nearest neighbour, from a sample."""
+        """Returns the median similarity of training rows to their nearest neighbour (sampled)."""
         step = max(1, len(self.rows) // SAMPLE)
         found = []
         for row in self.rows[::step][:SAMPLE]:
@@ -136,15 +136,15 @@ class TrainingIndex:
         if not found:
             return Answer(f"{NOTHING}: no training row shares a word with it", True, [])
         if self.has_labels and not self.trained_on(reference):
-            told = (
+            sentence = (
                 f"{NOTHING}: no training row is labelled {_named(reference)}; "
                 f"the nearest ({found[0].similarity:.2f}) says {_named(found[0].row.reference)}"
             )
-            return Answer(told, True, found[:k])
+            return Answer(sentence, True, found[:k])
         same = next(iter(self.nearest(text, 1, reference)), None) if self.has_labels else None
         is_new = found[0].similarity < SIMILAR
-        told = self._far(found[0]) if is_new else self._near(text, reference, found[0], same)
-        return Answer(told, is_new, found[:k], same)
+        sentence = self._far(found[0]) if is_new else self._near(text, reference, found[0], same)
+        return Answer(sentence, is_new, found[:k], same)
 
     def _far(self, best: Neighbour) -> str:
         text = f"{NOTHING}: the nearest of {len(self.rows)} training rows has similarity "
@@ -167,11 +167,11 @@ class TrainingIndex:
         return f"{message}; the nearest that says {_named(reference)} is at {same.similarity:.2f}"
 
     def _candidates(
-        self, wanted: dict[str, float], count: int, among: frozenset[int] | None
+        self, query: dict[str, float], count: int, among: frozenset[int] | None
     ) -> list[int]:
         """Returns candidate rows, sorted by an approximate cosine similarity."""
         gains: dict[int, float] = defaultdict(float)
-        for part, weight in wanted.items():
+        for part, weight in query.items():
             if part[0] == _MARK:
                 gain = weight * self._weight(part)
                 for word in self._by_trigram.get(part, ()):

@@ -124,8 +124,8 @@ def checkpoints_of(training: Training, steps: int | None, rows: int) -> int:
     at_once = _rows_a_step(training)
     every = training.save_steps or training.eval_steps or max(1, math.ceil(rows / at_once))
     written = math.ceil(steps / every) if steps is not None else None
-    kept = None if training.save_total_limit is None else training.save_total_limit + 1
-    bounds = [each for each in (written, kept) if each is not None]
+    limit = None if training.save_total_limit is None else training.save_total_limit + 1
+    bounds = [each for each in (written, limit) if each is not None]
     return min(bounds) if bounds else 1
 
 

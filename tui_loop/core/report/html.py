@@ -110,34 +110,34 @@ def _block(block: Block) -> str:
     match block:
         case Heading():
             anchor = f' id="{text_of(block.anchor)}"' if block.anchor else ""
-            told = f"<h{block.level}{anchor}>{text_of(block.text)}</h{block.level}>"
+            result = f"<h{block.level}{anchor}>{text_of(block.text)}</h{block.level}>"
         case Paragraph():
             tone = f' class="{block.tone}"' if block.tone else ""
-            told = f"<p{tone}>{text_of(block.text)}</p>"
+            result = f"<p{tone}>{text_of(block.text)}</p>"
         case Fields():
-            told = _fields(block.rows)
+            result = _fields(block.rows)
         case Items():
-            told = f"<ul>{''.join(f'<li>{text_of(text)}</li>' for text in block.texts)}</ul>"
+            result = f"<ul>{''.join(f'<li>{text_of(text)}</li>' for text in block.texts)}</ul>"
         case Table():
-            told = _table(block)
+            result = _table(block)
         case Quote() if block.is_short:
-            told = _fields([(label, Raw(text)) for label, text in block.texts])
+            result = _fields([(label, Raw(text)) for label, text in block.texts])
         case Quote():
-            told = "".join(
+            result = "".join(
                 f'<p class="label">{text_of(label)}</p>'
                 + (f"<pre>{text_of(text)}</pre>" if text else f"<p>{NOTHING}</p>")
                 for label, text in block.texts
             )
         case RunChart():
-            told = _figure(run_svg(block), block.title)
+            result = _figure(run_svg(block), block.title)
         case TrailChart():
-            told = _figure(trail_svg(block), block.title)
-    return told
+            result = _figure(trail_svg(block), block.title)
+    return result
 
 
 def _fields(rows: Sequence[tuple[str, Text]]) -> str:
-    told = (f"<dt>{text_of(name)}</dt><dd>{_text(text) or NOTHING}</dd>" for name, text in rows)
-    return f"<dl>{''.join(told)}</dl>"
+    result = (f"<dt>{text_of(name)}</dt><dd>{_text(text) or NOTHING}</dd>" for name, text in rows)
+    return f"<dl>{''.join(result)}</dl>"
 
 
 def _text(text: Text | Link) -> str:

@@ -42,13 +42,13 @@ _TICKS = re.compile("`+")
 
 def markdown(document: Document) -> str:
     """The document as Markdown, CommonMark with tables."""
-    blocks, told = document.blocks, [MARK]
+    blocks, result = document.blocks, [MARK]
     for block, after in zip(blocks, (*blocks[1:], None), strict=True):
-        told.append(f"{_block(block)}\n")
+        result.append(f"{_block(block)}\n")
         is_about = isinstance(block, Fields) and isinstance(after, Quote) and after.is_short
         if not is_about:  # else both are one list
-            told.append("\n")
-    return "".join(told[:-1])
+            result.append("\n")
+    return "".join(result[:-1])
 
 
 def prose(text: str, *, at_start: bool = False) -> str:
@@ -70,10 +70,10 @@ def prose(text: str, *, at_start: bool = False) -> str:
 
 def code(text: str) -> str:
     """Data within a line; "" where there is none."""
-    told = one_line(text)
-    if not told:
+    result = one_line(text)
+    if not result:
         return ""
-    parts = told.split("|")  # within a table a bar ends its cell, in code too
+    parts = result.split("|")  # within a table a bar ends its cell, in code too
     return "&#124;".join(_code(part) for part in parts)
 
 
@@ -95,27 +95,27 @@ def _escaped(match: re.Match[str]) -> str:
 def _block(block: Block) -> str:
     match block:
         case Heading():
-            told = f"{'#' * block.level} {_CLOSING.sub(_escaped, prose(block.text))}"
+            result = f"{'#' * block.level} {_CLOSING.sub(_escaped, prose(block.text))}"
         case Paragraph():
-            told = prose(block.text, at_start=True)
+            result = prose(block.text, at_start=True)
         case Fields():
-            told = _fields(block.rows)
+            result = _fields(block.rows)
         case Items():
-            told = "\n".join(f"- {prose(text, at_start=True)}" for text in block.texts)
+            result = "\n".join(f"- {prose(text, at_start=True)}" for text in block.texts)
         case Table():
-            told = _table(block)
+            result = _table(block)
         case Quote() if block.is_short:
-            told = _fields([(label, Raw(text)) for label, text in block.texts])
+            result = _fields([(label, Raw(text)) for label, text in block.texts])
         case Quote():
-            told = "\n\n".join(
+            result = "\n\n".join(
                 f"*{prose(label)}*\n\n{fenced(text) if text else NOTHING}"
                 for label, text in block.texts
             )
         case RunChart():
-            told = f"{prose(block.title)}:\n\n{fenced(_run(block))}"
+            result = f"{prose(block.title)}:\n\n{fenced(_run(block))}"
         case TrailChart():
-            told = f"{prose(block.title)}:\n\n{fenced(_trail(block))}"
-    return told
+            result = f"{prose(block.title)}:\n\n{fenced(_trail(block))}"
+    return result
 
 
 def _fields(rows: Sequence[tuple[str, Text]]) -> str:
@@ -124,9 +124,9 @@ def _fields(rows: Sequence[tuple[str, Text]]) -> str:
 
 def fenced(text: str) -> str:
     """Data in full, as a block that no text in it can end."""
-    told = visible(text).rstrip("\n")
-    ticks = "`" * max(3, max(map(len, _TICKS.findall(told)), default=0) + 1)
-    return f"{ticks}text\n{told}\n{ticks}"
+    result = visible(text).rstrip("\n")
+    ticks = "`" * max(3, max(map(len, _TICKS.findall(result)), default=0) + 1)
+    return f"{ticks}text\n{result}\n{ticks}"
 
 
 def _text(text: Text | Link) -> str:

@@ -112,10 +112,10 @@ def trail_svg(chart: TrailChart) -> str:
             low, high = _px(ys.at(point.low)), _px(ys.at(point.high))
             parts.append(f'<path class="bar" d="M{x} {low}V{high}"/>')
         kind = "best" if point.number == chart.best else "point"
-        told = figures.percent(point.value) if chart.is_share else figures.loss(point.value)
+        label = figures.percent(point.value) if chart.is_share else figures.loss(point.value)
         parts.append(
             f'<circle class="{kind}" cx="{x}" cy="{y}" r="{5 if kind == "best" else 3.5}">'
-            f"<title>{point.number}: {text_of(told)}</title></circle>"
+            f"<title>{point.number}: {text_of(label)}</title></circle>"
         )
     bottom = HEIGHT - BOTTOM - 4
     parts += [

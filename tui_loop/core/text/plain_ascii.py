@@ -75,11 +75,11 @@ def _json_escape(match: re.Match[str]) -> str:
 def _plain_or_escaped(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     signs = error.object[error.start : error.end]
-    told = (
+    parts = (
         words(sign) if words(sign).isascii() else SIGNS.get(sign) or _backslashed(sign)
         for sign in signs
     )
-    return "".join(told), error.end
+    return "".join(parts), error.end
 
 
 def _backslashed(sign: str) -> str:

@@ -79,26 +79,26 @@ def edit_distance(left: str, right: str, limit: int) -> int | None:
     return distance if distance <= limit else None
 
 
-def found_within(wanted: str, said: str) -> int | None:
-    """Returns where `wanted` is in `said` as whole words, None where it is not.
+def found_within(reference: str, output: str) -> int | None:
+    """Returns where `reference` is in `output` as whole words, None where it is not.
 
     Both normalised. Neither part of a word nor of a number counts; a text that is very short
     (a digit, "no") counts at the start and the end alone.
     """
-    if not wanted:
+    if not reference:
         return None
-    is_short = len(wanted) < _SHORT and not _is_unspaced(wanted[0])
-    first = len(said) - len(said.lstrip(_ENDS)) if is_short else 0
-    last = len(said.rstrip(_ENDS)) if is_short else 0
-    place = said.find(wanted)
+    is_short = len(reference) < _SHORT and not _is_unspaced(reference[0])
+    first = len(output) - len(output.lstrip(_ENDS)) if is_short else 0
+    last = len(output.rstrip(_ENDS)) if is_short else 0
+    place = output.find(reference)
     for _ in range(_TRIES):
         if place < 0:
             return None
-        end = place + len(wanted)
+        end = place + len(reference)
         is_edge = not is_short or place <= first or end >= last
-        if is_edge and _is_whole(said, place, end):
+        if is_edge and _is_whole(output, place, end):
             return place
-        place = said.find(wanted, place + 1)
+        place = output.find(reference, place + 1)
     return None
 
 
@@ -199,12 +199,12 @@ def word_diff(reference: str, output: str) -> list[Piece]:
 
     The texts of `same` and `missing` make the reference, those of `same` and `extra` the output.
     """
-    wanted, said = _WORDS.findall(reference), _WORDS.findall(output)
-    start = _equal_start(wanted, said)
-    end = _equal_start(wanted[start:][::-1], said[start:][::-1])
-    pieces: list[tuple[Kind, str]] = [("same", "".join(wanted[:start]))]
-    pieces += _middle(wanted[start : len(wanted) - end], said[start : len(said) - end])
-    pieces.append(("same", "".join(wanted[len(wanted) - end :])))
+    expected, actual = _WORDS.findall(reference), _WORDS.findall(output)
+    start = _equal_start(expected, actual)
+    end = _equal_start(expected[start:][::-1], actual[start:][::-1])
+    pieces: list[tuple[Kind, str]] = [("same", "".join(expected[:start]))]
+    pieces += _middle(expected[start : len(expected) - end], actual[start : len(actual) - end])
+    pieces.append(("same", "".join(expected[len(expected) - end :])))
     return _merged([(kind, text) for kind, text in pieces if text])
 
 
@@ -214,17 +214,17 @@ def _equal_start(left: list[str], right: list[str]) -> int:
     return next((place for place, (a, b) in pairs if a != b), shorter)
 
 
-def _middle(wanted: list[str], said: list[str]) -> list[tuple[Kind, str]]:
-    if max(len(wanted), len(said)) > MOST_WORDS:
-        return [("missing", "".join(wanted)), ("extra", "".join(said))]
+def _middle(expected: list[str], actual: list[str]) -> list[tuple[Kind, str]]:
+    if max(len(expected), len(actual)) > MOST_WORDS:
+        return [("missing", "".join(expected)), ("extra", "".join(actual))]
     pieces: list[tuple[Kind, str]] = []
-    matcher = SequenceMatcher(str.isspace, wanted, said)
+    matcher = SequenceMatcher(str.isspace, expected, actual)
     for kind, start, end, other_start, other_end in matcher.get_opcodes():
         if kind == "equal":
-            pieces.append(("same", "".join(wanted[start:end])))
+            pieces.append(("same", "".join(expected[start:end])))
         else:
-            pieces.append(("missing", "".join(wanted[start:end])))
-            pieces.append(("extra", "".join(said[other_start:other_end])))
+            pieces.append(("missing", "".join(expected[start:end])))
+            pieces.append(("extra", "".join(actual[other_start:other_end])))
     return [(kind, text) for kind, text in pieces if text]
 
 

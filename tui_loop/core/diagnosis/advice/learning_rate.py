@@ -20,7 +20,7 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 
 ROOM = 1.5
-"""If the lowest known bad rate is below this multiple of the rate, a higher one is not suggested."""
+"""No higher rate is suggested where one below this multiple of the rate is known to be bad."""
 
 
 def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
