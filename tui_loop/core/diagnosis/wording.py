@@ -17,7 +17,7 @@ VERDICTS: dict[str, tuple[str, str, str]] = {
     "against": ("✗", "against", "against the prediction"),
     "too close to call": ("≈", "too close", "too close to call"),
 }
-"""For each verdict its symbol, a word of at most nine letters for tables, and a sentence."""
+"""For each verdict its symbol, a short word (at most nine letters) for tables, and a sentence."""
 
 
 def verdict_words(word: str | None) -> tuple[str, str, str]:
