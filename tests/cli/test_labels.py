@@ -68,7 +68,7 @@ def test_what_was_said_can_be_taken_back(cli: Cli, loop: LoopFolder) -> None:
         ((f"{LOOP}/3", "nobody", "accepted"), "has no example 'nobody'"),
         ((f"{LOOP}/3", "516baf43b6c2", "praised"), "unknown KIND of label: 'praised'"),
         ((f"{LOOP}/3", "516baf43b6c2"), "the KIND of label is missing"),
-        ((f"{LOOP}/3", "516baf43b6c2", "note"), "a note needs words"),
+        ((f"{LOOP}/3", "516baf43b6c2", "note"), "a note needs text"),
         ((f"{LOOP}/3", "516baf43b6c2", "ambiguous", "--note", "x" * 5000), "longer than 4096"),
         ((LOOP, "516baf43b6c2", "accepted"), "which iteration?"),
         ((f"{LOOP}/5", "516baf43b6c2", "accepted"), "has no evaluated examples"),

@@ -98,5 +98,5 @@ def test_a_metric_that_fails_is_told_and_ends_it(
 def test_what_changes_nothing_here_is_refused_before_a_process_starts(
     asker: type[FakeAsker],
 ) -> None:
-    with pytest.raises(BadInput, match="changes nothing here"):
+    with pytest.raises(BadInput, match="has no effect here"):
         start_retry(FOLDER, EXAMPLES, ["evaluation.metric=contains"], allow_code=False)

@@ -90,9 +90,9 @@ def test_suspects_without_the_data_are_told_from_the_record_alone(review: Path) 
         (["ask", f"{LOOP}/3", "hello", "--id", "x"], "--id"),
         (["ask", f"{LOOP}/3", " "], "empty"),
         (["ask", f"{LOOP}/3", "--id", "nobody"], "no example"),
-        (["ask", f"{LOOP}/3", "hello", "--set", "lora.r=2"], "changes nothing here"),
+        (["ask", f"{LOOP}/3", "hello", "--set", "lora.r=2"], "has no effect here"),
         (["ask", f"{LOOP}/3", "hello", "--set", "max_new_tokens=0"], "max_new_tokens"),
-        (["retry", f"{LOOP}/3", "--set", "evaluation.metric=contains"], "changes nothing here"),
+        (["retry", f"{LOOP}/3", "--set", "evaluation.metric=contains"], "has no effect here"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_a_model_is_loaded(

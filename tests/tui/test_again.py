@@ -78,7 +78,7 @@ def test_the_settings_go_along_and_wrong_ones_are_refused_where_they_are_typed(
         await opened.press("F")
         field = opened.get(FailuresPane).field
         for text, said in (
-            ("lora.r=2", "changes nothing here"),
+            ("lora.r=2", "has no effect here"),
             ("max_new_tokens=0", "max_new_tokens"),
             ("evaluation.top_p='0.5", "No closing quotation"),
         ):

@@ -320,7 +320,7 @@ def test_right_to_left_text_stands_where_it_belongs(open_app: OpenApp, loop: Loo
     [
         ("[training\n", "at line 1"),
         ("parent = 9\n", "no iteration 9"),
-        ("training = 3\n", "training: is no table of fields"),
+        ("training = 3\n", "training: is not a table of fields"),
         ("\x00", "draft.toml: "),
     ],
 )
