@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tui_loop.cli.commands.compare import REGRESSION
-from tui_loop.cli.main import COMMANDS, _parser
+from tui_loop.cli.main import _parser
+from tui_loop.core.commands import COMMANDS
 from tui_loop.core.config.fields import as_setting, field
 from tui_loop.core.config.schema import all_fields
 from tui_loop.core.errors import BadInput, NeedsExtra, NotFound, RunFailed, RunStopped

@@ -21,8 +21,7 @@ from tui_loop.core.compare.progress import ProgressReader
 from tui_loop.core.diagnosis.apply_suggestions import with_suggestions
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.patterns.all_patterns import PatternsReader
-from tui_loop.core.patterns.hints import hints_for
+from tui_loop.core.patterns.all_patterns import PatternsReader, hints_for
 from tui_loop.core.record.codec import to_pretty_json
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.ledger import write_ledger

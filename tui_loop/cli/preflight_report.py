@@ -18,8 +18,8 @@ from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
-from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
+    CheckKind,
     CheckResult,
     by_severity,
     error,

@@ -9,9 +9,13 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import ReadSource, Source, load_data, read_text_source, resolved
 from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.examples.suspects import median_loss, suspect_training_rows
+from tui_loop.core.examples.suspects import (
+    TrainingRows,
+    median_loss,
+    suspect_training_rows,
+    training_rows,
+)
 from tui_loop.core.examples.tfidf_index import TrainingIndex
-from tui_loop.core.examples.training_rows import TrainingRows, training_rows
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.leakage import leaked_rows
 from tui_loop.core.preflight.row_checks import conflicting_rows, repeated_rows

@@ -16,8 +16,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.preflight.check_kinds import CheckKind
-from tui_loop.core.preflight.check_result import CheckResult, error, evidence, shown
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, evidence, shown
 from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line

@@ -20,8 +20,8 @@ from tui_loop.core.config.schema import Config, Training
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
+    CheckKind,
     CheckResult,
     RowEvidence,
     error,

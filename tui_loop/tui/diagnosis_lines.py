@@ -9,9 +9,12 @@ from typing import Literal
 import msgspec
 
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
-from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.wording import (
+from tui_loop.core.diagnosis.findings import (
+    EXAMPLES_KEPT,
     GLYPHS,
+    Diagnosis,
+    Finding,
+    Suggestion,
     expected,
     kind_words,
     tried_already,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tui_loop.core.compare.uncertainty import loss_interval, score_interval
 from tui_loop.core.examples.history import Outcomes
-from tui_loop.core.plot.strip import ASCII, UNICODE, Scale, ends, scale_of, strip
+from tui_loop.core.plot.scale import Scale
+from tui_loop.core.plot.strip import ASCII, UNICODE, ends, scale_of, strip
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval
 

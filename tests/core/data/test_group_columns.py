@@ -11,8 +11,7 @@ import pytest
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
-from tui_loop.core.data.row_versions import digest_of
-from tui_loop.core.data.rows import Mapping, RawRow, Row
+from tui_loop.core.data.rows import Mapping, RawRow, Row, digest_of
 from tui_loop.core.data.split import MOST_COLUMNS, with_columns
 
 PAIR = Mapping("prompt_completion", {"prompt": "prompt", "completion": "completion"})

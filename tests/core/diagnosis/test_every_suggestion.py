@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.core.diagnosis.written import Written, answered, asked, example, rows_of
-from tui_loop.core.diagnosis.advice.suggestions import ADVISORS
+from tui_loop.core.diagnosis.advice.advisors import ADVISORS
 from tui_loop.core.diagnosis.diagnose import Rule
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Suggestion

@@ -12,12 +12,11 @@ import pytest
 from scripts.planted.scenarios import KINDS, SCENARIOS
 from tests.core.diagnosis.test_every_suggestion import BUILT
 from tui_loop.core.diagnosis import advice, rules
-from tui_loop.core.diagnosis.advice.suggestions import ADVISORS, CAUSES, CONSEQUENCES
+from tui_loop.core.diagnosis.advice.advisors import ADVISORS, CAUSES, CONSEQUENCES
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.diagnose import RULES
-from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
+from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion, kind_words
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
-from tui_loop.core.diagnosis.wording import kind_words
 from tui_loop.core.record import codec
 
 DOCS = Path(__file__).parents[3] / "docs" / "diagnosis.md"

@@ -11,7 +11,7 @@ import pytest
 from tests.core.conftest import MakeFinished
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.examples.training_rows import training_rows
+from tui_loop.core.examples.suspects import training_rows
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 
 ROWS = [{"prompt": f"message {index}", "completion": "ab"[index % 2]} for index in range(20)]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.patterns.trying import RATE, changed, trial
-from tui_loop.core.patterns.all_patterns import patterns_of
+from tui_loop.core.patterns.all_patterns import hints_for, patterns_of
 from tui_loop.core.patterns.directions import directions, tried_outcomes
-from tui_loop.core.patterns.hints import hints_for
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.patterns.thresholds import best_so_far, thresholds
 from tui_loop.core.patterns.trials import BATCH, Trial

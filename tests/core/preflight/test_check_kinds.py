@@ -10,7 +10,7 @@ from typing import get_args
 import tui_loop
 from tests.core.preflight.test_data_checks import found, messages, pairs
 from tui_loop.core.data.rows import RowFault
-from tui_loop.core.preflight.check_kinds import CheckKind
+from tui_loop.core.preflight.check_result import CheckKind
 
 Write = Callable[[str, Sequence[object]], Path]
 

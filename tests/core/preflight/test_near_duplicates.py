@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_loop.core.preflight import near_duplicates
-from tui_loop.core.preflight.near_duplicates import overlap_of, words_of
+from tui_loop.core.preflight.near_duplicates import overlap_of
+from tui_loop.core.text.words import words_of
 
 WORDS = [
     *("card", "parcel", "refund", "login", "late", "lost", "broken", "please", "again"),

@@ -10,9 +10,12 @@ from tui_loop.cli.arguments import add_json, iteration_of_args
 from tui_loop.cli.output import Output
 from tui_loop.core.compare.comparison import Comparer, brief_delta
 from tui_loop.core.diagnosis.diagnose import diagnose
-from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.wording import (
+from tui_loop.core.diagnosis.findings import (
+    EXAMPLES_KEPT,
     GLYPHS,
+    Diagnosis,
+    Finding,
+    Suggestion,
     expected,
     kind_words,
     tried_already,

@@ -16,7 +16,7 @@ from tui_loop.cli.loop_output import (
 from tui_loop.cli.output import Output
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.diagnose import Diagnoser
-from tui_loop.core.diagnosis.wording import expected_of, verdict_words
+from tui_loop.core.diagnosis.findings import expected_of, verdict_words
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import read_annotations
 from tui_loop.core.record.codec import number

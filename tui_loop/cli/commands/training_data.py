@@ -17,9 +17,8 @@ from tui_loop.cli.arguments import (
 )
 from tui_loop.cli.output import Output
 from tui_loop.cli.training_row_search import TrainingRowSearch, suspected_rows
-from tui_loop.core.examples.suspects import Suspect
+from tui_loop.core.examples.suspects import Suspect, TrainingRows
 from tui_loop.core.examples.tfidf_index import Neighbour
-from tui_loop.core.examples.training_rows import TrainingRows
 from tui_loop.core.text import figures
 from tui_loop.core.text.untrusted import one_line
 

@@ -9,8 +9,7 @@ import msgspec
 
 from tui_loop.core.config.fields import as_setting
 from tui_loop.core.diagnosis.experience import JOINED
-from tui_loop.core.diagnosis.findings import Suggestion
-from tui_loop.core.diagnosis.wording import kind_words
+from tui_loop.core.diagnosis.findings import Suggestion, kind_words
 from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.draft import Draft
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from tui_loop.core.compare.comparison import Comparer
-from tui_loop.core.diagnosis.advice.suggestions import suggestions_for
+from tui_loop.core.diagnosis.advice.advisors import suggestions_for
 from tui_loop.core.diagnosis.experience import experience_beside
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Verdict

@@ -131,7 +131,7 @@ def count_words(prompts: Sequence[str], failed: Sequence[bool]) -> WordCounts:
     size = sum(min(len(prompt), PROMPT_CHARACTERS) for prompt in prompts)
     rows = range(0, len(prompts), 1 + size // WORD_CHARACTERS)
     least = max(SMALLEST, len(rows) // 1000)
-    texts = [words_of(prompts[at]) for at in rows]
+    texts = [prompt_words(prompts[at]) for at in rows]
     failing = [words for at, words in zip(rows, texts, strict=True) if failed[at]]
     found: dict[Term, int] = {}
     found_failed: dict[Term, int] = {}
@@ -151,7 +151,7 @@ def rows_with(
     members: dict[Term, list[int]] = {term: [] for term in terms}
     searched = members.keys()
     for at in rows:
-        words = words_of(prompts[at])
+        words = prompt_words(prompts[at])
         for term in searched & (_terms(words) | _pairs(words)):
             members[term].append(at)
     return members
@@ -162,7 +162,7 @@ def term_text(term: Term) -> str:
     return term if isinstance(term, str) else " ".join(term)
 
 
-def words_of(prompt: str) -> list[str]:
+def prompt_words(prompt: str) -> list[str]:
     """Returns the case-folded words at a prompt's start."""
     return _WORD.findall(prompt[:PROMPT_CHARACTERS].casefold())
 

@@ -22,9 +22,9 @@ from statistics import median
 import msgspec
 
 from tui_loop.core.data.rows import Row
-from tui_loop.core.preflight.near_duplicates import words_of
 from tui_loop.core.scoring import normalised
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.core.text.words import words_of
 
 SIMILAR = 0.45
 """Below this, nothing similar was trained on.

@@ -1,14 +1,17 @@
-"""The result of a preflight check: a message, a hint, and the rows that show it."""
+"""The result of a preflight check: its kind, a message, a hint, and the rows that show it.
+
+The values of the kinds are in `check --json`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
 from tui_loop.core.data.rows import Row
-from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.text.untrusted import one_line
 
 Severity = Literal["error", "warning", "info"]
@@ -22,7 +25,7 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 class RowEvidence(msgspec.Struct, frozen=True):
-    """A row that shows a finding: its place, and the start of its text."""
+    """A row that shows a result: its place, and the start of its text."""
 
     split: str
     line: int
@@ -53,22 +56,22 @@ def info(kind: CheckKind, message: str, hint: str = "", **more: object) -> Check
     return _made("info", kind, message, hint, more)
 
 
-def by_severity(findings: Iterable[CheckResult]) -> list[CheckResult]:
+def by_severity(results: Iterable[CheckResult]) -> list[CheckResult]:
     """Sorts errors first, then warnings, otherwise stably."""
-    return sorted(findings, key=lambda each: _ORDER[each.severity])
+    return sorted(results, key=lambda each: _ORDER[each.severity])
 
 
-def errors_of(findings: Iterable[CheckResult]) -> list[CheckResult]:
-    return [each for each in findings if each.severity == "error"]
+def errors_of(results: Iterable[CheckResult]) -> list[CheckResult]:
+    return [each for each in results if each.severity == "error"]
 
 
-def warnings_of(findings: Iterable[CheckResult]) -> list[CheckResult]:
-    return [each for each in findings if each.severity == "warning"]
+def warnings_of(results: Iterable[CheckResult]) -> list[CheckResult]:
+    return [each for each in results if each.severity == "warning"]
 
 
-def messages_of(findings: Iterable[CheckResult], severity: Severity) -> list[str]:
+def messages_of(results: Iterable[CheckResult], severity: Severity) -> list[str]:
     """Returns the messages of one severity."""
-    return [each.message for each in findings if each.severity == severity]
+    return [each.message for each in results if each.severity == severity]
 
 
 def shown(split: str, row: Row, *, reference: bool = True) -> RowEvidence:
@@ -92,3 +95,51 @@ def _made(
     return CheckResult(
         severity, kind, message, hint, count if isinstance(count, int) else None, tuple(rows)
     )
+
+
+class CheckKind(StrEnum):
+    """What a preflight check can find, in the order of the checks."""
+
+    # The config and the files.
+    CONFIG = "config"
+    DATA = "data"
+    HIGH_RATE = "high_rate"
+
+    # Rows that a run would refuse; the values of the first four are those of `RowFault`.
+    EMPTY_ROWS = "empty_rows"
+    WRONG_ROLES = "wrong_roles"
+    UNREADABLE_ROWS = "unreadable_rows"
+    UNKNOWN_LABEL = "unknown_label"
+    NO_ROWS = "no_rows"
+
+    # The content of rows, and their unused parts.
+    PREFERENCE_DATA = "preference_data"
+    UNUSED_COLUMNS = "unused_columns"
+    UNUSED_KEYS = "unused_keys"
+    TOOL_CALLS = "tool_calls"
+    DUPLICATE_ROWS = "duplicate_rows"
+    CONFLICTING_LABELS = "conflicting_labels"
+    LEAKAGE_EXACT = "leakage_exact"
+    LEAKAGE_NEAR = "leakage_near"
+    UNTRAINED_LABELS = "untrained_labels"
+    FEW_EVAL_ROWS = "few_eval_rows"
+    HELD_OUT = "held_out"
+
+    # Steps.
+    STEPS = "steps"
+    NO_STEPS = "no_steps"
+    BATCH = "batch"
+    WARMUP = "warmup"
+
+    # Checks that need the model's tokenizer and sizes.
+    LEFT_OUT = "left_out"
+    MODEL = "model"
+    TOKENS = "tokens"
+    TRAINED_SHARE = "trained_share"
+    FULLY_MASKED = "fully_masked"
+    TOO_LONG = "too_long"
+    BEYOND_CONTEXT = "beyond_context"
+    PADDING = "padding"
+    SIZES = "sizes"
+    MEMORY = "memory"
+    DISK = "disk"

@@ -10,8 +10,7 @@ from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.preference import pair_of
 from tui_loop.core.data.rows import CALL_ROLES
 from tui_loop.core.data.unused_columns import Unused, meaning_of
-from tui_loop.core.preflight.check_kinds import CheckKind
-from tui_loop.core.preflight.check_result import CheckResult, by_severity, info, warning
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
 from tui_loop.core.preflight.row_checks import NAMES
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line

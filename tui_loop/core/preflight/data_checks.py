@@ -9,8 +9,8 @@ from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row
 from tui_loop.core.divergence import HIGHEST_USEFUL_RATE, lower_rate
 from tui_loop.core.errors import BadInput
-from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
+    CheckKind,
     CheckResult,
     by_severity,
     error,

@@ -10,8 +10,7 @@ import msgspec
 
 from tui_loop.core.config.schema import Config, Training
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.preflight.check_kinds import CheckKind
-from tui_loop.core.preflight.check_result import CheckResult, error, info, warning
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, info, warning
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.text.figures import counted, duration

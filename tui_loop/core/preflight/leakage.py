@@ -8,8 +8,8 @@ from __future__ import annotations
 from itertools import chain
 
 from tui_loop.core.data.loading import LoadedData
-from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
+    CheckKind,
     CheckResult,
     RowEvidence,
     evidence,

@@ -19,12 +19,13 @@ the prefix filtering?", 2012).
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
 from itertools import combinations
 
 import msgspec
+
+from tui_loop.core.text.words import is_numeric, words_and_numbers
 
 NEAR_SIMILARITY = 0.8
 """From this Jaccard similarity on, two inputs are near duplicates."""
@@ -42,15 +43,6 @@ TEMPLATE_ROWS = 20
 MAX_COMPARISONS = 1_000_000
 """The most pairs to compare, about a second; repetitive data may have more."""
 
-_SCRIPTS = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # written without blanks
-_FOLDED = bytes(
-    ord(chr(code).lower()) if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)
-) + bytes(128)
-_WORDS = re.compile(rf"[{_SCRIPTS}]|[^\W{_SCRIPTS}]+")
-_WITH_SIGNS = re.compile(rf"[{_SCRIPTS}]|[^\W{_SCRIPTS}]+|[-+*/=<>^%×÷]")
-_DIGIT = re.compile(r"\d")
-_NUMERIC = re.compile(r"\d|[-+*/=<>^%×÷]")
-
 
 class Overlap(msgspec.Struct, frozen=True):
     """The held-out inputs that are in training: {index: index of a training input}."""
@@ -61,29 +53,9 @@ class Overlap(msgspec.Struct, frozen=True):
     """The number of training inputs that were compared: all unless there were too many pairs."""
 
 
-def words_of(text: str) -> list[str]:
-    """Returns the case-folded words of a text; with numbers also arithmetic operators."""
-    return _words_and_numbers(text)[0]
-
-
-def _words_and_numbers(text: str) -> tuple[list[str], str]:
-    """Returns the words of a text, and its numbers and operators in order, as one string."""
-    if text.isascii():
-        raw = text.encode()
-        if len(raw.translate(None, b"0123456789")) == len(
-            raw
-        ):  # the fast path for ASCII text without digits
-            return raw.translate(_FOLDED).decode().split(), ""
-    folded = text.casefold()
-    if not _DIGIT.search(folded):
-        return _WORDS.findall(folded), ""
-    words = _WITH_SIGNS.findall(folded)
-    return words, " ".join(word for word in words if _NUMERIC.search(word))
-
-
 def overlap_of(training: Iterable[str], held: Sequence[str]) -> Overlap:
     """Returns which of `held` are in `training`, exactly or nearly; reports each once."""
-    inputs = [_words_and_numbers(text) for text in held]
+    inputs = [words_and_numbers(text) for text in held]
     by_words: dict[str, list[int]] = defaultdict(list)
     for index, (words, _) in enumerate(inputs):
         if words:
@@ -93,7 +65,7 @@ def overlap_of(training: Iterable[str], held: Sequence[str]) -> Overlap:
     compared_keys: set[str] = set()
     searched = 0
     for place, text in enumerate(training):
-        words, numbers = _words_and_numbers(text)
+        words, numbers = words_and_numbers(text)
         key = " ".join(words)
         if key in by_words:
             for index in by_words[key]:
@@ -197,7 +169,7 @@ class _NearSearch:
 def _rests(words: Sequence[str]) -> Iterator[tuple[int, str]]:
     """Yields the input without one of its words, for each word that is not a number."""
     for place, word in enumerate(words):
-        if not _NUMERIC.search(word):
+        if not is_numeric(word):
             yield place, " ".join((*words[:place], *words[place + 1 :]))
 
 

@@ -9,9 +9,9 @@ import msgspec
 
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row, RowRefused
-from tui_loop.core.preflight.check_kinds import CheckKind
 from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
+    CheckKind,
     CheckResult,
     RowEvidence,
     error,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from tui_loop.core.commands import shell_text
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
-from tui_loop.core.diagnosis.wording import expected_of, verdict_words
+from tui_loop.core.diagnosis.findings import expected_of, verdict_words
 from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.document import (

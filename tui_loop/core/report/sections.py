@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_loop.core.compare.best import mean_metrics
-from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
-from tui_loop.core.diagnosis.wording import (
+from tui_loop.core.diagnosis.findings import (
     GLYPHS,
+    Diagnosis,
+    Finding,
+    Suggestion,
     expected,
     kind_words,
     tried_already,
@@ -305,10 +307,10 @@ def _failures(found: FailureSummary) -> list[Block]:
     blocks: list[Block] = [Paragraph(f"{found.failed} of {found.total} examples fail.")]
     if found.judged:
         blocks.append(Paragraph(f"With annotations applied: {found.judged}."))
-    blocks += _table("cause", found.causes)
-    blocks += _table("label", found.labels)
-    blocks += _table("label confused with another", found.confusions)
-    blocks += _table("group that fails more than chance explains", found.weak)
+    blocks += _counts_table("cause", found.causes)
+    blocks += _counts_table("label", found.labels)
+    blocks += _counts_table("label confused with another", found.confusions)
+    blocks += _counts_table("group that fails more than chance explains", found.weak)
     if found.worst:
         text = "The failures with the highest loss:"
         if len(found.worst) < found.failed:
@@ -319,7 +321,7 @@ def _failures(found: FailureSummary) -> list[Block]:
     return blocks
 
 
-def _table(name: str, counts: Sequence[Counted]) -> list[Block]:
+def _counts_table(name: str, counts: Sequence[Counted]) -> list[Block]:
     if not counts:
         return []
     has_notes = any(each.note for each in counts)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from tui_loop.core.commands import command
+from tui_loop.core.compare.claims import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.compare.comparison import Comparer
-from tui_loop.core.compare.regression import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder

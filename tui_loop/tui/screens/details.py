@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui_loop.core.compare.comparison import Comparison
-from tui_loop.core.diagnosis.wording import verdict_words
+from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief, brief_number, duration, percent

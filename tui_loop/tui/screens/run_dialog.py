@@ -7,7 +7,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from tui_loop.core.diagnosis.wording import expected_of
+from tui_loop.core.diagnosis.findings import expected_of
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import errors_of, warnings_of
 from tui_loop.core.text.figures import brief, counted

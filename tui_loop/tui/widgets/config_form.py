@@ -12,7 +12,7 @@ from textual.message import Message
 
 from tui_loop.core.config.fields import as_setting, field, from_setting, next_choice
 from tui_loop.core.config.tables import Tables
-from tui_loop.core.patterns.hints import NO_HINT, NO_HINTS, Hint, Hints, hints_for
+from tui_loop.core.patterns.all_patterns import NO_HINT, NO_HINTS, Hint, Hints, hints_for
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.snapshot import LoopSnapshot

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.config.fields import as_setting, field
-from tui_loop.core.diagnosis.wording import expected_of
-from tui_loop.core.patterns.hints import NO_HINT, Hint
+from tui_loop.core.diagnosis.findings import expected_of
+from tui_loop.core.patterns.all_patterns import NO_HINT, Hint
 from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.draft import Draft, names_of
 from tui_loop.tui.cells import fit, flat

@@ -9,7 +9,7 @@ from textual import events
 from textual.app import ComposeResult
 
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison, brief_delta
-from tui_loop.core.diagnosis.wording import verdict_words
+from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui_loop.core.config.schema import SEED, Training
-from tui_loop.core.diagnosis.advice.suggest import (
+from tui_loop.core.diagnosis.advice.building import (
     gain,
     loss_gain,
     loss_range,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tui_loop.core.diagnosis.advice.building import make_suggestion, points_gain
 from tui_loop.core.diagnosis.advice.capacity import hold_back, seeds_like
-from tui_loop.core.diagnosis.advice.suggest import make_suggestion, points_gain
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tui_loop.core.compare.best import rank_of
 from tui_loop.core.config.schema import BOOKKEEPING
 from tui_loop.core.config.tables import changed_fields
+from tui_loop.core.diagnosis.advice.building import gain, loss_gain, propose
 from tui_loop.core.diagnosis.advice.capacity import is_far_from_done
-from tui_loop.core.diagnosis.advice.suggest import gain, loss_gain, propose
 from tui_loop.core.diagnosis.experience import rate_in
 from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui_loop.core.diagnosis.advice.suggest import gain, make_suggestion, propose
+from tui_loop.core.diagnosis.advice.building import gain, make_suggestion, propose
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind

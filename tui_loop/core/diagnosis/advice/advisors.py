@@ -14,8 +14,8 @@ from tui_loop.core.config.schema import BOOKKEEPING, Config
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.advice import Advisor, capacity, data_rows, learning_rate, lengths
+from tui_loop.core.diagnosis.advice.building import are_same_settings
 from tui_loop.core.diagnosis.advice.learning_rate import RATE
-from tui_loop.core.diagnosis.advice.suggest import are_same_settings
 from tui_loop.core.diagnosis.experience import Experience, Tally
 from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
