@@ -41,7 +41,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--target",
         type=float,
         metavar="SCORE",
-        help="the lowest score in [0, 1] that is good enough; with metric none, the highest eval loss",
+        help="the lowest score in [0, 1] that is good enough; with metric none, the highest eval "
+        "loss",
     )
     parser.add_argument("--goal", default="", metavar="TEXT", help="the purpose of the loop")
     add_settings(parser, "set a config field, e.g. lora.r=8 (all fields below)")
