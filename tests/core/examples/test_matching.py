@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.core.examples.views import names, row_of, rows_of, view_of
@@ -159,6 +159,8 @@ def test_a_pattern_is_not_begun_when_its_time_has_gone(monkeypatch: pytest.Monke
 
 
 @given(st.text(max_size=10), st.text(max_size=10))
+@example("", '"')
+@example("a", 'say "a" twice')
 def test_the_term_of_a_label_lists_the_examples_that_have_it(label: str, said: str) -> None:
     view = view_of([row_of("a", False, reference=label, output=said), row_of("b", reference="ZZ")])
     for term in (format_term("label", label), format_term("said", said)):

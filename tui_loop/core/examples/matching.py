@@ -136,12 +136,14 @@ def _id_test(values: tuple[str, ...], view: ExampleView) -> Test:
 
 
 def _said_test(values: tuple[str, ...], view: ExampleView) -> Test:
-    """Compares outputs like `exact_match`: ignores case, and blanks and punctuation around."""
+    """Compares outputs like `exact_match`: ignores case, and blanks and punctuation around.
+
+    Quotes do not count, since a term cannot have them.
+    """
     outputs = view.table.outputs()
-    normal = {each: normalised(each) or _plain(each) for each in set(outputs)}
-    searched = {
-        normalised(each) or _plain(each) for each in (one[:OUTPUT_KEY_LENGTH] for one in values)
-    }
+    normal = {each: normalised(_plain(each)) or _plain(each) for each in set(outputs)}
+    cut = [_plain(each)[:OUTPUT_KEY_LENGTH] for each in values]
+    searched = {normalised(each) or each for each in cut}
     return lambda row: normal[outputs[row]] in searched
 
 
