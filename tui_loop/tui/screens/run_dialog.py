@@ -88,7 +88,8 @@ class RunDialog(ModalScreen[str | None]):
             lines.append(
                 [("the base is evaluated first: it has not been, as this one will be", "muted")]
             )
-        lines += [[("! ", "warn"), (each, "warn")] for each in preview.notices]
+        keys = services_of(self).keys
+        lines += [[("! ", "warn"), (in_keys(each, keys), "warn")] for each in preview.notices]
         lines += [[("✗ ", "bad"), (each.message, "bad")] for each in errors]
         if errors or warnings:
             told = " and ".join(

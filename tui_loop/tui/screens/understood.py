@@ -89,7 +89,8 @@ def understood_lines(understood: DatasetPreview) -> list[list[Part]]:
         lines.append(
             [("  ", ""), (f"{len(understood.labels)} labels: ", ""), (_labels(understood), "muted")]
         )
-    lines += [[("! ", "warn"), (one_line(notice, 600), "")] for notice in understood.notices]
+    notices = [in_keys(notice, {}) for notice in understood.notices]
+    lines += [[("! ", "warn"), (one_line(notice, 600), "")] for notice in notices]
     lines.append([])
     lines += [_row(prompt, reference) for prompt, reference in understood.rows]
     return lines
