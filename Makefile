@@ -20,7 +20,7 @@ test: $(READY)
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow"
 
 test-slow: $(READY)
-	@echo "Running the slow tests, long real runs, up to 30 minutes on two cores ..."
+	@echo "Running the slow tests, long real runs, up to 25 minutes on two cores ..."
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m slow
 
 test-base:

@@ -94,6 +94,7 @@ def test_patterns_are_those_of_the_loops_that_open(
     assert err.count("left out: ") == len(ODD) + 1
 
 
+@pytest.mark.slow
 def test_what_a_command_says_of_one_loop_does_not_depend_on_its_neighbours(
     loops: LoopsFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -579,8 +579,8 @@ def _(bench: Bench) -> None:
     settings = LoopSettings(metric="none", defaults=tables)
     loop = LoopsFolder(bench.folder / "loops").create("a", settings)
     homes: list[str] = []
-    bench.patch.setattr(AppRuns, "_host_here", lambda *_: homes.append("thread"))
-    bench.patch.setattr(AppRuns, "_host_apart", lambda *_: homes.append("process"))
+    bench.patch.setattr(AppRuns, "_run_in_thread", lambda *_: homes.append("thread"))
+    bench.patch.setattr(AppRuns, "_run_in_process", lambda *_: homes.append("process"))
     for runner in ("thread", "process"):
         runs = AppRuns(allow_code=False)
         runs.start(loop, new_draft(loop, None).with_value("run.runner", runner))

@@ -14,6 +14,7 @@ from tui_loop.engine.weights import has_weights
 pytestmark = pytest.mark.train
 
 
+@pytest.mark.slow
 def test_a_pattern_without_end_fails_the_run_and_keeps_its_weights_and_outputs(
     tiny_loop: Callable[..., TinyLoop],
     monkeypatch: pytest.MonkeyPatch,

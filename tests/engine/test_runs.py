@@ -229,6 +229,7 @@ def test_a_stop_during_the_final_evaluation_ends_it(tiny_loop: MakeLoop) -> None
     assert (folder.adapter / "adapter_model.safetensors").exists()  # nothing trained is lost
 
 
+@pytest.mark.slow
 def test_keep_best_keeps_the_weights_of_the_lowest_eval_loss(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop()
     summary = loop.run(

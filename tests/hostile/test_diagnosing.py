@@ -79,7 +79,7 @@ def test_a_checklist_and_an_end_are_told_without_being_obeyed(
             printed = command(*words, on_terminal=True)
             assert printed.code == 0, printed.err
             assert_harmless(printed, words)
-    assert "1 look" in command("ready", f"{LOOP}/1", "--no-look").out
+    assert "1 use" in command("ready", f"{LOOP}/1", "--no-look").out
     write_closed(hostile_loop, hostile)
     told = [command(*words, on_terminal=True) for words in (("show", LOOP), ("list",))]
     told += [

@@ -38,6 +38,7 @@ def make_long(loop: LoopFolder) -> None:
     folder.notes.write_text(LONG)
 
 
+@pytest.mark.slow
 def test_a_text_of_a_megabyte_is_not_laid_out_whole_and_moving_over_it_lays_out_a_screenful(
     open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,7 @@ def test_no_secret_of_an_error_is_told_by_a_toast_or_a_crash_report(
     assert_nowhere(canaries, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.train
 @pytest.mark.fault(
     "a library's exception and its log lines carry tokens",

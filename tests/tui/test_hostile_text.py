@@ -290,7 +290,8 @@ def test_no_answer_of_a_model_is_obeyed(
     on_app(open_app(size=size, number=2), steps)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
 def test_no_question_or_toast_obeys_what_it_tells(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -325,7 +326,8 @@ def test_no_question_or_toast_obeys_what_it_tells(
     on_app(open_app(size=size), steps)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
 def test_no_pane_obeys_what_a_live_run_says(
     size: tuple[int, int], open_app: OpenApp, hostile_loop: LoopFolder
 ) -> None:
@@ -414,7 +416,8 @@ def hostile_advice(loop: LoopFolder) -> Diagnosis:
     return known
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
 def test_no_diagnosis_pattern_checklist_or_queue_is_obeyed(
     size: tuple[int, int],
     open_app: OpenApp,

@@ -162,7 +162,7 @@ def test_a_fault_while_reading_is_told_and_the_screen_stays(
         def fails(_: object) -> None:
             raise ValueError("no such thing")
 
-        monkeypatch.setattr(opened.bench._patterns_reader, "look", fails)
+        monkeypatch.setattr(opened.bench._patterns_reader, "poll", fails)
         await opened.press("P")
         await opened.shows("✗ ValueError: no such thing")
         await opened.press("escape")

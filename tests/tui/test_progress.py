@@ -108,7 +108,7 @@ def test_a_loop_without_iterations_and_a_fault_are_told(
         def fails() -> None:
             raise ValueError("no such thing")
 
-        monkeypatch.setattr(opened.bench._progress_reader, "look", fails)
+        monkeypatch.setattr(opened.bench._progress_reader, "poll", fails)
         await opened.press("I")
         await opened.shows("✗ ValueError: no such thing")
 

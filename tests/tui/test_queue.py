@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.errors import NeedsExtra
@@ -109,6 +110,7 @@ def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenA
     on_app(open_app(), steps)
 
 
+@pytest.mark.slow
 def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         loop, backend = opened.bench.loop, opened.backend

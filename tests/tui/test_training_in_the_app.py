@@ -94,6 +94,7 @@ def losses(loop: LoopFolder, number: int) -> list[tuple[int, float]]:
     return [(point.step, point.values["loss"]) for point in points]
 
 
+@pytest.mark.slow
 def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
     open_app: OpenApp,
     loop: LoopFolder,

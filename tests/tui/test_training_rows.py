@@ -138,7 +138,9 @@ def test_what_cannot_be_had_is_told_on_the_screen_with_what_to_do(
 ) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("T")
-        await opened.shows("✗ support-intents/2: no training rows were measured", "run it again")
+        await opened.shows(
+            "✗ support-intents/2: no losses of training rows were recorded", "run it again"
+        )
         await opened.press("E", "y", "enter")
         await opened.press("escape")
         assert opened.app.screen is opened.bench
