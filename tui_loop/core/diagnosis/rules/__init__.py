@@ -1,1 +1,1 @@
-"""Rules by subject: each is a function from an iteration's facts to the findings it makes."""
+"""The rules, by subject. A rule is a function from `IterationFacts` to its findings."""

@@ -1,4 +1,4 @@
-"""Helpers of several rules: whether a run taught the model anything, and wording."""
+"""Shared parts of the rules: whether a run taught the model anything, rows by cause, wording."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from tui_loop.core.stats import wilson
 from tui_loop.core.text.untrusted import one_line
 
 WORTH = 0.25
-"""Share of the base's loss that is gone where a model has learned something, whatever its score:
-a run that took away less has hardly begun."""
+"""The least share of the base's loss that a run must remove to have taught the model something,
+whatever its score. A run that removed less has hardly begun."""
 
 ANSWERS = 0.1
-"""A model that knows the task has a higher share of right answers."""
+"""A model that knows the task gives more than this share of right answers."""
 
 _RIGHT_CONTENT = {Cause.FORMAT.value, Cause.NO_END_TOKEN.value, Cause.NEAR_MISS.value}
+"""Causes of failed outputs whose content is right."""
 
 
 def has_learned(facts: IterationFacts) -> bool:
-    """Whether the run made the model clearly better than the base, by score or by loss; without
-    a base, whether its training loss fell as much."""
+    """Returns whether the run made the model clearly better than the base, by score or by loss.
+
+    Without a comparison with the base, the training loss must have fallen as much (WORTH).
+    """
     if facts.number == 0 or (facts.iteration.error or {}).get("kind") == "diverged":
         return False
     against = facts.against_base
     if against is None:
-        losses = facts.train_curve.values  # most of it may be learned between the first two logs
+        # From the first log alone: a run may learn most between its first two logs.
+        losses = facts.train_curve.values
         return (
             bool(losses) and level(facts.train_curve.part(0.9, 1).values) < (1 - WORTH) * losses[0]
         )
@@ -43,8 +47,11 @@ def has_learned(facts: IterationFacts) -> bool:
 
 
 def knows_task(facts: IterationFacts) -> bool:
-    """Whether it answers rightly, in whatever form, more often than one answer to everything would
-    and than a tenth of the time."""
+    """Returns whether the model's answers are right, in whatever form, more often than by chance.
+
+    The share of right answers must exceed ANSWERS and the share that the commonest reference
+    would reach as the only answer, by the lower end of its 95% interval (Wilson).
+    """
     view = facts.view
     if view is None or (facts.iteration.error or {}).get("kind") == "diverged":
         return False
@@ -77,26 +84,28 @@ def with_cause(facts: IterationFacts, *causes: Cause) -> list[int]:
 
 
 def hardest(facts: IterationFacts, rows: list[int]) -> list[int]:
-    """Sorts rows by descending loss, rows without one last."""
+    """Sorts rows by descending loss; rows without a loss come last."""
     view = facts.view
     if view is None:
         return rows
     losses = view.table.losses
+    # A missing loss is NaN, the only value that differs from itself. It has no order of its own.
     return sorted(rows, key=lambda row: (losses[row] != losses[row], -losses[row], row))
 
 
 _NAME = 40
+"""Characters of a name in a message; longer names are cut."""
 
 
 def chance(p: float) -> str:
-    """Returns `p = 0.03`, `p = 0.0004` or `p < 1e-6`."""
+    """Returns a p-value as text: `p = 0.03`, `p = 0.0004` or `p < 1e-6`."""
     if p < 1e-6:
         return "p < 1e-6"
     return f"p = {p:.1g}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def named(names: Sequence[str], shown: int = 3) -> str:
-    """Returns `"refund"`, `"refund" and "login"`, `"refund", "login", "praise" and 4 more`."""
+    """Returns names as text: `"refund"`, `"refund" and "login"`, `"a", "b", "c" and 4 more`."""
     parts = [f'"{one_line(each, _NAME)}"' for each in names[:shown]]
     if len(names) > shown:
         return f"{', '.join(parts)} and {len(names) - shown} more"
@@ -104,7 +113,7 @@ def named(names: Sequence[str], shown: int = 3) -> str:
 
 
 def ids_of(facts: IterationFacts, rows: Iterable[int]) -> tuple[str, ...]:
-    """Returns the ids of the first rows, as many as a finding may have."""
+    """Returns the ids of the first rows, as many as a finding may have (EXAMPLES_KEPT)."""
     view = facts.view
     if view is None:
         return ()

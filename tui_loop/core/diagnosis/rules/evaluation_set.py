@@ -1,13 +1,13 @@
-"""What only several iterations show, and whether the evaluation set is large enough to show it.
+"""Findings that only several iterations show, and whether the evaluation set is large enough.
 
-plateau       the last tries are no better than what was there before, by more than noise.
-eval_overfit  so many configs were chosen by one eval set that its best score is partly luck; surely
-              so where the holdout was evaluated and is worse.
-undecided     the change against the parent is near what one run of each can tell from nothing: a
-              replicate would decide it.
+plateau       the last configs are no better than an earlier one by more than noise.
+eval_overfit  one evaluation set selected so many configs that its best score is partly luck; this
+              is certain where the holdout was evaluated and is worse.
+undecided     the change from the parent is near the limit of what one run of each config can
+              show: a replicate would decide.
 
-eval_too_small  no useful difference can be seen with so few; or the change against the parent
-                looks like one and is smaller than what can be seen.
+eval_too_small  the evaluation rows are too few to show a useful change; or the change from the
+                parent looks useful and is smaller than what these rows can show.
 """
 
 from __future__ import annotations
@@ -37,31 +37,33 @@ from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.holdout import agreement_of, read_holdout_evaluations
 
 TRIES = 3
-"""Configs that brought nothing: one or two are bad luck."""
+"""The least number of configs without a gain for a plateau: one or two are bad luck."""
 
 ENDS_OTHERWISE = (underfitting, learning_rate_too_high, learning_rate_too_low)
-"""Rules that name what a run lacks: then nothing holds it back yet."""
+"""Rules that name what a run lacks. While one of them has a finding, there is no plateau."""
 
 MOST_TRIES = 20
-"""Of the newest configs so many are compared: earlier ones say no more of a plateau."""
+"""The most configs that are compared, the newest ones: earlier ones add nothing on a plateau."""
 
 MANY_CONFIGS = 8
-"""Configs chosen by one eval set; the best of eight equal ones lies 1.4 standard errors high."""
+"""Configs selected by one evaluation set from which on luck is estimated. The best of eight equal
+ones is expected 1.4 standard errors too high."""
 
 HALF_SEEN, SURELY_SEEN = 0.5, 2.5
-"""A change of so many half intervals is one that a second run of each may settle; smaller ones
-need many more runs, larger ones hardly any."""
+"""A change between these numbers of half widths of its interval is one that a second run of each
+config may settle. Smaller changes need many more runs, larger ones hardly any."""
 
 LUCK = 0.02
-"""Of score: what the best of many must gain by luck alone to be worth telling."""
+"""The least expected gain in score by luck alone, as a share: less is not worth a finding."""
 
 
 def no_gain(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a plateau: the configs after the best one are no better by more than noise."""
     configs = tried_configs(facts)
     if len(configs) <= TRIES or facts.iteration not in configs[-1]:
         return
     if any(True for rule in ENDS_OTHERWISE for _ in rule(facts)):
-        return  # what this one lacks is known
+        return  # another finding names what this run lacks
     place = max(range(len(configs) - TRIES), key=lambda at: rank_of(_best(configs[at])))
     before = _best(configs[place])
     later = [_best(runs) for runs in configs[place + 1 :][-MOST_TRIES:]]
@@ -70,7 +72,7 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
         return
     alike = [each for each in later if _is_alike(compared[each.number])]
     if len(alike) < TRIES or later[-1] is not alike[-1]:
-        return  # mistakes are no attempts that a limit held back
+        return  # configs that did worse were mistakes, and show no limit
     best = max(alike, key=rank_of)
     change = compared[best.number]
     text = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
@@ -88,6 +90,7 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a best score that is partly luck, since one evaluation set selected many configs."""
     configs = tried_configs(facts)
     score, total = facts.metric("score"), facts.metric("total")
     looks = read_holdout_evaluations(facts.folder.loop)
@@ -132,6 +135,7 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def undecided(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a change from the parent that a second run of each config may settle."""
     against = facts.against_parent
     if against is None or not against.a or against.has_spread or against.interval is None:
         return
@@ -157,8 +161,11 @@ def undecided(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def tried_configs(facts: IterationFacts) -> list[list[Iteration]]:
-    """The finished iterations up to this one that were measured as it was, by config: runs that
-    differ in the seed alone are together, configs in the order in which they were tried."""
+    """Groups the finished iterations up to this one by config, in the order of their first runs.
+
+    Only iterations that were measured as this one are included. Runs that differ only in the seed
+    are one group.
+    """
     own = facts.iteration.fingerprint
     return runs_by_config(
         facts.comparer,
@@ -173,13 +180,12 @@ def tried_configs(facts: IterationFacts) -> list[list[Iteration]]:
 
 
 def luck_of(count: int, scores: list[float], examples: float) -> float:
-    """By how much the best of `count` scores over the same examples is expected to lie above its
-    true value, were all configs equally good.
+    """Returns how far the best of `count` equally good configs is expected above its true score.
 
-    Scores over one set of examples share what is hard about it; what is left, and what is
-    selected by, is about half of the binomial variance. The expected largest of k normals is
-    near the quantile (k - 0.375) / (k + 0.25) (Blom, "Statistical estimates and transformed
-    beta-variables", 1958).
+    `scores` are over the same `examples`, so the difficulty of the examples is common to them.
+    The rest of the variance, which the selection picks from, is about half of the binomial
+    variance. The expected largest of k normal values is near the quantile (k - 0.375) / (k + 0.25)
+    (Blom, "Statistical estimates and transformed beta-variables", 1958).
     """
     share = min(max(fmean(scores), 0.0), 1.0)
     error = math.sqrt(0.5 * share * (1 - share) / examples)
@@ -187,15 +193,17 @@ def luck_of(count: int, scores: list[float], examples: float) -> float:
 
 
 def is_better(comparison: Comparison) -> bool:
-    """Whether a comparison says so, or is consistent with it; by the loss where there is no
-    score."""
+    """Returns whether a comparison claims a better result, or is consistent with one.
+
+    Without scores, the interval of the loss decides.
+    """
     if comparison.interval is not None:
         return "better" in comparison.claim
     return comparison.loss is not None and comparison.loss.high < 0
 
 
 def _is_alike(comparison: Comparison | None) -> bool:
-    """Whether two differ by no more than noise; by the loss where there is no score."""
+    """Returns whether two iterations differ by no more than noise, without scores by the loss."""
     if comparison is None:
         return False
     if comparison.interval is not None:
@@ -222,26 +230,30 @@ def _named(numbers: tuple[int, ...]) -> str:
 
 
 LEVEL = 0.05
+"""The significance level of McNemar's test."""
+
 USEFUL = 0.15
-"""A change that takes the score up by 15 points is seen without any statistics; a set of rows that
-cannot show that much shows nothing."""
+"""A gain of 15 points of score is plain without any statistics. Rows that cannot show even that
+much show nothing."""
 
 HINTS = 0.5
-"""A difference of less than this share of what can be seen is none that anybody would act on."""
+"""A difference below this share of the smallest one that the rows can show is too small for anyone
+to act on."""
 
 FEW_LOSSES = 30
-"""With more rows the mean loss is known well enough to see a useful change of it."""
+"""From this many rows on, the mean loss is known well enough to show a useful change."""
 
 MANY_CHANGED = 2_000
-"""Beyond so many changed rows the normal limit is as good as the exact test."""
+"""Beyond this many changed rows, the normal limit is as good as the exact test."""
 
 USUAL = 0.2
-"""Share of the rows that come out otherwise between two iterations, where nothing says it, or where
-a real change is in it: two seeds of one config differed in 12 to 23% of the rows of recorded
-loops."""
+"""The share of rows whose outcome changes between two iterations, assumed where no comparison shows
+it, or where it includes a real change. In recorded loops, two seeds of one config differed in 12
+to 23% of the rows."""
 
 
 def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports evaluation rows that are too few to show a useful change."""
     view = facts.view
     if view is None or not facts.number:
         return
@@ -252,6 +264,7 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
     against = facts.against_parent
     changed = len(against.fixed) + len(against.broken) if against is not None else 0
     p = against.p_value if against is not None and facts.iteration.parent else None
+    # A significant difference is a real change, which says nothing about the usual share.
     share = changed / total if p is not None and p >= LEVEL and changed else USUAL
     net = smallest_net(total, share)
     if net is None:
@@ -298,7 +311,7 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def _of_losses(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:
-    """The same where nothing is scored: how well the mean loss of so few rows is known at all."""
+    """Reports the same where nothing is scored: a mean loss that so few rows hardly determine."""
     losses = [each for each in view.table.losses if math.isfinite(each)]
     count = len(losses)
     if not 2 <= count < FEW_LOSSES:
@@ -319,23 +332,25 @@ def _of_losses(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:
 
 
 def smallest_net(total: int, share: float) -> int | None:
-    """How many more of `total` rows must be fixed than broken for McNemar's p below LEVEL, where
-    `share` of them come out otherwise; where these are too few for it, as few more as do. None
-    where no outcome of so few rows does.
+    """Returns how many more of `total` rows must be fixed than broken for a McNemar p below LEVEL.
+
+    It assumes that `share` of the rows change their outcome, or the fewest rows above that with
+    which p can be below LEVEL. None where no outcome of so few rows gives such a p.
     """
     changed = max(1, round(share * total))
     if changed > MANY_CHANGED:
         return math.ceil(Z95 * math.sqrt(changed))
     for count in range(changed, total + 1):
-        for net in range(count % 2, count + 1, 2):
+        for net in range(count % 2, count + 1, 2):  # fixed ± broken are both even or both odd
             if net and mcnemar((count + net) // 2, (count - net) // 2) < LEVEL:
                 return net
     return None
 
 
 def smallest_total(share: float) -> int:
-    """The fewest rows, in steps of ten, with which a useful difference can be seen."""
+    """Returns the fewest rows, in steps of ten, that can show a useful difference (USEFUL)."""
     total = 10
+    # None, for rows that can show nothing, counts as the whole total: more than USEFUL of it.
     while (smallest_net(total, share) or total) > USEFUL * total:
         total += 10
     return total

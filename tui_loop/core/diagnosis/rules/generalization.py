@@ -1,17 +1,17 @@
-"""Findings on generalization: whether training rows help with others, and what was lost.
+"""Findings on generalization: whether training helps with other rows, and what was lost.
 
 overfitting         the eval loss rose while the training loss continued to fall.
 memorised           the training rows are memorized, the evaluation rows are not.
 generalisation_gap  the evaluation rows are harder than the training rows by more than chance;
                     reported only where neither of the two above applies.
 
-Evaluations during training are compared example by example, so that chance does not explain a rise;
-the lowest of several is lucky, hence SURE.
+Evaluations during training are compared example by example, so that chance does not explain a rise.
+The lowest of several evaluations is partly luck, hence SURE.
 
-worse_than_base  by the score, the paired test says that the base is the better model; or, where the
-                 score says nothing, the loss does.
-forgetting       much of what the base got right fails now; or of what the iteration got right whose
-                 weights this one started from.
+worse_than_base  the base is the better model by the paired test of the scores; or, where the scores
+                 show nothing, by the loss.
+forgetting       much of what the base got right fails now, or much of what the iteration got right
+                 whose weights this one started from.
 """
 
 from __future__ import annotations
@@ -35,20 +35,25 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
 LEAST_CHANGE = 0.05
-"""A change of the loss by less than this share of it is not worth a change of the config."""
+"""A change of the loss by less than this share of it does not justify a change of the config."""
 
 BY_HEART = 0.05
-"""Nats a token: the model gives each token of its training rows 95%."""
+"""Training loss in nats per token up to which rows count as memorized: each token has a probability
+of 95%."""
 
 NOT_KNOWN = 0.25
-"""And held-out rows at least this, and five times that."""
+"""Eval loss in nats per token above which evaluation rows count as not memorized. It must also be
+five times the training loss."""
 
 WIDE = 1.5
 """A gap is reported from an eval loss of 1.5 times the training loss on."""
 
 LEAST_GAP = 0.1
+"""Nats per token: a smaller gap is not reported."""
+
 MOST_LEFT = 0.9
-"""Of the base's eval loss: a run that left more of it has not begun to generalise or not to."""
+"""A run that left more than this share of the base's eval loss has not learned enough to generalize
+or to fail to generalize."""
 
 FEW_ROWS = 30
 """With fewer evaluation rows a gap is mentioned even where it may be chance, since
@@ -56,6 +61,7 @@ people act on it."""
 
 
 def overfitting(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports an eval loss that rose while the training loss fell."""
     turn = turn_of(facts)
     if turn is None or _is_broken(facts):
         return
@@ -84,6 +90,7 @@ def overfitting(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def memorised(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports training rows that the model has memorized, where evaluation rows are still hard."""
     known = _by_heart(facts)
     if known is None or _is_broken(facts):
         return
@@ -102,6 +109,7 @@ def memorised(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def generalisation_gap(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports evaluation rows that are harder than the training rows."""
     if _is_broken(facts) or _by_heart(facts) is not None or _was_narrow_at_turn(facts):
         return
     gap = gap_of(facts)
@@ -149,7 +157,10 @@ def generalisation_gap(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def turn_of(facts: IterationFacts) -> tuple[int, float, Interval] | None:
-    """(step, eval loss there, change from there to the end) where the eval loss turned up."""
+    """Returns (step, eval loss there, change from there to the end) of the lowest eval loss.
+
+    None unless the eval loss certainly rose from there on while the training loss fell.
+    """
     evals, train = facts.eval_curve, facts.train_curve
     if len(evals) < 2 or evals.lowest == len(evals) - 1 or not len(train):
         return None
@@ -165,11 +176,11 @@ def turn_of(facts: IterationFacts) -> tuple[int, float, Interval] | None:
 
 
 def gap_of(facts: IterationFacts) -> tuple[float, float, Interval, int] | None:
-    """(training loss, eval loss, their difference over rows, held-out rows), in nats a token.
+    """Returns (training loss, eval loss, difference, number of evaluation rows), in nats per token.
 
-    The 95% interval of two independent means, of the trained rows and of the held-out ones as the
-    same weights see them, with Student's t of the smaller sample (a conservative Welch). Where no
-    training rows were measured, against the mean of the last logs.
+    The difference has the 95% interval of two independent means, with Student's t of the smaller
+    sample (a conservative Welch). The same weights were measured on training and evaluation rows.
+    Where no training rows were measured, the mean of the last logs is used instead.
     """
     outcomes = facts.outcomes(facts.number)
     held = [value for value in outcomes.losses if math.isfinite(value)] if outcomes else []
@@ -191,8 +202,10 @@ def gap_of(facts: IterationFacts) -> tuple[float, float, Interval, int] | None:
 
 
 def _was_narrow_at_turn(facts: IterationFacts) -> bool:
-    """Whether the eval loss turned up from about where the training loss was: then the gap is
-    the overfitting's, and was not there before."""
+    """Returns whether the eval loss turned up from about the level of the training loss.
+
+    The gap then comes from the overfitting, and was not there before.
+    """
     turn = turn_of(facts)
     if turn is None:
         return False
@@ -201,13 +214,13 @@ def _was_narrow_at_turn(facts: IterationFacts) -> bool:
 
 
 def _train_loss_at(facts: IterationFacts, step: int) -> float:
-    """The mean of the last training logs up to a step."""
+    """Returns the mean of the last training logs (ten at most) up to a step."""
     train = facts.train_curve
     return fmean([v for s, v in zip(train.steps, train.values, strict=True) if s <= step][-10:])
 
 
 def _by_heart(facts: IterationFacts) -> tuple[float, float] | None:
-    """(training loss, eval loss) where the one is near 0 and the other is not."""
+    """Returns (training loss, eval loss) where only the training loss is near 0, else None."""
     train, eval_loss = facts.metric("train_rows_loss"), facts.metric("eval_loss")
     if train is None and len(facts.train_curve) >= FEWEST_LOGS:
         train = fmean(facts.train_curve.part(0.9, 1).values)
@@ -220,7 +233,10 @@ def _by_heart(facts: IterationFacts) -> tuple[float, float] | None:
 
 
 def _what_of_the_score(facts: IterationFacts) -> str:
-    """The loss may rise while answers stay right: a model that is sure of them errs more dearly."""
+    """Returns what else a rising loss may mean: the answers may still be right as often as before.
+
+    A model that grows more certain has a higher loss for each mistake.
+    """
     score = facts.metric("score")
     if score is None:
         return "a few held-out rows that it is surely wrong about can raise the mean"
@@ -238,14 +254,16 @@ FEWEST_ROWS = 20
 """With fewer rows on either side, a share of wrong references cannot be estimated."""
 
 NOT_SAID = math.log(2)
-"""A label whose loss is lower is more likely than all others: not hard, whatever other rows are."""
+"""Nats: a label with a lower loss is more likely than all others together. Its row is not hard,
+whatever other rows are."""
 
 
 class Hardness(NamedTuple):
-    """(loss, source line) of the measured training rows and (loss, row) of the held-out ones, the
-    hardest first; in nats, of a label the whole of it, of a text a token of it.
+    """The losses of the measured training rows and of the evaluation rows, the hardest first.
 
-    `labels`: how many different ones are wanted; 0 where references are texts.
+    `trained` has (loss, source line), `held` has (loss, row). Losses are in nats: of a label for
+    the whole label, of a text per token. `labels`: the number of different labels among the
+    references, 0 where references are texts.
     """
 
     trained: list[tuple[float, int]]
@@ -259,12 +277,12 @@ class Hardness(NamedTuple):
         return sum(value > loss for value, _ in self.held)
 
     def lines(self, above: float) -> list[int]:
-        """Where the training rows above a loss stand in their file."""
+        """Returns the source lines of the training rows above a loss."""
         return [line for value, line in self.trained if value > above]
 
 
 def hardness_of(facts: IterationFacts) -> Hardness | None:
-    """None where too few rows of either kind were measured."""
+    """Returns the losses of the measured rows, None where too few of either kind were measured."""
     view = facts.view
     if view is None or min(len(view), len(facts.training_rows)) < FEWEST_ROWS:
         return None
@@ -294,18 +312,21 @@ def _hardest_first(rows: list[tuple[float, int]]) -> list[tuple[float, int]]:
 
 
 LEVEL = 0.05
+"""The significance level of the paired test."""
+
 MUCH_LOSS = 0.1
-"""A loss that rises by less than this share of the base's may be one of sureness alone."""
+"""A rise by less than this share of the base's loss may come from more certainty alone."""
 
 FEWEST_RIGHT = 10
 """With fewer right answers, the share that was lost cannot be estimated."""
 
 LOST = 0.25
-"""Two runs of one config that differ in the seed lost 7 to 23% of each other's right answers in
-recorded loops: only what is surely more is forgotten."""
+"""In recorded loops, two runs of one config with different seeds lost 7 to 23% of each other's
+right answers. Only a share that is certainly higher counts as forgotten."""
 
 
 def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports an iteration that is worse than the base, by score or by loss."""
     against = facts.against_base if facts.number else None
     if against is None:
         return
@@ -356,6 +377,7 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def forgetting(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports right answers of the starting weights, or of the base, that fail now."""
     if not facts.number:
         return
     config = facts.config
@@ -401,7 +423,7 @@ def _forgotten(facts: IterationFacts, number: int) -> Iterator[Finding]:
 
 
 def _worst(facts: IterationFacts, against: Comparison) -> tuple[str, ...]:
-    """What broke, the highest loss first."""
+    """Returns the ids of the broken examples, the highest loss first."""
     outcomes = facts.outcomes(facts.number)
     losses = dict(zip(outcomes.ids, outcomes.losses, strict=True)) if outcomes else {}
     worst = sorted(against.broken, key=lambda name: (-losses.get(name, 0.0), name))

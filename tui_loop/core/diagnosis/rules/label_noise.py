@@ -1,23 +1,25 @@
-"""References that may be wrong, in training and in evaluation rows.
+"""Findings on references that may be wrong, in training and in evaluation rows.
 
-label_noise  rows that were trained on are harder than held-out ones, which only wrong references
-             among them explain easily; training rows of one input have several labels; or a
-             good model and the iterations before it agree on another answer than the held-out
-             reference (core.examples.suspects).
+label_noise  training rows are harder than evaluation rows, which wrong references among them
+             explain more easily than anything else; training rows of one input have several
+             labels; or a good model and the iterations before it agree on another answer than an
+             evaluation reference (core.examples.suspects).
 
-A row that was trained on should be no harder than one that was not. So the measured training rows
-are compared with the evaluation rows: how many of each are above a loss that only every fourth,
-tenth or twentieth evaluation row exceeds, by Fisher's test, which is exact for such thresholds (the
-precedence test), adjusted for three of them (Holm); and above a loss at which the model would give
-another answer. References that are wrong in both training and evaluation data show only in the
-third way; weaker signs are in `doubts`. A memorized row has a low loss, however wrong it is.
+A training row should be no harder than an evaluation row. So the measured training rows are
+compared with the evaluation rows: how many of each are above a loss that only every fourth, tenth
+or twentieth evaluation row exceeds. Fisher's test decides, which is exact for such thresholds (the
+precedence test), adjusted for three of them (Holm). A threshold is never below the loss at which
+the model would give another answer. References that are wrong in both training and evaluation data
+show only in the third way. A memorized row has a low loss, however wrong its reference is.
+
+Two weaker signs are reported as notes:
 
 label_noise  after several epochs the model would still give other answers on training rows, about
              as often as on evaluation rows, and nothing else limits the fit; or far more evaluation
              references are nearly impossible for the model than calibration allows, although it
              has not memorized its training rows.
 
-For the second: if a model's probabilities are calibrated, labels with a probability below e occur
+The second sign: if a model's probabilities are calibrated, labels with a probability below e occur
 at most with e times the number of other labels. With e chosen so that this is IMPOSSIBLE, the exact
 binomial test shows whether more references are that unlikely.
 """
@@ -57,24 +59,33 @@ from tui_loop.core.stats import fisher_greater, holm, wilson
 from tui_loop.core.text.figures import of_all
 
 HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
+"""Shares of the evaluation rows that are above the three thresholds."""
+
 LEVEL = 0.01
 TWICE = 2.0
-"""A text is hard from twice the usual loss a token on."""
+"""A text is hard from twice the median loss per token on."""
 
 HEAVY = 0.1
-"""From this share of wrong references on the figures themselves mislead."""
+"""From this share of wrong references on, the figures themselves mislead."""
 
 WORTH = 0.01
+"""From this share of contradicting training rows on, they are worth acting on."""
+
 GOOD = 0.75
-"""Iterations that fail more share so many errors that their agreement says little: of those that a
-loop of hard messages called suspect at scores of 62 and 70%, none was wrong."""
+"""The least score of an iteration whose agreement with others counts. Iterations that fail more
+share so many errors that their agreement says little: in a loop of hard messages, none of the
+references that were suspect at scores of 62 and 70% was wrong."""
 
 LINES_SHOWN = 5
 LINES_KEPT = 20
 
 
 class _Hard(NamedTuple):
-    """Training and held-out rows above one loss, and what share of wrong references that means."""
+    """The training and evaluation rows above one loss, in numbers.
+
+    `share`: the share of wrong references that this suggests; `low` to `high` is its 95% interval.
+    `above`: the loss, in nats.
+    """
 
     trained: int
     held: int
@@ -86,6 +97,7 @@ class _Hard(NamedTuple):
 
 
 def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports training rows that are harder than evaluation rows, although trained on."""
     hardness = hardness_of(facts) if has_learned(facts) else None
     if hardness is None or min(len(hardness.trained), len(hardness.held)) < FEWEST_ROWS:
         return
@@ -119,17 +131,17 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def contradictions(facts: IterationFacts) -> Iterator[Finding]:
-    """Training rows of one input with several references, where references are labels."""
+    """Reports training rows of one input with several references, where references are labels."""
     index = facts.row_index("train") if facts.number else {}
     if len(set(index.values())) * LABEL_ROWS > len(index):
-        return
+        return  # references are texts, and several texts may answer one prompt
     in_conflict = wrong = inputs = 0
     for rows in inputs_of(index).values():
         said = Counter(reference for _, reference in rows)
         if len(said) > 1:
             inputs += 1
             in_conflict += len(rows)
-            wrong += len(rows) - max(said.values())
+            wrong += len(rows) - max(said.values())  # at best, the commonest reference is right
     if not in_conflict:
         return
     severity: Severity = "note"
@@ -147,11 +159,12 @@ def contradictions(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def suspect_references(facts: IterationFacts) -> Iterator[Finding]:
-    """Held-out references against which the iterations agree."""
+    """Reports evaluation references where the iterations agree on another answer."""
     view = facts.view
     if view is None or not has_learned(facts) or (facts.metric("score") or 0.0) < GOOD:
         return
     label_of, counts = labels_in(view.table.references), trained_on(facts)
+    # A label without any training row is left out: that it fails is a data gap.
     rows = [
         row
         for row in with_cause(facts, Cause.SUSPECT_REFERENCE)
@@ -172,6 +185,7 @@ def suspect_references(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def _surest(hardness: Hardness) -> _Hard:
+    """Returns the counts at the threshold with the smallest adjusted p-value."""
     trained, held = len(hardness.trained), len(hardness.held)
     values = [value for value, _ in hardness.held]
     least = NOT_SAID if hardness.labels else TWICE * median(values)
@@ -186,7 +200,10 @@ def _surest(hardness: Hardness) -> _Hard:
 
 
 def _excess(ours: int, trained: int, theirs: int, held: int) -> tuple[float, float, float]:
-    """(a - b) / (1 - b) with its 95% interval (Newcombe 1998, from Wilson's of the two shares)."""
+    """Returns (a - b) / (1 - b) and its 95% interval, for the hard shares a and b of the two sets.
+
+    The interval is that of Newcombe (1998), from Wilson's intervals of the two shares.
+    """
     a, b = ours / trained, theirs / held
     (a_low, a_high), (b_low, b_high) = wilson(ours, trained), wilson(theirs, held)
     low = a - b - math.hypot(a - a_low, b_high - b)
@@ -199,25 +216,29 @@ def _percent(share: float) -> str:
 
 
 PASSES = 2.5
-"""Epochs after which a learned row has no high loss any more, though the loss still falls."""
+"""Epochs after which a learned row no longer has a high loss, though its loss still falls."""
 
 AS_HARD = 0.6
-"""Share of the held-out rows' hard ones: of healthy runs 0.1 to 0.6 times as many training rows
-were hard as held-out ones after three to eight passes."""
+"""The share of hard training rows, relative to that of hard evaluation rows. In healthy runs, 0.1
+to 0.6 times as many training rows were hard as evaluation rows, after three to eight passes."""
 
 MUCH = 0.2
-"""Of fewer hard rows a large set that was passed a few times has as many, and nothing is wrong."""
+"""The least share of hard training rows. A large set that was passed a few times may have fewer,
+and nothing is wrong."""
 
 IMPOSSIBLE = 0.05
+"""The largest share of references that a calibrated model rules out."""
+
 KNOWN = 0.1
-"""Where fewer training rows than that are not what the model would say, it is sure of what it has
-seen, and its probabilities elsewhere are not what they say."""
+"""The least share of training rows that are not what the model would say. With fewer, the model is
+certain of what it has seen, and its probabilities for other rows are not calibrated."""
 
 FAIR = 0.4
-"""Score from which on what a model holds against a reference is worth reading."""
+"""The least score at which a model's disagreement with a reference is worth reading."""
 
 TURNED = 1.25
-"""And where the eval loss rose by more than that from its lowest, it has grown far too sure."""
+"""The largest final eval loss, as a multiple of the lowest one. Above it, the model has become far
+too certain."""
 
 
 _Rule = Callable[[IterationFacts], Iterable[Finding]]
@@ -229,11 +250,14 @@ _WEAK_FIT: tuple[_Rule, ...] = (
     undertrained_adapter,
     truncated_inputs,
 )
+"""Rules whose findings explain training rows that stay hard."""
+
 _OTHERWISE_UNSURE: tuple[_Rule, ...] = (*_WEAK_FIT, memorised, missing_labels)
+"""Rules whose findings explain low probabilities of right references."""
 
 
 def still_hard(facts: IterationFacts) -> Iterator[Finding]:
-    """Training rows that many passes did not teach."""
+    """Reports training rows that many passes did not teach."""
     hardness, epochs = hardness_of(facts), facts.metric("epochs") or 0.0
     if hardness is None or not hardness.labels or epochs < PASSES:
         return
@@ -267,7 +291,7 @@ def still_hard(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
-    """Held-out references that the model rules out, more of them than it could be sure of."""
+    """Reports evaluation references that the model rules out, more of them than it can justify."""
     hardness = hardness_of(facts)
     if hardness is None or hardness.labels < 2 or not _is_fair(facts):
         return
@@ -276,6 +300,7 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
         return
     if hardness.trained_above(NOT_SAID) < KNOWN * len(hardness.trained):
         return
+    # The loss of a label with probability e, where e (labels - 1) is IMPOSSIBLE: see above.
     ruled_out = math.log((hardness.labels - 1) / IMPOSSIBLE)
     count, held = hardness.held_above(ruled_out), len(hardness.held)
     p = binomial_tail(count, held, IMPOSSIBLE)
@@ -304,7 +329,7 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def binomial_tail(count: int, total: int, share: float) -> float:
-    """The chance of `count` or more of `total` where each has the chance `share`."""
+    """Returns the probability of at least `count` hits in `total` trials of probability `share`."""
     return min(
         1.0,
         math.fsum(
@@ -321,25 +346,32 @@ def binomial_tail(count: int, total: int, share: float) -> float:
 
 
 def _is_as_hard(ours: int, trained: int, theirs: int, held: int) -> bool:
-    """Whether the share of hard training rows is surely above AS_HARD of the held-out ones'
-    (Newcombe's interval of a difference, from Wilson's of the two shares)."""
+    """Returns whether the hard share of training rows is certainly above AS_HARD of the other one.
+
+    The other one is that of evaluation rows. The interval is Newcombe's for a difference, from
+    Wilson's intervals of the two shares.
+    """
     a, b = ours / trained, theirs / held
     half = math.hypot(a - wilson(ours, trained)[0], AS_HARD * (wilson(theirs, held)[1] - b))
     return a - AS_HARD * b > half
 
 
 def _is_fair(facts: IterationFacts) -> bool:
-    """Whether the run made a model of which more can be expected than of a bad one."""
+    """Returns whether the model is good enough for its disagreement with a reference to count."""
     return has_learned(facts) and knows_task(facts) and (facts.metric("score") or 0.0) >= FAIR
 
 
 def _trained_alike(hardness: Hardness, ruled_out: float) -> bool:
-    """Whether the training rows are ruled out too often as well: then it is no matter of eval."""
+    """Returns whether the model rules out too many training rows, too.
+
+    The cause is then not in the evaluation references.
+    """
     count, total = hardness.trained_above(ruled_out), len(hardness.trained)
     return wilson(count, total)[0] > IMPOSSIBLE
 
 
 def _any_of(rules: Iterable[_Rule], facts: IterationFacts) -> bool:
+    """Returns whether any of the rules has a finding that is more than a note."""
     return any(each.severity != "note" for rule in rules for each in rule(facts))
 
 

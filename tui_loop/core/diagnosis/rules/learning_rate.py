@@ -1,14 +1,14 @@
-"""Whether the learning rate was far off, and whether the run was long enough.
+"""Findings on the learning rate and on the length of a run.
 
-learning_rate_too_high  the run diverged at a rate above what is commonly advised; or the only
-                        change against a better iteration is a higher rate; or the gradient shot up
-                        and the loss stopped falling far above zero.
-learning_rate_too_low   the only change against a better iteration is a lower rate; or most of
-                        the loss is left, though there was a gradient, and the last steps
-                        did as much for their rate as the first: nothing has converged.
+learning_rate_too_high  the run diverged at a rate above the usual advice; or a better parent
+                        differs only in a lower rate; or the gradient norm rose sharply and the
+                        loss stopped falling far above zero.
+learning_rate_too_low   a better parent differs only in a higher rate; or most of the loss remains
+                        although there was a gradient, and the last steps did as much for their
+                        rate as the first ones: nothing has converged.
 
-underfitting  the eval loss was still falling when the run ended; where it was evaluated only once,
-              the training loss; or it had so few steps that nothing could be learned.
+underfitting  the eval loss was still falling when the run ended (the training loss, where the run
+              was evaluated only once); or the run had too few steps to learn anything.
 plateau       the eval loss did not move in the second half of the run.
 
 Evaluations during training are compared example by example, so that chance does not explain a fall.
@@ -45,27 +45,31 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
 ADVISED = {True: 1e-4, False: 2e-5}
-"""Learning rates that are commonly advised, with an adapter and for all weights (TRL's docs)."""
+"""The usual advice on learning rates, by whether there is an adapter (TRL's docs)."""
 
 SHOT_UP = 10.0
-"""The largest gradient against the usual one: of healthy runs 2 to 6, also where the first steps
-are the steepest."""
+"""The largest gradient norm as a multiple of the usual one. In healthy runs it is 2 to 6, also
+where the first steps are the steepest."""
 
 LEFT_STANDING = 0.5
-"""Nats a token of training loss at which a run that no longer moves has not learned its rows."""
+"""Training loss in nats per token from which on a run whose loss no longer moves has not learned
+its rows."""
 
 STEADY = 0.5
-"""Of its first pace a run must have kept this much for larger steps to be what it lacks."""
+"""The least share of its first pace that a run must have kept for larger steps to be what it
+lacks."""
 
 ENOUGH = 5
-"""Times the advised rate: at more than that, a slow run lacks something else."""
+"""A multiple of the advised rate. Above it, a slow run lacks something else."""
 
 NOTHING = 0.1
 HARDLY = 0.25
-"""A run that took away less than this share of the loss has hardly begun."""
+"""A run that removed less than this share of the loss has hardly begun. The limit is NOTHING where
+no evaluations show the pace of the run."""
 
 
 def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a rate at which the run diverged, did worse than its parent, or stopped learning."""
     rate = rate_of(facts)
     if rate is None or facts.config is None:
         return
@@ -107,6 +111,7 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a rate at which the run did worse than its parent, or had hardly begun at its end."""
     rate, curve = rate_of(facts), facts.train_curve
     if rate is None or len(curve) < FEWEST_LOGS or has_diverged(facts) or unmoved(facts):
         return
@@ -122,7 +127,7 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
     highest = max(curve_of(facts.run.metrics, "learning_rate").values, default=rate)
     is_lora = facts.config is None or facts.config.lora.enabled
     if highest > ENOUGH * ADVISED[is_lora]:
-        return  # whatever holds it back, that is not it
+        return  # something other than a low rate holds the run back
     gradient, pace = level(facts.grad_curve.values), pace_kept(facts)
     if end < LEFT_STANDING or not gradient > 0:
         return
@@ -147,13 +152,15 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def pace_kept(facts: IterationFacts) -> float | None:
-    """How fast the loss fell in the last stretch of the run against the first, each by the
-    learning rate that was spent on it: about 1 where every step did as much as the first ones,
-    near 0 where the run had converged. None with fewer than three evaluations, the base's
-    included: batches of the training loss vary more than it falls.
+    """Returns how fast the loss fell in the last stretch of the run, relative to the first stretch.
 
-    A loss that has hardly begun to fall is a straight slope, so it falls by the rate times the
-    steps.
+    A stretch is the time between two evaluations. Its fall is divided by the sum of the learning
+    rates of its steps. The result is about 1 where every step did as much as the first ones, and
+    near 0 where the run had converged. None with fewer than three evaluations, the base's
+    included: between batches, the training loss varies by more than it falls.
+
+    A loss that has hardly begun to fall is a straight slope: its fall is proportional to the rate
+    times the steps.
     """
     spent = _rate_spent(facts)
     base = metric_of(facts.base, "eval_loss")
@@ -173,7 +180,10 @@ def pace_kept(facts: IterationFacts) -> float | None:
 
 
 def _rate_spent(facts: IterationFacts) -> Callable[[int], float]:
-    """The sum of the learning rates of all steps up to one; as if constant where not logged."""
+    """Returns a function from a step to the sum of the learning rates of all steps up to it.
+
+    Where no rates were logged, they count as constant.
+    """
     rates = curve_of(facts.run.metrics, "learning_rate")
     sums, total, last = [0.0], 0.0, 0
     for step, value in zip(rates.steps, rates.values, strict=True):
@@ -189,7 +199,7 @@ def _rate_spent(facts: IterationFacts) -> Callable[[int], float]:
 
 
 def _parent_did_better(facts: IterationFacts, rate: float, *, lower: bool) -> Finding | None:
-    """The finding where the parent differs in a lower (or higher) rate alone and did better."""
+    """Returns the finding on a better parent that differs only in a lower (or higher) rate."""
     against, parent = facts.against_parent, facts.parent
     if against is None or parent is None or parent.number == 0 or "worse" not in against.claim:
         return None
@@ -216,10 +226,11 @@ def _parent_did_better(facts: IterationFacts, rate: float, *, lower: bool) -> Fi
 
 
 FEWEST_STEPS = 10
-"""With fewer optimizer steps no curve has a shape."""
+"""With fewer optimizer steps, no curve has a shape."""
 
 
 def underfitting(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a run that ended while its loss still fell, or after too few steps."""
     if _is_broken(facts) or _is_off_pace(facts):
         return
     evals, train = facts.eval_curve, facts.train_curve
@@ -269,6 +280,7 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports an eval loss that did not move in the second half of the run."""
     if _is_broken(facts) or _is_off_pace(facts) or turn_of(facts) is not None:
         return
     train, evals = facts.train_curve.part(0.5, 1), facts.eval_curve
@@ -276,7 +288,7 @@ def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
     if late is None or len(train) < FEWEST_LOGS or len(evals) < 2:
         return
     middle = next((s for s in evals.steps if s >= train.steps[0]), evals.steps[-1])
-    if middle == evals.steps[-1]:
+    if middle == evals.steps[-1]:  # a change needs two evaluations: take the one before
         middle = evals.steps[-2]
     change = facts.step_change(middle, evals.steps[-1])
     moved = change is None or (change.excludes_zero and abs(change.delta) > _worth(evals.values))
@@ -312,11 +324,12 @@ def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def _worth(values: tuple[float, ...]) -> float:
+    """Returns the least change of the eval loss that counts, in nats per token."""
     return LEAST_CHANGE * min(values)
 
 
 def _is_off_pace(facts: IterationFacts) -> bool:
-    """Whether the learning rate explains the shape of the curves."""
+    """Returns whether the learning rate explains the shape of the curves."""
     rules = learning_rate_too_high, learning_rate_too_low
     return any(True for rule in rules for _ in rule(facts))
 

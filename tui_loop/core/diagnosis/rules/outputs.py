@@ -1,15 +1,16 @@
-"""Outputs in a wrong form, labels given too often, groups that fail more than the rest.
+"""Findings on outputs: a wrong form, labels given too often, groups that fail more than the rest.
 
-format_errors  failures that say the right thing in another form, that are no JSON where JSON is
-               wanted, or that name none of the labels.
+format_errors  failures that have the right content in another form, are no valid JSON where JSON is
+               wanted, or contain none of the labels.
 
-class_bias  few of the labels make up the outputs, or some make up much of them, and one of them
-            comes far more often than it should: the exact test of marginal homogeneity (McNemar:
-            outputs with it by mistake against its rows with another output), adjusted over all
-            labels (Holm).
+class_bias  few of the labels make up the outputs, or some make up much of them, and one of them is
+            given far more often than it should be. The exact test of marginal homogeneity decides
+            (McNemar: outputs with the label by mistake against rows of the label with another
+            output), adjusted over all labels (Holm).
 
-weak_slice  a label, a length, a column's value or words of the prompt; not where the model says few
-            labels at all, and not a label that was never trained on: other findings report these.
+weak_slice  a label, a length, a column's value or words of the prompt. Not reported where the model
+            gives few labels at all, nor for a label without training rows: other findings report
+            these.
 """
 
 from __future__ import annotations
@@ -41,20 +42,25 @@ from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
 FEWEST = 5
-"""Rows: fewer are an anecdote."""
+"""The least number of rows for a finding: fewer are an anecdote."""
 
 WORTH_FORMAT = 0.1
-"""Share of the failures from which on form is a reason of its own."""
+"""The least share of the failures for form to be a reason of its own."""
 
 MUCH = 0.2
 MOST = 0.5
+"""Shares for the severity. MUCH of the failures is a warning. MOST of the failures is an alarm
+where that is also MUCH of the scored rows."""
+
 _JSON = ("json_valid", "json_match")
 _SHOWN = 40
 _SCORER = pure_scorer("json_valid", (), None)
 _OTHER_REASON = {Cause.TRUNCATED_OUTPUT.value, Cause.EMPTY.value, Cause.REFUSAL.value}
+"""Causes that explain why an output contains no label."""
 
 
 def format_errors(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports failures by form: right content in another form, broken JSON, or no label."""
     view = facts.view if facts.number else None
     if view is None or not (has_learned(facts) or knows_task(facts)):
         return
@@ -94,7 +100,7 @@ def format_errors(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def _is_broken_json(view: ExampleView, row: int) -> bool:
-    """Whether an output that was not cut failed and is no JSON."""
+    """Returns whether an output that was not cut failed and is no valid JSON."""
     if view.passed[row] != FAILED:
         return False
     example = view.table[row]
@@ -111,26 +117,28 @@ def _instance(facts: IterationFacts, row: int) -> str:
 
 
 FEW = 2 / 3
-"""Labels said against labels wanted, each counted by the entropy of its shares (2 to the power of
-the bits): a model that errs evenly keeps more than nine tenths, also at a score of a half."""
+"""The number of labels given, relative to the number of labels wanted, up to which they count as
+few. Both numbers are 2 to the power of the entropy of the shares in bits. A model that errs evenly
+keeps more than nine tenths, also at a score of one half."""
 
 TOO_MANY = 0.15
-"""Share of all outputs that name an over-used label beyond its due, to be worth acting on even
-where all labels are still said."""
+"""The share of all outputs by which over-used labels exceed their due, from which on they are worth
+acting on even where all labels are still given."""
 
 LEVEL = 0.01
 NEARLY_ALL = 0.9
 NAMING = 0.5
-"""Where fewer outputs name a label at all, that is what is wrong."""
+"""The least share of outputs that contain a label. With fewer, the missing labels are the fault."""
 
 
 def class_bias(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports labels that the model gives far more often than it should."""
     view = facts.view
     if view is None or not facts.measured.labels or not has_learned(facts):
         return
     label_of = {normalised(each): each for each in facts.measured.labels}
     read = label_reader(facts.measured.labels)
-    known: dict[str, str | None] = {}
+    known: dict[str, str | None] = {}  # many rows share a few outputs: each is read once
     pairs: list[tuple[int, str, str]] = []
     scored = 0
     for row, example in enumerate(view.table):
@@ -205,23 +213,25 @@ def says_few(facts: IterationFacts) -> bool:
 
 
 def _spread(counts: Counter[str]) -> float:
-    """How many equally common labels would be as varied."""
+    """Returns how many equally common labels would be as varied: the exponential of the entropy."""
     total = counts.total()
     shares = [count / total for count in counts.values() if count]
     return math.exp(-math.fsum(share * math.log(share) for share in shares))
 
 
 TOLD = 3
-"""The surest; more are in the list of what fails."""
+"""The most weak slices that are reported, the surest first. The list of failures has more."""
 
 WORTH_SLICE = 0.1
-"""Share of all failures that a slice has beyond what is usual elsewhere, to be worth acting on."""
+"""The share of all failures by which a slice exceeds the usual rate elsewhere, from which on it is
+worth acting on."""
 
 _LENGTHS = ("prompt length", "reference length")
 _NAME = 40
 
 
 def weak_slice(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports groups of examples that fail more than the rest."""
     view = facts.view
     if view is None or not has_learned(facts) or says_few(facts):
         return
@@ -254,7 +264,7 @@ def weak_slice(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def _distinct(weak: Sequence[Slice]) -> list[Slice]:
-    """Of slices of nearly the same rows the surest, and of equally sure ones no mere length."""
+    """Keeps the surest of slices with nearly the same rows; of equally sure ones, a length last."""
     kept: list[Slice] = []
     for each in sorted(weak, key=lambda each: (each.p, each.kind in _LENGTHS)):
         rows = set(each.indices)

@@ -1,11 +1,11 @@
-"""How the training itself went: failed, diverged, trained nothing, unsteady.
+"""Findings on the training itself: failed, diverged, trained nothing, unsteady.
 
 failed           the run ended with an error that no other finding reports.
-diverged         the run says so, or its final loss is far above the base's.
-nothing_trained  the run says that loss and gradient stayed at exactly 0, the gradient was 0 in
-                 nearly all logs, or every held-out row has the base's loss.
-unstable         the training loss jumped up again and again, or rose for good, or the eval loss
-                 did without the training loss falling, or single logs were not finite; and the run
+diverged         the run recorded a divergence, or its final loss is far above the base's.
+nothing_trained  the run recorded that loss and gradient stayed at exactly 0, the gradient was 0 in
+                 nearly all logs, or every evaluation row has the base's loss.
+unstable         the training loss jumped up repeatedly or rose permanently, the eval loss rose
+                 while the training loss did not fall, or single logs were not finite; and the run
                  did not diverge.
 """
 
@@ -23,32 +23,34 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
 FEWEST_LOGS = 8
-"""A shape is read from so many training logs on."""
+"""The least number of training logs from which a shape is read."""
 
 NOTHING_TRAINED = "nothing is being trained"
-"""How the error of such a run begins."""
+"""The start of the error message of such a run; `engine.run_errors` writes the same text."""
 
 STILL = 1e-3
-"""Nats a token: less than one step at a rate of 1e-6 does to a row."""
+"""Nats per token: a single step at a rate of 1e-6 changes a row's loss by more."""
 
 JUMP_NATS = 1.0
 JUMP_FACTOR = 2.0
-"""A log is a jump that lies this much above the median of the WINDOW logs before it: single
-batches of a healthy run of a small model vary by half a nat."""
+"""A log is a jump if it exceeds the median of the WINDOW logs before it by both of these: single
+batches of a healthy run of a small model vary by half a nat per token."""
 
 SURE = 1.2
-"""Half widths of a 95% interval that a turn must exceed: 99%, one-sided."""
+"""The number of half widths of its 95% interval that a turn must exceed: 99%, one-sided."""
 
 PARTS = 8
 RISE_FACTOR, RISE_NATS = 1.4, 0.25
-"""A loss that stays up by so much is no chance of batches, nor the regained calm of a schedule."""
+"""A loss that stays up by both of these is neither the chance of single batches nor an effect of
+the schedule."""
 
 WINDOW = 20
 JUMPS = 3
-"""One or two are hard batches."""
+"""The least number of jumps for a finding: one or two are hard batches."""
 
 
 def failed(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports the error of a failed run, unless another finding does."""
     error = facts.iteration.error
     if error is None or facts.iteration.state != "failed":
         return
@@ -69,11 +71,13 @@ def failed(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def diverged(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a divergence, or a final eval loss far above the base's."""
     error = facts.iteration.error or {}
     step = diverged_at(facts.iteration)
     rate = rate_of(facts)
     at_rate = f" at a learning rate of {figures.rate(rate)}" if rate else ""
     if error.get("kind") == "diverged":
+        # The message is "diverged at step N: REASON; WHAT WAS SAVED" (engine.run_errors).
         reason = str(error.get("message", "")).partition(": ")[2].partition(";")[0]
         yield Finding(
             FindingKind.DIVERGED,
@@ -97,6 +101,7 @@ def diverged(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def nothing_trained(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a run that trained nothing, by its error, its gradients or its losses."""
     error = facts.iteration.error or {}
     trained_nothing = error.get("kind") == "data" and NOTHING_TRAINED in str(error.get("message"))
     gradients = [*facts.grad_curve.values]
@@ -130,7 +135,7 @@ def nothing_trained(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def unmoved(facts: IterationFacts) -> int:
-    """How many held-out rows have the base's loss but for STILL, where all of them do; else 0."""
+    """Returns the number of evaluation rows where each has the base's loss within STILL, else 0."""
     own, base = facts.outcomes(facts.number), facts.outcomes(0) if facts.number else None
     if own is None or base is None or own.ids != base.ids:
         return 0
@@ -139,6 +144,7 @@ def unmoved(facts: IterationFacts) -> int:
 
 
 def unstable(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports training that was unsteady but did not diverge."""
     if has_diverged(facts):
         return
     curve = facts.train_curve
@@ -190,7 +196,7 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def jumps_of(curve: Curve) -> list[int]:
-    """Steps at which the loss lies far above what it was just before."""
+    """Returns the steps at which the loss is far above the logs just before."""
     found = []
     for at in range(WINDOW // 2, len(curve)):
         before = median(curve.values[max(0, at - WINDOW) : at])
@@ -200,10 +206,10 @@ def jumps_of(curve: Curve) -> list[int]:
 
 
 def rise_of(curve: Curve) -> tuple[int, float, float] | None:
-    """(step, level, level at the end) where the loss was lower for a while than it ended.
+    """Returns (step, level, level at the end) where the loss was lower for a while than at the end.
 
-    Levels are medians of an eighth of the run; the last two must both lie above the lowest by
-    RISE_FACTOR and RISE_NATS.
+    A level is the median of an eighth of the run. The last two levels must both be above the
+    lowest by RISE_FACTOR and RISE_NATS. None where they are not.
     """
     if len(curve) < 3 * PARTS:
         return None
@@ -217,8 +223,11 @@ def rise_of(curve: Curve) -> tuple[int, float, float] | None:
 
 
 def both_risen(facts: IterationFacts) -> tuple[int, float, float] | None:
-    """(step, eval loss there, eval loss at the end) where the eval loss turned up for sure and the
-    training loss did not fall meanwhile: no overfitting, but weights that got worse."""
+    """Returns (step, eval loss there, eval loss at the end) where the eval loss certainly rose.
+
+    None where the training loss fell meanwhile: that is overfitting. Otherwise the weights got
+    worse.
+    """
     evals, train = facts.eval_curve, facts.train_curve
     if len(evals) < 2 or evals.lowest == len(evals) - 1:
         return None
@@ -233,12 +242,15 @@ def both_risen(facts: IterationFacts) -> tuple[int, float, float] | None:
 
 
 def has_diverged(facts: IterationFacts) -> bool:
+    """Returns whether `diverged` has a finding."""
     return any(True for _ in diverged(facts))
 
 
 def rate_of(facts: IterationFacts) -> float | None:
+    """Returns the learning rate of the config, None for the base or without a readable config."""
     return facts.config.training.learning_rate if facts.config and facts.number else None
 
 
 def known_figures(**values: float | int | None) -> dict[str, Figure]:
+    """Returns the values that are not None."""
     return {name: value for name, value in values.items() if value is not None}

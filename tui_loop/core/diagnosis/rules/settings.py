@@ -1,9 +1,9 @@
-"""What the settings themselves hold back: an adapter too small for the task, or time wasted.
+"""Findings on settings: a loss on prompts, an adapter too small for the task, wasted time.
 
-diluted_loss          the loss is taken on prompts too, and answers are few of its tokens.
-undertrained_adapter  a small adapter (few ranks, or few layers) left most of the loss standing.
-slow                  most of the training's time went elsewhere than into training steps, or steps
-                      are smaller than the machine could take.
+diluted_loss          the loss includes the prompts, and answers are a small part of its tokens.
+undertrained_adapter  a small adapter (few ranks, or few layers) left most of the loss.
+slow                  much of the training time went into something other than training steps, or
+                      steps are smaller than the machine could take.
 """
 
 from __future__ import annotations
@@ -21,20 +21,27 @@ from tui_loop.core.diagnosis.rules.run_health import FEWEST_LOGS, has_diverged
 from tui_loop.core.text import figures
 
 SMALL_RANK = 4
+"""An adapter of this rank or less counts as small."""
+
 ELSEWHERE = 0.4
-"""Share of the training's time that evaluations and checkpoints may take unremarked."""
+"""The largest share of the training time that evaluations or checkpoints may take without a
+remark."""
 
 PADDING = 0.5
+"""The largest share of padding without a remark."""
+
 SHORT_ROW = 256
-"""Tokens; a micro-batch of one longer row may well fill a small machine."""
+"""Tokens: a micro-batch of one longer row may well fill a small machine."""
 
 MICRO_PASSES = 4
+"""The least number of passes per step for a remark on micro-batches of one row."""
 
 DILUTED = 0.2
-"""Share of the trained tokens below which answers hardly steer the weights."""
+"""Share of the trained tokens up to which answers hardly affect the weights."""
 
 
 def undertrained_adapter(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a small adapter that left most of the loss."""
     config, train = facts.config, facts.train_curve
     if config is None or not config.lora.enabled or len(train) < FEWEST_LOGS or not facts.number:
         return
@@ -61,6 +68,7 @@ def undertrained_adapter(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def diluted_loss(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports a loss on whole rows where answers are a small part of the tokens."""
     config, tokens = facts.config, _tokens_a_row(facts)
     if config is None or config.training.completion_only_loss is not False or tokens is None:
         return
@@ -80,6 +88,7 @@ def diluted_loss(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def slow(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports training time that evaluations, checkpoints, small passes or padding took."""
     config = facts.config
     if config is None or not facts.number:
         return
@@ -112,24 +121,25 @@ def slow(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def time_spent(facts: IterationFacts) -> dict[str, float]:
-    """The shares of the training's time that went into evaluations and into checkpoints.
+    """Returns the shares of the training time that went into evaluations and into checkpoints.
 
-    Evaluations are as the run measured them. In records that lack that, and of checkpoints, a gap
-    between two logs counts for what happened in it, but for the time that a gap takes in which
-    nothing else happened.
+    The run measures its evaluations. For records without that measurement, and for checkpoints, a
+    gap between two logs counts for what happened in it, minus the usual gap in which nothing else
+    happened.
     """
     total = facts.run.training_s
     if total <= 0:
         return {}
     spent = _told_by_gaps(facts)
     measured = facts.metric("eval_within_runtime")
+    # After several attempts the metric covers the last one only, while `training_s` covers all.
     if measured is not None and facts.iteration.attempts == 1:
         spent["evaluations within the run"] = measured
     return {what: seconds / total for what, seconds in spent.items()}
 
 
 def _told_by_gaps(facts: IterationFacts) -> dict[str, float]:
-    """Seconds that gaps between logs had more than those in which nothing else happened."""
+    """Returns the seconds by which gaps with an evaluation or a checkpoint exceed the usual gap."""
     points = facts.run.metrics
     if len(points) < FEWEST_LOGS:
         return {}
@@ -153,12 +163,12 @@ def _told_by_gaps(facts: IterationFacts) -> dict[str, float]:
 
 
 def _has_one(times: Sequence[float], start: float, end: float) -> bool:
-    """Whether any of the sorted times lies after `start` and up to `end`."""
+    """Returns whether any of the sorted times is after `start` and not after `end`."""
     return bisect_right(times, end) > bisect_right(times, start)
 
 
 def _targets(facts: IterationFacts) -> list[str]:
-    """The names of the layers that have an adapter, as the run found them; [] if not known."""
+    """Returns the names of the layers with an adapter, as the run found them; [] where unknown."""
     lora = facts.effective.get("lora_config")
     names = lora.get("target_modules") if isinstance(lora, dict) else None
     if isinstance(names, list):
@@ -168,7 +178,7 @@ def _targets(facts: IterationFacts) -> list[str]:
 
 
 def _tokens_a_row(facts: IterationFacts) -> float | None:
-    """Trained tokens a row, from the running count that the trainer logs."""
+    """Returns the trained tokens per row, from the running count that the trainer logs."""
     config, tokens = facts.config, facts.run.latest("num_tokens")
     if config is None or tokens is None or not facts.run.step:
         return None

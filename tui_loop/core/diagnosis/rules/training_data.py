@@ -1,14 +1,14 @@
-"""Evaluation rows that training hardly covers, and rows that occur more than once.
+"""Findings on training data: rows that training hardly covers, and rows that occur repeatedly.
 
-data_gap  labels of held-out rows that no training row has, or hardly any and that fail for it;
-          failures that have nothing similar among the measured training rows, more often than
-          what passes.
+data_gap  labels of evaluation rows that no training row has, or that hardly any has and that fail
+          for it; failures without a similar row among the measured training rows, more often than
+          passed rows.
 
-duplicates  training rows with the input of another one.
-leakage     evaluation rows whose input was trained on: exactly the same, by the index of all rows,
-            or nearly the same, as far as the measured training rows show it.
+duplicates  training rows with the input of another training row.
+leakage     evaluation rows whose input was trained on: exactly, by the index of all rows, or
+            nearly, as far as the measured training rows show it.
 
-Ids say what is the same only where they are hashes of the input, and not the data's own.
+Row ids show equal inputs only where they are hashes of the input, not ids from the data itself.
 """
 
 from __future__ import annotations
@@ -38,17 +38,21 @@ RARE = 0.25
 
 LEVEL = 0.05
 FAR_LEVEL = 0.01
-"""Similarity depends on other things (length, wording) as well, so this is stricter than usual."""
+"""Stricter than LEVEL, since similarity depends on other things (length, wording) as well."""
 
 FAR_SHARE = 0.2
-"""Where fewer failures are far from training than that, something else ails most of them."""
+"""The least share of failures far from training. With fewer, most failures have another reason."""
 
 FEWEST_TRAINED = 20
+"""The least number of measured training rows in which similar rows are searched."""
+
 LOOKED_AT = 250
-"""Held-out rows whose nearest training rows are looked for, at even distances: about a second."""
+"""The most evaluation rows whose nearest training rows are searched, at even distances: about a
+second."""
 
 
 def missing_labels(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports labels of evaluation rows that no training row has."""
     view = facts.view
     counts = trained_on(facts) if facts.number else {}
     if view is None or not counts or not any(counts.values()):
@@ -75,6 +79,7 @@ def missing_labels(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports labels with few training rows that fail more often than the rest."""
     view = facts.view
     counts = trained_on(facts) if has_learned(facts) else {}
     if view is None or not any(counts.values()):
@@ -116,7 +121,7 @@ def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def far_failures(facts: IterationFacts) -> Iterator[Finding]:
-    """Finds failures without similar training rows; missing labels are a finding of their own."""
+    """Reports failures without similar training rows, except those of missing labels."""
     view, rows = facts.view, facts.training_rows
     if view is None or len(rows) < FEWEST_TRAINED or not has_learned(facts):
         return
@@ -162,8 +167,10 @@ def far_failures(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def trained_on(facts: IterationFacts) -> dict[str, int]:
-    """Training rows by label of the held-out rows; {} where references are no labels, or where
-    the training rows are not indexed."""
+    """Returns the number of training rows by label of the evaluation rows.
+
+    {} where references are no labels, or where the training rows are not indexed.
+    """
     view = facts.view
     label_of = labels_in(view.table.references) if view is not None else {}
     index = facts.row_index("train")
@@ -177,7 +184,10 @@ def trained_on(facts: IterationFacts) -> dict[str, int]:
 
 
 def _spellings(facts: IterationFacts, label_of: Mapping[str, str]) -> dict[str, set[str]]:
-    """How each label may be written in training: the index has hashes alone."""
+    """Returns the ways in which training rows may write each label.
+
+    The index of training rows has only hashes of references, so spellings must be guessed.
+    """
     known = {*label_of, *facts.measured.labels, *(row.reference for row in facts.training_rows)}
     found: defaultdict[str, set[str]] = defaultdict(set)
     for each in known:
@@ -204,28 +214,30 @@ def _failed(view: ExampleView, rows: list[int]) -> list[int]:
 
 
 def _failures(view: ExampleView, rows: list[int] | range) -> tuple[int, int]:
-    """(scored, failed) of rows."""
+    """Returns the numbers of scored and of failed rows."""
     outcomes = Counter(view.passed[row] for row in rows)
     return outcomes.total() - outcomes[UNSCORED], outcomes[FAILED]
 
 
 HEAVY = 0.1
-"""Of so many rows that are repeats a tenth of an epoch is spent; a few are in most data."""
+"""Share of repeated rows from which on they are worth acting on: they take a tenth of each epoch.
+Most data has a few."""
 
 FEW = 0.01
-"""Below this share repeated rows are not worth a word, and leaked ones no action."""
+"""Below this share, repeated rows are not reported, and leaked rows need no action."""
 
 MISLEADS = 0.05
-"""A score may be too high by the share of leaked rows; 5 points is what changes are about."""
+"""A score may be too high by the share of leaked rows. Changes are typically about 5 points."""
 
 FEW_ROWS = 5
-"""Of fewer rows no chance is worth telling."""
+"""With fewer rows, no p-value is reported."""
 
 _HASHED = re.compile(r"([0-9a-f]{12})(?:-\d{1,9})?")
+"""An id that `core.data.rows` made: a hash of the input, and a number for each repetition."""
 
 
 def inputs_of(index: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
-    """(id, reference's hash) by the hash of the input; {} where ids are the data's own."""
+    """Groups (id, hash of the reference) by hash of the input; {} where ids are the data's own."""
     found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for name, reference in index.items():
         match = _HASHED.fullmatch(name)
@@ -236,6 +248,7 @@ def inputs_of(index: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
 
 
 def duplicates(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports training rows that repeat the input of another one."""
     trained = inputs_of(facts.row_index("train")) if facts.number else {}
     counts = Counter({name: len(rows) for name, rows in trained.items()})
     total, repeats = counts.total(), counts.total() - len(counts)
@@ -263,6 +276,7 @@ def duplicates(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def leakage(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports evaluation rows whose input was trained on, exactly or nearly."""
     if facts.number == 0:
         return
     index = facts.row_index("eval")
@@ -280,6 +294,7 @@ def leakage(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def _same(facts: IterationFacts, leaked: list[tuple[str, bool]], total: int) -> Finding:
+    """Returns the finding on exact inputs; `leaked` has (id, whether the reference is the same)."""
     alike = sum(is_alike for _, is_alike in leaked)
     names = {name for name, _ in leaked}
     message = f"{of_all(len(leaked), total, 'held-out rows')} "
@@ -296,7 +311,10 @@ def _same(facts: IterationFacts, leaked: list[tuple[str, bool]], total: int) -> 
 
 
 def _nearly_the_same(facts: IterationFacts, known: set[str]) -> Iterator[Finding]:
-    """Held-out inputs that are nearly a measured training row; other rows are not known."""
+    """Reports evaluation inputs that are nearly the input of a measured training row.
+
+    The inputs of other training rows are unknown. `known`: ids that are reported already.
+    """
     rows, view = facts.training_rows, facts.view
     if not rows or view is None:
         return
@@ -334,7 +352,10 @@ def _nearly_the_same(facts: IterationFacts, known: set[str]) -> Iterator[Finding
 
 
 def _how_they_do(facts: IterationFacts, names: set[str]) -> tuple[str, dict[str, Figure]]:
-    """How often such rows pass, and the others: what the score may be too high by."""
+    """Returns how often the rows with these ids pass, and the others, as a text and as figures.
+
+    The score may be too high by the difference.
+    """
     view = facts.view
     if view is None:
         return "", {}
@@ -359,6 +380,7 @@ def _how_they_do(facts: IterationFacts, names: set[str]) -> tuple[str, dict[str,
 
 
 def _gravity(count: int, total: int) -> Severity:
+    """Returns the severity of `count` leaked rows of `total`."""
     if count >= MISLEADS * total:
         return "alarm"
     return "warning" if count >= FEW * total else "note"

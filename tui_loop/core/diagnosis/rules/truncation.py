@@ -1,13 +1,13 @@
-"""Rows that were cut, and outputs that did not end.
+"""Findings on truncation: rows that were cut, and outputs that did not end.
 
-truncated_inputs  training rows lost tokens, or were left out since no trained token was left; or
-                  the start of held-out prompts was cut off, for their loss or for their output.
+truncated_inputs  training rows lost tokens, or were left out because no trained token remained; or
+                  the start of evaluation prompts was cut, for their loss or for their output.
 
-Records made before a run counted its cut rows say it by a warning in the journal, and by rows that
-are on average about as long as the limit.
+Records from before a run counted its cut rows show them by a warning in the journal, and by rows
+that on average are about as long as the limit.
 
-truncated_outputs  the limit of new tokens is below what references need; or outputs run into it
-                   before anything right was said.
+truncated_outputs  the limit of new tokens is below what references need; or outputs reach the limit
+                   before any right content.
 no_end_token       the right answer is there, but the output continues to the limit; or most outputs
                    do although their references would fit.
 """
@@ -28,19 +28,23 @@ from tui_loop.core.stats import fisher_greater
 from tui_loop.core.text.figures import counted, of_all
 
 WORTH_CUT = 0.05
-"""Below this share of the rows cutting is usual, and to know; from here on worth acting on."""
+"""From this share of the rows on, cutting is worth acting on. Below it, cutting is usual and only
+noted."""
 
 MOST_CUT = 0.5
-"""With more than this share of the rows left out, the run trained on another data set."""
+"""With more than this share of the rows left out, the run trained on a different data set."""
 
 FULL = 0.9
-"""Rows that fill this share of the limit on average are cut: lengths of texts vary by more."""
+"""Rows whose mean length is at least this share of the limit count as cut: lengths of whole texts
+vary by more."""
 
+# The texts of engine.trainer and engine.training, which core must not import.
 _NONE_LEFT = "no row keeps a trained token"
 _LEFT_OUT = re.compile(r"(\d{1,12}) training rows have no trained token within \d+ tokens")
 
 
 def truncated_inputs(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports training rows and evaluation prompts that were cut."""
     if facts.number:
         yield from _training(facts)
         yield from _held_out(facts)
@@ -100,7 +104,7 @@ def _cut_severity(cut: float, left_out: float) -> Severity:
 
 
 def _told_by_the_journal(facts: IterationFacts, limit: int, rows: int) -> Iterator[Finding]:
-    """What records say that do not count the rows that were cut."""
+    """Reports cut training rows in records that do not count them."""
     if facts.config is None or facts.config.training.packing:
         return
     parts = [
@@ -172,19 +176,25 @@ def _held_out(facts: IterationFacts) -> Iterator[Finding]:
 
 
 WORTH_UNENDED = 0.05
-"""Below this share of the rows it costs the score less than chance moves it."""
+"""Below this share of the rows, outputs without an end change the score by less than chance
+does."""
 
 MUCH = 0.2
 MOST_UNENDED = 0.5
 FEWEST = 5
-"""Rows: fewer are an anecdote."""
+"""The least number of rows for a finding: fewer are an anecdote."""
 
 _RIGHT = {Cause.NO_END_TOKEN.value, Cause.FORMAT.value, Cause.NEAR_MISS.value}
+"""Causes of failed outputs whose content is right."""
 
 
 class _Endings(NamedTuple):
-    """Rows whose output ran into the limit: `long` ones failed and their reference does not fit,
-    `right` ones said the right thing first, `lost` ones did not."""
+    """The rows whose output reached the limit of new tokens, in three lists, and counts.
+
+    `long`: failed rows whose reference does not fit. `right`: rows whose output has the right
+    content first. `lost`: rows whose output does not. `answered` counts all rows with the right
+    content. `longest` is the longest reference that does not fit, in tokens.
+    """
 
     scored: int
     failed: int
@@ -196,7 +206,7 @@ class _Endings(NamedTuple):
 
 
 def ending(facts: IterationFacts) -> Iterator[Finding]:
-    """How outputs end: both findings, from one look at the rows."""
+    """Reports both findings on how outputs end, from one pass over the rows."""
     endings = _endings(facts)
     if endings is not None:
         yield from _truncated_outputs(facts, endings)
@@ -286,7 +296,7 @@ def _ending_severity(endings: _Endings, failed: int) -> Severity:
 
 
 def _never_ends(endings: _Endings) -> bool:
-    """Whether most outputs run on, whatever they say."""
+    """Returns whether most outputs reach the limit, whatever their content."""
     return len(endings.right) + len(endings.lost) > MOST_UNENDED * endings.scored
 
 
@@ -304,7 +314,7 @@ def _endings(facts: IterationFacts) -> _Endings | None:
         scored += 1
         is_right = outcome == PASSED or not _RIGHT.isdisjoint(view.causes[row])
         answered += is_right
-        needed = example.supervised_tokens - 1  # the last one ends it
+        needed = example.supervised_tokens - 1  # without the last token, which ends the answer
         if not example.truncated:
             continue
         if limit is not None and needed > limit:
