@@ -1,6 +1,6 @@
-"""What is wrong with an iteration, what to change next, and whether the last change came true.
+"""Diagnosis: what is wrong with an iteration, what to change next, and whether a prediction held.
 
-From the record alone: `facts` gathers what it says of one iteration, `rules` look at it, `advice`
-turns what they found into changes of the config or the data, `verdicts` hold a prediction against
-what was measured, and `diagnosing` puts them together.
+It reads the record alone. `facts` gathers what the record has on one iteration, `rules` derive
+findings from the facts, `advice` turns findings into changes of the config or the data, `verdicts`
+compares a prediction with what was measured, and `diagnose` combines all of these.
 """

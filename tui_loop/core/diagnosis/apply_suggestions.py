@@ -15,9 +15,9 @@ from tui_loop.core.workflow.draft import Draft
 
 
 def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:
-    """Why `wanted` cannot be taken besides `taken`: both set one field, to different values.
+    """Returns why `wanted` cannot be applied together with `taken`, "" where it can.
 
-    Empty where it can.
+    Suggestions clash where they set one field to different values.
     """
     theirs = settings_of(wanted)
     for each in taken:
@@ -33,10 +33,10 @@ def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:
 
 
 def with_suggestions(draft: Draft, taken: Sequence[Suggestion]) -> Draft:
-    """The draft with all that was taken, in the order of taking; what clashes comes too late.
+    """Returns the draft with all suggestions, in order, except those that clash with earlier ones.
 
-    The prediction is the first one's that has one, with the changes that it rests on: should
-    others be made as well, it says nothing of the run.
+    The prediction is that of the first suggestion that has one. It is stored with the changes that
+    it rests on: if the draft is changed further, the prediction does not apply to the run.
     """
     kept: list[Suggestion] = []
     settings: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def settings_of(suggestion: Suggestion) -> dict[str, Any]:
 
 
 SAMPLED = "search/sampled"
-"""The name of a sampler's suggestion in `decision.toml`."""
+"""The name of a suggestion of the sampler in `decision.toml`."""
 
 
 def suggested_by(name: str | None) -> str:

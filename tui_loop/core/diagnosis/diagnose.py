@@ -83,14 +83,14 @@ SETTING_RULES: tuple[Rule, ...] = (
 )
 
 RULES = (*TRAINING_RULES, *FIT_RULES, *DATA_RULES, *OUTPUT_RULES, *ITERATION_RULES, *SETTING_RULES)
-"""All rules; findings of equal severity keep this order."""
+"""All rules. Findings of equal severity keep this order."""
 
 PATTERNS_SECONDS = 1.0
-"""The time limit for reading the patterns of all loops; a later diagnosis continues."""
+"""The time limit for reading the patterns of all loops. A later diagnosis continues."""
 
 MESSAGE_LENGTH, NAME_LENGTH = 2000, 200
-"""Characters of a finding, and of a name in its figures: advice repeats these, and decisions keep
-advice."""
+"""The most characters of a message, and of a text in the figures. They come from the record, advice
+repeats them, and decisions keep advice."""
 
 _ORDER = {"alarm": 0, "warning": 1, "note": 2}
 
@@ -134,8 +134,10 @@ def diagnose(loop: LoopFolder, number: int) -> Diagnosis:
 
 
 def bounded(finding: Finding) -> Finding:
-    """The finding with what it repeats of the record (labels, groups, a run's error) cut to what
-    anybody reads, and without secrets."""
+    """Returns the finding with a shortened message and shortened figures, and without secrets.
+
+    Both repeat texts of the record (labels, groups, a run's error), which may be of any length.
+    """
     figures = {
         name: value[:NAME_LENGTH] if isinstance(value, str) else value
         for name, value in finding.figures.items()
@@ -145,5 +147,5 @@ def bounded(finding: Finding) -> Finding:
 
 
 def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Sorts alarms first, then warnings, otherwise in the order of the rules."""
+    """Sorts alarms first, then warnings, then notes; each keeps the order of the rules."""
     return tuple(sorted(findings, key=lambda each: _ORDER[each.severity]))

@@ -1,4 +1,4 @@
-"""How suggestions and changes did so far, over all loops of a folder."""
+"""The results of suggestions and changes so far, over all loops of a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 
 JOINED = " + "
-"""Separates the names of suggestions that were applied together; none of them counts alone."""
+"""Separates the names of suggestions that were applied together. Their verdict counts for none of
+them."""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -40,8 +41,10 @@ class Tally(msgspec.Struct, frozen=True):
 
     @property
     def weight(self) -> float:
-        """What the ranking is multiplied by: 1 without a record, towards 2 or 0 with a good or a
-        bad one (Laplace's rule of succession, doubled); what is unclear counts as half of each."""
+        """Returns the factor for the ranking: 1 without verdicts, towards 2 or 0 with good or bad.
+
+        It is Laplace's rule of succession, doubled. An unclear verdict counts as half of each.
+        """
         judged = self.kept + self.broken + self.unclear
         return 2 * (self.kept + 0.5 * self.unclear + 1) / (judged + 2)
 
@@ -61,7 +64,7 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Experience(msgspec.Struct, frozen=True):
-    """The verdicts of past suggestions, by kind (`lower_learning_rate`)."""
+    """The verdicts on past suggestions, by kind (`lower_learning_rate`)."""
 
     tallies: dict[str, Tally] = {}
 
@@ -95,15 +98,15 @@ def experience_beside(loop: LoopFolder) -> Experience:
 
 
 WORTH = 0.1
-"""The gain in score over the base from which on a run's learning rate may help another loop."""
+"""The least gain in score over the base at which a run's learning rate may help another loop."""
 
 
 class Lessons(msgspec.Struct, frozen=True):
     """Trials of other loops on one base, with an adapter or without.
 
-    `best`: the one that gained the most score over its base, None where none gained much.
-    `diverged`: those that blew up, whatever their rate was. `alike`: all trials on this base, those
-    of the loop itself too.
+    `best`: the trial with the largest gain in score over its base, None where none gained WORTH.
+    `diverged`: the trials that diverged, at any rate. `alike`: all trials on this base, including
+    those of the loop itself.
     """
 
     best: Trial | None = None
@@ -111,9 +114,9 @@ class Lessons(msgspec.Struct, frozen=True):
     alike: tuple[Trial, ...] = ()
 
     def went(self, field: str, old: Any, new: Any) -> Tried:
-        """Returns the results of changes of a field in that direction on this base.
+        """Returns the results of changes of a field in the direction from `old` to `new`.
 
-        Numbers only.
+        Empty where either value is not a number.
         """
         before, after = as_number(old), as_number(new)
         if before is None or after is None or before == after:

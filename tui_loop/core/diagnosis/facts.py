@@ -1,6 +1,6 @@
-"""The facts that rules read of one iteration, each read from the record when it is asked for.
+"""The facts on one iteration that rules use. Each is read from the record when it is first used.
 
-What is not there, or cannot be read, is empty or None: a rule without its facts finds nothing.
+Facts that are missing or unreadable are empty or None: a rule without its facts finds nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class IterationFacts:
 
     @cached_property
     def config(self) -> Config | None:
-        """The effective config."""
+        """Returns the effective config, None where this version cannot read it."""
         return config_of(self.iteration)
 
     @cached_property
@@ -93,18 +93,20 @@ class IterationFacts:
 
     @cached_property
     def train_curve(self) -> Curve:
-        """Training loss by step, in nats a token."""
+        """Returns the training loss by step, in nats per token."""
         return curve_of(self.run.metrics, "loss")
 
     @cached_property
     def grad_curve(self) -> Curve:
-        """Gradient norm by step, before clipping."""
+        """Returns the gradient norm by step, before clipping."""
         return curve_of(self.run.metrics, "grad_norm")
 
     @cached_property
     def eval_curve(self) -> Curve:
-        """Eval loss at each evaluation within the run and at its end, in nats a token; the last
-        value counts where a step was evaluated twice."""
+        """Returns the eval loss at each evaluation of the run and at its end, in nats per token.
+
+        Where a step was evaluated twice, the later value counts.
+        """
         return curve_of(self.run.evaluations, "eval_loss")
 
     def step_change(self, before: int, after: int) -> Interval | None:
@@ -147,7 +149,10 @@ class IterationFacts:
         return []
 
     def row_index(self, split: str) -> dict[str, str]:
-        """{row id: reference's hash} of the rows of `train` or `eval`, in file order."""
+        """Returns {row id: hash of the reference} for the rows of `train` or `eval`, in file order.
+
+        {} where the rows are not indexed.
+        """
         known = self.splits.get(split)
         if known is None or known.digest is None:
             return {}
@@ -199,12 +204,12 @@ class IterationFacts:
         return self.against(0 if self.base is not None else None)
 
     def metric(self, name: str) -> float | None:
-        """Returns a finite metric of this iteration, None without one."""
+        """Returns a metric of this iteration, None where it is missing or not finite."""
         return metric_of(self.iteration, name)
 
 
 def metric_of(iteration: Iteration | None, name: str) -> float | None:
-    """Returns a finite metric of an iteration, None without one."""
+    """Returns a metric of an iteration, None where it is missing or not finite."""
     value = number_of(iteration.metrics.get(name)) if iteration is not None else None
     return value if value is not None and math.isfinite(value) else None
 
@@ -218,7 +223,10 @@ def config_of(iteration: Iteration) -> Config | None:
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """`values[i]` at `steps[i]`; steps rise, values are finite. `nonfinite`: steps left out."""
+    """A curve with the value `values[i]` at `steps[i]`. Steps rise, and values are finite.
+
+    `nonfinite`: the steps whose value is left out because it is not finite.
+    """
 
     steps: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
@@ -239,7 +247,7 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 def curve_of(points: Iterable[Point], name: str) -> Curve:
-    """Returns the curve of the metric `name`; of two values at one step the later one counts."""
+    """Returns the curve of the metric `name`. Of two values at one step, the later one counts."""
     found: dict[int, float] = {}
     nonfinite: list[int] = []
     for point in points:
@@ -255,9 +263,9 @@ def curve_of(points: Iterable[Point], name: str) -> Curve:
 
 
 class Trend(msgspec.Struct, frozen=True):
-    """A straight line through a part of a curve: `change` over that part, with its standard error.
+    """A straight line through a part of a curve: its change over the part, with a standard error.
 
-    `start` and `end` are the line's values there.
+    `start` and `end` are the line's values at the ends of that part.
     """
 
     change: float
@@ -272,10 +280,10 @@ class Trend(msgspec.Struct, frozen=True):
 
 
 def trend_of(curve: Curve) -> Trend | None:
-    """The least-squares line through a curve; None with fewer than four points.
+    """Returns the least-squares line through a curve, None with fewer than four points.
 
-    The standard error is that of independent residuals; neighbouring logs of one run are nearly
-    that, since each is of other rows.
+    The standard error assumes independent residuals. Neighbouring logs of one run are nearly
+    independent, since each is measured on other rows.
     """
     count = len(curve)
     if count < 4 or curve.steps[0] == curve.steps[-1]:
@@ -291,6 +299,7 @@ def trend_of(curve: Curve) -> Trend | None:
     residuals = [
         y - mean_y - slope * (x - mean_x) for x, y in zip(curve.steps, curve.values, strict=True)
     ]
+    # Two degrees of freedom go into the slope and the level.
     variance = math.fsum(each * each for each in residuals) / (count - 2)
     length = curve.steps[-1] - curve.steps[0]
     return Trend(
@@ -302,5 +311,5 @@ def trend_of(curve: Curve) -> Trend | None:
 
 
 def level(values: Sequence[float]) -> float:
-    """Returns the median, which spikes do not move; NaN for no values."""
+    """Returns the median, which spikes do not move, or NaN without values."""
     return median(values) if values else math.nan

@@ -1,6 +1,6 @@
 """The parts of a diagnosis: findings, suggestions with a predicted effect, and a verdict.
 
-Their texts are the same on the screen, on the command line and in a report.
+The screen, the command line and reports show the same texts.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ information."""
 Confidence = Literal["high", "medium", "low"]
 
 EXAMPLES_KEPT = 20
-"""The most example ids in a finding, the most relevant first."""
+"""The most example ids in a finding. The most relevant ones come first."""
 
 Figure = float | int | str
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that the record shows of an iteration.
+    """One fact about an iteration that the record shows.
 
-    `kind` is a `FindingKind`, in stored files perhaps one of a newer version; `message` a plain
-    sentence with its figures in it. `figures`: the same figures by name. `steps`, `examples` (ids)
-    and `iterations`: where it is to be seen.
-    `otherwise`: what else could explain it, "" where nothing could.
+    `kind`: a `FindingKind`; a stored file may have one of a newer version. `message`: a plain
+    sentence with figures. `figures`: the same figures by name. `steps`, `examples` (ids) and
+    `iterations`: where the finding can be seen. `otherwise`: what else could explain the finding,
+    "" where nothing could.
     """
 
     kind: str
@@ -44,9 +44,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """What a metric, `score` in [0, 1] or `eval_loss` in nats a token, will be.
+    """The expected range of a metric: `score` in [0, 1] or `eval_loss` in nats per token.
 
-    `was`: its value at the iteration that the suggestion was made for; `low` to `high` is expected.
+    `was`: the value of the iteration that the suggestion was made for. The range is `low` to
+    `high`.
     """
 
     metric: Literal["score", "eval_loss"]
@@ -61,14 +62,14 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class Suggestion(msgspec.Struct, frozen=True):
-    """A change to make, and what it should do.
+    """A change to make, and its predicted effect.
 
-    `kind` is a `SuggestionKind` (`lower_learning_rate`), `finding` the `FindingKind` that it
-    answers; in stored files either may be one of a newer version.
-    `changes`: {"group.field": (old, new)}, {} for advice on data, which no config can take.
-    `action`: the change in words; `why`: the text of the decision if it is taken. `ground`: what
-    `confidence` rests on. `tried`: iterations that had these very settings. `record`: how this
-    kind did so far, in words; "" where it was never judged.
+    `kind`: a `SuggestionKind` (`lower_learning_rate`). `finding`: the `FindingKind` that the
+    suggestion answers. In stored files, either may be one of a newer version.
+    `changes`: {"group.field": (old, new)}, {} for advice on data, which is no config field.
+    `action`: the change in words. `why`: the text of the decision if the suggestion is applied.
+    `ground`: what `confidence` rests on. `tried`: the iterations with the same settings. `record`:
+    the results of this kind so far, in words; "" where it was never judged.
     """
 
     kind: str
@@ -84,7 +85,7 @@ class Suggestion(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Returns its name in `decision.toml`: `overfitting/fewer_epochs`."""
+        """Returns the suggestion's name in `decision.toml`: `overfitting/fewer_epochs`."""
         return f"{self.finding}/{self.kind}"
 
 
@@ -94,8 +95,8 @@ Word = Literal["confirmed", "refuted", "consistent", "against", "too close to ca
 class Verdict(msgspec.Struct, frozen=True):
     """Whether a prediction came true.
 
-    `confirmed` and `refuted` rest on replicates of both configs; without, a result is `consistent`
-    with the prediction or `against` it. `sentence` has the figures.
+    `confirmed` and `refuted` rest on replicates of both configs. Without replicates, a result is
+    `consistent` with the prediction or `against` it. `sentence` has the figures.
     """
 
     word: Word
@@ -122,7 +123,7 @@ VERDICTS: dict[str, tuple[str, str, str]] = {
     "against": ("✗", "against", "against the prediction"),
     "too close to call": ("≈", "too close", "too close to call"),
 }
-"""For each verdict its symbol, a short word (at most nine letters) for tables, and a sentence."""
+"""The symbol of each verdict, a short word (at most nine letters) for tables, and a sentence."""
 
 
 def verdict_words(word: str | None) -> tuple[str, str, str]:

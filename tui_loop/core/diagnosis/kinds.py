@@ -1,7 +1,7 @@
-"""The kinds of findings and of suggestions: their values are what records and `--json` have.
+"""The kinds of findings and of suggestions. Their values are stored in records and in `--json`.
 
-`diagnosis.json` of a newer version may have kinds that are not declared here: the structs that are
-stored keep a kind as a string, and everything that makes or compares one uses a member.
+`diagnosis.json` of a newer version may have kinds that are not declared here. So the stored structs
+keep a kind as a string, and code that makes or compares a kind uses a member.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The verdict on a prediction: whether a change had the expected effect.
 
-A prediction is a range for a metric. It is compared with the change from the parent with its 95%
-interval, over the shared examples. A move in the right direction that does not exclude the range
-supports it; an interval short of the range, or a diverged run, contradicts it; anything else is too
-close to call. `confirmed` and `refuted` need replicates of both configs, since one run of each
-depends as much on its seed as on its config.
+A prediction is a range for a metric. It is compared with the measured change from the parent and
+its 95% interval, over the shared examples. A move in the right direction that does not exclude the
+range supports the prediction. An interval short of the range, or a diverged run, contradicts it.
+Anything else is too close to call. `confirmed` and `refuted` need replicates of both configs, since
+one run of each depends as much on its seed as on its config.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def rests_on_these_changes(decision: Decision) -> bool:
     """Returns whether the prediction is about exactly these changes."""
     predicted = (decision.predicted or {}).get("changes")
     if not isinstance(predicted, dict):
-        return True  # of a version, or a source, that takes suggestions as they are
+        return True  # written by a version or a source that applies suggestions unchanged
     made = {
         each.field: as_setting(each.new)
         for each in decision.changes
@@ -87,8 +87,10 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
 
 
 def _compared(comparer: Comparer, parent: int, number: int) -> Comparison | None:
-    """The iteration against its parent, or against the base where the parent has no figures: one
-    that diverged is predicted from there."""
+    """Returns the comparison with the parent, or with the base where the parent has no evaluation.
+
+    After a parent that diverged, a prediction starts from the base.
+    """
     for other in (parent, 0):
         with suppress(TuiLoopError, OSError):
             return comparer.compare(other, number)
@@ -96,7 +98,7 @@ def _compared(comparer: Comparer, parent: int, number: int) -> Comparison | None
 
 
 def _word(change: Interval, predicted: Prediction, *, is_sure: bool) -> Word:
-    """`change` is a gain: positive is better."""
+    """Returns the verdict. `change` is a gain: positive is better for either metric."""
     near = predicted.low - predicted.was if predicted.wants_more else predicted.was - predicted.high
     moved = change.low > 0 if near > 0 else change.low >= near
     if moved and change.high >= near:
@@ -107,7 +109,7 @@ def _word(change: Interval, predicted: Prediction, *, is_sure: bool) -> Word:
 
 
 def _change(comparison: Comparison, predicted: Prediction) -> Interval | None:
-    """Returns the gain in the predicted metric."""
+    """Returns the gain in the predicted metric, where a lower loss is a gain."""
     if predicted.wants_more:
         return comparison.interval
     loss = comparison.loss

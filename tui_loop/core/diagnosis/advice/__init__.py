@@ -1,4 +1,4 @@
-"""What to change, for each kind of finding: an advisor turns a finding into suggestions."""
+"""Advice for each kind of finding. An advisor is a function from a finding to suggestions."""
 
 from __future__ import annotations
 

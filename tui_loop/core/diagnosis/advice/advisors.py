@@ -1,7 +1,7 @@
-"""Which advisors answer which finding, and the order of what they suggest.
+"""Assigns advisors to the kinds of findings, and orders their suggestions.
 
-The best comes first: by how grave the finding is, how sure the advice, and how its kind did so far
-in these loops. What was tried already comes last and says so.
+The best suggestion comes first: by the severity of its finding, its confidence, and the results of
+its kind so far in these loops. A suggestion that was tried already comes last and is marked.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ CONSEQUENCES: Set[str] = {
     FindingKind.TRUNCATED_OUTPUTS,
     FindingKind.WEAK_SLICE,
 }
-"""Of a run that ended too early as well; and where most rows were cut, that it did."""
+"""Findings on outputs that also follow from a run that ended too early, and from cut rows."""
 
 _GRAVITY = {"alarm": 3.0, "warning": 2.0, "note": 1.0}
 _SURE = {"high": 1.0, "medium": 0.7, "low": 0.4}
@@ -110,7 +110,10 @@ def suggestions_for(
 
 
 def _consequences(findings: Sequence[Finding]) -> Set[str]:
-    """Returns the kinds that follow from other findings, and get no suggestions of their own."""
+    """Returns the kinds that follow from other findings, and get no suggestions of their own.
+
+    Where most rows were cut, that explains an early end and a plateau as well.
+    """
     kinds = {each.kind for each in findings}
     if any(
         each.kind == FindingKind.TRUNCATED_INPUTS and each.severity == "alarm" for each in findings
@@ -155,8 +158,11 @@ def _as_measured(
 
 
 def _went(facts: IterationFacts, suggestion: Suggestion) -> Tried:
-    """How changes of its field in its direction went; none of a suggestion with several fields,
-    nor of a learning rate, whose direction depends on its current value."""
+    """Returns the results of earlier changes of its field in its direction.
+
+    Empty for a suggestion with several fields, and for a learning rate, whose right direction
+    depends on its current value.
+    """
     if len(suggestion.changes) != 1 or RATE in suggestion.changes:
         return Tried()
     ((field, (old, new)),) = suggestion.changes.items()
@@ -174,7 +180,7 @@ def _words_of(went: Tried) -> str:
 
 
 def _weight_of(went: Tried) -> float:
-    """Returns a weight between 0 and 2 from the results of such changes, like that of a `Tally`."""
+    """Returns a weight between 0 and 2 from the results of such changes, as `Tally.weight` does."""
     good = went.count("helped") + 0.5 * went.count("same")
     return 2 * (good + 1) / (len(went.changes) + 2)
 
@@ -185,6 +191,7 @@ def _tried(facts: IterationFacts, suggestion: Suggestion) -> list[Iteration]:
         return []  # advice on data, another seed, or a field without effect on results
     wanted = with_changes(facts.config, suggestion)
     rows = facts.row_digests(facts.number)
+    # The same settings on other rows are a different experiment.
     return [
         each
         for each in facts.iterations

@@ -1,8 +1,8 @@
-"""How a suggestion is put together: its change in words, its reason, and what it should do.
+"""Builds suggestions: the change in words, the reason, and the predicted effect.
 
-What is predicted comes from the run's own curve where that says something. Where nothing was
-measured, it is a rule of thumb and says so: a share of what is left to gain, which the record of
-earlier verdicts then confirms or refutes.
+A prediction comes from the run's own curve where possible. Where nothing was measured, it is a rule
+of thumb and is marked as one: a share of the remaining gain, which the record of earlier verdicts
+then confirms or refutes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tui_loop.core.text.figures import brief
 RULE_OF_THUMB = "a rule of thumb, nothing measured here yet"
 
 _COMMANDS = re.compile(r"\s*\([^()]*\btui-loop\b[^()]*\)")
+"""A remark in parentheses that names a command of this program."""
 
 
 def propose(
@@ -33,8 +34,11 @@ def propose(
     confidence: Confidence = "low",
     ground: str = RULE_OF_THUMB,
 ) -> Suggestion:
-    """A change of config fields to the values of `fields`; `because` becomes the decision's text:
-    the changes are shown beside it everywhere."""
+    """Returns a suggestion that sets config fields to the values of `fields`.
+
+    `because` alone becomes the text of the decision, since the changes are shown beside it
+    everywhere.
+    """
     old = flatten(facts.config) if facts.config is not None else {}
     changes = {name: (old.get(name), value) for name, value in fields.items()}
     action = ", ".join(
@@ -63,9 +67,9 @@ def make_suggestion(
     confidence: Confidence = "low",
     ground: str = RULE_OF_THUMB,
 ) -> Suggestion:
-    """Advice that no config field can take: what to do with the data, or what to look at.
+    """Returns advice that sets no config field: what to do with the data, or what to read.
 
-    A decision keeps it without the commands that help with it.
+    The text of the decision has the advice without its commands.
     """
     return Suggestion(
         kind=kind,
@@ -120,5 +124,5 @@ def are_same_settings(one: Config, other: Config) -> bool:
 
 
 def _rounded(value: float) -> float:
-    """Rounds to three digits, enough for a prediction."""
+    """Rounds to three significant digits, enough for a prediction."""
     return float(f"{value:.3g}")

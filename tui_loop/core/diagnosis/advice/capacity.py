@@ -33,8 +33,10 @@ FAR = 0.2
 
 
 def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Twice the passes, or so many that there are STEPS_WANTED; what that brings is read from the
-    last stretch of the eval curve."""
+    """Suggests twice the passes, or enough for STEPS_WANTED steps where that is more.
+
+    The prediction comes from the last stretch of the eval curve.
+    """
     if facts.config is None:
         return
     steps = max(1, facts.run.step)
@@ -99,7 +101,7 @@ def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
             )
         return
     if training.keep == "best":
-        return  # the weights are those of that moment already
+        return  # the run has kept the weights of that step
     step, lowest, change = turn
     expects = loss_range(facts, 0.9 * lowest, lowest + 0.5 * max(change.delta, 0.02 * lowest))
     yield propose(
@@ -171,6 +173,7 @@ def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
             facts,
             finding,
             SuggestionKind.RAISE_RANK,
+            # alpha grows with the rank, so that the adapter's scale, alpha / r, stays the same.
             {"lora.r": rank, "lora.lora_alpha": lora.lora_alpha * rank / lora.r},
             because="neither loss fell any further, which a larger adapter may change"
             if finding.kind == FindingKind.PLATEAU

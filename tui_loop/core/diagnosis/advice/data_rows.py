@@ -14,11 +14,12 @@ LEAST_ROWS, MOST_ROWS = 5, 50
 """The least and most rows that a suggestion asks for."""
 
 ROWS_WANTED = 400
-"""Evaluation rows that show a difference of five points (McNemar, if a fifth of them change)."""
+"""Evaluation rows that show a difference of five points (McNemar, if a fifth of the rows
+change)."""
 
 
 def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests about as many more rows as fail, of the group that fails most."""
+    """Suggests about as many more training rows as fail, of the group that fails most."""
     failed = _count(finding, "failed") or len(finding.examples)
     kind, _, name = str(finding.figures.get("slice", "")).partition(": ")
     group = f'"{name}"' if kind in ("label", "words") else name or "these"
@@ -36,7 +37,7 @@ def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Sug
 
 
 def rows_for_gaps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests rows for what is missing in training."""
+    """Suggests training rows of the kind that training lacks."""
     value = finding.figures.get("labels") or finding.figures.get("label")
     names = f'"{value}"' if value else "the kind that fails"
     yield make_suggestion(
@@ -170,7 +171,7 @@ def narrow_the_gap(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 
 def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests a fresh evaluation set."""
+    """Suggests a fresh evaluation set, or a holdout evaluation where that is possible."""
     loop, best = facts.folder.loop, finding.figures.get("best", facts.number)
     fresh = f"draw a fresh split (tui-loop fresh {loop.name})"
     can_look = isinstance(best, int) and loop.iteration(best).adapter.exists()
@@ -190,7 +191,7 @@ def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
 
 def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests replicates for a small uncertain gain, and reading the failures."""
-    if "tries" not in finding.figures:  # within one run: nothing was tried yet
+    if "tries" not in finding.figures:  # a plateau within one run, after which nothing was tried
         return
     best = finding.figures.get("best_before", facts.number)
     name = facts.folder.loop.name

@@ -20,12 +20,16 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 
 ROOM = 1.5
-"""No higher rate is suggested where one below this multiple of the rate is known to be bad."""
+"""A higher rate is at least this multiple of the current one, unless a better iteration had it.
+Where a rate that is known to be bad leaves less room, none is suggested."""
 
 
 def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Down towards a lower rate that did better here; else to what did well in another loop; else
-    to a tenth, or to what is advised where even that is beyond all use."""
+    """Suggests a lower rate: towards one that did better here, else one from another loop.
+
+    Without either, it is a tenth of the rate, or the usual advice where even a tenth is too high to
+    be of use.
+    """
     if facts.config is None:
         return
     rate = facts.config.training.learning_rate
@@ -90,9 +94,11 @@ def slower(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Up to a higher rate that did better here; else to what did well in another loop; else
-    to ten times the rate, at least what is advised, or three times where much of the loss has gone
-    already. Never up to a rate that is known to be bad."""
+    """Suggests a higher rate: one that did better here, else one that did well in another loop.
+
+    Without either, it is ten times the rate, or three times where much of the loss has gone
+    already, and at least the usual advice. It is never a rate that is known to be bad.
+    """
     if facts.config is None or 0 < facts.run.step < FEWEST_STEPS:
         return
     rate = facts.config.training.learning_rate
@@ -203,8 +209,10 @@ SHORT_OF = 3.0
 
 
 def better_at(facts: IterationFacts, rate: float, *, lower: bool) -> Iteration | None:
-    """The best iteration at a lower (or higher) rate that did better: one that differs in the
-    rate alone, if there is one."""
+    """Returns the best iteration at a lower (or higher) rate that did better than this one.
+
+    Iterations that differ only in the rate come before all others.
+    """
     found = [
         each
         for each in facts.iterations
@@ -219,16 +227,21 @@ def better_at(facts: IterationFacts, rate: float, *, lower: bool) -> Iteration |
 
 
 def toward(rate: float, good: float) -> float:
-    """Where to go from a rate when another one is known to be better: up to that one; down, to
-    something in between, near the good one, where there is room for it."""
+    """Returns the rate to try where `good` is known to be better than `rate`.
+
+    Upwards that is `good`. Downwards it is a rate in between, near `good`, where there is room.
+    """
     if rate < good or rate / good < NEAR:
         return good
     return brief_rate(min(math.sqrt(rate * good), SHORT_OF * good))
 
 
 def bad_above(facts: IterationFacts, rate: float) -> float | None:
-    """The lowest rate above this one that diverged, or that did worse than a lower one did, here;
-    else the lowest that diverged in another loop on this base."""
+    """Returns the lowest rate above this one with a known bad result, None without any.
+
+    In this loop, that is a rate that diverged or did worse than a lower one; else the lowest rate
+    that diverged in another loop on this base.
+    """
     at_rates: dict[float, list[Iteration]] = {}
     for each in facts.iterations:
         if each.number and (other := rate_of(each)) is not None:
@@ -252,8 +265,10 @@ def reached(iteration: Iteration) -> str:
 
 
 def about(facts: IterationFacts, known: Iteration) -> Prediction | None:
-    """Around what another iteration reached, at least half way there; from the base where the run
-    has no figures of its own."""
+    """Predicts about the score that another iteration reached, and at least half of the way there.
+
+    It starts from the base's score where the run has no valid score of its own.
+    """
     mine, theirs = facts.metric("score"), metric_of(known, "score")
     if mine is None and not _has_figures(facts):
         mine = metric_of(facts.base, "score")
