@@ -1,6 +1,6 @@
 """The history of each example: its outcomes over the iterations of a loop.
 
-Only outcomes with the same reference are comparable: a changed reference starts a new segment.
+Outcomes are comparable only under the same reference, so a changed reference starts a new segment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
 
 
 class Outcome(StrEnum):
-    """The outcome of an example; `unscored` where the metric is none."""
+    """The outcome of an example, `unscored` where the metric is none."""
 
     FAILED = "failed"
     PASSED = "passed"
@@ -41,13 +41,13 @@ class Story(StrEnum):
 
 
 FLAKY_FLIPS = 2
-"""From this many changes over the trained iterations on, an example is flaky."""
+"""The least number of changes over the trained iterations for an example to be flaky."""
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """One iteration's outcomes, by row; `losses` and `scores` are NaN where missing.
+    """The outcomes of one iteration, by row. `losses` and `scores` are NaN where missing.
 
-    `is_alike`: scored in the same way as the iteration on screen.
+    `is_alike`: they were scored in the same way as the iteration on screen.
     """
 
     number: int
@@ -61,9 +61,10 @@ class Outcomes(msgspec.Struct, frozen=True):
 
 
 class HistoryPoint(msgspec.Struct, frozen=True):
-    """An example in one iteration; `passed` is None where it was not scored in the same way.
+    """An example in one iteration.
 
-    `is_new_segment`: the reference differs from the one before.
+    `passed`: None where the example was not scored in the same way. `is_new_segment`: the
+    reference differs from that of the previous point.
     """
 
     number: int
@@ -161,7 +162,7 @@ class Histories:
 
 
 def _summary(marks: Sequence[int], trained: Sequence[bool]) -> tuple[int, Story]:
-    """The flips of one example, at most 255, and what its outcomes come to."""
+    """Returns the number of flips of one example, and its story."""
     known = failed = flips = 0
     last = UNSCORED
     for mark, is_trained in zip(marks, trained, strict=True):
@@ -173,6 +174,6 @@ def _summary(marks: Sequence[int], trained: Sequence[bool]) -> tuple[int, Story]
             flips += last not in (UNSCORED, mark)
             last = mark
     if flips >= FLAKY_FLIPS:
-        return min(flips, 255), Story.FLAKY
+        return min(flips, 255), Story.FLAKY  # 255 is the most that a bytearray holds
     is_unsolved = known >= 2 and failed == known
     return flips, Story.NEVER_SOLVED if is_unsolved else Story.OTHER

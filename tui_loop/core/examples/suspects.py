@@ -1,15 +1,15 @@
-"""Finds suspect references: examples on which the iterations agree on another answer, and training
-rows with a high loss or contradictory references.
+"""Finds suspect references, and training rows with a high loss or contradictory references.
 
-Iterations share a base and training data, so they may agree on a common error. A person must
-decide, and the criteria are strict:
+A reference is suspect where the iterations agree on another answer. Iterations share a base and
+training data, so they may agree on a common error. A person must decide, and the criteria are
+strict:
 
-- at least 3 iterations (the base counts) answered, at least 80% of them the same, which is not the
-  reference, and none of them passed;
-- they give the reference little probability: a median below 5%;
-- an iteration that gives one answer to more than half of its rows, far more than should get it,
-  does not count;
-- an output without a label is not an answer. Without labels, an output that is long, truncated,
+- At least 3 iterations (the base counts) answered. At least 80% of them gave the same answer, which
+  is not the reference. None of them passed.
+- They give the reference little probability: the median is below 5%.
+- An iteration that gives one answer to more than half of its rows, far more rows than should get
+  that answer, does not count.
+- An output without a label is not an answer. Without labels, an output that is long, truncated,
   empty, a refusal, or the reference in another form does not count either, since agreement on
   open-ended texts has no meaning.
 
@@ -57,6 +57,8 @@ _FEWEST_ROWS = 10
 """Iterations with fewer rows are not tested for giving one answer to most rows."""
 
 _ANSWER_LENGTH = 80
+"""Characters of the longest normalised output that is an answer where there are no labels."""
+
 _SHOWN = 32
 _NO_ANSWER = {
     Cause.EMPTY,
@@ -185,8 +187,8 @@ def _percent(share: float) -> str:
 class Suspect(msgspec.Struct, frozen=True):
     """A measured training row, and other training rows with the same input.
 
-    `conflicts`: (line, reference) of rows with another reference. `repeats`: lines of rows with the
-    same one.
+    `conflicts`: (line, reference) of the rows with another reference. `repeats`: the lines of the
+    rows with the same reference.
     """
 
     row: TrainingRow
@@ -227,7 +229,7 @@ def _suspect(row: TrainingRow, alike: Sequence[Row]) -> Suspect:
 
 
 def _hardness(row: TrainingRow) -> float:
-    """Returns the loss as a sort key: a missing loss is the lowest, NaN the highest."""
+    """Returns the loss as a sort key: a missing loss is the lowest, NaN is the highest."""
     loss = number(row.loss)
     if loss is None:
         return -math.inf
@@ -235,9 +237,10 @@ def _hardness(row: TrainingRow) -> float:
 
 
 class TrainingRows(msgspec.Struct, frozen=True):
-    """Training rows, their entry in the config, and its file, None where it is not a local file.
+    """Training rows with their entry in the config and their file.
 
-    `notice`: why these may not be the rows that were used in training, "" where they are.
+    `path`: None where the entry is not a local file. `notice`: why these may not be the rows that
+    were used in training, "" where they are.
     """
 
     rows: list[Row]
@@ -277,7 +280,7 @@ def _load(config: Config, root: Path, read: ReadSource) -> LoadedData:
         return read(entry, root, config)
 
     data = msgspec.structs.replace(config.data, holdout=None)
-    if data.eval is not None:
+    if data.eval is not None:  # not None, which would hold out part of the training rows
         data = msgspec.structs.replace(data, eval=data.train, eval_split=data.train_split)
     training_only = msgspec.structs.replace(config, data=data)
     return load_data(training_only, root, lambda entry, _root, _config: once(entry), refused={})

@@ -54,7 +54,7 @@ class PatternsReader:
     """
 
     def __init__(self, folder: LoopsFolder, others: Sequence[LoopsFolder] = ()) -> None:
-        """The names of loops in `others` get their folder's path as a prefix."""
+        """Names the loops in `others` with their folder's path as a prefix."""
         self._folders = [(folder, "")]
         self._folders += [(each, f"{each.path}{os.sep}") for each in others]
         self._loops: dict[Path, _Loop] = {}
@@ -148,7 +148,8 @@ class _Loop:
 
 
 def patterns_of(trials: Sequence[Trial]) -> list[Pattern]:
-    """Returns every pattern in the trials, by base."""
+    """Returns every pattern in the trials. Trials on different bases do not mix."""
+    # An adapter and full fine-tuning need different rates, so their trials do not mix either.
     groups: dict[tuple[str, bool], list[Trial]] = {}
     for each in trials:
         groups.setdefault((each.base, each.is_lora), []).append(each)
@@ -184,7 +185,7 @@ class Hint(msgspec.Struct, frozen=True):
 
 NO_HINT = Hint()
 MAX_PATTERNS = 2
-"""The most patterns in a hint, the most serious first."""
+"""The most patterns in a hint. The most serious ones come first."""
 
 
 class Hints:
@@ -237,7 +238,7 @@ def _of_direction(pattern: Pattern, was: Any, value: Any) -> str:
 def _overlaps(move: Move, was: Any, value: Any) -> bool:
     """Returns whether a change from `was` to `value` overlaps an earlier one in its direction."""
     ends = [as_number(each) for each in (move.was, move.value, was, value)]
-    if None in ends:
+    if None in ends:  # values without an order: only the same change counts
         return (shown(was), shown(value)) == (shown(move.was), shown(move.value)) and was != value
     low, high, before, after = (each or 0.0 for each in ends)
     if (high > low) != (after > before) or before == after:

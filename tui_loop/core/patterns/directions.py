@@ -43,10 +43,10 @@ MAX_LISTED = 3
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A change of one field with its result, once per pair of configs.
+    """A change of one field with its result. Each pair of configs has one change.
 
     `side`: "" where the two values have no order. `with_replicates`: both configs had at least two
-    runs, so that the result includes training noise.
+    runs, so the result takes training noise into account.
     """
 
     field: str
@@ -79,7 +79,10 @@ def tried_outcomes(trials: Sequence[Trial], field: str, side: Side) -> Tried:
 
 
 def changes_of(trials: Iterable[Trial]) -> list[Change]:
-    """Returns every change of one field with a result, for trials with known claims."""
+    """Returns every change of one field with a result, for trials with known claims.
+
+    Of several changes between one pair of configs, one with replicates counts, else the first.
+    """
     known = {(each.loop, each.number): each for each in trials}
     found: dict[object, Change] = {}
     for each in known.values():
@@ -132,7 +135,7 @@ def _change(trial: Trial, parent: Trial) -> Change | None:
 
 
 def _result(trial: Trial, parent: Trial) -> Result | None:
-    """Returns the result of a change; a run that diverged is worse, whatever its weights score."""
+    """Returns the result of a change. A run that diverged is worse, whatever its weights score."""
     if (trial.ended, parent.ended) == ("diverged", "finished"):
         return "worse"
     if (trial.ended, parent.ended) == ("finished", "diverged"):
@@ -238,11 +241,12 @@ def _range(changes: Sequence[Change]) -> str:
 
 
 SURE_WIDTHS = 2.5
-"""Scores this many of the largest possible standard errors apart need no examples: the paired
-interval, with a half width of at most 1.96 such errors, cannot include zero."""
+"""Scores that differ by this many of the largest possible standard errors need no examples: the
+paired interval, with a half width of at most 1.96 such errors, cannot include zero."""
 
 CLEAR, UNSEEN = 2.5, 1.5
-"""Paired differences beyond these numbers of standard errors are clear despite resampling."""
+"""A mean paired difference above CLEAR standard errors is a difference, and one below UNSEEN is
+none: resampling changes neither."""
 
 LEAST_PAIRS = 40
 """With fewer pairs, the comparison is always made in full."""
@@ -322,8 +326,9 @@ class Claims:
 
 
 def sure_claim(old: Iteration, new: Iteration) -> str | None:
-    """Returns the claim on two single runs whose scores are so far apart that no pairing of their
-    examples can change it; None where the examples are needed.
+    """Returns the claim on two single runs, None where their examples are needed.
+
+    The scores must be so far apart that no pairing of the examples can change the claim.
 
     A score in [0, 1] with mean m has a variance of at most m(1 - m), and a paired difference at
     most the square of the sum of both deviations.

@@ -1,4 +1,4 @@
-"""A pattern: what several trials have in common, how often, and with which weight."""
+"""The pattern: what several trials have in common, how often, and with which weight."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHORT_WORDS: dict[Outcome, str] = {
 }
 
 LARGEST = 1e15
-"""Larger values in a record are errors."""
+"""A record's larger values count as errors, not as numbers."""
 
 LAW_TRIALS = 3
 """Fewer trials never make a law."""
@@ -41,13 +41,14 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """`count` of `total` trials have `outcome`; `low` to `high` is the share's 95% interval.
+    """A statement that `count` of `total` trials have `outcome`.
 
-    `field`: `group.field`. A threshold covers values from `value` on to its `side`. A direction
-    covers raising (`up`) or lowering the field, in `moves`; where values have no order (side ""),
-    all moves are equal. For the best configs, the field is between `value` and `upper`.
-    `iterations`: the trials (`loop/N`) that show it. `others`: those they are compared with.
-    `short`: the text for the form. `otherwise`: another explanation.
+    `low` to `high`: the 95% interval of the share. `field`: `group.field`. A threshold covers the
+    values from `value` on towards its `side`. A direction covers raising (`up`) or lowering the
+    field, in `moves`; where values have no order (side ""), all moves are equal. For the best
+    configs, the field is between `value` and `upper`. `iterations`: the trials (`loop/N`) that
+    show the pattern. `others`: the trials that they are compared with. `short`: the text for the
+    form. `otherwise`: another explanation.
     """
 
     kind: Kind
@@ -78,7 +79,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> str:
-        """Returns `so far 3 of 3, 95% interval 44% to 100%`; without an interval for one run."""
+        """Returns `so far 3 of 3, 95% interval 44% to 100%`, without the interval for one run."""
         if self.total == 1:
             return f"{self.weight} {how_often(self.count, self.total)}"
         interval = f"95% interval {100 * self.low:.0f}% to {100 * self.high:.0f}%"

@@ -39,9 +39,10 @@ Judge = Callable[[Trial], bool | None]
 
 
 class OutcomeRule(msgspec.Struct, frozen=True):
-    """An outcome, and the fields that can cause it, each with the side that does.
+    """An outcome, and the fields that can cause it, each with the side that can.
 
-    The first field is reported even where nothing was tried on its other side.
+    The first field is the usual cause. Its threshold is reported even where no value on the other
+    side was tried.
     """
 
     outcome: Outcome
@@ -78,7 +79,8 @@ OUTCOME_RULES = (
         ),
     ),
 )
-"""Only plausible causes are tested: among many fields, some separate the runs by chance."""
+"""The outcomes with their plausible causes. No other fields are tested: among many fields, some
+separate the runs by chance."""
 
 
 def thresholds(trials: Sequence[Trial]) -> list[Pattern]:
@@ -122,7 +124,7 @@ class _Judged(msgspec.Struct, frozen=True):
 
 
 class _Cut(msgspec.Struct, frozen=True):
-    """The trials from a value on (`beyond`), and those before it."""
+    """The trials from a value on (`beyond`), and the trials before the value (`before`)."""
 
     value: float
     beyond: list[_Judged]

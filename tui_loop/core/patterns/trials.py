@@ -200,7 +200,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _flat(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Returns {"group.field": value}; fields that an older record lacks have today's defaults."""
+    """Returns {"group.field": value}. Fields that an older record lacks get today's defaults."""
     own = {f"{group}.{name}": value for group, t in tables.items() for name, value in t.items()}
     return {**_defaults(), **own}
 

@@ -22,9 +22,10 @@ _EVALUATED = "eval_"
 
 
 class Series(msgspec.Struct):
-    """One metric: `values[i]` was logged at `steps[i]`; steps never fall, values are finite.
+    """The values of one metric: `values[i]` was logged at `steps[i]`.
 
-    `nonfinite` has the steps whose value is not a number to draw. Owned by whoever extends it.
+    Steps never fall, and values are finite. `nonfinite` has the steps without a finite value, and
+    the kind of each. A series is mutable and belongs to the code that extends it.
     """
 
     steps: list[int] = []
@@ -33,12 +34,12 @@ class Series(msgspec.Struct):
 
 
 def series_of(points: Iterable[Point], name: str) -> Series:
-    """Returns the series of the metric `name` in `points`, which are in order of steps."""
+    """Returns the series of the metric `name` in `points`, which must be in the order of steps."""
     return extend(Series(), points, name)
 
 
 def extend(series: Series, points: Iterable[Point], name: str) -> Series:
-    """Extends `series` in place by the values of the metric `name` in `points`."""
+    """Extends `series` in place with the values of the metric `name` in `points`."""
     add_step, add_value, isfinite = series.steps.append, series.values.append, math.isfinite
     for point in points:
         value = point.values.get(name)
@@ -60,14 +61,15 @@ def kind_of(value: float) -> Kind:
 
 
 def smoothed(values: Iterable[float], weight: float, known: Sequence[float] = ()) -> list[float]:
-    """The debiased exponential moving average of `values`, one for each that is finite.
+    """Returns the debiased exponential moving average of `values`: one mean per finite value.
 
-    `weight` in [0, 1) is what a mean keeps of the one before: 0 smooths nothing. `known` are the
-    means of the values before these, so a growing series continues where it was.
+    `weight` in [0, 1) is the share that a mean keeps of the previous mean; 0 does not smooth.
+    `known` are the means of the values before these, so that a growing series continues.
 
-    Source: the bias correction of Kingma and Ba, "Adam", 2015, section 3, as TensorBoard's scalar
-    charts smooth. With m(t) = w m(t-1) + (1-w) x(t) from m(0) = 0, the mean is m(t) / (1 - w^t);
-    written without m it is s(t) = s(t-1) + g (x(t) - s(t-1)) with g = (1-w) / (1 - w^t).
+    Source: the bias correction of Kingma and Ba, "Adam", 2015, section 3, which TensorBoard's
+    scalar charts use too. With m(t) = w m(t-1) + (1-w) x(t) from m(0) = 0, the mean is
+    m(t) / (1 - w^t). Written without m, it is s(t) = s(t-1) + g (x(t) - s(t-1)) with
+    g = (1-w) / (1 - w^t).
     """
     means: list[float] = []
     mean = known[-1] if known else 0.0
@@ -101,10 +103,10 @@ def column_of(step: int, low: int, high: int, columns: int) -> int:
 def per_column(
     xs: Sequence[int], ys: Sequence[float], low: int, high: int, columns: int
 ) -> list[Extremes | None]:
-    """The true minimum and maximum of each of `columns` columns from step `low` to `high`.
+    """Returns the true minimum and maximum of each of `columns` columns from step `low` to `high`.
 
-    `xs` are sorted and `ys` finite. A column without a point is None; what lies outside of the
-    range is in none. Cost: two binary searches a column and one pass over the values.
+    `xs` must be sorted and `ys` finite. A column without a point is None. Points outside the range
+    are in no column. The cost is two binary searches per column and one pass over the values.
     """
     found: list[Extremes | None] = [None] * columns
     if not columns:
@@ -125,9 +127,10 @@ def per_column(
 
 
 def metric_names(logged: Iterable[str], evaluated: Iterable[str]) -> list[str]:
-    """What can be drawn, given the names in training logs and in evaluations: loss first.
+    """Returns the metrics that can be drawn, from the names in training logs and in evaluations.
 
-    `eval_x` belongs to `x` and is no metric of its own; a score, which only evaluations have, is.
+    The loss comes first. `eval_x` belongs to `x` and is not a separate metric. The score is one,
+    although only evaluations have it.
     """
     names = {*logged, *(name.removeprefix(_EVALUATED) for name in evaluated)}
     known = [name for name in _FIRST if name in names]
@@ -142,7 +145,7 @@ def evaluated_name(metric: str, evaluated: Iterable[str]) -> str | None:
 
 
 class Track:
-    """The logged points of one kind with their series, updated while a run grows."""
+    """The logged points of one kind and their series, updated while a run continues."""
 
     def __init__(self) -> None:
         self._newest: Point | None = None
@@ -158,10 +161,10 @@ class Track:
         self.nonfinite: list[int] = []
 
     def follow(self, points: Sequence[Point]) -> bool:
-        """Adds the new ones of `points`; returns whether there are any.
+        """Adds the new points among `points`; returns whether there are any.
 
-        Points that are not an extension of those before (an attempt that began again, another
-        run) replace them. The identity of the newest point distinguishes them.
+        Points that do not extend the earlier ones replace them: those of another run, or of an
+        attempt that started again. The identity of the newest point distinguishes the two cases.
         """
         count, known = len(points), len(self._points)
         goes_on = count >= known and (not known or points[known - 1] is self._newest)
@@ -185,7 +188,7 @@ class Track:
         for point in fresh:
             values = point.values.values()
             self.names.update(dict.fromkeys(point.values))
-            # One sum is cheaper than a look at each, but finite numbers may add up to infinity.
+            # One sum is cheaper than a check of each value, but finite values may sum to infinity.
             if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
                 self.nonfinite.append(point.step)
 

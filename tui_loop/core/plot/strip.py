@@ -1,4 +1,4 @@
-"""A figure with its interval on a scale, as signs of one line: `···├──●──┤··`."""
+"""Draws a value with its interval on a scale, as characters of one line: `···├──●──┤··`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tui_loop.core.plot.scale import Scale
 from tui_loop.core.stats import Interval
 
 LOG_FROM = 10.0
-"""Values that span a larger ratio are laid on a log scale."""
+"""Values whose largest ratio is above this get a log scale."""
 
 LOG_SPAN = 1e4
-"""A scale reaches no further above its lowest value: one run that went astray is not to flatten
-all others."""
+"""The largest ratio of the ends of a log scale: one extreme run must not flatten all others."""
 
 
 class Signs(NamedTuple):
-    """The characters of a strip; `beyond` for a value above the scale, `ground` for no value.
+    """The characters of a strip.
 
-    `ground` is not a blank, since a table strips blanks.
+    `beyond` marks a value above the scale. `ground` fills the rest; it is not a blank, since a
+    table strips blanks.
     """
 
     low: str
@@ -35,7 +35,7 @@ ASCII = Signs("|", "-", "o", "|", ">", ".")
 
 
 def scale_of(intervals: Iterable[Interval | None], *, may_be_log: bool = False) -> Scale | None:
-    """A scale on which the intervals have room; None without any."""
+    """Returns a scale with room for the intervals, None without any interval."""
     known = [each for each in intervals if each is not None]
     if not known:
         return None
@@ -48,7 +48,7 @@ def scale_of(intervals: Iterable[Interval | None], *, may_be_log: bool = False) 
 
 
 def strip(interval: Interval, scale: Scale, width: int, signs: Signs = UNICODE) -> str:
-    """The interval on the scale, in exactly `width` signs."""
+    """Returns the interval on the scale, in exactly `width` characters."""
     low, at, high = (
         round(scale.place(value) * (width - 1))
         for value in (interval.low, interval.delta, interval.high)
@@ -61,7 +61,7 @@ def strip(interval: Interval, scale: Scale, width: int, signs: Signs = UNICODE) 
 
 
 def ends(scale: Scale, width: int, low: str, high: str, signs: Signs = UNICODE) -> str:
-    """A heading for strips: what the ends of the scale stand for, as far apart as they are."""
+    """Returns a heading for strips: the values at the two ends of the scale, `width` apart."""
     room = width - len(low) - len(high) - 2
     middle = " log ".center(room, signs.line) if scale.is_log and room > 6 else signs.line * room
     return f"{low} {middle} {high}" if room > 0 else f"{low} {high}"

@@ -1,4 +1,4 @@
-"""A document as one HTML page: no script, nothing from elsewhere, every text escaped."""
+"""Writes a document as one HTML page: no script, no external resource, every text escaped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tui_loop.core.report.document import (
 from tui_loop.core.report.svg import run_svg, text_of, trail_svg
 
 MARK = "<!doctype html>\n<!-- tui-loop report -->\n"
-"""How such a file begins."""
+"""The start of every page, by which `report` recognizes a file that it may replace."""
 
 _LIGHT = (
     "--fg:#1c2128;--bg:#fff;--muted:#5c6670;--line:#d5dbe1;--code:#f3f5f7;"
@@ -35,6 +35,7 @@ _DARK = (
 STYLE = (
     f":root{{color-scheme:light dark;{_LIGHT}}}"
     f"@media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}"
+    # Paper is white also where the screen is dark.
     f"@media print{{:root{{{_LIGHT}}}}}"
     """
 *{box-sizing:border-box}
@@ -89,11 +90,11 @@ h2,h3{break-after:avoid}.wide{overflow:visible}}
 NOTHING = '<span class="muted">(nothing)</span>'
 RIGHT = ' class="right"'
 LONG = 40
-"""Characters from which on a cell wants room."""
+"""Characters above which a table cell gets a larger minimum width."""
 
 
 def html_page(document: Document) -> str:
-    """The document as HTML."""
+    """Returns the document as an HTML page."""
     body = "\n".join(map(_block, document.blocks))
     return (
         f'{MARK}<html lang="en">\n<head>\n<meta charset="utf-8">\n'

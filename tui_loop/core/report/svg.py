@@ -1,6 +1,6 @@
-"""Line charts as SVG: few points and lines, no script, colours from the page's style.
+"""Draws line charts as SVG: few points and lines, no script, colours from the page's style.
 
-Train and eval differ in dash and marks too, never in colour alone.
+Train and eval also differ in dashes and marks, never in colour alone.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from tui_loop.core.text.untrusted import visible
 WIDTH, HEIGHT = 480, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 24, 26
 LOG_FROM = 10.0
-"""Losses of iterations that span a larger ratio are drawn on a log scale."""
+"""Losses of iterations whose largest ratio is above this are drawn on a log scale."""
 
 LOG_SPAN = 1e5
-"""A log scale reaches no deeper below its largest value."""
+"""The largest ratio of the ends of a log scale."""
 
 LEGEND = 106
-"""Pixels for an entry of a legend."""
+"""The width of a legend entry, in pixels."""
 
 NUMBERS = 12
-"""Labels below a chart over iterations, at most about."""
+"""About the most labels below a chart over iterations."""
 
 
 Pixels = tuple[float, float]
@@ -40,17 +40,17 @@ Pixels = tuple[float, float]
 ACROSS: Pixels = (LEFT, WIDTH - RIGHT)
 UP: Pixels = (HEIGHT - BOTTOM, TOP)
 TICKS = 6
-"""Labels of an axis, at most."""
+"""About the most labels of an axis."""
 
 
 class Axis(msgspec.Struct, frozen=True):
-    """A scale on the pixels of a picture."""
+    """A scale along the pixels of a picture."""
 
     scale: Scale
     pixels: Pixels
 
     def at(self, value: float) -> float:
-        """Returns the pixel of a value; a value beyond the scale is at its end."""
+        """Returns the pixel of a value. A value beyond the scale is at the scale's end."""
         return self.at_place(self.scale.place(value))
 
     def at_place(self, place: float) -> float:
@@ -60,7 +60,7 @@ class Axis(msgspec.Struct, frozen=True):
 
 
 def run_svg(chart: RunChart) -> str:
-    """Train and eval loss over the steps of a run."""
+    """Returns a chart of train and eval loss over the steps of a run."""
     curves = chart.curves
     train, smooth, evaluated = curves.train, curves.smooth, curves.eval
     values = [*train.values, *evaluated.values]
@@ -93,7 +93,7 @@ def run_svg(chart: RunChart) -> str:
 
 
 def trail_svg(chart: TrailChart) -> str:
-    """A figure over iterations, each with its interval."""
+    """Returns a chart of a metric over the iterations, each with its interval."""
     numbers = sorted({*(point.number for point in chart.points), *chart.without})
     place = {number: at for at, number in enumerate(numbers)}
     xs = Axis(Scale(-0.5, len(numbers) - 0.5), ACROSS)
@@ -138,7 +138,10 @@ def _svg(title: str, parts: Iterable[str]) -> str:
 
 
 def _axes(ys: Axis, xs: Axis, marks: Sequence[tuple[float, str]], *, is_share: bool = False) -> str:
-    """Returns lines at round values, and the labels of both axes; `marks` are those across."""
+    """Returns lines at round values, and the labels of both axes.
+
+    `marks`: (value, label) along the horizontal axis.
+    """
     parts = []
     for place, text in value_ticks(ys.scale, TICKS):
         y = _px(ys.at_place(place))
@@ -189,17 +192,19 @@ def _px(value: float) -> str:
 
 
 def text_of(text: str) -> str:
-    """A text for anywhere in a page or a picture: visible, and nothing of it is markup."""
+    """Returns a text for any place in a page or picture, with all of it visible and no markup."""
     return escape(visible(text), quote=True)
 
 
 SMOOTHING = 0.8
+"""The weight of the moving average, as in `plot.series.smoothed`."""
+
 FEWEST_SMOOTHED = 12
-"""Fewer logs need no mean to be read."""
+"""The least number of logs that are smoothed: fewer are legible as they are."""
 
 
 def curves_of(run: RunState, diverged_at: int | None = None) -> Curves:
-    """Train and eval loss of a run."""
+    """Returns the curves of train and eval loss of a run, with few enough points for a chart."""
     train, evaluated = series_of(run.metrics, "loss"), series_of(run.evaluations, "eval_loss")
     means = Line()
     if len(train.values) >= FEWEST_SMOOTHED:
@@ -210,7 +215,7 @@ def curves_of(run: RunState, diverged_at: int | None = None) -> Curves:
 
 
 def _last_at(series: Series) -> Series:
-    """Of two values at one step the later one: a run may end where it was just evaluated."""
+    """Keeps the later of two values at one step: a run may end right after an evaluation."""
     found = dict(zip(series.steps, series.values, strict=True))
     steps = sorted(found)
     return Series(steps, [found[step] for step in steps], series.nonfinite)
@@ -222,7 +227,7 @@ def _line(series: Series) -> Line:
 
 
 def _thinned(steps: Sequence[int], values: Sequence[float]) -> Line:
-    """The points themselves where they are few, else the extremes of each column."""
+    """Returns the points themselves where they are few, else the extremes of each column."""
     if len(steps) <= 2 * POINTS:
         return Line(tuple(steps), tuple(map(_short, values)), len(values))
     low, high = steps[0], steps[-1]
@@ -237,7 +242,7 @@ def _thinned(steps: Sequence[int], values: Sequence[float]) -> Line:
 
 
 def _some(steps: Sequence[int], values: Sequence[float]) -> Line:
-    """A smooth line needs no extremes: points at even distances, the last one too."""
+    """Returns points at even distances, including the last: a smooth line needs no extremes."""
     count = min(len(steps), 2 * POINTS)
     chosen = [round(at * (len(steps) - 1) / max(1, count - 1)) for at in range(count)]
     points = tuple(_short(values[at]) for at in chosen)
@@ -245,5 +250,5 @@ def _some(steps: Sequence[int], values: Sequence[float]) -> Line:
 
 
 def _short(value: float) -> float:
-    """Five digits: more than a picture shows."""
+    """Rounds to five significant digits, more than a picture shows."""
     return float(f"{value:.5g}") if math.isfinite(value) else value
