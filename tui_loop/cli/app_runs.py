@@ -197,6 +197,7 @@ class AppRuns:
                 return
             self._current = folder
             self._run_host = RunHost(folder, runner="thread")
+            # Again: a termination just before found no `_run_host` that it could terminate.
             if self._stopping.is_set():
                 return
             with output_to(folder.output):
@@ -213,4 +214,4 @@ class AppRuns:
         process = start_host(folders[0].loop, numbers)
         process.wait()
         for folder in folders:
-            redact_file(folder.output)
+            redact_file(folder.output)  # the process does this itself, unless it was killed

@@ -77,7 +77,9 @@ class RunFollower:
                 # Polled before the read: what a process wrote before it exited is then still read.
                 has_exited = self._process.poll() is not None
                 events = follower.read()
+                # Restarted: the journal was replaced or cut, and `events` begin at its start.
                 state = fold(RunState() if follower.restarted else state, events)
+                # The journal begins with earlier attempts, which are not shown.
                 self._show(show, state, events if state.attempt >= attempt else [])
                 ended = state.ended is not None and state.attempt >= attempt
                 if ended or (has_exited and not events):
@@ -89,7 +91,7 @@ class RunFollower:
         """Shows events; a closed output pipe does not end the run."""
         try:
             show(state, events)
-        except BrokenPipeError:
+        except BrokenPipeError:  # every later line would raise it again
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     def _iteration_with_summary(self, folder: IterationFolder, ended: bool) -> Iteration:
@@ -97,7 +99,7 @@ class RunFollower:
         deadline = time.monotonic() + SUMMARY_SECONDS
         while ended and not folder.summary.exists() and time.monotonic() < deadline:
             if self._process.poll() is not None:
-                break
+                break  # nobody is left to write it
             time.sleep(0.02)
         return iteration_of(folder)
 

@@ -37,7 +37,7 @@ class Foreground:
         if os.getppid() != self._parent:
             return False
         watch = select.poll()
-        watch.register(0, 0)
+        watch.register(0, 0)  # no event is needed: poll() always reports a hang-up and an error
         return not any(event & (select.POLLHUP | select.POLLERR) for _, event in watch.poll(0))
 
     def release(self) -> None:
@@ -109,7 +109,7 @@ def _wait_for(child: int, modes: list[Any] | None, screen: int) -> int:
         if os.WIFSTOPPED(status):
             if can_stop():  # the shell notices once the whole job has stopped; `fg` continues it
                 os.killpg(0, signal.SIGTSTP)
-                os.kill(os.getpid(), signal.SIGSTOP)
+                os.kill(os.getpid(), signal.SIGSTOP)  # this process ignores SIGTSTP
             continue
         if os.WIFEXITED(status):
             return os.WEXITSTATUS(status)
@@ -124,7 +124,7 @@ def _wait_for(child: int, modes: list[Any] | None, screen: int) -> int:
             f"error: the app was killed by signal {killed_by}\nhint: a run that lived in it is "
             "interrupted: tui-loop resume LOOP/N\n".encode(),
         )
-    return 128 + killed_by
+    return 128 + killed_by  # as a shell reports it
 
 
 def _is_stopped(pid: int) -> bool:

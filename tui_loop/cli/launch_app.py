@@ -40,7 +40,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
         if number is not None:
             loop.existing(number)
     require_terminal()
-    foreground = enter_child()
+    foreground = enter_child()  # after all errors that need a plain screen, before heavy imports
     backend = AppBackend(allow_code=allow_code)
     is_ascii = is_ascii_locale() if settings.ascii is None else settings.ascii
     with own_terminal(memory.folder / "app.log", ascii_only=is_ascii) as terminal:

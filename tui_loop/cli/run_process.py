@@ -110,7 +110,7 @@ def run_to_end(
     # Read again: the host writes the verdicts after the journal's end.
     ended = [iteration_of(loop.iteration(iteration.number)) for iteration in ended]
     for folder in folders:
-        redact_file(folder.output)
+        redact_file(folder.output)  # the process does this itself, unless it was killed
     for text in return_unstarted(folders):
         out.note(out.spelled_out(text))
     if follower.killed:

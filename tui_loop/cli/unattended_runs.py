@@ -106,7 +106,7 @@ def launch_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.P
     while not is_unattended(loop) and time.monotonic() < deadline:
         if process.poll() is not None:
             if process.returncode == 0:
-                break
+                break  # it ended before this loop could see its lock
             raise RunFailed(
                 f"{loop.name}: the background process exited at once with code "
                 f"{process.returncode}",
@@ -118,6 +118,7 @@ def launch_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.P
 
 def _redirect_output(loop: LoopFolder) -> Any:
     """Points stdout and stderr at the loop's log, because the terminal has closed."""
+    # O_NOFOLLOW: a link in someone else's loop could name any file.
     log = os.open(loop.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     for stream in (1, 2):
         os.dup2(log, stream)

@@ -77,7 +77,7 @@ class Attempts:
     def begin(self) -> None:
         """Writes the start of the next attempt to the journal."""
         self.attempt += 1
-        self._folder.remove_summary()
+        self._folder.remove_summary()  # readers would show it instead of the new attempt
         if self._folder.number == 0:  # the base runs again only to be measured by other settings
             self._folder.remove_results()
         is_resumed = self._resumption.step > 0
@@ -167,6 +167,7 @@ class Attempts:
         self._journal.append(LineLogged(level="warning", source="oom", text=redacted(text)))
 
     def _retry_smaller_batch(self, error: TrainingOutOfMemory) -> _Retry | None:
+        # Imported late: it imports torch, which reads what `set_environment` has set by now.
         from tui_loop.engine.memory import smaller_batch
 
         settings = smaller_batch(self._config.training)
@@ -184,7 +185,7 @@ class Attempts:
         if (
             self._control.stop_requested
             or self._config.run.on_divergence != "rollback"
-            or error.kind != "diverged"
+            or error.kind != "diverged"  # where nothing is trained, no rate changes that
             or self._rollbacks == MOST_ROLLBACKS
         ):
             return None
@@ -209,6 +210,7 @@ class Attempts:
         from tui_loop.engine.memory import free_memory
 
         free_memory()
+        # Before `_resumption` changes: the outcome depends on where this attempt started.
         self._earlier, self._now = self.outcome, Outcome()
         before = self._config
         self._config = with_settings(before, retry.settings)

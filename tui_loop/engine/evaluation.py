@@ -94,6 +94,7 @@ def prepare_eval_set(
     max_length = min(settings.max_length or context, context)
     tokens = [renderer.tokens(row, max_length) for row in polled(rows, poll)]
     longest = max(len(each.ids) - each.start for each in tokens)
+    # At most half of the context, which prompt and output share.
     derived = min(longest + SPARE_NEW_TOKENS, max(1, context // 2))
     configured = settings.max_new_tokens
     if configured is not None and configured >= context:

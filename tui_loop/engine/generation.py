@@ -65,13 +65,17 @@ def generate(
     room = max(1, context - max_new_tokens)
     cut = [prompt[-room:] for prompt in prompts]
     early = frozenset() if settings.do_sample else frozenset(first)
+    # Longest first, so that a lack of memory shows at once; similar lengths need little padding.
     order = sorted(range(len(cut)), key=lambda index: (index not in early, -len(cut[index])))
     end_ids = _end_ids(model, tokenizer)
     config = _generation_config(settings, max_new_tokens, end_ids, tokenizer.pad_token_id)
     was_training, previous_config = model.training, model.generation_config
     model.eval()
+    # Replaced: `generate` fills unset fields from the model's own config (transformers 5.23,
+    # `_prepare_generation_config`), and the settings of the evaluation alone are to count.
     model.generation_config = config
     try:
+        # Forked: the check before training generates, too, and must not change the run's results.
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(SAMPLING_SEED)
             done = 0

@@ -112,7 +112,7 @@ class RunHost:
         while worker.is_alive():
             worker.join(POLL_SECONDS)
             file_guard.check()
-            requests.add_attempt(attempts.attempt)
+            requests.add_attempt(attempts.attempt)  # a retry begins another, which requests name
             for request in requests.read():
                 self.control.submit(request)
             if (expired := self._expired_limit()) and worker.is_alive():
@@ -159,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     signal.signal(signal.SIGTERM, on_terminate)
     treat_user_signals_as_termination()
+    # A run outlives its terminal. The command that follows it turns an interrupt into a request.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop = LoopFolder(args.loop)
@@ -174,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
         if state != "finished":
             break
     return_unstarted(folders)
-    if hosts[-1].gave_up:
+    if hosts[-1].gave_up:  # a normal exit could wait for the abandoned worker
         os._exit(EXIT_CODES[state])
     return EXIT_CODES[state]
 

@@ -118,6 +118,7 @@ class JournalCallback(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Waits while the run is paused."""
+        # Not `_never_raises`: a device fault or a lack of memory in a pause ends the attempt.
         try:
             self._run_control.wait_while_paused(self._apply_requests_in_pause)
             self.trainer.begin_step()
@@ -202,6 +203,7 @@ class JournalCallback(TrainerCallback):
             )
         self._stop_if_requested(control)
         if control.should_training_stop or self.ends_diverged:
+            # Trainer logs before it evaluates: the steps since the last log would be lost here.
             self.trainer.log_now()
         self._stop_if_diverged(control)
 

@@ -68,6 +68,7 @@ class LastGoodWeights:
         trainable = {n: each for n, each in model.named_parameters() if each.requires_grad}
         if sum(each.numel() * each.element_size() for each in trainable.values()) > LARGEST_BYTES:
             return
+        # clone(): on a CPU, cpu() returns the parameter's own memory, which training changes.
         self._candidate = step, {n: each.detach().cpu().clone() for n, each in trainable.items()}
         spent = time.monotonic() - started
         self._next_at = started + spent / SHARE

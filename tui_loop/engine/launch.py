@@ -20,6 +20,7 @@ from tui_loop.core.record.folders import LoopFolder
 
 def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
     """Starts a process that runs these iterations in order and outlives this one."""
+    # -P: `-m` would put the working folder on sys.path, where any file could shadow a module.
     command = [sys.executable, "-P", "-m", "tui_loop.engine.host", str(loop.path.resolve())]
     command += [str(number) for number in numbers]
     log: Path = loop.iteration(numbers[0]).output

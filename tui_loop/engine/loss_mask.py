@@ -28,7 +28,7 @@ SAMPLED_ROWS = 5000
 """At most this many rows are rendered, which takes seconds: a seeded sample and the longest."""
 
 LONGEST_ROWS = 200
-"""So many of the longest rows are always rendered: a sample would miss those that are cut."""
+"""This many of the longest rows are always rendered: a sample would miss those that are cut."""
 
 Poll = Callable[[], None]
 

@@ -25,7 +25,8 @@ _OUT_OF_MEMORY_TEXTS = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_NOT_SUPPORTED",
 )
-"""Texts of the plain RuntimeErrors that backends raise when memory runs out."""
+"""Texts of the plain RuntimeErrors that backends raise when memory runs out. accelerate counts
+CUDNN_STATUS_NOT_SUPPORTED among them, too (accelerate.utils.memory)."""
 
 
 class OutOfMemory(Exception):
@@ -105,7 +106,7 @@ def smaller_batch(training: Training) -> list[str] | None:
     size = training.per_device_train_batch_size
     if size == 1:
         return None
-    smaller = largest_proper_divisor(size)
+    smaller = largest_proper_divisor(size)  # a divisor, so that the effective batch stays exact
     accumulated = training.gradient_accumulation_steps * (size // smaller)
     return [
         f"training.per_device_train_batch_size={smaller}",
@@ -159,7 +160,7 @@ def probe_training(trainer: Any) -> Probe | None:
 def _forward_backward(trainer: Any, model: Any, rows: list[Any], on_gpu: bool) -> None:
     arguments = trainer.args
     model.train()
-    if arguments.activation_checkpointing:
+    if arguments.activation_checkpointing:  # Trainer enables it in train(), after this probe
         model.gradient_checkpointing_enable(
             gradient_checkpointing_kwargs=dict(arguments.activation_checkpointing_kwargs or {})
         )

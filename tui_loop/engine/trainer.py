@@ -108,7 +108,7 @@ class LoopTrainer(SFTTrainer):
         evaluation that was due at that step and is missing is made now. A run that had already
         been trained to its end only gets its weights.
         """
-        self._total_train_tokens = int(tokens)
+        self._total_train_tokens = int(tokens)  # TRL's own counter: no checkpoint has it
         saved = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
         step = saved.global_step
         self._callback.recall(
@@ -118,6 +118,7 @@ class LoopTrainer(SFTTrainer):
         self._load_from_checkpoint(str(checkpoint))
         self.state = saved
         self._callback.note_whole(checkpoint)
+        # Counted only now: if it is the lowest, the weights to save as the best are loaded.
         made = next((each for each in earlier if each.step == step and _EVAL in each.values), None)
         if made is not None:
             self._note_eval_loss(made.values[_EVAL])
@@ -148,6 +149,7 @@ class LoopTrainer(SFTTrainer):
         if self.state.global_step <= self._globalstep_last_logged:
             return
         control = self.control
+        # The log alone: the stock method would evaluate and save as well, where these are set.
         scheduled = control.should_evaluate, control.should_save
         control.should_log, control.should_evaluate, control.should_save = True, False, False
         args, kwargs = self._log_arguments
@@ -160,7 +162,7 @@ class LoopTrainer(SFTTrainer):
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         """Saves a checkpoint; records a failure to write one instead of ending the run."""
-        self.log_now()
+        self.log_now()  # a resumed run continues from the log of its checkpoint's step
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         if self._callback.ends_diverged or self._callback.is_whole(folder):
             self._callback.skip_checkpoint(self.state.global_step)
@@ -180,7 +182,7 @@ class LoopTrainer(SFTTrainer):
 
     def begin_step(self) -> None:
         """Keeps what a step's micro-batches change. Called before the first of them."""
-        if self.args.gradient_accumulation_steps > 1:
+        if self.args.gradient_accumulation_steps > 1:  # else no stop comes within a step
             self._step_start = _StepStart(
                 loss=self._tr_loss.clone(),
                 flos=self.current_flos,
@@ -208,7 +210,7 @@ class LoopTrainer(SFTTrainer):
             del metrics[name][start.counts.get(name, 0) :]
             if not metrics[name]:
                 del metrics[name]
-        if "num_tokens" in metrics:
+        if "num_tokens" in metrics:  # TRL replaces this value, where it appends others
             metrics["num_tokens"] = [start.tokens]
         torch.set_rng_state(start.random_state)
         if start.device_random_state is not None:
@@ -358,4 +360,5 @@ def save_weights(run: Run, trainer: LoopTrainer) -> None:
             raise
         raise OSError(f"the weights could not be written: {error}") from error
     run.outcome.saved_step = run.outcome.metrics["weights_step"]
+    # Not needed any more: checkpoints have links or copies of their own.
     (folder.checkpoints / BEST_WEIGHTS).unlink(missing_ok=True)

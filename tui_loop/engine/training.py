@@ -251,7 +251,7 @@ def _peak_memory_mb() -> int:
 
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # KiB on Linux
 
 
 def _init_adapter(folder: IterationFolder, config: Config) -> Path | None:
