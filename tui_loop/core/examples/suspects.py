@@ -143,7 +143,7 @@ def _answers(rows: Sequence[Example], read: Read) -> Answers:
 
 
 def _is_constant(answers: Answers, rows: int, expected: Counter[str]) -> bool:
-    """Returns whether one answer goes to most rows, and to half of those with another label."""
+    """Returns whether one answer is given to most rows, and to most rows with another label."""
     if not answers or rows < _FEWEST_ROWS:
         return False
     answer, times = Counter(answer for _, answer in answers.values()).most_common(1)[0]

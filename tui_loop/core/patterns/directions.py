@@ -1,6 +1,6 @@
-"""Which direction of changing a field helped, from iterations that changed that field alone.
+"""Finds the direction in which changing a field helped, from iterations that changed it alone.
 
-A comparison resamples examples, which takes 20 ms a pair. For two configs with one run each, the
+A comparison resamples examples, which takes 20 ms per pair. For two configs with one run each, the
 scores alone, or the mean and deviation of the paired differences, often decide. Only borderline
 pairs and those with replicates are compared in full.
 """

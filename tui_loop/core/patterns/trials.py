@@ -146,7 +146,7 @@ def _with_asked(loop: LoopFolder, trial: Trial, iteration: Iteration) -> Trial:
 
 
 def diverged(trial: Trial) -> bool | None:
-    """Returns whether it diverged with the requested values; None where it did not end."""
+    """Returns whether the trial diverged with the requested values; None where it did not end."""
     if trial.ended == "diverged" or RATE in trial.asked:
         return True
     return False if trial.ended == "finished" else None
@@ -160,7 +160,7 @@ def ran_out_of_memory(trial: Trial) -> bool | None:
 
 
 def no_better(trial: Trial) -> bool | None:
-    """Returns whether it is not claimed to be better than the base; None where unknown."""
+    """Returns whether no claim says that the trial is better than the base; None where unknown."""
     if trial.ended != "finished" or trial.against_base in ("", "nothing to compare"):
         return None
     return not trial.against_base.endswith("better")

@@ -207,7 +207,10 @@ def smaller_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
 
 
 def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests a run with an unused seed; if there is one, a run of the compared iteration."""
+    """Suggests a run of this config with an unused seed.
+
+    Where the config has a replicate already, suggests a run of the compared iteration instead.
+    """
     if facts.config is None:
         return
     other, name = finding.figures.get("against"), facts.folder.loop.name

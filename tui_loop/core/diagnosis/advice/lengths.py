@@ -42,7 +42,7 @@ def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 
 
 def longer_outputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests a higher limit of new tokens; unset derives it from the references."""
+    """Suggests to unset the limit of new tokens, which is then derived from the references."""
     if facts.config is None:
         return
     limit = facts.config.evaluation.max_new_tokens

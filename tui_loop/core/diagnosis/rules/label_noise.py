@@ -83,7 +83,8 @@ LINES_KEPT = 20
 class _Hard(NamedTuple):
     """The training and evaluation rows above one loss, in numbers.
 
-    `share`: the share of wrong references that this suggests; `low` to `high` is its 95% interval.
+    `share`: the share of wrong references that the counts suggest, with its 95% interval from
+    `low` to `high`.
     `above`: the loss, in nats.
     """
 
@@ -346,10 +347,9 @@ def binomial_tail(count: int, total: int, share: float) -> float:
 
 
 def _is_as_hard(ours: int, trained: int, theirs: int, held: int) -> bool:
-    """Returns whether the hard share of training rows is certainly above AS_HARD of the other one.
+    """Returns whether training rows are certainly hard AS_HARD times as often as evaluation rows.
 
-    The other one is that of evaluation rows. The interval is Newcombe's for a difference, from
-    Wilson's intervals of the two shares.
+    The interval is Newcombe's for a difference, from Wilson's intervals of the two shares.
     """
     a, b = ours / trained, theirs / held
     half = math.hypot(a - wilson(ours, trained)[0], AS_HARD * (wilson(theirs, held)[1] - b))
