@@ -52,6 +52,7 @@ def test_what_is_said_counts_beside_the_recorded_figures(cli: Cli, loop: LoopFol
     assert [each["state"] for each in states] == ["counts", "counts", "kept"]
 
 
+@pytest.mark.slow
 def test_what_was_said_can_be_taken_back(cli: Cli, loop: LoopFolder) -> None:
     name = loop.iteration(6).read_examples()[0].id
     cli("label", f"{LOOP}/6", name, "ambiguous")

@@ -61,6 +61,7 @@ def test_the_suffix_says_what_is_written_and_a_report_is_replaced(
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_report_is_replaced_only_when_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +132,7 @@ def test_no_such_loop_is_told(tmp_path: Path) -> None:
     assert report("nowhere", "-o", tmp_path / "r.md") == NotFound.exit_code
 
 
+@pytest.mark.slow
 def test_the_base_install_suffices(tmp_path: Path) -> None:
     loops = str(CHECKOUT / "loops")
     done = reader("--loops", loops, "report", LOOP, "-o", "r.html", folder=tmp_path)

@@ -191,6 +191,7 @@ def test_a_signal_to_the_command_stops_the_run_and_saves(long_loop: Path, sent: 
     assert (long_loop / "loops" / "long" / "001" / "adapter").is_dir()
 
 
+@pytest.mark.slow
 def test_a_base_that_another_run_measures_is_left_alone(cli: Cli, tmp_path: Path) -> None:
     rows = [{"prompt": f"say {n}", "completion": "word"} for n in range(8)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

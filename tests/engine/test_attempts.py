@@ -91,6 +91,7 @@ def test_a_stop_requested_while_a_resume_reads_its_checkpoint_is_applied(
     assert summary_of(folder).state == "stopped"
 
 
+@pytest.mark.slow
 def test_out_of_memory_with_a_stop_pending_ends_as_stopped_and_keeps_the_checkpoints(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ LONG = {"prompt": "my parcel is late and nobody answers my letters " * 3, "compl
 LONG_ANSWER = {"prompt": "late", "completion": "I am sorry to hear that it is late, " * 6}
 
 
+@pytest.mark.slow
 def test_rows_that_are_cut_or_left_out_are_counted(
     tiny_loop: Callable[..., TinyLoop], tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def loop(tiny_loop: Callable[..., TinyLoop], tmp_path: Path) -> TinyLoop:
     return tiny_loop(data={"eval": str(path)}, evaluation={"max_length": LIMIT})
 
 
+@pytest.mark.slow
 def test_the_record_has_causes_what_was_cut_of_the_prompt_and_columns(loop: TinyLoop) -> None:
     loop.run_base()
     folder = loop.loop.iteration(0)

@@ -62,6 +62,7 @@ def test_an_output_that_the_limit_ended_is_marked(
     assert all(output.tokens < 24 for output in long if not output.truncated)
 
 
+@pytest.mark.slow
 def test_sampling_is_repeatable(tiny: LoadedModel, prompts: list[list[int]]) -> None:
     settings = {"do_sample": True, "temperature": 1.5}
     assert said(tiny, prompts, settings=settings) == said(tiny, prompts, settings=settings)

@@ -84,6 +84,7 @@ def test_the_holdout_is_measured_as_eval_was_and_the_base_beside_it(
     _has_no_row(done.stdout + done.stderr, rows)
 
 
+@pytest.mark.slow
 def test_a_failed_evaluation_does_not_count(tiny_loop: Callable[..., TinyLoop], rows: Path) -> None:
     tiny = tiny_loop(data={"eval": str(rows), "holdout": str(rows)}, training={"max_steps": 1})
     assert tiny.run("evaluation.base=false").state == "finished"

@@ -61,6 +61,7 @@ def test_only_what_a_launcher_sets_is_dropped_and_a_child_process_can_still_see_
     assert dropped_names() == sorted(LEFT_BEHIND)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("left_behind")
 def test_a_run_in_the_apps_process_is_one_process_and_names_what_it_ignored(
     tiny_loop: MakeLoop,

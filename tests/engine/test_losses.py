@@ -32,6 +32,7 @@ def independent_losses(prompt: str, completion: str) -> list[float]:
     return [-float(chances[at - 1, ids[at]]) for at in range(len(before), len(ids))]
 
 
+@pytest.mark.slow
 def test_token_losses_agree_with_plain_transformers_one_row_at_a_time(
     tiny_loop: Callable[..., TinyLoop],
 ) -> None:

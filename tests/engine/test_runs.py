@@ -114,6 +114,7 @@ def test_the_saved_adapter_is_what_was_evaluated(tiny_loop: MakeLoop, tmp_path: 
     assert again.eval_loss == pytest.approx(summary.metrics["eval_loss"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_record_run_again_gives_the_same_losses(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop()
     first, second = loop.run(), loop.run(parent=1)
@@ -124,6 +125,7 @@ def test_the_same_record_run_again_gives_the_same_losses(tiny_loop: MakeLoop) ->
     assert other_seed.title == "1 again, seed 43"
 
 
+@pytest.mark.slow
 def test_each_iteration_starts_from_the_pristine_base(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +165,7 @@ def test_each_iteration_starts_from_the_pristine_base(
         assert all(f".{target}." in name for name in names)
 
 
+@pytest.mark.slow
 def test_an_iteration_can_start_from_anothers_adapter(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop()
     loop.run()

@@ -44,6 +44,7 @@ def save_before(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(JournalCallback, "on_step_begin", saves)
 
 
+@pytest.mark.slow
 def test_checkpoints_with_the_evaluations_where_no_other_steps_are_set(
     tiny_loop: MakeLoop,
 ) -> None:

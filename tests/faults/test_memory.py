@@ -66,6 +66,7 @@ def test_training_out_of_memory_goes_on_with_a_smaller_batch_from_the_same_weigh
     outcome(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "out of memory with one row at a time",
     group="memory",

@@ -168,6 +168,7 @@ def files_of(folder: IterationFolder) -> list[Path]:
     return [path for path in found if path != folder.output and ".adapter.tmp" not in path.parts]
 
 
+@pytest.mark.slow
 def test_a_stop_that_wants_the_weights_waits_for_them_to_be_saved(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, stuck: Stuck
 ) -> None:

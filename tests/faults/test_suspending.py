@@ -69,6 +69,7 @@ class Shell:
         return psutil.Process(self.terminal.pid).children(recursive=True)
 
 
+@pytest.mark.slow
 def test_ctrl_z_gives_the_shell_back_and_fg_the_app(open_app: OpenApp, loop: LoopFolder) -> None:
     shell = Shell(open_app, loop)
     parent, app = shell.job
@@ -84,6 +85,7 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_app(open_app: OpenApp, loop: Loo
     wait_until(lambda: shell.job == [], "its end")
 
 
+@pytest.mark.slow
 def test_an_app_that_was_stopped_from_outside_comes_back_with_one_reader_of_its_keys(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:

@@ -158,6 +158,7 @@ def poison_at(monkeypatch: pytest.MonkeyPatch, step: int, value: float) -> None:
     monkeypatch.setattr(trainer.LoopTrainer, "training_step", poisoned)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a weight becomes NaN",
     group="training",
@@ -180,6 +181,7 @@ def test_a_nan_in_a_weight_shows_in_the_very_next_log(
     outcome(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "a weight becomes NaN, policy: continue",
     group="training",
@@ -369,6 +371,7 @@ def test_a_run_without_a_batch_fails_before_it_trains(
     outcome(loop.loop.iteration(1))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "training ends before its first step",
     group="training",

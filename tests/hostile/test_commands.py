@@ -139,6 +139,7 @@ BY_RECORD = {
 """A command that shows each of these texts: what follows is about texts that are shown."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_terminal", [True, False])
 def test_no_command_prints_what_a_terminal_would_obey(
     on_terminal: bool, command: Command, hostile_loop: LoopFolder

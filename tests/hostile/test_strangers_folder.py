@@ -176,6 +176,7 @@ def test_no_reading_command_executes_what_lies_in_a_loop(
     assert opened_files
 
 
+@pytest.mark.slow
 def test_the_app_executes_nothing_that_lies_in_a_loop(
     open_app: OpenApp, trapped: LoopFolder, canary: Path, opened_files: list[str]
 ) -> None:

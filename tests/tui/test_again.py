@@ -69,6 +69,7 @@ def test_results_come_one_by_one_and_are_summed_up(
     on_app(open_app(size, number=2), steps)
 
 
+@pytest.mark.slow
 def test_the_settings_go_along_and_wrong_ones_are_refused_where_they_are_typed(
     open_app: OpenApp, backend: FakeBackend
 ) -> None:

@@ -83,6 +83,7 @@ def test_looking_at_a_loop_never_asks(open_app: OpenApp, foreign: LoopFolder, ca
     on_app(open_app(number=2), steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 def test_allowed_code_runs_and_is_not_asked_for_again(
     size: tuple[int, int], open_app: OpenApp, foreign: LoopFolder, canary: Path

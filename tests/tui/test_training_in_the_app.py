@@ -161,6 +161,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
     assert headless.iteration(1).read_examples() == loop.iteration(1).read_examples()
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_leaves_the_app_up_and_says_what_to_do(
     open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

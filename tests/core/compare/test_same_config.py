@@ -40,6 +40,7 @@ def test_two_groups_that_do_differ_are_called_different() -> None:
     assert called_different(low, list(combinations([(0, 1), (2, 3), (1, 4)], 2))) == (0, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("is_one_config", "last"), [(True, "yes"), (False, "NO")])
 def test_the_report_says_yes_of_noise_and_no_of_two_kinds_of_runs(
     loop: LoopFolder,
