@@ -25,7 +25,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, **how: bool) -> None:
     def stops(self: JournalCallback, args: Any, state: Any, control: Any, **more: Any) -> None:
         if state.global_step == step and not done:
             done.append(step)
-            self._control.submit(stop)
+            self._run_control.submit(stop)
         end(self, args, state, control, **more)
 
     monkeypatch.setattr(JournalCallback, "on_step_end", stops)

@@ -231,7 +231,7 @@ def test_the_detach_key_gives_the_shell_back_and_the_run_goes_on(
     first.shows("long/1 is running here")
     first.types("D")
     assert first.ends() == 0
-    assert b"goes on in the background" in first.output
+    assert b"continues in the background" in first.output
     assert LEAVES_ALTERNATE_SCREEN in first.output
     goes_on(folder)
     assert main(["--loops", str(loop.path.parent), "status", "long"]) == 0
