@@ -24,6 +24,7 @@ def loop(tmp_path: Path) -> LoopFolder:
     return LoopsFolder(tmp_path / "loops").loop(LOOP)
 
 
+@pytest.mark.slow
 def test_what_is_said_counts_beside_the_recorded_figures(cli: Cli, loop: LoopFolder) -> None:
     failed = json.loads(cli("failures", f"{LOOP}/3", "--json").stdout)["examples"]
     before = json.loads(cli("show", LOOP, "--json").stdout)["iterations"][3]

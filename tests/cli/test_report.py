@@ -112,6 +112,7 @@ def test_a_link_and_a_folder_are_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "mine.md").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_format_stands_in_for_a_suffix(tmp_path: Path) -> None:
     assert report(LOOP, "-o", tmp_path / "report.txt", "--format", "csv") == 0
     assert (tmp_path / "report.txt").read_text().startswith("number,")

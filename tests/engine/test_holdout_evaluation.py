@@ -104,6 +104,7 @@ def test_a_failed_evaluation_does_not_count(tiny_loop: Callable[..., TinyLoop], 
     assert read_holdout_evaluations(tiny.loop).evaluations == ()
 
 
+@pytest.mark.slow
 def test_whole_models_are_evaluated_one_after_the_other(
     tiny_loop: Callable[..., TinyLoop], rows: Path
 ) -> None:

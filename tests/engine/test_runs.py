@@ -215,6 +215,7 @@ def test_a_stop_request_saves_what_there_is_and_ends_as_stopped(tiny_loop: MakeL
     assert len(read_run(folder).requests) == 1
 
 
+@pytest.mark.slow
 def test_a_stop_during_the_final_evaluation_ends_it(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop(data={"max_eval_rows": 117}, evaluation={"batch_size": 1})
     folder = loop.loop.existing(loop.plan())
@@ -246,6 +247,7 @@ def test_keep_best_keeps_the_weights_of_the_lowest_eval_loss(tiny_loop: MakeLoop
     assert not list(folder.checkpoints.glob("best*"))
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_run_that_no_longer_gets_better(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop()
     summary = loop.run(

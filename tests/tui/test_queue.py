@@ -60,6 +60,7 @@ def test_the_draft_goes_into_the_queue_and_the_next_begins_where_it_began(
     on_app(open_app(), steps)
 
 
+@pytest.mark.slow
 def test_order_is_changed_under_the_cursor_and_what_was_taken_out_comes_back(
     open_app: OpenApp,
 ) -> None:

@@ -183,6 +183,7 @@ def test_a_termination_leaves_the_terminal_as_it_was(on_pty: type[OnPty]) -> Non
     assert termios.tcgetattr(app.slave) == app.modes
 
 
+@pytest.mark.slow
 def test_in_a_locale_without_utf_8_only_ascii_is_written(on_pty: type[OnPty]) -> None:
     app = on_pty("-m", "tui_loop", "support-intents/2", LC_ALL="C")
     app.reads_until(STATUS)
@@ -198,6 +199,7 @@ def test_in_a_locale_without_utf_8_only_ascii_is_written(on_pty: type[OnPty]) ->
     assert b"num_train_epochs 2.5 -> 5" in app.output
 
 
+@pytest.mark.slow
 def test_nothing_else_in_the_process_writes_to_the_terminal(
     on_pty: type[OnPty], tmp_path: Path
 ) -> None:
@@ -235,6 +237,7 @@ os.register_at_fork(after_in_child=begin)  # the app is the child of a thin proc
         assert name in log
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_app_ends_it_calmly_and_its_report_has_no_values(
     on_pty: type[OnPty], tmp_path: Path
 ) -> None:

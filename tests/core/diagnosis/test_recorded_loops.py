@@ -29,6 +29,7 @@ def finding(loop: str, number: int, kind: str) -> Finding:
     return next(each for each in diagnosis(loop, number).findings if each.kind == kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["support-intents", "support-tiny"])
 def test_the_base_and_the_sound_runs_get_no_alarm(loop: str) -> None:
     assert diagnosis(loop, 0).findings == ()

@@ -144,6 +144,7 @@ def test_the_nearest_are_those_of_a_search_through_all(prompts: Sequence[str], a
     assert all(not each or each[0].similarity == pytest.approx(1.0) for each in alone)
 
 
+@pytest.mark.slow
 def test_the_work_of_a_query_does_not_grow_with_the_rows() -> None:
     base = [row.prompt.split() for row in support("train")]
     rows = rows_of(
