@@ -45,7 +45,7 @@ pytestmark = pytest.mark.train
     "an exception in a handler of JournalCallback",
     group="training",
     state="finished",
-    readable="training goes on; the fault is a line of the log",
+    readable="training continues; the fault is a line of the log",
 )
 def test_a_fault_in_a_callback_does_not_end_training(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, event: str

@@ -74,7 +74,7 @@ def run_autopilot(loop: LoopFolder, request: AutoRequest, out: Output) -> Outcom
             request.limits,
             diagnose=diagnose,
             ready_reason=lambda number: ready_reason(loop, number),
-            report=out.line,
+            report=out.advice,
             about=about,
         ).run()
 

@@ -61,8 +61,11 @@ class Output:
         print(line if _can_encode(sys.stdout) else plain_ascii.json_in_ascii(line), flush=True)
 
     def line(self, text: str = "") -> None:
-        """Prints a line for people: on stdout, or on stderr where stdout carries records."""
-        self._print(sys.stderr if self.as_json else sys.stdout, visible(shell_text(text)))
+        """Prints a line for people: on stdout, or on stderr where stdout carries records.
+
+        The text may be data, so nothing in it is spelled out; see `advice`.
+        """
+        self._print(sys.stderr if self.as_json else sys.stdout, visible(text))
 
     def paragraph(self, text: str, indent: str = "") -> None:
         """Prints a line that may be long: wrapped between words, continued with an indent."""
@@ -111,7 +114,7 @@ class Output:
         the table is too wide.
         """
         texts = [
-            [self._printable(one_line(shell_text(cell))) for cell in row]
+            [self._printable(one_line(cell)) for cell in row]
             for row in [list(head), *map(list, rows)]
         ]
         columns = [column for column in range(len(head)) if any(row[column] for row in texts[1:])]

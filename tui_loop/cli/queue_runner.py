@@ -85,10 +85,10 @@ class QueueRunner:
         for iteration in self.ended:
             out.line(f"{name}/{iteration.number} {_end_text(iteration)}")
         for queued in self.refused:
-            out.line(f"not started: {queued.why or queued.title}: {queued.problem}")
+            out.advice(f"not started: {queued.why or queued.title}: {queued.problem}")
         waiting = len(read_queue(self._loop))
         if self.stop_message:
-            out.line(self.stop_message)
+            out.advice(self.stop_message)
         if waiting:
             out.advice(f"{counted(waiting, 'draft')} still queued: tui-loop queue {name}")
 

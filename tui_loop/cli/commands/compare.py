@@ -81,7 +81,7 @@ def _print(name: str, contrast: Contrast, out: Output) -> None:
     out.table(["metric", *sides], rows, right=(1, 2))
     out.line()
     for label, text in claim_words(result):
-        out.line(f"{label} {text}".strip())
+        out.advice(f"{label} {text}".strip())
     if contrast.causes:
         out.line()
         out.table(

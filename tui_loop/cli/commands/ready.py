@@ -119,7 +119,7 @@ def _print_checklist(found: Checklist, out: Output, only: str = "") -> None:
         for line in _evaluation_lines(found.evaluation):
             out.paragraph(line)
     if found.holdout_use_summary:
-        out.line(found.holdout_use_summary)
+        out.advice(found.holdout_use_summary)
     if any(each.todo for each in found.unmet):
         out.line()
     for each in found.unmet:

@@ -64,7 +64,7 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
     _print_prediction(loop, iteration, out)
     if iteration.error:
         out.line(f"error: {iteration.error.get('message')}")
-        out.line(f"hint: {iteration.error.get('hint')}")
+        out.advice(f"hint: {iteration.error.get('hint')}")
     elif iteration.state in RESUMABLE:
         place = f"{loop.name}/{iteration.number}"
         out.advice(f"it did not finish; resume it: tui-loop resume {place}")
