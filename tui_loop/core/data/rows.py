@@ -47,20 +47,38 @@ class RawRow(msgspec.Struct, frozen=True):
     values: dict[str, Any]
 
 
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call of a tool: `arguments` is a JSON object as text."""
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
 class Message(msgspec.Struct, frozen=True):
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    `trains`: what the row itself says about training on this turn; None where it says nothing, and
+    `data.train_on` decides. `reasoning`: the thinking before an assistant's answer. `name` and
+    `tool_call_id` belong to the result of a tool.
+    """
 
     role: str
     content: str
+    trains: bool | None = None
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    name: str = ""
+    tool_call_id: str = ""
 
 
 class Row(msgspec.Struct, frozen=True):
     """A mapped row.
 
     `prompt` is the input as a person reads it and `reference` what the model should say.
-    Shape `text` has an empty prompt; shape `messages` keeps its turns, the last of them the
-    reference. `columns` are (name, value) of those by which rows can be grouped; held-out
-    rows alone have them.
+    Shape `text` has an empty prompt. Rows of conversations keep their turns, the last of them the
+    reference, and `tools`, the JSON list of the tools that the model may call. `columns` are (name,
+    value) of those by which rows can be grouped; held-out rows alone have them.
     """
 
     id: str
@@ -69,6 +87,7 @@ class Row(msgspec.Struct, frozen=True):
     line: int
     messages: tuple[Message, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
+    tools: str = ""
 
     @property
     def input_text(self) -> str:
@@ -98,7 +117,7 @@ def with_ids(rows: Iterable[Row], given: list[str] | None) -> list[Row]:
         name = short_hash(row.input_text)
         seen[name] += 1
         suffix = f"-{seen[name]}" if seen[name] > 1 else ""
-        named.append(Row(name + suffix, row.prompt, row.reference, row.line, row.messages))
+        named.append(msgspec.structs.replace(row, id=name + suffix))
     return named
 
 
