@@ -134,6 +134,11 @@ def macro_f1(predicted: Sequence[str | None], expected: Sequence[str]) -> float:
     return sum(scores) / len(scores) if scores else 0.0
 
 
+def is_number(text: str) -> bool:
+    """Returns whether `text` is one number and nothing else."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
 def last_number(text: str) -> Decimal | None:
     """Returns the last number in `text`, without thousands separators (as GSM8K is scored)."""
     numbers = _NUMBER.findall(text)

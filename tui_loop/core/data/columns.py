@@ -44,6 +44,11 @@ _TEXTS = ("text", "sentence", "message", "utterance", "review", "comment", "cont
 _QUESTION_ROLES, _ANSWER_ROLES = ("prompt", "instruction"), ("completion", "output")
 
 
+def is_label_name(name: str) -> bool:
+    """Returns whether a column is named like one of labels."""
+    return name.lower() in _LABELS
+
+
 def looks_like_label(rows: Sequence[RawRow], name: str) -> bool:
     """Returns whether a column has a few short repeated values."""
     values = usual_values(rows, name, (str, int))

@@ -151,6 +151,17 @@ def load_data(
     return msgspec.structs.replace(loaded, splits=_with_unused(loaded))
 
 
+def with_labels(data: LoadedData, config: Config) -> LoadedData:
+    """Returns data that was loaded under another metric with the labels of `config`.
+
+    Raises BadInput for a label that is not in an explicit label set.
+    """
+    for rows, split in ((data.train, "train"), (data.eval, "eval")):
+        _check_labels(config, rows, data.splits[split].path, None)
+    labels, warnings = _labels(config, data.train, data.eval)
+    return msgspec.structs.replace(data, labels=labels, warnings=[*data.warnings, *warnings])
+
+
 def _eval_part(
     source: Source, config: Config, root: Path, read: ReadSource
 ) -> tuple[str, list[RawRow], Split] | None:
