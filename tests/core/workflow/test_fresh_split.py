@@ -96,6 +96,7 @@ def test_old_eval_rows_are_trained_on_and_as_many_others_held_out(split_loop: Lo
     assert made.eval is not None
     train, held = lines_of(made.train), lines_of(made.eval)
     assert (len(train), len(held)) == (40, 10)
+    assert made.warning == "only 10 rows are held out: one of them is 10 points of the score"
     assert train[30:] == lines_of(split_loop.root / "eval.jsonl")
     assert Counter(row["completion"] for row in held) == {"refund": 5, "card": 5}
     old = lines_of(split_loop.root / "train.jsonl")
@@ -138,9 +139,19 @@ def test_where_a_part_is_held_out_another_seed_is_enough(
     made = create_fresh_split(loop, None)
     assert (made.train, made.eval) == (None, None)
     assert made.draft.changed == {"data.split_seed": (4, 5), "model.init_adapter": (3, None)}
+    assert made.warning == "only 3 rows are held out: one of them is 33 points of the score"
     assert not loop.data.exists()
     with pytest.raises(BadInput, match="the split in use"):
         create_fresh_split(loop, None, seed=4, overwrite=True)
+
+
+def test_enough_held_out_rows_are_no_warning(loops: LoopsFolder, write_lines: WriteLines) -> None:
+    write_lines("all.jsonl", [{"prompt": f"p{n}", "completion": f"c{n}"} for n in range(300)])
+    loop = loops.create("part", LoopSettings(defaults={"data": {"train": "all.jsonl"}}))
+    assert create_fresh_split(loop, None).warning == ""
+    capped = {"data": {"train": "all.jsonl", "max_eval_rows": 29}}
+    small = loops.create("small", LoopSettings(defaults=capped))
+    assert create_fresh_split(small, None).warning.startswith("only 29 rows are held out")
 
 
 def test_what_cannot_be_split_leaves_nothing_behind(split_loop: LoopFolder) -> None:

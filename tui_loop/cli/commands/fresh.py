@@ -36,6 +36,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
         loop, parent, why=args.why, seed=args.seed, overwrite=args.force, read=read_any
     )
     draft = split.draft
+    if split.warning:
+        out.note(f"warning: {split.warning}")
     if args.json:
         out.record(
             {

@@ -81,18 +81,20 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[CheckRe
     findings += conflicting_rows(data)
     findings += leaked_rows(data)
     findings += [warning(CheckKind.UNTRAINED_LABELS, text) for text in data.warnings]
-    if 0 < len(data.eval) < FEW_EVAL_ROWS:
-        findings.append(
-            info(
-                CheckKind.FEW_EVAL_ROWS,
-                f"only {len(data.eval)} rows are held out: one of them is "
-                f"{100 / len(data.eval):.0f} points of the score",
-                "hold out more rows, or expect coarse scores",
-                count=len(data.eval),
-            )
-        )
+    if text := few_eval_rows(len(data.eval)):
+        hint = "hold out more rows, or expect coarse scores"
+        findings.append(info(CheckKind.FEW_EVAL_ROWS, text, hint, count=len(data.eval)))
     findings += [info(CheckKind.HELD_OUT, text) for text in data.notices]
     return by_severity(findings)
+
+
+def few_eval_rows(count: int) -> str:
+    """Returns a sentence on an evaluation set that is too small, "" for a large enough one."""
+    if not 0 < count < FEW_EVAL_ROWS:
+        return ""
+    if count == 1:
+        return "only 1 row is held out: it is the whole score"
+    return f"only {count} rows are held out: one of them is {100 / count:.0f} points of the score"
 
 
 def odd_settings(config: Config) -> list[CheckResult]:

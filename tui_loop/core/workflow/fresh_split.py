@@ -20,8 +20,10 @@ from tui_loop.core.data.loading import ReadSource, raw_splits, read_text_source,
 from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.preference import is_good, mark_of
 from tui_loop.core.data.rows import RawRow, Row
+from tui_loop.core.data.split import split_evaluation
 from tui_loop.core.data.unused_columns import column_names
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.data_checks import few_eval_rows
 from tui_loop.core.record.codec import to_json_lines
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder
@@ -35,12 +37,16 @@ FIRST = 2
 
 
 class FreshSplit(msgspec.Struct, frozen=True):
-    """A fresh split: its draft, its files (None where a seed was enough), and messages on it."""
+    """A fresh split: its draft, its files (None where a seed was enough), and messages on it.
+
+    `warning`: what is wrong with its evaluation rows, "" for nothing.
+    """
 
     draft: Draft
     train: Path | None
     eval: Path | None
     messages: tuple[str, ...]
+    warning: str = ""
 
 
 def create_fresh_split(
@@ -71,7 +77,8 @@ def create_fresh_split(
         text = (
             f"data.split_seed {config.data.split_seed} → {number}: splits off other evaluation rows"
         )
-        return FreshSplit(write_draft(loop, fresh), None, None, (text,))
+        warning = few_eval_rows(_held_out(fresh.config, loop, train))
+        return FreshSplit(write_draft(loop, fresh), None, None, (text,), warning)
     number = _next_number(loop)
     seed = seed if seed is not None else number
     good, used, old = _mapped(config, loop, train, evaluation)
@@ -99,6 +106,7 @@ def create_fresh_split(
             f"(seed {seed})",
             f"{config.data.eval or config.data.train} does not change",
         ),
+        few_eval_rows(len(drawn_rows)),
     )
 
 
@@ -162,6 +170,15 @@ def _mapped(
     evaluation = [raw for raw in evaluation if is_good(raw, eval_mark)]
     used = [train[index] for index in good]
     return good, map_rows(used, mapping, where), map_rows(evaluation, mapping, eval_where)
+
+
+def _held_out(config: Config, loop: LoopFolder, train: list[RawRow]) -> int:
+    """Returns how many rows the config splits off its training file."""
+    data = config.data
+    _, rows, _ = _mapped(config, loop, train, [])
+    where = str(resolved(data.train, loop.root))
+    _, held = split_evaluation(rows, data.eval_fraction, data.split_seed, where)
+    return min(len(held), data.max_eval_rows or len(held))
 
 
 def _without_weights(draft: Draft) -> Draft:
