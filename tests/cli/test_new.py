@@ -92,7 +92,9 @@ def test_what_is_not_used_is_named_and_what_changes_the_meaning_is_a_warning(
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "\nnot used: url\n" in done.stdout
-    assert done.stderr.splitlines() == [
+    warnings = [line for line in done.stderr.splitlines() if "hint:" not in line]
+    assert warnings == [
+        "warning: only 1 row is held out: it is the whole score",
         "warning: tools is not used: the model never sees the tools it calls "
         "(10 of 10 rows have it)",
         "warning: weight is not used: all rows count alike (10 of 10 rows have it); "
@@ -111,7 +113,7 @@ def test_the_chosen_answers_of_preference_data_are_read_and_written_down(
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "read as messages (messages = chosen)" in done.stdout
-    assert done.stderr == "warning: preference data: trained on chosen; rejected is not used\n"
+    assert "warning: preference data: trained on chosen; rejected is not used\n" in done.stderr
     assert settings(tmp_path)["defaults"]["data"]["columns"] == {"messages": "chosen"}
 
 
@@ -121,6 +123,5 @@ def test_answers_that_are_marked_as_bad_are_left_out_and_counted(cli: Cli, tmp_p
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "14 training rows, 2 evaluation rows" in done.stdout
-    assert done.stderr == (
-        "warning: preference data: 4 of 20 rows are left out, since label is false there\n"
-    )
+    left_out = "warning: preference data: 4 of 20 rows are left out, since label is false there\n"
+    assert left_out in done.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +16,15 @@ from tests.conftest import CHECKOUT
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import demo_loop
 from tui_loop.cli.backend import AppBackend
-from tui_loop.cli.new_loop import prepare, prepare_with_metric, requested_tables
-from tui_loop.core.config.validation import read_config
+from tui_loop.cli.new_loop import Prepared, prepare, requested_tables
+from tui_loop.core.config.settings import settings_tables
+from tui_loop.core.config.tables import merge
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.tui.backend import NewLoop
+from tui_loop.engine import extras
+from tui_loop.tui.backend import DatasetPreview, NewLoop
 
 TRAIN = CHECKOUT / "sample_data" / "support-intents" / "train.jsonl"
 
@@ -42,7 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write(path: Path, rows: list[dict[str, str]]) -> None:
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -52,6 +55,165 @@ def loops_in(folder: Path) -> LoopsFolder:
 
 def settings(folder: Path, name: str) -> dict[str, object]:
     return tomllib.loads((folder / "loops" / name / "loop.toml").read_text())
+
+
+def messages(shown: DatasetPreview | Prepared) -> list[str]:
+    return [each.message for each in shown.notices]
+
+
+def prepared(
+    folder: Path, rows: list[dict[str, Any]], *further: str, model: str = "tiny", metric: str = ""
+) -> Prepared:
+    """Writes the rows and prepares a loop from them; `further` are settings as K=V."""
+    write(folder / "data.jsonl", rows)
+    requested = requested_tables(folder, data="data.jsonl", model=model, metric=metric or None)
+    return prepare(folder, merge(requested, settings_tables(further)))
+
+
+def chosen(folder: Path, rows: list[dict[str, Any]], *further: str) -> tuple[str, str]:
+    """The metric that is chosen for the rows, and the line that says why."""
+    found = prepared(folder, rows, *further)
+    [line] = [text for text in messages(found) if text.startswith("metric ")]
+    return found.metric, line
+
+
+def pairs(*answers: str) -> list[dict[str, Any]]:
+    return [{"prompt": f"question {n}", "completion": text} for n, text in enumerate(answers)]
+
+
+def chats(*answers: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": f"question {n}"},
+                {"role": "assistant", "content": text},
+            ]
+        }
+        for n, text in enumerate(answers)
+    ]
+
+
+ESSAYS = [" ".join(f"word{n}{place}" for place in range(40)) for n in range(20)]
+
+
+def test_conversations_that_end_in_few_answers_are_scored_by_label(project: Path) -> None:
+    found = prepared(project, chats(*["yes", "no"] * 20))
+    assert (found.metric, found.data.labels) == ("label", ["no", "yes"])
+    assert "metric label: 2 labels in 40 rows" in messages(found)
+    assert "prompt_template" not in found.defaults["data"]
+
+
+def test_essays_are_scored_by_their_words_and_without_the_package_not_at_all(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rows in (pairs(*ESSAYS), chats(*ESSAYS)):
+        metric, line = chosen(project, rows)
+        assert (metric, line) == ("rouge_l", "metric rouge_l: references have 40 words (median)")
+    monkeypatch.setattr(extras, "is_installed", lambda module: module != "rouge_score")
+    metric, line = chosen(project, pairs(*ESSAYS))
+    assert metric == "none"
+    assert line.endswith("(median), and rouge_l is not installed here")
+
+
+def test_a_metric_that_is_given_is_kept_whatever_the_references_are(project: Path) -> None:
+    found = prepared(project, pairs(*ESSAYS), metric="contains")
+    assert found.metric == "contains"
+    assert not any(text.startswith("metric ") for text in messages(found))
+    assert prepared(project, pairs(*ESSAYS), "evaluation.metric=chrf").metric == "chrf"
+
+
+def test_a_text_with_its_language_stays_text_and_one_with_its_label_does_not(
+    project: Path,
+) -> None:
+    texts = [{"text": f"line {n}", "language": ("en", "fr")[n % 2]} for n in range(40)]
+    assert prepared(project, texts).data.mapping.shape == "text"
+    labelled = [{"text": f"line {n}", "label": n % 3} for n in range(40)]
+    found = prepared(project, labelled)
+    assert (found.metric, found.data.labels) == ("label", ["0", "1", "2"])
+    assert found.defaults["data"]["columns"] == {"prompt": "text", "completion": "label"}
+    assert prepared(project, labelled, "data.shape=text").metric == "none"
+
+
+def test_a_column_that_repeats_no_values_is_no_label_where_columns_are_unclear(
+    project: Path,
+) -> None:
+    with pytest.raises(BadInput, match="match no known shape"):
+        prepared(project, [{"a": f"some text {n}", "b": f"x{n // 3}"} for n in range(30)])
+
+
+def test_a_template_is_added_for_labels_alone_and_says_how_to_change_it(project: Path) -> None:
+    labels = ["left", "right"] * 20
+    found = prepared(project, pairs(*labels))
+    assert found.defaults["data"]["prompt_template"] == "{prompt}\nLabel:"
+    [notice] = [each for each in found.notices if "prompt template" in each.message]
+    assert "nothing between a prompt and its label" in notice.message
+    assert "--set data.prompt_template=TEXT" in notice.hint
+    asked = [{"instruction": f"turn {n}", "output": text} for n, text in enumerate(labels)]
+    assert prepared(project, asked).defaults["data"]["prompt_template"] == "{prompt}\nLabel:"
+    for setting in ("data.prompt_template=unset", "data.prompt_template={prompt} ->"):
+        kept = prepared(project, pairs(*labels), setting)
+        assert kept.defaults["data"]["prompt_template"] == setting.partition("=")[2]
+        assert not any("prompt template" in text for text in messages(kept))
+    marked = [{**row, "prompt": f"{row['prompt']}\n"} for row in pairs(*labels)]
+    assert "prompt_template" not in prepared(project, marked).defaults["data"]
+
+
+def test_training_rows_are_cut_to_the_context_where_the_models_files_name_it(
+    project: Path,
+) -> None:
+    rows = pairs(*ESSAYS)
+    found = prepared(project, rows)
+    assert found.defaults["training"]["max_length"] == 256
+    line = "training.max_length 256, not 1024: that is the context of model tiny"
+    assert line in messages(found)
+    own = prepared(project, rows, "training.max_length=300")
+    assert own.defaults["training"]["max_length"] == 300
+    for name, context in (("short", 512), ("long", 4096)):
+        (project / name).mkdir()
+        (project / name / "config.json").write_text(
+            json.dumps({"max_position_embeddings": context})
+        )
+    assert prepared(project, rows, model="short").defaults["training"] == {"max_length": 512}
+    assert "training" not in prepared(project, rows, model="long").defaults
+    assert "training" not in prepared(project, rows, model="some/model").defaults
+
+
+def test_chats_need_a_base_with_a_template(project: Path) -> None:
+    (project / "chat").mkdir()
+    for name, content in (("config.json", "{}"), ("tokenizer_config.json", "{}")):
+        (project / "chat" / name).write_text(content)
+    for model in ("tiny", "chat"):
+        found = prepared(project, chats(*ESSAYS), model=model)
+        [notice] = [each for each in found.notices if "chat template" in each.message]
+        assert notice.severity == "warning"
+        assert notice.message.startswith(f"model {model} has no chat template")
+        assert "smollm2" in notice.hint
+        assert "--set data.chat_template=FILE" in notice.hint
+    (project / "chat" / "chat_template.jinja").write_text("{{ messages }}")
+    for model in ("chat", "some/model", "smollm2"):
+        assert not prepared(project, chats(*ESSAYS), model=model).lacks_chat_template
+    assert not prepared(project, pairs(*ESSAYS)).lacks_chat_template
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "hint"),
+    [
+        (40, (), "add rows to the data"),
+        (100, (), "--set data.eval_fraction=0.3"),
+        (400, ("data.max_eval_rows=10",), "--set data.max_eval_rows=30"),
+        (400, (), None),
+    ],
+)
+def test_few_held_out_rows_are_a_warning_that_says_how_to_get_more(
+    project: Path, count: int, settings: tuple[str, ...], hint: str | None
+) -> None:
+    found = prepared(project, pairs(*(f"answer {n}" for n in range(count))), *settings)
+    few = [each for each in found.notices if each.kind == "few_eval_rows"]
+    assert [each.severity for each in few] == (["warning"] if hint else [])
+    for each in few:
+        assert hint is not None
+        assert each.hint.startswith(hint)
+        assert f"only {len(found.data.eval)} rows are held out" in each.message
 
 
 @pytest.fixture
@@ -72,7 +234,7 @@ def test_answers_are_matched_texts_are_not_scored_and_labels_are_seen(
     labels = backend.preview_data(loops, NewLoop("", "labels.csv"))
     assert (labels.metric, labels.labels) == ("label", ["go", "stop", "wait"])
     assert labels.columns == {"prompt": "text", "completion": "category"}
-    assert "metric label: 3 labels in 30 rows" in labels.notices
+    assert "metric label: 3 labels in 30 rows" in messages(labels)
     assert not (project / "loops").exists()
 
 
@@ -80,18 +242,14 @@ def test_a_metric_that_was_told_is_not_second_guessed(project: Path, backend: Ap
     loops = loops_in(project)
     told = backend.preview_data(loops, NewLoop("", str(TRAIN), metric="contains"))
     assert told.metric == "contains"
-    assert not any(notice.startswith("metric") for notice in told.notices)
+    assert not any(text.startswith("metric") for text in messages(told))
 
 
 def test_numbers_and_rare_answers_are_no_labels(project: Path) -> None:
     sums = [{"prompt": f"{n} + 1", "completion": str(n % 3)} for n in range(30)]
-    write(project / "sums.jsonl", sums)
-    prepared, remark = prepare_with_metric(project, requested_tables(project, data="sums.jsonl"))
-    assert (prepared.metric, remark) == ("exact_match", "")
+    assert chosen(project, sums)[:2] == ("numeric", "metric numeric: references are numbers")
     rare = [{"prompt": f"q{n}", "completion": f"answer {n // 2}"} for n in range(30)]
-    write(project / "rare.jsonl", rare)
-    prepared, remark = prepare_with_metric(project, requested_tables(project, data="rare.jsonl"))
-    assert (prepared.metric, remark) == ("exact_match", "")
+    assert chosen(project, rare)[0] == "exact_match"
 
 
 def test_a_created_loop_trains_on_the_rows_that_were_shown(
@@ -160,8 +318,13 @@ def test_a_model_that_is_not_there_yet_is_said_and_may_be_fetched_later(
     monkeypatch.setenv("TUI_LOOP_CACHE", str(project / "cache"))
     assert backend.models() == ["tiny", "smollm2"]
     wanted = NewLoop("mine", "answers.jsonl", model="smollm2")
-    notices = backend.preview_data(loops_in(project), wanted).notices
-    assert "model smollm2 has not been fetched yet: `tui-loop fetch smollm2`" in notices
+    [notice] = [
+        each
+        for each in backend.preview_data(loops_in(project), wanted).notices
+        if each.kind == "model"
+    ]
+    assert notice.message == "model smollm2 has not been fetched yet"
+    assert notice.hint == "`tui-loop fetch smollm2`"
     loop = backend.create(loops_in(project), wanted)
     assert loop.default_config().model.id == "smollm2"
 
@@ -171,12 +334,6 @@ def test_the_metrics_are_names_without_code(backend: AppBackend) -> None:
     assert {"exact_match", "label", "rouge_l"} < set(metrics)
     assert metrics[-1] == "none"
     assert not any(":" in name for name in metrics)
-
-
-def test_the_command_keeps_the_usual_metric_where_none_is_told(project: Path) -> None:
-    prepared = prepare(project, requested_tables(project, data=str(TRAIN)))
-    assert prepared.metric == "exact_match"
-    assert read_config(prepared.defaults).data.train == str(TRAIN)
 
 
 def test_nothing_of_the_training_stack_is_loaded(project: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.tui.conftest import SIGNS, Driven
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.preflight.check_result import CheckKind, info
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.draft import Draft
@@ -32,7 +33,9 @@ UNDERSTOOD = DatasetPreview(
     labels=["refund", "cancel"],
     metric="label",
     rows=[("where is my money", "refund")],
-    notices=["no eval data given: 10 of 100 rows are held out (seed 0)"],
+    notices=[
+        info(CheckKind.HELD_OUT, "no eval data given: 10 of 100 rows are held out (seed 0)"),
+    ],
 )
 
 

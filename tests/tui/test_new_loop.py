@@ -23,6 +23,7 @@ from tests.tui.choosing import (
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.check_result import CheckKind, warning
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
@@ -441,13 +442,13 @@ def test_hostile_names_and_texts_are_shown_harmless(tmp_path: Path) -> None:
         columns={"prompt": HOSTILE},
         labels=[HOSTILE],
         rows=[(HOSTILE, HOSTILE)],
-        notices=[HOSTILE],
+        notices=[warning(CheckKind.UNUSED_COLUMNS, HOSTILE, HOSTILE)],
     )
 
     async def steps(opened: Opened) -> None:
         await opened.shows(f"{SHOWN.replace('/', '!')}.jsonl", "rename it to use it")
         await opened.type("rows.jsonl")
-        await opened.shows(f"prompt = {SHOWN}", f"! {SHOWN}", f"{SHOWN} → {SHOWN}")
+        await opened.shows(f"prompt = {SHOWN}", f"! {SHOWN} ({SHOWN})", f"{SHOWN} → {SHOWN}")
         await opened.press("tab", "tab", "tab", "tab", "tab")
         opened.form.fields["goal"].value = HOSTILE
         await opened.until(lambda: value(opened, "goal") == SHOWN)
@@ -483,7 +484,46 @@ def test_what_is_not_used_is_shown_before_the_rows(tmp_path: Path, size: tuple[i
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
         await opened.shows("18 rows to train on", "! tools is not used: the model never sees")
-        await opened.shows(f"! not used: {SHOWN}")
+        await opened.shows(f"· not used: {SHOWN}")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=size)
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_the_metric_its_reason_and_a_template_are_shown_with_where_to_change_them(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    rows = [{"prompt": f"turn {n}", "completion": ("left", "right")[n % 2]} for n in range(400)]
+    (tmp_path / "turns.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("turns.jsonl")
+        await opened.shows("· metric label: 2 labels in 400 rows")
+        await opened.shows('· prompt template "{prompt}\\nLabel:"', "prompt_template=TEXT in the")
+        await opened.shows("· training.max_length 256, not 1024", "turn 0 → left")
+        assert value(opened, "metric") == "label"
+        assert "--set" not in opened.text
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=size)
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_chats_for_a_base_without_a_template_are_a_warning_until_another_base_is_chosen(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    rows = []
+    for n in range(20):
+        question = {"role": "user", "content": f"how are you, {n}"}
+        rows.append({"messages": [question, {"role": "assistant", "content": f"well, {n}"}]})
+    (tmp_path / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("chats.jsonl")
+        await opened.shows("! model tiny has no chat template", "smollm2, or an instruct model")
+        await opened.press("tab", "tab", "tab", "ctrl+u")
+        await opened.type("smollm2")
+        await opened.press("tab")
+        await opened.until(lambda: "has no chat template" not in opened.text)
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=size)
 

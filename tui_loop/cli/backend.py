@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tui_loop.cli.app_runs import AppRuns
 from tui_loop.cli.output import file_error
 from tui_loop.core.errors import BadInput
-from tui_loop.core.preflight.column_checks import column_findings
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import check_new_loop_name
@@ -97,7 +97,8 @@ class AppBackend(AppRuns):
         from tui_loop.core.workflow.fresh_split import create_fresh_split
 
         with _os_errors_as_bad_input():
-            return create_fresh_split(loop, parent, why=why, overwrite=True, read=read_any).messages
+            split = create_fresh_split(loop, parent, why=why, overwrite=True, read=read_any)
+        return (*split.messages, *([split.warning] if split.warning else []))
 
     def run_queue(self, loop: LoopFolder) -> str:
         """Starts a process that runs the loop's queue; returns a message about it."""
@@ -145,10 +146,9 @@ class AppBackend(AppRuns):
     def preview_data(self, loops: LoopsFolder, new_loop: NewLoop) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError. Opens no network connection."""
         with _os_errors_as_bad_input():
-            prepared, notices = self._prepared(loops, new_loop)
-            notices += _model_notices(prepared.config.model.id, _root(loops))
+            prepared = self._prepared(loops, new_loop)
+            of_model = _model_notices(prepared.config.model.id, _root(loops))
         data = prepared.data
-        column_notices = [finding.message for finding in column_findings(data)]
         return DatasetPreview(
             shape=data.mapping.shape,
             columns=data.mapping.columns,
@@ -157,7 +157,7 @@ class AppBackend(AppRuns):
             labels=data.labels,
             metric=prepared.metric,
             rows=[(row.prompt, row.reference) for row in data.train[:ROWS_SHOWN]],
-            notices=[*data.notices, *data.warnings, *column_notices, *notices],
+            notices=by_severity([*prepared.notices, *of_model]),
         )
 
     def create(self, loops: LoopsFolder, new_loop: NewLoop) -> LoopFolder:
@@ -166,7 +166,7 @@ class AppBackend(AppRuns):
 
         check_new_loop_name(new_loop.name)
         with _os_errors_as_bad_input():
-            prepared, _ = self._prepared(loops, new_loop)
+            prepared = self._prepared(loops, new_loop)
             check_base(prepared.config, _root(loops))
             return create(loops, new_loop.name, new_loop.goal, prepared)
 
@@ -177,8 +177,8 @@ class AppBackend(AppRuns):
         with _os_errors_as_bad_input():
             return demo_loop(loops)
 
-    def _prepared(self, loops: LoopsFolder, new_loop: NewLoop) -> tuple[Prepared, list[str]]:
-        from tui_loop.cli.new_loop import prepare_with_metric, requested_tables
+    def _prepared(self, loops: LoopsFolder, new_loop: NewLoop) -> Prepared:
+        from tui_loop.cli.new_loop import prepare, requested_tables
 
         root = _root(loops)
         if not new_loop.data:
@@ -195,8 +195,7 @@ class AppBackend(AppRuns):
             model=self._model(new_loop.model, root) if new_loop.model else None,
             metric=new_loop.metric or None,
         )
-        prepared, notice = prepare_with_metric(root, tables)
-        return prepared, [notice] if notice else []
+        return prepare(root, tables)
 
     def _model(self, entry: str, root: Path) -> str:
         """Returns a model's name unchanged, and a path resolved from the folder above `loops/`."""
@@ -227,7 +226,7 @@ def _data_file(entry: str, root: Path) -> str:
     return str(path)
 
 
-def _model_notices(model: str, root: Path) -> list[str]:
+def _model_notices(model: str, root: Path) -> list[CheckResult]:
     """Returns what to know about a model before its first use; raises BadInput for a wrong name."""
     from tui_loop.engine.model_source import SMOLLM2, find_model
 
@@ -236,8 +235,10 @@ def _model_notices(model: str, root: Path) -> list[str]:
     except BadInput as error:
         if model != SMOLLM2:
             raise
-        return [f"{error.message}: {error.hint}"]
-    return [] if source.is_local else [f"model {model} is loaded from the hub on first use"]
+        return [warning(CheckKind.MODEL, error.message, error.hint)]
+    if source.is_local:
+        return []
+    return [info(CheckKind.MODEL, f"model {model} is loaded from the hub on first use")]
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,15 @@ from tui_loop.cli.start import refuse_secrets
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import Tables, merge
 from tui_loop.core.config.validation import read_config
-from tui_loop.core.data.loading import LoadedData, load_data
+from tui_loop.core.data.columns import is_label_name
+from tui_loop.core.data.loading import LoadedData, load_data, with_labels
+from tui_loop.core.data.rows import RowRefused
 from tui_loop.core.errors import BadInput
+from tui_loop.core.metric_choice import LABEL, MetricChoice, choose_metric, label_set
+from tui_loop.core.model_files import ModelFiles, hub_folder, read_model_files
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
+from tui_loop.core.preflight.column_checks import column_findings
+from tui_loop.core.preflight.data_checks import FEW_EVAL_ROWS, few_eval_rows
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.scoring import NO_METRIC
@@ -23,18 +32,27 @@ from tui_loop.core.workflow.readiness import checked_target
 LABEL_TEMPLATE = "{prompt}\nLabel:"
 """Separates a message from its label where the data itself does not."""
 
-LABEL = "label"
-MAX_LABELS, MIN_ROWS_PER_LABEL, MAX_LABEL_LENGTH = 100, 5, 60
-"""References that are few, short and repeated within these limits count as labels."""
+CHAT_MODEL = "smollm2"
+"""The model with a chat template that needs no hub."""
+
+LIBRARIES = {"rouge_l": "rouge_score", "chrf": "sacrebleu"}
+"""The package of each metric that is not pure Python."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A loop that can be created. `defaults` goes into its `loop.toml`."""
+    """A loop that can be created. `defaults` goes into its `loop.toml`.
+
+    `notices`: what was chosen for the user and why, and what will be a problem. `capped`: whether
+    the model's context lowers `training.max_length`.
+    """
 
     config: Config
     data: LoadedData
     metric: str
     defaults: Tables
+    notices: list[CheckResult]
+    lacks_chat_template: bool = False
+    capped: bool = False
 
 
 def requested_tables(
@@ -65,54 +83,104 @@ def prepare(root: Path, requested: Tables) -> Prepared:
     uses the network only where `data.*` names a hub id. Raises TuiLoopError.
     """
     from tui_loop.engine.scorers import check_metric
-    from tui_loop.engine.sources import read_source
 
-    tables = merge({"data": {}, "evaluation": {}}, requested)
+    tables = merge({"data": {}, "evaluation": {}, "training": {}}, requested)
     config = read_config(tables)
     refuse_secrets(config)
     check_metric(config.evaluation.metric)
-    data = load_data(config, root, read_source)
-    is_text = data.mapping.shape == "text"
-    if "metric" not in tables["evaluation"] and is_text:
-        tables["evaluation"]["metric"] = NO_METRIC
-    metric = tables["evaluation"].pop("metric", config.evaluation.metric)
-    if metric != NO_METRIC and is_text:
+    given = tables["evaluation"].pop("metric", None)
+    if given is None:
+        config, data, choice = _read_and_choose(config, root)
+        notices = [info(CheckKind.CONFIG, choice.message)]
+    else:
+        data, notices = _read(config, root), []
+        _check_prompts(config, data)
+    detected = _detected(config, data, tables["data"])
+    tables["data"] |= detected
+    config = read_config(merge(tables, {"evaluation": {"metric": config.evaluation.metric}}))
+    if detected.get("prompt_template") is not None:
+        notices.append(_template_notice())
+    files = _model_files(config, root)
+    limit = _lowered_max_length(config, tables, files)
+    if limit is not None:
+        tables["training"]["max_length"] = limit
+        notices.append(_length_notice(config, limit))
+    lacks_template = _lacks_chat_template(config, data, files)
+    if lacks_template:
+        notices.append(_chat_template_warning(config))
+    return Prepared(
+        config,
+        data,
+        config.evaluation.metric,
+        {name: table for name, table in tables.items() if table},
+        by_severity([*notices, *_data_notices(config, data)]),
+        lacks_chat_template=lacks_template,
+        capped=limit is not None,
+    )
+
+
+def _read(config: Config, root: Path) -> LoadedData:
+    from tui_loop.engine.sources import read_source
+
+    return load_data(config, root, read_source)
+
+
+def _check_prompts(config: Config, data: LoadedData) -> None:
+    """Refuses a metric for plain text."""
+    metric = config.evaluation.metric
+    if metric != NO_METRIC and data.mapping.shape == "text":
         raise BadInput(
             f"evaluation.metric: {metric} needs prompts, and plain text has none", "--metric none"
         )
-    tables["data"] |= _detected(config, data)
-    return Prepared(config, data, metric, {name: table for name, table in tables.items() if table})
 
 
-def prepare_with_metric(root: Path, requested: Tables) -> tuple[Prepared, str]:
-    """Prepares a loop and chooses metric label, where none is requested and the data has labels.
-
-    Returns a notice about the choice, "" where the metric was requested or is the default.
-    """
-    if "metric" in requested.get("evaluation", {}):
-        return prepare(root, requested), ""
+def _read_and_choose(config: Config, root: Path) -> tuple[Config, LoadedData, MetricChoice]:
+    """Reads the data and chooses the metric that its references call for."""
+    data: LoadedData | None = None
+    unclear = BadInput("")
     try:
-        prepared = prepare(root, requested)
-    except BadInput as unclear:
-        labelled = _prepare_labelled(root, requested)
-        if labelled is None:
-            raise unclear from None
-    else:
-        if prepared.data.mapping.shape != "text" and not has_labels(prepared.data):
-            return prepared, ""
-        labelled = _prepare_labelled(root, requested)
-        if labelled is None or not has_labels(labelled.data):
-            return prepared, ""
-    rows = len(labelled.data.train) + len(labelled.data.eval)
-    return labelled, f"metric label: {len(labelled.data.labels)} labels in {rows} rows"
+        data = _read(config, root)
+    except RowRefused:
+        raise
+    except BadInput as error:  # columns of no known shape may be a message and its label
+        unclear = error
+    if data is None or _may_be_labelled_text(config, data):
+        labelled = _read_as_labels(config, root)
+        # Only a name makes a label of what stands beside a text: its language is none.
+        if labelled and (data is None or is_label_name(labelled.mapping.columns["completion"])):
+            data = labelled
+    if data is None:
+        raise unclear
+    return _chosen(config, data)
 
 
-def _prepare_labelled(root: Path, requested: Tables) -> Prepared | None:
-    """Prepares a loop with metric label; returns None where the data cannot be read that way."""
+def _may_be_labelled_text(config: Config, data: LoadedData) -> bool:
+    is_open = config.data.shape is None and not config.data.columns
+    has_others = any(each.rows for each in data.use["train"].unused)
+    return data.mapping.shape == "text" and is_open and has_others
+
+
+def _chosen(config: Config, data: LoadedData) -> tuple[Config, LoadedData, MetricChoice]:
+    from tui_loop.engine.extras import is_installed
+
+    installed = [metric for metric, module in LIBRARIES.items() if is_installed(module)]
+    choice = choose_metric(data, config.evaluation, installed)
+    config = _with_metric(config, choice.metric)
+    return config, with_labels(data, config), choice
+
+
+def _read_as_labels(config: Config, root: Path) -> LoadedData | None:
+    """Returns the data as messages and labels; None where they are none."""
     try:
-        return prepare(root, merge(requested, {"evaluation": {"metric": LABEL}}))
+        data = _read(_with_metric(config, LABEL), root)
     except BadInput:
         return None
+    return data if label_set([*data.train, *data.eval], data.mapping) else None
+
+
+def _with_metric(config: Config, metric: str) -> Config:
+    evaluation = msgspec.structs.replace(config.evaluation, metric=metric)
+    return msgspec.structs.replace(config, evaluation=evaluation)
 
 
 def create(
@@ -152,19 +220,6 @@ def check_base(config: Config, root: Path) -> str:
     return f"model {config.model.id} is checked by the first run"
 
 
-def has_labels(data: LoadedData) -> bool:
-    """Whether the references are a small set of repeated labels rather than free text."""
-    if data.mapping.shape != "prompt_completion":
-        return False
-    rows = [*data.train, *data.eval]
-    counts = Counter(row.reference.strip() for row in rows)
-    is_small_set = 2 <= len(counts) <= min(MAX_LABELS, len(rows) // MIN_ROWS_PER_LABEL)
-    return is_small_set and all(
-        len(label) <= MAX_LABEL_LENGTH and any(character.isalpha() for character in label)
-        for label in counts
-    )
-
-
 def recorded_path(entry: str, root: Path) -> str:
     """Returns a data path as the record stores it: relative to the folder above `loops/` if inside.
 
@@ -186,18 +241,94 @@ def _recorded_model(entry: str, root: Path) -> str:
     return recorded_path(entry, root) if looks_like_path or Path(entry).is_dir() else entry
 
 
-def _detected(config: Config, data: LoadedData) -> dict[str, Any]:
-    """Returns what the data shows, for loop.toml: shape, columns, a template for labels."""
+def _detected(config: Config, data: LoadedData, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the data shows, for loop.toml: shape, columns, a template for labels.
+
+    `given` has the settings of `data` that the user named; even an unset template stays.
+    """
     detected: dict[str, Any] = {"shape": data.mapping.shape}
     if any(role != column for role, column in data.mapping.columns.items()):
         detected["columns"] = data.mapping.columns
-    by_label = config.evaluation.metric == LABEL and data.mapping.shape == "prompt_completion"
-    without_separator = [
-        row
-        for row in data.train
-        if not row.prompt.endswith((":", "\n", " ")) and not row.reference[:1].isspace()
-    ]
-    is_common = len(without_separator) * 2 > len(data.train)
-    if by_label and config.data.prompt_template is None and is_common:
-        detected["prompt_template"] = LABEL_TEMPLATE
+    has_prompts = data.mapping.shape in ("prompt_completion", "instruction")
+    if config.evaluation.metric == LABEL and has_prompts and "prompt_template" not in given:
+        without_separator = sum(
+            not row.prompt.endswith((":", "\n", " ")) and not row.reference[:1].isspace()
+            for row in data.train
+        )
+        if without_separator * 2 > len(data.train):
+            detected["prompt_template"] = LABEL_TEMPLATE
     return detected
+
+
+def _template_notice() -> CheckResult:
+    return info(
+        CheckKind.CONFIG,
+        f"prompt template {json.dumps(LABEL_TEMPLATE)}: the data has nothing between a prompt and "
+        "its label",
+        "another one: --set data.prompt_template=TEXT; none: --set data.prompt_template=unset",
+    )
+
+
+def _model_files(config: Config, root: Path) -> ModelFiles:
+    """Returns what the files of the base model say, as far as they are on this machine."""
+    from tui_loop.engine.model_source import find_model
+
+    try:
+        source = find_model(config.model.id, root)
+    except BadInput:  # smollm2 may be fetched later; `check_base` reports the others
+        return ModelFiles()
+    folder = (
+        Path(source.name) if source.is_local else hub_folder(source.name, config.model.revision)
+    )
+    return read_model_files(folder) if folder is not None and not source.gguf else ModelFiles()
+
+
+def _lowered_max_length(config: Config, tables: Tables, files: ModelFiles) -> int | None:
+    """Returns the model's context where the default of training.max_length is above it."""
+    default = config.training.max_length
+    if "max_length" in tables["training"] or files.context is None or default is None:
+        return None
+    return files.context if files.context < default else None
+
+
+def _length_notice(config: Config, limit: int) -> CheckResult:
+    model, default = config.model.id, config.training.max_length
+    text = f"training.max_length {limit}, not {default}: that is the context of model {model}"
+    return info(CheckKind.CONFIG, text)
+
+
+def _lacks_chat_template(config: Config, data: LoadedData, files: ModelFiles) -> bool:
+    has_own = config.data.chat_template not in ("auto", "off")
+    return data.mapping.shape == "messages" and files.has_chat_template is False and not has_own
+
+
+def _chat_template_warning(config: Config) -> CheckResult:
+    return warning(
+        CheckKind.CONFIG,
+        f"model {config.model.id} has no chat template, and rows of messages need one",
+        f"choose a model that has one: {CHAT_MODEL}, or an instruct model; with a template file of "
+        "your own: --set data.chat_template=FILE",
+    )
+
+
+def _data_notices(config: Config, data: LoadedData) -> list[CheckResult]:
+    """Returns what to know about the rows before the first run."""
+    results = [info(CheckKind.HELD_OUT, text) for text in data.notices]
+    results += [warning(CheckKind.UNTRAINED_LABELS, text) for text in data.warnings]
+    if text := few_eval_rows(len(data.eval)):
+        hint = _more_eval_rows(config, data)
+        results.append(warning(CheckKind.FEW_EVAL_ROWS, text, hint, count=len(data.eval)))
+    return [*results, *column_findings(data)]
+
+
+def _more_eval_rows(config: Config, data: LoadedData) -> str:
+    """Returns how to get enough evaluation rows, at most half of the training file's."""
+    total = len(data.train) + len(data.eval)
+    if not data.splits["eval"].held_out:
+        return "add rows to the evaluation data"
+    if config.data.max_eval_rows is not None and config.data.max_eval_rows < FEW_EVAL_ROWS:
+        return f"--set data.max_eval_rows={FEW_EVAL_ROWS}"
+    if total < 2 * FEW_EVAL_ROWS:
+        return "add rows to the data, or expect coarse scores"
+    share = math.ceil(100 * FEW_EVAL_ROWS / total) / 100
+    return f"--set data.eval_fraction={share}"

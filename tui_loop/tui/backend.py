@@ -55,7 +55,10 @@ class NewLoop(msgspec.Struct, frozen=True):
 
 
 class DatasetPreview(msgspec.Struct, frozen=True):
-    """How the data of a new loop was read. `rows`: the first ones as (prompt, reference)."""
+    """How the data of a new loop was read. `rows`: the first ones as (prompt, reference).
+
+    `notices`: what was chosen and why, and what will be a problem, warnings first.
+    """
 
     shape: str
     columns: dict[str, str]
@@ -64,7 +67,7 @@ class DatasetPreview(msgspec.Struct, frozen=True):
     labels: list[str]
     metric: str
     rows: list[tuple[str, str]]
-    notices: list[str]
+    notices: list[CheckResult]
 
 
 class Checks(Protocol):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.backend import DatasetPreview, NewLoop
 from tui_loop.tui.hints import in_keys
@@ -42,6 +44,10 @@ MODELS = {
     "tiny": "shipped, trains in seconds: to try things out",
     "smollm2": "SmolLM2-135M: small and real",
 }
+
+
+_SETTING = re.compile(r"--set (\S+?)(?=[;,.]?(?:\s|$))")
+"""A setting in a hint; the form has no field for it, the new loop's config has."""
 
 
 def error_lines(error: TuiLoopError, wanted: NewLoop, root: Path) -> list[list[Part]]:
@@ -89,11 +95,20 @@ def understood_lines(understood: DatasetPreview) -> list[list[Part]]:
         lines.append(
             [("  ", ""), (f"{len(understood.labels)} labels: ", ""), (_labels(understood), "muted")]
         )
-    notices = [in_keys(notice, {}) for notice in understood.notices]
-    lines += [[("! ", "warn"), (one_line(notice, 600), "")] for notice in notices]
+    lines += map(_notice_line, understood.notices)
     lines.append([])
     lines += [_row(prompt, reference) for prompt, reference in understood.rows]
     return lines
+
+
+def _notice_line(notice: CheckResult) -> list[Part]:
+    """Returns a notice, and what to do about it: in the form now, or in the config later."""
+    sign = ("! ", "warn") if notice.severity == "warning" else ("· ", "muted")
+    line: list[Part] = [sign, (one_line(in_keys(notice.message, {}), 600), "")]
+    if notice.hint:
+        hint = _SETTING.sub(r"\1 in the config", in_keys(notice.hint, {}))
+        line.append((f" ({one_line(hint, 600)})", "muted"))
+    return line
 
 
 def _labels(understood: DatasetPreview) -> str:
