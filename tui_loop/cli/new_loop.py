@@ -146,7 +146,7 @@ def _read_and_choose(config: Config, root: Path) -> tuple[Config, LoadedData, Me
         unclear = error
     if data is None or _may_be_labelled_text(config, data):
         labelled = _read_as_labels(config, root)
-        # Only a name makes a label of what stands beside a text: its language is none.
+        # Beside a text, a column of few values may be its language: only a name makes it a label.
         if labelled and (data is None or is_label_name(labelled.mapping.columns["completion"])):
             data = labelled
     if data is None:
