@@ -56,6 +56,7 @@ NAMED = {
     "breakdown.name": "n",
     "example.worst": "w",
     "example.whose": "v",
+    "example.reasoning": "i",
     "example.nearest": "n",
     "example.ask": "t",
     "example.edit": "E",

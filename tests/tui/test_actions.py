@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual import events
 from textual.command import CommandPalette
@@ -665,6 +666,21 @@ async def the_tokens_are_gone_through_worst_first(opened: Opened, key: str) -> N
         await opened.press(key)
         places.append(screen.token)
     assert places == [0, 1, 0]
+
+
+@does("example.reasoning")
+async def the_reasoning_is_unfolded_and_folded(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    await opened.hides("reasoning:")
+    output = "<think>The card is lost, or blocked.</think>\npin card"
+    example = msgspec.structs.replace(screen.dossier.example, output=output)
+    screen.show(msgspec.structs.replace(screen.dossier, example=example), 0, 7)
+    await opened.shows("said     reasoning: 6 words   i unfolds", "         pin [card]")
+    await opened.hides("The card is lost")
+    await opened.press(key)
+    await opened.shows("i folds", "         The card is lost, or blocked.")
+    await opened.press(key)
+    await opened.hides("The card is lost")
 
 
 @does("example.whose")

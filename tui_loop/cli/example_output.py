@@ -9,8 +9,10 @@ import msgspec
 from tui_loop.cli.output import Output
 from tui_loop.core.examples.breakdown import Breakdown, Count, slice_words, term_of
 from tui_loop.core.examples.example_detail import ExampleDetail, learned
+from tui_loop.core.reasoning import answer_of, split_reasoning
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 OTHER_REFERENCE = " (other reference)"
 
@@ -49,16 +51,25 @@ def example_record(detail: ExampleDetail) -> dict[str, Any]:
     }
 
 
-def print_example(folder: IterationFolder, detail: ExampleDetail, out: Output) -> None:
-    """Prints one example in full."""
+def print_example(
+    folder: IterationFolder, detail: ExampleDetail, out: Output, *, unfolds: bool = False
+) -> None:
+    """Prints one example; its reasoning is one line, unless `unfolds`."""
     example = detail.example
     against = f", {detail.shift} against {detail.against}" if detail.shift else ""
     out.line(
         f"{folder}  {example.id}  line {example.source_line}  {detail.outcome}{against}  "
         f"loss {figures.loss(example.loss)}"
     )
-    texts = [("prompt", example.prompt), ("reference", example.reference)]
-    texts.append(("output", example.output or ""))
+    texts = [("prompt", example.prompt)]
+    for label, whole in (("reference", example.reference), ("output", example.output or "")):
+        reasoning, answer = split_reasoning(whole)
+        if reasoning and unfolds:
+            texts.append(("reasoning", reasoning))
+        elif reasoning:
+            words = counted(len(reasoning.split()), "word")
+            texts.append(("reasoning", f"{words} (--reasoning prints them)"))
+        texts.append((label, answer))
     texts += [("cause", f"{each.kind.words}: {each.evidence}") for each in detail.causes]
     if detail.annotation.verdict:
         texts.append(("label", detail.annotation.verdict.replace("_", " ")))
@@ -80,7 +91,7 @@ def print_example(folder: IterationFolder, detail: ExampleDetail, out: Output) -
                     f"{each.point.number}{OTHER_REFERENCE if each.point.is_new_segment else ''}",
                     {True: "pass", False: "fail", None: ""}[each.point.passed],
                     figures.loss(each.point.loss),
-                    each.output or "",
+                    answer_of(each.output),
                 ]
                 for each in detail.history
             ],

@@ -140,6 +140,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("example.token_right", "right,l", "token(1)", "token to the right", "example"),
     Action("example.worst", "w", "worst", "the worst token, then the next", "example", "worst"),
     Action("example.whose", "v", "whose", "losses of tuned, parent, base", "example", "whose"),
+    Action("example.reasoning", "i", "reasoning", "unfold or fold the reasoning", "example"),
     Action("example.nearest", "n", "nearest", "nearest training rows", "example", "nearest"),
     Action("example.accept", "a", "say('accepted')", "accept the output", "example", "accept"),
     Action(

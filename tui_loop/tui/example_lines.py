@@ -6,6 +6,7 @@ import math
 
 from tui_loop.core.examples.example_detail import ExampleDetail, PastOutcome, learned
 from tui_loop.core.examples.history import Outcome, Shift
+from tui_loop.core.reasoning import answer_of, split_reasoning
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
 from tui_loop.core.text.similarity import word_diff
@@ -25,8 +26,19 @@ PATH = 40
 """Evaluations of a run that are drawn, the last ones."""
 
 
-def example_lines(dossier: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
-    """The whole page; `whose` of the token losses, with the cursor on one of their tokens."""
+def example_lines(
+    dossier: ExampleDetail,
+    whose: int,
+    cursor: int,
+    width: int,
+    *,
+    unfolds: bool = False,
+    key: str = "",
+) -> Lines:
+    """The whole page; `whose` of the token losses, with the cursor on one of their tokens.
+
+    Reasoning is one line, unless the page `unfolds` it; `key` is the key for that.
+    """
     example = dossier.example
     lines: Lines = [_head(dossier)]
     lines += [
@@ -34,7 +46,10 @@ def example_lines(dossier: ExampleDetail, whose: int, cursor: int, width: int) -
         for found in dossier.causes
     ]
     lines += [[], [("prompt   ", "muted"), (example.prompt, "")], []]
-    lines += _answers(example, dossier.outcome)
+    reference, output = split_reasoning(example.reference), split_reasoning(example.output or "")
+    answers = _answers(example, reference.answer, output.answer, dossier.outcome)
+    for answer, text in zip(answers, (reference.reasoning, output.reasoning), strict=True):
+        lines += _after_reasoning(answer, text, key, unfolds=unfolds)
     lines += [[], *_heat(dossier, whose, cursor, width), []]
     lines.append([("output   ", "muted"), (_generation(dossier), "")])
     if len(dossier.path.steps) > 1:
@@ -67,14 +82,27 @@ def _head(dossier: ExampleDetail) -> list[Part]:
     return parts
 
 
-def _answers(example: Example, outcome: Outcome) -> Lines:
-    """Wanted and said, with what differs in brackets where anything is the same."""
+def _after_reasoning(answer: list[Part], text: str, key: str, *, unfolds: bool) -> Lines:
+    """Returns the line of an answer after one on its reasoning, or after the text of that."""
+    if not text:
+        return [answer]
+    label, *parts = answer
+    blank = (" " * len(label[0]), "")
+    words = f"reasoning: {counted(len(text.split()), 'word')}"
+    lines: Lines = [[label, (f"{words}   {key} {'folds' if unfolds else 'unfolds'}", "muted")]]
+    if unfolds:
+        lines += [[blank, (text, "")], []]
+    return [*lines, [blank, *parts]]
+
+
+def _answers(example: Example, reference: str, output: str, outcome: Outcome) -> Lines:
+    """Both answers, with what differs in brackets where anything is the same."""
     if example.output is None:
         return [
-            [("wanted   ", "muted"), (example.reference, "")],
+            [("wanted   ", "muted"), (reference, "")],
             [("said     ", "muted"), ("(nothing was generated)", "muted")],
         ]
-    pieces = word_diff(example.reference, example.output)
+    pieces = word_diff(reference, output)
     is_mixed = any(each.kind == "same" and each.text.strip() for each in pieces)
     is_failed = outcome is Outcome.FAILED
     wanted: list[Part] = [("wanted   ", "muted")]
@@ -89,7 +117,7 @@ def _answers(example: Example, outcome: Outcome) -> Lines:
                 wanted.append((marked, "good"))
             case _:
                 said.append((marked, "bad" if is_failed else ""))
-    if not example.output.strip():
+    if not output.strip():
         said.append(("(empty)", "bad" if is_failed else "muted"))
     return [wanted, said]
 
@@ -159,7 +187,7 @@ def _then(then: PastOutcome, *, is_this: bool) -> list[Part]:
     if moment.passed is not None:
         outcome = Outcome.PASSED if moment.passed else Outcome.FAILED
     sign, tone = OUTCOMES[outcome]
-    said = "" if then.output is None else flat(then.output.strip(), 300) or "(empty)"
+    said = "" if then.output is None else flat(answer_of(then.output).strip(), 300) or "(empty)"
     new = "  under another reference than before" if moment.is_new_segment else ""
     return [
         (f"{'▸' if is_this else ' '} {moment.number:<3} ", "accent" if is_this else "muted"),

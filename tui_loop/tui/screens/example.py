@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from tui_loop.core.examples.annotations import AnnotationStatus, Kind
 from tui_loop.core.examples.example_detail import ExampleDetail, annotated_detail
-from tui_loop.tui.actions import bindings
+from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.example_lines import example_lines
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.heat import worst_first
@@ -71,6 +71,7 @@ class ExampleScreen(Screen[None]):
         self.dossier = dossier
         self._place, self._total = place, total
         self._whose = dossier.tokens[0].name if dossier.tokens else ""
+        self._unfolds = False
         self.token = self._worst(0)
         self.sheet = Sheet()
         self.field = Field(id="example-comment")
@@ -129,6 +130,11 @@ class ExampleScreen(Screen[None]):
         else:
             self.notify("no other iteration's token losses are here", markup=False)
 
+    def action_reasoning(self) -> None:
+        """Unfolds the reasoning of this and the next examples, or folds it again."""
+        self._unfolds = not self._unfolds
+        self._draw(keep_place=True)
+
     def action_say(self, kind: Kind) -> None:
         self._desk.say_of_example(kind)
 
@@ -180,5 +186,13 @@ class ExampleScreen(Screen[None]):
             f"Example {self._place + 1:,} of {self._total:,}, iteration {self.dossier.iteration}"
         )
         entitle(self.query_one(Vertical), title, f"{example.id} · line {example.source_line}")
-        lines = example_lines(self.dossier, self._view, self.token, self.size.width - 5)
+        keys = keys_of(BY_ID["example.reasoning"], getattr(self.app, "keys", {}))
+        lines = example_lines(
+            self.dossier,
+            self._view,
+            self.token,
+            self.size.width - 5,
+            unfolds=self._unfolds,
+            key=keys[0] if keys else "",
+        )
         self.sheet.show(lines, keep_place=keep_place)
