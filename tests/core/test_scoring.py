@@ -74,6 +74,51 @@ def test_an_output_is_scored(metric: str, output: str, reference: str, expected:
     assert score(metric, output, reference) == expected
 
 
+CALL = '{"name": "dim", "arguments": {"lamp": 4}}'
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "expected"),
+    [
+        (f"<tool_call>{CALL}</tool_call>", CALL, 1.0),
+        (CALL.replace("4", "4.0"), CALL, 1.0),
+        (CALL.replace("4", "5"), CALL, 0.0),
+        (f"<think>Not {CALL}</think>It is dim.", "It is dark.", 1.0),
+        (f"<think>Lamp 4.</think>{CALL}", f"Gladly.\n{CALL}", 1.0),
+        (f"<think>\n{CALL}\n", CALL, 0.0),
+    ],
+)
+def test_tool_call_passes_where_the_answer_makes_the_same_calls(
+    output: str, reference: str, expected: float
+) -> None:
+    assert score("tool_call", output, reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "output", "reference", "expected"),
+    [
+        ("exact_match", "<think>hm</think>\n\nRefund", "refund", 1.0),
+        ("exact_match", "<think>hm</think>refund", "<think>well</think>refund", 1.0),
+        ("exact_match", "hm</think>refund", "refund", 1.0),
+        ("contains", "[THINK]refund?[/THINK]cancel", "refund", 0.0),
+        ("regex", "<think>42</think>none", r"\d", 0.0),
+        ("label", "<think>refund or cancel?</think>cancel", "cancel", 1.0),
+        ("numeric", "<think>42", "42", 0.0),
+        ("json_valid", "<think>hm</think>{}", "", 1.0),
+        ("json_match", '<think>hm</think>{"a": 1}', '{"a": 1}', 1.0),
+    ],
+)
+def test_every_metric_scores_the_answer_without_the_reasoning(
+    metric: str, output: str, reference: str, expected: float
+) -> None:
+    assert score(metric, output, reference) == expected
+
+
+def test_a_label_is_read_from_the_answer() -> None:
+    assert label_of("<think>refund?</think>cancel", LABELS) == "cancel"
+    assert label_of("<think>refund", LABELS) is None
+
+
 def test_a_fixed_pattern_stands_before_the_reference() -> None:
     assert score("regex", "ticket 77", "(never looked at", pattern=r"\d+$") == 1.0
     assert score("regex", "ticket", "ticket", pattern=r"\d+$") == 0.0

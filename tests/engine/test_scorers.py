@@ -60,6 +60,15 @@ def test_a_function_that_leaves_the_scale_is_an_error(tmp_path: Path) -> None:
         scorer.score("a", "b")
 
 
+def test_a_users_function_gets_the_answers_without_reasoning(tmp_path: Path) -> None:
+    (tmp_path / "fair_metric.py").write_text(
+        "def same(output, reference):\n    return float((output, reference) == ('b', 'c'))\n"
+    )
+    scorer = allowed("fair_metric:same", tmp_path)
+    assert scorer is not None
+    assert scorer.score("<think>a</think>b", "<think>a</think>c") == 1.0
+
+
 def test_a_users_module_that_fails_is_bad_input_not_a_fault_of_the_program(tmp_path: Path) -> None:
     (tmp_path / "torn_metric.py").write_text("def half(:\n")
     (tmp_path / "sad_metric.py").write_text("def sad(output, reference):\n    return 1 / 0\n")

@@ -1,5 +1,7 @@
 """Scores an output against its reference: a score in [0, 1], higher is better.
 
+Every metric gets the answers alone, without the reasoning before them.
+
 These metrics need no other package. `rouge_l`, `chrf` and a user's `module:function` are in
 `engine.scorers`, which makes the same `Scorer`.
 """
@@ -15,7 +17,9 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.core.tool_calls import same_calls
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -27,10 +31,12 @@ PURE_METRICS = (
     "numeric",
     "json_valid",
     "json_match",
+    "tool_call",
     "none",
 )
 LIBRARY_METRICS = ("rouge_l", "chrf")
 NO_METRIC = "none"
+TOOL_CALL = "tool_call"
 
 SEARCH_SECONDS, SECONDS_PER_OUTPUT = 2.0, 0.05
 """The time limit of metric regex: SEARCH_SECONDS in all, plus SECONDS_PER_OUTPUT per output."""
@@ -44,11 +50,18 @@ def is_function(metric: str) -> bool:
 
 
 class Scorer(msgspec.Struct, frozen=True):
-    """A metric: `score(output, reference)` in [0, 1]; an example passes from `pass_score` on."""
+    """A metric; an example passes from `pass_score` on.
+
+    `compare`: the score in [0, 1] of the answer in the output for the one in the reference.
+    """
 
     metric: str
     pass_score: float
-    score: Callable[[str, str], float]
+    compare: Callable[[str, str], float]
+
+    def score(self, output: str, reference: str) -> float:
+        """Returns the score of the answer in an output; reasoning before it does not count."""
+        return self.compare(answer_of(output), answer_of(reference))
 
 
 def pure_scorer(metric: str, labels: Sequence[str], pattern: str | None) -> Scorer | None:
@@ -69,6 +82,7 @@ def pure_scorer(metric: str, labels: Sequence[str], pattern: str | None) -> Scor
         "numeric": _numeric_score,
         "json_valid": lambda output, _: float(_parsed(output) is not _INVALID),
         "json_match": _json_score,
+        TOOL_CALL: lambda output, reference: float(same_calls(output, reference)),
     }
     return Scorer(metric, 1.0, simple[metric])
 
@@ -85,8 +99,8 @@ def normalised(text: str) -> str:
 def label_of(output: str, labels: Sequence[str]) -> str | None:
     """Returns the label that `output` predicts, or None.
 
-    That is its first line if that is a label, else the only label that occurs in it as a whole
-    word. An output with several labels predicts none.
+    That is the first line of its answer if that is a label, else the only label that occurs in the
+    answer as a whole word. An output with several labels predicts none.
     """
     return label_reader(labels)(output)
 
@@ -105,7 +119,8 @@ def label_reader(labels: Sequence[str]) -> Callable[[str], str | None]:
 def labels_reader(labels: Sequence[str]) -> Callable[[str], list[str]]:
     """Returns a function that finds all labels in an output.
 
-    That is the first line if it is a label, else all labels that occur as whole words, in order.
+    That is the first line of the answer if it is a label, else all labels that occur in the answer
+    as whole words, in order.
     """
     by_form = {form: label for label in labels if (form := normalised(label))}
     # Longest first: a label that begins with another one must match as a whole.
@@ -113,11 +128,12 @@ def labels_reader(labels: Sequence[str]) -> Callable[[str], list[str]]:
     pattern = re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)") if by_form else None
 
     def read(output: str) -> list[str]:
-        lines = output.strip().splitlines()
+        answer = answer_of(output)
+        lines = answer.strip().splitlines()
         first = normalised(lines[0]) if lines else ""
         if first in by_form:
             return [by_form[first]]
-        forms = pattern.findall(normalised(output)) if pattern else []
+        forms = pattern.findall(normalised(answer)) if pattern else []
         return [by_form[form] for form in dict.fromkeys(forms)]
 
     return read

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+import msgspec
+
 from tui_loop.core.config.schema import Evaluation
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, NeedsExtra
@@ -49,7 +51,7 @@ def scorer_for(settings: Evaluation, labels: Sequence[str], root: Path) -> Score
         scorer = _function_scorer(name, root)
     if scorer is None or settings.pass_score is None:
         return scorer
-    return Scorer(scorer.metric, settings.pass_score, scorer.score)
+    return msgspec.structs.replace(scorer, pass_score=settings.pass_score)
 
 
 def _library_scorer(name: str) -> Scorer:

@@ -8,6 +8,7 @@ from typing import Any
 from tui_loop.core.compare.claims import claim_words
 from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.compare.contrast import Contrast
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import brief, loss, percent
 from tui_loop.core.text.similarity import word_diff
@@ -119,11 +120,12 @@ def _table(head: str, result: Comparison, rows: Sequence[Row], nothing: str) -> 
 
 def _said(example: Example) -> list[Part]:
     tone = "good" if example.passed else "bad" if example.passed is False else ""
-    if not example.output or not example.output.strip():
+    answer = answer_of(example.output)
+    if not answer.strip():
         return [(said_by(example), tone)]
-    pieces = word_diff(example.reference, example.output)
+    pieces = word_diff(answer_of(example.reference), answer)
     if example.passed or not any(each.kind == "same" and each.text.strip() for each in pieces):
-        return [(flat(example.output, 1_000), tone)]
+        return [(flat(answer, 1_000), tone)]
     return [
         (f"[{each.text}]" if each.kind == "extra" and each.text.strip() else each.text, tone)
         for each in pieces

@@ -15,6 +15,7 @@ from tui_loop.core.compare.pairing import Paired
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.examples.evaluations import Evaluations
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.record.reader import LoopReader
@@ -109,8 +110,8 @@ def _print_changed(word: str, contrast: Contrast, rows: Paired, out: Output) -> 
             [
                 after.id,
                 after.reference,
-                before.output or "",
-                after.output or "",
+                answer_of(before.output),
+                answer_of(after.output),
                 ", ".join(cause_words(each) for each in causes),
                 after.prompt,
             ]

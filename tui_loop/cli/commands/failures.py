@@ -26,6 +26,7 @@ from tui_loop.core.examples.history import Outcome
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.view import ExampleView, Order
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.text import figures
@@ -66,6 +67,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--id", metavar="ID", help="show one example in full, with its token losses"
     )
     parser.add_argument(
+        "--reasoning", action="store_true", help="with --id: print the reasoning in full as well"
+    )
+    parser.add_argument(
         "--summary", action="store_true", help="show counts instead: causes, labels, weak slices"
     )
     parser.add_argument("--csv", action="store_true", help="print CSV")
@@ -83,7 +87,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if table.problem is not None:
         out.note(f"{counted(table.bad_lines, 'line')} left out: {table.problem.message}")
     if args.id is not None:
-        evaluation.print_one(args.id, out)
+        evaluation.print_one(args.id, out, unfolds=args.reasoning)
     elif args.summary:
         evaluation.print_summary(out)
     else:
@@ -115,8 +119,8 @@ class _Evaluation:
         outcomes = map(self.view.outcome, range(len(self.view)))
         self.failed = sum(each is Outcome.FAILED for each in outcomes)
 
-    def print_one(self, example_id: str, out: Output) -> None:
-        """Prints one example in full; raises BadInput where there is none with this id."""
+    def print_one(self, example_id: str, out: Output, *, unfolds: bool) -> None:
+        """Prints one example; raises BadInput where there is none with this id."""
         if example_id not in self.view.table.ids:
             raise BadInput(
                 f"{self.folder} has no example {example_id!r}",
@@ -127,7 +131,7 @@ class _Evaluation:
         if out.as_json:
             out.record(example_record(detail))
         else:
-            print_example(self.folder, detail, out)
+            print_example(self.folder, detail, out, unfolds=unfolds)
 
     def print_summary(self, out: Output) -> None:
         """Prints the breakdown of failures."""
@@ -190,7 +194,7 @@ def _line(evaluation: _Evaluation, row: int) -> list[str]:
         "" if example.score is None or not view.is_graded else f"{example.score:.2f}",
         ", ".join(cause_words(each) for each in view.causes[row]),
         _short(example.reference),
-        _short(example.output or ""),
+        _short(answer_of(example.output)),
         _short(example.prompt, 60),
         example.id,
     ]

@@ -30,6 +30,7 @@ from tui_loop.core.inference_messages import (
     ServerStatus,
     iterations_to_compare,
 )
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
@@ -178,8 +179,8 @@ def _run_retry(args: argparse.Namespace, out: Output) -> int:
                 "pass" if each.example.passed else "fail",
                 "pass" if each.passed else "fail",
                 each.example.reference,
-                each.example.output or "",
-                each.response.output,
+                answer_of(each.example.output),
+                answer_of(each.response.output),
                 each.example.id,
             ]
             for each in sorted(results, key=lambda each: not each.passed)

@@ -28,6 +28,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import append_line, read_small, short_hash
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
@@ -282,11 +283,11 @@ def _is_not_perfect(example: Example) -> bool:
 
 
 def _form(output: str) -> str:
-    """Normalises an output for comparison.
+    """Normalises the answer in an output for comparison.
 
     Outputs in `labels.jsonl` have their secrets redacted.
     """
-    return normalised(redacted(output))
+    return normalised(redacted(answer_of(output)))
 
 
 def _mean(examples: Sequence[Example]) -> float | None:

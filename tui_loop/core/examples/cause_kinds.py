@@ -20,6 +20,10 @@ class Cause(StrEnum):
     PROMPT_TRUNCATED = "prompt_truncated"
     WRONG_LABEL = "wrong_label"
     OUT_OF_VOCABULARY = "out_of_vocabulary"
+    INVALID_CALL = "invalid_call"
+    NO_CALL = "no_call"
+    WRONG_TOOL = "wrong_tool"
+    WRONG_ARGUMENT = "wrong_argument"
     TRUNCATED_OUTPUT = "truncated_output"
     WRONG_CONTENT = "wrong_content"
 

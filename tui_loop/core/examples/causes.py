@@ -24,6 +24,16 @@ truncated_output   the token limit ended it before the right content, another la
                    repetition.
 wrong_content      no other cause applies.
 
+Metric tool_call has these causes instead of format, near_miss and those of labels:
+
+invalid_call       something looks like a call and cannot be parsed.
+no_call            the output calls no tool, the reference does.
+wrong_tool         another tool, a call that is missing, or one that is not in the reference.
+wrong_argument     the right tool, with an argument that is wrong, missing or not in the reference.
+
+Reasoning is not compared: the causes are those of the answer. Where the token limit ended the
+output within the reasoning, that is a truncated_output.
+
 Patterns from a record are never run, since a regular expression may take unlimited time.
 """
 
@@ -36,6 +46,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.examples.call_causes import call_causes
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
 from tui_loop.core.examples.output_comparison import (
     OutputComparison,
@@ -48,7 +59,9 @@ from tui_loop.core.examples.output_comparison import (
 )
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
-from tui_loop.core.scoring import NO_METRIC
+from tui_loop.core.scoring import NO_METRIC, TOOL_CALL
+from tui_loop.core.text.figures import counted
+from tui_loop.core.tool_calls import parse_tool_calls
 
 _MOST_LABELS = 100
 _LABEL_LENGTH = 60
@@ -113,8 +126,12 @@ def causes_of(example: Example, measured: Measured) -> tuple[CauseEvidence, ...]
 
 def _of_output(example: Example, measured: Measured) -> list[CauseEvidence]:
     comparison = compare_output(example, measured)
+    if (unanswered := _unanswered(comparison)) is not None:
+        return unanswered
     if (why := _emptiness(comparison)) is not None:
         return [CauseEvidence(Cause.EMPTY, why)]
+    if measured.metric == TOOL_CALL:
+        return _of_calls(comparison)
     found = [
         each
         for each in (content_cause(comparison), _repetition(comparison), _refusal(comparison))
@@ -130,6 +147,36 @@ def _of_output(example: Example, measured: Measured) -> list[CauseEvidence]:
     if is_cut:
         found.append(CauseEvidence(Cause.TRUNCATED_OUTPUT, _cut(comparison, is_start)))
     return found or [CauseEvidence(Cause.WRONG_CONTENT, describe_wrong_content(comparison))]
+
+
+def _unanswered(comparison: OutputComparison) -> list[CauseEvidence] | None:
+    """Returns why there is only reasoning; None where there is an answer, or no reasoning."""
+    has_reasoning = comparison.output != (comparison.example.output or "")
+    if not has_reasoning or comparison.output.strip():
+        return None
+    words = counted(len(comparison.reasoning.split()), "word")
+    if not comparison.example.truncated:
+        return [CauseEvidence(Cause.EMPTY, f"no answer after {words} of reasoning")]
+    text = f"stopped at {limit_of(comparison.measured)}, after {words} of reasoning"
+    cut = CauseEvidence(Cause.TRUNCATED_OUTPUT, text)
+    repeat = repeated(comparison.reasoning)
+    return [cut] if repeat is None else [_repeats(repeat), cut]
+
+
+def _of_calls(comparison: OutputComparison) -> list[CauseEvidence]:
+    """Returns the causes of metric tool_call; a complete call is no repetition and no refusal."""
+    output = parse_tool_calls(comparison.output)
+    found: list[CauseEvidence | None] = [*call_causes(comparison, output)]
+    if not output.calls or comparison.example.truncated:
+        found.append(_repetition(comparison))
+    if not output.calls and not output.is_broken:
+        found.append(_refusal(comparison))
+        if comparison.example.truncated:
+            found.append(CauseEvidence(Cause.TRUNCATED_OUTPUT, _cut(comparison, is_start=False)))
+    causes = [each for each in found if each is not None]
+    return causes or [
+        CauseEvidence(Cause.WRONG_CONTENT, "the recorded score differs from its calls")
+    ]
 
 
 def _emptiness(comparison: OutputComparison) -> str | None:
@@ -154,6 +201,10 @@ def _repetition(comparison: OutputComparison) -> CauseEvidence | None:
     repeat = repeated(comparison.output)
     if repeat is None or repeated(comparison.reference) is not None:
         return None
+    return _repeats(repeat)
+
+
+def _repeats(repeat: Repeat) -> CauseEvidence:
     where = " at the end" if repeat.is_tail else ""
     return CauseEvidence(Cause.REPETITION, f"{quoted(repeat.unit)} {repeat.times} times{where}")
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 import msgspec
 
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
+from tui_loop.core.reasoning import answer_of, split_reasoning
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import labels_reader, last_number, normalised, pure_scorer
 from tui_loop.core.text.similarity import (
@@ -33,24 +34,26 @@ _SIGNS = re.compile(r"[^\w\s]")
 
 
 class OutputComparison(msgspec.Struct, frozen=True):
-    """A failed example with its output and reference, both as they are and normalised."""
+    """A failed example with the answers of its output and reference, as they are and normalised.
+
+    `reasoning`: that of the output, "" where it has none.
+    """
 
     example: Example
     measured: Measured
+    reasoning: str
     output: str
+    reference: str
     normal_output: str
     normal_reference: str
 
-    @property
-    def reference(self) -> str:
-        return self.example.reference
-
 
 def compare_output(example: Example, measured: Measured) -> OutputComparison:
-    """Returns the example with its output and reference normalised for comparison."""
-    output = example.output or ""
+    """Returns the example with both answers normalised for comparison."""
+    reasoning, output = split_reasoning(example.output or "")
+    reference = answer_of(example.reference)
     return OutputComparison(
-        example, measured, output, normalised(output), normal(example.reference)
+        example, measured, reasoning, output, reference, normalised(output), normal(reference)
     )
 
 

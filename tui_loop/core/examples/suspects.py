@@ -43,11 +43,13 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.hub_id import is_hub_id
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example, Split, TrainingRow
-from tui_loop.core.scoring import label_reader, last_number, normalised
+from tui_loop.core.scoring import TOOL_CALL, label_reader, last_number, normalised
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.core.tool_calls import parse_tool_calls
 
 FEWEST_ANSWERS = 3
 AGREEING = 0.8
@@ -118,16 +120,23 @@ def _reader(measured: Measured) -> Read:
         return label
     if measured.metric == "numeric":
         return _last_number
-    return _short_text
+    return _calls if measured.metric == TOOL_CALL else _short_text
 
 
 def _last_number(row: Example) -> str | None:
-    value = last_number(row.output or "")
+    value = last_number(answer_of(row.output))
     return None if value is None or row.truncated else str(value.normalize())
 
 
+def _calls(row: Example) -> str | None:
+    parsed = parse_tool_calls(answer_of(row.output))
+    if parsed.is_broken or row.truncated:
+        return None
+    return " ".join(sorted(parsed.forms.elements())) or None
+
+
 def _short_text(row: Example) -> str | None:
-    output = row.output or ""
+    output = answer_of(row.output)
     if row.truncated or len(output) > 2 * _ANSWER_LENGTH:
         return None
     form = normalised(output)

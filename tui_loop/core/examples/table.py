@@ -22,6 +22,7 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record import codec
 from tui_loop.core.record.safe_open import LINE_BYTES, ROWS_BYTES, open_regular
 from tui_loop.core.record.structs import Example
@@ -212,10 +213,10 @@ class ExampleTable(Sequence[Example]):
             return self._texts
 
     def outputs(self) -> list[str]:
-        """Returns the start of each row's output, case-folded."""
+        """Returns the start of each row's answer, case-folded."""
         if self._outputs is None:
             known: dict[str, str] = {}
-            outputs = (row.output or "" for row in self._all(_Texts))
+            outputs = (answer_of(row.output) for row in self._all(_Texts))
             folded = (output.strip().casefold()[:OUTPUT_KEY_LENGTH] for output in outputs)
             self._outputs = [known.setdefault(each, each) for each in folded]
         return self._outputs

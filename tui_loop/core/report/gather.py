@@ -23,6 +23,7 @@ from tui_loop.core.examples.breakdown import breakdown_of, kind_words, slice_wor
 from tui_loop.core.examples.cause_kinds import cause_words
 from tui_loop.core.examples.history import Outcome, rows_in
 from tui_loop.core.examples.view import ExampleView, Order
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
@@ -301,8 +302,8 @@ def _change(before: Example, after: Example) -> Changed:
         id=after.id,
         prompt=shortened(after.prompt),
         reference=shortened(after.reference),
-        before=shortened(before.output or ""),
-        after=shortened(after.output or ""),
+        before=shortened(answer_of(before.output)),
+        after=shortened(answer_of(after.output)),
     )
 
 
@@ -356,7 +357,7 @@ def _failure(view: ExampleView, row: int) -> Failure:
         id=example.id,
         prompt=shortened(example.prompt),
         reference=shortened(example.reference),
-        output=shortened(example.output or ""),
+        output=shortened(answer_of(example.output)),
         loss=loss if loss is not None and math.isfinite(loss) else None,
         causes=tuple(cause_words(each) for each in view.causes[row]),
     )

@@ -10,6 +10,7 @@ from textual.timer import Timer
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.retry_settings import Retried, passing
 from tui_loop.core.inference_messages import ServerStatus
+from tui_loop.core.reasoning import answer_of, split_reasoning
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
@@ -54,14 +55,14 @@ class AgainList(RowList):
         was, now = SIGNS[example.passed], (" " if self.is_done else "…", "muted")
         if found is not None:
             now = SIGNS[found.passed]
-        said = "" if found is None else found.response.output.strip() or "(empty)"
+        said = "" if found is None else answer_of(found.response.output).strip() or "(empty)"
         return [
             self.pointer(index),
             (f" {was[0]} ", was[1]),
             (f"  {now[0]}   ", now[1]),
             (fit(flat(example.reference, 200), text), ""),
             ("  ", ""),
-            (fit(flat((example.output or "").strip(), 200), text), "muted"),
+            (fit(flat(answer_of(example.output).strip(), 200), text), "muted"),
             ("  ", ""),
             (fit(flat(said, 200), text), "strong" if found is not None and found.passed else ""),
             ("  ", ""),
@@ -203,14 +204,17 @@ def again_lines(example: Example, found: Retried | None) -> Lines:
     """An example in full: what was wanted, what it was, what it is now."""
     lines: Lines = [
         [("wanted   ", "muted"), (example.reference, "good")],
-        _said("was", example.output or "", SIGNS[example.passed]),
+        _said("was", answer_of(example.output), SIGNS[example.passed]),
     ]
     if found is not None:
         answer = found.response
         end = "ended by the limit" if answer.truncated else "ended by itself"
         score = f", score {found.score:.2f}" if found.score not in (0.0, 1.0) else ""
-        lines.append(_said("is now", answer.output, SIGNS[found.passed]))
+        reasoning, now = split_reasoning(answer.output)
+        lines.append(_said("is now", now, SIGNS[found.passed]))
         told = f"{counted(answer.tokens, 'token')}, {end}{score}"
+        if reasoning:
+            told += f", reasoning: {counted(len(reasoning.split()), 'word')}"
         lines.append([("         ", ""), (told, "muted")])
     lines += [[], [("prompt   ", "muted"), (example.prompt, "")]]
     return lines

@@ -34,6 +34,7 @@ METRICS = {
     "numeric": "the last number is the right one",
     "json_valid": "the output is JSON",
     "json_match": "share of equal values in the JSON",
+    "tool_call": "calls the same tools with equal arguments",
     "rouge_l": "longest common run of words (train extra)",
     "chrf": "overlap of character sequences (train extra)",
     "none": "no score, only the loss",

@@ -8,6 +8,7 @@ from tui_loop.core.compare.contrast import NO_PAIRS, Contrast
 from tui_loop.core.compare.pairing import Paired
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import cause_words
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.example_list import FLAG, SHORT_CAUSES
@@ -88,10 +89,11 @@ class ChangedList(RowList):
 
 
 def said_by(example: Example) -> str:
-    """An output, or a word where there is none."""
+    """Returns the answer in the output, or a word where there is none."""
     if example.output is None:
         return "(none)"
-    return example.output if example.output.strip() else "(empty)"
+    answer = answer_of(example.output)
+    return answer if answer.strip() else "(empty)"
 
 
 def why_words(before: tuple[str, ...], after: tuple[str, ...], *, is_fixed: bool) -> str:

@@ -9,6 +9,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import Cause, cause_words
 from tui_loop.core.examples.history import HistoryPoint, Outcome, Shift
 from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples
 from tui_loop.tui.cells import fit, flat
@@ -116,7 +117,7 @@ class ExampleList(RowList):
             return []
         at = self.listed[index]
         pair, prompt = self._widths(width)
-        said = "" if example.output is None else f" → {example.output}"
+        said = "" if example.output is None else f" → {answer_of(example.output)}"
         flag = FLAG if view.marks.get(example.id) else " "
         return [
             self.pointer(index),

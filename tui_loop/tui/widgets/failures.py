@@ -15,6 +15,7 @@ from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import Query, parse, without_unfinished_term
 from tui_loop.core.examples.view import Order
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples, LoopSnapshot
 from tui_loop.tui.actions import bindings
@@ -320,7 +321,8 @@ def _why_none(snapshot: LoopSnapshot) -> list[str]:
 def _short_lines(
     example: Example, causes: Sequence[CauseEvidence], suspect: CauseEvidence | None
 ) -> list[list[Part]]:
-    said = "(nothing was generated)" if example.output is None else example.output or "(empty)"
+    answer = answer_of(example.output) or "(empty)"
+    said = "(nothing was generated)" if example.output is None else answer
     lines: list[list[Part]] = [
         [(" wanted  ", "muted"), (flat(example.reference, 300), "good")],
         [(" said    ", "muted"), (flat(said, 300), "bad" if example.passed is False else "")],

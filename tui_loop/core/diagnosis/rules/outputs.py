@@ -36,6 +36,7 @@ from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.slices import ALIKE, Slice, find_slices, labels_in
 from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.reasoning import answer_of
 from tui_loop.core.scoring import label_reader, normalised, pure_scorer
 from tui_loop.core.stats import holm, mcnemar
 from tui_loop.core.text.figures import counted
@@ -112,7 +113,7 @@ def _instance(facts: IterationFacts, row: int) -> str:
     view = facts.view
     assert view is not None
     example = view.table[row]
-    said = one_line(example.output or "", _SHOWN)
+    said = one_line(answer_of(example.output), _SHOWN)
     return f'"{said}" for "{one_line(example.reference, _SHOWN)}"'
 
 
