@@ -27,6 +27,7 @@ def results() -> list[Result]:
     from tui_loop.engine.model_source import find_model
     from tui_loop.engine.models import load_model
     from tui_loop.engine.rendering import Renderer
+    from tui_loop.engine.training_rows import render_training_rows
 
     model_id = "smollm2" if smollm2_folder().exists() and not is_tiny() else "tiny"
     data = shipped("sample_data", "support-intents")
@@ -57,8 +58,8 @@ def results() -> list[Result]:
                 disable_tqdm=True,
                 per_device_eval_batch_size=BATCH,
             ),
-            train_dataset=Dataset.from_list([renderer.training_record(row) for row in rows.train]),
-            eval_dataset=Dataset.from_list([renderer.training_record(row) for row in rows.eval]),
+            train_dataset=Dataset.from_list(render_training_rows(renderer, rows.train).records),
+            eval_dataset=Dataset.from_list(render_training_rows(renderer, rows.eval).records),
             processing_class=loaded.tokenizer,
         )
         trainer.callback_handler.callbacks.clear()

@@ -15,6 +15,7 @@ from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
+from tui_loop.engine.stopping import Stop
 
 ROWS, PAIRS = sized((96, 5), (6, 1))
 
@@ -46,6 +47,7 @@ def _ratio(
             loaded.tokenizer,
             prompts,
             settings=Evaluation(),
+            stop=Stop((loaded.tokenizer.eos_token_id,)),
             max_new_tokens=new_tokens,
             context=256,
             batch=EvalBatch(batch_size),

@@ -23,7 +23,7 @@ from tui_loop.cli.preflight_report import (
 from tui_loop.cli.start import Start, check_start
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckResult
-from tui_loop.core.preflight.row_checks import TrainedRow
+from tui_loop.core.preflight.row_checks import TrainedRow, TurnTokens
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.draft import new_draft, write_draft
@@ -255,7 +255,14 @@ def test_a_run_that_makes_no_sense_is_refused(
 
 
 ROW = TrainedRow(
-    2, 9, 4, "id", [("Message:", False), (" \x1b[31mhi", False), (" refund", True)], cut=1
+    2,
+    9,
+    4,
+    "id",
+    [("Message:", False), (" \x1b[31mhi", False), (" refund", True), ("</s>", True)],
+    [TurnTokens("prompt", 0, 2, 0), TurnTokens("completion", 2, 4, 2)],
+    cut=1,
+    special=[3],
 )
 
 
@@ -263,12 +270,14 @@ def test_a_row_on_paper_has_untrained_tokens_in_brackets(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     show_row(ROW, Output(as_json=False))
-    head, text = capsys.readouterr().out.splitlines()
-    assert head == (
-        "training row 2 of 9, line 4, id: 1 of 3 tokens are trained on, 1 are beyond "
-        "training.max_length"
-    )
-    assert text == "[Message: ␛[31mhi] refund"
+    assert capsys.readouterr().out.splitlines() == [
+        "training row 2 of 9, line 4, id: 2 of 4 tokens are trained on, 1 are beyond "
+        "training.max_length",
+        "prompt: 0 of 2 tokens trained on (0%)",
+        "[Message: ␛[31mhi]",
+        "completion: 2 of 2 tokens trained on (100%), 1 special token",
+        " refund</s>",
+    ]
 
 
 def test_a_row_on_a_terminal_has_untrained_tokens_dim(
@@ -276,7 +285,8 @@ def test_a_row_on_a_terminal_has_untrained_tokens_dim(
 ) -> None:
     monkeypatch.setattr("tui_loop.cli.commands.check.uses_colour", lambda _: True)
     show_row(ROW, Output(as_json=False))
-    assert capsys.readouterr().out.splitlines()[1] == "\x1b[2mMessage: ␛[31mhi\x1b[0m refund"
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[2], lines[4]) == ("\x1b[2mMessage: ␛[31mhi\x1b[0m", " refund</s>")
 
 
 @pytest.mark.train

@@ -42,6 +42,7 @@ from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.run_evaluations import eval_batch_of, rows_to_measure
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
+from tui_loop.engine.stopping import Stop
 from tui_loop.engine.trainer_arguments import choose_precision, lora_config, sft_config
 
 pytestmark = pytest.mark.train
@@ -91,8 +92,6 @@ SFT = {
     "max_grad_norm": ("max_grad_norm=0.3", "max_grad_norm", 0.3),
     "max_length": ("training.max_length=99", "max_length", 99),
     "packing": ("packing=true", "packing", True),
-    "completion_only_loss": ("completion_only_loss=false", "completion_only_loss", False),
-    "assistant_only_loss": ("assistant_only_loss=true", "assistant_only_loss", True),
     "optim": ("optim=sgd", "optim", "sgd"),
     "activation_checkpointing": (
         "activation_checkpointing=true",
@@ -290,6 +289,15 @@ def _(bench: Bench) -> None:
     assert used == [True, False]
 
 
+@effect("data.train_on")
+def _(bench: Bench) -> None:
+    counts = [
+        sum(Renderer(bench.tiny.tokenizer, config, "prompt_completion").tokens(ROW).trained)
+        for config in (Config(), of("data.train_on=all"))
+    ]
+    assert counts[0] < counts[1]
+
+
 @effect("data.max_train_rows")
 def _(bench: Bench) -> None:
     assert len(loaded(bench).train) == 18
@@ -475,6 +483,7 @@ def said(bench: Bench, **settings: Any) -> list[str]:
         bench.tiny.tokenizer,
         [bench.tiny.tokenizer(text)["input_ids"] for text in texts],
         settings=Evaluation(**settings),
+        stop=Stop((bench.tiny.tokenizer.eos_token_id,), tuple(settings.get("stop", []))),
         max_new_tokens=8,
         context=256,
         batch=EvalBatch(8),
@@ -529,6 +538,12 @@ def prepared_lengths(bench: Bench, *settings: str) -> tuple[int, int, int]:
     renderer = Renderer(bench.tiny.tokenizer, config, "prompt_completion")
     made = prepare_eval_set([ROW], renderer, config.evaluation, bench.tiny.model)
     return made.max_length, len(made.tokens[0].ids), made.max_new_tokens
+
+
+@effect("evaluation.stop")
+def _(bench: Bench) -> None:
+    letter = said(bench)[0][1]
+    assert [letter in text for text in said(bench, stop=[letter])] == [False] * 6
 
 
 @effect("evaluation.do_sample")

@@ -15,6 +15,7 @@ from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
 from tui_loop.engine.run_control import StopRequested
+from tui_loop.engine.stopping import Stop
 
 pytestmark = pytest.mark.train
 
@@ -39,6 +40,7 @@ def said(tiny: LoadedModel, prompts: list[list[int]], **more: Any) -> list[Gener
         tiny.tokenizer,
         prompts,
         settings=settings,
+        stop=Stop((tiny.tokenizer.eos_token_id,), tuple(more.pop("stop_strings", ()))),
         max_new_tokens=more.pop("max_new_tokens", 12),
         context=256,
         batch=batch,
@@ -109,3 +111,17 @@ def test_a_prompt_beyond_the_models_context_is_cut_not_crashed(tiny: LoadedModel
     endless = tiny.tokenizer("word " * 400)["input_ids"]
     assert len(endless) > 256
     assert len(said(tiny, [endless])) == 1
+
+
+def test_a_stop_string_ends_an_output_and_is_not_part_of_it(
+    tiny: LoadedModel, prompts: list[list[int]]
+) -> None:
+    whole = said(tiny, prompts)
+    longest = max(range(len(whole)), key=lambda index: whole[index].tokens)
+    letter = whole[longest].text[2]
+    stopped = said(tiny, prompts, stop_strings=[letter])
+    assert [each.text for each in stopped] == [
+        each.text.partition(letter)[0].rstrip(" ") for each in whole
+    ]
+    assert 0 < stopped[longest].tokens < whole[longest].tokens
+    assert not any(each.truncated for each in stopped if each.tokens < 12)

@@ -109,6 +109,7 @@ def test_the_trainers_own_figure_is_what_trainer_evaluate_reports(
     from tui_loop.engine.model_source import find_model
     from tui_loop.engine.models import load_model
     from tui_loop.engine.rendering import Renderer
+    from tui_loop.engine.training_rows import render_training_rows
 
     pairs = [{"prompt": f"case {n} ->", "completion": " word" * (1 + n % 5)} for n in range(20)]
     data = write_lines("pairs.jsonl", pairs)
@@ -133,8 +134,8 @@ def test_the_trainers_own_figure_is_what_trainer_evaluate_reports(
             report_to="none",
             per_device_eval_batch_size=8,
         ),
-        train_dataset=Dataset.from_list([renderer.training_record(row) for row in rows.train]),
-        eval_dataset=Dataset.from_list([renderer.training_record(row) for row in rows.eval]),
+        train_dataset=Dataset.from_list(render_training_rows(renderer, rows.train).records),
+        eval_dataset=Dataset.from_list(render_training_rows(renderer, rows.eval).records),
         processing_class=loaded.tokenizer,
     )
     assert ours.trainer_eval_loss == pytest.approx(trainer.evaluate()["eval_loss"], abs=1e-4)

@@ -15,7 +15,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from tests.engine.conftest import TEMPLATE
-from tests.engine.test_rendering import CHATML, PAIRS, TEXTS, TURNS
+from tests.engine.test_rendering import CHATML, SPACED, TEXTS, TURNS
 from tui_loop.core.config.schema import Config, Lora
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
@@ -33,6 +33,7 @@ from tui_loop.engine.token_checks import (
     sizes_of,
 )
 from tui_loop.engine.trainer_arguments import lora_config
+from tui_loop.engine.training_rows import render_training_rows
 
 pytestmark = pytest.mark.train
 
@@ -42,9 +43,9 @@ MARKED = (
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 LONG = [
-    *PAIRS,
+    *SPACED,
     {"prompt": "where is it " * 9, "completion": "shipping"},
-    {"prompt": "a few words more", "completion": "praise " * 12},
+    {"prompt": "a few words more", "completion": " praise" * 12},
 ]
 
 
@@ -72,12 +73,12 @@ def check(tmp_path: Path) -> Callable[..., LossMasker]:
 
 
 def data_of(check: LossMasker) -> LoadedData:
-    return check._data
+    return check.data
 
 
 def kinds_of(check: LossMasker, context: int = 512) -> dict[str, CheckResult]:
     rows, refused = check.render()
-    training, total = check._config.training, len(data_of(check).train)
+    training, total = check.config.training, len(data_of(check).train)
     counted = check_tokens(training, rows, total, Context(context, is_hard=True))
     found = [*refused, *counted]
     return {each.kind: each for each in found}
@@ -89,13 +90,14 @@ def kinds_of(check: LossMasker, context: int = 512) -> dict[str, CheckResult]:
     [
         (LONG, [], None),
         (LONG, [f"data.prompt_template={TEMPLATE!r}", "training.max_length=14"], None),
-        (LONG, ["completion_only_loss=false", "training.max_length=14"], None),
+        (LONG, ["data.train_on=all", "training.max_length=14"], None),
         (LONG, ["training.max_length=14", "training.truncation_mode=keep_end"], None),
         (LONG, ["training.max_length=20"], CHATML),
         (TEXTS, ["training.max_length=3"], None),
         (TURNS, ["training.max_length=24"], CHATML),
-        (TURNS, ["assistant_only_loss=true", "training.max_length=24"], MARKED),
-        (PAIRS, ["assistant_only_loss=true"], MARKED),
+        (TURNS, ["training.max_length=24"], MARKED),
+        (TURNS, ["data.train_on=last"], CHATML),
+        (TURNS, ["data.train_on=all", "training.max_length=24"], CHATML),
     ],
 )
 def test_masks_are_those_of_sfttrainer(
@@ -108,7 +110,7 @@ def test_masks_are_those_of_sfttrainer(
     tmp_path: Path,
 ) -> None:
     ours = check(rows, *settings, template=template)
-    config, mapped = ours._config, data_of(ours).train
+    config, mapped = ours.config, data_of(ours).train
     trainer = SFTTrainer(
         model=tiny.model,
         args=SFTConfig(
@@ -118,12 +120,10 @@ def test_masks_are_those_of_sfttrainer(
             gradient_checkpointing=False,
             report_to="none",
             max_length=config.training.max_length,
-            completion_only_loss=config.training.completion_only_loss,
-            assistant_only_loss=config.training.assistant_only_loss,
             **config.other,
         ),
-        train_dataset=Dataset.from_list([ours._renderer.training_record(row) for row in mapped]),
-        processing_class=ours._tokenizer,
+        train_dataset=Dataset.from_list(render_training_rows(ours.renderer, mapped).records),
+        processing_class=ours.tokenizer,
     )
     theirs = [
         (row["input_ids"], [label != -100 for label in row["labels"]])
@@ -148,7 +148,7 @@ def test_lengths_cuts_and_masks_are_counted(check: Callable[..., LossMasker]) ->
 
 
 def test_a_run_that_would_train_on_nothing_is_an_error(check: Callable[..., LossMasker]) -> None:
-    found = kinds_of(check(PAIRS, "training.max_length=2"))
+    found = kinds_of(check(SPACED, "training.max_length=2"))
     assert found["fully_masked"].severity == "error"
     assert "2 of 2 training rows (100%)" in found["fully_masked"].message
 
@@ -188,13 +188,13 @@ def test_what_a_template_refuses_is_found_row_by_row(check: Callable[..., LossMa
     assert [row.line for row in refused.rows] == [3]
 
 
-def test_a_template_that_marks_no_reply_cannot_train_on_replies_alone(
+def test_a_template_that_marks_other_turns_trains_on_the_answers_all_the_same(
     check: Callable[..., LossMasker],
 ) -> None:
     unmarked = MARKED.replace("m.role == 'assistant'", "m.role == 'nobody'")
-    found = kinds_of(check(TURNS, "assistant_only_loss=true", template=unmarked))
-    assert found["wrong_roles"].severity == "error"
-    assert "marks no assistant tokens" in found["wrong_roles"].message
+    marked, other = check(TURNS, template=MARKED), check(TURNS, template=unmarked)
+    expected = [marked.apply(row).trained for row in data_of(marked).train]
+    assert [other.apply(row).trained for row in data_of(other).train] == expected
 
 
 def test_of_many_rows_a_sample_and_the_longest_are_rendered(

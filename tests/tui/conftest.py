@@ -31,7 +31,7 @@ from tui_loop.core.examples.tfidf_index import Answer as Neighbours
 from tui_loop.core.inference_messages import GenerateResponse as Said
 from tui_loop.core.inference_messages import ServerMessage, ServerStatus
 from tui_loop.core.preflight.check_result import CheckResult, info
-from tui_loop.core.preflight.row_checks import TrainedRow
+from tui_loop.core.preflight.row_checks import TrainedRow, TurnTokens
 from tui_loop.core.record.events import (
     AnyEvent,
     Evaluated,
@@ -209,7 +209,10 @@ class ScriptedChecks:
 
     def row(self, number: int) -> TrainedRow:
         tokens = [("Message:", False), (f" row {number}", False), (" refund", True)]
-        return TrainedRow(number, 3, 10 + number, f"id{number}", self.tokens or tokens)
+        tokens = self.tokens or tokens
+        trained = sum(each for _, each in tokens)
+        turns = [TurnTokens("text", 0, len(tokens), trained)]
+        return TrainedRow(number, 3, 10 + number, f"id{number}", tokens, turns)
 
 
 class ScriptedAgain:

@@ -143,8 +143,10 @@ class Preflight:
 
     def _measured(self, poll: Poll) -> list[CheckResult]:
         poll()
-        rows, findings = self._loss_masker().render(poll)
+        masker = self._loss_masker()
+        rows, findings = masker.render(poll)
         poll()
+        from tui_loop.engine.rendering_checks import check_rendering
         from tui_loop.engine.token_checks import (
             argument_problems,
             check_sizes,
@@ -152,6 +154,7 @@ class Preflight:
             sizes_of,
         )
 
+        findings += check_rendering(masker, rows)
         findings += [error(CheckKind.CONFIG, each) for each in argument_problems(self._config)]
         sizes = sizes_of(self._config, self._loop.root)
         assert self._data is not None

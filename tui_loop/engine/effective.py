@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_loop import __version__
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.run_context import Prepared, Run
+
+if TYPE_CHECKING:
+    from tui_loop.engine.training_rows import TrainingRows
 
 BATCHES = 400
 """Random batches that `padding_share` samples; the share is then right to about a percent."""
@@ -20,8 +23,11 @@ def record_effective(run: Run, effective: dict[str, Any]) -> None:
     run.folder.write_config(run.config, run.folder.read_splits(), effective)
 
 
-def effective_of(run: Run, prepared: Prepared) -> dict[str, Any]:
-    """Returns the derived values: versions, device, dtype, columns, lengths and labels."""
+def effective_of(run: Run, prepared: Prepared, rows: TrainingRows | None = None) -> dict[str, Any]:
+    """Returns the derived values: versions, device, dtype, columns, rendering, lengths, labels.
+
+    `rows`: the rendered training rows, once there are some.
+    """
     import torch
 
     return {
@@ -32,6 +38,10 @@ def effective_of(run: Run, prepared: Prepared) -> dict[str, Any]:
         "shape": prepared.data.mapping.shape,
         "columns": prepared.data.mapping.columns,
         "chat_template": prepared.renderer.template_hash,
+        "rendering": {
+            **prepared.renderer.decisions,
+            **({"rows_with": rows.flaws} if rows is not None and rows.flaws else {}),
+        },
         "evaluation": {
             "max_length": prepared.eval_set.max_length,
             "max_new_tokens": prepared.eval_set.max_new_tokens,
@@ -40,7 +50,7 @@ def effective_of(run: Run, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def cut_rows(trainer: Any, prepared: Prepared) -> dict[str, int]:
+def cut_rows(trainer: Any, rows: TrainingRows) -> dict[str, int]:
     """Counts the training rows that `max_length` truncates.
 
     Returns `train_rows_cut`, `train_rows_dropped` and `train_row_longest` (in tokens), or {} where
@@ -50,15 +60,10 @@ def cut_rows(trainer: Any, prepared: Prepared) -> dict[str, int]:
     dataset, limit = trainer.train_dataset, trainer.args.max_length
     if limit is None or trainer.args.packing or "input_ids" not in (dataset.column_names or []):
         return {}
-    lengths = [len(ids) for ids in dataset["input_ids"]]
-    dropped = len(prepared.data.train) - len(lengths)
-    if dropped or max(lengths) >= limit:
-        # The trainer has truncated its rows: only rendering them again gives their full lengths.
-        lengths = [len(prepared.renderer.tokens(row).ids) for row in prepared.data.train]
     return {
-        "train_rows_cut": sum(length > limit for length in lengths),
-        "train_rows_dropped": dropped,
-        "train_row_longest": max(lengths),
+        "train_rows_cut": sum(length > limit for length in rows.lengths),
+        "train_rows_dropped": len(rows.lengths) - len(dataset),
+        "train_row_longest": max(rows.lengths),
     }
 
 

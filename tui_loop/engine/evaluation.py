@@ -19,11 +19,13 @@ from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.causes import causes_of, with_inferred_labels
 from tui_loop.core.record.structs import Example, StepLoss, TokenLosses
 from tui_loop.core.scoring import Scorer, label_of, macro_f1
+from tui_loop.engine.encoding import Encoder
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.losses import token_losses
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.rendering import Renderer, Tokens
 from tui_loop.engine.run_control import polled
+from tui_loop.engine.stopping import Stop
 
 DEFAULT_CONTEXT = 2048
 """The context length of a model whose config has no limit."""
@@ -47,6 +49,7 @@ class EvalSet(msgspec.Struct, frozen=True):
     context: int
     max_length: int
     max_new_tokens: int
+    stop: Stop
 
     def only(self, indices: Sequence[int]) -> EvalSet:
         """Returns the set with some of its rows, under the same limits."""
@@ -56,6 +59,7 @@ class EvalSet(msgspec.Struct, frozen=True):
             self.context,
             self.max_length,
             self.max_new_tokens,
+            self.stop,
         )
 
 
@@ -103,7 +107,7 @@ def prepare_eval_set(
             f"context is {context} tokens",
             f"--set evaluation.max_new_tokens={derived}",
         )
-    return EvalSet(list(rows), tokens, context, max_length, configured or derived)
+    return EvalSet(list(rows), tokens, context, max_length, configured or derived, renderer.stop)
 
 
 def context_of(model: Any) -> int:
@@ -196,6 +200,7 @@ def evaluate(
             tokenizer,
             [each.prompt_ids for each in eval_set.tokens],
             settings=settings,
+            stop=eval_set.stop,
             max_new_tokens=eval_set.max_new_tokens,
             context=eval_set.context,
             batch=batch,
@@ -215,8 +220,9 @@ def evaluate(
         except BadInput as error:
             scoring_error = error
     examples = _with_causes(examples, settings, labels, eval_set.max_new_tokens)
+    encoder = Encoder(tokenizer)
     tokens = [
-        TokenLosses(row.id, _token_texts(tokenizer, each, values))
+        TokenLosses(row.id, _token_texts(encoder, each, values))
         for row, each, values in zip(eval_set.rows, eval_set.tokens, losses.by_row, strict=True)
     ]
     results = examples, tokens, _metrics(eval_set, examples, losses, scorer, labels)
@@ -281,12 +287,13 @@ def _with_causes(
 
 
 def _token_texts(
-    tokenizer: Any, tokens: Tokens, values: list[float]
+    encoder: Encoder, tokens: Tokens, values: list[float]
 ) -> list[tuple[str, float | str]]:
-    ids = tokens.ids[tokens.start :]
+    places = tokens.supervised
+    first = places[0] if places else 0
+    texts = encoder.texts(tokens.ids, first)
     return [
-        (tokenizer.decode([token]), round(value, 6))
-        for token, value in zip(ids, values, strict=True)
+        (texts[place - first], round(value, 6)) for place, value in zip(places, values, strict=True)
     ]
 
 

@@ -12,9 +12,19 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 
 from tui_loop.core.config.schema import Evaluation
 from tui_loop.engine.memory import EvalBatch
+from tui_loop.engine.stopping import Stop, StopStrings
 
 SAMPLING_SEED = 0
 """Fixed, so that sampled outputs of two evaluations differ by the weights alone."""
+
+
+MARKS = frozenset(
+    {
+        *("<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>"),
+        *("<think>", "</think>", "[THINK]", "[/THINK]", "<|channel|>", "<|message|>"),
+    }
+)
+"""Tokens that some tokenizers count as special although they are part of an answer."""
 
 
 class Generated(msgspec.Struct, frozen=True):
@@ -42,6 +52,7 @@ def generate(
     prompts: Sequence[list[int]],
     *,
     settings: Evaluation,
+    stop: Stop,
     max_new_tokens: int,
     context: int,
     batch: EvalBatch,
@@ -67,8 +78,8 @@ def generate(
     early = frozenset() if settings.do_sample else frozenset(first)
     # Longest first, so that a lack of memory shows at once; similar lengths need little padding.
     order = sorted(range(len(cut)), key=lambda index: (index not in early, -len(cut[index])))
-    end_ids = _end_ids(model, tokenizer)
-    config = _generation_config(settings, max_new_tokens, end_ids, tokenizer.pad_token_id)
+    config = _generation_config(settings, max_new_tokens, list(stop.ids), tokenizer.pad_token_id)
+    hidden = _hidden_ids(tokenizer)
     was_training, previous_config = model.training, model.generation_config
     model.eval()
     # Replaced: `generate` fills unset fields from the model's own config (transformers 5.23,
@@ -85,13 +96,21 @@ def generate(
                 chosen = order[done : min(done + batch.size, end)]
                 batch_prompts = [cut[index] for index in chosen]
                 fits, produced = batch.attempt(
-                    partial(_generate_batch, model, tokenizer, batch_prompts, config, poll),
+                    partial(
+                        _generate_batch,
+                        model,
+                        tokenizer,
+                        batch_prompts,
+                        config,
+                        stop=stop,
+                        poll=poll,
+                    ),
                     len(chosen),
                 )
                 if not fits:
                     continue
                 for index, ids in zip(chosen, produced, strict=True):
-                    outputs[index] = output = _decoded(tokenizer, ids, end_ids, max_new_tokens)
+                    outputs[index] = output = _decoded(tokenizer, ids, stop, hidden, max_new_tokens)
                     on_output(index, output)
                 done += len(chosen)
                 on_progress(done)
@@ -106,6 +125,8 @@ def _generate_batch(
     tokenizer: Any,
     prompts: list[list[int]],
     config: GenerationConfig,
+    *,
+    stop: Stop,
     poll: Callable[[], None],
 ) -> list[list[int]]:
     width = max(len(prompt) for prompt in prompts)
@@ -114,11 +135,14 @@ def _generate_batch(
     for line, prompt in enumerate(prompts):
         ids[line, width - len(prompt) :] = torch.tensor(prompt)
         mask[line, width - len(prompt) :] = 1
+    criteria: list[StoppingCriteria] = [_PollEachToken(poll)]
+    if stop.strings:
+        criteria.append(StopStrings(tokenizer, stop.strings, width))
     produced = model.generate(
         input_ids=ids.to(model.device),
         attention_mask=mask.to(model.device),
         generation_config=config,
-        stopping_criteria=StoppingCriteriaList([_PollEachToken(poll)]),
+        stopping_criteria=StoppingCriteriaList(criteria),
     )
     outputs: list[list[int]] = produced[:, width:].tolist()
     return outputs
@@ -143,17 +167,20 @@ def _generation_config(
     )
 
 
-def _end_ids(model: Any, tokenizer: Any) -> list[int]:
-    configured = model.generation_config.eos_token_id
-    of_model = (
-        configured if isinstance(configured, list) else [] if configured is None else [configured]
-    )
-    of_tokenizer = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return list(dict.fromkeys([*of_tokenizer, *of_model]))
+def _decoded(
+    tokenizer: Any, ids: list[int], stop: Stop, hidden: frozenset[int], limit: int
+) -> Generated:
+    end = next((place for place, token in enumerate(ids) if token in stop.ids), None)
+    body = ids if end is None else ids[:end]
+    while stop.strings and body and body[-1] == tokenizer.pad_token_id:
+        body = body[:-1]  # a row that a string ended is padded to the length of its batch
+    text, is_cut = stop.cut(tokenizer.decode([each for each in body if each not in hidden]))
+    truncated = end is None and not is_cut and len(body) >= limit
+    return Generated(text.strip(" "), len(body), truncated)
 
 
-def _decoded(tokenizer: Any, ids: list[int], end_ids: list[int], limit: int) -> Generated:
-    stop = next((place for place, token in enumerate(ids) if token in end_ids), None)
-    body = ids if stop is None else ids[:stop]
-    text = tokenizer.decode(body, skip_special_tokens=True)
-    return Generated(text.strip(" "), len(body), stop is None and len(body) >= limit)
+def _hidden_ids(tokenizer: Any) -> frozenset[int]:
+    """Returns the special tokens that an output is shown without."""
+    ids = tokenizer.all_special_ids
+    tokens = tokenizer.convert_ids_to_tokens(ids)
+    return frozenset(each for each, text in zip(ids, tokens, strict=True) if text not in MARKS)

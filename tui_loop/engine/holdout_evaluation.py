@@ -160,9 +160,10 @@ def _eval_set(
 ) -> EvalSet:
     """Renders the holdout; outputs may be as long as on the eval set, or as its own references."""
     from tui_loop.engine.evaluation import prepare_eval_set
-    from tui_loop.engine.rendering import Renderer
+    from tui_loop.engine.rendering import recorded_renderer
 
-    renderer = Renderer(loaded.tokenizer, config, data.mapping.shape)
+    shape, effective = data.mapping.shape, folder.read_effective()
+    renderer = recorded_renderer(loaded, config, shape, folder.loop.root, effective)
     eval_set = prepare_eval_set(data.holdout, renderer, config.evaluation, loaded.model)
     recorded = _recorded_evaluation(folder).get("max_new_tokens")
     if config.evaluation.max_new_tokens is None and isinstance(recorded, int):

@@ -32,7 +32,7 @@ def token_losses(
 ) -> list[list[float]]:
     """Returns the negative log-likelihood in nats of each supervised token, by row.
 
-    `rows[i].ids[start:]` are supervised, position 0 never is. `poll` is called before each
+    `rows[i].supervised` are the places of those tokens. `poll` is called before each
     batch and may raise; `on_progress` gets the number of rows done. The model's mode is restored.
     Where memory runs out, `batch` shrinks and the same rows are tried again.
     """
@@ -69,7 +69,7 @@ def _next_batch(
     positions: set[int] = set()
     for index in order[:batch_size]:
         row = rows[index]
-        positions |= set(range(row.start - 1, len(row.ids) - 1))
+        positions |= {place - 1 for place in row.supervised}
         if batch and (len(batch) + 1) * len(positions) * vocabulary * 4 > LOGIT_BYTES:
             break
         batch.append(index)
@@ -88,7 +88,7 @@ def _batch_losses(
         length = len(rows[index].ids)
         ids[line, :length] = torch.tensor(rows[index].ids)
         mask[line, :length] = 1
-    spans = [range(rows[index].start - 1, len(rows[index].ids) - 1) for index in batch]
+    spans = [[place - 1 for place in rows[index].supervised] for index in batch]
     positions = sorted({position for span in spans for position in span})
     if not positions:
         return [[] for _ in batch]

@@ -29,7 +29,7 @@ from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import TINY, find_model
 from tui_loop.engine.models import LoadedModel, load_model
-from tui_loop.engine.rendering import Renderer
+from tui_loop.engine.rendering import Renderer, recorded_renderer
 from tui_loop.engine.sources import read_source
 from tui_loop.engine.weights import checked_weights, shares_base
 
@@ -124,7 +124,13 @@ class ModelPool:
             config,
             weights,
             adapter,
-            Renderer(weights.loaded.tokenizer, config, self._shape(effective, config)),
+            recorded_renderer(
+                weights.loaded,
+                config,
+                self._shape(effective, config),
+                self._loop.root,
+                effective,
+            ),
             int(config.evaluation.max_new_tokens or recorded or NEW_TOKENS),
             context_of(weights.loaded.model),
         )
@@ -210,6 +216,7 @@ class ModelPool:
                 pooled.weights.loaded.tokenizer,
                 prompts,
                 settings=config.evaluation,
+                stop=pooled.renderer.stop_with(config.evaluation.stop),
                 max_new_tokens=limit,
                 context=pooled.context,
                 batch=EvalBatch(config.evaluation.batch_size),

@@ -10,6 +10,7 @@ import msgspec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
+from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.extras import require_gguf, require_quant
 from tui_loop.engine.foreign_code import hub_commit, model_code
 from tui_loop.engine.model_source import ModelSource
@@ -34,7 +35,7 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
     `trained`: a folder with a whole fine-tuned model, whose weights replace the base's.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     device = choose_device(config.run.device)
     dtype = choose_dtype(config.model.dtype, device, trained_whole=not config.lora.enabled)
@@ -43,7 +44,7 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
         require_consent(model_code(config.model, ModelSource(str(trained))))
     if source.gguf is not None:
         require_gguf("loading a GGUF file")
-    tokenizer = AutoTokenizer.from_pretrained(source.name, **common)
+    tokenizer = load_tokenizer(config, source)
     quantized = _quantization(config, device, dtype)
     if source.gguf is None:
         common["use_safetensors"] = True  # never a pickle
@@ -57,10 +58,54 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
         forget_quantization(model)
     if not quantized:
         model = model.to(device)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     model.eval()
     return LoadedModel(model, tokenizer, torch.device(device), dtype)
+
+
+def load_tokenizer(config: Config, source: ModelSource) -> PreTrainedTokenizerBase:
+    """Loads a tokenizer with `training.eos_token` and a padding token.
+
+    Raises BadInput for an end-of-sequence token that it does not have.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source.name, **pretrained_arguments(config, source))
+    eos = config.other.get("eos_token")
+    if eos is not None:
+        if eos not in tokenizer.get_vocab():
+            special = ", ".join(one_line(each, 20) for each in tokenizer.all_special_tokens[:8])
+            raise BadInput(
+                f"training.eos_token: {eos!r} is no token of {config.model.id}",
+                f"one of its tokens, such as {special}" if special else "one of its tokens",
+            )
+        tokenizer.eos_token = eos
+    if tokenizer.pad_token is None:
+        # Padding is masked, so any token will do.
+        first = tokenizer.convert_ids_to_tokens(0)
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or first
+    return tokenizer
+
+
+def generation_ends(config: Config, source: ModelSource) -> tuple[int, ...]:
+    """Returns the token ids that end the generation of a base that is not loaded."""
+    from transformers import AutoConfig, GenerationConfig
+
+    arguments = pretrained_arguments(config, source)
+    arguments.pop("trust_remote_code")
+    gguf = arguments.pop("gguf_file", None)
+    try:
+        if gguf is None:
+            return end_ids(GenerationConfig.from_pretrained(source.name, **arguments).eos_token_id)
+    except OSError:  # it has no such file
+        pass
+    whole = AutoConfig.from_pretrained(source.name, **pretrained_arguments(config, source))
+    return end_ids(getattr(whole.get_text_config(), "eos_token_id", None))
+
+
+def end_ids(value: Any) -> tuple[int, ...]:
+    """Returns the ids in the `eos_token_id` of a config, which may be a number, a list or None."""
+    found = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(each for each in found if isinstance(each, int))
 
 
 def pretrained_arguments(config: Config, source: ModelSource) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def _load(run: Run, source: ModelSource) -> LoadedModel:
 
 def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
     from tui_loop.engine.evaluation import prepare_eval_set
+    from tui_loop.engine.models import end_ids
     from tui_loop.engine.rendering import Renderer
     from tui_loop.engine.run_evaluations import eval_batch_of
 
@@ -135,7 +136,14 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
     warnings = [*data.warnings, *messages_of(columns, "warning")]
     for text in [*warnings, *_changed_files(run.folder, data)]:
         run.warn("data", text)
-    renderer = Renderer(loaded.tokenizer, config, data.mapping.shape)
+    renderer = Renderer(
+        loaded.tokenizer,
+        config,
+        data.mapping.shape,
+        root=root,
+        rows=data.train,
+        model_ends=end_ids(loaded.model.generation_config.eos_token_id),
+    )
     eval_set = prepare_eval_set(
         data.eval, renderer, config.evaluation, loaded.model, run.control.poll
     )

@@ -22,10 +22,11 @@ from tui_loop.engine.generation import generate
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import first_line, is_out_of_memory, probe_training
 from tui_loop.engine.run_context import Diverged, Prepared, Run, TrainingOutOfMemory
-from tui_loop.engine.run_control import StopRequested, polled
+from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.run_evaluations import measure_within
 from tui_loop.engine.trainer import LoopTrainer, make_trainer, save_weights
 from tui_loop.engine.trainer_arguments import effective_arguments
+from tui_loop.engine.training_rows import TrainingRows, render_training_rows
 
 
 def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
@@ -110,6 +111,8 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
     config, folder, poll = run.config, run.folder, run.control.poll
     folder.checkpoints.mkdir(exist_ok=True)
     model = prepared.loaded.model
+    rows = render_training_rows(prepared.renderer, prepared.data.train, poll)
+    _require_trained_tokens(rows)
     callback = JournalCallback(
         run.journal,
         run.control,
@@ -120,7 +123,7 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
     trainer = make_trainer(
         config,
         prepared.loaded,
-        [prepared.renderer.training_record(row) for row in polled(prepared.data.train, poll)],
+        rows.records,
         folder=folder.checkpoints,
         init_adapter=_init_adapter(folder, config),
         callback=callback,
@@ -129,16 +132,28 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
     _require_a_batch(trainer)
     trainable = [each for each in trainer.model.parameters() if each.requires_grad]
     run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
-    dropped = len(prepared.data.train) - len(trainer.train_dataset)
+    if rows.left_out:
+        run.warn("training", f"{rows.left_out} training rows have no token to train on: left out")
+    dropped = len(rows.records) - len(trainer.train_dataset)
     if dropped > 0 and not config.training.packing:
         run.warn(
             "training",
             f"{dropped} training rows have no trained token within {config.training.max_length} "
             "tokens and are left out",
         )
-    run.outcome.metrics |= cut_rows(trainer, prepared) | padding_share(trainer)
-    record_effective(run, {**effective_of(run, prepared), **effective_arguments(trainer)})
+    run.outcome.metrics |= cut_rows(trainer, rows) | padding_share(trainer) | rows.metrics
+    effective = effective_of(run, prepared, rows)
+    record_effective(run, {**effective, **effective_arguments(trainer)})
     return trainer, callback
+
+
+def _require_trained_tokens(rows: TrainingRows) -> None:
+    """Raises BadInput where no row has a token to train on."""
+    if not rows.records:
+        raise BadInput(
+            "data.train: no row has a token to train on",
+            "check the weights of the turns, or --set data.train_on=all",
+        )
 
 
 def _require_a_batch(trainer: LoopTrainer) -> None:
@@ -189,6 +204,7 @@ def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
             prepared.loaded.tokenizer,
             [prepared.eval_set.tokens[index].prompt_ids for index in longest],
             settings=run.config.evaluation,
+            stop=prepared.eval_set.stop,
             max_new_tokens=1,
             context=prepared.eval_set.context,
             batch=prepared.eval_batch,

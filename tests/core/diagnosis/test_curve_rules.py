@@ -77,10 +77,10 @@ def test_losses_that_are_all_the_base_s_show_that_nothing_moved(
 
 
 def test_a_loss_on_long_prompts_is_told_to_be_diluted(run: MakeRun) -> None:
-    found = one(settings.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=50))
-    assert "of some 50 trained tokens a row about 2 are the answer's" in found.message
-    assert none(settings.diluted_loss, run(FLAT, "completion_only_loss=false", tokens_a_row=8))
-    assert none(settings.diluted_loss, run(FLAT, "completion_only_loss=unset", tokens_a_row=50))
+    found = one(settings.diluted_loss, run(FLAT, "data.train_on=all", tokens_a_row=50))
+    assert "of some 50 tokens a row about 2 belong to answers" in found.message
+    assert none(settings.diluted_loss, run(FLAT, "data.train_on=all", tokens_a_row=8))
+    assert none(settings.diluted_loss, run(FLAT, "data.train_on=assistant", tokens_a_row=50))
 
 
 def test_a_loss_that_jumps_again_and_again_is_unsteady_a_single_hard_batch_is_not(

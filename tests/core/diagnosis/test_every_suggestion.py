@@ -408,12 +408,12 @@ BUILT = (
     ),
     Built(
         "loss on prompts",
-        run(FLAT, "completion_only_loss=false", tokens_a_row=50),
+        run(FLAT, "data.train_on=all", tokens_a_row=50),
         settings.diluted_loss,
         FindingKind.DILUTED_LOSS,
         {
             SuggestionKind.COMPLETION_ONLY: Change(
-                {"training.completion_only_loss": (False, None)}, score(0.81, 0.92)
+                {"data.train_on": ("all", "assistant")}, score(0.81, 0.92)
             )
         },
     ),

@@ -27,6 +27,7 @@ def made(*settings: str, rows: list[Row] = ROWS, labels: tuple[str, ...] = ()) -
         (["evaluation.max_length=64"], ["lengths"]),
         (["max_new_tokens=8"], ["lengths"]),
         (["do_sample=true"], ["generation"]),
+        (["evaluation.stop=['\\n']"], ["generation"]),
         (["temperature=0.5"], []),
         (["batch_size=2"], []),
         (["training.max_length=64", "packing=true", "learning_rate=1", "seed=1", "r=4"], []),
@@ -55,7 +56,14 @@ def test_rows_references_and_labels_move_their_parts() -> None:
 def test_the_same_measurement_has_the_same_short_hashes() -> None:
     assert made() == made()
     for part in made().__struct_fields__:
-        assert part == "weights" or len(getattr(made(), part)) == 12
+        assert part in {"weights", "loss"} or len(getattr(made(), part)) == 12
+
+
+def test_which_tokens_the_loss_counts_is_a_part_that_is_always_compared() -> None:
+    turns = made("data.shape=messages")
+    assert turns.differs_from(made()) == made().differs_from(turns) == ["loss"]
+    assert made("data.train_on=all").differs_from(made()) == ["loss"]
+    assert made("data.shape=messages", "data.train_on=last").differs_from(turns) == ["loss"]
 
 
 def test_the_bases_weights_move_their_part_where_both_are_known() -> None:

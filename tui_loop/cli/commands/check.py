@@ -23,7 +23,7 @@ from tui_loop.core.preflight.check_result import (
     errors_of,
     warnings_of,
 )
-from tui_loop.core.preflight.row_checks import TrainedRow
+from tui_loop.core.preflight.row_checks import TrainedRow, TurnTokens
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.figures import counted
@@ -79,12 +79,20 @@ def show_row(row: TrainedRow, out: Output) -> None:
         + (f", {row.cut} are beyond training.max_length" if row.cut else "")
     )
     coloured = uses_colour(sys.stdout)
-    for trained, text in _runs(row.tokens):
-        shown = visible(text)
-        if not trained:
-            shown = f"{DIM}{shown}{PLAIN}" if coloured else f"[{shown}]"
-        print(shown, end="")
-    print(flush=True)
+    for turn in row.turns:
+        print(_head(row, turn))
+        for trained, text in _runs(row.tokens[turn.start : turn.end]):
+            shown = visible(text)
+            if not trained:
+                shown = f"{DIM}{shown}{PLAIN}" if coloured else f"[{shown}]"
+            print(shown, end="")
+        print(flush=True)
+
+
+def _head(row: TrainedRow, turn: TurnTokens) -> str:
+    """Returns the line above a turn: its role, its trained tokens, its special ones."""
+    special = sum(turn.start <= place < turn.end for place in row.special)
+    return turn.words + (f", {counted(special, 'special token')}" if special else "")
 
 
 def _runs(tokens: list[tuple[str, bool]]) -> list[tuple[bool, str]]:

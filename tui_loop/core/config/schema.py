@@ -87,9 +87,19 @@ class Data(Group, frozen=True, kw_only=True):
         ),
     ] = None
     chat_template: Annotated[
-        Literal["auto", "off"],
-        about("auto: prompts go through the model's chat template where it has one."),
+        Text,
+        about(
+            "auto: the model's chat template, where it has one; off: none; or the path of a file "
+            "with a template."
+        ),
     ] = "auto"
+    train_on: Annotated[
+        Literal["assistant", "last", "all"],
+        about(
+            "What the loss counts: all answers of the assistant, the last one, or every token. "
+            "Plain text counts every token."
+        ),
+    ] = "assistant"
     max_train_rows: Annotated[
         Count | None, about("Cap on training rows; a seeded random sample in file order.")
     ] = None
@@ -166,12 +176,6 @@ class Training(Group, frozen=True, kw_only=True):
         Count | None, about("Training rows are cut to this many tokens; evaluation has its own.")
     ] = 1024
     packing: Annotated[bool, about("Pack several training rows into one sequence.")] = False
-    completion_only_loss: Annotated[
-        bool | None, about("Loss on the completion alone; unset: yes for prompt/completion rows.")
-    ] = None
-    assistant_only_loss: Annotated[
-        bool, about("Loss on assistant turns alone (messages); needs a template that marks them.")
-    ] = False
     optim: Annotated[Text, about("Optimizer, a name that transformers knows.")] = "adamw_torch"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
@@ -224,6 +228,10 @@ class Evaluation(Group, frozen=True, kw_only=True):
     max_new_tokens: Annotated[
         Count | None, about("Generated tokens at most; unset: derived from the references.")
     ] = None
+    stop: Annotated[
+        list[Text],
+        about("Texts that end an answer, besides the tokens that the model ends it with."),
+    ] = []
     do_sample: Annotated[bool, about("Sample instead of greedy decoding.")] = False
     temperature: Annotated[Positive, about("Sampling temperature (with do_sample).")] = 1.0
     top_p: Annotated[

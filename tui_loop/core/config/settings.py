@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.config.earlier_versions import MASKS
 from tui_loop.core.config.schema import GROUPS, Config, all_fields, hints_of
 from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 from tui_loop.core.config.tables import Tables, to_tables
@@ -65,6 +66,8 @@ def _apply(tables: Tables, setting: str) -> None:
         raise BadInput(f"{setting!r}: must be K=V, for example learning_rate=1e-4")
     name = full_name(key)
     group, _, field = name.partition(".")
+    if group == "training" and field in MASKS:  # read from a file, they are those of a record
+        raise BadInput(f"{name}: cannot be set, {OWNED_TRAINING_FIELDS[field]}")
     field, dot, entry = field.partition(".")
     value = parse_value(raw, None if dot else hints_of(GROUPS[group]).get(field))
     if dot:

@@ -81,9 +81,9 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
         ("gradient_checkpointing",), "its name is now training.activation_checkpointing"
     ),
     **dict.fromkeys(("use_cpu", "local_rank"), "see run.device"),
-    **dict.fromkeys(
-        ("model_init_kwargs", "trust_remote_code", "chat_template_path"), "see the model group"
-    ),
+    **dict.fromkeys(("model_init_kwargs", "trust_remote_code"), "see the model group"),
+    "chat_template_path": "see data.chat_template",
+    **dict.fromkeys(("assistant_only_loss", "completion_only_loss"), "see data.train_on"),
     **dict.fromkeys(
         (
             "dataset_text_field",

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.commands import command
+from tui_loop.core.config.earlier_versions import RENAMED, upgraded
 from tui_loop.core.config.schema import GROUPS, Config, choices_of, hints_of, is_optional
 from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 from tui_loop.core.config.tables import with_unset
@@ -21,10 +22,6 @@ from tui_loop.core.errors import BadInput
 
 NO_VALUE = ("none", "unset", "null")
 """Words with which `--set K=V` unsets an optional field."""
-
-
-RENAMED = {"run.on_nonfinite": "on_divergence"}
-"""Renamed fields of earlier versions, with their current names."""
 
 FIELD_HINT = f"all fields: {command('new', '--help')}"
 
@@ -43,7 +40,11 @@ class ConfigError(BadInput):
 
 
 def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
-    """Reads the config in `tables`; raises ConfigError with every problem."""
+    """Reads the config in `tables`, also of earlier versions.
+
+    Raises ConfigError with every problem.
+    """
+    tables = upgraded(tables)
     problems: list[str] = []
     groups: dict[str, Any] = {}
     other: dict[str, Any] = {}

@@ -19,7 +19,7 @@ from tui_loop.core.preflight.check_result import (
     shown,
     warning,
 )
-from tui_loop.core.text.figures import counted, of_all
+from tui_loop.core.text.figures import counted, of_all, share
 from tui_loop.core.text.untrusted import one_line
 
 NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
@@ -198,11 +198,30 @@ def _in_number(message: str, count: int) -> str:
     return message.replace(" have ", " has ", 1) if count == 1 else message
 
 
+class TurnTokens(msgspec.Struct, frozen=True):
+    """The tokens from `start` to `end` of a row, of which `trained` are trained on.
+
+    `role`: the role of a turn, or prompt, completion, text.
+    """
+
+    role: str
+    start: int
+    end: int
+    trained: int
+
+    @property
+    def words(self) -> str:
+        """`assistant: 12 of 18 tokens are trained on (67%)`."""
+        count = self.end - self.start
+        tokens = counted(count, "token")
+        return f"{self.role}: {self.trained} of {tokens} trained on ({share(self.trained, count)})"
+
+
 class TrainedRow(msgspec.Struct, frozen=True):
     """A tokenized training row: `tokens` as (text, trained on).
 
     The last `cut` tokens are beyond training.max_length. `number`: its number from 1, of `total`
-    training rows. `line`: its line in the file.
+    training rows. `line`: its line in the file. `special`: places of special tokens.
     """
 
     number: int
@@ -210,7 +229,9 @@ class TrainedRow(msgspec.Struct, frozen=True):
     line: int
     id: str
     tokens: list[tuple[str, bool]]
+    turns: list[TurnTokens]
     cut: int = 0
+    special: list[int] = []
 
     @property
     def trained(self) -> int:

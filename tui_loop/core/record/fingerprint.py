@@ -18,7 +18,8 @@ def fingerprint_of(
 
     `labels`: the label set in use. `weights`: the hash of the base's weights, "" where unknown.
     """
-    evaluation = config.evaluation
+    evaluation, data = config.evaluation, config.data
+    counts_completions = data.train_on == "assistant" and data.shape != "messages"
     return Fingerprint(
         rows=_hash([row.id for row in rows]),
         references=_hash([row.reference for row in rows]),
@@ -34,9 +35,11 @@ def fingerprint_of(
         generation=_hash(
             [evaluation.do_sample]
             + ([evaluation.temperature, evaluation.top_p] if evaluation.do_sample else [])
+            + (["stop", *evaluation.stop] if evaluation.stop else [])
         ),
         metric=_hash([evaluation.metric, list(labels), evaluation.pattern, evaluation.pass_score]),
         weights=weights,
+        loss="" if counts_completions else _hash([data.train_on]),
     )
 
 

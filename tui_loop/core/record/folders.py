@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tui_loop.core.commands import command
+from tui_loop.core.config.earlier_versions import upgraded
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import Tables, to_tables
 from tui_loop.core.config.validation import read_config, read_effective
@@ -163,6 +164,14 @@ class IterationFolder:
     def read_config(self) -> Config:
         """Reads the effective config; raises BadInput."""
         return read_effective(_groups(self._config_tables()), str(self.config))
+
+    def read_starting_config(self) -> Config:
+        """Returns the config that a child of this iteration starts from; raises BadInput.
+
+        It differs from the iteration's own where an earlier version had another default.
+        """
+        tables = upgraded(_groups(self._config_tables()), as_run=False)
+        return read_effective(tables, str(self.config))
 
     def read_splits(self) -> dict[str, Split]:
         """Reads the recorded rows of each data file."""

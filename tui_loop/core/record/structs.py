@@ -83,7 +83,8 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
 class Fingerprint(msgspec.Struct, frozen=True):
     """How an iteration was evaluated, as short hashes; scores with equal parts are comparable.
 
-    `weights`: the hash of the base's weights, "" where unknown.
+    `weights`: the hash of the base's weights, "" where unknown. `loss`: which tokens the eval loss
+    counts, "" for the completions of rows without turns.
     """
 
     rows: str
@@ -93,11 +94,16 @@ class Fingerprint(msgspec.Struct, frozen=True):
     generation: str
     metric: str
     weights: str = ""
+    loss: str = ""
 
     def differs_from(self, other: Fingerprint) -> list[str]:
-        """Returns the names of the parts that both have and that differ."""
+        """Returns the names of the parts that differ; an unknown part of one differs from none."""
         own, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
-        return [name for name in own if own[name] and theirs[name] and own[name] != theirs[name]]
+        return [
+            name
+            for name in own
+            if own[name] != theirs[name] and (name == "loss" or (own[name] and theirs[name]))
+        ]
 
 
 class Example(msgspec.Struct, frozen=True):

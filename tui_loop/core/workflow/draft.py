@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.commands import command
+from tui_loop.core.config.earlier_versions import upgraded
 from tui_loop.core.config.schema import GROUPS, Config
 from tui_loop.core.config.tables import Tables, to_tables, with_unset
 from tui_loop.core.config.validation import ConfigError, read_config
@@ -22,7 +23,7 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import SCHEMA
 from tui_loop.core.text.secrets import fields_with_secrets, without_secrets
-from tui_loop.core.workflow.plan import Plan, config_before, plan_with
+from tui_loop.core.workflow.plan import Plan, config_before, plan_with, starting_config
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -98,9 +99,9 @@ def names_of(*tables: Tables) -> list[str]:
 
 
 def new_draft(loop: LoopFolder, parent: int | None) -> Draft:
-    """Returns a draft without changes against `parent`; raises BadInput, NotFound."""
+    """Returns a draft that starts from `parent`; raises BadInput, NotFound."""
     before = to_tables(config_before(loop, parent))
-    return Draft(parent, "", before, before)
+    return Draft(parent, "", to_tables(starting_config(loop, parent)), before)
 
 
 def read_draft(loop: LoopFolder) -> Draft | None:
@@ -140,7 +141,8 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
             f"{where}: {not_tables[0]}: is not a table of fields", "put it into its [group]"
         )
     before = to_tables(config_before(loop, parent))
-    return Draft(parent, why, with_unset(table), before, True, suggestion, predicted)
+    tables = with_unset(upgraded(table, as_run=False))
+    return Draft(parent, why, tables, before, True, suggestion, predicted)
 
 
 def draft_text(draft: Draft) -> str:

@@ -49,7 +49,7 @@ def plan_next(loop: LoopFolder, *, parent: int | None, settings: list[str], why:
     numbers = loop.numbers()
     if parent is None and numbers:
         parent = numbers[-1]
-    return plan_with(loop, parent, with_settings(config_before(loop, parent), settings), why)
+    return plan_with(loop, parent, with_settings(starting_config(loop, parent), settings), why)
 
 
 def plan_with(loop: LoopFolder, parent: int | None, config: Config, why: str) -> Plan:
@@ -64,8 +64,13 @@ def plan_with(loop: LoopFolder, parent: int | None, config: Config, why: str) ->
 
 
 def config_before(loop: LoopFolder, parent: int | None) -> Config:
-    """Returns the config that a child of `parent` starts from, for the base the loop defaults."""
+    """Returns the config that a child of `parent` is compared with: its own, or the defaults."""
     return loop.existing(parent).read_config() if parent else loop.default_config()
+
+
+def starting_config(loop: LoopFolder, parent: int | None) -> Config:
+    """Returns the config that a child of `parent` starts from, for the base the loop's defaults."""
+    return loop.existing(parent).read_starting_config() if parent else loop.default_config()
 
 
 def base_config(loop: LoopFolder, plan: Plan) -> Config:

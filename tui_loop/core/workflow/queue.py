@@ -32,7 +32,7 @@ from tui_loop.core.record.safe_open import check_regular, read_text
 from tui_loop.core.record.structs import SCHEMA, Decision
 from tui_loop.core.text.secrets import fields_with_secrets, redacted, without_secrets
 from tui_loop.core.workflow.draft import Draft
-from tui_loop.core.workflow.plan import Plan, config_before, plan_with
+from tui_loop.core.workflow.plan import Plan, config_before, plan_with, starting_config
 
 UNSET = "unset"
 """The value of an unset field, since TOML has no null."""
@@ -73,7 +73,7 @@ def queued_plan(plan: Plan) -> QueuedDraft:
 
 def plan_of_queued(loop: LoopFolder, queued: QueuedDraft) -> Plan:
     """Returns the plan of a queued draft; raises TuiLoopError with every problem of its fields."""
-    tables = merge(to_tables(config_before(loop, queued.parent)), tables_of(queued))
+    tables = merge(to_tables(starting_config(loop, queued.parent)), tables_of(queued))
     if secrets := fields_with_secrets(tables):
         raise BadInput(
             f"{', '.join(secrets)}: looks like it contains a token or a password",
@@ -95,7 +95,8 @@ def problem_of(loop: LoopFolder, queued: QueuedDraft) -> str:
 def draft_of(loop: LoopFolder, queued: QueuedDraft) -> Draft:
     """Converts an entry to a draft, invalid values included; raises TuiLoopError for its parent."""
     before = to_tables(config_before(loop, queued.parent))
-    tables = merge(before, _tables_with_none(tables_of(queued)))
+    start = to_tables(starting_config(loop, queued.parent))
+    tables = merge(start, _tables_with_none(tables_of(queued)))
     return Draft(
         queued.parent, queued.why, tables, before, False, queued.suggestion, queued.predicted
     )

@@ -18,7 +18,7 @@ from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.workflow.plan import Plan, config_before, plan_with
+from tui_loop.core.workflow.plan import Plan, plan_with, starting_config
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Source(Protocol):
 
 def plan_of_proposal(loop: LoopFolder, proposal: Proposal) -> Plan:
     """Returns the plan of a proposal; raises TuiLoopError with every problem of its settings."""
-    tables = to_tables(config_before(loop, proposal.parent))
+    tables = to_tables(starting_config(loop, proposal.parent))
     for name, value in proposal.settings.items():
         group, _, field = name.partition(".")
         tables = merge(tables, {group: {field: value}})

@@ -183,7 +183,7 @@ def finding_lines(finding: CheckResult, keymap: dict[str, str]) -> list[list[Par
 
 
 def row_lines(row: TrainedRow) -> list[list[Part]]:
-    """A row's tokens as running text: what is not trained on is dim and in brackets."""
+    """A row's tokens, turn by turn: what is not trained on is dim and in brackets."""
     head = f"{row.trained} of {counted(len(row.tokens), 'token')} are trained on"
     if row.cut:
         head += f"; {row.cut} are beyond training.max_length"
@@ -191,12 +191,19 @@ def row_lines(row: TrainedRow) -> list[list[Part]]:
         [(head, "strong"), ("   [in brackets]: seen, but not trained on", "muted")],
         [],
     ]
-    parts: list[Part] = [("", "")]
-    was: bool | None = None
-    for text, trained in [*row.tokens, ("", None)]:
-        if trained != was:
-            parts += [("]", "muted")] if was is False else []
-            parts += [("[", "muted")] if trained is False else []
-            was = trained
-        parts.append((text, "" if trained else "muted"))
-    return [*lines, parts]
+    special = set(row.special)
+    for turn in row.turns:
+        lines.append([(turn.words, "strong")])
+        parts: list[Part] = [("", "")]
+        was: bool | None = None
+        for place in range(turn.start, turn.end):
+            text, trained = row.tokens[place]
+            if trained != was:
+                parts += [("]", "muted")] if was is False else []
+                parts += [("[", "muted")] if trained is False else []
+                was = trained
+            tone = "accent" if place in special else "" if trained else "muted"
+            parts.append((text, tone))
+        parts += [("]", "muted")] if was is False else []
+        lines += [parts, []]
+    return lines

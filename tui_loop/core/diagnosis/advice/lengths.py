@@ -61,14 +61,14 @@ def longer_outputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 
 def loss_on_the_answer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests the loss on completions alone, where prompts are trained on too."""
-    if facts.config is None or facts.config.training.completion_only_loss is not False:
+    """Suggests the loss on answers alone, where prompts are trained on too."""
+    if facts.config is None or facts.config.data.train_on != "all":
         return
     yield propose(
         facts,
         finding,
         SuggestionKind.COMPLETION_ONLY,
-        {"training.completion_only_loss": None},
+        {"data.train_on": "assistant"},
         because="most of the trained tokens belong to the prompts, not to the answers",
         expects=gain(facts, 0.05, 0.6),
         confidence="medium",

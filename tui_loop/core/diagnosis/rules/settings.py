@@ -70,21 +70,33 @@ def undertrained_adapter(facts: IterationFacts) -> Iterator[Finding]:
 def diluted_loss(facts: IterationFacts) -> Iterator[Finding]:
     """Reports a loss on whole rows where answers are a small part of the tokens."""
     config, tokens = facts.config, _tokens_a_row(facts)
-    if config is None or config.training.completion_only_loss is not False or tokens is None:
+    if config is None or config.data.train_on != "all" or tokens is None:
         return
-    outcomes = facts.outcomes(facts.number)
-    answers = [each for each in outcomes.supervised_tokens if each] if outcomes else []
-    if not answers or config.training.packing or fmean(answers) > DILUTED * tokens:
+    answers = _answer_tokens_a_row(facts)
+    if not answers or config.training.packing or answers > DILUTED * tokens:
         return
     yield Finding(
         FindingKind.DILUTED_LOSS,
         "warning",
-        f"the loss is taken on whole rows (completion_only_loss = false): of some {tokens:.0f} "
-        f"trained tokens a row about {fmean(answers):.0f} are the answer's, so the run mostly "
-        "learns to write prompts",
-        {"tokens_a_row": tokens, "answer_tokens": fmean(answers)},
+        f"every token is trained on (data.train_on = all): of some {tokens:.0f} tokens a row "
+        f"about {answers:.0f} belong to answers, so the run mostly learns to write prompts",
+        {"tokens_a_row": tokens, "answer_tokens": answers},
         otherwise="where prompts are of one kind their loss is soon gone, and little is lost",
     )
+
+
+def _answer_tokens_a_row(facts: IterationFacts) -> float | None:
+    """Returns the mean number of tokens in a row's answers, None where it is not known.
+
+    In records of earlier versions it is the number of supervised tokens.
+    """
+    recorded = facts.iteration.metrics.get("answer_tokens")
+    rows = facts.iteration.metrics.get("train_rows")
+    if recorded is not None:
+        return recorded / rows if isinstance(rows, int) and rows else None
+    outcomes = facts.outcomes(facts.number)
+    counts = [each for each in outcomes.supervised_tokens if each] if outcomes else []
+    return fmean(counts) if counts else None
 
 
 def slow(facts: IterationFacts) -> Iterator[Finding]:
