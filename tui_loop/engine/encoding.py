@@ -9,7 +9,7 @@ import msgspec
 from transformers import PreTrainedTokenizerBase
 
 _ANCHORS = ("\n", ":", "a")
-"""Texts before a continuation, for tokenizers that put a blank before the first word of a text."""
+"""Texts before a continuation, for tokenizers that put a blank at the start of a text."""
 
 _CONTEXT_TOKENS = 8
 """Tokens before a continuation that are decoded with it."""
@@ -40,7 +40,7 @@ class Encoded(msgspec.Struct, frozen=True):
 
 
 class Encoder:
-    """Encodes text without the special tokens that a tokenizer adds by itself.
+    """Encodes text without the special tokens that a tokenizer adds.
 
     `lead` are those that it puts before a text, such as BOS. One that it appends, such as EOS, is
     never part of a prompt.
