@@ -114,6 +114,7 @@ def test_a_further_training_field_can_be_unset_again() -> None:
         ("qqqqqq=3", "qqqqqq: no such field"),
         ("training.adam_bet1=3", "did you mean adam_beta1?"),
         ("data.columns.promt=x", "data.columns.promt: no such role, did you mean prompt?"),
+        ("data.columns.sytem=x", "data.columns.sytem: no such role, did you mean system?"),
         ("training.learning_rate.x=3", "training.learning_rate.x: no such field"),
         ("model.id.x=3", "model.id.x: no such field"),
         ("learning_rate", "must be K=V"),

@@ -187,8 +187,6 @@ def test_a_hint_names_columns_that_usually_go_together(
         {"question": "q", "answers": ["a", "b"]},
         {"context": "c", "question": "q", "answers": {"text": ["a"]}},
         {"id": "0", "data": ["q", "a"]},
-        {"input_ids": [1, 2], "labels": [-100, 2]},
-        {"messages": '[{"role": "user", "content": "q"}]'},
         {"first": TURNS, "second": TURNS},
     ],
 )
@@ -389,13 +387,10 @@ def test_prompt_and_completion_may_be_lists_of_turns() -> None:
             "turn 3 of 'messages' has an unknown role, 'bing'",
         ),
         ([*TURNS, {"role": "tool", "content": "x"}], "not with the role 'tool'"),
+        ([TURNS[0], {"role": "assistant", "content": " "}], "the last turn is empty"),
         (
-            [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}],
-            "turn 2 of 'messages' has a tool call and no text",
-        ),
-        (
-            [TURNS[0], {"role": "assistant", "content": "", "function_call": {"name": "f"}}],
-            "turn 2 of 'messages' has a tool call and no text",
+            [TURNS[0], {"role": "assistant", "content": "<think>x</think>"}],
+            "the last turn has reasoning and no answer",
         ),
     ],
 )

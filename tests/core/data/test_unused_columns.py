@@ -124,14 +124,15 @@ def test_keys_of_turns_are_named_by_their_column_and_count_rows_and_zero_turns(
     rows = chats(
         10,
         style=style,
-        weight=lambda at: 0 if at == 1 else 1,
+        loss=lambda at: 0 if at == 1 else 1,
+        score=lambda at: None,
         tool_calls=lambda at: None,
         name=lambda at: "bot" if at == 3 else "",
     )
     write_lines("train.jsonl", rows)
     assert load(tmp_path).use["train"].unused == (
-        Unused("messages[].weight", 10, 10, 1),
-        Unused("messages[].tool_calls", 0),
+        Unused("messages[].loss", 10, 10, 1),
+        Unused("messages[].score", 0),
         Unused("messages[].name", 10),
     )
 
@@ -158,43 +159,77 @@ def test_a_spelling_that_is_filled_with_null_is_not_the_one_that_is_read(
         "user: 0 0\nassistant: 0 1\nuser: 0 2",
         "0 3",
     )
-    assert data.use["train"].unused == (
-        Unused("messages[].role", 0),
-        Unused("messages[].content", 0),
-    )
+    assert data.use["train"].unused == ()
 
 
 def test_keys_of_turns_are_found_in_prompt_and_completion_too(
     write_lines: Write, tmp_path: Path
 ) -> None:
     turn = {"role": "user", "content": "q", "name": "ann"}
-    reply = {"role": "assistant", "content": "a", "thinking": "hm"}
+    reply = {"role": "assistant", "content": "a", "refusal": "no"}
     rows = [{"prompt": [turn | {"content": f"q{n}"}], "completion": [reply]} for n in range(10)]
     write_lines("train.jsonl", rows)
     assert load(tmp_path).use["train"].unused == (
         Unused("prompt[].name", 10),
-        Unused("completion[].thinking", 10),
+        Unused("completion[].refusal", 10),
     )
 
 
 def test_rows_that_start_in_one_line_are_counted_each(tmp_path: Path) -> None:
-    rows = chats(10, weight=lambda at: 1)
+    rows = chats(10, score=lambda at: 1)
     (tmp_path / "train.json").write_bytes(codec.to_json(rows))
     data = load(tmp_path, "data.train=train.json")
-    assert data.use["train"].unused == (Unused("messages[].weight", 10),)
+    assert data.use["train"].unused == (Unused("messages[].score", 10),)
 
 
-def test_roles_of_tool_calls_are_counted_by_row(write_lines: Write, tmp_path: Path) -> None:
+def test_turns_of_tool_calls_that_are_no_calls_are_counted_by_row(
+    write_lines: Write, tmp_path: Path
+) -> None:
     rows = chats(10, style=("from", "value"))
     for row in rows[:4]:
-        calls = [{"from": "function_call", "value": "{}"}, {"from": "Observation", "value": "1"}]
+        calls = [{"from": "function_call", "value": "look"}, {"from": "Observation", "value": "1"}]
         row["messages"][1:1] = calls * 2
+    for row in rows[4:6]:
+        text = '{"name": "look", "arguments": {}}'
+        row["messages"][1:1] = [{"from": "function_call", "value": text}]
     write_lines("train.jsonl", rows)
     data = load(tmp_path)
-    assert data.use["train"].calls == {"function_call": 4, "observation": 4}
+    assert data.use["train"].calls == {"function_call": 4}
     assert [turn.role for turn in data.train[0].messages] == [
         *("user", "assistant", "tool", "assistant", "tool", "assistant", "user", "assistant")
     ]
+
+
+def test_a_weight_that_is_neither_nought_nor_one_is_counted(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    write_lines("train.jsonl", chats(10, weight=lambda at: 0.5 if at == 1 else 1))
+    assert load(tmp_path).use["train"].unused == (Unused("messages[].weight", 10),)
+    write_lines("train.jsonl", chats(10, weight=lambda at: at // 2, train=lambda at: at > 1))
+    assert load(tmp_path).use["train"].unused == ()
+
+
+def test_keys_of_parts_are_counted_as_those_of_turns(write_lines: Write, tmp_path: Path) -> None:
+    rows = chats(10)
+    for row in rows:
+        row["messages"][3]["content"] = [
+            {"type": "text", "text": "a", "train": False},
+            {"type": "text", "text": "b", "cache": None},
+        ]
+    write_lines("train.jsonl", rows)
+    data = load(tmp_path)
+    assert data.train[0].reference == "ab"
+    assert data.use["train"].unused == (Unused("messages[].content[].train", 10, 10, 1),)
+
+
+def test_rows_whose_own_system_turn_replaces_that_of_the_column_are_counted(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    rows = [{**row, "system": "Be kind."} for row in chats(10)]
+    rows[2]["messages"].insert(0, {"role": "system", "content": "Be brief."})
+    rows[3]["messages"].insert(0, {"role": "system", "content": "Be kind."})
+    write_lines("train.jsonl", rows)
+    assert load(tmp_path).use["train"].own_system == 1
 
 
 def test_each_file_is_counted_for_itself_and_a_held_out_part_with_its_file(
@@ -251,6 +286,7 @@ def test_every_name_with_a_meaning_has_a_sentence_on_what_is_lost() -> None:
         assert meaning_of(name.upper(), "messages"), name
     for key in ("weight", "train", "tool_calls", "name", "reasoning_content", "tool_call_id"):
         assert meaning_of(f"messages[].{key}", "messages"), key
+    assert meaning_of("messages[].content[].train", "messages")
     assert meaning_of("source", "messages") == ""
     assert meaning_of("name", "messages") == ""
     assert "metric label" in meaning_of("label", "text")

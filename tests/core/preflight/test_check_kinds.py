@@ -45,8 +45,9 @@ RAISED_BY = {
     ),
     CheckKind.UNUSED_COLUMNS: f"{_COLUMNS}test_names_without_a_meaning_are_one_line",
     CheckKind.UNUSED_KEYS: f"{_COLUMNS}test_turns_that_should_not_be_trained_on_are_counted",
-    CheckKind.TOOL_CALLS: (
-        f"{_COLUMNS}test_roles_of_tool_calls_are_named_with_the_tools_that_are_not_used"
+    CheckKind.TOOL_CALLS: (f"{_COLUMNS}test_turns_of_tool_calls_that_are_no_calls_are_named"),
+    CheckKind.RENDERED_TEXT: (
+        f"{_COLUMNS}test_texts_that_hold_a_rendered_chat_template_are_counted"
     ),
     CheckKind.DUPLICATE_ROWS: _DATA,
     CheckKind.CONFLICTING_LABELS: _DATA,

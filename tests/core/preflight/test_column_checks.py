@@ -63,7 +63,6 @@ def test_names_without_a_meaning_are_one_line(write_lines: Write, tmp_path: Path
     ("name", "meaning"),
     [
         ("tools", "the model never sees the tools it calls"),
-        ("system", "the system prompt is dropped"),
         ("history", "the earlier turns are dropped"),
         ("context", "the prompt does not contain it"),
         ("images", "the model only gets the text"),
@@ -107,20 +106,35 @@ def test_turns_that_should_not_be_trained_on_are_counted(
     write_lines: Write, tmp_path: Path
 ) -> None:
     user = {"role": "user", "content": "q"}
-    reply = {"role": "assistant", "content": "a", "train": False}
-    write_lines("train.jsonl", [{"messages": [user, reply, user, reply | {"train": True}]}] * 8)
+    reply = {"role": "assistant", "content": "a", "mask": False}
+    write_lines("train.jsonl", [{"messages": [user, reply, user, reply | {"mask": True}]}] * 8)
     write_lines("eval.jsonl", [{"messages": [user | {"content": "e"}, reply]}])
     [finding] = found(tmp_path)
     assert said([finding]) == [
         (
             "warning",
             "unused_keys",
-            "messages[].train is not used: the turn is trained on like any other "
+            "messages[].mask is not used: the turn is trained on like any other "
             "(8 of 8 training rows and 1 of 1 held-out row have it); 8 training turns and "
             "1 held-out turn with 0 or false there are used like the others, the first in line 1",
             9,
         )
     ]
+
+
+def test_a_weight_of_a_half_is_named_and_how_it_counts(write_lines: Write, tmp_path: Path) -> None:
+    turns = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a", "weight": 0.5},
+    ]
+    write_lines("train.jsonl", [{"messages": turns}] * 8)
+    write_lines("eval.jsonl", [{"messages": [turns[0] | {"content": "e"}, turns[1]]}])
+    [finding] = found(tmp_path)
+    assert finding.message == (
+        "messages[].weight is not used: a value other than 0, 1, true and false counts as 1 "
+        "(8 of 8 training rows and 1 of 1 held-out row have it)"
+    )
+    assert finding.hint == "write 0 or 1, or remove it"
 
 
 def test_a_name_is_said_once_for_all_files(write_lines: Write, tmp_path: Path) -> None:
@@ -162,20 +176,77 @@ def test_answers_that_are_left_out_are_counted_for_each_file(
     ]
 
 
-def test_roles_of_tool_calls_are_named_with_the_tools_that_are_not_used(
+def test_turns_of_tool_calls_that_are_no_calls_are_named(
     write_lines: Write, tmp_path: Path
 ) -> None:
-    said_by = [("human", "q"), ("function_call", "{}"), ("observation", "1"), ("gpt", "a")]
-    turns = [{"from": role, "value": text} for role, text in said_by]
+    spoken = [("human", "q"), ("function_call", "look it up"), ("observation", "1"), ("gpt", "a")]
+    turns = [{"from": role, "value": text} for role, text in spoken]
     plain = {"conversations": [turns[0] | {"value": "r"}, turns[3]], "tools": ""}
-    write_lines("train.jsonl", [*[{"conversations": turns, "tools": "[]"}] * 8, plain])
+    write_lines("train.jsonl", [*[{"conversations": turns, "tools": "no JSON"}] * 8, plain])
     calls, tools = found(tmp_path)
     assert (calls.severity, calls.kind, calls.count) == ("warning", "tool_calls", 8)
-    assert calls.message.startswith(
-        "roles are read as others: function_call as assistant (8 rows), "
-        "observation as tool (8 rows); "
+    assert calls.message == (
+        "turns of function_call (8 rows) are read as plain text of the assistant: they are not "
+        "the JSON of a call"
     )
-    assert tools.message.startswith("tools is not used")
+    assert tools.message.startswith("tools is not used: the model never sees the tools it calls")
+
+
+def test_tools_calls_and_system_prompts_that_are_read_are_not_named(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "1", "tool_call_id": "1", "name": "look"},
+        {"role": "assistant", "content": "a", "reasoning_content": "so", "weight": 1},
+    ]
+    row = {"messages": turns, "tools": [{"name": "look"}], "system": "Use tools."}
+    rows = [row | {"messages": [turns[0] | {"content": f"q{n}"}, *turns[1:]]} for n in range(24)]
+    write_lines("train.jsonl", rows)
+    assert found(tmp_path) == []
+
+
+def test_a_system_column_that_the_turns_replace_is_named(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    reply = {"role": "assistant", "content": "a"}
+    rows = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, reply], "system": "Be kind."}
+        for n in range(24)
+    ]
+    rows[3]["messages"] = [{"role": "system", "content": "Be brief."}, *rows[3]["messages"]]
+    write_lines("train.jsonl", rows)
+    message = (
+        "system is not used in 1 of 24 rows, whose turns have another system turn of their own"
+    )
+    assert said(found(tmp_path)) == [("warning", "unused_columns", message, 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|im_start|>user\nhi<|im_end|>\n",
+        "<bos><start_of_turn>user\nhi<end_of_turn>\n",
+        "<s>[INST] hi [/INST] hello</s>",
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>",
+        "<|user|>\nhi<|end|>\n<|assistant|>\nhello<|end|>",
+        "<|start|>user<|message|>hi<|end|>",
+    ],
+)
+def test_texts_that_hold_a_rendered_chat_template_are_counted(
+    text: str, write_lines: Write, tmp_path: Path
+) -> None:
+    plain = [f"number {n}, start of turn {n}: [x] <|endoftext|>" for n in range(18)]
+    write_lines(
+        "train.jsonl", [{"text": each} for each in [*plain, *[f"{text} {n}" for n in "ab"]]]
+    )
+    [finding] = found(tmp_path, "evaluation.metric=none")
+    assert (finding.severity, finding.kind, finding.count) == ("warning", "rendered_text", 2)
+    assert finding.message.startswith("2 of 20 rows (10%) hold a rendered chat template (")
+    assert "messages" in finding.hint
+    assert len(finding.rows) == 2
 
 
 def test_names_are_bounded_and_cannot_reach_a_terminal(write_lines: Write, tmp_path: Path) -> None:

@@ -207,6 +207,31 @@ def test_odd_turns_are_named(
     assert places(finding) == [("train", 41)]
 
 
+def test_calls_and_results_of_tools_are_not_odd(write_lines: Write, tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    result = {"role": "tool", "content": ""}
+    for name, count, seed in (("train", 40, 1), ("eval", 30, 2)):
+        turns = [{"role": "user", "content": text} for text in messages(count, seed)]
+        rows = [{"messages": [turn, call, result, call, result, REPLY]} for turn in turns]
+        write_lines(f"{name}.jsonl", rows)
+    assert found(tmp_path) == {}
+
+
+def test_rows_without_a_turn_to_train_on_are_named_in_training_alone(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    for name, count, seed in (("train", 40, 1), ("eval", 30, 2)):
+        turns = [{"role": "user", "content": text} for text in messages(count, seed)]
+        rows: list[dict[str, Any]] = [{"messages": [turn, REPLY]} for turn in turns]
+        rows[4] = {"messages": [turns[4], REPLY | {"weight": 0}]}
+        write_lines(f"{name}.jsonl", rows)
+    kinds = found(tmp_path)
+    (finding,) = kinds.pop(("warning", "wrong_roles"))
+    assert kinds == {}
+    assert places(finding) == [("train", 5)]
+    assert finding.message.startswith("1 of 40 training rows (2.5%) has no turn to train on")
+
+
 def test_texts_have_no_references_that_could_contradict(write_lines: Write, tmp_path: Path) -> None:
     texts = messages(50, 1)
     write_lines("train.jsonl", [{"text": text} for text in [*texts, texts[0]]])

@@ -77,7 +77,7 @@ class Data(Group, frozen=True, kw_only=True):
         dict[str, str],
         about(
             "Which column plays which role: prompt, completion, text, messages, "
-            "instruction, input, output, id."
+            "instruction, input, output, system, history, tools, id."
         ),
     ] = {}
     prompt_template: Annotated[

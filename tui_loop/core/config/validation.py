@@ -135,7 +135,10 @@ def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
 
 
 def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
-    roles = ("prompt", "completion", "text", "messages", "instruction", "input", "output", "id")
+    roles = (
+        *("prompt", "completion", "text", "messages", "instruction", "input", "output", "id"),
+        *("system", "history", "tools"),
+    )
     for role, column in columns.items():
         if role not in roles:
             problems.append(f"data.columns.{role}: no such role{did_you_mean(role, roles)}")

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from tui_loop.core.config.settings import parse_value
+from tui_loop.core.data.conversations import turns_in
 from tui_loop.core.data.preference import REJECTED, pair_of
-from tui_loop.core.data.rows import RawRow
+from tui_loop.core.data.row_reading import read_history
+from tui_loop.core.data.rows import RawRow, Shape
+from tui_loop.core.data.tools import NotReadable, is_absent, read_tools
 from tui_loop.core.data.unused_columns import MEANINGFUL, WEIGHTS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
@@ -40,6 +43,17 @@ _PAIRS = frozenset(
 
 _LABELS = ("label", "labels", "label_text", "category", "class", "intent", "sentiment")
 _TEXTS = ("text", "sentence", "message", "utterance", "review", "comment", "content", *_PROMPTS)
+
+_CONTEXT = {
+    "system": ("system", "system_prompt"),
+    "history": ("history",),
+    "tools": ("tools", "functions"),
+}
+"""Roles beside prompt and answer, and the columns that have them where the values fit."""
+
+_CONTEXT_NAMES = frozenset(name for usual in _CONTEXT.values() for name in usual)
+_TRIED = 50
+"""Values that are read to see whether a column holds tools or a history."""
 
 _QUESTION_ROLES, _ANSWER_ROLES = ("prompt", "instruction"), ("completion", "output")
 
@@ -69,10 +83,73 @@ def looks_like_turns(rows: Sequence[RawRow], name: str) -> bool:
 
 def first_role(row: RawRow, name: str) -> str | None:
     """Returns the role of the first turn in the column, None without a conversation."""
-    turns = row.values.get(name)
-    first = turns[0] if isinstance(turns, list) and turns else None
+    turns = turns_in(row.values.get(name))
+    first = turns[0] if turns else None
     role = first.get("role", first.get("from")) if isinstance(first, dict) else None
     return role if isinstance(role, str) else None
+
+
+def context_columns(
+    shape: Shape,
+    given: Mapping[str, str],
+    taken: Mapping[str, str],
+    rows: Sequence[RawRow],
+    names: Sequence[str],
+) -> dict[str, str]:
+    """Returns the columns of the system prompt, the history and the tools.
+
+    Those in `given` come from the config. Others need the name and fitting values.
+    """
+    columns: dict[str, str] = {}
+    for role, usual in _CONTEXT.items():
+        if shape == "text" or (shape == "messages" and role == "history"):
+            continue
+        free = (name for name in usual if name in names and name not in taken.values())
+        fitting = (name for name in free if _fits(role, rows, name))
+        column = given.get(role) or next(fitting, None)
+        if column is not None:
+            columns[role] = column
+    return columns
+
+
+def is_xlam(rows: Sequence[RawRow], names: Collection[str]) -> bool:
+    """Returns whether the rows have xlam's columns: query, tools, and answers that are calls."""
+    return {"query", "tools", "answers"} <= set(names) and _fits("tools", rows, "tools")
+
+
+def foreign_format(rows: Sequence[RawRow], names: Collection[str]) -> tuple[str, str] | None:
+    """Returns (what the rows are, hint) for rows in a format that is not read, None for others."""
+    if any(looks_like_text(rows, name) for name in names if name.lower() != "id"):
+        return None
+    if "input_ids" in names:
+        beside = " and labels" if "labels" in names else ""
+        return (
+            f"input_ids{beside} are pretokenized rows, which are not read",
+            "give the text that they were made from: evaluation and failures need it",
+        )
+    if "segments" in names:
+        return (
+            "segments are axolotl's template-free rows (type input_output), which are not read",
+            "write each row as prompt and completion, or as messages",
+        )
+    return None
+
+
+def _fits(role: str, rows: Sequence[RawRow], name: str) -> bool:
+    """Returns whether most values of a column can be read as those of a role."""
+    there = (value for row in rows if not is_absent(value := row.values.get(name)))
+    values = [value for value, _ in zip(there, range(_TRIED), strict=False)]
+    if role == "system":
+        return 2 * sum(isinstance(value, str) for value in values) > len(values)
+    read: Callable[[Any], object] = read_tools if role == "tools" else read_history
+    return 2 * sum(_is_readable(read, value) for value in values) > len(values)
+
+
+def _is_readable(read: Callable[[Any], object], value: Any) -> bool:
+    try:
+        return bool(read(value))
+    except NotReadable:
+        return False
 
 
 def usual_values(rows: Sequence[RawRow], name: str, kinds: tuple[type, ...]) -> list[str]:
@@ -159,6 +236,8 @@ def label_columns(
         name for name in texts if name not in labels
     ]
     texts = [given["prompt"]] if "prompt" in given else texts
+    if len(texts) > 1:  # a system prompt is no message, unless nothing else is
+        texts = [name for name in texts if name not in _CONTEXT_NAMES] or texts
     if len(labels) == 1 and len(texts) == 1:
         return {"prompt": texts[0], "completion": labels[0]}
     hinted = {

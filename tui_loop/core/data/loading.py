@@ -195,7 +195,8 @@ def _mapped(
     rows = map_rows(good, mapping, where, refused, turns)
     unused = column_use(good, [name for name in names if name != mark], mapping, turns, rows)
     calls = {role: each.rows for role, each in turns.calls.items()}
-    return rows, good, ColumnUse(len(good), unused, calls, mark, len(raws) - len(good))
+    use = ColumnUse(len(good), unused, calls, mark, len(raws) - len(good), turns.own_system.rows)
+    return rows, good, use
 
 
 def _with_unused(data: LoadedData) -> dict[str, Split]:

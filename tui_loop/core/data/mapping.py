@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
 
 from tui_loop.core.data.columns import (
     SAMPLE,
+    context_columns,
     described,
     first_role,
     flags,
+    foreign_format,
+    is_xlam,
     label_columns,
     listed,
     looks_like_text,
@@ -24,17 +26,10 @@ from tui_loop.core.data.columns import (
     suggested_columns,
     suggested_prompt,
 )
-from tui_loop.core.data.conversations import read_turns, role_of, row_of_turns
+from tui_loop.core.data.conversations import role_of, turns_in
 from tui_loop.core.data.preference import REJECTED, pair_of
-from tui_loop.core.data.rows import (
-    Mapping,
-    RawRow,
-    Row,
-    RowFault,
-    RowRefused,
-    Shape,
-    with_ids,
-)
+from tui_loop.core.data.row_reading import read_row
+from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, Shape, with_ids
 from tui_loop.core.data.unused_columns import TurnUse
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
@@ -74,8 +69,13 @@ def find_mapping(
     if shape is None and (pair := pair_of(names)):
         given |= _chosen_columns(sampled(rows), names, pair, where)
         shape = _shape_given(given)
+    if shape is None and is_xlam(sampled(rows), names):
+        given |= {"prompt": "query", "completion": "answers"}
+        shape = _shape_given(given)
     if shape is None and "text" in names and metric != "label":
         shape = "text"
+    if shape is None and (foreign := foreign_format(sampled(rows), names)):
+        raise BadInput(f"{where}: {foreign[0]}", foreign[1])
     missing = [role for role in ("prompt", "completion") if given.get(role, role) not in names]
     if metric == "label" and shape in (None, "prompt_completion") and missing:
         if pair_of(names) is None:
@@ -104,73 +104,16 @@ def map_rows(
     all unusable rows to it and skips them.
     """
     if refused is None:
-        mapped = (_mapped(raw, mapping, where, use) for raw in raws)
+        mapped = (read_row(raw, mapping, where, use) for raw in raws)
         return with_ids(mapped, _given_ids(raws, mapping))
     rows, accepted = [], []
     for raw in raws:
         try:
-            rows.append(_mapped(raw, mapping, where, use))
+            rows.append(read_row(raw, mapping, where, use))
             accepted.append(raw)
         except RowRefused as error:
             refused.append(error)
     return with_ids(rows, _given_ids(accepted, mapping))
-
-
-def _mapped(raw: RawRow, mapping: Mapping, where: str, use: TurnUse | None) -> Row:
-    column = mapping.columns
-    if mapping.shape == "text":
-        return Row("", "", _text(raw, column["text"], where), raw.line)
-    if mapping.shape == "messages":
-        return _conversation(raw, column["messages"], where, use)
-    if mapping.shape == "instruction":
-        instruction = _text(raw, column["instruction"], where)
-        extra = raw.values.get(column.get("input", "")) or ""
-        whole = f"{instruction}\n\n{extra}" if str(extra).strip() else instruction
-        return Row("", whole, _text(raw, column["output"], where), raw.line)
-    prompt: Any = raw.values.get(column["prompt"])
-    completion: Any = raw.values.get(column["completion"])
-    if isinstance(prompt, list) and isinstance(completion, list):
-        turns = (
-            *read_turns(prompt, raw, where, column["prompt"], use),
-            *read_turns(completion, raw, where, column["completion"], use),
-        )
-        return row_of_turns(turns, raw, where)
-    return Row(
-        "",
-        _text(raw, column["prompt"], where),
-        _text(raw, column["completion"], where),
-        raw.line,
-    )
-
-
-def _conversation(raw: RawRow, column: str, where: str, use: TurnUse | None) -> Row:
-    if column not in raw.values:
-        raise _missing(raw, column, where)
-    return row_of_turns(read_turns(raw.values[column], raw, where, column, use), raw, where)
-
-
-def _text(raw: RawRow, column: str, where: str) -> str:
-    if column not in raw.values:
-        raise _missing(raw, column, where)
-    value = raw.values[column]
-    if isinstance(value, (bool, int, float)):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    if not isinstance(value, str):
-        kind = "null" if value is None else type(value).__name__
-        fault: RowFault = "empty_rows" if value is None else "unreadable_rows"
-        reason = f"{column!r} must be text, not {kind}"
-        raise RowRefused(where, raw.line, fault, reason, "fix or remove the row")
-    if not value.strip():
-        reason = f"{column!r} is empty"
-        raise RowRefused(where, raw.line, "empty_rows", reason, "fix or remove the row")
-    return value
-
-
-def _missing(raw: RawRow, column: str, where: str) -> RowRefused:
-    available = ", ".join(one_line(name) for name in raw.values) or "none"
-    reason = f"no column {column!r}; there are {available}"
-    hint = "fix the row or map the columns"
-    return RowRefused(where, raw.line, "unreadable_rows", reason, hint)
 
 
 def _given_ids(raws: Sequence[RawRow], mapping: Mapping) -> list[str] | None:
@@ -200,7 +143,8 @@ def _shape_seen(rows: Sequence[RawRow], names: list[str]) -> Shape | None:
     if "prompt" in names and "completion" in names:
         return "prompt_completion"
     turns = "messages" if "messages" in names else "conversations"
-    if turns in names and isinstance(rows[0].values.get(turns), list):
+    first = rows[0].values.get(turns)
+    if turns in names and (isinstance(first, list) or turns_in(first)):
         return "messages"
     if "instruction" in names and ("output" in names or "response" in names):
         return "instruction"
@@ -269,6 +213,7 @@ def _filled(
         )
     if "id" in given:
         columns["id"] = given["id"]
-    if shape == "instruction" and given.get("input", "input") in names:
-        columns["input"] = given.get("input", "input")
-    return columns
+    if shape == "instruction":  # Dolly calls it context
+        extra = given.get("input", "input" if "input" in names else "context")
+        columns |= {"input": extra} if extra in names else {}
+    return columns | context_columns(shape, given, columns, sampled(rows), names)

@@ -25,9 +25,6 @@ Shape = Literal["text", "prompt_completion", "messages", "instruction"]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})
 """The roles of turns in chat templates."""
 
-CALL_ROLES = {"function_call": "assistant", "observation": "tool"}
-"""ShareGPT's roles for a tool call and its result, and the roles they are mapped to."""
-
 RowFault = Literal["empty_rows", "wrong_roles", "unreadable_rows", "unknown_label"]
 """Why a row cannot be used."""
 

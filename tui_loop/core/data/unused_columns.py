@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.data.preference import MARKS, PAIRS, REJECTED
-from tui_loop.core.data.rows import CALL_ROLES, Mapping, RawRow, Row
+from tui_loop.core.data.rows import Mapping, RawRow, Row
 from tui_loop.core.record.files import short_hash
 
 _ANYWHERE = {
@@ -40,16 +40,21 @@ _OF_COLUMNS = {
     **{chosen: "the preferred answers are not trained on" for chosen, _ in PAIRS},
     **dict.fromkeys(REJECTED, "training uses one answer a row, and never a rejected one"),
 }
+TRAINING_KEYS = ("weight", "train", "training")
+"""Keys of a turn that are 0 or false where it is not trained on."""
+
 _OF_TURNS = {
     **_ANYWHERE,
-    **dict.fromkeys(("weight", "weights"), "all turns count alike"),
+    **dict.fromkeys(TRAINING_KEYS, "a value other than 0, 1, true and false counts as 1"),
+    "weights": "all turns count alike",
     **dict.fromkeys(
-        ("train", "train_on", "training", "train_detail", "loss", "mask", "loss_mask"),
-        "the turn is trained on like any other",
+        ("train_on", "loss", "mask", "loss_mask"), "the turn is trained on like any other"
     ),
+    **dict.fromkeys(("train_detail", "training_detail"), "the turn is trained on as a whole"),
     "name": "who speaks is dropped",
 }
-_TEXT_LABEL = "the texts are trained on without it; metric label would make it the answer"
+_OF_PARTS = dict.fromkeys(TRAINING_KEYS, "the part is trained on like the rest of its turn")
+TEXT_LABEL = "the texts are trained on without it; metric label would make it the answer"
 
 MEANINGFUL = frozenset(_OF_COLUMNS)
 """Names of columns whose loss changes what a row means."""
@@ -57,7 +62,7 @@ MEANINGFUL = frozenset(_OF_COLUMNS)
 WEIGHTS = frozenset(
     {
         *("weight", "weights", "sample_weight", "train", "train_on", "training", "train_detail"),
-        *("loss", "mask", "loss_mask"),
+        *("training_detail", "loss", "mask", "loss_mask"),
     }
 )
 """Names whose 0 or false excludes something from training."""
@@ -87,8 +92,9 @@ class Unused(msgspec.Struct, frozen=True):
 class ColumnUse(msgspec.Struct, frozen=True):
     """What the `rows` rows of one file have beside what their mapping uses.
 
-    `calls`: how many rows have a role that is read as another one (`CALL_ROLES`). `mark`: the
-    column by which `left_out` further rows were left out.
+    `calls`: how many rows have a turn whose role is that of a tool call and whose text is none.
+    `own_system`: how many rows have a system turn of their own beside another system prompt in
+    their column. `mark`: the column by which `left_out` further rows were left out.
     """
 
     rows: int
@@ -96,15 +102,17 @@ class ColumnUse(msgspec.Struct, frozen=True):
     calls: dict[str, int] = {}
     mark: str | None = None
     left_out: int = 0
+    own_system: int = 0
 
 
 def meaning_of(name: str, shape: str) -> str:
     """Returns what the loss of a column or key means, "" for a name without special meaning."""
     column, _, key = name.rpartition("[].")
     if column:
-        return _OF_TURNS.get(key.lower(), "")
+        of_parts = name.count("[].") > 1
+        return (_OF_PARTS if of_parts else _OF_TURNS).get(key.lower(), "")
     if name.lower() == "label" and shape == "text":
-        return _TEXT_LABEL
+        return TEXT_LABEL
     return _OF_COLUMNS.get(name.lower(), "")
 
 
@@ -122,26 +130,21 @@ def column_names(raws: Sequence[RawRow]) -> list[str]:
 
 
 class TurnUse:
-    """Counts the keys of turns other than role and content, while they are read."""
+    """Counts what is not used of turns, while they are read."""
 
     def __init__(self) -> None:
         self.keys: dict[str, _Tally] = {}
         self.calls: dict[str, _Tally] = {}
+        self.own_system = _Tally()
 
-    def add(self, raw: RawRow, column: str, turn: dict[str, Any]) -> None:
-        """Counts the keys of a turn."""
-        read = (
-            "role" if turn.get("role") is not None else "from",
-            "content" if turn.get("content") is not None else "value",
-        )
-        role = turn.get(read[0])
-        if isinstance(role, str) and role.lower() in CALL_ROLES:
-            self.calls.setdefault(role.lower(), _Tally()).add(raw, role)
-        for key, value in turn.items():
-            if key not in read:
-                name = f"{column}[].{key}"
-                tally = self.keys.get(name) or self.keys.setdefault(name, _Tally())
-                tally.add(raw, value, is_weight=key.lower() in WEIGHTS)
+    def add(self, raw: RawRow, name: str, value: Any) -> None:
+        """Counts the value of a key that is not read, such as `messages[].score`."""
+        tally = self.keys.get(name) or self.keys.setdefault(name, _Tally())
+        tally.add(raw, value, is_weight=name.rpartition("[].")[2].lower() in WEIGHTS)
+
+    def add_call(self, raw: RawRow, role: str) -> None:
+        """Counts a turn whose role is that of a tool call and whose text is none."""
+        self.calls.setdefault(role, _Tally()).add(raw, role)
 
 
 class _Tally:

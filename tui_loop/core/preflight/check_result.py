@@ -117,6 +117,7 @@ class CheckKind(StrEnum):
     UNUSED_COLUMNS = "unused_columns"
     UNUSED_KEYS = "unused_keys"
     TOOL_CALLS = "tool_calls"
+    RENDERED_TEXT = "rendered_text"
     DUPLICATE_ROWS = "duplicate_rows"
     CONFLICTING_LABELS = "conflicting_labels"
     LEAKAGE_EXACT = "leakage_exact"

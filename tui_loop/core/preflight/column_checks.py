@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from tui_loop.core.commands import command
 from tui_loop.core.data.columns import listed
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.preference import pair_of
-from tui_loop.core.data.rows import CALL_ROLES
-from tui_loop.core.data.unused_columns import Unused, meaning_of
-from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
+from tui_loop.core.data.unused_columns import TEXT_LABEL, TRAINING_KEYS, Unused, meaning_of
+from tui_loop.core.preflight.check_result import (
+    CheckKind,
+    CheckResult,
+    by_severity,
+    evidence,
+    info,
+    shown,
+    warning,
+)
 from tui_loop.core.preflight.row_checks import NAMES
-from tui_loop.core.text.figures import counted
+from tui_loop.core.text.figures import counted, of_all
 from tui_loop.core.text.untrusted import one_line
 
 MOST_NAMES = 40
 """Names that one finding lists; a wide file has thousands."""
 
 NAME_LENGTH = 60
+MARKER_WITHIN = 200
+"""Characters of a text that are searched for a marker of turns: templates begin with one."""
+
+_MARKER = re.compile(
+    r"<\|(?:im_start|start_header_id|start|user|system|assistant|START_OF_TURN_TOKEN|turn)\|?>"
+    r"|<start_of_turn>|\[INST\]|<｜User｜>|<\|turn>"
+)
+"""The markers that begin a turn in common chat templates."""
+
 _WRITE = "write it into the prompts or turns, or remove it if it does not matter"
 
 
@@ -28,7 +44,7 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
     for split, use in data.use.items():
         for each in use.unused:
             found.setdefault(each.name, []).append((split, each))
-    findings = [*_left_out(data), *_calls(data)]
+    findings = [*_left_out(data), *_rendered(data), *_calls(data), *_own_system(data)]
     chosen, rejected = _preference(data)
     quiet = []
     for name, places in found.items():
@@ -67,7 +83,11 @@ def _warning(
         if zeros[0][0] != "holdout":  # only counts are shown for the holdout
             message += f", the first in line {zeros[0][1].line}"
     hint = _WRITE
-    if zeros:
+    if is_key and name.rpartition("[].")[2].lower() in TRAINING_KEYS:
+        hint = "write 0 or 1, or remove it"
+    elif meaning == TEXT_LABEL:
+        hint = "--set evaluation.metric=label, or remove it"
+    elif zeros:
         hint = f"remove the {'turns' if is_key else 'rows'} that should not be trained on"
     kind = CheckKind.UNUSED_KEYS if is_key else CheckKind.UNUSED_COLUMNS
     return warning(kind, message, hint, count=_count(places))
@@ -117,19 +137,63 @@ def _left_out(data: LoadedData) -> Iterator[CheckResult]:
 
 
 def _calls(data: LoadedData) -> Iterator[CheckResult]:
-    """Returns a finding on roles of tool calls, which are read as the nearest known roles."""
+    """Returns a finding on turns whose role is that of a tool call and whose text is none."""
     rows: dict[str, int] = {}
     for use in data.use.values():
         for role, count in use.calls.items():
             rows[role] = rows.get(role, 0) + count
     if rows:
-        roles = [f"{role} as {CALL_ROLES[role]} ({counted(n, 'row')})" for role, n in rows.items()]
+        roles = [f"{role} ({counted(count, 'row')})" for role, count in rows.items()]
         yield warning(
             CheckKind.TOOL_CALLS,
-            f"roles are read as others: {', '.join(roles)}; calls and results are plain text, "
-            "without the form that the model's template has for them",
-            f"see what a row becomes: {command('check', 'LOOP', '--row', 1)}",
+            f"turns of {' and '.join(roles)} are read as plain text of the assistant: they are "
+            "not the JSON of a call",
+            'write {"name": "...", "arguments": {...}}, or a list of those',
             count=max(rows.values()),
+        )
+
+
+def _own_system(data: LoadedData) -> Iterator[CheckResult]:
+    """Returns a finding on system prompts that rows with a system turn of their own replace."""
+    column = data.mapping.columns.get("system", "")
+    counts = [
+        f"{use.own_system:,} of {counted(use.rows, _of(split, 'row', data))}"
+        for split, use in data.use.items()
+        if use.own_system
+    ]
+    if counts:
+        yield warning(
+            CheckKind.UNUSED_COLUMNS,
+            f"{one_line(column, NAME_LENGTH)} is not used in {' and '.join(counts)}, whose turns "
+            "have another system turn of their own",
+            "keep one of the two",
+            count=sum(use.own_system for use in data.use.values()),
+        )
+
+
+def _rendered(data: LoadedData) -> Iterator[CheckResult]:
+    """Returns a finding on texts that a chat template was applied to."""
+    if data.mapping.shape != "text":
+        return
+    parts = {"train": data.train, "eval": data.eval}
+    found = {
+        split: [row for row in rows if _MARKER.search(row.reference, 0, MARKER_WITHIN)]
+        for split, rows in parts.items()
+    }
+    count = sum(map(len, found.values()))
+    if count:
+        first = next(row for rows in found.values() for row in rows)
+        marker = _MARKER.search(first.reference)
+        assert marker is not None
+        yield warning(
+            CheckKind.RENDERED_TEXT,
+            f"{of_all(count, sum(map(len, parts.values())), 'rows')} "
+            f"{'holds' if count == 1 else 'hold'} a rendered chat template ({marker[0]}): the "
+            "turns of users are trained on too",
+            "give the rows as messages, then the model's template is applied and only the "
+            "assistant's turns are trained on",
+            count=count,
+            rows=evidence(shown(split, row) for split, rows in found.items() for row in rows),
         )
 
 

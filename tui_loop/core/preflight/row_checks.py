@@ -7,8 +7,9 @@ from itertools import chain, pairwise
 
 import msgspec
 
+from tui_loop.core.data.conversations import RESULT_ROLES
 from tui_loop.core.data.loading import LoadedData, Refused
-from tui_loop.core.data.rows import Row, RowRefused
+from tui_loop.core.data.rows import Message, Row, RowRefused
 from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
     CheckKind,
@@ -111,7 +112,7 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
 
 
 def odd_turns(data: LoadedData) -> list[CheckResult]:
-    """Returns warnings on conversations that chat templates do not expect."""
+    """Returns warnings on conversations that chat templates do not expect, or train on nothing."""
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
         odd = [(row, why) for row in rows if row.messages and (why := _oddity(row))]
@@ -129,7 +130,29 @@ def odd_turns(data: LoadedData) -> list[CheckResult]:
                     ),
                 )
             )
-    return findings
+    return findings + _untrained(data.train)
+
+
+def _untrained(rows: Sequence[Row]) -> list[CheckResult]:
+    """Returns a warning on training rows whose weights leave no turn to train on."""
+    untrained = [row for row in rows if row.messages and not _trains(row)]
+    if not untrained:
+        return []
+    return [
+        warning(
+            CheckKind.WRONG_ROLES,
+            f"{of_all(len(untrained), len(rows), 'training rows')} "
+            f"{'has' if len(untrained) == 1 else 'have'} no turn to train on: every turn of the "
+            f"assistant has weight 0 in line {untrained[0].line}",
+            "remove them, or give a turn weight 1",
+            count=len(untrained),
+            rows=evidence(shown("train", row) for row in untrained),
+        )
+    ]
+
+
+def _trains(row: Row) -> bool:
+    return any(turn.role == "assistant" and turn.trains is not False for turn in row.messages)
 
 
 def _conflicts_between(data: LoadedData) -> list[CheckResult]:
@@ -180,13 +203,18 @@ def _oddity(row: Row) -> str:
     roles = [turn.role for turn in row.messages]
     spoken = [role for role in roles if role in ("user", "assistant")]
     oddities = {
-        "an empty turn": any(not turn.content.strip() for turn in row.messages),
+        "an empty turn": any(map(_is_empty, row.messages)),
         "two system turns": roles.count("system") > 1,
         "a system turn that is not the first": "system" in roles[1:],
         "an assistant's turn before any user's": spoken[0] == "assistant",
         "two user's turns in a row": ("user", "user") in pairwise(roles),
     }
     return next((what for what, is_so in oddities.items() if is_so), "")
+
+
+def _is_empty(turn: Message) -> bool:
+    """Returns whether a turn says nothing; a tool may have nothing to say."""
+    return not (turn.content.strip() or turn.tool_calls or turn.role in RESULT_ROLES)
 
 
 def _refusal(split: str, refused: RowRefused) -> RowEvidence:
