@@ -324,10 +324,10 @@ def test_what_is_not_used_is_among_the_findings_with_a_kind_of_its_own(
 def test_a_run_is_warned_of_what_is_not_used(
     loop: LoopFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(tmp_path / "train.jsonl", [{**row, "system": "Be brief."} for row in rows(0, 60)])
+    write(tmp_path / "train.jsonl", [{**row, "context": "By mail."} for row in rows(0, 60)])
     plan = plan_next(loop, parent=None, settings=[], why="")
     warn_before(loop, check_start(loop, plan), Output(as_json=False))
     assert capsys.readouterr().err == (
-        "warning: system is not used: the system prompt is dropped (60 of 60 training rows have "
+        "warning: context is not used: the prompt does not contain it (60 of 60 training rows have "
         "it)\n"
     )
