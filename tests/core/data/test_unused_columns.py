@@ -209,6 +209,20 @@ def test_a_weight_that_is_neither_nought_nor_one_is_counted(
     assert load(tmp_path).use["train"].unused == ()
 
 
+def test_a_turn_of_the_user_that_asks_for_training_is_counted(
+    write_lines: Write, tmp_path: Path
+) -> None:
+    rows = chats(10)
+    for row in rows:
+        row["messages"][0] |= {"weight": 1, "train": False}
+        row["messages"][2] |= {"weight": 1}
+    rows[4]["messages"][2]["train"] = True
+    write_lines("train.jsonl", rows)
+    data = load(tmp_path)
+    assert data.use["train"].unused == (Unused("messages[].train", 1),)
+    assert {turn.trains for row in data.train for turn in row.messages} == {False, None}
+
+
 def test_keys_of_parts_are_counted_as_those_of_turns(write_lines: Write, tmp_path: Path) -> None:
     rows = chats(10)
     for row in rows:

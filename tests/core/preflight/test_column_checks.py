@@ -131,8 +131,9 @@ def test_a_weight_of_a_half_is_named_and_how_it_counts(write_lines: Write, tmp_p
     write_lines("eval.jsonl", [{"messages": [turns[0] | {"content": "e"}, turns[1]]}])
     [finding] = found(tmp_path)
     assert finding.message == (
-        "messages[].weight is not used: a value other than 0, 1, true and false counts as 1 "
-        "(8 of 8 training rows and 1 of 1 held-out row have it)"
+        "messages[].weight is not used: values other than 0, 1, true and false count as 1, and "
+        "only the assistant's turns are trained on (8 of 8 training rows and 1 of 1 held-out row "
+        "have it)"
     )
     assert finding.hint == "write 0 or 1, or remove it"
 

@@ -173,7 +173,7 @@ def _read_turn(turn: Any, raw: RawRow, column: str, use: TurnUse | None) -> Mess
         content, reasoning = _without_thought(content, _reasoning_of(turn, read))
         if not calls and spelled.strip().lower() in _CALL_ROLES:
             content, calls = _calls_in_text(content, spelled, raw, use)
-    trains = _trains(turn, read)
+    trains = _trains(turn, role, read)
     name = number = ""
     if role in RESULT_ROLES:
         name, number = (_text_at(turn, key, read) for key in _RESULT_KEYS)
@@ -280,18 +280,22 @@ def _without_thought(content: str, reasoning: str = "") -> tuple[str, str]:
     return content[thought.end() :], thought[1].strip()
 
 
-def _trains(turn: dict[str, Any], read: set[str]) -> bool | None:
-    """Returns what a turn's weight says; one that is neither 0 nor 1 counts as 1."""
+def _trains(turn: dict[str, Any], role: str, read: set[str]) -> bool | None:
+    """Returns what a turn's weight says; one that is neither 0 nor 1 counts as 1.
+
+    Only the assistant's turns are trained on, so axolotl's `train: true` of another turn is not
+    read. OpenAI's `weight: 1` is the default of any turn.
+    """
     trains = None
     for key in TRAINING_KEYS:
         value = turn.get(key)
         if value is None or is_absent(value):
             continue
         weight = _WEIGHTS.get(str(value).strip().lower())
-        if weight is not None:
+        if weight is False or (weight and (role == "assistant" or key == "weight")):
             read.add(key)
         trains = (trains is not False) and weight is not False
-    return trains
+    return trains if role == "assistant" or trains is False else None
 
 
 def _text_at(turn: dict[str, Any], key: str, read: set[str]) -> str:

@@ -45,7 +45,11 @@ TRAINING_KEYS = ("weight", "train", "training")
 
 _OF_TURNS = {
     **_ANYWHERE,
-    **dict.fromkeys(TRAINING_KEYS, "a value other than 0, 1, true and false counts as 1"),
+    **dict.fromkeys(
+        TRAINING_KEYS,
+        "values other than 0, 1, true and false count as 1, and only the assistant's turns are "
+        "trained on",
+    ),
     "weights": "all turns count alike",
     **dict.fromkeys(
         ("train_on", "loss", "mask", "loss_mask"), "the turn is trained on like any other"
