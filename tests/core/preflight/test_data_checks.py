@@ -217,6 +217,16 @@ def test_calls_and_results_of_tools_are_not_odd(write_lines: Write, tmp_path: Pa
     assert found(tmp_path) == {}
 
 
+def test_one_prompt_with_other_tools_is_another_input(write_lines: Write, tmp_path: Path) -> None:
+    for name, count, seed in (("train", 40, 1), ("eval", 30, 2)):
+        texts = messages(count, seed)
+        rows = [row | {"tools": [{"name": "first"}]} for row in pairs(texts)]
+        rows[3] |= {"prompt": texts[7], "tools": [{"name": "other"}], "completion": "praise"}
+        rows[9] |= {"prompt": texts[8], "tools": [{"name": "other"}], "completion": LABELS[0]}
+        write_lines(f"{name}.jsonl", rows)
+    assert found(tmp_path) == {}
+
+
 def test_rows_without_a_turn_to_train_on_are_named_in_training_alone(
     write_lines: Write, tmp_path: Path
 ) -> None:

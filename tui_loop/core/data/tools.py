@@ -98,7 +98,8 @@ def _read_call(call: Any) -> ToolCall:
     if not isinstance(name, str) or not name:
         raise NotReadable("has a tool call without a name")
     what = f"has a call of {one_line(name, 40)!r}"
-    if other := [key for key in body if key not in _OF_CALLS and body[key] is not None]:
+    other = [key for key in body if key not in _OF_CALLS and body[key] is not None]
+    if other and body is call:  # OpenAI's form names its call, a bare object may be something else
         raise NotReadable(f"{what} with a key that is no part of a call, {other[0][:40]!r}")
     value = next((body[key] for key in _ARGUMENTS if body.get(key) is not None), None)
     if value is None and body is call and "arguments" not in call:

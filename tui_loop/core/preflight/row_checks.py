@@ -65,7 +65,7 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
     """Returns warnings on rows that are in a split more than once, with the same reference."""
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
-        groups = list(_groups(rows, lambda row: (row.prompt, row.reference)))
+        groups = list(_groups(rows, lambda row: (row.prompt, row.reference, row.tools)))
         surplus = sum(len(group) - 1 for group in groups)
         if not surplus:
             continue
@@ -93,7 +93,7 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
     for split, rows in (("train", data.train), ("eval", data.eval)):
         groups = [
             group
-            for group in _groups(rows, lambda row: row.prompt)
+            for group in _groups(rows, _input)
             if len({row.reference.strip() for row in group}) > 1
         ]
         count = sum(map(len, groups))
@@ -156,18 +156,18 @@ def _trains(row: Row) -> bool:
 
 
 def _conflicts_between(data: LoadedData) -> list[CheckResult]:
-    eval_by_prompt = {row.prompt: row for row in data.eval}
-    against: dict[str, Row] = {}
+    eval_by_input = {_input(row): row for row in data.eval}
+    against: dict[tuple[str, str], Row] = {}
     agreeing = set()
     for row in data.train:
-        held = eval_by_prompt.get(row.prompt)
+        held = eval_by_input.get(_input(row))
         if held is None:
             continue
         if held.reference.strip() == row.reference.strip():
-            agreeing.add(row.prompt)
+            agreeing.add(_input(row))
         else:
-            against.setdefault(row.prompt, row)
-    pairs = [(row, eval_by_prompt[text]) for text, row in against.items() if text not in agreeing]
+            against.setdefault(_input(row), row)
+    pairs = [(row, eval_by_input[key]) for key, row in against.items() if key not in agreeing]
     if not pairs:
         return []
     return [
@@ -185,6 +185,11 @@ def _conflicts_between(data: LoadedData) -> list[CheckResult]:
             ),
         )
     ]
+
+
+def _input(row: Row) -> tuple[str, str]:
+    """Returns what an answer depends on: the prompt, and the tools that may be called."""
+    return row.prompt, row.tools
 
 
 def _groups(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> Iterator[list[Row]]:
