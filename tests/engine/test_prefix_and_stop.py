@@ -146,8 +146,8 @@ def evaluated(
         poll=lambda: None,
         on_progress=lambda done, total: None,
     )
-    for each, row in zip(examples, rows, strict=True):
-        assert each.output == row.reference.strip(), (each.output, row.reference)
+    for example, row in zip(examples, rows, strict=True):
+        assert example.output == row.reference.strip(), (example.output, row.reference)
     return metrics["score"], renderer
 
 
