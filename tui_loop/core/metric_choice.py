@@ -13,11 +13,10 @@ from tui_loop.core.config.schema import Evaluation
 from tui_loop.core.data.columns import is_label_name
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.rows import Mapping, Row
-from tui_loop.core.scoring import NO_METRIC, is_number
+from tui_loop.core.scoring import NO_METRIC, TOOL_CALL, is_number
 from tui_loop.core.text.figures import counted
 
 LABEL = "label"
-TOOL_CALL = "tool_call"
 
 MAX_LABELS, MIN_ROWS_PER_LABEL, MAX_LABEL_LENGTH = 100, 5, 60
 """References that are few, short and repeated within these limits count as labels."""
