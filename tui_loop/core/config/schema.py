@@ -209,8 +209,8 @@ class Evaluation(Group, frozen=True, kw_only=True):
     metric: Annotated[
         Text,
         about(
-            "exact_match, contains, regex, label, numeric, json_valid, json_match, rouge_l, "
-            "chrf, none, or module:function."
+            "exact_match, contains, regex, label, numeric, json_valid, json_match, tool_call, "
+            "rouge_l, chrf, none, or module:function."
         ),
     ] = "exact_match"
     labels: Annotated[
