@@ -27,6 +27,12 @@ FINAL = "<|start|>assistant<|channel|>final<|message|>"
         ("[THINK]Hm.", "Hm.", ""),
         (f"<|channel|>analysis<|message|>Hm.<|end|>{FINAL}24<|return|>", "Hm.", "24"),
         ("<|channel|>final<|message|>24", "", "24"),
+        (
+            "<|channel|>analysis<|message|>Hm.assistant<|channel|>analysis<|message|> So."
+            "assistant<|channel|>final<|message|>24",
+            "Hm. So.",
+            "24",
+        ),
         ("<|channel|>analysis<|message|>Hm.", "Hm.", ""),
         (
             "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary "

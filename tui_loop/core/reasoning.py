@@ -13,7 +13,8 @@ from typing import NamedTuple
 _PAIRS = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
 _CHANNEL = "<|channel|>"
 _CHANNELS = re.compile(r"<\|channel\|>(\w*)")
-_MESSAGE = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>|<\|end\|>")
+_HEADER = r"(?:(?:<\|start\|>)?assistant)?"  # an output may be without the special tokens
+_MESSAGE = re.compile(rf"{_HEADER}<\|channel\|>analysis<\|message\|>|<\|end\|>|{_HEADER}\Z")
 _FINAL = re.compile(r"<\|channel\|>final(?:<\|message\|>)?")
 _ENDS = ("<|return|>", "<|end|>")
 
@@ -54,7 +55,7 @@ def _split_channels(output: str) -> SplitOutput:
     end = len(output) if start is None else start.start()
     if start is None and not output.lstrip().startswith((_CHANNEL, "<|start|>")):
         return SplitOutput("", output)
-    reasoning = _MESSAGE.sub("", output[:end]).removesuffix("<|start|>assistant").strip()
+    reasoning = _MESSAGE.sub("", output[:end]).strip()
     answer = _FINAL.sub("", output[end:], count=1)
     for mark in _ENDS:
         answer = answer.removesuffix(mark)
