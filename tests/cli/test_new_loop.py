@@ -17,13 +17,14 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import demo_loop
 from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.new_loop import Prepared, prepare, requested_tables
+from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables
 from tui_loop.core.config.tables import merge
-from tui_loop.core.data.loading import load_data
+from tui_loop.core.data.loading import Source, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.engine import extras
+from tui_loop.engine import extras, sources
 from tui_loop.tui.backend import DatasetPreview, NewLoop
 
 TRAIN = CHECKOUT / "sample_data" / "support-intents" / "train.jsonl"
@@ -132,6 +133,27 @@ def test_a_text_with_its_language_stays_text_and_one_with_its_label_does_not(
     assert (found.metric, found.data.labels) == ("label", ["0", "1", "2"])
     assert found.defaults["data"]["columns"] == {"prompt": "text", "completion": "label"}
     assert prepared(project, labelled, "data.shape=text").metric == "none"
+    [line] = [each for each in found.notices if each.message.startswith("metric label")]
+    assert line.hint == "--metric none trains on the text alone"
+    alone = prepared(project, labelled, metric="none")
+    assert (alone.data.mapping.shape, alone.metric) == ("text", "none")
+
+
+def test_a_file_is_read_once_whatever_is_found_in_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries: list[str] = []
+    read = sources.read_source
+
+    def counting(entry: str, root: Path, config: Config) -> Source:
+        entries.append(entry)
+        return read(entry, root, config)
+
+    monkeypatch.setattr(sources, "read_source", counting)
+    for column, label in (("text", "label"), ("message", "intent")):
+        rows = [{column: f"line {n}", label: "ab"[n % 2]} for n in range(40)]
+        assert prepared(project, rows).metric == "label"
+    assert entries == ["data.jsonl"] * 2
 
 
 def test_a_column_that_repeats_no_values_is_no_label_where_columns_are_unclear(
@@ -199,8 +221,8 @@ def test_chats_need_a_base_with_a_template(project: Path) -> None:
     ("count", "settings", "hint"),
     [
         (40, (), "add rows to the data"),
-        (100, (), "--set data.eval_fraction=0.3"),
-        (400, ("data.max_eval_rows=10",), "--set data.max_eval_rows=30"),
+        (100, (), "hold out more: --set data.eval_fraction=0.3"),
+        (400, ("data.max_eval_rows=10",), "hold out more: --set data.max_eval_rows=30"),
         (400, (), None),
     ],
 )

@@ -16,10 +16,16 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import Tables, merge
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.columns import is_label_name
-from tui_loop.core.data.loading import LoadedData, load_data, with_labels
+from tui_loop.core.data.loading import (
+    LoadedData,
+    ReadSource,
+    Source,
+    load_data,
+    with_labels,
+)
 from tui_loop.core.data.rows import RowRefused
 from tui_loop.core.errors import BadInput
-from tui_loop.core.metric_choice import LABEL, MetricChoice, choose_metric, label_set
+from tui_loop.core.metric_choice import LABEL, choose_metric, label_set
 from tui_loop.core.model_files import ModelFiles, hub_folder, read_model_files
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
 from tui_loop.core.preflight.column_checks import column_findings
@@ -83,6 +89,7 @@ def prepare(root: Path, requested: Tables) -> Prepared:
     uses the network only where `data.*` names a hub id. Raises TuiLoopError.
     """
     from tui_loop.engine.scorers import check_metric
+    from tui_loop.engine.sources import read_source
 
     tables = merge({"data": {}, "evaluation": {}, "training": {}}, requested)
     config = read_config(tables)
@@ -90,10 +97,10 @@ def prepare(root: Path, requested: Tables) -> Prepared:
     check_metric(config.evaluation.metric)
     given = tables["evaluation"].pop("metric", None)
     if given is None:
-        config, data, choice = _read_and_choose(config, root)
-        notices = [info(CheckKind.CONFIG, choice.message)]
+        config, data, chosen = _read_and_choose(config, root)
+        notices = [chosen]
     else:
-        data, notices = _read(config, root), []
+        data, notices = load_data(config, root, read_source), []
         _check_prompts(config, data)
     detected = _detected(config, data, tables["data"])
     tables["data"] |= detected
@@ -119,12 +126,6 @@ def prepare(root: Path, requested: Tables) -> Prepared:
     )
 
 
-def _read(config: Config, root: Path) -> LoadedData:
-    from tui_loop.engine.sources import read_source
-
-    return load_data(config, root, read_source)
-
-
 def _check_prompts(config: Config, data: LoadedData) -> None:
     """Refuses a metric for plain text."""
     metric = config.evaluation.metric
@@ -134,48 +135,63 @@ def _check_prompts(config: Config, data: LoadedData) -> None:
         )
 
 
-def _read_and_choose(config: Config, root: Path) -> tuple[Config, LoadedData, MetricChoice]:
-    """Reads the data and chooses the metric that its references call for."""
-    data: LoadedData | None = None
-    unclear = BadInput("")
-    try:
-        data = _read(config, root)
-    except RowRefused:
-        raise
-    except BadInput as error:  # columns of no known shape may be a message and its label
-        unclear = error
-    if data is None or _may_be_labelled_text(config, data):
-        labelled = _read_as_labels(config, root)
-        # Beside a text, a column of few values may be its language: only a name makes it a label.
-        if labelled and (data is None or is_label_name(labelled.mapping.columns["completion"])):
-            data = labelled
-    if data is None:
-        raise unclear
-    return _chosen(config, data)
-
-
-def _may_be_labelled_text(config: Config, data: LoadedData) -> bool:
-    is_open = config.data.shape is None and not config.data.columns
-    has_others = any(each.rows for each in data.use["train"].unused)
-    return data.mapping.shape == "text" and is_open and has_others
-
-
-def _chosen(config: Config, data: LoadedData) -> tuple[Config, LoadedData, MetricChoice]:
+def _read_and_choose(config: Config, root: Path) -> tuple[Config, LoadedData, CheckResult]:
+    """Reads the data and chooses the metric that its references call for, with a notice on it."""
     from tui_loop.engine.extras import is_installed
 
+    data, hint = _read_as_seen(config, root)
     installed = [metric for metric, module in LIBRARIES.items() if is_installed(module)]
     choice = choose_metric(data, config.evaluation, installed)
     config = _with_metric(config, choice.metric)
-    return config, with_labels(data, config), choice
+    return config, with_labels(data, config), info(CheckKind.CONFIG, choice.message, hint)
 
 
-def _read_as_labels(config: Config, root: Path) -> LoadedData | None:
-    """Returns the data as messages and labels; None where they are none."""
+def _read_as_seen(config: Config, root: Path) -> tuple[LoadedData, str]:
+    """Returns the data, and how to read it otherwise ("" where one reading is possible).
+
+    A message and its label are seen where the columns have no known shape, or where a column
+    beside the text has a label's name: a language or a source beside it is no label.
+    """
+    read = _reading_once()
+    data: LoadedData | None = None
+    unclear = BadInput("")
     try:
-        data = _read(_with_metric(config, LABEL), root)
-    except BadInput:
-        return None
-    return data if label_set([*data.train, *data.eval], data.mapping) else None
+        data = load_data(config, root, read)
+    except RowRefused:
+        raise
+    except BadInput as error:
+        unclear = error
+    if data is None or _may_be_labelled(config, data):
+        try:
+            labelled = load_data(_with_metric(config, LABEL), root, read)
+        except BadInput:
+            labelled = None
+        if labelled and label_set([*labelled.train, *labelled.eval], labelled.mapping):
+            return labelled, "" if data is None else "--metric none trains on the text alone"
+    if data is None:
+        raise unclear
+    return data, ""
+
+
+def _may_be_labelled(config: Config, data: LoadedData) -> bool:
+    """Whether plain text has a column beside it that is named like a label."""
+    is_open = config.data.shape is None and not config.data.columns
+    names = (each.name for each in data.use["train"].unused if each.rows)
+    return data.mapping.shape == "text" and is_open and any(map(is_label_name, names))
+
+
+def _reading_once() -> ReadSource:
+    """Returns a reader that keeps what it has read: a second look at the columns costs no time."""
+    from tui_loop.engine.sources import read_source
+
+    sources: dict[str, Source] = {}
+
+    def read(entry: str, root: Path, config: Config) -> Source:
+        if entry not in sources:
+            sources[entry] = read_source(entry, root, config)
+        return sources[entry]
+
+    return read
 
 
 def _with_metric(config: Config, metric: str) -> Config:
@@ -265,7 +281,7 @@ def _template_notice() -> CheckResult:
         CheckKind.CONFIG,
         f"prompt template {json.dumps(LABEL_TEMPLATE)}: the data has nothing between a prompt and "
         "its label",
-        "another one: --set data.prompt_template=TEXT; none: --set data.prompt_template=unset",
+        "--set data.prompt_template=TEXT replaces it, =unset leaves it out",
     )
 
 
@@ -306,8 +322,8 @@ def _chat_template_warning(config: Config) -> CheckResult:
     return warning(
         CheckKind.CONFIG,
         f"model {config.model.id} has no chat template, and rows of messages need one",
-        f"choose a model that has one: {CHAT_MODEL}, or an instruct model; with a template file of "
-        "your own: --set data.chat_template=FILE",
+        f"choose {CHAT_MODEL} or an instruct model, or name a template file: "
+        "--set data.chat_template=FILE",
     )
 
 
@@ -327,8 +343,8 @@ def _more_eval_rows(config: Config, data: LoadedData) -> str:
     if not data.splits["eval"].held_out:
         return "add rows to the evaluation data"
     if config.data.max_eval_rows is not None and config.data.max_eval_rows < FEW_EVAL_ROWS:
-        return f"--set data.max_eval_rows={FEW_EVAL_ROWS}"
+        return f"hold out more: --set data.max_eval_rows={FEW_EVAL_ROWS}"
     if total < 2 * FEW_EVAL_ROWS:
         return "add rows to the data, or expect coarse scores"
     share = math.ceil(100 * FEW_EVAL_ROWS / total) / 100
-    return f"--set data.eval_fraction={share}"
+    return f"hold out more: --set data.eval_fraction={share}"

@@ -107,7 +107,8 @@ def _notice_line(notice: CheckResult) -> list[Part]:
     sign = ("! ", "warn") if notice.severity == "warning" else ("· ", "muted")
     line: list[Part] = [sign, (one_line(in_keys(notice.message, {}), 600), "")]
     if notice.hint:
-        hint = _SETTING.sub(r"\1 in the config", in_keys(notice.hint, {}))
+        hint = in_keys(notice.hint, {}).replace("--metric ", "metric ")
+        hint = _SETTING.sub(r"\1 in the config", hint)
         line.append((f" ({one_line(hint, 600)})", "muted"))
     return line
 
