@@ -259,6 +259,7 @@ def _example(
         source_line=row.line,
         prompt_cut=_prompt_cut(eval_set, index, generates=output is not None),
         columns=dict(row.columns),
+        conversation=row.conversation,
     )
 
 

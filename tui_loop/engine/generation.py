@@ -20,7 +20,7 @@ SAMPLING_SEED = 0
 
 MARKS = frozenset(
     {
-        *("<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>"),
+        *("<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "<|python_tag|>"),
         *("<think>", "</think>", "[THINK]", "[/THINK]", "<|channel|>", "<|message|>"),
     }
 )

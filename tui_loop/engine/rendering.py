@@ -287,10 +287,11 @@ class Renderer:
         ids, last = encoded.ids, rendered.answers[-1]
         trained = [self._train_on == "all"] * len(ids)
         flaws: list[Flaw] = ["merged"] if encoded.merged else []
-        answer_tokens = 0
+        answer_tokens = counted = 0
         for answer in rendered.answers:
             turn = turns[answer.turn]
             start, end, is_ended = self._answer(row, answer, rendered, encoded)
+            counted = end if answer.turn < row.counted_from else counted
             trains = self._trains(turn, is_last=answer is last)
             answer_tokens += end - start
             if trains:
@@ -298,6 +299,7 @@ class Renderer:
                 flaws += [] if answer.is_exact else ["other_prompt"]
             if self._train_on != "all" or turn.trains is False:
                 trained[start:end] = [trains] * (end - start)
+        trained[:counted] = [False] * counted
         flaws += ["dropped"] if rendered.dropped else []
         start = encoded.before(last.start)
         return Tokens(

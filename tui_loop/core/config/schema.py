@@ -228,6 +228,10 @@ class Evaluation(Group, frozen=True, kw_only=True):
     max_new_tokens: Annotated[
         Count | None, about("Generated tokens at most; unset: derived from the references.")
     ] = None
+    turns: Annotated[
+        Literal["last", "all"],
+        about("Which answers of a conversation are generated and scored."),
+    ] = "last"
     stop: Annotated[
         list[Text],
         about("Texts that end an answer, besides the tokens that the model ends it with."),

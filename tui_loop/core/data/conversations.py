@@ -6,6 +6,7 @@ Tool calls, results, reasoning and weights of turns are read in the spellings of
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from tui_loop.core.data.rows import ROLES, Message, RawRow, Row, RowRefused, ToolCall
@@ -140,12 +141,14 @@ def row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str, tools: str
     if not reference or reference.isspace():
         reason = f"the last turn {'has reasoning and no answer' if last.reasoning else 'is empty'}"
         raise RowRefused(where, raw.line, "empty_rows", reason, hint)
-    shown = (
-        text_of(turns[0])
-        if len(turns) == 2
-        else "\n".join([f"{turn.role}: {text_of(turn)}" for turn in turns[:-1]])
-    )
-    return Row("", shown, reference, raw.line, turns, tools=tools)
+    return Row("", shown_turns(turns), reference, raw.line, turns, tools=tools)
+
+
+def shown_turns(turns: Sequence[Message]) -> str:
+    """Returns the turns before the last one as a person reads them."""
+    if len(turns) == 2:
+        return text_of(turns[0])
+    return "\n".join([f"{turn.role}: {text_of(turn)}" for turn in turns[:-1]])
 
 
 def _read_turn(turn: Any, raw: RawRow, column: str, use: TurnUse | None) -> Message:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.config.schema import Config
+from tui_loop.core.data.answers import by_answer
 from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.preference import mark_of, without_bad
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, digest_of
@@ -146,6 +147,8 @@ def load_data(
 
     for name, rows_of, place in (("train", train, where), ("eval", held, eval_where)):
         _check_labels(config, rows_of, place, _list(refused, name))
+    if config.evaluation.turns == "all":
+        held, locked = by_answer(held), by_answer(locked)
     labels, warnings = _labels(config, train, held)
     loaded = LoadedData(train, held, mapping, splits, labels, notices, warnings, locked, use)
     return msgspec.structs.replace(loaded, splits=_with_unused(loaded))

@@ -76,6 +76,9 @@ class Row(msgspec.Struct, frozen=True):
     Shape `text` has an empty prompt. Rows of conversations keep their turns, the last of them the
     reference, and `tools`, the JSON list of the tools that the model may call. `columns` are (name,
     value) of those by which rows can be grouped; held-out rows alone have them.
+
+    `conversation`: the id of the row whose answers are evaluated one by one, this being one of
+    them. The loss of turns before number `counted_from` belongs to the answers before.
     """
 
     id: str
@@ -85,6 +88,8 @@ class Row(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
     tools: str = ""
+    conversation: str = ""
+    counted_from: int = 0
 
     @property
     def input_text(self) -> str:

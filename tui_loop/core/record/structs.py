@@ -110,7 +110,8 @@ class Example(msgspec.Struct, frozen=True):
     """One row of the final evaluation; `loss` in nats per supervised token.
 
     `prompt_cut`: the number of tokens cut off the start of the prompt. `columns`: other columns of
-    the row that have few distinct values, for slices.
+    the row that have few distinct values, for slices. `conversation`: the id of the row that
+    this is one of several answers of, "" for a row that is evaluated as a whole.
     """
 
     id: str
@@ -127,6 +128,7 @@ class Example(msgspec.Struct, frozen=True):
     source_line: Whole
     prompt_cut: Whole = 0
     columns: dict[str, str] = {}
+    conversation: str = ""
 
 
 class TokenLosses(msgspec.Struct, frozen=True):
