@@ -117,7 +117,13 @@ def _measured(evaluation: Point) -> dict[str, Any]:
 def _fingerprint(folder: IterationFolder, examples: Sequence[Example]) -> Fingerprint | None:
     """Returns the fingerprint of the evaluation, without the base's weights, unknown here."""
     try:
-        labels = folder.read_effective()["evaluation"]["labels"]
-        return fingerprint_of(folder.read_config(), examples, labels) if examples else None
+        effective = folder.read_effective()
+        labels = effective["evaluation"]["labels"]
+        if not examples:
+            return None
+        fingerprint = fingerprint_of(folder.read_config(), examples, labels)
     except (BadInput, KeyError, TypeError):
         return None
+    # Earlier versions measured the loss of the last answer, whatever they trained on.
+    is_earlier = "rendering" not in effective
+    return msgspec.structs.replace(fingerprint, loss="") if is_earlier else fingerprint
