@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.commands import command
-from tui_loop.core.config.schema import Config
+from tui_loop.core.config.schema import EOS, Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Row, Shape
@@ -271,7 +271,9 @@ def set_threads(config: Config) -> None:
 def _base_key(config: Config) -> bytes:
     """Returns a key of how the base is loaded; configs with the same key can share a base."""
     model = msgspec.structs.replace(config.model, init_adapter=None)
-    return codec.to_json([msgspec.to_builtins(model), config.lora.enabled])
+    # The eos_token belongs to the tokenizer, which is loaded with the base.
+    eos = config.other.get(EOS)
+    return codec.to_json([msgspec.to_builtins(model), config.lora.enabled, eos])
 
 
 def with_available_device(config: Config) -> Config:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui_loop.core.config.schema import Config
+from tui_loop.core.config.schema import EOS, Config
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
@@ -70,7 +70,7 @@ def load_tokenizer(config: Config, source: ModelSource) -> PreTrainedTokenizerBa
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source.name, **pretrained_arguments(config, source))
-    eos = config.other.get("eos_token")
+    eos = config.other.get(EOS)
     if eos is not None:
         if eos not in tokenizer.get_vocab():
             special = ", ".join(one_line(each, 20) for each in tokenizer.all_special_tokens[:8])

@@ -27,6 +27,7 @@ def made(*settings: str, rows: list[Row] = ROWS, labels: tuple[str, ...] = ()) -
         (["evaluation.max_length=64"], ["lengths"]),
         (["max_new_tokens=8"], ["lengths"]),
         (["do_sample=true"], ["generation"]),
+        (["training.eos_token=x"], ["generation"]),
         (["evaluation.stop=['\\n']"], ["generation"]),
         (["temperature=0.5"], []),
         (["batch_size=2"], []),

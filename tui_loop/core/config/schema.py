@@ -325,6 +325,8 @@ def hints_of(kind: type[Group]) -> dict[str, Any]:
 
 
 SEED = "training.seed"
+EOS = "eos_token"
+"""The field of `other` that replaces the tokenizer's end-of-sequence token."""
 
 BOOKKEEPING = frozenset(
     {

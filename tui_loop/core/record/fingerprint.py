@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_loop.core.config.schema import Config
+from tui_loop.core.config.schema import EOS, Config
 from tui_loop.core.data.rows import Row
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.files import short_hash
@@ -36,6 +36,7 @@ def fingerprint_of(
             [evaluation.do_sample]
             + ([evaluation.temperature, evaluation.top_p] if evaluation.do_sample else [])
             + (["stop", *evaluation.stop] if evaluation.stop else [])
+            + ([EOS, config.other[EOS]] if EOS in config.other else [])
         ),
         metric=_hash([evaluation.metric, list(labels), evaluation.pattern, evaluation.pass_score]),
         weights=weights,

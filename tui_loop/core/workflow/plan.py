@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config.schema import SEED, Config
+from tui_loop.core.config.schema import EOS, SEED, Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.data.loading import LoadedData
@@ -75,8 +75,13 @@ def starting_config(loop: LoopFolder, parent: int | None) -> Config:
 
 def base_config(loop: LoopFolder, plan: Plan) -> Config:
     """Returns the base's config: the loop's defaults with the plan's evaluation."""
+    defaults = loop.default_config()
+    other = {name: value for name, value in defaults.other.items() if name != EOS}
+    if EOS in plan.config.other:  # it ends the answers of an evaluation, too
+        other[EOS] = plan.config.other[EOS]
     return msgspec.structs.replace(
-        loop.default_config(),
+        defaults,
+        other=other,
         model=msgspec.structs.replace(plan.config.model, init_adapter=None),
         data=plan.config.data,
         evaluation=plan.config.evaluation,
