@@ -12,6 +12,7 @@ from trl import SFTConfig, SFTTrainer
 from tests.engine.small_tokenizers import byte_level
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
+from tui_loop.core.data.answers import by_answer
 from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.rows import Message, RawRow, Row, ToolCall
 from tui_loop.core.errors import BadInput
@@ -334,6 +335,20 @@ def test_the_parts_of_a_row_are_its_turns() -> None:
     assert parts[-1].end == len(tokens.ids)
     shares = [sum(tokens.trained[part.start : part.end]) > 0 for part in parts]
     assert shares == [False, False, True, False, True]
+
+
+@pytest.mark.parametrize("train_on", ["assistant", "all"])
+def test_the_answers_of_a_conversation_share_out_the_tokens_of_its_loss(train_on: str) -> None:
+    tokenizer = byte_level(IM, eos="<|im_end|>", template=IM_TEMPLATE)
+    config = with_settings(Config(), [f"data.train_on={train_on}"])
+    renderer = Renderer(tokenizer, config, "messages")
+    whole = renderer.tokens(row_of((SYSTEM, *TALK)))
+    answers = [renderer.tokens(row) for row in by_answer([row_of((SYSTEM, *TALK))])]
+    places = [set(each.supervised) for each in answers]
+    assert not places[0] & places[1]
+    newline = len(whole.ids) - 1  # after the last answer, counted with none
+    assert places[0] | places[1] == set(whole.supervised) - {newline}
+    assert answers[1].ids == whole.ids
 
 
 def test_messages_without_a_chat_template_are_refused_with_what_to_do(tiny: LoadedModel) -> None:

@@ -287,7 +287,7 @@ class Renderer:
         ids, last = encoded.ids, rendered.answers[-1]
         trained = [self._train_on == "all"] * len(ids)
         flaws: list[Flaw] = ["merged"] if encoded.merged else []
-        answer_tokens = counted = 0
+        answer_tokens = counted = end = 0
         for answer in rendered.answers:
             turn = turns[answer.turn]
             start, end, is_ended = self._answer(row, answer, rendered, encoded)
@@ -300,6 +300,8 @@ class Renderer:
             if self._train_on != "all" or turn.trains is False:
                 trained[start:end] = [trains] * (end - start)
         trained[:counted] = [False] * counted
+        if row.conversation:  # what follows an answer is counted with the next one
+            trained[end:] = [False] * (len(ids) - end)
         flaws += ["dropped"] if rendered.dropped else []
         start = encoded.before(last.start)
         return Tokens(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.core.conftest import MakeFinished
@@ -17,6 +19,7 @@ from tui_loop.core.workflow.draft import (
     read_draft,
     write_draft,
 )
+from tui_loop.core.workflow.plan import plan_next
 
 RATE = "training.learning_rate"
 
@@ -120,3 +123,39 @@ def test_the_text_is_that_of_a_config_file_with_its_head(loop: LoopFolder) -> No
     lines = draft_text(new_draft(loop, None).with_why("because")).splitlines()
     assert lines[:2] == ["schema = 1", 'why = "because"']
     assert "[training]" in lines
+
+
+def as_of_an_earlier_version(path: Path) -> None:
+    """Rewrites a file as one from before `data.train_on`, of a loop of conversations."""
+    text = path.read_text()
+    assert 'train_on = "assistant"\n' in text
+    text = text.replace('train_on = "assistant"\n', "")
+    path.write_text(text.replace("[training]\n", "[training]\nassistant_only_loss = false\n"))
+
+
+def test_a_draft_from_an_earlier_version_shows_that_answers_alone_are_trained_on_now(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    folder = finished([1, 0], "data.shape=messages", "data.train_on=assistant")
+    as_of_an_earlier_version(folder.config)
+    assert folder.read_config().data.train_on == "all"
+    draft = new_draft(loop, 1)
+    assert draft.changed == {"data.train_on": ("all", "assistant")}
+    assert draft.problems == []
+    plan = plan_next(loop, parent=1, settings=["learning_rate=3e-4"], why="")
+    assert plan.changes == {"data.train_on": ("all", "assistant"), RATE: (1e-4, 3e-4)}
+    same = plan_next(loop, parent=1, settings=["data.train_on=all"], why="")
+    assert same.changes == {}
+
+
+def test_a_saved_draft_of_an_earlier_version_opens_without_the_fields_that_are_gone(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    folder = finished([1, 0], "data.shape=messages")
+    as_of_an_earlier_version(folder.config)
+    write_draft(loop, new_draft(loop, 1).with_value(RATE, 5e-4))
+    as_of_an_earlier_version(loop.draft)
+    draft = read_draft(loop)
+    assert draft is not None
+    assert draft.problems == []
+    assert draft.changed == {"data.train_on": ("all", "assistant"), RATE: (1e-4, 5e-4)}
