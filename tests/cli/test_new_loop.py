@@ -16,6 +16,7 @@ from tests.conftest import CHECKOUT
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import demo_loop
 from tui_loop.cli.backend import AppBackend
+from tui_loop.cli.commands.new import next_steps
 from tui_loop.cli.new_loop import Prepared, prepare, requested_tables
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables
@@ -198,6 +199,35 @@ def test_training_rows_are_cut_to_the_context_where_the_models_files_name_it(
     assert prepared(project, rows, model="short").defaults["training"] == {"max_length": 512}
     assert "training" not in prepared(project, rows, model="long").defaults
     assert "training" not in prepared(project, rows, model="some/model").defaults
+
+
+def test_tools_need_a_template_that_can_express_them(project: Path) -> None:
+    (project / "chat").mkdir()
+    for name, content in (("config.json", "{}"), ("tokenizer_config.json", "{}")):
+        (project / "chat" / name).write_text(content)
+    template = project / "chat" / "chat_template.jinja"
+    template.write_text("{{ messages }}")
+    call = {"type": "function", "function": {"name": "look", "arguments": {}}}
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"look {n}"},
+                {"role": "assistant", "tool_calls": [call]},
+            ]
+        }
+        for n in range(40)
+    ]
+    for model, lacks in (("chat", True), ("smollm2", True), ("some/model", False)):
+        found = prepared(project, rows, model=model)
+        assert found.lacks_tools is lacks
+        notices = [each.message for each in found.notices if "cannot express tools" in each.message]
+        assert len(notices) == lacks
+    steps = next_steps("new", prepared(project, rows, model="chat"), project)
+    assert "data.chat_template=" in steps[-1]
+    assert steps[-1].count("calls.jinja") == 1
+    template.write_text("{% for call in m.tool_calls %}{% endfor %}")
+    assert not prepared(project, rows, model="chat").lacks_tools
+    assert not prepared(project, chats(*ESSAYS), model="chat").lacks_tools
 
 
 def test_chats_need_a_base_with_a_template(project: Path) -> None:

@@ -31,6 +31,13 @@ def chat(n: int) -> list[dict[str, str]]:
     ]
 
 
+def calls(n: int) -> dict[str, Any]:
+    function = {"name": "track", "arguments": {"parcel": n}}
+    answer = {"role": "assistant", "tool_calls": [{"type": "function", "function": function}]}
+    tool = {"type": "function", "function": {"name": "track", "parameters": {}}}
+    return {"messages": [chat(n)[0], answer], "tools": [tool]}
+
+
 MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "labels": lambda n: {"message": f"parcel {n}", "intent": ("track", "send")[n % 2]},
     "answers": lambda n: {"prompt": f"parcel {n}", "completion": f"in box {n}"},
@@ -39,6 +46,7 @@ MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "essays": lambda n: {"prompt": f"tell me about {n}", "completion": f"{n} {LONG}"},
     "texts": lambda n: {"text": f"parcel {n} " + LONG},
     "chats": lambda n: {"messages": chat(n)},
+    "calls": calls,
     "turns": lambda n: {"prompt": chat(n)[:1], "completion": chat(n)[1:]},
 }
 OPTIONS = {

@@ -44,6 +44,24 @@ def test_the_context_is_read_from_the_config(
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "takes_tools"),
+    [
+        ("chat_template.jinja", "{{ messages }}", False),
+        ("chat_template.jinja", "{% for c in m.tool_calls %}{% endfor %}", True),
+        ("tokenizer_config.json", {"chat_template": "{{ m['tool_calls'] }}"}, True),
+        ("tokenizer_config.json", {"chat_template": "{{ messages }}"}, False),
+        ("tokenizer_config.json", {}, None),
+        ("vocab.json", {}, None),
+    ],
+)
+def test_a_template_that_mentions_calls_takes_tools(
+    tmp_path: Path, name: str, value: Any, takes_tools: bool | None
+) -> None:
+    write(tmp_path, name, value)
+    assert read_model_files(tmp_path).takes_tools is takes_tools
+
+
+@pytest.mark.parametrize(
     ("name", "value", "has_one"),
     [
         ("tokenizer_config.json", {"chat_template": "{{ messages }}"}, True),

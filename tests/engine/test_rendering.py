@@ -323,6 +323,9 @@ def test_what_a_tokenizer_adds_is_neither_doubled_nor_part_of_a_prompt(adds: str
     doubled = renderer.tokens(Row("x", "<s>How many boats?", " seven</s>", 1))
     assert doubled.ids.count(tokenizer.bos_token_id) == 1
     assert doubled.ids.count(tokenizer.eos_token_id) == 1
+    text = Renderer(tokenizer, Config(), "text").tokens(Row("x", "", "<s>Seven boats.</s>\n", 1))
+    assert text.ids.count(tokenizer.bos_token_id) == 1
+    assert text.ids.count(tokenizer.eos_token_id) == 1
 
 
 def test_the_parts_of_a_row_are_its_turns() -> None:

@@ -133,6 +133,46 @@ def test_masks_are_those_of_sfttrainer(
     assert [(each.ids, each.trained) for each in masked if any(each.trained)] == theirs
 
 
+@pytest.mark.parametrize(("rows", "template"), [(TURNS, CHATML), (SPACED, None), (TEXTS, None)])
+def test_the_labels_of_the_first_batch_are_those_that_check_shows(
+    rows: list[dict[str, Any]],
+    template: str | None,
+    check: Callable[..., LossMasker],
+    tiny: LoadedModel,
+    tmp_path: Path,
+) -> None:
+    ours = check(rows, template=template)
+    trainer = SFTTrainer(
+        model=tiny.model,
+        args=SFTConfig(
+            output_dir=str(tmp_path),
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            report_to="none",
+            per_device_train_batch_size=len(rows),
+            train_sampling_strategy="sequential",
+        ),
+        train_dataset=Dataset.from_list(
+            render_training_rows(ours.renderer, data_of(ours).train).records
+        ),
+        processing_class=ours.tokenizer,
+    )
+    batch = next(iter(trainer.get_train_dataloader()))
+    for number, (ids, labels) in enumerate(zip(batch["input_ids"], batch["labels"], strict=True)):
+        shown = ours.row(number + 1)
+        count = len(shown.tokens)
+        trained = [trained for _, trained in shown.tokens]
+        assert [int(label) != -100 for label in labels[:count]] == trained
+        assert [int(label) for label in labels if label != -100] == [
+            int(token) for token, is_trained in zip(ids, trained, strict=False) if is_trained
+        ]
+        assert "".join(text for text, _ in shown.tokens) == ours.tokenizer.decode(ids[:count])
+        assert [turn.trained for turn in shown.turns] == [
+            sum(trained[turn.start : turn.end]) for turn in shown.turns
+        ]
+
+
 def test_lengths_cuts_and_masks_are_counted(check: Callable[..., LossMasker]) -> None:
     found = kinds_of(check(LONG, "training.max_length=14", "per_device_train_batch_size=2"))
     assert found["too_long"].severity == found["fully_masked"].severity == "warning"

@@ -48,8 +48,9 @@ LIBRARIES = {"rouge_l": "rouge_score", "chrf": "sacrebleu"}
 class Prepared(msgspec.Struct, frozen=True):
     """A loop that can be created. `defaults` goes into its `loop.toml`.
 
-    `notices`: what was chosen for the user and why, and what will be a problem. `capped`: whether
-    the model's context lowers `training.max_length`.
+    `notices`: what was chosen for the user and why, and what will be a problem. `lacks_tools`:
+    whether the rows have tools and the model's template none. `capped`: whether the model's
+    context lowers `training.max_length`.
     """
 
     config: Config
@@ -58,6 +59,7 @@ class Prepared(msgspec.Struct, frozen=True):
     defaults: Tables
     notices: list[CheckResult]
     lacks_chat_template: bool = False
+    lacks_tools: bool = False
     capped: bool = False
 
 
@@ -115,6 +117,9 @@ def prepare(root: Path, requested: Tables) -> Prepared:
     lacks_template = _lacks_chat_template(config, data, files)
     if lacks_template:
         notices.append(_chat_template_warning(config))
+    lacks_tools = _lacks_tools(config, data, files, lacks_template=lacks_template)
+    if lacks_tools and not lacks_template:
+        notices.append(_tools_warning(config))
     return Prepared(
         config,
         data,
@@ -122,6 +127,7 @@ def prepare(root: Path, requested: Tables) -> Prepared:
         {name: table for name, table in tables.items() if table},
         by_severity([*notices, *_data_notices(config, data)]),
         lacks_chat_template=lacks_template,
+        lacks_tools=lacks_tools,
         capped=limit is not None,
     )
 
@@ -316,6 +322,27 @@ def _length_notice(config: Config, limit: int) -> CheckResult:
 def _lacks_chat_template(config: Config, data: LoadedData, files: ModelFiles) -> bool:
     has_own = config.data.chat_template not in ("auto", "off")
     return data.mapping.shape == "messages" and files.has_chat_template is False and not has_own
+
+
+def _lacks_tools(
+    config: Config, data: LoadedData, files: ModelFiles, *, lacks_template: bool
+) -> bool:
+    """Whether rows have tools that the model's template cannot express; CHAT_MODEL's cannot."""
+    has_own = config.data.chat_template not in ("auto", "off")
+    has_tools = any(
+        row.tools or any(turn.tool_calls for turn in row.messages) for row in data.train
+    )
+    is_lacking = lacks_template or files.takes_tools is False or config.model.id == CHAT_MODEL
+    return has_tools and is_lacking and not has_own
+
+
+def _tools_warning(config: Config) -> CheckResult:
+    return warning(
+        CheckKind.CONFIG,
+        f"the chat template of model {config.model.id} cannot express tools, and the rows have "
+        "some",
+        "choose a model whose template can, or name a template file: --set data.chat_template=FILE",
+    )
 
 
 def _chat_template_warning(config: Config) -> CheckResult:

@@ -25,15 +25,20 @@ class ModelFiles(msgspec.Struct, frozen=True):
     """Facts from a model's files; None where the files do not say.
 
     `context`: the longest sequence in tokens. `has_chat_template`: whether the tokenizer has one.
+    `takes_tools`: whether that template mentions the calls of tools.
     """
 
     context: int | None = None
     has_chat_template: bool | None = None
+    takes_tools: bool | None = None
 
 
 def read_model_files(folder: Path) -> ModelFiles:
     """Returns the facts in the files of a model folder; unreadable files count as missing."""
-    return ModelFiles(_context(_json(folder / "config.json")), _has_chat_template(folder))
+    templates = _templates(folder)
+    has_template = None if templates is None else bool(templates)
+    takes_tools = any("tool_calls" in each for each in templates) if templates else None
+    return ModelFiles(_context(_json(folder / "config.json")), has_template, takes_tools)
 
 
 def hub_folder(model_id: str, revision: str | None) -> Path | None:
@@ -68,14 +73,24 @@ def _context(config: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _has_chat_template(folder: Path) -> bool | None:
-    """Whether the tokenizer has a template: the one in `chat_template.json` is a processor's."""
-    if (folder / TEMPLATE_FILE).is_file() or any((folder / TEMPLATE_FOLDER).glob("*.jinja")):
-        return True
+def _templates(folder: Path) -> list[str] | None:
+    """Returns the tokenizer's chat templates, None where its files do not say.
+
+    The one in `chat_template.json` is a processor's.
+    """
+    files = [folder / TEMPLATE_FILE, *sorted((folder / TEMPLATE_FOLDER).glob("*.jinja"))]
+    found = [_text(path) for path in files if path.is_file()]
     settings = folder / "tokenizer_config.json"
-    if _json(settings).get("chat_template"):
-        return True
-    return False if settings.is_file() else None
+    own = _json(settings).get("chat_template")
+    found += [json.dumps(own)] if own else []
+    return found if found or settings.is_file() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace") if path.stat().st_size <= MOST_BYTES else ""
+    except OSError:
+        return ""
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -201,10 +201,10 @@ class Renderer:
             return Message("user", self._with_template(row.prompt)), Message(
                 "assistant", row.reference or " "
             )
-        if self._shape == "messages" or self._prompt_template is None:
+        asks = [at for at, turn in enumerate(row.messages) if turn.role == "user"]
+        if self._shape == "messages" or self._prompt_template is None or not asks:
             return row.messages
-        asked = max(at for at, turn in enumerate(row.messages) if turn.role == "user")
-        turns = list(row.messages)
+        turns, asked = list(row.messages), asks[-1]
         turns[asked] = msgspec.structs.replace(
             turns[asked], content=self._with_template(turns[asked].content)
         )
@@ -252,14 +252,14 @@ class Renderer:
         return None if place is None else encoded.before(place)
 
     def _text(self, row: Row) -> Tokens:
-        ids, flaws = self._ended(self.encoder.with_lead(row.reference))
+        ids, flaws = self._ended(self.encoder.with_lead(row.reference), row.reference)
         count = len(ids)
         return Tokens(ids, [True] * count, min(1, count), [], flaws=flaws, answer_tokens=count)
 
     def _plain(self, row: Row) -> Tokens:
         prompt, completion = self._prompt_and_completion(row)
         encoded = self.encoder.split(prompt + completion, [len(prompt)], with_lead=True)
-        ids, flaws = self._ended(encoded.ids)
+        ids, flaws = self._ended(encoded.ids, completion)
         start = encoded.before(len(prompt))
         trained = [self._train_on == "all" or place >= start for place in range(len(ids))]
         merged: tuple[Flaw, ...] = ("merged",) if encoded.merged else ()
@@ -272,12 +272,13 @@ class Renderer:
             answer_tokens=len(ids) - start,
         )
 
-    def _ended(self, ids: list[int]) -> tuple[list[int], tuple[Flaw, ...]]:
-        """Returns `ids` with the end-of-sequence token, which is not doubled."""
+    def _ended(self, ids: list[int], text: str) -> tuple[list[int], tuple[Flaw, ...]]:
+        """Returns `ids` with the end-of-sequence token, unless their `text` ends with it."""
         eos = self._tokenizer.eos_token_id
         if eos is None:
             return ids, ("no_stop",)
-        return (ids if ids[-1:] == [eos] else [*ids, eos]), ()
+        is_ended = ids[-1:] == [eos] or text.rstrip().endswith(str(self._tokenizer.eos_token))
+        return (ids if is_ended else [*ids, eos]), ()
 
     def _encoded(self, rendered: Conversation) -> Encoded:
         return self.encoder.split(rendered.text, [each.start for each in rendered.answers])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import check_new_loop_name
+from tui_loop.core.shipped import shipped
 from tui_loop.core.text.figures import brief
 
 HELP = "create a loop from a data file"
@@ -92,10 +94,15 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
+TOOLS_TEMPLATE = ("sample_data", "support-chats", "calls.jinja")
+"""A ChatML template with tools, among the files that are shipped."""
+
+
 def next_steps(name: str, prepared: Prepared, root: Path) -> list[str]:
     """Returns what to type next, up to the first run: installing, fetching a model, running.
 
-    A base without the chat template that the rows need is replaced in the first run.
+    A base without the chat template that the rows need is replaced in the first run. Where a
+    template cannot express the tools of the rows, the first run takes the one of the sample data.
     """
     from tui_loop.engine.model_source import SMOLLM2, find_model
 
@@ -105,6 +112,8 @@ def next_steps(name: str, prepared: Prepared, root: Path) -> list[str]:
         settings.append(f"model.id={model}")
         if prepared.capped:  # by the context of the model that is replaced
             settings.append(f"training.max_length={field_help('training.max_length')[1]}")
+    if prepared.lacks_tools:
+        settings.append(shlex.quote(f"data.chat_template={shipped(*TOOLS_TEMPLATE)}"))
     is_fetched = True
     if model == SMOLLM2:
         try:
