@@ -40,6 +40,7 @@ def effective_of(run: Run, prepared: Prepared, rows: TrainingRows | None = None)
         "chat_template": prepared.renderer.template_hash,
         "rendering": {
             **prepared.renderer.decisions,
+            "turns": any(row.messages for row in prepared.data.eval),
             **({"rows_with": rows.flaws} if rows is not None and rows.flaws else {}),
         },
         "evaluation": {

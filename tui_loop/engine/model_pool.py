@@ -154,7 +154,7 @@ class ModelPool:
             if row is not None and row.prompt == example.prompt:
                 rows.append(row)
                 continue
-            if folder.read_effective().get("shape") == "messages":
+            if _has_turns(folder.read_effective()):
                 data = folder.read_config().data
                 raise BadInput(
                     f"{name}: its turns are no longer in {data.eval or data.train}",
@@ -257,6 +257,12 @@ class ModelPool:
             except (TuiLoopError, OSError):
                 self._rows = {}
         return self._rows
+
+
+def _has_turns(effective: dict[str, Any]) -> bool:
+    """Whether rows are conversations, of which an example's record has the text alone."""
+    rendering = effective.get("rendering", {})
+    return bool(effective.get("shape") == "messages" or rendering.get("turns"))
 
 
 def set_threads(config: Config) -> None:

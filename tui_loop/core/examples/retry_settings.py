@@ -13,7 +13,7 @@ from tui_loop.core.record.structs import Example
 
 GENERATION = tuple(
     f"evaluation.{name}"
-    for name in ("max_new_tokens", "do_sample", "temperature", "top_p", "batch_size")
+    for name in ("max_new_tokens", "stop", "do_sample", "temperature", "top_p", "batch_size")
 )
 """The fields that affect generation but not scoring."""
 
