@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from tui_loop.core.data.rows import Row
 from tui_loop.core.preflight.check_result import (
     CheckKind,
@@ -23,7 +25,22 @@ from tui_loop.engine.templates import ChatTemplate
 PARTS_ROWS = 200
 """Rows whose turns are counted by role, and whose texts under two templates are compared."""
 
-_ROW_TEMPLATE = "--set data.chat_template=FILE, your own template"
+NAME_LENGTH, PART_LENGTH = 30, 40
+"""Characters of a token and of a lost part in a message."""
+
+NAMES_SHOWN = 5
+"""Special tokens that a message names."""
+
+_OWN_TEMPLATE = "--set data.chat_template=FILE, your own template"
+
+
+class _FlawText(msgspec.Struct, frozen=True):
+    """The kind of check of a flaw; what one row and several rows do; the hint."""
+
+    kind: CheckKind
+    one: str
+    many: str
+    hint: str
 
 
 def check_rendering(
@@ -44,25 +61,32 @@ def check_rendering(
 def _stop(masker: LossMasker) -> list[CheckResult]:
     """Says what ends an answer; warns where programs that know only the eos would not stop."""
     stop, tokenizer = masker.renderer.stop, masker.tokenizer
-    names = [one_line(str(each), 30) for each in tokenizer.convert_ids_to_tokens(list(stop.ids))]
-    names += [repr(one_line(each, 30)) for each in stop.strings]
+    names = [_token_name(each) for each in tokenizer.convert_ids_to_tokens(list(stop.ids))]
+    names += [repr(one_line(each, NAME_LENGTH)) for each in stop.strings]
     if not names:
         return []  # each row lacks its end, which is another result
-    results = [info(CheckKind.STOP, f"an answer ends with {' or '.join(names)}")]
+    results = [info(CheckKind.STOP, f"generation stops at {' or '.join(names)}")]
     turn_end = masker.renderer.turn_end
     known = {tokenizer.eos_token_id, *masker.model_ends}
     if turn_end is not None and turn_end not in known:
-        end = str(tokenizer.convert_ids_to_tokens(turn_end))
+        end = _token_name(tokenizer.convert_ids_to_tokens(turn_end))
+        eos = tokenizer.eos_token
+        own = "has no end-of-sequence token"
+        if eos is not None:
+            own = f"has the end-of-sequence token {_token_name(eos)}"
         results.append(
             warning(
                 CheckKind.OTHER_EOS,
-                f"the chat template ends answers with {one_line(end, 30)}, and the model's own "
-                f"end-of-sequence token is {one_line(str(tokenizer.eos_token), 30)}: other "
-                "programs may not stop there",
-                f"--set training.eos_token='{one_line(end, 30)}'",
+                f"the chat template ends answers with {end}, but the model {own}: other programs "
+                "may not stop at the end of an answer",
+                f"--set training.eos_token='{end}'",
             )
         )
     return results
+
+
+def _token_name(token: object) -> str:
+    return one_line(str(token), NAME_LENGTH)
 
 
 def _roles(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list[CheckResult]:
@@ -72,7 +96,7 @@ def _roles(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list
     tokens: Counter[str] = Counter()
     trained: Counter[str] = Counter()
     for row, _ in rows[:PARTS_ROWS]:
-        whole = masker.renderer.tokens(row)
+        whole = masker.apply(row, whole=True)
         for part in masker.renderer.parts(row):
             tokens[part.role] += part.end - part.start
             trained[part.role] += sum(whole.trained[part.start : part.end])
@@ -87,12 +111,17 @@ def _other_template(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult
         return []
     own, sample = ChatTemplate(masker.tokenizer), rows[:PARTS_ROWS]
     differing = [row for row in sample if _is_different(masker, own, row)]
+    if not differing:
+        message = "TRL's training template renders the rows as the model's own template does"
+        return [info(CheckKind.OTHER_TEMPLATE, message)]
+    noun = _row_noun(masker, sample)
     return [
         warning(
             CheckKind.OTHER_TEMPLATE,
-            "rows are rendered with TRL's training template for this model, and "
-            f"{of_all(len(differing), len(sample), 'training rows')} differ from the model's own",
-            _ROW_TEMPLATE,
+            f"{of_all(len(differing), len(sample), noun)} "
+            f"{'differs' if len(differing) == 1 else 'differ'} between the model's own chat "
+            "template and TRL's training template, which renders the rows here",
+            _OWN_TEMPLATE,
             count=len(differing),
             rows=evidence(shown("train", row) for row in differing),
         )
@@ -108,20 +137,23 @@ def _is_different(masker: LossMasker, own: ChatTemplate, row: Row) -> bool:
 
 
 def _flaws(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list[CheckResult]:
+    """Reports the flaws of rendered rows, one result for each kind of flaw."""
     results = []
-    for flaw, (kind, what, hint) in _flaw_texts(masker).items():
+    noun = _row_noun(masker, rows)
+    for flaw, text in _flaw_texts(masker).items():
         found = [row for row, masked in rows if flaw in masked.flaws]
         if not found:
             continue
         extra = ""
         if flaw == "dropped":
             first = masker.renderer.conversation(found[0]).dropped[0]
-            extra = f", first {one_line(first, 40)!r} of line {found[0].line}"
+            extra = f"; line {found[0].line} loses {one_line(first, PART_LENGTH)!r}"
         results.append(
             warning(
-                kind,
-                f"{of_all(len(found), len(rows), 'training rows')}: {what}{extra}",
-                hint,
+                text.kind,
+                f"{of_all(len(found), len(rows), noun)} "
+                f"{text.one if len(found) == 1 else text.many}{extra}",
+                text.hint,
                 count=len(found),
                 rows=evidence(shown("train", row) for row in found),
             )
@@ -129,35 +161,50 @@ def _flaws(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list
     return results
 
 
-def _flaw_texts(masker: LossMasker) -> dict[Flaw, tuple[CheckKind, str, str]]:
-    """Returns the kind of check, what is wrong, and the hint for each flaw."""
-    no_stop_hint = "--set training.eos_token=TOKEN, one that ends a text"
-    if masker.renderer.template is not None:
-        no_stop_hint = f"{_ROW_TEMPLATE}, or --set evaluation.stop with a text that ends answers"
+def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
+    """Returns the texts on each flaw, in the order of the results."""
+    no_stop = "an answer without a token that ends it: the model does not learn to stop"
+    merged = "merge the prompt's last token with the answer's first"
+    prompt = "the answer differently from the chat template's generation prompt"
+    from_here = "generation starts as trained, but other programs may start otherwise"
     return {
-        "dropped": (
+        "dropped": _FlawText(
             CheckKind.DROPPED,
-            "the chat template leaves out a part",
-            _ROW_TEMPLATE,
+            "loses a part in the chat template",
+            "lose a part in the chat template",
+            _OWN_TEMPLATE,
         ),
-        "other_prompt": (
+        "other_prompt": _FlawText(
             CheckKind.OTHER_PROMPT,
-            "the chat template's generation prompt is not how the trained answer begins; "
-            "generation begins as the row does",
-            _ROW_TEMPLATE,
+            f"starts {prompt}; {from_here}",
+            f"start {prompt}; {from_here}",
+            _OWN_TEMPLATE,
         ),
-        "no_stop": (
-            CheckKind.NO_STOP,
-            "no token that ends an answer is trained on, so the model does not learn to stop",
-            no_stop_hint,
+        "no_stop": _FlawText(
+            CheckKind.NO_STOP, f"has {no_stop}", f"have {no_stop}", _stop_hint(masker)
         ),
-        "merged": (
+        "merged": _FlawText(
             CheckKind.MERGED,
-            "the prompt's end and the answer's start would be one token; the row is split there, "
-            "as it is for generation",
-            "end prompts with a blank, a newline or a colon, or set data.prompt_template",
+            f"would {merged}; it is split there, as for generation",
+            f"would {merged}; they are split there, as for generation",
+            _split_hint(masker),
         ),
     }
+
+
+def _stop_hint(masker: LossMasker) -> str:
+    if masker.renderer.template is None:
+        return "--set training.eos_token=TOKEN, one that ends a text"
+    return f"{_OWN_TEMPLATE}, or --set evaluation.stop with a text that it writes after answers"
+
+
+def _split_hint(masker: LossMasker) -> str:
+    """Returns how to keep the prompt's end and the answer's start apart."""
+    if masker.renderer.template is not None:
+        return f"{_OWN_TEMPLATE} whose generation prompt ends with a newline or a special token"
+    if masker.config.data.prompt_template is not None:
+        return "end data.prompt_template with a colon or a newline, without a blank after it"
+    return "begin completions with a blank, or --set data.prompt_template='{prompt} Answer:'"
 
 
 def _special_tokens(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult]:
@@ -166,21 +213,37 @@ def _special_tokens(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult
     found: list[Row] = []
     names: dict[str, None] = {}
     for row in rows:
-        texts = [turn.content for turn in row.messages] or [row.prompt, row.reference]
-        there = [each for each in special if any(each in text for text in texts)]
+        text = _written_text(row)
+        there = [each for each in special if each in text]
         if there:
             found.append(row)
             names.update(dict.fromkeys(there))
     if not found:
         return []
-    shown_names = ", ".join(one_line(each, 30) for each in list(names)[:5])
+    shown_names = ", ".join(map(_token_name, list(names)[:NAMES_SHOWN]))
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return [
         warning(
             CheckKind.SPECIAL_TOKENS,
-            f"{of_all(len(found), len(rows), 'training rows')} contain special tokens as text "
-            f"({shown_names}), which the model reads as its own marks",
+            f"{of_all(len(found), len(rows), _row_noun(masker, rows))} "
+            f"{'contains' if len(found) == 1 else 'contain'} special tokens as text "
+            f"({shown_names}{more}), which the model reads as its own marks",
             "remove them from the text, or give the rows as messages",
             count=len(found),
             rows=evidence(shown("train", row) for row in found),
         )
     ]
+
+
+def _written_text(row: Row) -> str:
+    """Returns all text that a row brings into its rendering, one part a line."""
+    if not row.messages:
+        return f"{row.prompt}\n{row.reference}"
+    parts = [row.tools]
+    for turn in row.messages:
+        parts += [turn.content, turn.reasoning, *(call.arguments for call in turn.tool_calls)]
+    return "\n".join(parts)
+
+
+def _row_noun(masker: LossMasker, rows: Sequence[object]) -> str:
+    return "training rows" if len(rows) == len(masker.data.train) else "sampled training rows"

@@ -28,6 +28,7 @@ _PREFLIGHT = "engine/test_token_checks.py::"
 _COUNTED = f"{_PREFLIGHT}test_lengths_cuts_and_masks_are_counted"
 _SIZES = f"{_PREFLIGHT}test_memory_and_disk_that_cannot_suffice_are_errors"
 _CHECK = "cli/test_check.py::"
+_RENDERING = "engine/test_rendering_checks.py::"
 
 RAISED_BY = {
     CheckKind.CONFIG: f"{_CHECK}test_a_draft_with_problems_is_checked_with_the_config_before_it",
@@ -66,6 +67,21 @@ RAISED_BY = {
     CheckKind.MODEL: f"{_CHECK}test_a_model_that_cannot_be_loaded_is_a_finding",
     CheckKind.TOKENS: _COUNTED,
     CheckKind.TRAINED_SHARE: _COUNTED,
+    CheckKind.TRAINED_ROLES: f"{_RENDERING}test_the_trained_share_of_each_role_is_given",
+    CheckKind.STOP: f"{_RENDERING}test_tokens_and_texts_that_end_an_answer_are_named",
+    CheckKind.OTHER_EOS: (
+        f"{_RENDERING}test_an_end_of_turn_that_the_model_does_not_know_is_a_warning"
+    ),
+    CheckKind.OTHER_TEMPLATE: (
+        f"{_RENDERING}test_rows_that_the_training_template_of_trl_renders_differently_are_counted"
+    ),
+    CheckKind.DROPPED: f"{_RENDERING}test_parts_that_the_chat_template_leaves_out_are_named",
+    CheckKind.OTHER_PROMPT: (
+        f"{_RENDERING}test_a_generation_prompt_that_was_not_trained_is_a_warning"
+    ),
+    CheckKind.NO_STOP: f"{_RENDERING}test_answers_without_an_end_are_a_warning_with_what_to_set",
+    CheckKind.MERGED: (f"{_RENDERING}test_a_prompt_that_would_merge_with_its_answer_is_a_warning"),
+    CheckKind.SPECIAL_TOKENS: (f"{_RENDERING}test_special_tokens_in_the_text_of_rows_are_counted"),
     CheckKind.FULLY_MASKED: _COUNTED,
     CheckKind.TOO_LONG: _COUNTED,
     CheckKind.BEYOND_CONTEXT: f"{_PREFLIGHT}test_rows_beyond_what_the_model_takes_are_an_error",
