@@ -20,6 +20,7 @@ KINDS = (
     FindingKind.MEMORISED,
     FindingKind.PLATEAU,
     FindingKind.GENERALISATION_GAP,
+    FindingKind.NO_STOP,
     FindingKind.TRUNCATED_INPUTS,
     FindingKind.TRUNCATED_OUTPUTS,
     FindingKind.NO_END_TOKEN,
@@ -44,7 +45,7 @@ KINDS = (
 SETS = {
     "@data": "truncated_inputs duplicates leakage label_noise data_gap",
     "@rate": "diverged unstable learning_rate_too_high learning_rate_too_low nothing_trained",
-    "@output": "truncated_outputs no_end_token format_errors",
+    "@output": "no_stop truncated_outputs no_end_token format_errors",
     "@end": "worse_than_base forgetting eval_overfit undertrained_adapter",
 }
 """Kinds that are false together; the table names them so."""

@@ -23,6 +23,7 @@ from tui_loop.core.diagnosis.rules import (
     evaluation_set,
     generalization,
     learning_rate,
+    rendered_rows,
     run_health,
     settings,
 )
@@ -159,6 +160,33 @@ def endless_outputs(written: Written) -> IterationFacts:
         for row in ROWS[:12]
     ]
     written.add([*ran, *answered(ROWS[12:])], "evaluation.max_new_tokens=8")
+    return written.case()
+
+
+def rendered(flaw: str) -> dict[str, Any]:
+    """What a run derives that rendered all rows with a flaw."""
+    table = {"template": "model", "eos_token": "</s>", "stop_tokens": ["</s>"]}
+    return {"shape": "instruction", "columns": {}, "rendering": {**table, "rows_with": {flaw: 200}}}
+
+
+def flawed_rows(flaw: str) -> Any:
+    return run(FLAT, effective=rendered(flaw))
+
+
+def ended_rows(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    ran = [
+        example(row, f"{row.reference} and more", causes=("no_end_token",), truncated=True)
+        for row in ROWS[:12]
+    ]
+    written.add([*ran, *answered(ROWS[12:])], train=TRAIN, effective=rendered("merged"))
+    return written.case()
+
+
+def endless_model(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    table = {"stop_tokens": [], "rows_with": {"no_stop": 200}}
+    written.add(answered(ROWS, range(12)), train=TRAIN, effective={"rendering": table})
     return written.case()
 
 
@@ -461,6 +489,46 @@ BUILT = (
                 {"evaluation.max_new_tokens": (8, None)}, score(0.82, 0.98)
             ),
         },
+    ),
+    Built(
+        "outputs that do not end after rows that do",
+        ended_rows,
+        ending,
+        FindingKind.NO_END_TOKEN,
+        {SuggestionKind.TRAIN_LONGER: Change({EPOCHS: (3.0, 6.0)}, score(0.8, 0.9))},
+    ),
+    Built(
+        "rows without an end",
+        flawed_rows("no_stop"),
+        rendered_rows.no_stop,
+        FindingKind.NO_STOP,
+        {
+            SuggestionKind.NO_TEMPLATE: Change(
+                {"data.chat_template": ("auto", "off")}, score(0.82, 0.98)
+            ),
+            SuggestionKind.OWN_TEMPLATE: Advice("data.chat_template = FILE, a template", None),
+        },
+    ),
+    Built(
+        "a model without an end",
+        endless_model,
+        rendered_rows.no_stop,
+        FindingKind.NO_STOP,
+        {SuggestionKind.END_TOKEN: Advice("training.eos_token = TOKEN", None)},
+    ),
+    Built(
+        "dropped parts",
+        flawed_rows("dropped"),
+        rendered_rows.dropped,
+        FindingKind.DROPPED,
+        {SuggestionKind.OWN_TEMPLATE: Advice("data.chat_template = FILE, a template", None)},
+    ),
+    Built(
+        "another prompt",
+        flawed_rows("other_prompt"),
+        rendered_rows.other_prompt,
+        FindingKind.OTHER_PROMPT,
+        {SuggestionKind.OWN_TEMPLATE: Advice("data.chat_template = FILE, a template", None)},
     ),
     Built(
         "other form",

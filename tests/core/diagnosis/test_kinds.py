@@ -12,7 +12,7 @@ import pytest
 from scripts.planted.scenarios import KINDS, SCENARIOS
 from tests.core.diagnosis.test_every_suggestion import BUILT
 from tui_loop.core.diagnosis import advice, rules
-from tui_loop.core.diagnosis.advice.advisors import ADVISORS, CAUSES, CONSEQUENCES
+from tui_loop.core.diagnosis.advice.advisors import ADVISORS, CAUSES, CONSEQUENCES, UNENDED
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.diagnose import RULES
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion, kind_words
@@ -28,6 +28,8 @@ WITHOUT_ADVICE: dict[FindingKind, str] = {}
 
 NOT_PLANTED = {
     FindingKind.FAILED: "an error of the machine or the stack: tests/faults brings those about",
+    FindingKind.DROPPED: "the run counts it; tests/engine/test_rendering_checks.py has such rows",
+    FindingKind.OTHER_PROMPT: "the run counts it, as it counts parts of rows that are dropped",
     FindingKind.UNDECIDED: "it describes a comparison that replicates would settle, and no fault",
 }
 """Findings that no scenario plants, and why."""
@@ -106,7 +108,7 @@ def test_every_finding_has_advice_or_a_reason_for_none() -> None:
     assert all(WITHOUT_ADVICE.values())
 
 
-@pytest.mark.parametrize("table", [ADVISORS, CAUSES, CONSEQUENCES])
+@pytest.mark.parametrize("table", [ADVISORS, CAUSES, CONSEQUENCES, UNENDED])
 def test_tables_hold_members_of_the_enumeration(table: object) -> None:
     assert isinstance(table, dict | set)
     assert all(isinstance(each, FindingKind) for each in table)

@@ -101,8 +101,12 @@ class Written:
         losses: Sequence[float] = (),
         max_new_tokens: int = 8,
         labels: Sequence[str] = LABELS,
+        effective: Mapping[str, Any] | None = None,
     ) -> IterationFolder:
-        """An iteration that ended; `measured` are training rows with their loss."""
+        """An iteration that ended; `measured` are training rows with their loss.
+
+        `effective`: more values that the run derived.
+        """
         held = [Row(each.id, each.prompt, each.reference, each.source_line) for each in examples]
         splits = {}
         for name, rows in (("train", train), ("eval", held)):
@@ -116,7 +120,7 @@ class Written:
             folder = create_base(self.loop, self.loop.default_config(), splits)
         config = folder.read_config()
         derived = {"labels": list(labels), "max_new_tokens": max_new_tokens}
-        folder.write_config(config, splits, {"evaluation": derived})
+        folder.write_config(config, splits, {"evaluation": derived, **(effective or {})})
         folder.write_examples(examples, [])
         if measured:
             folder.write_training_rows(

@@ -64,6 +64,14 @@ class IterationFacts:
         return {}
 
     @cached_property
+    def rendering(self) -> Rendering | None:
+        """Returns how the run rendered its rows, None in records of earlier versions."""
+        table = self.effective.get("rendering")
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(table, Rendering) if table is not None else None
+        return None
+
+    @cached_property
     def splits(self) -> dict[str, Split]:
         """Returns the recorded data files, by split."""
         return self.reader.splits(self.number)
@@ -206,6 +214,25 @@ class IterationFacts:
     def metric(self, name: str) -> float | None:
         """Returns a metric of this iteration, None where it is missing or not finite."""
         return metric_of(self.iteration, name)
+
+
+class Rendering(msgspec.Struct, frozen=True):
+    """How a run rendered its rows, as it recorded it in `[effective.rendering]`.
+
+    `template`: where the chat template came from (model, trl or file), None without one.
+    `rows_with`: the number of training rows with each flaw.
+    """
+
+    stop_tokens: tuple[str, ...] = ()
+    stop_strings: tuple[str, ...] = ()
+    eos_token: str | None = None
+    template: str | None = None
+    rows_with: dict[str, int] = {}
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Returns everything that ends an answer: tokens, then texts."""
+        return self.stop_tokens + self.stop_strings
 
 
 def metric_of(iteration: Iteration | None, name: str) -> float | None:

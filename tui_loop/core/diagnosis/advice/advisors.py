@@ -20,6 +20,7 @@ from tui_loop.core.diagnosis.experience import Experience, Tally
 from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.rendered_rows import lacks_stops
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.record.structs import Iteration
@@ -39,9 +40,20 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.UNDERTRAINED_ADAPTER: [capacity.larger_adapter],
     FindingKind.NOTHING_TRAINED: [lengths.longer_inputs],
     FindingKind.DILUTED_LOSS: [lengths.loss_on_the_answer],
+    FindingKind.NO_STOP: [
+        lengths.without_template,
+        data_rows.own_template,
+        data_rows.end_of_text,
+    ],
+    FindingKind.DROPPED: [data_rows.own_template],
+    FindingKind.OTHER_PROMPT: [data_rows.own_template],
     FindingKind.TRUNCATED_INPUTS: [lengths.longer_inputs],
     FindingKind.TRUNCATED_OUTPUTS: [lengths.longer_outputs],
-    FindingKind.NO_END_TOKEN: [data_rows.mark_the_end, lengths.longer_outputs],
+    FindingKind.NO_END_TOKEN: [
+        data_rows.mark_the_end,
+        capacity.teach_the_end,
+        lengths.longer_outputs,
+    ],
     FindingKind.FORMAT_ERRORS: [data_rows.one_form],
     FindingKind.CLASS_BIAS: [data_rows.balance],
     FindingKind.WEAK_SLICE: [data_rows.rows_of_weak_slices],
@@ -76,6 +88,9 @@ CONSEQUENCES: Set[str] = {
 }
 """Findings on outputs that also follow from a run that ended too early, and from cut rows."""
 
+UNENDED: Set[str] = {FindingKind.NO_END_TOKEN, FindingKind.FORMAT_ERRORS}
+"""Findings on outputs that also follow from answers that were trained without an end."""
+
 _GRAVITY = {"alarm": 3.0, "warning": 2.0, "note": 1.0}
 _SURE = {"high": 1.0, "medium": 0.7, "low": 0.4}
 
@@ -88,7 +103,7 @@ def suggestions_for(
     """Returns suggestions, the best first; each change once, for its most serious finding."""
     found: dict[Key, Suggestion] = {}
     weights: dict[Key, float] = {}
-    skipped = _consequences(findings)
+    skipped = _consequences(facts, findings)
     for finding in findings:
         if finding.kind in skipped:
             continue
@@ -109,11 +124,16 @@ def suggestions_for(
     )
 
 
-def _consequences(findings: Sequence[Finding]) -> Set[str]:
+def _consequences(facts: IterationFacts, findings: Sequence[Finding]) -> Set[str]:
     """Returns the kinds that follow from other findings, and get no suggestions of their own.
 
-    Where most rows were cut, that explains an early end and a plateau as well.
+    Where most rows were cut, that explains an early end and a plateau as well. Where most answers
+    were trained without an end, that explains what follows a right answer.
     """
+    return _followed(findings) | (UNENDED if lacks_stops(facts) else frozenset())
+
+
+def _followed(findings: Sequence[Finding]) -> Set[str]:
     kinds = {each.kind for each in findings}
     if any(
         each.kind == FindingKind.TRUNCATED_INPUTS and each.severity == "alarm" for each in findings

@@ -17,6 +17,7 @@ from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.generalization import turn_of
 from tui_loop.core.diagnosis.rules.learning_rate import FEWEST_STEPS
+from tui_loop.core.diagnosis.rules.rendered_rows import trained_stops
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
@@ -73,6 +74,20 @@ def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
         expects=expects,
         confidence="medium" if is_far_from_done(facts) else "high",
         ground=ground,
+    )
+
+
+def teach_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests twice the passes where training rows end and outputs do not."""
+    if facts.config is None or not trained_stops(facts):
+        return
+    yield propose(
+        facts,
+        finding,
+        SuggestionKind.TRAIN_LONGER,
+        _length(facts.config.training, LONGEST),
+        because="the training rows end, and the model has not learned their end yet",
+        expects=gain(facts, 0.0, 0.5),
     )
 
 

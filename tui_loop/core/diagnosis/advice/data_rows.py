@@ -126,7 +126,9 @@ def part_the_sets(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 
 
 def mark_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests completions with an end."""
+    """Suggests completions with an end where the record does not show how rows were rendered."""
+    if facts.rendering is not None:
+        return
     yield make_suggestion(
         finding,
         SuggestionKind.END_TOKEN,
@@ -135,6 +137,45 @@ def mark_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
         because="answers come right and then go on",
         expects=_fixing(facts, finding, 0.3, 0.9),
         confidence="medium",
+    )
+
+
+def end_of_text(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests an end-of-sequence token where rows without a chat template have none."""
+    if facts.rendering is None or facts.rendering.template is not None:
+        return
+    yield make_suggestion(
+        finding,
+        SuggestionKind.END_TOKEN,
+        "training.eos_token = TOKEN, a token of the model that ends a text",
+        because="the model has no end-of-sequence token, so nothing ends a training row",
+        confidence="high",
+        ground="a row without a chat template ends with the end-of-sequence token",
+    )
+
+
+_TEMPLATE_NEEDS = {
+    FindingKind.NO_STOP: "ends each answer with a special token",
+    FindingKind.DROPPED: "keeps all parts of the rows",
+    FindingKind.OTHER_PROMPT: "starts answers with its generation prompt",
+}
+
+
+def own_template(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests another chat template, which no setting can be guessed for."""
+    if facts.rendering is None or facts.rendering.template is None:
+        return
+    needs = _TEMPLATE_NEEDS[FindingKind(finding.kind)]
+    has_file = facts.rendering.template == "file"
+    yield make_suggestion(
+        finding,
+        SuggestionKind.OWN_TEMPLATE,
+        f"correct the file of data.chat_template so that the template {needs}"
+        if has_file
+        else f"data.chat_template = FILE, a template that {needs}",
+        because="the chat template decides what a training row contains",
+        confidence="medium",
+        ground="the run counted the rows",
     )
 
 

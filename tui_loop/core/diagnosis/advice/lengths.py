@@ -8,6 +8,9 @@ from tui_loop.core.diagnosis.advice.building import gain, make_suggestion, propo
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import SuggestionKind
+from tui_loop.core.text.untrusted import one_line
+
+_TOKEN_LENGTH = 30
 
 
 def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -70,8 +73,33 @@ def loss_on_the_answer(facts: IterationFacts, finding: Finding) -> Iterator[Sugg
         SuggestionKind.COMPLETION_ONLY,
         {"data.train_on": "assistant"},
         because="most of the trained tokens belong to the prompts, not to the answers",
-        expects=gain(facts, 0.05, 0.6),
+        # The eval loss covers other tokens then, so that only a score can be predicted.
+        expects=gain(facts, 0.05, 0.6) if facts.metric("score") is not None else None,
         confidence="medium",
+    )
+
+
+def without_template(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests rows without a chat template, which end with the end-of-sequence token.
+
+    Conversations and tools need a template, and a model without such a token has no end at all.
+    """
+    rendering, columns = facts.rendering, facts.effective.get("columns")
+    if rendering is None or rendering.template is None or not rendering.eos_token:
+        return
+    has_tools = not isinstance(columns, dict) or "tools" in columns
+    if facts.effective.get("shape") == "messages" or has_tools:
+        return
+    yield propose(
+        facts,
+        finding,
+        SuggestionKind.NO_TEMPLATE,
+        {"data.chat_template": "off"},
+        because="the chat template does not end answers; without it each row ends with "
+        f"{one_line(rendering.eos_token, _TOKEN_LENGTH)}",
+        expects=gain(facts, 0.1, 0.9),
+        confidence="medium",
+        ground="the run counted the rows without an end; the base is measured again",
     )
 
 

@@ -18,14 +18,17 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tui_loop.core.commands import command
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Figure, Finding, Severity
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.common import chance, hardest, has_learned, ids_of, knows_task
+from tui_loop.core.diagnosis.rules.rendered_rows import lacks_stops, trained_stops
 from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
 from tui_loop.core.stats import fisher_greater
 from tui_loop.core.text.figures import counted, of_all
+from tui_loop.core.text.untrusted import one_line
 
 WORTH_CUT = 0.05
 """From this share of the rows on, cutting is worth acting on. Below it, cutting is usual and only
@@ -184,6 +187,8 @@ MOST_UNENDED = 0.5
 FEWEST = 5
 """The least number of rows for a finding: fewer are an anecdote."""
 
+_STOP_LENGTH, _STOPS_SHOWN = 30, 3
+
 _RIGHT = {Cause.NO_END_TOKEN.value, Cause.FORMAT.value, Cause.NEAR_MISS.value}
 """Causes of failed outputs whose content is right."""
 
@@ -282,8 +287,20 @@ def _no_end_token(facts: IterationFacts, endings: _Endings) -> Iterator[Finding]
             "max_new_tokens": limit or 0,
         },
         examples=ids_of(facts, hardest(facts, failed or right or endings.lost)),
-        otherwise="more training would teach the end as well, if the training rows have it: "
-        "`tui-loop check` shows whether their last token is trained on",
+        otherwise=_other_reason(facts),
+    )
+
+
+def _other_reason(facts: IterationFacts) -> str:
+    """Returns what else explains outputs without an end; "" where their training rows lack it."""
+    if lacks_stops(facts):
+        return ""
+    stops = [one_line(each, _STOP_LENGTH) for each in trained_stops(facts)[:_STOPS_SHOWN]]
+    if stops:
+        return f"the training rows end with {' or '.join(stops)}: more training may teach it"
+    return (
+        "more training would teach the end as well, if the training rows have it: "
+        f"{command('check')} shows whether their last token is trained on"
     )
 
 
