@@ -67,6 +67,7 @@ def finished(loop: LoopFolder) -> MakeFinished:
         metrics: Mapping[str, Any] | None = None,
         why: str = "",
         trained_on: str | None = None,
+        conversations: Mapping[str, str] | None = None,
     ) -> IterationFolder:
         splits = {"train": Split("train.jsonl", digest=trained_on)}
         if not isinstance(scores, Mapping):
@@ -77,7 +78,12 @@ def finished(loop: LoopFolder) -> MakeFinished:
             plan = plan_next(loop, parent=parent, settings=list(set_), why=why)
             folder = create_iteration(loop, plan, splits)
         examples = [
-            _example(name, score, reference=(references or {}).get(name, "yes"))
+            _example(
+                name,
+                score,
+                reference=(references or {}).get(name, "yes"),
+                conversation=(conversations or {}).get(name, ""),
+            )
             for name, score in scores.items()
         ]
         folder.write_examples(examples, [])

@@ -97,7 +97,7 @@ def evaluate_holdout(
         free_memory()
         loaded = load_model(config, source, trained)
     tuned, figures = evaluation.run("iteration", loaded)
-    paired = table_of([each.passed for each in base], [each.passed for each in tuned])
+    paired = table_of(base, tuned)
     return record_holdout_evaluation(
         loop,
         HoldoutEvaluation(
@@ -115,6 +115,7 @@ def evaluate_holdout(
             base=base_figures,
             paired=paired if scorer is not None else None,
             eval=_eval_figures(folder),
+            effective_total=figures.effective_total,
         ),
     )
 

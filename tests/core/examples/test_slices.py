@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from tests.work import calls_of
@@ -184,3 +185,39 @@ def test_the_work_grows_no_faster_than_the_rows() -> None:
     rows = evaluation(random.Random(8), 2000, lambda *_: 0.3)
     few, many = (calls_of(lambda n=n: find_slices(rows * n, LABELS)) for n in (1, 10))
     assert many < 12 * few
+
+
+def test_answers_of_one_conversation_do_not_make_a_slice_weak() -> None:
+    examples = [
+        example(
+            f"{'harbour' if talk < 2 else 'meadow'} {talk} {n}",
+            "yes",
+            "no" if talk < 2 else "yes",
+            conversation=f"talk{talk}",
+            columns={"place": "harbour" if talk < 2 else "meadow"},
+        )
+        for talk in range(12)
+        for n in range(10)
+    ]
+    alone = [msgspec.structs.replace(each, conversation="") for each in examples]
+    assert ("column", "place=harbour") in named(weak_slices(alone))
+    assert weak_slices(examples) == []
+
+
+def test_a_group_that_fails_in_many_conversations_is_weak() -> None:
+    examples = [
+        example(
+            f"{'harbour' if talk % 3 else 'meadow'} {talk} {n}",
+            "yes",
+            "no" if talk % 3 == 0 else "yes",
+            conversation=f"talk{talk}",
+            columns={"place": "meadow" if talk % 3 == 0 else "harbour"},
+        )
+        for talk in range(36)
+        for n in range(4)
+    ]
+    found = {(each.kind, each.name): each for each in weak_slices(examples)}
+    weak = found["column", "place=meadow"]
+    assert (weak.failed, weak.total) == (48, 48)
+    assert weak.p == fisher_greater(12, 12, 0, 24)
+    assert (weak.low, weak.high) == wilson(12, 12)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import newcombe
 from tui_loop.core.workflow.holdout import (
@@ -17,6 +18,8 @@ from tui_loop.core.workflow.holdout import (
     loss_difference,
     mean_error,
     ratio_error,
+    read_holdout_evaluations,
+    record_holdout_evaluation,
     score_difference,
 )
 
@@ -90,3 +93,37 @@ def test_figures_of_examples_have_their_errors(example: Callable[..., Example]) 
     assert (found.score, found.passed, found.total, found.loss) == (0.5, 1, 2, 0.4)
     assert found.score_error == pytest.approx(0.5)
     assert found.loss_error == pytest.approx(0.2)
+
+
+def test_figures_of_answers_have_the_errors_of_their_conversations(
+    example: Callable[..., Example],
+) -> None:
+    outcomes = [1.0, 0.0, 1.0, 1.0]
+    alone = [example(f"{at}", score, loss=score) for at, score in enumerate(outcomes)]
+    answers = [
+        example(f"{at}:{n}", score, loss=score, conversation=f"talk{at}")
+        for at, score in enumerate(outcomes)
+        for n in range(5)
+    ]
+    one, many = figures_of(alone, 0.75, 3, 0.75), figures_of(answers, 0.75, 15, 0.75)
+    assert one.effective_total is None
+    assert many.score_error == pytest.approx(one.score_error)
+    assert many.loss_error == pytest.approx(one.loss_error)
+    assert many.effective_total is not None
+    assert many.effective_total < 4
+
+
+def test_answers_of_few_conversations_leave_a_larger_difference_within_the_noise(
+    look: MakeLook,
+) -> None:
+    assert agreement_of(look(score=0.6, passed=60)).agrees is False
+    few = look(score=0.6, passed=60, effective_total=20.0)
+    assert agreement_of(few).agrees is True
+
+
+@pytest.mark.parametrize("total", [0.0, -1.0, 1e-200, 101.0])
+def test_an_effective_number_of_examples_that_cannot_be_is_a_bad_line(
+    loop: LoopFolder, look: MakeLook, total: float
+) -> None:
+    record_holdout_evaluation(loop, look(effective_total=total))
+    assert read_holdout_evaluations(loop).bad_lines == 1

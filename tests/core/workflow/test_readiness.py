@@ -254,3 +254,14 @@ def test_the_base_is_never_ready_and_what_is_not_there_is_told(
     wants(three, "tagret = 1")
     with pytest.raises(BadInput, match="did you mean target"):
         checklist(three, 3)
+
+
+def test_the_target_has_the_interval_over_conversations(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    scores = {f"{talk}:{n}": float(talk < 5) for talk in range(10) for n in range(8)}
+    conversations = {name: name[0] for name in scores}
+    finished(scores, "turns=all", conversations=conversations)
+    target = next(each for each in checklist(loop, 1).items if each.kind == "target")
+    assert target.numbers["low"] < 0.25
+    assert target.numbers["high"] > 0.75

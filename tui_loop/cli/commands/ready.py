@@ -15,7 +15,7 @@ from tui_loop.cli.output import Output, shell_hints
 from tui_loop.core.errors import BadInput, RunFailed
 from tui_loop.core.examples.retry_settings import check_settings
 from tui_loop.core.record.folders import IterationFolder
-from tui_loop.core.text.figures import loss, percent
+from tui_loop.core.text.figures import changes, loss, percent
 from tui_loop.core.workflow.holdout import (
     HoldoutDone,
     HoldoutEvaluation,
@@ -139,7 +139,8 @@ def _evaluation_lines(evaluation: HoldoutEvaluation) -> list[str]:
     ]
     if paired is not None:
         lines.append(
-            f"compared with the base: {paired.fixed} fixed, {paired.broken} broken, "
+            "compared with the base: "
+            f"{changes(paired.fixed, paired.broken, paired.changed_conversations)}, "
             f"{paired.both} pass in both, {paired.neither} in neither"
         )
     return lines

@@ -1,18 +1,22 @@
 """Words the claims of a comparison, and decides whether an iteration is significantly worse.
 
 A regression is found by the exact McNemar test over shared examples, which compares the two models,
-or by the claim about the change where both configs have replicates. Either is enough.
+or by the claim about the change where both configs have replicates. Either is enough. Where
+conversations have several answers, the sign-flip test over conversations replaces McNemar's.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from tui_loop.core.clusters import clusters_of
 from tui_loop.core.commands import command
-from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
+from tui_loop.core.compare.comparison import SEED_NOISE, Comparison, changes_by_conversation
+from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import mcnemar
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import loss_change, points
@@ -24,9 +28,9 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     if result.interval is not None:
         text = (
-            f"{figures.points(result.interval)} points over {result.compared} examples: "
-            f"{len(result.fixed)} fixed, {len(result.broken)} broken "
-            f"(McNemar p = {result.p_value:.2g})"
+            f"{figures.points(result.interval)} points over "
+            f"{figures.examples(result.compared, result.conversations)}: {changes_of(result)} "
+            f"({'sign-flip' if result.conversations else 'McNemar'} p = {result.p_value:.2g})"
         )
         lines.append(("score", text))
     if result.loss is not None:
@@ -64,6 +68,11 @@ def runs_text(result: Comparison) -> str:
     return f"{parts[0]} of {result.a}, {parts[1]} of {result.b}"
 
 
+def changes_of(found: Comparison) -> str:
+    """Returns `12 fixed, 5 broken`, with the changed conversations where these are the unit."""
+    return figures.changes(len(found.fixed), len(found.broken), found.changed_conversations)
+
+
 SIGNIFICANT = 0.05
 
 
@@ -74,9 +83,10 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
             return "no examples in common", None
         text = f"loss {loss_change(found.loss)} a token over {found.loss_examples} examples"
         return text, found.loss.low > 0 or found.claim == "worse"
-    fixed, broken = len(found.fixed), len(found.broken)
-    text = f"{fixed} fixed, {broken} broken of {found.compared} (p = {found.p_value:.2g})"
-    is_worse = broken > fixed and found.p_value < SIGNIFICANT
+    text = f"{changes_of(found)} of {found.compared} (p = {found.p_value:.2g})"
+    if found.conversations:
+        text = f"{changes_of(found)} of {found.conversations} (p = {found.p_value:.2g})"
+    is_worse = len(found.broken) > len(found.fixed) and found.p_value < SIGNIFICANT
     if _is_graded(found) and found.interval is not None:
         text = f"score {points(found.interval)} points, {text}"
         is_worse = is_worse or found.interval.high < 0
@@ -93,6 +103,8 @@ def numbers_of(found: Comparison) -> dict[str, Any]:
     if found.p_value is not None:
         numbers |= {"fixed": len(found.fixed), "broken": len(found.broken)}
         numbers |= {"compared": found.compared, "p_value": found.p_value}
+        if found.conversations:
+            numbers["conversations"] = found.conversations
     for name, interval in (("score", found.interval), ("loss", found.loss)):
         if interval is not None:
             numbers[name] = msgspec.to_builtins(interval)
@@ -106,18 +118,26 @@ def blame_of(found: Comparison) -> str:
     return f"the models differ, but the change may not be the cause ({runs_text(found)})"
 
 
-def table_of(before: list[bool | None], after: list[bool | None]) -> PairedTable:
-    """Returns the paired table of outcomes in the same order; skips rows without one."""
-    pairs = [
+def table_of(before: Sequence[Example], after: Sequence[Example]) -> PairedTable:
+    """Returns the paired table of examples in the same order; skips rows without an outcome."""
+    scored = [
         (old, new)
         for old, new in zip(before, after, strict=True)
-        if old is not None and new is not None
+        if old.passed is not None and new.passed is not None
     ]
+    pairs = [(old.passed, new.passed) for old, new in scored]
+    p_value, changed = None, 0
+    clusters = clusters_of(new.conversation for _, new in scored)
+    if clusters is not None:
+        changes = [int(bool(now)) - int(bool(was)) for was, now in pairs]
+        p_value, changed = changes_by_conversation(changes, clusters)
     return PairedTable(
         both=pairs.count((True, True)),
         fixed=pairs.count((False, True)),
         broken=pairs.count((True, False)),
         neither=pairs.count((False, False)),
+        p_value=p_value,
+        changed_conversations=changed,
     )
 
 
@@ -125,8 +145,11 @@ def worse_than_base(table: PairedTable | None) -> tuple[str, bool]:
     """Returns (a paired table in words, whether the base is significantly better)."""
     if table is None:
         return "", False
-    p_value = mcnemar(table.fixed, table.broken)
-    text = f"against the base {table.fixed} fixed, {table.broken} broken (p = {p_value:.2g})"
+    p_value = table.p_value
+    if p_value is None:
+        p_value = mcnemar(table.fixed, table.broken)
+    changes = figures.changes(table.fixed, table.broken, table.changed_conversations)
+    text = f"against the base {changes} (p = {p_value:.2g})"
     return text, table.broken > table.fixed and p_value < SIGNIFICANT
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.clusters import Clusters, cluster_count, clusters_at, sums_by_cluster
 from tui_loop.core.commands import command
 from tui_loop.core.compare.pairing import (
     Paired,
@@ -34,7 +35,7 @@ from tui_loop.core.examples.history import Outcomes, rows_in
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, Split
-from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
+from tui_loop.core.stats import Interval, mcnemar, paired_interval, sign_flip, spread_interval
 from tui_loop.core.text.figures import points
 
 _NO_DIFFERENCE = (SEED, "evaluation.base")
@@ -48,7 +49,9 @@ class Comparison(msgspec.Struct, frozen=True):
 
     `loss`: the mean difference of the loss in nats per token over `loss_examples`, the shared
     examples with a finite loss over the same number of tokens in both. Both intervals include
-    training noise where both configs have replicates.
+    training noise where both configs have replicates. `conversations`, `changed_conversations`:
+    those of the compared and of the changed examples, 0 where no conversation has several
+    examples. Otherwise conversations are the unit of `p_value` and of both intervals.
     """
 
     a: int
@@ -65,6 +68,8 @@ class Comparison(msgspec.Struct, frozen=True):
     notices: list[str]
     loss: Interval | None = None
     loss_examples: int = 0
+    conversations: int = 0
+    changed_conversations: int = 0
 
     @property
     def has_spread(self) -> bool:
@@ -104,14 +109,15 @@ class Comparer:
         shared = shared_rows(before, after)
         scored = scored_rows(before, after, shared) if scored_alike(old, new) else Paired([], [])
         lossy = lossy_rows(before, after, shared)
-        fixed, broken = (
-            list(values_at(after.ids, rows.new)) for rows in changed_rows(before, after, scored)
-        )
+        changed = changed_rows(before, after, scored)
+        fixed, broken = (list(values_at(after.ids, rows.new)) for rows in changed)
+        clusters = clusters_at(after.clusters, scored.new)
+        loss_clusters = clusters_at(after.clusters, lossy.new)
         pairs = [
             _Run.of(before, scored.old, lossy.old),
             _Run.of(after, scored.new, lossy.new),
         ]
-        paired = paired_interval(pairs[0].scores, pairs[1].scores)
+        paired = paired_interval(pairs[0].scores, pairs[1].scores, clusters)
         is_one_config = self._trained_alike(old, new)
         runs = [
             self._replicates(iteration, pair, after, scored.new, lossy.new)
@@ -119,10 +125,13 @@ class Comparer:
         ]
         spread = loss_spread = None
         if not is_one_config:
-            spread = spread_interval(*([run.scores for run in side] for side in runs))
-            loss_spread = spread_interval(
-                *([run.losses for run in side if run.losses is not None] for side in runs)
+            old_scores, new_scores = ([run.scores for run in side] for side in runs)
+            spread = spread_interval(old_scores, new_scores, clusters)
+            old_losses, new_losses = (
+                [run.losses for run in side if run.losses is not None] for side in runs
             )
+            loss_spread = spread_interval(old_losses, new_losses, loss_clusters)
+        p_value, changed_conversations = _tested(changed, after.clusters if clusters else None)
         return Comparison(
             a=a,
             b=b,
@@ -131,7 +140,7 @@ class Comparer:
             compared=len(shared),
             fixed=fixed,
             broken=broken,
-            p_value=mcnemar(len(fixed), len(broken)) if len(scored) else None,
+            p_value=p_value if len(scored) else None,
             interval=spread or paired,
             replicates=(len(runs[0]), len(runs[1])),
             claim=_claim(paired, spread, is_one_config=is_one_config and a != b),
@@ -139,8 +148,11 @@ class Comparer:
                 *_notices(old, new, len(before.ids), len(after.ids), len(shared)),
                 *_loss_notices(before, after, shared, len(lossy)),
             ],
-            loss=loss_spread or paired_interval(pairs[0].losses or [], pairs[1].losses or []),
+            loss=loss_spread
+            or paired_interval(pairs[0].losses or [], pairs[1].losses or [], loss_clusters),
             loss_examples=len(lossy),
+            conversations=cluster_count(clusters_at(after.clusters, shared.new)),
+            changed_conversations=changed_conversations,
         )
 
     def compare_or_outline(self, a: int, b: int) -> Comparison:
@@ -257,6 +269,28 @@ def config_key(config: Config) -> bytes:
     """
     values = flatten(config)
     return to_json({name: values[name] for name in sorted(values) if name not in _NO_DIFFERENCE})
+
+
+def _tested(changed: tuple[Paired, Paired], clusters: Clusters | None) -> tuple[float, int]:
+    """Returns the p-value of the fixed and broken examples, and how many conversations changed.
+
+    The exact McNemar test over examples, with `clusters` the sign-flip test over conversations.
+    """
+    fixed, broken = (rows.new for rows in changed)
+    if clusters is None:
+        return mcnemar(len(fixed), len(broken)), 0
+    numbers = [*values_at(clusters, fixed), *values_at(clusters, broken)]
+    return changes_by_conversation([1] * len(fixed) + [-1] * len(broken), numbers)
+
+
+def changes_by_conversation(changes: Sequence[int], clusters: Clusters) -> tuple[float, int]:
+    """Returns the p-value of the sign-flip test, and how many conversations changed.
+
+    `changes`: 1 for each fixed answer, -1 for each broken one, 0 for any other.
+    """
+    marked = [(each, number) for each, number in zip(changes, clusters, strict=True) if each]
+    differences, _ = sums_by_cluster(*zip(*marked, strict=True)) if marked else ([], [])
+    return sign_flip(map(int, differences)), len(differences)
 
 
 def scored_alike(old: Iteration, new: Iteration) -> bool:

@@ -63,7 +63,8 @@ class Pair(msgspec.Struct, frozen=True):
 
     `interval`: of the score, or of the loss (nats per token) without scores. `replicates`: runs of
     each. `reach`: what would decide between them, None where nothing is open. `commands`: the
-    commands for that. `seconds`: their estimated time.
+    commands for that. `seconds`: their estimated time. `conversations`: those of the compared
+    examples, 0 where no conversation has several.
     """
 
     a: int
@@ -77,6 +78,7 @@ class Pair(msgspec.Struct, frozen=True):
     reach: Reach | None = None
     commands: tuple[str, ...] = ()
     seconds: float | None = None
+    conversations: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -223,6 +225,7 @@ class ProgressReader:
             reach,
             commands,
             seconds,
+            found.conversations,
         )
 
     def _commands_to_decide(

@@ -30,7 +30,7 @@ def pair_words(pair: Pair) -> str:
     elif pair.replicates == (1, 1):
         runs = "one run of each"
     against = pair.about if pair.a == 0 else f"{pair.a}, {pair.about}"
-    over = f"over {counted(pair.compared, 'example')}"
+    over = f"over {_examples(pair)}"
     return f"{pair.b} against {against}: {_delta(pair)} {over}, {pair.claim} ({runs})"
 
 
@@ -51,7 +51,7 @@ def reach_words(pair: Pair) -> str:
     if reach.examples:
         return (
             "more runs cannot decide it: the gap is within the noise of "
-            f"{counted(pair.compared, 'example')}; about {_rounded(reach.examples)} would show it"
+            f"{_examples(pair)}; about {_rounded(reach.examples)} would show it"
         )
     return "the gap is too small to matter"
 
@@ -124,6 +124,12 @@ def _delta(pair: Pair) -> str:
     if pair.by_loss:
         return f"{figures.loss_change(pair.interval)} nats a token"
     return f"{figures.points(pair.interval)} points"
+
+
+def _examples(pair: Pair) -> str:
+    if pair.conversations:
+        return figures.examples(pair.compared, pair.conversations)
+    return counted(pair.compared, "example")
 
 
 def _rounded(count: int) -> str:

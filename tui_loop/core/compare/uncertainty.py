@@ -11,20 +11,28 @@ of the examples, more runs cannot decide it; more examples can.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import msgspec
 
+from tui_loop.core.clusters import clusters_at, sums_by_cluster
 from tui_loop.core.compare.best import Spread
 from tui_loop.core.compare.comparison import Comparison
+from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.history import Outcomes
+from tui_loop.core.examples.table import PASSED, UNSCORED
 from tui_loop.core.record.codec import number
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.stats import Interval, sample_variance, t95, wilson
+from tui_loop.core.stats import Interval, mean_half, share_interval, t95, wilson
 
 
-def share_interval(iteration: Iteration) -> Interval | None:
-    """Returns the score with its Wilson interval, where it is the share of passed examples."""
+def passed_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
+    """Returns the score with its Wilson interval, where it is the share of passed examples.
+
+    Where conversations have several answers, the interval is over conversations.
+    """
     score, passed, total = (
         number(iteration.metrics.get(name)) for name in ("score", "passed", "total")
     )
@@ -32,20 +40,43 @@ def share_interval(iteration: Iteration) -> Interval | None:
         return None
     if not math.isclose(score, passed / total, abs_tol=1e-9):
         return None
-    low, high = wilson(int(passed), int(total))
+    low, high = passed_bounds(int(passed), int(total), outcomes)
     return Interval(score, low, high)
+
+
+def passed_bounds(passed: int, total: int, outcomes: Outcomes | None) -> tuple[float, float]:
+    """Returns the 95% interval of the share of passed examples, over conversations if clustered."""
+    if outcomes is None or outcomes.clusters is None:
+        return wilson(passed, total)
+    scored = [row for row, outcome in enumerate(outcomes.passed) if outcome != UNSCORED]
+    marks = [float(outcomes.passed[row] == PASSED) for row in scored]
+    return share_interval(marks, clusters_at(outcomes.clusters, scored))
+
+
+def answers_outcomes(reader: LoopReader, iteration: Iteration) -> Outcomes | None:
+    """Returns the outcomes for `passed_interval` where `evaluation.turns` is all, else None.
+
+    None also where they cannot be read. Other evaluations have one example a row.
+    """
+    evaluation = (iteration.config or {}).get("evaluation")
+    if not isinstance(evaluation, dict) or evaluation.get("turns") != "all":
+        return None
+    with suppress(TuiLoopError, OSError):
+        return reader.outcomes(iteration.number)
+    return None
 
 
 def score_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
     """Returns the score with its 95% interval, None without a score.
 
     Wilson's where the score is a share, else Student's over the examples' scores, within [0, 1].
+    Where conversations have several answers, both are over conversations.
     """
-    share = share_interval(iteration)
+    share = passed_interval(iteration, outcomes)
     score = _finite(iteration, "score")
     if share is not None or score is None:
         return share
-    half = _mean_half(outcomes.scores if outcomes is not None else ())
+    half = _score_half(outcomes) if outcomes is not None else None
     if half is None:
         return Interval(score, score, score)
     return Interval(score, max(0.0, score - half), min(1.0, score + half))
@@ -55,7 +86,8 @@ def loss_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval |
     """Returns the eval loss (nats per token) with its 95% interval, None without a finite one.
 
     It is a ratio, loss of all examples by tokens of all examples: the interval is that of a ratio
-    estimator, linearised (Cochran, "Sampling Techniques", 1977, section 6.4), Student's t.
+    estimator, linearised (Cochran, "Sampling Techniques", 1977, section 6.4), Student's t. The
+    sampled units are examples, or conversations where these have several answers.
     """
     loss = _finite(iteration, "eval_loss")
     if loss is None:
@@ -69,22 +101,26 @@ def _finite(iteration: Iteration, name: str) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _mean_half(values: Sequence[float]) -> float | None:
-    """Returns half the interval of a mean, None where values are missing or too few."""
-    count = len(values)
-    if count < 2 or not all(map(math.isfinite, values)):
+def _score_half(outcomes: Outcomes) -> float | None:
+    """Returns half the interval of the mean score, None where scores are missing or too few."""
+    if not all(map(math.isfinite, outcomes.scores)):
         return None
-    return t95(count - 1) * math.sqrt(sample_variance(values) / count)
+    return mean_half(outcomes.scores, outcomes.clusters)
 
 
 def _ratio_half(loss: float, outcomes: Outcomes) -> float | None:
     count, tokens = len(outcomes.losses), sum(outcomes.supervised_tokens)
     if count < 2 or tokens <= 0 or not all(map(math.isfinite, outcomes.losses)):
         return None
-    residuals = (
+    residuals: Iterable[float] = (
         size * (each - loss)
         for size, each in zip(outcomes.supervised_tokens, outcomes.losses, strict=True)
     )
+    if outcomes.clusters is not None:
+        residuals, _ = sums_by_cluster(residuals, outcomes.clusters)
+        count = len(residuals)
+        if count < 2:
+            return None
     squares = math.fsum(residual * residual for residual in residuals)
     half = t95(count - 1) * math.sqrt(squares * count / (count - 1)) / tokens
     return half if math.isfinite(half) else None

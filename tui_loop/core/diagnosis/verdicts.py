@@ -118,7 +118,8 @@ def _change(comparison: Comparison, predicted: Prediction) -> Interval | None:
 
 def _told(comparison: Comparison, predicted: Prediction) -> str:
     if predicted.wants_more:
-        return f"{figures.points(comparison.interval)} points over {comparison.compared} examples"
+        over = figures.examples(comparison.compared, comparison.conversations)
+        return f"{figures.points(comparison.interval)} points over {over}"
     return (
         f"{figures.loss_change(comparison.loss)} a token over {comparison.loss_examples} examples"
     )

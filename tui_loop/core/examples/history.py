@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from tui_loop.core.clusters import Clusters
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED, ExampleTable
 
 
@@ -47,7 +48,8 @@ FLAKY_FLIPS = 2
 class Outcomes(msgspec.Struct, frozen=True):
     """The outcomes of one iteration, by row. `losses` and `scores` are NaN where missing.
 
-    `is_alike`: they were scored in the same way as the iteration on screen.
+    `is_alike`: they were scored in the same way as the iteration on screen. `clusters`: the
+    conversation of each row, None where no conversation has several rows.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Outcomes(msgspec.Struct, frozen=True):
     scores: array[float]
     supervised_tokens: array[int]
     is_alike: bool = True
+    clusters: Clusters | None = None
 
 
 class HistoryPoint(msgspec.Struct, frozen=True):
@@ -84,6 +87,7 @@ def outcomes_of(number: int, table: ExampleTable, *, is_alike: bool = True) -> O
         table.scores,
         table.supervised_tokens,
         is_alike=is_alike,
+        clusters=table.clusters,
     )
 
 
@@ -93,7 +97,7 @@ def share_columns(fresh: Outcomes, known: Iterable[Outcomes]) -> Outcomes:
         if other.ids == fresh.ids:
             shared = {
                 name: getattr(other, name)
-                for name in ("ids", "references", "supervised_tokens")
+                for name in ("ids", "references", "supervised_tokens", "clusters")
                 if getattr(other, name) == getattr(fresh, name)
             }
             return msgspec.structs.replace(fresh, **shared)

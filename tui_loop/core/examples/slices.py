@@ -5,7 +5,8 @@ examples by Fisher's one-sided test and adjusts the p-values for multiple testin
 Hochberg); a slice is weak below LEVEL. Each kind of group has the same weight, so that hundreds of
 words do not hide nine labels: p-values are divided by weights that are 1 on average (Genovese,
 Roeder and Wasserman, "False discovery control with p-value weighting", 2006). Examples without an
-outcome are left out.
+outcome are left out. Where conversations have several answers, the test counts each conversation
+once, with the share of its answers that failed (`core.clusters.HitCounts`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Literal
 
 import msgspec
 
+from tui_loop.core.clusters import Clusters, HitCounts, clusters_at, clusters_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import label_reader, normalised
-from tui_loop.core.stats import benjamini_hochberg, fisher_greater, wilson
+from tui_loop.core.stats import benjamini_hochberg, fisher_greater, share_interval, wilson
 
 Kind = Literal["label", "prompt length", "reference length", "column", "words"]
 
@@ -194,7 +196,8 @@ _TOO_LITTLE = 1.0
 class Slice(msgspec.Struct, frozen=True):
     """A group of examples and its failures, compared with all others (`elsewhere`).
 
-    `low` and `high`: the Wilson interval of `share`. `indices`: the positions of its rows. `said`:
+    `low` and `high`: the Wilson interval of `share`, over conversations where these have several
+    answers. `indices`: the positions of its rows. `said`:
     for a label, the labels in its failed outputs, the most common first; None for no label.
     """
 
@@ -241,6 +244,7 @@ class _Scored:
         self.references: list[str] = []
         self.outputs: list[str | None] = []
         self.columns: list[dict[str, str]] = []
+        conversations: list[str] = []
         for at, row in enumerate(examples):
             if row.passed is not None:
                 self.at.append(at)
@@ -249,6 +253,8 @@ class _Scored:
                 self.references.append(row.reference)
                 self.outputs.append(None if row.passed else row.output)
                 self.columns.append(row.columns)
+                conversations.append(row.conversation)
+        self.clusters = clusters_of(conversations)
 
 
 def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slices:
@@ -259,20 +265,16 @@ def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slic
     rows = _Scored(examples)
     groups, by_label = _groups(rows)
     words = count_words(rows.prompts, rows.failed)
-    terms, word_p_values = _promising(words, rows.failed)
-    failures = sum(rows.failed)
-    counts = [sum(map(rows.failed.__getitem__, group.rows)) for group in groups]
-    p_values = [
-        fisher_greater(failed, len(group.rows), failures - failed, len(rows.at) - len(group.rows))
-        for group, failed in zip(groups, counts, strict=True)
-    ]
+    terms, word_p_values = _promising(rows, words)
+    counts = HitCounts(rows.failed, rows.clusters)
+    p_values = [fisher_greater(*counts.split(group.rows)) for group in groups]
     tested = len(groups) + len(words.found)
     weights = _weights(groups, len(words.found))
     weighted = [p / weights[group.kind] for p, group in zip(p_values, groups, strict=True)]
     weighted += [p / weights["words"] for p in word_p_values]
     adjusted = benjamini_hochberg([min(1.0, p) for p in weighted], tested)
     said = _confusions(rows, groups[:by_label], labels)
-    everything = failures, len(rows.at)
+    everything = sum(rows.failed), len(rows.at)
     slices = [
         _slice(rows, group, p, p_adjusted, among=everything, said=said.get(group.name, ()))
         for group, p, p_adjusted in zip(groups, p_values, adjusted[: len(groups)], strict=True)
@@ -332,12 +334,12 @@ def _confusions(
     return found
 
 
-def _promising(words: WordCounts, failed: Sequence[bool]) -> tuple[list[Term], list[float]]:
+def _promising(rows: _Scored, words: WordCounts) -> tuple[list[Term], list[float]]:
     """Returns the terms that fail more than the rest, with p-values; others are not tested.
 
     The others have p-values above LEVEL, which do not change adjusted ones below it.
     """
-    total, failures = len(words.rows), sum(failed[at] for at in words.rows)
+    total, failures = len(words.rows), sum(rows.failed[at] for at in words.rows)
     terms, p_values = [], []
     if 0 < failures < total:
         share = failures / total
@@ -348,7 +350,20 @@ def _promising(words: WordCounts, failed: Sequence[bool]) -> tuple[list[Term], l
                 p_values.append(
                     fisher_greater(in_failed, in_rows, failures - in_failed, total - in_rows)
                 )
+    clusters = clusters_at(rows.clusters, words.rows)
+    if clusters is not None:
+        p_values = _by_conversation(rows, words, terms, clusters)
     return terms, p_values
+
+
+def _by_conversation(
+    rows: _Scored, words: WordCounts, terms: Sequence[Term], clusters: Clusters
+) -> list[float]:
+    """Returns the p-values of terms where each conversation counts once."""
+    place = {at: place for place, at in enumerate(words.rows)}
+    counts = HitCounts([rows.failed[at] for at in words.rows], clusters)
+    members = rows_with(terms, rows.prompts, words.rows)
+    return [fisher_greater(*counts.split([place[at] for at in members[term]])) for term in terms]
 
 
 def _weak_words(
@@ -386,6 +401,8 @@ def _slice(
 ) -> Slice:
     failed, total = sum(map(rows.failed.__getitem__, group.rows)), len(group.rows)
     low, high = wilson(failed, total)
+    if (clusters := clusters_at(rows.clusters, group.rows)) is not None:
+        low, high = share_interval([float(rows.failed[at]) for at in group.rows], clusters)
     return Slice(
         kind=group.kind,
         name=group.name,

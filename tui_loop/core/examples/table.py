@@ -21,6 +21,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
+from tui_loop.core.clusters import Clusters, clusters_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record import codec
@@ -59,6 +60,7 @@ class _Columns(msgspec.Struct, frozen=True, gc=False):
     causes: tuple[str, ...]
     loss: float | str | None
     supervised_tokens: int
+    conversation: str = ""
 
 
 class _Texts(msgspec.Struct, frozen=True, gc=False):
@@ -89,6 +91,8 @@ class ExampleTable(Sequence[Example]):
         self.supervised_tokens = array("Q")
         self.prompt_lengths = array("L")
         self.causes: list[tuple[str, ...]] = []
+        self._conversations: list[str] = []
+        self._clusters: Clusters | None = None
         self.bad_lines = self.first_bad_line = 0
         self.problem: BadInput | None = None
         self._rows: Sequence[Example] | None = None
@@ -198,6 +202,15 @@ class ExampleTable(Sequence[Example]):
         """Returns whether any score is neither 0 nor 1."""
         return any(score not in (0.0, 1.0) for score in self.scores if not math.isnan(score))
 
+    @property
+    def clusters(self) -> Clusters | None:
+        """Returns the number of each row's conversation; None where none has several rows."""
+        names = self._conversations
+        if names:  # another thread may compute the same at the same time
+            self._clusters = clusters_of(names)
+            self._conversations = []
+        return self._clusters
+
     def texts(self) -> list[str]:
         """Returns the case-folded prompt, reference, output and id of each row, for searching.
 
@@ -252,6 +265,7 @@ class ExampleTable(Sequence[Example]):
         self.prompt_lengths.extend(array("L", [len(row.prompt) for row in rows]))
         causes: dict[tuple[str, ...], tuple[str, ...]] = {}  # many rows share a few
         self.causes += [causes.setdefault(row.causes, row.causes) for row in rows]
+        self._conversations += [row.conversation for row in rows]
 
     def _note_places(self, lines: list[bytes], start: int, kept: list[bool] | None) -> None:
         """Records the places of lines from byte `start`.

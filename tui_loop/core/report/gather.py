@@ -13,7 +13,7 @@ from tui_loop.core.commands import shell_text
 from tui_loop.core.compare.best import best_runs
 from tui_loop.core.compare.claims import claim_words
 from tui_loop.core.compare.comparison import Comparer, Comparison, brief_delta
-from tui_loop.core.compare.uncertainty import share_interval
+from tui_loop.core.compare.uncertainty import answers_outcomes, passed_interval
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Diagnosis
@@ -129,7 +129,7 @@ class _Gatherer:
                 if each.number in compared
                 else None,
                 story=self._story(each) if each.number in detailed else None,
-                score_interval=share_interval(each),
+                score_interval=passed_interval(each, answers_outcomes(self.reader, each)),
             )
             for each in self.iterations
         ]

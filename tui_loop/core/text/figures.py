@@ -39,6 +39,19 @@ def loss_change(interval: Interval | None) -> str:
     return f"{delta:+.{digits}f} ±{interval.half_width:.{digits}f}"
 
 
+def examples(count: int, conversations: int = 0) -> str:
+    """Returns `117 examples`, with conversations of several answers `60 answers of 20 ...`."""
+    if not conversations:
+        return f"{count} examples"
+    return f"{count} answers of {counted(conversations, 'conversation')}"
+
+
+def changes(fixed: int, broken: int, conversations: int = 0) -> str:
+    """Returns `12 fixed, 5 broken`, with the conversations in which answers changed, if any."""
+    text = f"{fixed} fixed, {broken} broken"
+    return f"{text} answers in {counted(conversations, 'conversation')}" if conversations else text
+
+
 def rate(value: Any) -> str:
     """Formats a learning rate, or any small number."""
     plain = number(value)

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from tui_loop.core.clusters import Clusters, clusters_at, clusters_of, sums_by_cluster
 from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
@@ -23,7 +24,14 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder, Scan
 from tui_loop.core.record.safe_open import lines_of
 from tui_loop.core.record.structs import Example
-from tui_loop.core.stats import Z95, Interval, newcombe, sample_variance
+from tui_loop.core.stats import (
+    Z95,
+    Interval,
+    effective_total,
+    mean_error,
+    newcombe,
+    sample_variance,
+)
 from tui_loop.core.text.figures import loss, loss_change, percent
 
 MOST_ROWS = 1_000_000_000
@@ -32,6 +40,9 @@ MAX_CHANGED = 100_000
 
 _LAST_TIME = 250_000_000_000
 """Unix seconds, about the year 9900. `time.localtime` and `datetime` reject much later times."""
+
+_LEAST_TOTAL = 1e-6
+"""No evaluation has a smaller effective number of examples."""
 
 MANY_USES = 3
 """From this many uses on, the holdout works like a second evaluation set, and a notice says so."""
@@ -46,7 +57,9 @@ FRESH_HOLDOUT = "name a file of rows that no run has used: " + command(
 class Figures(msgspec.Struct, frozen=True):
     """The result of an evaluation. Scores are in [0, 1], losses in nats a token.
 
-    `score_error` and `loss_error`: their standard errors over examples.
+    `score_error` and `loss_error`: their standard errors over examples, or over conversations with
+    several answers. `effective_total`: how many independent examples would determine the score as
+    well as those answers; None where each example stands alone.
     """
 
     score: float | None = None
@@ -55,15 +68,22 @@ class Figures(msgspec.Struct, frozen=True):
     loss: float | str | None = None
     score_error: float | None = None
     loss_error: float | None = None
+    effective_total: float | None = None
 
 
-class PairedTable(msgspec.Struct, frozen=True):
-    """How many rows the base and the iteration passed: both, one of them, or neither."""
+class PairedTable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many rows the base and the iteration passed: both, one of them, or neither.
+
+    Where conversations have several answers, `p_value` is that of the sign-flip test over
+    conversations, and `changed_conversations` counts those with fixed or broken answers.
+    """
 
     both: int
     fixed: int
     broken: int
     neither: int
+    p_value: float | None = None
+    changed_conversations: int = 0
 
 
 class HoldoutEvaluation(msgspec.Struct, frozen=True):
@@ -90,12 +110,19 @@ class HoldoutEvaluation(msgspec.Struct, frozen=True):
     paired: PairedTable | None = None
     eval: Figures = Figures()
     use: int = msgspec.field(default=1, name="look")
+    effective_total: float | None = None
 
     @property
     def figures(self) -> Figures:
         """Returns the iteration's own figures on the holdout."""
         return Figures(
-            self.score, self.passed, self.total, self.loss, self.score_error, self.loss_error
+            self.score,
+            self.passed,
+            self.total,
+            self.loss,
+            self.score_error,
+            self.loss_error,
+            self.effective_total,
         )
 
 
@@ -164,7 +191,13 @@ def _is_plausible(evaluation: HoldoutEvaluation) -> bool:
     cells = (table.both, table.fixed, table.broken, table.neither)
     paired = min(cells) >= 0 and sum(cells) <= evaluation.rows <= MOST_ROWS
     paired = paired and table.fixed + table.broken <= MAX_CHANGED
-    return counts and scores and paired and 0 <= evaluation.t < _LAST_TIME
+    paired = paired and 0 <= table.changed_conversations <= table.fixed + table.broken
+    paired = paired and (table.p_value is None or 0 <= table.p_value <= 1)
+    effective = all(
+        side.effective_total is None or _LEAST_TOTAL <= side.effective_total <= (side.total or 0)
+        for side in sides
+    )
+    return counts and scores and paired and effective and 0 <= evaluation.t < _LAST_TIME
 
 
 def holdout_uses(loops: LoopsFolder, sha256: str) -> tuple[HoldoutUse, ...]:
@@ -287,13 +320,14 @@ def agreement_of(evaluation: HoldoutEvaluation) -> Agreement:
 def score_difference(one: Figures, other: Figures) -> Interval | None:
     """Returns the score of `other` minus that of `one`, of different examples, with a 95% interval.
 
-    Newcombe's interval for scores of 0 or 1, else the normal one. None where scores or their
+    Newcombe's interval for scores of 0 or 1, with effective numbers of examples where conversations
+    have several answers, else the normal one. None where scores or their
     errors are unknown.
     """
     if one.score is None or other.score is None:
         return None
     if _counts(one) and _counts(other):
-        return newcombe(one.passed or 0, one.total or 0, other.passed or 0, other.total or 0)
+        return newcombe(*_effective_counts(one), *_effective_counts(other))
     return _normal(other.score - one.score, one.score_error, other.score_error)
 
 
@@ -308,32 +342,47 @@ def loss_difference(one: Figures, other: Figures) -> Interval | None:
 def figures_of(
     examples: Sequence[Example], score: float | None, passed: int | None, eval_loss: object
 ) -> Figures:
-    """Returns the figures of an evaluation with standard errors over its examples."""
-    scores = [each.score for each in examples if each.score is not None]
+    """Returns the figures of an evaluation with standard errors over its examples.
+
+    Where conversations have several answers, the errors are over conversations.
+    """
+    clusters = clusters_of(each.conversation for each in examples)
+    scored = [row for row, each in enumerate(examples) if each.score is not None]
+    scores = [examples[row].score or 0.0 for row in scored]
+    score_clusters = clusters_at(clusters, scored)
+    marks = [float(bool(examples[row].passed)) for row in scored]
     return Figures(
         score,
         passed,
         len(examples),
         eval_loss if isinstance(eval_loss, (int, float, str)) else None,
-        mean_error(scores),
-        ratio_error((number(each.loss), each.supervised_tokens) for each in examples),
+        mean_error(scores, score_clusters),
+        ratio_error(((number(each.loss), each.supervised_tokens) for each in examples), clusters),
+        effective_total(marks, score_clusters) if score_clusters is not None else None,
     )
 
 
-def mean_error(values: Sequence[float]) -> float | None:
-    """Returns the standard error of a mean, None for fewer than two values."""
-    return math.sqrt(sample_variance(values) / len(values)) if len(values) > 1 else None
-
-
-def ratio_error(rows: Iterable[tuple[float | None, int]]) -> float | None:
+def ratio_error(
+    rows: Iterable[tuple[float | None, int]], clusters: Clusters | None = None
+) -> float | None:
     """Returns the standard error of a loss per token (ratio estimator); `rows`: (loss, tokens).
 
-    Rows are the sampled units, since the tokens of one row are not independent. None for fewer
-    than two rows or a loss that is not finite.
+    Rows are the sampled units, since the tokens of one row are not independent, or with `clusters`
+    conversations. None for fewer than two of them or a loss that is not finite.
     """
-    known = [(value, count) for value, count in rows if value is not None and count > 0]
+    found = list(rows)
+    at = [row for row, (value, count) in enumerate(found) if value is not None and count > 0]
+    known = [(found[row][0] or 0.0, float(found[row][1])) for row in at]
     if len(known) < 2 or not all(math.isfinite(value) for value, _ in known):
         return None
+    if clusters is not None:
+        clusters = [clusters[row] for row in at]
+        sums, sizes = sums_by_cluster(
+            (value for value, _ in known), clusters, (count for _, count in known)
+        )
+        known = [(total / size, size) for total, size in zip(sums, sizes, strict=True)]
+        if len(known) < 2:
+            return None
     tokens = fmean(count for _, count in known)
     mean = math.fsum(value * count for value, count in known) / (tokens * len(known))
     spread = sample_variance([(value - mean) * count for value, count in known])
@@ -356,6 +405,14 @@ def _counts(figures: Figures) -> bool:
     if figures.passed is None or not figures.total or figures.score is None:
         return False
     return math.isclose(figures.score, figures.passed / figures.total, abs_tol=1e-9)
+
+
+def _effective_counts(figures: Figures) -> tuple[float, float]:
+    """Returns (passed, total), scaled to the effective number of examples where it is known."""
+    passed, total = figures.passed or 0, figures.total or 0
+    if figures.effective_total is None:
+        return passed, total
+    return passed / total * figures.effective_total, figures.effective_total
 
 
 def _normal(delta: float, one: float | None, other: float | None) -> Interval | None:

@@ -14,13 +14,13 @@ import msgspec
 from tui_loop.core.commands import command
 from tui_loop.core.compare.claims import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.compare.comparison import Comparer
+from tui_loop.core.compare.uncertainty import answers_outcomes, passed_bounds
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.scoring import NO_METRIC
-from tui_loop.core.stats import wilson
 from tui_loop.core.text.figures import counted, loss, percent
 from tui_loop.core.workflow.holdout import (
     FRESH_HOLDOUT,
@@ -132,7 +132,7 @@ def checklist_of(reader: LoopReader, number: int, comparer: Comparer | None = No
     items = [
         _finished(iteration),
         _iterations(reader, criteria),
-        _target(loop, iteration, criteria),
+        _target(reader, iteration, criteria),
         *_no_regression(loop, comparer, iteration, criteria),
     ]
     has_holdout = recorded is not None
@@ -189,12 +189,15 @@ def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
     )
 
 
-def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
+def _target(reader: LoopReader, iteration: Iteration, criteria: Criteria) -> Item:
+    loop = reader.loop
     is_loss = loop.read_settings().metric == NO_METRIC
     name = "eval_loss" if is_loss else "score"
     value = number(iteration.metrics.get(name))
-    bounds = None if is_loss else _interval(iteration)
-    text = (loss(value) if is_loss else _score_text(iteration)) if value is not None else "no score"
+    bounds = None if is_loss else _interval(reader, iteration)
+    text = "no score"
+    if value is not None:
+        text = loss(value) if is_loss else _score_text(iteration, bounds)
     target = criteria.target
     numbers = {name: value if value is not None and math.isfinite(value) else None}
     numbers["target"] = target
@@ -221,9 +224,9 @@ def _target(loop: LoopFolder, iteration: Iteration, criteria: Criteria) -> Item:
     return Item("target", title, "not met", text, todo, numbers)
 
 
-def _score_text(iteration: Iteration) -> str:
-    """Returns the score with its 95% interval over examples, where counts are recorded."""
-    metrics, bounds = iteration.metrics, _interval(iteration)
+def _score_text(iteration: Iteration, bounds: tuple[float, float] | None) -> str:
+    """Returns the score with its 95% interval, where counts are recorded."""
+    metrics = iteration.metrics
     score = percent(metrics.get("score"))
     if bounds is None:
         return score
@@ -231,11 +234,11 @@ def _score_text(iteration: Iteration) -> str:
     return f"{score} (95%: {low} to {high}), {metrics['passed']:.0f} of {metrics['total']:.0f} pass"
 
 
-def _interval(iteration: Iteration) -> tuple[float, float] | None:
+def _interval(reader: LoopReader, iteration: Iteration) -> tuple[float, float] | None:
     passed, total = (number(iteration.metrics.get(name)) for name in ("passed", "total"))
     if not total or passed is None or not 0 <= passed <= total < math.inf:
         return None
-    return wilson(int(passed), int(total))
+    return passed_bounds(int(passed), int(total), answers_outcomes(reader, iteration))
 
 
 def _no_regression(

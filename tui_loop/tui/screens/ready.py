@@ -8,7 +8,7 @@ from typing import Protocol
 from textual.timer import Timer
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.text.figures import loss, percent
+from tui_loop.core.text.figures import changes, loss, percent
 from tui_loop.core.workflow.holdout import (
     HoldoutDone,
     HoldoutEvaluation,
@@ -229,7 +229,8 @@ def look_lines(look: HoldoutEvaluation) -> Lines:
     if look.paired is not None:
         table = look.paired
         told = (
-            f"{table.both} pass in both, {table.fixed} fixed, {table.broken} broken, "
+            f"{table.both} pass in both, "
+            f"{changes(table.fixed, table.broken, table.changed_conversations)}, "
             f"{table.neither} in neither"
         )
         lines.append([(fit("  with the base", 16), "muted"), (told, "")])

@@ -8,12 +8,13 @@ import msgspec
 from textual import events
 from textual.app import ComposeResult
 
+from tui_loop.core.compare.claims import changes_of
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison, brief_delta
 from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.core.text.figures import loss, percent, points
+from tui_loop.core.text.figures import examples, loss, percent, points
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -295,8 +296,9 @@ def claim_in_words(compared: Comparison) -> str:
     if compared.claim == SEED_NOISE:
         counted = f"{runs[0]} runs of this config"
     return (
-        f"against {compared.a}: {points(compared.interval)} points over {compared.compared} "
-        f"examples, {len(compared.fixed)} fixed, {len(compared.broken)} broken: {compared.claim} "
+        f"against {compared.a}: {points(compared.interval)} points over "
+        f"{examples(compared.compared, compared.conversations)}, {changes_of(compared)}: "
+        f"{compared.claim} "
         f"({counted})"
     )
 

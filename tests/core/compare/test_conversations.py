@@ -1,0 +1,171 @@
+"""Comparisons where several examples are answers of one conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.core.conftest import compare
+from tui_loop.core.compare.claims import claim_words, regression_of, table_of, worse_than_base
+from tui_loop.core.compare.progress import ProgressReader
+from tui_loop.core.compare.progress_text import pair_words
+from tui_loop.core.compare.uncertainty import loss_interval, passed_interval, score_interval
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.structs import Example
+from tui_loop.core.stats import Interval, mcnemar, share_interval, wilson
+
+MakeFinished = Callable[..., IterationFolder]
+
+TALKS, ANSWERS = 10, 6
+
+
+def scores_of(*passing: int) -> dict[str, float]:
+    """Returns scores by id: all answers of the conversations in `passing` pass."""
+    return {
+        f"talk{talk}:{answer}": float(talk in passing)
+        for talk in range(TALKS)
+        for answer in range(1, ANSWERS + 1)
+    }
+
+
+CONVERSATIONS = {name: name.partition(":")[0] for name in scores_of()}
+
+
+def test_a_comparison_counts_conversations_and_tests_them(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(scores_of(), base=True, conversations=CONVERSATIONS)
+    finished(scores_of(0, 1, 2), conversations=CONVERSATIONS)
+    result = compare(loop, 0, 1)
+    assert (len(result.fixed), result.broken) == (18, [])
+    assert (result.compared, result.conversations, result.changed_conversations) == (60, 10, 3)
+    assert result.p_value == pytest.approx(mcnemar(3, 0))
+    assert result.interval is not None
+    assert not result.interval.excludes_zero
+    assert claim_words(result)[0] == (
+        "score",
+        "+30 ±35 points over 60 answers of 10 conversations: 18 fixed, 0 broken answers in "
+        "3 conversations (sign-flip p = 0.25)",
+    )
+
+
+def test_answers_that_broke_together_are_one_loss_and_no_regression(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(scores_of(*range(10)), base=True, conversations=CONVERSATIONS)
+    finished(scores_of(*range(4, 10)), conversations=CONVERSATIONS)
+    finished(scores_of(*range(7, 10)), conversations=CONVERSATIONS)
+    text, is_worse = regression_of(compare(loop, 0, 1))
+    assert text == "0 fixed, 24 broken answers in 4 conversations of 10 (p = 0.12)"
+    assert is_worse is False
+    assert regression_of(compare(loop, 0, 2))[1] is True
+
+
+def test_conversations_of_one_answer_each_are_compared_as_examples(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    scores = {f"row{row}": float(row % 3 == 0) for row in range(30)}
+    better = dict.fromkeys(scores, 1.0)
+    own = {name: name for name in scores}
+    finished(scores, base=True, conversations=own)
+    finished(better, conversations=own)
+    finished(scores)
+    finished(better)
+    single, alone = compare(loop, 0, 1), compare(loop, 2, 3)
+    assert single.conversations == alone.conversations == 0
+    assert (single.p_value, single.interval) == (alone.p_value, alone.interval)
+    assert single.loss == alone.loss
+
+
+def test_an_evaluation_of_last_answers_shares_no_example_with_one_of_all(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished({f"talk{talk}": 1.0 for talk in range(TALKS)}, base=True)
+    finished(scores_of(0), conversations=CONVERSATIONS)
+    result = compare(loop, 0, 1)
+    assert (result.compared, result.conversations, result.p_value) == (0, 0, None)
+    assert regression_of(result) == ("no examples in common", None)
+
+
+def test_replicates_of_split_conversations_have_an_interval_over_conversations(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    for settings in (("r=4", "seed=1"), ("r=4", "seed=2"), ("r=8", "seed=1"), ("r=8", "seed=2")):
+        passing = (0, 1, 2) if settings[0] == "r=4" else (0, 1, 2, 3, 4, 5)
+        finished(scores_of(*passing), *settings, conversations=CONVERSATIONS)
+    result = compare(loop, 1, 3)
+    assert result.replicates == (2, 2)
+    assert result.claim == "no difference seen"
+
+
+def test_progress_names_the_conversations_of_a_pair(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(scores_of(), base=True, conversations=CONVERSATIONS)
+    finished(scores_of(0, 1, 2, 3, 4), conversations=CONVERSATIONS)
+    progress = ProgressReader(LoopReader(loop)).poll()
+    assert progress.pairs[0].conversations == 10
+    assert "points over 60 answers of 10 conversations" in pair_words(progress.pairs[0])
+    score = progress.points[1].score
+    assert score is not None
+    marks = [1.0] * 30 + [0.0] * 30
+    clusters = [row // ANSWERS for row in range(60)]
+    assert (score.low, score.high) == share_interval(marks, clusters)
+    assert score.low < wilson(30, 60)[0]
+
+
+def test_scores_and_losses_of_alike_answers_have_the_interval_of_the_conversations(
+    loop: LoopFolder, finished: MakeFinished, example: Callable[..., Example]
+) -> None:
+    grades = [0.2, 0.9, 0.4, 0.7, 0.5]
+    talks = [
+        example(f"{at}:{n}", grade, loss=grade, conversation=f"talk{at}")
+        for at, grade in enumerate(grades)
+        for n in range(4)
+    ]
+    alone = [example(f"{at}", grade, loss=grade) for at, grade in enumerate(grades)]
+    metrics = {"score": 0.54, "eval_loss": 0.54, "passed": 0}
+    reader = LoopReader(loop)
+    found = []
+    for rows in (alone, talks):
+        folder = finished({"x": 1.0}, metrics=metrics | {"total": len(rows)})
+        folder.write_examples(rows, [])
+        iteration, outcomes = reader.iteration(folder.number), reader.outcomes(folder.number)
+        found.append((score_interval(iteration, outcomes), loss_interval(iteration, outcomes)))
+    for one, many in zip(*found, strict=True):
+        assert isinstance(one, Interval)
+        assert isinstance(many, Interval)
+        assert (many.low, many.high) == pytest.approx((one.low, one.high))
+
+
+def test_a_score_without_readable_examples_has_wilson_s_interval(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    folder = finished(scores_of(0, 1), base=True, conversations=CONVERSATIONS)
+    found = passed_interval(LoopReader(loop).iteration(folder.number), None)
+    assert found is not None
+    assert (found.low, found.high) == wilson(12, 60)
+
+
+def test_the_paired_table_of_a_holdout_has_the_test_over_conversations(
+    example: Callable[..., Example],
+) -> None:
+    before = [example(f"{n}", 1.0, conversation=f"talk{n // 3}") for n in range(12)]
+    after = [example(f"{n}", float(n >= 9), conversation=f"talk{n // 3}") for n in range(12)]
+    table = table_of(before, after)
+    assert (table.both, table.broken, table.changed_conversations) == (3, 9, 3)
+    assert table.p_value == pytest.approx(mcnemar(0, 3))
+    assert worse_than_base(table) == (
+        "against the base 0 fixed, 9 broken answers in 3 conversations (p = 0.25)",
+        False,
+    )
+
+
+def test_the_paired_table_of_single_rows_has_counts_only(example: Callable[..., Example]) -> None:
+    before = [example(f"{n}", 1.0) for n in range(9)]
+    after = [example(f"{n}", 0.0) for n in range(9)]
+    table = table_of(before, after)
+    assert (table.p_value, table.changed_conversations) == (None, 0)
+    assert worse_than_base(table)[1] is True
