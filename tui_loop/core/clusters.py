@@ -1,7 +1,7 @@
 """Groups examples by conversation, since the answers of one conversation are not independent.
 
 `Clusters` has the number of each example's conversation. It is None where no conversation has
-several examples: each example then stands alone, and the statistics over examples hold.
+several examples: the statistics over examples then hold.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROUNDING = 1e-9
 
 
 def clusters_of(conversations: Iterable[str]) -> Clusters | None:
-    """Numbers the conversation of each example; one without a conversation stands alone."""
+    """Numbers the conversation of each example; one without gets a number of its own."""
     numbers: dict[str, int] = {}
     found, alone = array("q"), -1
     for name in conversations:
@@ -30,7 +30,7 @@ def clusters_of(conversations: Iterable[str]) -> Clusters | None:
 
 
 def clusters_at(clusters: Clusters | None, rows: Sequence[int]) -> Clusters | None:
-    """Returns the conversations of some examples; None where these all stand alone."""
+    """Returns the conversations of some examples; None where each has its own."""
     if clusters is None:
         return None
     if rows == range(len(clusters)):
@@ -40,7 +40,7 @@ def clusters_at(clusters: Clusters | None, rows: Sequence[int]) -> Clusters | No
 
 
 def cluster_count(clusters: Clusters | None) -> int:
-    """Returns the number of conversations, 0 where each example stands alone."""
+    """Returns the number of conversations, 0 where each example has its own."""
     return len(set(clusters)) if clusters is not None else 0
 
 

@@ -131,7 +131,7 @@ MOST_COUNTED = 1_000
 """With more conversations that changed, integers of all their sums take too long."""
 
 _LEAST_P = 1e-12
-"""The error of a sum of rounded cosines: smaller p-values are not told apart."""
+"""The error of a sum of rounded cosines: smaller p-values are not known."""
 
 
 def sign_flip(differences: Iterable[int]) -> float:

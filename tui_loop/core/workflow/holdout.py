@@ -59,7 +59,7 @@ class Figures(msgspec.Struct, frozen=True):
 
     `score_error` and `loss_error`: their standard errors over examples, or over conversations with
     several answers. `effective_total`: how many independent examples would determine the score as
-    well as those answers; None where each example stands alone.
+    well as those answers; None where each row is one example.
     """
 
     score: float | None = None
