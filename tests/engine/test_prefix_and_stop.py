@@ -85,8 +85,8 @@ TEMPLATES = [
     for trim in ("", " | trim")
 ]
 WORDS = "red kite harbour noon seven boats leak tide gulls ask list value 12 crient là".split()  # noqa: SIM905
-TAILS = ["", ":", "?", "bo", "\n"]
-"""How prompts end; `bo` begins a word that an answer may go on with."""
+TAILS = {"": "", ":": "", "?": "", " boa": "ts and ", " har": "bour at ", "\n": ""}
+"""How prompts end, and how their answers begin: some continue the prompt's last word."""
 
 
 def rows_of(chance: random.Random, kind: str) -> list[Row]:
@@ -94,9 +94,10 @@ def rows_of(chance: random.Random, kind: str) -> list[Row]:
     rows = []
     for number in range(6):
         text = " ".join(chance.choices(WORDS, k=chance.randint(2, 6)))
-        prompt = f"{text} {number}{chance.choice(TAILS)}"
+        tail, begun = chance.choice(list(TAILS.items()))
+        prompt = f"{text} {number}{tail}"
         answer = " ".join(chance.choices(WORDS, k=chance.randint(1, 4)))
-        reference = f"{answer} {number}"
+        reference = f"{begun if kind == 'plain' else ''}{answer} {number}"
         turns: tuple[Message, ...] = ()
         if kind == "messages":
             turns = (Message("user", prompt), Message("assistant", reference))
@@ -106,7 +107,7 @@ def rows_of(chance: random.Random, kind: str) -> list[Row]:
                     Message("assistant", f"before {number}"),
                     *turns,
                 )
-        space = " " if kind == "plain" and chance.random() < 0.5 else ""
+        space = " " if kind == "plain" and not begun and chance.random() < 0.5 else ""
         rows.append(Row(str(number), prompt, space + reference, number + 1, turns))
     return rows
 
