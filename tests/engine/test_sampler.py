@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -171,6 +172,8 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
         ("optim=a..b", "is not a range of numbers"),
         ("evaluation.max_length=1..9", "changes the data, the evaluation or the seed"),
         ("training.seed=1..9", "changes the data, the evaluation or the seed"),
+        ("data.chat_template=auto,off", "changes the data, the evaluation or the seed"),
+        ("evaluation.stop=a,b", "changes the data, the evaluation or the seed"),
         ("r=1.5..3", "lora.r"),
     ],
 )
@@ -178,6 +181,15 @@ def test_a_range_that_makes_no_sense_is_refused(loop: LoopFolder, text: str, mes
     with pytest.raises(BadInput) as caught:
         SearchSource(loop, [text], 0)
     assert message in caught.value.message
+
+
+def test_what_is_trained_on_can_be_sampled_where_a_score_ranks_it(loop: LoopFolder) -> None:
+    config = loop.default_config()
+    text = "data.train_on=assistant,all"
+    assert read_range(text, config).choices == ("assistant", "all")
+    unscored = with_settings(config, ["evaluation.metric=none"])
+    with pytest.raises(BadInput, match="changes the data, the evaluation or the seed"):
+        read_range(text, unscored)
 
 
 def test_whole_numbers_stay_whole(loop: LoopFolder) -> None:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from tui_loop.core.config.schema import GROUPS, SEED, Config, hints_of
+from tui_loop.core.config.schema import GROUPS, SEED, TRAIN_ON, Config, hints_of
 from tui_loop.core.config.settings import full_name, parse_value, with_settings
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
@@ -24,7 +24,12 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief
-from tui_loop.core.workflow.suggestion_source import History, Proposal, plan_of_proposal
+from tui_loop.core.workflow.suggestion_source import (
+    History,
+    Proposal,
+    is_data,
+    plan_of_proposal,
+)
 from tui_loop.engine.extras import require_search
 
 STARTUP = 4
@@ -234,10 +239,11 @@ def read_range(text: str, config: Config) -> Range:
     if not equals or not bounds:
         raise BadInput(f"--range {text}: must be FIELD=LOW..HIGH or FIELD=A,B,C", example)
     name = full_name(key.strip())
-    if name.startswith(("data.", "evaluation.", "run.")) or name == SEED:
+    is_other_loss = name == TRAIN_ON and config.evaluation.metric == "none"
+    if is_data(name) or name.startswith(("evaluation.", "run.")) or name == SEED or is_other_loss:
         raise BadInput(
             f"--range {name}: changes the data, the evaluation or the seed, not the training",
-            "sample fields of training and lora",
+            "sample fields of training and lora, or data.train_on",
         )
     group, _, field = name.partition(".")
     type_hint = hints_of(GROUPS[group]).get(field)

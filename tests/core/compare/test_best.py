@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.core.conftest import MakeFinished
 from tui_loop.cli.main import main
@@ -12,6 +13,7 @@ from tui_loop.core.compare.best import best_of
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.loop_list import LoopsReader
 from tui_loop.core.compare.progress import ProgressReader
+from tui_loop.core.compare.progress_text import differs_words, otherwise_words
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, State
@@ -75,3 +77,37 @@ def test_a_lucky_run_is_no_better_than_its_config_wherever_the_best_is_told(
     closed = loop.read_settings().closed
     assert closed is not None
     assert closed.iteration == 2
+
+
+def test_what_is_trained_on_is_ranked_by_the_score_and_not_by_the_loss(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished([0.0] * 10, base=True)
+    finished([1.0] * 8 + [0.0] * 2)
+    finished([1.0] * 6 + [0.0] * 4, "data.train_on=all", parent=1)
+    reader = LoopReader(loop)
+    iterations = [reader.iteration(each) for each in (0, 1, 2)]
+    assert best_of(Comparer(reader), iterations) == 1
+    progress = ProgressReader(reader).poll()
+    assert progress.best == 1
+    assert [each.best for each in progress.points] == [None, 1, 1]
+    assert [each.differs for each in progress.points] == [("loss",), ("loss",), ()]
+    assert otherwise_words(progress) == "eval loss over other tokens than the newest one's: 0, 1"
+    assert "losses are not comparable" in differs_words(progress.points[1])
+    assert differs_words(progress.points[2]) == ""
+    by_loss = [replace(each, metrics={"eval_loss": 0.1 * each.number}) for each in iterations]
+    assert best_of(Comparer(reader), by_loss) == 2
+
+
+def test_another_evaluation_is_not_ranked_though_it_has_a_score(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished([1.0] * 8 + [0.0] * 2, base=True)
+    finished([1.0] * 8 + [0.0] * 2)
+    settings = ("data.train_on=all", "evaluation.max_length=64")
+    finished([1.0] * 6 + [0.0] * 4, *settings, parent=1)
+    progress = ProgressReader(LoopReader(loop)).poll()
+    assert progress.best == 2
+    assert otherwise_words(progress) == (
+        "evaluated differently from the newest one, not comparable: 0, 1 (lengths, loss)"
+    )

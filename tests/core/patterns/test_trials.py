@@ -166,3 +166,21 @@ def test_the_best_are_ranked_by_their_mean_score_and_else_by_loss() -> None:
 )
 def test_a_base_is_called_by_its_id_or_its_folder(model: str, name: str) -> None:
     assert base_name(model) == name
+
+
+def test_what_an_earlier_version_trained_on_is_no_change(loop: LoopFolder) -> None:
+    before = iteration(1, "data.shape=messages")
+    assert before.config is not None
+    data = {name: value for name, value in before.config["data"].items() if name != "train_on"}
+    masks = {"assistant_only_loss": False, "completion_only_loss": True}
+    training = {**before.config["training"], **masks}
+    earlier = Iteration(
+        number=1,
+        parent=0,
+        state="finished",
+        config={**before.config, "data": data, "training": training},
+    )
+    now = iteration(2, "data.shape=messages", "data.train_on=last", parent=1)
+    first, second = trials_in(loop, earlier, now)[0]
+    assert first.config["data.train_on"] == "all"
+    assert second.changed == {"data.train_on": ("all", "last")}

@@ -56,6 +56,22 @@ def test_a_loop_without_iterations_runs_its_defaults_first(loop: LoopFolder, pla
     assert loop.iteration(2).read_decision().changes[0].new == 5e-4
 
 
+def test_changes_of_the_data_are_left_to_a_person(loop: LoopFolder, play: Play) -> None:
+    def advice(field: str, old: object, new: object) -> Suggestion:
+        return Suggestion("kind", "found", "a change", "because", {field: (old, new)})
+
+    suggestions = {
+        1: (
+            advice("data.chat_template", "auto", "off"),
+            advice("data.train_on", "assistant", "last"),
+        ),
+    }
+    source = DiagnosisSource(lambda number: Diagnosis(number, (), suggestions.get(number, ())))
+    play(source, world, iterations=2)
+    config = loop.iteration(2).read_config()
+    assert (config.data.chat_template, config.data.train_on) == ("auto", "last")
+
+
 def test_suggestion_and_prediction_are_in_the_decision(loop: LoopFolder, play: Play) -> None:
     predicted = {"metric": "score", "was": 0.1, "low": 0.4, "high": 0.6}
     proposal = rate(5e-4, 1, suggestion="found/rate", predicted=predicted)

@@ -26,17 +26,11 @@ def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iter
     """Returns the finished runs of the config with the best mean score, in order; () without any.
 
     Ties, and loops without scores, are decided by the lowest mean eval loss, then by the earlier
-    config. Only iterations that were evaluated like the newest finished one count. The first run
+    config. Only iterations that can be ranked with the newest finished one count. The first run
     gives the config its number.
     """
     finished = [each for each in iterations if each.state == "finished"]
-    last = finished[-1].fingerprint if finished else None
-    counting = [
-        each
-        for each in finished
-        if each.number > 0
-        and (last is None or each.fingerprint is None or not each.fingerprint.differs_from(last))
-    ]
+    counting = [each for each in finished if each.number > 0 and can_rank(each, finished[-1])]
     groups = runs_by_config(comparer, counting)
     known = {each.number for runs in groups for each in runs}
     groups += [[each] for each in counting if each.number not in known]
@@ -47,6 +41,19 @@ def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iter
         if score is not None or loss is not None
     ]
     return tuple(max(ranked, key=lambda each: each[:2])[2]) if ranked else ()
+
+
+def can_rank(one: Iteration, other: Iteration) -> bool:
+    """Returns whether two iterations were evaluated alike, as far as their rank depends on it.
+
+    `data.train_on` changes which tokens the eval loss counts and no score. So it is a choice of
+    training like any other where both have a score.
+    """
+    if one.fingerprint is None or other.fingerprint is None:
+        return True
+    parts = one.fingerprint.differs_from(other.fingerprint)
+    scores = (number(each.metrics.get("score")) for each in (one, other))
+    return not parts or (parts == ["loss"] and all(score is not None for score in scores))
 
 
 def best_of(comparer: Comparer, iterations: Sequence[Iteration]) -> int | None:

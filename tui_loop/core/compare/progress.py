@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.commands import command
-from tui_loop.core.compare.best import Spread, rank, runs_by_config, spread_of
+from tui_loop.core.compare.best import Spread, can_rank, rank, runs_by_config, spread_of
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.uncertainty import (
     Noise,
@@ -30,7 +30,8 @@ class Point(msgspec.Struct, frozen=True):
     """One iteration. `config`: the first run of its config.
 
     `differs`: the parts of the fingerprint that differ from the newest finished iteration, with
-    which the figures are then not comparable. `best`: the first run of the best config so far.
+    which the figures are then not comparable; of `loss` alone the scores are. `best`: the first run
+    of the best config so far.
     """
 
     number: int
@@ -129,7 +130,7 @@ class ProgressReader:
             for each in finished
             if each.fingerprint is not None and last is not None
         }
-        comparable = [each for each in finished if not differs.get(each.number)]
+        comparable = [each for each in finished if can_rank(each, finished[-1])]
         groups = runs_by_config(self._comparer, comparable)
         tried = tuple(_tried(runs) for runs in groups)
         by_run = {number: each for each in tried for number in each.runs}

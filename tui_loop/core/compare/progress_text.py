@@ -12,6 +12,9 @@ from tui_loop.core.text.figures import counted
 
 NOTHING_YET = "no iteration has finished yet"
 
+LOSS_ALONE = ("loss",)
+"""What differs between iterations whose scores are comparable and whose losses are not."""
+
 
 def best_words(progress: Progress) -> str:
     """Returns `the best so far is 4, max_steps 50 → 100: score 68% (sd 4 points over 2 runs)`."""
@@ -71,12 +74,22 @@ def otherwise_words(progress: Progress) -> str:
     for each in progress.points:
         if each.differs:
             by_parts.setdefault(each.differs, []).append(each.number)
-    texts = (
+    tokens = ", ".join(map(str, by_parts.pop(LOSS_ALONE, ())))
+    listed = "; ".join(
         f"{', '.join(map(str, numbers))} ({', '.join(parts)})"
         for parts, numbers in by_parts.items()
     )
-    listed = "; ".join(texts)
-    return f"evaluated differently from the newest one, not comparable: {listed}" if listed else ""
+    texts = [f"evaluated differently from the newest one, not comparable: {listed}"] * bool(listed)
+    texts += [f"eval loss over other tokens than the newest one's: {tokens}"] * bool(tokens)
+    return "; ".join(texts)
+
+
+def differs_words(point: Point) -> str:
+    """Returns how an iteration was evaluated differently from the newest one, "" if alike."""
+    if point.differs == LOSS_ALONE:
+        return "eval loss over other tokens (data.train_on): losses are not comparable"
+    parts = ", ".join(point.differs)
+    return f"measured otherwise ({parts}): not comparable" if parts else ""
 
 
 def score_words(interval: Interval | None) -> str:

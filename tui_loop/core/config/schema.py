@@ -325,6 +325,9 @@ def hints_of(kind: type[Group]) -> dict[str, Any]:
 
 
 SEED = "training.seed"
+
+TRAIN_ON = "data.train_on"
+"""The field of `data` that is a choice of training: it changes neither rows nor outputs' scores."""
 EOS = "eos_token"
 """The field of `other` that replaces the tokenizer's end-of-sequence token."""
 

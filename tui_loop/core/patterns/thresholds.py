@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config.schema import BOOKKEEPING
+from tui_loop.core.config.schema import BOOKKEEPING, TRAIN_ON
 from tui_loop.core.patterns.pattern import (
     SHORT_WORDS,
     Outcome,
@@ -230,7 +230,8 @@ def best_so_far(trials: Sequence[Trial]) -> list[Pattern]:
 
 
 def _is_tuned(name: str) -> bool:
-    return name.partition(".")[0] in ("lora", "training") and name not in (*BOOKKEEPING, MODEL)
+    is_of_training = name.partition(".")[0] in ("lora", "training") or name == TRAIN_ON
+    return is_of_training and name not in (*BOOKKEEPING, MODEL)
 
 
 def _shared_pattern(name: str, best: list[list[Trial]], rest: list[list[Trial]]) -> Pattern | None:

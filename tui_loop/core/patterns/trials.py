@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, Literal
 
 import msgspec
 
+from tui_loop.core.config.earlier_versions import upgraded
 from tui_loop.core.config.schema import BOOKKEEPING, Config
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.errors import TuiLoopError
@@ -90,7 +91,7 @@ def trials_from(
 def _trial(
     name: str, iteration: Iteration, known: dict[int, Trial], base_score: float | None
 ) -> Trial:
-    config = _flat(iteration.config or {})
+    config = _flat(upgraded(iteration.config or {}))
     parent = known.get(iteration.parent or 0)
     brings_rows = isinstance(iteration.changes.get("data.train"), dict)
     data = parent.data if parent is not None else 0
@@ -199,7 +200,7 @@ def _defaults() -> dict[str, Any]:
     return flatten(Config())
 
 
-def _flat(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _flat(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Returns {"group.field": value}. Fields that an older record lacks get today's defaults."""
     own = {f"{group}.{name}": value for group, t in tables.items() for name, value in t.items()}
     return {**_defaults(), **own}

@@ -9,7 +9,7 @@ import msgspec
 
 from tui_loop.core.compare.best import best_runs
 from tui_loop.core.compare.comparison import Comparer, config_key
-from tui_loop.core.config.schema import Config
+from tui_loop.core.config.schema import TRAIN_ON, Config
 from tui_loop.core.config.tables import merge, to_tables
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import settings_of
@@ -51,6 +51,14 @@ def plan_of_proposal(loop: LoopFolder, proposal: Proposal) -> Plan:
     return msgspec.structs.replace(
         plan, suggestion=proposal.suggestion, predicted=proposal.predicted
     )
+
+
+def is_data(field: str) -> bool:
+    """Returns whether a config field changes the rows or how they are read and rendered.
+
+    `data.train_on` does not: it is a choice of training.
+    """
+    return field.startswith("data.") and field != TRAIN_ON
 
 
 class History:
@@ -145,8 +153,14 @@ class DiagnosisSource:
         return None
 
     def _suggestions(self, number: int) -> list[Suggestion]:
-        """Returns the suggestions that change config fields, the best first."""
-        return [each for each in self._diagnose(number).suggestions if each.changes]
+        """Returns the suggestions that change config fields, the best first.
+
+        Those that change the data are left to a person: other rows are another experiment.
+        """
+        suggestions = self._diagnose(number).suggestions
+        return [
+            each for each in suggestions if each.changes and not any(map(is_data, each.changes))
+        ]
 
 
 def _proposal(suggestion: Suggestion, best_iteration: Iteration) -> Proposal:

@@ -10,6 +10,7 @@ from tui_loop.core.compare.progress import Pair, Point, Progress
 from tui_loop.core.compare.progress_text import (
     best_words,
     config_words,
+    differs_words,
     loss_words,
     otherwise_words,
     pair_words,
@@ -259,9 +260,8 @@ def point_lines(point: Point, progress: Progress) -> Lines:
             if tried is config
         )
         lines.append([("config ", "muted"), (words, "")])
-    if point.differs:
-        parts = ", ".join(point.differs)
-        lines.append([("! ", "warn"), (f"measured otherwise ({parts}): not comparable", "warn")])
+    if differs := differs_words(point):
+        lines.append([("! ", "warn"), (differs, "warn")])
     number = config.number if config is not None else point.number
     for pair in progress.pairs:
         if number in (pair.a, pair.b):

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
-from tui_loop.core.compare.best import best_runs, rank_of, runs_by_config
+from tui_loop.core.compare.best import best_runs, can_rank, rank_of, runs_by_config
 from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
 from tui_loop.core.diagnosis.facts import IterationFacts, metric_of, trend_of
@@ -166,7 +166,6 @@ def tried_configs(facts: IterationFacts) -> list[list[Iteration]]:
     Only iterations that were measured as this one are included. Runs that differ only in the seed
     are one group.
     """
-    own = facts.iteration.fingerprint
     return runs_by_config(
         facts.comparer,
         (
@@ -174,7 +173,7 @@ def tried_configs(facts: IterationFacts) -> list[list[Iteration]]:
             for each in facts.iterations
             if 0 < each.number <= facts.number
             and each.state == "finished"
-            and (own is None or not each.fingerprint or not each.fingerprint.differs_from(own))
+            and can_rank(each, facts.iteration)
         ),
     )
 
