@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,120 @@ def test_every_answer_is_trained_on_through_its_end_and_nothing_else(
     assert trained_texts(tokenizer, turns, ["data.train_on=last"], tools)[0] == ended[-1:]
     [whole], text = trained_texts(tokenizer, turns, ["data.train_on=all"], tools)
     assert whole == text
+
+
+TOOL = {"type": "function", "function": {"name": "count", "parameters": {}}}
+CALLED = '<tool_call>{"name": "count", "arguments": {"what": "boats"}}</tool_call>'
+ARGUMENTS = {"name": "count", "arguments": {"what": "boats"}}
+FORMATS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "openai": (
+        {
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": [{"type": "text", "text": "How many?"}]},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": "c", "type": "function", "function": ARGUMENTS}],
+                },
+                {"role": "tool", "tool_call_id": "c", "content": "7"},
+                {"role": "assistant", "content": "Seven."},
+            ],
+            "tools": [TOOL],
+        },
+        [CALLED, "Seven."],
+    ),
+    "weights": (
+        {
+            "messages": [
+                {"role": "user", "content": "How many?"},
+                {"role": "assistant", "content": "Nine.", "weight": 0},
+                {"role": "user", "content": "Sure?"},
+                {"role": "assistant", "content": "Seven.", "weight": 1},
+            ]
+        },
+        ["Seven."],
+    ),
+    "sharegpt": (
+        {
+            "conversations": [
+                {"from": "human", "value": "How many?"},
+                {"from": "function_call", "value": json.dumps(ARGUMENTS)},
+                {"from": "observation", "value": "7"},
+                {"from": "gpt", "value": "Seven."},
+            ],
+            "system": "Be brief.",
+            "tools": json.dumps([TOOL]),
+        },
+        [CALLED, "Seven."],
+    ),
+    "alpaca": (
+        {
+            "instruction": "And gulls?",
+            "input": "",
+            "output": "None.",
+            "system": "Be brief.",
+            "history": [["How many boats?", "Seven."]],
+        },
+        ["Seven.", "None."],
+    ),
+    "prompt of turns": (
+        {
+            "prompt": [
+                {"role": "user", "content": "How many?"},
+                {"role": "assistant", "content": "Nine."},
+                {"role": "user", "content": "Sure?"},
+            ],
+            "completion": "Seven.",
+        },
+        ["Seven."],
+    ),
+    "prompt and system": ({"system": "Be brief.", "prompt": "How many?", "completion": "7"}, ["7"]),
+    "messages as text": (
+        {
+            "messages": json.dumps(
+                [{"role": "User", "content": "Hi"}, {"role": "Assistant", "content": "Hello."}]
+            )
+        },
+        ["Hello."],
+    ),
+    "xlam": (
+        {
+            "query": "How many boats?",
+            "tools": json.dumps([{"name": "count", "parameters": {"what": {"type": "str"}}}]),
+            "answers": json.dumps([ARGUMENTS]),
+        },
+        [CALLED],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_rows_of_every_format_train_on_their_answers(name: str) -> None:
+    raw, answers = FORMATS[name]
+    tokenizer = byte_level(IM, eos="<|im_end|>", pad="<|endoftext|>", template=IM_TOOLS)
+    [row], mapping = mapped([raw])
+    renderer = Renderer(tokenizer, Config(), mapping.shape, rows=[row])
+    tokens = renderer.tokens(row)
+    # Token by token: an answer is what stands between its head and its end of turn.
+    expected: list[bool] = []
+    head = tokenizer("<|im_start|>assistant\n")["input_ids"]
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    ended = [f"{answer}<|im_end|>" for answer in answers]
+    inside, said = False, list[int]()
+    for place, token in enumerate(tokens.ids):
+        if not inside and tokens.ids[place - len(head) : place] == head and place >= len(head):
+            inside, said = True, []
+        said.append(token)
+        expected.append(inside)
+        if inside and token == end:
+            inside = False
+            if tokenizer.decode(said) not in ended:  # an answer that the row excludes
+                expected[-len(said) :] = [False] * len(said)
+    assert tokens.trained == expected
+    assert tokens.flaws == ()
+    stretches = tokenizer.decode([i for i, t in zip(tokens.ids, tokens.trained, strict=True) if t])
+    assert stretches == "".join(ended)
 
 
 def test_a_turn_says_itself_whether_it_is_trained_on() -> None:
