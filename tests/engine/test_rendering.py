@@ -56,17 +56,23 @@ def tiny() -> LoadedModel:
     return load_model(Config(), find_model("tiny", Path()))
 
 
+def quiet_arguments(folder: Path, **more: Any) -> SFTConfig:
+    """Arguments of an SFTTrainer on the CPU that prints nothing."""
+    return SFTConfig(
+        output_dir=str(folder),
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to="none",
+        **more,
+    )
+
+
 def prepared_by_trl(loaded: LoadedModel, records: list[dict[str, Any]], folder: Path) -> list[Any]:
     """(input_ids, labels) of each record, as SFTTrainer would train on them."""
     trainer = SFTTrainer(
         model=loaded.model,
-        args=SFTConfig(
-            output_dir=str(folder),
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            report_to="none",
-        ),
+        args=quiet_arguments(folder),
         train_dataset=Dataset.from_list(records),
         processing_class=loaded.tokenizer,
     )

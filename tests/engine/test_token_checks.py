@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from trl import SFTConfig, SFTTrainer
+from trl import SFTTrainer
 
 from tests.engine.conftest import TEMPLATE
-from tests.engine.test_rendering import CHATML, SPACED, TEXTS, TURNS
+from tests.engine.test_rendering import CHATML, SPACED, TEXTS, TURNS, quiet_arguments
 from tui_loop.core.config.schema import Config, Lora
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
@@ -113,12 +113,8 @@ def test_masks_are_those_of_sfttrainer(
     config, mapped = ours.config, data_of(ours).train
     trainer = SFTTrainer(
         model=tiny.model,
-        args=SFTConfig(
-            output_dir=str(tmp_path),
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            report_to="none",
+        args=quiet_arguments(
+            tmp_path,
             max_length=config.training.max_length,
             **config.other,
         ),
@@ -144,12 +140,8 @@ def test_the_labels_of_the_first_batch_are_those_that_check_shows(
     ours = check(rows, template=template)
     trainer = SFTTrainer(
         model=tiny.model,
-        args=SFTConfig(
-            output_dir=str(tmp_path),
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            report_to="none",
+        args=quiet_arguments(
+            tmp_path,
             per_device_train_batch_size=len(rows),
             train_sampling_strategy="sequential",
         ),
