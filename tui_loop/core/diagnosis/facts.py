@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.clusters import Clusters, clusters_at
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
@@ -22,7 +23,8 @@ from tui_loop.core.diagnosis.experience import Lessons, lessons_of
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.evaluations import Evaluations
-from tui_loop.core.examples.history import Outcomes
+from tui_loop.core.examples.history import Outcomes, rows_in
+from tui_loop.core.examples.table import PASSED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.record.codec import number as number_of
@@ -30,7 +32,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import Iteration, Split, TrainingRow
-from tui_loop.core.stats import Interval, paired_interval
+from tui_loop.core.stats import Interval, effective_total, paired_interval
 
 
 class IterationFacts:
@@ -123,7 +125,9 @@ class IterationFacts:
             old, new = self._losses_at(before), self._losses_at(after)
             shared = [name for name in new if name in old]
             self._changes[before, after] = paired_interval(
-                [old[name] for name in shared], [new[name] for name in shared]
+                [old[name] for name in shared],
+                [new[name] for name in shared],
+                self._clusters_of(shared),
             )
         return self._changes[before, after]
 
@@ -195,6 +199,27 @@ class IterationFacts:
             return self.comparer.compare(a, b)
         return None
 
+    @cached_property
+    def effective_total(self) -> float:
+        """Returns the number of scored examples, or how many independent ones say as much.
+
+        The second where conversations have several answers (`stats.effective_total`).
+        """
+        outcomes = self.outcomes(self.number)
+        if outcomes is None or outcomes.clusters is None:
+            return self.metric("total") or 0.0
+        scored = [row for row, outcome in enumerate(outcomes.passed) if outcome != UNSCORED]
+        marks = [float(outcomes.passed[row] == PASSED) for row in scored]
+        return effective_total(marks, clusters_at(outcomes.clusters, scored))
+
+    def _clusters_of(self, ids: Sequence[str]) -> Clusters | None:
+        """Returns the conversations of examples, None where each has its own or one is unknown."""
+        outcomes = self.outcomes(self.number)
+        if outcomes is None or outcomes.clusters is None:
+            return None
+        found = [row for row in rows_in(outcomes, ids) if row is not None]
+        return clusters_at(outcomes.clusters, found) if len(found) == len(ids) else None
+
     def _losses_at(self, step: int) -> dict[str, float]:
         with suppress(TuiLoopError, OSError):
             losses = ((row.id, number_of(row.loss)) for row in self.folder.read_step_losses(step))
@@ -233,6 +258,12 @@ class Rendering(msgspec.Struct, frozen=True):
     def stops(self) -> tuple[str, ...]:
         """Returns everything that ends an answer: tokens, then texts."""
         return self.stop_tokens + self.stop_strings
+
+
+def finite_losses(outcomes: Outcomes) -> tuple[list[float], Clusters | None]:
+    """Returns the finite losses of examples, and the conversations of these examples."""
+    rows = [row for row, loss in enumerate(outcomes.losses) if math.isfinite(loss)]
+    return [outcomes.losses[row] for row in rows], clusters_at(outcomes.clusters, rows)
 
 
 def metric_of(iteration: Iteration | None, name: str) -> float | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from tui_loop.core.clusters import HitCounts, clusters_at
 from tui_loop.core.diagnosis.facts import IterationFacts, level, metric_of
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT
 from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
+from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.scoring import normalised
-from tui_loop.core.stats import wilson
+from tui_loop.core.stats import fisher_greater, share_interval
 from tui_loop.core.text.untrusted import one_line
 
 WORTH = 0.25
@@ -56,17 +58,42 @@ def knows_task(facts: IterationFacts) -> bool:
     if view is None or (facts.iteration.error or {}).get("kind") == "diverged":
         return False
     wanted: Counter[str] = Counter()
-    right = 0
+    scored: list[int] = []
+    right: list[float] = []
     for row, outcome in enumerate(view.passed):
         if outcome == UNSCORED:
             continue
         wanted[normalised(view.table.references[row])] += 1
         is_right = outcome == PASSED or not _RIGHT_CONTENT.isdisjoint(view.causes[row])
-        right += is_right
+        scored.append(row)
+        right.append(float(is_right))
     if not wanted:
         return False
     commonest = wanted.most_common(1)[0][1] / wanted.total()
-    return wilson(right, wanted.total())[0] > max(ANSWERS, commonest)
+    low, _ = share_interval(right, clusters_at(view.table.clusters, scored))
+    return low > max(ANSWERS, commonest)
+
+
+class OutcomeTest:
+    """Fisher's test whether some rows have an outcome more often than the other scored rows.
+
+    Each conversation with several answers counts once (`core.clusters.HitCounts`). `among`: the
+    rows to compare, by default all.
+    """
+
+    def __init__(
+        self, view: ExampleView, outcome: int = FAILED, among: Iterable[int] | None = None
+    ) -> None:
+        rows = range(len(view)) if among is None else among
+        scored = [row for row in rows if view.passed[row] != UNSCORED]
+        hits = [view.passed[row] == outcome for row in scored]
+        self._places = {row: place for place, row in enumerate(scored)}
+        self._counts = HitCounts(hits, clusters_at(view.table.clusters, scored))
+
+    def p_value(self, rows: Iterable[int]) -> float:
+        """Returns the one-sided p-value of the scored ones of these rows."""
+        places = [self._places[row] for row in rows if row in self._places]
+        return fisher_greater(*self._counts.split(places))
 
 
 def with_cause(facts: IterationFacts, *causes: Cause) -> list[int]:

@@ -118,7 +118,8 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
         return
     runs = best_runs(facts.comparer, [each for runs in configs for each in runs])
     best, top = runs[0], fmean(metric_of(each, "score") or 0.0 for each in runs)
-    luck = luck_of(len(configs), [metric_of(runs[0], "score") or 0.0 for runs in configs], total)
+    scores = [metric_of(runs[0], "score") or 0.0 for runs in configs]
+    luck = luck_of(len(configs), scores, facts.effective_total)
     if luck < LUCK:
         return
     yield Finding(

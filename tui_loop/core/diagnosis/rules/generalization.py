@@ -19,18 +19,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from statistics import fmean
-from typing import NamedTuple
 
+from tui_loop.core.clusters import cluster_count, clusters_at
 from tui_loop.core.compare.comparison import Comparison
-from tui_loop.core.diagnosis.facts import IterationFacts, metric_of
+from tui_loop.core.diagnosis.facts import IterationFacts, finite_losses, metric_of
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.common import chance
 from tui_loop.core.diagnosis.rules.run_health import FEWEST_LOGS, SURE, has_diverged
-from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.examples.table import PASSED
 from tui_loop.core.record.codec import number
-from tui_loop.core.stats import Interval, sample_variance, t95, wilson
+from tui_loop.core.stats import Interval, mean_error, sample_variance, share_interval, t95
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
@@ -179,16 +178,22 @@ def gap_of(facts: IterationFacts) -> tuple[float, float, Interval, int] | None:
     """Returns (training loss, eval loss, difference, number of evaluation rows), in nats per token.
 
     The difference has the 95% interval of two independent means, with Student's t of the smaller
-    sample (a conservative Welch). The same weights were measured on training and evaluation rows.
+    sample (a conservative Welch), where answers of one conversation count as one. The same weights
+    were measured on training and evaluation rows.
     Where no training rows were measured, the mean of the last logs is used instead.
     """
     outcomes = facts.outcomes(facts.number)
-    held = [value for value in outcomes.losses if math.isfinite(value)] if outcomes else []
+    held, clusters = finite_losses(outcomes) if outcomes else ([], None)
     rows = [value for row in facts.training_rows if (value := number(row.loss)) is not None]
     trained = [value for value in rows if math.isfinite(value)]
     if len(held) < 2:
         return None
     variance, fewest = sample_variance(held) / len(held), len(held)
+    if clusters is not None:
+        error, fewest = mean_error(held, clusters), cluster_count(clusters)
+        if error is None:
+            return None
+        variance = error**2
     if len(trained) >= 2:
         variance += sample_variance(trained) / len(trained)
         fewest = min(fewest, len(trained))
@@ -248,67 +253,6 @@ def _what_of_the_score(facts: IterationFacts) -> str:
 
 def _is_broken(facts: IterationFacts) -> bool:
     return facts.number == 0 or has_diverged(facts)
-
-
-FEWEST_ROWS = 20
-"""With fewer rows on either side, a share of wrong references cannot be estimated."""
-
-NOT_SAID = math.log(2)
-"""Nats: a label with a lower loss is more likely than all others together. Its row is not hard,
-whatever other rows are."""
-
-
-class Hardness(NamedTuple):
-    """The losses of the measured training rows and of the evaluation rows, the hardest first.
-
-    `trained` has (loss, source line), `held` has (loss, row). Losses are in nats: of a label for
-    the whole label, of a text per token. `labels`: the number of different labels among the
-    references, 0 where references are texts.
-    """
-
-    trained: list[tuple[float, int]]
-    held: list[tuple[float, int]]
-    labels: int
-
-    def trained_above(self, loss: float) -> int:
-        return sum(value > loss for value, _ in self.trained)
-
-    def held_above(self, loss: float) -> int:
-        return sum(value > loss for value, _ in self.held)
-
-    def lines(self, above: float) -> list[int]:
-        """Returns the source lines of the training rows above a loss."""
-        return [line for value, line in self.trained if value > above]
-
-
-def hardness_of(facts: IterationFacts) -> Hardness | None:
-    """Returns the losses of the measured rows, None where too few of either kind were measured."""
-    view = facts.view
-    if view is None or min(len(view), len(facts.training_rows)) < FEWEST_ROWS:
-        return None
-    labels = len(set(labels_in(view.table.references).values()))
-    held = [
-        (_hardness(loss, tokens, labels), row)
-        for row, (loss, tokens) in enumerate(
-            zip(view.table.losses, view.table.supervised_tokens, strict=True)
-        )
-    ]
-    trained = [
-        (_hardness(number(row.loss), row.supervised_tokens, labels), row.source_line)
-        for row in facts.training_rows
-    ]
-    return Hardness(_hardest_first(trained), _hardest_first(held), labels)
-
-
-def _hardness(loss: float | None, tokens: int, labels: int) -> float:
-    if loss is None:
-        return math.nan
-    return loss * tokens if labels else loss
-
-
-def _hardest_first(rows: list[tuple[float, int]]) -> list[tuple[float, int]]:
-    finite = [row for row in rows if math.isfinite(row[0])]
-    return sorted(finite, key=lambda row: (-row[0], row[1]))
 
 
 LEVEL = 0.05
@@ -398,12 +342,16 @@ def _forgotten(facts: IterationFacts, number: int) -> Iterator[Finding]:
     names = set(before.ids)
     view = facts.view
     shared = names.intersection(view.table.ids) if view is not None else names
-    knew = sum(
-        outcome == PASSED and name in shared
-        for name, outcome in zip(before.ids, before.passed, strict=True)
-    )
-    lost = len(against.broken)
-    if knew < FEWEST_RIGHT or wilson(lost, knew)[0] <= LOST:
+    known = [
+        row
+        for row, (name, outcome) in enumerate(zip(before.ids, before.passed, strict=True))
+        if outcome == PASSED and name in shared
+    ]
+    knew, lost, broken = len(known), len(against.broken), set(against.broken)
+    marks = [float(before.ids[row] in broken) for row in known]
+    if knew < FEWEST_RIGHT:
+        return
+    if share_interval(marks, clusters_at(before.clusters, known))[0] <= LOST:
         return
     fixed = len(against.fixed)
     is_net = against.p_value < LEVEL and lost > fixed

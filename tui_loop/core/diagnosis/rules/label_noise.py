@@ -36,13 +36,8 @@ from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding, Severity
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.common import chance, has_learned, ids_of, knows_task, with_cause
-from tui_loop.core.diagnosis.rules.generalization import (
-    FEWEST_ROWS,
-    NOT_SAID,
-    Hardness,
-    hardness_of,
-    memorised,
-)
+from tui_loop.core.diagnosis.rules.generalization import memorised
+from tui_loop.core.diagnosis.rules.hardness import FEWEST_ROWS, NOT_SAID, Hardness, hardness_of
 from tui_loop.core.diagnosis.rules.learning_rate import (
     learning_rate_too_high,
     learning_rate_too_low,
@@ -193,11 +188,11 @@ def _surest(hardness: Hardness) -> _Hard:
     tried = []
     for share in HELD_OUT_ABOVE:
         above = max(least, values[math.ceil(share * held) - 1])
-        tried.append((above, hardness.trained_above(above), hardness.held_above(above)))
-    p_values = holm([fisher_greater(ours, trained, theirs, held) for _, ours, theirs in tried])
+        tried.append((above, hardness.trained_above(above), hardness.held_counts(above)))
+    p_values = holm([fisher_greater(ours, trained, *theirs) for _, ours, theirs in tried])
     p, (above, ours, theirs) = min(zip(p_values, tried, strict=True))
-    share, low, high = _excess(ours, trained, theirs, held)
-    return _Hard(ours, theirs, p, share, low, high, above)
+    share, low, high = _excess(ours, trained, *theirs)
+    return _Hard(ours, hardness.held_above(above), p, share, low, high, above)
 
 
 def _excess(ours: int, trained: int, theirs: int, held: int) -> tuple[float, float, float]:
@@ -266,7 +261,8 @@ def still_hard(facts: IterationFacts) -> Iterator[Finding]:
     ours, theirs = hardness.trained_above(NOT_SAID), hardness.held_above(NOT_SAID)
     if min(trained, held) < FEWEST_ROWS or ours < MUCH * trained:
         return
-    if not _is_as_hard(ours, trained, theirs, held) or not _is_fair(facts):
+    counts = hardness.held_counts(NOT_SAID)
+    if not _is_as_hard(ours, trained, *counts) or not _is_fair(facts):
         return
     if says_few(facts) or _any_of((hard_training_rows, contradictions, *_WEAK_FIT), facts):
         return
@@ -304,7 +300,7 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
     # The loss of a label with probability e, where e (labels - 1) is IMPOSSIBLE: see above.
     ruled_out = math.log((hardness.labels - 1) / IMPOSSIBLE)
     count, held = hardness.held_above(ruled_out), len(hardness.held)
-    p = binomial_tail(count, held, IMPOSSIBLE)
+    p = binomial_tail(*hardness.held_counts(ruled_out, rounds_up=False), IMPOSSIBLE)
     if p >= LEVEL or _trained_alike(hardness, ruled_out) or says_few(facts):
         return
     if _any_of(_OTHERWISE_UNSURE, facts):

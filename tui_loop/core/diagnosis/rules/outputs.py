@@ -19,6 +19,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from tui_loop.core.clusters import clusters_at
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
@@ -38,7 +39,7 @@ from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reasoning import answer_of
 from tui_loop.core.scoring import label_reader, normalised, pure_scorer
-from tui_loop.core.stats import holm, mcnemar
+from tui_loop.core.stats import holm, sign_flip
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
@@ -132,6 +133,24 @@ NAMING = 0.5
 """The least share of outputs that contain a label. With fewer, the missing labels are the fault."""
 
 
+def _unbalanced(
+    view: ExampleView, pairs: Sequence[tuple[int, str, str]], names: Sequence[str]
+) -> list[float]:
+    """Returns for each label the p-value that it is given and missed by mistake equally often.
+
+    McNemar's test, or over conversations with several answers the sign-flip test.
+    """
+    numbers = clusters_at(view.table.clusters, [row for row, _, _ in pairs])
+    changes: dict[str, Counter[int]] = {name: Counter() for name in names}
+    for place, (_, wanted, said) in enumerate(pairs):
+        if said != wanted:
+            number = place if numbers is None else numbers[place]
+            changes[said][number] -= 1
+            if wanted in changes:
+                changes[wanted][number] += 1
+    return [sign_flip(changes[name].values()) for name in names]
+
+
 def class_bias(facts: IterationFacts) -> Iterator[Finding]:
     """Reports labels that the model gives far more often than it should."""
     view = facts.view
@@ -161,7 +180,7 @@ def class_bias(facts: IterationFacts) -> Iterator[Finding]:
     names = sorted(said_counts)
     wrongly = Counter(said for _, wanted, said in pairs if said != wanted)
     missed = Counter(wanted for _, wanted, said in pairs if said != wanted)
-    p_values = holm([mcnemar(missed[name], wrongly[name]) for name in names])
+    p_values = holm(_unbalanced(view, pairs, names))
     over = sorted(
         (p, -wrongly[name], name)
         for p, name in zip(p_values, names, strict=True)

@@ -22,7 +22,14 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import EXAMPLES_KEPT, Figure, Finding, Severity
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.common import chance, hardest, has_learned, ids_of, named
+from tui_loop.core.diagnosis.rules.common import (
+    OutcomeTest,
+    chance,
+    hardest,
+    has_learned,
+    ids_of,
+    named,
+)
 from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
 from tui_loop.core.examples.tfidf_index import SIMILAR, TrainingIndex
@@ -30,7 +37,7 @@ from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.preflight.near_duplicates import overlap_of
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.scoring import normalised
-from tui_loop.core.stats import benjamini_hochberg, fisher_greater, wilson
+from tui_loop.core.stats import benjamini_hochberg, wilson
 from tui_loop.core.text.figures import counted, of_all
 
 RARE = 0.25
@@ -88,11 +95,12 @@ def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
     rare = [label for label, count in counts.items() if 0 < count < RARE * usual]
     rows = _rows_by_label(view)
     everything = _failures(view, range(len(view)))
+    test = OutcomeTest(view)
     tested = []
     for label in rare:
         scored, failed = _failures(view, rows[label])
         rest = everything[1] - failed, everything[0] - scored
-        tested.append((fisher_greater(failed, scored, *rest), label, failed, scored, rest))
+        tested.append((test.p_value(rows[label]), label, failed, scored, rest))
     adjusted = benjamini_hochberg([each[0] for each in tested])
     for p, (_, label, failed, scored, rest) in sorted(zip(adjusted, tested, strict=True)):
         usually = rest[0] / max(1, rest[1])
@@ -140,7 +148,7 @@ def far_failures(facts: IterationFacts) -> Iterator[Finding]:
     near = len(scored) - len(far)
     if not far or not near or far_failed < FAR_SHARE * len(failed):
         return
-    p = fisher_greater(far_failed, len(far), near_failed, near)
+    p = OutcomeTest(view, among=scored).p_value(far)
     if p >= FAR_LEVEL:
         return
     measured, total = len(rows), rows[0].sampled_of
@@ -361,6 +369,7 @@ def _how_they_do(facts: IterationFacts, names: set[str]) -> tuple[str, dict[str,
         return "", {}
     own: Counter[int] = Counter()
     others: Counter[int] = Counter()
+    rows = [row for row, name in enumerate(view.table.ids) if name in names]
     for name, outcome in zip(view.table.ids, view.passed, strict=True):
         (own if name in names else others)[outcome] += 1
     total, rest = own[PASSED] + own[FAILED], others[PASSED] + others[FAILED]
@@ -372,7 +381,7 @@ def _how_they_do(facts: IterationFacts, names: set[str]) -> tuple[str, dict[str,
             f"; {own[PASSED]} of {total} pass, and no other row says how good the model is",
             figures,
         )
-    p = fisher_greater(own[PASSED], total, others[PASSED], rest)
+    p = OutcomeTest(view, PASSED).p_value(rows)
     figures |= {"others_passed": others[PASSED], "others_scored": rest, "p": p}
     text = f"; {own[PASSED]} of {total} {'passes' if total == 1 else 'pass'}, of the others "
     text += f"{others[PASSED]} of {rest}"

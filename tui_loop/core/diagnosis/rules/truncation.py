@@ -22,11 +22,17 @@ from tui_loop.core.commands import command
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Figure, Finding, Severity
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.common import chance, hardest, has_learned, ids_of, knows_task
+from tui_loop.core.diagnosis.rules.common import (
+    OutcomeTest,
+    chance,
+    hardest,
+    has_learned,
+    ids_of,
+    knows_task,
+)
 from tui_loop.core.diagnosis.rules.rendered_rows import lacks_stops, trained_stops
 from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.table import FAILED, PASSED, UNSCORED
-from tui_loop.core.stats import fisher_greater
 from tui_loop.core.text.figures import counted, of_all
 from tui_loop.core.text.untrusted import one_line
 
@@ -164,7 +170,7 @@ def _held_out(facts: IterationFacts) -> Iterator[Finding]:
     all_failed, all_scored = view.passed.count(FAILED), total - view.passed.count(UNSCORED)
     elsewhere = all_failed - failed, all_scored - len(scored)
     if scored and elsewhere[1]:
-        p = fisher_greater(failed, len(scored), *elsewhere)
+        p = OutcomeTest(view).p_value(scored)
         message += f"; of {counted(len(scored), 'such prompt')} {failed} fail, of the others "
         message += f"{elsewhere[0]} of {elsewhere[1]} ({chance(p)})"
         figures |= {"failed": failed, "elsewhere_failed": elsewhere[0], "p": p}
