@@ -169,3 +169,28 @@ def test_the_paired_table_of_single_rows_has_counts_only(example: Callable[..., 
     table = table_of(before, after)
     assert (table.p_value, table.changed_conversations) == (None, 0)
     assert worse_than_base(table)[1] is True
+
+
+def test_without_scores_losses_are_compared_over_conversations(
+    loop: LoopFolder, finished: MakeFinished, example: Callable[..., Example]
+) -> None:
+    for shift in (0.0, 0.4):
+        folder = finished({"x": 1.0}, base=not shift)
+        folder.write_examples(
+            [
+                example(f"{at}", None, loss=1.0 + shift * (at < 10), conversation=f"{at // 10}")
+                for at in range(40)
+            ],
+            [],
+        )
+    result = compare(loop, 0, 1)
+    assert (result.conversations, result.loss_conversations) == (0, 4)
+    assert result.loss is not None
+    assert not result.loss.excludes_zero
+    assert regression_of(result) == (
+        f"loss +0.10 ±{result.loss.half_width:.2f} a token over 40 answers of 4 conversations",
+        False,
+    )
+    pair = ProgressReader(LoopReader(loop)).poll().pairs[0]
+    assert (pair.compared, pair.conversations) == (40, 4)
+    assert "over 40 answers of 4 conversations" in pair_words(pair)

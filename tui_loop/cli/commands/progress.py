@@ -54,7 +54,7 @@ def _print(progress: Progress, out: Output) -> None:
     _print_table(progress, out)
     out.line()
     out.paragraph(
-        "bars: 95% intervals over the examples; another seed may change a result more; "
+        f"bars: 95% intervals over the {progress.unit}; another seed may change a result more; "
         "*: the best so far; !: evaluated differently"
     )
     if differences := otherwise_words(progress):

@@ -35,7 +35,8 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
         lines.append(("score", text))
     if result.loss is not None:
         change = figures.loss_change(result.loss)
-        lines.append(("loss", f"{change} a token over {result.loss_examples} examples"))
+        over = figures.examples(result.loss_examples, result.loss_conversations)
+        lines.append(("loss", f"{change} a token over {over}"))
     if result.interval is None:
         return [("", "no scores to compare"), *lines]
     runs = result.replicates
@@ -81,7 +82,8 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
     if found.p_value is None:
         if found.loss is None:
             return "no examples in common", None
-        text = f"loss {loss_change(found.loss)} a token over {found.loss_examples} examples"
+        over = figures.examples(found.loss_examples, found.loss_conversations)
+        text = f"loss {loss_change(found.loss)} a token over {over}"
         return text, found.loss.low > 0 or found.claim == "worse"
     text = f"{changes_of(found)} of {found.compared} (p = {found.p_value:.2g})"
     if found.conversations:

@@ -49,9 +49,10 @@ class Comparison(msgspec.Struct, frozen=True):
 
     `loss`: the mean difference of the loss in nats per token over `loss_examples`, the shared
     examples with a finite loss over the same number of tokens in both. Both intervals include
-    training noise where both configs have replicates. `conversations`, `changed_conversations`:
-    those of the compared and of the changed examples, 0 where no conversation has several
-    examples. Otherwise conversations are the unit of `p_value` and of both intervals.
+    training noise where both configs have replicates. `conversations`, `changed_conversations`,
+    `loss_conversations`: those of the examples with a score, of the changed ones, and of those with
+    a loss; 0 where no conversation has several. Otherwise they are the unit of `p_value` and of
+    both intervals.
     """
 
     a: int
@@ -70,6 +71,7 @@ class Comparison(msgspec.Struct, frozen=True):
     loss_examples: int = 0
     conversations: int = 0
     changed_conversations: int = 0
+    loss_conversations: int = 0
 
     @property
     def has_spread(self) -> bool:
@@ -151,8 +153,9 @@ class Comparer:
             loss=loss_spread
             or paired_interval(pairs[0].losses or [], pairs[1].losses or [], loss_clusters),
             loss_examples=len(lossy),
-            conversations=cluster_count(clusters_at(after.clusters, shared.new)),
+            conversations=cluster_count(clusters),
             changed_conversations=changed_conversations,
+            loss_conversations=cluster_count(loss_clusters),
         )
 
     def compare_or_outline(self, a: int, b: int) -> Comparison:

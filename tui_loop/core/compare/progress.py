@@ -12,12 +12,14 @@ from tui_loop.core.commands import command
 from tui_loop.core.compare.best import Spread, can_rank, rank, runs_by_config, spread_of
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.uncertainty import (
+    EXAMPLES,
     Noise,
     Reach,
     loss_interval,
     noise_of,
     reach_of,
     score_interval,
+    unit_of,
 )
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.history import Outcomes
@@ -86,7 +88,8 @@ class Progress(msgspec.Struct, frozen=True):
     """The progress of a loop.
 
     `best` and `tried` cover iterations comparable with the newest finished one. `noise`: of the
-    score over runs of one config, else of the loss.
+    score over runs of one config, else of the loss. `unit`: what the intervals of the newest
+    finished iteration are over, examples or conversations.
     """
 
     loop: str
@@ -96,6 +99,7 @@ class Progress(msgspec.Struct, frozen=True):
     best: int | None = None
     pairs: tuple[Pair, ...] = ()
     noise: Noise | None = None
+    unit: str = EXAMPLES
 
     def config(self, number: int) -> Tried | None:
         """Returns the config of an iteration, None where the iteration is not comparable."""
@@ -163,6 +167,7 @@ class ProgressReader:
             best,
             self._pairs(best, tried, noise),
             noise,
+            unit_of(finished[-1]) if finished else EXAMPLES,
         )
 
     def _figures(self, iteration: Iteration) -> tuple[Interval | None, Interval | None]:
@@ -226,7 +231,7 @@ class ProgressReader:
             reach,
             commands,
             seconds,
-            found.conversations,
+            found.conversations if found.interval is not None else found.loss_conversations,
         )
 
     def _commands_to_decide(

@@ -53,13 +53,22 @@ def passed_bounds(passed: int, total: int, outcomes: Outcomes | None) -> tuple[f
     return share_interval(marks, clusters_at(outcomes.clusters, scored))
 
 
+EXAMPLES, CONVERSATIONS = "examples", "conversations"
+
+
+def unit_of(iteration: Iteration) -> str:
+    """Returns what the intervals of an iteration are over: `examples` or `conversations`."""
+    evaluation = (iteration.config or {}).get("evaluation")
+    is_split = isinstance(evaluation, dict) and evaluation.get("turns") == "all"
+    return CONVERSATIONS if is_split else EXAMPLES
+
+
 def answers_outcomes(reader: LoopReader, iteration: Iteration) -> Outcomes | None:
     """Returns the outcomes for `passed_interval` where `evaluation.turns` is all, else None.
 
     None also where they cannot be read. Other evaluations have one example a row.
     """
-    evaluation = (iteration.config or {}).get("evaluation")
-    if not isinstance(evaluation, dict) or evaluation.get("turns") != "all":
+    if unit_of(iteration) == EXAMPLES:
         return None
     with suppress(TuiLoopError, OSError):
         return reader.outcomes(iteration.number)

@@ -120,9 +120,8 @@ def _told(comparison: Comparison, predicted: Prediction) -> str:
     if predicted.wants_more:
         over = figures.examples(comparison.compared, comparison.conversations)
         return f"{figures.points(comparison.interval)} points over {over}"
-    return (
-        f"{figures.loss_change(comparison.loss)} a token over {comparison.loss_examples} examples"
-    )
+    over = figures.examples(comparison.loss_examples, comparison.loss_conversations)
+    return f"{figures.loss_change(comparison.loss)} a token over {over}"
 
 
 def _range(predicted: Prediction) -> str:

@@ -246,7 +246,7 @@ def point_lines(point: Point, progress: Progress) -> Lines:
     if not lines:
         lines.append([("state  ", "muted"), (point.state, "")])
     else:
-        told = "95% over the examples; another seed may move a figure further"
+        told = f"95% over the {progress.unit}; another seed may move a figure further"
         lines.append([("       ", ""), (told, "muted")])
     config = progress.config(point.number)
     if config is not None and len(config.runs) > 1:

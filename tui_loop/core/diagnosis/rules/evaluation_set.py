@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
+from tui_loop.core.clusters import cluster_count, clusters_at
 from tui_loop.core.compare.best import best_runs, can_rank, rank_of, runs_by_config
 from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
@@ -28,10 +29,10 @@ from tui_loop.core.diagnosis.rules.learning_rate import (
     learning_rate_too_low,
     underfitting,
 )
-from tui_loop.core.examples.table import UNSCORED
+from tui_loop.core.examples.table import PASSED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.stats import Z95, mcnemar, sample_variance, t95
+from tui_loop.core.stats import Z95, effective_total, mcnemar, mean_half
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.holdout import agreement_of, read_holdout_evaluations
@@ -77,6 +78,7 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
     change = compared[best.number]
     text = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
     numbers = tuple(each.number for each in alike)
+    over = figures.examples(change.compared, change.conversations) if change else "no examples"
     yield Finding(
         FindingKind.PLATEAU,
         "warning",
@@ -84,7 +86,7 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
         f"than noise, at best {text} of score; {_next_check(facts)}",
         {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
-        otherwise=f"over {change.compared if change else 0} examples a small gain does not show: "
+        otherwise=f"over {over} a small gain does not show: "
         "replicates, or more held-out rows, would tell",
     )
 
@@ -266,29 +268,32 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
     p = against.p_value if against is not None and facts.iteration.parent else None
     # A significant difference is a real change, which says nothing about the usual share.
     share = changed / total if p is not None and p >= LEVEL and changed else USUAL
-    net = smallest_net(total, share)
+    # Conversations of several answers say as much as this many independent rows.
+    independent = _independent(view) if view.table.clusters is not None else total
+    rows = _rows(total, view)
+    net = smallest_net(independent, share)
     if net is None:
         yield Finding(
             FindingKind.EVAL_TOO_SMALL,
             "warning",
-            f"{counted(total, 'held-out row')} can show no change of the score at all: if one run "
-            f"passed none and the next all of them, that might still be chance "
-            f"({chance(mcnemar(total, 0))})",
-            {"total": total, "rows_needed": smallest_total(share)},
+            f"{rows} can show no change of the score at all: if one run passed none and the next "
+            f"all of them, that might still be chance ({chance(mcnemar(independent, 0))})",
+            {"total": total, "rows_needed": round(smallest_total(share) * total / independent)},
         )
         return
-    difference = net / total
+    difference = net / independent
+    net = round(difference * total)
     told_figures: dict[str, Figure] = {
         "total": total,
         "smallest_points": round(100 * difference, 1),
     }
     text = f"cannot show a change of the score by less than about {100 * difference:.0f} points"
     if difference > USEFUL:
-        few = smallest_total(share)
+        few = round(smallest_total(share) * total / independent)
         yield Finding(
             FindingKind.EVAL_TOO_SMALL,
             "warning",
-            f"{counted(total, 'held-out row')} {text}: {net} more would have to be fixed than "
+            f"{rows} {text}: {net} more would have to be fixed than "
             f"broken; {few} rows could show {100 * USEFUL:.0f}",
             told_figures | {"rows_needed": few},
         )
@@ -299,31 +304,48 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
     if abs(fixed - broken) < HINTS * net:
         return
     points = 100 * (fixed - broken) / max(1, total)
+    changes = f"{fixed} fixed and {broken} broken"
+    if against.changed_conversations:
+        changes += f" in {counted(against.changed_conversations, 'conversation')}"
     yield Finding(
         FindingKind.EVAL_TOO_SMALL,
         "note",
-        f"the {points:+.0f} points against {against.a} are {fixed} fixed and {broken} broken "
-        f"({chance(p)}): {counted(total, 'held-out row')} {text}",
+        f"the {points:+.0f} points against {against.a} are {changes} ({chance(p)}): {rows} {text}",
         told_figures | {"fixed": fixed, "broken": broken, "p": p},
         iterations=(against.a,),
         otherwise="a true change of that size may be there, and is as likely not to be",
     )
 
 
+def _independent(view: ExampleView) -> int:
+    """Returns the effective number of scored rows, at least 1 (`stats.effective_total`)."""
+    scored = [row for row, outcome in enumerate(view.passed) if outcome != UNSCORED]
+    marks = [float(view.passed[row] == PASSED) for row in scored]
+    return max(1, math.floor(effective_total(marks, clusters_at(view.table.clusters, scored))))
+
+
+def _rows(count: int, view: ExampleView) -> str:
+    """Returns `40 held-out rows`, with several answers each `40 held-out answers of 8 ...`."""
+    conversations = cluster_count(view.table.clusters)
+    if not conversations:
+        return counted(count, "held-out row")
+    return f"{count} held-out answers of {counted(conversations, 'conversation')}"
+
+
 def _of_losses(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:
     """Reports the same where nothing is scored: a mean loss that so few rows hardly determine."""
-    losses = [each for each in view.table.losses if math.isfinite(each)]
-    count = len(losses)
-    if not 2 <= count < FEW_LOSSES:
+    measured = [row for row, loss in enumerate(view.table.losses) if math.isfinite(loss)]
+    losses = [view.table.losses[row] for row in measured]
+    clusters, count = clusters_at(view.table.clusters, measured), len(losses)
+    if not 2 <= (cluster_count(clusters) or count) < FEW_LOSSES:
         return
-    half = t95(count - 1) * math.sqrt(sample_variance(losses) / count)
-    mean = fmean(losses)
-    if half < USEFUL * mean:
+    half, mean = mean_half(losses, clusters), fmean(losses)
+    if half is None or half < USEFUL * mean:
         return
     yield Finding(
         FindingKind.EVAL_TOO_SMALL,
         "warning",
-        f"{counted(count, 'held-out row')} say little: their mean loss is {figures.loss(mean)} "
+        f"{_rows(count, view)} say little: their mean loss is {figures.loss(mean)} "
         f"±{figures.loss(half)} for rows like these, whatever was changed",
         {"total": count, "loss": mean, "half_width": half},
         otherwise="the same rows are compared each time, so a change of the loss on them is real; "
