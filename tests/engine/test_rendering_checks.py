@@ -277,6 +277,7 @@ def test_special_tokens_in_the_text_of_rows_are_counted(check: Check) -> None:
         "reads as its own marks"
     )
     assert [row.line for row in warned.rows] == [4]
+    assert warned.hint == "remove them from the text"
     thought = chat("Where?", "Here.")
     thought["messages"][-1]["reasoning_content"] = "Near <|close|>."
     both = check(model(), [*CHATS, written, thought])["special_tokens"]
@@ -288,6 +289,7 @@ def test_special_tokens_in_the_text_of_rows_are_counted(check: Check) -> None:
     assert "(<|m0|>, <|m1|>, <|m2|>, <|m3|>, <|m4|> and 1 more)" in named.message
     prompt = check(model(None), [*PAIRS, {"prompt": "Is <|close|> one?", "completion": " yes"}])
     assert prompt["special_tokens"].count == 1
+    assert prompt["special_tokens"].hint.endswith(", or give the rows as messages")
 
 
 def test_a_message_on_a_sample_says_so(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

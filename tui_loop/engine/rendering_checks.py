@@ -221,6 +221,9 @@ def _special_tokens(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult
     if not found:
         return []
     shown_names = ", ".join(map(_token_name, list(names)[:NAMES_SHOWN]))
+    hint = "remove them from the text"
+    if not found[0].messages:  # such a text may hold turns
+        hint += ", or give the rows as messages"
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return [
         warning(
@@ -228,7 +231,7 @@ def _special_tokens(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult
             f"{of_all(len(found), len(rows), _row_noun(masker, rows))} "
             f"{'contains' if len(found) == 1 else 'contain'} special tokens as text "
             f"({shown_names}{more}), which the model reads as its own marks",
-            "remove them from the text, or give the rows as messages",
+            hint,
             count=len(found),
             rows=evidence(shown("train", row) for row in found),
         )
