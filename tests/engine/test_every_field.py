@@ -540,6 +540,19 @@ def prepared_lengths(bench: Bench, *settings: str) -> tuple[int, int, int]:
     return made.max_length, len(made.tokens[0].ids), made.max_new_tokens
 
 
+@effect("evaluation.turns")
+def _(bench: Bench) -> None:
+    turns = [
+        {"role": role, "content": f"{role} {number}"}
+        for number in range(2)
+        for role in ("user", "assistant")
+    ]
+    write(bench.folder / "talks.jsonl", [{"id": str(n), "messages": turns} for n in range(6)])
+    settings = ["data.train=talks.jsonl", "data.eval=talks.jsonl"]
+    assert len(loaded(bench, *settings).eval) == 6
+    assert len(loaded(bench, *settings, "evaluation.turns=all").eval) == 12
+
+
 @effect("evaluation.stop")
 def _(bench: Bench) -> None:
     letter = said(bench)[0][1]
