@@ -105,6 +105,7 @@ def test_conversations_that_end_in_few_answers_are_scored_by_label(project: Path
     assert "prompt_template" not in found.defaults["data"]
 
 
+@pytest.mark.train
 def test_essays_are_scored_by_their_words_and_without_the_package_not_at_all(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def steps(folder: Path, name: str, *settings: str, **options: str) -> list[str]:
 RUN = "`tui-loop run mine --why 'a baseline'`"
 
 
+@pytest.mark.train
 def test_a_base_without_a_template_is_replaced_by_one_that_has_it(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,12 +140,14 @@ def test_what_is_not_installed_is_installed_first(
     assert install == 'pip install "tui-loop[train,smollm2]"'
 
 
+@pytest.mark.train
 def test_a_metric_of_the_users_own_needs_consent_in_the_run(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def score(output, reference):\n    return 1.0\n")
     found = steps(tmp_path, "answers", metric="mine:score")
     assert found == ["`tui-loop run mine --allow-code --why 'a baseline'`"]
 
 
+@pytest.mark.train
 def test_json_has_the_choices_their_reasons_and_the_next_step(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", [MAKERS["labels"](n) for n in range(40)])
     done = cli("--loops", "far/loops", "new", "mine", "--data", "rows.jsonl", "--json")
@@ -162,6 +165,7 @@ def test_json_has_the_choices_their_reasons_and_the_next_step(cli: Cli, tmp_path
     assert notices[0][1].startswith("only 4 rows are held out")
 
 
+@pytest.mark.train
 def test_people_read_the_same_in_lines(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", [MAKERS["labels"](n) for n in range(40)])
     done = cli("new", "mine", "--data", "rows.jsonl")
