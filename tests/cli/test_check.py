@@ -139,6 +139,7 @@ def test_what_else_keeps_a_run_from_starting_is_found_beside_the_data(
     assert preflight.of_tokens() == []  # there is no model to ask
 
 
+@pytest.mark.slow
 def test_the_draft_is_checked_as_it_was_edited(loop: LoopFolder, tmp_path: Path) -> None:
     none = reader("check", "mine", "--draft", folder=tmp_path)
     assert none.returncode == 2

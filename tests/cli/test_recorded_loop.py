@@ -121,6 +121,7 @@ def test_every_reading_command_gives_text_and_records_without_the_stack(
     assert isinstance(record(*command, folder=review), dict)
 
 
+@pytest.mark.slow
 def test_a_report_is_written_and_a_loop_closed_without_the_stack(review: Path) -> None:
     page = reader("report", LOOP, "-o", "-", "--format", "html", folder=review)
     assert page.returncode == 0, page.stderr
@@ -275,6 +276,7 @@ def test_counts_are_not_negative_and_options_not_abbreviated(review: Path) -> No
     assert reader("status", "--js", folder=review).returncode == 2
 
 
+@pytest.mark.slow
 def test_counts_are_of_all_that_match_whatever_is_printed(review: Path) -> None:
     command = ["failures", f"{LOOP}/1", "--filter", "label:refund"]
     whole = record(*command, folder=review)
@@ -304,6 +306,7 @@ def test_compare_can_fail_on_a_regression(review: Path) -> None:
     assert (worse.returncode, better.returncode) == (6, 0)
 
 
+@pytest.mark.slow
 def test_two_seeds_of_one_config_are_no_regression_and_said_to_be_noise(review: Path) -> None:
     command = ["compare", f"{LOOP}/4", f"{LOOP}/5"]
     done = reader(*command, "--fail-on-regression", folder=review)

@@ -89,6 +89,7 @@ def test_the_record_names_the_columns_that_were_not_used(
     ) in lines
 
 
+@pytest.mark.slow
 def test_the_saved_adapter_is_what_was_evaluated(tiny_loop: MakeLoop, tmp_path: Path) -> None:
     from peft import PeftModel
 
