@@ -226,6 +226,10 @@ def test_tools_need_a_template_that_can_express_them(project: Path) -> None:
     steps = next_steps("new", prepared(project, rows, model="chat"), project)
     assert "data.chat_template=" in steps[-1]
     assert steps[-1].count("calls.jinja") == 1
+    answers = json.dumps([{"name": "look", "arguments": {}}])
+    columns = {"tools": json.dumps([{"name": "look"}]), "answers": answers}
+    bare = [{"query": f"look {n}", **columns} for n in range(40)]
+    assert prepared(project, bare, model="tiny").lacks_tools
     template.write_text("{% for call in m.tool_calls %}{% endfor %}")
     assert not prepared(project, rows, model="chat").lacks_tools
     assert not prepared(project, chats(*ESSAYS), model="chat").lacks_tools

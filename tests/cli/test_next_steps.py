@@ -47,6 +47,11 @@ MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "texts": lambda n: {"text": f"parcel {n} " + LONG},
     "chats": lambda n: {"messages": chat(n)},
     "calls": calls,
+    "bare-calls": lambda n: {
+        "query": f"parcel {n}",
+        "tools": json.dumps([{"name": "track"}]),
+        "answers": json.dumps([{"name": "track", "arguments": {"parcel": n}}]),
+    },
     "turns": lambda n: {"prompt": chat(n)[:1], "completion": chat(n)[1:]},
 }
 OPTIONS = {

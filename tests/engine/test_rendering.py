@@ -13,9 +13,9 @@ from trl import SFTConfig, SFTTrainer
 from tests.engine.small_tokenizers import byte_level
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data.answers import by_answer
 from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.rows import Message, RawRow, Row, ToolCall
+from tui_loop.core.data.split import by_answer
 from tui_loop.core.errors import BadInput
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model

@@ -320,20 +320,22 @@ def _length_notice(config: Config, limit: int) -> CheckResult:
 
 
 def _lacks_chat_template(config: Config, data: LoadedData, files: ModelFiles) -> bool:
-    has_own = config.data.chat_template not in ("auto", "off")
-    return data.mapping.shape == "messages" and files.has_chat_template is False and not has_own
+    lacks = files.has_chat_template is False and not _has_own_template(config)
+    return lacks and data.mapping.shape == "messages"
 
 
 def _lacks_tools(
     config: Config, data: LoadedData, files: ModelFiles, *, lacks_template: bool
 ) -> bool:
     """Whether rows have tools that the model's template cannot express; CHAT_MODEL's cannot."""
-    has_own = config.data.chat_template not in ("auto", "off")
-    has_tools = any(
-        row.tools or any(turn.tool_calls for turn in row.messages) for row in data.train
-    )
-    is_lacking = lacks_template or files.takes_tools is False or config.model.id == CHAT_MODEL
-    return has_tools and is_lacking and not has_own
+    has_none = lacks_template or files.has_chat_template is False
+    is_lacking = has_none or files.takes_tools is False or config.model.id == CHAT_MODEL
+    is_lacking = is_lacking and not _has_own_template(config)
+    return is_lacking and any(row.uses_tools for row in data.train)
+
+
+def _has_own_template(config: Config) -> bool:
+    return config.data.chat_template not in ("auto", "off")
 
 
 def _tools_warning(config: Config) -> CheckResult:

@@ -231,25 +231,14 @@ class Renderer:
         for number, turn in enumerate(turns):
             roles += [turn.role] if turn.role not in roles else []
             start = parts[-1].end if parts else 0
-            shown = self._end_of_turn(row, turns[: number + 1], rendered.text, encoded)
-            end = answers.get(number, start) if shown is None else shown
+            place = self.template.end_of_turn(turns[: number + 1], row.tools, rendered.text)
+            end = answers.get(number, start) if place is None else encoded.before(place)
             if number == len(turns) - 1:
                 end = len(encoded.ids)
             if end > start:
                 parts.append(Part(", ".join(roles), start, end))
                 roles = []
         return parts
-
-    def _end_of_turn(
-        self, row: Row, turns: Sequence[Message], text: str, encoded: Encoded
-    ) -> int | None:
-        """Returns the number of tokens up to the end of `turns`, None where it does not show."""
-        assert self.template is not None
-        try:
-            place = self.template.end_of_turn(turns, row.tools, text)
-        except Exception:  # some templates refuse a conversation that has only just begun
-            return None
-        return None if place is None else encoded.before(place)
 
     def _text(self, row: Row) -> Tokens:
         ids, flaws = self._ended(self.encoder.with_lead(row.reference), row.reference)
@@ -339,10 +328,7 @@ class Renderer:
         if answer is not rendered.answers[-1]:
             assert self.template is not None
             turns = self.turns(row)[: answer.turn + 1]
-            try:
-                limit = self.template.end_of_turn(turns, row.tools, rendered.text)
-            except Exception:  # some templates refuse a conversation that has only just begun
-                limit = None
+            limit = self.template.end_of_turn(turns, row.tools, rendered.text)
             limit = answer.content_end if limit is None else limit
         said = rendered.text[answer.start : limit].rstrip()
         return start, max(start, min(encoded.before(answer.start + len(said)), end)), False
@@ -355,8 +341,7 @@ class Renderer:
         else:
             sample: list[Turns] = [(self.turns(row), row.tools) for row in rows[:SAMPLED_ROWS]]
             template = choose_template(self._tokenizer, sample, recorded)
-        calls = any(row.tools or any(turn.tool_calls for turn in row.messages) for row in rows)
-        if calls and not template.can_call_tools():
+        if any(row.uses_tools for row in rows) and not template.can_call_tools():
             raise BadInput(
                 f"{self._config.model.id}: its chat template cannot express tools and their calls",
                 "choose a model whose template can, or --set data.chat_template=FILE",
@@ -379,7 +364,7 @@ class Renderer:
     def _prompt_and_completion(self, row: Row) -> tuple[str, str]:
         """Returns two parts of one text; a space separates a template from the completion."""
         if row.messages:
-            if any(turn.tool_calls for turn in row.messages) or row.tools:
+            if row.uses_tools:
                 raise BadInput(
                     f"line {row.line}: tools need a chat template, and "
                     f"{self._config.model.id} has none",

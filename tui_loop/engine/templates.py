@@ -112,8 +112,11 @@ class ChatTemplate:
         return Conversation(text, tuple(answers), tuple(_dropped(text, turns)))
 
     def end_of_turn(self, turns: Sequence[Message], tools: str, text: str) -> int | None:
-        """Returns where the last of `turns` ends in `text`, which begins with them, else None."""
-        part = self.render(turns, tools)
+        """Returns where the last of `turns` ends in `text`, None where that does not show."""
+        try:
+            part = self.render(turns, tools)
+        except Exception:  # some templates refuse a conversation that has only just begun
+            return None
         return len(part) if text.startswith(part) else None
 
     def tail(self) -> str:
@@ -249,12 +252,11 @@ def choose_template(
     `recorded`: the choice of an earlier run, which is repeated.
     """
     own = ChatTemplate(tokenizer)
-    if recorded == "model" or (recorded is None and not _faults(own, conversations)):
-        return own
-    theirs = _training_template(tokenizer)
-    if theirs is None or recorded == "trl":
-        return theirs or own
-    return theirs if _faults(theirs, conversations) < _faults(own, conversations) else own
+    if recorded == "trl":
+        return _training_template(tokenizer) or own
+    faults = _faults(own, conversations) if recorded is None else 0
+    theirs = _training_template(tokenizer) if faults else None
+    return theirs if theirs is not None and _faults(theirs, conversations) < faults else own
 
 
 def _training_template(tokenizer: PreTrainedTokenizerBase) -> ChatTemplate | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data.answers import by_answer
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.rows import Message, Row
+from tui_loop.core.data.split import by_answer
 
 ASK, FIRST = Message("user", "one?"), Message("assistant", "first")
 AGAIN, SECOND = Message("user", "two?"), Message("assistant", "second")

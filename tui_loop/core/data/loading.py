@@ -10,11 +10,10 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.config.schema import Config
-from tui_loop.core.data.answers import by_answer
 from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.preference import mark_of, without_bad
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, digest_of
-from tui_loop.core.data.split import sample, split_evaluation, with_columns
+from tui_loop.core.data.split import by_answer, sample, split_evaluation, with_columns
 from tui_loop.core.data.text_files import is_text_file, read_rows
 from tui_loop.core.data.unused_columns import ColumnUse, TurnUse, column_names, column_use
 from tui_loop.core.errors import BadInput, NeedsExtra

@@ -96,6 +96,11 @@ class Row(msgspec.Struct, frozen=True):
         """Returns the text that identifies the row: the prompt, or the text itself."""
         return self.prompt or self.reference
 
+    @property
+    def uses_tools(self) -> bool:
+        """Whether the row has tools, or a turn that calls one."""
+        return bool(self.tools) or any(turn.tool_calls for turn in self.messages)
+
 
 class Mapping(msgspec.Struct, frozen=True):
     """The shape of a data set, and the column of each role."""

@@ -212,10 +212,10 @@ def again_lines(example: Example, found: Retried | None) -> Lines:
         score = f", score {found.score:.2f}" if found.score not in (0.0, 1.0) else ""
         reasoning, now = split_reasoning(answer.output)
         lines.append(_said("is now", now, SIGNS[found.passed]))
-        told = f"{counted(answer.tokens, 'token')}, {end}{score}"
+        length = f"{counted(answer.tokens, 'token')}, {end}{score}"
         if reasoning:
-            told += f", reasoning: {counted(len(reasoning.split()), 'word')}"
-        lines.append([("         ", ""), (told, "muted")])
+            length += f", reasoning: {counted(len(reasoning.split()), 'word')}"
+        lines.append([("         ", ""), (length, "muted")])
     lines += [[], [("prompt   ", "muted"), (example.prompt, "")]]
     return lines
 

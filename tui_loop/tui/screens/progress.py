@@ -246,8 +246,8 @@ def point_lines(point: Point, progress: Progress) -> Lines:
     if not lines:
         lines.append([("state  ", "muted"), (point.state, "")])
     else:
-        told = f"95% over the {progress.unit}; another seed may move a figure further"
-        lines.append([("       ", ""), (told, "muted")])
+        basis = f"95% over the {progress.unit}; another seed may move a figure further"
+        lines.append([("       ", ""), (basis, "muted")])
     config = progress.config(point.number)
     if config is not None and len(config.runs) > 1:
         words = next(
