@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from tui_loop.core.config.schema import Evaluation
+from tui_loop.engine.architectures import batches_change_outputs, without_router_losses
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.stopping import Stop, StopStrings
 
@@ -66,7 +67,8 @@ def generate(
     Prompts are cut from the left so that prompt and output fit into the model's `context`.
     Sampling is seeded. `poll` is called before each token and may raise. Where memory runs out,
     `batch` shrinks and the same prompts are tried again. `on_output` gets the index and output of
-    each prompt when its batch is done.
+    each prompt when its batch is done. Prompts get a batch each for a model that gives another
+    output to a prompt in a batch.
 
     Prompts whose indices are in `first` are generated before the others. That changes which rows
     share a batch, which can change a greedy output only by float noise. Sampled outputs depend on
@@ -87,13 +89,14 @@ def generate(
     model.generation_config = config
     try:
         # Forked: the check before training generates, too, and must not change the run's results.
-        with torch.random.fork_rng(), torch.no_grad():
+        with torch.random.fork_rng(), torch.no_grad(), without_router_losses(model):
+            most = _rows_in_a_batch(model, cut, batch, tokenizer.pad_token_id)
             torch.manual_seed(SAMPLING_SEED)
             done = 0
             while done < len(order):
                 poll()
                 end = len(early) if done < len(early) else len(order)  # no batch has both
-                chosen = order[done : min(done + batch.size, end)]
+                chosen = order[done : min(done + batch.size, done + most, end)]
                 batch_prompts = [cut[index] for index in chosen]
                 fits, produced = batch.attempt(
                     partial(
@@ -118,6 +121,16 @@ def generate(
         model.generation_config = previous_config
         model.train(was_training)
     return [output for output in outputs if output is not None]
+
+
+def _rows_in_a_batch(
+    model: Any, prompts: Sequence[list[int]], batch: EvalBatch, pad_id: int
+) -> int:
+    """Returns 1 where the model's outputs depend on the rows of a batch, else the batch size."""
+    ids = max(prompts, key=len, default=[])
+    if batch.size == 1 or len(prompts) < 2 or not ids:
+        return batch.size
+    return 1 if batches_change_outputs(model, ids, pad_id) else batch.size
 
 
 def _generate_batch(

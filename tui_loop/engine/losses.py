@@ -1,8 +1,8 @@
 """Measures the loss of every supervised token of every row, with one forward pass per batch.
 
 It does not depend on the training settings: rows are right-padded and never packed, shuffled or
-dropped. Only supervised positions go through the language-model head, so that full logits never
-exist.
+dropped. Padding after a row cannot change a causal model's logits for the row. Only supervised
+positions go through the language-model head, so that full logits never exist.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from tui_loop.engine.architectures import without_router_losses
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.rendering import Tokens
 
@@ -46,9 +47,10 @@ def token_losses(
         while done < len(order):
             poll()
             chosen = _next_batch(model, rows, order[done:], batch.size)
-            fits, values = batch.attempt(
-                partial(_batch_losses, model, rows, chosen, pad_id), len(chosen)
-            )
+            with without_router_losses(model):
+                fits, values = batch.attempt(
+                    partial(_batch_losses, model, rows, chosen, pad_id), len(chosen)
+                )
             if not fits:
                 continue
             for index, row_losses in zip(chosen, values, strict=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.divergence import DivergenceEvent, is_far_above
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.effort import no_batch
@@ -16,6 +17,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.results import mean_loss
 from tui_loop.core.text.figures import duration
+from tui_loop.engine.architectures import measured_packing_leak
 from tui_loop.engine.effective import cut_rows, effective_of, padding_share, record_effective
 from tui_loop.engine.evaluation import measure_losses
 from tui_loop.engine.generation import generate
@@ -130,6 +132,7 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
         measure=lambda model, step, epoch: measure_within(run, prepared, model, step, epoch),
     )
     _require_a_batch(trainer)
+    _require_separate_rows(trainer)
     trainable = [each for each in trainer.model.parameters() if each.requires_grad]
     run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
     if rows.left_out:
@@ -161,6 +164,18 @@ def _require_a_batch(trainer: LoopTrainer) -> None:
     rows, batch = len(trainer.train_dataset), trainer.args.per_device_train_batch_size
     if trainer.args.dataloader_drop_last and rows < batch:
         raise BadInput(*no_batch(rows, batch))
+
+
+def _require_separate_rows(trainer: LoopTrainer) -> None:
+    """Raises ConfigError where packed rows would see the rows packed before them."""
+    if not trainer.padding_free:
+        return
+    reason = measured_packing_leak(trainer.model, trainer.train_dataset[0]["input_ids"])
+    if reason:
+        field = "packing" if trainer.args.packing else "padding_free"
+        raise ConfigError(
+            [f"training.{field}: this model cannot keep packed rows apart: {reason}"],
+        )
 
 
 def _require_a_step(run: Run, trainer: LoopTrainer) -> None:
