@@ -103,7 +103,7 @@ def test_the_comparison_restores_the_models_mode_and_generation_config() -> None
 
 
 @pytest.mark.parametrize("name", [*NAMES, "mixtral"])
-def test_what_is_known_of_packing_is_what_packed_rows_show(name: str) -> None:
+def test_the_reason_against_packing_is_given_where_packed_rows_differ(name: str) -> None:
     model = small_model(name)
     measured = measured_packing_leak(model, rows()[0])
     assert bool(measured) == (name not in PACKED_APART)

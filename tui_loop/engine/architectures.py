@@ -46,7 +46,7 @@ _batching: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 def packing_leak(model: Any) -> str:
-    """Returns why packed rows see the rows before them, "" where nothing is known of it.
+    """Returns why packed rows see the rows before them, "" where no reason is known.
 
     It reads the class and the config, so that a model on the meta device will do.
     `measured_packing_leak` compares the logits of a loaded model.
