@@ -10,6 +10,7 @@ import pytest
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import app_runs
 from tui_loop.cli.app_runs import DEVICE_FAULT, AppRuns
+from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
@@ -40,7 +41,11 @@ def test_after_a_cuda_fault_the_next_run_gets_a_process_of_its_own_and_that_is_s
             assert ended.wait(PATIENCE_SECONDS)
             return 0
 
-    def start_host(loop: LoopFolder, numbers: list[int]) -> Process:
+        def refusal(self) -> list[CheckResult]:
+            return []
+
+    def start_host(loop: LoopFolder, numbers: list[int], *, from_draft: bool) -> Process:
+        assert from_draft
         started.append(numbers)
         return Process()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tui_loop.cli.loop_output import print_loop, queue_text
 from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import RunStopped
+from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of
@@ -71,13 +73,13 @@ def finish(folder: IterationFolder) -> None:
     """Writes the end that an iteration's reason names: it fails, it stops, else it finishes."""
     decision = folder.read_decision()
     state = next((each for each in ("failed", "stopped") if each in decision.why), "finished")
-    error = {"kind": "crashed", "message": "it broke", "hint": "", "step": 1}
+    crash = {"kind": "crashed", "message": "it broke", "hint": "", "step": 1}
     folder.write_summary(
         msgspec.structs.replace(
             iteration_of(folder),
             state=state,
             metrics={"score": 0.5, "eval_loss": 1.0},
-            error=error if state == "failed" else None,
+            error=crash if state == "failed" else None,
         )
     )
 
@@ -124,6 +126,36 @@ def test_the_draft_of_the_app_is_queued_and_makes_room_for_another(loop: LoopFol
     assert read_draft(loop) is None
     (queued,) = read_queue(loop)
     assert (queued.why, queued.set) == ("wider", {"lora.r": 4})
+
+
+def test_what_the_gate_refuses_returns_to_the_top_of_the_queue(
+    loop: LoopFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusals = [
+        error(CheckKind.CONFIG, "training.optim: no such package"),
+        error(CheckKind.MODEL, "the model is an encoder"),
+    ]
+
+    def run(
+        _: LoopFolder, folders: list[IterationFolder], *args: Any, **more: Any
+    ) -> tuple[list[Iteration], bool]:
+        if "refused" in folders[-1].read_decision().why:
+            shutil.rmtree(folders[-1].path)
+            raise ChecksFailed(refusals)
+        finish(folders[-1])
+        return [iteration_of(folders[-1])], False
+
+    monkeypatch.setattr(unattended_runs, "run_to_end", run)
+    for why in ("refused", "fine"):
+        queue("--add", "--set", "learning_rate=1e-3", "--why", why)
+    capsys.readouterr()
+    assert queue("--run", "--json") == 1
+    record = json.loads(capsys.readouterr().out)
+    assert [each["why"] for each in record["refused"]] == ["refused"]
+    assert [each["number"] for each in record["iterations"]] == [1]
+    (left,) = read_queue(loop)
+    assert left.why == "refused"
+    assert left.problem == "training.optim: no such package; the model is an encoder"
 
 
 def test_repeats_are_drafts_of_their_own(loop: LoopFolder) -> None:

@@ -13,8 +13,8 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.plan import base_config, create_base, create_iteration, plan_next
-from tui_loop.engine.host import RunHost
 from tui_loop.engine.output_capture import set_environment
+from tui_loop.engine.run_host import RunHost
 from tui_loop.engine.sources import read_source
 
 set_environment()

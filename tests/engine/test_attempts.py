@@ -15,9 +15,9 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import send_request
 from tui_loop.core.record.structs import Iteration
-from tui_loop.engine import host as hosting
 from tui_loop.engine import models, trainer
-from tui_loop.engine.host import RunHost
+from tui_loop.engine import run_host as hosting
+from tui_loop.engine.run_host import RunHost
 
 pytestmark = pytest.mark.train
 

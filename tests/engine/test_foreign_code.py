@@ -182,14 +182,14 @@ def test_nothing_of_the_stack_loads_a_models_code_without_consent(
 ) -> None:
     """The last line of defence: whoever calls these has asked before."""
     from tui_loop.engine.models import load_model
-    from tui_loop.engine.token_checks import sizes_of
+    from tui_loop.engine.token_checks import meta_model
 
     folder = foreign_model(tmp_path / "model", canary)
     config = trusted(folder)
     with pytest.raises(NeedsConsent):
         load_model(config, find_model(str(folder), tmp_path))
     with pytest.raises(NeedsConsent):
-        sizes_of(config, tmp_path)
+        meta_model(config, tmp_path)
     plain = read_config({"model": {"id": "tiny", "trust_remote_code": True}})
     with pytest.raises(NeedsConsent):
         load_model(plain, find_model("tiny", tmp_path), trained=folder)

@@ -23,7 +23,7 @@ from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.core.workflow.plan import base_config, create_base, create_iteration, plan_next
-from tui_loop.engine.host import RunHost
+from tui_loop.engine.run_host import RunHost
 from tui_loop.engine.sources import read_source
 from tui_loop.engine.weights import checked_weights
 

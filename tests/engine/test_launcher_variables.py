@@ -12,8 +12,8 @@ import pytest
 from tests.faults.runs import MakeLoop, told
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.engine import launch
-from tui_loop.engine.host import RunHost
 from tui_loop.engine.launch import drop_launcher_variables, dropped_names, original_environment
+from tui_loop.engine.run_host import RunHost
 
 pytestmark = pytest.mark.train
 

@@ -20,7 +20,7 @@ from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.plan import base_config, create_base, create_iteration, plan_next
 from tui_loop.engine.holdout_evaluation import evaluate_holdout
-from tui_loop.engine.host import RunHost
+from tui_loop.engine.run_host import RunHost
 from tui_loop.engine.sources import read_source
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]

@@ -21,10 +21,10 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import append_request
 from tui_loop.engine import trainer
 from tui_loop.engine.foreign_code import metric_code
-from tui_loop.engine.host import RunHost
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import load_model
+from tui_loop.engine.run_host import RunHost
 
 pytestmark = pytest.mark.train
 

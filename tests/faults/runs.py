@@ -17,7 +17,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import RequestName, append_request
 from tui_loop.core.record.state import RunState
-from tui_loop.engine.host import RunHost
+from tui_loop.engine.run_host import RunHost
 
 MakeLoop = Callable[..., TinyLoop]
 

@@ -97,7 +97,7 @@ def test_a_termination_saves_a_checkpoint_and_ends_as_stopped(
 def test_a_worker_that_does_not_end_is_left_behind_after_the_grace(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    from tui_loop.engine import host as hosting
+    from tui_loop.engine import run_host as hosting
 
     monkeypatch.setattr(hosting, "GRACE_SECONDS", 0.5)
     stuck, begun = threading.Event(), threading.Event()

@@ -22,8 +22,8 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.scoring import Scorer
-from tui_loop.engine import host as hosting
 from tui_loop.engine import models, run_iteration, trainer
+from tui_loop.engine import run_host as hosting
 from tui_loop.engine.run_control import RunControl
 
 pytestmark = pytest.mark.train

@@ -21,7 +21,7 @@ from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import trouble_of
 from tui_loop.core.record.reader import IterationReader
 from tui_loop.core.workflow import run_end
-from tui_loop.engine.host import RunHost
+from tui_loop.engine.run_host import RunHost
 
 __all__ = ["tiny_loop"]
 

@@ -165,7 +165,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
 def test_a_run_that_fails_leaves_the_app_up_and_says_what_to_do(
     open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui_loop.engine.host import RunHost
+    from tui_loop.engine.run_host import RunHost
 
     data = loop.root / "train.jsonl"
     host = RunHost.run

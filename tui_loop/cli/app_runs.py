@@ -8,17 +8,17 @@ import threading
 from typing import TYPE_CHECKING
 
 from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
+from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import append_request
+from tui_loop.core.record.requests import send_request
 from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.workflow.draft import Draft, drop_draft, plan_of, return_unstarted
 from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:
     from tui_loop.cli.preflight_report import Preflight
-    from tui_loop.engine.host import RunHost
+    from tui_loop.engine.host import HostedRuns
 
 WAIT_SECONDS = 0.5
 """A wait joins the thread in steps of this length, so that signal handlers run meanwhile."""
@@ -43,7 +43,7 @@ class AppRuns:
         self._allow_code = allow_code
         self._host: threading.Thread | None = None
         self._current: IterationFolder | None = None
-        self._run_host: RunHost | None = None
+        self._runs: HostedRuns | None = None
         self._is_separate = False
         self._has_device_fault = False
         self._left_worker_behind = False
@@ -80,12 +80,14 @@ class AppRuns:
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
         """Makes the draft an iteration, runs it, returns its number; raises TuiLoopError."""
+        from tui_loop.cli.preflight_report import refuse_errors, start_findings
         from tui_loop.cli.start import check_start, create
         from tui_loop.engine.extras import require_train
 
         require_train("training")
         self._refuse_second()
         start = check_start(loop, plan_of(loop, draft), allow_code=self._allow_code)
+        refuse_errors(start_findings(start))
         folders = create(loop, start)
         drop_draft(loop)
         self._begin(folders, draft.config.run.runner)
@@ -107,7 +109,7 @@ class AppRuns:
         self._refuse_second()
         folder = loop.existing(number)
         resume = check_resume(folder, allow_code=self._allow_code)
-        self._begin(resume.create(), folder.read_config().run.runner)
+        self._begin(resume.folders, folder.read_config().run.runner)
 
     def dangers(self) -> list[str]:
         """Returns what on this machine may end a run in the background."""
@@ -117,20 +119,23 @@ class AppRuns:
         """Returns `loop/N` of the run that this process hosts, "" where there is none."""
         if self._host is None or not self._host.is_alive() or self._is_separate:
             return ""
-        return str(self._current) if self._current is not None else ""
+        current = self._hosted_folder()
+        return str(current) if current is not None else ""
+
+    def _hosted_folder(self) -> IterationFolder | None:
+        return self._runs.current if self._runs is not None else self._current
 
     def stop_hosted(self) -> None:
         """Requests that the hosted run saves its weights and ends."""
         self._stopping.set()
-        if self.hosted() and self._current is not None:
-            attempt = read_run(self._current).attempt
-            append_request(self._current.requests, attempt, "stop", save=True, evaluate=False)
+        if self.hosted() and (current := self._hosted_folder()) is not None:
+            send_request(current, "stop", evaluate=False)
 
     def terminate_hosted(self) -> None:
         """Makes the hosted run save a checkpoint and end within the host's grace period."""
         self._stopping.set()
-        if self._run_host is not None:
-            self._run_host.terminate()
+        if self._runs is not None:
+            self._runs.terminate()
 
     def wait(self) -> None:
         """Waits for the hosted run to end, then ends the process if its worker hangs."""
@@ -165,7 +170,7 @@ class AppRuns:
         self._stopping.clear()
         self._is_separate = runner == "process" or bool(self._process_notices())
         work = self._run_in_process if self._is_separate else self._run_in_thread
-        self._current, self._run_host = folders[0], None
+        self._current, self._runs = folders[-1], None
         self._host = threading.Thread(
             target=self._guarded, args=(work, folders), name="host", daemon=True
         )
@@ -189,29 +194,25 @@ class AppRuns:
                 self._fault = TuiLoopError(messages[0])
 
     def _run_in_thread(self, folders: list[IterationFolder]) -> None:
-        from tui_loop.engine.host import RunHost
-        from tui_loop.engine.output_capture import output_to
+        from tui_loop.engine.host import HostedRuns
 
-        for folder in folders:
-            if self._stopping.is_set():
-                return
-            self._current = folder
-            self._run_host = RunHost(folder, runner="thread")
-            # Again: a termination just before found no `_run_host` that it could terminate.
-            if self._stopping.is_set():
-                return
-            with output_to(folder.output):
-                state = self._run_host.run()
-            self._has_device_fault |= self._run_host.has_device_fault
-            self._left_worker_behind |= self._run_host.gave_up
-            if state != "finished":
-                return
+        self._runs = HostedRuns(folders, runner="thread", from_draft=True)
+        # Again: a stop or a termination just before found no runs that it could end.
+        if self._stopping.is_set():
+            return
+        self._runs.run()
+        self._has_device_fault |= self._runs.has_device_fault
+        self._left_worker_behind |= self._runs.gave_up
+        if self._runs.refusal:
+            raise ChecksFailed(self._runs.refusal)
 
     def _run_in_process(self, folders: list[IterationFolder]) -> None:
         from tui_loop.engine.launch import start_host
 
         numbers = [folder.number for folder in folders]
-        process = start_host(folders[0].loop, numbers)
+        process = start_host(folders[0].loop, numbers, from_draft=True)
         process.wait()
         for folder in folders:
             redact_file(folder.output)  # the process does this itself, unless it was killed
+        if refusal := process.refusal():
+            raise ChecksFailed(refusal)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,6 +64,23 @@ class RunFollower:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
+
+    def follow_gate(self, folders: Sequence[IterationFolder], attempts: dict[int, int]) -> None:
+        """Shows the checks before the runs, until the first run starts or the process exits."""
+        checked = next((each for each in folders if each.number > 0), folders[0])
+        first = folders[0]
+        self._followed = checked, attempts[checked.number]
+        started, shown = Follower(first.journal), Follower(checked.journal)
+        start, state = RunState(), RunState()
+        view = _bars if sys.stderr.isatty() and not self._out.as_json else _lines
+        with view(self._out, checked) as show:
+            while start.attempt < attempts[first.number] and self._process.poll() is None:
+                start = fold(RunState() if started.restarted else start, started.read())
+                if start.attempt < attempts[first.number]:
+                    events = shown.read()
+                    state = fold(state, events)
+                    self._show(show, state, events if state.started is None else [])
+                    time.sleep(POLL_SECONDS)
 
     def follow(self, folder: IterationFolder, attempt: int) -> Iteration:
         """Shows `folder`'s run from attempt `attempt` on; returns the iteration after its end."""

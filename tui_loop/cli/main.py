@@ -14,6 +14,7 @@ from tui_loop import __version__
 from tui_loop.cli.output import DEFAULT_LOOPS, Output, file_error
 from tui_loop.core.commands import COMMANDS
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.untrusted import one_line
@@ -70,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TuiLoopError as error:
         if "--debug" in words:
             raise
-        out.error(error.message, error.hint)
+        for each in error.errors if isinstance(error, ChecksFailed) else (error,):
+            out.error(each.message, each.hint)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

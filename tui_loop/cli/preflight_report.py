@@ -21,17 +21,18 @@ from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import (
     CheckKind,
     CheckResult,
+    ChecksFailed,
     by_severity,
     error,
     errors_of,
     info,
     warnings_of,
 )
-from tui_loop.core.preflight.data_checks import check_data, check_metric, odd_settings
+from tui_loop.core.preflight.data_checks import check_data, check_metric
 from tui_loop.core.preflight.effort import pace_of, steps_findings
 from tui_loop.core.preflight.row_checks import TrainedRow, refused_rows
+from tui_loop.core.preflight.setting_checks import check_settings
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.plan import config_before
 
@@ -81,7 +82,7 @@ class Preflight:
         self._problems += errors_of(required)
         findings += required
         if not self._problems:
-            findings += odd_settings(self._config)
+            findings += check_settings(self._config)
         if self._data is not None:
             findings += check_metric(self._config, self._data)
             findings += check_data(self._data, refused)
@@ -102,17 +103,13 @@ class Preflight:
         if not has_train():
             lacking = NeedsExtra("checking tokens, memory and disk", "train")
             return [info(CheckKind.LEFT_OUT, lacking.message, lacking.hint)]
-        try:
-            with self._lock:
-                return by_severity(self._measured(poll))
-        except TuiLoopError as fault:
-            return [_check_result(fault, CheckKind.MODEL)]
-        except (OSError, ValueError) as fault:  # e.g. model files that transformers cannot read
-            reason = one_line(str(fault), 200)
-            text = f"{self._config.model.id}: {reason}"
-            return [
-                error(CheckKind.MODEL, text, "check the model's files, or choose another model")
-            ]
+        from tui_loop.engine.output_capture import set_environment
+
+        set_environment()
+        from tui_loop.engine.gate import check_run
+
+        with self._lock:
+            return check_run(self._config, self._loop, self._data, self._loss_masker, poll=poll)
 
     def require_consent(self) -> None:
         """Raises NeedsConsent where the checks would run code that the user has not allowed."""
@@ -140,31 +137,6 @@ class Preflight:
             raise BadInput(f"--row {number}: there are {total} training rows", f"--row {total}")
         with self._lock:
             return self._loss_masker().row(number)
-
-    def _measured(self, poll: Poll) -> list[CheckResult]:
-        poll()
-        masker = self._loss_masker()
-        rows, findings = masker.render(poll)
-        poll()
-        from tui_loop.engine.rendering_checks import check_rendering
-        from tui_loop.engine.token_checks import (
-            argument_problems,
-            check_sizes,
-            check_tokens,
-            sizes_of,
-        )
-
-        findings += check_rendering(masker, rows)
-        findings += [error(CheckKind.CONFIG, each) for each in argument_problems(self._config)]
-        sizes = sizes_of(self._config, self._loop.root)
-        assert self._data is not None
-        total = len(self._data.train)
-        longest = max((len(each.ids) for _, each in rows), default=0)
-        return [
-            *findings,
-            *check_tokens(self._config.training, rows, total, sizes.context),
-            *check_sizes(self._config, sizes, self._loop.path, total, longest),
-        ]
 
     def _loss_masker(self) -> LossMasker:
         """Returns the masker; the first call imports the stack and loads the tokenizer."""
@@ -223,14 +195,19 @@ def start_findings(start: Start) -> list[CheckResult]:
     config = start.plans[0].config
     steps = steps_findings(config, len(start.data.train), None)
     metric = check_metric(config, start.data)
-    return by_severity([*metric, *check_data(start.data), *odd_settings(config), *steps])
+    return by_severity([*metric, *check_data(start.data), *check_settings(config), *steps])
+
+
+def refuse_errors(findings: Sequence[CheckResult]) -> None:
+    """Raises ChecksFailed where there are errors among the findings."""
+    if errors := errors_of(findings):
+        raise ChecksFailed(errors)
 
 
 def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:
-    """Prints the warnings of a start, a line each; raises BadInput for the first error."""
+    """Prints the warnings of a start, a line each; raises ChecksFailed where there are errors."""
     findings = start_findings(start)
-    if errors := errors_of(findings):
-        raise BadInput(errors[0].message, errors[0].hint)
+    refuse_errors(findings)
     warnings = warnings_of(findings)
     for each in warnings[:WARNINGS_SHOWN]:
         out.note(f"warning: {each.message}")

@@ -12,18 +12,22 @@ from tui_loop.cli.run_process import create_runs
 from tui_loop.cli.unattended_runs import run_unattended, unattended_session, wait_for_live_run
 from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
+from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief, counted
+from tui_loop.core.workflow.plan import recorded_plan
 from tui_loop.core.workflow.queue import (
     QueuedDraft,
     leave,
     mark,
     next_waiting,
     plan_of_queued,
+    put_back,
+    queued_plan,
     read_queue,
     recover,
     set_problem,
@@ -60,11 +64,11 @@ class QueueRunner:
         try:
             with unattended_session(self._loop):
                 for folder in recover(self._loop):
-                    self._run([folder])
+                    self._run([folder], queued_plan(recorded_plan(folder)))
                 while (queued := next_waiting(self._loop)) is not None:
                     wait_for_live_run(self._loop, self._out)
                     if folders := self._create(queued):
-                        self._run(folders)
+                        self._run(folders, queued)
         except RunStopped as error:
             self.stop_message = error.message
         return self._exit_code
@@ -110,13 +114,17 @@ class QueueRunner:
         except (TuiLoopError, OSError) as error:
             problem = error.message if isinstance(error, TuiLoopError) else str(error)
             set_problem(self._loop, marked, problem)
-            self.refused.append(msgspec.structs.replace(queued, problem=problem))
-            self._out.note(f"not started: {queued.why or queued.title}: {problem}")
+            self._note_refusal(queued, problem)
             return []
         leave(self._loop, marked)
         return folders
 
-    def _run(self, folders: list[IterationFolder]) -> None:
+    def _note_refusal(self, queued: QueuedDraft, problem: str) -> None:
+        self.refused.append(msgspec.structs.replace(queued, problem=problem))
+        self._out.note(f"not started: {queued.why or queued.title}: {problem}")
+
+    def _run(self, folders: list[IterationFolder], queued: QueuedDraft) -> None:
+        """Runs what a draft became; one that the gate refuses returns to the queue."""
         last, out = folders[-1], self._out
         decision = last.read_decision()
         changed = ", ".join(f"{c.field} {brief(c.old)} → {brief(c.new)}" for c in decision.changes)
@@ -126,6 +134,11 @@ class QueueRunner:
         )
         try:
             ended = run_unattended(self._loop, folders, out)
+        except ChecksFailed as fault:
+            problem = "; ".join(each.message for each in fault.errors)
+            put_back(self._loop, queued, problem)
+            self._note_refusal(queued, problem)
+            return
         finally:
             self.ended += _reported(folders)
         if ended[-1].state != "finished":

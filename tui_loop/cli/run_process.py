@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
+from typing import TYPE_CHECKING
 
 from tui_loop.cli.follow import RunFollower
 from tui_loop.cli.loop_output import print_loop
@@ -14,6 +14,7 @@ from tui_loop.cli.output import Output, background_hints
 from tui_loop.cli.preflight_report import warn_before
 from tui_loop.cli.start import check_start, create, shared_machine_notice
 from tui_loop.core.errors import BadInput, RunFailed, RunStopped
+from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import as_json
@@ -23,9 +24,13 @@ from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.workflow.draft import return_unstarted
 from tui_loop.core.workflow.plan import Plan
 
+if TYPE_CHECKING:
+    from tui_loop.engine.launch import HostProcess
+
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
-START_SECONDS = 60.0
-"""A detached command waits at most this long for the run to start: imports can be slow."""
+START_SECONDS = 300.0
+"""A detached command waits at most this long for the run to start: the gate imports the training
+stack and renders the rows."""
 
 
 def create_runs(
@@ -71,15 +76,21 @@ def _refuse_copy(loop: LoopFolder, parent: int) -> None:
 
 
 def run_and_report(
-    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, detach: bool
+    loop: LoopFolder,
+    folders: list[IterationFolder],
+    out: Output,
+    *,
+    detach: bool,
+    from_draft: bool,
 ) -> int:
     """Runs iterations, prints the loop or the records, and returns the exit code.
 
-    With `detach` it returns as soon as the first run has started.
+    With `detach` it returns as soon as the first run has started. `from_draft` is as in
+    `start_host`.
     """
     if detach:
-        return run_detached(loop, folders, out)
-    ended, _ = run_to_end(loop, folders, out)
+        return run_detached(loop, folders, out, from_draft=from_draft)
+    ended, _ = run_to_end(loop, folders, out, from_draft=from_draft)
     if out.as_json:
         out.record({"iterations": [as_json(iteration) for iteration in ended]})
     else:
@@ -92,21 +103,24 @@ def run_and_report(
 
 
 def run_to_end(
-    loop: LoopFolder, folders: list[IterationFolder], out: Output
+    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, from_draft: bool = False
 ) -> tuple[list[Iteration], bool]:
     """Runs iterations in order and follows them, up to the first that does not finish.
 
     Returns those that ended, and whether a stop was requested, even too late for a run to notice.
-    Raises RunStopped where the process was killed.
+    Raises ChecksFailed where the gate refuses them, RunStopped where the process was killed.
     """
-    attempts, process = _start_host(loop, folders)
+    attempts, process = _start_host(loop, folders, from_draft)
     ended: list[Iteration] = []
     with RunFollower(process, out) as follower:
+        follower.follow_gate(folders, attempts)
         for folder in folders:
             ended.append(follower.follow(folder, attempts[folder.number]))
             if ended[-1].state != "finished":
                 break
         process.wait()
+    if refusal := process.refusal():
+        raise ChecksFailed(refusal)
     # Read again: the host writes the verdicts after the journal's end.
     ended = [iteration_of(loop.iteration(iteration.number)) for iteration in ended]
     for folder in folders:
@@ -125,16 +139,20 @@ def run_to_end(
     return ended, follower.stop_requested
 
 
-def run_detached(loop: LoopFolder, folders: list[IterationFolder], out: Output) -> int:
+def run_detached(
+    loop: LoopFolder, folders: list[IterationFolder], out: Output, *, from_draft: bool = False
+) -> int:
     """Starts the runs in the background, waits until the first has started, returns the exit code.
 
-    Raises RunFailed where the process exited before that.
+    Raises ChecksFailed where the gate refuses them, RunFailed where the process exited before that.
     """
-    attempts, process = _start_host(loop, folders)
+    attempts, process = _start_host(loop, folders, from_draft)
     first = folders[0]
     deadline = time.monotonic() + START_SECONDS
     while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
         if process.poll() is not None:
+            if refusal := process.refusal():
+                raise ChecksFailed(refusal)
             return_unstarted(folders)
             raise RunFailed(
                 f"{first}: the process exited with code {process.returncode} before the run "
@@ -162,11 +180,11 @@ def print_background_hints(loop: LoopFolder, out: Output) -> None:
 
 
 def _start_host(
-    loop: LoopFolder, folders: list[IterationFolder]
-) -> tuple[dict[int, int], subprocess.Popen[bytes]]:
+    loop: LoopFolder, folders: list[IterationFolder], from_draft: bool
+) -> tuple[dict[int, int], HostProcess]:
     """Starts the run host; returns the attempt that each iteration begins, and the process."""
     from tui_loop.engine.launch import start_host
 
     attempts = {folder.number: read_run(folder).attempt + 1 for folder in folders}
     numbers = [folder.number for folder in folders]
-    return attempts, start_host(loop, numbers)
+    return attempts, start_host(loop, numbers, from_draft=from_draft)

@@ -13,8 +13,10 @@ import msgspec
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import flatten, to_tables
+from tui_loop.core.consent import NeedsConsent
 from tui_loop.core.data.loading import LoadedData, load_data
-from tui_loop.core.errors import BadInput
+from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
+from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.preflight.effort import steps_of
 from tui_loop.core.record.checkpoints import Resumption, next_resumption
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
@@ -26,10 +28,8 @@ from tui_loop.core.text.secrets import fields_with_secrets
 from tui_loop.core.workflow.closing import refuse_closed
 from tui_loop.core.workflow.plan import (
     Plan,
-    base_config,
     base_is_needed,
-    create_base,
-    create_iteration,
+    create_iterations,
     replicates,
     with_data_changes,
 )
@@ -97,11 +97,13 @@ def refuse_secrets(config: Config) -> None:
 
 
 def create(loop: LoopFolder, start: Start) -> list[IterationFolder]:
-    """Creates the folders of the runs, in order: the base where it is needed, then the plans."""
-    folders = []
-    if start.base_first:
-        folders.append(create_base(loop, base_config(loop, start.plans[0]), start.data.splits))
-    return folders + [create_iteration(loop, plan, start.data.splits) for plan in start.plans]
+    """Creates the folders of the plans; returns what is to run, in order.
+
+    The base comes first where it is needed. The run host creates its folder, because the gate may
+    refuse the plans.
+    """
+    base = [loop.iteration(0)] if start.base_first else []
+    return base + create_iterations(loop, start.plans, start.data)
 
 
 def required_checks(
@@ -126,8 +128,18 @@ def check_config(loop: LoopFolder, config: Config, *, allow_code: bool) -> Loade
 
     refuse_secrets(config)
     data = load_data(config, loop.root, read_source)
+    faults: list[TuiLoopError] = []
     for check in required_checks(loop, config, data.labels, allow_code):
-        check()
+        try:
+            check()
+        except (NeedsConsent, NeedsExtra):
+            raise
+        except TuiLoopError as fault:
+            faults.append(fault)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise ChecksFailed(error(CheckKind.CONFIG, each.message, each.hint) for each in faults)
     return data
 
 
@@ -200,8 +212,6 @@ class Resume(msgspec.Struct, frozen=True):
     """A checked iteration to resume, and what runs before it."""
 
     folder: IterationFolder
-    plan: Plan
-    data: LoadedData
     resumption: Resumption
     notices: list[str]
     base_first: bool
@@ -215,13 +225,11 @@ class Resume(msgspec.Struct, frozen=True):
             else self.resumption.description
         )
 
-    def create(self) -> list[IterationFolder]:
-        """Returns the folders to run, in order; creates the base's where it must be evaluated."""
-        loop = self.folder.loop
-        if not self.base_first:
-            return [self.folder]
-        base = create_base(loop, base_config(loop, self.plan), self.data.splits)
-        return [base, self.folder]
+    @property
+    def folders(self) -> list[IterationFolder]:
+        """Returns the folders to run, in order: the base's first where it must be evaluated."""
+        base = [self.folder.loop.iteration(0)] if self.base_first else []
+        return [*base, self.folder]
 
 
 def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume:
@@ -251,20 +259,17 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
                 f"{split.path} has changed since {folder} started",
                 "restore the file, or run a new iteration on the new rows",
             )
-    error = iteration.error or {}
+    failure = iteration.error or {}
     notices = []
-    if error.get("kind") == "diverged":
+    if failure.get("kind") == "diverged":
         notices.append(
-            f"it diverged at step {error.get('step')} with this config and will diverge again: "
+            f"it diverged at step {failure.get('step')} with this config and will diverge again: "
             "run a new iteration with a lower learning rate, or set run.on_divergence=rollback"
         )
     if notice := shared_machine_notice(loop):
         notices.append(notice)
-    plan = Plan(config, iteration.parent, iteration.decision, iteration.changes)
     return Resume(
         folder,
-        plan,
-        data,
         next_resumption(folder, read_run(folder)),
         notices,
         folder.number > 0 and _base_is_missing(loop, config),

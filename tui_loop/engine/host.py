@@ -1,6 +1,6 @@
-"""The run host: runs an iteration in a worker thread, and handles lock, requests and signals.
+"""The host of one or several runs: the gate first, then one iteration after the other.
 
-It writes the run's end whatever happens in the worker. It can be a process of its own,
+The app's thread uses `HostedRuns`. Every other run has a process of its own,
 `python -m tui_loop.engine.host LOOP NUMBER...`, whose output goes to the iteration's output.log.
 """
 
@@ -11,180 +11,198 @@ import os
 import signal
 import sys
 import threading
-import time
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
+
+from tui_loop.core.config.schema import SEED, Config
+from tui_loop.core.config.tables import changed_fields
+from tui_loop.core.data.loading import load_data
+from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, errors_of
 from tui_loop.core.process import treat_user_signals_as_termination
-from tui_loop.core.record.checkpoints import next_resumption
-from tui_loop.core.record.events import LineLogged, RequestSeen
-from tui_loop.core.record.files import FileGuard
+from tui_loop.core.record.events import LineLogged, PhaseStarted, Progressed
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import Request, RequestReader, request_ids
-from tui_loop.core.record.results import Results
+from tui_loop.core.record.requests import RequestReader
 from tui_loop.core.record.structs import EndState
-from tui_loop.core.workflow.draft import return_unstarted
-from tui_loop.core.workflow.run_end import write_end
-from tui_loop.engine.attempts import Attempts
-from tui_loop.engine.output_capture import output_to
-from tui_loop.engine.run_control import RunControl
-
-POLL_SECONDS = 0.2
-"""The interval at which the host reads requests and checks the record's files."""
-
-GRACE_SECONDS = 25.0
-"""The time to save after a termination; then the host abandons the worker and the run ends as
-stopped. Schedulers kill after 30 s."""
-
-STOP_SECONDS = 30.0
-"""The time for the current work to end after a stop request; then the host abandons it, too."""
+from tui_loop.core.workflow.draft import return_refused, return_unstarted
+from tui_loop.core.workflow.plan import create_base_for
+from tui_loop.engine.output_capture import output_to, set_environment
+from tui_loop.engine.run_control import StopRequested
+from tui_loop.engine.run_host import RunHost
 
 EXIT_CODES: dict[EndState, int] = {"finished": 0, "failed": 1, "stopped": 3}
 
 
-class RunHost:
-    """Hosts one run of one iteration; `run` blocks until it has ended.
+class HostedRuns:
+    """The runs of some iterations, in order; the first may be the base, which need not exist yet.
 
-    `gave_up`: the host abandoned its worker; the process must exit without waiting for it.
-    `has_device_fault`: this process can no longer use its GPU.
+    `refusal`: the errors of the gate, [] where it passed. `current`: the iteration that runs.
+    `gave_up` and `has_device_fault` are as in `RunHost`.
     """
 
-    def __init__(self, folder: IterationFolder, *, runner: str) -> None:
-        self.folder, self.runner = folder, runner
-        self.control = RunControl()
+    def __init__(
+        self, folders: Sequence[IterationFolder], *, runner: str, from_draft: bool = False
+    ) -> None:
+        """`from_draft`: a refused iteration becomes the loop's draft again."""
+        self._folders, self._runner, self._from_draft = list(folders), runner, from_draft
+        self._host: RunHost | None = None
+        self._terminated = threading.Event()
+        self.current = next((each for each in folders if each.number > 0), folders[0])
+        self.refusal: list[CheckResult] = []
         self.gave_up = False
         self.has_device_fault = False
-        self._terminated_at: float | None = None
 
     def terminate(self) -> None:
-        """Requests a checkpoint and the end within GRACE_SECONDS. Call it from any thread or
-        signal handler."""
-        if self._terminated_at is None:
-            self._terminated_at = time.monotonic()
-            # In a thread: the interrupted main thread may hold the journal's lock, which is needed.
-            threading.Thread(target=self._stop, name="terminate").start()
+        """Ends the current run within its grace period, and starts no other. Safe in a handler."""
+        self._terminated.set()
+        if self._host is not None:
+            self._host.terminate()
 
     def run(self) -> EndState:
-        """Runs the iteration to its end; returns its end state. Raises BadInput if it is locked."""
-        with RunLock(self.folder.lock) as lock:
-            earlier_requests = request_ids(self.folder.requests)
-            before = read_run(self.folder)
-            resumption = next_resumption(self.folder, before)
-            journal = Journal(self.folder.journal, lock.report_trouble)
-            self.control.acknowledge = _acknowledges_in(journal)
-            attempts = Attempts(
-                self.folder,
-                journal,
-                self.control,
-                runner=self.runner,
-                earlier=before.attempt,
-                resumption=resumption,
-            )
-            attempts.begin()
-            # A request that arrived before `begin`, which can take long, names the old attempt.
-            new_requests = request_ids(self.folder.requests) - earlier_requests
-            requests = RequestReader(self.folder.requests, attempts.attempt, new_requests)
-            own_files = self.folder.config, self.folder.decision
-            file_guard = FileGuard((*own_files, self.folder.loop.settings_file))
-            self._wait(attempts, journal, file_guard, requests)
-            file_guard.check()
-            outcome = attempts.outcome
-            write_end(
-                self.folder,
-                journal,
-                lock,
-                state=attempts.state,
-                error=attempts.error,
-                results=Results(outcome.metrics, outcome.fingerprint),
-            )
-        self.has_device_fault = attempts.has_device_fault
-        return attempts.state
+        """Runs until one iteration does not finish; returns the state of the last."""
+        try:
+            return self._run()
+        finally:
+            if self.refusal:
+                return_refused(self._folders, as_draft=self._from_draft)
+            else:
+                return_unstarted(self._folders)
 
-    def _wait(
-        self, attempts: Attempts, journal: Journal, file_guard: FileGuard, requests: RequestReader
-    ) -> None:
-        """Passes requests to the worker until it has ended or its time to end is over."""
-        worker = threading.Thread(target=attempts.work, name="run", daemon=True)
-        worker.start()
-        while worker.is_alive():
-            worker.join(POLL_SECONDS)
-            file_guard.check()
-            requests.add_attempt(attempts.attempt)  # a retry begins another, which requests name
-            for request in requests.read():
-                self.control.submit(request)
-            if (expired := self._expired_limit()) and worker.is_alive():
-                self._give_up(attempts, journal, expired)
+    def _run(self) -> EndState:
+        try:
+            self._pass_gate()
+        except StopRequested:
+            return "stopped"
+        if self.refusal:
+            return "failed"
+        state: EndState = "finished"
+        for folder in self._folders:
+            state = self._run_one(folder)
+            if state != "finished":
+                break
+        return state
+
+    def _run_one(self, folder: IterationFolder) -> EndState:
+        if folder.number == 0 and len(self._folders) > 1:
+            create_base_for(self._folders[1])
+        self.current = folder
+        self._host = RunHost(folder, runner=self._runner)
+        if self._terminated.is_set():  # a termination just before found no host
+            return "stopped"
+        with output_to(folder.output):
+            state = self._host.run()
+        self.has_device_fault |= self._host.has_device_fault
+        self.gave_up |= self._host.gave_up
+        return state
+
+    def _pass_gate(self) -> None:
+        """Checks the iterations; fills in `refusal`. Raises StopRequested."""
+        passed: list[Config] = []
+        for folder in self._folders:
+            if folder.number == 0:
+                continue
+            config = folder.read_config()
+            if any(set(changed_fields(config, other)) <= {SEED} for other in passed):
+                continue  # a replicate
+            with output_to(folder.output), RunLock(folder.lock) as lock:
+                self.refusal = errors_of(self._check(folder, config, lock))
+            if self.refusal:
                 return
+            passed.append(config)
 
-    def _expired_limit(self) -> str:
-        """Returns which time limit the worker has exceeded, in words; "" while none."""
-        since = self._terminated_at
-        if since is not None and time.monotonic() - since > GRACE_SECONDS:
-            return f"{GRACE_SECONDS:g} s after a termination"
-        if self.control.is_stop_overdue(STOP_SECONDS):
-            return f"{STOP_SECONDS:g} s after a stop request"
-        return ""
+    def _check(self, folder: IterationFolder, config: Config, lock: RunLock) -> list[CheckResult]:
+        """Checks one iteration; the journal of a new one shows the progress."""
+        run = read_run(folder)
+        requests = RequestReader(folder.requests, run.attempt + 1)
+        journal = Journal(folder.journal, lock.report_trouble) if run.started is None else None
 
-    def _give_up(self, attempts: Attempts, journal: Journal, expired: str) -> None:
-        """Abandons the worker: the run ends as stopped, whatever the worker still does."""
-        self.gave_up = True
-        self.control.give_up()
-        attempts.state, attempts.error = "stopped", None
-        phase = read_run(self.folder).phase or "starting"
-        text = f"given up {expired}, still in phase {phase}: what had not been saved is lost"
-        journal.append(LineLogged(level="warning", source="tui-loop", text=text))
+        def poll() -> None:
+            stops = any(request.name == "stop" for request in requests.read())
+            if stops or self._terminated.is_set():
+                raise StopRequested
 
-    def _stop(self) -> None:
-        self.control.submit(
-            Request("termination", 0, "stop", save=True, evaluate=False, by="termination")
-        )
+        def advance(done: int, total: int) -> None:
+            if journal is not None:
+                journal.append(Progressed(phase="checking", done=done, total=total))
+
+        try:
+            if journal is not None:
+                journal.append(PhaseStarted(name="checking"))
+                text = "checking the model, the rows and the settings"
+                journal.append(LineLogged(level="info", source="tui-loop", text=text))
+            return _check(folder.loop, config, poll, advance)
+        except StopRequested:
+            raise
+        except Exception as fault:  # the run's edge: an error of a library ends no process
+            traceback.print_exc()
+            text = f"the checks of {folder} failed: {type(fault).__name__}: {fault}"
+            return [error(CheckKind.MODEL, text, "check the model's files and the settings")]
+        finally:
+            if journal is not None:
+                journal.close()
+
+
+def _check(
+    loop: LoopFolder,
+    config: Config,
+    poll: Callable[[], None],
+    advance: Callable[[int, int], None],
+) -> list[CheckResult]:
+    """Imports the training stack and returns what the gate finds."""
+    set_environment()
+    from tui_loop.engine.foreign_code import require_config_consent
+    from tui_loop.engine.gate import check_run
+    from tui_loop.engine.loss_mask import LossMasker
+    from tui_loop.engine.sources import read_source
+
+    try:
+        require_config_consent(config, loop.root)
+        data = load_data(config, loop.root, read_source)
+    except TuiLoopError as fault:
+        return [error(CheckKind.DATA, fault.message, fault.hint)]
+    return check_run(
+        config,
+        loop,
+        data,
+        lambda: LossMasker(config, loop.root, data),
+        poll=poll,
+        progress=advance,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Hosts the runs of some iterations of a loop in order; returns the exit code."""
+    """Hosts the runs of some iterations of a loop in order; returns the exit code.
+
+    Errors of the gate are written to the descriptor `--report`, as JSON.
+    """
     parser = argparse.ArgumentParser(prog="python -m tui_loop.engine.host")
     parser.add_argument("loop", type=Path)
     parser.add_argument("numbers", type=int, nargs="+")
+    parser.add_argument("--from-draft", action="store_true")
+    parser.add_argument("--report", type=int)
     args = parser.parse_args(arguments)
-    hosts: list[RunHost] = []
-    terminated = threading.Event()
-
-    def on_terminate(*_: Any) -> None:
-        terminated.set()
-        if hosts:
-            hosts[-1].terminate()
-
-    signal.signal(signal.SIGTERM, on_terminate)
+    loop = LoopFolder(args.loop)
+    # The base may not exist yet: it is created once the gate has passed.
+    folders = [loop.existing(each) if each else loop.iteration(0) for each in args.numbers]
+    runs = HostedRuns(folders, runner="process", from_draft=args.from_draft)
+    signal.signal(signal.SIGTERM, lambda *_: runs.terminate())
     treat_user_signals_as_termination()
     # A run outlives its terminal. The command that follows it turns an interrupt into a request.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    loop = LoopFolder(args.loop)
-    folders = [loop.existing(number) for number in args.numbers]
-    state: EndState = "finished"
-    for folder in folders:
-        hosts.append(RunHost(folder, runner="process"))
-        if terminated.is_set():  # between two runs, or before the first
-            state = "stopped"
-            break
-        with output_to(folder.output):
-            state = hosts[-1].run()
-        if state != "finished":
-            break
-    return_unstarted(folders)
-    if hosts[-1].gave_up:  # a normal exit could wait for the abandoned worker
-        os._exit(EXIT_CODES[state])
-    return EXIT_CODES[state]
-
-
-def _acknowledges_in(journal: Journal) -> Any:
-    def acknowledge(request: Request) -> None:
-        journal.append(RequestSeen(id=request.id, name=request.name))
-
-    return acknowledge
+    state = runs.run()
+    code = BadInput.exit_code if runs.refusal else EXIT_CODES[state]
+    if runs.refusal and args.report is not None:
+        os.write(args.report, msgspec.json.encode(runs.refusal))
+    if runs.gave_up:  # a normal exit could wait for the abandoned worker
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

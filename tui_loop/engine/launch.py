@@ -11,22 +11,49 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import msgspec
+
+from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.record.folders import LoopFolder
 
 
-def start_host(loop: LoopFolder, numbers: list[int]) -> subprocess.Popen[bytes]:
-    """Starts a process that runs these iterations in order and outlives this one."""
+class HostProcess(subprocess.Popen[bytes]):
+    """The process of a run host; `report` is the file for the errors of its gate."""
+
+    def __init__(self, command: list[str], report: IO[bytes], **settings: Any) -> None:
+        self._report = report
+        descriptor = report.fileno()
+        super().__init__(
+            [*command, "--report", str(descriptor)], pass_fds=(descriptor,), **settings
+        )
+
+    def refusal(self) -> list[CheckResult]:
+        """Returns the errors for which the gate refused the runs, once the process has exited."""
+        self._report.seek(0)
+        content = self._report.read()
+        return msgspec.json.decode(content, type=list[CheckResult]) if content else []
+
+
+def start_host(loop: LoopFolder, numbers: list[int], *, from_draft: bool = False) -> HostProcess:
+    """Starts a process that runs these iterations in order and outlives this one.
+
+    `from_draft`: where the gate refuses them, the first becomes the loop's draft again.
+    """
     # -P: `-m` would put the working folder on sys.path, where any file could shadow a module.
     command = [sys.executable, "-P", "-m", "tui_loop.engine.host", str(loop.path.resolve())]
     command += [str(number) for number in numbers]
-    log: Path = loop.iteration(numbers[0]).output
-    with log.open("ab") as output:
-        return subprocess.Popen(
+    if from_draft:
+        command.append("--from-draft")
+    # The base's folder may not exist yet.
+    first = next((number for number in numbers if number > 0), numbers[0])
+    with loop.iteration(first).output.open("ab") as output:
+        return HostProcess(
             command,
+            tempfile.TemporaryFile(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -28,7 +28,11 @@ SAMPLED_ROWS = 5000
 LONGEST_ROWS = 200
 """This many of the longest rows are always rendered: a sample would miss those that are cut."""
 
+PROGRESS_ROWS = 500
+"""The number of rows between two calls of `progress`."""
+
 Poll = Callable[[], None]
+Progress = Callable[[int, int], None]
 
 
 class MaskedTokens(msgspec.Struct, frozen=True):
@@ -104,14 +108,17 @@ class LossMasker:
         )
 
     def render(
-        self, poll: Poll = lambda: None
+        self, poll: Poll = lambda: None, progress: Progress = lambda done, total: None
     ) -> tuple[list[tuple[Row, MaskedTokens]], list[CheckResult]]:
         """Renders the rows, of many a sample; returns those whose template raises as a check."""
         rendered: list[tuple[Row, MaskedTokens]] = []
         refused: list[tuple[Row, str]] = []
+        total = min(SAMPLED_ROWS, len(self.data.train))
         for count, row in enumerate(self._rows()):
             if count % 64 == 0:
                 poll()
+            if count % PROGRESS_ROWS == 0:
+                progress(count, total)
             try:
                 rendered.append((row, self.apply(row)))
             except RowNotRendered as fault:

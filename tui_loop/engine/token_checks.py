@@ -17,9 +17,7 @@ import torch
 
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config, Training
-from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.data.rows import Row
-from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import (
     CheckKind,
     CheckResult,
@@ -36,7 +34,7 @@ from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine import loss_mask
 from tui_loop.engine.loss_mask import MaskedTokens
 from tui_loop.engine.model_source import find_model
-from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype, pretrained_arguments
+from tui_loop.engine.models import choose_device, choose_dtype, pretrained_arguments
 
 LITTLE = 0.01
 """A smaller share of trained tokens is a warning."""
@@ -204,7 +202,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """The numbers of parameters and bytes of a run."""
+    """The numbers of parameters and bytes of a run; `embeddings`: rows of the input embedding."""
 
     parameters: int
     trained: int
@@ -212,6 +210,7 @@ class Sizes(msgspec.Struct, frozen=True):
     trained_bytes: int
     optimizer_bytes: int
     vocabulary: int
+    embeddings: int
     context: Context
 
     @property
@@ -228,57 +227,48 @@ class Sizes(msgspec.Struct, frozen=True):
         """
         return self.weight_bytes + 2 * self.trained_bytes + self.optimizer_bytes
 
+    def of_adapter(self, model: Any, config: Config) -> Sizes:
+        """Returns the sizes of a run that trains only what is trainable in `model`."""
+        trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+        return msgspec.structs.replace(
+            self,
+            trained=trained,
+            trained_bytes=trained * ADAPTER_BYTES,
+            optimizer_bytes=round(trained * _optimizer_bytes(config.training.optim)),
+        )
 
-def sizes_of(config: Config, root: Path) -> Sizes:
-    """Returns the sizes of a run; raises BadInput where the model's shape is unavailable."""
+
+def meta_model(config: Config, root: Path) -> Any:
+    """Returns the model on torch's meta device: its weights have a shape and no values.
+
+    Raises what transformers raises where it cannot build one.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM
-
-    from tui_loop.engine.evaluation import context_of
-    from tui_loop.engine.trainer_arguments import lora_config
 
     source = find_model(config.model.id, root)
     shape = AutoConfig.from_pretrained(source.name, **pretrained_arguments(config, source))
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
+        return AutoModelForCausalLM.from_config(
             shape, trust_remote_code=config.model.trust_remote_code
         )
+
+
+def base_sizes(config: Config, model: Any) -> Sizes:
+    """Returns the sizes of a run that trains `model` as a whole."""
+    from tui_loop.engine.evaluation import context_of
+
     parameters = sum(each.numel() for each in model.parameters())
     weight_bytes = _weight_bytes(config, model)
-    if config.lora.enabled:
-        from peft import get_peft_model
-
-        try:
-            model = get_peft_model(model, lora_config(config.lora, model))
-        except ValueError as fault:
-            raise BadInput(f"lora.target_modules: {fault}", "name layers of the model") from fault
-        trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
-        trained_bytes = trained * ADAPTER_BYTES
-        context = context_of(model.base_model.model)
-    else:
-        trained, trained_bytes, context = parameters, weight_bytes, context_of(model)
     return Sizes(
         parameters,
-        trained,
+        parameters,
         weight_bytes,
-        trained_bytes,
-        round(trained * _optimizer_bytes(config.training.optim)),
-        int(shape.get_text_config().vocab_size),
-        Context(context, is_hard=hasattr(shape, "n_positions")),
+        weight_bytes,
+        round(parameters * _optimizer_bytes(config.training.optim)),
+        int(model.config.get_text_config().vocab_size),
+        int(model.get_input_embeddings().num_embeddings),
+        Context(context_of(model), is_hard=hasattr(model.config, "n_positions")),
     )
-
-
-def argument_problems(config: Config) -> list[str]:
-    """Returns the problems that SFTConfig reports for a config, each as `training: ...`."""
-    from tui_loop.engine.trainer_arguments import sft_config
-
-    device = torch.device(choose_device(config.run.device))
-    unused: Any = None  # the arguments depend on the device, not on the model or tokenizer
-    loaded = LoadedModel(unused, unused, device, torch.float32)
-    try:
-        sft_config(config, Path("."), loaded)
-    except ConfigError as error:
-        return error.problems
-    return []
 
 
 def check_sizes(

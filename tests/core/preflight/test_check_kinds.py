@@ -34,6 +34,13 @@ RAISED_BY = {
     CheckKind.CONFIG: f"{_CHECK}test_a_draft_with_problems_is_checked_with_the_config_before_it",
     CheckKind.DATA: f"{_CHECK}test_data_that_cannot_be_read_is_a_finding",
     CheckKind.HIGH_RATE: f"{_CHECK}test_a_rate_beyond_all_use_is_a_warning",
+    CheckKind.NO_EFFECT: (
+        "core/preflight/test_setting_checks.py::"
+        "test_a_setting_without_effect_is_a_warning_with_the_reason"
+    ),
+    CheckKind.TARGETS: (
+        "engine/test_gate.py::test_a_target_that_matches_nothing_beside_others_is_a_warning"
+    ),
     CheckKind.EMPTY_ROWS: _DATA,
     CheckKind.WRONG_ROLES: "core/preflight/test_data_checks.py::test_odd_turns_are_named",
     CheckKind.UNREADABLE_ROWS: _DATA,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tui_loop.core.config.schema import Config
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import BadInput, RunStopped
+from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.autopilot import Autopilot
@@ -46,6 +48,7 @@ class FakeRunner:
         self.now = 0.0
         self.stops_at: int | None = None
         self.refused: tuple[float, ...] = ()
+        self.refused_by_gate: tuple[float, ...] = ()
 
     def create(self, plan: Plan) -> Sequence[int]:
         if plan.config.training.learning_rate in self.refused:
@@ -56,15 +59,18 @@ class FakeRunner:
         self.now += self.seconds
         for number in numbers:
             folder = self.loop.iteration(number)
+            if folder.read_config().training.learning_rate in self.refused_by_gate:
+                shutil.rmtree(folder.path)
+                raise ChecksFailed([error(CheckKind.CONFIG, "the optimizer refuses the rate")])
             told = self.world(folder.read_config())
             is_stopped, kind = number == self.stops_at, told.get("error")
-            error = {"kind": kind, "message": "it diverged", "hint": "", "step": 3}
+            failure = {"kind": kind, "message": "it diverged", "hint": "", "step": 3}
             folder.write_summary(
                 msgspec.structs.replace(
                     iteration_of(folder),
                     state="stopped" if is_stopped else "failed" if kind else "finished",
                     metrics={} if kind else told,
-                    error=error if kind else None,
+                    error=failure if kind else None,
                 )
             )
             if is_stopped:

@@ -275,6 +275,40 @@ def test_what_cannot_be_run_is_told_and_the_next_is_tried(loop: LoopFolder, play
     assert played.outcome.steps[-1].plan.config.training.learning_rate == 1e-3
 
 
+def test_what_the_gate_refuses_is_no_step_and_the_next_is_tried(
+    loop: LoopFolder, play: Play
+) -> None:
+    runner = FakeRunner(loop, world)
+    runner.refused_by_gate = (5e-4,)
+    source = DiagnosisSource(
+        lambda n: Diagnosis(n, suggestions=(move(n, 1e-4, 5e-4), move(n, 1e-4, 1e-3)))
+    )
+    played = play(source, world, runner=runner, iterations=2)
+    assert any("cannot be run" in line and "optimizer refuses" in line for line in played.lines)
+    assert [each.plan.config.training.learning_rate for each in played.outcome.steps] == [
+        1e-4,
+        1e-3,
+    ]
+    assert loop.numbers() == [1, 2]
+
+
+def test_auto_ends_after_too_many_refusals(loop: LoopFolder, play: Play) -> None:
+    runner = FakeRunner(loop, world)
+    runner.refused_by_gate = (2e-4, 3e-4, 4e-4, 5e-4)
+    proposals = [rate(value, 1) for value in (2e-4, 3e-4, 4e-4, 5e-4)]
+    played = play(Scripted(*proposals), world, runner=runner)
+    assert played.outcome.stop.kind == "failed"
+    assert "optimizer refuses" in played.outcome.stop.reason
+    assert len(played.outcome.steps) == 1
+
+
+def test_defaults_that_the_gate_refuses_end_it(loop: LoopFolder, play: Play) -> None:
+    runner = FakeRunner(loop, world)
+    runner.refused_by_gate = (1e-4,)
+    played = play(Scripted(), world, runner=runner)
+    assert (played.outcome.stop.kind, played.outcome.steps) == ("failed", ())
+
+
 def test_defaults_that_cannot_be_run_end_it(loop: LoopFolder, play: Play) -> None:
     runner = FakeRunner(loop, world)
     runner.refused = (1e-4,)

@@ -9,7 +9,7 @@ from tui_loop.core.data.loading import load_data
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of
-from tui_loop.core.workflow.plan import create_iteration, plan_next, with_data_changes
+from tui_loop.core.workflow.plan import create_iterations, plan_next, with_data_changes
 
 
 def write(path: Path, rows: list[tuple[str, str]]) -> None:
@@ -21,7 +21,8 @@ def write(path: Path, rows: list[tuple[str, str]]) -> None:
 def next_iteration(loop: LoopFolder, *settings: str) -> IterationFolder:
     plan = plan_next(loop, parent=None, settings=list(settings), why="")
     data = load_data(plan.config, loop.root)
-    return create_iteration(loop, with_data_changes(loop, plan, data), data.splits)
+    (folder,) = create_iterations(loop, [with_data_changes(loop, plan, data)], data)
+    return folder
 
 
 def test_edited_rows_are_counted_in_the_changes_of_the_next_iteration(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from tui_loop.core.workflow.plan import (
     base_is_needed,
     create_base,
     create_iteration,
+    create_iterations,
     plan_next,
     replicates,
     with_data_changes,
@@ -287,7 +288,7 @@ def test_a_changed_data_file_stands_among_the_changes(
 ) -> None:
     first = with_data_changes(loop, planned(loop), loaded)
     assert first.changes == {}
-    create_iteration(loop, first, loaded.splits)
+    create_iterations(loop, [first], loaded)
     assert with_data_changes(loop, planned(loop), loaded).changes == {}
 
     with (tmp_path / "train.jsonl").open("a") as file:
@@ -296,7 +297,7 @@ def test_a_changed_data_file_stands_among_the_changes(
     plan = with_data_changes(loop, planned(loop, "r=4"), more)
     assert plan.changes["lora.r"] == (16, 4)
     assert plan.changes["data.train"]["rows_added"] >= 1
-    folder = create_iteration(loop, plan, more.splits)
+    (folder,) = create_iterations(loop, [plan], more)
     assert iteration_of(folder).changes == {
         "lora.r": [16, 4],
         **{name: plan.changes[name] for name in plan.changes if name.startswith("data.")},

@@ -71,7 +71,7 @@ def _run_run(args: argparse.Namespace, out: Output) -> int:
     )
     if args.draft:
         drop_draft(loop)
-    return run_and_report(loop, folders, out, detach=args.detach)
+    return run_and_report(loop, folders, out, detach=args.detach, from_draft=args.draft)
 
 
 def _draft_plan(loop: LoopFolder, args: argparse.Namespace) -> Plan:
@@ -139,7 +139,7 @@ def _run_resume(args: argparse.Namespace, out: Output) -> int:
     out.note(f"{folder} continues from {resume.description}")
     for text in resume.notices:
         out.note(text)
-    return run_and_report(folder.loop, resume.create(), out, detach=args.detach)
+    return run_and_report(folder.loop, resume.folders, out, detach=args.detach, from_draft=True)
 
 
 SUBCOMMANDS = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,6 +155,13 @@ def write_index(loop: Path, rows: Sequence[Row]) -> None:
         check_within(path.parent, loop)
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, index_text(rows))
+
+
+def drop_index(loop: Path, digest: str) -> None:
+    """Removes an index, and the folder of the indexes with the last of them."""
+    (loop / FOLDER / f"{digest}.txt").unlink(missing_ok=True)
+    with suppress(OSError):  # it has other indexes, or there is none
+        (loop / FOLDER).rmdir()
 
 
 def read_index(loop: Path, digest: str) -> dict[str, str]:

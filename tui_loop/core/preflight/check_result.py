@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from tui_loop.core.data.rows import Row
+from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
 
 Severity = Literal["error", "warning", "info"]
@@ -34,7 +35,11 @@ class RowEvidence(msgspec.Struct, frozen=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One result of a check; `rows`: the first of those that it counts."""
+    """One result of a check.
+
+    `rows`: the first of those that it counts. `field`: the setting that it is about, as
+    `group.field`, "" where it is about none or several.
+    """
 
     severity: Severity
     kind: CheckKind
@@ -42,6 +47,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     hint: str = ""
     count: int | None = None
     rows: tuple[RowEvidence, ...] = ()
+    field: str = ""
 
 
 def error(kind: CheckKind, message: str, hint: str = "", **more: object) -> CheckResult:
@@ -93,8 +99,25 @@ def _made(
     count, rows = more.get("count"), more.get("rows", ())
     assert isinstance(rows, Sequence)
     return CheckResult(
-        severity, kind, message, hint, count if isinstance(count, int) else None, tuple(rows)
+        severity,
+        kind,
+        message,
+        hint,
+        count if isinstance(count, int) else None,
+        tuple(rows),
+        str(more.get("field", "")),
     )
+
+
+class ChecksFailed(BadInput):
+    """A run that was refused before it started; `errors` has every reason.
+
+    Message and hint are those of the first error.
+    """
+
+    def __init__(self, results: Iterable[CheckResult]) -> None:
+        self.errors = errors_of(results)
+        super().__init__(self.errors[0].message, self.errors[0].hint)
 
 
 class CheckKind(StrEnum):
@@ -104,6 +127,7 @@ class CheckKind(StrEnum):
     CONFIG = "config"
     DATA = "data"
     HIGH_RATE = "high_rate"
+    NO_EFFECT = "no_effect"
 
     # Rows that a run would refuse; the values of the first four are those of `RowFault`.
     EMPTY_ROWS = "empty_rows"
@@ -150,6 +174,7 @@ class CheckKind(StrEnum):
     TOO_LONG = "too_long"
     BEYOND_CONTEXT = "beyond_context"
     PADDING = "padding"
+    TARGETS = "targets"
     SIZES = "sizes"
     MEMORY = "memory"
     DISK = "disk"

@@ -1,4 +1,4 @@
-"""The checks of data and settings that need no tokenizer."""
+"""The checks of data that need no tokenizer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData, Refused
 from tui_loop.core.data.rows import Row
-from tui_loop.core.divergence import HIGHEST_USEFUL_RATE, lower_rate
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import (
     CheckKind,
@@ -27,7 +26,6 @@ from tui_loop.core.preflight.row_checks import (
     repeated_rows,
 )
 from tui_loop.core.scoring import NO_METRIC, pure_scorer
-from tui_loop.core.text.figures import brief
 
 FEW_EVAL_ROWS = 30
 """With fewer evaluation rows, each changes the score by more than three points."""
@@ -95,16 +93,3 @@ def few_eval_rows(count: int) -> str:
     if count == 1:
         return "only 1 row is held out: it is the whole score"
     return f"only {count} rows are held out: one of them is {100 / count:.0f} points of the score"
-
-
-def odd_settings(config: Config) -> list[CheckResult]:
-    """Returns warnings on values that no known run did well with."""
-    rate = config.training.learning_rate
-    if rate <= HIGHEST_USEFUL_RATE:
-        return []
-    advised = brief(lower_rate(rate, with_adapter=config.lora.enabled))
-    text = (
-        f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_USEFUL_RATE)} runs diverge, "
-        "or lose abilities of the base"
-    )
-    return [warning(CheckKind.HIGH_RATE, text, f"--set learning_rate={advised}")]

@@ -78,9 +78,12 @@ def _is_data(change: Change) -> bool:
 
 
 def state_of(run: RunState, alive: bool) -> State:
-    """Returns the state of a run from its journal and whether its process is alive."""
+    """Returns the state of a run from its journal and whether its process is alive.
+
+    An iteration that its host checks before it starts it counts as running.
+    """
     if run.started is None:
-        return "queued"
+        return "running" if alive and run.phase is not None else "queued"
     if run.ended is not None:
         return run.ended.state
     if not alive:

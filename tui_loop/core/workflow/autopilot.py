@@ -9,6 +9,7 @@ from typing import Protocol
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import RunStopped, TuiLoopError
+from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.workflow.autopilot_log import (
     Outcome,
@@ -67,6 +68,7 @@ class Autopilot:
         self._steps: list[Step] = []
         self._bests: list[int | None] = []
         self._last_duration: float | None = None
+        self._refusals = 0
 
     def run(self) -> Outcome:
         """Runs iterations until there is a reason to stop; reports each decision and its result.
@@ -117,8 +119,21 @@ class Autopilot:
             self._runner.run(numbers)
         except RunStopped as error:
             stop = Stop("stopped", error.message)
+        except ChecksFailed as error:
+            return self._refused(plan, error)
+        self._refusals = 0
         self._last_duration = self._clock() - started
         return self._judge(plan, numbers) or stop
+
+    def _refused(self, plan: Plan, error: ChecksFailed) -> Stop | None:
+        """Notes that the gate refused a plan; returns a reason to stop after too many."""
+        self._history.refuse(plan.config)
+        self._refusals += 1
+        problems = "; ".join(each.message for each in error.errors)
+        self._report(f"cannot be run: {decision_text(plan)}: {problems}")
+        if self._refusals < REFUSALS and self._history.trained:
+            return None
+        return Stop("failed", f"the proposed config cannot be run: {problems}")
 
     def _choose(self) -> tuple[Plan, Sequence[int]] | Stop:
         """Returns the next plan and the numbers of its iterations, which have been created."""

@@ -16,6 +16,7 @@ from tui_loop.core.config.earlier_versions import upgraded
 from tui_loop.core.config.schema import GROUPS, Config
 from tui_loop.core.config.tables import Tables, to_tables, with_unset
 from tui_loop.core.config.validation import ConfigError, read_config
+from tui_loop.core.data.rows import drop_index
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import read_small, write_atomically
@@ -195,6 +196,35 @@ def return_unstarted(folders: list[IterationFolder]) -> list[str]:
             if not is_first or _restore_draft(folder):
                 shutil.rmtree(folder.path)
     return [_message(each, each is planned[0]) for each in planned if not _has_started(each)]
+
+
+def return_refused(folders: list[IterationFolder], *, as_draft: bool) -> list[str]:
+    """Removes refused iterations and what was created for them, so that no number is used.
+
+    With `as_draft` the first becomes the loop's draft, as in `return_unstarted`. Returns a message
+    for each of them then, else none.
+    """
+    unstarted = [each for each in folders if each.path.exists() and not _has_started(each)]
+    digests = [split.digest for each in unstarted for split in each.read_splits().values()]
+    messages = return_unstarted(folders) if as_draft else []
+    if not as_draft:
+        for folder in unstarted:
+            shutil.rmtree(folder.path)
+    _drop_unused_indexes(folders[0].loop, digests)
+    return messages
+
+
+def _drop_unused_indexes(loop: LoopFolder, digests: list[str | None]) -> None:
+    """Removes those of the indexes of rows that no iteration names."""
+    used = set[str | None]()
+    for number in loop.numbers():
+        try:
+            used |= {split.digest for split in loop.iteration(number).read_splits().values()}
+        except BadInput:
+            return  # an iteration that cannot be read may name any of them
+    for digest in digests:
+        if digest is not None and digest not in used:
+            drop_index(loop.path, digest)
 
 
 def _message(folder: IterationFolder, is_first: bool) -> str:

@@ -90,7 +90,7 @@ def base_config(loop: LoopFolder, plan: Plan) -> Config:
 
 
 def with_data_changes(loop: LoopFolder, plan: Plan, data: LoadedData) -> Plan:
-    """Returns the plan with the changes of its data files, row by row; writes an index of the rows.
+    """Returns the plan with the changes of its data files, row by row.
 
     `changes` has a changed file as {rows_added, rows_removed, rows_changed}.
     """
@@ -99,7 +99,6 @@ def with_data_changes(loop: LoopFolder, plan: Plan, data: LoadedData) -> Plan:
     if plan.parent is not None and loop.iteration(plan.parent).config.exists():
         recorded = loop.iteration(plan.parent).read_splits()
     for name, rows in (("train", data.train), ("eval", data.eval)):
-        write_index(loop.path, rows)
         before = recorded.get(name)
         if before is not None and before.digest is not None:
             difference = rows_changed(loop.path, before.digest, rows)
@@ -132,11 +131,27 @@ def replicates(loop: LoopFolder, plan: Plan, count: int) -> list[Plan]:
     return plans
 
 
+def create_iterations(
+    loop: LoopFolder, plans: list[Plan], data: LoadedData
+) -> list[IterationFolder]:
+    """Creates the folders of the next iterations, and the indexes of their rows."""
+    for rows in (data.train, data.eval):
+        write_index(loop.path, rows)
+    return [create_iteration(loop, plan, data.splits) for plan in plans]
+
+
 def create_iteration(loop: LoopFolder, plan: Plan, splits: dict[str, Split]) -> IterationFolder:
     """Creates the folder of the next iteration, complete or not at all."""
     numbers = loop.numbers()
     number = max(numbers, default=0) + 1
     return _create(loop, number, plan, splits)
+
+
+def create_base_for(iteration: IterationFolder) -> IterationFolder:
+    """Creates iteration 0 to be evaluated as `iteration` will be."""
+    plan = Plan(iteration.read_config(), None, "", {})
+    config = base_config(iteration.loop, plan)
+    return create_base(iteration.loop, config, iteration.read_splits())
 
 
 def create_base(loop: LoopFolder, config: Config, splits: dict[str, Split]) -> IterationFolder:
@@ -206,6 +221,23 @@ def _change(field: str, value: Any) -> Change:
         return Change(field, new=value)
     old, new = value
     return Change(field, old, new)
+
+
+def recorded_plan(folder: IterationFolder) -> Plan:
+    """Returns the plan that an iteration was created from; raises BadInput."""
+    decision = folder.read_decision()
+    changes: Changes = {
+        each.field: each.new if isinstance(each.new, dict) else (each.old, each.new)
+        for each in decision.changes
+    }
+    return Plan(
+        folder.read_config(),
+        decision.parent,
+        decision.why,
+        changes,
+        suggestion=decision.suggestion,
+        predicted=decision.predicted,
+    )
 
 
 def changes_between(before: Config, after: Config) -> Changes:

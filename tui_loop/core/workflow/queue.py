@@ -312,6 +312,13 @@ def set_problem(loop: LoopFolder, queued: QueuedDraft, problem: str) -> None:
     _replaced(loop, queued, msgspec.structs.replace(queued, starting=None, problem=text))
 
 
+def put_back(loop: LoopFolder, queued: QueuedDraft, problem: str) -> None:
+    """Returns a draft whose iteration was refused to the top of the queue, with the reason."""
+    text = redacted(problem)[:_PROBLEM_LENGTH]
+    with editing_queue(loop) as queue:
+        queue.insert(0, msgspec.structs.replace(queued, starting=None, problem=text))
+
+
 def _replaced(loop: LoopFolder, old: QueuedDraft, new: QueuedDraft) -> QueuedDraft | None:
     with editing_queue(loop) as queue:
         if old not in queue:

@@ -1,0 +1,273 @@
+"""Preflight checks of settings alone: what no library accepts, and what has no effect.
+
+They need neither data nor the training stack, so that they answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from tui_loop.core.config.schema import Config, Lora
+from tui_loop.core.config.tables import flatten
+from tui_loop.core.config.validation import did_you_mean, read_config, shown
+from tui_loop.core.divergence import HIGHEST_USEFUL_RATE, lower_rate
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, warning
+from tui_loop.core.text.figures import brief
+
+CHOICES = {
+    "loss_type": ("nll", "dft", "chunked_nll"),
+    "packing_strategy": ("bfd", "bfd_split", "wrapped", "bfd-requeue"),
+    "truncation_mode": ("keep_start", "keep_end"),
+    "train_sampling_strategy": ("random", "sequential", "group_by_length", "batch_rebalance"),
+}
+"""The values that TRL 1.16 and transformers 5.23 know of fields that they take as any text."""
+
+OPTIMIZERS = (
+    *("adamw_torch", "adamw_torch_fused", "adamw_torch_4bit", "adamw_torch_8bit"),
+    *("adamw_torch_xla", "adamw_torch_npu_fused", "adamw_anyprecision", "adafactor", "sgd"),
+    *("adagrad", "rmsprop", "adamw_8bit", "adamw_bnb_8bit", "ademamix", "ademamix_8bit"),
+    *("lion_32bit", "lion_8bit", "paged_adamw_32bit", "paged_adamw_8bit"),
+    *("paged_ademamix_32bit", "paged_ademamix_8bit", "paged_lion_32bit", "paged_lion_8bit"),
+    *("rmsprop_bnb", "rmsprop_bnb_8bit", "rmsprop_bnb_32bit", "galore_adamw"),
+    *("galore_adamw_8bit", "galore_adafactor", "galore_adamw_layerwise"),
+    *("galore_adamw_8bit_layerwise", "galore_adafactor_layerwise", "lomo", "adalomo"),
+    *("grokadamw", "schedule_free_radam", "schedule_free_adamw", "schedule_free_sgd"),
+    *("apollo_adamw", "apollo_adamw_layerwise", "stable_adamw"),
+)
+"""The optimizers of transformers 5.23; a test compares."""
+
+OPTIMIZER_PACKAGES = (
+    ("galore", "galore_torch", "galore-torch"),
+    ("lomo", "lomo_optim", "lomo-optim"),
+    ("apollo", "apollo_torch", "apollo-torch"),
+    ("grokadamw", "grokadamw", "grokadamw"),
+    ("schedule_free", "schedulefree", "schedulefree"),
+    ("stable_adamw", "optimi", "torch-optimi"),
+    ("adamw_torch_4bit", "torchao", "torchao"),
+    ("adamw_torch_8bit", "torchao", "torchao"),
+    ("anyprecision", "torchdistx", "torchdistx"),
+    ("ademamix", "bitsandbytes", "bitsandbytes"),
+    ("lion", "bitsandbytes", "bitsandbytes"),
+    ("paged", "bitsandbytes", "bitsandbytes"),
+    ("bnb", "bitsandbytes", "bitsandbytes"),
+    ("8bit", "bitsandbytes", "bitsandbytes"),
+)
+"""(part of an optimizer's name, the module that it imports, its package); the first one counts."""
+
+TAKES_TARGETS = ("galore", "apollo", "lomo")
+"""Parts of the names of optimizers that read `optim_target_modules`."""
+
+ONE_PROCESS = (
+    "ddp_find_unused_parameters",
+    "ddp_bucket_cap_mb",
+    "ddp_broadcast_buffers",
+    "ddp_static_graph",
+    "ddp_backend",
+    "ddp_timeout",
+    "average_tokens_across_devices",
+)
+"""Fields of runs of several processes."""
+
+
+def check_settings(config: Config) -> list[CheckResult]:
+    """Returns errors for values that no run can have, and warnings for odd ones."""
+    return [
+        *_unknown_choices(config),
+        *_unknown_optimizer(config),
+        *_missing_packages(config),
+        *_contradictions(config),
+        *_high_rate(config),
+        *_without_effect(config),
+    ]
+
+
+def without_fields(config: Config, names: list[str]) -> Config:
+    """Returns the config with the fields `group.field` at their defaults."""
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in flatten(config).items():
+        if name not in names:
+            group, _, field = name.partition(".")
+            tables.setdefault(group, {})[field] = value
+    return read_config(tables)
+
+
+def _unknown_choices(config: Config) -> Iterator[CheckResult]:
+    for field, choices in CHOICES.items():
+        value = config.other.get(field)
+        if value is not None and value not in choices:
+            guess = did_you_mean(value, choices)
+            yield error(
+                CheckKind.CONFIG,
+                f"training.{field}: must be one of {', '.join(choices)}, not {shown(value)}{guess}",
+                f"--set training.{field}={choices[0]}",
+                field=f"training.{field}",
+            )
+
+
+def _unknown_optimizer(config: Config) -> Iterator[CheckResult]:
+    optimizer, arguments = config.training.optim, config.other.get("optim_args")
+    if optimizer not in OPTIMIZERS:
+        guess = did_you_mean(optimizer, OPTIMIZERS)
+        yield error(
+            CheckKind.CONFIG,
+            f"training.optim: transformers knows no optimizer {shown(optimizer)}{guess}",
+            f"one of {', '.join(OPTIMIZERS[:5])}, {', '.join(OPTIMIZERS[8:11])} and others",
+            field="training.optim",
+        )
+    if arguments and not all(name and sign for name, sign, _ in _pairs(arguments)):
+        yield error(
+            CheckKind.CONFIG,
+            f"training.optim_args: must be NAME=VALUE,NAME=VALUE, not {shown(arguments)}",
+            "--set training.optim_args=none",
+            field="training.optim_args",
+        )
+
+
+def _pairs(arguments: str) -> list[tuple[str, str, str]]:
+    return [each.partition("=") for each in arguments.split(",")]
+
+
+def _missing_packages(config: Config) -> Iterator[CheckResult]:
+    optimizer = config.training.optim.lower()
+    needed = next((each for each in OPTIMIZER_PACKAGES if each[0] in optimizer), None)
+    if needed is not None and find_spec(needed[1]) is None:
+        yield error(
+            CheckKind.CONFIG,
+            f"training.optim: {config.training.optim} needs the package {needed[2]}, "
+            "which is not installed",
+            f"pip install {needed[2]}, or --set optim=adamw_torch",
+            field="training.optim",
+        )
+    if config.other.get("use_liger_kernel") and find_spec("liger_kernel") is None:
+        yield error(
+            CheckKind.CONFIG,
+            "training.use_liger_kernel: needs the package liger-kernel, which is not installed",
+            "pip install liger-kernel, or --set training.use_liger_kernel=false",
+            field="training.use_liger_kernel",
+        )
+
+
+def _contradictions(config: Config) -> Iterator[CheckResult]:
+    training = config.training
+    if training.lr_scheduler_type == "reduce_lr_on_plateau":
+        yield error(
+            CheckKind.CONFIG,
+            "training.lr_scheduler_type: reduce_lr_on_plateau follows evaluations of the trainer, "
+            "and tui-loop evaluates itself",
+            "--set lr_scheduler_type=cosine, with training.early_stopping_patience for plateaus",
+            field="training.lr_scheduler_type",
+        )
+    if config.other.get("padding_free") and not training.packing and training.max_length:
+        yield error(
+            CheckKind.CONFIG,
+            "training.padding_free: without packing it does not apply training.max_length",
+            "--set packing=true, or --set training.max_length=none",
+            field="training.padding_free",
+        )
+
+
+def _high_rate(config: Config) -> Iterator[CheckResult]:
+    """Yields a warning on a rate that no known run did well with."""
+    rate = config.training.learning_rate
+    if rate > HIGHEST_USEFUL_RATE:
+        advised = brief(lower_rate(rate, with_adapter=config.lora.enabled))
+        yield warning(
+            CheckKind.HIGH_RATE,
+            f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_USEFUL_RATE)} runs "
+            "diverge, or lose abilities of the base",
+            f"--set learning_rate={advised}",
+            field="training.learning_rate",
+        )
+
+
+class _Unused(NamedTuple):
+    """Fields that have no effect while `is_unused` holds, and the reason."""
+
+    fields: tuple[str, ...]
+    is_unused: Callable[[Config], bool]
+    reason: str
+
+
+_UNUSED = (
+    _Unused(
+        ("training.packing_strategy",),
+        lambda config: not config.training.packing,
+        "rows are not packed (training.packing)",
+    ),
+    _Unused(
+        ("training.pad_to_multiple_of",),
+        lambda config: config.training.packing or bool(config.other.get("padding_free")),
+        "packed rows have no padding",
+    ),
+    _Unused(
+        ("training.truncation_mode",),
+        lambda config: config.training.max_length is None or config.training.packing,
+        "no row is truncated",
+    ),
+    _Unused(
+        ("training.liger_kernel_config",),
+        lambda config: not config.other.get("use_liger_kernel"),
+        "training.use_liger_kernel is off",
+    ),
+    _Unused(
+        ("training.activation_checkpointing_kwargs", "training.gradient_checkpointing_kwargs"),
+        lambda config: not config.training.activation_checkpointing,
+        "training.activation_checkpointing is off",
+    ),
+    _Unused(
+        ("training.optim_target_modules",),
+        lambda config: not any(each in config.training.optim for each in TAKES_TARGETS),
+        "only galore, apollo and lomo optimizers read it",
+    ),
+    _Unused(
+        ("training.adam_beta1", "training.adam_beta2", "training.adam_epsilon"),
+        lambda config: config.training.optim in ("sgd", "adagrad", "rmsprop", "adafactor"),
+        "the optimizer is not Adam",
+    ),
+    _Unused(
+        ("training.num_train_epochs",),
+        lambda config: config.training.max_steps is not None,
+        "training.max_steps decides",
+    ),
+    _Unused(
+        ("training.save_total_limit",),
+        lambda config: config.training.save_steps == 0,
+        "training.save_steps is 0",
+    ),
+    _Unused(
+        ("evaluation.temperature", "evaluation.top_p"),
+        lambda config: not config.evaluation.do_sample,
+        "evaluation.do_sample is off",
+    ),
+    _Unused(
+        ("evaluation.pattern",),
+        lambda config: config.evaluation.metric != "regex",
+        "evaluation.metric is not regex",
+    ),
+    _Unused(
+        tuple(f"training.{name}" for name in ONE_PROCESS),
+        lambda config: True,
+        "a run is one process",
+    ),
+    _Unused(
+        tuple(f"lora.{name}" for name in Lora.__struct_fields__ if name != "enabled"),
+        lambda config: not config.lora.enabled,
+        "lora.enabled is off",
+    ),
+)
+
+
+def _without_effect(config: Config) -> Iterator[CheckResult]:
+    """Yields a warning for each reason for which settings beside the defaults have no effect."""
+    default, values = flatten(Config()), flatten(config)
+    for each in _UNUSED:
+        fields = [name for name in each.fields if values.get(name) != default.get(name)]
+        if fields and each.is_unused(config):
+            verb = "has" if len(fields) == 1 else "have"
+            yield warning(
+                CheckKind.NO_EFFECT,
+                f"{', '.join(fields)} {verb} no effect: {each.reason}",
+                field=fields[0],
+            )

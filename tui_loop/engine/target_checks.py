@@ -1,0 +1,71 @@
+"""Preflight checks of `lora.target_modules` against the layers that a model has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers.pytorch_utils import Conv1D
+
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.validation import did_you_mean
+from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, warning
+
+FIELD = "lora.target_modules"
+NAMES_SHOWN = 12
+_LAYERS = (torch.nn.Linear, torch.nn.Embedding, torch.nn.Conv1d, torch.nn.Conv2d, Conv1D)
+
+
+def check_targets(config: Config, model: Any) -> list[CheckResult]:
+    """Returns an error where no listed name is a layer, or one cannot have an adapter.
+
+    A name that matches nothing beside others that do is a warning: it has no effect.
+    """
+    targets = config.lora.target_modules
+    if isinstance(targets, str):  # all-linear, or a pattern, which `lora_config` checks
+        return []
+    names = [name for name, _ in model.named_modules() if name]
+    missing = [each for each in targets if not _matches(each, names)]
+    if missing:
+        exist = layer_names(model)
+        guess = did_you_mean(missing[0], exist)
+        severity = error if len(missing) == len(targets) else warning
+        verb = "names" if len(missing) == 1 else "name"
+        return [
+            severity(
+                CheckKind.TARGETS,
+                f"{FIELD}: {', '.join(missing)} {verb} no layer of this model{guess}",
+                f"it has {', '.join(exist[:NAMES_SHOWN])}; or --set {FIELD}=all-linear",
+                field=FIELD,
+            )
+        ]
+    return _output_layer(targets, model)
+
+
+def layer_names(model: Any) -> list[str]:
+    """Returns the last parts of the names of layers that can have an adapter, each once."""
+    return list(
+        dict.fromkeys(
+            name.rpartition(".")[2]
+            for name, module in model.named_modules()
+            if isinstance(module, _LAYERS)
+        )
+    )
+
+
+def _matches(target: str, names: Sequence[str]) -> bool:
+    """Whether PEFT would find a layer for a listed name: the whole name, or its end."""
+    return any(name == target or name.endswith(f".{target}") for name in names)
+
+
+def _output_layer(targets: Sequence[str], model: Any) -> list[CheckResult]:
+    """Returns an error for an adapter on the output layer, which TRL would not train."""
+    output = model.get_output_embeddings()
+    name = next((name for name, each in model.named_modules() if each is output), None)
+    chosen = [each for each in targets if name and _matches(each, [name])]
+    if output is None or not chosen:
+        return []
+    text = f"{FIELD}: {chosen[0]} computes the outputs, and the trainer reads its weights directly"
+    hint = f"leave {chosen[0]} out: an adapter on it would not be trained"
+    return [error(CheckKind.TARGETS, text, hint, field=FIELD)]
