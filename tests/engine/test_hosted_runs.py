@@ -121,6 +121,22 @@ def test_a_fault_within_the_checks_refuses_the_run(
     assert loop.numbers() == []
 
 
+def test_what_only_the_run_itself_can_see_is_refused_too(
+    tiny_loop: Callable[..., TinyLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tiny_loop().loop
+    monkeypatch.setattr(gate, "check_run", lambda *_, **__: [])
+    folders = created(loop, "target_modules=['nothing']", "evaluation.base=false")
+    runs = HostedRuns(folders, runner="thread", from_draft=True)
+    assert runs.run() == "failed"
+    assert "nothing" in runs.refusal[0].message
+    assert loop.numbers() == []
+    assert not loop.ledger.exists()
+    draft = read_draft(loop)
+    assert draft is not None
+    assert draft.config.lora.target_modules == ["nothing"]
+
+
 def test_a_refused_resumption_changes_nothing(
     tiny_loop: Callable[..., TinyLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from tui_loop.cli.loop_output import print_loop
 from tui_loop.cli.output import Output, background_hints
 from tui_loop.cli.preflight_report import warn_before
 from tui_loop.cli.start import check_start, create, shared_machine_notice
+from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput, RunFailed, RunStopped
 from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import dangers_to_background
@@ -120,6 +121,8 @@ def run_to_end(
                 break
         process.wait()
     if refusal := process.refusal():
+        if from_draft and loop.draft.exists():
+            out.note(out.spelled_out(f"draft kept: {command('run', loop.name, '--draft')}"))
         raise ChecksFailed(refusal)
     # Read again: the host writes the verdicts after the journal's end.
     ended = [iteration_of(loop.iteration(iteration.number)) for iteration in ended]

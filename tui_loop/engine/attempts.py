@@ -16,6 +16,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import changed_fields
 from tui_loop.core.divergence import lower_rate
+from tui_loop.core.errors import BadInput
 from tui_loop.core.record.checkpoints import Resumption, resumption_of
 from tui_loop.core.record.events import LineLogged, RunStarted
 from tui_loop.core.record.folders import IterationFolder
@@ -49,6 +50,7 @@ class Attempts:
     """Runs an iteration until it ends; `work` is the worker thread's target.
 
     `attempt` is the number of the current attempt, `state` and `error` are how the run ended.
+    `refusal`: why the first attempt could not even begin its work, where it could not.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Attempts:
         self.state: EndState = "failed"
         self.error: RunError | None = RunError("crashed", "the run ended without an error", "")
         self.has_device_fault = False
+        self.refusal: BadInput | None = None
 
     def begin(self) -> None:
         """Writes the start of the next attempt to the journal."""
@@ -223,6 +226,8 @@ class Attempts:
         self.begin()
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, BadInput) and self.attempt == 1 and not self._now.has_begun:
+            self.refusal = error
         try:
             self.error = run_error_of(error, self._folder, self._config, self._now)
             from tui_loop.engine.memory import is_device_fault

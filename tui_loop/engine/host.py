@@ -55,6 +55,7 @@ class HostedRuns:
         self._terminated = threading.Event()
         self.current = next((each for each in folders if each.number > 0), folders[0])
         self.refusal: list[CheckResult] = []
+        self._refused: IterationFolder | None = None
         self.gave_up = False
         self.has_device_fault = False
 
@@ -70,7 +71,7 @@ class HostedRuns:
             return self._run()
         finally:
             if self.refusal:
-                return_refused(self._folders, as_draft=self._from_draft)
+                return_refused(self._folders, self._refused, as_draft=self._from_draft)
             else:
                 return_unstarted(self._folders)
 
@@ -92,13 +93,17 @@ class HostedRuns:
         if folder.number == 0 and len(self._folders) > 1:
             create_base_for(self._folders[1])
         self.current = folder
-        self._host = RunHost(folder, runner=self._runner)
+        # Whatever the gate does not foresee is refused all the same, as long as nothing was done.
+        self._host = RunHost(folder, runner=self._runner, may_refuse=folder.number > 0)
         if self._terminated.is_set():  # a termination just before found no host
             return "stopped"
         with output_to(folder.output):
             state = self._host.run()
         self.has_device_fault |= self._host.has_device_fault
         self.gave_up |= self._host.gave_up
+        if (fault := self._host.refusal) is not None:
+            self.refusal = [error(CheckKind.CONFIG, fault.message, fault.hint)]
+            self._refused = folder
         return state
 
     def _pass_gate(self) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+from tui_loop.core.errors import BadInput
 from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.events import LineLogged, RequestSeen
 from tui_loop.core.record.files import FileGuard
@@ -37,12 +38,15 @@ STOP_SECONDS = 30.0
 class RunHost:
     """Hosts one run of one iteration; `run` blocks until it has ended.
 
+    `may_refuse`: a first attempt that finds the settings or the data unfit before it trains is no
+    run, so its end is not recorded; `refusal` has the reason.
     `gave_up`: the host abandoned its worker; the process must exit without waiting for it.
     `has_device_fault`: this process can no longer use its GPU.
     """
 
-    def __init__(self, folder: IterationFolder, *, runner: str) -> None:
-        self.folder, self.runner = folder, runner
+    def __init__(self, folder: IterationFolder, *, runner: str, may_refuse: bool = False) -> None:
+        self.folder, self.runner, self._may_refuse = folder, runner, may_refuse
+        self.refusal: BadInput | None = None
         self.control = RunControl()
         self.gave_up = False
         self.has_device_fault = False
@@ -79,6 +83,10 @@ class RunHost:
             own_files = self.folder.config, self.folder.decision
             file_guard = FileGuard((*own_files, self.folder.loop.settings_file))
             self._wait(attempts, journal, file_guard, requests)
+            if self._may_refuse and attempts.refusal is not None:
+                self.refusal = attempts.refusal
+                journal.close()
+                return "failed"
             file_guard.check()
             outcome = attempts.outcome
             write_end(

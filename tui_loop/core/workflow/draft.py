@@ -198,20 +198,25 @@ def return_unstarted(folders: list[IterationFolder]) -> list[str]:
     return [_message(each, each is planned[0]) for each in planned if not _has_started(each)]
 
 
-def return_refused(folders: list[IterationFolder], *, as_draft: bool) -> list[str]:
+def return_refused(
+    folders: list[IterationFolder], started: IterationFolder | None, *, as_draft: bool
+) -> None:
     """Removes refused iterations and what was created for them, so that no number is used.
 
-    With `as_draft` the first becomes the loop's draft, as in `return_unstarted`. Returns a message
-    for each of them then, else none.
+    `started`: one of them that had started when it was refused. With `as_draft` the first becomes
+    the loop's draft; where there is another draft by now, it stays queued.
     """
-    unstarted = [each for each in folders if each.path.exists() and not _has_started(each)]
-    digests = [split.digest for each in unstarted for split in each.read_splits().values()]
-    messages = return_unstarted(folders) if as_draft else []
-    if not as_draft:
-        for folder in unstarted:
+    refused = [each for each in folders if each.path.exists() and not _has_started(each)]
+    if started is not None:
+        refused.insert(0, started)
+    digests = [split.digest for each in refused for split in each.read_splits().values()]
+    for place, folder in enumerate(refused):
+        is_new = folder.number > 0 and place == 0
+        if as_draft and is_new and not _restore_draft(folder):
+            folder.journal.unlink(missing_ok=True)
+        else:
             shutil.rmtree(folder.path)
     _drop_unused_indexes(folders[0].loop, digests)
-    return messages
 
 
 def _drop_unused_indexes(loop: LoopFolder, digests: list[str | None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.preflight.check_result import by_severity
+from tui_loop.core.preflight.check_result import ChecksFailed, by_severity
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Checks
 from tui_loop.tui.screens.check import CheckScreen, CheckStopped
@@ -27,6 +27,16 @@ class Checking(LoopScreen):
         self._checks = None
         self.app.push_screen(screen)
         self.run_worker(self._check(screen, draft), group="check", exclusive=True)
+
+    def tell(self, error: TuiLoopError) -> None:
+        """Shows an error; those for which a run was refused get a screen that lists them."""
+        if not isinstance(error, ChecksFailed):
+            super().tell(error)
+            return
+        screen = CheckScreen("The run was refused", lambda _: None)
+        self._checks = None
+        self.app.push_screen(screen)
+        screen.show(error.errors)
 
     async def _check(self, screen: CheckScreen, draft: Draft) -> None:
         try:
