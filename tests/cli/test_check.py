@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.test_recorded_loop import reader
 from tests.conftest import Cli
+from tests.model_folders import write_model
 from tui_loop.cli.commands.check import show_row
 from tui_loop.cli.output import Output
 from tui_loop.cli.preflight_report import (
@@ -190,8 +191,7 @@ def test_data_that_cannot_be_read_is_a_finding(loop: LoopFolder) -> None:
 
 @pytest.mark.train
 def test_a_model_that_cannot_be_loaded_is_a_finding(loop: LoopFolder, tmp_path: Path) -> None:
-    (tmp_path / "odd").mkdir()
-    (tmp_path / "odd" / "config.json").write_text('{"model_type": "no-such-model"}')
+    write_model(tmp_path / "odd", {"model_type": "no-such-model"})
     config = plan_next(loop, parent=None, settings=["model.id=./odd"], why="").config
     preflight = Preflight(loop, config)
     assert [each for each in preflight.of_rows() if each.severity == "error"] == []

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import CHECKOUT
+from tests.model_folders import write_model
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import demo_loop
 from tui_loop.cli.backend import AppBackend
@@ -193,19 +194,14 @@ def test_training_rows_are_cut_to_the_context_where_the_models_files_name_it(
     own = prepared(project, rows, "training.max_length=300")
     assert own.defaults["training"]["max_length"] == 300
     for name, context in (("short", 512), ("long", 4096)):
-        (project / name).mkdir()
-        (project / name / "config.json").write_text(
-            json.dumps({"max_position_embeddings": context})
-        )
+        write_model(project / name, {"max_position_embeddings": context})
     assert prepared(project, rows, model="short").defaults["training"] == {"max_length": 512}
     assert "training" not in prepared(project, rows, model="long").defaults
     assert "training" not in prepared(project, rows, model="some/model").defaults
 
 
 def test_tools_need_a_template_that_can_express_them(project: Path) -> None:
-    (project / "chat").mkdir()
-    for name, content in (("config.json", "{}"), ("tokenizer_config.json", "{}")):
-        (project / "chat" / name).write_text(content)
+    write_model(project / "chat")
     template = project / "chat" / "chat_template.jinja"
     template.write_text("{{ messages }}")
     call = {"type": "function", "function": {"name": "look", "arguments": {}}}
@@ -236,9 +232,7 @@ def test_tools_need_a_template_that_can_express_them(project: Path) -> None:
 
 
 def test_chats_need_a_base_with_a_template(project: Path) -> None:
-    (project / "chat").mkdir()
-    for name, content in (("config.json", "{}"), ("tokenizer_config.json", "{}")):
-        (project / "chat" / name).write_text(content)
+    write_model(project / "chat")
     for model in ("tiny", "chat"):
         found = prepared(project, chats(*ESSAYS), model=model)
         [notice] = [each for each in found.notices if "chat template" in each.message]

@@ -227,11 +227,13 @@ def _data_file(entry: str, root: Path) -> str:
 
 
 def _model_notices(model: str, root: Path) -> list[CheckResult]:
-    """Returns what to know about a model before its first use; raises BadInput for a wrong name."""
-    from tui_loop.engine.model_source import SMOLLM2, find_model
+    """Returns what to know about a model before its first use; raises BadInput for a wrong one."""
+    from tui_loop.engine.model_source import SMOLLM2, check_model, find_model
 
     try:
         source = find_model(model, root)
+        if source.is_local:
+            check_model(model, None, root)
     except BadInput as error:
         if model != SMOLLM2:
             raise

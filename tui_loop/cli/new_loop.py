@@ -224,7 +224,9 @@ def create(
 
 
 def check_base(config: Config, root: Path) -> str:
-    """Refuses a base model that does not exist; checks a hub id where the stack is installed.
+    """Refuses a base model that does not exist or lacks files.
+
+    Checks a hub id where the stack is installed.
 
     Returns a notice, "" where there is none.
     """
@@ -233,10 +235,7 @@ def check_base(config: Config, root: Path) -> str:
 
     if config.model.id == SMOLLM2:
         return ""  # may be fetched later; run says so
-    source = find_model(config.model.id, root)
-    if source.is_local:
-        return ""
-    if has_train():
+    if find_model(config.model.id, root).is_local or has_train():
         check_model(config.model.id, config.model.revision, root)
         return ""
     return f"model {config.model.id} is checked by the first run"

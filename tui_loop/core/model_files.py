@@ -38,7 +38,7 @@ def read_model_files(folder: Path) -> ModelFiles:
     templates = _templates(folder)
     has_template = None if templates is None else bool(templates)
     takes_tools = any("tool_calls" in each for each in templates) if templates else None
-    return ModelFiles(_context(_json(folder / "config.json")), has_template, takes_tools)
+    return ModelFiles(_context(read_json(folder / "config.json")), has_template, takes_tools)
 
 
 def hub_folder(model_id: str, revision: str | None) -> Path | None:
@@ -81,7 +81,7 @@ def _templates(folder: Path) -> list[str] | None:
     files = [folder / TEMPLATE_FILE, *sorted((folder / TEMPLATE_FOLDER).glob("*.jinja"))]
     found = [_text(path) for path in files if path.is_file()]
     settings = folder / "tokenizer_config.json"
-    own = _json(settings).get("chat_template")
+    own = read_json(settings).get("chat_template")
     found += [json.dumps(own)] if own else []
     return found if found or settings.is_file() else None
 
@@ -93,10 +93,10 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """Returns the object in a JSON file, {} where there is none that can be read."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
             return {}
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -15,11 +15,23 @@ from platformdirs import user_cache_path
 from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
+from tui_loop.core.model_files import hub_folder
+from tui_loop.core.model_folder import (
+    ADAPTER_CONFIG,
+    CONFIG,
+    ModelFault,
+    adapter_base,
+    adapter_fault,
+    folder_faults,
+    listing_faults,
+)
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.output_capture import set_environment
 
 TINY = "tiny"
 SMOLLM2 = "smollm2"
+_GGUF_MAGIC = b"GGUF"
 _EDGE_BYTES = 1 << 20
 """Bytes at each end of a weights file that its hash covers."""
 
@@ -59,11 +71,10 @@ def find_model(model_id: str, root: Path) -> ModelSource:
             raise BadInput(f"model.id: {path}: no such file", "check the path")
         return ModelSource(str(path.parent), gguf=path.name)
     if path.is_dir():
-        if not (path / "config.json").exists():
-            raise BadInput(
-                f"model.id: {path} has no config.json, so it is not a model folder",
-                "name a folder that save_pretrained wrote",
-            )
+        if (path / ADAPTER_CONFIG).exists():
+            raise _bad_model(str(path), [adapter_fault(model_id, adapter_base(path))])
+        if not (path / CONFIG).exists():
+            raise _bad_model(str(path), folder_faults(path))
         return ModelSource(str(path))
     if not is_hub_id(model_id):
         raise BadInput(
@@ -74,16 +85,47 @@ def find_model(model_id: str, root: Path) -> ModelSource:
 
 
 def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
-    """Resolves `model_id` and downloads the config of a hub id; raises BadInput if that fails."""
+    """Resolves `model_id` and checks its files; downloads the config of a hub id.
+
+    Raises BadInput with every fault, for example where a folder has no weights or no tokenizer.
+    """
     source = find_model(model_id, root)
-    if source.is_local:
-        return source
+    if not source.is_local:
+        _check_hub_model(source.name, revision)
+    elif faults := _local_faults(source):
+        raise _bad_model(str(Path(source.name, source.gguf or "")), faults)
+    return source
+
+
+def _local_faults(source: ModelSource) -> list[ModelFault]:
+    folder = Path(source.name)
+    if source.gguf is None:
+        return folder_faults(folder, base=_trained_from(folder))
+    with (folder / source.gguf).open("rb") as file:
+        is_gguf = file.read(len(_GGUF_MAGIC)) == _GGUF_MAGIC
+    return [] if is_gguf else [ModelFault("is no GGUF file", "copy the file again")]
+
+
+def _trained_from(folder: Path) -> str:
+    """Returns the base of an iteration's whole fine-tuned weights, "" for any other folder."""
+    try:
+        return (
+            IterationFolder(folder.parent, LoopFolder(folder.parents[1]), 0).read_config().model.id
+        )
+    except (BadInput, OSError, IndexError):
+        return ""
+
+
+def _check_hub_model(model_id: str, revision: str | None) -> None:
+    """Downloads the config of a hub model and checks what its files' names show."""
     go_offline_if_hub_unreachable()
     from huggingface_hub import hf_hub_download
 
     try:
-        hf_hub_download(model_id, "config.json", revision=revision)
+        hf_hub_download(model_id, CONFIG, revision=revision)
     except Exception as error:  # the hub's own tree of errors, OSError, ValueError
+        if faults := _hub_faults(model_id, revision):
+            raise _bad_model(model_id, faults) from error
         close = difflib.get_close_matches(model_id, (TINY, SMOLLM2), n=1)
         guess = f", did you mean {close[0]}?" if close else ""
         raise BadInput(
@@ -91,7 +133,29 @@ def check_model(model_id: str, revision: str | None, root: Path) -> ModelSource:
             f"hub ({type(error).__name__}){guess}",
             "check the id; --model tiny and --model smollm2 need no hub",
         ) from error
-    return source
+    if faults := _hub_faults(model_id, revision):
+        raise _bad_model(model_id, faults)
+
+
+def _hub_faults(model_id: str, revision: str | None) -> list[ModelFault]:
+    """Returns the faults that the hub's list of files shows, or offline the files in the cache."""
+    if os.environ.get("HF_HUB_OFFLINE"):
+        folder = hub_folder(model_id, revision)
+        faults = folder_faults(folder) if folder is not None else []
+        hint = "connect to the hub, whose cache on this machine may have only a part of the model"
+        return [msgspec.structs.replace(each, hint=hint) for each in faults]
+    from huggingface_hub import HfApi
+
+    try:
+        names = HfApi().list_repo_files(model_id, revision=revision)
+    except Exception:  # without a list the download shows what is missing
+        return []
+    return listing_faults(set(names), model_id)
+
+
+def _bad_model(name: str, faults: list[ModelFault]) -> BadInput:
+    messages, hints = [each.message for each in faults], [each.hint for each in faults]
+    return BadInput(f"model.id: {name} {'; '.join(messages)}", "; ".join(hints))
 
 
 def weights_hash(source: ModelSource) -> str:

@@ -1,0 +1,174 @@
+"""What is missing or damaged in a model's folder, as its files show without the training stack."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.model_files import read_json
+from tui_loop.core.safetensors_header import DamagedFile, read_header
+
+CONFIG = "config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.json",
+    "vocab.txt",
+    "tekken.json",
+    "*.model",  # SentencePiece
+    "*.tiktoken",
+    "*.vocab",
+    "vocab.bpe",
+)
+"""Files with the vocabulary of a tokenizer."""
+
+_NO_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
+"""Tokenizers of bytes or characters, which have no such file."""
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_OTHER_FRAMEWORKS = ("*.h5", "*.msgpack", "*.onnx")
+_NAMES_SHOWN = 3
+
+
+class ModelFault(msgspec.Struct, frozen=True):
+    """Why a folder cannot be used as a model, as a predicate (`has no ...`), and what to do."""
+
+    message: str
+    hint: str
+
+
+def folder_faults(folder: Path, *, base: str = "") -> list[ModelFault]:
+    """Returns every fault of the model in `folder`.
+
+    `base`: the model that it was fine-tuned from, where known.
+    """
+    names = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    if ADAPTER_CONFIG in names:
+        return [adapter_fault(str(folder), adapter_base(folder))]
+    if CONFIG not in names:
+        return [_no_config(names)]
+    faults = _weights_faults(names, f"{folder}/", read_json(folder / CONFIG))
+    faults = faults or _damaged_weights(folder)
+    settings = read_json(folder / "tokenizer_config.json")
+    return [*faults, *_tokenizer_faults(names, settings, base)]
+
+
+def listing_faults(names: Collection[str], model_id: str) -> list[ModelFault]:
+    """Returns the faults that the names of a hub model's files show."""
+    if ADAPTER_CONFIG in names:
+        return [adapter_fault(model_id, "")]
+    if CONFIG not in names:
+        return [_no_config(names)]
+    settings = {"auto_map": True} if "tokenizer_config.json" in names else {}
+    return [*_weights_faults(names, "", {}), *_tokenizer_faults(names, settings, "")]
+
+
+def adapter_fault(model_id: str, base: str) -> ModelFault:
+    """Returns the fault of an adapter that is named as a model; `base` is what it belongs to."""
+    settings = [
+        *([f"--set model.id={base}"] if base else []),
+        f"--set model.init_adapter={model_id}",
+    ]
+    hint = f"start from it on its base: {' '.join(settings)}"
+    return ModelFault(f"is an adapter ({ADAPTER_CONFIG}), not a model", hint)
+
+
+def adapter_base(folder: Path) -> str:
+    """Returns the base that an adapter's config names, "" where it names none."""
+    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    return base if isinstance(base, str) else ""
+
+
+def _no_config(names: Collection[str]) -> ModelFault:
+    gguf = _matching(names, ["*.gguf"])
+    hint = f"name the file {gguf[0]} itself" if gguf else "name a folder that save_pretrained wrote"
+    return ModelFault(f"has no {CONFIG}, so it is not a model folder", hint)
+
+
+def _weights_faults(names: Collection[str], place: str, config: dict[str, Any]) -> list[ModelFault]:
+    """Returns why transformers finds no safetensors weights among `names`, [] where it does.
+
+    `place`: what comes before a file's name in its path, "" for files on the hub.
+    """
+    if WEIGHTS in names or INDEX in names or config.get("transformers_weights"):
+        return []
+    shards = _matching(names, ["*.safetensors"])
+    pickles, gguf = _matching(names, _PICKLES), _matching(names, ["*.gguf"])
+    if shards:
+        message = f"has no {WEIGHTS} and no {INDEX}, only {_some(shards)}"
+        hint = "copy the missing file, or save the model again with save_pretrained"
+    elif pickles:
+        message = f"has its weights only as {_some(pickles)}, pickles that could run any code"
+        hint = (
+            "convert them where you trust them: load the model with transformers, save it with "
+            "save_pretrained, which writes safetensors, and name that folder"
+        )
+    elif gguf:
+        message = f"has its weights only as {_some(gguf)}"
+        hint = f"name the file: --set model.id={place}{gguf[0]}"
+        hint = hint if place else f"download {gguf[0]}, and name that file as model.id"
+    elif other := _matching(names, _OTHER_FRAMEWORKS):
+        message = f"has its weights only for another framework ({_some(other)})"
+        hint = "convert them to PyTorch with transformers, and save them with save_pretrained"
+    else:
+        message = f"has no weights: there is no {WEIGHTS}"
+        hint = "copy the weights into it, or name another model"
+    return [ModelFault(message, hint)]
+
+
+def _damaged_weights(folder: Path) -> list[ModelFault]:
+    """Returns the faults of a folder's safetensors files: missing shards, damaged files."""
+    files = [folder / WEIGHTS]
+    if not files[0].exists():
+        if not (folder / INDEX).exists():  # config.json names a file, which transformers checks
+            return []
+        table = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(table, dict) or not table:
+            hint = "copy it again from where the model came from"
+            return [ModelFault(f"has an {INDEX} that names no weights", hint)]
+        shards = sorted({str(name) for name in table.values()})
+        files = [folder / name for name in shards]
+        missing = [path.name for path in files if not path.exists()]
+        if missing:
+            count = f"{len(missing)} of the {len(shards)} files"
+            message = f"lacks {count} that {INDEX} names: {_some(missing)}"
+            return [ModelFault(message, "copy the missing files into it")]
+    for path in files:
+        try:
+            read_header(path)
+        except DamagedFile as error:
+            pointer = "Git LFS" in str(error)
+            hint = "fetch it with git lfs pull" if pointer else "copy the file again"
+            return [ModelFault(f"has a damaged file: {path.name} {error}", hint)]
+        except OSError as error:
+            message = f"cannot be read: {path.name}: {error.strerror}"
+            return [ModelFault(message, "check its permissions")]
+    return []
+
+
+def _tokenizer_faults(
+    names: Collection[str], settings: dict[str, Any], base: str
+) -> list[ModelFault]:
+    """Returns the fault of a model without a tokenizer; `settings` are its tokenizer's."""
+    kind = str(settings.get("tokenizer_class", "")).removesuffix("Fast")
+    if _matching(names, _TOKENIZER_FILES) or kind in _NO_VOCABULARY or settings.get("auto_map"):
+        return []
+    origin = base or "the model that it was made from"
+    hint = f"copy the tokenizer's files of {origin} into it (tokenizer.json, tokenizer_config.json)"
+    return [ModelFault("has no tokenizer", hint)]
+
+
+def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
