@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from tests.engine.small_tokenizers import byte_level
 
@@ -70,6 +70,13 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+MARKS = ("<|open|>", "<|close|>", "<|end|>")
+TEMPLATE = (
+    "{% for turn in messages %}<|open|>{{ turn.role }}\n{{ turn.content }}<|close|>{% endfor %}"
+    "{% if add_generation_prompt %}<|open|>assistant\n{% endif %}"
+)
+
+
 def small_model(name: str) -> PreTrainedModel:
     """A model with random weights, the same ones in each call."""
     kind, values = ARCHITECTURES[name]
@@ -89,4 +96,27 @@ def save_small_model(name: str, folder: Path) -> Path:
     """Saves a model and a byte-level tokenizer; returns the folder."""
     small_model(name).save_pretrained(folder)
     byte_level(["<pad>", "<end>"], eos="<end>", pad="<pad>").save_pretrained(folder)
+    return folder
+
+
+def small_llama(folder: Path, *, seed: int = 0, hidden: int = 32, **more: Any) -> Path:
+    """Saves a llama of two layers; its turns end with `<|close|>`, its texts with `<|end|>`."""
+    tokenizer = byte_level(MARKS, eos="<|end|>", template=TEMPLATE)
+    config = LlamaConfig(
+        **{
+            "vocab_size": len(tokenizer),
+            "hidden_size": hidden,
+            "intermediate_size": 2 * hidden,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 256,
+            "eos_token_id": tokenizer.eos_token_id,
+            "bos_token_id": None,
+            **more,
+        }
+    )
+    torch.manual_seed(seed)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

@@ -12,7 +12,7 @@ import msgspec
 
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
-from tui_loop.core.config.tables import flatten, to_tables
+from tui_loop.core.config.tables import to_tables
 from tui_loop.core.consent import NeedsConsent
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
@@ -180,32 +180,14 @@ def _check_device(config: Config) -> None:
 def _weights(loop: LoopFolder, plan: Plan) -> str:
     from tui_loop.engine.model_source import find_model, weights_hash
 
-    return weights_hash(find_model(plan.config.model.id, loop.root))
+    model = plan.config.model
+    return weights_hash(find_model(model.id, loop.root), model.revision)
 
 
 def _check_init_adapter(loop: LoopFolder, config: Config) -> None:
-    """Refuses an initial adapter that is missing or has different LoRA settings."""
-    number = config.model.init_adapter
-    if number is None:
-        return
-    origin = loop.existing(number)
-    names = ("adapter_config.json", "adapter_model.safetensors")  # never a pickle
-    if not all((origin.adapter / name).exists() for name in names):
-        raise BadInput(
-            f"model.init_adapter: {origin} has no adapter on this machine",
-            "run it again, or unset model.init_adapter",
-        )
-    adapter_fields = flatten(origin.read_config())
-    different = [
-        name
-        for name, value in flatten(config).items()
-        if name.startswith("lora.") and value != adapter_fields.get(name)
-    ]
-    if different:
-        raise BadInput(
-            f"model.init_adapter: {origin} was trained with a different {', '.join(different)}",
-            f"--from {number}, or set these fields to the values of {number}",
-        )
+    from tui_loop.engine.init_adapter import check_init_adapter
+
+    check_init_adapter(loop, config)
 
 
 class Resume(msgspec.Struct, frozen=True):
@@ -251,6 +233,8 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
         raise BadInput(f"{folder} {reason}", command("show", loop.name))
     folder.check_no_links()
     config = folder.read_config()
+    resumption = next_resumption(folder, read_run(folder))
+    _check_base(folder, config, resumption)
     data = check_config(loop, config, allow_code=allow_code)
     recorded = folder.read_splits()
     for name, split in data.splits.items():
@@ -270,10 +254,17 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
         notices.append(notice)
     return Resume(
         folder,
-        next_resumption(folder, read_run(folder)),
+        resumption,
         notices,
         folder.number > 0 and _base_is_missing(loop, config),
     )
+
+
+def _check_base(folder: IterationFolder, config: Config, resumption: Resumption) -> None:
+    """Refuses a base that is another one than that of the weights to resume."""
+    from tui_loop.engine.base_identity import base_to_resume
+
+    base_to_resume(folder, config, resumption)
 
 
 def shared_machine_notice(loop: LoopFolder) -> str:

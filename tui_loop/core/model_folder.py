@@ -55,7 +55,8 @@ def folder_faults(folder: Path, *, base: str = "") -> list[ModelFault]:
     if CONFIG not in names:
         return [_no_config(names)]
     faults = _weights_faults(names, f"{folder}/", read_json(folder / CONFIG))
-    faults = faults or _damaged_weights(folder)
+    if not faults:
+        faults = _damaged_weights(folder)
     settings = read_json(folder / "tokenizer_config.json")
     return [*faults, *_tokenizer_faults(names, settings, base)]
 
@@ -105,7 +106,8 @@ def _weights_faults(names: Collection[str], place: str, config: dict[str, Any]) 
         message = f"has no {WEIGHTS} and no {INDEX}, only {_some(shards)}"
         hint = "copy the missing file, or save the model again with save_pretrained"
     elif pickles:
-        message = f"has its weights only as {_some(pickles)}, pickles that could run any code"
+        kind = "a pickle" if len(pickles) == 1 else "pickles"
+        message = f"has its weights only as {_some(pickles)}, {kind} that could run any code"
         hint = (
             "convert them where you trust them: load the model with transformers, save it with "
             "save_pretrained, which writes safetensors, and name that folder"
@@ -123,23 +125,30 @@ def _weights_faults(names: Collection[str], place: str, config: dict[str, Any]) 
     return [ModelFault(message, hint)]
 
 
+def weights_files(folder: Path) -> list[Path]:
+    """Returns the safetensors files that transformers loads; they need not all exist."""
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    if not (folder / INDEX).exists():
+        return sorted(folder.glob("*.safetensors"))
+    table = read_json(folder / INDEX).get("weight_map")
+    return (
+        [folder / name for name in sorted(set(map(str, table.values())))]
+        if isinstance(table, dict)
+        else []
+    )
+
+
 def _damaged_weights(folder: Path) -> list[ModelFault]:
-    """Returns the faults of a folder's safetensors files: missing shards, damaged files."""
-    files = [folder / WEIGHTS]
-    if not files[0].exists():
-        if not (folder / INDEX).exists():  # config.json names a file, which transformers checks
-            return []
-        table = read_json(folder / INDEX).get("weight_map")
-        if not isinstance(table, dict) or not table:
-            hint = "copy it again from where the model came from"
-            return [ModelFault(f"has an {INDEX} that names no weights", hint)]
-        shards = sorted({str(name) for name in table.values()})
-        files = [folder / name for name in shards]
-        missing = [path.name for path in files if not path.exists()]
-        if missing:
-            count = f"{len(missing)} of the {len(shards)} files"
-            message = f"lacks {count} that {INDEX} names: {_some(missing)}"
-            return [ModelFault(message, "copy the missing files into it")]
+    """Returns the fault of a folder's safetensors files: missing shards, or a damaged file."""
+    files = weights_files(folder)
+    if not files:
+        message = f"has an {INDEX} that names no weights"
+        return [ModelFault(message, "copy it again from where the model came from")]
+    missing = [path.name for path in files if not path.exists()]
+    if missing:
+        message = f"lacks {len(missing)} of the {len(files)} files that {INDEX} names: "
+        return [ModelFault(message + _some(missing), "copy the missing files into it")]
     for path in files:
         try:
             read_header(path)
@@ -153,12 +162,24 @@ def _damaged_weights(folder: Path) -> list[ModelFault]:
     return []
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a model's folder has the files of a tokenizer."""
+    names = {each.name for each in folder.iterdir()}
+    return _has_tokenizer(names, read_json(folder / "tokenizer_config.json"))
+
+
+def _has_tokenizer(names: Collection[str], settings: dict[str, Any]) -> bool:
+    """Whether a tokenizer has a file with its vocabulary, or needs none by its `settings`."""
+    kind = str(settings.get("tokenizer_class", "")).removesuffix("Fast")
+    needs_none = kind in _NO_VOCABULARY or bool(settings.get("auto_map"))
+    return needs_none or bool(_matching(names, _TOKENIZER_FILES))
+
+
 def _tokenizer_faults(
     names: Collection[str], settings: dict[str, Any], base: str
 ) -> list[ModelFault]:
     """Returns the fault of a model without a tokenizer; `settings` are its tokenizer's."""
-    kind = str(settings.get("tokenizer_class", "")).removesuffix("Fast")
-    if _matching(names, _TOKENIZER_FILES) or kind in _NO_VOCABULARY or settings.get("auto_map"):
+    if _has_tokenizer(names, settings):
         return []
     origin = base or "the model that it was made from"
     hint = f"copy the tokenizer's files of {origin} into it (tokenizer.json, tokenizer_config.json)"

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from tui_loop import __version__
+from tui_loop.engine.base_identity import for_record
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.run_context import Prepared, Run
 
@@ -24,13 +25,15 @@ def record_effective(run: Run, effective: dict[str, Any]) -> None:
 
 
 def effective_of(run: Run, prepared: Prepared, rows: TrainingRows | None = None) -> dict[str, Any]:
-    """Returns the derived values: versions, device, dtype, columns, rendering, lengths, labels.
+    """Returns the derived values: base, versions, device, dtype, rendering, lengths, labels.
 
     `rows`: the rendered training rows, once there are some.
     """
     import torch
 
+    base = prepared.loaded.base
     return {
+        **({"base": for_record(base)} if base is not None else {}),
         "versions": {"tui-loop": __version__, **installed_versions()},
         "device": str(prepared.loaded.device),
         "dtype": str(prepared.loaded.dtype).removeprefix("torch."),

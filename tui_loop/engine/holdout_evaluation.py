@@ -60,10 +60,10 @@ def evaluate_holdout(
     It uses the settings of the iteration's own evaluation. `settings`: `run.*` fields for this
     machine. `emit` gets the progress.
     """
+    from tui_loop.engine.base_identity import base_of
     from tui_loop.engine.memory import free_memory
     from tui_loop.engine.model_pool import set_threads, with_available_device
-    from tui_loop.engine.model_source import find_model
-    from tui_loop.engine.models import load_model
+    from tui_loop.engine.models import load_model, load_whole_model
     from tui_loop.engine.scorers import scorer_for
     from tui_loop.engine.weights import checked_weights
 
@@ -80,8 +80,7 @@ def evaluate_holdout(
     labels = _recorded_evaluation(folder).get("labels") or data.labels
     scorer = scorer_for(config.evaluation, labels, loop.root)
     set_threads(config)
-    config = with_available_device(config)
-    source = find_model(config.model.id, loop.root)
+    config, source = base_of(folder, with_available_device(config))
     loaded = load_model(config, source)
     eval_set = _eval_set(folder, config, data, loaded)
     evaluation = _Evaluation(config, eval_set, scorer, labels, emit)
@@ -95,7 +94,7 @@ def evaluate_holdout(
         # Two whole models may not fit into memory: the base goes first.
         del loaded
         free_memory()
-        loaded = load_model(config, source, trained)
+        loaded = load_whole_model(config, folder, trained)
     tuned, figures = evaluation.run("iteration", loaded)
     paired = table_of(base, tuned)
     return record_holdout_evaluation(

@@ -73,6 +73,7 @@ class _Server:
     def __init__(self, loop: LoopFolder, numbers: list[int], settings: list[str]) -> None:
         self._loop, self._numbers, self._settings = loop, numbers, settings
         self._out = protected_stdout()
+        self._left_out: list[ServerStatus] = []
 
     def serve(self, inbox: _Inbox) -> None:
         """Loads the models, then answers requests until there are no more."""
@@ -98,7 +99,8 @@ class _Server:
             try:
                 pool.load(number)
             except Exception as error:  # the other models can still respond
-                self._send(with_error(ServerStatus("left_out", iteration=number), error))
+                self._left_out.append(with_error(ServerStatus("left_out", iteration=number), error))
+                self._send(self._left_out[-1])
         self._send(ServerStatus("ready", iterations=pool.numbers))
         return pool
 
@@ -128,7 +130,7 @@ class _Server:
 
     def _rows(self, pool: ModelPool, request: GenerateRequest) -> list[Row]:
         if not pool.numbers:
-            raise BadInput("no model could be loaded")
+            raise BadInput(self._left_out[0].message, self._left_out[0].hint)
         if request.examples:
             return pool.rows_of(request.examples)
         if not request.prompt.strip():

@@ -24,11 +24,12 @@ from tui_loop.core.errors import BadInput, NotFound, TuiLoopError
 from tui_loop.core.inference_messages import BASE, GenerateRequest, GenerateResponse
 from tui_loop.core.record import codec
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.engine.base_identity import base_of
 from tui_loop.engine.evaluation import context_of
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import TINY, find_model
-from tui_loop.engine.models import LoadedModel, load_model
+from tui_loop.engine.models import LoadedModel, load_model, load_whole_model
 from tui_loop.engine.rendering import Renderer, recorded_renderer
 from tui_loop.engine.sources import read_source
 from tui_loop.engine.weights import checked_weights, shares_base
@@ -103,20 +104,18 @@ class ModelPool:
         """Loads the model of an iteration; raises TuiLoopError, and whatever the stack raises."""
         folder = self._folder_of(number)
         config = with_settings(folder.read_config(), self._settings)
-        source = find_model(config.model.id, self._loop.root)
-        weights, adapter = self._shared_bases.get(_base_key(config)), None
+        adapter = None
         if number == BASE:
-            weights = weights or self._load_base(config)
+            pinned, _ = base_of(folder, config)
+            weights = self._base(pinned)
+        elif config.lora.enabled:
+            trained = checked_weights(folder, is_adapter=True)
+            pinned, _ = base_of(folder, config)
+            adapter = f"iteration-{number}"
+            weights = self._base(pinned) if shares_base(trained) else self._load_base(pinned)
+            weights.add(str(trained), adapter)
         else:
-            trained = checked_weights(folder, is_adapter=config.lora.enabled)
-            if not config.lora.enabled:
-                model = load_model(with_available_device(config), source, trained)
-                weights = _BaseWithAdapters(model)
-            else:
-                is_shared, adapter = shares_base(trained), f"iteration-{number}"
-                if not is_shared or weights is None:
-                    weights = self._load_base(config, is_shared=is_shared)
-                weights.add(str(trained), adapter)
+            weights = self._whole_model(folder, config)
         effective = folder.read_effective()
         recorded = effective.get("evaluation", {}).get("max_new_tokens")
         self._models[number] = _PooledModel(
@@ -225,12 +224,22 @@ class ModelPool:
                 on_output=lambda index, output: outputs.append((index, output)),
             )
 
-    def _load_base(self, config: Config, *, is_shared: bool = True) -> _BaseWithAdapters:
+    def _base(self, config: Config) -> _BaseWithAdapters:
+        """Returns the base that several iterations share; loads it for the first of them."""
+        key = _base_key(config)
+        if key not in self._shared_bases:
+            self._shared_bases[key] = self._load_base(config)
+        return self._shared_bases[key]
+
+    def _load_base(self, config: Config) -> _BaseWithAdapters:
         source = find_model(config.model.id, self._loop.root)
-        weights = _BaseWithAdapters(load_model(with_available_device(config), source))
-        if is_shared:
-            self._shared_bases[_base_key(config)] = weights
-        return weights
+        return _BaseWithAdapters(load_model(with_available_device(config), source))
+
+    def _whole_model(self, folder: IterationFolder, config: Config) -> _BaseWithAdapters:
+        """Loads a whole fine-tuned model, which needs its base at most for the tokenizer."""
+        trained = checked_weights(folder, is_adapter=False)
+        model = load_whole_model(with_available_device(config), folder, trained)
+        return _BaseWithAdapters(model)
 
     def _folder_of(self, number: int) -> IterationFolder:
         """Returns the iteration's folder; for a base that was not evaluated, the first one's."""

@@ -24,6 +24,7 @@ from tui_loop.core.model_folder import (
     adapter_fault,
     folder_faults,
     listing_faults,
+    weights_files,
 )
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.shipped import shipped
@@ -158,16 +159,25 @@ def _bad_model(name: str, faults: list[ModelFault]) -> BadInput:
     return BadInput(f"model.id: {name} {'; '.join(messages)}", "; ".join(hints))
 
 
-def weights_hash(source: ModelSource) -> str:
-    """Returns a short hash of a local model's weights, "" for a hub id.
+def loaded_files(source: ModelSource, revision: str | None = None) -> list[Path]:
+    """Returns the weights files that transformers loads, of a hub model those in its cache."""
+    folder: Path | None = Path(source.name)
+    if not source.is_local:
+        folder = hub_folder(source.name, revision)
+    if folder is None:
+        return []
+    return [folder / source.gguf] if source.gguf else weights_files(folder)
+
+
+def weights_hash(source: ModelSource, revision: str | None = None) -> str:
+    """Returns a short hash of a model's weights for the fingerprint of an evaluation.
 
     It covers each weights file's name, size, and first and last megabyte, so that hashing many
-    gigabytes takes milliseconds.
+    gigabytes takes milliseconds. It is "" for a hub model whose weights are not in the cache.
     """
-    if not source.is_local:
-        return ""
-    folder = Path(source.name)
-    files = [folder / source.gguf] if source.gguf else sorted(folder.glob("*.safetensors"))
+    files = loaded_files(source, revision)
+    if source.is_local and source.gguf is None:  # records have hashes of all files of a folder
+        files = sorted(Path(source.name).glob("*.safetensors"))
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
@@ -176,7 +186,7 @@ def weights_hash(source: ModelSource) -> str:
             digest.update(file.read(_EDGE_BYTES))
             file.seek(max(0, size - _EDGE_BYTES))
             digest.update(file.read(_EDGE_BYTES))
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()[:12] if files or source.is_local else ""
 
 
 CONNECT_SECONDS = 3.0

@@ -10,23 +10,31 @@ import msgspec
 from tui_loop.core.config.schema import EOS, Config
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
+from tui_loop.core.model_folder import has_tokenizer
+from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.extras import require_gguf, require_quant
 from tui_loop.engine.foreign_code import hub_commit, model_code
-from tui_loop.engine.model_source import ModelSource
+from tui_loop.engine.model_source import ModelSource, find_model
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tui_loop.engine.base_identity import BaseIdentity
+
 
 class LoadedModel(msgspec.Struct, frozen=True):
-    """A loaded model with its tokenizer, its device and the type of its weights."""
+    """A loaded model with its tokenizer, its device and the type of its weights.
+
+    `base`: what the record says of the base, where a run loaded it.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     dtype: torch.dtype
+    base: BaseIdentity | None = None
 
 
 def load_model(config: Config, source: ModelSource, trained: Path | None = None) -> LoadedModel:
@@ -60,6 +68,16 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
         model = model.to(device)
     model.eval()
     return LoadedModel(model, tokenizer, torch.device(device), dtype)
+
+
+def load_whole_model(config: Config, folder: IterationFolder, trained: Path) -> LoadedModel:
+    """Loads the whole fine-tuned model of an iteration from its folder of weights, `trained`.
+
+    That of an earlier version has no tokenizer there: only then is the base needed, for its own.
+    """
+    if has_tokenizer(trained):
+        return load_model(config, ModelSource(str(trained)))
+    return load_model(config, find_model(config.model.id, folder.loop.root), trained)
 
 
 def load_tokenizer(config: Config, source: ModelSource) -> PreTrainedTokenizerBase:

@@ -9,6 +9,9 @@ import gc
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import messages_of
@@ -16,8 +19,9 @@ from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.events import PhaseStarted
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder
+from tui_loop.engine.base_identity import base_to_resume, identify
 from tui_loop.engine.effective import effective_of, record_effective
-from tui_loop.engine.model_source import TINY, ModelSource, find_model, weights_hash
+from tui_loop.engine.model_source import TINY, ModelSource, weights_hash
 from tui_loop.engine.run_context import Prepared, Run
 from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
@@ -39,13 +43,16 @@ def run_iteration(run: Run) -> None:
     from tui_loop.engine.trainer import save_weights
     from tui_loop.engine.training import raise_if_diverged, train
 
-    source = find_model(run.config.model.id, run.folder.loop.root)
-    loaded = _load(run, source)
+    config, source = base_to_resume(run.folder, run.config, run.resumption)
+    loaded = _load(run, config, source)
 
     run.begin("preparing")
     prepared = _prepare(run, loaded)
     run.outcome.fingerprint = fingerprint_of(
-        run.config, prepared.data.eval, prepared.data.labels, weights_hash(source)
+        run.config,
+        prepared.data.eval,
+        prepared.data.labels,
+        weights_hash(source, config.model.revision),
     )
     record_effective(run, effective_of(run, prepared))
 
@@ -60,7 +67,7 @@ def run_iteration(run: Run) -> None:
     if trainer is not None and (not stopped or run.control.save):
         # before the evaluation, so that no stop or error in it can lose the trained weights
         run.journal.append(PhaseStarted(name="saving"))
-        is_saved = _try_to_save(run, trainer)
+        is_saved = _try_to_save(run, prepared, trainer)
 
     evaluates = run.control.begin_final_evaluation()
     stopped = run.control.stop_requested  # a stop may have arrived while the weights were saved
@@ -68,18 +75,18 @@ def run_iteration(run: Run) -> None:
         run.begin_work("evaluating")
         measure_at_end(run, prepared, loaded.model if trainer is None else trainer.model)
     if trainer is not None and not is_saved:
-        save_weights(run, trainer)  # the disk may have space by now
+        save_weights(run, prepared, trainer)  # the disk may have space by now
     if callback is not None:
         raise_if_diverged(run, callback)
     run.outcome.stopped = stopped
 
 
-def _try_to_save(run: Run, trainer: Any) -> bool:
+def _try_to_save(run: Run, prepared: Prepared, trainer: Any) -> bool:
     """Saves the weights; returns False and records it where the disk takes none."""
     from tui_loop.engine.trainer import save_weights
 
     try:
-        save_weights(run, trainer)
+        save_weights(run, prepared, trainer)
     except OSError as error:
         run.record_recovery(
             "disk",
@@ -104,12 +111,11 @@ def _default_threads() -> int:
     return torch.get_num_threads()
 
 
-def _load(run: Run, source: ModelSource) -> LoadedModel:
+def _load(run: Run, config: Config, source: ModelSource) -> LoadedModel:
     import torch
 
     from tui_loop.engine.models import load_model
 
-    config = run.config
     # Read before it is set: a process may host several runs, and the setting outlives each.
     default = _default_threads()
     torch.set_num_threads(config.run.cpu_threads or (1 if config.model.id == TINY else default))
@@ -119,7 +125,9 @@ def _load(run: Run, source: ModelSource) -> LoadedModel:
     run.outcome.sizes["base"] = sum(each.numel() * each.element_size() for each in weights)
     count = sum(each.numel() for each in weights)
     run.info(f"{config.model.id}: {count:,} parameters on {loaded.device}, {loaded.dtype}")
-    return loaded
+    commit = getattr(loaded.model.config, "_commit_hash", None)
+    base = identify(config.model.id, source, commit or config.model.revision)
+    return msgspec.structs.replace(loaded, base=base)
 
 
 def _prepare(run: Run, loaded: LoadedModel) -> Prepared:

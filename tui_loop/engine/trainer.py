@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -15,20 +14,25 @@ from datasets import Dataset
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from transformers import PrinterCallback, ProgressCallback, TrainerControl, TrainerState
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    ProgressCallback,
+    TrainerControl,
+    TrainerState,
+)
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTTrainer
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record import codec
-from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.state import Point
+from tui_loop.engine.init_adapter import load_init_adapter
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import is_device_fault, is_out_of_memory
 from tui_loop.engine.models import LoadedModel
-from tui_loop.engine.run_context import Run
+from tui_loop.engine.run_context import Prepared, Run
 from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.trainer_arguments import lora_config, sft_config
 
@@ -281,7 +285,7 @@ def make_trainer(
     """Makes the trainer of a run. Raises ConfigError or BadInput for what cannot be trained."""
     model, adapter = loaded.model, None
     if init_adapter is not None:
-        model = PeftModel.from_pretrained(model, str(init_adapter), is_trainable=True)
+        model = load_init_adapter(model, init_adapter)
     elif config.lora.enabled:
         adapter = lora_config(config.lora, model)
     else:
@@ -304,6 +308,8 @@ def make_trainer(
         raise BadInput(
             f"the trainer refuses this config: {message}", "change the named setting"
         ) from error
+    if isinstance(trainer.model, PeftModel):
+        _name_base(trainer.model)
     if len(trainer.train_dataset) == 0:
         raise BadInput(
             f"training.max_length: no row keeps a trained token within "
@@ -336,22 +342,24 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def save_weights(run: Run, trainer: LoopTrainer) -> None:
-    """Replaces the iteration's `adapter/`. Where it raises OSError, an earlier one is unchanged."""
+def save_weights(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
+    """Replaces the iteration's `adapter/`. Where it raises OSError, an earlier one is unchanged.
+
+    A whole fine-tuned model gets its tokenizer, so that its folder can be used as a model.
+    """
     folder = run.folder
     temporary = folder.path / ".adapter.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with run.control.saving():
-            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(temporary))
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            if run.config.lora.enabled:
+                model.save_pretrained(str(temporary))
+            else:
+                _save_whole_model(model, prepared, temporary)
         if run.control.is_given_up:  # the run has ended, and another attempt may have begun
             raise StopRequested
         (temporary / "README.md").unlink(missing_ok=True)
-        adapter_config = temporary / "adapter_config.json"
-        if adapter_config.exists():  # the base's id is portable, its path on this machine is not
-            values = json.loads(adapter_config.read_text())
-            values["base_model_name_or_path"] = run.config.model.id
-            write_atomically(adapter_config, codec.to_pretty_json(values))
         shutil.rmtree(folder.adapter, ignore_errors=True)
         temporary.rename(folder.adapter)
     except Exception as error:
@@ -362,3 +370,43 @@ def save_weights(run: Run, trainer: LoopTrainer) -> None:
     run.outcome.saved_step = run.outcome.metrics["weights_step"]
     # Not needed any more: checkpoints have links or copies of their own.
     (folder.checkpoints / BEST_WEIGHTS).unlink(missing_ok=True)
+
+
+def _name_base(model: PeftModel) -> None:
+    """Writes into a model's adapter configs where plain PEFT finds the base, from any folder.
+
+    That is the absolute path of a local base, or a hub id with its commit. This program itself
+    loads the base of the iteration's config. A GGUF file's folder needs the argument `gguf_file`.
+    """
+    base = model.get_base_model()
+    name = str(base.name_or_path)
+    is_local = os.path.isdir(name)
+    for settings in model.peft_config.values():
+        settings.base_model_name_or_path = os.path.abspath(name) if is_local else name
+        settings.revision = None if is_local else getattr(base.config, "_commit_hash", None)
+
+
+def _save_whole_model(model: PreTrainedModel, prepared: Prepared, folder: Path) -> None:
+    """Saves a whole fine-tuned model with its tokenizer, so that its folder is a model.
+
+    The chat template is that of a template file, where the run used one, else the model's own.
+    Generation ends as it does in this program's evaluation.
+    """
+    renderer, tokenizer, generation = (
+        prepared.renderer,
+        prepared.loaded.tokenizer,
+        model.generation_config,
+    )
+    template, ends = tokenizer.chat_template, getattr(generation, "eos_token_id", None)
+    try:
+        if renderer.template is not None and renderer.template.source == "file":
+            tokenizer.chat_template = renderer.template.text
+        if generation is not None and renderer.stop.ids:
+            ids = list(renderer.stop.ids)
+            generation.eos_token_id = ids if len(ids) > 1 else ids[0]
+        model.save_pretrained(str(folder))
+        tokenizer.save_pretrained(str(folder))
+    finally:
+        tokenizer.chat_template = template
+        if generation is not None:
+            generation.eos_token_id = ends

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import resource
-from pathlib import Path
 from typing import Any
 
 from tui_loop.core.commands import command
-from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.divergence import DivergenceEvent, is_far_above
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.effort import no_batch
-from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.results import mean_loss
 from tui_loop.core.text.figures import duration
@@ -21,6 +18,7 @@ from tui_loop.engine.architectures import measured_packing_leak
 from tui_loop.engine.effective import cut_rows, effective_of, padding_share, record_effective
 from tui_loop.engine.evaluation import measure_losses
 from tui_loop.engine.generation import generate
+from tui_loop.engine.init_adapter import adapter_to_start_from
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import first_line, is_out_of_memory, probe_training
 from tui_loop.engine.run_context import Diverged, Prepared, Run, TrainingOutOfMemory
@@ -51,7 +49,7 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
             raise
         raise TrainingOutOfMemory(first_line(error)) from None
     if callback.divergence is not None and not _continues_after_divergence(run):
-        _save_last_good(run, trainer, callback)
+        _save_last_good(run, prepared, trainer, callback)
         raise_if_diverged(run, callback)
     if callback.stopped_early:
         stale = callback.evaluations.stale
@@ -127,7 +125,7 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
         prepared.loaded,
         rows.records,
         folder=folder.checkpoints,
-        init_adapter=_init_adapter(folder, config),
+        init_adapter=adapter_to_start_from(folder.loop, config, prepared.loaded.base),
         callback=callback,
         measure=lambda model, step, epoch: measure_within(run, prepared, model, step, epoch),
     )
@@ -241,7 +239,9 @@ def _train_or_resume(run: Run, trainer: LoopTrainer) -> None:
     )
 
 
-def _save_last_good(run: Run, trainer: LoopTrainer, callback: JournalCallback) -> None:
+def _save_last_good(
+    run: Run, prepared: Prepared, trainer: LoopTrainer, callback: JournalCallback
+) -> None:
     """Saves the best weights, else the last sound ones, if there are any."""
     step = trainer.best_step
     if step is not None:
@@ -250,7 +250,7 @@ def _save_last_good(run: Run, trainer: LoopTrainer, callback: JournalCallback) -
         step = callback.last_good.restore(trainer.model)
     run.outcome.metrics["weights_step"] = step
     if step is not None:
-        save_weights(run, trainer)
+        save_weights(run, prepared, trainer)
         run.info(f"saved the weights of step {step}, the last sound ones")
 
 
@@ -283,16 +283,3 @@ def _peak_memory_mb() -> int:
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # KiB on Linux
-
-
-def _init_adapter(folder: IterationFolder, config: Config) -> Path | None:
-    number = config.model.init_adapter
-    if number is None:
-        return None
-    adapter = folder.loop.iteration(number).adapter
-    if not (adapter / "adapter_config.json").exists():
-        raise BadInput(
-            f"model.init_adapter: iteration {number} has no adapter on this machine",
-            "run it again, or unset model.init_adapter",
-        )
-    return adapter

@@ -20,6 +20,7 @@ from tui_loop.core.record.safe_open import (
     read_bounded,
 )
 from tui_loop.core.record.structs import LIVE
+from tui_loop.core.safetensors_header import DamagedFile, read_header
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -44,22 +45,31 @@ def checked_weights(folder: IterationFolder, *, is_adapter: bool) -> Path:
         )
     folder.check_place()
     check_within(adapter, folder.path)
-    for path in adapter.iterdir():
-        check_regular(path)
+    for path in adapter.rglob("*"):
+        if path.is_symlink() or not path.is_dir():  # a tokenizer may have a folder of templates
+            check_regular(path)
     if is_adapter:
-        _check_adapter(adapter)
+        check_adapter(adapter)
+    elif (adapter / ADAPTER_CONFIG).exists():  # transformers would load the base that it names
+        raise BadInput(f"{adapter}: unexpected {ADAPTER_CONFIG}", "train the iteration again")
     return adapter
 
 
 def shares_base(adapter: Path) -> bool:
     """Whether an adapter leaves its base unchanged, so that other adapters can share it."""
-    return _settings(adapter).get("bias", "none") == "none"
+    return adapter_settings(adapter).get("bias", "none") == "none"
 
 
-def _check_adapter(adapter: Path) -> None:
-    if not (adapter / ADAPTER_WEIGHTS).is_file():
-        raise BadInput(f"{adapter}: has no {ADAPTER_WEIGHTS}", "train the iteration again")
-    settings = _settings(adapter)
+def check_adapter(adapter: Path, hint: str = "train the iteration again") -> None:
+    """Raises BadInput for an adapter without safetensors, or with settings that are not loaded."""
+    weights = adapter / ADAPTER_WEIGHTS
+    if not weights.is_file():
+        raise BadInput(f"{adapter}: has no {ADAPTER_WEIGHTS}", hint)
+    try:
+        read_header(weights)
+    except DamagedFile as error:
+        raise BadInput(f"{weights}: {error}", "copy the file again") from error
+    settings = adapter_settings(adapter)
     unexpected = [name for name in _FOREIGN_SETTINGS if settings.get(name)]
     if settings.get("peft_type") != "LORA":
         unexpected.append("peft_type")
@@ -67,12 +77,12 @@ def _check_adapter(adapter: Path) -> None:
         unexpected.append("init_lora_weights")
     if unexpected:
         raise BadInput(
-            f"{adapter / ADAPTER_CONFIG}: unexpected value of {', '.join(unexpected)}",
-            "train the iteration again",
+            f"{adapter / ADAPTER_CONFIG}: unexpected value of {', '.join(unexpected)}", hint
         )
 
 
-def _settings(adapter: Path) -> dict[str, Any]:
+def adapter_settings(adapter: Path) -> dict[str, Any]:
+    """Returns the content of an adapter's config; raises BadInput where it is unreadable."""
     path = adapter / ADAPTER_CONFIG
     try:
         return codec.from_json(read_bounded(path, SMALL_FILE_BYTES), dict, str(path))

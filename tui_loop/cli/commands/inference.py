@@ -90,10 +90,11 @@ def _run_ask(args: argparse.Namespace, out: Output) -> int:
                 responses.append(message)
             elif message.state in ("left_out", "error"):
                 left_out.append(message)
-                hint = f" ({message.hint})" if message.hint else ""
-                out.note(f"{_name(message.iteration)} is left out: {message.message}{hint}")
     if not responses:
         raise BadInput(left_out[0].message, left_out[0].hint)
+    for message in left_out:
+        hint = f" ({message.hint})" if message.hint else ""
+        out.note(f"{_name(message.iteration)} is left out: {message.message}{hint}")
     if args.json:
         out.record(_ask_record(prompt, example, responses, left_out))
         return 0

@@ -153,7 +153,7 @@ def _kind(kinds: set[Any], choices: tuple[str, ...]) -> Kind:
         return "table"
     if list in kinds:
         return "list"
-    return "number" if kinds & {int, float} else "text"
+    return "number" if kinds & {int, float} and str not in kinds else "text"
 
 
 def _limits(hint: Any, kinds: set[Any], choices: tuple[str, ...], optional: bool) -> str:
@@ -171,7 +171,7 @@ def _limits(hint: Any, kinds: set[Any], choices: tuple[str, ...], optional: bool
         words = "a table: {prompt = 'question'}"
     else:
         words = "text"
-    parts = [words, *_bounds(hint)]
+    parts = [words, *_bounds(hint), *(["or a path"] if kinds >= {int, str} else [])]
     return ", ".join(parts) + (" | unset" if optional else "")
 
 

@@ -22,6 +22,7 @@ Share = Annotated[float, Meta(ge=0, lt=1)]
 ProperShare = Annotated[float, Meta(gt=0, lt=1)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(min_length=1)]
+Path = Annotated[str, Meta(pattern=r"\D")]  # digits alone are a number
 
 
 def about(description: str) -> Meta:
@@ -53,7 +54,11 @@ class Model(Group, frozen=True, kw_only=True):
         bool, about("Run Python code that the model's repository ships.")
     ] = False
     init_adapter: Annotated[
-        Count | None, about("Start from this iteration's adapter instead of a fresh one.")
+        Count | Path | None,
+        about(
+            "Start from this adapter instead of a fresh one: an iteration's number, or the path of "
+            "a folder with adapter_config.json."
+        ),
     ] = None
 
 

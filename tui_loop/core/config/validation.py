@@ -233,6 +233,7 @@ def in_words(error: str, choices: Sequence[str]) -> str:
         ("< ", "below "),
     ):
         text = text.replace(sign, word)
+    text = text.replace(r" matching regex '\\D'", " that is not digits alone")
     return text.replace("of length of at least 1", "that is not empty")
 
 

@@ -329,7 +329,7 @@ def forgetting(facts: IterationFacts) -> Iterator[Finding]:
     config = facts.config
     begun_at = config.model.init_adapter if config is not None else None
     for earlier in (begun_at, 0):
-        if earlier is not None:
+        if isinstance(earlier, int):  # a path names no iteration of this loop
             found = list(_forgotten(facts, earlier))
             yield from found
             if found:
