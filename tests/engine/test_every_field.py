@@ -632,5 +632,5 @@ def _(bench: Bench) -> None:
     run: Any = SimpleNamespace(info=lambda _: None, outcome=SimpleNamespace(sizes={}))
     for config in (Config(), of("run.cpu_threads=3")):
         run.config = config
-        run_iteration._load(run, find_model("tiny", bench.folder))
+        run_iteration._load(run, config, find_model("tiny", bench.folder))
     assert threads == [1, 3]

@@ -19,6 +19,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import allow_code
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import append_request
+from tui_loop.core.shipped import shipped
 from tui_loop.engine import trainer
 from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.memory import EvalBatch
@@ -159,7 +160,7 @@ def test_each_iteration_starts_from_the_pristine_base(
         adapter = loop.loop.iteration(number).adapter
         config = json.loads((adapter / "adapter_config.json").read_text())
         assert config["target_modules"] == [target]
-        assert config["base_model_name_or_path"] == "tiny"
+        assert config["base_model_name_or_path"] == str(shipped("sample_data", "tiny-base"))
         with safe_open(adapter / "adapter_model.safetensors", framework="pt") as saved:
             names = list(saved.keys())
         assert len(names) == 2 * 4  # A and B of four layers
