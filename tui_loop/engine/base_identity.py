@@ -1,4 +1,4 @@
-"""Which base an iteration was trained on, and whether that is the base at hand.
+"""Which base an iteration was trained on, and whether a found base is the same.
 
 An adapter on another base is another model, so the base is compared wherever trained weights meet
 one: in `resume`, `model.init_adapter`, `ask`, `retry`, `ready` and exports. Weights are compared,
@@ -57,7 +57,7 @@ class BaseIdentity(msgspec.Struct, frozen=True, omit_defaults=True):
         return False
 
     def shown_beside(self, other: BaseIdentity) -> str:
-        """Returns the id with what tells this base from `other`: `org/name (commit 1a2b3c4d)`."""
+        """Returns the id with what differs from `other`: `org/name (commit 1a2b3c4d)`."""
         for name, words in (
             ("commit", "commit"),
             ("files", "files"),
