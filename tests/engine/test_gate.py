@@ -104,7 +104,7 @@ def test_a_plain_run_passes(check: Check) -> None:
 @pytest.mark.parametrize(
     ("setting", "field", "words"),
     [
-        ("training.adam_beta1=1.5", "training.adam_beta1", "Invalid beta"),
+        ("training.adam_beta1=-0.5", "training.adam_beta1", "Invalid beta"),
         ("training.router_aux_loss_coef=0.1", "training.router_aux_loss_coef", "Mixture"),
         ("lr_scheduler_type=cosine_with_min_lr", "training.lr_scheduler_type", "min_lr_rate"),
         (
@@ -131,7 +131,7 @@ def test_what_a_library_refuses_is_an_error_of_its_field(
 def test_all_problems_are_found_at_once(check: Check) -> None:
     found = check(
         "training.loss_type=mse",
-        "training.adam_beta2=2.0",
+        "training.adam_beta2=-1.0",
         "training.router_aux_loss_coef=0.1",
         "lora.target_modules=['nothing']",
         "training.lr_scheduler_kwargs={cycles=2}",

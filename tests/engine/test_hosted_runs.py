@@ -23,7 +23,7 @@ from tui_loop.engine.host import HostedRuns
 
 pytestmark = pytest.mark.train
 
-REFUSED = "training.adam_beta1=1.5"
+REFUSED = "training.adam_beta1=-0.5"
 SHORT = ("max_steps=1", "eval_steps=0", "save_steps=0", "evaluation.train_rows=0")
 
 
@@ -60,7 +60,7 @@ def test_a_refused_draft_is_the_draft_again(tiny_loop: Callable[..., TinyLoop]) 
     draft = read_draft(loop)
     assert draft is not None
     assert draft.why == "to see what happens"
-    assert draft.config.other == {"adam_beta1": 1.5}
+    assert draft.config.other == {"adam_beta1": -0.5}
 
 
 def test_the_base_is_evaluated_after_the_gate_has_passed(

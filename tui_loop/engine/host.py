@@ -22,6 +22,8 @@ from tui_loop.core.config.tables import changed_fields
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, errors_of
+from tui_loop.core.preflight.data_checks import check_metric
+from tui_loop.core.preflight.setting_checks import check_settings
 from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.record.events import LineLogged, PhaseStarted, Progressed
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
@@ -171,7 +173,7 @@ def _check(
         data = load_data(config, loop.root, read_source)
     except TuiLoopError as fault:
         return [error(CheckKind.DATA, fault.message, fault.hint)]
-    return check_run(
+    built = check_run(
         config,
         loop,
         data,
@@ -179,6 +181,7 @@ def _check(
         poll=poll,
         progress=advance,
     )
+    return [*check_settings(config), *check_metric(config, data), *built]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -47,6 +47,22 @@ def test_a_value_that_trl_does_not_know_is_an_error_that_lists_those_it_knows(
     assert value in found.message
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("neftune_noise_alpha=-1.0", "at least 0"),
+        ("label_smoothing_factor=1.0", "below 1"),
+        ("torch_empty_cache_steps=0", "at least 1"),
+        ("adam_beta2=1.0", "below 1"),
+        ("data_seed=-1", "at least 0"),
+    ],
+)
+def test_a_number_out_of_its_range_is_an_error(setting: str, words: str) -> None:
+    found = the_error(f"training.{setting}")
+    assert found.field == f"training.{setting.partition('=')[0]}"
+    assert words in found.message
+
+
 def test_an_unknown_optimizer_is_an_error_with_a_guess() -> None:
     found = the_error("optim=adamw_torsh")
     assert "did you mean adamw_torch?" in found.message

@@ -24,6 +24,19 @@ CHOICES = {
 }
 """The values that TRL 1.16 and transformers 5.23 know of fields that they take as any text."""
 
+AT_LEAST = {
+    "neftune_noise_alpha": 0,
+    "label_smoothing_factor": 0,
+    "router_aux_loss_coef": 0,
+    "torch_empty_cache_steps": 1,
+    "data_seed": 0,
+    "adam_epsilon": 0,
+}
+"""The lowest values that make sense of numbers that no library checks, or only in a step."""
+
+BELOW = {"label_smoothing_factor": 1, "adam_beta1": 1, "adam_beta2": 1, "data_seed": 2**32}
+"""The same for the highest, which are excluded."""
+
 OPTIMIZERS = (
     *("adamw_torch", "adamw_torch_fused", "adamw_torch_4bit", "adamw_torch_8bit"),
     *("adamw_torch_xla", "adamw_torch_npu_fused", "adamw_anyprecision", "adafactor", "sgd"),
@@ -75,6 +88,7 @@ def check_settings(config: Config) -> list[CheckResult]:
     """Returns errors for values that no run can have, and warnings for odd ones."""
     return [
         *_unknown_choices(config),
+        *_out_of_range(config),
         *_unknown_optimizer(config),
         *_missing_packages(config),
         *_contradictions(config),
@@ -102,6 +116,26 @@ def _unknown_choices(config: Config) -> Iterator[CheckResult]:
                 CheckKind.CONFIG,
                 f"training.{field}: must be one of {', '.join(choices)}, not {shown(value)}{guess}",
                 f"--set training.{field}={choices[0]}",
+                field=f"training.{field}",
+            )
+
+
+def _out_of_range(config: Config) -> Iterator[CheckResult]:
+    limits = [
+        *((field, f"at least {lowest}", lowest, None) for field, lowest in AT_LEAST.items()),
+        *((field, f"below {highest}", None, highest) for field, highest in BELOW.items()),
+    ]
+    for field, words, lowest, highest in limits:
+        value = config.other.get(field)
+        if not isinstance(value, int | float):
+            continue
+        is_low = lowest is not None and value < lowest
+        is_high = highest is not None and value >= highest
+        if is_low or is_high:
+            yield error(
+                CheckKind.CONFIG,
+                f"training.{field}: must be {words}, not {shown(value)}",
+                f"--set training.{field}=none, its default",
                 field=f"training.{field}",
             )
 
