@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from statistics import fmean
 
@@ -37,6 +38,24 @@ def test_a_paired_interval_is_the_same_every_time_and_holds_the_mean() -> None:
     assert interval == paired_interval(old, new)
     assert interval.delta == pytest.approx(fmean(new) - fmean(old))
     assert interval.low < interval.delta < interval.high
+
+
+@pytest.mark.parametrize("count", [2, 20, 117, BOOTSTRAP_PAIRS])
+@pytest.mark.parametrize("are_outcomes", [True, False])
+def test_a_paired_interval_is_the_percentile_bootstrap_to_the_last_digit(
+    count: int, are_outcomes: bool
+) -> None:
+    rng = random.Random(count)
+    differences = [
+        float(rng.randint(-1, 1)) if are_outcomes else rng.lognormvariate(0, 9) - 1e-3
+        for _ in range(count)
+    ]
+    differences[0] += 1.0 if differences[0] == differences[1] else 0.0
+    draw = random.Random(20240229).choices
+    means = sorted(math.fsum(draw(differences, k=count)) / count for _ in range(1000))
+    interval = paired_interval([0.0] * count, differences)
+    assert interval is not None
+    assert (interval.low, interval.high) == (means[25], means[974])
 
 
 def test_turning_a_comparison_round_turns_its_sign() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ WIDE = 120
 """A terminal of at least so many columns has room for a column of reasons."""
 
 
-def loop_record(loop: LoopFolder, iterations: list[Iteration]) -> dict[str, Any]:
+def loop_record(loop: LoopFolder, iterations: Sequence[Iteration]) -> dict[str, Any]:
     """Returns the loop as `show LOOP --json` prints it."""
     settings, annotations = loop.read_settings(), read_annotations(loop)
     return {
@@ -67,7 +68,7 @@ def _annotated_counts(
         return None
 
 
-def print_annotated_counts(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
+def print_annotated_counts(loop: LoopFolder, iterations: Sequence[Iteration], out: Output) -> None:
     """Prints how annotations change the counts, one line per iteration."""
     annotations = read_annotations(loop)
     if annotations.trouble:
@@ -84,7 +85,12 @@ def print_annotated_counts(loop: LoopFolder, iterations: list[Iteration], out: O
             out.paragraph(line)
 
 
-def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
+def print_loop(
+    loop: LoopFolder,
+    iterations: Sequence[Iteration],
+    out: Output,
+    reader: LoopReader | None = None,
+) -> None:
     """Prints a loop for people: its goal, model and metric, its iterations and its draft."""
     settings, config = loop.read_settings(), loop.default_config()
     goal = f": {settings.goal}" if settings.goal else ""
@@ -95,7 +101,9 @@ def print_loop(loop: LoopFolder, iterations: list[Iteration], out: Output) -> No
     if not iterations:
         out.line(f"no iterations yet; begin with tui-loop run {loop.name} --why '...'")
         return
-    _print_iterations_table(loop, iterations, out)
+    reader = reader or LoopReader(loop)
+    with reader.steady():
+        _print_iterations_table(reader, iterations, out)
     print_annotated_counts(loop, iterations, out)
     _print_draft(loop, out)
     for iteration in iterations:
@@ -118,10 +126,12 @@ def _print_draft(loop: LoopFolder, out: Output) -> None:
         out.paragraph(f"draft, from {draft.parent or 'the defaults'}: {text}")
 
 
-def _print_iterations_table(loop: LoopFolder, iterations: list[Iteration], out: Output) -> None:
+def _print_iterations_table(
+    reader: LoopReader, iterations: Sequence[Iteration], out: Output
+) -> None:
     """Prints one line per iteration; on a narrow terminal the reasons follow below the table."""
     rows = []
-    comparer = Comparer(LoopReader(loop))
+    comparer = Comparer(reader)
     by_number = {iteration.number: iteration for iteration in iterations}
     for iteration in iterations:
         metrics, parent = iteration.metrics, by_number.get(iteration.parent or 0)
@@ -135,7 +145,7 @@ def _print_iterations_table(loop: LoopFolder, iterations: list[Iteration], out: 
                 figures.loss(metrics.get("train_loss")),
                 figures.loss(metrics.get("eval_loss")),
                 figures.percent(metrics.get("score")),
-                brief_delta(comparer.against_parent(iteration)),
+                brief_delta(comparer.against_parent(iteration, with_loss=False)),
                 _verdict(iteration),
                 _state(iteration),
                 iteration.decision,

@@ -123,7 +123,7 @@ class LoopPoller:
 
     def poll(self, request: SnapshotRequest) -> LoopSnapshot:
         """Returns the loop's current state. Problems are part of it, never raised."""
-        with self._lock:
+        with self._lock, self.reader.steady():
             return self._poll(request)
 
     def contrast(self, a: int, b: int) -> tuple[Contrast, tuple[RunView, RunView]]:
@@ -173,11 +173,12 @@ class LoopPoller:
                 self._diagnoser = reader, Diagnoser(reader)
             reader, diagnoser = self._diagnoser
             try:
-                diagnosis, checklist = diagnoser.diagnose(number), None
-                if number and reader.iteration(number).state == "finished":
-                    with suppress(BadInput):
-                        checklist = checklist_of(reader, number)
-                return diagnosis, checklist
+                with reader.steady():
+                    diagnosis, checklist = diagnoser.diagnose(number), None
+                    if number and reader.iteration(number).state == "finished":
+                        with suppress(BadInput):
+                            checklist = checklist_of(reader, number)
+                    return diagnosis, checklist
             finally:
                 reader.keep_runs({number})
 
@@ -216,11 +217,8 @@ class LoopPoller:
         )
 
     def _read_iterations(self) -> None:
-        now = tuple(self.reader.iteration(number) for number in self.reader.numbers())
-        is_unchanged = len(now) == len(self._iterations) and all(
-            one is other for one, other in zip(now, self._iterations, strict=True)
-        )
-        if not is_unchanged:
+        now = self.reader.iterations()
+        if now is not self._iterations:
             self._iterations = now
             self._depths = depths_of(now)
 

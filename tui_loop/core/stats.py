@@ -14,8 +14,12 @@ from __future__ import annotations
 
 import math
 import random
+import sys
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from operator import itemgetter, sub
 from statistics import NormalDist, fmean
 
 import msgspec
@@ -70,9 +74,51 @@ def paired_interval(
     if count > BOOTSTRAP_PAIRS:
         half = Z95 * math.sqrt(sample_variance(differences) / count)
         return Interval(delta, delta - half, delta + half)
+    is_of_outcomes = {-1.0, 0.0, 1.0}.issuperset(differences)
+    sums = sorted((_sums_of_outcomes if is_of_outcomes else _sums)(differences))
+    low, high = sums[int(0.025 * _RESAMPLES)], sums[int(0.975 * _RESAMPLES) - 1]
+    return Interval(delta, low / count, high / count)
+
+
+def _sums(differences: Sequence[float]) -> list[float]:
+    """Returns the sum of each resample."""
+    return [math.fsum(draw(differences)) for draw in _resamples(len(differences))]
+
+
+def _sums_of_outcomes(differences: Sequence[float]) -> list[int]:
+    """Returns the sum of each resample of values that are -1, 0 or 1, ten times as fast.
+
+    The sums are added up for all resamples at once: an integer has one lane of 16 bits for each.
+    """
+    counts = _counts(len(differences))
+    sides = []
+    for sign in (1, -1):
+        packed = sum(each for each, value in zip(counts, differences, strict=True) if value == sign)
+        lanes = array("H")
+        lanes.frombytes(packed.to_bytes(2 * _RESAMPLES, sys.byteorder))
+        sides.append(lanes)
+    return list(map(sub, *sides))
+
+
+@lru_cache(maxsize=4)
+def _resamples(count: int) -> list[Callable[[Sequence[float]], tuple[float, ...]]]:
+    """Returns functions that draw `count` of `count` values with replacement, always the same.
+
+    Comparisons over equally many examples share them: drawing takes longer than adding up.
+    """
     draw = random.Random(_SEED).choices
-    means = sorted(math.fsum(draw(differences, k=count)) / count for _ in range(_RESAMPLES))
-    return Interval(delta, means[int(0.025 * _RESAMPLES)], means[int(0.975 * _RESAMPLES) - 1])
+    return [itemgetter(*draw(range(count), k=count)) for _ in range(_RESAMPLES)]
+
+
+@lru_cache(maxsize=4)
+def _counts(count: int) -> list[int]:
+    """Returns how often each resample has each of `count` values: an integer of lanes a value."""
+    lanes = [array("H", bytes(2 * _RESAMPLES)) for _ in range(count)]
+    rows = range(count)
+    for at, draw in enumerate(_resamples(count)):
+        for row in map(int, draw(rows)):
+            lanes[row][at] += 1
+    return [int.from_bytes(each.tobytes(), sys.byteorder) for each in lanes]
 
 
 def sample_variance(values: Sequence[float]) -> float:

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from tests.core.conftest import compare
-from tui_loop.core.compare.comparison import Comparison, brief_delta
+from tui_loop.core.compare.comparison import Comparer, Comparison, brief_delta
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import Interval, mcnemar, paired_interval, spread_interval
 
@@ -55,6 +56,19 @@ def test_what_changed_in_config_and_metrics_is_listed(
     assert result.metrics["score"] == (0.2, 0.9)
     assert result.metrics["steps"] == (10, None)
     assert result.metrics["chrf"] == (None, 0.5)
+
+
+def test_a_comparison_without_the_loss_has_everything_else(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    for seed in (1, 2):
+        finished(LOW, f"seed={seed}", "r=16")
+        finished(HIGH, f"seed={seed}", "r=4")
+    comparer = Comparer(LoopReader(loop))
+    whole, without = comparer.compare(1, 2), comparer.compare(1, 2, with_loss=False)
+    assert whole.loss is not None
+    assert whole.replicates == (2, 2)
+    assert without == msgspec.structs.replace(whole, loss=None)
 
 
 @pytest.mark.parametrize(

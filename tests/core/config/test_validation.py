@@ -354,3 +354,16 @@ def test_any_setting_gives_a_config_or_problems(pairs: list[str]) -> None:
 def test_any_value_gives_a_config_or_a_problem_of_its_field(key: str, value: str) -> None:
     problems = any_problems_of([f"{key}={value}"])
     assert all(key in each for each in problems)
+
+
+def test_a_table_that_was_valid_before_keeps_its_values_and_a_wrong_one_its_problem() -> None:
+    table = {"training": {"learning_rate": 1, "adam_beta1": 0.8}}
+    first, again = read_config(table), read_config(table)
+    assert first == again
+    assert again.other == {"adam_beta1": 0.8}
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="learning_rate"):
+            read_config({"training": {"learning_rate": -1}})
+    assert read_config({"training": {"seed": 1}}).training.seed == 1
+    with pytest.raises(ConfigError, match="seed"):
+        read_config({"training": {"seed": 1.5}})

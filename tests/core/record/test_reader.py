@@ -177,6 +177,61 @@ def test_an_observer_compares_rows_in_slices_and_says_when_all_are_done(
     assert last.comparisons[2].fixed == ["id1"]
 
 
+def test_a_steady_reader_reads_an_iteration_once_and_sees_its_change_afterwards(
+    loop: LoopFolder, finished: MakeFinished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished([0, 0], base=True)
+    finished([1, 0])
+    reader, polled = LoopReader(loop), list[int]()
+    poll = IterationReader.poll
+    monkeypatch.setattr(
+        IterationReader, "poll", lambda self: polled.append(self.folder.number) or poll(self)
+    )
+    with reader.steady():
+        before = reader.iterations()
+        with reader.steady():
+            assert reader.iteration(1) is before[1]
+        loop.iteration(1).summary.write_text("{}")
+        finished([1, 1])
+        assert reader.iterations() is before
+        assert reader.numbers() == [0, 1]
+    assert polled == [0, 1]
+    assert [each.state for each in reader.iterations()] == ["finished", "unreadable", "finished"]
+    assert reader.iterations() is reader.iterations()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        '[effective]\nnote = "splits"\n',
+        '[other]\ntext = """\n[splits.eval]\npath = "no"\n"""\n',
+        '["splits".eval]\npath = "b"\n',
+    ],
+)
+def test_splits_are_read_as_from_the_whole_config(
+    loop: LoopFolder, finished: MakeFinished, more: str
+) -> None:
+    folder = finished([1, 0])
+    with folder.config.open("a", encoding="utf-8") as file:
+        file.write(more)
+    splits = IterationReader(folder).splits()
+    assert "train" in splits
+    assert splits == folder.read_splits()
+
+
+def test_outcomes_beyond_the_limit_are_read_again(
+    loop: LoopFolder, finished: MakeFinished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for scores in ([0, 0], [1, 0], [1, 1]):
+        finished(scores)
+    monkeypatch.setattr(reading, "OUTCOME_ROWS", 4)
+    reader = LoopReader(loop)
+    passed = {number: bytes(reader.outcomes(number).passed) for number in (1, 2, 3)}
+    assert [reader.has_outcomes(number) for number in (1, 2, 3)] == [False, True, True]
+    assert {number: bytes(reader.outcomes(number).passed) for number in (1, 2, 3)} == passed
+
+
 def test_an_observer_tells_of_a_broken_loop_file_and_of_a_broken_draft(
     loop: LoopFolder, finished: MakeFinished
 ) -> None:

@@ -61,7 +61,8 @@ def _print(folder: IterationFolder, diagnosis: Diagnosis, out: Output) -> None:
     score, loss = iteration.metrics.get("score"), iteration.metrics.get("eval_loss")
     parts = [f"score {figures.percent(score)}"] * (score is not None)
     parts += [f"eval loss {figures.loss(loss)}"] * (loss is not None)
-    change = brief_delta(Comparer(LoopReader(folder.loop)).against_parent(iteration))
+    comparer = Comparer(LoopReader(folder.loop))
+    change = brief_delta(comparer.against_parent(iteration, with_loss=False))
     parts += [f"{change} against {iteration.parent}"] * bool(change)
     out.paragraph(f"{folder}  {iteration.title}: {', '.join([iteration.state, *parts])}")
     if diagnosis.verdict is not None:

@@ -21,7 +21,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import read_annotations
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.reader import LoopReader, iteration_of, iterations_of
+from tui_loop.core.record.reader import LoopReader, iteration_of
 from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
@@ -46,11 +46,17 @@ def run(args: argparse.Namespace, out: Output) -> int:
             if notes := loop.iteration(number).read_notes():
                 out.line(f"\nnotes:\n{notes}")
         return 0
-    iterations = iterations_of(loop)
-    if args.json:
+    reader = LoopReader(loop)
+    with reader.steady():
+        return _show_loop(reader, out, as_json=args.json)
+
+
+def _show_loop(reader: LoopReader, out: Output, *, as_json: bool) -> int:
+    loop, iterations = reader.loop, reader.iterations()
+    if as_json:
         out.record(loop_record(loop, iterations))
         return 0
-    print_loop(loop, iterations, out)
+    print_loop(loop, iterations, out, reader)
     if text := queue_text(loop):
         out.advice(text)
     return 0

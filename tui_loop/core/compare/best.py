@@ -96,7 +96,7 @@ def runs_by_config(comparer: Comparer, iterations: Iterable[Iteration]) -> list[
         try:
             similar = by_key.setdefault(comparer.config_key(each), [])
             runs = next(
-                (runs for runs in similar if comparer.are_one_config(runs[0].number, each.number)),
+                (runs for runs in similar if comparer.are_one_config(runs[0], each)),
                 None,
             )
         except BadInput:  # of another version

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -102,10 +103,18 @@ class Comparer:
 
     def __init__(self, reader: LoopReader) -> None:
         self._reader = reader
-        self._keys: dict[int, tuple[Iteration, bytes]] = {}
+        self._configs: dict[int, tuple[Iteration, Config, bytes]] = {}
+        self._by_config: tuple[tuple[Iteration, ...], dict[bytes, list[Iteration]]] = (), {}
 
-    def compare(self, a: int, b: int) -> Comparison:
-        """Compares iteration `b` with `a`; raises BadInput where either has no evaluation."""
+    def compare(self, a: int, b: int, *, with_loss: bool = True) -> Comparison:
+        """Compares iteration `b` with `a`; raises BadInput where either has no evaluation.
+
+        The interval of the loss takes most of the time; a list that shows none goes without.
+        """
+        with self._reader.steady():
+            return self._compare(a, b, with_loss=with_loss)
+
+    def _compare(self, a: int, b: int, *, with_loss: bool) -> Comparison:
         old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
         before, after = (self._outcomes(number) for number in (a, b))
         shared = shared_rows(before, after)
@@ -120,7 +129,11 @@ class Comparer:
             _Run.of(after, scored.new, lossy.new),
         ]
         paired = paired_interval(pairs[0].scores, pairs[1].scores, clusters)
-        is_one_config = self._trained_alike(old, new)
+        loss_paired = None
+        if with_loss:
+            before_loss, after_loss = (pair.losses or [] for pair in pairs)
+            loss_paired = paired_interval(before_loss, after_loss, loss_clusters)
+        is_one_config = self.are_one_config(old, new)
         runs = [
             self._replicates(iteration, pair, after, scored.new, lossy.new)
             for iteration, pair in zip((old, new), pairs, strict=True)
@@ -132,12 +145,13 @@ class Comparer:
             old_losses, new_losses = (
                 [run.losses for run in side if run.losses is not None] for side in runs
             )
-            loss_spread = spread_interval(old_losses, new_losses, loss_clusters)
+            if with_loss:
+                loss_spread = spread_interval(old_losses, new_losses, loss_clusters)
         p_value, changed_conversations = _tested(changed, after.clusters if clusters else None)
         return Comparison(
             a=a,
             b=b,
-            config=_config_changes(old, new),
+            config=self._config_changes(old, new),
             metrics=_metric_changes(old, new),
             compared=len(shared),
             fixed=fixed,
@@ -150,8 +164,7 @@ class Comparer:
                 *_notices(old, new, len(before.ids), len(after.ids), len(shared)),
                 *_loss_notices(before, after, shared, len(lossy)),
             ],
-            loss=loss_spread
-            or paired_interval(pairs[0].losses or [], pairs[1].losses or [], loss_clusters),
+            loss=loss_spread or loss_paired,
             loss_examples=len(lossy),
             conversations=cluster_count(clusters),
             changed_conversations=changed_conversations,
@@ -169,7 +182,7 @@ class Comparer:
         return Comparison(
             a=a,
             b=b,
-            config=_config_changes(old, new),
+            config=self._config_changes(old, new),
             metrics=_metric_changes(old, new),
             compared=0,
             fixed=[],
@@ -183,21 +196,19 @@ class Comparer:
             ],
         )
 
-    def against_parent(self, iteration: Iteration) -> Comparison | None:
+    def against_parent(self, iteration: Iteration, *, with_loss: bool = True) -> Comparison | None:
         """Compares an iteration with its parent, None where there is nothing to compare."""
         if iteration.parent is None or iteration.metrics.get("score") is None:
             return None
         try:
-            return self.compare(iteration.parent, iteration.number)
+            return self.compare(iteration.parent, iteration.number, with_loss=with_loss)
         except (TuiLoopError, OSError):  # unreadable files are reported elsewhere
             return None
 
-    def are_one_config(self, a: int, b: int) -> bool:
-        """Returns whether two iterations differ only in the seed: one config on the same rows."""
-        return self._trained_alike(self._reader.iteration(a), self._reader.iteration(b))
-
     def _existing(self, number: int) -> int:
-        return self._reader.loop.existing(number).number
+        if number not in self._reader.numbers():
+            self._reader.loop.existing(number)  # says which there are
+        return number
 
     def _outcomes(self, number: int) -> Outcomes:
         found = self._reader.outcomes(number)
@@ -222,12 +233,11 @@ class Comparer:
         """
         runs = [own]
         seeds = {_seed(iteration)}
-        for each in self._reader.numbers():
-            other = self._reader.iteration(each)
+        for other in self._finished_alike(iteration):
             try:
                 if _seed(other) in seeds or not self._is_replicate(iteration, other):
                     continue
-                theirs = self._reader.outcomes(each)
+                theirs = self._reader.outcomes(other.number)
             except (BadInput, OSError):
                 continue  # an unreadable iteration must not hide other replicates
             rows = rows_in(theirs, compared.ids)
@@ -237,15 +247,25 @@ class Comparer:
                 seeds.add(_seed(other))
         return runs
 
-    def _is_replicate(self, iteration: Iteration, other: Iteration) -> bool:
-        return (
-            other.state == "finished"
-            and other.config is not None
-            and _measured_alike(iteration, other)
-            and self._trained_alike(iteration, other)
-        )
+    def _finished_alike(self, iteration: Iteration) -> list[Iteration]:
+        """Returns the finished iterations with the config of `iteration`, in order."""
+        iterations = self._reader.iterations()
+        if self._by_config[0] is not iterations:
+            found: dict[bytes, list[Iteration]] = {}
+            for each in iterations:
+                if each.state == "finished" and each.config is not None:
+                    with suppress(BadInput):  # an unreadable config equals no other
+                        found.setdefault(self.config_key(each), []).append(each)
+            self._by_config = iterations, found
+        try:
+            return self._by_config[1].get(self.config_key(iteration), [])
+        except BadInput:
+            return []
 
-    def _trained_alike(self, old: Iteration, new: Iteration) -> bool:
+    def _is_replicate(self, iteration: Iteration, other: Iteration) -> bool:
+        return _measured_alike(iteration, other) and self.are_one_config(iteration, other)
+
+    def are_one_config(self, old: Iteration, new: Iteration) -> bool:
         """Returns whether two iterations differ only in the seed: one config on the same rows."""
         return (
             0 not in (old.number, new.number)
@@ -255,11 +275,20 @@ class Comparer:
 
     def config_key(self, iteration: Iteration) -> bytes:
         """Returns the key of an iteration's config; raises BadInput where it is unreadable."""
-        known = self._keys.get(iteration.number)
+        return self._read_config(iteration)[1]
+
+    def _read_config(self, iteration: Iteration) -> tuple[Config, bytes]:
+        """Returns an iteration's config and its key; raises BadInput where it is unreadable."""
+        known = self._configs.get(iteration.number)
         if known is None or known[0] is not iteration:
-            known = iteration, config_key(read_config(iteration.config or {}))
-            self._keys[iteration.number] = known
-        return known[1]
+            config = read_config(iteration.config or {})
+            known = self._configs[iteration.number] = iteration, config, config_key(config)
+        return known[1:]
+
+    def _config_changes(self, old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]]:
+        if old.config is None or new.config is None:
+            return {}
+        return changed_fields(self._read_config(old)[0], self._read_config(new)[0])
 
     def _train_split(self, iteration: Iteration) -> Split | None:
         return self._reader.splits(iteration.number).get("train")
@@ -349,12 +378,6 @@ def _notices(old: Iteration, new: Iteration, had: int, has: int, shared: int) ->
     if shared < max(had, has) and not notices:
         notices.append(f"{shared} of {max(had, has)} examples are in both")
     return notices
-
-
-def _config_changes(old: Iteration, new: Iteration) -> dict[str, tuple[Any, Any]]:
-    if old.config is None or new.config is None:
-        return {}
-    return changed_fields(read_config(old.config), read_config(new.config))
 
 
 def _same_rows(one: Split | None, other: Split | None) -> bool:

@@ -65,7 +65,7 @@ class LoopsReader:
     def _entry(self, loop: LoopFolder) -> LoopEntry:
         goal, problem, is_closed = self._goal(loop)
         reader = self._readers.setdefault(loop.name, LoopReader(loop))
-        iterations = [reader.iteration(number) for number in reader.numbers()]
+        iterations = reader.iterations()
         comparer = self._comparers.setdefault(loop.name, Comparer(reader))
         best = best_runs(comparer, iterations)
         state = loop_state(iterations)

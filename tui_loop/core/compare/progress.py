@@ -125,8 +125,12 @@ class ProgressReader:
 
         Raises TuiLoopError.
         """
+        with self._reader.steady():
+            return self._poll()
+
+    def _poll(self) -> Progress:
         settings = self._reader.loop.read_settings()
-        iterations = [self._reader.iteration(each) for each in self._reader.numbers()]
+        iterations = self._reader.iterations()
         finished = [each for each in iterations if each.state == "finished"]
         last = finished[-1].fingerprint if finished else None
         differs = {

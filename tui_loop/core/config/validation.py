@@ -97,7 +97,33 @@ def read_effective(tables: Mapping[str, Any], where: str = "") -> Config:
     return read_config(with_unset(tables), where)
 
 
+KNOWN_TABLES, LARGEST_KNOWN_TABLE = 256, 4_000
+
+_valid_tables: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+"""Fields of valid tables: the iterations of a loop have few different ones, and checking takes
+longer than all else in reading a summary."""
+
+
 def _read_group(
+    group: str, table: Mapping[str, Any], other: dict[str, Any], problems: list[str]
+) -> dict[str, Any]:
+    key = f"{group} {table}"
+    known = _valid_tables.get(key)
+    if known is None:
+        found: dict[str, Any] = {}
+        count = len(problems)
+        known = _checked_group(group, table, found, problems), found
+        if len(problems) > count or len(key) > LARGEST_KNOWN_TABLE:
+            other.update(found)
+            return known[0]
+        if len(_valid_tables) >= KNOWN_TABLES:
+            _valid_tables.clear()
+        _valid_tables[key] = known
+    other.update(known[1])
+    return dict(known[0])
+
+
+def _checked_group(
     group: str, table: Mapping[str, Any], other: dict[str, Any], problems: list[str]
 ) -> dict[str, Any]:
     hints = hints_of(GROUPS[group])

@@ -118,6 +118,10 @@ class Diagnoser:
     def diagnose(self, number: int) -> Diagnosis:
         """Returns the diagnosis of an iteration that has ended; raises NotFound."""
         self._reader.loop.existing(number)
+        with self._reader.steady():
+            return self._diagnose(number)
+
+    def _diagnose(self, number: int) -> Diagnosis:
         facts = self.facts(number)
         findings = by_gravity([bounded(finding) for rule in RULES for finding in rule(facts)])
         suggestions = suggestions_for(facts, findings, experience_beside(self._reader.loop))

@@ -81,7 +81,7 @@ class IterationFacts:
     @cached_property
     def iterations(self) -> tuple[Iteration, ...]:
         """Returns all iterations of the loop, including this one, in order."""
-        return tuple(self.reader.iteration(each) for each in self.reader.numbers())
+        return self.reader.iterations()
 
     @cached_property
     def parent(self) -> Iteration | None:

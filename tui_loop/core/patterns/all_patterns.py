@@ -100,7 +100,11 @@ class _Loop:
         self.unread = self.waiting = 0
 
     def poll(self, until: float) -> list[Trial]:
-        iterations = [self._reader.iteration(each) for each in self._reader.numbers()]
+        with self._reader.steady():
+            return self._poll(until)
+
+    def _poll(self, until: float) -> list[Trial]:
+        iterations = self._reader.iterations()
         if not self._claims.begin(iterations):
             self._trials, self.unread = trials_from(self._name, iterations, self._reader.loop)
             self.waiting = 1

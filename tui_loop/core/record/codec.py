@@ -127,6 +127,15 @@ def from_toml(text: str, where: str) -> dict[str, Any]:
         raise BadInput(f"{where}: {error}", "correct the TOML there, then try again") from error
 
 
+def tables_of(text: str, name: str) -> str | None:
+    """Returns the tables `[NAME.*]` of a TOML file alone; None where that needs a parser."""
+    if '"""' in text or "'''" in text:
+        return None
+    tables = re.findall(rf"^\[{name}\.[^\n]*\n(?:(?!\[)[^\n]*\n)*", f"{text}\n", re.MULTILINE)
+    named = re.findall(rf"""^[ \t]*\[?[ \t]*["']?{name}\b""", text, re.MULTILINE)
+    return "".join(tables) if len(tables) == len(named) else None
+
+
 def _word(value: float) -> str:
     if math.isnan(value):
         return "NaN"

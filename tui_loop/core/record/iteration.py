@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -100,7 +101,7 @@ def diverged_at(iteration: Iteration | None) -> int | None:
     return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 
-def loop_state(iterations: list[Iteration]) -> str:
+def loop_state(iterations: Sequence[Iteration]) -> str:
     """Returns the state of a live iteration, else that of the newest one, or `new`."""
     for iteration in iterations:
         if iteration.state in LIVE:

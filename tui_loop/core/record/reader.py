@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict, deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from operator import is_
 from pathlib import Path
 
 import msgspec
@@ -17,6 +19,7 @@ from tui_loop.core.config.tables import to_tables
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.history import Outcomes, outcomes_of, share_columns
 from tui_loop.core.examples.table import ExampleTable
+from tui_loop.core.record import codec
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.iteration import (
@@ -28,8 +31,11 @@ from tui_loop.core.record.iteration import (
 from tui_loop.core.record.lock import Liveness, LockWatcher
 from tui_loop.core.record.log_lines import LogLine, has_line, log_line
 from tui_loop.core.record.results import Results, results_of
+from tui_loop.core.record.safe_open import convert, read_text
 from tui_loop.core.record.state import RunState, fold
 from tui_loop.core.record.structs import Example, Iteration, Split, State
+
+SPLITS = dict[str, Split]
 
 LOG_LINES = 20_000
 """Lines of a run's log in memory; older ones are counted and stay on disk."""
@@ -40,8 +46,8 @@ EXAMPLE_SETS = 6
 TABLES = 2
 """Evaluations with all rows in memory: the one on screen, and the one before."""
 
-OUTCOMES = 48
-"""Evaluations with outcomes in memory for comparisons: 2 MB for 100,000 examples."""
+OUTCOME_ROWS = 4_800_000
+"""Examples with outcomes in memory for comparisons: 2 MB for 100,000 of one evaluation."""
 
 Stamp = tuple[int, int] | None
 
@@ -97,7 +103,8 @@ class IterationReader:
             try:
                 summary = self.folder.read_summary()
             except (BadInput, OSError) as error:
-                self._known = unreadable_iteration(self.folder, error)
+                unreadable = unreadable_iteration(self.folder, error)
+                self._known = self._known if self._known == unreadable else unreadable
             else:  # a new attempt begins by removing the old one's summary
                 self._known = (
                     with_current_title(summary) if summary else self._unfinished("unknown")
@@ -148,10 +155,23 @@ class IterationReader:
         stamp = stamp_of(self.folder.config)
         if self._splits is None or self._splits[0] != stamp:
             try:
-                self._splits = stamp, self.folder.read_splits()
+                self._splits = stamp, self._read_splits()
             except BadInput:
                 self._splits = stamp, {}
         return self._splits[1]
+
+    def _read_splits(self) -> dict[str, Split]:
+        """Parses the splits alone where that is possible: the other tables take ten times as long.
+
+        Comparisons read the splits of every iteration.
+        """
+        self.folder.check_place()
+        where = str(self.folder.config)
+        text = codec.tables_of(read_text(self.folder.config), "splits")
+        if text is not None:
+            with suppress(BadInput):  # reading the whole file gives the right line
+                return convert(codec.from_toml(text, where).get("splits", {}), SPLITS, where)
+        return self.folder.read_splits()
 
     def _unfinished(self, life: Liveness) -> Iteration:
         self._read_journal()
@@ -212,6 +232,15 @@ class IterationReader:
         self._log.extend(map(log_line, parts[-LOG_LINES:]))
 
 
+class _Steady:
+    """What a `LoopReader` has read since `steady` began."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] | None = None
+        self.iterations: dict[int, Iteration] = {}
+        self.has_all = False
+
+
 class LoopReader:
     """Polls a loop: its iterations, runs and examples."""
 
@@ -221,10 +250,33 @@ class LoopReader:
         self._examples: OrderedDict[int, tuple[Stamp, list[Example]]] = OrderedDict()
         self._tables: OrderedDict[int, tuple[Stamp, ExampleTable]] = OrderedDict()
         self._outcomes: OrderedDict[int, tuple[Stamp, Outcomes]] = OrderedDict()
+        self._outcome_rows = 0
+        self._iterations: tuple[Iteration, ...] = ()
+        self._steady: _Steady | None = None
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Within it, each iteration is read at most once, however often it is asked for.
+
+        A pass over n iterations asks for the others with each of them, and checking a file for
+        changes n * n times takes longer than all else.
+        """
+        if self._steady is not None:
+            yield
+            return
+        self._steady = _Steady()
+        try:
+            yield
+        finally:
+            self._steady = None
 
     def numbers(self) -> list[int]:
         """The numbers of the iterations on disk, ascending."""
-        return self.loop.numbers()
+        if self._steady is None:
+            return self.loop.numbers()
+        if self._steady.numbers is None:
+            self._steady.numbers = self.loop.numbers()
+        return self._steady.numbers
 
     def at(self, number: int) -> IterationReader:
         """Returns the reader of an iteration, which need not exist."""
@@ -233,7 +285,23 @@ class LoopReader:
         return self._readers[number]
 
     def iteration(self, number: int) -> Iteration:
-        return self.at(number).poll()
+        if self._steady is None:
+            return self.at(number).poll()
+        known = self._steady.iterations.get(number)
+        if known is None:
+            known = self._steady.iterations[number] = self.at(number).poll()
+        return known
+
+    def iterations(self) -> tuple[Iteration, ...]:
+        """Returns all iterations in order: the same tuple while none of them changes."""
+        if self._steady is not None and self._steady.has_all:
+            return self._iterations
+        now = tuple(map(self.iteration, self.numbers()))
+        if len(now) != len(self._iterations) or not all(map(is_, now, self._iterations)):
+            self._iterations = now
+        if self._steady is not None:
+            self._steady.has_all = True
+        return self._iterations
 
     def splits(self, number: int) -> dict[str, Split]:
         return self.at(number).splits()
@@ -243,7 +311,7 @@ class LoopReader:
 
         Returns the same list while the file does not change.
         """
-        folder = self.loop.iteration(number)
+        folder = self.at(number).folder
         stamp = stamp_of(folder.examples)
         known = self._examples.get(number)
         if known is None or known[0] != stamp:
@@ -256,7 +324,7 @@ class LoopReader:
 
     def table(self, number: int) -> ExampleTable:
         """Returns the rows of the final evaluation as a table; raises BadInput."""
-        folder = self.loop.iteration(number)
+        folder = self.at(number).folder
         stamp = stamp_of(folder.examples)
         known = self._tables.get(number)
         if known is None or known[0] != stamp:
@@ -271,7 +339,7 @@ class LoopReader:
 
     def outcomes(self, number: int) -> Outcomes:
         """Returns the columns that comparisons with other iterations need; raises BadInput."""
-        folder = self.loop.iteration(number)
+        folder = self.at(number).folder
         stamp = stamp_of(folder.examples)
         known = self._outcomes.get(number)
         if known is None or known[0] != stamp:
@@ -285,16 +353,25 @@ class LoopReader:
             )
             others = (each for n, (_, each) in self._outcomes.items() if n != number)
             known = stamp, share_columns(fresh, others)
-            self._outcomes[number] = known
-            while len(self._outcomes) > OUTCOMES:
-                self._outcomes.popitem(last=False)
+            self._keep_outcomes(number, known)
         self._outcomes.move_to_end(number)
         return known[1]
+
+    def _keep_outcomes(self, number: int, known: tuple[Stamp, Outcomes]) -> None:
+        """Keeps an iteration's outcomes, and drops those that were not used for longest."""
+        before = self._outcomes.pop(number, None)
+        if before is not None:
+            self._outcome_rows -= len(before[1].ids)
+        self._outcomes[number] = known
+        self._outcome_rows += len(known[1].ids)
+        while self._outcome_rows > OUTCOME_ROWS and len(self._outcomes) > 1:
+            _, (_, dropped) = self._outcomes.popitem(last=False)
+            self._outcome_rows -= len(dropped.ids)
 
     def has_outcomes(self, number: int) -> bool:
         """Returns whether `outcomes` needs to read no file."""
         known = self._outcomes.get(number)
-        return known is not None and known[0] == stamp_of(self.loop.iteration(number).examples)
+        return known is not None and known[0] == stamp_of(self.at(number).folder.examples)
 
     def keep_runs(self, numbers: set[int]) -> None:
         """Drops the journals of all other ended iterations from memory."""
@@ -319,7 +396,7 @@ def iteration_of(folder: IterationFolder, watch: LockWatcher | None = None) -> I
 
 def iterations_of(loop: LoopFolder) -> list[Iteration]:
     """Reads every iteration of a loop, in order."""
-    return [iteration_of(loop.iteration(number)) for number in loop.numbers()]
+    return list(LoopReader(loop).iterations())
 
 
 def read_run(folder: IterationFolder) -> RunState:

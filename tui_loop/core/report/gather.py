@@ -61,16 +61,17 @@ from tui_loop.core.workflow.holdout import read_holdout_evaluations
 
 def report_of(loop: LoopFolder) -> Report:
     """Gathers the facts of a report; raises BadInput where `loop.toml` cannot be read."""
-    return _Gatherer(loop).report()
+    reader = LoopReader(loop)
+    with reader.steady():
+        return _Gatherer(reader).report()
 
 
 class _Gatherer:
-    def __init__(self, loop: LoopFolder) -> None:
-        self.loop = loop
-        self.reader = LoopReader(loop)
+    def __init__(self, reader: LoopReader) -> None:
+        self.loop, self.reader = reader.loop, reader
         self.comparer = Comparer(self.reader)
         self.diagnoser = Diagnoser(self.reader)
-        self.iterations = [self.reader.iteration(number) for number in self.reader.numbers()]
+        self.iterations = self.reader.iterations()
         self.best_runs = best_runs(self.comparer, self.iterations)
         self.best = self.best_runs[0].number if self.best_runs else None
         self.left_out: list[str] = []

@@ -112,9 +112,11 @@ class History:
         return self.start is None or each == self.start or each in self.created
 
     def _all(self) -> list[Iteration]:
-        numbers = [each for each in self.reader.numbers() if each > 0]
-        iterations = [self.reader.iteration(each) for each in numbers]
-        return [each for each in iterations if each.state in ("finished", "failed")]
+        return [
+            each
+            for each in self.reader.iterations()
+            if each.number > 0 and each.state in ("finished", "failed")
+        ]
 
 
 def key_of(iteration: Iteration) -> bytes | None:

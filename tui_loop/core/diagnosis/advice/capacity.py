@@ -256,11 +256,12 @@ def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 def seeds_like(facts: IterationFacts, number: int) -> set[int]:
     """Returns the seeds of an iteration's replicates."""
+    iteration = facts.reader.iteration(number)
     return {
         config.training.seed
         for each in facts.iterations
         if each.number and (config := config_of(each)) is not None
-        if facts.comparer.are_one_config(each.number, number)
+        if facts.comparer.are_one_config(each, iteration)
     }
 
 
