@@ -19,7 +19,7 @@ from benchmarks.measure import Result
 NAMES = (
     *("journal", "full_disk", "preflight", "large_inputs", "generation", "evaluation"),
     *("run_overhead", "first_frame", "keys", "long_lines", "browser"),
-    *("stalled_terminal", "app_training", "attached", "bytes", "many_iterations"),
+    *("stalled_terminal", "app_training", "attached", "bytes", "many_iterations", "big_files"),
 )
 
 

@@ -13,6 +13,9 @@ from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.chart_view import ChartView, Range, metric_of, snapped
 
+PIECE = 20_000
+"""Points that are taken over at once: 20 ms, after which keys have their turn."""
+
 NAME_WIDTH = 24  # of a label or a metric in the border
 _AT_THE_CURSOR = {"loss": "loss", "learning_rate": "lr", "grad_norm": "grad"}
 
@@ -46,11 +49,19 @@ class Curves:
         self.train, self.evaluated = Track(), Track()
 
     def follow(self, run: ChartRun | None) -> bool:
-        """Takes over what is new; whether anything is."""
+        """Takes over what is new, at most PIECE points of each kind; whether anything is."""
         before, self.run = _identity(self.run), run
-        moved = self.train.follow(run.metrics if run else ())
-        moved = self.evaluated.follow(run.evaluations if run else ()) or moved
+        moved = self.train.follow(run.metrics if run else (), PIECE)
+        moved = self.evaluated.follow(run.evaluations if run else (), PIECE) or moved
         return moved or before != _identity(run)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the run has points that `follow` has yet to take over."""
+        run = self.run
+        return run is not None and (
+            len(self.train) < len(run.metrics) or len(self.evaluated) < len(run.evaluations)
+        )
 
     @property
     def label(self) -> str:

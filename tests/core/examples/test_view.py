@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
 
 from tests.core.examples.views import names, row_of, rows_of, view_of
+from tui_loop.core.examples import view as viewing
 from tui_loop.core.examples.history import Outcome, Shift
-from tui_loop.core.examples.view import Order
+from tui_loop.core.examples.view import Order, sorted_rows
 
 
 def test_an_example_has_passed_failed_or_neither() -> None:
@@ -106,3 +108,16 @@ def test_causes_are_the_records_own_unless_others_are_given() -> None:
     rows = rows_of("-", causes=("empty",))
     assert view_of(rows).causes == [("empty",)]
     assert view_of(rows, causes=[("refusal",)]).causes == [("refusal",)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 95])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_rows_are_sorted_in_slices_as_at_once(
+    count: int, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewing, "SLICE", 10)
+    draw = random.Random(count)
+    rows, keys = list(range(count)), [float(draw.randrange(5)) for _ in range(count)]
+    draw.shuffle(rows)
+    expected = sorted(rows, key=keys.__getitem__, reverse=reverse)
+    assert sorted_rows(rows, keys.__getitem__, reverse=reverse) == expected

@@ -183,3 +183,26 @@ def test_the_latest_value_of_a_metric_may_be_a_non_finite_one() -> None:
     assert track.latest("loss", until=2) == (2, 2.0)
     assert track.latest("loss", until=0) is None
     assert track.latest("score") is None
+
+
+@pytest.mark.parametrize("steps", [range(1, 101), [*range(1, 60), *range(40, 81)]])
+def test_a_track_that_takes_a_run_in_pieces_becomes_the_same(steps: Any) -> None:
+    points = [
+        Point(step, None, {"loss": math.nan if step == 7 else 1 / step}, 0.0) for step in steps
+    ]
+    whole, pieces = Track(), Track()
+    assert whole.follow(points)
+    count = 0
+    while pieces.follow(points, 9):
+        count += 1
+        assert len(pieces) == min(9 * count, len(points))
+        pieces.smoothed("loss", 0.9)
+    assert count == math.ceil(len(points) / 9)
+    assert (pieces.steps, pieces.names, pieces.nonfinite) == (
+        whole.steps,
+        whole.names,
+        whole.nonfinite,
+    )
+    assert pieces.series("loss") == whole.series("loss")
+    means = (track.smoothed("loss", 0.9).values for track in (pieces, whole))
+    assert next(means) == pytest.approx(next(means), rel=1e-12)

@@ -208,6 +208,7 @@ def test_a_line_too_long_to_be_an_event_is_counted_and_passed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "CHUNK_BYTES", 300)
+    monkeypatch.setattr(follower, "EVENT_BYTES", 600)
     path.write_bytes(lines(EVENTS[:1]) + b"x" * 1000 + b"\n" + lines(EVENTS[1:2], 1))
     reader = Follower(path)
     assert seqs(reader.read_all()) == [0, 1]
@@ -258,3 +259,18 @@ def test_any_chunking_of_the_bytes_gives_the_same_state(
     at_once = fold(RunState(), Follower(whole).read_all())
     assert repr(state) == repr(at_once)  # NaN is unequal to itself but prints alike
     assert at_once.missing == 0
+
+
+def test_a_journal_that_is_read_in_parts_gives_the_same_run_also_with_damaged_lines(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = lines(EVENTS)
+    path.write_bytes(data + b"\n{broken\n" + lines(EVENTS, len(EVENTS)))
+    whole = Follower(path)
+    events = whole.read_all()
+    monkeypatch.setattr(follower, "CHUNK_BYTES", 200)
+    parts = Follower(path)
+    assert [event for part in parts.parts() for event in part] == events
+    assert (parts.bad_lines, whole.bad_lines) == (1, 1)
+    path.write_bytes(data[: data.index(b"\n") + 1])
+    assert [(len(part), parts.restarted) for part in parts.parts()] == [(1, True)]

@@ -10,7 +10,7 @@ from itertools import compress
 from tui_loop.core.examples.history import Outcome, Shift, Story
 from tui_loop.core.examples.query import FIGURES, MARKS, Query, Term, term_name, term_pattern
 from tui_loop.core.examples.table import OUTPUT_KEY_LENGTH
-from tui_loop.core.examples.view import OUTCOMES, ExampleView, Order
+from tui_loop.core.examples.view import OUTCOMES, SLICE, ExampleView, Order
 from tui_loop.core.scoring import normalised
 from tui_loop.core.text.limited_regex import SearchTime
 from tui_loop.core.text.untrusted import one_line
@@ -45,7 +45,10 @@ def listed(
     if matches.count(1) < len(view) * FEW:
         rows = sorted(compress(range(len(view)), matches), key=view.rank(order).__getitem__)
     else:
-        rows = list(compress(in_order, map(matches.__getitem__, in_order)))
+        rows = []
+        for at in range(0, len(in_order), SLICE):
+            part = in_order[at : at + SLICE]
+            rows += compress(part, map(matches.__getitem__, part))
     return rows[::-1] if is_reversed else rows
 
 

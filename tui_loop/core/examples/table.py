@@ -31,7 +31,9 @@ from tui_loop.core.record.structs import Example
 KEPT_BYTES = 96 * 1024 * 1024
 """A file up to this size stays in memory, so that showing a row needs no disk access."""
 
-CHUNK_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
+"""Decoding a chunk is one C call, during which no other thread runs."""
+
 DECODED_ROWS = 1024
 """Decoded rows in the cache: several screens full."""
 

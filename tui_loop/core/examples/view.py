@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import operator
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 
 import msgspec
 
@@ -120,19 +121,41 @@ class ExampleView:
             losses = table.losses.tolist()
             if math.isnan(sum(losses)):
                 losses = [math.inf if math.isnan(value) else value for value in losses]
-            return sorted(range(len(self)), key=losses.__getitem__, reverse=True)
+            return sorted_rows(range(len(self)), losses.__getitem__, reverse=True)
         by_loss = list(self.in_order(Order.LOSS))
         if order is Order.SCORE:
             scores = [2.0 if math.isnan(value) else value for value in table.scores]
-            return sorted(by_loss, key=scores.__getitem__)
+            return sorted_rows(by_loss, scores.__getitem__)
         if order is Order.LENGTH:
-            return sorted(range(len(self)), key=table.prompt_lengths.__getitem__, reverse=True)
+            return sorted_rows(range(len(self)), table.prompt_lengths.__getitem__, reverse=True)
         if order is Order.FLIPS and self.histories is not None:
-            return sorted(by_loss, key=self.histories.flips.__getitem__, reverse=True)
+            return sorted_rows(by_loss, self.histories.flips.__getitem__, reverse=True)
         if order is Order.CHANGE and self.loss_changes is not None:
             changes = [-math.inf if math.isnan(each) else each for each in self.loss_changes]
-            return sorted(by_loss, key=changes.__getitem__, reverse=True)
+            return sorted_rows(by_loss, changes.__getitem__, reverse=True)
         return by_loss
+
+
+SLICE = 100_000
+"""Rows that one C call may go through: the other threads wait for its end."""
+
+
+def sorted_rows(
+    rows: Sequence[int], key: Callable[[int], float], *, reverse: bool = False
+) -> list[int]:
+    """Sorts like `sorted`, in slices that are merged, so that other threads get their turns.
+
+    The sort is stable and finds what is sorted already, so the result and the cost are the same.
+    """
+    runs = [
+        sorted(rows[at : at + SLICE], key=key, reverse=reverse) for at in range(0, len(rows), SLICE)
+    ]
+    while len(runs) > 1:
+        runs = [
+            sorted(chain(*runs[at : at + 2]), key=key, reverse=reverse)
+            for at in range(0, len(runs), 2)
+        ]
+    return runs[0] if runs else []
 
 
 def _annotated_outcomes(table: ExampleTable, marks: Mapping[str, str]) -> bytearray:

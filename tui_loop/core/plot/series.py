@@ -160,8 +160,8 @@ class Track:
         self.names: dict[str, None] = {}
         self.nonfinite: list[int] = []
 
-    def follow(self, points: Sequence[Point]) -> bool:
-        """Adds the new points among `points`; returns whether there are any.
+    def follow(self, points: Sequence[Point], most: int | None = None) -> bool:
+        """Adds the new points among `points`, at most so many; returns whether there are any.
 
         Points that do not extend the earlier ones replace them: those of another run, or of an
         attempt that started again. The identity of the newest point distinguishes the two cases.
@@ -172,9 +172,15 @@ class Track:
             return False
         if not goes_on:
             self._forget()
-        self._take(points[len(self._points) :])
-        self._newest = points[count - 1] if count else None
+        start = len(self._points)
+        end = count if most is None else min(count, start + most)
+        self._take(points[start:end])
+        self._newest = points[end - 1] if end else None
         return True
+
+    def __len__(self) -> int:
+        """Returns the number of points so far."""
+        return len(self._points)
 
     def _take(self, fresh: Sequence[Point]) -> None:
         steps = [point.step for point in fresh]
@@ -187,7 +193,8 @@ class Track:
         self.steps.extend(steps)
         for point in fresh:
             values = point.values.values()
-            self.names.update(dict.fromkeys(point.values))
+            if not point.values.keys() <= self.names.keys():
+                self.names.update(dict.fromkeys(point.values))
             # One sum is cheaper than a check of each value, but finite values may sum to infinity.
             if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
                 self.nonfinite.append(point.step)

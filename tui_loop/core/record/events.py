@@ -13,14 +13,18 @@ Number = float | str
 """A number, or "NaN", "Infinity", "-Infinity"."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
-    """Base of all events; the journal sets `seq` (without gaps) and `t` (unix seconds)."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=False):
+    """Base of all events; the journal sets `seq` (without gaps) and `t` (unix seconds).
+
+    The garbage collector leaves events alone: it would stop every thread for a second to go through
+    a million of them, and they have no cycles.
+    """
 
     seq: int = -1
     t: float = 0.0
 
 
-class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+class RunStarted(Event, frozen=True, kw_only=True, gc=False, tag="run_started"):
     loop: str
     iteration: Whole
     attempt: Whole
@@ -33,52 +37,52 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     schema: int = 1
 
 
-class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase"):
+class PhaseStarted(Event, frozen=True, kw_only=True, gc=False, tag="phase"):
     name: str
 
 
-class Progressed(Event, frozen=True, kw_only=True, tag="progress"):
+class Progressed(Event, frozen=True, kw_only=True, gc=False, tag="progress"):
     phase: str
     done: Whole
     total: Whole | None = None
 
 
-class MetricsLogged(Event, frozen=True, kw_only=True, tag="metrics"):
+class MetricsLogged(Event, frozen=True, kw_only=True, gc=False, tag="metrics"):
     step: Whole
     epoch: Number | None
     values: Mapping[str, Number | None]
 
 
-class Evaluated(Event, frozen=True, kw_only=True, tag="evaluation"):
+class Evaluated(Event, frozen=True, kw_only=True, gc=False, tag="evaluation"):
     step: Whole
     epoch: Number | None
     values: Mapping[str, Number | None]
 
 
-class LineLogged(Event, frozen=True, kw_only=True, tag="line"):
+class LineLogged(Event, frozen=True, kw_only=True, gc=False, tag="line"):
     level: str
     source: str
     text: str
 
 
-class Recovered(Event, frozen=True, kw_only=True, tag="recovery"):
+class Recovered(Event, frozen=True, kw_only=True, gc=False, tag="recovery"):
     kind: str
     message: str
     changes: dict[str, Any] = {}
 
 
-class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint"):
+class CheckpointSaved(Event, frozen=True, kw_only=True, gc=False, tag="checkpoint"):
     step: Whole
     path: str
     files: dict[str, dict[str, Any]] = {}
 
 
-class RequestSeen(Event, frozen=True, kw_only=True, tag="request"):
+class RequestSeen(Event, frozen=True, kw_only=True, gc=False, tag="request"):
     id: str
     name: str
 
 
-class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
+class RunEnded(Event, frozen=True, kw_only=True, gc=False, tag="run_ended"):
     """`metrics` and `fingerprint` are those of the summary, which is written after this event."""
 
     state: EndState
@@ -87,7 +91,7 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
     fingerprint: dict[str, Any] | None = None
 
 
-class Skipped(Event, frozen=True, kw_only=True, tag="skipped"):
+class Skipped(Event, frozen=True, kw_only=True, gc=False, tag="skipped"):
     """Placeholder for an event of a kind that this version does not know."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,8 +16,11 @@ from tui_loop.core.record.codec import decoded
 from tui_loop.core.record.events import AnyEvent, Skipped
 from tui_loop.core.record.safe_open import open_regular
 
-CHUNK_BYTES = 8 * 1024 * 1024
-"""Reads at most this much per call, so that a screen stays responsive over a long history."""
+CHUNK_BYTES = 2 * 1024 * 1024
+"""Reads about this much per call, so that a screen stays responsive over a long history."""
+
+EVENT_BYTES = 8 * 1024 * 1024
+"""No event is longer."""
 
 KNOWN_BY_BYTES = 256
 """A file counts as the same one if this many bytes before the offset are unchanged."""
@@ -62,45 +67,57 @@ class Follower:
                 self._identity = identity
                 file.seek(self._offset)
                 chunk = file.read(CHUNK_BYTES)
+                if len(chunk) == CHUNK_BYTES and b"\n" not in chunk:
+                    chunk += file.read(EVENT_BYTES - CHUNK_BYTES)
                 behind_hole = _end_of_hole(file)
         except (OSError, BadInput):
             return []
         end = chunk.rfind(b"\n") + 1
-        if end == 0 and len(chunk) == CHUNK_BYTES:  # this line is too long to be an event
+        if end == 0 and len(chunk) >= EVENT_BYTES:  # this line is too long to be an event
             self.bad_lines += 1
             end = len(chunk)
         self._offset += end
         self._before = (self._before + chunk[:end])[-KNOWN_BY_BYTES:]
-        if end == len(chunk) == CHUNK_BYTES and behind_hole > self._offset:
+        if end == len(chunk) >= CHUNK_BYTES and behind_hole > self._offset:
             self._offset, self._before = behind_hole, b""
         if not chunk.endswith(b"\n", 0, end):
             return []
-        events = []
-        for line in chunk[:end].split(b"\n"):
-            if line:
-                event = self._decoded(line)
-                if event is not None:
-                    events.append(event)
-        return events
+        return self._decoded_lines(chunk[:end])
 
     def read_all(self) -> list[AnyEvent]:
         """Returns all events since the last call, however many."""
         events: list[AnyEvent] = []
         restarted = False
-        while True:
-            before = self._offset
-            part = self.read()
+        for part in self.parts():
             if self.restarted:
                 restarted, events = True, []
             events.extend(part)
+        self.restarted = restarted
+        return events
+
+    def parts(self) -> Iterator[list[AnyEvent]]:
+        """Yields all events since the last call in parts, each with `restarted` as after `read`."""
+        while True:
+            before = self._offset
+            part = self.read()
+            if part or self.restarted:
+                yield part
             if self._offset == before:
-                self.restarted = restarted
-                return events
+                return
 
     def _continues(self, file: BinaryIO) -> bool:
         """Returns whether the last bytes read are unchanged: a new file may have the old inode."""
         file.seek(self._offset - len(self._before))
         return file.read(len(self._before)) == self._before
+
+    def _decoded_lines(self, whole: bytes) -> list[AnyEvent]:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            events = _decoder.decode_lines(whole)
+            if len(events) == whole.count(b"\n"):
+                return events
+        # some lines are blank, damaged or of an unknown kind
+        found = (self._decoded(line) for line in whole.split(b"\n") if line)
+        return [event for event in found if event is not None]
 
     def _decoded(self, line: bytes) -> AnyEvent | None:
         try:

@@ -219,17 +219,15 @@ class IterationReader:
             self._follow_journal()
 
     def _follow_journal(self) -> None:
-        events = self._follower.read_all()
-        if self._follower.restarted:
-            self._state, self._logged = RunState(), 0
-            self._log.clear()
-        if not events and not self._follower.restarted:
-            return
-        self._reads += 1
-        fold(self._state, events)
-        parts = [event for event in events if has_line(event)]
-        self._logged += len(parts)
-        self._log.extend(map(log_line, parts[-LOG_LINES:]))
+        for events in self._follower.parts():
+            if self._follower.restarted:
+                self._state, self._logged = RunState(), 0
+                self._log.clear()
+            self._reads += 1
+            fold(self._state, events)
+            lines = [event for event in events if has_line(event)]
+            self._logged += len(lines)
+            self._log.extend(map(log_line, lines[-LOG_LINES:]))
 
 
 class _Steady:
@@ -401,4 +399,7 @@ def iterations_of(loop: LoopFolder) -> list[Iteration]:
 
 def read_run(folder: IterationFolder) -> RunState:
     """Reads and folds the whole journal of an iteration."""
-    return fold(RunState(), Follower(folder.journal).read_all())
+    state, follower = RunState(), Follower(folder.journal)
+    for events in follower.parts():
+        state = fold(RunState() if follower.restarted else state, events)
+    return state

@@ -28,7 +28,7 @@ from tui_loop.core.record.events import (
 MAX_LINES = 5_000
 
 
-class Point(msgspec.Struct, frozen=True):
+class Point(msgspec.Struct, frozen=True, gc=False):
     """The logged values of a training step, or of an evaluation after it."""
 
     step: int

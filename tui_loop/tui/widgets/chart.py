@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from itertools import groupby
 from typing import ClassVar
 
@@ -11,6 +13,7 @@ from textual import events
 from textual.content import Content
 from textual.geometry import Size
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 from tui_loop.core.plot.series import Series
@@ -28,6 +31,9 @@ from tui_loop.tui.chart_view import ChartView, Range, snapped
 from tui_loop.tui.plotting import ChartSpec, Plot, left_out, plot
 
 __all__ = ["ChartRun", "LossChart"]
+
+PIECE_SECONDS, REDRAW_SECONDS = 0.01, 1.0
+"""Between two pieces of a long run, and between two drawings meanwhile."""
 
 FAR = 10  # columns of a far move of the cursor
 
@@ -82,16 +88,42 @@ class LossChart(Widget, can_focus=True):
         self._plot_size: Size | None = None
         self._strips: list[Strip] = []
         self._titles = ("", "")
+        self._shown: tuple[ChartRun | None, ChartRun | None] = None, None
+        self._pieces: Timer | None = None
+        self._drawn_at = -math.inf
         self._set_titles()
 
     def show(self, run: ChartRun | None, overlay: ChartRun | None = None) -> None:
-        """Draws `run` with `overlay` over it; nothing happens if neither has anything new."""
+        """Draws `run` with `overlay` over it; nothing happens if neither has anything new.
+
+        A long run is taken over in pieces, with turns for keys in between.
+        """
+        was_behind, self._shown = self._is_behind, (run, overlay)
         moved = self._curves.follow(run)
         moved = self._overlay.follow(overlay) or moved
         fresh = msgspec.structs.replace(self._view, zoom=None, cursor=None)
         self._key = run.key if run else ""
         self._view = self._views.setdefault(self._key, fresh)
-        if moved:
+        if self._is_behind and self._pieces is None:
+            self._spec()  # extends the series and its means by the same piece
+            self._pieces = self.set_timer(PIECE_SECONDS, self._take_more)
+        if moved or was_behind:
+            self._redraw_in_time()
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._curves.is_behind or self._overlay.is_behind
+
+    def _take_more(self) -> None:
+        self._pieces = None
+        if self._is_behind:
+            self.show(*self._shown)
+
+    def _redraw_in_time(self) -> None:
+        """Draws at most once a second while pieces of a long run follow."""
+        now = time.monotonic()
+        if not self._is_behind or now - self._drawn_at >= REDRAW_SECONDS:
+            self._drawn_at = now
             self._redraw()
 
     def look_at(self, key: str, step: int) -> None:
