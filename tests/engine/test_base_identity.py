@@ -18,6 +18,7 @@ from tui_loop.core.record.folders import IterationFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.structs import Fingerprint, Iteration
 from tui_loop.core.workflow.plan import create_iteration, plan_next
+from tui_loop.engine import attempts
 from tui_loop.engine.base_identity import (
     BaseIdentity,
     base_of,
@@ -31,6 +32,7 @@ from tui_loop.engine.holdout_evaluation import evaluate_holdout
 from tui_loop.engine.host import RunHost
 from tui_loop.engine.model_pool import ModelPool
 from tui_loop.engine.model_source import ModelSource, find_model, weights_hash
+from tui_loop.engine.run_context import Run, TrainingOutOfMemory
 
 MakeLoop = Callable[..., TinyLoop]
 COMMIT, NEWER = "a" * 40, "b" * 40
@@ -203,6 +205,23 @@ def test_a_run_without_saved_weights_may_use_a_changed_base(
     write_weights(folder.adapter / "adapter_model.safetensors")
     with pytest.raises(BadInput):
         base_to_resume(folder, folder.read_config(), Resumption())
+
+
+@pytest.mark.train
+def test_the_attempt_after_one_that_ran_out_of_memory_knows_the_base(
+    iteration: Callable[[str], IterationFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, known = iteration("tiny"), []
+
+    def attempt(run: Run) -> None:
+        known.append(recorded_base(run.folder))
+        if len(known) == 1:
+            record(folder, base_at(folder))
+            raise TrainingOutOfMemory("planted")
+
+    monkeypatch.setattr(attempts, "run_iteration", attempt)
+    RunHost(folder, runner="thread").run()
+    assert known == [None, msgspec.structs.replace(base_at(folder), evaluation_weights="")]
 
 
 @pytest.mark.train

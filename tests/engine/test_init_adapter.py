@@ -40,6 +40,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings.task_type = "CAUSAL_LM"
     model = AutoModelForCausalLM.from_pretrained(base)
     get_peft_model(model, settings).save_pretrained(folder / "adapter")
+    settings = LoraConfig(r=4, lora_alpha=12, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = AutoModelForCausalLM.from_pretrained(base)
+    get_peft_model(model, settings).save_pretrained(folder / "all")
     return folder
 
 
@@ -85,8 +88,22 @@ def test_other_lora_settings_are_refused_with_all_settings_to_type(
     )
     assert "--set lora.r=4 --set lora.lora_alpha=12 " in error.hint
     assert error.hint.count("--set") == 3
+    assert """--set 'lora.target_modules=["q_proj", "v_proj"]'""" in error.hint
     typed = error.hint.split("--set ")[3].strip("'")
     check_init_adapter(loop, config_of(models, typed))
+
+
+def test_the_layers_that_are_selected_are_compared_not_how_they_are_named(
+    loop: LoopFolder, models: Path
+) -> None:
+    """PEFT saves `all-linear` as the names of all layers."""
+    adapter = str(models / "all")
+    targets = "lora.target_modules=all-linear"
+    check_init_adapter(loop, config_of(models, targets, adapter=adapter))
+    assert refusal(loop, config_of(models, adapter=adapter)).hint == f"--set {targets}"
+    check_init_adapter(
+        loop, config_of(models, 'lora.target_modules=["self_attn.q_proj", "v_proj"]')
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.inference_messages import GenerateRequest, GenerateResponse
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.shipped import shipped
+from tui_loop.engine.base_identity import BaseIdentity
 from tui_loop.engine.model_pool import ModelPool
 from tui_loop.engine.model_source import check_model
 from tui_loop.engine.weights import checked_weights
@@ -64,6 +66,16 @@ def test_plain_peft_loads_an_adapter_from_any_folder(
     monkeypatch.chdir(tmp_path / "elsewhere")
     plain = AutoPeftModelForCausalLM.from_pretrained(str(folder.adapter.resolve()))
     assert torch.equal(logits(plain), evaluated_logits(folder))
+
+
+def test_an_adapter_on_a_hub_model_names_its_commit() -> None:
+    from tui_loop.engine.trainer import _name_base
+
+    settings = SimpleNamespace(base_model_name_or_path="x", revision=None)
+    base = SimpleNamespace(name_or_path="org/name")
+    model: Any = SimpleNamespace(get_base_model=lambda: base, peft_config={"default": settings})
+    _name_base(model, BaseIdentity("org/name", commit="c" * 40))
+    assert (settings.base_model_name_or_path, settings.revision) == ("org/name", "c" * 40)
 
 
 def answers(folder: IterationFolder) -> str:

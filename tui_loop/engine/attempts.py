@@ -25,6 +25,7 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import NO_METRICS, EndState, RunError
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.secrets import redacted
+from tui_loop.engine.base_identity import BASE
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.launch import dropped_names
 from tui_loop.engine.output_capture import logging_to, set_environment
@@ -217,7 +218,11 @@ class Attempts:
         self._earlier, self._now = self.outcome, Outcome()
         before = self._config
         self._config = with_settings(before, retry.settings)
-        self._folder.write_config(self._config, self._folder.read_splits())
+        # The next attempt may load the weights of this one's checkpoint, on the same base only.
+        base = {
+            name: table for name, table in self._folder.read_effective().items() if name == BASE
+        }
+        self._folder.write_config(self._config, self._folder.read_splits(), base)
         changes = {name: list(pair) for name, pair in changed_fields(before, self._config).items()}
         self._journal.append(
             Recovered(kind=retry.kind, message=redacted(retry.message), changes=changes)

@@ -28,6 +28,9 @@ from tui_loop.engine.model_source import (
 )
 from tui_loop.engine.weights import has_weights
 
+BASE = "base"
+"""The name of the table in `[effective]`."""
+
 _WHOLE_BYTES = 32 << 20
 """A weights file up to this size is hashed as a whole."""
 
@@ -86,7 +89,7 @@ def identify(model_id: str, source: ModelSource, revision: str | None) -> BaseId
 
 def recorded_base(folder: IterationFolder) -> BaseIdentity | None:
     """Returns the base that an iteration's record names, None where it names none."""
-    table = folder.read_effective().get("base")
+    table = folder.read_effective().get(BASE)
     if isinstance(table, dict):
         values = {name: table.get(name) for name in ("id", "commit", "files")}
         texts = {name: text for name, text in values.items() if isinstance(text, str)}
@@ -141,6 +144,12 @@ def base_to_resume(
     if folder.number > 0 and (resumption.path or has_weights(folder)):
         return base_of(folder, config)
     return config, find_model(config.model.id, folder.loop.root)
+
+
+def pinned(folder: IterationFolder, config: Config) -> Config:
+    """Returns `config` with the recorded commit as revision, where the record has one."""
+    recorded = recorded_base(folder)
+    return _at_commit(config, recorded.commit) if recorded and recorded.commit else config
 
 
 def require_same_base(origin: IterationFolder, found: BaseIdentity, field: str) -> None:

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from tui_loop import __version__
-from tui_loop.engine.base_identity import for_record
+from tui_loop.engine.base_identity import BASE, for_record
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.run_context import Prepared, Run
 
@@ -33,7 +33,7 @@ def effective_of(run: Run, prepared: Prepared, rows: TrainingRows | None = None)
 
     base = prepared.loaded.base
     return {
-        **({"base": for_record(base)} if base is not None else {}),
+        **({BASE: for_record(base)} if base is not None else {}),
         "versions": {"tui-loop": __version__, **installed_versions()},
         "device": str(prepared.loaded.device),
         "dtype": str(prepared.loaded.dtype).removeprefix("torch."),

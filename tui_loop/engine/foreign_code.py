@@ -18,8 +18,10 @@ from typing import Any
 from tui_loop.core.config.schema import Config, Model
 from tui_loop.core.consent import CodeFile, ForeignCode, code_file, require_consent
 from tui_loop.core.errors import BadInput
+from tui_loop.core.model_folder import has_tokenizer
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.scoring import is_function
+from tui_loop.engine.base_identity import pinned
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.model_source import ModelSource, find_model, go_offline_if_hub_unreachable
 
@@ -46,12 +48,16 @@ def config_code(config: Config, root: Path) -> list[ForeignCode]:
 def iteration_code(folder: IterationFolder) -> list[ForeignCode]:
     """Returns the code that loading an iteration executes.
 
-    That is the base's, and that in the folder of a whole fine-tuned model.
+    That is the base's, at its recorded commit, and that in the folder of a whole fine-tuned model.
     """
-    model = folder.read_config().model
-    code = model_code(model, find_model(model.id, folder.loop.root))
-    if folder.adapter.is_dir():
-        code += model_code(model, ModelSource(str(folder.adapter)))
+    config = pinned(folder, folder.read_config())
+    own = ModelSource(str(folder.adapter))
+    code = model_code(config.model, own) if folder.adapter.is_dir() else []
+    needs_base = (
+        config.lora.enabled or not folder.adapter.is_dir() or not has_tokenizer(folder.adapter)
+    )
+    if needs_base:
+        code = model_code(config.model, find_model(config.model.id, folder.loop.root)) + code
     return code
 
 

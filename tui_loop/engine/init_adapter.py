@@ -85,13 +85,13 @@ def check_init_adapter(loop: LoopFolder, config: Config) -> None:
         return
     hint = f"train the iteration again, or unset {FIELD}"
     check_adapter(adapter.folder, hint if adapter.origin is not None else f"unset {FIELD}")
-    _check_settings(adapter, config)
     source = find_model(config.model.id, loop.root)
+    base = _tensors_of(source, config.model.revision)
+    _check_settings(adapter, config, base)
     if adapter.origin is not None:
-        require_same_base(
-            adapter.origin, identify(config.model.id, source, config.model.revision), FIELD
-        )
-    _check_shapes(adapter, config, source)
+        found = identify(config.model.id, source, config.model.revision)
+        require_same_base(adapter.origin, found, FIELD)
+    _check_shapes(adapter, config.model.id, base)
 
 
 def adapter_to_start_from(
@@ -150,12 +150,14 @@ def _iteration_at(folder: Path) -> IterationFolder | None:
     return origin if origin.adapter == place / "adapter" else None
 
 
-def _check_settings(adapter: InitAdapter, config: Config) -> None:
+def _check_settings(adapter: InitAdapter, config: Config, base: Mapping[str, TensorShape]) -> None:
     """Refuses LoRA settings that differ from the adapter's; the hint has all of the adapter's."""
     if adapter.origin is not None:
         own = msgspec.structs.asdict(adapter.origin.read_config().lora)
     else:
         own = lora_settings(adapter_settings(adapter.folder))
+        layers = {name.partition(".lora_")[0].removeprefix(_PREFIX) for name in _tensors(adapter)}
+        own["target_modules"] = _targets(own, config.lora.target_modules, layers, base)
     different = {
         name: value
         for name, value in own.items()
@@ -186,27 +188,70 @@ def _is_same(one: Any, other: Any) -> bool:
     return bool(one == other) or (one in _UNSET and other in _UNSET)
 
 
-def _check_shapes(adapter: InitAdapter, config: Config, source: ModelSource) -> None:
+def _targets(
+    own: Mapping[str, Any],
+    wanted: str | list[str],
+    layers: set[str],
+    base: Mapping[str, TensorShape],
+) -> Any:
+    """Returns the adapter's `target_modules` in the way that the config may have them.
+
+    PEFT saves `all-linear` as the names of all layers. `wanted` is returned where it selects
+    exactly the `layers` of the adapter among those of the `base`, else what selects them, the
+    shortest first.
+    """
+    modules = [
+        name.removesuffix(".weight")
+        for name, tensor in base.items()
+        if name.endswith(".weight") and len(tensor.shape) == 2
+    ]
+    ends = sorted({name.rpartition(".")[2] for name in layers})
+    for targets in (wanted, "all-linear", ends):
+        if layers and _selected(targets, modules) == layers:
+            return targets
+    return own.get("target_modules")
+
+
+def _selected(targets: str | list[str], modules: list[str]) -> set[str]:
+    """Returns the modules that PEFT adapts, none for a pattern.
+
+    `all-linear` is every matrix in the numbered blocks: embeddings and output are outside of them.
+    """
+    if targets == "all-linear":
+        return {name for name in modules if any(part.isdecimal() for part in name.split("."))}
+    if isinstance(targets, str):
+        return set()
+    tails = tuple(f".{target}" for target in targets)
+    return {name for name in modules if name in targets or name.endswith(tails)}
+
+
+def _tensors_of(source: ModelSource, revision: str | None) -> dict[str, TensorShape]:
+    """Returns the tensors of a base, {} where its files do not show them."""
+    tensors: dict[str, TensorShape] = {}
+    for path in loaded_files(source, revision) if source.gguf is None else []:
+        try:
+            tensors |= read_header(path)
+        except (DamagedFile, OSError):  # the check of the model reports it
+            return {}
+    return tensors
+
+
+def _tensors(adapter: InitAdapter) -> dict[str, TensorShape]:
+    return read_header(adapter.folder / ADAPTER_WEIGHTS)
+
+
+def _check_shapes(adapter: InitAdapter, model_id: str, base: Mapping[str, TensorShape]) -> None:
     """Refuses an adapter whose layers have other sizes than the base's, as far as files show it.
 
     Where a library renames tensors on loading, their names tell nothing; loading then decides.
     """
-    base: dict[str, TensorShape] = {}
-    if source.gguf is None:
-        for path in loaded_files(source, config.model.revision):
-            try:
-                base |= read_header(path)
-            except (DamagedFile, OSError):  # the check of the model reports it
-                return
-    layers = _layers_of(read_header(adapter.folder / ADAPTER_WEIGHTS))
+    layers = _layers_of(_tensors(adapter))
     pairs = {name: (sizes, _sizes_of(base.get(f"{name}.weight"))) for name, sizes in layers.items()}
     other = [name for name, (own, sizes) in pairs.items() if sizes and own != sizes]
     if not other:
         return
     own, sizes = pairs[other[0]]
-    example = (
-        f"{other[0]} has {_shown(own)} in the adapter and {_shown(sizes)} in {config.model.id}"
-    )
+    example = f"{other[0]} has {_shown(own)} in the adapter and {_shown(sizes)} in {model_id}"
     raise BadInput(
         f"{FIELD}: {adapter.name} does not fit the base: {len(other)} of its {len(layers)} layers "
         f"have other sizes; {example}",

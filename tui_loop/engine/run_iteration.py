@@ -125,8 +125,7 @@ def _load(run: Run, config: Config, source: ModelSource) -> LoadedModel:
     run.outcome.sizes["base"] = sum(each.numel() * each.element_size() for each in weights)
     count = sum(each.numel() for each in weights)
     run.info(f"{config.model.id}: {count:,} parameters on {loaded.device}, {loaded.dtype}")
-    commit = getattr(loaded.model.config, "_commit_hash", None)
-    base = identify(config.model.id, source, commit or config.model.revision)
+    base = identify(config.model.id, source, config.model.revision)
     return msgspec.structs.replace(loaded, base=base)
 
 

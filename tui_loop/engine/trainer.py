@@ -28,6 +28,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.state import Point
+from tui_loop.engine.base_identity import BaseIdentity
 from tui_loop.engine.init_adapter import load_init_adapter
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import is_device_fault, is_out_of_memory
@@ -309,7 +310,7 @@ def make_trainer(
             f"the trainer refuses this config: {message}", "change the named setting"
         ) from error
     if isinstance(trainer.model, PeftModel):
-        _name_base(trainer.model)
+        _name_base(trainer.model, loaded.base)
     if len(trainer.train_dataset) == 0:
         raise BadInput(
             f"training.max_length: no row keeps a trained token within "
@@ -372,18 +373,17 @@ def save_weights(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
     (folder.checkpoints / BEST_WEIGHTS).unlink(missing_ok=True)
 
 
-def _name_base(model: PeftModel) -> None:
+def _name_base(model: PeftModel, base: BaseIdentity | None) -> None:
     """Writes into a model's adapter configs where plain PEFT finds the base, from any folder.
 
     That is the absolute path of a local base, or a hub id with its commit. This program itself
     loads the base of the iteration's config. A GGUF file's folder needs the argument `gguf_file`.
     """
-    base = model.get_base_model()
-    name = str(base.name_or_path)
+    name = str(model.get_base_model().name_or_path)
     is_local = os.path.isdir(name)
     for settings in model.peft_config.values():
         settings.base_model_name_or_path = os.path.abspath(name) if is_local else name
-        settings.revision = None if is_local else getattr(base.config, "_commit_hash", None)
+        settings.revision = base.commit or None if base is not None else None
 
 
 def _save_whole_model(model: PreTrainedModel, prepared: Prepared, folder: Path) -> None:
