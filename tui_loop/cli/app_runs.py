@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError
+from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError, file_error
 from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
@@ -183,6 +183,8 @@ class AppRuns:
             work(folders)
         except TuiLoopError as error:
             self._fault = error
+        except OSError as error:
+            self._fault = file_error(error)
         except Exception as error:
             self._fault = TuiLoopError(
                 f"the run could not be hosted: {type(error).__name__}: {error}",

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_loop.cli.app_runs import AppRuns
-from tui_loop.cli.output import file_error
-from tui_loop.core.errors import BadInput
+from tui_loop.core.errors import BadInput, file_error
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.tui.backend import (
@@ -164,7 +162,7 @@ class AppBackend(AppRuns):
         """Creates a loop; raises TuiLoopError without leaving anything behind."""
         from tui_loop.cli.new_loop import check_base, create
 
-        check_new_loop_name(new_loop.name)
+        loops.check_free(new_loop.name)
         with _os_errors_as_bad_input():
             prepared = self._prepared(loops, new_loop)
             check_base(prepared.config, _root(loops))

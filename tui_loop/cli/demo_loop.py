@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import GITIGNORE, LoopsFolder
+from tui_loop.core.record.new_folder import new_folder
 from tui_loop.core.shipped import shipped
 
 NAME = "support-demo"
@@ -57,19 +58,17 @@ def create_recorded_loops(folder: Path, model: str = "smollm2") -> LoopFolder:
     Existing files are not replaced.
     """
     _claim(folder)
-    _copy_data(folder)
+    _copy(shipped(*DATA.split("/")), folder / DATA)
     loops = LoopsFolder(folder / "loops")
     for name in RECORDED.values():
-        target = loops.path / name
-        if not target.exists():
-            shutil.copytree(shipped("loops", name), target, ignore=_NOT_COPIED)
+        _copy(shipped("loops", name), loops.path / name)
     return loops.loop(RECORDED[model])
 
 
 def create_new_loop(folder: Path, model: str) -> LoopFolder:
     """Creates an empty demo loop and its data in `folder`; existing files are not replaced."""
     _claim(folder)
-    _copy_data(folder)
+    _copy(shipped(*DATA.split("/")), folder / DATA)
     loops = LoopsFolder(folder / "loops")
     existing = set(loops.names())
     candidates = (NAME, *(f"{NAME}-{n}" for n in range(2, 1000)))
@@ -116,10 +115,8 @@ def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".demo-") as folder:
-        copy = Path(folder, target.name)
-        shutil.copytree(source, copy, ignore=_NOT_COPIED)
-        os.rename(copy, target)
+    with suppress(FileExistsError), new_folder(target) as folder:
+        shutil.copytree(source, folder, ignore=_NOT_COPIED, dirs_exist_ok=True)
 
 
 def _is_tracked(path: Path) -> bool:
@@ -143,19 +140,13 @@ def _is_tracked(path: Path) -> bool:
     return process.returncode != 0
 
 
-def _copy_data(folder: Path) -> None:
-    data = folder / DATA
-    if not data.exists():
-        data.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(shipped(*DATA.split("/")), data)
-
-
 def _claim(folder: Path) -> None:
     """Writes a `.gitignore` that marks the demo's folder; refuses one with other files."""
     ignored = folder / ".gitignore"
-    if folder.is_dir() and any(folder.iterdir()):
+    names = os.listdir(folder) if folder.is_dir() else []
+    if any(not name.startswith(".gitignore.") for name in names):  # a killed claim leaves one
         if not ignored.exists() or ignored.read_text() != MARK:
             raise BadInput(f"{folder} holds other files", "--dir with a new or an empty folder")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    ignored.write_text(MARK)
+    write_atomically(ignored, MARK)

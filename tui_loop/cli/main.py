@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tui_loop import __version__
-from tui_loop.cli.output import DEFAULT_LOOPS, Output, file_error
+from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.commands import COMMANDS
-from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError, file_error
 from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.text import plain_ascii

@@ -215,8 +215,6 @@ def create(
     ready: dict[str, Any] = {}
     if target is not None:
         ready["target"] = checked_target(target, prepared.metric, "--target")
-    if (loops.path / name).exists():
-        raise BadInput(f"{loops.path / name} already exists", "choose another name")
     settings = LoopSettings(
         goal=goal, metric=prepared.metric, ready=ready, defaults=prepared.defaults
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tui_loop.core.commands import command, open_command, shell_text
-from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_pretty_json
 from tui_loop.core.text import plain_ascii
 from tui_loop.core.text.secrets import redacted
@@ -159,14 +158,6 @@ def _shell_texts(value: Any) -> Any:
 def background_hints(loop: str) -> tuple[str, ...]:
     """Returns how to watch and how to stop what runs in the background."""
     return f"watch it: {open_command(loop)}", f"stop it:  {command('stop', loop)}"
-
-
-def file_error(error: OSError) -> BadInput:
-    """Returns an OSError as the BadInput that it is for the user, who can fix the file."""
-    place = f"{error.filename}: " if error.filename else ""
-    return BadInput(
-        f"{place}{error.strerror or error}", "check the path, its permissions and the disk space"
-    )
 
 
 def _can_encode(stream: TextIO) -> bool:

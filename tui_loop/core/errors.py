@@ -10,6 +10,8 @@ TuiLoopError
 
 from __future__ import annotations
 
+import shutil
+
 
 class TuiLoopError(Exception):
     """What happened (`message`) and what to do about it (`hint`), each fit for one line."""
@@ -46,3 +48,13 @@ class NeedsExtra(TuiLoopError):
             f"{what} needs the '{extra}' extra, which is not installed",
             f'pip install "tui-loop[{extra}]"',
         )
+
+
+def file_error(error: OSError) -> BadInput:
+    """Returns an OSError as the BadInput that it is for the user, who can fix the file."""
+    place = f"{error.filename}: " if error.filename else ""
+    reason = error.strerror or str(error)
+    if isinstance(error, shutil.Error):  # of a copied folder: (source, target, reason) a file
+        [(_, target, reason), *_] = error.args[0]
+        place = f"{target}: "
+    return BadInput(f"{place}{reason}", "check the path, its permissions and the disk space")

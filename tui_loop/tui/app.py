@@ -20,12 +20,14 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 
+from tui_loop.core.errors import TuiLoopError, file_error
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
+from tui_loop.tui.cells import flat
 from tui_loop.tui.editor import opening_words
 from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.palette import ActionCommands, Palette
@@ -181,9 +183,7 @@ class LoopApp(KeysInOrder):
             if answer == "keep":
                 self.exit()
             elif answer == "stop":
-                self.backend.stop_hosted()
-                self.notify(f"{hosted} is stopping: the app closes when it has saved")
-                self.set_interval(0.2, self._leave_when_done)
+                self._stop_and_leave(hosted)
 
         dangers = self.backend.dangers()
         lines: list[list[Part]] = [[("! ", "warn"), (danger, "warn")] for danger in dangers]
@@ -200,6 +200,18 @@ class LoopApp(KeysInOrder):
             ),
             answered,
         )
+
+    def _stop_and_leave(self, hosted: str) -> None:
+        """Asks the hosted run to stop, and leaves when it has."""
+        try:
+            self.backend.stop_hosted()
+        except (OSError, TuiLoopError) as error:
+            fault = error if isinstance(error, TuiLoopError) else file_error(error)
+            told = f"cannot ask {hosted} to stop: {fault.message}"
+            self.notify(flat(told, 400), severity="error", markup=False)
+            return
+        self.notify(f"{hosted} is stopping: the app closes when it has saved")
+        self.set_interval(0.2, self._leave_when_done)
 
     def leave_for(self, reason: signal.Signals) -> None:
         """Leaves the screen for a signal: SIGHUP, the terminal has gone; SIGTERM, an end is due.

@@ -26,7 +26,6 @@ from tui_loop.core.config.tables import merge
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.figures import brief
 
@@ -69,7 +68,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    check_new_loop_name(args.loop)
+    LoopsFolder(args.loops).check_free(args.loop)
     root = args.loops.resolve().parent
     requested = requested_tables(
         root,

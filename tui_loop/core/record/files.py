@@ -9,8 +9,8 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -41,6 +41,11 @@ def write_atomically(path: Path, data: bytes | str, *, is_durable: bool = True) 
     without disk space, with the old file unchanged and no temporary file left.
     """
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    with errors_name(path):
+        _write_atomically(path, raw, is_durable=is_durable)
+
+
+def _write_atomically(path: Path, raw: bytes, *, is_durable: bool) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -58,12 +63,27 @@ def write_atomically(path: Path, data: bytes | str, *, is_durable: bool = True) 
         sync_folder(path.parent)
 
 
+@contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """Makes every OSError name `path`: a full disk names no file, a temporary file its own."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
 def append_line(path: Path, line: bytes) -> None:
     """Appends `line` and a newline to a record file, durably; ends a torn line before it.
 
     Raises BadInput where `path` is not a regular file, OSError without disk space.
     """
     check_regular(path)
+    with errors_name(path):
+        _append(path, line)
+
+
+def _append(path: Path, line: bytes) -> None:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
     try:

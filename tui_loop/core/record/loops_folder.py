@@ -14,6 +14,7 @@ from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.names import check_loop_name, check_new_loop_name
+from tui_loop.core.record.new_folder import is_temporary, new_folder
 from tui_loop.core.text.secrets import without_secrets
 
 GITIGNORE = "adapter/\ncheckpoints/\noutput.log\n*.lock\n"
@@ -60,6 +61,8 @@ class LoopsFolder:
             ) from error
         loops, refused = [], []
         for name in names:
+            if is_temporary(name):
+                continue
             folder = LoopFolder(self.path / name)
             try:
                 folder.check_place()
@@ -100,22 +103,47 @@ class LoopsFolder:
         folder.check_place()
         return folder
 
-    def create(self, name: str, settings: LoopSettings) -> LoopFolder:
-        """Creates a loop's folder; raises BadInput if the name is taken or invalid."""
+    def check_free(self, name: str) -> None:
+        """Raises BadInput unless a loop `name` can be created.
+
+        A folder without a `loop.toml` and without iterations may be taken over.
+        """
         check_new_loop_name(name)
         folder = LoopFolder(self.path / name)
-        if folder.path.exists():
-            raise BadInput(
-                f"{folder.path}: already exists", "choose another name, or move that folder away"
-            )
+        if not os.path.lexists(folder.path):
+            return
+        is_folder = folder.path.is_dir() and not folder.path.is_symlink()
+        if not is_folder or os.path.lexists(folder.settings_file) or folder.numbers():
+            raise _taken(folder)
+
+    def create(self, name: str, settings: LoopSettings) -> LoopFolder:
+        """Creates a loop, completely or not at all; raises BadInput as `check_free` does."""
+        self.check_free(name)
+        folder = LoopFolder(self.path / name)
         self.path.mkdir(parents=True, exist_ok=True)
-        folder.path.mkdir()
         gitignore = self.path / ".gitignore"
         if not gitignore.exists():
             write_atomically(gitignore, GITIGNORE)
-        table = without_secrets(_settings_tables(settings))
-        write_atomically(folder.settings_file, codec.to_toml(table))
+        text = codec.to_toml(without_secrets(_settings_tables(settings)))
+        if _has_content(folder.path):
+            write_atomically(folder.settings_file, text)
+            return folder
+        try:
+            with new_folder(folder.path) as temporary:
+                write_atomically(LoopFolder(temporary).settings_file, text)
+        except FileExistsError as error:  # another process was faster
+            raise _taken(folder) from error
         return folder
+
+
+def _taken(folder: LoopFolder) -> BadInput:
+    return BadInput(
+        f"{folder.path}: already exists", "choose another name, or move that folder away"
+    )
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())
 
 
 def _settings_tables(settings: LoopSettings) -> dict[str, Any]:

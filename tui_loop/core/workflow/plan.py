@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,9 +12,9 @@ from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.rows import rows_changed, write_index
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.files import sync_folder
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.new_folder import new_folder
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Change, Decision, Split
 
@@ -181,38 +177,24 @@ def base_is_needed(loop: LoopFolder, config: Config, data: LoadedData, weights: 
 
 
 def _create(loop: LoopFolder, number: int, plan: Plan, splits: dict[str, Split]) -> IterationFolder:
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=loop.path))
+    target = loop.iteration(number)
     try:
-        os.chmod(temporary, 0o755)
-        target = loop.iteration(number)
-        draft = IterationFolder(temporary, loop, number)
-        draft.write_config(plan.config, splits)
-        draft.write_decision(
-            Decision(
-                plan.parent,
-                plan.why,
-                tuple(_change(field, value) for field, value in plan.changes.items()),
-                plan.suggestion,
-                plan.predicted,
+        with new_folder(target.path) as temporary:
+            draft = IterationFolder(temporary, loop, number)
+            draft.write_config(plan.config, splits)
+            draft.write_decision(
+                Decision(
+                    plan.parent,
+                    plan.why,
+                    tuple(_change(field, value) for field, value in plan.changes.items()),
+                    plan.suggestion,
+                    plan.predicted,
+                )
             )
-        )
-        os.rename(temporary, target.path)
     except FileExistsError as error:
         raise BadInput(
             f"{loop.name}: another process just created iteration {number}", "try again"
         ) from error
-    except OSError as error:
-        if error.errno in (
-            39,
-            66,
-        ):  # ENOTEMPTY on Linux and macOS, which rename gives for the same race
-            raise BadInput(
-                f"{loop.name}: another process just created iteration {number}", "try again"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    sync_folder(loop.path)
     return target
 
 

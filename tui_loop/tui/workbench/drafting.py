@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,26 +114,23 @@ class Drafting(LoopScreen):
         self._edit(folder.notes)
         self.look_again()
 
-    async def save_draft(self, draft: Draft) -> None:
-        """Keeps the draft, in memory first, then on disk."""
+    async def save_draft(self, draft: Draft, *, is_told: bool = True) -> None:
+        """Keeps the draft, in memory first, then on disk; an error is told unless it was."""
         self.edits += 1
         self.draft = draft
         self.show_snapshot()
         try:
-            self.draft = await asyncio.to_thread(write_draft, self.loop, draft)
-        except OSError as error:
-            self.notify(
-                f"draft.toml cannot be written: {flat(str(error), 200)}; it is kept in memory",
-                severity="error",
-                markup=False,
-            )
+            self.draft = await self.elsewhere(write_draft, self.loop, draft)
+        except TuiLoopError as error:
+            if is_told:
+                self.tell(TuiLoopError(f"{error.message}; the draft is in memory", error.hint))
             return
         self.edits += 1
         self.look_again()
 
     async def _draft_from(self, number: int, filled: Filled | None) -> None:
         try:
-            draft = await asyncio.to_thread(new_draft, self.loop, number)
+            draft = await self.elsewhere(new_draft, self.loop, number)
         except TuiLoopError as error:
             self.tell(error)
             return
@@ -160,7 +156,11 @@ class Drafting(LoopScreen):
             self.look_again()
             return
         before = draft_text(draft)
-        await asyncio.to_thread(write_draft, self.loop, draft)
+        try:
+            await self.elsewhere(write_draft, self.loop, draft)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
         await self._edit_again(before)
 
     def _unreadable_draft(self, error: TuiLoopError, before: str) -> None:
@@ -168,8 +168,7 @@ class Drafting(LoopScreen):
 
         def answered(answer: str | None) -> None:
             if answer == "restore":
-                write_atomically(self.loop.draft, before)
-                self.look_again()
+                self.run_worker(self._restore_draft(before), group="edit", exclusive=True)
             else:
                 self.run_worker(self._edit_again(before), group="edit", exclusive=True)
 
@@ -182,10 +181,18 @@ class Drafting(LoopScreen):
             answered,
         )
 
+    async def _restore_draft(self, before: str) -> None:
+        try:
+            await self.elsewhere(write_atomically, self.loop.draft, before)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
+        self.look_again()
+
     async def _edit_again(self, before: str) -> None:
         self._edit(self.loop.draft)
         try:
-            fresh = await asyncio.to_thread(read_draft, self.loop)
+            fresh = await self.elsewhere(read_draft, self.loop)
         except TuiLoopError as error:
             self._unreadable_draft(error, before)
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -131,8 +130,8 @@ class Ending(Drafting):
 
         try:
             told = await self.elsewhere(work)
-        except (TuiLoopError, OSError) as error:
-            self.tell(error if isinstance(error, TuiLoopError) else TuiLoopError(str(error)))
+        except TuiLoopError as error:
+            self.tell(error)
             return
         self.say(f"{self.loop.name} {told}")
         self.look_again()
@@ -168,11 +167,11 @@ class Ending(Drafting):
     async def _fresh(self, parent: int | None, why: str) -> None:
         try:
             told = await self.elsewhere(self.backend.draft_fresh_split, self.loop, parent, why)
+            self.edits += 1
+            self.draft = await self.elsewhere(read_draft, self.loop)
         except TuiLoopError as error:
             self.tell(error)
             return
-        self.edits += 1
-        self.draft = await asyncio.to_thread(read_draft, self.loop)
         self.show_draft()
         self.say("; ".join(told))
         self.look_again()

@@ -116,11 +116,7 @@ class ExampleReading(LoopScreen):
 
     def _write_down(self, number: int, example: Example, kind: Kind, note: str) -> AnnotationStatus:
         """Adds it to what was said, and gives how the example stands with it."""
-        try:
-            annotate(self.loop.iteration(number), example, kind, note)
-        except OSError as error:
-            told = f"{self.loop.labels}: {error.strerror}"
-            raise TuiLoopError(told, "nothing was written down") from error
+        annotate(self.loop.iteration(number), example, kind, note)
         return read_annotations(self.loop).of(example)
 
     def _place(self) -> tuple[int, ExampleView, int] | None:

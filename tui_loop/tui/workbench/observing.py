@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from tui_loop.core.consent import NeedsConsent, allow_code
-from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError, file_error
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.snapshot import LoopPoller, LoopSnapshot, SnapshotRequest
@@ -115,14 +115,16 @@ class LoopScreen(Frame):
     async def elsewhere(self, work: Callable[..., T], *arguments: Any) -> T:
         """What `work` gives, done off the screen's thread.
 
-        Asks first where the work would run foreign code. Raises TuiLoopError, also for a fault of
-        the work itself, which is reported: the screen is not to end with it.
+        Asks first where the work would run foreign code. Raises TuiLoopError, also for a file
+        that cannot be read or written, and for a fault of the work itself, which is reported: the
+        screen is not to end with it. Whatever writes is called by this.
         """
         try:
-            return await asyncio.to_thread(work, *arguments)
-        except NeedsConsent as error:
-            await self._ask_consent(error)
-            return await self.elsewhere(work, *arguments)
+            while True:
+                try:
+                    return await asyncio.to_thread(work, *arguments)
+                except NeedsConsent as error:
+                    await self._ask_consent(error)
         except TuiLoopError:
             raise
         except Exception as error:  # the app's edge
@@ -135,7 +137,9 @@ class LoopScreen(Frame):
         await asyncio.to_thread(allow_code, error.code)
 
     def fault_of(self, error: Exception) -> TuiLoopError:
-        """A fault of the program itself, as it is told; a report of it is kept."""
+        """An error as it is told; where it is a fault of the program, a report is kept."""
+        if isinstance(error, OSError):
+            return file_error(error)
         self.services.report(error)
         place = self.services.crash_report or "no report could be written"
         return TuiLoopError(

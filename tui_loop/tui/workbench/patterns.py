@@ -91,11 +91,9 @@ class Learning(LoopScreen):
         if screen is not None and not screen.is_attached:
             screen = self._patterns_screen = None
         if isinstance(answer, Exception):
-            if not isinstance(answer, TuiLoopError):
-                self.services.report(answer)
-                answer = TuiLoopError(f"{type(answer).__name__}: {answer}")
+            fault = answer if isinstance(answer, TuiLoopError) else self.fault_of(answer)
             if screen is not None:
-                screen.show_fault(answer)
+                screen.show_fault(fault)
             return
         self._patterns = answer
         doing = f"comparing, {answer.waiting} to go ..." if answer.waiting else ""

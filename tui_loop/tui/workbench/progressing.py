@@ -13,7 +13,7 @@ from tui_loop.core.workflow.queue import QueuedDraft, editing_queue, queued_plan
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.workbench.comparing import Comparing
-from tui_loop.tui.workbench.queueing import Queueing, told_as_input
+from tui_loop.tui.workbench.queueing import Queueing
 
 States = tuple[tuple[int, str], ...]
 """The iterations with their states: figures change when these do."""
@@ -63,7 +63,7 @@ class Progressing(Comparing, Queueing):
 
         try:
             async with self._queue_turn:
-                added, count = await self.elsewhere(told_as_input, work)
+                added, count = await self.elsewhere(work)
         except TuiLoopError as error:
             self.tell(error)
             return

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.errors import TuiLoopError, file_error
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.draft import Draft, new_draft
 from tui_loop.core.workflow.queue import (
@@ -23,8 +22,6 @@ from tui_loop.core.workflow.unattended import doing
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.queue import Change, QueueScreen, QueueSeen
 from tui_loop.tui.workbench.drafting import Drafting
-
-T = TypeVar("T")
 
 LOOK_SECONDS = 2.0
 
@@ -85,9 +82,7 @@ class Queueing(Drafting):
     async def _enqueue(self, draft: Draft) -> None:
         try:
             async with self._queue_turn:
-                count = await self.elsewhere(
-                    told_as_input, lambda: add(self.loop, queued_draft(draft))
-                )
+                count = await self.elsewhere(lambda: add(self.loop, queued_draft(draft)))
             fresh = await self.elsewhere(new_draft, self.loop, draft.parent)
         except TuiLoopError as error:
             self.tell(error)
@@ -103,7 +98,7 @@ class Queueing(Drafting):
 
         try:
             async with self._queue_turn:
-                await self.elsewhere(told_as_input, work)
+                await self.elsewhere(work)
         except TuiLoopError as error:
             self.tell(error)
         finally:
@@ -125,7 +120,7 @@ class Queueing(Drafting):
 
         try:
             async with self._queue_turn:
-                fresh = await self.elsewhere(told_as_input, work)
+                fresh = await self.elsewhere(work)
         except TuiLoopError as error:
             self.tell(error)
             return
@@ -167,14 +162,6 @@ class Queueing(Drafting):
             drafts = tuple(read_queue(self.loop))
             problems = tuple(problem_of(self.loop, each) for each in drafts)
         except (TuiLoopError, OSError) as error:
-            fault = error if isinstance(error, TuiLoopError) else TuiLoopError(str(error))
+            fault = error if isinstance(error, TuiLoopError) else file_error(error)
             return QueueSeen(is_running=is_running, is_auto=is_auto, fault=fault)
         return QueueSeen(drafts, problems, is_running, is_auto)
-
-
-def told_as_input(work: Callable[[], T]) -> T:
-    """What `work` gives; a disk that takes nothing is told as it is."""
-    try:
-        return work()
-    except OSError as error:
-        raise TuiLoopError(f"queue.toml cannot be written: {error.strerror or error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.reader import RunView
@@ -185,9 +185,9 @@ class Running(Drafting):
     async def _start(self, draft: Draft) -> None:
         try:
             number = await self.elsewhere(self.backend.start, self.loop, draft)
-        except (TuiLoopError, OSError) as error:
-            await self.save_draft(draft)
-            self.tell(error if isinstance(error, TuiLoopError) else TuiLoopError(str(error)))
+        except TuiLoopError as error:
+            await self.save_draft(draft, is_told=False)  # its reason is new; one error is enough
+            self.tell(error)
             return
         self.draft = None
         self.edits += 1
@@ -209,11 +209,11 @@ class Running(Drafting):
     ) -> None:
         path = self.loop.iteration(number).requests
         try:
-            await asyncio.to_thread(
-                append_request, path, attempt, name, save=save, evaluate=evaluate
+            await self.elsewhere(
+                partial(append_request, path, attempt, name, save=save, evaluate=evaluate)
             )
-        except OSError as error:
-            self.tell(TuiLoopError(f"cannot ask {number} to {name}: {error}"))
+        except TuiLoopError as error:
+            self.tell(TuiLoopError(f"cannot ask {number} to {name}: {error.message}", error.hint))
             return
         self.say(told)
         self.look_again()
