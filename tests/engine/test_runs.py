@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -364,3 +365,16 @@ def test_a_metric_of_the_users_own_runs_only_when_allowed(
     allowed = loop.run_number(loop.plan(parent=1))
     assert allowed.metrics["score"] == 0.5
     assert allowed.metrics["passed"] == 12
+
+
+def test_a_clock_that_is_set_changes_no_recorded_duration(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, started = time.time, time.monotonic()
+    monkeypatch.setattr(time, "time", lambda: real() - 1e6 * (time.monotonic() - started))
+    summary = tiny_loop().run("max_steps=2")
+    took = time.monotonic() - started
+    durations = [value for name, value in summary.metrics.items() if name.endswith("runtime")]
+    assert summary.state == "finished"
+    assert len(durations) >= 2
+    assert all(0 < each < took for each in [*durations, summary.duration_s]), summary.metrics

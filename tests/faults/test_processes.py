@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,10 +18,15 @@ from tests.core.record.test_lock import holding_process, write
 from tests.faults.conftest import begin, step
 from tests.faults.kit import Outcome
 from tests.waiting import PATIENCE_SECONDS
+from tui_loop.cli.main import main
+from tui_loop.core.record.events import Progressed, RunEnded
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import GONE_AFTER_SECONDS
 from tui_loop.core.record.reader import IterationReader
+from tui_loop.core.record.state import PACE_SECONDS
+from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
+from tui_loop.tui.status import status_line
 
 RUN = """
 import sys
@@ -215,37 +222,84 @@ def test_of_several_starters_at_once_one_runs(queued: IterationFolder, outcome: 
 
 
 @pytest.mark.fault(
-    "the clock goes backwards during a run",
+    "the clock is set during a run",
     group="process",
     state="finished",
-    readable="events in their order; no duration is negative",
+    readable="events in their order; every duration and the time left",
 )
-def test_a_clock_that_goes_backwards_changes_no_order_and_no_state(
-    queued: IterationFolder, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_clock_that_is_set_changes_no_order_no_state_and_no_duration(
+    jump: float, queued: IterationFolder, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui_loop.core.record import journal as journal_module
-    from tui_loop.core.record.events import Progressed, RunEnded
-
-    now = [2_000_000.0]
-
-    def earlier_each_time() -> float:
-        now[0] -= 3600.0
-        return now[0]
-
-    monkeypatch.setattr(journal_module.time, "time", earlier_each_time)
+    real, jumped = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + jumped[0])
+    started = time.monotonic()
     journal = begin(Journal(queued.journal))
     reader = IterationReader(queued)
     for number in range(1, 6):
+        jumped[0] += jump
         journal.append(step(number))
-    journal.append(Progressed(phase="training", done=5, total=9))
+    journal.append(Progressed(phase="training", done=5, total=10))
     run = reader.view().run
     assert [point.step for point in run.metrics] == [1, 2, 3, 4, 5]
-    left = run.seconds_left(now[0])
+    left = run.seconds_left(time.time())
     assert left is not None
-    assert left >= 0
+    assert 0 <= left <= time.monotonic() - started + PACE_SECONDS
     journal.append(RunEnded(state="finished"))
     journal.close()
     outcome(queued)
     duration = reader.poll().duration_s
     assert duration is not None
-    assert duration >= 0
+    assert 0 <= duration <= time.monotonic() - started + 0.1
+
+
+@pytest.mark.fault(
+    "the process of a run is stopped with SIGSTOP, or its disk hangs",
+    group="process",
+    state="running",
+    readable="everything; every view says for how long the process has been silent",
+)
+def test_a_run_whose_process_is_stopped_is_shown_as_silent(
+    queued: IterationFolder, outcome: Outcome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(Journal(queued.journal)).close()
+    loops, name = str(queued.loop.path.parent), queued.loop.name
+    poller = LoopPoller(queued.loop)
+
+    def printed(*words: str) -> str:
+        assert main(["--loops", loops, *words]) == 0
+        return capsys.readouterr().out
+
+    def header() -> str:
+        snapshot = poller.poll(SnapshotRequest())
+        return " ".join(piece.text for piece in status_line(snapshot, time.time())[1])
+
+    with holding_process(queued.lock) as process:
+        assert "silent" not in printed("status") + header()
+        assert json.loads(printed("status", "--json"))["runs"][0]["silent_s"] is None
+        process.send_signal(signal.SIGSTOP)
+        beat = queued.lock.stat().st_mtime
+        os.utime(queued.lock, (beat, beat - 75))
+        outcome(queued)
+        for words in (["status"], ["list"], ["show", name], ["show", f"{name}/1"]):
+            assert "running, silent for 7" in printed(*words), words
+        for words in (["show", f"{name}/1", "--json"], ["list", "--json"], ["status", "--json"]):
+            [seconds] = _values(json.loads(printed(*words)), "silent_s")
+            assert 75 <= seconds < 75 + PATIENCE_SECONDS, words
+        fresh = LoopPoller(queued.loop).poll(SnapshotRequest())
+        [header_of_it] = status_line(fresh, time.time())[1]
+        assert "1 running, silent for 7" in header_of_it.text
+        assert header_of_it.tone == "warn"
+        process.send_signal(signal.SIGCONT)
+        os.utime(queued.lock)
+        assert "silent" not in printed("status") + header()
+
+
+def _values(record: Any, name: str) -> list[Any]:
+    """Returns all values under a key, at any depth."""
+    if isinstance(record, list):
+        return [value for each in record for value in _values(each, name)]
+    if not isinstance(record, dict):
+        return []
+    own = [record[name]] if name in record else []
+    return own + _values(list(record.values()), name)

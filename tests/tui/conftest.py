@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -716,7 +715,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded loop, laid out once; tests get copies."""
     folder = tmp_path_factory.mktemp("recorded")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tui_loop.core.record.journal.time", SimpleNamespace(time=FixedClock()))
+        clock = FixedClock()
+        patch.setattr("tui_loop.core.record.journal.EventClock", lambda: clock)
         record_loop(LoopsFolder(folder / "loops"))
     return folder / "loops"
 

@@ -20,7 +20,7 @@ from tui_loop.core.examples.annotations import (
     read_annotations,
 )
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.iteration import as_json
+from tui_loop.core.record.iteration import as_json, state_words
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
@@ -182,7 +182,7 @@ def _verdict(iteration: Iteration) -> str:
 def _state(iteration: Iteration) -> str:
     if iteration.error is not None and iteration.state == "failed":
         return f"failed: {iteration.error.get('kind')}"
-    return iteration.state
+    return state_words(iteration.state, iteration.silent_s)
 
 
 def queue_status(loop: LoopFolder) -> dict[str, Any] | None:

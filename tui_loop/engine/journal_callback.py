@@ -74,7 +74,7 @@ class JournalCallback(TrainerCallback):
         self._journal, self._run_control, self._settings = journal, control, settings
         self._stops_on_divergence = stops_on_divergence
         self._detector = DivergenceDetector(vocabulary)
-        self._progress_at = 0.0
+        self._progress_at = self._began_at = 0.0
         self._skipped_checkpoint_step = -1
         self._newest_whole: tuple[Path, dict[str, int]] | None = None
         self._logged_faults: set[str] = set()
@@ -110,6 +110,7 @@ class JournalCallback(TrainerCallback):
         """Takes the weights that training starts from as the first good ones."""
         self.last_good.begin(self.trainer.model, state.global_step)
         self.sound_step = self._logged_step = state.global_step
+        self._began_at = time.monotonic()
 
     @_never_raises
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -171,6 +172,8 @@ class JournalCallback(TrainerCallback):
         numbers = {name: _number(value) for name, value in logs.items()}
         if "train_runtime" in logs:
             self.summary = {key: value for key, value in numbers.items() if value is not None}
+            # Trainer takes it from a clock that may be set during a run.
+            self.summary["train_runtime"] = round(time.monotonic() - self._began_at, 4)
             self._detector.check_end(state.global_step, numbers.get("train_loss"))
             return
         epoch = numbers.pop("epoch", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.record.state import RunState
 from tui_loop.core.snapshot import LoopSnapshot
@@ -30,7 +31,8 @@ def status_line(
         return left, [Piece(f"{snapshot.unattended} at work ", "accent")]
     if snapshot.live is None:
         return left, [Piece(f"▶ {hosted} starting " if hosted else "nothing runs ", "muted")]
-    tone = "accent" if snapshot.live.state == "running" else "warn"
+    is_well = snapshot.live.state == "running" and snapshot.live.silent_s is None
+    tone = "accent" if is_well else "warn"
     trouble = (
         [Piece(f"{flat(snapshot.live.trouble, 60)}  ", "bad")] if snapshot.live.trouble else []
     )
@@ -42,6 +44,8 @@ def run_line(view: RunView, now: float) -> str:
     """A live run in one line: `▶ 3 training ███░░ 41/76 · eta 1m 12s · 3.1k tok/s`."""
     run = view.run
     doing = run.phase or "starting"
+    if view.silent_s is not None:
+        return f"▶ {view.number} {state_words(view.state, view.silent_s)} in {doing}"
     parts = [f"▶ {view.number} {doing if view.state == 'running' else f'{view.state} in {doing}'}"]
     if run.total:
         filled = min(BAR_CELLS, run.done * BAR_CELLS // run.total)

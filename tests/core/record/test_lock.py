@@ -333,3 +333,36 @@ def test_where_the_file_system_has_no_locks_the_holder_decides(
         with pytest.raises(BadInput, match="another process"), RunLock(path):
             pass
     assert LockWatcher(path).poll() == "gone"
+
+
+def test_a_watch_measures_silence_by_its_own_clock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, watch = [1000.0], LockWatcher(path)
+    monkeypatch.setattr(lock_module.time, "monotonic", lambda: now[0])
+    with holding_process(path) as process:
+        process.send_signal(signal.SIGSTOP)
+        assert (watch.poll(), watch.silent_s) == ("alive", None)
+        now[0] += lock_module.GONE_AFTER_SECONDS + 10
+        assert watch.poll() == "alive"
+        assert watch.silent_s in range(70, 72)
+        monkeypatch.setattr(time, "time", lambda: 0.0)  # a clock that jumped
+        assert watch.poll() == "alive"
+        assert watch.silent_s in range(70, 72)
+        os.utime(path)
+        assert (watch.poll(), watch.silent_s) == ("alive", None)
+    assert (watch.poll(), watch.silent_s) == ("gone", None)
+
+
+def test_a_first_poll_asks_the_file_systems_clock_for_the_silence(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunLock(path):
+        beat = path.stat().st_mtime
+        monkeypatch.setattr(time, "time", lambda: beat + 1e6)
+        watch = LockWatcher(path)
+        assert (watch.poll(), watch.silent_s) == ("alive", None)
+        os.utime(path, (beat, beat - 300))
+        watch = LockWatcher(path)
+        assert watch.poll() == "alive"
+        assert watch.silent_s in range(300, 330)

@@ -12,10 +12,11 @@ from tui_loop.cli.output import Output
 from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.lock import trouble_of
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.structs import LIVE, RESUMABLE
+from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.core.workflow.closing import closed_words
@@ -40,7 +41,7 @@ def _run_list(args: argparse.Namespace, out: Output) -> int:
         [
             [
                 each.name,
-                each.state,
+                state_words(each.state, each.silent_s),
                 str(each.iterations),
                 _best(each),
                 f"{each.updated_at.astimezone():%Y-%m-%d %H:%M}" if each.updated else "",
@@ -59,6 +60,7 @@ def _loop_record(loop: LoopEntry) -> dict[str, Any]:
         "name": loop.name,
         "goal": _goal(loop),
         "state": loop.state,
+        "silent_s": loop.silent_s,
         "iterations": loop.iterations,
         "best": loop.best,
         "updated": loop.updated_at.isoformat(timespec="seconds"),
@@ -112,16 +114,16 @@ def _runs(loop: LoopFolder, out: Output) -> list[dict[str, Any]]:
     numbers = loop.numbers()
     iterations = [iteration_of(loop.iteration(number)) for number in numbers]
     live = [each for each in iterations if each.state in LIVE]
-    return [
-        _run_record(loop, each.number, each.state, closed) for each in (live or iterations[-1:])
-    ]
+    return [_run_record(loop, each, closed) for each in (live or iterations[-1:])]
 
 
-def _run_record(loop: LoopFolder, number: int, state: str, closed: str | None) -> dict[str, Any]:
+def _run_record(loop: LoopFolder, iteration: Iteration, closed: str | None) -> dict[str, Any]:
+    number, silent_s = iteration.number, iteration.silent_s
     record: dict[str, Any] = {
         "loop": loop.name,
         "iteration": number,
-        "state": state,
+        "state": iteration.state,
+        "silent_s": silent_s,
         "phase": None,
         "step": None,
         "done": None,
@@ -131,7 +133,7 @@ def _run_record(loop: LoopFolder, number: int, state: str, closed: str | None) -
         "trouble": trouble_of(loop.iteration(number).lock) or None,
         "closed": closed,
     }
-    if state not in LIVE:
+    if iteration.state not in LIVE:
         return record
     try:
         run = read_run(loop.iteration(number))
@@ -143,7 +145,7 @@ def _run_record(loop: LoopFolder, number: int, state: str, closed: str | None) -
         "done": run.done,
         "total": run.total,
         "loss": run.latest("loss"),
-        "seconds_left": run.seconds_left(time.time()),
+        "seconds_left": run.seconds_left(time.time()) if silent_s is None else None,
     }
 
 
@@ -158,7 +160,8 @@ def _closed(loop: LoopFolder, out: Output) -> str | None:
 
 
 def _line(record: dict[str, Any]) -> str:
-    parts = [f"{record['loop']}/{record['iteration']} {record['state']}"]
+    state = state_words(record["state"], record["silent_s"])
+    parts = [f"{record['loop']}/{record['iteration']} {state}"]
     if record["phase"]:
         parts.append(record["phase"])
     if record["total"]:

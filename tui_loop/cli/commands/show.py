@@ -21,6 +21,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import read_annotations
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.reader import LoopReader, iteration_of
 from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.text import figures
@@ -64,7 +65,8 @@ def _show_loop(reader: LoopReader, out: Output, *, as_json: bool) -> int:
 
 def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> None:
     parent = "" if iteration.parent is None else f", from {iteration.parent}"
-    out.line(f"{loop.name}/{iteration.number}  {iteration.title}  ({iteration.state}{parent})")
+    state = state_words(iteration.state, iteration.silent_s)
+    out.line(f"{loop.name}/{iteration.number}  {iteration.title}  ({state}{parent})")
     if iteration.decision:
         out.line(f"why: {iteration.decision}")
     _print_prediction(loop, iteration, out)

@@ -13,7 +13,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.state import RunState, error_of
 from tui_loop.core.record.structs import LIVE, NO_METRICS, Change, Decision, Iteration, State
-from tui_loop.core.text.figures import brief
+from tui_loop.core.text.figures import brief, silence
 from tui_loop.core.text.untrusted import one_line
 
 
@@ -92,6 +92,11 @@ def state_of(run: RunState, alive: bool) -> State:
     if run.stop_requested:
         return "stopping"
     return "paused" if run.is_paused else "running"
+
+
+def state_words(state: str, silent_s: int | None) -> str:
+    """Returns the state of a run, such as `running, silent for 75 s`."""
+    return state if silent_s is None else f"{state}, silent for {silence(silent_s)}"
 
 
 def diverged_at(iteration: Iteration | None) -> int | None:

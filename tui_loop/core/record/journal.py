@@ -46,6 +46,21 @@ _CLOSED = -1
 _encoder = msgspec.json.Encoder()
 
 
+class EventClock:
+    """Returns unix seconds: the time at its creation, plus what has passed since.
+
+    So a clock that is set meanwhile changes no duration between two events of a writer.
+    """
+
+    _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # counts a suspended machine
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.clock_gettime(self._STEADY)
+
+    def __call__(self) -> float:
+        return self._offset + time.clock_gettime(self._STEADY)
+
+
 class Journal:
     """Appends events to `path`; one writer per journal, usable from any thread.
 
@@ -57,6 +72,7 @@ class Journal:
     def __init__(self, path: Path, on_trouble: Callable[[str], None] | None = None) -> None:
         self.path = path
         self._on_trouble, self._reported = on_trouble, ""
+        self._now = EventClock()
         self._lock = threading.Lock()
         self._maintenance_lock = threading.Lock()
         self._closing = threading.Event()
@@ -105,7 +121,7 @@ class Journal:
             self._descriptor = _CLOSED
 
     def _enqueue(self, event: AnyEvent) -> None:
-        stamped = msgspec.structs.replace(event, seq=self._seq, t=round(time.time(), 3))
+        stamped = msgspec.structs.replace(event, seq=self._seq, t=round(self._now(), 3))
         self._seq += 1
         if len(self._pending) >= PENDING_LINES:
             del self._pending[self._is_first_torn]  # the rest of a partly written line must stay

@@ -139,17 +139,21 @@ class RunLock:
 class LockWatcher:
     """Polls a lock from another process; it needs several polls to see a remote heartbeat advance.
 
-    `trouble`: the fault that the holder had reported by the last poll.
+    `trouble`: the fault that the holder had reported by the last poll. `silent_s`: the seconds
+    since the last heartbeat of a living holder, which was stopped or waits for its disk; None up
+    to GONE_AFTER_SECONDS.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trouble = ""
+        self.silent_s: int | None = None
         self._last_beat = 0.0
         self._seen_at: float | None = None
 
     def poll(self) -> Liveness:
         """Returns whether the holder is alive; `unknown` after one heartbeat of another host."""
+        self.silent_s = None
         try:
             file = open_regular(self.path)
         except (OSError, BadInput):
@@ -159,6 +163,7 @@ class LockWatcher:
             data = file.read(READ_BYTES)
             if _is_held(file.fileno()):
                 self.trouble = trouble_in(data)
+                self.silent_s = self._silence(os.fstat(file.fileno()).st_mtime)
                 return "alive"
             file.seek(0)  # read again: the first read may have been in the middle of a write
             data = file.read(READ_BYTES)
@@ -167,8 +172,21 @@ class LockWatcher:
         if holder is None:
             return "gone"
         if holder.host == socket.gethostname() and holder.boot == _boot():
-            return "alive" if _is_running(holder) else "gone"
+            if not _is_running(holder):
+                return "gone"
+            self.silent_s = self._silence(beat)
+            return "alive"
         return self._by_beat(beat)
+
+    def _silence(self, beat: float) -> int | None:
+        """Returns the seconds since `beat`, None where it is not long past."""
+        now = time.monotonic()
+        if self._seen_at is None:
+            self._last_beat, self._seen_at = beat, now - _apparent_age(self.path, beat)
+        elif beat != self._last_beat:
+            self._last_beat, self._seen_at = beat, now
+        seconds = now - self._seen_at
+        return int(seconds) if seconds > GONE_AFTER_SECONDS else None
 
     def _by_beat(self, beat: float) -> Liveness:
         now = time.monotonic()
@@ -242,6 +260,15 @@ def _age(path: Path, beat: float) -> float:
             return os.fstat(fresh.fileno()).st_mtime - beat
     except OSError:
         return 0.0
+
+
+def _apparent_age(path: Path, beat: float) -> float:
+    """Returns the seconds since `beat` by this host's clock; asks the file system about odd ones.
+
+    So a poll of a healthy run creates no file.
+    """
+    seconds = time.time() - beat
+    return seconds if -HEARTBEAT_SECONDS <= seconds <= GONE_AFTER_SECONDS else _age(path, beat)
 
 
 def _is_held(descriptor: int) -> bool:

@@ -33,7 +33,7 @@ from tui_loop.core.record.log_lines import LogLine, has_line, log_line
 from tui_loop.core.record.results import Results, results_of
 from tui_loop.core.record.safe_open import convert, read_text
 from tui_loop.core.record.state import RunState, fold
-from tui_loop.core.record.structs import Example, Iteration, Split, State
+from tui_loop.core.record.structs import LIVE, Example, Iteration, Split, State
 
 SPLITS = dict[str, Split]
 
@@ -55,7 +55,7 @@ Stamp = tuple[int, int] | None
 class RunView(msgspec.Struct, frozen=True):
     """A frozen snapshot of a run. `logged` counts all log lines, of which `log` has the last ones.
 
-    `trouble`: why the disk of a live run accepts no writes.
+    `trouble`: why the disk of a live run accepts no writes. `silent_s`: as in `Iteration`.
     """
 
     number: int
@@ -65,6 +65,7 @@ class RunView(msgspec.Struct, frozen=True):
     logged: int
     bad_lines: int
     trouble: str = ""
+    silent_s: int | None = None
 
 
 class IterationReader:
@@ -117,7 +118,7 @@ class IterationReader:
         iteration = self.poll()
         self._read_journal()
         trouble = "" if self.folder.summary.exists() else self._watch.trouble
-        key = (self._reads, iteration.state, trouble)
+        key = (self._reads, iteration.state, trouble, iteration.silent_s)
         if self._view is None or key != self._view_of:
             run = msgspec.structs.replace(
                 self._state,
@@ -134,6 +135,7 @@ class IterationReader:
                 self._logged,
                 self._follower.bad_lines,
                 trouble,
+                iteration.silent_s,
             )
             self._view_of = key
         return self._view
@@ -178,6 +180,7 @@ class IterationReader:
         stamp = (
             self._reads,
             life,
+            self._watch.silent_s,
             stamp_of(self.folder.config),
             stamp_of(self.folder.decision),
             stamp_of(self.folder.examples),
@@ -192,7 +195,10 @@ class IterationReader:
                 )
                 results = self._read_results()
                 self._known = msgspec.structs.replace(
-                    known, metrics=results.metrics, fingerprint=results.fingerprint
+                    known,
+                    metrics=results.metrics,
+                    fingerprint=results.fingerprint,
+                    silent_s=self._watch.silent_s if state in LIVE else None,
                 )
             except (BadInput, OSError) as error:
                 self._known = unreadable_iteration(self.folder, error)

@@ -27,6 +27,9 @@ from tui_loop.core.record.events import (
 
 MAX_LINES = 5_000
 
+PACE_SECONDS = 10.0
+"""The pace of a phase is taken at most so long after its last event."""
+
 
 class Point(msgspec.Struct, frozen=True, gc=False):
     """The logged values of a training step, or of an evaluation after it."""
@@ -136,10 +139,15 @@ class RunState(msgspec.Struct):
         return None
 
     def seconds_left(self, now: float) -> float | None:
-        """Estimates the seconds to the end of the phase from its pace; None while unknown."""
+        """Estimates the seconds to the end of the phase from its pace; None while unknown.
+
+        A clock that was set, or a long step, makes `now` differ from the events' time: it counts
+        for PACE_SECONDS at most.
+        """
         done_here = self.done - self.phase_from
         if not self.total or done_here <= 0 or self.ended is not None:
             return None
+        now = min(max(now, self.last_t), self.last_t + PACE_SECONDS)
         spent = (self.paused_at or now) - self.phase_started_at
         return max(0.0, spent / done_here * (self.total - self.done))
 

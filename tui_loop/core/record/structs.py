@@ -162,7 +162,10 @@ class StepLoss(msgspec.Struct, frozen=True):
 
 
 class Iteration(msgspec.Struct, frozen=True, kw_only=True):
-    """An iteration as in `summary.json` and in `--json` output; None for a missing value."""
+    """An iteration as in `summary.json` and in `--json` output; None for a missing value.
+
+    `silent_s`: for how long the process of a live run has not touched its lock, if for long.
+    """
 
     number: Whole
     parent: int | None = None
@@ -177,3 +180,4 @@ class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: Fingerprint | None = None
     duration_s: float | None = None
     verdict: str | None = None
+    silent_s: Whole | None = None

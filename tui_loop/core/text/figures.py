@@ -70,6 +70,11 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
 
 
+def silence(seconds: float) -> str:
+    """Formats a time without a sign of life as `75 s`, `3m 05s` or `2h 10m`."""
+    return f"{round(seconds)} s" if seconds < 120 else duration(seconds)
+
+
 def brief(value: Any) -> str:
     """Formats a config value: `unset`, `on`, `off`, `1e-4`, `c_attn,c_proj`."""
     if value is None:

@@ -7,6 +7,7 @@ from typing import Any
 from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.codec import number
+from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief, brief_number, duration, percent
 from tui_loop.tui.cells import fit, flat
@@ -18,9 +19,8 @@ from tui_loop.tui.widgets.toned import Part
 def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) -> list[list[Part]]:
     """The iteration as lines to read."""
     origin = "" if iteration.parent is None else f", from {iteration.parent}"
-    lines: list[list[Part]] = [
-        [(flat(iteration.title), "strong"), (f"  {iteration.state}{origin}", "muted")]
-    ]
+    state = state_words(iteration.state, iteration.silent_s)
+    lines: list[list[Part]] = [[(flat(iteration.title), "strong"), (f"  {state}{origin}", "muted")]]
     if iteration.decision:
         lines.append([("because: ", "muted"), (iteration.decision, "")])
     if iteration.error:

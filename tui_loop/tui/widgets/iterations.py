@@ -14,7 +14,7 @@ from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.core.text.figures import examples, loss, percent, points
+from tui_loop.core.text.figures import examples, loss, percent, points, silence
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -140,6 +140,8 @@ class IterationTable(RowList):
         text, tone = SIGNS.get(iteration.state, (iteration.state, ""))
         if iteration.state == "failed" and iteration.error:
             text = f"✗ {iteration.error.get('kind')}"
+        if iteration.silent_s is not None:
+            return f"▶ silent {silence(iteration.silent_s)}", "warn"
         live = self.snapshot.live
         if live is not None and live.number == iteration.number and live.run.total:
             done, total = live.run.done, live.run.total

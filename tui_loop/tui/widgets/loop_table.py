@@ -89,8 +89,7 @@ class LoopTable(RowList):
         if column == "loop":
             return loop.name, "strong"
         if column == "state":
-            known = _STATES.get(loop.state, (loop.state, ""))
-            return _STATES["unreadable"] if loop.problem else known
+            return _state(loop)
         if column == "iterations":
             return str(loop.iterations), ""
         if column == "best":
@@ -114,6 +113,14 @@ class LoopTable(RowList):
         if left >= LEAST_GOAL:
             columns.append(("goal", left))
         return columns
+
+
+def _state(loop: LoopEntry) -> Part:
+    if loop.problem:
+        return _STATES["unreadable"]
+    if loop.silent_s is not None:
+        return "▶ silent", "warn"
+    return _STATES.get(loop.state, (loop.state, ""))
 
 
 def best_in_words(loop: LoopEntry) -> str:
