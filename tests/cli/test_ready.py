@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from tests.cli.test_recorded_loop import LOOP, reader, record
 from tests.conftest import CHECKOUT, Cli
+from tui_loop.cli.holdout_process import HoldoutCost
 from tui_loop.cli.main import main
+from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.holdout import (
@@ -123,6 +127,7 @@ class Looking:
     """A look that goes as a test says."""
 
     told_next: tuple[HoldoutMessage, ...] = ()
+    is_recorded = False
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
@@ -189,6 +194,46 @@ def test_a_look_that_came_to_nothing_says_so(
     heard = capsys.readouterr().err
     assert "out of memory; the evaluation does not count" in heard
     assert "--set run.device=cpu" in heard
+
+
+EVALUATED_AND_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tui_loop.core.record.codec import from_json
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.workflow.holdout import HoldoutEvaluation, record_holdout_evaluation
+
+evaluation = from_json(sys.argv[2].encode(), HoldoutEvaluation, "")
+record_holdout_evaluation(LoopFolder(Path(sys.argv[1])), evaluation)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_evaluation_that_was_killed_after_it_was_recorded_counts_and_says_so(
+    review: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wants(review, "target = 0.65")
+    monkeypatch.chdir(review)
+    evaluation = looked(review, 4)
+    loop_of(review).holdout.unlink()
+
+    def start(loop: LoopFolder, *_: object, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        words = [EVALUATED_AND_KILLED, str(loop.path), to_json(evaluation).decode()]
+        command = [sys.executable, "-c", *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+
+    cost = HoldoutCost(1, 83, ())
+    monkeypatch.setattr("tui_loop.cli.holdout_process.holdout_cost", lambda _: cost)
+    monkeypatch.setattr("tui_loop.cli.commands.ready.holdout_cost", lambda _: cost)
+    monkeypatch.setattr("tui_loop.engine.launch.start_holdout_evaluation", start)
+    assert main(["ready", f"{LOOP}/4", "--look", "--yes"]) == 1
+    heard = capsys.readouterr().err
+    assert "had been recorded and counts as a use of the holdout" in heard
+    assert "hint: its scores: tui-loop ready support-intents/4" in heard
+    assert "does not count" not in heard
+    assert main(["ready", f"{LOOP}/4", "--no-look", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (len(told["looks"]), told["look"]["score"]) == (1, evaluation.score)
 
 
 @pytest.mark.train

@@ -233,6 +233,7 @@ class ScriptedLook:
     """A look at the holdout: what a test puts into `to_tell` is taken."""
 
     def __init__(self) -> None:
+        self.is_recorded = False
         self.to_tell: list[HoldoutMessage] = []
         self.is_closed = False
 

@@ -210,17 +210,42 @@ def test_a_look_that_fails_or_is_left_does_not_count(
         screen = await ready(opened)
         work = await begun(opened, backend)
         work.to_tell = [HoldoutFault("out of \x1b[2Jmemory", "take a smaller batch")]
-        await opened.shows("✗ out of ␛[2Jmemory; the look does not count", "take a smaller batch")
+        await opened.shows(
+            "✗ out of ␛[2Jmemory; the evaluation does not count", "take a smaller batch"
+        )
         assert work.is_closed
         assert not screen.is_looking
         backend.looks.clear()
         again = await begun(opened, backend)
         await opened.press("escape")
         await opened.until(lambda: again.is_closed)
+        await opened.tells("ended: the evaluation does not count")
         assert opened.app.screen is opened.bench
         assert not loop.holdout.exists()
 
     on_app(open_app(number=2), steps)
+
+
+def test_a_look_that_is_left_or_fails_after_it_was_recorded_counts(
+    open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+) -> None:
+    locked(loop)
+    counts = "the evaluation had been recorded and counts as a use of the holdout"
+
+    async def steps(opened: Opened) -> None:
+        await ready(opened)
+        work = await begun(opened, backend)
+        record_holdout_evaluation(loop, look())
+        work.is_recorded = True
+        work.to_tell = [HoldoutFault("the process has ended: exit code -9")]
+        await opened.shows(f"exit code -9; {counts}", "✓ met      the holdout agrees")
+        backend.looks.clear()
+        again = await begun(opened, backend)
+        again.is_recorded = True
+        await opened.press("escape")
+        await opened.tells(f"ended: {counts}")
+
+    on_app(open_app(WIDE, number=2), steps)
 
 
 def test_what_keeps_it_from_looking_is_told(

@@ -20,6 +20,7 @@ from tui_loop.core.workflow.holdout import (
     HoldoutFault,
     HoldoutMessage,
     HoldoutUse,
+    HoldoutWatch,
     cost_of,
     holdout_uses,
     loops_of,
@@ -79,8 +80,8 @@ def holdout_cost(folder: IterationFolder) -> HoldoutCost:
 class HoldoutProcess(JsonProcess[HoldoutMessage]):
     """Runs a holdout evaluation (`tui.backend.HoldoutRun`); starts at once.
 
-    Its process records the evaluation before it sends any score, so one that is closed earlier does
-    not count. The last message is the result or a fault.
+    Its process records the evaluation before it sends any score. One that ends earlier does not
+    count, one that ends later does. The last message is the result or a fault.
     """
 
     def __init__(
@@ -90,12 +91,18 @@ class HoldoutProcess(JsonProcess[HoldoutMessage]):
         from tui_loop.engine.launch import start_holdout_evaluation
 
         holdout_cost(folder)
+        self._watch = HoldoutWatch(folder.loop, folder.number)
         require_config_consent(folder.read_config(), folder.loop.root, allow=allow_code)
 
         def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
             return start_holdout_evaluation(folder.loop, folder.number, settings, log=log)
 
         super().__init__(start, HoldoutMessage, "holdout evaluation")
+
+    @property
+    def is_recorded(self) -> bool:
+        """Returns whether the evaluation has been recorded, and so counts."""
+        return self._watch.is_recorded
 
     def _final_message(self, code: int, last: HoldoutMessage | None) -> HoldoutMessage | None:
         """Returns a fault where the process ended without a result or a fault of its own."""

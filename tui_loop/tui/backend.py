@@ -167,11 +167,15 @@ class HoldoutRun(Protocol):
     `take` returns progress, and last the result, or a fault with the reason. Neither method waits.
     """
 
+    @property
+    def is_recorded(self) -> bool:
+        """Returns whether the evaluation has been recorded, and so counts."""
+
     def take(self) -> list[HoldoutMessage]:
         """Returns the messages since the last call; never waits."""
 
     def close(self) -> None:
-        """Ends the process at once; an evaluation that has not finished does not count."""
+        """Ends the process at once; an evaluation that has not been recorded does not count."""
 
 
 class Backend(Protocol):

@@ -12,7 +12,8 @@ import msgspec
 from tui_loop.cli.arguments import add_allow_code, add_json, add_settings, iteration_of_args
 from tui_loop.cli.holdout_process import HoldoutProcess, holdout_cost
 from tui_loop.cli.output import Output, shell_hints
-from tui_loop.core.errors import BadInput, RunFailed
+from tui_loop.core.commands import command
+from tui_loop.core.errors import BadInput, RunFailed, TuiLoopError
 from tui_loop.core.examples.retry_settings import check_settings
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.text.figures import changes, loss, percent
@@ -21,6 +22,7 @@ from tui_loop.core.workflow.holdout import (
     HoldoutEvaluation,
     HoldoutFault,
     HoldoutProgress,
+    counting_words,
 )
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, checklist
 
@@ -172,16 +174,27 @@ def _evaluate_holdout(folder: IterationFolder, args: argparse.Namespace, out: Ou
     """Evaluates the holdout and shows the progress; raises RunFailed or BadInput on a fault."""
     shows_progress = sys.stderr.isatty()
     with closing(HoldoutProcess(folder, args.settings, allow_code=args.allow_code)) as process:
-        for message in process.messages():
-            if isinstance(message, HoldoutProgress) and shows_progress:
-                print(f"\r{message.words:<60}", end="", file=sys.stderr, flush=True)
-            if isinstance(message, HoldoutDone):
-                if shows_progress:
-                    print(file=sys.stderr)
-                return
-            if isinstance(message, HoldoutFault):
-                error = BadInput if message.is_input else RunFailed
-                raise error(f"{message.message}; the evaluation does not count", message.hint)
-    raise RunFailed(
-        "the holdout evaluation was ended and does not count", f"tui-loop ready {folder}"
-    )
+        try:
+            for message in process.messages():
+                if isinstance(message, HoldoutProgress) and shows_progress:
+                    print(f"\r{message.words:<60}", end="", file=sys.stderr, flush=True)
+                if isinstance(message, HoldoutDone):
+                    if shows_progress:
+                        print(file=sys.stderr)
+                    return
+                if isinstance(message, HoldoutFault):
+                    raise _failed(folder, message, is_recorded=process.is_recorded)
+        except KeyboardInterrupt:
+            process.close()
+            out.note(f"interrupted: {counting_words(is_recorded=process.is_recorded)}")
+            raise
+    ended = HoldoutFault("the holdout evaluation was ended")
+    raise _failed(folder, ended, is_recorded=process.is_recorded)
+
+
+def _failed(folder: IterationFolder, fault: HoldoutFault, *, is_recorded: bool) -> TuiLoopError:
+    """Returns the error of an evaluation without a result, and says whether it counts."""
+    error = BadInput if fault.is_input else RunFailed
+    shows_it = command("ready", folder)
+    hint = f"its scores: {shows_it}" if is_recorded else fault.hint or shows_it
+    return error(f"{fault.message}; {counting_words(is_recorded=is_recorded)}", hint)

@@ -230,6 +230,30 @@ def record_holdout_evaluation(loop: LoopFolder, evaluation: HoldoutEvaluation) -
     return numbered
 
 
+class HoldoutWatch:
+    """Watches whether an evaluation of an iteration is recorded from now on, and so counts."""
+
+    def __init__(self, loop: LoopFolder, iteration: int) -> None:
+        self._loop, self._iteration = loop, iteration
+        self._known = frozenset(self._times())
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a new evaluation is in the file, whatever became of its process since."""
+        return not self._known.issuperset(self._times())
+
+    def _times(self) -> list[float]:
+        log = read_holdout_evaluations(self._loop)
+        return [each.t for each in log.evaluations if each.iteration == self._iteration]
+
+
+def counting_words(*, is_recorded: bool) -> str:
+    """Returns whether an evaluation that ended without a result counts."""
+    if is_recorded:
+        return "the evaluation had been recorded and counts as a use of the holdout"
+    return "the evaluation does not count"
+
+
 def ordinal(number: int) -> str:
     """Returns 1st, 2nd, 3rd, 4th, 11th."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
@@ -275,7 +299,10 @@ class HoldoutDone(msgspec.Struct, frozen=True, tag_field="kind", tag="look"):
 
 
 class HoldoutFault(msgspec.Struct, frozen=True, tag_field="kind", tag="fault"):
-    """The evaluation failed and is not counted; `is_input`: the input was at fault."""
+    """The evaluation failed; `is_input`: the input was at fault.
+
+    It does not count unless it was recorded before: see HoldoutWatch.
+    """
 
     message: str
     hint: str = ""

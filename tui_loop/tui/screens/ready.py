@@ -15,6 +15,7 @@ from tui_loop.core.workflow.holdout import (
     HoldoutFault,
     HoldoutProgress,
     HoldoutUse,
+    counting_words,
     ordinal,
 )
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, Item
@@ -80,7 +81,10 @@ class ItemList(RowList):
 
 
 class ReadyScreen(RowsScreen):
-    """Shows a checklist; a look that is under way ends with the screen and does not count."""
+    """Shows a checklist; a look that is under way ends with the screen.
+
+    It then does not count, unless its result was recorded before.
+    """
 
     BINDINGS = bindings("ready")
     scopes = ("ready", "list", "sheet", "app")
@@ -135,6 +139,7 @@ class ReadyScreen(RowsScreen):
         self._is_gone = True
         if self._work is not None:
             self._work.close()
+            self.app.notify(f"ended: {self._counting()}")
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
@@ -202,11 +207,16 @@ class ReadyScreen(RowsScreen):
                     self._end("reading what came of it ...")
                     self._desk.check_ready(self)
                 case HoldoutFault():
+                    counting = self._counting()
                     self._end("")
-                    message = f"{each.message}; the look does not count"
-                    self.show_fault(TuiLoopError(message, each.hint))
+                    self.show_fault(TuiLoopError(f"{each.message}; {counting}", each.hint))
+                    self._desk.check_ready(self)
         if told:
             self._draw_now()
+
+    def _counting(self) -> str:
+        is_recorded = self._work is not None and self._work.is_recorded
+        return counting_words(is_recorded=is_recorded)
 
     def _end(self, doing: str) -> None:
         self._doing = doing
