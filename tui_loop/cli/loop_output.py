@@ -182,7 +182,7 @@ def _verdict(iteration: Iteration) -> str:
 def _state(iteration: Iteration) -> str:
     if iteration.error is not None and iteration.state == "failed":
         return f"failed: {iteration.error.get('kind')}"
-    return state_words(iteration.state, iteration.silent_s)
+    return state_words(iteration.state, iteration.silence)
 
 
 def queue_status(loop: LoopFolder) -> dict[str, Any] | None:

@@ -127,7 +127,6 @@ class Preflight:
         """Returns the `number`-th training row, token by token; raises TuiLoopError."""
         from tui_loop.engine.extras import require_train
 
-        require_train("showing the tokens of a row")
         if self._data is None:
             from tui_loop.engine.sources import read_source
 
@@ -135,6 +134,7 @@ class Preflight:
         total = len(self._data.train)
         if not 1 <= number <= total:
             raise BadInput(f"--row {number}: there are {total} training rows", f"--row {total}")
+        require_train("showing the tokens of a row")
         with self._lock:
             return self._loss_masker().row(number)
 

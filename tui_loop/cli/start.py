@@ -218,8 +218,11 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     """Returns where the run continues and what to note; raises BadInput where it must not.
 
     The data must not have changed: otherwise the losses before and after would not belong to one
-    run. A base without scores for this config is evaluated first.
+    run. A base without scores for this config is evaluated first. Raises NeedsExtra without the
+    training stack.
     """
+    from tui_loop.engine.extras import require_train
+
     restore_ends(folder.loop)
     iteration, loop = iteration_of(folder), folder.loop
     refuse_closed(loop)
@@ -231,6 +234,7 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
             "unreadable": "cannot be read",
         }.get(iteration.state, f"is {iteration.state}")
         raise BadInput(f"{folder} {reason}", command("show", loop.name))
+    require_train("resume")
     folder.check_no_links()
     config = folder.read_config()
     resumption = next_resumption(folder, read_run(folder))

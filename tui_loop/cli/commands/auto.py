@@ -67,6 +67,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     _check(args)
     loop = LoopsFolder(args.loops).loop(args.loop)
+    if args.parent is not None:
+        loop.existing(args.parent)
+    if args.ranges:
+        from tui_loop.engine.sampler import read_range
+
+        config = loop.default_config()
+        for each in args.ranges:
+            read_range(each, config)
     from tui_loop.engine.extras import require_train
 
     require_train("auto")

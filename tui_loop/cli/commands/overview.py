@@ -60,7 +60,7 @@ def _loop_record(loop: LoopEntry) -> dict[str, Any]:
         "name": loop.name,
         "goal": _goal(loop),
         "state": loop.state,
-        "silent_s": loop.silent_s,
+        **({} if loop.silent_s is None else {"silent_s": loop.silent_s}),
         "iterations": loop.iterations,
         "best": loop.best,
         "updated": loop.updated_at.isoformat(timespec="seconds"),
@@ -118,7 +118,7 @@ def _runs(loop: LoopFolder, out: Output) -> list[dict[str, Any]]:
 
 
 def _run_record(loop: LoopFolder, iteration: Iteration, closed: str | None) -> dict[str, Any]:
-    number, silent_s = iteration.number, iteration.silent_s
+    number, silent_s = iteration.number, iteration.silence
     record: dict[str, Any] = {
         "loop": loop.name,
         "iteration": number,

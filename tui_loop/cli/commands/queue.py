@@ -181,12 +181,12 @@ def _run(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
     from tui_loop.cli.unattended_runs import start_in_background
     from tui_loop.engine.extras import require_train
 
-    require_train("running the queue")
     if not read_queue(loop):
         raise BadInput(
             f"{loop.name}: the queue is empty",
             f"tui-loop queue {loop.name} --add --set learning_rate=5e-5",
         )
+    require_train("running the queue")
     require_queue_consent(loop, allow=args.allow_code)
     if args.detach:
         return start_in_background(loop, queue_words(loop, allow_code=args.allow_code), out)

@@ -57,26 +57,42 @@ def run(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     check_settings(args.settings, ("run.device",))
     items = checklist(folder.loop, folder.number)
-    if _needs_holdout(args, items):
-        if args.look or args.yes or _can_ask():
-            is_shown = not (args.json or args.yes)
-            if is_shown:
-                _print_checklist(items, out)
-            if not _confirmed(folder, args, out):
-                out.line("the holdout was not evaluated")
-                return 0
-            _evaluate_holdout(folder, args, out)
-            items = checklist(folder.loop, folder.number)
-            if is_shown:  # the rest of the checklist is on the screen already
-                _print_checklist(items, out, only=HOLDOUT)
-                return 0
-        else:
-            out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
+    if _needs_holdout(args, items) and _may_evaluate(folder, args, out):
+        is_shown = not (args.json or args.yes)
+        if is_shown:
+            _print_checklist(items, out)
+        if not _confirmed(folder, args, out):
+            out.line("the holdout was not evaluated")
+            return 0
+        _evaluate_holdout(folder, args, out)
+        items = checklist(folder.loop, folder.number)
+        if is_shown:  # the rest of the checklist is on the screen already
+            _print_checklist(items, out, only=HOLDOUT)
+            return 0
     if args.json:
         out.record(shell_hints(_checklist_record(items), "todo", "notices"))
     else:
         _print_checklist(items, out)
     return 0
+
+
+def _may_evaluate(folder: IterationFolder, args: argparse.Namespace, out: Output) -> bool:
+    """Whether to evaluate: it was requested, or may be asked for; else a note says what is left.
+
+    Without a request, a machine that cannot evaluate only shows the checklist.
+    """
+    if args.look or args.yes:
+        return True
+    if not _can_ask():
+        out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
+        return False
+    try:
+        holdout_cost(folder)
+    except TuiLoopError as error:
+        out.note(f"only the holdout is left, and this machine cannot evaluate it: {error.message}")
+        out.note(f"hint: {error.hint}")
+        return False
+    return True
 
 
 def _needs_holdout(args: argparse.Namespace, found: Checklist) -> bool:

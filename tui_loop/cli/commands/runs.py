@@ -54,7 +54,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _run_run(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.engine.extras import require_train
 
-    require_train("run")
     if args.repeat is not None and args.repeat < 1:
         raise BadInput(f"--repeat {args.repeat}: must be at least 1", "--repeat 3")
     loop = LoopsFolder(args.loops).loop(args.loop)
@@ -66,6 +65,7 @@ def _run_run(args: argparse.Namespace, out: Output) -> int:
         plan = plan_with_suggestions(loop, args.parent, args.take, args.settings, args.why)
     else:
         plan = plan_next(loop, parent=args.parent, settings=args.settings, why=args.why)
+    require_train("run")  # after the errors that an installation would not fix
     folders = create_runs(
         loop, plan, out, repeat=args.repeat, allow_code=args.allow_code, is_attended=True
     )
@@ -131,9 +131,6 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_resume(args: argparse.Namespace, out: Output) -> int:
-    from tui_loop.engine.extras import require_train
-
-    require_train("resume")
     folder = iteration_of_args(args)
     resume = check_resume(folder, allow_code=args.allow_code)
     out.note(f"{folder} continues from {resume.description}")

@@ -65,7 +65,7 @@ def _show_loop(reader: LoopReader, out: Output, *, as_json: bool) -> int:
 
 def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> None:
     parent = "" if iteration.parent is None else f", from {iteration.parent}"
-    state = state_words(iteration.state, iteration.silent_s)
+    state = state_words(iteration.state, iteration.silence)
     out.line(f"{loop.name}/{iteration.number}  {iteration.title}  ({state}{parent})")
     if iteration.decision:
         out.line(f"why: {iteration.decision}")

@@ -25,7 +25,7 @@ class LoopEntry(msgspec.Struct, frozen=True):
 
     `iterations`: the number of trained iterations. `best`: the first run of the best config.
     `metrics`: its means over the runs of that config. `updated`: unix seconds. `problem`: why the
-    loop cannot be read, "" if it can. `silent_s`: as in `Iteration`, of its live run.
+    loop cannot be read, "" if it can. `silent_s`: of its live run, None unless that is silent.
     """
 
     name: str
@@ -81,7 +81,7 @@ class LoopsReader:
             metrics=mean_metrics(best),
             updated=max(_modified(path) for path in (loop.ledger, loop.settings_file)),
             problem=problem,
-            silent_s=next((each.silent_s for each in iterations if each.state in LIVE), None),
+            silent_s=next((each.silence for each in iterations if each.state in LIVE), None),
         )
 
     def _goal(self, loop: LoopFolder) -> tuple[str, str, bool]:

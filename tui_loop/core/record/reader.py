@@ -55,7 +55,8 @@ Stamp = tuple[int, int] | None
 class RunView(msgspec.Struct, frozen=True):
     """A frozen snapshot of a run. `logged` counts all log lines, of which `log` has the last ones.
 
-    `trouble`: why the disk of a live run accepts no writes. `silent_s`: as in `Iteration`.
+    `trouble`: why the disk of a live run accepts no writes. `silent_s`: for how
+    long its process has been silent, None where it is not.
     """
 
     number: int
@@ -118,7 +119,7 @@ class IterationReader:
         iteration = self.poll()
         self._read_journal()
         trouble = "" if self.folder.summary.exists() else self._watch.trouble
-        key = (self._reads, iteration.state, trouble, iteration.silent_s)
+        key = (self._reads, iteration.state, trouble, iteration.silence)
         if self._view is None or key != self._view_of:
             run = msgspec.structs.replace(
                 self._state,
@@ -135,7 +136,7 @@ class IterationReader:
                 self._logged,
                 self._follower.bad_lines,
                 trouble,
-                iteration.silent_s,
+                iteration.silence,
             )
             self._view_of = key
         return self._view
@@ -198,7 +199,9 @@ class IterationReader:
                     known,
                     metrics=results.metrics,
                     fingerprint=results.fingerprint,
-                    silent_s=self._watch.silent_s if state in LIVE else None,
+                    silent_s=msgspec.UNSET
+                    if state not in LIVE or self._watch.silent_s is None
+                    else self._watch.silent_s,
                 )
             except (BadInput, OSError) as error:
                 self._known = unreadable_iteration(self.folder, error)

@@ -164,7 +164,8 @@ class StepLoss(msgspec.Struct, frozen=True):
 class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     """An iteration as in `summary.json` and in `--json` output; None for a missing value.
 
-    `silent_s`: for how long the process of a live run has not touched its lock, if for long.
+    `silent_s`: for how long the process of a live run has not touched its lock; no key unless it
+    is long.
     """
 
     number: Whole
@@ -180,4 +181,9 @@ class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: Fingerprint | None = None
     duration_s: float | None = None
     verdict: str | None = None
-    silent_s: Whole | None = None
+    silent_s: Whole | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def silence(self) -> int | None:
+        """Returns `silent_s`, None where the run is not silent."""
+        return None if self.silent_s is msgspec.UNSET else self.silent_s

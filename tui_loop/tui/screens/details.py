@@ -19,7 +19,7 @@ from tui_loop.tui.widgets.toned import Part
 def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) -> list[list[Part]]:
     """The iteration as lines to read."""
     origin = "" if iteration.parent is None else f", from {iteration.parent}"
-    state = state_words(iteration.state, iteration.silent_s)
+    state = state_words(iteration.state, iteration.silence)
     lines: list[list[Part]] = [[(flat(iteration.title), "strong"), (f"  {state}{origin}", "muted")]]
     if iteration.decision:
         lines.append([("because: ", "muted"), (iteration.decision, "")])

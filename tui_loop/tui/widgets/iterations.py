@@ -140,8 +140,8 @@ class IterationTable(RowList):
         text, tone = SIGNS.get(iteration.state, (iteration.state, ""))
         if iteration.state == "failed" and iteration.error:
             text = f"✗ {iteration.error.get('kind')}"
-        if iteration.silent_s is not None:
-            return f"▶ silent {silence(iteration.silent_s)}", "warn"
+        if iteration.silence is not None:
+            return f"▶ silent {silence(iteration.silence)}", "warn"
         live = self.snapshot.live
         if live is not None and live.number == iteration.number and live.run.total:
             done, total = live.run.done, live.run.total
