@@ -55,12 +55,35 @@ def any_problems_of(pairs: list[str]) -> list[str]:
         ("adam_beta2=0.95", "training.adam_beta2", 0.95),
         ("training.neftune_noise_alpha=5", "training.neftune_noise_alpha", 5.0),
         ("lr_scheduler_kwargs={min_lr = 1e-6}", "training.lr_scheduler_kwargs", {"min_lr": 1e-6}),
+        ("lora_dropout=.05", "lora.lora_dropout", 0.05),
+        ("lora_dropout=+.05", "lora.lora_dropout", 0.05),
+        ("lora_dropout= 0. ", "lora.lora_dropout", 0.0),
+        ("learning_rate=+1e-4", "training.learning_rate", 1e-4),
+        ("learning_rate=1E-4", "training.learning_rate", 1e-4),
+        ("learning_rate=1.e-4", "training.learning_rate", 1e-4),
+        ("learning_rate=.1e-3", "training.learning_rate", 1e-4),
+        ("save_steps=1_000", "training.save_steps", 1000),
+        ("num_train_epochs=5.", "training.num_train_epochs", 5.0),
+        ("adam_beta2=.95", "training.adam_beta2", 0.95),
+        ("training.lr_scheduler_kwargs.min_lr=.5", "training.lr_scheduler_kwargs", {"min_lr": 0.5}),
+        ("model.revision=.05", "model.revision", ".05"),
+        ("model.revision=1.", "model.revision", "1."),
+        ("eos_token=5", "training.eos_token", "5"),
+        ("eos_token=.5", "training.eos_token", ".5"),
     ],
 )
 def test_a_setting_is_read_as_toml_else_as_a_string(setting: str, field: str, value: Any) -> None:
     got = value_of(setting, field)
     assert got == value
     assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", [".", "..5", "1._5", "_.5", "1.5.", "٣.", "１.", ".٥", "1.e", "0x.5", "." + "9" * 200]
+)
+def test_what_is_no_number_in_ascii_digits_is_refused_as_text(text: str) -> None:
+    [problem] = problems_of(f"lora_dropout={text}")
+    assert problem.startswith("lora.lora_dropout: must be a number")
 
 
 def test_a_value_that_looks_like_more_toml_is_text() -> None:
@@ -177,7 +200,7 @@ def test_the_unusual_is_allowed(setting: str) -> None:
         *("pass_score=1.1", "seed=-1", "seed=4294967296", "warmup_steps=-1", "batch_size=0"),
         *("logging_steps=0", "max_train_rows=0", "model.id=''", "optim=''", "init_adapter=0"),
         *("enabled=1", "shape=foo", "dtype=int8", "data.columns=3", "adam_beta1=true"),
-        *("optim_target_modules=3", "data.train=[3]", "labels=[1]", "packing=yes"),
+        *("optim_target_modules={a = 1}", "data.train=[3]", "labels=[1]", "packing=yes"),
     ],
 )
 def test_what_cannot_be_computed_is_refused_by_name(setting: str) -> None:

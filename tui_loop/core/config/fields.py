@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from tui_loop.core.config.schema import GROUPS, choices_of, field_help, hints_of, is_optional
-from tui_loop.core.config.settings import parse_value
+from tui_loop.core.config.settings import parse_value, type_of
 from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS
 from tui_loop.core.config.validation import NO_VALUE
 from tui_loop.core.record.codec import to_toml
@@ -103,11 +103,11 @@ def from_setting(name: str, text: str) -> Any:
     known = field(name)
     if known.optional and text.strip().lower() in (*NO_VALUE, ""):
         return None
-    return parse_value(text.strip(), _hint(group, label))
+    return parse_value(text.strip(), type_of(group, label))
 
 
 def _hint(group: str, label: str) -> Any:
-    """Returns the type of a field, None for an undeclared field in a stranger's record."""
+    """Returns the declared type of a field, None for an undeclared one."""
     return hints_of(GROUPS[group]).get(label) if group in GROUPS else None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Union
 
 import msgspec
 
@@ -69,7 +70,7 @@ def _apply(tables: Tables, setting: str) -> None:
     if group == "training" and field in MASKS:  # read from a file, they are those of a record
         raise BadInput(f"{name}: cannot be set, {OWNED_TRAINING_FIELDS[field]}")
     field, dot, entry = field.partition(".")
-    value = parse_value(raw, None if dot else hints_of(GROUPS[group]).get(field))
+    value = parse_value(raw, None if dot else type_of(group, field))
     if dot:
         if not _is_table(group, field):
             raise BadInput(f"{name}: no such field, {group}.{field} is no table")
@@ -79,17 +80,40 @@ def _apply(tables: Tables, setting: str) -> None:
         tables.setdefault(group, {})[field] = value
 
 
+_NUMBER = re.compile(
+    r"[+-]? (?: \d+(?:_\d+)* \.? | (?:\d+(?:_\d+)*)? \.\d+(?:_\d+)* ) (?: [eE][+-]?\d+ )?",
+    re.ASCII | re.VERBOSE,
+)
+"""Numbers as people type them; TOML wants digits on both sides of the point: `.05`, `5.`, `5.e3`.
+
+A whole number with zeros before it stays text: it may be a date or an id.
+"""
+
+_LONGEST_NUMBER = 100
+"""Characters; more are no number that a person typed."""
+
+
 def parse_value(raw: str, hint: Any = None) -> Any:
-    """Parses `raw` as TOML if that fits the field's type `hint`, else returns the text."""
+    """Parses `raw` as TOML or as a number if that fits the field's type `hint`, else as text."""
     try:
         table = from_toml(f"value = {raw}\n", "--set")
+        value = table["value"] if len(table) == 1 else raw
     except BadInput:
-        return raw
-    value = table["value"] if len(table) == 1 else raw
+        is_number = "." in raw and len(raw) <= _LONGEST_NUMBER and _NUMBER.fullmatch(raw.strip())
+        value = float(raw) if is_number else raw
     plain = hint is not None and not isinstance(value, (str, list, dict))
     if plain and not _fits(value, hint) and _fits(raw, hint):
         return raw  # a revision 1234567, a file named 2024-01-01
     return value
+
+
+def type_of(group: str, field: str) -> Any:
+    """Returns the type hint of a field, None for an undeclared field in a stranger's record."""
+    if group not in GROUPS:
+        return None
+    further = OTHER_TRAINING_FIELDS.get(field) if group == "training" else None
+    kinds = further if isinstance(further, tuple) else (further,)
+    return Union[kinds] if further else hints_of(GROUPS[group]).get(field)  # noqa: UP007
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -16,14 +16,13 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
             "log_level",
             "log_level_replica",
             "log_on_each_node",
-            "logging_strategy",
-            "logging_first_step",
             "logging_nan_inf_filter",
             "skip_memory_metrics",
             "debug",
         ),
         "tui_loop records the run itself",
     ),
+    **dict.fromkeys(("logging_strategy", "logging_first_step"), "see training.logging_steps"),
     **dict.fromkeys(
         (
             "push_to_hub",
@@ -40,53 +39,54 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
         "tui_loop uploads nothing",
     ),
     **dict.fromkeys(
-        (
-            "resume_from_checkpoint",
-            "restore_callback_states_from_checkpoint",
-            "save_strategy",
-            "save_only_model",
-            "save_on_each_node",
-            "enable_jit_checkpoint",
-            "ignore_data_skip",
-        ),
-        "checkpoints are tui_loop's; see training.save_steps",
+        ("resume_from_checkpoint", "restore_callback_states_from_checkpoint", "ignore_data_skip"),
+        "resume continues a run from its newest checkpoint; training.save_steps sets how often one "
+        "is written",
+    ),
+    "save_strategy": "see training.save_steps (0: no checkpoints)",
+    **dict.fromkeys(
+        ("save_only_model", "save_on_each_node", "enable_jit_checkpoint"),
+        "checkpoints are complete, so that runs can be resumed; see training.save_steps and "
+        "training.save_total_limit",
     ),
     **dict.fromkeys(
+        ("eval_strategy", "eval_delay", "do_eval"),
+        "see training.eval_steps (0: no evaluation during the run, unset: once an epoch)",
+    ),
+    "eval_on_start": "see evaluation.base, which evaluates the untouched base first",
+    **dict.fromkeys(
+        ("per_device_eval_batch_size", "eval_accumulation_steps"), "see evaluation.batch_size"
+    ),
+    "eval_packing": "evaluation is never packed; evaluation.max_length cuts its rows",
+    **dict.fromkeys(
+        ("prediction_loss_only", "include_for_metrics", "batch_eval_metrics"),
+        "see evaluation.metric (none: only the loss)",
+    ),
+    **dict.fromkeys(
+        ("load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
+        "see training.keep (best: the weights of the lowest eval loss)",
+    ),
+    **dict.fromkeys(("bf16_full_eval", "fp16_full_eval"), "see model.dtype"),
+    **dict.fromkeys(
         (
-            "eval_strategy",
-            "eval_delay",
-            "eval_on_start",
-            "eval_packing",
-            "eval_accumulation_steps",
-            "per_device_eval_batch_size",
-            "prediction_loss_only",
             "eval_do_concat_batches",
             "eval_use_gather_object",
-            "include_for_metrics",
-            "batch_eval_metrics",
-            "bf16_full_eval",
-            "fp16_full_eval",
             "do_train",
-            "do_eval",
             "do_predict",
             "label_names",
-            "load_best_model_at_end",
-            "metric_for_best_model",
-            "greater_is_better",
         ),
-        "evaluation is tui_loop's; see the evaluation group, training.eval_steps and training.keep",
+        "tui_loop trains and evaluates itself; see evaluation.metric and training.eval_steps",
     ),
     **dict.fromkeys(("bf16", "fp16"), "see training.precision"),
-    **dict.fromkeys(
-        ("gradient_checkpointing",), "its name is now training.activation_checkpointing"
-    ),
+    "gradient_checkpointing": "see training.activation_checkpointing, its new name",
     **dict.fromkeys(("use_cpu", "local_rank"), "see run.device"),
-    **dict.fromkeys(("model_init_kwargs", "trust_remote_code"), "see the model group"),
+    "model_init_kwargs": "see model.dtype, model.revision or model.quantization",
+    "trust_remote_code": "see model.trust_remote_code",
     "chat_template_path": "see data.chat_template",
     **dict.fromkeys(("assistant_only_loss", "completion_only_loss"), "see data.train_on"),
+    "dataset_text_field": "see data.columns, e.g. data.columns.text=COLUMN",
     **dict.fromkeys(
         (
-            "dataset_text_field",
             "dataset_kwargs",
             "dataset_num_proc",
             "remove_unused_columns",
@@ -96,22 +96,17 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
             "dataloader_multiprocessing_context",
             "length_column_name",
         ),
-        "rows are prepared by tui_loop in one process",
+        "rows are prepared by tui_loop in one process; see data.shape and data.columns",
     ),
     **dict.fromkeys(
-        (
-            "deepspeed",
-            "fsdp",
-            "fsdp_config",
-            "parallelism_config",
-            "accelerator_config",
-            "auto_find_batch_size",
-        ),
-        "a run uses one process and keeps its batch",
+        ("deepspeed", "fsdp", "fsdp_config", "parallelism_config", "accelerator_config"),
+        "a run uses one process; see run.device",
     ),
+    "auto_find_batch_size": "a run that is out of memory lowers "
+    "training.per_device_train_batch_size and keeps the effective batch",
     "pad_token": "the tokenizer's own is used",
 }
-"""SFTConfig fields that the program sets itself, with the hint for users."""
+"""SFTConfig fields that the program sets itself, with what to set instead."""
 
 OTHER_TRAINING_FIELDS: dict[str, type | tuple[type, ...]] = {
     "lr_scheduler_kwargs": dict,

@@ -121,6 +121,7 @@ def from_toml(text: str, where: str) -> dict[str, Any]:
     All TOML is parsed here, since it refuses what would take too much time or memory.
     """
     try:
+        text = text.removeprefix("\ufeff")  # the byte order mark of some editors
         check_toml(text)
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
