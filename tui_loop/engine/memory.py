@@ -17,6 +17,7 @@ import msgspec
 import torch
 
 from tui_loop.core.config.schema import Training
+from tui_loop.core.text.unsafe_advice import without_unsafe_advice
 
 _OUT_OF_MEMORY_TEXTS = (
     "out of memory",
@@ -115,8 +116,8 @@ def smaller_batch(training: Training) -> list[str] | None:
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an exception's text."""
-    lines = str(error).strip().splitlines()
+    """Returns the first line of an exception's text, without unsafe advice."""
+    lines = without_unsafe_advice(str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 

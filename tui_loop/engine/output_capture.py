@@ -15,6 +15,7 @@ from typing import Any
 from tui_loop.core.record.events import LineLogged
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.text.secrets import redact_file, redacted
+from tui_loop.core.text.unsafe_advice import without_unsafe_advice
 from tui_loop.engine.launch import drop_launcher_variables
 
 __all__ = ["logging_to", "output_to", "redacted", "set_environment"]
@@ -57,6 +58,7 @@ class _ToJournal(logging.Handler):
             text = str(record.msg)
         if text.startswith(_HARMLESS):
             return
+        text = without_unsafe_advice(text)
         self._counts[text] += 1
         if record.exc_info or self._counts[text] > SAME_LINE_LIMIT:
             sys.stderr.write(redacted(self.format(record)) + "\n")  # to output.log
@@ -98,7 +100,7 @@ def _warnings_to(journal: Journal) -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, (DeprecationWarning, FutureWarning, PendingDeprecationWarning)):
             return
-        text = redacted(str(message).strip())
+        text = redacted(without_unsafe_advice(str(message).strip()))
         journal.append(LineLogged(level="warning", source=category.__name__, text=text))
 
     return show

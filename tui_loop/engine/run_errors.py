@@ -15,6 +15,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import RunError
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.secrets import redacted
+from tui_loop.core.text.unsafe_advice import PLAIN_TENSORS_HINT, has_unsafe_advice
 from tui_loop.engine.run_context import Diverged, Outcome, TrainingOutOfMemory
 
 DISK_FULL = (28, 122)
@@ -61,6 +62,8 @@ def _unexpected(error: BaseException, folder: IterationFolder, step: int | None)
 
     traceback.print_exception(error)
     message = f"{type(error).__name__}: {first_line(error)}"
+    if has_unsafe_advice(str(error)):
+        return RunError("data", message, PLAIN_TENSORS_HINT, step)
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return RunError("disk", message, f"free disk space, then {command('resume', folder)}", step)
     if is_device_fault(error):
