@@ -22,7 +22,7 @@ from tests.faults.runs import (
 )
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.checkpoints import next_resumption
-from tui_loop.core.record.folders import IterationFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.engine import trainer
 
@@ -204,3 +204,31 @@ def test_what_is_asked_of_a_run_is_done_and_acknowledged_when_it_has_its_effect(
 
 def requests_in(folder: IterationFolder) -> list[str]:
     return folder.requests.read_text().splitlines()
+
+
+@pytest.mark.fault(
+    "the loop's folder is renamed during a run",
+    group="process",
+    state="failed",
+    readable="every step, under the new name; nothing appears under the old one",
+    error="disk",
+)
+def test_a_run_whose_loop_is_renamed_ends_under_the_new_name(
+    tiny_loop: MakeLoop, outcome: Outcome
+) -> None:
+    loop = tiny_loop(training=LONG)
+    hosted = Hosted(loop.loop.existing(loop.plan())).trains(3)
+    before, after = loop.loop.path, loop.loop.path.with_name("renamed")
+    before.rename(after)
+    hosted.ends()
+    assert not hosted.host.gave_up
+    folder = LoopFolder(after).existing(1)
+    iteration = iteration_of(folder)
+    assert iteration.error is not None
+    assert f"moved to {folder.path}" in iteration.error["message"]
+    assert iteration.error["hint"] == "`tui-loop resume renamed/1`"
+    assert steps_of(folder)[:3] == [1, 2, 3]
+    assert read_run(folder).missing == 0
+    assert folder.summary.exists()
+    assert not before.exists()
+    outcome(folder)

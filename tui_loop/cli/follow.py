@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tui_loop.cli.output import Output
+from tui_loop.core.errors import RunFailed
 from tui_loop.core.record.events import (
     AnyEvent,
     Evaluated,
@@ -20,6 +21,7 @@ from tui_loop.core.record.events import (
     Recovered,
     RunStarted,
 )
+from tui_loop.core.record.folder_place import FolderPlace
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.reader import iteration_of
@@ -84,7 +86,7 @@ class RunFollower:
 
     def follow(self, folder: IterationFolder, attempt: int) -> Iteration:
         """Shows `folder`'s run from attempt `attempt` on; returns the iteration after its end."""
-        self._followed = folder, attempt
+        self._followed, place = (folder, attempt), FolderPlace(folder.loop.path)
         if self._interrupts:
             self._request_stop()
         state, follower = RunState(), Follower(folder.journal)
@@ -102,6 +104,11 @@ class RunFollower:
                 if ended or (has_exited and not events):
                     break
                 time.sleep(POLL_SECONDS)
+        if (moved := place.moved_to) is not None:
+            raise RunFailed(
+                f"{folder} ended because {folder.loop.path} was moved to {moved} during the run",
+                "move it back, or resume the run there",
+            )
         return self._iteration_with_summary(folder, ended)
 
     def _show(self, show: Any, state: RunState, events: list[AnyEvent]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 
 import msgspec
 
@@ -10,8 +11,9 @@ from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.divergence import lower_rate
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.folders import IterationFolder
+from tui_loop.core.record.names import check_loop_name
 from tui_loop.core.record.structs import RunError
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.secrets import redacted
@@ -35,6 +37,19 @@ def run_error_of(
     return msgspec.structs.replace(
         run_error, message=redacted(run_error.message), hint=redacted(run_error.hint)
     )
+
+
+def moved_error(folder: IterationFolder, moved: Path) -> RunError:
+    """Returns the error of a run whose folder was moved to `moved` while it ran."""
+    loop = moved.parent.name
+    message = f"the run's folder was moved to {moved} during the run, which ended it"
+    try:
+        check_loop_name(loop)
+    except BadInput:
+        loop = ""
+    if loop and moved.name == folder.path.name:
+        return RunError("disk", message, command("resume", f"{loop}/{folder.number}"))
+    return RunError("disk", message, f"move it back, then {command('resume', folder)}")
 
 
 def _convert(

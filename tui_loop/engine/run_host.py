@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.events import LineLogged, RequestSeen
 from tui_loop.core.record.files import FileGuard
+from tui_loop.core.record.folder_place import FolderPlace
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
@@ -20,9 +22,11 @@ from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import Request, RequestReader, request_ids
 from tui_loop.core.record.results import Results
 from tui_loop.core.record.structs import EndState
+from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.workflow.run_end import write_end
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.run_control import RunControl
+from tui_loop.engine.run_errors import moved_error
 
 POLL_SECONDS = 0.2
 """The interval at which the host reads requests and checks the record's files."""
@@ -33,6 +37,9 @@ stopped. Schedulers kill after 30 s."""
 
 STOP_SECONDS = 30.0
 """The time for the current work to end after a stop request; then the host abandons it, too."""
+
+MOVED_SECONDS = 5.0
+"""The time for the worker to end after the run's folder was moved; then it is abandoned."""
 
 
 class RunHost:
@@ -63,6 +70,7 @@ class RunHost:
     def run(self) -> EndState:
         """Runs the iteration to its end; returns its end state. Raises BadInput if it is locked."""
         with RunLock(self.folder.lock) as lock:
+            place = FolderPlace(self.folder.path)
             earlier_requests = request_ids(self.folder.requests)
             before = read_run(self.folder)
             resumption = next_resumption(self.folder, before)
@@ -82,7 +90,7 @@ class RunHost:
             requests = RequestReader(self.folder.requests, attempts.attempt, new_requests)
             own_files = self.folder.config, self.folder.decision
             file_guard = FileGuard((*own_files, self.folder.loop.settings_file))
-            self._wait(attempts, journal, file_guard, requests)
+            self._wait(attempts, journal, file_guard, requests, place)
             if self._may_refuse and attempts.refusal is not None:
                 self.refusal = attempts.refusal
                 journal.close()
@@ -101,13 +109,21 @@ class RunHost:
         return attempts.state
 
     def _wait(
-        self, attempts: Attempts, journal: Journal, file_guard: FileGuard, requests: RequestReader
+        self,
+        attempts: Attempts,
+        journal: Journal,
+        file_guard: FileGuard,
+        requests: RequestReader,
+        place: FolderPlace,
     ) -> None:
         """Passes requests to the worker until it has ended or its time to end is over."""
         worker = threading.Thread(target=attempts.work, name="run", daemon=True)
         worker.start()
         while worker.is_alive():
             worker.join(POLL_SECONDS)
+            if (moved := place.moved_to) is not None:
+                self._end_moved(attempts, worker, moved)
+                return
             file_guard.check()
             requests.add_attempt(attempts.attempt)  # a retry begins another, which requests name
             for request in requests.read():
@@ -115,6 +131,15 @@ class RunHost:
             if (expired := self._expired_limit()) and worker.is_alive():
                 self._give_up(attempts, journal, expired)
                 return
+
+    def _end_moved(self, attempts: Attempts, worker: threading.Thread, moved: Path) -> None:
+        """Ends the run where its folder is now; the worker would write to the old path."""
+        self.control.give_up()
+        worker.join(MOVED_SECONDS)
+        self.gave_up, self._may_refuse = worker.is_alive(), False
+        attempts.state, attempts.error = "failed", moved_error(self.folder, moved)
+        self.folder.follow(moved)
+        redact_file(self.folder.output)  # at the end it is looked for at the old path
 
     def _expired_limit(self) -> str:
         """Returns which time limit the worker has exceeded, in words; "" while none."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.folder_place import FolderPlace
 from tui_loop.core.record.safe_open import SMALL_FILE_BYTES, check_regular, read_bounded
 
 
@@ -132,12 +133,16 @@ def short_hash(text: str, length: int = 12) -> str:
 class FileGuard:
     """Remembers the content of files and restores those that are removed.
 
-    A file that somebody edits keeps the edit.
+    A file that somebody edits keeps the edit. Files whose folder was moved have moved along.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._known: dict[Path, tuple[int, bytes]] = {}
         self._paths = list(paths)
+        self._places: dict[Path, FolderPlace] = {}
+        for folder in {path.parent for path in self._paths}:
+            with suppress(OSError):
+                self._places[folder] = FolderPlace(folder)
         self.check()
 
     def check(self) -> list[Path]:
@@ -147,7 +152,8 @@ class FileGuard:
             with suppress(OSError, BadInput):  # the journal reports a failing disk
                 if self._read(path):
                     continue
-                if path in self._known:
+                place = self._places.get(path.parent)
+                if path in self._known and (place is None or place.moved_to is None):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_atomically(path, self._known[path][1])
                     restored.append(path)

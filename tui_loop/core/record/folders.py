@@ -161,6 +161,10 @@ class IterationFolder:
     def __str__(self) -> str:
         return f"{self.loop.name}/{self.number}"
 
+    def follow(self, path: Path) -> None:
+        """Makes this the folder at `path`, to which somebody has moved it."""
+        vars(self).update(vars(IterationFolder(path, LoopFolder(path.parent), self.number)))
+
     def read_config(self) -> Config:
         """Reads the effective config; raises BadInput."""
         return read_effective(_groups(self._config_tables()), str(self.config))

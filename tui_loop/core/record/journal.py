@@ -3,7 +3,8 @@
 `append` takes a few microseconds and never raises, since a full or failing disk must not stop
 training. Lines that cannot be written wait in a bounded buffer; once they are written, a
 `recovery` event reports the outage. A file that was replaced, removed, cut or overwritten
-meanwhile (git stash, an editor, `> journal.jsonl`) is rebuilt from the bytes in memory.
+meanwhile (git stash, an editor, `> journal.jsonl`) is rebuilt from the bytes in memory. One whose
+folder was moved is still written where it is.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tui_loop.core.record.events import (
     Recovered,
 )
 from tui_loop.core.record.files import sync_folder
+from tui_loop.core.record.folder_place import FolderPlace
 from tui_loop.core.record.written_bytes import WrittenBytes
 
 SYNC_SECONDS = 1.0
@@ -85,6 +87,7 @@ class Journal:
         self._is_unsafe = False
         self._outage = WriteOutage()
         self._descriptor = _opened(path)
+        self._place = FolderPlace(path.parent)
         self._written = WrittenBytes(self._descriptor)
         self._seq = self._written.next_seq()
         with suppress(OSError):
@@ -252,7 +255,7 @@ class Journal:
     def _damage(self, thoroughly: bool) -> Damage | None:
         """Returns how other processes damaged the file; adopts lines that they appended."""
         replacement = self._replacement()
-        if replacement is not None:
+        if replacement is not None and self._place.moved_to is None:
             return replacement
         if os.fstat(self._descriptor).st_size < self._written.size:
             return "cut"

@@ -25,6 +25,7 @@ import msgspec
 from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import to_json
+from tui_loop.core.record.folder_place import FolderPlace
 from tui_loop.core.record.safe_open import check_regular, open_regular
 
 HEARTBEAT_SECONDS = 5.0
@@ -43,8 +44,8 @@ class RunLock:
     """Context manager that holds the lock of a live run and updates its heartbeat.
 
     Raises BadInput if the lock is held by another process or cannot be written. Restores a lock
-    file that is removed or replaced meanwhile. `trouble`: the last reported one. `doing`: what the
-    holder does, in one word.
+    file that is removed or replaced meanwhile, unless its folder was moved. `trouble`: the last
+    reported one. `doing`: what the holder does, in one word.
     """
 
     def __init__(self, path: Path, doing: str = "") -> None:
@@ -58,6 +59,7 @@ class RunLock:
         check_regular(self.path)
         try:
             descriptor = _opened(self.path)
+            self._place = FolderPlace(self.path.parent)
         except OSError as error:
             raise BadInput(
                 f"{self.path}: cannot be written: {error.strerror}",
@@ -125,6 +127,8 @@ class RunLock:
                 if mine.st_size < FILE_BYTES:
                     self._write()
                 return
+        if self._place.moved_to is not None:
+            return
         descriptor = _opened(self.path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
