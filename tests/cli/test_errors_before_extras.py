@@ -89,3 +89,20 @@ def test_ready_is_a_reading_command_where_the_holdout_cannot_be_evaluated(
     assert "✓ met" in out
     assert "only the holdout is left, and this machine cannot evaluate it: " in err
     assert 'pip install "tui-loop[train]"' in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["show", f"{LOOP}/１"], "the iteration must be a number"),
+        (["run", LOOP, "--from", "１"], "--from: invalid int value"),
+        (["check", LOOP, "--row", "٣"], "--row: invalid count value"),
+        (["failures", f"{LOOP}/4", "--filter", "loss>１"], "１ is not a number"),
+        (["auto", LOOP, "--iterations", "1", "--hours", "２"], "--hours: invalid float value"),
+    ],
+)
+def test_digits_of_other_scripts_are_no_numbers(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert told in capsys.readouterr().err

@@ -70,9 +70,25 @@ def add_detach(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def whole_number(text: str) -> int:
+    """Parses a whole number in ASCII digits; Python's `int` also takes those of other scripts."""
+    return int(_in_ascii(text))
+
+
+def real_number(text: str) -> float:
+    """Parses a number in ASCII digits."""
+    return float(_in_ascii(text))
+
+
+def _in_ascii(text: str) -> str:
+    if not text.isascii():
+        raise ValueError(text)
+    return text
+
+
 def count(text: str) -> int:
     """Parses an argument that counts something: a whole number, 0 or more."""
-    value = int(text)
+    value = whole_number(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return value

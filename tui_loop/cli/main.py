@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tui_loop import __version__
+from tui_loop.cli.arguments import real_number, whole_number
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.commands import COMMANDS
 from tui_loop.core.errors import BadInput, TuiLoopError, file_error
@@ -48,13 +49,55 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
+        self.register("type", int, whole_number)
+        self.register("type", float, real_number)
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(message, f"{self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code: 0, or one of `core.errors`."""
+    """Runs a command and returns its exit code: 0, or one of `core.errors`.
+
+    It ends quietly where the reader of the output has gone, as in `| head`.
+    """
+    _open_closed_streams()
+    try:
+        return _main(arguments)
+    except BrokenPipeError:
+        return 0
+    finally:  # also where argparse exits, after --help and --version
+        _flush_streams()
+
+
+def _flush_streams() -> None:
+    """Flushes the output; drops what is left where its reader has gone.
+
+    The interpreter would report it at its end.
+    """
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def _open_closed_streams() -> None:
+    """Opens the standard streams that the caller has closed (`>&-`).
+
+    Otherwise the next file that is opened would become the standard output.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # the lowest free number is taken, which is this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or open(0, closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     treat_user_signals_as_termination()
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -74,9 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for each in error.errors if isinstance(error, ChecksFailed) else (error,):
             out.error(each.message, each.hint)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output has closed it, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         return 130
     except OSError as error:

@@ -21,6 +21,9 @@ from tui_loop.core.record.names import (
     split_target,
 )
 from tui_loop.core.record.structs import Change, Decision, Example, Iteration, Split, TokenLosses
+from tui_loop.core.workflow.closing import close_loop, reopen_loop
+from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft
+from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 
 @pytest.fixture
@@ -90,7 +93,19 @@ def test_a_target_is_a_loop_or_one_of_its_iterations(
 
 
 @pytest.mark.parametrize(
-    "target", ["intents/", "intents/x", "intents/-1", "intents/1/2", "/1", "Run/1", "a/1234567"]
+    "target",
+    [
+        "intents/",
+        "intents/x",
+        "intents/-1",
+        "intents/1/2",
+        "/1",
+        "Run/1",
+        "a/1234567",
+        "a/１",
+        "a/٣",
+        "a/1²",
+    ],
 )
 def test_other_targets_are_refused(target: str) -> None:
     with pytest.raises(BadInput):
@@ -352,3 +367,31 @@ def test_keys_of_later_versions_are_skipped(loop: LoopFolder, folder: IterationF
     assert loop.read_settings().metric == "label"
     folder.summary.write_text('{"number": 1, "state": "finished", "mood": "good"}')
     assert folder.read_summary() == Iteration(number=1, state="finished")
+
+
+def test_folders_with_digits_of_other_scripts_are_no_iterations(loop: LoopFolder) -> None:
+    for name in ("001", "００２", "٠٠٣"):
+        (loop.path / name).mkdir()
+    assert loop.numbers() == [1]
+    steps = loop.iteration(1).evals
+    steps.mkdir()
+    for name in ("5.jsonl", "６.jsonl"):
+        (steps / name).touch()
+    assert loop.iteration(1).eval_steps() == [5]
+
+
+@pytest.mark.parametrize("name", ["loop.toml", "draft.toml", "001/config.toml"])
+def test_a_byte_order_mark_is_passed_over(name: str, loop: LoopFolder) -> None:
+    create_iteration(loop, plan_next(loop, parent=None, settings=["lora.r=2"], why="try"), {})
+    write_draft(loop, new_draft(loop, 1).with_value("lora.r", 3))
+    path = loop.path / name
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert loop.read_settings().metric == "label"
+    assert loop.iteration(1).read_config().lora.r == 2
+    draft = read_draft(loop)
+    assert draft is not None
+    assert draft.config.lora.r == 3
+    close_loop(loop, "done", None)
+    assert loop.read_settings().closed is not None
+    reopen_loop(loop)
+    assert loop.read_settings().goal == "tell intents apart"

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.cli.arguments import add_json, opened_loops
+from tui_loop.cli.arguments import add_json, opened_loops, real_number
 from tui_loop.cli.output import DEFAULT_LOOPS, Output
 from tui_loop.core.config.settings import full_name
 from tui_loop.core.errors import BadInput
@@ -50,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = real_number(text)
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
     return value

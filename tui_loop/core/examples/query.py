@@ -179,6 +179,8 @@ def _joined(words: str) -> str:
 
 def _figure(value: str, term: str) -> str:
     try:
+        if not value.isascii():  # digits of other scripts are no filter's
+            raise ValueError(value)
         float(value)
     except ValueError as error:
         raise BadInput(f"filter: {term}: {value} is not a number", "for example loss>2") from error

@@ -370,7 +370,7 @@ def _beyond(folder: Path, pattern: str, step: int) -> list[Path]:
     """Returns the paths whose names contain a step above `step`, for step 0 all."""
     if folder.is_symlink() or not folder.is_dir():
         return []
-    named = [(path, re.search(r"\d+", path.name)) for path in folder.glob(pattern)]
+    named = [(path, re.search(r"\d+", path.name, re.ASCII)) for path in folder.glob(pattern)]
     return [path for path, number in named if number and (int(number[0]) > step or step == 0)]
 
 

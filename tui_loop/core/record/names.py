@@ -17,7 +17,7 @@ def check_loop_name(name: str) -> None:
     Command words pass: a loop may be older than the command that its name has become.
     """
     alone, slash, number = name.partition("/")
-    if slash and _NAME.fullmatch(alone) and number.isdecimal():
+    if slash and _NAME.fullmatch(alone) and re.fullmatch(r"\d+", number, re.ASCII):
         raise BadInput(f"{name}: names an iteration; a loop is needed", f"omit /{number}: {alone}")
     if not _NAME.fullmatch(name) or ".." in name:
         raise BadInput(
@@ -39,6 +39,6 @@ def split_target(target: str) -> tuple[str, int | None]:
     check_loop_name(name)
     if not slash:
         return name, None
-    if not re.fullmatch(r"\d{1,6}", number):
+    if not re.fullmatch(r"\d{1,6}", number, re.ASCII):
         raise BadInput(f"{one_line(target, 80)!r}: the iteration must be a number", f"{name}/1")
     return name, int(number)

@@ -6,6 +6,7 @@ files larger than any record are refused. A folder may be a link only to a place
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -138,9 +139,12 @@ def read_raw(path: Path, limit: int = SMALL_FILE_BYTES) -> bytes:
 
 def read_text(path: Path) -> str:
     """Reads the text of a TOML file; raises BadInput."""
+    raw = read_raw(path, TOML_BYTES)
     try:
-        return read_raw(path, TOML_BYTES).decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise BadInput(f"{path}: is UTF-16", "save it as UTF-8 in an editor") from error
         raise BadInput(f"{path}: is not UTF-8", "restore it, for example with git") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -120,12 +121,12 @@ class AutoDialog(ModalScreen[Budget | None]):
 
 def _budget(iterations: str, hours: str) -> tuple[Budget | None, str]:
     """What was typed, and what is wrong with it."""
-    if not (iterations.isdecimal() and len(iterations) < 7 and int(iterations) > 0):
+    if not re.fullmatch(r"0*[1-9]\d{0,5}", iterations, re.ASCII):
         return None, "iterations: a whole number from 1 on"
     if not hours:
         return Budget(int(iterations)), ""
     try:
-        limit = float(hours)
+        limit = float(hours) if hours.isascii() else math.nan
     except ValueError:
         limit = math.nan
     if not (math.isfinite(limit) and limit > 0):
