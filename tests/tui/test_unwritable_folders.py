@@ -66,6 +66,8 @@ def test_each_key_that_writes_tells_one_clear_error(
         with unwritable(loop.path, number):
             await opened.bench.save_draft(draft.with_value("lora.r", 4).with_why("smaller"))
             await one_error_is_told(opened, "draft.toml", reason)
+            await opened.looks(2)
+            assert opened.bench.draft.value("lora.r") == 4, "it stays in memory"
             await opened.press("r")
             await opened.shows("enter")
             await opened.press("enter")

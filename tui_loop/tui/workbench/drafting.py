@@ -122,9 +122,11 @@ class Drafting(LoopScreen):
         try:
             self.draft = await self.elsewhere(write_draft, self.loop, draft)
         except TuiLoopError as error:
+            self.has_unsaved_draft = True
             if is_told:
                 self.tell(TuiLoopError(f"{error.message}; the draft is in memory", error.hint))
             return
+        self.has_unsaved_draft = False
         self.edits += 1
         self.look_again()
 

@@ -169,6 +169,7 @@ class Ending(Drafting):
             told = await self.elsewhere(self.backend.draft_fresh_split, self.loop, parent, why)
             self.edits += 1
             self.draft = await self.elsewhere(read_draft, self.loop)
+            self.has_unsaved_draft = False
         except TuiLoopError as error:
             self.tell(error)
             return

@@ -45,6 +45,8 @@ class LoopScreen(Frame):
         self.marked: int | None = None
         self.current: str = "iterations"
         self.edits = 0
+        self.has_unsaved_draft = False
+        """Whether the draft is in memory alone, since its file could not be written."""
         self.follows_run: int | None = None
         """The run begun here by hand that the selection goes along with, its base first."""
         self.seen_live: int | None = None
@@ -154,7 +156,7 @@ class LoopScreen(Frame):
             snapshot = await asyncio.to_thread(self.observer.poll, wanted)
             if self.is_leaving():
                 return
-            if edits == self.edits:
+            if edits == self.edits and not self.has_unsaved_draft:
                 self.draft = snapshot.draft
             self.snapshot = snapshot
             self._choose_first()

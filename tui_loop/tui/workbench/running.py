@@ -189,7 +189,7 @@ class Running(Drafting):
             await self.save_draft(draft, is_told=False)  # its reason is new; one error is enough
             self.tell(error)
             return
-        self.draft = None
+        self.draft, self.has_unsaved_draft = None, False
         self.edits += 1
         self.selected, self.follows_run, self.seen_live = number, number, None
         self.watched.add(number)
