@@ -21,6 +21,7 @@ import pytest
 import torch
 from peft import get_peft_model
 
+from tests.engine.small_models import small_model
 from tui_loop.cli.app_runs import AppRuns
 from tui_loop.core.config.schema import GROUPS, Config, Evaluation
 from tui_loop.core.config.settings import with_settings
@@ -181,6 +182,13 @@ def _(_: Bench) -> None:
 def _(bench: Bench) -> None:
     half = load_model(of("model.dtype=bfloat16"), find_model("tiny", bench.folder))
     assert (half.model.dtype, bench.tiny.model.dtype) == (torch.bfloat16, torch.float32)
+
+
+@effect("model.attn_implementation")
+def _(bench: Bench) -> None:
+    eager = load_model(of("attn_implementation=eager"), find_model("tiny", bench.folder))
+    kinds = (each.model.config._attn_implementation for each in (eager, bench.tiny))
+    assert tuple(kinds) == ("eager", "sdpa")
 
 
 @effect("model.quantization")
@@ -354,10 +362,10 @@ def _(bench: Bench) -> None:
 # The adapter, as PEFT builds it on the tiny base.
 
 
-def adapted(bench: Bench, *settings: str) -> Any:
-    """The tiny base with the adapter of a config."""
-    model = copy.deepcopy(bench.tiny.model)
-    return get_peft_model(model, lora_config(of(*settings).lora, model))
+def adapted(bench: Bench, *settings: str, base: Any = None) -> Any:
+    """A base, by default the tiny one, with the adapter of a config."""
+    model = copy.deepcopy(bench.tiny.model) if base is None else base
+    return get_peft_model(model, lora_config(of(*settings), model))
 
 
 def first_layer(bench: Bench, *settings: str) -> Any:
@@ -366,8 +374,8 @@ def first_layer(bench: Bench, *settings: str) -> Any:
     return next(each for each in model.modules() if hasattr(each, "lora_A"))
 
 
-def trained_names(bench: Bench, *settings: str) -> set[str]:
-    parameters = adapted(bench, *settings).named_parameters()
+def trained_names(bench: Bench, *settings: str, base: Any = None) -> set[str]:
+    parameters = adapted(bench, *settings, base=base).named_parameters()
     return {name for name, parameter in parameters if parameter.requires_grad}
 
 
@@ -419,6 +427,58 @@ def _(bench: Bench) -> None:
     magnitude = "lora_magnitude_vector"
     assert any(magnitude in name for name in trained_names(bench, "use_dora=true"))
     assert not any(magnitude in name for name in trained_names(bench))
+
+
+@effect("lora.init_lora_weights")
+def _(bench: Bench) -> None:
+    assert not first_layer(bench).lora_B["default"].weight.any()
+    assert first_layer(bench, "init_lora_weights=false").lora_B["default"].weight.any()
+    plain, moved = (
+        first_layer(bench, f"init_lora_weights={each}").base_layer.weight
+        for each in ("gaussian", "pissa")
+    )
+    assert not torch.equal(plain, moved)
+
+
+@effect("lora.modules_to_save")
+def _(bench: Bench) -> None:
+    names = trained_names(bench, 'modules_to_save=["ln_f"]')
+    assert any(".ln_f." in name for name in names)
+    assert not any(".ln_f." in name for name in trained_names(bench))
+
+
+@effect("lora.layers_to_transform")
+def _(bench: Bench) -> None:
+    names = trained_names(bench, "layers_to_transform=[1]")
+    assert names
+    assert all(".h.1." in name for name in names)
+
+
+@effect("lora.rank_pattern")
+def _(bench: Bench) -> None:
+    for key in ("c_attn", ".*[.]c_attn"):
+        layer = first_layer(bench, f'rank_pattern={{"{key}" = 3}}')
+        assert layer.lora_A["default"].weight.shape[0] == 3
+
+
+@effect("lora.alpha_pattern")
+def _(bench: Bench) -> None:
+    layer = first_layer(bench, "alpha_pattern={c_attn = 48.0}")
+    assert layer.scaling["default"] == 48 / 16
+
+
+@effect("lora.target_parameters")
+def _(bench: Bench) -> None:
+    settings = ("target_modules=[]", 'target_parameters=["experts.down_proj"]')
+    names = trained_names(bench, *settings, base=small_model("mixtral"))
+    assert names
+    assert all(".experts." in name for name in names)
+
+
+@effect("lora.trainable_token_indices")
+def _(bench: Bench) -> None:
+    names = trained_names(bench, "trainable_token_indices=[3, 4]", base=small_model("llama"))
+    assert [name for name in names if "token" in name and "lora" not in name]
 
 
 # Training, as TRL's SFTConfig has it.

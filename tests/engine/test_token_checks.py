@@ -22,7 +22,8 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckResult
-from tui_loop.engine import loss_mask, token_checks, trainer_arguments
+from tui_loop.engine import lora_targets, loss_mask, token_checks
+from tui_loop.engine.lora_targets import target_modules
 from tui_loop.engine.loss_mask import LossMasker
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
@@ -259,7 +260,7 @@ def test_a_row_is_shown_with_what_is_cut_off(check: Callable[..., LossMasker]) -
 def test_sizes_are_those_of_the_real_model(tiny: LoadedModel) -> None:
     fresh = load_model(Config(), find_model("tiny", Path()))
     parameters = sum(each.numel() for each in fresh.model.parameters())
-    adapted = get_peft_model(fresh.model, lora_config(Config().lora, fresh.model))
+    adapted = get_peft_model(fresh.model, lora_config(Config(), fresh.model))
     trained = sum(each.numel() for each in adapted.parameters() if each.requires_grad)
     ours = sizes_of(Config())
     assert (ours.parameters, ours.trained) == (parameters, trained)
@@ -281,7 +282,7 @@ def test_a_pattern_for_layers_is_matched_in_a_time_that_is_limited(
         trained("c_attn")
     with pytest.raises(BadInput, match=r"lora\.target_modules: '\(' is no regular expression"):
         trained("(")
-    monkeypatch.setattr(trainer_arguments, "TARGETS_SECONDS", 0.05)
+    monkeypatch.setattr(lora_targets, "TARGETS_SECONDS", 0.05)
     with pytest.raises(BadInput, match=r"lora\.target_modules: .* takes too long"):
         trained(r"(.|..)+(.|..)+$(?<=!)")
 
@@ -290,8 +291,8 @@ def test_layers_that_a_pattern_names_are_no_endings_of_others() -> None:
     model = torch.nn.ModuleDict(
         {"q": torch.nn.Linear(2, 2), "sub": torch.nn.ModuleDict({"q": torch.nn.Linear(2, 2)})}
     )
-    assert lora_config(Lora(target_modules=".*q"), model).target_modules == {"q", "sub.q"}
-    only = lora_config(Lora(target_modules="q|k"), model).target_modules
+    assert target_modules(Lora(target_modules=".*q"), model) == ["q", "sub.q"]
+    only = target_modules(Lora(target_modules="q|k"), model)
     assert only == "q"  # as a list it would be taken for an ending of sub.q, too
 
 

@@ -162,9 +162,10 @@ def _check_model(config: Config, loop: LoopFolder) -> None:
 
 def _check_device(config: Config) -> None:
     """Refuses a device that does not exist; imports torch only where the config names one."""
-    from tui_loop.engine.extras import require_quant
+    from tui_loop.engine.extras import require_attention, require_quant
     from tui_loop.engine.models import choose_device
 
+    require_attention(config.model.attn_implementation)
     quantized = config.model.quantization != "none"
     if quantized:
         require_quant(f"model.quantization = {config.model.quantization}")

@@ -113,7 +113,7 @@ class _Build(msgspec.Struct, frozen=True):
         findings += check_targets(config, model) if config.lora.enabled else []
         config = without_fields(config, [each.field for each in errors_of(findings)])
         with _refusals("lora", Config().lora.__struct_fields__):
-            adapter = lora_config(config.lora, model) if config.lora.enabled else None
+            adapter = lora_config(config, model) if config.lora.enabled else None
         if self.record is None:
             return findings, base
         with tempfile.TemporaryDirectory() as folder:

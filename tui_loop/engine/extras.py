@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from importlib.util import find_spec
 
-from tui_loop.core.errors import NeedsExtra
+from tui_loop.core.errors import BadInput, NeedsExtra
 
 TRAIN_MODULES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 STACK = (
@@ -53,6 +53,23 @@ def require_search(what: str) -> None:
     """Raises NeedsExtra unless Optuna is installed."""
     if not is_installed("optuna"):
         raise NeedsExtra(what, "search")
+
+
+_ATTENTION_PACKAGES = {
+    "flash_attention_2": ("flash_attn", "flash-attn"),
+    "flash_attention_3": ("flash_attn_3", "flash-attn-3"),
+}
+"""By `model.attn_implementation`: the module that it imports, and the package to install."""
+
+
+def require_attention(implementation: str) -> None:
+    """Raises BadInput unless the package of an attention implementation is installed."""
+    module, package = _ATTENTION_PACKAGES.get(implementation, ("", ""))
+    if module and not is_installed(module):
+        raise BadInput(
+            f"model.attn_implementation: {implementation} needs the package {package}",
+            "install it, or --set model.attn_implementation=auto",
+        )
 
 
 def installed_versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tui_loop.core.config.fields import as_setting
+from tui_loop.core.config.lora_fields import OTHER_LORA_FIELDS
 from tui_loop.core.config.schema import Config, Lora
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.model_folder import adapter_base
@@ -153,15 +154,16 @@ def _iteration_at(folder: Path) -> IterationFolder | None:
 def _check_settings(adapter: InitAdapter, config: Config, base: Mapping[str, TensorShape]) -> None:
     """Refuses LoRA settings that differ from the adapter's; the hint has all of the adapter's."""
     if adapter.origin is not None:
-        own = msgspec.structs.asdict(adapter.origin.read_config().lora)
+        config_of_origin = adapter.origin.read_config()
+        own = msgspec.structs.asdict(config_of_origin.lora) | config_of_origin.other_lora
     else:
         own = lora_settings(adapter_settings(adapter.folder))
         layers = {name.partition(".lora_")[0].removeprefix(_PREFIX) for name in _tensors(adapter)}
         own["target_modules"] = _targets(own, config.lora.target_modules, layers, base)
+    wanted = msgspec.structs.asdict(config.lora) | config.other_lora
+    own = {**dict.fromkeys(wanted), **own} if adapter.origin is not None else own
     different = {
-        name: value
-        for name, value in own.items()
-        if not _is_same(value, getattr(config.lora, name, None))
+        name: value for name, value in own.items() if not _is_same(value, wanted.get(name))
     }
     if not different:
         return
@@ -177,8 +179,11 @@ def _check_settings(adapter: InitAdapter, config: Config, base: Mapping[str, Ten
 
 def lora_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the fields of `lora` in an adapter's config, as far as it has them."""
-    names = [name for name in Lora.__struct_fields__ if name in settings and name != "enabled"]
-    return {name: settings[name] for name in names}
+    left_out = ("enabled", "init_lora_weights")  # the adapter is not initialized anew
+    names = [each for each in Lora.__struct_fields__ if each in settings and each not in left_out]
+    further = {name: settings[name] for name in OTHER_LORA_FIELDS if settings.get(name)}
+    further.pop("qalora_group_size", None)  # PEFT writes its default, which has no effect alone
+    return {name: settings[name] for name in names} | further
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tui_loop.core.config.schema import EOS, Config
+from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput
 from tui_loop.core.model_folder import has_tokenizer
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.engine.extras import require_gguf, require_quant
+from tui_loop.engine.extras import require_attention, require_gguf, require_quant
 from tui_loop.engine.foreign_code import hub_commit, model_code
 from tui_loop.engine.model_source import ModelSource, find_model
 
@@ -61,7 +65,10 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
         name, common["use_safetensors"] = str(trained), True
         common.pop("gguf_file", None)
         common.pop("revision", None)
-    model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, **quantized, **common)
+    with attention_refusals(config):
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype=dtype, **quantized, **attention_arguments(config), **common
+        )
     if source.gguf is not None and trained is None:
         forget_quantization(model)
     if not quantized:
@@ -102,6 +109,26 @@ def load_tokenizer(config: Config, source: ModelSource) -> PreTrainedTokenizerBa
         first = tokenizer.convert_ids_to_tokens(0)
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or first
     return tokenizer
+
+
+def attention_arguments(config: Config) -> dict[str, Any]:
+    """Returns the arguments of `from_pretrained` and `from_config` for the kind of attention."""
+    require_attention(config.model.attn_implementation)
+    chosen = config.model.attn_implementation
+    return {} if chosen == "auto" else {"attn_implementation": chosen}
+
+
+@contextlib.contextmanager
+def attention_refusals(config: Config) -> Iterator[None]:
+    """Turns what transformers says against the chosen attention into a ConfigError."""
+    try:
+        yield
+    except (ValueError, ImportError) as error:
+        chosen = config.model.attn_implementation
+        message = str(error).strip().splitlines()[0]
+        if chosen == "auto" or not re.search("attention|attn|sdpa", message, re.IGNORECASE):
+            raise
+        raise ConfigError([f"model.attn_implementation: {chosen}: {message}"]) from error
 
 
 def generation_ends(config: Config, source: ModelSource) -> tuple[int, ...]:

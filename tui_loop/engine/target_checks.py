@@ -1,4 +1,4 @@
-"""Preflight checks of `lora.target_modules` against the layers that a model has."""
+"""Preflight checks of what an adapter trains against the layers that a model has."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from tui_loop.core.config.schema import Config
-from tui_loop.core.config.validation import did_you_mean
+from tui_loop.core.config.validation import ConfigError, did_you_mean
+from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, warning
+from tui_loop.engine.lora_targets import adapter_problems
 
 FIELD = "lora.target_modules"
 NAMES_SHOWN = 12
@@ -18,12 +20,26 @@ _LAYERS = (torch.nn.Linear, torch.nn.Embedding, torch.nn.Conv1d, torch.nn.Conv2d
 
 
 def check_targets(config: Config, model: Any) -> list[CheckResult]:
-    """Returns an error where no listed name is a layer, or one cannot have an adapter.
+    """Returns an error where no listed name is a layer, and for what cannot be trained or merged.
 
     A name that matches nothing beside others that do is a warning: it has no effect.
     """
+    return [*_missing_names(config, model), *_problems(config, model)]
+
+
+def _problems(config: Config, model: Any) -> list[CheckResult]:
+    hint = "change the named field"
+    try:
+        found = adapter_problems(config, model)
+    except BadInput as fault:  # a pattern
+        found = fault.problems if isinstance(fault, ConfigError) else [fault.message]
+        hint = fault.hint or hint
+    return [error(CheckKind.TARGETS, each, hint, field=each.partition(":")[0]) for each in found]
+
+
+def _missing_names(config: Config, model: Any) -> list[CheckResult]:
     targets = config.lora.target_modules
-    if isinstance(targets, str):  # all-linear, or a pattern, which `lora_config` checks
+    if isinstance(targets, str):  # all-linear, or a pattern, which `adapter_problems` checks
         return []
     names = [name for name, _ in model.named_modules() if name]
     missing = [each for each in targets if not _matches(each, names)]
@@ -40,7 +56,7 @@ def check_targets(config: Config, model: Any) -> list[CheckResult]:
                 field=FIELD,
             )
         ]
-    return _output_layer(targets, model)
+    return []
 
 
 def layer_names(model: Any) -> list[str]:
@@ -57,15 +73,3 @@ def layer_names(model: Any) -> list[str]:
 def _matches(target: str, names: Sequence[str]) -> bool:
     """Whether PEFT would find a layer for a listed name: the whole name, or its end."""
     return any(name == target or name.endswith(f".{target}") for name in names)
-
-
-def _output_layer(targets: Sequence[str], model: Any) -> list[CheckResult]:
-    """Returns an error for an adapter on the output layer, which TRL would not train."""
-    output = model.get_output_embeddings()
-    name = next((name for name, each in model.named_modules() if each is output), None)
-    chosen = [each for each in targets if name and _matches(each, [name])]
-    if output is None or not chosen:
-        return []
-    text = f"{FIELD}: {chosen[0]} computes the outputs, and the trainer reads its weights directly"
-    hint = f"leave {chosen[0]} out: an adapter on it would not be trained"
-    return [error(CheckKind.TARGETS, text, hint, field=FIELD)]

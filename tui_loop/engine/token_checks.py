@@ -34,7 +34,13 @@ from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine import loss_mask
 from tui_loop.engine.loss_mask import MaskedTokens
 from tui_loop.engine.model_source import find_model
-from tui_loop.engine.models import choose_device, choose_dtype, pretrained_arguments
+from tui_loop.engine.models import (
+    attention_arguments,
+    attention_refusals,
+    choose_device,
+    choose_dtype,
+    pretrained_arguments,
+)
 
 LITTLE = 0.01
 """A smaller share of trained tokens is a warning."""
@@ -247,9 +253,11 @@ def meta_model(config: Config, root: Path) -> Any:
 
     source = find_model(config.model.id, root)
     shape = AutoConfig.from_pretrained(source.name, **pretrained_arguments(config, source))
-    with torch.device("meta"):
+    with torch.device("meta"), attention_refusals(config):
         return AutoModelForCausalLM.from_config(
-            shape, trust_remote_code=config.model.trust_remote_code
+            shape,
+            trust_remote_code=config.model.trust_remote_code,
+            **attention_arguments(config),
         )
 
 

@@ -33,6 +33,7 @@ from tui_loop.engine.init_adapter import load_init_adapter
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import is_device_fault, is_out_of_memory
 from tui_loop.engine.models import LoadedModel
+from tui_loop.engine.moved_weights import MovedWeights, moved_weights
 from tui_loop.engine.run_context import Prepared, Run
 from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.trainer_arguments import lora_config, sft_config
@@ -72,6 +73,7 @@ class LoopTrainer(SFTTrainer):
         self._epoch_start = -1, torch.get_rng_state()
         self._step_start: _StepStart | None = None
         self.best_step: int | None = None
+        self.moved_weights: MovedWeights | None = None
         super().__init__(callbacks=[callback], **kwargs)
         callback.trainer = self
         self.remove_callback(ProgressCallback)
@@ -288,7 +290,7 @@ def make_trainer(
     if init_adapter is not None:
         model = load_init_adapter(model, init_adapter)
     elif config.lora.enabled:
-        adapter = lora_config(config.lora, model)
+        adapter = lora_config(config, model)
     else:
         model.requires_grad_(True)
     try:
@@ -309,6 +311,7 @@ def make_trainer(
         raise BadInput(
             f"the trainer refuses this config: {message}", "change the named setting"
         ) from error
+    trainer.moved_weights = moved_weights(trainer.model)
     if isinstance(trainer.model, PeftModel):
         _name_base(trainer.model, loaded.base)
     if len(trainer.train_dataset) == 0:
@@ -360,6 +363,8 @@ def save_weights(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
                 _save_whole_model(model, prepared, temporary)
         if run.control.is_given_up:  # the run has ended, and another attempt may have begun
             raise StopRequested
+        if trainer.moved_weights is not None:
+            trainer.moved_weights.make_whole(temporary)
         (temporary / "README.md").unlink(missing_ok=True)
         shutil.rmtree(folder.adapter, ignore_errors=True)
         temporary.rename(folder.adapter)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,18 @@ from peft import LoraConfig, PeftModel
 from transformers.pytorch_utils import Conv1D
 from trl import SFTConfig, SFTTrainer
 
-from tui_loop.core.config.schema import Config, Lora
+from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
-from tui_loop.core.text.limited_regex import SearchTime, compiled
+from tui_loop.engine.lora_targets import (
+    adapter_problems,
+    excluded_modules,
+    patterns,
+    target_modules,
+)
 from tui_loop.engine.models import LoadedModel
 
 _OWN_FIELDS = ("precision", "keep", "early_stopping_patience")
 """Fields of `training` that this program applies itself; they are no SFTConfig arguments."""
-
-TARGETS_SECONDS = 2.0
-"""The time limit for matching a pattern with all layer names; a large model has 100,000."""
 
 _PRIVATE = ("output_dir", "logging_dir", "run_name", "hub_token", "hub_model_id")
 """Arguments that the record leaves out: paths of this machine, and secrets."""
@@ -74,41 +76,29 @@ def sft_config(config: Config, folder: Path, loaded: LoadedModel) -> SFTConfig:
     return arguments
 
 
-def lora_config(lora: Lora, model: Any) -> LoraConfig:
-    """Returns a new LoraConfig; TRL modifies the one that it gets."""
-    return LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.lora_alpha,
-        lora_dropout=lora.lora_dropout,
-        target_modules=_target_modules(lora.target_modules, model),
-        bias=lora.bias,
-        use_rslora=lora.use_rslora,
-        use_dora=lora.use_dora,
-        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
-        task_type="CAUSAL_LM",
-    )
+def lora_config(config: Config, model: Any) -> LoraConfig:
+    """Returns a new LoraConfig for the model; TRL modifies the one that it gets.
 
-
-def _target_modules(targets: str | list[str], model: Any) -> str | list[str]:
-    """Replaces a pattern for layers by the names that it matches.
-
-    PEFT matches with `re`, which has no time limit.
+    Raises ConfigError for what PEFT refuses, or what the model has no layers for.
     """
-    if isinstance(targets, list) or targets.lower() == "all-linear":
-        return targets
-    what = f"lora.target_modules: {targets!r}"
-    pattern = compiled(targets, what, "give a regular expression, or a list of names")
-    time = SearchTime(TARGETS_SECONDS)
-    layers = [name for name, _ in model.named_modules() if name]
-    chosen = {name for name in layers if time.found(pattern, name, what, whole=True)}
-    if not chosen:
-        raise ConfigError([f"{what} matches no layer of this model"])
-    tails = (name[dot.end() :] for name in set(layers) - chosen for dot in re.finditer(r"\.", name))
-    if any(tail in chosen for tail in tails):
-        # PEFT also matches a listed name as a suffix, which would adapt layers that the pattern
-        # does not match; an alternation of full names does not.
-        return "|".join(map(re.escape, sorted(chosen)))
-    return sorted(chosen)
+    lora, other = config.lora, dict(config.other_lora)
+    if problems := adapter_problems(config, model):
+        raise ConfigError(problems)
+    if "exclude_modules" in other:
+        other["exclude_modules"] = excluded_modules(other["exclude_modules"], model)
+    values = {name: getattr(lora, name) for name in lora.__struct_fields__ if name != "enabled"}
+    values |= {
+        "target_modules": target_modules(lora, model),
+        "rank_pattern": patterns("rank_pattern", lora.rank_pattern, model),
+        "alpha_pattern": patterns("alpha_pattern", lora.alpha_pattern, model),
+        "fan_in_fan_out": any(isinstance(module, Conv1D) for module in model.modules()),
+        "task_type": "CAUSAL_LM",
+        **other,
+    }
+    try:
+        return LoraConfig(**copy.deepcopy(values))
+    except (ValueError, TypeError) as error:
+        raise ConfigError([f"lora: {str(error).strip().splitlines()[0]}"]) from error
 
 
 def choose_precision(precision: str, loaded: LoadedModel) -> str:
@@ -141,9 +131,11 @@ def effective_arguments(trainer: SFTTrainer) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Converts `value` to TOML types; a dataclass, which has no such type, becomes None."""
+    """Converts `value` to TOML types; a dataclass becomes a table."""
     if isinstance(value, enum.Enum):
-        return value.value
+        value = value.value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (set, frozenset)):
@@ -151,5 +143,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value if item is not None]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return str(value) if dataclasses.is_dataclass(value) is False else None
+        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+    return str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tui_loop.core.config.lora_fields import changes_base, initialization_problem
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
 from tui_loop.core.record.folders import IterationFolder
@@ -24,8 +25,15 @@ from tui_loop.core.safetensors_header import DamagedFile, read_header
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
-_FOREIGN_SETTINGS = ("megatron_config", "auto_mapping", "layer_replication", "modules_to_save")
-"""Settings that import code or change more of the base than an adapter; this program sets none."""
+_FOREIGN_SETTINGS = (
+    *("megatron_config", "auto_mapping", "layer_replication", "arrow_config", "kasa_config"),
+    *("eva_config", "corda_config", "lora_ga_config", "loftq_config", "alora_invocation_tokens"),
+)
+"""Settings that import code, read further files or change the base; this program sets none."""
+_OWN_BASE_SETTINGS = (
+    *("modules_to_save", "trainable_token_indices", "target_parameters", "ensure_weight_tying"),
+)
+"""Settings with which an adapter replaces layers of its base, where others would need them."""
 
 
 def has_weights(folder: IterationFolder) -> bool:
@@ -57,7 +65,9 @@ def checked_weights(folder: IterationFolder, *, is_adapter: bool) -> Path:
 
 def shares_base(adapter: Path) -> bool:
     """Whether an adapter leaves its base unchanged, so that other adapters can share it."""
-    return adapter_settings(adapter).get("bias", "none") == "none"
+    settings = adapter_settings(adapter)
+    replaces = any(settings.get(name) for name in _OWN_BASE_SETTINGS)
+    return settings.get("bias", "none") == "none" and not replaces
 
 
 def check_adapter(adapter: Path, hint: str = "train the iteration again") -> None:
@@ -73,7 +83,8 @@ def check_adapter(adapter: Path, hint: str = "train the iteration again") -> Non
     unexpected = [name for name in _FOREIGN_SETTINGS if settings.get(name)]
     if settings.get("peft_type") != "LORA":
         unexpected.append("peft_type")
-    if not isinstance(settings.get("init_lora_weights", True), bool):
+    initialization = settings.get("init_lora_weights", True)
+    if initialization_problem(initialization) or changes_base(initialization):
         unexpected.append("init_lora_weights")
     if unexpected:
         raise BadInput(

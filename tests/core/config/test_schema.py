@@ -10,7 +10,7 @@ from tui_loop.core.config.validation import read_config
 
 
 def test_the_groups_are_those_of_the_config() -> None:
-    assert [*GROUPS, "other"] == list(Config.__struct_fields__)
+    assert [*GROUPS, "other", "other_lora"] == list(Config.__struct_fields__)
 
 
 def test_the_defaults_pass_their_own_limits() -> None:

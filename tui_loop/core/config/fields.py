@@ -9,10 +9,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Meta
 
+from tui_loop.core.config.further_fields import CONSUMERS, other_fields
+from tui_loop.core.config.lora_fields import INITIALIZATIONS
 from tui_loop.core.config.schema import GROUPS, choices_of, field_help, hints_of, is_optional
 from tui_loop.core.config.settings import parse_value, type_of
-from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS
-from tui_loop.core.config.validation import NO_VALUE
+from tui_loop.core.config.validation import INIT, NO_VALUE
 from tui_loop.core.record.codec import to_toml
 
 Kind = Literal["choice", "switch", "number", "text", "list", "table"]
@@ -36,18 +37,20 @@ class Field(msgspec.Struct, frozen=True):
 
 @cache
 def field(name: str) -> Field:
-    """Returns the declaration of `group.field`; other SFTConfig fields have only a type."""
+    """Returns the declaration of `group.field`; further fields have only a type."""
     group, _, label = name.partition(".")
     hint = _hint(group, label)
     if hint is None:
-        kind = OTHER_TRAINING_FIELDS.get(label, str)
-        words = "a further SFTConfig field; unset leaves it to TRL"
+        kind = other_fields(group).get(label, str)
+        consumer = CONSUMERS.get(group, "SFTConfig")
+        library = "PEFT" if group == "lora" else "TRL"
+        words = f"a further {consumer} field; unset leaves it to {library}"
         if group not in GROUPS:
             words = "of a group that this version does not know"
         plain: Kind = "switch" if kind is bool else "table" if kind is dict else "text"
         return Field(name, group, label, plain, words, None, "", optional=True)
     text, default = field_help(name)
-    choices = tuple(choices_of(hint))
+    choices = tuple(INITIALIZATIONS if name == INIT else choices_of(hint))
     kinds = _plain_kinds(hint)
     optional = is_optional(hint)
     return Field(
@@ -66,8 +69,8 @@ def field(name: str) -> Field:
 def next_choice(known: Field, value: Any, step: int = 1) -> Any:
     """Returns the next choice after `value`, or `value` for a field without choices."""
     options: list[Any] = list(known.choices)
-    if known.kind == "switch":
-        options = [True, False]
+    if known.kind == "switch" or isinstance(known.default, bool):
+        options = [True, False, *options]
     if known.optional:
         options.append(None)
     if known.kind not in ("switch", "choice"):
@@ -157,8 +160,14 @@ def _kind(kinds: set[Any], choices: tuple[str, ...]) -> Kind:
 
 
 def _limits(hint: Any, kinds: set[Any], choices: tuple[str, ...], optional: bool) -> str:
-    if choices:
+    if choices and bool in kinds:
+        words = " | ".join(("true", "false", *choices))
+    elif choices:
         words = " | ".join(choices)
+    elif {list, dict} <= kinds:
+        words = "a list: [5, 6], or a table: {embed_tokens = [5, 6]}"
+    elif {list, int} <= kinds:
+        words = "a whole number or a list: [0, 1]"
     elif bool in kinds:
         words = "true | false"
     elif int in kinds:
@@ -168,11 +177,17 @@ def _limits(hint: Any, kinds: set[Any], choices: tuple[str, ...], optional: bool
     elif list in kinds:
         words = 'text or a list: ["a", "b"]' if str in kinds else 'a list: ["a", "b"]'
     elif dict in kinds:
-        words = "a table: {prompt = 'question'}"
+        words = "a table: {prompt = 'question'}" if _holds_text(hint) else "a table: {q_proj = 8}"
     else:
         words = "text"
-    parts = [words, *_bounds(hint), *(["or a path"] if kinds >= {int, str} else [])]
+    parts = [words, *dict.fromkeys(_bounds(hint))]
+    parts += ["or a path"] if kinds >= {int, str} else []
     return ", ".join(parts) + (" | unset" if optional else "")
+
+
+def _holds_text(hint: Any) -> bool:
+    """Whether a table's values are text."""
+    return dict[str, str] in (hint, getattr(hint, "__origin__", None))
 
 
 def _bounds(hint: Any) -> list[str]:

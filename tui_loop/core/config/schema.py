@@ -53,6 +53,17 @@ class Model(Group, frozen=True, kw_only=True):
     trust_remote_code: Annotated[
         bool, about("Run Python code that the model's repository ships.")
     ] = False
+    attn_implementation: Annotated[
+        Literal[
+            "auto",
+            "eager",
+            "sdpa",
+            "flash_attention_2",
+            "flash_attention_3",
+            "flex_attention",
+        ],
+        about("How attention is computed; auto: transformers' choice for the model."),
+    ] = "auto"
     init_adapter: Annotated[
         Count | Path | None,
         about(
@@ -123,7 +134,7 @@ class Data(Group, frozen=True, kw_only=True):
 
 
 class Lora(Group, frozen=True, kw_only=True):
-    """The adapter (PEFT LoraConfig), or full fine-tuning."""
+    """The commonly tuned fields of PEFT's LoraConfig; others can be set as well (`other_lora`)."""
 
     enabled: Annotated[bool, about("Train a LoRA adapter; false: full fine-tuning.")] = True
     r: Annotated[Count, about("Rank of the update matrices.")] = 16
@@ -140,6 +151,34 @@ class Lora(Group, frozen=True, kw_only=True):
     ] = "none"
     use_rslora: Annotated[bool, about("Scale by alpha / sqrt(r) (rank-stabilised LoRA).")] = False
     use_dora: Annotated[bool, about("Split updates into magnitude and direction (DoRA).")] = False
+    init_lora_weights: Annotated[
+        bool | str,
+        about(
+            "How an adapter starts: true (no effect at first), false (random), gaussian, "
+            "orthogonal, mica, olora, pissa, or pissa_niter_N."
+        ),
+    ] = True
+    modules_to_save: Annotated[
+        list[Text] | None, about("Layers that are trained and saved whole, e.g. lm_head.")
+    ] = None
+    layers_to_transform: Annotated[
+        list[Natural] | Natural | None,
+        about("Numbers of the layers that get an adapter, with a list of target_modules."),
+    ] = None
+    rank_pattern: Annotated[
+        dict[str, Count], about("Other ranks for some layers, by name or regular expression.")
+    ] = {}
+    alpha_pattern: Annotated[
+        dict[str, Positive], about("Other alphas for some layers, by name or regular expression.")
+    ] = {}
+    target_parameters: Annotated[
+        list[Text] | None,
+        about("Parameters that get an adapter, such as the experts of a mixture of experts."),
+    ] = None
+    trainable_token_indices: Annotated[
+        list[Natural] | dict[str, list[Natural]] | None,
+        about("Token ids whose embeddings are trained; a table names the embedding layers."),
+    ] = None
 
 
 class Training(Group, frozen=True, kw_only=True):
@@ -274,7 +313,11 @@ class Run(Group, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole config of an iteration; `other` holds further SFTConfig fields of `training`."""
+    """The whole config of an iteration.
+
+    `other` holds further SFTConfig fields of `training`, `other_lora` further LoraConfig fields of
+    `lora`. They are keys of these tables in every file.
+    """
 
     model: Model = Model()
     data: Data = Data()
@@ -283,6 +326,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     evaluation: Evaluation = Evaluation()
     run: Run = Run()
     other: dict[str, Any] = {}
+    other_lora: dict[str, Any] = {}
 
 
 GROUPS: dict[str, type[Group]] = {

@@ -8,8 +8,13 @@ from typing import Any, Union
 import msgspec
 
 from tui_loop.core.config.earlier_versions import MASKS
+from tui_loop.core.config.further_fields import (
+    all_other_fields,
+    group_of,
+    other_fields,
+    owned_fields,
+)
 from tui_loop.core.config.schema import GROUPS, Config, all_fields, hints_of
-from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
 from tui_loop.core.config.tables import Tables, to_tables
 from tui_loop.core.config.validation import FIELD_HINT, ConfigError, did_you_mean, read_config
 from tui_loop.core.errors import BadInput
@@ -41,10 +46,9 @@ def full_name(key: str) -> str:
     if owners:
         choices = " or ".join(f"{owner}.{key}" for owner in owners)
         raise BadInput(f"{key}: is in several groups, write {choices}", FIELD_HINT)
-    if key in OTHER_TRAINING_FIELDS or key in OWNED_TRAINING_FIELDS:
-        return f"training.{key}"
-    known = {field.partition(".")[2]: field for field in all_fields()}
-    known |= {name: f"training.{name}" for name in OTHER_TRAINING_FIELDS}
+    if owner := group_of(key):
+        return f"{owner}.{key}"
+    known = {field.partition(".")[2]: field for field in all_fields()} | all_other_fields()
     raise BadInput(f"{key}: no such field{did_you_mean(key, known)}", FIELD_HINT)
 
 
@@ -68,7 +72,7 @@ def _apply(tables: Tables, setting: str) -> None:
     name = full_name(key)
     group, _, field = name.partition(".")
     if group == "training" and field in MASKS:  # read from a file, they are those of a record
-        raise BadInput(f"{name}: cannot be set, {OWNED_TRAINING_FIELDS[field]}")
+        raise BadInput(f"{name}: cannot be set, {owned_fields(group)[field]}")
     field, dot, entry = field.partition(".")
     value = parse_value(raw, None if dot else type_of(group, field))
     if dot:
@@ -111,7 +115,7 @@ def type_of(group: str, field: str) -> Any:
     """Returns the type hint of a field, None for an undeclared field in a stranger's record."""
     if group not in GROUPS:
         return None
-    further = OTHER_TRAINING_FIELDS.get(field) if group == "training" else None
+    further = other_fields(group).get(field)
     kinds = further if isinstance(further, tuple) else (further,)
     return Union[kinds] if further else hints_of(GROUPS[group]).get(field)  # noqa: UP007
 
@@ -125,5 +129,5 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _is_table(group: str, field: str) -> bool:
-    further = OTHER_TRAINING_FIELDS.get(field) if group == "training" else None
-    return (group, field) == ("data", "columns") or further is dict
+    hint = hints_of(GROUPS[group]).get(field)
+    return other_fields(group).get(field) is dict or (hint is not None and _fits({}, hint))

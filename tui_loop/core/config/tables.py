@@ -25,9 +25,10 @@ def with_unset(tables: Mapping[str, Any]) -> Tables:
 
 
 def to_tables(config: Config) -> Tables:
-    """Returns the config by group and field, None for unset; `other` fields are in `training`."""
+    """Returns the config by group and field, None for unset, with the fields of no declaration."""
     tables: Tables = {name: msgspec.to_builtins(getattr(config, name)) for name in GROUPS}
     tables["training"].update(config.other)
+    tables["lora"].update(config.other_lora)
     return tables
 
 

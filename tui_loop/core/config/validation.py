@@ -15,13 +15,22 @@ import msgspec
 
 from tui_loop.core.commands import command
 from tui_loop.core.config.earlier_versions import RENAMED, upgraded
-from tui_loop.core.config.schema import GROUPS, Config, choices_of, hints_of, is_optional
-from tui_loop.core.config.sft_fields import OTHER_TRAINING_FIELDS, OWNED_TRAINING_FIELDS
+from tui_loop.core.config.further_fields import other_fields, owned_fields
+from tui_loop.core.config.lora_fields import changes_base, initialization_problem
+from tui_loop.core.config.schema import (
+    GROUPS,
+    Config,
+    choices_of,
+    hints_of,
+    is_optional,
+)
 from tui_loop.core.config.tables import with_unset
 from tui_loop.core.errors import BadInput
 
 NO_VALUE = ("none", "unset", "null")
 """Words with which `--set K=V` unsets an optional field."""
+
+INIT = "lora.init_lora_weights"
 
 FIELD_HINT = f"all fields: {command('new', '--help')}"
 
@@ -47,18 +56,19 @@ def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
     tables = upgraded(tables)
     problems: list[str] = []
     groups: dict[str, Any] = {}
-    other: dict[str, Any] = {}
+    other: dict[str, dict[str, Any]] = {}
     for name, table in tables.items():
         if name not in GROUPS:
             problems.append(f"{name}: no such group{did_you_mean(name, GROUPS)}")
         elif not isinstance(table, Mapping):
             problems.append(f"{name}: must be a table of fields, not {shown(table)}")
         else:
-            groups[name] = _read_group(name, table, other, problems)
+            further = other.setdefault(name, {})
+            groups[name] = _read_group(name, table, further, problems)
     if problems:
         raise ConfigError(problems, where)
     read: dict[str, Any] = {name: GROUPS[name](**values) for name, values in groups.items()}
-    config = Config(**read, other=other)
+    config = Config(**read, other=other.get("training", {}), other_lora=other.get("lora", {}))
     if contradictions := _contradictions(config):
         raise ConfigError(contradictions, where)
     return config
@@ -89,7 +99,45 @@ def _contradictions(config: Config) -> list[str]:
             and "{prompt}" not in config.data.prompt_template
         ),
     }
-    return [problem for problem, broken in rules.items() if broken]
+    return [problem for problem, broken in (rules | _lora_rules(config)).items() if broken]
+
+
+def _lora_rules(config: Config) -> dict[str, bool]:
+    """Returns a problem for each set of conflicting fields of an adapter, and whether it is one."""
+    lora, other = config.lora, config.other_lora
+    if not lora.enabled:
+        return {}
+    targets = lora.target_modules
+    names_layers = isinstance(targets, list) or targets.lower() == "all-linear"
+    changes = changes_base(lora.init_lora_weights)
+    named = f"{INIT}: {lora.init_lora_weights}"
+    return {
+        "lora.layers_to_transform: needs all-linear or a list of names as lora.target_modules": (
+            lora.layers_to_transform is not None and not names_layers
+        ),
+        "lora.layers_pattern: needs lora.layers_to_transform": (
+            "layers_pattern" in other and lora.layers_to_transform is None
+        ),
+        "lora.layers_pattern: must be a name or a list of names, without signs": any(
+            not isinstance(each, str) or not re.fullmatch(r"[\w.]+", each)
+            for each in _listed(other.get("layers_pattern", []))
+        ),
+        f"{named} needs a base that is not quantised": (
+            changes and config.model.quantization != "none"
+        ),
+        f"{named} does not work with lora.use_dora": changes and lora.use_dora,
+        f"{named} needs an even lora.r": lora.init_lora_weights == "orthogonal" and lora.r % 2 == 1,
+        "lora.lora_bias: needs lora.init_lora_weights of true or false": (
+            bool(other.get("lora_bias")) and not isinstance(lora.init_lora_weights, bool)
+        ),
+        "lora.lora_bias: does not work with lora.use_dora": (
+            bool(other.get("lora_bias")) and lora.use_dora
+        ),
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def read_effective(tables: Mapping[str, Any], where: str = "") -> Config:
@@ -133,13 +181,14 @@ def _checked_group(
         name = f"{group}.{field}"
         if field in hints:
             values[field] = _checked(name, value, hints[field], problems)
-        elif group == "training" and field in OWNED_TRAINING_FIELDS:
-            problems.append(f"{name}: cannot be set, {OWNED_TRAINING_FIELDS[field]}")
-        elif group == "training" and field in OTHER_TRAINING_FIELDS:
+        elif field in owned_fields(group):
+            problems.append(f"{name}: cannot be set, {owned_fields(group)[field]}")
+        elif field in other_fields(group):
             if not _is_no_value(value):
-                other[field] = _checked_other(name, value, problems)
+                kind = other_fields(group)[field]
+                other[field] = _checked_other(name, value, kind, problems)
         else:
-            known = {**hints, **(OTHER_TRAINING_FIELDS if group == "training" else {})}
+            known = {**hints, **other_fields(group)}
             problems.append(f"{name}: no such field{did_you_mean(field, known)}")
     return values
 
@@ -147,6 +196,9 @@ def _checked_group(
 def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
     if is_optional(hint) and _is_no_value(value):
         value = None
+    if name == INIT and (problem := initialization_problem(value)):
+        problems.append(f"{name}: {problem}, not {shown(value)}")
+        return value
     if name == "data.columns" and isinstance(value, Mapping):
         _check_roles(value, problems)
         return value
@@ -172,8 +224,9 @@ def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
             problems.append(f"data.columns.{role}: must be text, not {shown(column)}")
 
 
-def _checked_other(name: str, value: Any, problems: list[str]) -> Any:
-    kind = OTHER_TRAINING_FIELDS[name.partition(".")[2]]
+def _checked_other(
+    name: str, value: Any, kind: type | tuple[type, ...], problems: list[str]
+) -> Any:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not _is_finite(value):
         problems.append(f"{name}: must be a finite number, not {shown(value)}")
