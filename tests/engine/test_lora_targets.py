@@ -133,6 +133,13 @@ def test_all_problems_with_names_and_numbers_are_given_at_once() -> None:
     ]
 
 
+def test_a_rank_beyond_the_size_of_a_layer_is_refused_where_it_is_decomposed() -> None:
+    assert problems("llama", "init_lora_weights=pissa", "lora.r=20") == [
+        "lora.r: 20 is more than the 16 dimensions of model.layers.0.self_attn.k_proj, which "
+        "lora.init_lora_weights = pissa decomposes"
+    ]
+
+
 def test_a_pattern_of_ranks_that_fits_no_layer_is_refused() -> None:
     assert problems("llama", "rank_pattern={q_prj = 4, k_proj = 2}") == [
         "lora.rank_pattern: 'q_prj' fits no layer of this model"

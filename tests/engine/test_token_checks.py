@@ -208,7 +208,7 @@ def sizes_of(config: Config) -> Sizes:
     sizes = base_sizes(config, model)
     if not config.lora.enabled:
         return sizes
-    return sizes.of_adapter(get_peft_model(model, lora_config(config.lora, model)), config)
+    return sizes.of_adapter(get_peft_model(model, lora_config(config, model)), config)
 
 
 def test_what_a_template_refuses_is_found_row_by_row(check: Callable[..., LossMasker]) -> None:

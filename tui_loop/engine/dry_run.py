@@ -114,6 +114,8 @@ class _Build(msgspec.Struct, frozen=True):
         config = without_fields(config, [each.field for each in errors_of(findings)])
         with _refusals("lora", Config().lora.__struct_fields__):
             adapter = lora_config(config, model) if config.lora.enabled else None
+            if adapter is not None:
+                adapter.init_lora_weights = True  # others decompose weights, which have no values
         if self.record is None:
             return findings, base
         with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers.pytorch_utils import Conv1D
 
+from tui_loop.core.config.lora_fields import changes_base
 from tui_loop.core.config.schema import Config, Lora
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.text.limited_regex import SearchTime, compiled
@@ -92,6 +93,7 @@ def adapter_problems(config: Config, model: Any) -> list[str]:
         *_layer_numbers(lora, model),
         *_token_ids(lora, model),
         *_output_targets(config, model),
+        *_small_layers(lora, model),
     ]
     if lora.init_lora_weights == "olora" and any(isinstance(m, Conv1D) for m in model.modules()):
         problems.append(
@@ -187,6 +189,26 @@ def _token_ids(lora: Lora, model: Any) -> list[str]:
     if largest < rows:
         return unknown
     return [*unknown, f"lora.trainable_token_indices: {largest} is no token, there are {rows:,}"]
+
+
+def _small_layers(lora: Lora, model: Any) -> list[str]:
+    """A problem where an initialization needs more singular values than a layer has."""
+    if not (changes_base(lora.init_lora_weights) or lora.init_lora_weights == "mica"):
+        return []
+    targets = target_modules(lora, model)
+    sizes = {
+        name: min(each.weight.shape)
+        for name, each in model.named_modules()
+        if isinstance(each, (torch.nn.Linear, Conv1D)) and each is not model.get_output_embeddings()
+        if targets == ALL_LINEAR or _fits(name, targets)
+    }
+    smallest = min(sizes, key=lambda name: sizes[name], default="")
+    if not smallest or sizes[smallest] >= lora.r:
+        return []
+    return [
+        f"lora.r: {lora.r} is more than the {sizes[smallest]} dimensions of {smallest}, which "
+        f"lora.init_lora_weights = {lora.init_lora_weights} decomposes"
+    ]
 
 
 def _is_target(name: str, lora: Lora, model: Any) -> bool:

@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tui_loop.core.config.lora_fields import changes_base
-from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.safe_open import SMALL_FILE_BYTES, read_bounded
@@ -28,20 +27,12 @@ class MovedWeights:
     """The initial matrices of a new adapter whose base has lost their product."""
 
     def __init__(self, model: Any) -> None:
-        """Copies them; raises ConfigError where a layer is too small for the rank."""
+        """Copies them."""
         self._initial = {
             name: parameter.detach().cpu().clone()
             for name, parameter in model.named_parameters()
             if _factor_of(name)
         }
-        rank = model.peft_config["default"].r
-        for name, value in self._initial.items():
-            axis = 0 if "_A." in name else 1
-            if value.shape[axis] < rank and not model.peft_config["default"].rank_pattern:
-                layer = name.partition(".lora_")[0].removeprefix("base_model.model.")
-                raise ConfigError(
-                    [f"lora.r: {rank} is more than the {value.shape[axis]} dimensions of {layer}"]
-                )
 
     def make_whole(self, folder: Path) -> None:
         """Rewrites a saved adapter so that it fits the untouched base."""
