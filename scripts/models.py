@@ -86,7 +86,9 @@ def try_one(name: str, root: Path) -> Tried:
     """Runs a model and compares the record with what plain libraries compute."""
     save_small_model(name, root / "model")
     write_rows(root)
-    loop = LoopsFolder(root / "loops").create("l", LoopSettings(metric="exact_match", defaults=DEFAULTS))
+    loop = LoopsFolder(root / "loops").create(
+        "l", LoopSettings(metric="exact_match", defaults=DEFAULTS)
+    )
     folder, problem = run(loop)
     kind = ARCHITECTURES[name][0].removesuffix("Config")
     if folder is None:

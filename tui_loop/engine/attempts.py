@@ -15,6 +15,7 @@ import msgspec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import changed_fields
+from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.checkpoints import Resumption, resumption_of
@@ -63,9 +64,10 @@ class Attempts:
         runner: str,
         earlier: int,
         resumption: Resumption,
+        data: LoadedData | None = None,
     ) -> None:
         self._folder, self._journal, self._control = folder, journal, control
-        self._runner = runner
+        self._runner, self._data = runner, data
         self._resumption = resumption
         self._rollbacks = 0
         self._config: Config = folder.read_config()
@@ -145,6 +147,7 @@ class Attempts:
                     self._control,
                     self._now,
                     self._resumption,
+                    self._data,
                 )
             )
         except TrainingOutOfMemory as error:

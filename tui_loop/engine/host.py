@@ -19,7 +19,7 @@ import msgspec
 
 from tui_loop.core.config.schema import SEED, Config
 from tui_loop.core.config.tables import changed_fields
-from tui_loop.core.data.loading import load_data
+from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, errors_of
 from tui_loop.core.preflight.data_checks import check_metric
@@ -58,6 +58,7 @@ class HostedRuns:
         self.current = next((each for each in folders if each.number > 0), folders[0])
         self.refusal: list[CheckResult] = []
         self._refused: IterationFolder | None = None
+        self._read: tuple[Config, LoadedData] | None = None
         self.gave_up = False
         self.has_device_fault = False
 
@@ -96,7 +97,12 @@ class HostedRuns:
             create_base_for(self._folders[1])
         self.current = folder
         # Whatever the gate does not foresee is refused all the same, as long as nothing was done.
-        self._host = RunHost(folder, runner=self._runner, may_refuse=folder.number > 0)
+        self._host = RunHost(
+            folder,
+            runner=self._runner,
+            may_refuse=folder.number > 0,
+            data=self._data_for(folder.read_config()),
+        )
         if self._terminated.is_set():  # a termination just before found no host
             return "stopped"
         with output_to(folder.output):
@@ -107,6 +113,14 @@ class HostedRuns:
             self.refusal = [error(CheckKind.CONFIG, fault.message, fault.hint)]
             self._refused = folder
         return state
+
+    def _data_for(self, config: Config) -> LoadedData | None:
+        """Returns what the gate has read, where `config` reads the same."""
+        if self._read is None:
+            return None
+        other, data = self._read
+        is_same = (config.data, config.evaluation) == (other.data, other.evaluation)
+        return data if is_same else None
 
     def _pass_gate(self) -> None:
         """Checks the iterations; fills in `refusal`. Raises StopRequested."""
@@ -143,9 +157,13 @@ class HostedRuns:
                 journal.append(PhaseStarted(name="checking"))
                 text = "checking the model, the rows and the settings"
                 journal.append(LineLogged(level="info", source="tui-loop", text=text))
-            return _check(folder.loop, config, poll, advance)
+            data = _load(folder.loop, config)
+            self._read = config, data
+            return _check(folder.loop, config, data, poll=poll, progress=advance)
         except StopRequested:
             raise
+        except TuiLoopError as fault:
+            return [error(CheckKind.DATA, fault.message, fault.hint)]
         except Exception as fault:  # the run's edge: an error of a library ends no process
             traceback.print_exc()
             text = f"the checks of {folder} failed: {type(fault).__name__}: {fault}"
@@ -155,32 +173,24 @@ class HostedRuns:
                 journal.close()
 
 
-def _check(
-    loop: LoopFolder,
-    config: Config,
-    poll: Callable[[], None],
-    advance: Callable[[int, int], None],
-) -> list[CheckResult]:
-    """Imports the training stack and returns what the gate finds."""
+def _load(loop: LoopFolder, config: Config) -> LoadedData:
+    """Reads the rows of a config; raises TuiLoopError."""
     set_environment()
     from tui_loop.engine.foreign_code import require_config_consent
-    from tui_loop.engine.gate import check_run
-    from tui_loop.engine.loss_mask import LossMasker
     from tui_loop.engine.sources import read_source
 
-    try:
-        require_config_consent(config, loop.root)
-        data = load_data(config, loop.root, read_source)
-    except TuiLoopError as fault:
-        return [error(CheckKind.DATA, fault.message, fault.hint)]
-    built = check_run(
-        config,
-        loop,
-        data,
-        lambda: LossMasker(config, loop.root, data),
-        poll=poll,
-        progress=advance,
-    )
+    require_config_consent(config, loop.root)
+    return load_data(config, loop.root, read_source)
+
+
+def _check(
+    loop: LoopFolder, config: Config, data: LoadedData, **calls: Callable[..., None]
+) -> list[CheckResult]:
+    """Imports the training stack and returns what the gate finds."""
+    from tui_loop.engine.gate import check_run
+    from tui_loop.engine.loss_mask import LossMasker
+
+    built = check_run(config, loop, data, lambda: LossMasker(config, loop.root, data), **calls)
     return [*check_settings(config), *check_metric(config, data), *built]
 
 

@@ -83,7 +83,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One attempt at an iteration."""
+    """One attempt at an iteration. `data`: its data, where they have been read before."""
 
     folder: IterationFolder
     config: Config
@@ -91,6 +91,7 @@ class Run(msgspec.Struct, frozen=True):
     control: RunControl
     outcome: Outcome
     resumption: Resumption
+    data: LoadedData | None = None
 
     def begin(self, phase: str) -> None:
         """Starts a phase; raises StopRequested if the run is to end."""

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.checkpoints import next_resumption
 from tui_loop.core.record.events import LineLogged, RequestSeen
@@ -47,12 +48,21 @@ class RunHost:
 
     `may_refuse`: a first attempt that finds the settings or the data unfit before it trains is no
     run, so its end is not recorded; `refusal` has the reason.
+    `data`: the iteration's data, where they have just been read.
     `gave_up`: the host abandoned its worker; the process must exit without waiting for it.
     `has_device_fault`: this process can no longer use its GPU.
     """
 
-    def __init__(self, folder: IterationFolder, *, runner: str, may_refuse: bool = False) -> None:
+    def __init__(
+        self,
+        folder: IterationFolder,
+        *,
+        runner: str,
+        may_refuse: bool = False,
+        data: LoadedData | None = None,
+    ) -> None:
         self.folder, self.runner, self._may_refuse = folder, runner, may_refuse
+        self._data = data
         self.refusal: BadInput | None = None
         self.control = RunControl()
         self.gave_up = False
@@ -83,6 +93,7 @@ class RunHost:
                 runner=self.runner,
                 earlier=before.attempt,
                 resumption=resumption,
+                data=self._data,
             )
             attempts.begin()
             # A request that arrived before `begin`, which can take long, names the old attempt.

@@ -136,7 +136,7 @@ def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
     from tui_loop.engine.run_evaluations import eval_batch_of
 
     config, root = run.config, run.folder.loop.root
-    data = load_data(config, root, read_source)
+    data = run.data or load_data(config, root, read_source)
     columns = column_findings(data)
     for text in [*data.notices, *messages_of(columns, "info")]:
         run.info(text)
