@@ -20,7 +20,7 @@ pytestmark = pytest.mark.train
 IDS = torch.arange(3, 40)[None]
 TIED_TARGETS = (
     "lora.target_modules: {} shares its weight with {}, and a merged adapter would differ from the "
-    "trained one; use lora.modules_to_save, or lora.trainable_token_indices"
+    "trained one; use lora.modules_to_save"
 )
 
 

@@ -126,7 +126,7 @@ def _output_targets(config: Config, model: Any) -> list[str]:
         problems.append(
             f"lora.target_modules: {', '.join(sorted(adapted))} shares its weight with "
             f"{_other(adapted, (output, inputs))}, and a merged adapter would differ from the "
-            "trained one; use lora.modules_to_save, or lora.trainable_token_indices"
+            "trained one; use lora.modules_to_save"
         )
     elif output in adapted:
         problems.append(
