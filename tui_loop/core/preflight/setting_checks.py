@@ -92,6 +92,7 @@ def check_settings(config: Config) -> list[CheckResult]:
         *_unknown_optimizer(config),
         *_missing_packages(config),
         *_contradictions(config),
+        *_leaking_rows(config),
         *_high_rate(config),
         *_without_effect(config),
     ]
@@ -199,6 +200,17 @@ def _contradictions(config: Config) -> Iterator[CheckResult]:
             "training.padding_free: without packing it does not apply training.max_length",
             "--set packing=true, or --set training.max_length=none",
             field="training.padding_free",
+        )
+
+
+def _leaking_rows(config: Config) -> Iterator[CheckResult]:
+    if config.training.packing and config.other.get("packing_strategy") == "wrapped":
+        yield warning(
+            CheckKind.CONFIG,
+            "training.packing_strategy: wrapped cuts rows where a sequence is full, and a row sees "
+            "those before it",
+            "--set training.packing_strategy=bfd_split",
+            field="training.packing_strategy",
         )
 
 
