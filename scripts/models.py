@@ -240,8 +240,8 @@ def document(tried: Sequence[Tried]) -> str:
     return f"""# Models
 
 `python -m scripts.models` wrote this page with {versions} on a CPU in float32.
-Each model is small, has random weights and no dropout. A run trained a LoRA adapter on all linear layers for
-three steps, and evaluated it on rows of unequal length in batches of four.
+Each model is small, has random weights and no dropout. A run trained a LoRA adapter on all linear
+layers for three steps, and evaluated it on rows of unequal length in batches of four.
 
 - **token losses**: the largest difference, in nats, between a recorded token loss and a plain
   forward pass over the single row.
