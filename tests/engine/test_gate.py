@@ -234,3 +234,84 @@ def test_a_model_that_cannot_keep_rows_apart_is_not_packed(check: Check, tmp_pat
     error = only_error(check(model, "packing=true"))
     assert error.field == "training.packing"
     assert "ALiBi" in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("tokenizer.json", '{"model": ', "its tokenizer cannot be loaded"),
+        ("tokenizer.json", "{}", "its tokenizer cannot be loaded: KeyError"),
+        ("tokenizer_config.json", "[1]", "its tokenizer cannot be loaded: AttributeError"),
+        ("config.json", '{"model_type": ["llama"]}', "its config.json cannot be used"),
+        (
+            "config.json",
+            '{"model_type": "llama", "num_attention_heads": 0}',
+            "its config.json cannot be used: ZeroDivisionError",
+        ),
+        (
+            "config.json",
+            '{"model_type": "llama", "hidden_act": "glow"}',
+            "its config.json cannot be used: KeyError: 'glow'",
+        ),
+        ("generation_config.json", "[]", "its generation_config.json cannot be used"),
+    ],
+)
+def test_damaged_files_of_a_model_are_one_error_that_names_the_file(
+    check: Check, tmp_path: Path, name: str, content: str, words: str
+) -> None:
+    model = save(tmp_path / "m", llama())
+    (tmp_path / "m" / name).write_text(content)
+    error = only_error(check(model))
+    assert words in error.message
+    assert "choose another model" in error.hint
+
+
+def test_weights_that_do_not_fit_the_config_are_refused(check: Check, tmp_path: Path) -> None:
+    other = only_error(check(save(tmp_path / "o", llama(), hidden_size=16)))
+    assert "embed_tokens.weight with 420 x 32 and not 420 x 16" in other.message
+    random = only_error(check(save(tmp_path / "r", llama(), num_hidden_layers=3)))
+    assert "no weights for 9 parameters, such as model.layers.2." in random.message
+    tied = llama(tie_word_embeddings=True)
+    assert errors_of(check(save(tmp_path / "t", tied), "lora.target_modules=['q_proj']")) == []
+
+
+def test_quantized_weights_whose_packages_are_missing_are_refused(
+    check: Check, tmp_path: Path
+) -> None:
+    quantization = {"quant_method": "aqlm"}
+    model = save(tmp_path / "m", llama(), quantization_config=quantization)
+    assert "its quantized weights cannot be loaded" in only_error(check(model)).message
+
+
+def test_a_template_that_renders_no_row_is_the_models_fault(check: Check, tmp_path: Path) -> None:
+    model = save(tmp_path / "m", llama())
+    (tmp_path / "m" / "chat_template.jinja").write_text("{% for turn in messages %}{{ turn }")
+    found = check(model)
+    error = only_error(found)
+    assert "rejects 8 training rows" in error.message
+    assert "--set data.chat_template=FILE" in error.hint
+    (sizes,) = [each for each in found if each.kind == "sizes"]
+    assert "(100%)" not in sizes.message  # of an adapter, though no row can be trained on
+
+
+@pytest.mark.parametrize("reason", [ValueError("stopped"), KeyError("stopped")])
+def test_what_ends_the_checks_is_no_finding(loop: LoopFolder, reason: Exception) -> None:
+    config = loop.default_config()
+    data = load_data(config, loop.root, read_source)
+
+    def poll() -> None:
+        raise reason
+
+    with pytest.raises(type(reason), match="stopped"):
+        check_run(config, loop, data, lambda: LossMasker(config, loop.root, data), poll=poll)
+
+
+def test_any_error_of_a_library_is_a_finding(loop: LoopFolder) -> None:
+    config = loop.default_config()
+    data = load_data(config, loop.root, read_source)
+
+    def broken() -> LossMasker:
+        raise KeyError("merges")
+
+    error = only_error(check_run(config, loop, data, broken))
+    assert "the checks failed: KeyError: 'merges'" in error.message

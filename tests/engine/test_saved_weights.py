@@ -15,6 +15,8 @@ import torch
 from tests.engine.conftest import TinyLoop
 from tests.engine.small_models import small_llama
 from tests.model_folders import write_model
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.inference_messages import GenerateRequest, GenerateResponse
@@ -22,7 +24,8 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.base_identity import BaseIdentity
 from tui_loop.engine.model_pool import ModelPool
-from tui_loop.engine.model_source import check_model
+from tui_loop.engine.model_source import check_model, find_model
+from tui_loop.engine.models import load_model
 from tui_loop.engine.weights import checked_weights
 
 pytestmark = pytest.mark.train
@@ -127,3 +130,16 @@ def test_whole_weights_that_name_a_base_as_an_adapter_are_not_loaded(tmp_path: P
     (folder.adapter / "adapter_config.json").write_text("{}")
     with pytest.raises(BadInput, match=r"unexpected adapter_config.json"):
         checked_weights(folder, is_adapter=False)
+
+
+def test_generation_settings_that_transformers_does_not_save_keep_no_model_from_being_saved(
+    tmp_path: Path,
+) -> None:
+    base = small_llama(tmp_path / "base")
+    settings = {"do_sample": False, "temperature": 0.6, "eos_token_id": 3}
+    (base / "generation_config.json").write_text(json.dumps(settings))
+    config = with_settings(Config(), [f"model.id={base}", "run.device=cpu"])
+    loaded = load_model(config, find_model(str(base), tmp_path))
+    loaded.model.save_pretrained(tmp_path / "saved")
+    saved = json.loads((tmp_path / "saved" / "generation_config.json").read_text())
+    assert (saved["temperature"], saved["do_sample"], saved["eos_token_id"]) == (0.6, True, 3)

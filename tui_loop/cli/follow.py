@@ -89,7 +89,7 @@ class RunFollower:
         self._followed, place = (folder, attempt), FolderPlace(folder.loop.path)
         if self._interrupts:
             self._request_stop()
-        state, follower = RunState(), Follower(folder.journal)
+        state, follower, has_begun = RunState(), Follower(folder.journal), False
         view = _bars if sys.stderr.isatty() and not self._out.as_json else _lines
         with view(self._out, folder) as show:
             while True:
@@ -98,8 +98,10 @@ class RunFollower:
                 events = follower.read()
                 # Restarted: the journal was replaced or cut, and `events` begin at its start.
                 state = fold(RunState() if follower.restarted else state, events)
-                # The journal begins with earlier attempts, which are not shown.
-                self._show(show, state, events if state.attempt >= attempt else [])
+                has_begun &= not follower.restarted
+                shown = events if has_begun else _from_start(events, attempt)
+                has_begun |= bool(shown)
+                self._show(show, state, shown)
                 ended = state.ended is not None and state.attempt >= attempt
                 if ended or (has_exited and not events):
                     break
@@ -153,6 +155,17 @@ class RunFollower:
             append_request(
                 folder.requests, attempt, "stop", save=self._interrupts < 2, evaluate=False
             )
+
+
+def _from_start(events: list[AnyEvent], attempt: int) -> list[AnyEvent]:
+    """Returns the events from the start of an attempt on.
+
+    Those before are of earlier attempts and of the gate, and have been shown.
+    """
+    for place, event in enumerate(events):
+        if isinstance(event, RunStarted) and event.attempt >= attempt:
+            return events[place:]
+    return []
 
 
 @contextmanager

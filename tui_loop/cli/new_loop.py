@@ -27,9 +27,17 @@ from tui_loop.core.data.rows import RowRefused
 from tui_loop.core.errors import BadInput
 from tui_loop.core.metric_choice import LABEL, choose_metric, label_set
 from tui_loop.core.model_files import ModelFiles, hub_folder, read_model_files
-from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
+from tui_loop.core.preflight.check_result import (
+    CheckKind,
+    CheckResult,
+    ChecksFailed,
+    by_severity,
+    info,
+    warning,
+)
 from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.preflight.data_checks import FEW_EVAL_ROWS, few_eval_rows
+from tui_loop.core.preflight.row_checks import load_usable
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.scoring import NO_METRIC
@@ -102,7 +110,7 @@ def prepare(root: Path, requested: Tables) -> Prepared:
         config, data, chosen = _read_and_choose(config, root)
         notices = [chosen]
     else:
-        data, notices = load_data(config, root, read_source), []
+        data, notices = load_usable(config, root, read_source), []
         _check_prompts(config, data)
     detected = _detected(config, data, tables["data"])
     tables["data"] |= detected
@@ -162,8 +170,8 @@ def _read_as_seen(config: Config, root: Path) -> tuple[LoadedData, str]:
     data: LoadedData | None = None
     unclear = BadInput("")
     try:
-        data = load_data(config, root, read)
-    except RowRefused:
+        data = load_usable(config, root, read)
+    except (RowRefused, ChecksFailed):
         raise
     except BadInput as error:
         unclear = error

@@ -14,10 +14,11 @@ from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.consent import NeedsConsent
-from tui_loop.core.data.loading import LoadedData, load_data
+from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.preflight.effort import steps_of
+from tui_loop.core.preflight.row_checks import load_usable
 from tui_loop.core.record.checkpoints import Resumption, next_resumption
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.lock import LockWatcher
@@ -127,7 +128,7 @@ def check_config(loop: LoopFolder, config: Config, *, allow_code: bool) -> Loade
     from tui_loop.engine.sources import read_source
 
     refuse_secrets(config)
-    data = load_data(config, loop.root, read_source)
+    data = load_usable(config, loop.root, read_source)
     faults: list[TuiLoopError] = []
     for check in required_checks(loop, config, data.labels, allow_code):
         try:

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import torch
 from datasets import Dataset
+from peft import get_peft_model
 from trl import SFTTrainer
 
 from tui_loop.core.config.schema import Config
@@ -28,10 +29,15 @@ from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, errors_of
 from tui_loop.core.preflight.effort import steps_of
 from tui_loop.core.preflight.setting_checks import check_settings, without_fields
-from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.loss_mask import LossMasker, MaskedTokens
-from tui_loop.engine.model_checks import check_packing
-from tui_loop.engine.models import LoadedModel, choose_device, choose_dtype
+from tui_loop.engine.model_checks import check_packing, check_weights
+from tui_loop.engine.models import (
+    COPY_AGAIN,
+    LoadedModel,
+    choose_device,
+    choose_dtype,
+    sentence_of,
+)
 from tui_loop.engine.schedule_checks import check_schedule
 from tui_loop.engine.target_checks import check_targets
 from tui_loop.engine.token_checks import Sizes, base_sizes, meta_model
@@ -109,7 +115,7 @@ class _Build(msgspec.Struct, frozen=True):
         with _refusals("model", ("attn_implementation", "dtype")):
             model = meta_model(config, self.root)
         base = base_sizes(config, model)
-        findings = check_packing(config, model)
+        findings = [*check_weights(config, model, self.root), *check_packing(config, model)]
         findings += check_targets(config, model) if config.lora.enabled else []
         config = without_fields(config, [each.field for each in errors_of(findings)])
         with _refusals("lora", Config().lora.__struct_fields__):
@@ -117,7 +123,7 @@ class _Build(msgspec.Struct, frozen=True):
             if adapter is not None:
                 adapter.init_lora_weights = True  # others decompose weights, which have no values
         if self.record is None:
-            return findings, base
+            return findings, _sizes_without_trainer(base, config, model, adapter)
         with tempfile.TemporaryDirectory() as folder:
             trainer = self._trainer(config, model, adapter, Path(folder))
         _try_training(trainer, steps)
@@ -136,6 +142,14 @@ class _Build(msgspec.Struct, frozen=True):
                 processing_class=tokenizer,
                 peft_config=adapter,
             )
+
+
+def _sizes_without_trainer(base: Sizes, config: Config, model: Any, adapter: Any) -> Sizes:
+    """Returns the sizes of a run for which no trainer can be built. Raises _Refused."""
+    if adapter is None:
+        return base
+    with _refusals("lora", Config().lora.__struct_fields__):
+        return base.of_adapter(get_peft_model(model, adapter), config)
 
 
 def _try_training(trainer: SFTTrainer, steps: int) -> None:
@@ -189,11 +203,14 @@ def _explained(refused: _Refused, config: Config) -> tuple[CheckResult, Config |
     None instead of a config where no setting is at fault, as far as anyone can tell.
     """
     fault = refused.fault
-    message = fault.message if isinstance(fault, TuiLoopError) else _sentence(fault)
+    message = fault.message if isinstance(fault, TuiLoopError) else sentence_of(fault)
     default, values = flatten(Config()), flatten(config)
     changed = {name for name, value in values.items() if value != default.get(name)}
     named = [name for name in sorted(changed) if _is_named(name, message, refused.group)]
     at_fault = named or [name for name in refused.fields if name in changed]
+    if not at_fault and refused.group == "model":
+        text = f"{config.model.id}: its config.json cannot be used: {message}"
+        return error(CheckKind.MODEL, text, COPY_AGAIN), None
     if not at_fault:
         hint = "change the setting that it names, or choose another model"
         return error(CheckKind.CONFIG, f"the run cannot be built: {message}", hint), None
@@ -210,10 +227,3 @@ def _is_named(name: str, message: str, group: str) -> bool:
     owner, _, field = name.partition(".")
     is_word = owner != group and "_" not in field
     return not is_word and re.search(rf"\b{re.escape(field)}\b", message) is not None
-
-
-def _sentence(fault: BaseException) -> str:
-    """Returns the first sentence of an error's text, on one line and without Markdown."""
-    text = " ".join(str(fault).replace("`", "").split()) or type(fault).__name__
-    first = re.split(r"(?<=[a-z)])\. (?=[A-Z])", text)[0]
-    return one_line(first.rstrip("."), 300)

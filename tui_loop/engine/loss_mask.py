@@ -28,6 +28,10 @@ SAMPLED_ROWS = 5000
 LONGEST_ROWS = 200
 """This many of the longest rows are always rendered: a sample would miss those that are cut."""
 
+_OTHER_ROWS = "fix or remove them, or choose a model whose template accepts such turns"
+_OTHER_TEMPLATE = "choose a model whose template renders them, or --set data.chat_template=FILE"
+"""What to do about some rows, and about all rows, that the chat template rejects."""
+
 PROGRESS_ROWS = 500
 """The number of rows between two calls of `progress`."""
 
@@ -131,7 +135,7 @@ class LossMasker:
                 CheckKind.WRONG_ROLES,
                 f"the model's chat template rejects "
                 f"{counted(len(refused), 'training row')}: {reason} (line {first.line})",
-                "fix or remove them, or choose a model whose template accepts such turns",
+                _OTHER_ROWS if rendered else _OTHER_TEMPLATE,
                 count=len(refused),
                 rows=evidence(shown("train", row) for row, _ in refused),
             )

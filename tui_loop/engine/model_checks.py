@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig
 from transformers.models.auto import modeling_auto as auto
+from transformers.quantizers.auto import get_hf_quantizer
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.rows import Row
@@ -19,12 +23,13 @@ from tui_loop.core.preflight.check_result import (
     shown,
     warning,
 )
+from tui_loop.core.safetensors_header import DamagedFile, TensorShape, read_header
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.architectures import packing_leak
 from tui_loop.engine.loss_mask import LossMasker, MaskedTokens
-from tui_loop.engine.model_source import find_model
-from tui_loop.engine.models import pretrained_arguments
+from tui_loop.engine.model_source import find_model, loaded_files
+from tui_loop.engine.models import COPY_AGAIN, damaged_files, pretrained_arguments, sentence_of
 
 CAUSAL_ONLY = "tui-loop trains causal language models only, such as Llama, Qwen, Gemma or Mistral"
 
@@ -47,21 +52,28 @@ _OTHER_HEADS = (
 )
 """Ends of class names whose weights have another head than that of a language model."""
 
+_UNKNOWN = re.compile("model.?type|unrecognized|trust_remote_code", re.IGNORECASE)
+"""What transformers says of a type of model that it does not know."""
+
 
 def check_architecture(config: Config, root: Path) -> list[CheckResult]:
     """Returns an error where the model cannot be trained and evaluated as a causal one."""
     source = find_model(config.model.id, root)
     name = config.model.id
-    try:
-        shape = AutoConfig.from_pretrained(source.name, **pretrained_arguments(config, source))
-    except (ValueError, KeyError) as fault:
-        return [_unknown_type(name, config, fault)]
+    arguments = pretrained_arguments(config, source)
+    with damaged_files(config, "its config.json cannot be used"):
+        try:
+            shape = AutoConfig.from_pretrained(source.name, **arguments)
+        except (ValueError, KeyError) as fault:
+            if not _UNKNOWN.search(str(fault)):
+                raise
+            return [_unknown_type(name, config, fault)]
     remote = getattr(shape, "auto_map", None) or {}
     if remote and not config.model.trust_remote_code and not _is_causal_type(shape):
         return [_needs_code(name)]
     if kind := _other_kind(shape, remote):
         return [error(CheckKind.MODEL, f"{name} is {kind}", CAUSAL_ONLY)]
-    heads = [each for each in shape.architectures or () if each.endswith(_OTHER_HEADS)]
+    heads = [each for each in shape.architectures or () if str(each).endswith(_OTHER_HEADS)]
     if heads:
         text = f"{name} has the weights of {heads[0]}, without the head of a language model"
         return [error(CheckKind.MODEL, text, CAUSAL_ONLY)]
@@ -73,7 +85,7 @@ def _unknown_type(name: str, config: Config, fault: Exception) -> CheckResult:
         return _needs_code(name)
     from transformers import __version__
 
-    reason = one_line(str(fault), 160)
+    reason = sentence_of(fault)
     return error(
         CheckKind.MODEL,
         f"{name}: transformers {__version__} does not know this model: {reason}",
@@ -126,6 +138,63 @@ def check_packing(config: Config, model: Any) -> list[CheckResult]:
             field=field,
         )
     ]
+
+
+def check_weights(config: Config, model: Any, root: Path) -> list[CheckResult]:
+    """Returns an error where the weights files do not fit the model that config.json describes.
+
+    Only names and shapes are read. A layer without weights would start from random values.
+    """
+    source = find_model(config.model.id, root)
+    if getattr(model.config, "quantization_config", None) is not None:
+        return _cannot_dequantize(config, model)
+    if source.gguf is not None:
+        return []  # stored in another form
+    stored: dict[str, TensorShape] = {}
+    for path in loaded_files(source, config.model.revision):
+        with contextlib.suppress(DamagedFile, OSError):  # reported elsewhere, or not yet fetched
+            stored |= read_header(path)
+    own = {name: tuple(each.shape) for name, each in model.named_parameters()}
+    other = [name for name in own if name in stored and stored[name].shape != own[name]]
+    missing = _without_weights(model, own, stored)
+    if not (other or missing):
+        return []
+    if other:
+        sizes = f"{_size(stored[other[0]].shape)} and not {_size(own[other[0]])}"
+        text = f"{counted(len(other), 'weight')} of another size, such as {other[0]} with {sizes}"
+    else:
+        text = f"no weights for {counted(len(missing), 'parameter')}, such as {missing[0]}"
+    text = f"{config.model.id}: its weights files do not fit its config.json: they have {text}"
+    return [error(CheckKind.MODEL, text, COPY_AGAIN)]
+
+
+def _cannot_dequantize(config: Config, model: Any) -> list[CheckResult]:
+    """Returns an error where the packages or the device for quantized weights are missing."""
+    try:
+        get_hf_quantizer(copy.deepcopy(model.config), None, None, True, {})
+    except Exception as fault:  # ImportError, RuntimeError, ValueError ...
+        text = f"{config.model.id}: its quantized weights cannot be loaded: {sentence_of(fault)}"
+        return [error(CheckKind.MODEL, text, "choose the model without quantization")]
+    return []
+
+
+def _without_weights(model: Any, own: Iterable[str], stored: Mapping[str, Any]) -> list[str]:
+    """Returns the parameters that no file has, [] where files name weights in another way."""
+    if not stored.keys() <= {*own, *(name for name, _ in model.named_buffers())}:
+        return []
+    optional = [
+        *(getattr(model, "all_tied_weights_keys", None) or ()),
+        *(model._keys_to_ignore_on_load_missing or ()),
+    ]
+    return [
+        name
+        for name in own
+        if stored and name not in stored and not any(re.search(each, name) for each in optional)
+    ]
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def check_tokenizer(

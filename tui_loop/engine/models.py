@@ -13,7 +13,7 @@ import msgspec
 from tui_loop.core.config.schema import EOS, Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
-from tui_loop.core.errors import BadInput
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.model_folder import has_tokenizer
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.text.untrusted import one_line
@@ -71,10 +71,29 @@ def load_model(config: Config, source: ModelSource, trained: Path | None = None)
         )
     if source.gguf is not None and trained is None:
         forget_quantization(model)
+    _make_generation_saveable(model)
     if not quantized:
         model = model.to(device)
     model.eval()
     return LoadedModel(model, tokenizer, torch.device(device), dtype)
+
+
+def _make_generation_saveable(model: Any) -> None:
+    """Lets `save_pretrained` write the model's generation settings, of which it refuses some.
+
+    Many models on the hub have a temperature without `do_sample`; they load, but cannot be saved.
+    """
+    settings = model.generation_config
+    if settings is None:
+        return
+    for changes in ({}, {"do_sample": True}, {"num_beams": 2}):
+        for name, value in changes.items():
+            setattr(settings, name, value)
+        try:
+            settings.validate(strict=True)
+            return
+        except ValueError:
+            continue
 
 
 def load_whole_model(config: Config, folder: IterationFolder, trained: Path) -> LoadedModel:
@@ -94,7 +113,9 @@ def load_tokenizer(config: Config, source: ModelSource) -> PreTrainedTokenizerBa
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(source.name, **pretrained_arguments(config, source))
+    arguments = pretrained_arguments(config, source)
+    with damaged_files(config, "its tokenizer cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(source.name, **arguments)
     eos = config.other.get(EOS)
     if eos is not None:
         if eos not in tokenizer.get_vocab():
@@ -118,6 +139,34 @@ def attention_arguments(config: Config) -> dict[str, Any]:
     return {} if chosen == "auto" else {"attn_implementation": chosen}
 
 
+COPY_AGAIN = "copy the model's files again, or choose another model"
+"""What to do about a model whose files do not make sense."""
+
+
+@contextlib.contextmanager
+def damaged_files(config: Config, what: str) -> Iterator[None]:
+    """Turns whatever a library raises over a model's files into BadInput that says `what`."""
+    try:
+        yield
+    except TuiLoopError:
+        raise
+    except Exception as fault:  # each library has its own: KeyError, Exception, ...
+        raise BadInput(f"{config.model.id}: {what}: {sentence_of(fault)}", COPY_AGAIN) from fault
+
+
+_CLASS_NEEDED = (LookupError, ArithmeticError, AttributeError, TypeError, AssertionError)
+"""Errors whose text means little without the name of their class."""
+
+
+def sentence_of(fault: BaseException) -> str:
+    """Returns the first sentence of an error's text, on one line and without Markdown."""
+    text = " ".join(str(fault).replace("`", "").split())
+    if not text or isinstance(fault, _CLASS_NEEDED):
+        text = ": ".join(filter(None, (type(fault).__name__, text)))
+    first = re.split(r"(?<=[a-z)])\. (?=[A-Z])", text)[0]
+    return one_line(first.rstrip("."), 300)
+
+
 @contextlib.contextmanager
 def attention_refusals(config: Config) -> Iterator[None]:
     """Turns what transformers says against the chosen attention into a ConfigError."""
@@ -138,11 +187,12 @@ def generation_ends(config: Config, source: ModelSource) -> tuple[int, ...]:
     arguments = pretrained_arguments(config, source)
     arguments.pop("trust_remote_code")
     gguf = arguments.pop("gguf_file", None)
-    try:
-        if gguf is None:
+    if gguf is None:
+        with (
+            damaged_files(config, "its generation_config.json cannot be used"),
+            contextlib.suppress(OSError),  # it has no such file, or none that is JSON
+        ):
             return end_ids(GenerationConfig.from_pretrained(source.name, **arguments).eos_token_id)
-    except OSError:  # it has no such file
-        pass
     whole = AutoConfig.from_pretrained(source.name, **pretrained_arguments(config, source))
     return end_ids(getattr(whole.get_text_config(), "eos_token_id", None))
 

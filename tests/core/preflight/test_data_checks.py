@@ -13,9 +13,11 @@ import pytest
 from tui_loop.core import scoring
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data.loading import Refused, load_data
-from tui_loop.core.preflight.check_result import ROWS_KEPT, CheckResult, by_severity
+from tui_loop.core.data.loading import Refused, load_data, read_text_source
+from tui_loop.core.data.rows import RowRefused
+from tui_loop.core.preflight.check_result import ROWS_KEPT, CheckResult, ChecksFailed, by_severity
 from tui_loop.core.preflight.data_checks import check_data, check_metric
+from tui_loop.core.preflight.row_checks import load_usable
 from tui_loop.core.text.figures import share
 
 Write = Callable[[str, Sequence[object]], Path]
@@ -288,3 +290,24 @@ def test_evidence_is_bounded_and_cannot_reach_a_terminal(
 )
 def test_a_share_never_rounds_to_none_or_to_all(count: int, total: int, told: str) -> None:
     assert share(count, total) == told
+
+
+def test_all_unusable_rows_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+
+    def write(rows: Sequence[object]) -> None:
+        path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+    rows = pairs(messages(6, 1))
+    rows[1]["completion"] = rows[4]["completion"] = ""
+    write(rows)
+    config = with_settings(Config(), [f"data.train={path}"])
+    with pytest.raises(ChecksFailed) as failed:
+        load_usable(config, tmp_path, read_text_source)
+    (error,) = failed.value.errors
+    assert "2 training rows have an empty prompt or reference" in error.message
+    assert [each.line for each in error.rows] == [2, 5]
+    rows[1]["completion"] = "refund"
+    write(rows)
+    with pytest.raises(RowRefused, match=r"train\.jsonl:5: 'completion' is empty"):
+        load_usable(config, tmp_path, read_text_source)

@@ -27,7 +27,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.core.text.figures import brief
+from tui_loop.core.text.figures import brief, counted
 
 HELP = "create a loop from a data file"
 
@@ -163,7 +163,8 @@ def _runs_own_code(config: Config, root: Path) -> bool:
 def _report(name: str, prepared: Prepared, out: Output) -> None:
     data = prepared.data
     out.line(
-        f"{name}: {len(data.train)} training rows, {len(data.eval)} evaluation rows, "
+        f"{name}: {counted(len(data.train), 'training row')}, "
+        f"{counted(len(data.eval), 'evaluation row')}, "
         f"model {prepared.config.model.id}, metric {prepared.metric}"
     )
     roles = ", ".join(f"{role} = {column}" for role, column in data.mapping.columns.items())

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import chain, pairwise
+from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.conversations import RESULT_ROLES
-from tui_loop.core.data.loading import LoadedData, Refused
+from tui_loop.core.data.loading import LoadedData, ReadSource, Refused, load_data
 from tui_loop.core.data.rows import Message, Row, RowRefused
+from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
     CheckKind,
     CheckResult,
+    ChecksFailed,
     RowEvidence,
     error,
     evidence,
@@ -59,6 +64,19 @@ def refused_rows(refused: Refused) -> list[CheckResult]:
                 )
             )
     return findings
+
+
+def load_usable(config: Config, root: Path, read: ReadSource) -> LoadedData:
+    """Returns the data as `load_data` does; raises ChecksFailed where several rows are unusable."""
+    try:
+        return load_data(config, root, read)
+    except RowRefused as first:
+        refused: Refused = {}
+        with contextlib.suppress(TuiLoopError):  # e.g. where no row is left
+            load_data(config, root, read, refused)
+        if sum(map(len, refused.values())) > 1:
+            raise ChecksFailed(refused_rows(refused)) from None
+        raise first from None
 
 
 def repeated_rows(data: LoadedData) -> list[CheckResult]:
