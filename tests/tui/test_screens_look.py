@@ -43,7 +43,7 @@ async def changes_a_draft(opened: Opened) -> None:
     await opened.until(lambda: opened.bench.selected == DRAFT and opened.bench.draft)
     draft = opened.bench.draft
     assert draft is not None
-    changed = draft.with_value("training.learning_rate", 1e-3).with_value("lora.r", 0)
+    changed = draft.with_value("training.learning_rate", 1e-3).with_value("training.num_train_epochs", 0)
     await opened.bench.save_draft(changed)
     await opened.press("2", "slash")
     await opened.type("learning_rate")
@@ -199,7 +199,7 @@ def test_without_colour_all_that_colour_says_is_said_by_signs(
         assert any("✗ diverged" in line for line in rows), "what failed"
         assert any("! 1 problem" in line for line in rows), "a problem"
         assert any("• learning_rate" in line for line in rows), "a change"
-        assert any("! r" in line for line in rows), "a field with a problem"
+        assert any("! num_train_epochs" in line for line in rows), "a field with a problem"
         for line in segments(opened):
             for part in line:
                 for colour in (part.style and (part.style.color, part.style.bgcolor)) or ():

@@ -87,7 +87,8 @@ class PatternsScreen(Screen[None]):
         self.found, self._doing = found, doing
         self.list.why_empty = [doing] if doing else EMPTY
         self.list.refresh()
-        self._draw()
+        if self.is_mounted:  # else it is drawn once it is
+            self._draw()
 
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing more."""
@@ -134,8 +135,6 @@ class PatternsScreen(Screen[None]):
             self.dismiss()
 
     def _draw(self) -> None:
-        if not self.is_mounted:
-            return
         self.list.show(self.found.patterns)
         found = self.found
         read = f"{counted(len(found.trials), 'iteration')} of {counted(found.loops, 'loop')}"

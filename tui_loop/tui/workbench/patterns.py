@@ -35,9 +35,12 @@ class Learning(LoopScreen):
     def action_patterns(self) -> None:
         """Shows them, and has the loops read again: others may have changed meanwhile."""
         self._patterns_screen = PatternsScreen(self, self.loop.name)
-        self.app.push_screen(self._patterns_screen)
+        self.app.push_screen(self._patterns_screen, self._patterns_closed)
         self._patterns_screen.show(self._patterns, doing="reading the loops ...")
         self._ask_for_patterns(again=True)
+
+    def _patterns_closed(self, _: None) -> None:
+        self._patterns_screen = None
 
     def look_at_patterns_again(self) -> None:
         """Has them read where the draft is looked at and an iteration came to its end since."""
@@ -87,9 +90,7 @@ class Learning(LoopScreen):
     def _hear_patterns(self, ended: Ended, answer: Patterns | Exception) -> None:
         if self.is_leaving():
             return
-        screen = self._patterns_screen
-        if screen is not None and not screen.is_attached:
-            screen = self._patterns_screen = None
+        screen = self._patterns_screen  # which may not be attached yet
         if isinstance(answer, Exception):
             fault = answer if isinstance(answer, TuiLoopError) else self.fault_of(answer)
             if screen is not None:
