@@ -43,7 +43,9 @@ async def changes_a_draft(opened: Opened) -> None:
     await opened.until(lambda: opened.bench.selected == DRAFT and opened.bench.draft)
     draft = opened.bench.draft
     assert draft is not None
-    changed = draft.with_value("training.learning_rate", 1e-3).with_value("training.num_train_epochs", 0)
+    changed = draft.with_value("training.learning_rate", 1e-3).with_value(
+        "training.num_train_epochs", 0
+    )
     await opened.bench.save_draft(changed)
     await opened.press("2", "slash")
     await opened.type("learning_rate")
@@ -143,7 +145,8 @@ def test_the_run_dialog(open_app: OpenApp) -> None:
         await changes_a_draft(opened)
         draft = opened.bench.draft
         assert draft is not None
-        await opened.bench.save_draft(draft.with_value("lora.r", 8))
+        draft = draft.with_value("training.num_train_epochs", 4).with_value("lora.r", 8)
+        await opened.bench.save_draft(draft)
         opened.backend.notices = ["3 rows are longer than max_length and are cut"]
         await opened.press("r")
         await opened.shows("rows to train on")

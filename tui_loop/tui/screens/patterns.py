@@ -68,6 +68,7 @@ class PatternsScreen(Screen[None]):
         self.sheet = Sheet(id="pattern-in-full", is_note=True)
         self.evidence = EvidenceList(loop)
         self._doing = ""
+        self._fault: TuiLoopError | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(id="patterns"):
@@ -84,7 +85,7 @@ class PatternsScreen(Screen[None]):
 
     def show(self, found: Patterns, *, doing: str = "") -> None:
         """Shows what is known by now; `doing`: what is being done for more."""
-        self.found, self._doing = found, doing
+        self.found, self._doing, self._fault = found, doing, None
         self.list.why_empty = [doing] if doing else EMPTY
         self.list.refresh()
         if self.is_mounted:  # else it is drawn once it is
@@ -92,8 +93,9 @@ class PatternsScreen(Screen[None]):
 
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing more."""
-        self._doing = ""
-        self.sheet.show(fault_lines(fault, services_of(self).keys))
+        self._doing, self._fault = "", fault
+        if self.is_mounted:
+            self._draw()
 
     def home_of(self, scope: str) -> Widget:
         """The widget whose methods the actions of a scope are."""
@@ -141,6 +143,8 @@ class PatternsScreen(Screen[None]):
         lost = f" · {found.unread} cannot be read" if found.unread else ""
         entitle(self.query_one("#patterns"), "Patterns", self._doing or f"{read}{lost}")
         self._show_pattern()
+        if self._fault is not None:
+            self.sheet.show(fault_lines(self._fault, services_of(self).keys))
 
     def _show_pattern(self) -> None:
         pattern = self.list.pattern
