@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import TinyLoop
+from tui_loop.cli.output import Output
+from tui_loop.cli.run_process import run_to_end
 from tui_loop.cli.start import check_start, create
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error
 from tui_loop.core.record.events import PhaseStarted, RunStarted
@@ -18,7 +20,7 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import send_request
 from tui_loop.core.workflow.draft import read_draft
 from tui_loop.core.workflow.plan import plan_next
-from tui_loop.engine import gate
+from tui_loop.engine import gate, launch
 from tui_loop.engine.host import HostedRuns
 
 pytestmark = pytest.mark.train
@@ -152,3 +154,17 @@ def test_a_refused_resumption_changes_nothing(
     after = files_in(folder.path)
     assert {name for name in after if after[name] != before.get(name)} <= {"run.lock", "output.log"}
     assert read_draft(made.loop) is None
+
+
+def test_a_run_whose_process_cannot_be_started_becomes_the_draft(
+    tiny_loop: Callable[..., TinyLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: Any, **more: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(launch, "start_host", refused)
+    loop = tiny_loop().loop
+    with pytest.raises(PermissionError):
+        run_to_end(loop, created(loop), Output(as_json=False))
+    assert loop.numbers() == []
+    assert read_draft(loop) is not None

@@ -120,10 +120,7 @@ def run_to_end(
             if ended[-1].state != "finished":
                 break
         process.wait()
-    if refusal := process.refusal():
-        if from_draft and loop.draft.exists():
-            out.note(out.spelled_out(f"draft kept: {command('run', loop.name, '--draft')}"))
-        raise ChecksFailed(refusal)
+    _raise_refusal(loop, process, out, from_draft=from_draft)
     # Read again: the host writes the verdicts after the journal's end.
     ended = [iteration_of(loop.iteration(iteration.number)) for iteration in ended]
     for folder in folders:
@@ -154,8 +151,7 @@ def run_detached(
     deadline = time.monotonic() + START_SECONDS
     while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
         if process.poll() is not None:
-            if refusal := process.refusal():
-                raise ChecksFailed(refusal)
+            _raise_refusal(loop, process, out, from_draft=from_draft)
             return_unstarted(folders)
             raise RunFailed(
                 f"{first}: the process exited with code {process.returncode} before the run "
@@ -174,6 +170,16 @@ def run_detached(
     return 0
 
 
+def _raise_refusal(
+    loop: LoopFolder, process: HostProcess, out: Output, *, from_draft: bool
+) -> None:
+    """Raises ChecksFailed where the gate of an exited process refused the runs."""
+    if refusal := process.refusal():
+        if from_draft and loop.draft.exists():
+            out.note(out.spelled_out(f"draft kept: {command('run', loop.name, '--draft')}"))
+        raise ChecksFailed(refusal)
+
+
 def print_background_hints(loop: LoopFolder, out: Output) -> None:
     """Prints what may end a background process, and how to watch and stop it."""
     for danger in dangers_to_background():
@@ -190,4 +196,8 @@ def _start_host(
 
     attempts = {folder.number: read_run(folder).attempt + 1 for folder in folders}
     numbers = [folder.number for folder in folders]
-    return attempts, start_host(loop, numbers, from_draft=from_draft)
+    try:
+        return attempts, start_host(loop, numbers, from_draft=from_draft)
+    except OSError:  # no process, so nobody else removes what was created for it
+        return_unstarted(folders)
+        raise

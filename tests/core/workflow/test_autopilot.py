@@ -297,7 +297,7 @@ def test_auto_ends_after_too_many_refusals(loop: LoopFolder, play: Play) -> None
     runner.refused_by_gate = (2e-4, 3e-4, 4e-4, 5e-4)
     proposals = [rate(value, 1) for value in (2e-4, 3e-4, 4e-4, 5e-4)]
     played = play(Scripted(*proposals), world, runner=runner)
-    assert played.outcome.stop.kind == "failed"
+    assert played.outcome.stop.kind == "refused"
     assert "optimizer refuses" in played.outcome.stop.reason
     assert len(played.outcome.steps) == 1
 
@@ -306,14 +306,15 @@ def test_defaults_that_the_gate_refuses_end_it(loop: LoopFolder, play: Play) -> 
     runner = FakeRunner(loop, world)
     runner.refused_by_gate = (1e-4,)
     played = play(Scripted(), world, runner=runner)
-    assert (played.outcome.stop.kind, played.outcome.steps) == ("failed", ())
+    assert (played.outcome.stop.kind, played.outcome.steps) == ("refused", ())
+    assert played.outcome.exit_code == 2
 
 
 def test_defaults_that_cannot_be_run_end_it(loop: LoopFolder, play: Play) -> None:
     runner = FakeRunner(loop, world)
     runner.refused = (1e-4,)
     played = play(Scripted(), world, runner=runner)
-    assert (played.outcome.stop.kind, played.outcome.exit_code) == ("failed", 1)
+    assert (played.outcome.stop.kind, played.outcome.exit_code) == ("refused", 2)
     assert "does not please" in played.outcome.stop.reason
 
 

@@ -133,7 +133,7 @@ class Autopilot:
         self._report(f"cannot be run: {decision_text(plan)}: {problems}")
         if self._refusals < REFUSALS and self._history.trained:
             return None
-        return Stop("failed", f"the proposed config cannot be run: {problems}")
+        return Stop("refused", f"the proposed config cannot be run: {problems}")
 
     def _choose(self) -> tuple[Plan, Sequence[int]] | Stop:
         """Returns the next plan and the numbers of its iterations, which have been created."""
@@ -145,7 +145,7 @@ class Autopilot:
             try:
                 plan = plan_of_proposal(self._history.loop, proposal)
             except TuiLoopError as error:
-                return Stop("failed", f"the proposed config is invalid: {error.message}")
+                return Stop("refused", f"the proposed config is invalid: {error.message}")
             try:
                 return plan, self._runner.create(plan)
             except RunStopped:
@@ -156,7 +156,7 @@ class Autopilot:
                 self._report(f"cannot be run: {decision_text(plan)}: {refused}")
                 if not proposal.settings:
                     break
-        return Stop("failed", f"the proposed config cannot be run: {refused}")
+        return Stop("refused", f"the proposed config cannot be run: {refused}")
 
     def _proposal(self) -> Proposal | None:
         if not self._history.trained:

@@ -77,9 +77,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """Returns 0 when done, 3 when stopped on request, 1 where every run failed."""
+        """Returns 0 when done, 3 when stopped on request, 1 where every run failed.
+
+        2 where the first config was refused, so that nothing was run.
+        """
         if self.stop.kind == "stopped":
             return 3
+        if self.stop.kind == "refused" and not self.steps:
+            return 2
         failed = self.stop.kind == "failed" and not self.steps
         all_failed = bool(self.steps) and all(e.ended.state != "finished" for e in self.steps)
         return 1 if failed or all_failed else 0

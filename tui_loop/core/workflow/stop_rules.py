@@ -10,7 +10,7 @@ from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.text.figures import duration
 
-StopKind = Literal["ready", "plateau", "budget", "nothing", "stopped", "failed"]
+StopKind = Literal["ready", "plateau", "budget", "nothing", "stopped", "failed", "refused"]
 
 PATIENCE = 3
 """Stops after this many consecutive tries without improvement: one or two may be bad luck."""
