@@ -182,7 +182,7 @@ def test_nothing_of_the_stack_loads_a_models_code_without_consent(
 ) -> None:
     """The last line of defence: whoever calls these has asked before."""
     from tui_loop.engine.models import load_model
-    from tui_loop.engine.token_checks import meta_model
+    from tui_loop.engine.preflight.token_checks import meta_model
 
     folder = foreign_model(tmp_path / "model", canary)
     config = trusted(folder)

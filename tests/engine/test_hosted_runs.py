@@ -20,8 +20,9 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import send_request
 from tui_loop.core.workflow.draft import read_draft
 from tui_loop.core.workflow.plan import plan_next
-from tui_loop.engine import gate, launch
+from tui_loop.engine import launch
 from tui_loop.engine.host import HostedRuns
+from tui_loop.engine.preflight import gate
 
 pytestmark = pytest.mark.train
 

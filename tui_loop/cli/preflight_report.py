@@ -37,7 +37,7 @@ from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.plan import config_before
 
 if TYPE_CHECKING:
-    from tui_loop.engine.loss_mask import LossMasker
+    from tui_loop.engine.preflight.loss_mask import LossMasker
 
 WARNINGS_SHOWN = 5
 """`run` prints at most so many warnings before it starts."""
@@ -106,7 +106,7 @@ class Preflight:
         from tui_loop.engine.output_capture import set_environment
 
         set_environment()
-        from tui_loop.engine.gate import check_run
+        from tui_loop.engine.preflight.gate import check_run
 
         with self._lock:
             return check_run(self._config, self._loop, self._data, self._loss_masker, poll=poll)
@@ -142,8 +142,8 @@ class Preflight:
         """Returns the masker; the first call imports the stack and loads the tokenizer."""
         if self._masker is None:
             from tui_loop.engine.foreign_code import require_config_consent
-            from tui_loop.engine.loss_mask import LossMasker
             from tui_loop.engine.output_capture import set_environment
+            from tui_loop.engine.preflight.loss_mask import LossMasker
 
             set_environment()
             require_config_consent(self._config, self._loop.root, allow=self._allow_code)

@@ -187,8 +187,8 @@ def _check(
     loop: LoopFolder, config: Config, data: LoadedData, **calls: Callable[..., None]
 ) -> list[CheckResult]:
     """Imports the training stack and returns what the gate finds."""
-    from tui_loop.engine.gate import check_run
-    from tui_loop.engine.loss_mask import LossMasker
+    from tui_loop.engine.preflight.gate import check_run
+    from tui_loop.engine.preflight.loss_mask import LossMasker
 
     built = check_run(config, loop, data, lambda: LossMasker(config, loop.root, data), **calls)
     return [*check_settings(config), *check_metric(config, data), *built]

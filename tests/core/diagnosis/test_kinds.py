@@ -28,7 +28,7 @@ WITHOUT_ADVICE: dict[FindingKind, str] = {}
 
 NOT_PLANTED = {
     FindingKind.FAILED: "an error of the machine or the stack: tests/faults brings those about",
-    FindingKind.DROPPED: "the run counts it; tests/engine/test_rendering_checks.py has such rows",
+    FindingKind.DROPPED: "the run counts it; test_rendering_checks.py has such rows",
     FindingKind.OTHER_PROMPT: "the run counts it, as it counts parts of rows that are dropped",
     FindingKind.UNDECIDED: "it describes a comparison that replicates would settle, and no fault",
 }

@@ -24,11 +24,11 @@ _DATA = (
 _COLUMNS = "core/preflight/test_column_checks.py::"
 _KINDS = "core/preflight/test_check_kinds.py::"
 _EFFORT = "core/preflight/test_effort.py::"
-_PREFLIGHT = "engine/test_token_checks.py::"
+_PREFLIGHT = "engine/preflight/test_token_checks.py::"
 _COUNTED = f"{_PREFLIGHT}test_lengths_cuts_and_masks_are_counted"
 _SIZES = f"{_PREFLIGHT}test_memory_and_disk_that_cannot_suffice_are_errors"
 _CHECK = "cli/test_check.py::"
-_RENDERING = "engine/test_rendering_checks.py::"
+_RENDERING = "engine/preflight/test_rendering_checks.py::"
 
 RAISED_BY = {
     CheckKind.CONFIG: f"{_CHECK}test_a_draft_with_problems_is_checked_with_the_config_before_it",
@@ -39,7 +39,7 @@ RAISED_BY = {
         "test_a_setting_without_effect_is_a_warning_with_the_reason"
     ),
     CheckKind.TARGETS: (
-        "engine/test_gate.py::test_a_target_that_matches_nothing_beside_others_is_a_warning"
+        "engine/preflight/test_gate.py::test_a_target_that_matches_nothing_beside_others_is_a_warning"
     ),
     CheckKind.EMPTY_ROWS: _DATA,
     CheckKind.WRONG_ROLES: "core/preflight/test_data_checks.py::test_odd_turns_are_named",

@@ -31,8 +31,8 @@ from tui_loop.core.preflight.setting_checks import OPTIMIZERS, check_settings
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
-from tui_loop.engine.gate import check_run
-from tui_loop.engine.loss_mask import LossMasker
+from tui_loop.engine.preflight.gate import check_run
+from tui_loop.engine.preflight.loss_mask import LossMasker
 from tui_loop.engine.sources import read_source
 
 pytestmark = pytest.mark.train

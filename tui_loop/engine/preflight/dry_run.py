@@ -29,8 +29,6 @@ from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, errors_of
 from tui_loop.core.preflight.effort import steps_of
 from tui_loop.core.preflight.setting_checks import check_settings, without_fields
-from tui_loop.engine.loss_mask import LossMasker, MaskedTokens
-from tui_loop.engine.model_checks import check_packing, check_weights
 from tui_loop.engine.models import (
     COPY_AGAIN,
     LoadedModel,
@@ -38,9 +36,11 @@ from tui_loop.engine.models import (
     choose_dtype,
     sentence_of,
 )
-from tui_loop.engine.schedule_checks import check_schedule
-from tui_loop.engine.target_checks import check_targets
-from tui_loop.engine.token_checks import Sizes, base_sizes, meta_model
+from tui_loop.engine.preflight.loss_mask import LossMasker, MaskedTokens
+from tui_loop.engine.preflight.model_checks import check_packing, check_weights
+from tui_loop.engine.preflight.schedule_checks import check_schedule
+from tui_loop.engine.preflight.target_checks import check_targets
+from tui_loop.engine.preflight.token_checks import Sizes, base_sizes, meta_model
 from tui_loop.engine.trainer_arguments import lora_config, sft_config
 from tui_loop.engine.training_rows import IGNORED
 

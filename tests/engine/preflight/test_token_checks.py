@@ -22,12 +22,13 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckResult
-from tui_loop.engine import lora_targets, loss_mask, token_checks
+from tui_loop.engine import lora_targets
 from tui_loop.engine.lora_targets import target_modules
-from tui_loop.engine.loss_mask import LossMasker
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
-from tui_loop.engine.token_checks import (
+from tui_loop.engine.preflight import loss_mask, token_checks
+from tui_loop.engine.preflight.loss_mask import LossMasker
+from tui_loop.engine.preflight.token_checks import (
     Context,
     Sizes,
     base_sizes,

@@ -18,7 +18,7 @@ from tui_loop.core.preflight.check_result import (
 )
 from tui_loop.core.text.figures import of_all, share
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.engine.loss_mask import LossMasker, MaskedTokens
+from tui_loop.engine.preflight.loss_mask import LossMasker, MaskedTokens
 from tui_loop.engine.rendering import Flaw
 from tui_loop.engine.templates import ChatTemplate
 

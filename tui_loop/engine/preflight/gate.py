@@ -21,12 +21,12 @@ from tui_loop.core.preflight.check_result import (
     errors_of,
 )
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.engine.dry_run import dry_run
-from tui_loop.engine.loss_mask import LossMasker
-from tui_loop.engine.model_checks import check_architecture, check_tokenizer
 from tui_loop.engine.models import sentence_of
-from tui_loop.engine.rendering_checks import check_rendering
-from tui_loop.engine.token_checks import MaskedRow, Sizes, check_sizes, check_tokens
+from tui_loop.engine.preflight.dry_run import dry_run
+from tui_loop.engine.preflight.loss_mask import LossMasker
+from tui_loop.engine.preflight.model_checks import check_architecture, check_tokenizer
+from tui_loop.engine.preflight.rendering_checks import check_rendering
+from tui_loop.engine.preflight.token_checks import MaskedRow, Sizes, check_sizes, check_tokens
 
 Poll = Callable[[], None]
 """Called often; it may raise to end the checks."""

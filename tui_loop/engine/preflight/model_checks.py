@@ -27,9 +27,9 @@ from tui_loop.core.safetensors_header import DamagedFile, TensorShape, read_head
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.architectures import packing_leak
-from tui_loop.engine.loss_mask import LossMasker, MaskedTokens
 from tui_loop.engine.model_source import find_model, loaded_files
 from tui_loop.engine.models import COPY_AGAIN, damaged_files, pretrained_arguments, sentence_of
+from tui_loop.engine.preflight.loss_mask import LossMasker, MaskedTokens
 
 CAUSAL_ONLY = "tui-loop trains causal language models only, such as Llama, Qwen, Gemma or Mistral"
 

@@ -17,9 +17,9 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.preflight.check_result import CheckResult
-from tui_loop.engine import loss_mask, rendering_checks
-from tui_loop.engine.loss_mask import LossMasker
-from tui_loop.engine.rendering_checks import check_rendering
+from tui_loop.engine.preflight import loss_mask, rendering_checks
+from tui_loop.engine.preflight.loss_mask import LossMasker
+from tui_loop.engine.preflight.rendering_checks import check_rendering
 
 Check = Callable[..., dict[str, CheckResult]]
 

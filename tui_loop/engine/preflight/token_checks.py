@@ -31,8 +31,6 @@ from tui_loop.core.preflight.check_result import (
 from tui_loop.core.preflight.effort import checkpoints_of, disk_findings, size, steps_of
 from tui_loop.core.text.figures import of_all, share
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.engine import loss_mask
-from tui_loop.engine.loss_mask import MaskedTokens
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import (
     attention_arguments,
@@ -41,6 +39,8 @@ from tui_loop.engine.models import (
     choose_dtype,
     pretrained_arguments,
 )
+from tui_loop.engine.preflight import loss_mask
+from tui_loop.engine.preflight.loss_mask import MaskedTokens
 
 LITTLE = 0.01
 """A smaller share of trained tokens is a warning."""
