@@ -73,6 +73,7 @@ def loop(tmp_path: Path) -> LoopFolder:
     return LoopsFolder(tmp_path / "loops").create("mine", settings)
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_good_data_passes_and_nothing_is_created(
     cli: Cli, loop: LoopFolder, tmp_path: Path

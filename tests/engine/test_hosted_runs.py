@@ -66,6 +66,7 @@ def test_a_refused_draft_is_the_draft_again(tiny_loop: Callable[..., TinyLoop]) 
     assert draft.config.other == {"adam_beta1": -0.5}
 
 
+@pytest.mark.slow
 def test_the_base_is_evaluated_after_the_gate_has_passed(
     tiny_loop: Callable[..., TinyLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ def test_loading_refuses_what_files_alone_do_not_show(models: Path) -> None:
     assert load_init_adapter(model, models / "adapter").peft_config["default"].r == 4
 
 
+@pytest.mark.slow
 def test_a_path_into_a_loop_is_that_iteration(tiny_loop: MakeLoop) -> None:
     """Its config is compared as it is written, and its recorded base with the run's."""
     loop = tiny_loop()

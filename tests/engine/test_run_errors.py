@@ -44,7 +44,7 @@ def load_error(folder: Path, kind: str) -> Exception:
     return caught.value
 
 
-@pytest.mark.filterwarnings("default::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("kind", ["code", "script", "garbage"])
 def test_torchs_advice_to_run_the_code_in_a_file_is_not_recorded(
     kind: str, tmp_path: Path, tiny_loop: Callable[..., TinyLoop], capfd: pytest.CaptureFixture[str]

@@ -37,6 +37,7 @@ def losses_of(loop: TinyLoop, number: int) -> list[float]:
     return [point.values["loss"] for point in read_run(loop.loop.iteration(number)).metrics]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_whole_record(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop()
     loop.run_base()

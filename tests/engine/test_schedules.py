@@ -66,6 +66,7 @@ def test_an_epoch_at_a_time_the_last_weights_may_be_the_best_too(tiny_loop: Make
     assert kept == min(within, key=lambda each: each.values["eval_loss"]).step
 
 
+@pytest.mark.slow
 def test_without_evaluations_no_steps_set_means_no_checkpoint(tiny_loop: MakeLoop) -> None:
     loop = tiny_loop(training={"max_steps": 2, "eval_steps": 0})
     loop.run("save_steps=unset")

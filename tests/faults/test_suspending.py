@@ -100,6 +100,7 @@ def test_an_app_that_was_stopped_from_outside_comes_back_with_one_reader_of_its_
     wait_until(lambda: shell.job == [], "its end")
 
 
+@pytest.mark.slow
 def test_a_suspended_app_ends_when_its_shell_ends_the_job(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_suspended_app_ends_when_its_shell_ends_the_job(
     wait_until(lambda: shell.job == [], "its end")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "ctrl+z and SIGTSTP where the app leads its session (`ssh -t`, `xterm -e`), then SIGTERM",
     group="app",
@@ -130,6 +132,7 @@ def test_an_app_without_a_shell_is_not_suspended(open_app: OpenApp, outcome: Out
     outcome.checked()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "SIGSTOP to an app that leads its session, then SIGTERM to the process in front of it",
     group="app",

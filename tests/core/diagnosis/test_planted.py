@@ -19,6 +19,8 @@ from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.record.files import sha256_of
 from tui_loop.core.record.loops_folder import LoopsFolder
 
+pytestmark = pytest.mark.slow
+
 NOT_YET: frozenset[tuple[str, str]] = frozenset()
 """(scenario, kind) that must be found and is not yet."""
 
@@ -149,7 +151,6 @@ def test_an_alarm_about_a_healthy_run_is_told_and_not_good_enough(judged: Judge)
     assert not is_good([ill, alarmed])
 
 
-@pytest.mark.slow
 @pytest.mark.train
 def test_runs_made_now_are_found_out_too(tmp_path: Path) -> None:
     small = ("max_train_rows=24", "max_eval_rows=12", "evaluation.train_rows=8", "logging_steps=1")
