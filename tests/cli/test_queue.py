@@ -128,6 +128,7 @@ def test_the_draft_of_the_app_is_queued_and_makes_room_for_another(loop: LoopFol
     assert (queued.why, queued.set) == ("wider", {"lora.r": 4})
 
 
+@pytest.mark.train
 def test_what_the_gate_refuses_returns_to_the_top_of_the_queue(
     loop: LoopFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

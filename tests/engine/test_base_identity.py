@@ -29,10 +29,12 @@ from tui_loop.engine.base_identity import (
     require_same_base,
 )
 from tui_loop.engine.holdout_evaluation import evaluate_holdout
-from tui_loop.engine.host import RunHost
 from tui_loop.engine.model_pool import ModelPool
 from tui_loop.engine.model_source import ModelSource, find_model, weights_hash
 from tui_loop.engine.run_context import Run, TrainingOutOfMemory
+from tui_loop.engine.run_host import RunHost
+
+pytestmark = pytest.mark.train
 
 MakeLoop = Callable[..., TinyLoop]
 COMMIT, NEWER = "a" * 40, "b" * 40
@@ -207,7 +209,6 @@ def test_a_run_without_saved_weights_may_use_a_changed_base(
         base_to_resume(folder, folder.read_config(), Resumption())
 
 
-@pytest.mark.train
 def test_the_attempt_after_one_that_ran_out_of_memory_knows_the_base(
     iteration: Callable[[str], IterationFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +225,6 @@ def test_the_attempt_after_one_that_ran_out_of_memory_knows_the_base(
     assert known == [None, msgspec.structs.replace(base_at(folder), evaluation_weights="")]
 
 
-@pytest.mark.train
 def test_weights_on_a_changed_base_are_refused_everywhere(
     tiny_loop: MakeLoop, tmp_path: Path
 ) -> None:
