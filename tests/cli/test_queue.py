@@ -23,7 +23,7 @@ from tui_loop.core.errors import RunStopped
 from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft
 from tui_loop.core.workflow.plan import create_iteration
@@ -331,7 +331,7 @@ def test_a_night_in_the_background(loop: LoopFolder, cli: Cli) -> None:
     begun = cli("queue", NAME, "--run", "--detach", "--json")
     assert begun.returncode == 0, begun.stderr
     pid = json.loads(begun.stdout)["pid"]
-    wait_until(lambda: iteration_of(loop.iteration(2)).state == "running", "run 2")
+    wait_until(lambda: read_run(loop.iteration(2)).phase == "training", "run 2")
     assert cli("stop", NAME, "--wait").returncode == 0
     wait_until(lambda: not is_unattended(loop), "the end of the queue")
     assert [iteration_of(loop.iteration(n)).state for n in (1, 2)] == ["finished", "stopped"]

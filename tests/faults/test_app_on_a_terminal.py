@@ -269,10 +269,10 @@ def test_a_termination_of_the_app_saves_a_checkpoint_and_exits_three(
 HANGS_IN_PREPARING = """
 import os, sys
 from tui_loop.cli.main import main
-from tui_loop.engine import host, run_iteration
+from tui_loop.engine import run_host, run_iteration
 nothing_comes, _ = os.pipe()
-run_iteration.load_data = lambda *_: os.read(nothing_comes, 1)
-host.STOP_SECONDS = 1.0
+run_iteration.column_findings = lambda *_: os.read(nothing_comes, 1)
+run_host.STOP_SECONDS = 1.0
 sys.exit(main(["long"]))
 """
 

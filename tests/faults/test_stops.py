@@ -31,13 +31,13 @@ pytestmark = pytest.mark.train
 HANGS_IN_CHECKING = """
 import os, sys
 from transformers import GPT2LMHeadModel
-from tui_loop.engine import host
+from tui_loop.engine import host, run_host
 nothing_comes, _ = os.pipe()
 def blocks(*_, **__):
     print("blocked", flush=True)
     os.read(nothing_comes, 1)
 GPT2LMHeadModel.forward = blocks
-host.STOP_SECONDS = 1.0
+run_host.STOP_SECONDS = 1.0
 sys.exit(host.main(sys.argv[1:]))
 """
 

@@ -260,7 +260,7 @@ def test_a_run_that_fails_over_a_secret_does_not_tell_it(
     with output_capture.output_to(folder.output):
         summary = tiny.run_number(number)
     assert summary.error is not None
-    assert summary.error["message"].startswith("RuntimeError: cannot log in: ***")
+    assert "cannot log in: ***" in summary.error["message"]
     assert "cannot log in: ***" in folder.journal.read_text()
     assert "cannot log in: ***" in folder.output.read_text()
     assert_nowhere(canaries, tmp_path)

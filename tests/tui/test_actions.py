@@ -449,7 +449,7 @@ async def only_changed_fields_are_listed(opened: Opened, key: str) -> None:
 @does("config.find")
 async def a_field_is_found_by_its_name(opened: Opened, key: str) -> None:
     await opened.press("2", key)
-    await opened.type("alpha")
+    await opened.type("lora_alpha")
     rows = opened.get(ConfigPane).list
     assert rows.key_of(rows.cursor) == "lora.lora_alpha"
     await opened.press("enter")

@@ -165,44 +165,32 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
 def test_a_run_that_fails_leaves_the_app_up_and_says_what_to_do(
     open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui_loop.engine.run_host import RunHost
-
-    data = loop.root / "train.jsonl"
-    host = RunHost.run
-
-    def without_data(self: RunHost) -> Any:
-        data.rename(data.with_suffix(".away"))
-        return host(self)
-
-    def fails(number: int) -> bool:
-        return loop.iteration(number).summary.exists()
+    def breaks(*_: object) -> None:
+        raise RuntimeError("it broke")
 
     async def steps(opened: Opened) -> None:
         await sets(opened, "evaluation.base", "false")
         await sets(opened, "lora.target_modules", "no_such_layer")
         await runs(opened, "a try")
-        await opened.until(lambda: fails(1) and not opened.backend.hosted(), "a failed run")
-        await opened.tells("1 failed: ", "no_such_layer")
-        await opened.press("1", "enter")
-        await opened.shows(
-            "✗ lora.target_modules: 'no_such_layer' matches no layer", "hint: change the"
-        )
+        await opened.shows("The run was refused", "matches no layer", "hint: change the")
         await opened.press("escape")
         await opened.goes_to(DRAFT)
         await sets(opened, "lora.target_modules", "all-linear")
-        monkeypatch.setattr(RunHost, "run", without_data)
+        monkeypatch.setattr("tui_loop.engine.training._train_or_resume", breaks)
         await runs(opened, "another")
-        await opened.until(lambda: fails(2) and not opened.backend.hosted(), "a failed run")
-        await opened.tells("2 failed: ", "train.jsonl")
+        await opened.until(
+            lambda: loop.iteration(1).summary.exists() and not opened.backend.hosted(),
+            "a failed run",
+        )
+        await opened.tells("1 failed: ", "it broke")
         opened.app.clear_notifications()  # they lie over the table
         await opened.press("1")
-        await opened.until(lambda: re.search(r"2 .*✗ data", opened.text), "2 ✗ data")
+        await opened.until(lambda: re.search(r"1 .*✗ crashed", opened.text), "1 ✗ crashed")
         assert opened.app.return_code is None
 
     on_app(open_app(size=SMALL), steps)
-    for number in (1, 2):
-        summary = loop.iteration(number).read_summary()
-        assert summary is not None
-        assert summary.state == "failed"
-        assert summary.error is not None
-        assert summary.error["hint"]
+    summary = loop.iteration(1).read_summary()
+    assert summary is not None
+    assert summary.state == "failed"
+    assert summary.error is not None
+    assert summary.error["hint"]

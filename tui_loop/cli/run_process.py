@@ -131,6 +131,9 @@ def run_to_end(
         raise RunStopped(
             f"{folders[len(ended) - 1]} was killed", f"tui-loop resume {folders[len(ended) - 1]}"
         )
+    was_stopped = process.returncode == EXIT_CODES["stopped"]
+    if was_stopped and ended[-1].state not in EXIT_CODES:  # by a request during the checks
+        raise RunStopped(f"{folders[len(ended) - 1]} was stopped before it started", "")
     if ended[-1].state not in EXIT_CODES:
         out.note(
             f"the run's process exited with code {process.returncode} without recording an end; "

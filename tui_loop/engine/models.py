@@ -16,6 +16,7 @@ from tui_loop.core.consent import require_consent
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.model_folder import has_tokenizer
 from tui_loop.core.record.folders import IterationFolder
+from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.extras import require_attention, require_gguf, require_quant
 from tui_loop.engine.foreign_code import hub_commit, model_code
@@ -159,8 +160,8 @@ _CLASS_NEEDED = (LookupError, ArithmeticError, AttributeError, TypeError, Assert
 
 
 def sentence_of(fault: BaseException) -> str:
-    """Returns the first sentence of an error's text, on one line and without Markdown."""
-    text = " ".join(str(fault).replace("`", "").split())
+    """Returns the first sentence of an error's text, redacted, on one line, without Markdown."""
+    text = " ".join(redacted(str(fault)).replace("`", "").split())
     if not text or isinstance(fault, _CLASS_NEEDED):
         text = ": ".join(filter(None, (type(fault).__name__, text)))
     first = re.split(r"(?<=[a-z)])\. (?=[A-Z])", text)[0]

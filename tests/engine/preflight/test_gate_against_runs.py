@@ -138,6 +138,7 @@ def small(tiny_loop: Callable[..., TinyLoop]) -> LoopFolder:
     return tiny_loop(training={"max_steps": 2}).loop
 
 
+@pytest.mark.filterwarnings("ignore")  # libraries warn of settings that they will drop
 def test_a_config_that_the_gate_passes_runs_and_one_that_it_refuses_leaves_nothing(
     small: LoopFolder, tally: dict[str, int]
 ) -> None:
