@@ -255,12 +255,12 @@ def test_a_run_that_fails_over_a_secret_does_not_tell_it(
 
     tiny = tiny_loop()
     number = tiny.plan()
-    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", fails)
+    monkeypatch.setattr("tui_loop.engine.training._train_or_resume", fails)
     folder = tiny.loop.iteration(number)
     with output_capture.output_to(folder.output):
         summary = tiny.run_number(number)
     assert summary.error is not None
-    assert "cannot log in: ***" in summary.error["message"]
+    assert summary.error["message"].startswith("RuntimeError: cannot log in: ***")
     assert "cannot log in: ***" in folder.journal.read_text()
     assert "cannot log in: ***" in folder.output.read_text()
     assert_nowhere(canaries, tmp_path)
