@@ -84,7 +84,7 @@ def dry_run(
     results = list(check_schedule(config))
     known = [each.field for each in [*results, *errors_of(check_settings(config))]]
     config = without_fields(config, known)
-    build = _Build(root, masker, next((_record(each) for each in rows if any(each.trained)), None))
+    build = _Build(root, masker, next((_record(each) for each in rows if each.has_loss), None))
     for _ in range(MOST_REFUSALS):
         try:
             with warnings.catch_warnings():

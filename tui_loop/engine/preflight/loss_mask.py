@@ -52,6 +52,11 @@ class MaskedTokens(msgspec.Struct, frozen=True):
     cut_trained: int = 0
     flaws: tuple[Flaw, ...] = ()
 
+    @property
+    def has_loss(self) -> bool:
+        """Whether a token has a loss; nothing predicts the first one."""
+        return any(self.trained[1:])
+
 
 class LossMasker:
     """Renders and masks the training rows of a config. Raises TuiLoopError as a run would."""

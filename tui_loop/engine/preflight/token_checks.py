@@ -88,7 +88,7 @@ class _TokenChecks(msgspec.Struct, frozen=True):
         severity = warning if trained < LITTLE * total else info
         hint = f"see which ones: {command('check', 'LOOP', '--row', 1)}"
         results = [severity(CheckKind.TRAINED_SHARE, message, hint, count=trained)]
-        masked = [row for row, each in self.rows if not any(each.trained)]
+        masked = [row for row, each in self.rows if not each.has_loss]
         if masked:
             no_row_trains = self.is_whole and len(masked) == len(self.rows)
             severity = error if no_row_trains else warning
