@@ -20,7 +20,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import LoadedModel, load_model
 from tui_loop.engine.rendering import Renderer
-from tui_loop.engine.training_rows import labels_of
+from tui_loop.engine.training_rows import record_of
 
 pytestmark = pytest.mark.train
 
@@ -124,7 +124,7 @@ def test_rows_without_turns_have_the_labels_of_sfttrainer(
     theirs = prepared_by_trl(tiny, records, tmp_path)
     for row, (ids, labels) in zip(mapped_rows, theirs, strict=True):
         ours = renderer.tokens(row)
-        assert (ours.ids, labels_of(ours)) == (ids, labels)
+        assert (ours.ids, record_of(ours.ids, ours.trained)["labels"]) == (ids, labels)
 
 
 @pytest.mark.parametrize("rows", [PAIRS, ORDERS])
@@ -146,7 +146,7 @@ def test_a_prompt_goes_through_the_chat_template_and_the_answer_ends_with_its_tu
         ours = renderer.tokens(row)
         assert ours.ids == ids
         newline = len(ids) - 1  # the template's, after the end of the turn
-        assert labels_of(ours) == [*labels[:newline], -100]
+        assert record_of(ours.ids, ours.trained)["labels"] == [*labels[:newline], -100]
         assert tiny.tokenizer.decode(ours.prompt_ids).endswith("<|assistant|>")
 
 

@@ -65,14 +65,15 @@ class HostedRuns:
     def terminate(self) -> None:
         """Ends the current run within its grace period, and starts no other. Safe in a handler."""
         self._terminated.set()
-        if self._host is not None:
-            self._host.terminate()
+        if (host := self._host) is not None:
+            host.terminate()
 
     def run(self) -> EndState:
         """Runs until one iteration does not finish; returns the state of the last."""
         try:
             return self._run()
         finally:
+            self._read = self._host = None  # the app outlives the run, and rows may be gigabytes
             if self.refusal:
                 return_refused(self._folders, self._refused, as_draft=self._from_draft)
             else:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.data.rows import Row
-from tui_loop.engine.rendering import Renderer, Tokens
+from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.run_control import polled
 
 IGNORED = -100
@@ -51,16 +51,14 @@ def render_training_rows(
         answer_tokens += tokens.answer_tokens
         if count:
             trained_tokens += count
-            records.append({"input_ids": tokens.ids, "labels": labels_of(tokens)})
+            records.append(record_of(tokens.ids, tokens.trained))
     left_out = len(lengths) - len(records)
     return TrainingRows(
         records, lengths, trained_tokens, answer_tokens, left_out, dict(sorted(flaws.items()))
     )
 
 
-def labels_of(tokens: Tokens) -> list[int]:
-    """Returns a row's labels: its ids where they are trained on, else IGNORED."""
-    return [
-        token if trained else IGNORED
-        for token, trained in zip(tokens.ids, tokens.trained, strict=True)
-    ]
+def record_of(ids: list[int], trained: list[bool]) -> dict[str, list[int]]:
+    """Returns a row as SFTTrainer gets it; its labels are its ids where they are trained on."""
+    labels = [token if counts else IGNORED for token, counts in zip(ids, trained, strict=True)]
+    return {"input_ids": ids, "labels": labels}

@@ -207,8 +207,8 @@ class LoopApp(KeysInOrder):
             self.backend.stop_hosted()
         except (OSError, TuiLoopError) as error:
             fault = error if isinstance(error, TuiLoopError) else file_error(error)
-            told = f"cannot ask {hosted} to stop: {fault.message}"
-            self.notify(flat(told, 400), severity="error", markup=False)
+            message = f"cannot ask {hosted} to stop: {fault.message}"
+            self.notify(flat(message, 400), severity="error", markup=False)
             return
         self.notify(f"{hosted} is stopping: the app closes when it has saved")
         self.set_interval(0.2, self._leave_when_done)

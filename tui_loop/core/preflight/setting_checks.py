@@ -108,55 +108,48 @@ def without_fields(config: Config, names: list[str]) -> Config:
     return read_config(tables)
 
 
+def _refused(field: str, problem: str, hint: str) -> CheckResult:
+    """Returns the error of a field of `training`."""
+    name = f"training.{field}"
+    return error(CheckKind.CONFIG, f"{name}: {problem}", hint, field=name)
+
+
 def _unknown_choices(config: Config) -> Iterator[CheckResult]:
     for field, choices in CHOICES.items():
         value = config.other.get(field)
         if value is not None and value not in choices:
             guess = did_you_mean(value, choices)
-            yield error(
-                CheckKind.CONFIG,
-                f"training.{field}: must be one of {', '.join(choices)}, not {shown(value)}{guess}",
-                f"--set training.{field}={choices[0]}",
-                field=f"training.{field}",
-            )
+            problem = f"must be one of {', '.join(choices)}, not {shown(value)}{guess}"
+            yield _refused(field, problem, f"--set training.{field}={choices[0]}")
 
 
 def _out_of_range(config: Config) -> Iterator[CheckResult]:
-    limits = [
-        *((field, f"at least {lowest}", lowest, None) for field, lowest in AT_LEAST.items()),
-        *((field, f"below {highest}", None, highest) for field, highest in BELOW.items()),
+    numbers = {name: each for name, each in config.other.items() if isinstance(each, int | float)}
+    low = [(name, f"at least {AT_LEAST[name]}") for name in AT_LEAST if name in numbers]
+    high = [(name, f"below {BELOW[name]}") for name in BELOW if name in numbers]
+    broken = [
+        *(each for each in low if numbers[each[0]] < AT_LEAST[each[0]]),
+        *(each for each in high if numbers[each[0]] >= BELOW[each[0]]),
     ]
-    for field, words, lowest, highest in limits:
-        value = config.other.get(field)
-        if not isinstance(value, int | float):
-            continue
-        is_low = lowest is not None and value < lowest
-        is_high = highest is not None and value >= highest
-        if is_low or is_high:
-            yield error(
-                CheckKind.CONFIG,
-                f"training.{field}: must be {words}, not {shown(value)}",
-                f"--set training.{field}=none, its default",
-                field=f"training.{field}",
-            )
+    for field, limit in broken:
+        problem = f"must be {limit}, not {shown(numbers[field])}"
+        yield _refused(field, problem, f"--set training.{field}=none, its default")
 
 
 def _unknown_optimizer(config: Config) -> Iterator[CheckResult]:
     optimizer, arguments = config.training.optim, config.other.get("optim_args")
     if optimizer not in OPTIMIZERS:
         guess = did_you_mean(optimizer, OPTIMIZERS)
-        yield error(
-            CheckKind.CONFIG,
-            f"training.optim: transformers knows no optimizer {shown(optimizer)}{guess}",
+        yield _refused(
+            "optim",
+            f"transformers knows no optimizer {shown(optimizer)}{guess}",
             f"one of {', '.join(OPTIMIZERS[:5])}, {', '.join(OPTIMIZERS[8:11])} and others",
-            field="training.optim",
         )
     if arguments and not all(name and sign for name, sign, _ in _pairs(arguments)):
-        yield error(
-            CheckKind.CONFIG,
-            f"training.optim_args: must be NAME=VALUE,NAME=VALUE, not {shown(arguments)}",
+        yield _refused(
+            "optim_args",
+            f"must be NAME=VALUE,NAME=VALUE, not {shown(arguments)}",
             "--set training.optim_args=none",
-            field="training.optim_args",
         )
 
 
@@ -165,41 +158,36 @@ def _pairs(arguments: str) -> list[tuple[str, str, str]]:
 
 
 def _missing_packages(config: Config) -> Iterator[CheckResult]:
-    optimizer = config.training.optim.lower()
-    needed = next((each for each in OPTIMIZER_PACKAGES if each[0] in optimizer), None)
+    optimizer = config.training.optim
+    needed = next((each for each in OPTIMIZER_PACKAGES if each[0] in optimizer.lower()), None)
     if needed is not None and find_spec(needed[1]) is None:
-        yield error(
-            CheckKind.CONFIG,
-            f"training.optim: {config.training.optim} needs the package {needed[2]}, "
-            "which is not installed",
+        yield _refused(
+            "optim",
+            f"{optimizer} needs the package {needed[2]}, which is not installed",
             f"pip install {needed[2]}, or --set optim=adamw_torch",
-            field="training.optim",
         )
     if config.other.get("use_liger_kernel") and find_spec("liger_kernel") is None:
-        yield error(
-            CheckKind.CONFIG,
-            "training.use_liger_kernel: needs the package liger-kernel, which is not installed",
+        yield _refused(
+            "use_liger_kernel",
+            "needs the package liger-kernel, which is not installed",
             "pip install liger-kernel, or --set training.use_liger_kernel=false",
-            field="training.use_liger_kernel",
         )
 
 
 def _contradictions(config: Config) -> Iterator[CheckResult]:
     training = config.training
     if training.lr_scheduler_type == "reduce_lr_on_plateau":
-        yield error(
-            CheckKind.CONFIG,
-            "training.lr_scheduler_type: reduce_lr_on_plateau follows evaluations of the trainer, "
+        yield _refused(
+            "lr_scheduler_type",
+            "reduce_lr_on_plateau follows evaluations of the trainer, "
             "and tui-loop evaluates itself",
             "--set lr_scheduler_type=cosine, with training.early_stopping_patience for plateaus",
-            field="training.lr_scheduler_type",
         )
     if config.other.get("padding_free") and not training.packing and training.max_length:
-        yield error(
-            CheckKind.CONFIG,
-            "training.padding_free: without packing it does not apply training.max_length",
+        yield _refused(
+            "padding_free",
+            "without packing it does not apply training.max_length",
             "--set packing=true, or --set training.max_length=none",
-            field="training.padding_free",
         )
 
 

@@ -27,5 +27,5 @@ def without_unsafe_advice(text: str) -> str:
         return text
     advice, reason = _ADVICE.search(text), _REASON.search(text)
     before = text[: advice.start()].rstrip(" .:\n") if advice else ""
-    told = f" ({_MORE_ADVICE.sub('', reason[1]).strip()})" if reason else ""
-    return f"{before}: {PLAIN_TENSORS}{told}" if before else f"{PLAIN_TENSORS}{told}"
+    detail = f" ({_MORE_ADVICE.sub('', reason[1]).strip()})" if reason else ""
+    return f"{before}: {PLAIN_TENSORS}{detail}" if before else f"{PLAIN_TENSORS}{detail}"

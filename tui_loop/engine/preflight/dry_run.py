@@ -42,7 +42,7 @@ from tui_loop.engine.preflight.schedule_checks import check_schedule
 from tui_loop.engine.preflight.target_checks import check_targets
 from tui_loop.engine.preflight.token_checks import Sizes, base_sizes, meta_model
 from tui_loop.engine.trainer_arguments import lora_config, sft_config
-from tui_loop.engine.training_rows import IGNORED
+from tui_loop.engine.training_rows import record_of
 
 MOST_REFUSALS = 8
 """Building is given up after so many refusals; each costs another model without weights."""
@@ -84,7 +84,8 @@ def dry_run(
     results = list(check_schedule(config))
     known = [each.field for each in [*results, *errors_of(check_settings(config))]]
     config = without_fields(config, known)
-    build = _Build(root, masker, next((_record(each) for each in rows if each.has_loss), None))
+    records = (record_of(each.ids, each.trained) for each in rows if each.has_loss)
+    build = _Build(root, masker, next(records, None))
     for _ in range(MOST_REFUSALS):
         try:
             with warnings.catch_warnings():
@@ -167,14 +168,6 @@ def _try_training(trainer: SFTTrainer, steps: int) -> None:
         trainer.create_optimizer()
     with _refusals("training", _SCHEDULER):
         _try_schedule(trainer, steps)
-
-
-def _record(row: MaskedTokens) -> dict[str, list[int]]:
-    """Returns a row as SFTTrainer gets it."""
-    labels = [
-        token if trained else IGNORED for token, trained in zip(row.ids, row.trained, strict=True)
-    ]
-    return {"input_ids": row.ids, "labels": labels}
 
 
 def _try_schedule(trainer: SFTTrainer, steps: int) -> None:

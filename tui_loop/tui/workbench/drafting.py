@@ -115,7 +115,7 @@ class Drafting(LoopScreen):
         self.look_again()
 
     async def save_draft(self, draft: Draft, *, is_told: bool = True) -> None:
-        """Keeps the draft, in memory first, then on disk; an error is told unless it was."""
+        """Keeps the draft, in memory first, then on disk; an error is shown unless it was."""
         self.edits += 1
         self.draft = draft
         self.show_snapshot()

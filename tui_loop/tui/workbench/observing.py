@@ -139,7 +139,7 @@ class LoopScreen(Frame):
         await asyncio.to_thread(allow_code, error.code)
 
     def fault_of(self, error: Exception) -> TuiLoopError:
-        """An error as it is told; where it is a fault of the program, a report is kept."""
+        """Returns an error as the screen shows it; a fault of the program is also reported."""
         if isinstance(error, OSError):
             return file_error(error)
         self.services.report(error)
