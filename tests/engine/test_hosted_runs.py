@@ -16,8 +16,8 @@ from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error
 from tui_loop.core.record.events import PhaseStarted, RunStarted
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
-from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.requests import send_request
+from tui_loop.core.record.reader import LoopReader, iteration_of, read_run
+from tui_loop.core.record.requests import append_request, send_request
 from tui_loop.core.workflow.draft import read_draft
 from tui_loop.core.workflow.plan import plan_next
 from tui_loop.engine import launch
@@ -109,6 +109,23 @@ def test_a_stop_during_the_checks_ends_them(
     runs = HostedRuns(folders, runner="thread")
     assert runs.run() == "stopped"
     assert (runs.refusal, loop.numbers()) == ([], [])
+
+
+def test_the_stop_of_a_screen_that_shows_the_checks_ends_them(
+    tiny_loop: Callable[..., TinyLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = tiny_loop().loop
+    folders = created(loop, "evaluation.base=false")
+
+    def stopped(*args: Any, poll: Callable[[], None], **more: Any) -> list[CheckResult]:
+        attempt = LoopReader(loop).at(1).view().run.asked_attempt
+        append_request(folders[0].requests, attempt, "stop", save=True, evaluate=False)
+        poll()
+        raise AssertionError("the poll has raised")
+
+    monkeypatch.setattr(gate, "check_run", stopped)
+    assert HostedRuns(folders, runner="thread").run() == "stopped"
+    assert loop.numbers() == []
 
 
 def test_a_fault_within_the_checks_refuses_the_run(

@@ -108,9 +108,7 @@ def send_request(
     folder: IterationFolder, name: RequestName, *, save: bool = True, evaluate: bool = True
 ) -> Request:
     """Appends a request for the live attempt, or for the next one if none is live."""
-    run = read_run(folder)
-    is_idle = run.started is None or run.ended is not None
-    attempt = run.attempt + 1 if is_idle else run.attempt
+    attempt = read_run(folder).asked_attempt
     return append_request(folder.requests, attempt, name, save=save, evaluate=evaluate)
 
 

@@ -95,6 +95,15 @@ class RunState(msgspec.Struct):
         return self.metrics[-1].step if self.metrics else 0
 
     @property
+    def asked_attempt(self) -> int:
+        """Returns the attempt that a request is for: the live one, else the next.
+
+        A run that is checked before it starts has no attempt yet.
+        """
+        is_idle = self.started is None or self.ended is not None
+        return self.attempt + 1 if is_idle else self.attempt
+
+    @property
     def stop_requested(self) -> bool:
         return any(request.name == "stop" for request in self.requests)
 

@@ -59,7 +59,7 @@ class Running(Drafting):
         if live.state == "stopping":
             self.say(f"{live.number} is stopping: it ends at the next step or batch")
             return
-        number, attempt = live.number, live.run.attempt
+        number, attempt = live.number, live.run.asked_attempt
         unit = "steps" if live.run.phase == "training" else "rows"
         done = f"{live.run.done} of {live.run.total or '?'} {unit}"
 
@@ -135,7 +135,7 @@ class Running(Drafting):
             )
         if live.run.phase != "training" and name in ("evaluate", "checkpoint"):
             told = f"{live.number} is not training now: it is done in training, if there is any"
-        number, attempt = live.number, live.run.attempt
+        number, attempt = live.number, live.run.asked_attempt
         self.run_worker(self._ask(number, attempt, name, told), group="ask")
 
     async def _offer_resume(self, number: int) -> None:
