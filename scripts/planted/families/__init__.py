@@ -1,0 +1,1 @@
+"""Families of planted training problems, made to test a diagnosis."""

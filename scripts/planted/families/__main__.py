@@ -1,0 +1,106 @@
+"""`python -m scripts.planted.families list` and `make [NAME...] --folder DIR`.
+
+`list` prints the sealed sets with their counts, and with `--open` what the families are. `make`
+makes the records of all families of the sets, or of those that are named, and prints the scores.
+With `--repairs` it also tries every remedy, with `--healthy` it makes the sound variants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.planted.families.family import Family, Range
+from scripts.planted.families.running import Scores, make, make_healthy, make_sound, repaired
+from scripts.planted.families.sealed import sealed, sets
+from scripts.planted.families.tasks import TASKS
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="print the sealed sets")
+    listing.add_argument("--open", action="store_true", help="print what the families are")
+    making = commands.add_parser("make", help="make the records of families by real runs")
+    making.add_argument("names", nargs="*", metavar="NAME", help="default: all families")
+    making.add_argument("--folder", type=Path, required=True, help="where loops/ and data/ are")
+    making.add_argument("--repairs", action="store_true", help="try every remedy too")
+    making.add_argument("--healthy", action="store_true", help="make the healthy variants too")
+    args = parser.parse_args(words)
+    families = {name: sealed(name) for name in sets()}
+    if args.command == "list":
+        for line in listed(families, is_open=args.open):
+            print(line)
+        return 0
+    known = {family.name: family for each in families.values() for family in each}
+    if unknown := sorted(set(args.names) - set(known)):
+        parser.error(f"unknown families: {', '.join(unknown)}")
+    folder = args.folder.resolve()
+    for name in args.names or known:
+        for line in made(known[name], folder, tries=args.repairs):
+            print(line, flush=True)
+    if args.healthy:
+        for task in TASKS:
+            scores = {f"sound-{task.name}-0": make_sound(task, 0, folder)}
+            for name, score in (scores | make_healthy(task, 0, folder)).items():
+                print(f"{name}: {percent(score)}", flush=True)
+    return 0
+
+
+def listed(families: dict[str, tuple[Family, ...]], *, is_open: bool) -> list[str]:
+    """Returns the lines of `list`."""
+    lines = []
+    for name, each in families.items():
+        lines.append(f"{name}: {len(each)} families")
+        if is_open:
+            lines += [f"  {family.name} ({family.task}): {family.fault}" for family in each]
+    return lines
+
+
+def made(family: Family, folder: Path, *, tries: bool) -> list[str]:
+    """Makes a family's record, `tries` also each repair; returns the lines to print."""
+    lines = [f"{family.name}: {scores_text(make(family, folder))}"]
+    if tries:
+        for remedy, values in family.remedies.items():
+            scores = tried(family, folder, remedy, values)
+            share = scores.recovered
+            recovered = "nothing was lost" if share is None else f"{percent(share)} recovered"
+            lines.append(f"  {remedy}: {percent(scores.repaired)}, {recovered}")
+    return lines
+
+
+def tried(family: Family, folder: Path, remedy: str, values: Range | bool) -> Scores:
+    """Runs one remedy: a data edit, or a field at the middle of its range or its first value."""
+    if isinstance(values, bool):
+        return repaired(family, folder, edit=remedy)
+    return repaired(family, folder, changes={remedy: typical(values)})
+
+
+def typical(values: Range) -> Any:
+    """Returns a value to try: the geometric middle of a range of numbers, else the first value."""
+    numbers = [each for each in values if type(each) in (int, float)]
+    if len(numbers) < 2 or numbers[0] <= 0:
+        return values[0]
+    middle = math.sqrt(numbers[0] * numbers[1])
+    return round(middle) if all(isinstance(each, int) for each in numbers) else middle
+
+
+def scores_text(scores: Scores) -> str:
+    """Returns the base's, the sound and the faulty score as text."""
+    return (
+        f"base {percent(scores.base)}, sound {percent(scores.sound)}, "
+        f"faulty {percent(scores.faulty)}"
+    )
+
+
+def percent(value: float | None) -> str:
+    """Returns a share as a percentage."""
+    return "no score" if value is None else f"{value:.0%}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
