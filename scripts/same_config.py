@@ -23,10 +23,10 @@ from pathlib import Path
 
 from scripts.reliability import CHECKOUT
 from tui_loop.core.compare.comparison import Comparer
+from tui_loop.core.paired_stats import paired_interval, spread_interval
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, iterations_of
-from tui_loop.core.stats import paired_interval, spread_interval
 
 NAME = "same-config"
 SEEDS = range(1, 11)

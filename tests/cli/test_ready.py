@@ -250,7 +250,7 @@ def test_a_closed_loop_is_shown_as_such_and_runs_nothing_until_reopened(
     monkeypatch.chdir(review)
     path = loop_of(review).settings_file
     before = path.read_bytes()
-    assert main(["close", LOOP, "--why", "good enough\nfor the pilot"]) == 0
+    assert main(["close", LOOP, "--why", "good enough\nfor the pilot", "--yes"]) == 0
     assert "closed with 4: good enough" in capsys.readouterr().out
     assert path.read_bytes().startswith(before.rstrip())
     assert json.loads(_out(capsys, "list", "--json"))["loops"][0]["state"] == "closed"
@@ -302,3 +302,30 @@ def test_a_fresh_split_is_drafted_with_its_reason(
     assert "117 rows drawn from training (seed 9)" in text
     assert "not comparable" in text
     assert f"tui-loop run {LOOP} --draft" in text
+
+
+def test_a_loop_that_is_not_ready_says_what_is_missing_before_it_is_closed(
+    review: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(review)
+    path = loop_of(review).settings_file
+    before = path.read_bytes()
+    assert main(["close", LOOP, "--why", "enough", "--iteration", "1"]) == 2
+    heard = capsys.readouterr().err
+    assert f"{LOOP}/1 is not ready:" in heard
+    assert f"hint: tui-loop close {LOOP} --why '...' --yes" in heard
+    assert path.read_bytes() == before
+    assert main(["close", LOOP, "--why", "enough", "--iteration", "1", "--yes"]) == 0
+    assert f"{LOOP} closed with 1: enough" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "is_closed"), [("n", False), ("", False), ("y", True)])
+def test_on_a_terminal_closing_a_loop_that_is_not_ready_asks(
+    review: Path, monkeypatch: pytest.MonkeyPatch, answer: str, is_closed: bool
+) -> None:
+    monkeypatch.chdir(review)
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdin, "readline", lambda: f"{answer}\n", raising=False)
+    assert main(["close", LOOP, "--why", "enough", "--iteration", "1"]) == 0
+    assert (loop_of(review).read_settings().closed is not None) is is_closed

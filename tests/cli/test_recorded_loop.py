@@ -126,7 +126,7 @@ def test_a_report_is_written_and_a_loop_closed_without_the_stack(review: Path) -
     page = reader("report", LOOP, "-o", "-", "--format", "html", folder=review)
     assert page.returncode == 0, page.stderr
     assert page.stdout.startswith("<!doctype html>")
-    done = reader("close", LOOP, "--why", "good enough", folder=review)
+    done = reader("close", LOOP, "--why", "good enough", "--yes", folder=review)
     assert done.returncode == 0, done.stderr
     refused = reader("auto", LOOP, "--iterations", "1", folder=review)
     assert refused.returncode == 5
@@ -217,7 +217,7 @@ def test_broken_iterations_are_shown_beside_the_healthy_ones(review: Path) -> No
 def test_with_replicates_of_both_configs_a_change_can_be_called_better(review: Path) -> None:
     claimed = record("compare", f"{LOOP}/2", f"{LOOP}/4", folder=review)
     assert claimed["replicates"] == [2, 2]
-    assert claimed["claim"] in ("better", "no difference seen")
+    assert claimed["claim"] in ("better", "no difference shown")
     alone = record("compare", f"{LOOP}/1", f"{LOOP}/2", folder=review)
     assert alone["claim"] == "consistent with better"
 

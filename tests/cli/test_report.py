@@ -125,7 +125,7 @@ def test_it_prints_markdown_and_records(capsys: pytest.CaptureFixture[str]) -> N
     told = json.loads(capsys.readouterr().out)
     assert (told["best"], told["best_runs"]) == (2, [2, 6])
     assert len(told["iterations"]) == 7
-    assert told["iterations"][4]["against"]["claim"] == "no difference seen"
+    assert told["iterations"][4]["against"]["claim"] == "no difference shown"
     assert told["iterations"][4]["iteration"]["metrics"]["passed"] == 73
 
 

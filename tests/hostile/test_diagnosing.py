@@ -87,7 +87,7 @@ def test_a_checklist_and_an_end_are_told_without_being_obeyed(
         command("auto", LOOP, "--iterations", "1", on_terminal=True),
         command("auto", LOOP, "--iterations", "1", "--detach", on_terminal=True),
         command("queue", LOOP, "--run", on_terminal=True),
-        command("close", LOOP, "--why", "again", on_terminal=True),
+        command("close", LOOP, "--why", "again", "--yes", on_terminal=True),
         command("close", LOOP, "--reopen", on_terminal=True),
     ]
     for each in told:

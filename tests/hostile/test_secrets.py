@@ -187,7 +187,7 @@ def test_what_is_queued_drafted_closed_and_reported_has_its_secrets_masked(
     for words in (
         ("queue", LOOP, "--add", "--from", "2", "--set", "r=4", "--why", told),
         ("queue", LOOP),
-        ("close", LOOP, "--why", told),
+        ("close", LOOP, "--why", told, "--yes"),
         ("show", LOOP),
         ("list",),
     ):

@@ -67,7 +67,7 @@ class AppRuns:
             eval_rows=len(start.data.eval),
             steps=start.steps,
             notices=[*self._process_notices(), *start.notices],
-            findings=start_findings(start),
+            findings=start_findings(loop, start),
         )
 
     def preflight(self, loop: LoopFolder, draft: Draft) -> Preflight:
@@ -87,7 +87,7 @@ class AppRuns:
         require_train("training")
         self._refuse_second()
         start = check_start(loop, plan_of(loop, draft), allow_code=self._allow_code)
-        refuse_errors(start_findings(start))
+        refuse_errors(start_findings(loop, start))
         folders = create(loop, start)
         drop_draft(loop)
         self._begin(folders, draft.config.run.runner)

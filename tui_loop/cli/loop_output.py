@@ -145,7 +145,7 @@ def _print_iterations_table(
                 figures.loss(metrics.get("train_loss")),
                 figures.loss(metrics.get("eval_loss")),
                 figures.percent(metrics.get("score")),
-                brief_delta(comparer.against_parent(iteration, with_loss=False)),
+                brief_delta(comparer.against_parent(iteration)),
                 _verdict(iteration),
                 _state(iteration),
                 iteration.decision,

@@ -30,6 +30,7 @@ from tui_loop.core.preflight.check_result import (
 )
 from tui_loop.core.preflight.data_checks import check_data, check_metric
 from tui_loop.core.preflight.effort import pace_of, steps_findings
+from tui_loop.core.preflight.pattern_checks import check_patterns
 from tui_loop.core.preflight.row_checks import TrainedRow, refused_rows
 from tui_loop.core.preflight.setting_checks import check_settings
 from tui_loop.core.record.folders import LoopFolder
@@ -83,6 +84,7 @@ class Preflight:
         findings += required
         if not self._problems:
             findings += check_settings(self._config)
+            findings += check_patterns(self._loop, self._config)
         if self._data is not None:
             findings += check_metric(self._config, self._data)
             findings += check_data(self._data, refused)
@@ -190,12 +192,13 @@ def _config_problems(fault: BadInput) -> list[CheckResult]:
     return [_check_result(fault, CheckKind.CONFIG)]
 
 
-def start_findings(start: Start) -> list[CheckResult]:
+def start_findings(loop: LoopFolder, start: Start) -> list[CheckResult]:
     """Returns what to know before a checked plan runs; needs no training stack."""
     config = start.plans[0].config
     steps = steps_findings(config, len(start.data.train), None)
     metric = check_metric(config, start.data)
-    return by_severity([*metric, *check_data(start.data), *check_settings(config), *steps])
+    settings = [*check_settings(config), *check_patterns(loop, config)]
+    return by_severity([*metric, *check_data(start.data), *settings, *steps])
 
 
 def refuse_errors(findings: Sequence[CheckResult]) -> None:
@@ -206,7 +209,7 @@ def refuse_errors(findings: Sequence[CheckResult]) -> None:
 
 def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:
     """Prints the warnings of a start, a line each; raises ChecksFailed where there are errors."""
-    findings = start_findings(start)
+    findings = start_findings(loop, start)
     refuse_errors(findings)
     warnings = warnings_of(findings)
     for each in warnings[:WARNINGS_SHOWN]:

@@ -19,6 +19,7 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import SAMPLED
 from tui_loop.core.divergence import HIGHEST_USEFUL_RATE
 from tui_loop.core.errors import BadInput
+from tui_loop.core.preflight.pattern_checks import has_known_harm
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
@@ -75,7 +76,8 @@ class SearchSource:
                 f"{name.partition('.')[2]} {brief(value)}" for name, value in settings.items()
             )
             proposal = Proposal(parent, f"sampled: {text}", settings, SAMPLED)
-            if not history.tried(plan_of_proposal(history.loop, proposal).config):
+            config = plan_of_proposal(history.loop, proposal).config
+            if not history.tried(config) and not has_known_harm(history.loop, config, settings):
                 return proposal
         return None
 

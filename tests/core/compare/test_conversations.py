@@ -11,10 +11,11 @@ from tui_loop.core.compare.claims import claim_words, regression_of, table_of, w
 from tui_loop.core.compare.progress import ProgressReader
 from tui_loop.core.compare.progress_text import pair_words
 from tui_loop.core.compare.uncertainty import loss_interval, passed_interval, score_interval
+from tui_loop.core.paired_stats import mcnemar
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example
-from tui_loop.core.stats import Interval, mcnemar, share_interval, wilson
+from tui_loop.core.stats import Interval, share_interval, wilson
 
 MakeFinished = Callable[..., IterationFolder]
 
@@ -97,7 +98,7 @@ def test_replicates_of_split_conversations_have_an_interval_over_conversations(
         finished(scores_of(*passing), *settings, conversations=CONVERSATIONS)
     result = compare(loop, 1, 3)
     assert result.replicates == (2, 2)
-    assert result.claim == "no difference seen"
+    assert result.claim == "no difference shown"
 
 
 def test_progress_names_the_conversations_of_a_pair(

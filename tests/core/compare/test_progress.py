@@ -100,7 +100,7 @@ def test_where_nothing_is_known_of_training_noise_a_first_repeat_of_both_is_sugg
         "`tui-loop run intents --from 2 --repeat 1`",
     )
     assert pair_words(pair) == (
-        "2 against 1, the runner-up and its parent: +15 ±6 points over 100 examples, "
+        "2 against 1, the runner-up and its parent: +15 ±7 points over 100 examples, "
         "consistent with better (one run of each)"
     )
     assert reach_words(pair) == (
@@ -144,7 +144,7 @@ def test_a_gap_within_the_noise_of_the_examples_asks_for_examples_not_for_runs(
     finished(passing(range(22, 75)), "lora.r=4", parent=1)  # 25 fixed, 22 broken
     finished(passing(range(22, 76)), "lora.r=4", "seed=7", parent=1)
     (pair,) = look(loop).pairs
-    assert pair.claim == "no difference seen"
+    assert pair.claim == "no difference shown"
     assert pair.reach is not None
     assert pair.reach.runs is None
     assert pair.reach.examples is not None
@@ -185,9 +185,9 @@ def test_without_a_score_the_loss_ranks_and_is_compared(
     loop: LoopFolder, finished: MakeFinished
 ) -> None:
     bare = {"score": None, "passed": None}
-    for rank, losses in enumerate(([2.0, 2.4, 2.2], [1.0, 1.3, 1.1])):
+    for rank, losses in enumerate(([2.0, 2.4, 2.2] * 3, [1.0, 1.3, 1.1] * 3)):
         settings = ["lora.r=4"] * rank
-        folder = finished([0.0] * 3, *settings, parent=rank or None, metrics=bare)
+        folder = finished([0.0] * 9, *settings, parent=rank or None, metrics=bare)
         examples = folder.read_examples()
         folder.write_examples(
             [

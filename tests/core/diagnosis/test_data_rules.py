@@ -33,7 +33,7 @@ from tui_loop.core.diagnosis.rules.training_data import (
     rare_labels,
 )
 from tui_loop.core.diagnosis.rules.truncation import truncated_inputs
-from tui_loop.core.stats import mcnemar
+from tui_loop.core.paired_stats import mcnemar
 
 HELD, TRAIN = asked(80), asked(400)[200:]
 

@@ -133,7 +133,7 @@ def test_hostile_figures_and_an_older_config_are_read(loop: LoopFolder) -> None:
     [
         ("better", False),
         ("consistent with better", False),
-        ("consistent with no difference", True),
+        ("no difference shown", True),
         ("worse", True),
         ("", None),
         ("nothing to compare", None),

@@ -28,6 +28,7 @@ def changed(number: int, parent: Trial, claim: str = "", **more: Any) -> Trial:
         if name not in (RATE, "training.seed")
     }
     fields = {**own, "rate": parent.config[RATE], "loop": parent.loop, **more}
+    fields.setdefault("replicates", 2 if claim in ("better", "worse") else 1)
     made = trial(number, parent=parent.number, against_parent=claim, **fields)
     differs = {
         name: (parent.config.get(name), value)

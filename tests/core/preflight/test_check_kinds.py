@@ -34,6 +34,10 @@ RAISED_BY = {
     CheckKind.CONFIG: f"{_CHECK}test_a_draft_with_problems_is_checked_with_the_config_before_it",
     CheckKind.DATA: f"{_CHECK}test_data_that_cannot_be_read_is_a_finding",
     CheckKind.HIGH_RATE: f"{_CHECK}test_a_rate_beyond_all_use_is_a_warning",
+    CheckKind.BAD_BEFORE: (
+        "core/preflight/test_pattern_checks.py::"
+        "test_a_value_that_made_earlier_runs_diverge_is_a_warning"
+    ),
     CheckKind.NO_EFFECT: (
         "core/preflight/test_setting_checks.py::"
         "test_a_setting_without_effect_is_a_warning_with_the_reason"

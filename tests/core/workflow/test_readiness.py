@@ -128,10 +128,11 @@ def test_replicates_may_hold_an_iteration_back_too(
     finished(scores(2), base=True)
     for seed in (1, 2, 3):
         finished(scores(36), "learning_rate=1e-4", f"training.seed={seed}", parent=0)
-    for seed in (1, 2, 3):
-        finished(
-            scores(32), "learning_rate=9e-4", f"training.seed={seed}", parent=1 if seed == 1 else 4
-        )
+    for seed in (1, 2, 3):  # each breaks four others
+        broken = [float(4 * seed <= row < 4 * seed + 4) for row in range(ROWS)]
+        worse = [was - loss for was, loss in zip(scores(36), broken, strict=True)]
+        parent = 1 if seed == 1 else 4
+        finished(worse, "learning_rate=9e-4", f"training.seed={seed}", parent=parent)
     found = item(checklist(loop, 4), "no_regression_parent")
     assert found.status == "not met"
     assert "the change: worse (3 and 3 runs)" in found.figure

@@ -62,7 +62,7 @@ def _print(folder: IterationFolder, diagnosis: Diagnosis, out: Output) -> None:
     parts = [f"score {figures.percent(score)}"] * (score is not None)
     parts += [f"eval loss {figures.loss(loss)}"] * (loss is not None)
     comparer = Comparer(LoopReader(folder.loop))
-    change = brief_delta(comparer.against_parent(iteration, with_loss=False))
+    change = brief_delta(comparer.against_parent(iteration))
     parts += [f"{change} against {iteration.parent}"] * bool(change)
     out.paragraph(f"{folder}  {iteration.title}: {', '.join([iteration.state, *parts])}")
     if diagnosis.verdict is not None:

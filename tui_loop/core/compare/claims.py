@@ -15,9 +15,15 @@ import msgspec
 
 from tui_loop.core.clusters import clusters_of
 from tui_loop.core.commands import command
-from tui_loop.core.compare.comparison import SEED_NOISE, Comparison, changes_by_conversation
+from tui_loop.core.compare.comparison import (
+    MEASURED_DIFFERENTLY,
+    NO_DIFFERENCE,
+    SEED_NOISE,
+    Comparison,
+    changes_by_conversation,
+)
+from tui_loop.core.paired_stats import mcnemar
 from tui_loop.core.record.structs import Example
-from tui_loop.core.stats import mcnemar
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import loss_change, points
 from tui_loop.core.workflow.holdout import MOST_ROWS, PairedTable
@@ -37,8 +43,8 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
         change = figures.loss_change(result.loss)
         over = figures.examples(result.loss_examples, result.loss_conversations)
         lines.append(("loss", f"{change} a token over {over}"))
-    if result.interval is None:
-        return [("", "no scores to compare"), *lines]
+    if result.change is None:
+        return [("", "no scores to compare")]
     runs = result.replicates
     if result.claim == SEED_NOISE:
         text = f"both are runs of one config, so this is {SEED_NOISE}"
@@ -46,8 +52,11 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
             text += f" ({runs[0]} runs of it, each with another seed)"
         return [*lines, ("no change:", text)]
     counted = f"{runs[0]} and {runs[1]} runs of these configs"
-    lines.append(("the change:", f"{result.claim} ({counted})"))
-    if min(runs) < 2 and result.a != 0:
+    claim = f"{result.claim} by its loss" if result.claim_by == "loss" else result.claim
+    lines.append(("the change:", f"{claim} ({counted})"))
+    if result.claim == MEASURED_DIFFERENTLY:
+        lines.append(("", "one was sampled or stopped in another way, so the outputs say nothing"))
+    elif min(runs) < 2 and result.a != 0:
         lines.append(
             (
                 "",
@@ -79,12 +88,13 @@ SIGNIFICANT = 0.05
 
 def regression_of(found: Comparison) -> tuple[str, bool | None]:
     """Returns (the figures in words, whether it is significantly worse or None if unknown)."""
+    if found.claim == MEASURED_DIFFERENTLY:
+        return "measured differently: sampled or stopped in another way", None
     if found.p_value is None:
         if found.loss is None:
             return "no examples in common", None
         over = figures.examples(found.loss_examples, found.loss_conversations)
-        text = f"loss {loss_change(found.loss)} a token over {over}"
-        return text, found.loss.low > 0 or found.claim == "worse"
+        return f"loss {loss_change(found.loss)} a token over {over}", found.loss.low > 0
     text = f"{changes_of(found)} of {found.compared} (p = {found.p_value:.2g})"
     if found.conversations:
         text = f"{changes_of(found)} of {found.conversations} (p = {found.p_value:.2g})"
@@ -92,16 +102,19 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
     if _is_graded(found) and found.interval is not None:
         text = f"score {points(found.interval)} points, {text}"
         is_worse = is_worse or found.interval.high < 0
-    if min(found.replicates) > 1 and found.claim in ("better", "worse", "no difference seen"):
+    if found.has_spread and found.claim in ("better", "worse", NO_DIFFERENCE):
         runs = f"{found.replicates[0]} and {found.replicates[1]} runs"
-        text += f"; the change: {found.claim} ({runs})"
-        is_worse = is_worse or found.claim == "worse"
+        by_loss = " by its loss" if found.claim_by == "loss" else ""
+        text += f"; the change: {found.claim}{by_loss} ({runs})"
+        is_worse = is_worse or (found.claim == "worse" and found.claim_by == "score")
     return text, is_worse
 
 
 def numbers_of(found: Comparison) -> dict[str, Any]:
     """Returns the known figures of `regression_of` by name."""
     numbers: dict[str, Any] = {"against": found.a, "claim": found.claim}
+    if found.claim_by:
+        numbers["claim_by"] = found.claim_by
     if found.p_value is not None:
         numbers |= {"fixed": len(found.fixed), "broken": len(found.broken)}
         numbers |= {"compared": found.compared, "p_value": found.p_value}

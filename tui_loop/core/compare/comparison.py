@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,21 +33,31 @@ from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.history import Outcomes, rows_in
+from tui_loop.core.paired_stats import mcnemar, paired_interval, sign_flip, spread_interval
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, Split
-from tui_loop.core.stats import Interval, mcnemar, paired_interval, sign_flip, spread_interval
-from tui_loop.core.text.figures import points
+from tui_loop.core.stats import Interval
+from tui_loop.core.text.figures import loss_change, points
 
 _NO_DIFFERENCE = (SEED, "evaluation.base")
 
 SEED_NOISE = "training noise"
 """The claim for two runs of one config, which have no change between them."""
 
+NO_DIFFERENCE = "no difference shown"
+MEASURED_DIFFERENTLY = "measured differently"
+NOTHING = "nothing to compare"
+
+SECOND_TEST = 1.5
+"""Where the score shows no difference, the loss decides if it changed by this many half widths. It
+is a second test of the same models, so it needs more than 95% confidence."""
+
 
 class Comparison(msgspec.Struct, frozen=True):
     """The comparison of B with A. Scores are in [0, 1]; `claim` is the strongest supported claim.
 
+    `claim_by`: what the claim rests on, `score` or `loss`; "" where it is neither better nor worse.
     `loss`: the mean difference of the loss in nats per token over `loss_examples`, the shared
     examples with a finite loss over the same number of tokens in both. Both intervals include
     training noise where both configs have replicates. `conversations`, `changed_conversations`,
@@ -70,9 +80,28 @@ class Comparison(msgspec.Struct, frozen=True):
     notices: list[str]
     loss: Interval | None = None
     loss_examples: int = 0
+    claim_by: Literal["score", "loss", ""] = ""
     conversations: int = 0
     changed_conversations: int = 0
     loss_conversations: int = 0
+
+    @property
+    def change(self) -> Interval | None:
+        """Returns the change that the claim is about: of the score, else of the loss."""
+        return self.loss if self.is_by_loss else self.interval
+
+    @property
+    def is_by_loss(self) -> bool:
+        return self.claim_by == "loss" or self.interval is None
+
+    @property
+    def change_words(self) -> str:
+        """Returns `+3 ±4 points` or `-0.42 ±0.08 nats of loss`, "" without either."""
+        if self.change is None:
+            return ""
+        if self.is_by_loss:
+            return f"{loss_change(self.change)} nats of loss"
+        return f"{points(self.change)} points"
 
     @property
     def has_spread(self) -> bool:
@@ -106,15 +135,12 @@ class Comparer:
         self._configs: dict[int, tuple[Iteration, Config, bytes]] = {}
         self._by_config: tuple[tuple[Iteration, ...], dict[bytes, list[Iteration]]] = (), {}
 
-    def compare(self, a: int, b: int, *, with_loss: bool = True) -> Comparison:
-        """Compares iteration `b` with `a`; raises BadInput where either has no evaluation.
-
-        The interval of the loss takes most of the time; a list that shows none goes without.
-        """
+    def compare(self, a: int, b: int) -> Comparison:
+        """Compares iteration `b` with `a`; raises BadInput where either has no evaluation."""
         with self._reader.steady():
-            return self._compare(a, b, with_loss=with_loss)
+            return self._compare(a, b)
 
-    def _compare(self, a: int, b: int, *, with_loss: bool) -> Comparison:
+    def _compare(self, a: int, b: int) -> Comparison:
         old, new = (self._reader.iteration(self._existing(number)) for number in (a, b))
         before, after = (self._outcomes(number) for number in (a, b))
         shared = shared_rows(before, after)
@@ -128,25 +154,26 @@ class Comparer:
             _Run.of(before, scored.old, lossy.old),
             _Run.of(after, scored.new, lossy.new),
         ]
-        paired = paired_interval(pairs[0].scores, pairs[1].scores, clusters)
-        loss_paired = None
-        if with_loss:
-            before_loss, after_loss = (pair.losses or [] for pair in pairs)
-            loss_paired = paired_interval(before_loss, after_loss, loss_clusters)
+        interval = paired_interval(pairs[0].scores, pairs[1].scores, clusters)
+        before_loss, after_loss = (pair.losses or [] for pair in pairs)
+        loss = paired_interval(before_loss, after_loss, loss_clusters)
         is_one_config = self.are_one_config(old, new)
         runs = [
             self._replicates(iteration, pair, after, scored.new, lossy.new)
             for iteration, pair in zip((old, new), pairs, strict=True)
         ]
-        spread = loss_spread = None
         if not is_one_config:
             old_scores, new_scores = ([run.scores for run in side] for side in runs)
-            spread = spread_interval(old_scores, new_scores, clusters)
+            interval = spread_interval(old_scores, new_scores, clusters) or interval
             old_losses, new_losses = (
                 [run.losses for run in side if run.losses is not None] for side in runs
             )
-            if with_loss:
-                loss_spread = spread_interval(old_losses, new_losses, loss_clusters)
+            loss = spread_interval(old_losses, new_losses, loss_clusters) or loss
+        claim, claim_by = claim_of(interval, loss, has_spread=min(map(len, runs)) > 1)
+        if is_one_config and a != b and claim != NOTHING:
+            claim, claim_by = SEED_NOISE, ""
+        elif not _generated_alike(old, new):
+            claim, claim_by = MEASURED_DIFFERENTLY, ""
         p_value, changed_conversations = _tested(changed, after.clusters if clusters else None)
         return Comparison(
             a=a,
@@ -157,14 +184,15 @@ class Comparer:
             fixed=fixed,
             broken=broken,
             p_value=p_value if len(scored) else None,
-            interval=spread or paired,
+            interval=interval,
             replicates=(len(runs[0]), len(runs[1])),
-            claim=_claim(paired, spread, is_one_config=is_one_config and a != b),
+            claim=claim,
+            claim_by=claim_by,
             notices=[
                 *_notices(old, new, len(before.ids), len(after.ids), len(shared)),
                 *_loss_notices(before, after, shared, len(lossy)),
             ],
-            loss=loss_spread or loss_paired,
+            loss=loss,
             loss_examples=len(lossy),
             conversations=cluster_count(clusters),
             changed_conversations=changed_conversations,
@@ -190,18 +218,18 @@ class Comparer:
             p_value=None,
             interval=None,
             replicates=(1, 1),
-            claim="nothing to compare",
+            claim=NOTHING,
             notices=[
                 _without_examples(each) for each in (old, new) if not self._has_examples(each)
             ],
         )
 
-    def against_parent(self, iteration: Iteration, *, with_loss: bool = True) -> Comparison | None:
+    def against_parent(self, iteration: Iteration) -> Comparison | None:
         """Compares an iteration with its parent, None where there is nothing to compare."""
-        if iteration.parent is None or iteration.metrics.get("score") is None:
+        if iteration.parent is None or not has_results(iteration):
             return None
         try:
-            return self.compare(iteration.parent, iteration.number, with_loss=with_loss)
+            return self.compare(iteration.parent, iteration.number)
         except (TuiLoopError, OSError):  # unreadable files are reported elsewhere
             return None
 
@@ -332,18 +360,34 @@ def scored_alike(old: Iteration, new: Iteration) -> bool:
     return old.fingerprint.metric == new.fingerprint.metric
 
 
-def _claim(paired: Interval | None, spread: Interval | None, *, is_one_config: bool) -> str:
-    if spread is not None:
-        if not spread.excludes_zero:
-            return "no difference seen"
-        return "better" if spread.delta > 0 else "worse"
-    if paired is None:
-        return "nothing to compare"
-    if is_one_config:
-        return SEED_NOISE
-    if not paired.excludes_zero:
-        return "consistent with no difference"
-    return f"consistent with {'better' if paired.delta > 0 else 'worse'}"
+def has_results(iteration: Iteration) -> bool:
+    """Returns whether an iteration has a score or an eval loss."""
+    return any(iteration.metrics.get(name) is not None for name in ("score", "eval_loss"))
+
+
+def _generated_alike(old: Iteration, new: Iteration) -> bool:
+    """Returns whether both sampled or both not, with the same stop; True where that is unknown."""
+    if old.fingerprint is None or new.fingerprint is None:
+        return True
+    return "generation" not in new.fingerprint.differs_from(old.fingerprint)
+
+
+def claim_of(
+    score: Interval | None, loss: Interval | None, *, has_spread: bool
+) -> tuple[str, Literal["score", "loss", ""]]:
+    """Returns the claim on a change, and what it rests on.
+
+    The score decides. Where there is none or it shows no difference, the loss does.
+    """
+    if score is None and loss is None:
+        return NOTHING, ""
+    certainty = "" if has_spread else "consistent with "
+    if score is not None and score.excludes_zero:
+        return f"{certainty}{'better' if score.delta > 0 else 'worse'}", "score"
+    margin = 1.0 if score is None else SECOND_TEST
+    if loss is not None and loss.excludes_zero and abs(loss.delta) > margin * loss.margin:
+        return f"{certainty}{'better' if loss.delta < 0 else 'worse'}", "loss"
+    return NO_DIFFERENCE, ""
 
 
 def _without_examples(iteration: Iteration) -> str:
@@ -406,14 +450,18 @@ def _seed(iteration: Iteration) -> Any:
 
 
 def brief_delta(comparison: Comparison | None) -> str:
-    """Returns `+21 ±15 better`: points, half the 95% interval, claim (`better?`: not certain).
+    """Returns `+21 ±15 better`: points, half the 95% interval, claim (`better?`: one run of each).
 
-    For two runs of one config: `+1 ±8 noise`.
+    The change of the loss where there is no score or the loss decides: `loss -0.42 better?`. For
+    two runs of one config: `+1 ±8 noise`.
     """
-    if comparison is None or comparison.interval is None:
+    if comparison is None or comparison.change is None:
         return ""
-    if comparison.claim == SEED_NOISE:
-        return f"{points(comparison.interval)} noise"
-    claim = comparison.claim.removeprefix("consistent with ")
-    word = "no diff" if claim.startswith("no difference") else claim
-    return f"{points(comparison.interval)} {word}{'?' if comparison.claim != claim else ''}"
+    certain = comparison.claim.removeprefix("consistent with ")
+    word = _BRIEF.get(certain, certain) + ("?" if certain != comparison.claim else "")
+    if comparison.is_by_loss:
+        return f"loss {comparison.change.delta:+.2f} {word}"
+    return f"{points(comparison.change)} {word}"
+
+
+_BRIEF = {SEED_NOISE: "noise", NO_DIFFERENCE: "no diff", MEASURED_DIFFERENTLY: "unlike"}

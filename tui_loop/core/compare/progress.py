@@ -218,8 +218,7 @@ class ProgressReader:
             found = self._comparer.compare(a, b)
         except (TuiLoopError, OSError):
             return None
-        interval = found.interval or found.loss
-        if interval is None:
+        if found.change is None:
             return None
         reach = reach_of(found, noise)
         commands, seconds = self._commands_to_decide(found, reach)
@@ -227,15 +226,15 @@ class ProgressReader:
             a,
             b,
             "the base" if a == 0 else about,
-            found.claim if found.interval is not None else _claim_by_loss(found, interval),
-            interval,
-            found.interval is None,
+            found.claim,
+            found.change,
+            found.is_by_loss,
             found.replicates,
-            found.compared if found.interval is not None else found.loss_examples,
+            found.loss_examples if found.is_by_loss else found.compared,
             reach,
             commands,
             seconds,
-            found.conversations if found.interval is not None else found.loss_conversations,
+            found.loss_conversations if found.is_by_loss else found.conversations,
         )
 
     def _commands_to_decide(
@@ -281,14 +280,6 @@ def _bests(groups: Sequence[Sequence[Iteration]]) -> dict[int, int]:
         if ranks:
             found[each.number] = max(ranks, key=lambda config: (ranks[config], -config))
     return found
-
-
-def _claim_by_loss(found: Comparison, loss: Interval) -> str:
-    """Returns the claim on a change without scores: a lower loss is better."""
-    if not loss.excludes_zero:
-        return "no difference seen" if found.has_spread else "consistent with no difference"
-    word = "better" if loss.delta < 0 else "worse"
-    return word if found.has_spread else f"consistent with {word}"
 
 
 def _count(iteration: Iteration) -> int:

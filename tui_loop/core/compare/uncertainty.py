@@ -176,8 +176,8 @@ def noise_of(spreads: Sequence[Spread | None]) -> Noise | None:
 
 def reach_of(found: Comparison, noise: Noise | None) -> Reach | None:
     """Returns what would decide a comparison by score, else by loss; None where nothing is open."""
-    interval = found.interval or found.loss
-    count = found.compared if found.interval is not None else found.loss_examples
+    interval = found.change
+    count = found.loss_examples if found.is_by_loss else found.compared
     if interval is None or not count or is_decided(found, interval):
         return None
     gap = abs(interval.delta)

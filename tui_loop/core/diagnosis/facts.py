@@ -26,13 +26,14 @@ from tui_loop.core.examples.evaluations import Evaluations
 from tui_loop.core.examples.history import Outcomes, rows_in
 from tui_loop.core.examples.table import PASSED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.paired_stats import paired_interval
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import Iteration, Split, TrainingRow
-from tui_loop.core.stats import Interval, effective_total, paired_interval
+from tui_loop.core.stats import Interval, effective_total
 
 
 class IterationFacts:

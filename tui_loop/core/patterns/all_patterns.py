@@ -127,7 +127,7 @@ class _Loop:
         until: float,
     ) -> Trial:
         """Returns the trial with the known claims that it needs."""
-        if trial.ended != "finished" or trial.score is None:
+        if trial.ended != "finished":
             return trial
         own, found = iterations[trial.number], trial
         if trial.gain is not None and not trial.against_base:

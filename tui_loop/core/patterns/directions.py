@@ -15,8 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.compare.comparison import Comparer, scored_alike
-from tui_loop.core.compare.pairing import scored_rows, shared_rows, values_at
+from tui_loop.core.compare.comparison import NO_DIFFERENCE, NOTHING, Comparer
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.pattern import (
     Move,
@@ -129,7 +128,7 @@ def _change(trial: Trial, parent: Trial) -> Change | None:
         was,
         value,
         result,
-        trial.against_parent in ("better", "worse", "no difference seen"),
+        trial.replicates > 1,
         trial,
     )
 
@@ -147,8 +146,7 @@ def _result(trial: Trial, parent: Trial) -> Result | None:
         return "helped"
     if claim.endswith("worse"):
         return "worse"
-    is_same = claim in ("no difference seen", "consistent with no difference")
-    return "same" if is_same else None
+    return "same" if claim == NO_DIFFERENCE else None
 
 
 def _side(was: Any, value: Any) -> Side:
@@ -244,14 +242,8 @@ SURE_WIDTHS = 2.5
 """Scores that differ by this many of the largest possible standard errors need no examples: the
 paired interval, with a half width of at most 1.96 such errors, cannot include zero."""
 
-CLEAR, UNSEEN = 2.5, 1.5
-"""A mean paired difference above CLEAR standard errors is a difference, and one below UNSEEN is
-none: resampling changes neither."""
-
 LEAST_PAIRS = 40
 """With fewer pairs, the comparison is always made in full."""
-
-NOTHING = "nothing to compare"
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -291,38 +283,15 @@ class Claims:
             if words is not None:
                 self._known[pair] = Claim(words)
             elif time.monotonic() < until:
-                self._known[pair] = self._compared(old, new, has_replicates=has_replicates)
+                self._known[pair] = self._compared(old, new)
         return self._known.get(pair)
 
-    def _compared(self, old: Iteration, new: Iteration, *, has_replicates: bool) -> Claim:
+    def _compared(self, old: Iteration, new: Iteration) -> Claim:
         try:
-            words = None if has_replicates else self._clear_claim(old, new)
-            if words is not None:
-                return Claim(words)
             result = self._comparer.compare(old.number, new.number)
         except (TuiLoopError, OSError):  # unreadable iterations have no claim
             return Claim(NOTHING)
         return Claim(result.claim, min(result.replicates))
-
-    def _clear_claim(self, old: Iteration, new: Iteration) -> str | None:
-        """Returns the claim on two single runs where resampling cannot change it."""
-        if not scored_alike(old, new):
-            return NOTHING
-        before, after = (self._reader.outcomes(each.number) for each in (old, new))
-        rows = scored_rows(before, after, shared_rows(before, after))
-        count = len(rows)
-        if count < LEAST_PAIRS:
-            return None
-        pairs = zip(
-            values_at(after.scores, rows.new), values_at(before.scores, rows.old), strict=True
-        )
-        differences = [one - other for one, other in pairs]
-        mean = math.fsum(differences) / count
-        squares = math.fsum((each - mean) * (each - mean) for each in differences)
-        errors = abs(mean) / math.sqrt(squares / (count - 1) / count) if squares else math.inf
-        if errors > CLEAR and mean:
-            return _words(mean)
-        return "consistent with no difference" if errors < UNSEEN or not mean else None
 
 
 def sure_claim(old: Iteration, new: Iteration) -> str | None:

@@ -127,6 +127,7 @@ class CheckKind(StrEnum):
     CONFIG = "config"
     DATA = "data"
     HIGH_RATE = "high_rate"
+    BAD_BEFORE = "bad_before"
     NO_EFFECT = "no_effect"
 
     # Rows that a run would refuse; the values of the first four are those of `RowFault`.

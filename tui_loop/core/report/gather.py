@@ -12,7 +12,7 @@ from tui_loop import __version__
 from tui_loop.core.commands import shell_text
 from tui_loop.core.compare.best import best_runs
 from tui_loop.core.compare.claims import claim_words
-from tui_loop.core.compare.comparison import Comparer, Comparison, brief_delta
+from tui_loop.core.compare.comparison import Comparer, Comparison, brief_delta, has_results
 from tui_loop.core.compare.uncertainty import answers_outcomes, passed_interval
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.facts import IterationFacts
@@ -228,7 +228,7 @@ def comparable(iterations: Sequence[Iteration]) -> set[int]:
     taken: set[int] = set()
     rows = 0
     for iteration in reversed(iterations):
-        if iteration.parent is None or iteration.metrics.get("score") is None:
+        if iteration.parent is None or not has_results(iteration):
             continue
         rows += whole(iteration, "total") or 0
         if len(taken) == COMPARED or rows > ROWS_COMPARED:

@@ -27,16 +27,16 @@ def points(interval: Interval | None) -> str:
     """Formats a difference of scores in percentage points, ± half its 95% interval."""
     if interval is None:
         return ""
-    return f"{100 * interval.delta:+.0f} ±{100 * interval.half_width:.0f}"
+    return f"{100 * interval.delta:+.0f} ±{100 * interval.margin:.0f}"
 
 
 def loss_change(interval: Interval | None) -> str:
-    """Formats a difference of losses in nats per token, ± half its 95% interval: `-0.15 ±0.04`."""
+    """Formats a difference of losses in nats per token, ± as `points`: `-0.15 ±0.04`."""
     if interval is None:
         return ""
-    digits = 2 if interval.half_width >= 0.01 else 3
+    digits = 2 if interval.margin >= 0.01 else 3
     delta = round(interval.delta, digits) + 0.0  # no -0.00
-    return f"{delta:+.{digits}f} ±{interval.half_width:.{digits}f}"
+    return f"{delta:+.{digits}f} ±{interval.margin:.{digits}f}"
 
 
 def examples(count: int, conversations: int = 0) -> str:

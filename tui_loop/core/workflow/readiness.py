@@ -117,6 +117,17 @@ def checklist(loop: LoopFolder, iteration: int) -> Checklist:
     return checklist_of(LoopReader(loop), loop.existing(iteration).number)
 
 
+def missing_for_ready(loop: LoopFolder, iteration: int | None) -> list[str]:
+    """Returns what an iteration lacks to be ready, a line each; [] where it is ready.
+
+    `iteration`: None where none was evaluated. Raises BadInput where the criteria cannot be read.
+    """
+    if iteration is None:
+        return ["no iteration was evaluated"]
+    unmet = checklist(loop, iteration).unmet
+    return [f"{each.title}: {each.figure or each.status}" for each in unmet]
+
+
 def checklist_of(reader: LoopReader, number: int, comparer: Comparer | None = None) -> Checklist:
     """Returns the checklist of an iteration; raises BadInput where the criteria cannot be read."""
     loop = reader.loop

@@ -15,6 +15,7 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import settings_of
 from tui_loop.core.diagnosis.findings import Diagnosis, Suggestion
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.preflight.pattern_checks import has_known_harm
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
@@ -188,9 +189,14 @@ def _transferred(suggestion: Suggestion, seen: Iteration, best_iteration: Iterat
 
 
 def _is_new(history: History, proposal: Proposal) -> bool:
-    """Returns whether a proposal is valid, changes something, and has not been tried."""
+    """Returns whether a proposal is valid, changes something, and is worth a run.
+
+    It is not where it was tried, or where a law of earlier trials on this base speaks against it.
+    """
     try:
         plan = plan_of_proposal(history.loop, proposal)
     except TuiLoopError:
         return False
-    return bool(plan.changes) and not history.tried(plan.config)
+    if not plan.changes or history.tried(plan.config):
+        return False
+    return not has_known_harm(history.loop, plan.config, proposal.settings)

@@ -14,7 +14,7 @@ from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.core.text.figures import examples, loss, percent, points, silence
+from tui_loop.core.text.figures import examples, loss, percent, silence
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -290,18 +290,19 @@ def verdict_line(verdict: str) -> list[Part]:
 
 
 def claim_in_words(compared: Comparison) -> str:
-    """What can be said of a change, with the ground for it."""
-    if compared.interval is None:
+    """Returns what can be said of a change, and what it rests on."""
+    if compared.change is None:
         return f"against {compared.a}: nothing to compare"
     runs = compared.replicates
     counted = f"{runs[0]} and {runs[1]} runs of these configs"
     if compared.claim == SEED_NOISE:
         counted = f"{runs[0]} runs of this config"
+    if compared.is_by_loss:
+        over = examples(compared.loss_examples, compared.loss_conversations)
+    else:
+        over = f"{examples(compared.compared, compared.conversations)}, {changes_of(compared)}"
     return (
-        f"against {compared.a}: {points(compared.interval)} points over "
-        f"{examples(compared.compared, compared.conversations)}, {changes_of(compared)}: "
-        f"{compared.claim} "
-        f"({counted})"
+        f"against {compared.a}: {compared.change_words} over {over}: {compared.claim} ({counted})"
     )
 
 
@@ -327,7 +328,7 @@ class _Room(msgspec.Struct, frozen=True):
     verdict: int = 0
 
 
-CLAIM, SIGN, WORD = 16, 5, 12
+CLAIM, SIGN, WORD = 18, 5, 12
 """Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tui_loop.core.errors import BadInput, TuiLoopError
-from tui_loop.core.text.figures import percent
 from tui_loop.core.workflow.draft import read_draft
+from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.tell import TellDialog
 from tui_loop.tui.widgets.toned import Part
@@ -29,16 +29,33 @@ class Ending(Drafting):
             return
         chosen = self.iteration
         number = chosen.number if chosen is not None and chosen.state == "finished" else None
-        figure = percent(chosen.metrics.get("score")) if chosen is not None else ""
-        selected = f"it ends with {number}, which is selected{f' ({figure})' if figure else ''}"
-        with_it = selected if number else "it ends with its best iteration"
-        lines: list[list[Part]] = [
-            [(f"{with_it}; nothing new is run in it until it is opened again", "muted")]
-        ]
+        self.run_worker(self._ask_to_close(number or None), group="ending")
+
+    async def _ask_to_close(self, selected: int | None) -> None:
+        def look() -> tuple[int | None, list[str]]:
+            from tui_loop.core.compare.best import best_of
+            from tui_loop.core.compare.comparison import Comparer
+            from tui_loop.core.record.reader import LoopReader, iterations_of
+            from tui_loop.core.workflow.readiness import missing_for_ready
+
+            best = best_of(Comparer(LoopReader(self.loop)), iterations_of(self.loop))
+            number = selected or best
+            return number, missing_for_ready(self.loop, number)
+
+        try:
+            number, missing = await self.elsewhere(look)
+        except TuiLoopError as error:
+            self.tell(error)
+            return
+        which = "the selected iteration" if selected else "the best iteration"
+        ends = f"Its last iteration is {number}, {which}. " if number is not None else ""
+        lines: list[list[Part]] = [[(f"{ends}A closed loop runs nothing new.", "muted")]]
+        if missing:
+            lines.append([("! Not ready: ", "warn"), (flat("; ".join(missing), 400), "")])
 
         def answered(why: str | None) -> None:
             if why:
-                self.run_worker(self._close(why, number or None), group="ending")
+                self.run_worker(self._close(why, number), group="ending")
 
         self.app.push_screen(
             TellDialog(
@@ -119,21 +136,14 @@ class Ending(Drafting):
         )
 
     async def _close(self, why: str, number: int | None) -> None:
-        def work() -> str:
-            from tui_loop.core.compare.best import best_of
-            from tui_loop.core.compare.comparison import Comparer
-            from tui_loop.core.record.reader import LoopReader, iterations_of
-            from tui_loop.core.workflow.closing import close_loop, closed_words
-
-            best = number or best_of(Comparer(LoopReader(self.loop)), iterations_of(self.loop))
-            return closed_words(close_loop(self.loop, why, best))
+        from tui_loop.core.workflow.closing import close_loop, closed_words
 
         try:
-            told = await self.elsewhere(work)
+            closed = await self.elsewhere(close_loop, self.loop, why, number)
         except TuiLoopError as error:
             self.tell(error)
             return
-        self.say(f"{self.loop.name} {told}")
+        self.say(f"{self.loop.name} {closed_words(closed)}")
         self.look_again()
 
     async def _reopen(self) -> None:

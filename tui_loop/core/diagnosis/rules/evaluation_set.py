@@ -19,7 +19,12 @@ from statistics import NormalDist, fmean
 from tui_loop.core.clusters import cluster_count, clusters_at
 from tui_loop.core.compare.best import best_runs, can_rank, rank_of, runs_by_config
 from tui_loop.core.compare.claims import runs_text
-from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
+from tui_loop.core.compare.comparison import (
+    MEASURED_DIFFERENTLY,
+    NO_DIFFERENCE,
+    SEED_NOISE,
+    Comparison,
+)
 from tui_loop.core.diagnosis.facts import IterationFacts, metric_of, trend_of
 from tui_loop.core.diagnosis.findings import Figure, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
@@ -31,8 +36,9 @@ from tui_loop.core.diagnosis.rules.learning_rate import (
 )
 from tui_loop.core.examples.table import PASSED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.paired_stats import mcnemar
 from tui_loop.core.record.structs import Iteration
-from tui_loop.core.stats import Z95, effective_total, mcnemar, mean_half
+from tui_loop.core.stats import Z95, effective_total, mean_half
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.holdout import agreement_of, read_holdout_evaluations
@@ -76,14 +82,14 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
         return  # configs that did worse were mistakes, and show no limit
     best = max(alike, key=rank_of)
     change = compared[best.number]
-    text = f"{figures.points(change.interval)} points" if change and change.interval else "nothing"
+    text = change.change_words if change is not None else "nothing"
     numbers = tuple(each.number for each in alike)
     over = figures.examples(change.compared, change.conversations) if change else "no examples"
     yield Finding(
         FindingKind.PLATEAU,
         "warning",
         f"{len(alike)} configs after {before.number} ({_named(numbers)}) are no better by more "
-        f"than noise, at best {text} of score; {_next_check(facts)}",
+        f"than noise, at best {text}; {_next_check(facts)}",
         {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
         otherwise=f"over {over} a small gain does not show: "
@@ -140,22 +146,22 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
 def undecided(facts: IterationFacts) -> Iterator[Finding]:
     """Reports a change from the parent that a second run of each config may settle."""
     against = facts.against_parent
-    if against is None or not against.a or against.has_spread or against.interval is None:
+    if against is None or not against.a or against.has_spread or against.change is None:
         return
-    if not against.claim.startswith("consistent"):
+    if against.claim in (SEED_NOISE, MEASURED_DIFFERENTLY):
         return
-    ratio = abs(against.interval.delta) / (against.interval.half_width or math.inf)
+    ratio = abs(against.change.delta) / (against.change.margin or math.inf)
     if not HALF_SEEN < ratio < SURELY_SEEN:
         return
     yield Finding(
         FindingKind.UNDECIDED,
         "note",
-        f"{figures.points(against.interval)} points of score against {against.a} rest on "
+        f"{against.change_words} against {against.a} rest on "
         f"{runs_text(against)}: another seed could make as much of a difference; a replicate would "
         "tell",
         {
             "against": against.a,
-            "delta": against.interval.delta,
+            "delta": against.change.delta,
             "runs_before": against.replicates[0],
             "runs": against.replicates[1],
         },
@@ -195,22 +201,13 @@ def luck_of(count: int, scores: list[float], examples: float) -> float:
 
 
 def is_better(comparison: Comparison) -> bool:
-    """Returns whether a comparison claims a better result, or is consistent with one.
-
-    Without scores, the interval of the loss decides.
-    """
-    if comparison.interval is not None:
-        return "better" in comparison.claim
-    return comparison.loss is not None and comparison.loss.high < 0
+    """Returns whether a comparison claims a better result, or is consistent with one."""
+    return "better" in comparison.claim
 
 
 def _is_alike(comparison: Comparison | None) -> bool:
-    """Returns whether two iterations differ by no more than noise, without scores by the loss."""
-    if comparison is None:
-        return False
-    if comparison.interval is not None:
-        return "no difference" in comparison.claim
-    return comparison.loss is not None and not comparison.loss.excludes_zero
+    """Returns whether two iterations differ by no more than noise."""
+    return comparison is not None and comparison.claim in (NO_DIFFERENCE, SEED_NOISE)
 
 
 def _best(runs: list[Iteration]) -> Iteration:

@@ -37,9 +37,10 @@ from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.slices import ALIKE, Slice, find_slices, labels_in
 from tui_loop.core.examples.table import FAILED, UNSCORED
 from tui_loop.core.examples.view import ExampleView
+from tui_loop.core.paired_stats import sign_flip
 from tui_loop.core.reasoning import answer_of
 from tui_loop.core.scoring import label_reader, normalised, pure_scorer
-from tui_loop.core.stats import holm, sign_flip
+from tui_loop.core.stats import holm
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
