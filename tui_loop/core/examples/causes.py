@@ -9,13 +9,14 @@ no_end_token       the right content is at the start, but the model continued to
 repetition         a passage at the end comes three times or more and makes up half of the output,
                    or a phrase of three words comes four times and makes up half (`repeated`); not
                    where the reference repeats as well.
-refusal            it begins like a refusal (`refusal_in`); not where the reference does as well.
+refusal            it begins like a refusal (`refusal_in`); not where the reference refuses as well
+                   (`refuses`), and not where the right content follows.
 format             the right content in another form: the reference as whole words within the
-                   output, the same number written differently or followed by others, or equal JSON
-                   with text around it. For labels: the right one and at most two others.
-near_miss          equal except for case, punctuation and blanks, with the same numbers; or at most
-                   max(1, length / 10) edits away (the output or its first line, 500 characters,
-                   at least four, numbers equal).
+                   output, the same number or date written differently or followed by others, or
+                   equal JSON with text around it. For labels: the right one and at most two others.
+near_miss          equal except for case, punctuation, blanks and the form of numbers and dates; or
+                   at most max(1, length / 10) edits away (the output or its first line, 500
+                   characters, at least four), all of them slips of spelling (`differ_by_slips`).
 prompt_truncated   the start of the prompt was cut off.
 wrong_label        another label, or several without the right one.
 out_of_vocabulary  metric label, and the output contains no label (an output that the limit cut off
@@ -31,6 +32,10 @@ no_call            the output calls no tool, the reference does.
 wrong_tool         another tool, a call that is missing, or one that is not in the reference.
 wrong_argument     the right tool, with an argument that is wrong, missing or not in the reference.
 
+Neither format, near_miss nor no_end_token is given where the output denies the reference ("no
+refund", "Paris is wrong"), has a word that is another word (`increase` and `decrease`), or another
+number, unit or symbol. A date such as 03/04/2026 is equal to neither of the dates that it may be.
+
 Reasoning is not compared: the causes are those of the answer. Where the token limit ended the
 output within the reasoning, that is a truncated_output.
 
@@ -39,7 +44,6 @@ Patterns from a record are never run, since a regular expression may take unlimi
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -57,6 +61,7 @@ from tui_loop.core.examples.output_comparison import (
     limit_of,
     quoted,
 )
+from tui_loop.core.examples.refusals import refusal_in, refuses
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import NO_METRIC, TOOL_CALL
@@ -67,6 +72,7 @@ _MOST_LABELS = 100
 _LABEL_LENGTH = 60
 _RANK = {cause: rank for rank, cause in enumerate(Cause)}
 _LABELLED = {Cause.NO_END_TOKEN, Cause.FORMAT, Cause.WRONG_LABEL}
+_RIGHT_CONTENT = {Cause.NO_END_TOKEN, Cause.FORMAT, Cause.NEAR_MISS}
 _NOT_CUT = {*_LABELLED, Cause.NEAR_MISS, Cause.REPETITION, Cause.REFUSAL}
 
 
@@ -132,11 +138,10 @@ def _of_output(example: Example, measured: Measured) -> list[CauseEvidence]:
         return [CauseEvidence(Cause.EMPTY, why)]
     if measured.metric == TOOL_CALL:
         return _of_calls(comparison)
-    found = [
-        each
-        for each in (content_cause(comparison), _repetition(comparison), _refusal(comparison))
-        if each
-    ]
+    content = content_cause(comparison)
+    is_right = content is not None and content.kind in _RIGHT_CONTENT
+    refusal = None if is_right else _refusal(comparison)
+    found = [each for each in (content, _repetition(comparison), refusal) if each]
     kinds = {each.kind for each in found}
     is_cut = example.truncated and not kinds & _NOT_CUT
     is_start = is_cut and comparison.normal_reference.startswith(comparison.normal_output)
@@ -184,7 +189,8 @@ def _emptiness(comparison: OutputComparison) -> str | None:
     output, tokens = comparison.example.output, comparison.example.output_tokens
     if output is None:
         return "no output was recorded"
-    if any(sign.isalnum() for sign in comparison.normal_output):
+    start = comparison.normal_output[:1]
+    if start.isalnum() or any(sign.isalnum() for sign in comparison.normal_output):
         return None
     bare = "".join(sign for sign in output if sign.isprintable() and not sign.isspace())
     if not bare:
@@ -211,7 +217,7 @@ def _repeats(repeat: Repeat) -> CauseEvidence:
 
 def _refusal(comparison: OutputComparison) -> CauseEvidence | None:
     begin = refusal_in(comparison.normal_output)
-    if begin is None or refusal_in(comparison.normal_reference) is not None:
+    if begin is None or refuses(comparison.normal_reference):
         return None
     return CauseEvidence(Cause.REFUSAL, f"begins as a refusal: {quoted(begin)}")
 
@@ -224,62 +230,6 @@ def _cut(comparison: OutputComparison, is_start: bool) -> str:
     if limit is not None and long > limit + 1:
         return f"{text}; the reference alone has {long}"
     return text
-
-
-_OPENING = r"(?:(?:oh|hello|hi|well|unfortunately|regrettably)\b[,.! ]*)?"
-_HELP = (
-    r"(?:help|assist|provide|answer|comply|fulfil|create|generate|give|discuss|engage|offer|access"
-    r"|respond|continue|support|write|share|complete|determine|classify|do (?:that|this|so)|with"
-    r"|be able|directly|$)"
-)
-_DECLINES = (
-    r"(?:i|we)(?: am|'m|’m| are|'re|’re)? (?:(?:really|very|so|just|also) )?"
-    rf"(?:(?:can(?:no|')t|can’t|can not|won't|won’t|will not|could(?:n't| not)) {_HELP}"
-    rf"|(?:can(?:no|')t|can’t)$|unable to|not able to|not (?:allowed|permitted|programmed) to"
-    r"|(?:do not|don't|don’t) have (?:access|the ability|enough|personal|real-time|any information)"
-    r"|must decline|have to decline)"
-)
-_MACHINE = (
-    r"as an? (?:[\w-]+ ){0,3}(?:ai|language model|llm|chatbot|bot|assistant)\b|i am just an? ai\b"
-)
-_SORRY = (
-    r"(?:(?:i|we)(?: am|'m|’m| are|'re|’re) )?(?:(?:really|very|so|truly|deeply) )?"
-    r"(?:sorry|afraid)|(?:i|we) apologi[sz]e|(?:my |our )?apologies"
-)
-_BUT = (
-    r"[^.!?\n]{0,80}?(?:\bbut\b|\bcan(?:no|')t\b|\bcan’t\b|\bunable\b|\bnot able\b"
-    rf"|{_MACHINE})"
-)
-_OTHERS = (
-    # German, French, Spanish, Portuguese, Italian, Dutch
-    r"(?:es )?tut mir leid, (?:aber|ich kann)|leider (?:kann|darf) ich\b[^.!?]{0,60}nicht"
-    r"|ich kann (?:ihnen|dir|dabei|darauf)\b[^.!?]{0,40}nicht|als (?:ki|sprachmodell)\b"
-    r"|(?:je suis )?désolé\w*,? (?:mais|je ne)"
-    r"|je ne peux pas (?:vous |t')?(?:aider|répondre|fournir)"
-    r"|en tant qu(?:'|’|e )(?:ia|intelligence|modèle|assistant)"
-    r"|lo siento, (?:pero|no)|no puedo (?:ayudar|responder|proporcionar)"
-    r"|como (?:una? )?(?:ia|inteligencia artificial|modelo de (?:lenguaje|linguagem))\b"
-    r"|(?:desculpe|sinto muito), (?:mas|não)|não posso (?:ajudar|responder|fornecer)"
-    r"|mi dispiace, (?:ma|non)|non posso (?:aiut|rispond|fornir)"
-    r"|het spijt me, maar|ik kan (?:je|u) (?:daar|hier)?\w* ?niet"
-    # Russian
-    r"|(?:извините|простите|к сожалению),? (?:но|я не)|я не могу (?:помочь|ответить)"
-    r"|как (?:ии|языковая модель)"
-    # Chinese, Japanese, Korean
-    r"|(?:很|非常)?(?:抱歉|对不起|對不起|遗憾)|作为(?:一个|一名)?(?:ai|人工智能|语言模型)"
-    r"|我(?:无法|不能)(?:提供|回答|帮助|协助)"
-    r"|申し訳(?:ありません|ございません|ない)|すみませんが|お答えできません"
-    r"|죄송합니다|죄송하지만"
-)
-_REFUSAL = re.compile(
-    rf"{_OPENING}(?:{_DECLINES}|{_MACHINE}|(?:{_SORRY})\b{_BUT}|{_OTHERS})", re.IGNORECASE
-)
-
-
-def refusal_in(output: str) -> str | None:
-    """Returns the words of refusal at the start of a normalised output, or None."""
-    found = _REFUSAL.match(output.lstrip("\"'*> "))
-    return found.group() if found else None
 
 
 LONGEST = 300

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 
 import msgspec
 
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
+from tui_loop.core.examples.other_forms import (
+    date_elsewhere,
+    is_value,
+    json_in_text,
+    number_elsewhere,
+)
+from tui_loop.core.examples.refusals import refusal_in, refuses
 from tui_loop.core.reasoning import answer_of, split_reasoning
 from tui_loop.core.record.structs import Example
-from tui_loop.core.scoring import labels_reader, last_number, normalised, pure_scorer
+from tui_loop.core.scoring import labels_reader, last_number, normalised
+from tui_loop.core.text.negation import is_denied
 from tui_loop.core.text.similarity import (
     COMPARED,
+    changed_parts,
     edit_distance,
     edits_allowed,
     found_within,
     normal,
     normal_same_but_for_signs,
     same_but_for_signs,
-    same_figures,
+    same_sense,
 )
+from tui_loop.core.text.spelling_slips import differ_by_slips, is_slip
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.core.text.written_values import in_one_form
 
 _SHOWN = 32
 _FEW = 3
 _JSON = ("json_match", "json_valid")
 _WORDS = re.compile(r"\w+")
+_DIGIT = re.compile(r"\d")
 _SIGNS = re.compile(r"[^\w\s]")
 
 
@@ -51,7 +62,7 @@ class OutputComparison(msgspec.Struct, frozen=True):
 def compare_output(example: Example, measured: Measured) -> OutputComparison:
     """Returns the example with both answers normalised for comparison."""
     reasoning, output = split_reasoning(example.output or "")
-    reference = answer_of(example.reference)
+    reference = _answer(example.reference)
     return OutputComparison(
         example, measured, reasoning, output, reference, normalised(output), normal(reference)
     )
@@ -66,19 +77,29 @@ def content_cause(comparison: OutputComparison) -> CauseEvidence | None:
     if _is_pattern(comparison):
         return None
     place = _place(comparison)
+    is_denied_there = place is not None and _denied_at(comparison, place)
+    if is_denied_there and others:
+        return _wrong_label(comparison, others)
     return (
         _json_in_other_form(comparison)
         or _differs_in_punctuation(comparison)
-        or _no_end(comparison, place)
+        or _differs_in_written_values(comparison)
+        or (None if is_denied_there else _no_end(comparison, place))
         or _several_labels(comparison, others)
         or _near_miss(comparison)
-        or _reference_within(comparison, place)
+        or (None if is_denied_there else _reference_within(comparison, place))
         or _value_elsewhere(comparison)
     )
 
 
 def describe_wrong_content(comparison: OutputComparison) -> str:
     """Describes a wrong output without a named cause, in terms of the metric."""
+    if refusal_in(comparison.normal_output) and refuses(comparison.normal_reference):
+        return f"refuses as the reference does, in other words: {quoted(comparison.output)}"
+    return _describe_difference(comparison)
+
+
+def _describe_difference(comparison: OutputComparison) -> str:
     metric, score = comparison.measured.metric, comparison.example.score
     if metric == "numeric":
         return _wrong_number(comparison)
@@ -150,6 +171,11 @@ def _place(comparison: OutputComparison) -> int | None:
     return found_within(comparison.normal_reference, comparison.normal_output)
 
 
+def _denied_at(comparison: OutputComparison, place: int) -> bool:
+    end = place + len(comparison.normal_reference)
+    return is_denied(comparison.normal_output, place, end)
+
+
 def _json_in_other_form(comparison: OutputComparison) -> CauseEvidence | None:
     metric = comparison.measured.metric
     if metric not in _JSON and comparison.reference.lstrip()[:1] not in ("{", "["):
@@ -167,6 +193,19 @@ def _differs_in_punctuation(comparison: OutputComparison) -> CauseEvidence | Non
         else "punctuation or spacing"
     )
     return CauseEvidence(Cause.NEAR_MISS, f"differs only in {how}: {quoted(comparison.output)}")
+
+
+def _differs_in_written_values(comparison: OutputComparison) -> CauseEvidence | None:
+    """Handles numbers and dates within a text; a reference that is one itself is a value."""
+    output, reference = comparison.normal_output, comparison.normal_reference
+    expected = _in_one_form(reference)
+    if expected is None or len(output) > 2 * len(reference) + _SHOWN or not _DIGIT.search(output):
+        return None
+    form = in_one_form(output)
+    if (form, expected) == (output, reference) or not normal_same_but_for_signs(form, expected):
+        return None
+    text = f"differs only in how numbers or dates are written: {quoted(comparison.output)}"
+    return CauseEvidence(Cause.NEAR_MISS, text)
 
 
 def _no_end(comparison: OutputComparison, place: int | None) -> CauseEvidence | None:
@@ -192,7 +231,7 @@ def _several_labels(comparison: OutputComparison, others: list[str]) -> CauseEvi
 
 
 def _near_miss(comparison: OutputComparison) -> CauseEvidence | None:
-    distance = _distance(comparison.normal_output, comparison.normal_reference)
+    distance = _distance(comparison, comparison.normal_output)
     if distance is not None:
         of = min(len(comparison.normal_reference), COMPARED)
         text = f"edit distance {distance} of {of} characters: {quoted(comparison.output)}"
@@ -203,7 +242,7 @@ def _near_miss(comparison: OutputComparison) -> CauseEvidence | None:
     if same_but_for_signs(first, comparison.reference):
         text = f"line 1 differs only in punctuation or spacing: {quoted(first)}"
         return CauseEvidence(Cause.NEAR_MISS, text)
-    distance = _distance(normalised(first), comparison.normal_reference)
+    distance = _distance(comparison, normalised(first))
     if distance is None:
         return None
     text = (
@@ -212,18 +251,32 @@ def _near_miss(comparison: OutputComparison) -> CauseEvidence | None:
     return CauseEvidence(Cause.NEAR_MISS, text)
 
 
-def _distance(output: str, reference: str) -> int | None:
-    """Returns the edit distance where it is small and the numbers are equal."""
+def _distance(comparison: OutputComparison, output: str) -> int | None:
+    """Returns the edit distance where it is small and all edits are slips of spelling."""
+    reference = comparison.normal_reference
     allowed = edits_allowed(reference)
     if not allowed or abs(len(output) - len(reference)) > allowed:
         return None
-    if not same_figures(output[:COMPARED], reference[:COMPARED]):
+    distance = edit_distance(reference[:COMPARED], output[:COMPARED], allowed)
+    if distance is None:
         return None
-    return edit_distance(reference[:COMPARED], output[:COMPARED], allowed)
+    parts = changed_parts(reference, output)
+    if not same_sense(*parts) or not differ_by_slips(*parts):
+        return None
+    return None if _is_as_near_to_another(comparison, output) else distance
+
+
+def _is_as_near_to_another(comparison: OutputComparison, output: str) -> bool:
+    """Returns whether the output may as well be a misspelling of another label."""
+    labels = (normal(each) for each in comparison.measured.labels)
+    return any(each != comparison.normal_reference and is_slip(each, output) for each in labels)
 
 
 def _reference_within(comparison: OutputComparison, place: int | None) -> CauseEvidence | None:
     if place is None:
+        return None
+    last = comparison.normal_output.rfind(comparison.normal_reference)
+    if last != place and _denied_at(comparison, last):
         return None
     before = comparison.normal_output[:place].strip()
     if before:
@@ -236,7 +289,9 @@ def _reference_within(comparison: OutputComparison, place: int | None) -> CauseE
 
 
 def _value_elsewhere(comparison: OutputComparison) -> CauseEvidence | None:
-    why = number_elsewhere(comparison.output, comparison.reference)
+    why = number_elsewhere(comparison.output, comparison.reference) or date_elsewhere(
+        comparison.normal_output, comparison.normal_reference
+    )
     if why is None:
         return None
     is_truncated = comparison.example.truncated and comparison.measured.metric == "numeric"
@@ -256,6 +311,17 @@ def _number(reference: str) -> Decimal | None:
     return last_number(reference)
 
 
+@lru_cache(maxsize=1024)
+def _in_one_form(reference: str) -> str | None:
+    """Returns a text with numbers or dates in one form; None for one without, or a value alone."""
+    return None if not _DIGIT.search(reference) or is_value(reference) else in_one_form(reference)
+
+
+@lru_cache(maxsize=1024)
+def _answer(reference: str) -> str:
+    return answer_of(reference)
+
+
 @lru_cache(maxsize=16)
 def _names(labels: tuple[str, ...]) -> Callable[[str], list[str]]:
     return labels_reader(labels)
@@ -264,103 +330,3 @@ def _names(labels: tuple[str, ...]) -> Callable[[str], list[str]]:
 @lru_cache(maxsize=16)
 def _forms(labels: tuple[str, ...]) -> dict[str, str]:
     return {normalised(label): label for label in labels}
-
-
-_FIGURE = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_NUMBER = re.compile(_FIGURE)
-_WHOLE = re.compile(rf"\s*[$€£¥]?\s*({_FIGURE})\s*[%€$]?\s*\.?\s*\Z")
-_MARKED = re.compile(
-    r"(?:####|\bantwort|\bréponse|\brespuesta|\banswer(?:\s+is)?|答案(?:是|为)?|\\boxed\{)"
-    rf"[\s:=*]*(?:ist\s+|es\s+|est\s+)?[$€£¥]?\s*({_FIGURE})",
-    re.IGNORECASE,
-)
-_START = re.compile(rf"\W{{0,3}}?({_FIGURE})(?!\w)")
-_SCIENTIFIC = re.compile(r"\d\.?[eE]")
-_LONGEST = 100_000
-
-
-def number_elsewhere(output: str, reference: str) -> str | None:
-    """Returns how `output` gives the reference's number where the metric did not find it.
-
-    The number is the only one in the output, is at its start, or follows words such as "the answer
-    is". None where it does none of these.
-    """
-    expected = _expected_number(reference)
-    if expected is None or not _may_contain(expected, output):
-        return None
-    numbers = _NUMBER.findall(output[:_LONGEST])
-    if len(numbers) == 1 and _value(numbers[0]) == expected:
-        return f"its only number is the right one, written {numbers[0][:40]!r}"
-    for place, pattern in (("is marked as the answer", _MARKED), ("is at the start", _START)):
-        found = pattern.search(output) if pattern is _MARKED else pattern.match(output)
-        if found and _value(found.group(1)) == expected:
-            return f"the right number {place}, {numbers[-1][:40]} comes last"
-    return None
-
-
-def json_in_text(output: str, reference: str | None) -> str | None:
-    """Returns how `output` contains JSON equal to the reference's (any if None), but not plainly.
-
-    It accepts text around it, single quotes, and commas before a closing bracket.
-    """
-    body = output[:_LONGEST]
-    starts = [place for sign in "{[" if (place := body.find(sign)) >= 0]
-    end = max(body.rfind("}"), body.rfind("]")) + 1
-    if not starts or end <= min(starts):
-        return None
-    start = min(starts)
-    inner = body[start:end]
-    around = len(output.strip()) - len(inner)
-    if around and _equals(inner, reference):
-        return f"the same JSON with {around} more characters around it"
-    fixed = _fix_json(inner)
-    if fixed != inner and _equals(fixed, reference):
-        return "the same values, but single quotes or extra commas make it invalid JSON"
-    first = _first_value(body, start)
-    if first is not None and len(first) < len(inner) and _equals(first, reference):
-        return f"starts with the same JSON, then {len(body) - start - len(first)} more characters"
-    return None
-
-
-def _expected_number(reference: str) -> Decimal | None:
-    """Returns the number that the reference is or marks as its answer."""
-    whole = _WHOLE.match(reference)
-    if whole:
-        return _value(whole.group(1))
-    return last_number(reference) if "####" in reference else None
-
-
-def _may_contain(number: Decimal, output: str) -> bool:
-    """Returns False only where the output cannot contain the number in any form."""
-    if not abs(number) >= 1 or number.adjusted() > 30 or _SCIENTIFIC.search(output):
-        return True
-    return str(int(abs(number))) in output.replace(",", "")
-
-
-def _value(figure: str) -> Decimal | None:
-    try:
-        return Decimal(figure.replace(",", ""))
-    except InvalidOperation:
-        return None
-
-
-def _equals(text: str, reference: str | None) -> bool:
-    scorer = pure_scorer("json_valid" if reference is None else "json_match", (), None)
-    return scorer is not None and scorer.score(text, reference or "") == 1.0
-
-
-def _fix_json(text: str) -> str:
-    fixed = re.sub(r",(\s*[}\]])", r"\1", text)
-    if '"' not in fixed:
-        fixed = fixed.replace("'", '"')
-        for python, plain in (("True", "true"), ("False", "false"), ("None", "null")):
-            fixed = re.sub(rf"\b{python}\b", plain, fixed)
-    return fixed
-
-
-def _first_value(text: str, start: int) -> str | None:
-    try:
-        _, end = json.JSONDecoder().raw_decode(text, start)
-    except (ValueError, RecursionError):
-        return None
-    return text[start:end]

@@ -11,13 +11,19 @@ from typing import Literal
 import msgspec
 
 from tui_loop.core.scoring import normalised
+from tui_loop.core.text.negation import same_negations
+from tui_loop.core.text.written_values import figures_of, in_one_form
 
 COMPARED = 500
 """The first characters of each text that the edit distance compares."""
 
 _LIGHT = " \t\n\r!\"'()*,-./:;?[\\]_`{}~"
 _NO_LIGHT = dict.fromkeys(map(ord, _LIGHT))
-_FIGURES = re.compile(r"\d(?:[\d.,]*\d)?")
+_OPERATORS = re.compile(r"(?<=\d)\s*([*/:-])\s*(?=\d)")
+_GRADES = re.compile(r"(?<![\w-])(?:[a-f]|ab|o)-(?!\w)")
+"""Grades and blood types: without the minus they are others."""
+
+_SPACED_COMMAS = re.compile(r",\s+(?=\d)")
 _ENDS = " \t\n\"'`*_.,:;!?()[]{}<>«»“”„‘’。、，！？"
 _TRIES = 200
 """The most places to check: a text may contain another thousands of times within words."""
@@ -27,7 +33,10 @@ _SHORT = 4
 
 
 def same_but_for_signs(left: str, right: str) -> bool:
-    """Returns whether texts differ only in case, punctuation and blanks; numbers must be equal."""
+    """Returns whether texts differ only in case, punctuation and blanks.
+
+    Numbers, operators between them, and the number of negations must be equal.
+    """
     return normal_same_but_for_signs(normalised(left), normal(right))
 
 
@@ -37,12 +46,47 @@ def normal_same_but_for_signs(left: str, right: str) -> bool:
     if first != other and first.isalnum() and other.isalnum():
         return False
     form = _without_signs(left)
-    return bool(form) and form == _without_signs(right) and same_figures(left, right)
+    return bool(form) and form == _without_signs(right) and same_sense(left, right)
 
 
 def same_figures(left: str, right: str) -> bool:
-    """Returns whether both have the same numbers in order."""
-    return _figures(left) == _figures(right)
+    """Returns whether both have the same numbers in order, as in `1,000.00` and `1.000,00`."""
+    return figures_of(left) == figures_of(right)
+
+
+def changed_parts(left: str, right: str) -> tuple[str, str]:
+    """Returns both texts without their equal starts and ends, to whole words."""
+    start = left.rfind(" ", 0, _equal_length(left, right)) + 1
+    start = left.rfind(" ", 0, max(0, start - 1)) + 1  # a negation may be the word before
+    left, right = left[start:], right[start:]
+    end = _equal_length(left[::-1], right[::-1])
+    space = left.find(" ", len(left) - end)
+    end = 0 if space < 0 else len(left) - space
+    return left[: len(left) - end], right[: len(right) - end]
+
+
+def _equal_length(left: str, right: str) -> int:
+    """Returns the length of the equal start of two texts, by binary search."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def same_sense(left: str, right: str) -> bool:
+    """Returns whether the signs in which two texts differ change nothing that they say."""
+    if not same_negations(left, right) or _GRADES.findall(left) != _GRADES.findall(right):
+        return False
+    operators, others = _OPERATORS.findall(left), _OPERATORS.findall(right)
+    if operators and others and operators != others and in_one_form(left) != in_one_form(right):
+        return False
+    return same_figures(left, right) or (
+        _SPACED_COMMAS.sub(",", left) == _SPACED_COMMAS.sub(",", right)
+    )
 
 
 def edits_allowed(text: str) -> int:
@@ -87,7 +131,7 @@ def found_within(reference: str, output: str) -> int | None:
     """
     if not reference:
         return None
-    is_short = len(reference) < _SHORT and not _is_unspaced(reference[0])
+    is_short = len(reference) < _SHORT and not is_unspaced(reference[0])
     first = len(output) - len(output.lstrip(_ENDS)) if is_short else 0
     last = len(output.rstrip(_ENDS)) if is_short else 0
     place = output.find(reference)
@@ -121,16 +165,6 @@ def _is_light(sign: str) -> bool:
     return unicodedata.category(sign)[0] in "PZC"
 
 
-def _figures(text: str) -> list[str]:
-    found = _FIGURES.finditer(text)
-    return [_sign(text, each.start()) + each.group().replace(",", "") for each in found]
-
-
-def _sign(text: str, place: int) -> str:
-    """A minus before a number that joins it to nothing else."""
-    return "-" if re.fullmatch(r"\W?-|-", text[max(0, place - 2) : place]) else ""
-
-
 def _may_be_near(left: str, right: str, limit: int) -> bool:
     """False only where more than `limit` edits are certain.
 
@@ -159,11 +193,11 @@ def _is_whole(text: str, start: int, end: int) -> bool:
 
 
 def _is_wordy(sign: str) -> bool:
-    return (sign.isalnum() or sign == "_") and not _is_unspaced(sign)
+    return (sign.isalnum() or sign == "_") and not is_unspaced(sign)
 
 
-def _is_unspaced(sign: str) -> bool:
-    """Whether the sign is of a script whose words stand together or take endings (CJK, Thai)."""
+def is_unspaced(sign: str) -> bool:
+    """Returns whether a sign is of a script without blanks between words (CJK, Thai)."""
     code = ord(sign)
     return (
         0x0E00 <= code < 0x0F00
