@@ -34,7 +34,7 @@ from tui_loop.core.text.similarity import (
 )
 from tui_loop.core.text.spelling_slips import differ_by_slips, is_slip
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.core.text.written_values import in_one_form
+from tui_loop.core.text.written_values import date_of, in_one_form
 
 _SHOWN = 32
 _FEW = 3
@@ -256,6 +256,8 @@ def _distance(comparison: OutputComparison, output: str) -> int | None:
     reference = comparison.normal_reference
     allowed = edits_allowed(reference)
     if not allowed or abs(len(output) - len(reference)) > allowed:
+        return None
+    if is_value(reference) and date_of(reference) is None:
         return None
     distance = edit_distance(reference[:COMPARED], output[:COMPARED], allowed)
     if distance is None:

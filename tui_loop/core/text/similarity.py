@@ -19,6 +19,7 @@ COMPARED = 500
 
 _LIGHT = " \t\n\r!\"'()*,-./:;?[\\]_`{}~"
 _NO_LIGHT = dict.fromkeys(map(ord, _LIGHT))
+_DIGIT = re.compile(r"\d")
 _OPERATORS = re.compile(r"(?<=\d)\s*([*/:-])\s*(?=\d)")
 _GRADES = re.compile(r"(?<![\w-])(?:[a-f]|ab|o)-(?!\w)")
 """Grades and blood types: without the minus they are others."""
@@ -81,6 +82,8 @@ def same_sense(left: str, right: str) -> bool:
     """Returns whether the signs in which two texts differ change nothing that they say."""
     if not same_negations(left, right) or _GRADES.findall(left) != _GRADES.findall(right):
         return False
+    if not _DIGIT.search(left) and not _DIGIT.search(right):
+        return True
     operators, others = _OPERATORS.findall(left), _OPERATORS.findall(right)
     if operators and others and operators != others and in_one_form(left) != in_one_form(right):
         return False

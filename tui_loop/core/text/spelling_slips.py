@@ -1,8 +1,8 @@
 """Whether two texts have the same words but for slips of spelling.
 
-No dictionary is at hand, so a slip is only what is rarely another word: accents, a letter too many
-or too few, two letters in the wrong order, a vowel for a vowel. The first letter stays, which also
-tells `legal` from `illegal`. Short words, numbers in words, known opposites and pairs such as
+There is no dictionary, so a slip is only what is rarely another word: accents, a letter too many or
+too few, two letters in the wrong order, a vowel for a vowel. The first letter must be the same, so
+`illegal` is no slip for `legal`. Short words, numbers in words, known opposites and pairs such as
 `hypertension` and `hypotension` are other words. In scripts without blanks between words, a
 character is a word, so none of them is a slip.
 """
@@ -26,6 +26,7 @@ _LONG = 12
 _DROPPED, _REPLACED, _PLURAL, _SWAPPED, _SWAPPED_START = 5, 6, 4, 3, 5
 """The fewest letters of a word, without the dropped one, in which each slip is rarely a word."""
 
+_DIGIT = re.compile(r"\d")
 _FIGURES = re.compile(r"\d(?:[\d.,]*\d)?")
 _WORDS = re.compile(r"[^\s!\"()*,\-./:;?\[\\\]_`{}~“”„«»‘…–—。，、！？；：¿¡]+")
 _SYMBOLS = re.compile(r"[^\w\s!\"'’()*,\-./:;?\[\\\]_`{}~“”„«»‘…–—。，、！？；：¿¡]")
@@ -70,6 +71,8 @@ _SUFFIXES = (
     ("er", "or", "ee"),
     ("ful", "less"),
 )
+_ANY_PREFIX = tuple(part for group in _PREFIXES for part in group)
+_ANY_SUFFIX = tuple(part for group in _SUFFIXES for part in group)
 _ENDINGS = tuple(tuple(each[::-1] for each in group) for group in _SUFFIXES)
 
 
@@ -130,13 +133,17 @@ def _unaccented(word: str) -> str:
 
 def _are_known_apart(left: str, right: str) -> bool:
     """Returns whether the words have digits, are numbers or opposites, or differ in such a part."""
-    return (
-        any(sign.isdigit() or is_unspaced(sign) for sign in left + right)
-        or are_other_words(left, right)
-        or _COUNTS.fullmatch(left) is not None
-        or _COUNTS.fullmatch(right) is not None
-        or any(_swaps(left, right, each) for each in _PREFIXES)
-        or any(_swaps(left[::-1], right[::-1], each) for each in _ENDINGS)
+    if not (left + right).isascii() and any(is_unspaced(sign) for sign in left + right):
+        return True
+    if _DIGIT.search(left) or _DIGIT.search(right) or are_other_words(left, right):
+        return True
+    if _COUNTS.fullmatch(left) or _COUNTS.fullmatch(right):
+        return True
+    # Few words have such parts, and the groups cost much more than this test.
+    may_start = left.startswith(_ANY_PREFIX) and right.startswith(_ANY_PREFIX)
+    may_end = left.endswith(_ANY_SUFFIX) and right.endswith(_ANY_SUFFIX)
+    return (may_start and any(_swaps(left, right, each) for each in _PREFIXES)) or (
+        may_end and any(_swaps(left[::-1], right[::-1], each) for each in _ENDINGS)
     )
 
 
