@@ -17,8 +17,8 @@ from benchmarks import scale
 from benchmarks.measure import Result
 
 NAMES = (
-    *("journal", "full_disk", "preflight", "large_inputs", "generation", "evaluation"),
-    *("run_overhead", "first_frame", "keys", "long_lines", "browser"),
+    *("journal", "full_disk", "preflight", "data_audit", "large_inputs", "generation"),
+    *("evaluation", "run_overhead", "first_frame", "keys", "long_lines", "browser"),
     *("stalled_terminal", "app_training", "attached", "bytes", "many_iterations", "big_files"),
 )
 

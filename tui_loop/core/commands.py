@@ -35,6 +35,7 @@ COMMANDS = (
     "failures",
     "compare",
     "diagnose",
+    "audit",
     "patterns",
     "ready",
     "close",

@@ -19,6 +19,7 @@ from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.record.events import PhaseStarted
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder
+from tui_loop.engine.audit_thread import auditing
 from tui_loop.engine.base_identity import base_to_resume, identify
 from tui_loop.engine.effective import effective_of, record_effective
 from tui_loop.engine.model_source import TINY, ModelSource, weights_hash
@@ -39,22 +40,24 @@ def run_iteration(run: Run) -> None:
     run.begin("loading")
     run.info("importing the training stack")
     _import_stack()
-    from tui_loop.engine.run_evaluations import measure_at_end
-    from tui_loop.engine.trainer import save_weights
-    from tui_loop.engine.training import raise_if_diverged, train
-
     config, source = base_to_resume(run.folder, run.config, run.resumption)
     loaded = _load(run, config, source)
 
     run.begin("preparing")
-    prepared = _prepare(run, loaded)
-    run.outcome.fingerprint = fingerprint_of(
-        run.config,
-        prepared.data.eval,
-        prepared.data.labels,
-        weights_hash(source, config.model.revision),
-    )
-    record_effective(run, effective_of(run, prepared))
+    data = _read_data(run)
+    with auditing(run, data):
+        prepared = _prepare(run, loaded, data)
+        weights = weights_hash(source, config.model.revision)
+        run.outcome.fingerprint = fingerprint_of(run.config, data.eval, data.labels, weights)
+        record_effective(run, effective_of(run, prepared))
+        _train_and_measure(run, prepared)
+
+
+def _train_and_measure(run: Run, prepared: Prepared) -> None:
+    """Trains unless it is the base, saves the weights and runs the final evaluation."""
+    from tui_loop.engine.run_evaluations import measure_at_end
+    from tui_loop.engine.trainer import save_weights
+    from tui_loop.engine.training import raise_if_diverged, train
 
     trainer = callback = None
     if run.folder.number > 0:
@@ -73,7 +76,7 @@ def run_iteration(run: Run) -> None:
     stopped = run.control.stop_requested  # a stop may have arrived while the weights were saved
     if evaluates:
         run.begin_work("evaluating")
-        measure_at_end(run, prepared, loaded.model if trainer is None else trainer.model)
+        measure_at_end(run, prepared, prepared.loaded.model if trainer is None else trainer.model)
     if trainer is not None and not is_saved:
         save_weights(run, prepared, trainer)  # the disk may have space by now
     if callback is not None:
@@ -129,20 +132,25 @@ def _load(run: Run, config: Config, source: ModelSource) -> LoadedModel:
     return msgspec.structs.replace(loaded, base=base)
 
 
-def _prepare(run: Run, loaded: LoadedModel) -> Prepared:
-    from tui_loop.engine.evaluation import prepare_eval_set
-    from tui_loop.engine.models import end_ids
-    from tui_loop.engine.rendering import Renderer
-    from tui_loop.engine.run_evaluations import eval_batch_of
-
-    config, root = run.config, run.folder.loop.root
-    data = run.data or load_data(config, root, read_source)
+def _read_data(run: Run) -> LoadedData:
+    """Returns the run's rows; logs what is worth knowing about them."""
+    data = run.data or load_data(run.config, run.folder.loop.root, read_source)
     columns = column_findings(data)
     for text in [*data.notices, *messages_of(columns, "info")]:
         run.info(text)
     warnings = [*data.warnings, *messages_of(columns, "warning")]
     for text in [*warnings, *_changed_files(run.folder, data)]:
         run.warn("data", text)
+    return data
+
+
+def _prepare(run: Run, loaded: LoadedModel, data: LoadedData) -> Prepared:
+    from tui_loop.engine.evaluation import prepare_eval_set
+    from tui_loop.engine.models import end_ids
+    from tui_loop.engine.rendering import Renderer
+    from tui_loop.engine.run_evaluations import eval_batch_of
+
+    config, root = run.config, run.folder.loop.root
     renderer = Renderer(
         loaded.tokenizer,
         config,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -39,11 +40,18 @@ from tui_loop.core.record.structs import (
 )
 from tui_loop.core.text.secrets import redacted, without_secrets
 
+if TYPE_CHECKING:
+    from tui_loop.core.audit.structs import Audit
+
 T = TypeVar("T")
 
 TOKENS_FILE_LIMIT = 5_000_000
 NOTES_BYTES = 4 * 1024 * 1024
 """The limit for notes, which are shown as a whole."""
+
+AUDIT_VERSION = 1
+_audit_lock = threading.Lock()
+"""Parts of `audit.json` come from several threads of a run."""
 
 _NUMBER = re.compile(r"\d{3}|[1-9]\d{3,5}", re.ASCII)
 
@@ -148,6 +156,7 @@ class IterationFolder:
         self.examples = path / "examples.jsonl"
         self.tokens = path / "tokens.jsonl"
         self.training_rows = path / "training.jsonl"
+        self.audit = path / "audit.json"
         self.evals = path / "evals"
         self.diagnosis = path / "diagnosis.json"
         self.summary = path / "summary.json"
@@ -271,6 +280,22 @@ class IterationFolder:
     def write_training_rows(self, rows: Iterable[TrainingRow]) -> None:
         write_atomically(self.training_rows, codec.to_json_lines(rows))
 
+    def read_audit(self) -> Audit | None:
+        """Reads the facts that the run recorded about its data, None where it recorded none."""
+        # Imported late: defining its many structs takes some ms, which the app's start has not.
+        from tui_loop.core.audit.structs import Audit
+
+        if not os.path.lexists(self.audit):
+            return None
+        self.check_place()
+        return codec.from_json(read_raw(self.audit), Audit, str(self.audit))
+
+    def write_audit_part(self, name: str, part: msgspec.Struct | None) -> None:
+        """Replaces one part of `audit.json`, such as `data`, and keeps the others."""
+        with _audit_lock:
+            parts = {"version": AUDIT_VERSION, **self._audit_parts(), name: part}
+            write_atomically(self.audit, codec.to_pretty_json(parts))
+
     def read_tokens(self) -> dict[str, TokenLosses]:
         """Reads token losses by example id."""
         return {row.id: row for _, row in self._rows(self.tokens, TokenLosses)}
@@ -325,6 +350,13 @@ class IterationFolder:
             for entry in entries:
                 if entry.is_symlink():
                     check_regular(Path(entry.path))
+
+    def _audit_parts(self) -> dict[str, Any]:
+        """Returns what `audit.json` has, also of other versions; {} where it cannot be read."""
+        try:
+            return codec.from_json(read_raw(self.audit), dict[str, Any], str(self.audit))
+        except BadInput:
+            return {}
 
     def _config_tables(self) -> dict[str, Any]:
         return codec.from_toml(self._text(self.config), str(self.config))
