@@ -14,6 +14,7 @@ KINDS = (
     FindingKind.DIVERGED,
     FindingKind.UNSTABLE,
     FindingKind.LEARNING_RATE_TOO_HIGH,
+    FindingKind.HELD_BACK,
     FindingKind.LEARNING_RATE_TOO_LOW,
     FindingKind.UNDERFITTING,
     FindingKind.OVERFITTING,
@@ -44,7 +45,8 @@ KINDS = (
 
 SETS = {
     "@data": "truncated_inputs duplicates leakage label_noise data_gap",
-    "@rate": "diverged unstable learning_rate_too_high learning_rate_too_low nothing_trained",
+    "@rate": "diverged unstable learning_rate_too_high held_back learning_rate_too_low "
+    "nothing_trained",
     "@output": "no_stop truncated_outputs no_end_token format_errors",
     "@end": "worse_than_base forgetting eval_overfit undertrained_adapter",
 }

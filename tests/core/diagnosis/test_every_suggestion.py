@@ -26,6 +26,7 @@ from tui_loop.core.diagnosis.rules import (
     rendered_rows,
     run_health,
     settings,
+    step_size,
 )
 from tui_loop.core.diagnosis.rules.evaluation_set import eval_too_small
 from tui_loop.core.diagnosis.rules.generalization import forgetting, worse_than_base
@@ -42,6 +43,9 @@ LR, EPOCHS, CLIP, WARMUP = (
     for name in ("learning_rate", "num_train_epochs", "max_grad_norm", "warmup_steps")
 )
 BATCH, PASSES = "training.per_device_train_batch_size", "training.gradient_accumulation_steps"
+
+STILL_HIGH = [5.0] * 60
+LEFT = {"eval_loss": 4.8, "trainable_parameters": 1_000_000}
 
 Range = tuple[str, float, float, float]
 """Metric, value now, and the two ends of what is predicted."""
@@ -331,6 +335,42 @@ BUILT = (
             SuggestionKind.CLIP_GRADIENTS: Change({CLIP: (0.0, 1.0)}, loss(0.238, 0.34)),
             SuggestionKind.WARM_UP: Change({WARMUP: (0.0, 0.05)}, loss(0.272, 0.34)),
             SuggestionKind.LOWER_LEARNING_RATE: Change({LR: (1e-4, 3e-5)}, loss(0.204, 0.34)),
+        },
+    ),
+    Built(
+        "endless warm-up",
+        run(
+            STILL_HIGH,
+            "warmup_steps=2000",
+            learning_rates=[1e-4 * (n + 1) / 2000 for n in range(60)],
+            metrics=LEFT,
+        ),
+        step_size.held_back,
+        FindingKind.HELD_BACK,
+        {
+            SuggestionKind.USUAL_STEPS: Change({WARMUP: (2000.0, 0.0)}, loss(0.48, 3.84, 4.8)),
+        },
+    ),
+    Built(
+        "large epsilon",
+        run(STILL_HIGH, "training.adam_epsilon=1e-2", grads=[1.0] * 60, metrics=LEFT),
+        step_size.held_back,
+        FindingKind.HELD_BACK,
+        {
+            SuggestionKind.USUAL_STEPS: Change(
+                {"training.adam_epsilon": (0.01, 1e-8)}, loss(0.48, 3.84, 4.8)
+            ),
+        },
+    ),
+    Built(
+        "small alpha",
+        run(STILL_HIGH, "lora.r=32", "lora_alpha=1", metrics=LEFT),
+        step_size.held_back,
+        FindingKind.HELD_BACK,
+        {
+            SuggestionKind.USUAL_STEPS: Change(
+                {"lora.lora_alpha": (1.0, 64)}, loss(0.48, 3.84, 4.8)
+            ),
         },
     ),
     Built(

@@ -20,6 +20,7 @@ from tui_loop.core.diagnosis.rules import (
     rendered_rows,
     run_health,
     settings,
+    step_size,
     training_data,
     truncation,
 )
@@ -41,6 +42,7 @@ TRAINING_RULES: tuple[Rule, ...] = (
     run_health.nothing_trained,
     run_health.unstable,
     learning_rate.learning_rate_too_high,
+    step_size.held_back,
     learning_rate.learning_rate_too_low,
 )
 FIT_RULES: tuple[Rule, ...] = (

@@ -32,13 +32,14 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.DIVERGED: [learning_rate.lower_learning_rate, learning_rate.steady],
     FindingKind.LEARNING_RATE_TOO_HIGH: [learning_rate.lower_learning_rate],
     FindingKind.UNSTABLE: [learning_rate.steady, learning_rate.slower],
+    FindingKind.HELD_BACK: [learning_rate.usual_steps],
     FindingKind.LEARNING_RATE_TOO_LOW: [learning_rate.raise_learning_rate],
     FindingKind.UNDERFITTING: [learning_rate.raise_learning_rate, capacity.train_longer],
     FindingKind.OVERFITTING: [capacity.stop_earlier, capacity.hold_back],
     FindingKind.MEMORISED: [capacity.stop_earlier, capacity.hold_back, data_rows.more_rows],
     FindingKind.GENERALISATION_GAP: [data_rows.narrow_the_gap],
     FindingKind.UNDERTRAINED_ADAPTER: [capacity.larger_adapter],
-    FindingKind.NOTHING_TRAINED: [lengths.longer_inputs],
+    FindingKind.NOTHING_TRAINED: [lengths.longer_inputs, learning_rate.raise_learning_rate],
     FindingKind.DILUTED_LOSS: [lengths.loss_on_the_answer],
     FindingKind.NO_STOP: [
         lengths.without_template,
@@ -76,6 +77,7 @@ CAUSES: Set[str] = {
     FindingKind.NOTHING_TRAINED,
     FindingKind.LEARNING_RATE_TOO_HIGH,
     FindingKind.LEARNING_RATE_TOO_LOW,
+    FindingKind.HELD_BACK,
 }
 """Findings that explain all other findings on a run's outputs."""
 

@@ -15,9 +15,13 @@ from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.learning_rate import ADVISED, FEWEST_STEPS
+from tui_loop.core.diagnosis.rules.step_size import causes_of
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
+
+SURELY_SMALL = 0.1
+"""A setting that leaves less of the usual step surely holds a run back."""
 
 ROOM = 1.5
 """A higher rate is at least this multiple of the current one, unless a better iteration had it.
@@ -93,14 +97,31 @@ def slower(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
+def usual_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests the usual value of each setting that makes the steps small, the strongest first."""
+    for cause in causes_of(facts):
+        yield propose(
+            facts,
+            finding,
+            SuggestionKind.USUAL_STEPS,
+            dict(cause.fields),
+            because=cause.evidence,
+            expects=loss_gain(facts, 0.2, 0.9),
+            confidence="high" if cause.part < SURELY_SMALL else "medium",
+            ground="computed from the settings, the logged rates and the gradients of this run",
+        )
+
+
 def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests a higher rate: one that did better here, else one that did well in another loop.
 
     Without either, it is ten times the rate, or three times where much of the loss has gone
     already, and at least the usual advice. It is never a rate that is known to be bad.
     """
-    if facts.config is None or 0 < facts.run.step < FEWEST_STEPS:
+    if facts.config is None or 0 < facts.run.step < FEWEST_STEPS or causes_of(facts):
         return
+    if finding.kind == FindingKind.NOTHING_TRAINED and "rows" not in finding.figures:
+        return  # without a gradient no rate helps
     rate = facts.config.training.learning_rate
     advised = ADVISED[facts.config.lora.enabled]
     far = is_far_from_done(facts)

@@ -41,6 +41,7 @@ from tui_loop.core.diagnosis.rules.run_health import (
     rate_of,
     unmoved,
 )
+from tui_loop.core.diagnosis.rules.step_size import held_back
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
@@ -119,6 +120,8 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
     if better is not None:
         yield better
         return
+    if any(True for _ in held_back(facts)):
+        return  # a setting takes the size of the steps, at any rate
     start, end = fmean(curve.part(0, 0.1).values), fmean(curve.part(0.9, 1).values)
     base, eval_loss = metric_of(facts.base, "eval_loss"), facts.metric("eval_loss")
     what = "training loss"
@@ -329,8 +332,8 @@ def _worth(values: tuple[float, ...]) -> float:
 
 
 def _is_off_pace(facts: IterationFacts) -> bool:
-    """Returns whether the learning rate explains the shape of the curves."""
-    rules = learning_rate_too_high, learning_rate_too_low
+    """Returns whether the size of the steps explains the shape of the curves."""
+    rules = learning_rate_too_high, held_back, learning_rate_too_low
     return any(True for rule in rules for _ in rule(facts))
 
 
