@@ -84,8 +84,19 @@ def test_usual_settings_hold_nothing_back(
     assert causes_of(run(tmp_path, *settings, **more)) == []
 
 
-def test_a_run_that_has_learned_is_not_held_back(tmp_path: Path) -> None:
-    assert not list(held_back(run(tmp_path, "lora_dropout=0.9", loss=1.0)))
+def test_a_run_that_has_learned_much_is_held_back_only_by_a_setting_that_leaves_next_to_nothing(
+    tmp_path: Path,
+) -> None:
+    assert not list(held_back(run(tmp_path / "a", "lora_dropout=0.8", loss=0.5)))
+    (found,) = held_back(run(tmp_path / "b", "lora_dropout=0.95", loss=0.5))
+    assert found.severity == "note"
+
+
+def test_a_run_that_stops_far_above_zero_has_not_converged(tmp_path: Path) -> None:
+    evals = {20: 2.6, 40: 2.51, 60: 2.5}
+    (found,) = learning_rate.loss_plateau(run(tmp_path, loss=2.5, evals=evals))
+    assert "50% of the base's" in found.message
+    assert "converged" not in found.message
 
 
 def test_the_strongest_cause_comes_first_and_is_the_first_suggestion(tmp_path: Path) -> None:

@@ -15,13 +15,10 @@ from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.learning_rate import ADVISED, FEWEST_STEPS
-from tui_loop.core.diagnosis.rules.step_size import causes_of
+from tui_loop.core.diagnosis.rules.step_size import LITTLE, causes_of
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
-
-SURELY_SMALL = 0.1
-"""A setting that leaves less of the usual step surely holds a run back."""
 
 ROOM = 1.5
 """A higher rate is at least this multiple of the current one, unless a better iteration had it.
@@ -107,7 +104,7 @@ def usual_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
             dict(cause.fields),
             because=cause.evidence,
             expects=loss_gain(facts, 0.2, 0.9),
-            confidence="high" if cause.part < SURELY_SMALL else "medium",
+            confidence="high" if cause.part < LITTLE else "medium",
             ground="computed from the settings, the logged rates and the gradients of this run",
         )
 

@@ -63,6 +63,9 @@ lacks."""
 ENOUGH = 5
 """A multiple of the advised rate. Above it, a slow run lacks something else."""
 
+MUCH_LEFT = 0.2
+"""Share of the base's eval loss: a run that stops above it has not converged."""
+
 NOTHING = 0.1
 HARDLY = 0.25
 """A run that removed less than this share of the loss has hardly begun. The limit is NOTHING where
@@ -298,6 +301,8 @@ def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
     if moved or level(train.values) < BY_HEART:
         return
     falls = -late.change > max(2 * late.error, 2 * LEAST_CHANGE * late.start)
+    base = metric_of(facts.base, "eval_loss")
+    left = evals.values[-1] / base if base else 0.0
     held = figures.loss(evals.values[-1])
     seen = f"the eval loss has stood at about {held} since step {middle}"
     if falls:
@@ -305,6 +310,12 @@ def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
             f"{seen}, while the training loss still fell ({figures.loss(late.start)} → "
             f"{figures.loss(late.end)}): more passes over these rows will not help, more rows or "
             "more regularisation may"
+        )
+    elif left > MUCH_LEFT:
+        text = (
+            f"{seen}, {100 * left:.0f}% of the base's, and the training loss at "
+            f"{figures.loss(level(train.values))}: something other than time keeps the run from "
+            "learning more"
         )
     else:
         text = (

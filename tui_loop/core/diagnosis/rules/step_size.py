@@ -1,8 +1,9 @@
 """Findings on settings, other than the learning rate, that make the optimizer's steps small.
 
-held_back  most of the base's loss is left, and a setting takes at least half of each step: the
+held_back  much of the base's loss is left, and a setting takes at least half of each step: the
            schedule, the optimizer's epsilon against the size of the gradients, plain SGD, the
-           adapter's scale, weight decay, or dropout.
+           adapter's scale, weight decay, or dropout. A note where little of the loss is left and
+           the setting takes nearly all of each step.
 
 Every cause is computed from the record alone: the config, the logged rates and gradient norms, and
 the number of trained parameters.
@@ -26,8 +27,11 @@ from tui_loop.core.text.figures import brief_number
 WORTH = 0.5
 """A setting is a cause where it leaves at most this part of the usual step."""
 
-LEFT = 0.5
-"""Share of the base's eval loss: where less is left, the run has learned enough with its steps."""
+LITTLE = 0.1
+"""A setting that leaves less than this part is worth a note however much was learned."""
+
+LEFT = 0.2
+"""Share of the base's eval loss: where less is left, the run has learned much with its steps."""
 
 ADAM_EPSILON = 1e-8
 """The default of AdamW in transformers."""
@@ -53,19 +57,19 @@ class Cause(msgspec.Struct, frozen=True):
 def held_back(facts: IterationFacts) -> Iterator[Finding]:
     """Reports the setting that takes most of each step, where most of the loss is left."""
     causes = causes_of(facts)
-    if not causes or not _has_learned_little(facts):
+    if not causes:
         return
-    worst = causes[0]
+    worst, is_far = causes[0], _has_learned_little(facts)
+    if not is_far and worst.part >= LITTLE:
+        return
     loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
     left = f"; {100 * loss / base:.0f}% of the base's loss is left" if loss and base else ""
     yield Finding(
         FindingKind.HELD_BACK,
-        "alarm" if unmoved(facts) else "warning",
+        "alarm" if unmoved(facts) else "warning" if is_far else "note",
         f"{worst.evidence}{left}",
         {"part": round(worst.part, 6), "setting": next(iter(worst.fields)), "causes": len(causes)},
-        otherwise=""
-        if worst.part < WORTH / 5
-        else "a learning rate that is too low looks the same",
+        otherwise="" if worst.part < LITTLE else "a learning rate that is too low looks the same",
     )
 
 
