@@ -240,7 +240,7 @@ def test_a_run_with_nothing_to_warn_of_says_nothing(
 def test_a_rate_beyond_all_use_is_a_warning(loop: LoopFolder, rate: str, is_odd: bool) -> None:
     plan = plan_next(loop, parent=None, settings=[f"learning_rate={rate}"], why="")
     of_check = [e for e in Preflight(loop, plan.config).of_rows() if e.kind == "high_rate"]
-    of_run = [e for e in start_findings(check_start(loop, plan)) if e.kind == "high_rate"]
+    of_run = [e for e in start_findings(loop, check_start(loop, plan)) if e.kind == "high_rate"]
     assert of_check == of_run
     assert [each.severity for each in of_check] == ["warning"] * is_odd
     assert all("--set learning_rate=" in each.hint for each in of_check)
@@ -250,7 +250,7 @@ def test_a_run_that_makes_no_sense_is_refused(
     loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nonsense = [CheckResult("error", "no_rows", "there are no training rows", "name a file")]
-    monkeypatch.setattr("tui_loop.cli.preflight_report.start_findings", lambda _: nonsense)
+    monkeypatch.setattr("tui_loop.cli.preflight_report.start_findings", lambda *_: nonsense)
     with pytest.raises(BadInput, match="there are no training rows") as caught:
         warn_before(loop, started(loop), Output(as_json=False))
     assert caught.value.hint == "name a file"

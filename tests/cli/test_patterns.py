@@ -41,11 +41,8 @@ def test_the_recorded_loops_teach_with_counts_and_intervals() -> None:
     assert (known["loops"], known["unread"], known["not_compared"]) == (2, 0, 0)
     assert known["iterations"] == 12
     by_kind = {(e["kind"], e["base"], e["field"]): e for e in known["patterns"]}
-    low = by_kind["threshold", "smollm2", RATE]
-    assert (low["outcome"], low["value"], low["side"]) == ("no better", 1e-4, "down")
-    assert (low["count"], low["total"], low["weight"]) == (1, 1, "so far")
-    assert low["low"] == pytest.approx(0.2065, abs=1e-3)
-    assert low["iterations"] == ["support-intents/1"]
+    # At 1e-4 the score of smollm2 hardly moved, and its loss fell from 7.4 to 2.2.
+    assert ("threshold", "smollm2", RATE) not in by_kind
     longer = by_kind["direction", "tiny", "training.num_train_epochs"]
     assert (longer["count"], longer["total"], longer["with_replicates"]) == (0, 1, 1)
     best = by_kind["best", "tiny", RATE]
@@ -55,9 +52,9 @@ def test_the_recorded_loops_teach_with_counts_and_intervals() -> None:
 
 def test_people_read_them_by_field_and_may_ask_for_a_base_or_a_field(told: Told) -> None:
     _, plain, _ = told(*LOOPS)
-    assert plain.startswith("7 patterns in 12 trained iterations in 2 loops\n")
+    assert plain.startswith("6 patterns in 12 trained iterations in 2 loops\n")
     assert "raising learning_rate 2e-3 → 0.02 was tried once on tiny and made it worse" in plain
-    assert "so far once: support-intents/1" in plain
+    assert "so far once: support-intents/4" in plain
     some = told(*LOOPS, "--field", "learning_rate", "--model", "tiny", "--json")[1]
     assert fields_of(some) == {("tiny", RATE)}
     assert "no pattern of training.weight_decay" in told(*LOOPS, "--field", "weight_decay")[1]

@@ -8,7 +8,7 @@ from tests.conftest import CHECKOUT
 from tui_loop.cli.main import main
 from tui_loop.cli.output import Output
 
-COLUMNS = 90
+COLUMNS = 94
 """Of the terminal that the README shows."""
 
 

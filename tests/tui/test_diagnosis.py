@@ -478,9 +478,11 @@ def test_a_verdict_stands_beside_what_can_be_claimed_and_nothing_is_cut(
             await opened.shows(sentence)
             line = next(each for each in opened.lines if "▸   2" in each)
             assert "num_train_epochs 2.5 → 5 " in line
-            assert f"0.915  71% +29 ±21 better?  {word}" in line
+            figures, _, shown = line.partition("better?")
+            assert figures.endswith("0.915  71% +29 ±23 ")
+            assert shown.split("│")[0].strip() == word
         await opened.press("enter")
-        await opened.shows("against 1: +29 ±21 points", sentence)
+        await opened.shows("against 1: +29 ±23 points", sentence)
 
     on_app(open_app(size=size, number=2), steps)
 

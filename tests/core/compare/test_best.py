@@ -73,7 +73,8 @@ def test_a_lucky_run_is_no_better_than_its_config_wherever_the_best_is_told(
     assert "85%" in row
     assert "+00:00" not in row
     assert head.split()[:5] == ["loop", "state", "iterations", "best", "updated"]
-    assert main(["--loops", str(loop.path.parent), "close", loop.name, "--why", "good"]) == 0
+    close = ["--loops", str(loop.path.parent), "close", loop.name, "--why", "good", "--yes"]
+    assert main(close) == 0
     closed = loop.read_settings().closed
     assert closed is not None
     assert closed.iteration == 2

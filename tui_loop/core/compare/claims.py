@@ -43,8 +43,10 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
         change = figures.loss_change(result.loss)
         over = figures.examples(result.loss_examples, result.loss_conversations)
         lines.append(("loss", f"{change} a token over {over}"))
+    if result.interval is None:
+        lines.insert(0, ("", "no scores to compare"))
     if result.change is None:
-        return [("", "no scores to compare")]
+        return lines
     runs = result.replicates
     if result.claim == SEED_NOISE:
         text = f"both are runs of one config, so this is {SEED_NOISE}"
