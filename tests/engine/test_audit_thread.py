@@ -24,6 +24,7 @@ def data_of(loop: TinyLoop, number: int) -> DataAudit:
     return audit.data
 
 
+@pytest.mark.slow
 def test_a_run_records_its_audit_and_the_next_one_copies_it(
     tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

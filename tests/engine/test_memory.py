@@ -69,6 +69,7 @@ def _effective(training: Training) -> int:
     return training.per_device_train_batch_size * training.gradient_accumulation_steps
 
 
+@pytest.mark.slow
 def test_an_evaluation_batch_shrinks_for_good_and_says_so() -> None:
     shrunk: list[tuple[int, int, str]] = []
     batch = EvalBatch(16, lambda *sizes: shrunk.append(sizes))
