@@ -213,7 +213,7 @@ def test_rows_known_by_heart_are_told_with_the_gap(run: MakeRun) -> None:
     known = [(row, 0.001) for row in asked(40)]
     told = {"train_rows_loss": 0.001, "eval_loss": 0.9, "epochs": 20.0}
     found = one(generalization.memorised, run(FALLING, measured=known, metrics=told, wrong=30))
-    assert "the 80 training rows, seen 20 times, are known by heart (0.001" in found.message
+    assert "the model has memorized the 80 training rows, seen 20 times (0.001" in found.message
 
 
 def test_a_gap_that_is_more_than_chance_is_a_note(run: MakeRun) -> None:
@@ -228,7 +228,7 @@ def test_a_gap_that_is_more_than_chance_is_a_note(run: MakeRun) -> None:
 def test_a_plateau_says_whether_training_has_converged_too(run: MakeRun) -> None:
     flat = {20: 0.9, 40: 0.85, 60: 0.85}
     converged = one(learning_rate.loss_plateau, run([0.8] * 60, evals=flat))
-    assert "stood at about 0.850 since step 40, and the training loss at 0.800" in converged.message
+    assert "been at about 0.850 since step 40, and the training loss at 0.800" in converged.message
     falling = one(learning_rate.loss_plateau, run(FALLING, evals=flat))
     assert "more passes over these rows will not help" in falling.message
     assert none(learning_rate.loss_plateau, run([0.01] * 60, evals=flat))

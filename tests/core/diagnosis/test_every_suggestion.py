@@ -406,7 +406,7 @@ BUILT = (
         },
     ),
     Built(
-        "known by heart",
+        "memorized",
         by_heart(),
         generalization.memorised,
         FindingKind.MEMORISED,
@@ -419,7 +419,7 @@ BUILT = (
         },
     ),
     Built(
-        "known by heart, all weights",
+        "memorized, all weights",
         by_heart("lora.enabled=false"),
         generalization.memorised,
         FindingKind.MEMORISED,
@@ -618,7 +618,7 @@ BUILT = (
         FindingKind.LABEL_NOISE,
         {
             SuggestionKind.MEND_LABELS: Advice(
-                "look at the hardest training rows", score(0.955, 0.975, 0.95)
+                "check the hardest training rows", score(0.955, 0.975, 0.95)
             )
         },
     ),

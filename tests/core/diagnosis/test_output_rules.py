@@ -147,8 +147,8 @@ def test_one_label_for_everything_is_a_class_bias(written: Written) -> None:
     written.add([example(row, "refund", loss=1.0) for row in HELD])
     found = written.one(class_bias)
     assert found.message == (
-        'nearly everything is called "refund", 80 of 80, where 20 are due (p < 1e-6); 3 of 4 '
-        'labels are never said: "billing", "cancel" and "login"'
+        'the model answers nearly everything with "refund", 80 of 80, where 20 are due (p < 1e-6); '
+        '3 of 4 labels are never used: "billing", "cancel" and "login"'
     )
     assert not [each for each in written.found() if each.kind == "weak_slice"]
 
@@ -170,7 +170,7 @@ def test_a_label_that_takes_up_much_is_a_bias_though_all_are_said(written: Writt
     some = [example(row, "refund" if row in spread else None, loss=0.5) for row in HELD]
     written.add(some)
     assert written.one(class_bias).message == (
-        'some labels are said too often: "refund", 32 of 80, where 20 are due (p = 0.002)'
+        'the model uses some labels too often: "refund", 32 of 80, where 20 are due (p = 0.002)'
     )
     assert [each.kind for each in weak_slice(written.case())] == ["weak_slice"]
 

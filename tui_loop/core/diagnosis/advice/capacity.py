@@ -110,7 +110,7 @@ def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
                 finding,
                 SuggestionKind.FEWER_EPOCHS,
                 _length(training, 0.5),
-                because="the training rows are known by heart",
+                because="the model has memorized the training rows",
                 expects=loss_gain(facts, 0.0, 0.3),
                 confidence="medium",
             )

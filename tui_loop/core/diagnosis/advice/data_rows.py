@@ -78,10 +78,10 @@ def more_rows(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.MORE_DATA,
         f"at least {round(rows / 2):,} more training rows of the same kind",
-        because="the rows that are there are known by heart"
+        because="the model has memorized the rows that it has"
         if by_heart
         else "only the training loss still falls",
-        ground="more rows are what a gap between known and unknown rows asks for",
+        ground="more training rows narrow a gap between training and held-out rows",
         confidence="medium",
     )
 
@@ -91,7 +91,7 @@ def look_at_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
     yield make_suggestion(
         finding,
         SuggestionKind.MEND_LABELS,
-        f"look at the hardest training rows and mend their labels (T, or tui-loop suspects "
+        f"check the hardest training rows and fix their labels (T, or tui-loop suspects "
         f"{facts.folder})",
         because="rows that stay hard while the rest is learned are often mislabelled",
         expects=_fixing(facts, finding, 0.1, 0.5),
@@ -134,7 +134,7 @@ def mark_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
         SuggestionKind.END_TOKEN,
         "train on rows that end: completions as they are, with the tokenizer's end token after "
         "them (tui-loop check --row 1 shows what is trained on)",
-        because="answers come right and then go on",
+        because="the model answers right and does not stop",
         expects=_fixing(facts, finding, 0.3, 0.9),
         confidence="medium",
     )
@@ -252,7 +252,7 @@ def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
         f"read what still fails (4, f; or tui-loop failures {facts.folder} --summary)",
         because="nothing tried lately was better by more than noise",
         confidence="medium",
-        ground="what the settings do not mend is usually in the rows",
+        ground="what no setting fixes is usually in the rows",
     )
 
 

@@ -48,8 +48,8 @@ def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         because=f"at {figures.rate(rate)} {_trouble(finding)}",
         expects=from_the_base(facts) or gain(facts, 0.1, 0.6),
         confidence="high" if finding.kind == FindingKind.DIVERGED else "medium",
-        ground="a run that blew up or stood still had too large steps; how much lower is a rule of "
-        "thumb",
+        ground="steps that are too large make a run diverge or stop learning; how much lower is a "
+        "rule of thumb",
     )
 
 

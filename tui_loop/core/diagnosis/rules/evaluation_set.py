@@ -133,13 +133,12 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.EVAL_OVERFIT,
         "warning",
-        f"{len(configs)} configs were chosen by the same {total:.0f} examples: of so many, the "
-        f"best ({best.number}, {figures.percent(top)}) is some {100 * luck:.0f} points better by "
-        "luck alone; the holdout, or fresh rows, tell what is left of it",
+        f"the same {total:.0f} examples chose among {len(configs)} configs: the best of so many "
+        f"({best.number}, {figures.percent(top)}) is expected some {100 * luck:.0f} points above "
+        "its true score by luck alone; the holdout or fresh rows show how much is real",
         {"configs": len(configs), "examples": int(total), "luck": luck, "best": best.number},
         iterations=(best.number,),
-        otherwise="the gain over the base may be real all the same: it is only smaller than it "
-        "looks",
+        otherwise="the gain over the base may well be real, only smaller than it looks",
     )
 
 

@@ -74,7 +74,7 @@ def overfitting(facts: IterationFacts) -> Iterator[Finding]:
         "warning",
         f"the eval loss turned up at step {step} of {evals.steps[-1]} ({figures.loss(lowest)} → "
         f"{figures.loss(evals.values[-1])}, {figures.loss_change(change)} a token) while the "
-        f"training loss went on falling ({figures.loss(before)} → {figures.loss(end)})"
+        f"training loss kept falling ({figures.loss(before)} → {figures.loss(end)})"
         + ("; the best weights were kept" if kept_best else ""),
         {
             "step": step,
@@ -99,11 +99,11 @@ def memorised(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.MEMORISED,
         "warning",
-        f"the {rows or 0:.0f} training rows, seen{seen}, are known by heart "
-        f"({figures.loss(train)} nats a token), held-out ones are not "
+        f"the model has memorized the {rows or 0:.0f} training rows, seen{seen} "
+        f"({figures.loss(train)} nats a token), and not the held-out ones "
         f"({figures.loss(eval_loss)}): more passes over the same rows teach nothing new",
         {"train_loss": train, "eval_loss": eval_loss, "train_rows": rows or 0},
-        otherwise="held-out rows of another kind than the training rows look alike",
+        otherwise="a shift between training and held-out rows looks the same",
     )
 
 

@@ -121,7 +121,7 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
             "p": found.p,
             "lines": ", ".join(str(line) for line in lines[:LINES_KEPT]),
         },
-        otherwise="training rows of a harder kind than the held-out ones look alike: look at the "
+        otherwise="training rows that are harder than the held-out ones look the same: check the "
         "lines named",
     )
 

@@ -99,18 +99,18 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
     highest, peak = max(zip(gradients.values, gradients.steps, strict=True), default=(0.0, 0))
     shot = highest / (level(gradients.part(1 / 3, 1).values) or 1.0)
     end, middle = level(curve.part(0.8, 1).values), level(curve.part(0.3, 0.6).values)
-    stands = end > LEFT_STANDING and end > 0.7 * middle
-    if rate > advised and shot > SHOT_UP and stands:
+    is_stuck = end > LEFT_STANDING and end > 0.7 * middle
+    if rate > advised and shot > SHOT_UP and is_stuck:
         yield Finding(
             FindingKind.LEARNING_RATE_TOO_HIGH,
             "warning",
             f"at {figures.rate(rate)} the gradient shot up to {highest:.3g} at step {peak} "
-            f"({shot:.0f} times what is usual), and the training loss stood still at about "
+            f"({shot:.0f} times what is usual), and the training loss stopped falling at about "
             f"{figures.loss(end)}: such steps throw away what was learned",
             known_figures(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
             steps=(peak,),
-            otherwise="an adapter too small for the task stands still as well, but without such a "
-            "gradient",
+            otherwise="an adapter too small for the task stops learning as well, but without such "
+            "a gradient",
         )
 
 
@@ -153,7 +153,7 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
         f"all along ({gradient:.2g}): the steps are too small",
         known_figures(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
         steps=(curve.steps[0], curve.steps[-1]),
-        otherwise="far too few steps would look alike; a higher rate is the cheaper thing to try",
+        otherwise="far too few steps look the same; a higher rate is the cheaper thing to try",
     )
 
 
@@ -304,7 +304,7 @@ def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
     base = metric_of(facts.base, "eval_loss")
     left = evals.values[-1] / base if base else 0.0
     held = figures.loss(evals.values[-1])
-    seen = f"the eval loss has stood at about {held} since step {middle}"
+    seen = f"the eval loss has been at about {held} since step {middle}"
     if falls:
         text = (
             f"{seen}, while the training loss still fell ({figures.loss(late.start)} → "

@@ -195,8 +195,12 @@ def class_bias(facts: IterationFacts) -> Iterator[Finding]:
         return
     never = sorted(wanted_counts.keys() - said_counts.keys())
     is_all = said_counts[top] >= NEARLY_ALL * len(pairs)
-    message = "nearly everything is called" if is_all else "some labels are said too often:"
-    message = message if is_all or few > FEW * due else "few labels are said:"
+    message = (
+        "the model answers nearly everything with"
+        if is_all
+        else "the model uses some labels too often:"
+    )
+    message = message if is_all or few > FEW * due else "the model uses few labels:"
     message += f" {named([top])}, {said_counts[top]} of {len(pairs)}, where "
     message += f"{wanted_counts[top]} {'is' if wanted_counts[top] == 1 else 'are'} due"
     message += f" ({chance(p)})"
@@ -204,7 +208,7 @@ def class_bias(facts: IterationFacts) -> Iterator[Finding]:
         message += f", {named([name for _, _, name in over[1:]], 2)} too often as well"
     if never:
         verb = "is" if len(never) == 1 else "are"
-        message += f"; {len(never)} of {len(wanted_counts)} labels {verb} never said: "
+        message += f"; {len(never)} of {len(wanted_counts)} labels {verb} never used: "
         message += named(never)
     wrong = [row for row, wanted, said in pairs if said == top != wanted]
     yield Finding(

@@ -191,7 +191,8 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
             usual_gradient=level(facts.grad_curve.values),
         ),
         steps=tuple(sorted({*jumps, *broken}))[:20],
-        otherwise="very uneven rows in small batches look alike; a larger effective batch tells",
+        otherwise="very uneven rows in small batches look the same; a larger effective batch shows "
+        "which it is",
     )
 
 
