@@ -1022,7 +1022,7 @@ async def it_is_put_back(opened: Opened, key: str) -> None:
 async def the_loop_is_closed_and_opened_again(opened: Opened, key: str) -> None:
     loop = opened.bench.loop
     await opened.press(key)
-    await opened.shows("Close support-intents?", "it ends with 2")
+    await opened.shows("Close support-intents?", "Its last iteration is 2")
     await opened.press("enter")
     assert isinstance(opened.app.screen, TellDialog), "it is closed for a reason"
     await opened.type("good enough")
