@@ -9,7 +9,8 @@ import msgspec
 
 from tui_loop.cli.output import Output
 from tui_loop.core.commands import command
-from tui_loop.core.compare.comparison import Comparer, brief_delta
+from tui_loop.core.compare.claims import brief_delta
+from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import (

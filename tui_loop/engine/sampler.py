@@ -19,7 +19,6 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import SAMPLED
 from tui_loop.core.divergence import HIGHEST_USEFUL_RATE
 from tui_loop.core.errors import BadInput
-from tui_loop.core.preflight.pattern_checks import has_known_harm
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
@@ -77,7 +76,7 @@ class SearchSource:
             )
             proposal = Proposal(parent, f"sampled: {text}", settings, SAMPLED)
             config = plan_of_proposal(history.loop, proposal).config
-            if not history.tried(config) and not has_known_harm(history.loop, config, settings):
+            if not history.tried(config) and not history.has_known_harm(config, settings):
                 return proposal
         return None
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from tests.core.conftest import compare
-from tui_loop.core.compare.claims import claim_words, regression_of
-from tui_loop.core.compare.comparison import Comparison, brief_delta, claim_of
+from tui_loop.core.compare.claims import brief_delta, claim_words, regression_of
+from tui_loop.core.compare.comparison import Comparison, claim_of
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.paired_stats import mcnemar, paired_interval, spread_interval
 from tui_loop.core.record.folders import IterationFolder, LoopFolder

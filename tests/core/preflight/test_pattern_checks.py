@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from tui_loop.core.config.schema import Config
+from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.preflight.pattern_checks import check_patterns, has_known_harm
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.workflow.plan import plan_next
 
 MakeFinished = Callable[..., IterationFolder]
@@ -23,6 +25,10 @@ def trials(finished: MakeFinished) -> None:
         finished([1.0] * 10 + [0.0] * 10, f"learning_rate={rate}", parent=0)
     for rate in ("3e-2", "5e-2", "1e-1", "2e-1"):
         diverged(finished, rate)
+
+
+def patterns_beside(loop: LoopFolder) -> PatternsReader:
+    return PatternsReader(LoopsFolder(loop.path.parent))
 
 
 def diverged(finished: MakeFinished, rate: str) -> None:
@@ -59,12 +65,12 @@ def test_other_values_and_other_bases_have_no_warning(
 @pytest.mark.usefixtures("trials")
 def test_harm_is_known_of_the_fields_that_a_law_names(loop: LoopFolder) -> None:
     bad = config(loop, "learning_rate=5e-2")
-    assert has_known_harm(loop, bad, ["training.learning_rate"])
-    assert not has_known_harm(loop, bad, ["lora.r"])
+    assert has_known_harm(patterns_beside(loop), bad, ["training.learning_rate"])
+    assert not has_known_harm(patterns_beside(loop), bad, ["lora.r"])
 
 
 def test_one_diverged_run_is_no_law(loop: LoopFolder, finished: MakeFinished) -> None:
     finished([0.0] * 20, base=True)
     diverged(finished, "5e-2")
     bad = config(loop, "learning_rate=5e-2")
-    assert not has_known_harm(loop, bad, ["training.learning_rate"])
+    assert not has_known_harm(patterns_beside(loop), bad, ["training.learning_rate"])

@@ -8,7 +8,8 @@ import msgspec
 
 from tui_loop.cli.arguments import add_json, iteration_of_args
 from tui_loop.cli.output import Output
-from tui_loop.core.compare.comparison import Comparer, brief_delta
+from tui_loop.core.compare.claims import brief_delta
+from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import (
     EXAMPLES_KEPT,

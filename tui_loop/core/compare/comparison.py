@@ -447,21 +447,3 @@ def _measured_alike(one: Iteration, other: Iteration) -> bool:
 def _seed(iteration: Iteration) -> Any:
     group, _, field = SEED.partition(".")
     return (iteration.config or {}).get(group, {}).get(field)
-
-
-def brief_delta(comparison: Comparison | None) -> str:
-    """Returns `+21 ±15 better`: points, half the 95% interval, claim (`better?`: one run of each).
-
-    The change of the loss where there is no score or the loss decides: `loss -0.42 better?`. For
-    two runs of one config: `+1 ±8 noise`.
-    """
-    if comparison is None or comparison.change is None:
-        return ""
-    certain = comparison.claim.removeprefix("consistent with ")
-    word = _BRIEF.get(certain, certain) + ("?" if certain != comparison.claim else "")
-    if comparison.is_by_loss:
-        return f"loss {comparison.change.delta:+.2f} {word}"
-    return f"{points(comparison.change)} {word}"
-
-
-_BRIEF = {SEED_NOISE: "noise", NO_DIFFERENCE: "no diff", MEASURED_DIFFERENTLY: "unlike"}

@@ -15,18 +15,19 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 
 def check_patterns(loop: LoopFolder, config: Config) -> list[CheckResult]:
     """Returns a warning for each setting that did harm in earlier trials, as the form shows it."""
-    return _results(config, _patterns(loop), flatten(config))
+    reader = PatternsReader(LoopsFolder(loop.path.parent))
+    return _results(config, _patterns(reader), flatten(config))
 
 
-def has_known_harm(loop: LoopFolder, config: Config, fields: Iterable[str]) -> bool:
+def has_known_harm(reader: PatternsReader, config: Config, fields: Iterable[str]) -> bool:
     """Returns whether a law says that the value of one of `fields` (`group.field`) does harm."""
-    laws = [each for each in _patterns(loop) if each.weight == "law"]
+    laws = [each for each in _patterns(reader) if each.weight == "law"]
     return bool(_results(config, laws, fields))
 
 
-def _patterns(loop: LoopFolder) -> Sequence[Pattern]:
+def _patterns(reader: PatternsReader) -> Sequence[Pattern]:
     # Without a comparison of iterations, which takes time: thresholds need none.
-    return PatternsReader(LoopsFolder(loop.path.parent)).poll(0.0).patterns
+    return reader.poll(0.0).patterns
 
 
 def _results(

@@ -11,8 +11,8 @@ import msgspec
 from tui_loop import __version__
 from tui_loop.core.commands import shell_text
 from tui_loop.core.compare.best import best_runs
-from tui_loop.core.compare.claims import claim_words
-from tui_loop.core.compare.comparison import Comparer, Comparison, brief_delta, has_results
+from tui_loop.core.compare.claims import brief_delta, claim_words
+from tui_loop.core.compare.comparison import Comparer, Comparison, has_results
 from tui_loop.core.compare.uncertainty import answers_outcomes, passed_interval
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.facts import IterationFacts

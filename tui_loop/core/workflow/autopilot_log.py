@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.compare.best import mean_metrics
-from tui_loop.core.compare.comparison import Comparison, brief_delta
+from tui_loop.core.compare.claims import brief_delta
+from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.diagnosis.findings import Verdict
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import Iteration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -15,8 +15,10 @@ from tui_loop.core.config.validation import read_config
 from tui_loop.core.diagnosis.apply_suggestions import settings_of
 from tui_loop.core.diagnosis.findings import Diagnosis, Suggestion
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.patterns.all_patterns import PatternsReader
 from tui_loop.core.preflight.pattern_checks import has_known_harm
 from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.plan import Plan, plan_with, starting_config
@@ -74,6 +76,7 @@ class History:
         self.created: list[int] = []
         self.reader = LoopReader(loop)
         self._comparer = Comparer(self.reader)
+        self._patterns = PatternsReader(LoopsFolder(loop.path.parent))
         self._refused: set[bytes] = set()
 
     def refuse(self, config: Config) -> None:
@@ -108,6 +111,10 @@ class History:
         key = config_key(config)
         found = tuple(each.number for each in self._all() if key_of(each) == key)
         return found or ((0,) if key in self._refused else ())
+
+    def has_known_harm(self, config: Config, fields: Iterable[str]) -> bool:
+        """Returns whether a law of all loops speaks against the value of one of `fields`."""
+        return has_known_harm(self._patterns, config, fields)
 
     def _counts(self, each: int) -> bool:
         return self.start is None or each == self.start or each in self.created
@@ -199,4 +206,4 @@ def _is_new(history: History, proposal: Proposal) -> bool:
         return False
     if not plan.changes or history.tried(plan.config):
         return False
-    return not has_known_harm(history.loop, plan.config, proposal.settings)
+    return not history.has_known_harm(plan.config, proposal.settings)

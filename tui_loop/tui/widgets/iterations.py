@@ -8,8 +8,8 @@ import msgspec
 from textual import events
 from textual.app import ComposeResult
 
-from tui_loop.core.compare.claims import changes_of
-from tui_loop.core.compare.comparison import SEED_NOISE, Comparison, brief_delta
+from tui_loop.core.compare.claims import brief_delta, changes_of
+from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
 from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration

@@ -18,6 +18,7 @@ from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.generalization import turn_of
 from tui_loop.core.diagnosis.rules.learning_rate import FEWEST_STEPS
 from tui_loop.core.diagnosis.rules.rendered_rows import trained_stops
+from tui_loop.core.diagnosis.rules.step_size import MUCH_LEFT
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
@@ -28,9 +29,6 @@ STEPS_WANTED = 30
 """A longer run has at least this many steps, since fewer show nothing."""
 
 LARGEST_RANK = 64
-
-FAR = 0.2
-"""Share of the base's eval loss; above it, a higher learning rate comes before more steps."""
 
 
 def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -94,7 +92,7 @@ def teach_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 def is_far_from_done(facts: IterationFacts) -> bool:
     """Returns whether the eval loss is still so high that more steps would take too long."""
     loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
-    return loss is None or base is None or loss > FAR * base
+    return loss is None or base is None or loss > MUCH_LEFT * base
 
 
 def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:

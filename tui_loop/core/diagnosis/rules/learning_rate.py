@@ -41,7 +41,7 @@ from tui_loop.core.diagnosis.rules.run_health import (
     rate_of,
     unmoved,
 )
-from tui_loop.core.diagnosis.rules.step_size import held_back
+from tui_loop.core.diagnosis.rules.step_size import MUCH_LEFT, held_back
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
@@ -62,9 +62,6 @@ lacks."""
 
 ENOUGH = 5
 """A multiple of the advised rate. Above it, a slow run lacks something else."""
-
-MUCH_LEFT = 0.2
-"""Share of the base's eval loss: a run that stops above it has not converged."""
 
 NOTHING = 0.1
 HARDLY = 0.25

@@ -30,8 +30,8 @@ WORTH = 0.5
 LITTLE = 0.1
 """A setting that leaves less than this part is worth a note however much was learned."""
 
-LEFT = 0.2
-"""Share of the base's eval loss: where less is left, the run has learned much with its steps."""
+MUCH_LEFT = 0.2
+"""Share of the base's eval loss: a run that ends above it has not learned much of the task."""
 
 ADAM_EPSILON = 1e-8
 """The default of AdamW in transformers."""
@@ -39,8 +39,7 @@ ADAM_EPSILON = 1e-8
 USUAL_SCALE = 1.0
 """The usual scale of an adapter, alpha / r, is 1 to 2."""
 
-SGD = ("sgd",)
-NOT_ADAM = (*SGD, "adafactor", "adagrad", "rmsprop", "lion", "lomo", "galore", "apollo")
+NOT_ADAM = ("adafactor", "adagrad", "rmsprop", "lion", "lomo", "galore", "apollo")
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -92,9 +91,9 @@ def causes_of(facts: IterationFacts) -> list[Cause]:
 def _has_learned_little(facts: IterationFacts) -> bool:
     loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
     if loss is not None and base is not None:
-        return loss > LEFT * base
+        return loss > MUCH_LEFT * base
     curve = facts.train_curve
-    return level(curve.part(0.9, 1).values) > LEFT * level(curve.part(0, 0.1).values)
+    return level(curve.part(0.9, 1).values) > MUCH_LEFT * level(curve.part(0, 0.1).values)
 
 
 def _schedule(facts: IterationFacts) -> Iterator[Cause]:
@@ -142,7 +141,7 @@ def _optimizer(facts: IterationFacts) -> Iterator[Cause]:
         return
     clipped = min(norm, training.max_grad_norm) if training.max_grad_norm else norm
     typical, unclipped = clipped / math.sqrt(trained), norm / math.sqrt(trained)
-    if training.optim in SGD:
+    if training.optim == "sgd":
         momentum = other.get("momentum", 0.0)
         part = typical / (1 - momentum) if isinstance(momentum, float) and momentum < 1 else typical
         yield Cause(
