@@ -48,8 +48,13 @@ def test_an_older_record_has_no_audit(
     folder: IterationFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = printed(capsys)
-    assert text == "The data audit of chat/1 is not recorded. A run records it.\n"
-    assert json.loads(printed(capsys, "--json")) == {"version": 1, "data": None}
+    assert text == "The audit of chat/1 is not recorded. A run records it.\n"
+    assert json.loads(printed(capsys, "--json")) == {
+        "version": 1,
+        "data": None,
+        "losses": None,
+        "weights": None,
+    }
 
 
 def test_every_fact_is_a_sentence(

@@ -11,6 +11,15 @@ import pytest
 from scripts.planted.families import sealed as sealing
 from scripts.planted.families.__main__ import listed, main, typical
 from scripts.planted.families.family import DataEdit, Family, sound_train
+from scripts.planted.families.open_families import OPEN
+from scripts.planted.families.row_changes import (
+    hinted,
+    relabelled,
+    repeated,
+    texts,
+    without,
+    wrong_answers,
+)
 from scripts.planted.families.running import Scores, make, set_words
 from scripts.planted.families.sealed import BrokenSeal, seal, sealed, sets
 from scripts.planted.families.tasks import TASKS, Rows, Task
@@ -102,14 +111,32 @@ def test_a_sealed_set_holds_what_the_register_lists(name: str) -> None:
 @pytest.mark.parametrize("name", sets())
 def test_the_families_of_a_sealed_set_name_fields_and_edits_that_exist(name: str) -> None:
     for family in sealed(name):
-        for settings in (family.settings, *(later.settings for later in family.later)):
-            settings_tables(set_words(settings)[1::2])
-        for remedy, values in family.remedies.items():
-            if values is True:
-                assert remedy in family.edits
-            else:
-                assert full_name(remedy) == remedy
-        assert family.remedies
+        check_names(family)
+
+
+@pytest.mark.parametrize("family", OPEN, ids=lambda family: family.name)
+def test_an_open_family_names_fields_and_edits_that_exist(family: Family) -> None:
+    check_names(family)
+    for edit in family.edits:
+        assert family.edited(edit) != (family.rows()[0][-1], family.rows()[1])
+
+
+def test_the_open_families_have_different_names_and_use_every_task() -> None:
+    names = [family.name for family in OPEN]
+    assert len(set(names)) == len(names)
+    assert {family.task for family in OPEN} == {task.name for task in TASKS}
+
+
+def check_names(family: Family) -> None:
+    """Checks that the fields and the edits that a family names exist."""
+    for settings in (family.settings, *(later.settings for later in family.later)):
+        settings_tables(set_words(settings)[1::2])
+    for remedy, values in family.remedies.items():
+        if values is True:
+            assert remedy in family.edits
+        else:
+            assert full_name(remedy) == remedy
+    assert family.remedies
 
 
 @pytest.mark.parametrize("name", sets())
@@ -120,8 +147,49 @@ def test_a_list_of_sealed_sets_hides_the_faults_unless_opened(
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
     assert f"{name}: {len(families)} families" in shown
-    assert not any(family.fault in shown or family.name in shown for family in families)
+    lines = shown.splitlines()
+    is_open = [f"  {family.name} ({family.task}): {family.fault}" for family in OPEN]
+    assert set(is_open) <= set(lines)
+    rest = "\n".join(line for line in lines if line not in is_open)
+    assert not any(family.fault in rest or family.name in rest for family in families)
     assert families[0].fault in "\n".join(listed({name: families}, is_open=True))
+
+
+ROWS: Rows = [
+    {"prompt": "a", "completion": " yes"},
+    {"prompt": "b", "completion": " no"},
+    {"prompt": "c", "completion": " yes"},
+    {"prompt": "d", "completion": " no"},
+]
+CHAT: Rows = [
+    {
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": "yes"},
+        ]
+    }
+]
+
+
+def test_answers_get_other_names_in_a_share_of_the_rows() -> None:
+    change = relabelled({"yes": "ja"})
+    rows = change(ROWS, 1, random.Random(0))
+    assert [row["completion"] for row in rows] == [" ja", " no", " ja", " no"]
+    assert change(CHAT, 1, random.Random(0))[0]["messages"][1]["content"] == "ja"
+    longer = texts(prompt=lambda text: text * 2)(ROWS, 0.5, random.Random(0))
+    assert sorted(len(row["prompt"]) for row in longer) == [1, 1, 2, 2]
+
+
+def test_a_wrong_answer_is_never_the_right_one_and_a_hint_always_is() -> None:
+    wrong = wrong_answers(ROWS, 1, random.Random(0))
+    assert [row["completion"] for row in wrong] == [" no", " yes", " no", " yes"]
+    assert hinted(ROWS, 1, random.Random(0))[0]["prompt"] == "[yes] a"
+
+
+def test_rows_are_left_out_by_answer_or_repeated_in_their_place() -> None:
+    assert without("yes")(ROWS, 1, random.Random(0)) == [ROWS[1], ROWS[3]]
+    assert len(without("yes")(ROWS, 0.5, random.Random(0))) == 3
+    assert repeated(ROWS, 2, random.Random(0)) == [*ROWS[:2], *ROWS[:2]]
 
 
 def test_a_sealed_set_with_another_text_is_refused(

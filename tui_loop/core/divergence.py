@@ -131,9 +131,12 @@ def is_far_above(eval_loss: float, base_loss: float) -> bool:
 def lower_rate(rate: float, *, with_adapter: bool) -> float:
     """Returns the learning rate to try after `rate` diverged: a tenth of it.
 
-    Where a tenth is still above HIGHEST_USEFUL_RATE, it is the usual advice instead: 1e-4 for
-    LoRA, 2e-5 for all weights.
+    Where a tenth is still above HIGHEST_USEFUL_RATE, it is the usual advice instead.
     """
     tenth = float(f"{rate / 10:.3g}")
-    advised = 1e-4 if with_adapter else 2e-5
-    return tenth if tenth <= HIGHEST_USEFUL_RATE else advised
+    return tenth if tenth <= HIGHEST_USEFUL_RATE else usual_rate(with_adapter=with_adapter)
+
+
+def usual_rate(*, with_adapter: bool) -> float:
+    """Returns the learning rate that TRL's docs advise: 1e-4 for LoRA, 2e-5 for all weights."""
+    return 1e-4 if with_adapter else 2e-5

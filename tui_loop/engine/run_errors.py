@@ -10,7 +10,6 @@ import msgspec
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
-from tui_loop.core.divergence import lower_rate
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.names import check_loop_name
@@ -59,7 +58,7 @@ def _convert(
 
     step = outcome.metrics.get("steps")
     if isinstance(error, Diverged):
-        return _diverged(error, folder, config)
+        return _diverged(error, folder)
     if isinstance(error, ConfigError):
         return RunError("config", error.message, error.hint, step)
     if isinstance(error, TuiLoopError):
@@ -87,7 +86,7 @@ def _unexpected(error: BaseException, folder: IterationFolder, step: int | None)
     return RunError("crashed", message, f"the traceback is in {folder.output}", step)
 
 
-def _diverged(error: Diverged, folder: IterationFolder, config: Config) -> RunError:
+def _diverged(error: Diverged, folder: IterationFolder) -> RunError:
     if error.kind == "nothing_trained":
         return RunError(
             "data",
@@ -100,8 +99,9 @@ def _diverged(error: Diverged, folder: IterationFolder, config: Config) -> RunEr
     return RunError(
         "diverged",
         f"diverged at step {error.step}: {error.reason}{saved}",
-        f"lower the learning rate (it was {brief_number(error.rate)}; "
-        f"try {brief_number(lower_rate(error.rate, with_adapter=config.lora.enabled))})",
+        # The diagnosis knows what other rates did here, so that it alone names a rate.
+        f"lower the learning rate (it was {brief_number(error.rate)}): "
+        f"{command('diagnose', folder)} suggests one",
         error.step,
     )
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tui_loop.core.audit.places import places_of
 from tui_loop.core.commands import command
 from tui_loop.core.data.rows import Row
 from tui_loop.core.data.split import sample
@@ -114,6 +115,7 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
         scoring_error = error
         examples, tokens, measured = error.results
     run.folder.write_examples(examples, tokens)
+    run.folder.write_audit_part("losses", places_of(tokens))
     metrics |= measured
     metrics["weights_step"] = step
     metrics["eval_runtime"] = round(time.monotonic() - started, 3)

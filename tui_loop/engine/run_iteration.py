@@ -72,6 +72,8 @@ def _train_and_measure(run: Run, prepared: Prepared) -> None:
         run.journal.append(PhaseStarted(name="saving"))
         is_saved = _try_to_save(run, prepared, trainer)
 
+    if trainer is not None:
+        _record_weights(run, trainer.model)
     evaluates = run.control.begin_final_evaluation()
     stopped = run.control.stop_requested  # a stop may have arrived while the weights were saved
     if evaluates:
@@ -82,6 +84,16 @@ def _train_and_measure(run: Run, prepared: Prepared) -> None:
     if callback is not None:
         raise_if_diverged(run, callback)
     run.outcome.stopped = stopped
+
+
+def _record_weights(run: Run, model: Any) -> None:
+    """Records how far the weights moved; an error in it is logged and never fails the run."""
+    from tui_loop.engine.weights_audit import weights_audit
+
+    try:
+        run.folder.write_audit_part("weights", weights_audit(model))
+    except Exception as error:  # an edge: layers of other libraries have other attributes
+        run.warn("audit", f"the weights are not recorded: {type(error).__name__}: {error}")
 
 
 def _try_to_save(run: Run, prepared: Prepared, trainer: Any) -> bool:

@@ -15,6 +15,7 @@ from tui_loop.core.diagnosis.findings import (
     Diagnosis,
     Finding,
     Suggestion,
+    cause_words,
     expected,
     kind_words,
     tried_already,
@@ -210,9 +211,10 @@ def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry
     else:
         lead, message = (sign,), [(f"{kind}  ", "strong"), *message]
     paragraphs = [Paragraph(lead, tuple(message))]
-    if finding.otherwise:
+    remark = cause_words(finding) or (f"but: {finding.otherwise}" if finding.otherwise else "")
+    if remark:
         blank = " " * sum(width_of(text) for text, _ in lead)
-        paragraphs.append(Paragraph(((blank, ""),), ((f"but: {finding.otherwise}", "muted"),)))
+        paragraphs.append(Paragraph(((blank, ""),), ((remark, "muted"),)))
     return Entry(tuple(paragraphs), finding)
 
 

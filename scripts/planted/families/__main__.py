@@ -1,8 +1,13 @@
-"""`python -m scripts.planted.families list` and `make [NAME...] --folder DIR`.
+"""`python -m scripts.planted.families list`, `make [NAME...] --folder DIR`, and `score`.
 
-`list` prints the sealed sets with their counts, and with `--open` what the families are. `make`
-makes the records of all families of the sets, or of those that are named, and prints the scores.
+`list` prints the sets with their counts and what the families of the set `open` are, with `--open`
+what those of the sealed sets are too. `make` makes the records of all families of the sets, or of
+those that are named, and prints the scores; a name is that of a family or of a set.
 With `--repairs` it also tries every remedy, with `--healthy` it makes the sound variants.
+
+`score [NAME...] --folder DIR` diagnoses the records, applies the first suggestion of each family
+and runs it, prints the table, and lists the alarms of the healthy runs that are there. `--log NOTE`
+adds the result to `scorings.toml`: a sealed family that was scored is open from then on.
 """
 
 from __future__ import annotations
@@ -15,33 +20,50 @@ from pathlib import Path
 from typing import Any
 
 from scripts.planted.families.family import Family, Range
+from scripts.planted.families.open_families import OPEN
 from scripts.planted.families.running import Scores, make, make_healthy, make_sound, repaired
+from scripts.planted.families.scoring import alarms, log, report, score_family
 from scripts.planted.families.sealed import sealed, sets
 from scripts.planted.families.tasks import TASKS
+
+OPEN_SET = "open"
 
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="print the sealed sets")
-    listing.add_argument("--open", action="store_true", help="print what the families are")
+    listing = commands.add_parser("list", help="print the sets")
+    listing.add_argument("--open", action="store_true", help="print the faults of sealed sets")
     making = commands.add_parser("make", help="make the records of families by real runs")
-    making.add_argument("names", nargs="*", metavar="NAME", help="default: all families")
+    making.add_argument("names", nargs="*", metavar="NAME", help="default: all sets")
     making.add_argument("--folder", type=Path, required=True, help="where loops/ and data/ are")
     making.add_argument("--repairs", action="store_true", help="try every remedy too")
     making.add_argument("--healthy", action="store_true", help="make the healthy variants too")
+    scoring = commands.add_parser("score", help="score the diagnosis on the records of families")
+    scoring.add_argument("names", nargs="*", metavar="NAME", help="default: all sets")
+    scoring.add_argument("--folder", type=Path, required=True, help="where loops/ and data/ are")
+    scoring.add_argument("--no-runs", action="store_true", help="do not run the suggestions")
+    scoring.add_argument("--log", metavar="NOTE", help="add the result to scorings.toml")
     args = parser.parse_args(words)
-    families = {name: sealed(name) for name in sets()}
+    families = {OPEN_SET: OPEN, **{name: sealed(name) for name in sets()}}
     if args.command == "list":
         for line in listed(families, is_open=args.open):
             print(line)
         return 0
-    known = {family.name: family for each in families.values() for family in each}
+    known = families | {family.name: (family,) for each in families.values() for family in each}
     if unknown := sorted(set(args.names) - set(known)):
-        parser.error(f"unknown families: {', '.join(unknown)}")
+        parser.error(f"unknown families or sets: {', '.join(unknown)}")
     folder = args.folder.resolve()
-    for name in args.names or known:
-        for line in made(known[name], folder, tries=args.repairs):
+    chosen = [family for name in args.names or families for family in known[name]]
+    if args.command == "score":
+        scored = [score_family(each, folder, runs=not args.no_runs) for each in chosen]
+        for line in report(scored, alarms(folder)):
+            print(line, flush=True)
+        if args.log:
+            log(args.log, scored)
+        return 0
+    for family in chosen:
+        for line in made(family, folder, tries=args.repairs):
             print(line, flush=True)
     if args.healthy:
         for task in TASKS:
@@ -56,7 +78,7 @@ def listed(families: dict[str, tuple[Family, ...]], *, is_open: bool) -> list[st
     lines = []
     for name, each in families.items():
         lines.append(f"{name}: {len(each)} families")
-        if is_open:
+        if is_open or name == OPEN_SET:
             lines += [f"  {family.name} ({family.task}): {family.fault}" for family in each]
     return lines
 

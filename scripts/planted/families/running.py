@@ -25,8 +25,12 @@ HEALTHY: dict[str, Settings] = {
     "batch-16": {"training.per_device_train_batch_size": 16, "training.learning_rate": 4e-3},
     "cosine": {"training.lr_scheduler_type": "cosine", "training.warmup_steps": 0.1},
     "longer": {"training.num_train_epochs": 4.5},
+    "rank-8": {"lora.r": 8, "lora.lora_alpha": 16},
 }
 """Harmless variations of a task's sound settings."""
+
+NOT_HEALTHY = ("json",)
+"""Tasks whose sound settings leave something wrong: a label of `json` always fails."""
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.core.diagnosis.written import Written, asked
+from tui_loop.core.diagnosis.advice.capacity import smaller_batches
 from tui_loop.core.diagnosis.advice.lengths import less_memory
 from tui_loop.core.diagnosis.diagnose import SETTING_RULES, TRAINING_RULES, Rule
 from tui_loop.core.diagnosis.facts import IterationFacts
@@ -21,6 +22,7 @@ from tui_loop.core.diagnosis.rules import (
     run_health,
     settings,
 )
+from tui_loop.core.diagnosis.rules.common import has_much_left
 
 ROWS = asked(60)
 FLAT = [0.3] * 60
@@ -164,6 +166,24 @@ def test_a_gradient_that_shoots_up_before_a_loss_that_stands_still_is_too_high_a
     )
 
 
+def test_a_loss_that_rises_far_above_its_start_and_stays_is_too_high_a_rate(run: MakeRun) -> None:
+    risen = [3.0, 3.0, 9.0, *([2.5] * 57)]
+    found = one(learning_rate.learning_rate_too_high, run(risen, "learning_rate=2e-2"))
+    assert found.severity == "warning"
+    assert found.steps == (3,)
+    assert "the training loss rose from 3.000 to 9.000 at step 3" in found.message
+    recovered = [3.0, 3.0, 9.0, *FALLING[3:]]
+    assert none(learning_rate.learning_rate_too_high, run(recovered, "learning_rate=2e-2"))
+    assert none(learning_rate.learning_rate_too_high, run(risen, "learning_rate=1e-4"))
+
+
+def test_a_steep_start_is_no_shot_of_the_gradient(run: MakeRun) -> None:
+    grads = [30.0, 20.0, 10.0, *([1.0] * 57)]
+    sunk = [5.0, 4.0, 3.0, *([0.9 * 0.995**n for n in range(57)])]
+    case = run(sunk, "learning_rate=2e-2", grads=grads)
+    assert none(learning_rate.learning_rate_too_high, case)
+
+
 def test_a_straight_slope_that_has_hardly_begun_is_too_low_a_rate(run: MakeRun) -> None:
     decaying = [1e-6 * (60 - n) / 60 for n in range(60)]
     spent = [sum(decaying[:n]) / sum(decaying) for n in (20, 40, 60)]
@@ -201,6 +221,63 @@ def test_an_eval_loss_that_still_falls_at_the_end_is_underfitting(run: MakeRun) 
     assert none(learning_rate.underfitting, run(FALLING, evals={20: 2.0, 40: 0.81, 60: 0.8}))
 
 
+@pytest.mark.parametrize("steps", [5, 20])
+def test_few_steps_that_taught_little_are_underfitting(steps: int, run: MakeRun) -> None:
+    told = {"eval_loss": 4.0}
+    found = one(learning_rate.underfitting, run([4.5] * steps, metrics=told, wrong=50))
+    assert found.severity == "warning"
+    assert found.figures == {"steps": steps, "eval_loss": 4.0, "base_eval_loss": 5.0}
+    assert f"it ended after {steps} steps, with an eval loss of 4.000 where the untouched base" in (
+        found.message
+    )
+    learned = [3.0 * 0.6**n for n in range(steps)]
+    assert none(learning_rate.underfitting, run(learned, metrics={"eval_loss": 0.1}))
+
+
+def test_a_fall_of_a_loss_that_is_nearly_gone_is_only_noted(run: MakeRun) -> None:
+    case = run(FALLING, evals={20: 0.4, 40: 0.2, 60: 0.1}, metrics={"eval_loss": 0.1})
+    assert one(learning_rate.underfitting, case).severity == "note"
+    left = {"eval_loss": 2.0}
+    far = run(FALLING, evals={20: 4.0, 40: 3.0, 60: 2.0}, metrics=left)
+    assert one(learning_rate.underfitting, far).severity == "warning"
+
+
+def test_rows_that_stay_hard_leave_much_where_the_score_is_low(run: MakeRun) -> None:
+    low = {"eval_loss": 0.4}
+    assert has_much_left(run([0.9] * 60, wrong=50, metrics=low))
+    assert not has_much_left(run([0.9] * 60, wrong=2, metrics=low))
+    assert not has_much_left(run([0.1] * 60, wrong=50, metrics=low))
+    assert has_much_left(run([0.1] * 60, wrong=2, metrics={"eval_loss": 3.0}))
+
+
+BATCH, PASSES = "training.per_device_train_batch_size", "training.gradient_accumulation_steps"
+
+
+@pytest.mark.parametrize(
+    ("batch", "passes", "wanted"),
+    [
+        (64, 1, [{BATCH: (64, 16)}]),
+        (16, 4, [{PASSES: (4, 1)}]),
+        (64, 4, [{PASSES: (4, 1), BATCH: (64, 16)}]),
+        (2, 1, []),
+    ],
+)
+def test_too_few_steps_of_large_batches_are_answered_with_smaller_ones(
+    batch: int, passes: int, wanted: list[dict[str, tuple[int, int]]], run: MakeRun
+) -> None:
+    sizes = (f"{BATCH}={batch}", f"{PASSES}={passes}")
+    case = run([4.5] * 12, *sizes, metrics={"eval_loss": 4.0}, wrong=50)
+    told = smaller_batches(case, one(learning_rate.underfitting, case))
+    assert [each.changes for each in told] == wanted
+
+
+def test_a_small_micro_batch_keeps_enough_passes_for_a_usual_batch(run: MakeRun) -> None:
+    sizes = (f"{BATCH}=1", f"{PASSES}=64")
+    case = run([4.5] * 12, *sizes, metrics={"eval_loss": 4.0}, wrong=50)
+    [told] = smaller_batches(case, one(learning_rate.underfitting, case))
+    assert told.changes == {PASSES: (64, 16)}
+
+
 def test_an_eval_loss_that_turns_up_while_training_goes_on_is_overfitting(run: MakeRun) -> None:
     found = one(generalization.overfitting, run(FALLING, evals={20: 1.0, 40: 1.2, 60: 1.6}))
     assert found.figures["step"] == 20
@@ -214,6 +291,9 @@ def test_rows_known_by_heart_are_told_with_the_gap(run: MakeRun) -> None:
     told = {"train_rows_loss": 0.001, "eval_loss": 0.9, "epochs": 20.0}
     found = one(generalization.memorised, run(FALLING, measured=known, metrics=told, wrong=30))
     assert "the model has memorized the 80 training rows, seen 20 times (0.001" in found.message
+    assert found.severity == "warning"
+    near = run(FALLING, measured=known, metrics={**told, "eval_loss": 0.35}, wrong=8)
+    assert one(generalization.memorised, near).severity == "note"
 
 
 def test_a_gap_that_is_more_than_chance_is_a_note(run: MakeRun) -> None:

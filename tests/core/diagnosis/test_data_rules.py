@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,12 +104,15 @@ def test_nearly_the_same_rows_are_told_from_the_measured_ones(written: Written) 
     twins = rows_of((words.format(row.prompt, "today!"), row.reference) for row in HELD[:10])
     other = TRAIN[:90]
     measured = [(row, 0.1) for row in (*twins, *other)]
-    written.add(answered(held), train=[*twins, *other, *TRAIN[90:]], measured=measured)
+    train = [*twins, *other, *TRAIN[90:]]
+    written.add(answered(held, range(12, 40)), train=train, measured=measured)
     found = written.one(leakage)
     assert found.severity == "warning"
     assert found.message.startswith("10 of 40 held-out rows (25%) are nearly the same input as a")
     assert "only 100 of 210 training rows were measured, some 12 to 37 of all" in found.message
     assert set(found.examples) == {row.id for row in held[:10]}
+    written.add(answered(held), train=train, measured=measured)
+    assert written.one(leakage).severity == "note"  # all pass, so the twins are no help
 
 
 def test_repeated_training_rows_are_counted(written: Written) -> None:
@@ -209,19 +213,23 @@ def test_rows_that_were_learned_need_no_look(written: Written) -> None:
     assert list(still_hard(written.case())) == []
 
 
-def test_references_that_an_unsure_model_rules_out_are_noted(written: Written) -> None:
+@pytest.mark.parametrize(
+    ("rest", "severity"),
+    [(0.2, "warning"), (1.6, "note")],  # the model is sure of all others, or of none
+)
+def test_references_that_an_unsure_model_rules_out_are_worth_a_look(
+    rest: float, severity: str, written: Written
+) -> None:
     held = [
-        example(row, None if at >= 12 else "hm", loss=6.0 if at < 12 else 0.2)
+        example(row, None if at >= 20 else "hm", loss=6.0 if at < 20 else rest)
         for at, row in enumerate(HELD)
     ]
     unsure = [(row, 0.6 if at < 15 else 0.1) for at, row in enumerate(TRAIN[:100])]
     written.add(held, train=TRAIN, measured=unsure)
     found = written.one(next_to_impossible)
-    assert (found.kind, found.severity) == ("label_noise", "note")
-    assert found.message.startswith(
-        "the model rules out 12 of 80 held-out references (15%), giving"
-    )
-    assert set(found.examples) == {row.id for row in HELD[:12]}
+    assert (found.kind, found.severity) == ("label_noise", severity)
+    assert found.message.startswith("the model rules out 20 of 80 held-out references (25%)")
+    assert set(found.examples) == {row.id for row in HELD[:20]}
     by_heart = [(row, 0.01) for row in TRAIN[:100]]
     written.add(held, train=TRAIN, measured=by_heart)
     assert list(next_to_impossible(written.case())) == []
@@ -295,6 +303,17 @@ def test_prompts_that_the_model_was_not_shown_whole_are_told(written: Written) -
     assert "of 10 such prompts 10 fail, of the others 5 of 70 (p < 1e-6)" in found.message
 
 
+def test_most_prompts_cut_are_an_alarm(written: Written) -> None:
+    rows = [
+        *(example(row, "hm", prompt_cut=9) for row in HELD[:60]),
+        *answered(HELD[60:]),
+    ]
+    written.add(rows, "evaluation.max_new_tokens=900", train=TRAIN, metrics={"eval_rows_cut": 60})
+    found = written.one(truncated_inputs)
+    assert found.severity == "alarm"
+    assert "since evaluation.max_new_tokens 900 takes their room in the context" in found.message
+
+
 def test_a_label_that_was_never_trained_on_is_a_gap(written: Written) -> None:
     train = [row for row in TRAIN if row.reference != "login"]
     missing = [at for at, row in enumerate(HELD) if row.reference == "login"]
@@ -305,6 +324,20 @@ def test_a_label_that_was_never_trained_on_is_a_gap(written: Written) -> None:
         "20 of 20 fail"
     )
     assert not [each for each in written.found() if each.kind == "weak_slice"]
+
+
+@pytest.mark.parametrize("audit", [False, True])
+@pytest.mark.parametrize(("labels", "severity"), [(("login",), "alarm"), (("other",), "warning")])
+def test_a_gap_is_as_grave_as_the_rows_that_want_it(
+    labels: tuple[str, ...], severity: str, audit: bool, written: Written
+) -> None:
+    held = [*HELD[:76], *(msgspec.structs.replace(row, reference="other") for row in HELD[76:])]
+    train = [row for row in TRAIN if row.reference not in labels]
+    if "login" in labels:
+        held = HELD
+    rows = [example(row, "hm" if row.reference in labels else None) for row in held]
+    written.add(rows, train=train, audit=audit)
+    assert written.one(missing_labels).severity == severity
 
 
 def test_a_label_written_otherwise_in_training_is_no_gap(written: Written) -> None:

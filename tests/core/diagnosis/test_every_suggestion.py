@@ -7,35 +7,58 @@ they predict was computed by hand: with 12 of 60 rows failing the score is 0.8 a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
-from tests.core.diagnosis.written import Written, answered, asked, example, rows_of
+from tests.core.diagnosis.written import (
+    Written,
+    answered,
+    asked,
+    example,
+    messages,
+    renamed,
+    rows_of,
+)
+from tui_loop.core.data.rows import Message, Row
 from tui_loop.core.diagnosis.advice.advisors import ADVISORS
 from tui_loop.core.diagnosis.diagnose import Rule
 from tui_loop.core.diagnosis.facts import IterationFacts
-from tui_loop.core.diagnosis.findings import Suggestion
+from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules import (
+    data_mismatch,
     evaluation_set,
     generalization,
     learning_rate,
+    lineage,
+    measuring,
     rendered_rows,
+    row_quality,
     run_health,
     settings,
     step_size,
+    unexplained,
+    unusual_settings,
 )
 from tui_loop.core.diagnosis.rules.evaluation_set import eval_too_small
 from tui_loop.core.diagnosis.rules.generalization import forgetting, worse_than_base
 from tui_loop.core.diagnosis.rules.label_noise import suspect_references
-from tui_loop.core.diagnosis.rules.outputs import class_bias, format_errors, weak_slice
+from tui_loop.core.diagnosis.rules.outputs import (
+    class_bias,
+    confused_labels,
+    format_errors,
+    weak_slice,
+)
 from tui_loop.core.diagnosis.rules.training_data import duplicates, leakage, missing_labels
 from tui_loop.core.diagnosis.rules.truncation import ending, truncated_inputs
 
 ROWS, TRAIN = asked(60), asked(400)[200:]
+MESSAGES = messages(260, seed=1)
+HELD, SEEN = MESSAGES[:60], MESSAGES[60:]
 FLAT = [0.3] * 60
 FALLING = [3.0 * 0.95**n for n in range(60)]
 LR, EPOCHS, CLIP, WARMUP = (
@@ -81,6 +104,10 @@ def score(low: float, high: float, was: float = 0.8) -> Range:
 
 def loss(low: float, high: float, was: float = 0.34) -> Range:
     return "eval_loss", was, low, high
+
+
+GREAT, LIKELY, FAIR = score(0.6, 0.95, 0.5), score(0.55, 0.95, 0.5), score(0.525, 0.8, 0.5)
+"""Gains of shares of the half that fails: 0.2 to 0.9, 0.1 to 0.9, and 0.05 to 0.6."""
 
 
 def run(losses: list[float] = FLAT, *settings: str, wrong: int = 12, **more: Any) -> Any:
@@ -293,6 +320,132 @@ def idle_time() -> Any:
     ones = ("per_device_train_batch_size=1", "gradient_accumulation_steps=16")
     every = ("eval_steps=2", "save_steps=2")
     return run(FLAT, *ones, *every, evals=evaluated, saves=saved, seconds=seconds)
+
+
+def compared(train: Sequence[Row], *settings: str, **more: Any) -> Any:
+    """Makes an iteration whose record has the facts about its data, and half of whose rows fail."""
+
+    def make(written: Written) -> IterationFacts:
+        written.base(HELD)
+        written.add(answered(HELD, range(30)), *settings, train=train, audit=True, **more)
+        return written.case()
+
+    return make
+
+
+def half_of(rows: Sequence[Row], said: str, **fields: str) -> list[Row]:
+    """The rows, half of those with this reference changed."""
+    chosen = {row.id for row in [row for row in rows if row.reference == said][::2]}
+    return [msgspec.structs.replace(r, **fields) if r.id in chosen else r for r in rows]
+
+
+def told_before(rows: Sequence[Row]) -> list[Row]:
+    return [msgspec.structs.replace(r, prompt=f"{r.prompt} [{r.reference}]") for r in rows]
+
+
+def templated(rows: Sequence[Row]) -> list[Row]:
+    return [msgspec.structs.replace(r, prompt=f"### Message\n{r.prompt}\n###") for r in rows]
+
+
+def about_cooking(written: Written) -> IterationFacts:
+    held = rows_of(
+        (f"peel potato {n}, salt pan {n % 7}, herbs", r.reference) for n, r in enumerate(HELD)
+    )
+    written.base(held)
+    written.add(answered(held, range(30)), train=SEEN, audit=True)
+    return written.case()
+
+
+def misread(written: Written) -> IterationFacts:
+    garbled = [msgspec.structs.replace(r, prompt=f"Ã¼ber {r.prompt}") for r in SEEN[:40]]
+    written.base(HELD)
+    written.add(answered(HELD, range(30)), train=SEEN, measured=[(row, 0.2) for row in garbled])
+    return written.case()
+
+
+def few_known_rows(*settings: str) -> Any:
+    measured = [(row, 0.01 * (1 + at % 3)) for at, row in enumerate(SEEN[:30])]
+    return compared(SEEN[:30], *settings, measured=measured)
+
+
+def in_turns(written: Written) -> IterationFacts:
+    earlier = (Message("user", "Are you there?"), Message("assistant", "Yes."))
+    train, held = (
+        [
+            msgspec.structs.replace(
+                row,
+                messages=(*earlier, Message("user", row.prompt), Message("assistant", "x")),
+            )
+            for row in rows
+        ]
+        for rows in (SEEN, HELD)
+    )
+    half = ("data.train_on=last", "evaluation.turns=all")
+    written.base(HELD)
+    written.add(answered(HELD, range(30)), *half, train=train, audit=held)
+    return written.case()
+
+
+def measured_so(*settings: str) -> Any:
+    def make(written: Written) -> IterationFacts:
+        written.base(ROWS)
+        written.add(answered(ROWS, range(30)), *settings, train=TRAIN)
+        return written.case()
+
+    return make
+
+
+def compared_as_text(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    said = [example(row, f"the intent is {row.reference}", passed=False, score=0.0) for row in ROWS]
+    written.add(said, "evaluation.metric=exact_match", train=TRAIN)
+    return written.case()
+
+
+def taken_for_another(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    said = [example(row, "refund" if row.reference == "login" else None) for row in ROWS]
+    written.add(said, train=TRAIN, metrics={"train_rows_loss": 0.05})
+    return written.case()
+
+
+def fallen(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    written.add(answered(ROWS, range(3)), train=TRAIN)
+    written.add(answered(ROWS, range(30)), "learning_rate=1e-2", train=TRAIN)
+    return written.case()
+
+
+def from_a_failed_run(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    written.add([], train=TRAIN, error={"kind": "oom", "message": "out of memory"})
+    written.add(answered(ROWS, range(30)), "model.init_adapter=1", train=TRAIN)
+    return written.case()
+
+
+def without_a_cause(facts: IterationFacts) -> Iterator[Finding]:
+    """What is said where no other rule finds anything."""
+    return unexplained.unexplained(facts, [])
+
+
+def tried_on_training_rows(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    written.add(answered(ROWS, range(40)), train=TRAIN, metrics={"eval_loss": 0.1})
+    folder = written.add(answered(ROWS, range(3)), train=TRAIN)
+    decision = msgspec.structs.replace(
+        folder.read_decision(), suggestion="unexplained/on_training_rows"
+    )
+    folder.write_decision(decision)
+    return written.case()
+
+
+def prompts_without_room(written: Written) -> IterationFacts:
+    written.base(ROWS)
+    cut = [example(row, "hm", prompt_cut=9) for row in ROWS[:10]]
+    rows = [*cut, *answered(ROWS[10:], range(2))]
+    counted = {"eval_rows_cut": 10}
+    written.add(rows, "evaluation.max_new_tokens=900", train=TRAIN, metrics=counted)
+    return written.case()
 
 
 BUILT = (
@@ -617,8 +770,8 @@ BUILT = (
         suspect_references,
         FindingKind.LABEL_NOISE,
         {
-            SuggestionKind.MEND_LABELS: Advice(
-                "check the hardest training rows", score(0.955, 0.975, 0.95)
+            SuggestionKind.MEND_REFERENCES: Advice(
+                "check these evaluation references", score(0.955, 0.995, 0.95)
             )
         },
     ),
@@ -730,6 +883,299 @@ BUILT = (
         settings.slow,
         FindingKind.SLOW,
         {SuggestionKind.PACK: Advice("training.packing = true", None)},
+    ),
+    Built(
+        "twelve capped steps",
+        run(
+            [5.0] * 12,
+            "max_steps=12",
+            "packing=true",
+            "per_device_train_batch_size=64",
+            metrics={**LEFT, "epochs": 0.5},
+        ),
+        learning_rate.underfitting,
+        FindingKind.UNDERFITTING,
+        {
+            SuggestionKind.ALL_STEPS: Change(
+                {"training.max_steps": (12, None)}, loss(0.48, 3.84, 4.8)
+            ),
+            SuggestionKind.NO_PACKING: Change(
+                {"training.packing": (True, False)}, loss(0.48, 3.84, 4.8)
+            ),
+            SuggestionKind.SMALLER_BATCHES: Change({BATCH: (64, 16)}, loss(0.48, 3.84, 4.8)),
+            SuggestionKind.RAISE_LEARNING_RATE: Change({LR: (1e-4, 1e-3)}, loss(0.48, 3.36, 4.8)),
+            SuggestionKind.TRAIN_LONGER: Change(
+                {"training.max_steps": (12, 30)}, loss(1.44, 4.56, 4.8)
+            ),
+        },
+    ),
+    Built(
+        "adapter on one layer",
+        run(
+            [1.4] * 60,
+            'target_modules=["c_attn", "c_proj"]',
+            "lora.layers_to_transform=[0]",
+            "learning_rate=2e-3",
+            wrong=30,
+            metrics={"eval_loss": 1.5},
+        ),
+        settings.undertrained_adapter,
+        FindingKind.UNDERTRAINED_ADAPTER,
+        {
+            SuggestionKind.ALL_LINEAR: Change(
+                {"lora.target_modules": (["c_attn", "c_proj"], "all-linear")},
+                score(0.525, 0.8, 0.5),
+            ),
+            SuggestionKind.ALL_LAYERS: Change(
+                {"lora.layers_to_transform": ([0], None)}, score(0.525, 0.85, 0.5)
+            ),
+            SuggestionKind.RAISE_RANK: Change(
+                {"lora.r": (16, 32), "lora.lora_alpha": (32.0, 64.0)}, score(0.5, 0.65, 0.5)
+            ),
+        },
+    ),
+    Built(
+        "prompts without room",
+        prompts_without_room,
+        truncated_inputs,
+        FindingKind.TRUNCATED_INPUTS,
+        {
+            SuggestionKind.FEWER_NEW_TOKENS: Change(
+                {"evaluation.max_new_tokens": (900, None)}, score(0.8, 0.9)
+            )
+        },
+    ),
+    Built(
+        "exchanged columns",
+        compared(rows_of((row.reference, row.prompt) for row in SEEN)),
+        data_mismatch.exchanged_columns,
+        FindingKind.EXCHANGED_COLUMNS,
+        {SuggestionKind.MAP_COLUMNS: Advice("name the columns in data.columns", GREAT)},
+    ),
+    Built(
+        "other label names",
+        compared(renamed(SEEN, {"cancel": "cancell"})),
+        data_mismatch.references_differ,
+        FindingKind.REFERENCES_DIFFER,
+        {SuggestionKind.SAME_REFERENCES: Advice("write the training references like", FAIR)},
+    ),
+    Built(
+        "another template",
+        compared(templated(SEEN)),
+        data_mismatch.prompts_differ,
+        FindingKind.PROMPTS_DIFFER,
+        {SuggestionKind.SAME_PROMPTS: Advice("write the prompts of both sides alike", GREAT)},
+    ),
+    Built(
+        "answers in the prompts",
+        compared(told_before(SEEN)),
+        data_mismatch.answer_in_prompt,
+        FindingKind.ANSWER_IN_PROMPT,
+        {SuggestionKind.REMOVE_HINTS: Advice("take the reference out of the training", GREAT)},
+    ),
+    Built(
+        "two names",
+        compared(half_of(SEEN, "refund", reference="re-fund")),
+        row_quality.two_names,
+        FindingKind.TWO_NAMES,
+        {SuggestionKind.ONE_NAME: Advice("use one name for each class", FAIR)},
+    ),
+    Built(
+        "empty references",
+        compared(half_of(SEEN, "refund", reference="")),
+        row_quality.bad_references,
+        FindingKind.BAD_REFERENCES,
+        {
+            SuggestionKind.REMOVE_ROWS: Advice(
+                "correct these training references, or remove", score(0.525, 0.85, 0.5)
+            )
+        },
+    ),
+    Built(
+        "questions about cooking",
+        about_cooking,
+        data_mismatch.other_vocabulary,
+        FindingKind.OTHER_VOCABULARY,
+        {SuggestionKind.ROWS_LIKE_EVAL: Advice("add training rows like the evaluation's", GREAT)},
+    ),
+    Built(
+        "mostly one label",
+        compared([*messages(80, seed=5), *messages(120, seed=3, labels=("refund",))]),
+        data_mismatch.unbalanced_labels,
+        FindingKind.UNBALANCED_LABELS,
+        {
+            SuggestionKind.BALANCE_LABELS: Advice("train on about as many rows of each", FAIR),
+            SuggestionKind.MEND_LABELS: Advice(
+                'read some training rows with the reference "refund"', None
+            ),
+        },
+    ),
+    Built(
+        "rows by label",
+        compared(
+            sorted(SEEN, key=lambda row: row.reference),
+            "training.train_sampling_strategy=sequential",
+        ),
+        row_quality.sorted_rows,
+        FindingKind.SORTED_ROWS,
+        {
+            SuggestionKind.SHUFFLE: Change(
+                {"training.train_sampling_strategy": ("sequential", "random")}, LIKELY
+            )
+        },
+    ),
+    Built(
+        "rows of another task",
+        compared([*SEEN, *rows_of((f"how is it going {n}", "chitchat") for n in range(100))]),
+        row_quality.unwanted_references,
+        FindingKind.UNWANTED_REFERENCES,
+        {SuggestionKind.REMOVE_ROWS: Advice("remove these rows from training", FAIR)},
+    ),
+    Built(
+        "wrong encoding",
+        misread,
+        row_quality.garbled_text,
+        FindingKind.GARBLED_TEXT,
+        {SuggestionKind.MEND_ENCODING: Advice("read the file in its own encoding", FAIR)},
+    ),
+    Built(
+        "few rows",
+        few_known_rows(),
+        row_quality.few_rows,
+        FindingKind.FEW_ROWS,
+        {
+            SuggestionKind.MORE_DATA: Advice(
+                "train on some hundred different rows", score(0.525, 0.85, 0.5)
+            )
+        },
+    ),
+    Built(
+        "few rows of many",
+        few_known_rows("data.max_train_rows=30"),
+        row_quality.few_rows,
+        FindingKind.FEW_ROWS,
+        {SuggestionKind.ALL_ROWS: Change({"data.max_train_rows": (30, None)}, LIKELY)},
+    ),
+    Built(
+        "most rows held out",
+        few_known_rows("data.eval_fraction=0.9"),
+        row_quality.few_rows,
+        FindingKind.FEW_ROWS,
+        {SuggestionKind.ALL_ROWS: Change({"data.eval_fraction": (0.9, 0.1)}, LIKELY)},
+    ),
+    Built(
+        "sampled outputs",
+        measured_so("evaluation.do_sample=true", "evaluation.temperature=1.5"),
+        measuring.sampled,
+        FindingKind.SAMPLED,
+        {
+            SuggestionKind.GREEDY: Change(
+                {"evaluation.do_sample": (True, False)}, score(0.525, 0.95, 0.5)
+            )
+        },
+    ),
+    Built(
+        "a stop within a label",
+        measured_so('evaluation.stop=["ll", "###"]'),
+        measuring.stop_in_references,
+        FindingKind.STOP_IN_REFERENCES,
+        {SuggestionKind.OTHER_STOP: Change({"evaluation.stop": (["ll", "###"], ["###"])}, LIKELY)},
+    ),
+    Built(
+        "labels compared as text",
+        compared_as_text,
+        measuring.metric_misfit,
+        FindingKind.METRIC_MISFIT,
+        {SuggestionKind.SET_METRIC: Change({"evaluation.metric": ("exact_match", "label")}, None)},
+    ),
+    Built(
+        "answers that were not trained on",
+        in_turns,
+        measuring.partly_trained,
+        FindingKind.PARTLY_TRAINED,
+        {
+            SuggestionKind.TRAIN_ALL_ANSWERS: Change(
+                {"data.train_on": ("last", "assistant")}, score(0.55, 0.9, 0.5)
+            )
+        },
+    ),
+    Built(
+        "a label that is not listed",
+        measured_so('evaluation.labels=["billing", "cancel", "login"]'),
+        measuring.label_not_listed,
+        FindingKind.LABEL_NOT_LISTED,
+        {
+            SuggestionKind.ALL_LABELS: Change(
+                {"evaluation.labels": (["billing", "cancel", "login"], None)}, LIKELY
+            )
+        },
+    ),
+    Built(
+        "one label for another",
+        taken_for_another,
+        confused_labels,
+        FindingKind.CONFUSED_LABELS,
+        {
+            SuggestionKind.MEND_LABELS: Advice(
+                "compare some training rows of both labels", score(0.762, 0.9, 0.75)
+            )
+        },
+    ),
+    Built(
+        "a short memory",
+        run(STILL_HIGH, "training.adam_beta2=0.3", metrics=LEFT),
+        unusual_settings.unusual_setting,
+        FindingKind.UNUSUAL_SETTING,
+        {
+            SuggestionKind.USUAL_VALUE: Change(
+                {"training.adam_beta2": (0.3, 0.999)}, score(0.82, 0.98)
+            )
+        },
+    ),
+    Built(
+        "worse than the parent",
+        fallen,
+        lineage.worse_than_parent,
+        FindingKind.WORSE_THAN_PARENT,
+        {SuggestionKind.UNDO: Change({LR: (1e-2, 1e-4)}, LIKELY)},
+    ),
+    Built(
+        "a failed start",
+        from_a_failed_run,
+        lineage.poor_start,
+        FindingKind.POOR_START,
+        {SuggestionKind.FRESH_START: Change({"model.init_adapter": (1, None)}, LIKELY)},
+    ),
+    Built(
+        "low score, good loss",
+        run(FLAT, "learning_rate=1e-3", wrong=45, metrics={"eval_loss": 0.2}),
+        without_a_cause,
+        FindingKind.UNEXPLAINED,
+        {
+            SuggestionKind.ON_TRAINING_ROWS: Change(
+                {"data.eval": (None, "train.jsonl"), "data.max_eval_rows": (None, 100)}, None
+            ),
+            SuggestionKind.SMALLER_RATE: Change({LR: (1e-3, 2e-4)}, None),
+        },
+    ),
+    Built(
+        "much loss is left",
+        run(STILL_HIGH, "learning_rate=2e-5", wrong=45, metrics=LEFT),
+        without_a_cause,
+        FindingKind.UNEXPLAINED,
+        {
+            SuggestionKind.LARGER_RATE: Change({LR: (2e-5, 1e-4)}, None),
+            SuggestionKind.OVERFIT_FEW: Change(
+                {"data.max_train_rows": (None, 20), EPOCHS: (3.0, 30)}, None
+            ),
+        },
+    ),
+    Built(
+        "an experiment on training rows",
+        tried_on_training_rows,
+        unexplained.experiment,
+        FindingKind.EXPERIMENT,
+        {SuggestionKind.LOOK_AT_FAILURES: Advice("go back to 1, and read its hardest", None)},
     ),
 )
 

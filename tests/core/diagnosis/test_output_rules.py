@@ -10,7 +10,12 @@ import pytest
 from tests.core.diagnosis.written import LABELS, Written, answered, asked, example, rows_of
 from tui_loop.core.diagnosis.rules.common import chance, has_learned, knows_task, named
 from tui_loop.core.diagnosis.rules.generalization import forgetting, worse_than_base
-from tui_loop.core.diagnosis.rules.outputs import class_bias, format_errors, weak_slice
+from tui_loop.core.diagnosis.rules.outputs import (
+    class_bias,
+    confused_labels,
+    format_errors,
+    weak_slice,
+)
 from tui_loop.core.diagnosis.rules.truncation import ending
 
 HELD = asked(80)
@@ -300,3 +305,43 @@ def test_chances_and_names_are_told_with_the_digits_they_need() -> None:
     assert named(LABELS) == '"billing", "cancel", "login" and 1 more'
     assert named(LABELS[:2]) == '"billing" and "cancel"'
     assert named(["a\x1b[31mb"]) == '"a␛[31mb"'
+
+
+KNOWN = {"train_rows_loss": 0.05}
+
+
+def test_a_label_that_is_always_taken_for_another_is_confused(written: Written) -> None:
+    said = [example(row, "refund" if row.reference == "login" else None) for row in HELD]
+    written.add(said, metrics=dict(KNOWN))
+    one = written.one(confused_labels)
+    assert one.severity == "warning"
+    assert one.figures == {"labels": 1, "rows": 20, "total": 80}
+    assert '"login" gets "refund" in 20 of 20' in one.message
+    assert set(one.examples) == {row.id for row in HELD if row.reference == "login"}
+
+
+def test_errors_in_all_directions_are_no_confusion(written: Written) -> None:
+    written.add(answered(HELD, range(0, 80, 3)), metrics=dict(KNOWN))
+    assert list(confused_labels(written.case())) == []
+
+
+def test_a_model_of_one_answer_confuses_no_two_labels(written: Written) -> None:
+    written.add([example(row, "refund") for row in HELD], metrics=dict(KNOWN))
+    assert list(confused_labels(written.case())) == []
+
+
+@pytest.mark.parametrize("metrics", [{}, {"train_rows_loss": 2.5}])
+def test_a_model_that_does_not_know_its_rows_says_nothing_of_labels(
+    metrics: dict[str, float], written: Written
+) -> None:
+    said = [example(row, "refund" if row.reference == "login" else None) for row in HELD]
+    written.add(said, metrics=metrics)
+    assert list(confused_labels(written.case())) == []
+
+
+def test_a_label_without_training_rows_is_a_gap_and_no_confusion(written: Written) -> None:
+    train = [row for row in asked(400)[200:] if row.reference != "login"]
+    said = [example(row, "refund" if row.reference == "login" else None) for row in HELD]
+    for audit in (False, True):
+        written.add(said, train=train, metrics=dict(KNOWN), audit=audit)
+        assert list(confused_labels(written.case())) == []

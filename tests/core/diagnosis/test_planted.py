@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from scripts.planted.data import write_data
 from scripts.planted.making import make
 from scripts.planted.scenarios import BY_NAME, KINDS, SCENARIOS, Scenario
 from scripts.planted.scoring import Judged, Tally, is_good, judge, tallies, total
-from tui_loop.core.diagnosis.findings import Diagnosis, Finding
+from tui_loop.core.diagnosis.diagnose import Diagnoser
+from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.record.files import sha256_of
 from tui_loop.core.record.loops_folder import LoopsFolder
+from tui_loop.core.record.reader import LoopReader
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +68,48 @@ def test_a_healthy_run_gives_no_alarm(scenario: Scenario, judged: Judge) -> None
 
 def test_precision_and_recall_are_good_enough(judged: Judge) -> None:
     assert is_good([judged(each.name) for each in SCENARIOS])
+
+
+UP, DOWN = "up", "down"
+DIRECTIONS = {
+    "train_longer": ("length", UP),
+    "fewer_epochs": ("length", DOWN),
+    "keep_best": ("length", DOWN),
+    "raise_learning_rate": ("rate", UP),
+    "larger_rate": ("rate", UP),
+    "lower_learning_rate": ("rate", DOWN),
+    "smaller_rate": ("rate", DOWN),
+    "raise_rank": ("capacity", UP),
+    "all_linear": ("capacity", UP),
+    "lower_rank": ("capacity", DOWN),
+    "more_dropout": ("capacity", DOWN),
+    "weight_decay": ("capacity", DOWN),
+    "pack": ("packing", UP),
+    "no_packing": ("packing", DOWN),
+}
+"""What a kind of suggestion asks for more or less of, by the sense of its words."""
+
+
+@pytest.mark.parametrize("scenario", EVERY)
+def test_no_two_suggestions_contradict(scenario: Scenario, planted: Path) -> None:
+    loop = LoopsFolder(planted / "loops").loop(scenario.name)
+    diagnoser = Diagnoser(LoopReader(loop))
+    for number in loop.numbers():
+        suggestions = diagnoser.diagnose(number).suggestions
+        assert not opposites_in(suggestions), [each.name for each in suggestions]
+
+
+def opposites_in(suggestions: Sequence[Suggestion]) -> set[str]:
+    """The fields and subjects of which more is asked by one suggestion and less by another."""
+    asked: dict[str, set[str]] = {}
+    for each in suggestions:
+        for name, (old, new) in each.changes.items():
+            if isinstance(old, int | float) and isinstance(new, int | float):
+                asked.setdefault(name, set()).add(UP if new > old else DOWN)
+        if each.kind in DIRECTIONS:
+            subject, direction = DIRECTIONS[each.kind]
+            asked.setdefault(subject, set()).add(direction)
+    return {subject for subject, directions in asked.items() if len(directions) > 1}
 
 
 def test_the_table_plants_every_kind_and_has_healthy_runs() -> None:

@@ -38,7 +38,9 @@ def rendered(rows_with: Mapping[str, int], template: str | None = "model", **mor
 def add(made: Written, effective: Any, *settings: str, running: int = 0, **metrics: int) -> None:
     """An iteration whose first `running` outputs are right and continue to the limit."""
     ran = [
-        example(row, f"{row.reference} and so on", causes=("no_end_token",), truncated=True)
+        example(
+            row, f"{row.reference} and so on", causes=("no_end_token",), truncated=True, loss=0.1
+        )
         for row in HELD[:running]
     ]
     counts = {"outputs_truncated": running, **metrics}

@@ -20,11 +20,18 @@ HIGH = [5.0] * 60
 MILLION = 1_000_000
 
 
-def run(folder: Path, *settings: str, loss: float = 4.8, **more: Any) -> IterationFacts:
+def run(
+    folder: Path,
+    *settings: str,
+    loss: float = 4.8,
+    losses: list[float] = HIGH,
+    wrong: int = 50,
+    **more: Any,
+) -> IterationFacts:
     written = Written(folder)
     written.base(ROWS, loss=5.0)
     metrics = {"eval_loss": loss, "trainable_parameters": MILLION}
-    return written.trained(ROWS, HIGH, *settings, wrong=50, metrics=metrics, **more)
+    return written.trained(ROWS, losses, *settings, wrong=wrong, metrics=metrics, **more)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +94,12 @@ def test_usual_settings_hold_nothing_back(
 def test_a_run_that_has_learned_much_is_held_back_only_by_a_setting_that_leaves_next_to_nothing(
     tmp_path: Path,
 ) -> None:
-    assert not list(held_back(run(tmp_path / "a", "lora_dropout=0.8", loss=0.5)))
-    (found,) = held_back(run(tmp_path / "b", "lora_dropout=0.95", loss=0.5))
+    learned: dict[str, Any] = {"losses": [5.0 * 0.95**n for n in range(60)], "wrong": 6}
+    assert not list(held_back(run(tmp_path / "a", "lora_dropout=0.8", loss=0.5, **learned)))
+    (found,) = held_back(run(tmp_path / "b", "lora_dropout=0.95", loss=0.5, **learned))
     assert found.severity == "note"
+    (found,) = held_back(run(tmp_path / "c", "lora_dropout=0.8", loss=0.5))
+    assert found.severity == "warning"  # its training rows are as hard as before, and its score low
 
 
 def test_a_run_that_stops_far_above_zero_has_not_converged(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import msgspec
+
+from tui_loop.core.audit.data_audit import audit_data
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.data.rows import Row, digest_of, with_ids, write_index
 from tui_loop.core.diagnosis.diagnose import DATA_RULES, OUTPUT_RULES, Diagnoser, Rule
@@ -29,6 +33,86 @@ def rows_of(pairs: Iterable[tuple[str, str]], ids: list[str] | None = None) -> l
     """Rows of (prompt, reference), named as data is."""
     rows = [Row("", prompt, said, line) for line, (prompt, said) in enumerate(pairs, start=1)]
     return with_ids(rows, ids)
+
+
+_OPENINGS = (
+    "hello",
+    "good morning",
+    "dear team",
+    "hi all",
+    "please help me",
+    "I have a question",
+    "quick thing",
+    "once more",
+)
+_SUBJECTS = {
+    "billing": (
+        "my invoice shows the wrong amount",
+        "the card was charged twice in one month",
+        "I need a receipt for the last payment",
+        "what does the fee on the bill mean",
+        "the price went up without a note",
+        "taxes are missing on my statement",
+    ),
+    "cancel": (
+        "I want to end my plan at once",
+        "stop the contract before it renews",
+        "close my account for good",
+        "how do I leave the service",
+        "do not renew the subscription next year",
+        "take me off the plan",
+    ),
+    "login": (
+        "the password is not accepted any more",
+        "I cannot sign in on my phone",
+        "the code by text never arrives",
+        "my screen says that the session is over",
+        "two factor asks again and again",
+        "I am locked out after three tries",
+    ),
+    "refund": (
+        "I sent the shoes back and want my money",
+        "when do I get paid for the broken lamp",
+        "return of the parcel was not credited",
+        "please send back what I paid for the bag",
+        "the shop owes me for a faulty toaster",
+        "the returned coat was never settled",
+    ),
+}
+_ENDINGS = (
+    "thanks",
+    "it is urgent",
+    "since monday",
+    "as I wrote before",
+    "on my old address",
+    "from the second order",
+    "for my daughter",
+    "since the last update",
+    "and nobody answers",
+    "which is new to me",
+)
+
+
+def messages(count: int, seed: int = 0, labels: Sequence[str] = LABELS) -> list[Row]:
+    """Messages to a help desk with their labels, in random order and all different.
+
+    Rows of two seeds are two samples of one source; few of them are the same.
+    """
+    draw = random.Random(seed)
+    pairs: dict[str, str] = {}
+    while len(pairs) < count:
+        label = draw.choice(labels)
+        parts = (draw.choice(each) for each in (_OPENINGS, _SUBJECTS[label], _ENDINGS))
+        pairs[", ".join(parts)] = label
+    return rows_of(pairs.items())
+
+
+def renamed(rows: Iterable[Row], names: Mapping[str, str]) -> list[Row]:
+    """The rows with other references, by the old ones."""
+    return [
+        msgspec.structs.replace(row, reference=names.get(row.reference, row.reference))
+        for row in rows
+    ]
 
 
 def example(row: Row, said: str | None = None, **more: Any) -> Example:
@@ -102,10 +186,12 @@ class Written:
         max_new_tokens: int = 8,
         labels: Sequence[str] = LABELS,
         effective: Mapping[str, Any] | None = None,
+        audit: bool | Sequence[Row] = False,
     ) -> IterationFolder:
         """An iteration that ended; `measured` are training rows with their loss.
 
-        `effective`: more values that the run derived.
+        `effective`: more values that the run derived. `audit`: whether the record has the facts
+        about the data; or the evaluation rows of these facts, where those are conversations.
         """
         held = [Row(each.id, each.prompt, each.reference, each.source_line) for each in examples]
         splits = {}
@@ -122,6 +208,12 @@ class Written:
         derived = {"labels": list(labels), "max_new_tokens": max_new_tokens}
         folder.write_config(config, splits, {"evaluation": derived, **(effective or {})})
         folder.write_examples(examples, [])
+        if audit:
+            seen = held if audit is True else audit
+            is_label_metric = config.evaluation.metric == "label"
+            folder.write_audit_part(
+                "data", audit_data(train, seen, is_label_metric=is_label_metric)
+            )
         if measured:
             folder.write_training_rows(
                 TrainingRow(row.id, row.prompt, row.reference, loss, 2, row.line, len(train))
@@ -165,12 +257,14 @@ class Written:
         saves: Collection[int] = (),
         tokens_a_row: int = 20,
         seconds: Mapping[int, float] | None = None,
+        train: Sequence[Row] | None = None,
         **more: Any,
     ) -> IterationFacts:
         """An iteration with curves, whose first `wrong` rows fail; its case. `evals`: the eval loss
         of a step, which all rows share but for a twentieth, so that changes are told from chance.
         `seconds`: how long a step took, one second by default."""
-        folder = self.add(answered(rows, range(wrong)), *settings, train=asked(80), **more)
+        train = asked(80) if train is None else train
+        folder = self.add(answered(rows, range(wrong)), *settings, train=train, **more)
         at, events = 0.0, list[dict[str, Any]]()
 
         def tell(event: str, **values: Any) -> None:

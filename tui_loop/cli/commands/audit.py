@@ -1,9 +1,9 @@
-"""`tui-loop audit LOOP/N`: shows the recorded facts about training and evaluation rows."""
+"""`tui-loop audit LOOP/N`: shows the recorded facts about the rows, the loss and the weights."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -25,6 +25,7 @@ from tui_loop.core.audit.structs import (
     Labels,
     LabelSet,
     Order,
+    Places,
     Prompts,
     References,
     Rows,
@@ -32,13 +33,14 @@ from tui_loop.core.audit.structs import (
     Sorting,
     Texts,
     Vocabulary,
+    WeightsAudit,
 )
 from tui_loop.core.text.figures import counted, of_all, share
 from tui_loop.core.text.untrusted import one_line
 
 T = TypeVar("T")
 
-HELP = "show the recorded facts about training rows against evaluation rows"
+HELP = "show the recorded facts about the rows, the loss by token, and the trained weights"
 
 SHOWN = 10
 """Labels, pairs of labels and differences to print; `--json` has all that are recorded."""
@@ -71,17 +73,21 @@ def run(args: argparse.Namespace, out: Output) -> int:
     audit = folder.read_audit() or Audit()
     if args.json:
         out.record(msgspec.to_builtins(audit))
-    elif audit.data is None:
-        out.line(f"The data audit of {folder} is not recorded. A run records it.")
+    elif audit == Audit():
+        out.line(f"The audit of {folder} is not recorded. A run records it.")
     else:
-        out.line(f"{folder}: {' and '.join(_rows(audit.data.rows))}")
-        _print(audit.data, out)
+        if audit.data is None:
+            out.line(f"{folder}: the data audit is not recorded")
+        else:
+            out.line(f"{folder}: {' and '.join(_rows(audit.data.rows))}")
+            _print(audit.data, out)
+        sections = ("loss by token", _places(audit.losses)), ("weights", _weights(audit.weights))
+        _print_sections(sections, out)
     return 0
 
 
 def _print(data: DataAudit, out: Output) -> None:
     sections = (
-        ("labels", _labels(data.labels)),
         ("references", _references(data.references)),
         ("prompts", _prompts(data.prompts)),
         ("reference inside the prompt", _echoes(data.echo)),
@@ -91,15 +97,46 @@ def _print(data: DataAudit, out: Output) -> None:
         ("order of the training rows", _order(data.order)),
         ("exchanged columns", _exchange(data.exchange)),
     )
+    if data.labels is not None:
+        _print_sections([("labels", _labels(data.labels))], out)
+        _print_counts(data.labels, out)
+    _print_sections(sections, out)
+
+
+def _print_sections(sections: Iterable[tuple[str, Iterable[str]]], out: Output) -> None:
     for heading, sentences in sections:
         lines = list(sentences)
-        if lines or (heading == "labels" and data.labels):
+        if lines:
             out.line()
             out.line(heading)
         for line in lines:
             out.paragraph(line, "  ")
-        if heading == "labels" and data.labels:
-            _print_counts(data.labels, out)
+
+
+def _places(places: Places | None) -> Iterator[str]:
+    if places is None:
+        return
+    yield f"first token of an answer: {places.first:.3f} nats"
+    if places.between is not None:
+        yield f"tokens in between: {places.between:.3f} nats"
+    yield f"last token, which ends it: {places.last:.3f} nats"
+
+
+def _weights(weights: WeightsAudit | None) -> Iterator[str]:
+    if weights is None:
+        return
+    part = share(weights.trained, weights.parameters)
+    yield f"{weights.trained:,} of {weights.parameters:,} parameters were trained ({part})"
+    for each in weights.moved:
+        yield (
+            f"{each.name}: the adapter is {_times(each.median)} as large as the weights "
+            f"({_times(each.least)} to {_times(each.most)} in {counted(each.layers, 'layer')})"
+        )
+
+
+def _times(size: float) -> str:
+    """Returns `23.4%`, from twice on `15.8 times`."""
+    return f"{size:.3g} times" if size >= 2 else f"{100 * size:.3g}%"
 
 
 def _rows(rows: Both[Rows]) -> Iterator[str]:

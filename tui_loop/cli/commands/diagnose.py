@@ -17,6 +17,7 @@ from tui_loop.core.diagnosis.findings import (
     Diagnosis,
     Finding,
     Suggestion,
+    cause_words,
     expected,
     kind_words,
     tried_already,
@@ -90,7 +91,9 @@ def _print(folder: IterationFolder, diagnosis: Diagnosis, out: Output) -> None:
 
 def _print_finding(finding: Finding, out: Output) -> None:
     out.paragraph(f"{GLYPHS[finding.severity]} {kind_words(finding.kind)}: {finding.message}")
-    if finding.otherwise:
+    if cause := cause_words(finding):
+        out.paragraph(cause, "  ")
+    elif finding.otherwise:
         out.paragraph(f"but: {finding.otherwise}", "  ")
     if finding.examples:
         ids, more = ", ".join(finding.examples[:EXAMPLES_SHOWN]), ""

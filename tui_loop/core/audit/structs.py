@@ -315,8 +315,45 @@ class DataAudit(msgspec.Struct, frozen=True):
     exchange: Exchange | None
 
 
+class Places(msgspec.Struct, frozen=True):
+    """Where the loss of answers is: mean losses in nats of their tokens, over `rows` answers.
+
+    `first` is the first trained token of an answer, which decides which answer it becomes; `last`
+    its last one, which ends it. `between` is the mean of all others, None where no answer has any.
+    """
+
+    rows: int
+    first: float
+    between: float | None
+    last: float
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """How far an adapter moved the layers of one name, relative to the weights of the base.
+
+    The size of a change is its Frobenius norm divided by that of the weights. `layers` is how many
+    layers of the name have an adapter.
+    """
+
+    name: str
+    layers: int
+    least: float
+    median: float
+    most: float
+
+
+class WeightsAudit(msgspec.Struct, frozen=True):
+    """Which weights were trained and how far they moved; `moved` is empty without an adapter."""
+
+    trained: int
+    parameters: int
+    moved: tuple[Moved, ...]
+
+
 class Audit(msgspec.Struct, frozen=True):
     """The content of `audit.json`. A part that was not recorded is None."""
 
     version: int = 1
     data: DataAudit | None = None
+    losses: Places | None = None
+    weights: WeightsAudit | None = None

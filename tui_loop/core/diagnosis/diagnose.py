@@ -9,20 +9,28 @@ import msgspec
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.advice.advisors import suggestions_for
 from tui_loop.core.diagnosis.experience import experience_beside
+from tui_loop.core.diagnosis.explaining import with_causes
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Verdict
 from tui_loop.core.diagnosis.rules import (
+    data_mismatch,
     evaluation_set,
     generalization,
     label_noise,
     learning_rate,
+    lineage,
+    measuring,
+    neighbours,
     outputs,
     rendered_rows,
+    row_quality,
     run_health,
     settings,
     step_size,
     training_data,
     truncation,
+    unexplained,
+    unusual_settings,
 )
 from tui_loop.core.diagnosis.verdicts import verdict_of
 from tui_loop.core.errors import BadInput
@@ -37,14 +45,37 @@ from tui_loop.core.text.secrets import redacted
 Rule = Callable[[IterationFacts], Iterable[Finding]]
 
 TRAINING_RULES: tuple[Rule, ...] = (
+    unexplained.experiment,
     run_health.failed,
     run_health.diverged,
     run_health.nothing_trained,
     run_health.unstable,
     learning_rate.learning_rate_too_high,
     step_size.held_back,
+    unusual_settings.unusual_setting,
     learning_rate.learning_rate_too_low,
 )
+FACT_RULES: tuple[Rule, ...] = (
+    data_mismatch.exchanged_columns,
+    measuring.sampled,
+    measuring.stop_in_references,
+    measuring.label_not_listed,
+    measuring.partly_trained,
+    data_mismatch.references_differ,
+    measuring.metric_misfit,
+    data_mismatch.answer_in_prompt,
+    data_mismatch.prompts_differ,
+    row_quality.bad_references,
+    row_quality.two_names,
+    row_quality.sorted_rows,
+    data_mismatch.other_vocabulary,
+    data_mismatch.unbalanced_labels,
+    row_quality.unwanted_references,
+    row_quality.garbled_text,
+    row_quality.few_rows,
+    outputs.confused_labels,
+)
+LINEAGE_RULES: tuple[Rule, ...] = (lineage.poor_start, lineage.worse_than_parent)
 FIT_RULES: tuple[Rule, ...] = (
     learning_rate.underfitting,
     learning_rate.loss_plateau,
@@ -57,6 +88,7 @@ DATA_RULES: tuple[Rule, ...] = (
     training_data.leakage,
     label_noise.hard_training_rows,
     label_noise.contradictions,
+    neighbours.neighbours_disagree,
     label_noise.suspect_references,
     label_noise.still_hard,
     label_noise.next_to_impossible,
@@ -88,7 +120,16 @@ SETTING_RULES: tuple[Rule, ...] = (
     settings.slow,
 )
 
-RULES = (*TRAINING_RULES, *FIT_RULES, *DATA_RULES, *OUTPUT_RULES, *ITERATION_RULES, *SETTING_RULES)
+RULES = (
+    *TRAINING_RULES,
+    *FACT_RULES,
+    *LINEAGE_RULES,
+    *FIT_RULES,
+    *DATA_RULES,
+    *OUTPUT_RULES,
+    *ITERATION_RULES,
+    *SETTING_RULES,
+)
 """All rules. Findings of equal severity keep this order."""
 
 PATTERNS_SECONDS = 1.0
@@ -125,7 +166,8 @@ class Diagnoser:
 
     def _diagnose(self, number: int) -> Diagnosis:
         facts = self.facts(number)
-        findings = by_gravity([bounded(finding) for rule in RULES for finding in rule(facts)])
+        found = [bounded(finding) for rule in RULES for finding in rule(facts)]
+        findings = by_gravity([*found, *unexplained.unexplained(facts, found)])
         suggestions = suggestions_for(facts, findings, experience_beside(self._reader.loop))
         return Diagnosis(number, findings, suggestions, self.verdict(facts))
 
@@ -157,5 +199,15 @@ def bounded(finding: Finding) -> Finding:
 
 
 def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Sorts alarms first, then warnings, then notes; each keeps the order of the rules."""
-    return tuple(sorted(findings, key=lambda each: _ORDER[each.severity]))
+    """Sorts alarms first, then warnings, then notes; each keeps the order of the rules.
+
+    What follows from other findings comes after all causes that are no notes.
+    """
+    ordered = with_causes(sorted(findings, key=lambda each: _ORDER[each.severity]))
+    return tuple(
+        sorted(ordered, key=lambda each: bool(each.follows_from) or each.severity == "note")
+    )
+
+
+def _comes_later(finding: Finding) -> bool:
+    return bool(finding.follows_from) or finding.severity == "note"

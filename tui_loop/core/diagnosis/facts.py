@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from statistics import fmean, median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -34,6 +34,9 @@ from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import Iteration, Split, TrainingRow
 from tui_loop.core.stats import Interval, effective_total
+
+if TYPE_CHECKING:  # defining its many structs takes some ms, which a start of the app has not
+    from tui_loop.core.audit.structs import Audit, DataAudit
 
 
 class IterationFacts:
@@ -65,6 +68,18 @@ class IterationFacts:
         with suppress(BadInput, OSError):
             return self.folder.read_effective()
         return {}
+
+    @cached_property
+    def recorded(self) -> Audit | None:
+        """Returns the facts that the run recorded in `audit.json`, None in earlier records."""
+        with suppress(BadInput, OSError):
+            return self.folder.read_audit()
+        return None
+
+    @property
+    def audit(self) -> DataAudit | None:
+        """Returns the facts about the data, None in earlier records."""
+        return self.recorded.data if self.recorded is not None else None
 
     @cached_property
     def rendering(self) -> Rendering | None:

@@ -30,7 +30,8 @@ class Finding(msgspec.Struct, frozen=True):
     `kind`: a `FindingKind`; a stored file may have one of a newer version. `message`: a plain
     sentence with figures. `figures`: the same figures by name. `steps`, `examples` (ids) and
     `iterations`: where the finding can be seen. `otherwise`: what else could explain the finding,
-    "" where nothing could.
+    "" where nothing could. `follows_from`: the kind of the finding that explains this one, "" for a
+    cause; what follows from a cause gets no suggestions.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Finding(msgspec.Struct, frozen=True):
     examples: tuple[str, ...] = ()
     iterations: tuple[int, ...] = ()
     otherwise: str = ""
+    follows_from: str = ""
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -136,6 +138,11 @@ def verdict_words(word: str | None) -> tuple[str, str, str]:
 def kind_words(kind: str) -> str:
     """Returns the name of a kind for people: `learning rate too high`."""
     return kind.replace("_", " ")
+
+
+def cause_words(finding: Finding) -> str:
+    """Returns `follows from: answer in prompt`, "" for a cause."""
+    return f"follows from: {kind_words(finding.follows_from)}" if finding.follows_from else ""
 
 
 def expected(prediction: Prediction) -> str:

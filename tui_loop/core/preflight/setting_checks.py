@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tui_loop.core.config.schema import Config, Lora
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import did_you_mean, read_config, shown
-from tui_loop.core.divergence import HIGHEST_USEFUL_RATE, lower_rate
+from tui_loop.core.divergence import HIGHEST_USEFUL_RATE, usual_rate
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, warning
 from tui_loop.core.text.figures import brief
 
@@ -206,12 +206,12 @@ def _high_rate(config: Config) -> Iterator[CheckResult]:
     """Yields a warning on a rate that no known run did well with."""
     rate = config.training.learning_rate
     if rate > HIGHEST_USEFUL_RATE:
-        advised = brief(lower_rate(rate, with_adapter=config.lora.enabled))
         yield warning(
             CheckKind.HIGH_RATE,
             f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_USEFUL_RATE)} runs "
             "diverge, or lose abilities of the base",
-            f"--set learning_rate={advised}",
+            f"--set learning_rate=RATE, at most {brief(HIGHEST_USEFUL_RATE)}; about "
+            f"{brief(usual_rate(with_adapter=config.lora.enabled))} is usual",
             field="training.learning_rate",
         )
 

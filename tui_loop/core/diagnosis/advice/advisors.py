@@ -6,21 +6,29 @@ its kind so far in these loops. A suggestion that was tried already comes last a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from tui_loop.core.config.schema import BOOKKEEPING, Config
 from tui_loop.core.config.tables import flatten
 from tui_loop.core.config.validation import read_config
-from tui_loop.core.diagnosis.advice import Advisor, capacity, data_rows, learning_rate, lengths
+from tui_loop.core.diagnosis.advice import (
+    Advisor,
+    capacity,
+    data_rows,
+    experiments,
+    learning_rate,
+    lengths,
+    mismatch,
+)
 from tui_loop.core.diagnosis.advice.building import are_same_settings
 from tui_loop.core.diagnosis.advice.learning_rate import RATE
 from tui_loop.core.diagnosis.experience import Experience, Tally
+from tui_loop.core.diagnosis.explaining import EXPLAINS, without_contradictions
 from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.rendered_rows import lacks_stops
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.record.structs import Iteration
@@ -34,7 +42,12 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.UNSTABLE: [learning_rate.steady, learning_rate.slower],
     FindingKind.HELD_BACK: [learning_rate.usual_steps],
     FindingKind.LEARNING_RATE_TOO_LOW: [learning_rate.raise_learning_rate],
-    FindingKind.UNDERFITTING: [learning_rate.raise_learning_rate, capacity.train_longer],
+    FindingKind.UNDERFITTING: [
+        capacity.all_steps,
+        capacity.smaller_batches,
+        learning_rate.raise_learning_rate,
+        capacity.train_longer,
+    ],
     FindingKind.OVERFITTING: [capacity.stop_earlier, capacity.hold_back],
     FindingKind.MEMORISED: [capacity.stop_earlier, capacity.hold_back, data_rows.more_rows],
     FindingKind.GENERALISATION_GAP: [data_rows.narrow_the_gap],
@@ -58,8 +71,29 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.FORMAT_ERRORS: [data_rows.one_form],
     FindingKind.CLASS_BIAS: [data_rows.balance],
     FindingKind.WEAK_SLICE: [data_rows.rows_of_weak_slices],
+    FindingKind.EXCHANGED_COLUMNS: [mismatch.rows_alike],
+    FindingKind.REFERENCES_DIFFER: [mismatch.rows_alike],
+    FindingKind.PROMPTS_DIFFER: [mismatch.rows_alike],
+    FindingKind.ANSWER_IN_PROMPT: [mismatch.without_hints],
+    FindingKind.TWO_NAMES: [mismatch.rows_alike],
+    FindingKind.BAD_REFERENCES: [mismatch.without_bad_rows],
+    FindingKind.OTHER_VOCABULARY: [mismatch.rows_alike],
+    FindingKind.UNBALANCED_LABELS: [mismatch.rows_alike, mismatch.look_at_default],
+    FindingKind.SORTED_ROWS: [mismatch.shuffled],
+    FindingKind.UNWANTED_REFERENCES: [mismatch.rows_alike],
+    FindingKind.GARBLED_TEXT: [mismatch.rows_alike],
+    FindingKind.FEW_ROWS: [mismatch.more_different_rows],
+    FindingKind.CONFUSED_LABELS: [mismatch.rows_alike],
+    FindingKind.UNUSUAL_SETTING: [mismatch.usual_value],
+    FindingKind.LABEL_NOT_LISTED: [mismatch.all_labels],
+    FindingKind.SAMPLED: [mismatch.greedy],
+    FindingKind.STOP_IN_REFERENCES: [mismatch.other_stop],
+    FindingKind.METRIC_MISFIT: [mismatch.fitting_metric],
+    FindingKind.PARTLY_TRAINED: [mismatch.train_all_answers],
+    FindingKind.WORSE_THAN_PARENT: [mismatch.undo],
+    FindingKind.POOR_START: [mismatch.fresh_start],
     FindingKind.DATA_GAP: [data_rows.rows_for_gaps],
-    FindingKind.LABEL_NOISE: [data_rows.look_at_labels],
+    FindingKind.LABEL_NOISE: [data_rows.look_at_references, data_rows.look_at_labels],
     FindingKind.DUPLICATES: [data_rows.remove_repeats],
     FindingKind.LEAKAGE: [data_rows.part_the_sets],
     FindingKind.WORSE_THAN_BASE: [learning_rate.gentler],
@@ -68,32 +102,15 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.EVAL_OVERFIT: [data_rows.look_at_holdout],
     FindingKind.PLATEAU: [data_rows.repeat_the_best, capacity.after_plateau, data_rows.more_rows],
     FindingKind.UNDECIDED: [capacity.replicate],
+    FindingKind.UNEXPLAINED: [experiments.two_experiments],
+    FindingKind.EXPERIMENT: [experiments.after_experiment],
     FindingKind.SLOW: [lengths.faster],
 }
 
-CAUSES: Set[str] = {
-    FindingKind.FAILED,
-    FindingKind.DIVERGED,
-    FindingKind.NOTHING_TRAINED,
-    FindingKind.LEARNING_RATE_TOO_HIGH,
-    FindingKind.LEARNING_RATE_TOO_LOW,
-    FindingKind.HELD_BACK,
-}
-"""Findings that explain all other findings on a run's outputs."""
-
-CONSEQUENCES: Set[str] = {
-    FindingKind.CLASS_BIAS,
-    FindingKind.FORMAT_ERRORS,
-    FindingKind.NO_END_TOKEN,
-    FindingKind.TRUNCATED_OUTPUTS,
-    FindingKind.WEAK_SLICE,
-}
-"""Findings on outputs that also follow from a run that ended too early, and from cut rows."""
-
-UNENDED: Set[str] = {FindingKind.NO_END_TOKEN, FindingKind.FORMAT_ERRORS}
-"""Findings on outputs that also follow from answers that were trained without an end."""
-
 _GRAVITY = {"alarm": 3.0, "warning": 2.0, "note": 1.0}
+CAUSE_WEIGHT = 2.0
+"""A suggestion for a cause comes before one for what may follow from it."""
+
 _SURE = {"high": 1.0, "medium": 0.7, "low": 0.4}
 
 Key = tuple[str, ...]
@@ -105,9 +122,8 @@ def suggestions_for(
     """Returns suggestions, the best first; each change once, for its most serious finding."""
     found: dict[Key, Suggestion] = {}
     weights: dict[Key, float] = {}
-    skipped = _consequences(facts, findings)
     for finding in findings:
-        if finding.kind in skipped:
+        if finding.follows_from:
             continue
         for advisor in ADVISORS.get(finding.kind, ()):
             for each in advisor(facts, finding):
@@ -115,10 +131,11 @@ def suggestions_for(
                 if key in found or _is_nothing(each):
                     continue
                 tally, went = experience.of(each.kind), _went(facts, each)
-                found[key] = _completed(facts, each, tally, went)
+                found[key] = _completed(facts, _sober(each, finding), tally, went)
                 gravity = _GRAVITY[finding.severity] * _SURE[each.confidence]
+                gravity *= CAUSE_WEIGHT if finding.kind in EXPLAINS else 1.0
                 weights[key] = gravity * tally.weight * _weight_of(went)
-    return tuple(
+    return without_contradictions(
         sorted(
             found.values(),
             key=lambda each: (bool(each.tried), -weights[_key(each)]),
@@ -126,22 +143,11 @@ def suggestions_for(
     )
 
 
-def _consequences(facts: IterationFacts, findings: Sequence[Finding]) -> Set[str]:
-    """Returns the kinds that follow from other findings, and get no suggestions of their own.
-
-    Where most rows were cut, that explains an early end and a plateau as well. Where most answers
-    were trained without an end, that explains what follows a right answer.
-    """
-    return _followed(findings) | (UNENDED if lacks_stops(facts) else frozenset())
-
-
-def _followed(findings: Sequence[Finding]) -> Set[str]:
-    kinds = {each.kind for each in findings}
-    if any(
-        each.kind == FindingKind.TRUNCATED_INPUTS and each.severity == "alarm" for each in findings
-    ):
-        return {FindingKind.UNDERFITTING, FindingKind.PLATEAU, *CONSEQUENCES}
-    return CONSEQUENCES if kinds & (CAUSES | {FindingKind.UNDERFITTING}) else set()
+def _sober(suggestion: Suggestion, finding: Finding) -> Suggestion:
+    """Returns the suggestion with at most medium confidence where its finding is only a note."""
+    if finding.severity != "note" or suggestion.confidence != "high":
+        return suggestion
+    return msgspec.structs.replace(suggestion, confidence="medium")
 
 
 def _completed(

@@ -15,20 +15,20 @@ from tui_loop.core.diagnosis.advice.building import (
 from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
+from tui_loop.core.diagnosis.rules.common import has_much_left
 from tui_loop.core.diagnosis.rules.generalization import turn_of
-from tui_loop.core.diagnosis.rules.learning_rate import FEWEST_STEPS
+from tui_loop.core.diagnosis.rules.learning_rate import STEPS_WANTED
 from tui_loop.core.diagnosis.rules.rendered_rows import trained_stops
-from tui_loop.core.diagnosis.rules.step_size import MUCH_LEFT
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
 LONGEST = 2.0
 """The largest factor for a longer run in one step, unless STEPS_WANTED needs more."""
 
-STEPS_WANTED = 30
-"""A longer run has at least this many steps, since fewer show nothing."""
-
 LARGEST_RANK = 64
+
+USUAL_BATCH = 16
+"""Rows a step that fine-tuning works with nearly everywhere."""
 
 
 def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -41,13 +41,13 @@ def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
     steps = max(1, facts.run.step)
     factor = max(LONGEST, STEPS_WANTED / steps)
     fields = _length(facts.config.training, factor)
-    if steps < FEWEST_STEPS:
+    if steps < STEPS_WANTED:
         yield propose(
             facts,
             finding,
             SuggestionKind.TRAIN_LONGER,
             fields,
-            because=f"{counted(steps, 'step')} can teach nothing",
+            because=f"{counted(steps, 'step')} teach little",
             expects=loss_gain(facts, 0.05, 0.7),
             confidence="high",
             ground="a run has a shape only from some tens of steps on",
@@ -70,9 +70,69 @@ def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
         fields,
         because="the eval loss was still falling when the run ended",
         expects=expects,
-        confidence="medium" if is_far_from_done(facts) else "high",
+        confidence="medium",
         ground=ground,
     )
+
+
+def all_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests no cap on the steps, and no packing, where these left too few steps."""
+    if facts.config is None or not 0 < facts.run.step < STEPS_WANTED:
+        return
+    training, epochs = facts.config.training, facts.metric("epochs")
+    if training.max_steps is not None and epochs is not None and epochs < 1.5:
+        yield propose(
+            facts,
+            finding,
+            SuggestionKind.ALL_STEPS,
+            {"training.max_steps": None},
+            because=f"max_steps ended the run after {epochs:.2g} passes over the rows",
+            expects=loss_gain(facts, 0.2, 0.9),
+            confidence="high",
+            ground="the config; without it, num_train_epochs decides",
+        )
+    if training.packing:
+        yield propose(
+            facts,
+            finding,
+            SuggestionKind.NO_PACKING,
+            {"training.packing": False},
+            because="packing makes few sequences of short rows, and so few steps",
+            expects=loss_gain(facts, 0.2, 0.9),
+            confidence="high",
+            ground="the config and the number of steps",
+        )
+
+
+def smaller_batches(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests fewer rows a step where there were too few steps: it costs no more passes."""
+    if facts.config is None or not 0 < facts.run.step < STEPS_WANTED:
+        return
+    training = facts.config.training
+    rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    wanted = max(1, min(USUAL_BATCH, rows * facts.run.step // STEPS_WANTED))
+    at_once = min(wanted, training.per_device_train_batch_size)
+    fields = {
+        "training.gradient_accumulation_steps": max(1, wanted // at_once),
+        "training.per_device_train_batch_size": at_once,
+    }
+    if rows <= 2 * wanted:
+        return
+    yield propose(
+        facts,
+        finding,
+        SuggestionKind.SMALLER_BATCHES,
+        {name: value for name, value in fields.items() if _differs(training, name, value)},
+        because=f"{counted(facts.run.step, 'step')} of {rows:,} rows teach little; smaller batches "
+        "make more steps of the same rows",
+        expects=loss_gain(facts, 0.2, 0.9),
+        confidence="high",
+        ground="computed from the rows and the batch size",
+    )
+
+
+def _differs(training: Training, name: str, value: int) -> bool:
+    return bool(getattr(training, name.partition(".")[2]) != value)
 
 
 def teach_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -92,7 +152,7 @@ def teach_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 def is_far_from_done(facts: IterationFacts) -> bool:
     """Returns whether the eval loss is still so high that more steps would take too long."""
     loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
-    return loss is None or base is None or loss > MUCH_LEFT * base
+    return loss is None or base is None or has_much_left(facts)
 
 
 def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -178,6 +238,16 @@ def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
             {"lora.target_modules": "all-linear"},
             because="only part of the layers had an adapter and most of the loss was left",
             expects=gain(facts, 0.05, 0.6),
+            confidence="medium",
+        )
+    if lora.layers_to_transform is not None:
+        yield propose(
+            facts,
+            finding,
+            SuggestionKind.ALL_LAYERS,
+            {"lora.layers_to_transform": None},
+            because="only some layers had an adapter and most of the loss was left",
+            expects=gain(facts, 0.05, 0.7),
             confidence="medium",
         )
     if lora.r < LARGEST_RANK:

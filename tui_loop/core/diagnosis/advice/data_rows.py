@@ -86,8 +86,26 @@ def more_rows(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     )
 
 
+def look_at_references(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests checking the evaluation references that the finding is about."""
+    if not finding.examples:
+        return
+    yield make_suggestion(
+        finding,
+        SuggestionKind.MEND_REFERENCES,
+        f"check these evaluation references, and correct the wrong ones "
+        f"(f, or tui-loop suspects {facts.folder})",
+        because="a right answer counts as wrong where its reference is wrong",
+        expects=_fixing(facts, finding, 0.1, 0.9),
+        confidence="medium",
+        ground="the examples are listed, the hardest first",
+    )
+
+
 def look_at_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests checking the training rows with the highest loss."""
+    if finding.examples:
+        return
     yield make_suggestion(
         finding,
         SuggestionKind.MEND_LABELS,
@@ -120,7 +138,7 @@ def part_the_sets(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
         "take the rows that are also held out from the training data (tui-loop check "
         f"{facts.folder.loop.name} lists them)",
         because="what was trained on measures nothing",
-        confidence="high",
+        confidence="high" if "leaked" in finding.figures else "low",
         ground="the score of these rows is memory; expect it to fall to the true one",
     )
 

@@ -122,7 +122,7 @@ def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
     rate = facts.config.training.learning_rate
     advised = ADVISED[facts.config.lora.enabled]
     far = is_far_from_done(facts)
-    if finding.kind == FindingKind.UNDERFITTING and not far and rate >= 10 * advised:
+    if finding.kind == FindingKind.UNDERFITTING and rate >= 10 * advised:
         return
     bad = bad_above(facts, rate)
     known = better_at(facts, rate, lower=False)

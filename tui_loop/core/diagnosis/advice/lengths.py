@@ -41,6 +41,20 @@ def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
             {"evaluation.max_length": None},
             because="held-out rows were cut at their start",
             expects=gain(facts, 0.0, 0.3),
+            confidence="high" if finding.severity == "alarm" else "medium",
+            ground="the run counted the rows",
+        )
+    elif evaluation.max_new_tokens is not None and is_of_held_out:
+        # Prompt and output share the context of the model.
+        yield propose(
+            facts,
+            finding,
+            SuggestionKind.FEWER_NEW_TOKENS,
+            {"evaluation.max_new_tokens": None},
+            because="so many new tokens leave little of the context to the prompt",
+            expects=gain(facts, 0.0, 0.5),
+            confidence="high" if finding.severity == "alarm" else "medium",
+            ground="the run counted the rows; unset, the limit is derived from the references",
         )
 
 

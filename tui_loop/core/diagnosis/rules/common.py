@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tui_loop.core.clusters import HitCounts, clusters_at
 from tui_loop.core.diagnosis.facts import IterationFacts, level, metric_of
@@ -18,6 +19,16 @@ from tui_loop.core.text.untrusted import one_line
 WORTH = 0.25
 """The least share of the base's loss that a run must remove to have taught the model something,
 whatever its score. A run that removed less has hardly begun."""
+
+MUCH_LEFT = 0.2
+"""Share of the base's eval loss: a run that ends above it has not learned much of the task."""
+
+LEFT_STANDING = 0.5
+"""Training loss in nats per token from which on a run whose loss no longer moves has not learned
+its rows."""
+
+LOW_SCORE = 0.6
+"""A score below it is low where the loss of the training rows is left standing, too."""
 
 ANSWERS = 0.1
 """A model that knows the task gives more than this share of right answers."""
@@ -48,6 +59,23 @@ def has_learned(facts: IterationFacts) -> bool:
     return against.loss.high < 0 and -against.loss.delta >= WORTH * before
 
 
+def has_much_left(facts: IterationFacts) -> bool:
+    """Returns whether the run learned little: much of the base's loss is left, or of its own.
+
+    The base's loss alone says little where the base writes something else altogether: its first
+    90% may be the form of the answers. So rows that are still hard after training count as well,
+    where the score is low. Without either, the training loss must still be near its start.
+    """
+    loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
+    curve, score = facts.train_curve, facts.metric("score")
+    end = level(curve.part(0.9, 1).values) if len(curve) else 0.0
+    if loss is None or base is None:
+        is_near_start = bool(len(curve)) and end > MUCH_LEFT * curve.values[0]
+    else:
+        is_near_start = loss > MUCH_LEFT * base
+    return is_near_start or (score is not None and score < LOW_SCORE and end > LEFT_STANDING)
+
+
 def knows_task(facts: IterationFacts) -> bool:
     """Returns whether the model's answers are right, in whatever form, more often than by chance.
 
@@ -72,6 +100,37 @@ def knows_task(facts: IterationFacts) -> bool:
     commonest = wanted.most_common(1)[0][1] / wanted.total()
     low, _ = share_interval(right, clusters_at(view.table.clusters, scored))
     return low > max(ANSWERS, commonest)
+
+
+SPELLED_ALIKE = ("label", "exact_match", "contains", "numeric")
+"""Metrics that ignore case, outer spaces and a full stop at the end."""
+
+
+class NamedLabel(NamedTuple):
+    """A label, as it is spelled most often, with its training and evaluation rows."""
+
+    name: str
+    train: int
+    held: int
+
+
+def audited_labels(facts: IterationFacts) -> list[NamedLabel]:
+    """Returns the labels of both sides from the run's audit, [] where references are none.
+
+    Spellings that the metric takes for one label are one label. Very large sets are incomplete.
+    """
+    audit = facts.audit if facts.number else None
+    merged: dict[str, NamedLabel] = {}
+    for each in audit.labels.counts if audit is not None and audit.labels is not None else ():
+        form = form_of(facts, each.label)
+        known = merged.get(form, NamedLabel(each.label, 0, 0))
+        merged[form] = NamedLabel(known.name, known.train + each.train, known.held + each.eval)
+    return list(merged.values())
+
+
+def form_of(facts: IterationFacts, label: str) -> str:
+    """Returns a label as the metric compares it."""
+    return normalised(label) if facts.measured.metric in SPELLED_ALIKE else label.strip()
 
 
 class OutcomeTest:

@@ -98,7 +98,7 @@ def memorised(facts: IterationFacts) -> Iterator[Finding]:
     seen = f" {epochs:.0f} times" if epochs else ""
     yield Finding(
         FindingKind.MEMORISED,
-        "warning",
+        "warning" if eval_loss > 2 * NOT_KNOWN else "note",
         f"the model has memorized the {rows or 0:.0f} training rows, seen{seen} "
         f"({figures.loss(train)} nats a token), and not the held-out ones "
         f"({figures.loss(eval_loss)}): more passes over the same rows teach nothing new",

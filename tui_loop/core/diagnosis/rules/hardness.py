@@ -57,7 +57,10 @@ def hardness_of(facts: IterationFacts) -> Hardness | None:
     view = facts.view
     if view is None or min(len(view), len(facts.training_rows)) < FEWEST_ROWS:
         return None
-    labels = len(set(labels_in(view.table.references).values()))
+    # A training row of a conversation has the loss of several answers: only a mean over tokens
+    # can be compared with the loss of one answer.
+    is_one_answer = view.table.clusters is None
+    labels = len(set(labels_in(view.table.references).values())) if is_one_answer else 0
     held = [
         (_hardness(loss, tokens, labels), row)
         for row, (loss, tokens) in enumerate(

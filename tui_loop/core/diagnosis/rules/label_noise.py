@@ -56,7 +56,9 @@ from tui_loop.core.text.figures import of_all
 HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
 """Shares of the evaluation rows that are above the three thresholds."""
 
-LEVEL = 0.01
+LEVEL, LIKELY = 0.01, 0.05
+"""The p-values of the test alone, and of the test where the mean losses say the same."""
+
 TWICE = 2.0
 """A text is hard from twice the median loss per token on."""
 
@@ -232,6 +234,10 @@ certain of what it has seen, and its probabilities for other rows are not calibr
 FAIR = 0.4
 """The least score at which a model's disagreement with a reference is worth reading."""
 
+MANY = 0.15
+"""The share of references that the model rules out, while it would say most others, from which on
+they are worth a warning: rows of another kind make all losses rise."""
+
 TURNED = 1.25
 """The largest final eval loss, as a multiple of the lowest one. Above it, the model has become far
 too certain."""
@@ -267,9 +273,13 @@ def still_hard(facts: IterationFacts) -> Iterator[Finding]:
     if says_few(facts) or _any_of((hard_training_rows, contradictions, *_WEAK_FIT), facts):
         return
     lines = hardness.lines(NOT_SAID)
+    own, eval_loss = facts.metric("train_rows_loss"), facts.metric("eval_loss")
+    # Rows that were trained on are easier than others, unless their references are in the way.
+    is_harder = own is not None and eval_loss is not None and own > eval_loss
+    p = fisher_greater(ours, trained, *hardness.held_counts(NOT_SAID))
     yield Finding(
         FindingKind.LABEL_NOISE,
-        "note",
+        "warning" if is_harder and p < LIKELY else "note",
         f"after {epochs:.2g} passes {of_all(ours, trained, 'measured training rows')} are still "
         f"not what the model would say, of the held-out rows {theirs} of {held}: nothing else is "
         "seen to hold the fit back, so some references may be wrong; the hardest are "
@@ -306,9 +316,11 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
     if _any_of(_OTHERWISE_UNSURE, facts):
         return
     trained = hardness.trained_above(ruled_out)
+    others = [value for value, _ in hardness.held if value <= ruled_out]
+    is_clear = bool(others) and median(others) < NOT_SAID and count >= MANY * held
     yield Finding(
         FindingKind.LABEL_NOISE,
-        "note",
+        "warning" if is_clear else "note",
         f"the model rules out {of_all(count, held, 'held-out references')}, giving each less than "
         f"{math.exp(-ruled_out):.1%}, where a model that is as sure as it is right rules out "
         f"{IMPOSSIBLE:.0%} at most ({chance(p)}); of its training rows it rules out {trained} of "

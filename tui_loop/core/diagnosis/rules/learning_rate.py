@@ -19,17 +19,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median
 
 from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.config.schema import SEED
 from tui_loop.core.diagnosis.facts import IterationFacts, curve_of, level, metric_of, trend_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import LEFT_STANDING, MUCH_LEFT, has_much_left
 from tui_loop.core.diagnosis.rules.generalization import (
     BY_HEART,
     LEAST_CHANGE,
-    MOST_LEFT,
     WIDE,
     turn_of,
 )
@@ -41,20 +41,27 @@ from tui_loop.core.diagnosis.rules.run_health import (
     rate_of,
     unmoved,
 )
-from tui_loop.core.diagnosis.rules.step_size import MUCH_LEFT, held_back
+from tui_loop.core.diagnosis.rules.step_size import held_back
+from tui_loop.core.divergence import usual_rate
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 
-ADVISED = {True: 1e-4, False: 2e-5}
-"""The usual advice on learning rates, by whether there is an adapter (TRL's docs)."""
+ADVISED = {is_lora: usual_rate(with_adapter=is_lora) for is_lora in (True, False)}
+"""The usual advice on learning rates, by whether there is an adapter."""
 
 SHOT_UP = 10.0
 """The largest gradient norm as a multiple of the usual one. In healthy runs it is 2 to 6, also
 where the first steps are the steepest."""
 
-LEFT_STANDING = 0.5
-"""Training loss in nats per token from which on a run whose loss no longer moves has not learned
-its rows."""
+OUTWEIGHS = 1.5
+"""Adapters of sound runs are a few percent as large as the weights, on tiny models a third."""
+
+STOOD = 0.9
+"""The least share of the loss of the first third that is left where the rest taught nothing."""
+
+ABOVE_FIRST, ROSE = 4.0, 1.25
+"""The largest gradient as a multiple of the first one, and the largest training loss as one of the
+first: a sound run starts at its steepest and highest."""
 
 STEADY = 0.5
 """The least share of its first pace that a run must have kept for larger steps to be what it
@@ -95,20 +102,53 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
     gradients = facts.grad_curve
     highest, peak = max(zip(gradients.values, gradients.steps, strict=True), default=(0.0, 0))
     shot = highest / (level(gradients.part(1 / 3, 1).values) or 1.0)
+    first = gradients.values[0] if len(gradients) else highest
+    top, at = max(zip(curve.values[1:], curve.steps[1:], strict=True))
+    has_risen = top > ROSE * curve.values[0]
+    # Where much is learned at once, usual gradients are small beside the first ones.
     end, middle = level(curve.part(0.8, 1).values), level(curve.part(0.3, 0.6).values)
+    early = level(curve.part(0.1, 0.3).values)
+    has_shot = shot > SHOT_UP and (highest > ABOVE_FIRST * first or end > STOOD * early)
     is_stuck = end > LEFT_STANDING and end > 0.7 * middle
-    if rate > advised and shot > SHOT_UP and is_stuck:
+    size = adapter_size(facts)
+    if size is not None and size > OUTWEIGHS and has_much_left(facts):
         yield Finding(
             FindingKind.LEARNING_RATE_TOO_HIGH,
             "warning",
-            f"at {figures.rate(rate)} the gradient shot up to {highest:.3g} at step {peak} "
-            f"({shot:.0f} times what is usual), and the training loss stopped falling at about "
-            f"{figures.loss(end)}: such steps throw away what was learned",
+            f"at {figures.rate(rate)} the adapter became {size:.3g} times as large as the weights "
+            f"that it changes, and the training loss ended at about {figures.loss(end)}: such "
+            "steps throw away what the base knew",
+            known_figures(learning_rate=rate, adapter_size=size, train_loss=end),
+            otherwise="a large lora_alpha has the same effect",
+        )
+    elif rate > advised and (has_shot or has_risen) and is_stuck:
+        seen = (
+            f"the training loss rose from {figures.loss(curve.values[0])} to {figures.loss(top)} "
+            f"at step {at}"
+            if has_risen
+            else f"the gradient shot up to {highest:.3g} at step {peak} ({shot:.0f} times what is "
+            "usual)"
+        )
+        yield Finding(
+            FindingKind.LEARNING_RATE_TOO_HIGH,
+            "warning",
+            f"at {figures.rate(rate)} {seen}, and it stopped falling at about {figures.loss(end)}: "
+            "such steps throw away what was learned",
             known_figures(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
-            steps=(peak,),
+            steps=(at if has_risen else peak,),
             otherwise="an adapter too small for the task stops learning as well, but without such "
             "a gradient",
         )
+
+
+def adapter_size(facts: IterationFacts) -> float | None:
+    """Returns the size of the adapter relative to the weights that it changes, None if unknown.
+
+    It is the median over the kinds of layers of their median (`audit.json`).
+    """
+    weights = facts.recorded.weights if facts.recorded is not None else None
+    sizes = [each.median for each in weights.moved] if weights is not None else []
+    return median(sizes) if sizes else None
 
 
 def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
@@ -228,6 +268,9 @@ def _parent_did_better(facts: IterationFacts, rate: float, *, lower: bool) -> Fi
     )
 
 
+STEPS_WANTED = 30
+"""Fewer optimizer steps teach little, whatever the settings are."""
+
 FEWEST_STEPS = 10
 """With fewer optimizer steps, no curve has a shape."""
 
@@ -239,15 +282,16 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
     evals, train = facts.eval_curve, facts.train_curve
     late = trend_of(train.part(0.5, 1))
     eval_loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
-    if 0 < facts.run.step < FEWEST_STEPS:
-        if eval_loss is not None and base is not None and eval_loss > MOST_LEFT * base:
+    is_short = 0 < facts.run.step < STEPS_WANTED and has_much_left(facts)
+    if is_short or 0 < facts.run.step < FEWEST_STEPS:
+        if is_short and eval_loss is not None:
+            than = f" where the untouched base has {figures.loss(base)}" if base else ""
             yield Finding(
                 FindingKind.UNDERFITTING,
                 "warning",
                 f"it ended after {counted(facts.run.step, 'step')}, with an eval loss of "
-                f"{figures.loss(eval_loss)} where the untouched base has {figures.loss(base)}: "
-                "nothing can be learned in so few",
-                {"steps": facts.run.step, "eval_loss": eval_loss, "base_eval_loss": base},
+                f"{figures.loss(eval_loss)}{than}: so few teach little",
+                known_figures(steps=facts.run.step, eval_loss=eval_loss, base_eval_loss=base),
             )
         return
     if len(evals) >= 2:
@@ -259,7 +303,7 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
             return
         yield Finding(
             FindingKind.UNDERFITTING,
-            "warning",
+            "warning" if has_much_left(facts) else "note",
             f"it ended too early: between steps {before} and {last} the eval loss still fell from "
             f"{figures.loss(evals.values[-2])} to {figures.loss(evals.values[-1])} "
             f"({figures.loss_change(change)} a token)",
@@ -273,7 +317,7 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
         if falls and eval_loss < WIDE * max(late.end, BY_HEART):
             yield Finding(
                 FindingKind.UNDERFITTING,
-                "warning",
+                "warning" if has_much_left(facts) else "note",
                 f"it ended too early: the training loss still fell from {figures.loss(late.start)} "
                 f"to {figures.loss(late.end)} in the second half, and held-out rows are no harder "
                 f"({figures.loss(eval_loss)})",

@@ -8,6 +8,8 @@ class_bias  few of the labels make up the outputs, or some make up much of them,
             (McNemar: outputs with the label by mistake against rows of the label with another
             output), adjusted over all labels (Holm).
 
+confused_labels  labels that nearly always get one other label, by a model that learned its rows.
+
 weak_slice  a label, a length, a column's value or words of the prompt. Not reported where the model
             gives few labels at all, nor for a label without training rows: other findings report
             these.
@@ -16,7 +18,7 @@ weak_slice  a label, a length, a column's value or words of the prompt. Not repo
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from tui_loop.core.clusters import clusters_at
@@ -24,6 +26,7 @@ from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.common import (
+    LEFT_STANDING,
     chance,
     hardest,
     has_learned,
@@ -117,6 +120,65 @@ def _instance(facts: IterationFacts, row: int) -> str:
     example = view.table[row]
     said = one_line(answer_of(example.output), _SHOWN)
     return f'"{said}" for "{one_line(example.reference, _SHOWN)}"'
+
+
+NEARLY = 0.8
+"""The share of a label's outputs that say one other label, from which on this is systematic."""
+
+WORTH_CONFUSED = 0.1
+"""The share of the scored rows from which on such labels are worth acting on."""
+
+
+def confused_labels(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports labels that nearly always get one other label, by a model that learned its rows."""
+    view = facts.view if facts.number else None
+    if view is None or not _knows_its_rows(facts):
+        return
+    label_of = labels_in(view.table.references)
+    read = label_reader(sorted(set(label_of.values())))
+    said_for: dict[str, Counter[str]] = defaultdict(Counter)
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, example in enumerate(view.table):
+        wanted = label_of.get(example.reference)
+        if wanted is None or view.passed[row] == UNSCORED:
+            continue
+        said = read(example.output or "")
+        said_for[wanted][said or ""] += 1
+        rows_of[wanted].append(row)
+    tops = {wanted: said.most_common(1)[0] for wanted, said in said_for.items()}
+    trained = trained_on(facts)
+    confused = {
+        wanted: said
+        for wanted, (said, count) in tops.items()
+        if said not in ("", wanted)
+        and count >= max(FEWEST, NEARLY * len(rows_of[wanted]))
+        and trained.get(wanted, 1)
+    }
+    scored = sum(map(len, rows_of.values()))
+    rows = [row for wanted in confused for row in rows_of[wanted]]
+    if not confused or len(rows) < WORTH_CONFUSED * scored:
+        return
+    if 2 * len({said for said, _ in tops.values()}) <= len(tops):
+        return  # the model uses few labels at all: that is no confusion of two of them
+    told = "; ".join(
+        f"{named([wanted])} gets {named([said])} in {said_for[wanted][said]} of "
+        f"{len(rows_of[wanted])}"
+        for wanted, said in sorted(confused.items())[:3]
+    )
+    yield Finding(
+        FindingKind.CONFUSED_LABELS,
+        "warning",
+        f"the model learned its training rows, and nearly always takes one label for another: "
+        f"{told}. So the training rows label these classes otherwise than the evaluation does",
+        {"labels": len(confused), "rows": len(rows), "total": scored},
+        examples=ids_of(facts, rows),
+        otherwise="two classes that only a few words tell apart look the same",
+    )
+
+
+def _knows_its_rows(facts: IterationFacts) -> bool:
+    loss = facts.metric("train_rows_loss")
+    return loss is not None and loss < LEFT_STANDING
 
 
 FEW = 2 / 3
@@ -247,9 +309,9 @@ def _spread(counts: Counter[str]) -> float:
 TOLD = 3
 """The most weak slices that are reported, the surest first. The list of failures has more."""
 
-WORTH_SLICE = 0.1
-"""The share of all failures by which a slice exceeds the usual rate elsewhere, from which on it is
-worth acting on."""
+WORTH_SLICE, SURE_SLICE = 0.3, 1e-3
+"""A slice is worth acting on where it exceeds the usual rate by this share of all failures, and the
+p-value is below SURE_SLICE: the weakest of many slices is always somewhat weak."""
 
 _LENGTHS = ("prompt length", "reference length")
 _NAME = 40
@@ -270,7 +332,9 @@ def weak_slice(facts: IterationFacts) -> Iterator[Finding]:
         failed = [row for row in each.indices if view.passed[row] == FAILED]
         yield Finding(
             FindingKind.WEAK_SLICE,
-            "warning" if beyond >= WORTH_SLICE * failures else "note",
+            "warning"
+            if beyond >= WORTH_SLICE * failures and each.p_adjusted < SURE_SLICE
+            else "note",
             _sentence(each),
             {
                 "slice": f"{each.kind}: {each.name}",

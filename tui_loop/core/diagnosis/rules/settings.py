@@ -16,9 +16,11 @@ from statistics import fmean, median
 from tui_loop.core.diagnosis.facts import IterationFacts, metric_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.learning_rate import LEFT_STANDING, learning_rate_too_low
+from tui_loop.core.diagnosis.rules.common import LEFT_STANDING
+from tui_loop.core.diagnosis.rules.learning_rate import learning_rate_too_low
 from tui_loop.core.diagnosis.rules.run_health import FEWEST_LOGS, has_diverged
 from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 
 SMALL_RANK = 4
 """An adapter of this rank or less counts as small."""
@@ -47,7 +49,13 @@ def undertrained_adapter(facts: IterationFacts) -> Iterator[Finding]:
         return
     modules = _targets(facts)
     small, narrow = config.lora.r <= SMALL_RANK, len(modules) == 1
-    if not (small or narrow) or has_diverged(facts) or any(learning_rate_too_low(facts)):
+    layers = config.lora.layers_to_transform
+    few_layers = isinstance(layers, list | int)
+    if (
+        not (small or narrow or few_layers)
+        or has_diverged(facts)
+        or any(learning_rate_too_low(facts))
+    ):
         return
     end = fmean(train.part(0.9, 1).values)
     base, eval_loss = metric_of(facts.base, "eval_loss"), facts.metric("eval_loss")
@@ -56,6 +64,9 @@ def undertrained_adapter(facts: IterationFacts) -> Iterator[Finding]:
     if base is not None and eval_loss < LEFT_STANDING:
         return
     size = f"r = {config.lora.r}" + (f" on {modules[0]} alone" if narrow else "")
+    if few_layers:
+        count = len(layers) if isinstance(layers, list) else 1
+        size += f" in {counted(count, 'layer')}"
     parameters = facts.metric("trainable_parameters")
     yield Finding(
         FindingKind.UNDERTRAINED_ADAPTER,

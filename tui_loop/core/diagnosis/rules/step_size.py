@@ -20,6 +20,7 @@ import msgspec
 from tui_loop.core.diagnosis.facts import IterationFacts, curve_of, level, metric_of
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import has_much_left
 from tui_loop.core.diagnosis.rules.run_health import FEWEST_LOGS, has_diverged, unmoved
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief_number
@@ -29,9 +30,6 @@ WORTH = 0.5
 
 LITTLE = 0.1
 """A setting that leaves less than this part is worth a note however much was learned."""
-
-MUCH_LEFT = 0.2
-"""Share of the base's eval loss: a run that ends above it has not learned much of the task."""
 
 ADAM_EPSILON = 1e-8
 """The default of AdamW in transformers."""
@@ -58,7 +56,7 @@ def held_back(facts: IterationFacts) -> Iterator[Finding]:
     causes = causes_of(facts)
     if not causes:
         return
-    worst, is_far = causes[0], _has_learned_little(facts)
+    worst, is_far = causes[0], has_much_left(facts)
     if not is_far and worst.part >= LITTLE:
         return
     loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
@@ -86,14 +84,6 @@ def causes_of(facts: IterationFacts) -> list[Cause]:
         *_dropout(facts),
     ]
     return sorted((each for each in found if each.part <= WORTH), key=lambda each: each.part)
-
-
-def _has_learned_little(facts: IterationFacts) -> bool:
-    loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
-    if loss is not None and base is not None:
-        return loss > MUCH_LEFT * base
-    curve = facts.train_curve
-    return level(curve.part(0.9, 1).values) > MUCH_LEFT * level(curve.part(0, 0.1).values)
 
 
 def _schedule(facts: IterationFacts) -> Iterator[Cause]:

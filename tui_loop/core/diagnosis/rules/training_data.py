@@ -43,9 +43,16 @@ from tui_loop.core.text.figures import counted, of_all
 RARE = 0.25
 """A label with less than this share of the median label's training rows is rare."""
 
+MUCH_WANTED = 0.2
+"""The share of the evaluation rows with a label without training rows from which on the score says
+little about the rest."""
+
 LEVEL = 0.05
 FAR_LEVEL = 0.01
 """Stricter than LEVEL, since similarity depends on other things (length, wording) as well."""
+
+SURE = 1e-3
+"""Rows that are merely alike are a leak only where they certainly pass more often."""
 
 FAR_SHARE = 0.2
 """The least share of failures far from training. With fewer, most failures have another reason."""
@@ -72,7 +79,7 @@ def missing_labels(facts: IterationFacts) -> Iterator[Finding]:
         text = f"; {failed} of {scored} fail" if scored else ""
         yield Finding(
             FindingKind.DATA_GAP,
-            "warning",
+            "alarm" if len(wanted) >= MUCH_WANTED * len(view) else "warning",
             f"no training row has the reference {named(missing)}, which "
             f"{of_all(len(wanted), len(view), 'held-out rows')} want{text}",
             {
@@ -181,14 +188,29 @@ def trained_on(facts: IterationFacts) -> dict[str, int]:
     """
     view = facts.view
     label_of = labels_in(view.table.references) if view is not None else {}
-    index = facts.row_index("train")
-    if not label_of or not index:
+    if not label_of:
+        return {}
+    counts = _audited(facts)
+    if all(normalised(label) in counts for label in label_of.values()):
+        return {label: counts[normalised(label)] for label in label_of.values()}
+    # The index has one reference a row, and a conversation several answers.
+    index = facts.row_index("train") if view is not None and view.table.clusters is None else {}
+    if not index:
         return {}
     by_hash = Counter(index.values())
     return {
         label: sum(by_hash[short_hash(each)] for each in spellings)
         for label, spellings in _spellings(facts, label_of).items()
     }
+
+
+def _audited(facts: IterationFacts) -> Counter[str]:
+    """Returns the number of training rows by normalized label, as the run recorded it."""
+    counts: Counter[str] = Counter()
+    if facts.audit is not None and facts.audit.labels is not None:
+        for each in facts.audit.labels.counts:
+            counts[normalised(each.label)] += each.train
+    return counts
 
 
 def _spellings(facts: IterationFacts, label_of: Mapping[str, str]) -> dict[str, set[str]]:
@@ -349,9 +371,11 @@ def _nearly_the_same(facts: IterationFacts, known: set[str]) -> Iterator[Finding
         message += f"{high:,} of all may have such a twin"
         figures |= {"measured": measured, "train_rows": total, "low": low, "high": high}
     comparison, more = _how_they_do(facts, names)
+    helps = more.get("p")
+    is_shown = isinstance(helps, float) and helps < SURE
     yield Finding(
         FindingKind.LEAKAGE,
-        "warning" if sure >= MISLEADS * len(prompts) else "note",
+        "warning" if sure >= MISLEADS * len(prompts) and is_shown else "note",
         message + comparison,
         {**figures, **more},
         examples=tuple(view.table.ids[at] for at in sorted(found)[:EXAMPLES_KEPT]),

@@ -163,6 +163,9 @@ def _held_out(facts: IterationFacts) -> Iterator[Finding]:
     if limit is not None:
         figures["max_length"] = limit
         message += f" by evaluation.max_length {limit}"
+    elif facts.config is not None and facts.config.evaluation.max_new_tokens is not None:
+        new = facts.config.evaluation.max_new_tokens
+        message += f", since evaluation.max_new_tokens {new} takes their room in the context"
     message += ": their loss" if in_loss else ": their output"
     message += " is that of a part of them"
     scored = [row for row in cut if view.passed[row] != UNSCORED]
@@ -176,7 +179,11 @@ def _held_out(facts: IterationFacts) -> Iterator[Finding]:
         figures |= {"failed": failed, "elsewhere_failed": elsewhere[0], "p": p}
     yield Finding(
         FindingKind.TRUNCATED_INPUTS,
-        "warning" if count >= WORTH_CUT * total else "note",
+        "alarm"
+        if count > MOST_CUT * total
+        else "warning"
+        if count >= WORTH_CUT * total
+        else "note",
         message,
         figures,
         examples=ids_of(facts, hardest(facts, cut)),

@@ -1,0 +1,99 @@
+"""Findings on labels that similar rows do not share, which wrong labels explain most easily.
+
+label_noise  the most similar rows of one side have other labels more often than on the other side.
+
+Both sides hold rows of one task, so that the nearest rows of each should agree equally often.
+Fisher's exact test decides. The sign needs no model: it also shows where a run learned nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tui_loop.core.data.rows import Row
+from tui_loop.core.diagnosis.facts import IterationFacts
+from tui_loop.core.diagnosis.findings import Finding
+from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.rules.common import chance, ids_of
+from tui_loop.core.examples.slices import labels_in
+from tui_loop.core.examples.tfidf_index import SIMILAR, TrainingIndex
+from tui_loop.core.scoring import normalised
+from tui_loop.core.stats import fisher_greater
+from tui_loop.core.text.figures import of_all
+
+FEWEST_ROWS = 20
+MOST_ROWS = 120
+"""The most rows of a side that are read, at even distances: a tenth of a second."""
+
+GOOD = 0.8
+"""A score that leaves little to explain."""
+
+LEVEL = 0.01
+WORTH = 0.15
+"""The least difference of both sides' shares of rows with another label beside them."""
+
+
+def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports the side whose similar rows have different labels more often."""
+    view = facts.view if facts.number else None
+    score = facts.metric("score")
+    if view is None or (score is not None and score >= GOOD):
+        return
+    if view.table.clusters is not None or not labels_in(view.table.references):
+        return
+    train = [Row(r.id, r.prompt, r.reference, r.source_line) for r in facts.training_rows]
+    held = [
+        Row(example.id, example.prompt, example.reference, row)
+        for row, example in enumerate(view.table)
+    ]
+    if min(len(train), len(held)) < FEWEST_ROWS:
+        return
+    own, theirs = (_disagreeing(_thinned(rows)) for rows in (train, held))
+    for is_train, (odd, looked), (other, others) in (
+        (True, own, theirs),
+        (False, theirs, own),
+    ):
+        if not looked or not others:
+            continue
+        p = fisher_greater(len(odd), looked, len(other), others)
+        if p >= LEVEL or len(odd) / looked - len(other) / others < WORTH:
+            continue
+        what, beside = ("training", "evaluation") if is_train else ("evaluation", "training")
+        yield Finding(
+            FindingKind.LABEL_NOISE,
+            "warning",
+            f"similar {what} rows have different labels: "
+            f"{of_all(len(odd), looked, f'{what} rows')} have another label than the row most like "
+            f"them, and {of_all(len(other), others, f'{beside} rows')} ({chance(p)}); so labels of "
+            f"the {what} rows may be wrong",
+            {
+                "side": "train" if is_train else "eval",
+                "differ": len(odd),
+                "rows": looked,
+                "other_differ": len(other),
+                "other_rows": others,
+                "p": p,
+                "lines": ", ".join(str(row.line) for row in odd[:20]) if is_train else "",
+            },
+            examples=() if is_train else ids_of(facts, [row.line for row in odd]),
+            otherwise="prompts of one side that are more alike across labels look the same",
+        )
+
+
+def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
+    return rows[:: max(1, -(-len(rows) // MOST_ROWS))]
+
+
+def _disagreeing(rows: Sequence[Row]) -> tuple[list[Row], int]:
+    """Returns the rows with another label than the most similar row, and how many have one."""
+    index = TrainingIndex(rows)
+    odd: list[Row] = []
+    looked = 0
+    for row in rows:
+        nearest = next((each for each in index.nearest(row.prompt, 2) if each.row is not row), None)
+        if nearest is None or nearest.similarity < SIMILAR:
+            continue
+        looked += 1
+        if normalised(nearest.row.reference) != normalised(row.reference):
+            odd.append(row)
+    return odd, looked
