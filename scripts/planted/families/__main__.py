@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,12 @@ def main(words: Sequence[str] | None = None) -> int:
     folder = args.folder.resolve()
     chosen = [family for name in args.names or families for family in known[name]]
     if args.command == "score":
-        scored = [score_family(each, folder, runs=not args.no_runs) for each in chosen]
+        scored = []
+        for each in chosen:
+            try:
+                scored.append(score_family(each, folder, runs=not args.no_runs))
+            except subprocess.CalledProcessError as error:  # no run, and so nothing to diagnose
+                print(f"{each.name} is refused: {error.stderr.strip()}", flush=True)
         for line in report(scored, alarms(folder)):
             print(line, flush=True)
         if args.log:
