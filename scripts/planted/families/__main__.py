@@ -57,16 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
     folder = args.folder.resolve()
     chosen = [family for name in args.names or families for family in known[name]]
     if args.command == "score":
-        scored = []
-        for each in chosen:
-            try:
-                scored.append(score_family(each, folder, runs=not args.no_runs))
-            except subprocess.CalledProcessError as error:  # no run, and so nothing to diagnose
-                print(f"{each.name} is refused: {error.stderr.strip()}", flush=True)
-        for line in report(scored, alarms(folder)):
-            print(line, flush=True)
-        if args.log:
-            log(args.log, scored)
+        score_all(chosen, folder, runs=not args.no_runs, note=args.log)
         return 0
     for family in chosen:
         for line in made(family, folder, tries=args.repairs):
@@ -77,6 +68,20 @@ def main(words: Sequence[str] | None = None) -> int:
             for name, score in (scores | make_healthy(task, 0, folder)).items():
                 print(f"{name}: {percent(score)}", flush=True)
     return 0
+
+
+def score_all(families: Sequence[Family], folder: Path, *, runs: bool, note: str | None) -> None:
+    """Scores families, prints the report, and adds it to the log with a note."""
+    scored = []
+    for each in families:
+        try:
+            scored.append(score_family(each, folder, runs=runs))
+        except subprocess.CalledProcessError as error:  # no run, and so nothing to diagnose
+            print(f"{each.name} is refused: {error.stderr.strip()}", flush=True)
+    for line in report(scored, alarms(folder)):
+        print(line, flush=True)
+    if note:
+        log(note, scored)
 
 
 def listed(families: dict[str, tuple[Family, ...]], *, is_open: bool) -> list[str]:
