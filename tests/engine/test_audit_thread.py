@@ -64,7 +64,9 @@ def test_an_error_in_the_audit_is_logged_and_the_run_finishes(
     summary = loop.run_base()
     folder = loop.loop.iteration(0)
     assert summary.state == "finished"
-    assert folder.read_audit() is None
+    audit = folder.read_audit()
+    assert audit is not None
+    assert audit.data is None
     texts = [line.text for line in read_run(folder).lines]
     assert "the data audit is not recorded: ValueError: no such fact" in texts
 
@@ -77,3 +79,24 @@ def test_the_audit_of_changed_data_replaces_an_older_one(tiny_loop: MakeLoop) ->
     loop.run_number(number)
     assert data_of(loop, number).rows.train is not None
     assert json.loads(folder.audit.read_bytes())["later"] == 1
+
+
+def test_a_run_records_where_the_loss_is_and_how_far_its_weights_moved(
+    tiny_loop: MakeLoop,
+) -> None:
+    loop = tiny_loop(training={"max_steps": 1, "eval_steps": 0})
+    loop.run_base()
+    base, tuned = loop.loop.iteration(0), loop.run("learning_rate=1e-2")
+    first = base.read_audit()
+    assert first is not None
+    assert first.weights is None
+    audit = loop.loop.iteration(tuned.number).read_audit()
+    assert audit is not None
+    assert audit.losses is not None
+    tokens = loop.loop.iteration(tuned.number).read_tokens().values()
+    ends = [each.tokens[-1][1] for each in tokens]
+    assert audit.losses.last == pytest.approx(sum(ends) / len(ends), abs=1e-5)
+    assert audit.weights is not None
+    assert audit.weights.trained < audit.weights.parameters
+    assert all(0 < each.least <= each.median <= each.most for each in audit.weights.moved)
+    assert audit.weights.moved
