@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ EDITS: Mapping[str, tuple[DataEdit, ...]] = {
         DataEdit.ADD_VARIETY,
         DataEdit.SHORTEN_PROMPTS,
     ),
+    SuggestionKind.TRAIN_ALL_ANSWERS: (DataEdit.TRAIN_ALL_ANSWERS,),
     SuggestionKind.REMOVE_HINTS: (DataEdit.REMOVE_HINTS,),
     SuggestionKind.ONE_NAME: (
         DataEdit.ONE_FORMAT,
@@ -143,7 +145,8 @@ def score_family(family: Family, folder: Path, *, runs: bool = True) -> Scored:
     diagnosis = diagnose(loop, len(family.later) + 1)
     first = next(iter(diagnosis.suggestions), None)
     if first is not None and runs and abs(scores.lost) >= LEAST_LOSS:
-        scores = applied(family, folder, first) or scores
+        with suppress(subprocess.CalledProcessError):  # the program refuses what it suggests
+            scores = applied(family, folder, first) or scores
     named = named_by(diagnosis)
     places = [place for place, kind in enumerate(named, 1) if _names(diagnosis, kind, family)]
     return Scored(

@@ -57,6 +57,7 @@ TRAINING_RULES: tuple[Rule, ...] = (
 )
 FACT_RULES: tuple[Rule, ...] = (
     data_mismatch.exchanged_columns,
+    data_mismatch.poor_prompts,
     measuring.sampled,
     measuring.stop_in_references,
     measuring.label_not_listed,

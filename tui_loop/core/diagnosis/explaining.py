@@ -75,7 +75,7 @@ EXPLAINS: Mapping[str, Set[str]] = {
     FindingKind.NOTHING_TRAINED: OUTPUTS | FIT,
     FindingKind.LEARNING_RATE_TOO_HIGH: OUTPUTS | FIT,
     FindingKind.LEARNING_RATE_TOO_LOW: OUTPUTS | FIT,
-    FindingKind.HELD_BACK: OUTPUTS | FIT,
+    FindingKind.HELD_BACK: OUTPUTS | FIT | {FindingKind.LEARNING_RATE_TOO_HIGH},
     FindingKind.UNDERFITTING: OUTPUTS,
     FindingKind.EXCHANGED_COLUMNS: OTHER_TASK
     | {FindingKind.REFERENCES_DIFFER, FindingKind.PROMPTS_DIFFER, FindingKind.BAD_REFERENCES},
@@ -89,7 +89,17 @@ EXPLAINS: Mapping[str, Set[str]] = {
     FindingKind.BAD_REFERENCES: OTHER_TASK,
     FindingKind.SORTED_ROWS: OTHER_TASK | {FindingKind.UNSTABLE},
     FindingKind.UNBALANCED_LABELS: OUTPUTS | DATA | {FindingKind.UNEXPLAINED},
-    FindingKind.UNWANTED_REFERENCES: OUTPUTS | FIT | DATA | {FindingKind.METRIC_MISFIT},
+    FindingKind.UNWANTED_REFERENCES: OUTPUTS
+    | FIT
+    | DATA
+    | {FindingKind.METRIC_MISFIT, FindingKind.REFERENCES_DIFFER},
+    FindingKind.POOR_PROMPTS: OTHER_TASK
+    | {
+        FindingKind.LEAKAGE,
+        FindingKind.DUPLICATES,
+        FindingKind.FEW_ROWS,
+        FindingKind.PROMPTS_DIFFER,
+    },
     FindingKind.GARBLED_TEXT: OTHER_TASK,
     FindingKind.CONFUSED_LABELS: OUTPUTS | {FindingKind.LABEL_NOISE, FindingKind.UNEXPLAINED},
     FindingKind.UNUSUAL_SETTING: OUTPUTS | FIT | {FindingKind.LEARNING_RATE_TOO_HIGH},
@@ -106,7 +116,13 @@ EXPLAINS: Mapping[str, Set[str]] = {
     FindingKind.SAMPLED: OUTPUTS | FIT | DATA,
     FindingKind.STOP_IN_REFERENCES: OUTPUTS | FIT | DATA,
     FindingKind.METRIC_MISFIT: OUTPUTS | FIT | DATA,
-    FindingKind.PARTLY_TRAINED: OUTPUTS | FIT | DATA,
+    FindingKind.PARTLY_TRAINED: OTHER_TASK
+    | {
+        FindingKind.REFERENCES_DIFFER,
+        FindingKind.PROMPTS_DIFFER,
+        FindingKind.UNBALANCED_LABELS,
+        FindingKind.UNWANTED_REFERENCES,
+    },
     FindingKind.POOR_START: OUTPUTS
     | FIT
     | {

@@ -72,6 +72,7 @@ ADVISORS: Mapping[str, Sequence[Advisor]] = {
     FindingKind.CLASS_BIAS: [data_rows.balance],
     FindingKind.WEAK_SLICE: [data_rows.rows_of_weak_slices],
     FindingKind.EXCHANGED_COLUMNS: [mismatch.rows_alike],
+    FindingKind.POOR_PROMPTS: [mismatch.rows_alike],
     FindingKind.REFERENCES_DIFFER: [mismatch.rows_alike],
     FindingKind.PROMPTS_DIFFER: [mismatch.rows_alike],
     FindingKind.ANSWER_IN_PROMPT: [mismatch.without_hints],

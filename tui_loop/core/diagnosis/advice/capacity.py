@@ -91,6 +91,19 @@ def all_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             confidence="high",
             ground="the config; without it, num_train_epochs decides",
         )
+    patience = training.early_stopping_patience
+    if patience is not None and epochs is not None and epochs < 0.9 * training.num_train_epochs:
+        yield propose(
+            facts,
+            finding,
+            SuggestionKind.NO_EARLY_STOP,
+            {"training.early_stopping_patience": None},
+            because=f"early stopping ended the run after {epochs:.2g} of "
+            f"{training.num_train_epochs:g} epochs",
+            expects=loss_gain(facts, 0.2, 0.9),
+            confidence="high",
+            ground="the config and the number of steps",
+        )
     if training.packing:
         yield propose(
             facts,

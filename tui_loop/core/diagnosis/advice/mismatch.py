@@ -24,6 +24,12 @@ _ADVICE: dict[str, tuple[SuggestionKind, str, str]] = {
         "name the columns in data.columns (prompt and completion), or exchange them in the file",
         "the model was trained to write prompts",
     ),
+    FindingKind.POOR_PROMPTS: (
+        SuggestionKind.MAP_COLUMNS,
+        "name the column with the whole input in data.columns (prompt), or add to the prompt what "
+        "the answer depends on",
+        "no model can tell apart rows with one prompt",
+    ),
     FindingKind.REFERENCES_DIFFER: (
         SuggestionKind.SAME_REFERENCES,
         "write the training references like those of the evaluation, or the reverse",
@@ -256,6 +262,17 @@ def fitting_metric(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 
 def train_all_answers(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests a loss on all answers."""
+    if facts.config is None or facts.config.data.train_on == "assistant":
+        yield make_suggestion(
+            finding,
+            SuggestionKind.TRAIN_ALL_ANSWERS,
+            "train on all answers: remove the weights of 0 from the turns of the training rows",
+            because="answers are scored that were never trained on",
+            expects=gain(facts, 0.1, 0.8),
+            confidence=_confidence(finding),
+            ground=COUNTED,
+        )
+        return
     yield propose(
         facts,
         finding,

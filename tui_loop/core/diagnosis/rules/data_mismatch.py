@@ -1,6 +1,7 @@
 """Findings on training rows that differ from evaluation rows, from the audit of the run's data.
 
 exchanged_columns  the training prompts look like references, and the references like prompts.
+poor_prompts       few different prompts, which have several references each.
 references_differ  both sides write their references in another form, or use other label names.
 prompts_differ     both sides write their prompts in another form.
 answer_in_prompt   the prompt contains the reference, on one side or on both.
@@ -70,6 +71,35 @@ def exchanged_columns(facts: IterationFacts) -> Iterator[Finding]:
         f"{of_all(swapped.count, swapped.of, 'training prompts')} are a reference of the "
         "evaluation",
         {"straight": exchange.straight, "exchanged": exchange.exchanged, "rows": swapped.count},
+    )
+
+
+def poor_prompts(facts: IterationFacts) -> Iterator[Finding]:
+    """Reports prompts that do not decide the answer: few different ones, with several references.
+
+    Contradictions of a few rows are noise of the labels. Of much of both sides, they show that the
+    prompt lacks what the answer depends on.
+    """
+    audit = _audit(facts)
+    if audit is None:
+        return
+    sides = (audit.duplicates.train, audit.duplicates.eval)
+    counts = [each.conflicting for each in sides if each is not None]
+    if len(counts) < 2 or any(each is None or each.share < WORTH for each in counts):
+        return
+    train, held = (each for each in counts if each is not None)
+    split = facts.splits.get("train")
+    unused = split.unused if split is not None else ()
+    yield Finding(
+        FindingKind.POOR_PROMPTS,
+        "alarm",
+        "the prompts do not decide the answer: "
+        f"{of_all(train.count, train.of, 'training rows')} and "
+        f"{of_all(held.count, held.of, 'evaluation rows')} have a prompt with several references"
+        + (f"; nothing uses the column {named(unused)}" if unused else ""),
+        {"train": train.count, "eval": held.count, "unused": ", ".join(unused)},
+        examples=held.examples,
+        otherwise="labels that were drawn at random look the same",
     )
 
 

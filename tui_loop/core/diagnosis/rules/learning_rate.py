@@ -23,7 +23,14 @@ from statistics import fmean, median
 
 from tui_loop.core.compare.claims import runs_text
 from tui_loop.core.config.schema import SEED
-from tui_loop.core.diagnosis.facts import IterationFacts, curve_of, level, metric_of, trend_of
+from tui_loop.core.diagnosis.facts import (
+    Curve,
+    IterationFacts,
+    curve_of,
+    level,
+    metric_of,
+    trend_of,
+)
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.common import LEFT_STANDING, MUCH_LEFT, has_much_left
@@ -35,6 +42,7 @@ from tui_loop.core.diagnosis.rules.generalization import (
 )
 from tui_loop.core.diagnosis.rules.run_health import (
     FEWEST_LOGS,
+    JUMP_NATS,
     SURE,
     has_diverged,
     known_figures,
@@ -58,6 +66,9 @@ OUTWEIGHS = 1.5
 
 STOOD = 0.9
 """The least share of the loss of the first third that is left where the rest taught nothing."""
+
+REBOUND = 2.0
+"""How many times as high as before the training loss becomes where a step went too far."""
 
 ABOVE_FIRST, ROSE = 4.0, 1.25
 """The largest gradient as a multiple of the first one, and the largest training loss as one of the
@@ -104,7 +115,8 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
     shot = highest / (level(gradients.part(1 / 3, 1).values) or 1.0)
     first = gradients.values[0] if len(gradients) else highest
     top, at = max(zip(curve.values[1:], curve.steps[1:], strict=True))
-    has_risen = top > ROSE * curve.values[0]
+    rebound = rebound_of(curve)
+    has_risen = top > ROSE * curve.values[0] or rebound is not None
     # Where much is learned at once, usual gradients are small beside the first ones.
     end, middle = level(curve.part(0.8, 1).values), level(curve.part(0.3, 0.6).values)
     early = level(curve.part(0.1, 0.3).values)
@@ -121,10 +133,12 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
             known_figures(learning_rate=rate, adapter_size=size, train_loss=end),
             otherwise="a large lora_alpha has the same effect",
         )
-    elif rate > advised and (has_shot or has_risen) and is_stuck:
+    elif rate > advised and (has_shot or has_risen) and (is_stuck or has_much_left(facts)):
+        low = curve.values[0]
+        if top <= ROSE * low and rebound is not None:
+            low, top, at = rebound
         seen = (
-            f"the training loss rose from {figures.loss(curve.values[0])} to {figures.loss(top)} "
-            f"at step {at}"
+            f"the training loss rose from {figures.loss(low)} to {figures.loss(top)} at step {at}"
             if has_risen
             else f"the gradient shot up to {highest:.3g} at step {peak} ({shot:.0f} times what is "
             "usual)"
@@ -132,13 +146,30 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.LEARNING_RATE_TOO_HIGH,
             "warning",
-            f"at {figures.rate(rate)} {seen}, and it stopped falling at about {figures.loss(end)}: "
-            "such steps throw away what was learned",
+            f"at {figures.rate(rate)} {seen}, and the training loss ended at about "
+            f"{figures.loss(end)}: such steps throw away what was learned",
             known_figures(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
             steps=(at if has_risen else peak,),
             otherwise="an adapter too small for the task stops learning as well, but without such "
             "a gradient",
         )
+
+
+def rebound_of(curve: Curve) -> tuple[float, float, int] | None:
+    """Returns (lowest loss so far, loss, step) of the largest rise in the first half of a run.
+
+    None unless the loss became REBOUND times as high as it had been, and JUMP_NATS higher.
+    """
+    best: tuple[float, float, int] | None = None
+    lowest = curve.values[0]
+    first_half = curve.part(0, 0.5)
+    for step, value in zip(first_half.steps, first_half.values, strict=True):
+        rise = value - lowest
+        has_jumped = value > max(REBOUND * lowest, lowest + JUMP_NATS)
+        if has_jumped and (best is None or rise > best[1] - best[0]):
+            best = lowest, value, step
+        lowest = min(lowest, value)
+    return best
 
 
 def adapter_size(facts: IterationFacts) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
@@ -24,12 +25,18 @@ from tui_loop.core.scoring import is_number, normalised, pure_scorer
 from tui_loop.core.text.figures import brief_number, of_all
 from tui_loop.core.text.untrusted import one_line
 
+if TYPE_CHECKING:
+    from tui_loop.core.audit.structs import Count
+
 WILD = 1.0
 """From this temperature on, chance alone makes many outputs wrong."""
 
 WORTH = 0.05
 MUCH = 0.2
 """Shares of the scored examples: worth a warning, and worth an alarm."""
+
+LATER = 0.25
+"""How much more of the trained than of the scored answers have earlier turns."""
 
 FITTING = 0.3
 """The gain in score by another metric from which on the metric is the reason."""
@@ -119,10 +126,14 @@ def metric_misfit(facts: IterationFacts) -> Iterator[Finding]:
 def partly_trained(facts: IterationFacts) -> Iterator[Finding]:
     """Reports answers that are scored although the loss never counted such answers."""
     config, audit = facts.config, facts.audit
-    if config is None or not facts.number or config.data.train_on != "last":
+    both = audit.prompts.with_history if audit is not None and audit.prompts else None
+    if config is None or not facts.number or both is None or not both.train or not both.eval:
         return
-    history = audit.prompts.with_history.eval if audit is not None and audit.prompts else None
-    if config.evaluation.turns != "all" or history is None or not history.count:
+    history = both.eval
+    if config.data.train_on != "last":
+        yield from _later_answers(both.train, history)
+        return
+    if config.evaluation.turns != "all" or not history.count:
         return
     yield Finding(
         FindingKind.PARTLY_TRAINED,
@@ -130,6 +141,21 @@ def partly_trained(facts: IterationFacts) -> Iterator[Finding]:
         "every answer of a conversation is scored (evaluation.turns = all), and only the last one "
         "was trained on (data.train_on = last)",
         {"conversations": history.count},
+    )
+
+
+def _later_answers(train: Count, held: Count) -> Iterator[Finding]:
+    """Yields the finding on first answers of conversations that are hardly trained on."""
+    if train.share - held.share < LATER:
+        return
+    yield Finding(
+        FindingKind.PARTLY_TRAINED,
+        "alarm",
+        f"{of_all(train.count, train.of, 'trained answers')} have earlier turns, and "
+        f"{of_all(held.count, held.of, 'scored answers')}: the first answers of conversations are "
+        "hardly trained on",
+        {"train": train.count, "eval": held.count},
+        otherwise="weights of 0 on turns leave answers out on purpose",
     )
 
 

@@ -101,6 +101,8 @@ def _schedule(facts: IterationFacts) -> Iterator[Cause]:
         return
     highest = max(rates) / training.learning_rate
     fields: dict[str, float | int | str | None] = {"training.lr_scheduler_type": "linear"}
+    if facts.config.other.get("lr_scheduler_kwargs"):  # of the schedule that goes
+        fields["training.lr_scheduler_kwargs"] = None
     what = f"the {training.lr_scheduler_type} schedule"
     if highest < 1 - WORTH or training.warmup_steps:
         fields, what = {"training.warmup_steps": 0.0}, _warm_up_words(training.warmup_steps)

@@ -41,7 +41,7 @@ WORTH_CUT = 0.05
 noted."""
 
 MOST_CUT = 0.5
-"""With more than this share of the rows left out, the run trained on a different data set."""
+"""With more than this share of the rows cut or left out, the run trained on different data."""
 
 FULL = 0.9
 """Rows whose mean length is at least this share of the limit count as cut: lengths of whole texts
@@ -107,7 +107,7 @@ def _training(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def _cut_severity(cut: float, left_out: float) -> Severity:
-    if left_out > MOST_CUT:
+    if left_out > MOST_CUT or cut > MOST_CUT:
         return "alarm"
     return "warning" if cut >= WORTH_CUT else "note"
 

@@ -18,7 +18,7 @@ from tui_loop.core.config.tables import flatten
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.common import LOW_SCORE, has_much_left
+from tui_loop.core.diagnosis.rules.common import has_much_left
 from tui_loop.core.text.figures import brief
 
 
@@ -42,6 +42,9 @@ USUAL = {
     "training.adam_beta2": Usual(0.9, 0.9999, 0.999, "the scale of the steps is then unsteady"),
 }
 
+GOOD = 0.8
+"""A score that needs no other setting."""
+
 HIGHEST_SCALE = 8.0
 """alpha / r; 1 to 2 is usual."""
 
@@ -49,7 +52,7 @@ HIGHEST_SCALE = 8.0
 def unusual_setting(facts: IterationFacts) -> Iterator[Finding]:
     """Reports the settings outside their usual range, where the result is bad."""
     score = facts.metric("score")
-    is_bad = has_much_left(facts) or (score is not None and score < LOW_SCORE)
+    is_bad = has_much_left(facts) or (score is not None and score < GOOD)
     if facts.config is None or not facts.number or not is_bad:
         return
     flat = flatten(facts.config)
@@ -60,6 +63,13 @@ def unusual_setting(facts: IterationFacts) -> Iterator[Finding]:
         if not usual.low <= value <= usual.high and value != usual.value and value:
             yield _finding(name, value, usual.value, usual.effect)
     lora = facts.config.lora
+    if lora.enabled and lora.init_lora_weights is False:
+        yield _finding(
+            "lora.init_lora_weights",
+            False,
+            True,
+            "the adapter then starts with a random effect instead of none",
+        )
     if lora.enabled and not lora.use_rslora and lora.lora_alpha > HIGHEST_SCALE * lora.r:
         yield _finding(
             "lora.lora_alpha",
