@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.core.diagnosis.written import Written, asked
+from tui_loop.core.audit.structs import Moved, WeightsAudit
 from tui_loop.core.diagnosis.advice.capacity import smaller_batches
 from tui_loop.core.diagnosis.advice.lengths import less_memory
 from tui_loop.core.diagnosis.diagnose import SETTING_RULES, TRAINING_RULES, Rule
@@ -26,6 +27,8 @@ from tui_loop.core.diagnosis.rules.common import has_much_left
 
 ROWS = asked(60)
 FLAT = [0.3] * 60
+FLAT_HIGH = [1.2] * 60
+SIZES = {"q_proj": 0.4, "k_proj": 5.0, "v_proj": 9.0}
 FALLING = [3.0 * 0.95**n for n in range(60)]
 
 MakeRun = Callable[..., IterationFacts]
@@ -175,6 +178,24 @@ def test_a_loss_that_rises_far_above_its_start_and_stays_is_too_high_a_rate(run:
     recovered = [3.0, 3.0, 9.0, *FALLING[3:]]
     assert none(learning_rate.learning_rate_too_high, run(recovered, "learning_rate=2e-2"))
     assert none(learning_rate.learning_rate_too_high, run(risen, "learning_rate=1e-4"))
+
+
+def test_a_loss_that_jumps_up_from_what_was_reached_is_too_high_a_rate(run: MakeRun) -> None:
+    bounced = [8.0, 2.0, 7.0, 5.0, *([1.5] * 56)]
+    found = one(learning_rate.learning_rate_too_high, run(bounced, "learning_rate=2e-2"))
+    assert found.steps == (3,)
+    assert "the training loss rose from 2.000 to 7.000 at step 3" in found.message
+    wobbling = [8.0, 4.0, 4.8, 3.0, *([1.5] * 56)]
+    assert none(learning_rate.learning_rate_too_high, run(wobbling, "learning_rate=2e-2"))
+
+
+def test_an_adapter_larger_than_the_weights_is_too_high_a_rate(run: MakeRun) -> None:
+    case = run(FLAT_HIGH, "learning_rate=2e-2", wrong=50, metrics={"eval_loss": 4.0})
+    moved = tuple(Moved(name, 4, size / 2, size, 2 * size) for name, size in SIZES.items())
+    case.folder.write_audit_part("weights", WeightsAudit(100, 1000, moved))
+    found = one(learning_rate.learning_rate_too_high, case)
+    assert "the adapter became 5 times as large as the weights that it changes" in found.message
+    assert found.figures["adapter_size"] == 5.0
 
 
 def test_a_steep_start_is_no_shot_of_the_gradient(run: MakeRun) -> None:

@@ -16,6 +16,7 @@ from tui_loop.core.diagnosis.rules.data_mismatch import (
     answer_in_prompt,
     exchanged_columns,
     other_vocabulary,
+    poor_prompts,
     prompts_differ,
     references_differ,
     unbalanced_labels,
@@ -25,6 +26,7 @@ ROWS = messages(280, seed=1)
 HELD, TRAIN = ROWS[:80], ROWS[80:]
 RULES: tuple[Rule, ...] = (
     exchanged_columns,
+    poor_prompts,
     references_differ,
     prompts_differ,
     answer_in_prompt,
@@ -143,7 +145,7 @@ def test_labels_that_have_nothing_in_common_are_an_alarm(written: Written) -> No
     codes = {"billing": "B17", "cancel": "C02", "login": "L44", "refund": "R90"}
     [one] = found(written, references_differ, renamed(TRAIN, codes))
     assert one.severity == "alarm"
-    assert "no reference in common" in one.message
+    assert "training and evaluation use other references" in one.message
     assert "80 of 80 evaluation rows (100%) want a reference that no training row has" in (
         one.message
     )
@@ -337,3 +339,20 @@ def test_labels_that_are_as_unbalanced_on_both_sides_are_sound(written: Written)
     train = [*messages(40, seed=5), *messages(160, seed=3, labels=("refund",))]
     held = [*messages(16, seed=6), *messages(64, seed=8, labels=("refund",))]
     assert found(written, unbalanced_labels, train, held) == []
+
+
+def with_subjects(rows: Sequence[Row], count: int) -> list[Row]:
+    """The rows with one of a few prompts instead of their own."""
+    return rows_of((f"subject {at % count}", row.reference) for at, row in enumerate(rows))
+
+
+def test_prompts_that_decide_nothing_on_both_sides_are_an_alarm(written: Written) -> None:
+    [one] = found(written, poor_prompts, with_subjects(TRAIN, 5), with_subjects(HELD, 5))
+    assert one.severity == "alarm"
+    assert (one.figures["train"], one.figures["eval"]) == (200, 80)
+    assert "200 of 200 training rows (100%)" in one.message
+
+
+def test_contradictions_of_one_side_are_noise_and_no_poor_prompts(written: Written) -> None:
+    assert found(written, poor_prompts, with_subjects(TRAIN, 5)) == []
+    assert found(written, poor_prompts, TRAIN, with_subjects(HELD, 5)) == []

@@ -347,6 +347,17 @@ def templated(rows: Sequence[Row]) -> list[Row]:
     return [msgspec.structs.replace(r, prompt=f"### Message\n{r.prompt}\n###") for r in rows]
 
 
+def with_short_prompts(written: Written) -> IterationFacts:
+    """A record whose prompts are one of four words, on both sides."""
+    train, held = (
+        rows_of((f"subject {n % 4}", row.reference) for n, row in enumerate(rows))
+        for rows in (SEEN, HELD)
+    )
+    written.base(held)
+    written.add(answered(held, range(len(held) // 2)), train=train, audit=True)
+    return written.case()
+
+
 def about_cooking(written: Written) -> IterationFacts:
     held = rows_of(
         (f"peel potato {n}, salt pan {n % 7}, herbs", r.reference) for n, r in enumerate(HELD)
@@ -904,9 +915,6 @@ BUILT = (
             ),
             SuggestionKind.SMALLER_BATCHES: Change({BATCH: (64, 16)}, loss(0.48, 3.84, 4.8)),
             SuggestionKind.RAISE_LEARNING_RATE: Change({LR: (1e-4, 1e-3)}, loss(0.48, 3.36, 4.8)),
-            SuggestionKind.TRAIN_LONGER: Change(
-                {"training.max_steps": (12, 30)}, loss(1.44, 4.56, 4.8)
-            ),
         },
     ),
     Built(
@@ -951,6 +959,31 @@ BUILT = (
         data_mismatch.exchanged_columns,
         FindingKind.EXCHANGED_COLUMNS,
         {SuggestionKind.MAP_COLUMNS: Advice("name the columns in data.columns", GREAT)},
+    ),
+    Built(
+        "short prompts",
+        with_short_prompts,
+        data_mismatch.poor_prompts,
+        FindingKind.POOR_PROMPTS,
+        {SuggestionKind.MAP_COLUMNS: Advice("name the column with the whole input", GREAT)},
+    ),
+    Built(
+        "an impatient stop",
+        run(
+            [5.0] * 12,
+            "early_stopping_patience=1",
+            "eval_steps=2",
+            metrics={**LEFT, "epochs": 0.5},
+        ),
+        learning_rate.underfitting,
+        FindingKind.UNDERFITTING,
+        {
+            SuggestionKind.NO_EARLY_STOP: Change(
+                {"training.early_stopping_patience": (1, None)}, loss(0.48, 3.84, 4.8)
+            ),
+            SuggestionKind.SMALLER_BATCHES: Change({BATCH: (8, 3)}, loss(0.48, 3.84, 4.8)),
+            SuggestionKind.RAISE_LEARNING_RATE: Change({LR: (1e-4, 1e-3)}, loss(0.48, 3.36, 4.8)),
+        },
     ),
     Built(
         "other label names",

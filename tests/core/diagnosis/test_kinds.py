@@ -44,6 +44,7 @@ NOT_PLANTED = {
     **dict.fromkeys(
         (
             FindingKind.EXCHANGED_COLUMNS,
+            FindingKind.POOR_PROMPTS,
             FindingKind.REFERENCES_DIFFER,
             FindingKind.PROMPTS_DIFFER,
             FindingKind.ANSWER_IN_PROMPT,

@@ -186,6 +186,22 @@ def test_answers_that_are_scored_and_were_not_trained_on_are_a_warning(written: 
     assert "only the last one was trained on" in one.message
 
 
+def test_first_answers_that_are_hardly_trained_on_are_an_alarm(written: Written) -> None:
+    train = conversations(TRAIN, is_long=True)
+    held = [*conversations(HELD[:40], is_long=True), *conversations(HELD[40:], is_long=False)]
+    written.add(answered(HELD, range(40)), "evaluation.turns=all", train=train, audit=held)
+    one = written.one(partly_trained)
+    assert one.severity == "alarm"
+    assert "200 of 200 trained answers (100%) have earlier turns, and 40 of 80" in one.message
+
+
+def test_later_answers_that_are_hardly_trained_on_are_an_alarm(written: Written) -> None:
+    train = conversations(TRAIN, is_long=False)
+    held = conversations(HELD, is_long=True)
+    written.add(answered(HELD, range(40)), train=train, audit=held)
+    assert "the later answers of conversations are hardly" in written.one(partly_trained).message
+
+
 @pytest.mark.parametrize(
     ("settings", "is_long"),
     [

@@ -122,3 +122,18 @@ def test_the_strongest_cause_comes_first_and_is_the_first_suggestion(tmp_path: P
         {"lora.lora_alpha": (1.0, 128)},
     )
     assert "raise_learning_rate" not in {each.kind for each in diagnosis.suggestions}
+
+
+def test_the_arguments_of_a_schedule_go_with_it(tmp_path: Path) -> None:
+    case = run(
+        tmp_path,
+        "learning_rate=5e-3",
+        "lr_scheduler_type=polynomial",
+        "training.lr_scheduler_kwargs={power = 30.0}",
+        learning_rates=[5e-3, *[1e-6] * 59],
+    )
+    fields = [each.fields for each in causes_of(case)]
+    assert {
+        "training.lr_scheduler_type": "linear",
+        "training.lr_scheduler_kwargs": None,
+    } in fields

@@ -44,11 +44,17 @@ def run(made: Written, *settings: str, wrong: int = 70, loss: float = 4.0) -> It
         ),
         ("training.adam_beta1=0.1", "training.adam_beta1", 0.9, "adam_beta1 is 0.1, where 0.9 is"),
         ("training.adam_beta2=0.3", "training.adam_beta2", 0.999, "adam_beta2 is 0.3, where 0.999"),
+        (
+            "lora.init_lora_weights=false",
+            "lora.init_lora_weights",
+            True,
+            "init_lora_weights is off, where on is usual",
+        ),
         ("lora.lora_alpha=2000", "lora.lora_alpha", 32, "lora_alpha is 2000, where 32 is usual"),
     ],
 )
 def test_a_value_far_outside_is_told_with_the_usual_one(
-    setting: str, name: str, usual: float | str, said: str, written: Written
+    setting: str, name: str, usual: float | str | bool, said: str, written: Written
 ) -> None:
     [one] = unusual_setting(run(written, setting))
     assert one.severity == "warning"

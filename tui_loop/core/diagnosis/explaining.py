@@ -92,7 +92,11 @@ EXPLAINS: Mapping[str, Set[str]] = {
     FindingKind.UNWANTED_REFERENCES: OUTPUTS
     | FIT
     | DATA
-    | {FindingKind.METRIC_MISFIT, FindingKind.REFERENCES_DIFFER},
+    | {
+        FindingKind.METRIC_MISFIT,
+        FindingKind.REFERENCES_DIFFER,
+        FindingKind.UNBALANCED_LABELS,
+    },
     FindingKind.POOR_PROMPTS: OTHER_TASK
     | {
         FindingKind.LEAKAGE,
@@ -100,7 +104,8 @@ EXPLAINS: Mapping[str, Set[str]] = {
         FindingKind.FEW_ROWS,
         FindingKind.PROMPTS_DIFFER,
     },
-    FindingKind.GARBLED_TEXT: OTHER_TASK,
+    FindingKind.GARBLED_TEXT: OTHER_TASK
+    | {FindingKind.PROMPTS_DIFFER, FindingKind.REFERENCES_DIFFER},
     FindingKind.CONFUSED_LABELS: OUTPUTS | {FindingKind.LABEL_NOISE, FindingKind.UNEXPLAINED},
     FindingKind.UNUSUAL_SETTING: OUTPUTS | FIT | {FindingKind.LEARNING_RATE_TOO_HIGH},
     FindingKind.LABEL_NOT_LISTED: OUTPUTS | FIT | DATA,

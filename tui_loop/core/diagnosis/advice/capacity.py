@@ -38,6 +38,8 @@ def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
     """
     if facts.config is None:
         return
+    if any(True for advisor in (all_steps, smaller_batches) for _ in advisor(facts, finding)):
+        return  # a setting took the steps: a longer run would cost more for the same
     steps = max(1, facts.run.step)
     factor = max(LONGEST, STEPS_WANTED / steps)
     fields = _length(facts.config.training, factor)

@@ -266,7 +266,7 @@ def train_all_answers(facts: IterationFacts, finding: Finding) -> Iterator[Sugge
         yield make_suggestion(
             finding,
             SuggestionKind.TRAIN_ALL_ANSWERS,
-            "train on all answers: remove the weights of 0 from the turns of the training rows",
+            "train on all answers of whole conversations, without a weight of 0 on any turn",
             because="answers are scored that were never trained on",
             expects=gain(facts, 0.1, 0.8),
             confidence=_confidence(finding),

@@ -258,14 +258,14 @@ def _label_names(facts: IterationFacts, audit: DataAudit) -> Iterator[Finding]:
     missing = sum(each.held for each in only_held)
     share = min(missing / held, sum(each.train for each in only_train) / train)
     renamed = [each for each in labels.pairs if _is_renamed(facts, each)]
-    if not renamed and share < NEARLY_ALL:
+    if not renamed and share < WORTH:
         return
     if renamed:
         message = "training and evaluation name the same classes differently: "
         message += ", ".join(_pair_words(each) for each in renamed[:3])
     else:
-        message = "training and evaluation have no reference in common: training has "
-        message += f"{named([each.name for each in only_train])}, the evaluation "
+        message = "training and evaluation use other references: only training has "
+        message += f"{named([each.name for each in only_train])}, only the evaluation "
         message += named([each.name for each in only_held])
     yield Finding(
         FindingKind.REFERENCES_DIFFER,

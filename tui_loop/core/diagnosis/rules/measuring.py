@@ -35,8 +35,8 @@ WORTH = 0.05
 MUCH = 0.2
 """Shares of the scored examples: worth a warning, and worth an alarm."""
 
-LATER = 0.25
-"""How much more of the trained than of the scored answers have earlier turns."""
+APART = 0.25
+"""By how much the shares of trained and of scored answers with earlier turns differ."""
 
 FITTING = 0.3
 """The gain in score by another metric from which on the metric is the reason."""
@@ -91,7 +91,8 @@ def metric_misfit(facts: IterationFacts) -> Iterator[Finding]:
     if view is None or not facts.number:
         return
     fitting = _metric_for(view.table.references)
-    scorer = pure_scorer(fitting, facts.measured.labels, None) if fitting else None
+    labels = facts.measured.labels or tuple(set(labels_in(view.table.references).values()))
+    scorer = pure_scorer(fitting, labels, None) if fitting else None
     if (
         scorer is None
         or fitting == metric
@@ -131,7 +132,7 @@ def partly_trained(facts: IterationFacts) -> Iterator[Finding]:
         return
     history = both.eval
     if config.data.train_on != "last":
-        yield from _later_answers(both.train, history)
+        yield from _other_answers(both.train, history)
         return
     if config.evaluation.turns != "all" or not history.count:
         return
@@ -144,16 +145,17 @@ def partly_trained(facts: IterationFacts) -> Iterator[Finding]:
     )
 
 
-def _later_answers(train: Count, held: Count) -> Iterator[Finding]:
-    """Yields the finding on first answers of conversations that are hardly trained on."""
-    if train.share - held.share < LATER:
+def _other_answers(train: Count, held: Count) -> Iterator[Finding]:
+    """Yields the finding on answers of conversations that are hardly trained on."""
+    if abs(train.share - held.share) < APART:
         return
+    which = "first" if train.share > held.share else "later"
     yield Finding(
         FindingKind.PARTLY_TRAINED,
         "alarm",
         f"{of_all(train.count, train.of, 'trained answers')} have earlier turns, and "
-        f"{of_all(held.count, held.of, 'scored answers')}: the first answers of conversations are "
-        "hardly trained on",
+        f"{of_all(held.count, held.of, 'scored answers')}: the {which} answers of conversations "
+        "are hardly trained on",
         {"train": train.count, "eval": held.count},
         otherwise="weights of 0 on turns leave answers out on purpose",
     )

@@ -57,6 +57,9 @@ SURE = 1e-3
 FAR_SHARE = 0.2
 """The least share of failures far from training. With fewer, most failures have another reason."""
 
+MOST_FAR = 0.5
+"""From this share of the failures on, nothing else needs to explain them."""
+
 FEWEST_TRAINED = 20
 """The least number of measured training rows in which similar rows are searched."""
 
@@ -162,7 +165,7 @@ def far_failures(facts: IterationFacts) -> Iterator[Finding]:
     of_those = "" if measured >= total else f" of the {measured:,} that were measured"
     yield Finding(
         FindingKind.DATA_GAP,
-        "warning",
+        "alarm" if far_failed >= MOST_FAR * len(failed) else "warning",
         f"{far_failed} of {len(failed)} failures have no similar training row{of_those}; such rows "
         f"fail {far_failed} of {len(far)}, others {near_failed} of {near} ({chance(p)})",
         {
