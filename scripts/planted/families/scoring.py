@@ -7,7 +7,9 @@ So nobody has to judge a text.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -19,6 +21,7 @@ import tomli_w
 
 from scripts.planted.families.family import DataEdit, Family, Range
 from scripts.planted.families.running import NOT_HEALTHY, Scores, make, repaired
+from scripts.planted.making import NOT_RECORD
 from scripts.reliability import CHECKOUT
 from tui_loop.core.diagnosis.diagnose import diagnose
 from tui_loop.core.diagnosis.findings import Diagnosis, Suggestion
@@ -141,8 +144,7 @@ def score_family(family: Family, folder: Path, *, runs: bool = True) -> Scored:
     `runs`: applies the first suggestion and runs it.
     """
     scores = make(family, folder)
-    loop = LoopFolder(folder / "loops" / family.name)
-    diagnosis = diagnose(loop, len(family.later) + 1)
+    diagnosis = diagnosed_alone(folder / "loops" / family.name, len(family.later) + 1)
     first = next(iter(diagnosis.suggestions), None)
     if first is not None and runs and abs(scores.lost) >= LEAST_LOSS:
         with suppress(subprocess.CalledProcessError):  # the program refuses what it suggests
@@ -159,6 +161,17 @@ def score_family(family: Family, folder: Path, *, runs: bool = True) -> Scored:
         advice=f"{first.name}: {first.action}" if first is not None else "",
         recovered=scores.recovered,
     )
+
+
+def diagnosed_alone(loop: Path, number: int) -> Diagnosis:
+    """Diagnoses an iteration in a folder without other loops.
+
+    The sound runs beside it would tell the diagnosis which settings are right on this base.
+    """
+    with tempfile.TemporaryDirectory(prefix="family-") as folder:
+        copy = Path(folder) / "loops" / loop.name
+        shutil.copytree(loop, copy, ignore=shutil.ignore_patterns(*NOT_RECORD))
+        return diagnose(LoopFolder(copy), number)
 
 
 def named_by(diagnosis: Diagnosis) -> tuple[str, ...]:
@@ -208,7 +221,7 @@ def alarms(folder: Path) -> Mapping[str, list[str]]:
     for path in sorted((folder / "loops").glob("*")):
         kind, _, name = path.name.partition("-")
         if kind in ("sound", "healthy") and not name.startswith(NOT_HEALTHY):
-            diagnosis = diagnose(LoopFolder(path), 1)
+            diagnosis = diagnosed_alone(path, 1)
             found[path.name] = [
                 *(each.kind for each in diagnosis.findings if each.severity != "note"),
                 *(each.name for each in diagnosis.suggestions if each.confidence == "high"),

@@ -277,13 +277,15 @@ def test_an_answer_that_the_evaluation_gives_away_is_a_warning(written: Written)
     assert "its score says little" in one.message
 
 
-def test_answers_in_all_prompts_are_noted_where_the_task_is_no_extraction(tmp_path: Path) -> None:
+def test_answers_in_all_prompts_are_a_warning_where_the_task_is_no_extraction(
+    tmp_path: Path,
+) -> None:
     for metric, sides in (("label", ["both"]), ("contains", [])):
         made = Written(tmp_path / metric, metric=metric)
         made.base(HELD)
         told = found(made, answer_in_prompt, given_away(TRAIN), given_away(HELD))
         assert [each.figures["side"] for each in told] == sides
-        assert all(each.severity == "note" for each in told)
+        assert all(each.severity == "warning" for each in told)
 
 
 DISHES = ("stir the soup", "peel four potatoes", "bake bread rolls", "salt fish lightly")

@@ -256,3 +256,23 @@ def test_all_labels_are_listed_in_whatever_case(written: Written) -> None:
     listed = '["Billing", "CANCEL", "login", "refund", "other"]'
     written.add(answered(HELD, range(40)), f"evaluation.labels={listed}", train=TRAIN)
     assert list(label_not_listed(written.case())) == []
+
+
+def test_a_metric_that_passes_other_labels_is_an_alarm(tmp_path: Path) -> None:
+    made = Written(tmp_path, metric="exact_match")
+    made.base(HELD)
+    said = [example(row, "refund", passed=True, score=1.0) for row in HELD]
+    made.add(said, "evaluation.metric=regex", "evaluation.pattern=.", train=TRAIN)
+    one = made.one(metric_misfit)
+    assert one.severity == "alarm"
+    assert "passes outputs with another label than the reference" in one.message
+    right = sum(row.reference == "refund" for row in HELD)
+    assert one.figures["would_pass"] == right
+
+
+def test_a_metric_that_passes_right_labels_in_a_sentence_is_fine(tmp_path: Path) -> None:
+    made = Written(tmp_path, metric="contains")
+    made.base(HELD)
+    said = [example(row, f"it is {row.reference}", passed=True, score=1.0) for row in HELD]
+    made.add(said, train=TRAIN)
+    assert list(metric_misfit(made.case())) == []

@@ -28,7 +28,7 @@ from tui_loop.core.diagnosis.experience import Experience, Tally
 from tui_loop.core.diagnosis.explaining import EXPLAINS, without_contradictions
 from tui_loop.core.diagnosis.facts import IterationFacts, config_of, metric_of
 from tui_loop.core.diagnosis.findings import Finding, Prediction, Suggestion
-from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.errors import BadInput
 from tui_loop.core.patterns.directions import Tried
 from tui_loop.core.record.structs import Iteration
@@ -139,7 +139,11 @@ def suggestions_for(
     return without_contradictions(
         sorted(
             found.values(),
-            key=lambda each: (bool(each.tried), -weights[_key(each)]),
+            # To go back to what was better is no repetition.
+            key=lambda each: (
+                bool(each.tried) and each.kind != SuggestionKind.UNDO,
+                -weights[_key(each)],
+            ),
         )
     )
 

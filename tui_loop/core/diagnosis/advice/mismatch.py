@@ -169,10 +169,10 @@ def look_at_default(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
 
 def without_hints(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests prompts without their reference."""
-    side = finding.figures.get("side")
-    if side == "both":
+    side = str(finding.figures.get("side"))
+    if side == "both" and finding.severity == "note":
         return
-    where = "training" if side == "train" else "evaluation"
+    where = {"train": "training", "eval": "evaluation"}.get(side, "training and evaluation")
     yield make_suggestion(
         finding,
         SuggestionKind.REMOVE_HINTS,

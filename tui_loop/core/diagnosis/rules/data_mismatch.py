@@ -177,7 +177,7 @@ def answer_in_prompt(facts: IterationFacts) -> Iterator[Finding]:
     else:
         yield Finding(
             FindingKind.ANSWER_IN_PROMPT,
-            "note",
+            "warning" if facts.measured.metric == "label" else "note",
             f"{rows}: the score measures copying",
             {**figures, "side": "both"},
             examples=held.found.examples,

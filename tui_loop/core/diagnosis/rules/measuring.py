@@ -21,7 +21,7 @@ from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.examples.table import FAILED, PASSED
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.reasoning import answer_of
-from tui_loop.core.scoring import is_number, normalised, pure_scorer
+from tui_loop.core.scoring import is_number, label_reader, normalised, pure_scorer
 from tui_loop.core.text.figures import brief_number, of_all
 from tui_loop.core.text.untrusted import one_line
 
@@ -37,6 +37,8 @@ MUCH = 0.2
 
 APART = 0.25
 """By how much the shares of trained and of scored answers with earlier turns differ."""
+
+FEWEST_WRONG = 3
 
 FITTING = 0.3
 """The gain in score by another metric from which on the metric is the reason."""
@@ -86,10 +88,11 @@ def stop_in_references(facts: IterationFacts) -> Iterator[Finding]:
 
 
 def metric_misfit(facts: IterationFacts) -> Iterator[Finding]:
-    """Reports a metric that fails outputs which a metric for such references passes."""
+    """Reports a metric that fails what a metric for such references passes, or the reverse."""
     view, metric = facts.view, facts.measured.metric
     if view is None or not facts.number:
         return
+    yield from _passes_too_much(facts, view)
     fitting = _metric_for(view.table.references)
     labels = facts.measured.labels or tuple(set(labels_in(view.table.references).values()))
     scorer = pure_scorer(fitting, labels, None) if fitting else None
@@ -121,6 +124,37 @@ def metric_misfit(facts: IterationFacts) -> Iterator[Finding]:
         },
         examples=ids_of(facts, [row for row in rows if view.passed[row] == FAILED]),
         otherwise="what reads the outputs may need the exact form",
+    )
+
+
+def _passes_too_much(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:
+    """Yields the finding on a metric that passes outputs with another label than the reference."""
+    label_of = labels_in(view.table.references)
+    read = label_reader(sorted(set(label_of.values())))
+    passed = [row for row, outcome in enumerate(view.passed) if outcome == PASSED]
+    some = passed[:: max(1, -(-len(passed) // READ))]
+    wrong = [
+        row
+        for row in some
+        if (wanted := label_of.get(view.table.references[row])) is not None
+        and (said := read(view.table[row].output or "")) is not None
+        and said != wanted
+    ]
+    if len(wrong) < max(FEWEST_WRONG, WORTH * len(some)):
+        return
+    yield Finding(
+        FindingKind.METRIC_MISFIT,
+        "alarm",
+        f"metric {facts.measured.metric} passes outputs with another label than the reference: "
+        f"{of_all(len(wrong), len(some), 'passed outputs')}; so the score is too high",
+        {
+            "metric": facts.measured.metric,
+            "fitting": "label",
+            "passed": len(some),
+            "would_pass": len(some) - len(wrong),
+            "total": len(some),
+        },
+        examples=ids_of(facts, wrong),
     )
 
 
