@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.core.diagnosis.written import Written, answered, example, messages
+from tui_loop.core.audit.structs import Places
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
@@ -43,7 +44,8 @@ def test_a_low_score_with_a_good_loss_is_unexplained(written: Written) -> None:
     [one] = unexplained(written.case(), [])
     assert (one.severity, one.figures) == ("warning", {"symptom": "learned"})
     assert one.message == (
-        "the score is 25% at an eval loss of 0.100, and nothing that was recorded explains it"
+        "the score is 25% at an eval loss of 0.100, and nothing that was recorded explains it; how "
+        "training and evaluation rows differ was not recorded"
     )
     assert "an experiment separates them" in one.otherwise
 
@@ -54,8 +56,26 @@ def test_much_loss_that_is_left_is_unexplained(written: Written) -> None:
     assert (one.severity, one.figures) == ("warning", {"symptom": "left"})
     assert one.message == (
         "the run learned little: an eval loss of 4.000 (80% of the base's) is left, and nothing "
-        "that was recorded explains it"
+        "that was recorded explains it; how training and evaluation rows differ was not recorded"
     )
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        (Places(80, 3.2, 0.1, 0.1), "explains it; the loss is in the first token of the answers"),
+        (Places(80, 0.1, 0.1, 2.5), "the loss is in the token that ends an answer (2.5 nats)"),
+        (Places(80, 0.01, None, 0.02), "which points to how outputs are generated and scored"),
+        (Places(80, 0.5, 0.5, 0.5), "nothing that was recorded explains it"),
+    ],
+)
+def test_it_says_where_the_loss_is(places: Places, said: str, written: Written) -> None:
+    made = answered(HELD, range(60))
+    folder = written.add(made, train=TRAIN, metrics=dict(GOOD_LOSS), audit=True)
+    folder.write_audit_part("losses", places)
+    [one] = unexplained(written.case(), [])
+    assert said in one.message
+    assert "was not recorded" not in one.message
 
 
 def test_a_good_result_needs_no_explanation(written: Written) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tui_loop.core.diagnosis.advice.building import gain, make_suggestion, propose
 from tui_loop.core.diagnosis.facts import IterationFacts
-from tui_loop.core.diagnosis.findings import Confidence, Finding, Suggestion
+from tui_loop.core.diagnosis.findings import Confidence, Finding, Severity, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.lineage import changes_from_parent
 
@@ -14,6 +14,8 @@ COUNTED = "the run counted the rows"
 
 DEFAULT = 0.6
 """A label of more than this share of the training rows may be a default."""
+
+_SURE: dict[Severity, Confidence] = {"alarm": "high", "warning": "medium", "note": "low"}
 
 USUAL_FRACTION = 0.1
 """The default of data.eval_fraction."""
@@ -320,4 +322,4 @@ def fresh_start(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
 
 
 def _confidence(finding: Finding) -> Confidence:
-    return {"alarm": "high", "warning": "medium", "note": "low"}[finding.severity]  # type: ignore[return-value]
+    return _SURE[finding.severity]

@@ -90,7 +90,12 @@ def unexplained(facts: IterationFacts, findings: Sequence[Finding]) -> Iterator[
 
 
 def _place_words(facts: IterationFacts) -> str:
-    """Returns where the loss is, if one place has most of it; "" where none has, or unknown."""
+    """Returns where the loss is if one place has most of it, or that the facts are missing.
+
+    "" where no place has.
+    """
+    if facts.audit is None:
+        return "; how training and evaluation rows differ was not recorded"
     places = facts.recorded.losses if facts.recorded is not None else None
     if places is None:
         return ""
