@@ -71,9 +71,8 @@ def _train_and_measure(run: Run, prepared: Prepared) -> None:
         # before the evaluation, so that no stop or error in it can lose the trained weights
         run.journal.append(PhaseStarted(name="saving"))
         is_saved = _try_to_save(run, prepared, trainer)
-
-    if trainer is not None:
         _record_weights(run, trainer.model)
+
     evaluates = run.control.begin_final_evaluation()
     stopped = run.control.stop_requested  # a stop may have arrived while the weights were saved
     if evaluates:
