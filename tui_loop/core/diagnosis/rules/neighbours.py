@@ -8,7 +8,10 @@ Fisher's exact test decides. The sign needs no model: it also shows where a run 
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.diagnosis.facts import IterationFacts
@@ -16,10 +19,10 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.common import chance, ids_of
 from tui_loop.core.examples.slices import labels_in
-from tui_loop.core.examples.tfidf_index import SIMILAR, TrainingIndex
 from tui_loop.core.scoring import normalised
 from tui_loop.core.stats import fisher_greater
 from tui_loop.core.text.figures import of_all
+from tui_loop.core.text.words import words_of
 
 FEWEST_ROWS = 20
 MOST_ROWS = 120
@@ -29,6 +32,9 @@ GOOD = 0.8
 """A score that leaves little to explain."""
 
 LEVEL = 0.01
+ALIKE = 0.3
+"""Rows that share fewer of their rare words are of other subjects."""
+
 WORTH = 0.15
 """The least difference of both sides' shares of rows with another label beside them."""
 
@@ -85,15 +91,29 @@ def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def _disagreeing(rows: Sequence[Row]) -> tuple[list[Row], int]:
-    """Returns the rows with another label than the most similar row, and how many have one."""
-    index = TrainingIndex(rows)
+    """Returns the rows with another label than the most similar row, and how many have one.
+
+    Rows are as similar as the cosine of their words, each weighted by how few rows have it.
+    """
+    words = [frozenset(words_of(row.prompt)) for row in rows]
+    uses = Counter(chain.from_iterable(words))
+    weights = {word: math.log(len(rows) / count) ** 2 for word, count in uses.items()}
+    sizes = [math.sqrt(sum(map(weights.__getitem__, each))) for each in words]
+    labels = [normalised(row.reference) for row in rows]
     odd: list[Row] = []
     looked = 0
-    for row in rows:
-        nearest = next((each for each in index.nearest(row.prompt, 2) if each.row is not row), None)
-        if nearest is None or nearest.similarity < SIMILAR:
+    for at, own in enumerate(words):
+        best, nearest = 0.0, at
+        for other, theirs in enumerate(words):
+            shared = own & theirs
+            if other == at or not shared or not sizes[at] * sizes[other]:
+                continue
+            likeness = sum(map(weights.__getitem__, shared)) / (sizes[at] * sizes[other])
+            if likeness > best:
+                best, nearest = likeness, other
+        if best < ALIKE:
             continue
         looked += 1
-        if normalised(nearest.row.reference) != normalised(row.reference):
-            odd.append(row)
+        if labels[nearest] != labels[at]:
+            odd.append(rows[at])
     return odd, looked
