@@ -47,14 +47,15 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
         return
     if view.table.clusters is not None or not labels_in(view.table.references):
         return
-    train = [Row(r.id, r.prompt, r.reference, r.source_line) for r in facts.training_rows]
-    held = [
-        Row(example.id, example.prompt, example.reference, row)
-        for row, example in enumerate(view.table)
-    ]
-    if min(len(train), len(held)) < FEWEST_ROWS:
+    if min(len(facts.training_rows), len(view)) < FEWEST_ROWS:
         return
-    own, theirs = (_disagreeing(_thinned(rows)) for rows in (train, held))
+    measured = facts.training_rows[:: _step(len(facts.training_rows))]
+    train = [Row(r.id, r.prompt, r.reference, r.source_line) for r in measured]
+    held = [
+        Row(view.table.ids[row], view.table[row].prompt, view.table.references[row], row)
+        for row in range(0, len(view), _step(len(view)))
+    ]
+    own, theirs = _disagreeing(train), _disagreeing(held)
     for is_train, (odd, looked), (other, others) in (
         (True, own, theirs),
         (False, theirs, own),
@@ -86,8 +87,9 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
         )
 
 
-def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
-    return rows[:: max(1, -(-len(rows) // MOST_ROWS))]
+def _step(count: int) -> int:
+    """Returns the distance between rows of which at most MOST_ROWS are read."""
+    return max(1, -(-count // MOST_ROWS))
 
 
 def _disagreeing(rows: Sequence[Row]) -> tuple[list[Row], int]:
