@@ -59,7 +59,7 @@ def test_what_was_tried_is_said_and_comes_last() -> None:
 @pytest.mark.parametrize("loop", ["support-intents", "support-tiny"])
 def test_ten_times_the_rate_is_known_as_too_much(loop: str) -> None:
     found = finding(loop, 3, "learning_rate_too_high")
-    assert "and nothing else, cost" in found.message
+    assert "and nothing else, made it worse than" in found.message
     assert found.iterations == (2,)
     [lower] = [
         each for each in diagnosis(loop, 3).suggestions if each.kind == "lower_learning_rate"

@@ -283,14 +283,12 @@ def _parent_did_better(facts: IterationFacts, rate: float, *, lower: bool) -> Fi
         return None
     if before == rate or (before < rate) is not lower:
         return None
-    points = figures.points(against.interval)
     word = "raising" if lower else "lowering"
     return Finding(
-        FindingKind.LEARNING_RATE_TOO_HIGH if lower else "learning_rate_too_low",
+        FindingKind.LEARNING_RATE_TOO_HIGH if lower else FindingKind.LEARNING_RATE_TOO_LOW,
         "warning",
         f"{word} the rate from {figures.rate(before)} to {figures.rate(rate)}, and nothing else, "
-        f"cost {points.removeprefix('-')} points of score against {parent.number} "
-        f"({against.claim})",
+        f"made it worse than {parent.number}: {against.change_words} ({against.claim})",
         known_figures(learning_rate=rate, before=before),
         iterations=(parent.number,),
         otherwise=""
