@@ -208,7 +208,3 @@ def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(
         sorted(ordered, key=lambda each: bool(each.follows_from) or each.severity == "note")
     )
-
-
-def _comes_later(finding: Finding) -> bool:
-    return bool(finding.follows_from) or finding.severity == "note"

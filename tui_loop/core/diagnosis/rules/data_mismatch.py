@@ -252,9 +252,9 @@ def _label_names(facts: IterationFacts, audit: DataAudit) -> Iterator[Finding]:
     names = audited_labels(facts)
     only_train = [each for each in names if not each.held]
     only_held = [each for each in names if not each.train]
-    train, held = (sum(column) for column in zip(*(each[1:] for each in names), strict=True))
     if not only_train or not only_held:
         return
+    train, held = (sum(each.train for each in names), sum(each.held for each in names))
     missing = sum(each.held for each in only_held)
     share = min(missing / held, sum(each.train for each in only_train) / train)
     renamed = [each for each in labels.pairs if _is_renamed(facts, each)]

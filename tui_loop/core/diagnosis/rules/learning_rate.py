@@ -117,9 +117,9 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
     top, at = max(zip(curve.values[1:], curve.steps[1:], strict=True))
     rebound = rebound_of(curve)
     has_risen = top > ROSE * curve.values[0] or rebound is not None
-    # Where much is learned at once, usual gradients are small beside the first ones.
     end, middle = level(curve.part(0.8, 1).values), level(curve.part(0.3, 0.6).values)
     early = level(curve.part(0.1, 0.3).values)
+    # Where much is learned at once, usual gradients are small beside the first ones.
     has_shot = shot > SHOT_UP and (highest > ABOVE_FIRST * first or end > STOOD * early)
     is_stuck = end > LEFT_STANDING and end > 0.7 * middle
     size = adapter_size(facts)

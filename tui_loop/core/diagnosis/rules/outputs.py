@@ -160,7 +160,7 @@ def confused_labels(facts: IterationFacts) -> Iterator[Finding]:
         return
     if 2 * len({said for said, _ in tops.values()}) <= len(tops):
         return  # the model uses few labels at all: that is no confusion of two of them
-    told = "; ".join(
+    pairs = "; ".join(
         f"{named([wanted])} gets {named([said])} in {said_for[wanted][said]} of "
         f"{len(rows_of[wanted])}"
         for wanted, said in sorted(confused.items())[:3]
@@ -169,7 +169,7 @@ def confused_labels(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.CONFUSED_LABELS,
         "warning",
         f"the model learned its training rows, and nearly always takes one label for another: "
-        f"{told}. So the training rows label these classes otherwise than the evaluation does",
+        f"{pairs}. So the training rows label these classes otherwise than the evaluation does",
         {"labels": len(confused), "rows": len(rows), "total": scored},
         examples=ids_of(facts, rows),
         otherwise="two classes that only a few words tell apart look the same",

@@ -33,7 +33,7 @@ others is most of the loss."""
 ABOVE_COMMONEST = 0.15
 """How much more than the share of the commonest label a model that has learned something scores."""
 
-LEARNED_BY_HEART = 5 * BY_HEART
+MEMORIZED = 5 * BY_HEART
 """Nats per token of rows that were seen often: below, the model can learn them."""
 
 NO_CAUSES = RESULTS | {FindingKind.LEAKAGE, FindingKind.DUPLICATES}
@@ -170,14 +170,14 @@ def _overfitting(facts: IterationFacts) -> tuple[str, str]:
         loss = facts.train_curve.values[-1] if len(facts.train_curve) else None
     if loss is None:
         return "", ""
-    told = f"a few rows, seen many times, end at a loss of {figures.loss(loss)}"
-    if loss < LEARNED_BY_HEART:
+    seen = f"a few rows, seen many times, end at a loss of {figures.loss(loss)}"
+    if loss < MEMORIZED:
         return "rows", (
-            f"{told}: the settings can learn rows, so the cause is in the rows, which contradict "
+            f"{seen}: the settings can learn rows, so the cause is in the rows, which contradict "
             "one another or are too varied for so few passes"
         )
     return "settings", (
-        f"{told}: even these were not learned, so the cause is in the settings: the step size, the "
+        f"{seen}: even these were not learned, so the cause is in the settings: the step size, the "
         "adapter, or what the loss counts"
     )
 
@@ -186,14 +186,14 @@ def _on_training_rows(facts: IterationFacts) -> tuple[str, str]:
     score = facts.metric("score")
     if score is None:
         return "", ""
-    told = f"on training rows the score is {figures.percent(score)}"
+    seen = f"on training rows the score is {figures.percent(score)}"
     if score >= LOW_SCORE:
         return "rows", (
-            f"{told}: the model does what it was trained to do, so evaluation rows differ from "
+            f"{seen}: the model does what it was trained to do, so evaluation rows differ from "
             "training rows, or are too few or wrong"
         )
     return "measuring", (
-        f"{told}: it fails on rows that it was trained on, so the cause is in how outputs are "
+        f"{seen}: it fails on rows that it was trained on, so the cause is in how outputs are "
         "generated and scored, or in references that contradict one another"
     )
 

@@ -60,7 +60,7 @@ def unusual_setting(facts: IterationFacts) -> Iterator[Finding]:
         value = flat.get(name, facts.config.other.get(name.partition(".")[2]))
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if not usual.low <= value <= usual.high and value != usual.value and value:
+        if not usual.low <= value <= usual.high and value:
             yield _finding(name, value, usual.value, usual.effect)
     lora = facts.config.lora
     if lora.enabled and lora.init_lora_weights is False:
