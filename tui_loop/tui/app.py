@@ -29,6 +29,7 @@ from tui_loop.tui.actions import BY_ID, bindings
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.editor import opening_words
+from tui_loop.tui.every_resize import EveryResize
 from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.palette import ActionCommands, Palette
 from tui_loop.tui.screens.ask import AskScreen
@@ -56,7 +57,7 @@ COLLECTIONS = (10_000, 10, 100)
 """Python's thresholds: most garbage is young, and a full collection comes every few minutes."""
 
 
-class LoopApp(KeysInOrder):
+class LoopApp(KeysInOrder, EveryResize):
     """The terminal application on one `loops/` folder."""
 
     TITLE = "tui_loop"
