@@ -3,6 +3,7 @@
 `list` prints the sets with their counts and what the families of the set `open` are, with `--open`
 what those of the sealed sets are too. `make` makes the records of all families of the sets, or of
 those that are named, and prints the scores; a name is that of a family or of a set.
+`--base smollm2` plants the same faults in tasks for that base; use another folder then.
 With `--repairs` it also tries every remedy, with `--healthy` it makes the sound variants.
 
 `score [NAME...] --folder DIR` diagnoses the records, applies the first suggestion of each family
@@ -25,7 +26,7 @@ from scripts.planted.families.open_families import OPEN
 from scripts.planted.families.running import Scores, make, make_healthy, make_sound, repaired
 from scripts.planted.families.scoring import alarms, log, report, score_family
 from scripts.planted.families.sealed import sealed, sets
-from scripts.planted.families.tasks import TASKS
+from scripts.planted.families.tasks import BASES, TASKS
 
 OPEN_SET = "open"
 
@@ -45,17 +46,21 @@ def main(words: Sequence[str] | None = None) -> int:
     scoring.add_argument("--folder", type=Path, required=True, help="where loops/ and data/ are")
     scoring.add_argument("--no-runs", action="store_true", help="do not run the suggestions")
     scoring.add_argument("--log", metavar="NOTE", help="add the result to scorings.toml")
+    for command in (making, scoring):
+        names = [each.id for each in BASES]
+        command.add_argument("--base", choices=names, default="tiny", help="the base model")
     args = parser.parse_args(words)
     families = {OPEN_SET: OPEN, **{name: sealed(name) for name in sets()}}
     if args.command == "list":
         for line in listed(families, is_open=args.open):
             print(line)
         return 0
+    base = next(each for each in BASES if each.id == args.base)
     known = families | {family.name: (family,) for each in families.values() for family in each}
     if unknown := sorted(set(args.names) - set(known)):
         parser.error(f"unknown families or sets: {', '.join(unknown)}")
     folder = args.folder.resolve()
-    chosen = [family for name in args.names or families for family in known[name]]
+    chosen = [family.on(base) for name in args.names or families for family in known[name]]
     if args.command == "score":
         score_all(chosen, folder, runs=not args.no_runs, note=args.log)
         return 0
@@ -64,8 +69,8 @@ def main(words: Sequence[str] | None = None) -> int:
             print(line, flush=True)
     if args.healthy:
         for task in TASKS:
-            scores = {f"sound-{task.name}-0": make_sound(task, 0, folder)}
-            for name, score in (scores | make_healthy(task, 0, folder)).items():
+            scores = {f"sound-{task.name}-0": make_sound(task.on(base), 0, folder)}
+            for name, score in (scores | make_healthy(task, base, folder)).items():
                 print(f"{name}: {percent(score)}", flush=True)
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from scripts.planted.families.tasks import BY_NAME, Rows, Task
+from scripts.planted.families.tasks import BY_NAME, RATE, TINY, Base, Rows, Task
 
 Settings = Mapping[str, Any]
 """Config fields by `group.field`; None unsets a field."""
@@ -85,10 +85,29 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     later: tuple[Later, ...] = ()
     remedies: Mapping[str, Range | bool] = {}
     edits: Mapping[DataEdit, Edit] = {}
+    base: Base = TINY
+
+    def on(self, base: Base) -> Family:
+        """Returns the family on another base, every learning rate scaled."""
+        return msgspec.structs.replace(
+            self,
+            base=base,
+            settings=base.scaled(self.settings),
+            later=tuple(
+                msgspec.structs.replace(each, settings=base.scaled(each.settings))
+                for each in self.later
+            ),
+            remedies={
+                name: tuple(value * base.rate for value in values)
+                if name == RATE and not isinstance(values, bool)
+                else values
+                for name, values in self.remedies.items()
+            },
+        )
 
     def base_task(self) -> Task:
         """Returns the task that the fault is planted in."""
-        return BY_NAME[self.task]
+        return BY_NAME[self.task].on(self.base)
 
     def rows(self) -> tuple[list[Rows], Rows]:
         """Returns the training rows of every iteration, and the evaluation rows."""
@@ -103,9 +122,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
         """Returns the last rows after a data edit; an edit without effect changes nothing."""
         trained, held_out = self.rows()
         apply = self.edits.get(DataEdit(edit))
-        return (
-            apply(trained[-1], held_out, self._random(edit)) if apply else (trained[-1], held_out)
-        )
+        if apply is None:
+            return trained[-1], held_out
+        return self.base.drawn(*apply(trained[-1], held_out, self._random(edit)))
 
     def _changed(self, change: Change | None, rows: Rows, purpose: str) -> Rows:
         if change is None:

@@ -17,7 +17,7 @@ import msgspec
 
 from scripts.planted.commands import call
 from scripts.planted.families.family import Family, Settings
-from scripts.planted.families.tasks import CHAT_TEMPLATE, Rows, Task
+from scripts.planted.families.tasks import CHAT_TEMPLATE, Base, Rows, Task
 from tui_loop.core.record.folders import LoopFolder
 
 HEALTHY: dict[str, Settings] = {
@@ -70,11 +70,14 @@ def make_sound(task: Task, seed: int, folder: Path) -> float | None:
     return _make_plain(f"sound-{task.name}-{seed}", task, seed, {}, folder)
 
 
-def make_healthy(task: Task, seed: int, folder: Path) -> dict[str, float | None]:
-    """Makes the healthy variants of a task where they are missing; returns their scores by name."""
+def make_healthy(task: Task, base: Base, folder: Path) -> dict[str, float | None]:
+    """Makes the healthy variants of a task on a base where they are missing.
+
+    Returns their scores by name.
+    """
     names = {variant: f"healthy-{task.name}-{variant}" for variant in HEALTHY}
     return {
-        name: _make_plain(name, task, seed, HEALTHY[variant], folder)
+        name: _make_plain(name, task.on(base), 0, base.scaled(HEALTHY[variant]), folder)
         for variant, name in names.items()
     }
 

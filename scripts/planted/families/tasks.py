@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,51 @@ URGENCY = {
 }
 
 
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """A base model, and what the tasks need to suit it: all of them were made for `tiny`."""
+
+    id: str
+    rate: float = 1
+    """What multiplies learning rates."""
+    rows: int | None = None
+    """The most rows for training, drawn at random; None for all."""
+    eval_rows: int | None = None
+    settings: dict[str, Any] = {}
+
+    def scaled(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns settings with their learning rate scaled."""
+        found = dict(settings)
+        if RATE in found:
+            found[RATE] *= self.rate
+        return found
+
+    def drawn(self, train: Rows, held_out: Rows) -> tuple[Rows, Rows]:
+        """Returns no more rows than are wanted, in their order."""
+        return _drawn(train, self.rows), _drawn(held_out, self.eval_rows)
+
+
+def _drawn(rows: Rows, count: int | None) -> Rows:
+    if count is None or len(rows) <= count:
+        return rows
+    kept = set(random.Random("rows").sample(range(len(rows)), count))
+    return [row for index, row in enumerate(rows) if index in kept]
+
+
+RATE = "training.learning_rate"
+TINY = Base(id="tiny")
+BASES = (
+    TINY,
+    Base(
+        id="smollm2",
+        rate=0.2,
+        rows=200,
+        eval_rows=40,
+        settings={"run.cpu_threads": None, "evaluation.train_rows": 20},
+    ),
+)
+"""SmolLM2 takes seconds for what takes milliseconds on `tiny`, hence fewer rows."""
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task: how its rows are made, how outputs are scored, and settings that suit it."""
 
@@ -75,6 +120,15 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     rows: Callable[[int], tuple[Rows, Rows]]
     """Returns the training and the evaluation rows of a seed."""
+
+    def on(self, base: Base) -> Task:
+        """Returns the task for another base."""
+
+        def rows(seed: int) -> tuple[Rows, Rows]:
+            return base.drawn(*self.rows(seed))
+
+        settings = {**base.scaled(self.settings), "model.id": base.id, **base.settings}
+        return msgspec.structs.replace(self, settings=settings, rows=rows)
 
 
 def _sample_rows(name: str, train: int) -> tuple[Rows, Rows]:
