@@ -68,6 +68,7 @@ def finished(loop: LoopFolder) -> MakeFinished:
         why: str = "",
         trained_on: str | None = None,
         conversations: Mapping[str, str] | None = None,
+        prompts: Mapping[str, str] | None = None,
     ) -> IterationFolder:
         splits = {"train": Split("train.jsonl", digest=trained_on)}
         if not isinstance(scores, Mapping):
@@ -83,6 +84,7 @@ def finished(loop: LoopFolder) -> MakeFinished:
                 score,
                 reference=(references or {}).get(name, "yes"),
                 conversation=(conversations or {}).get(name, ""),
+                prompt=(prompts or {}).get(name, f"prompt of {name}"),
             )
             for name, score in scores.items()
         ]

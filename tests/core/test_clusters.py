@@ -12,30 +12,81 @@ import pytest
 from scipy import stats as scipy_stats
 
 from tui_loop.core import paired_stats
-from tui_loop.core.clusters import HitCounts, cluster_count, clusters_at, clusters_of
+from tui_loop.core.clusters import (
+    HitCounts,
+    cluster_count,
+    clusters_at,
+    clusters_of,
+    group_of,
+    unit_of,
+)
 from tui_loop.core.paired_stats import mcnemar, paired_interval, sign_flip, spread_interval
+from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import effective_total, fisher_greater, mean_error, share_interval, wilson
 
 
-def test_examples_without_company_have_no_clusters() -> None:
-    assert clusters_of(["", "", ""]) is None
-    assert clusters_of(["tea", "rum", ""]) is None
+def example(conversation: str = "", prompt: str = "", reference: str = "yes") -> Example:
+    return Example(
+        id="",
+        prompt=prompt,
+        reference=reference,
+        output=None,
+        score=None,
+        passed=None,
+        causes=(),
+        loss=None,
+        supervised_tokens=1,
+        output_tokens=0,
+        truncated=False,
+        source_line=1,
+        conversation=conversation,
+    )
+
+
+def test_examples_of_their_own_have_no_clusters() -> None:
+    assert clusters_of(["tea", "rum", "gin"]) is None
     assert clusters_of([]) is None
     assert cluster_count(None) == 0
 
 
-def test_answers_of_one_conversation_share_a_number() -> None:
-    clusters = clusters_of(["tea", "", "rum", "tea", ""])
+def test_examples_of_one_group_share_a_number() -> None:
+    clusters = clusters_of(["tea", "gin", "rum", "tea", "ale"])
     assert clusters is not None
     assert clusters[0] == clusters[3]
     assert cluster_count(clusters) == 4
 
 
-def test_a_selection_of_one_answer_each_has_no_clusters() -> None:
+def test_a_selection_of_one_of_each_group_has_no_clusters() -> None:
     clusters = clusters_of(["tea", "tea", "rum"])
     assert clusters_at(clusters, [0, 2]) is None
     assert cluster_count(clusters_at(clusters, [0, 1])) == 1
     assert clusters_at(clusters, range(3)) is clusters
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (example(prompt="where?"), example(prompt="where?"), True),
+        (example(prompt="where?"), example(prompt="where?", reference="no"), True),
+        (example(prompt="where?"), example(prompt="when?"), False),
+        (example(reference="a text"), example(reference="a text"), True),
+        (example(reference="a text"), example(reference="a book"), False),
+        (example("talk1", "where?"), example("talk1", "when?"), True),
+        (example("talk1", "where?"), example("talk2", "where?"), False),
+        (example("0123456789ab"), example("0123456789ab-2"), True),
+        (example("0123456789ab-3"), example("0123456789ab-2"), True),
+        (example("talk-1"), example("talk-2"), False),
+    ],
+)
+def test_answers_of_a_conversation_and_repeats_of_an_input_are_one_group(
+    one: Example, other: Example, same: bool
+) -> None:
+    assert (group_of(one) == group_of(other)) is same
+
+
+def test_the_unit_is_the_conversation_where_there_is_one() -> None:
+    assert unit_of([example(), example()]) == "distinct input"
+    assert unit_of([example(), example("talk1")]) == "conversation"
 
 
 def enumerated(differences: Sequence[int]) -> float:

@@ -1,36 +1,64 @@
-"""Groups examples by conversation, since the answers of one conversation are not independent.
+"""Groups examples that are not independent: answers of one conversation, repeats of one input.
 
-`Clusters` has the number of each example's conversation. It is None where no conversation has
-several examples: the statistics over examples then hold.
+`Clusters` has the number of each example's group. It is None where no group has several examples:
+the statistics over examples then hold.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import repeat
+from typing import Protocol
 
 Clusters = Sequence[int]
 
+CONVERSATION, INPUT = "conversation", "distinct input"
+"""What a group of examples has in common."""
+
 _ROUNDING = 1e-9
+_REPEAT = re.compile(r"([0-9a-f]{12})-[0-9]+")
+"""The id of a row whose input occurred before (`core.data.rows.with_ids`)."""
 
 
-def clusters_of(conversations: Iterable[str]) -> Clusters | None:
-    """Numbers the conversation of each example; one without gets a number of its own."""
-    numbers: dict[str, int] = {}
-    found, alone = array("q"), -1
-    for name in conversations:
-        if name:
-            found.append(numbers.setdefault(name, len(numbers)))
-        else:
-            found.append(alone)
-            alone -= 1
-    return found if len(numbers) - alone - 1 < len(found) else None
+class HasInput(Protocol):
+    """An example, or a part of one."""
+
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def reference(self) -> str: ...
+    @property
+    def conversation(self) -> str: ...
+
+
+def group_of(example: HasInput) -> str:
+    """Returns what an example shares with those it is not independent of.
+
+    It is the conversation, the same one for its repeats, else the input.
+    """
+    if not example.conversation:
+        return example.prompt or example.reference
+    repeat = _REPEAT.fullmatch(example.conversation)
+    return repeat[1] if repeat else example.conversation
+
+
+def unit_of(examples: Iterable[HasInput]) -> str:
+    """Returns what the examples of a group have in common."""
+    return CONVERSATION if any(each.conversation for each in examples) else INPUT
+
+
+def clusters_of(groups: Iterable[Hashable]) -> Clusters | None:
+    """Numbers the group of each example."""
+    numbers: dict[Hashable, int] = {}
+    found = array("q", (numbers.setdefault(each, len(numbers)) for each in groups))
+    return found if len(numbers) < len(found) else None
 
 
 def clusters_at(clusters: Clusters | None, rows: Sequence[int]) -> Clusters | None:
-    """Returns the conversations of some examples; None where each has its own."""
+    """Returns the groups of some examples; None where each has its own."""
     if clusters is None:
         return None
     if rows == range(len(clusters)):
@@ -40,14 +68,14 @@ def clusters_at(clusters: Clusters | None, rows: Sequence[int]) -> Clusters | No
 
 
 def cluster_count(clusters: Clusters | None) -> int:
-    """Returns the number of conversations, 0 where each example has its own."""
+    """Returns the number of groups, 0 where each example has its own."""
     return len(set(clusters)) if clusters is not None else 0
 
 
 def sums_by_cluster(
     values: Iterable[float], clusters: Clusters, weights: Iterable[float] = repeat(1.0)
 ) -> tuple[list[float], list[float]]:
-    """Returns for each conversation the weighted sum of its examples' values, and their weight."""
+    """Returns for each group the weighted sum of its examples' values, and their weight."""
     parts: dict[int, list[float]] = {}
     sizes: dict[int, float] = {}
     for number, value, weight in zip(clusters, values, weights, strict=False):
@@ -59,10 +87,10 @@ def sums_by_cluster(
 class HitCounts:
     """Counts hits, such as failures, in a group of examples and in all others, for a test.
 
-    Answers of one conversation are not independent, so each conversation counts once on each side,
-    with the share of its hits there. Their sum varies no more than a count of that many
-    independent examples, and a conversation on both sides makes the two more alike. Fisher's test
-    on these counts therefore errs on the safe side.
+    Examples of one cluster are not independent, so each cluster counts once on each side, with the
+    share of its hits there. Their sum varies no more than a count of that many independent
+    examples, and a cluster on both sides makes the two more alike. Fisher's test on these counts
+    therefore errs on the safe side.
     """
 
     def __init__(self, hits: Sequence[bool], clusters: Clusters | None) -> None:
@@ -93,7 +121,7 @@ class HitCounts:
 def _tally(
     hits: Sequence[bool], clusters: Clusters | None, rows: Sequence[int]
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """Returns the hits and the rows of each conversation."""
+    """Returns the hits and the rows of each cluster."""
     hit: dict[int, int] = {}
     size: dict[int, int] = {}
     for row in rows if clusters is not None else ():
@@ -104,5 +132,5 @@ def _tally(
 
 
 def _shares(hit: dict[int, int], size: dict[int, int]) -> float:
-    """Returns the sum of the conversations' shares of hits; those without a size are left out."""
+    """Returns the sum of the clusters' shares of hits; those without a size are left out."""
     return math.fsum(count / size[number] for number, count in hit.items() if number in size)

@@ -1,8 +1,8 @@
 """Two evaluations of the same examples: exact tests, and intervals that never claim more.
 
 `mcnemar` and `paired_interval` compare two models and ignore training noise. A claim about a change
-of config needs replicates: `spread_interval` includes their spread. Where several examples are
-answers of one conversation, `clusters` has the conversation of each.
+of config needs replicates: `spread_interval` includes their spread. Where examples are not
+independent, `clusters` has the number of each one's group (`core.clusters`).
 
 Under equal models both signs of every difference are equally likely. So the sign-flip test is exact
 at any number of examples, and an interval that it contradicts is widened to zero: equal models
@@ -35,7 +35,7 @@ def paired_interval(
     """Returns the mean of new - old over paired examples with its 95% interval; None without pairs.
 
     Tango's score interval (1998) for outcomes, else Student's t over examples, or over
-    conversations with `clusters` (see `stats.mean_error`). It includes zero unless the exact test
+    their groups with `clusters` (see `stats.mean_error`). It includes zero unless the exact test
     (McNemar's, else the sign-flip test) rejects equal models at LEVEL.
     """
     differences = [after - before for before, after in zip(old, new, strict=True)]
@@ -57,7 +57,7 @@ def paired_interval(
 
 
 def _may_be_equal(units: Sequence[float]) -> bool:
-    """Returns whether the exact test over conversations or examples allows equal models."""
+    """Returns whether the exact test over clusters or examples allows equal models."""
     if all(unit == int(unit) for unit in units):
         return sign_flip(map(int, units)) > LEVEL
     return mean_sign_flip(units) > LEVEL
@@ -115,14 +115,14 @@ def mcnemar(fixed: int, broken: int) -> float:
 
 
 MOST_COUNTED = 1_000
-"""With more conversations that changed, integers of all their sums take too long."""
+"""With more clusters that changed, integers of all their sums take too long."""
 
 _LEAST_P = 1e-12
 """The error of a sum of rounded cosines: smaller p-values are not known."""
 
 
 def sign_flip(differences: Iterable[int]) -> float:
-    """Exact two-sided p-value that each conversation's difference is as likely with either sign.
+    """Exact two-sided p-value that each cluster's difference is as likely with either sign.
 
     The permutation test of Fisher ("The Design of Experiments", 1935, section 21) on the
     differences of passed answers: P(|S| >= |observed|), where S is their sum with random signs.

@@ -5,7 +5,7 @@ with scipy's. Two evaluations of the same examples are compared in `paired_stats
 `fisher_greater` tests whether a group fails more than the rest, `benjamini_hochberg` adjusts the
 p-values of many such tests. `newcombe` compares the shares of two sets of examples.
 
-Where several examples are answers of one conversation, `clusters` has the conversation of each.
+Where examples are not independent, `clusters` has the number of each one's group (`core.clusters`).
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def sample_variance(values: Sequence[float]) -> float:
 
 
 def mean_error(values: Sequence[float], clusters: Clusters | None = None) -> float | None:
-    """Returns the standard error of a mean, None for fewer than two values or conversations.
+    """Returns the standard error of a mean, None for fewer than two values or clusters.
 
-    With `clusters`, that of the jackknife which leaves out one conversation at a time (Tukey 1958).
-    For conversations of one size it is the error of their means. For unequal sizes it covers better
+    With `clusters`, that of the jackknife which leaves out one cluster at a time (Tukey 1958).
+    For clusters of one size it is the error of their means. For unequal sizes it covers better
     than the linearised error of a ratio.
     """
     if clusters is None:
@@ -80,9 +80,9 @@ def mean_half(values: Sequence[float], clusters: Clusters | None = None) -> floa
 def effective_total(values: Sequence[float], clusters: Clusters | None) -> float:
     """Returns how many independent examples would determine the mean of 0s and 1s as well.
 
-    The number of examples divided by the design effect of the conversations (Kish, "Survey
-    Sampling", 1965), with the correction of Korn and Graubard (1998) for few conversations; at
-    most the number of examples. Where nothing varies, each conversation counts as one example.
+    The number of examples divided by the design effect of the clusters (Kish, "Survey
+    Sampling", 1965), with the correction of Korn and Graubard (1998) for few clusters; at
+    most the number of examples. Where nothing varies, each cluster counts as one example.
     """
     total = len(values)
     if clusters is None or not total:

@@ -104,7 +104,7 @@ BASES = (
     Base(
         id="smollm2",
         rate=0.2,
-        rows=200,
+        rows=120,
         eval_rows=40,
         settings={"run.cpu_threads": None, "evaluation.train_rows": 20},
     ),

@@ -1,21 +1,28 @@
-"""Comparisons where several examples are answers of one conversation."""
+"""Comparisons where examples are answers of one conversation, or repeats of one input."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from tests.core.conftest import compare
 from tui_loop.core.compare.claims import claim_words, regression_of, table_of, worse_than_base
 from tui_loop.core.compare.progress import ProgressReader
 from tui_loop.core.compare.progress_text import pair_words
-from tui_loop.core.compare.uncertainty import loss_interval, passed_interval, score_interval
+from tui_loop.core.compare.uncertainty import (
+    loss_interval,
+    passed_interval,
+    score_interval,
+    units_of,
+)
 from tui_loop.core.paired_stats import mcnemar
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example
 from tui_loop.core.stats import Interval, share_interval, wilson
+from tui_loop.core.workflow.holdout import figures_of
 
 MakeFinished = Callable[..., IterationFolder]
 
@@ -41,7 +48,7 @@ def test_a_comparison_counts_conversations_and_tests_them(
     finished(scores_of(0, 1, 2), conversations=CONVERSATIONS)
     result = compare(loop, 0, 1)
     assert (len(result.fixed), result.broken) == (18, [])
-    assert (result.compared, result.conversations, result.changed_conversations) == (60, 10, 3)
+    assert (result.compared, result.groups, result.changed_groups) == (60, 10, 3)
     assert result.p_value == pytest.approx(mcnemar(3, 0))
     assert result.interval is not None
     assert not result.interval.excludes_zero
@@ -75,7 +82,7 @@ def test_conversations_of_one_answer_each_are_compared_as_examples(
     finished(scores)
     finished(better)
     single, alone = compare(loop, 0, 1), compare(loop, 2, 3)
-    assert single.conversations == alone.conversations == 0
+    assert single.groups == alone.groups == 0
     assert (single.p_value, single.interval) == (alone.p_value, alone.interval)
     assert single.loss == alone.loss
 
@@ -86,7 +93,7 @@ def test_an_evaluation_of_last_answers_shares_no_example_with_one_of_all(
     finished({f"talk{talk}": 1.0 for talk in range(TALKS)}, base=True)
     finished(scores_of(0), conversations=CONVERSATIONS)
     result = compare(loop, 0, 1)
-    assert (result.compared, result.conversations, result.p_value) == (0, 0, None)
+    assert (result.compared, result.groups, result.p_value) == (0, 0, None)
     assert regression_of(result) == ("no examples in common", None)
 
 
@@ -107,7 +114,7 @@ def test_progress_names_the_conversations_of_a_pair(
     finished(scores_of(), base=True, conversations=CONVERSATIONS)
     finished(scores_of(0, 1, 2, 3, 4), conversations=CONVERSATIONS)
     progress = ProgressReader(LoopReader(loop)).poll()
-    assert progress.pairs[0].conversations == 10
+    assert progress.pairs[0].groups == 10
     assert "points over 60 answers of 10 conversations" in pair_words(progress.pairs[0])
     score = progress.points[1].score
     assert score is not None
@@ -156,7 +163,7 @@ def test_the_paired_table_of_a_holdout_has_the_test_over_conversations(
     before = [example(f"{n}", 1.0, conversation=f"talk{n // 3}") for n in range(12)]
     after = [example(f"{n}", float(n >= 9), conversation=f"talk{n // 3}") for n in range(12)]
     table = table_of(before, after)
-    assert (table.both, table.broken, table.changed_conversations) == (3, 9, 3)
+    assert (table.both, table.broken, table.changed_groups) == (3, 9, 3)
     assert table.p_value == pytest.approx(mcnemar(0, 3))
     assert worse_than_base(table) == (
         "against the base 0 fixed, 9 broken answers in 3 conversations (p = 0.25)",
@@ -168,7 +175,7 @@ def test_the_paired_table_of_single_rows_has_counts_only(example: Callable[..., 
     before = [example(f"{n}", 1.0) for n in range(9)]
     after = [example(f"{n}", 0.0) for n in range(9)]
     table = table_of(before, after)
-    assert (table.p_value, table.changed_conversations) == (None, 0)
+    assert (table.p_value, table.changed_groups) == (None, 0)
     assert worse_than_base(table)[1] is True
 
 
@@ -185,7 +192,7 @@ def test_without_scores_losses_are_compared_over_conversations(
             [],
         )
     result = compare(loop, 0, 1)
-    assert (result.conversations, result.loss_conversations) == (0, 4)
+    assert (result.groups, result.loss_groups) == (0, 4)
     assert result.loss is not None
     assert not result.loss.excludes_zero
     assert regression_of(result) == (
@@ -193,5 +200,70 @@ def test_without_scores_losses_are_compared_over_conversations(
         False,
     )
     pair = ProgressReader(LoopReader(loop)).poll().pairs[0]
-    assert (pair.compared, pair.conversations) == (40, 4)
+    assert (pair.compared, pair.groups) == (40, 4)
     assert "over 40 answers of 4 conversations" in pair_words(pair)
+
+
+COPIES = 5
+
+
+def repeated(*passing: int) -> list[float]:
+    """Returns scores of ten inputs, each of which occurs COPIES times."""
+    return [float(number in passing) for number in range(10) for _ in range(COPIES)]
+
+
+def prompts(scores: Sequence[float]) -> dict[str, str]:
+    return {f"id{at}": f"question {at // COPIES}" for at in range(len(scores))}
+
+
+def test_repeats_of_an_input_count_once(loop: LoopFolder, finished: MakeFinished) -> None:
+    before, after = repeated(), repeated(0, 1, 2)
+    finished(before, base=True, prompts=prompts(before))
+    finished(after, prompts=prompts(after))
+    result = compare(loop, 0, 1)
+    assert (result.compared, result.groups, result.changed_groups) == (50, 10, 3)
+    assert result.p_value == pytest.approx(mcnemar(3, 0))
+    assert claim_words(result)[0] == (
+        "score",
+        "+30 ±35 points over 50 examples of 10 distinct inputs: 15 fixed, 0 broken examples of "
+        "3 distinct inputs (sign-flip p = 0.25)",
+    )
+    reader = LoopReader(loop)
+    iteration = reader.iterations()[1]
+    found = passed_interval(iteration, reader.grouped_outcomes(iteration))
+    assert found is not None
+    low, high = wilson(3, 10)
+    assert found.low < low < found.delta < high < found.high, "few groups are worth less"
+    assert units_of(reader.grouped_outcomes(iteration)) == "distinct inputs"
+
+
+def test_an_evaluation_without_repeats_is_read_once(
+    loop: LoopFolder, finished: MakeFinished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        finished([1.0, 0.0, 1.0])
+    reader = LoopReader(loop)
+    read: list[int] = []
+    outcomes = reader.outcomes
+    monkeypatch.setattr(reader, "outcomes", lambda number: read.append(number) or outcomes(number))
+    found = [reader.grouped_outcomes(each) for each in reader.iterations()]
+    assert found == [None, None]
+    assert units_of(found[0]) == "examples"
+    assert read == [1]
+
+
+def test_a_holdout_counts_repeats_once(example: Callable[..., Example]) -> None:
+    rows = [example(f"{n}", float(n < 40), prompt=f"question {n // 10}") for n in range(80)]
+    alone = [example(f"{n}", float(n < 40), prompt=f"question {n}") for n in range(80)]
+    grouped, single = (figures_of(each, 0.5, 40, 1.0) for each in (rows, alone))
+    assert grouped.effective_total is not None
+    assert grouped.effective_total < 9
+    assert single.effective_total is None
+    assert grouped.score_error is not None
+    assert single.score_error is not None
+    assert grouped.score_error > 3 * single.score_error
+    table = table_of(rows, [msgspec.structs.replace(each, passed=False) for each in rows])
+    assert (table.broken, table.changed_groups, table.unit) == (40, 4, "distinct input")
+    assert worse_than_base(table)[0].startswith(
+        "against the base 0 fixed, 40 broken examples of 4 distinct inputs"
+    )

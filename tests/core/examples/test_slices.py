@@ -183,7 +183,12 @@ def test_of_very_many_words_rows_at_even_distances_are_read(
 
 def test_the_work_grows_no_faster_than_the_rows() -> None:
     rows = evaluation(random.Random(8), 2000, lambda *_: 0.3)
-    few, many = (calls_of(lambda n=n: find_slices(rows * n, LABELS)) for n in (1, 10))
+    many_rows = [
+        msgspec.structs.replace(row, prompt=f"{row.prompt} {n}") for n in range(10) for row in rows
+    ]
+    few, many = (
+        calls_of(lambda each=each: find_slices(each, LABELS)) for each in (rows, many_rows)
+    )
     assert many < 12 * few
 
 
@@ -221,3 +226,16 @@ def test_a_group_that_fails_in_many_conversations_is_weak() -> None:
     assert (weak.failed, weak.total) == (48, 48)
     assert weak.p == fisher_greater(12, 12, 0, 24)
     assert (weak.low, weak.high) == wilson(12, 12)
+
+
+def test_repeats_of_one_input_do_not_make_a_slice_weak() -> None:
+    examples = [
+        example("where is it?", "yes", "no", id=f"a-{n}", columns={"source": "mail"})
+        for n in range(20)
+    ]
+    examples += [
+        example(f"question {n}", "yes", "yes", columns={"source": "chat"}) for n in range(40)
+    ]
+    alone = [msgspec.structs.replace(each, prompt=f"{each.prompt} {each.id}") for each in examples]
+    assert ("column", "source=mail") in named(weak_slices(alone))
+    assert weak_slices(examples) == []

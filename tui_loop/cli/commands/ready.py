@@ -158,7 +158,7 @@ def _evaluation_lines(evaluation: HoldoutEvaluation) -> list[str]:
     if paired is not None:
         lines.append(
             "compared with the base: "
-            f"{changes(paired.fixed, paired.broken, paired.changed_conversations)}, "
+            f"{changes(paired.fixed, paired.broken, paired.changed_groups, paired.unit)}, "
             f"{paired.both} pass in both, {paired.neither} in neither"
         )
     return lines

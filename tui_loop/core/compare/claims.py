@@ -2,7 +2,7 @@
 
 A regression is found by the exact McNemar test over shared examples, which compares the two models,
 or by the claim about the change where both configs have replicates. Either is enough. Where
-conversations have several answers, the sign-flip test over conversations replaces McNemar's.
+examples are not independent, the sign-flip test over their groups replaces McNemar's.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.clusters import clusters_of
+from tui_loop.core.clusters import clusters_of, group_of, unit_of
 from tui_loop.core.commands import command
 from tui_loop.core.compare.comparison import (
     MEASURED_DIFFERENTLY,
     NO_DIFFERENCE,
     SEED_NOISE,
     Comparison,
-    changes_by_conversation,
+    changes_by_group,
 )
 from tui_loop.core.paired_stats import mcnemar
 from tui_loop.core.record.structs import Example
@@ -35,13 +35,13 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     if result.interval is not None:
         text = (
             f"{figures.points(result.interval)} points over "
-            f"{figures.examples(result.compared, result.conversations)}: {changes_of(result)} "
-            f"({'sign-flip' if result.conversations else 'McNemar'} p = {result.p_value:.2g})"
+            f"{examples_of(result)}: {changes_of(result)} "
+            f"({'sign-flip' if result.groups else 'McNemar'} p = {result.p_value:.2g})"
         )
         lines.append(("score", text))
     if result.loss is not None:
         change = figures.loss_change(result.loss)
-        over = figures.examples(result.loss_examples, result.loss_conversations)
+        over = examples_of(result, by_loss=True)
         lines.append(("loss", f"{change} a token over {over}"))
     if result.interval is None:
         lines.insert(0, ("", "no scores to compare"))
@@ -98,9 +98,17 @@ def runs_text(result: Comparison) -> str:
     return f"{parts[0]} of {result.a}, {parts[1]} of {result.b}"
 
 
+def examples_of(found: Comparison, *, by_loss: bool = False) -> str:
+    """Returns `117 examples` that were compared, with groups `60 answers of 20 conversations`."""
+    if by_loss:
+        return figures.examples(found.loss_examples, found.loss_groups, found.unit)
+    return figures.examples(found.compared, found.groups, found.unit)
+
+
 def changes_of(found: Comparison) -> str:
-    """Returns `12 fixed, 5 broken`, with the changed conversations where these are the unit."""
-    return figures.changes(len(found.fixed), len(found.broken), found.changed_conversations)
+    """Returns `12 fixed, 5 broken`, with the changed groups where these are the unit."""
+    counts = len(found.fixed), len(found.broken), found.changed_groups
+    return figures.changes(*counts, found.unit)
 
 
 SIGNIFICANT = 0.05
@@ -113,11 +121,11 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
     if found.p_value is None:
         if found.loss is None:
             return "no examples in common", None
-        over = figures.examples(found.loss_examples, found.loss_conversations)
+        over = examples_of(found, by_loss=True)
         return f"loss {loss_change(found.loss)} a token over {over}", found.loss.low > 0
     text = f"{changes_of(found)} of {found.compared} (p = {found.p_value:.2g})"
-    if found.conversations:
-        text = f"{changes_of(found)} of {found.conversations} (p = {found.p_value:.2g})"
+    if found.groups:
+        text = f"{changes_of(found)} of {found.groups} (p = {found.p_value:.2g})"
     is_worse = len(found.broken) > len(found.fixed) and found.p_value < SIGNIFICANT
     if _is_graded(found) and found.interval is not None:
         text = f"score {points(found.interval)} points, {text}"
@@ -138,8 +146,8 @@ def numbers_of(found: Comparison) -> dict[str, Any]:
     if found.p_value is not None:
         numbers |= {"fixed": len(found.fixed), "broken": len(found.broken)}
         numbers |= {"compared": found.compared, "p_value": found.p_value}
-        if found.conversations:
-            numbers["conversations"] = found.conversations
+        if found.groups:
+            numbers |= {"groups": found.groups, "unit": found.unit}
     for name, interval in (("score", found.interval), ("loss", found.loss)):
         if interval is not None:
             numbers[name] = msgspec.to_builtins(interval)
@@ -162,17 +170,18 @@ def table_of(before: Sequence[Example], after: Sequence[Example]) -> PairedTable
     ]
     pairs = [(old.passed, new.passed) for old, new in scored]
     p_value, changed = None, 0
-    clusters = clusters_of(new.conversation for _, new in scored)
+    clusters = clusters_of(group_of(new) for _, new in scored)
     if clusters is not None:
         changes = [int(bool(now)) - int(bool(was)) for was, now in pairs]
-        p_value, changed = changes_by_conversation(changes, clusters)
+        p_value, changed = changes_by_group(changes, clusters)
     return PairedTable(
         both=pairs.count((True, True)),
         fixed=pairs.count((False, True)),
         broken=pairs.count((True, False)),
         neither=pairs.count((False, False)),
         p_value=p_value,
-        changed_conversations=changed,
+        changed_groups=changed,
+        unit=unit_of(new for _, new in scored),
     )
 
 
@@ -183,7 +192,7 @@ def worse_than_base(table: PairedTable | None) -> tuple[str, bool]:
     p_value = table.p_value
     if p_value is None:
         p_value = mcnemar(table.fixed, table.broken)
-    changes = figures.changes(table.fixed, table.broken, table.changed_conversations)
+    changes = figures.changes(table.fixed, table.broken, table.changed_groups, table.unit)
     text = f"against the base {changes} (p = {p_value:.2g})"
     return text, table.broken > table.fixed and p_value < SIGNIFICANT
 

@@ -60,10 +60,10 @@ class Comparison(msgspec.Struct, frozen=True):
     `claim_by`: what the claim rests on, `score` or `loss`; "" where it is neither better nor worse.
     `loss`: the mean difference of the loss in nats per token over `loss_examples`, the shared
     examples with a finite loss over the same number of tokens in both. Both intervals include
-    training noise where both configs have replicates. `conversations`, `changed_conversations`,
-    `loss_conversations`: those of the examples with a score, of the changed ones, and of those with
-    a loss; 0 where no conversation has several. Otherwise they are the unit of `p_value` and of
-    both intervals.
+    training noise where both configs have replicates. `groups`, `changed_groups`, `loss_groups`:
+    how many groups of examples that are not independent have a score, have changed, and have a
+    loss; 0 where no group has several examples. Otherwise groups are the unit of `p_value` and of
+    both intervals. `unit`: what the examples of a group have in common (`core.clusters`).
     """
 
     a: int
@@ -81,9 +81,10 @@ class Comparison(msgspec.Struct, frozen=True):
     loss: Interval | None = None
     loss_examples: int = 0
     claim_by: Literal["score", "loss", ""] = ""
-    conversations: int = 0
-    changed_conversations: int = 0
-    loss_conversations: int = 0
+    groups: int = 0
+    changed_groups: int = 0
+    loss_groups: int = 0
+    unit: str = ""
 
     @property
     def change(self) -> Interval | None:
@@ -174,7 +175,7 @@ class Comparer:
             claim, claim_by = SEED_NOISE, ""
         elif not _generated_alike(old, new):
             claim, claim_by = MEASURED_DIFFERENTLY, ""
-        p_value, changed_conversations = _tested(changed, after.clusters if clusters else None)
+        p_value, changed_groups = _tested(changed, after.clusters if clusters else None)
         return Comparison(
             a=a,
             b=b,
@@ -194,9 +195,10 @@ class Comparer:
             ],
             loss=loss,
             loss_examples=len(lossy),
-            conversations=cluster_count(clusters),
-            changed_conversations=changed_conversations,
-            loss_conversations=cluster_count(loss_clusters),
+            groups=cluster_count(clusters),
+            changed_groups=changed_groups,
+            loss_groups=cluster_count(loss_clusters),
+            unit=after.unit,
         )
 
     def compare_or_outline(self, a: int, b: int) -> Comparison:
@@ -332,21 +334,21 @@ def config_key(config: Config) -> bytes:
 
 
 def _tested(changed: tuple[Paired, Paired], clusters: Clusters | None) -> tuple[float, int]:
-    """Returns the p-value of the fixed and broken examples, and how many conversations changed.
+    """Returns the p-value of the fixed and broken examples, and how many groups changed.
 
-    The exact McNemar test over examples, with `clusters` the sign-flip test over conversations.
+    The exact McNemar test over examples, with `clusters` the sign-flip test over groups.
     """
     fixed, broken = (rows.new for rows in changed)
     if clusters is None:
         return mcnemar(len(fixed), len(broken)), 0
     numbers = [*values_at(clusters, fixed), *values_at(clusters, broken)]
-    return changes_by_conversation([1] * len(fixed) + [-1] * len(broken), numbers)
+    return changes_by_group([1] * len(fixed) + [-1] * len(broken), numbers)
 
 
-def changes_by_conversation(changes: Sequence[int], clusters: Clusters) -> tuple[float, int]:
-    """Returns the p-value of the sign-flip test, and how many conversations changed.
+def changes_by_group(changes: Sequence[int], clusters: Clusters) -> tuple[float, int]:
+    """Returns the p-value of the sign-flip test, and how many groups changed.
 
-    `changes`: 1 for each fixed answer, -1 for each broken one, 0 for any other.
+    `changes`: 1 for each fixed example, -1 for each broken one, 0 for any other.
     """
     marked = [(each, number) for each, number in zip(changes, clusters, strict=True) if each]
     differences, _ = sums_by_cluster(*zip(*marked, strict=True)) if marked else ([], [])

@@ -12,14 +12,13 @@ from tui_loop.core.commands import command
 from tui_loop.core.compare.best import Spread, can_rank, rank, runs_by_config, spread_of
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.uncertainty import (
-    EXAMPLES,
     Noise,
     Reach,
     loss_interval,
     noise_of,
     reach_of,
     score_interval,
-    unit_of,
+    units_of,
 )
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.history import Outcomes
@@ -66,8 +65,8 @@ class Pair(msgspec.Struct, frozen=True):
 
     `interval`: of the score, or of the loss (nats per token) without scores. `replicates`: runs of
     each. `reach`: what would decide between them, None where nothing is open. `commands`: the
-    commands for that. `seconds`: their estimated time. `conversations`: those of the compared
-    examples, 0 where no conversation has several.
+    commands for that. `seconds`: their estimated time. `groups`: those of the compared
+    examples, 0 where all are independent; `unit`: what the examples of a group have in common.
     """
 
     a: int
@@ -81,7 +80,8 @@ class Pair(msgspec.Struct, frozen=True):
     reach: Reach | None = None
     commands: tuple[str, ...] = ()
     seconds: float | None = None
-    conversations: int = 0
+    groups: int = 0
+    unit: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     `best` and `tried` cover iterations comparable with the newest finished one. `noise`: of the
     score over runs of one config, else of the loss. `unit`: what the intervals of the newest
-    finished iteration are over, examples or conversations.
+    finished iteration are over.
     """
 
     loop: str
@@ -99,7 +99,7 @@ class Progress(msgspec.Struct, frozen=True):
     best: int | None = None
     pairs: tuple[Pair, ...] = ()
     noise: Noise | None = None
-    unit: str = EXAMPLES
+    unit: str = ""
 
     def config(self, number: int) -> Tried | None:
         """Returns the config of an iteration, None where the iteration is not comparable."""
@@ -171,7 +171,7 @@ class ProgressReader:
             best,
             self._pairs(best, tried, noise),
             noise,
-            unit_of(finished[-1]) if finished else EXAMPLES,
+            units_of(self._reader.grouped_outcomes(finished[-1]) if finished else None),
         )
 
     def _figures(self, iteration: Iteration) -> tuple[Interval | None, Interval | None]:
@@ -234,7 +234,8 @@ class ProgressReader:
             reach,
             commands,
             seconds,
-            found.loss_conversations if found.is_by_loss else found.conversations,
+            found.loss_groups if found.is_by_loss else found.groups,
+            found.unit,
         )
 
     def _commands_to_decide(

@@ -140,8 +140,8 @@ def _delta(pair: Pair) -> str:
 
 
 def _examples(pair: Pair) -> str:
-    if pair.conversations:
-        return figures.examples(pair.compared, pair.conversations)
+    if pair.groups:
+        return figures.examples(pair.compared, pair.groups, pair.unit)
     return counted(pair.compared, "example")
 
 

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 import msgspec
 
 from tui_loop.core.clusters import clusters_at, sums_by_cluster
 from tui_loop.core.compare.best import Spread
 from tui_loop.core.compare.comparison import Comparison
-from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.history import Outcomes
 from tui_loop.core.examples.table import PASSED, UNSCORED
 from tui_loop.core.record.codec import number
-from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import Interval, mean_half, share_interval, t95, wilson
 
@@ -31,7 +28,7 @@ from tui_loop.core.stats import Interval, mean_half, share_interval, t95, wilson
 def passed_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
     """Returns the score with its Wilson interval, where it is the share of passed examples.
 
-    Where conversations have several answers, the interval is over conversations.
+    Where examples are not independent, the interval is over their groups (`core.clusters`).
     """
     score, passed, total = (
         number(iteration.metrics.get(name)) for name in ("score", "passed", "total")
@@ -45,7 +42,7 @@ def passed_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval
 
 
 def passed_bounds(passed: int, total: int, outcomes: Outcomes | None) -> tuple[float, float]:
-    """Returns the 95% interval of the share of passed examples, over conversations if clustered."""
+    """Returns the 95% interval of the share of passed examples, over groups if there are any."""
     if outcomes is None or outcomes.clusters is None:
         return wilson(passed, total)
     scored = [row for row, outcome in enumerate(outcomes.passed) if outcome != UNSCORED]
@@ -53,33 +50,16 @@ def passed_bounds(passed: int, total: int, outcomes: Outcomes | None) -> tuple[f
     return share_interval(marks, clusters_at(outcomes.clusters, scored))
 
 
-EXAMPLES, CONVERSATIONS = "examples", "conversations"
-
-
-def unit_of(iteration: Iteration) -> str:
-    """Returns what the intervals of an iteration are over: `examples` or `conversations`."""
-    evaluation = (iteration.config or {}).get("evaluation")
-    is_split = isinstance(evaluation, dict) and evaluation.get("turns") == "all"
-    return CONVERSATIONS if is_split else EXAMPLES
-
-
-def answers_outcomes(reader: LoopReader, iteration: Iteration) -> Outcomes | None:
-    """Returns the outcomes for `passed_interval` where `evaluation.turns` is all, else None.
-
-    None also where they cannot be read. Other evaluations have one example a row.
-    """
-    if unit_of(iteration) == EXAMPLES:
-        return None
-    with suppress(TuiLoopError, OSError):
-        return reader.outcomes(iteration.number)
-    return None
+def units_of(outcomes: Outcomes | None) -> str:
+    """Returns what intervals are over: `examples`, `conversations` or `distinct inputs`."""
+    return "examples" if outcomes is None or outcomes.clusters is None else f"{outcomes.unit}s"
 
 
 def score_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval | None:
     """Returns the score with its 95% interval, None without a score.
 
     Wilson's where the score is a share, else Student's over the examples' scores, within [0, 1].
-    Where conversations have several answers, both are over conversations.
+    Where examples are not independent, both are over their groups.
     """
     share = passed_interval(iteration, outcomes)
     score = _finite(iteration, "score")
@@ -96,7 +76,7 @@ def loss_interval(iteration: Iteration, outcomes: Outcomes | None) -> Interval |
 
     It is a ratio, loss of all examples by tokens of all examples: the interval is that of a ratio
     estimator, linearised (Cochran, "Sampling Techniques", 1977, section 6.4), Student's t. The
-    sampled units are examples, or conversations where these have several answers.
+    sampled units are examples, or groups of those that are not independent.
     """
     loss = _finite(iteration, "eval_loss")
     if loss is None:

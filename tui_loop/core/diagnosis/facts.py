@@ -219,7 +219,7 @@ class IterationFacts:
     def effective_total(self) -> float:
         """Returns the number of scored examples, or how many independent ones say as much.
 
-        The second where conversations have several answers (`stats.effective_total`).
+        The second where examples are not independent (`stats.effective_total`).
         """
         outcomes = self.outcomes(self.number)
         if outcomes is None or outcomes.clusters is None:
@@ -229,7 +229,7 @@ class IterationFacts:
         return effective_total(marks, clusters_at(outcomes.clusters, scored))
 
     def _clusters_of(self, ids: Sequence[str]) -> Clusters | None:
-        """Returns the conversations of examples, None where each has its own or one is unknown."""
+        """Returns the groups of examples, None where each has its own or one is unknown."""
         outcomes = self.outcomes(self.number)
         if outcomes is None or outcomes.clusters is None:
             return None
@@ -277,7 +277,7 @@ class Rendering(msgspec.Struct, frozen=True):
 
 
 def finite_losses(outcomes: Outcomes) -> tuple[list[float], Clusters | None]:
-    """Returns the finite losses of examples, and the conversations of these examples."""
+    """Returns the finite losses of examples, and the groups of these examples."""
     rows = [row for row, loss in enumerate(outcomes.losses) if math.isfinite(loss)]
     return [outcomes.losses[row] for row in rows], clusters_at(outcomes.clusters, rows)
 

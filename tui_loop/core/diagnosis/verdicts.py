@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import msgspec
 
-from tui_loop.core.compare.claims import runs_text
+from tui_loop.core.compare.claims import examples_of, runs_text
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.fields import as_setting
 from tui_loop.core.config.schema import BOOKKEEPING
@@ -118,9 +118,9 @@ def _change(comparison: Comparison, predicted: Prediction) -> Interval | None:
 
 def _told(comparison: Comparison, predicted: Prediction) -> str:
     if predicted.wants_more:
-        over = figures.examples(comparison.compared, comparison.conversations)
+        over = examples_of(comparison)
         return f"{figures.points(comparison.interval)} points over {over}"
-    over = figures.examples(comparison.loss_examples, comparison.loss_conversations)
+    over = examples_of(comparison, by_loss=True)
     return f"{figures.loss_change(comparison.loss)} a token over {over}"
 
 

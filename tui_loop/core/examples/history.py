@@ -48,8 +48,8 @@ FLAKY_FLIPS = 2
 class Outcomes(msgspec.Struct, frozen=True):
     """The outcomes of one iteration, by row. `losses` and `scores` are NaN where missing.
 
-    `is_alike`: they were scored in the same way as the iteration on screen. `clusters`: the
-    conversation of each row, None where no conversation has several rows.
+    `is_alike`: they were scored in the same way as the iteration on screen. `clusters`: the number
+    of each row's group, None where no group has several rows. `unit`: what a group has in common.
     """
 
     number: int
@@ -61,6 +61,7 @@ class Outcomes(msgspec.Struct, frozen=True):
     supervised_tokens: array[int]
     is_alike: bool = True
     clusters: Clusters | None = None
+    unit: str = ""
 
 
 class HistoryPoint(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ def outcomes_of(number: int, table: ExampleTable, *, is_alike: bool = True) -> O
         table.supervised_tokens,
         is_alike=is_alike,
         clusters=table.clusters,
+        unit=table.unit,
     )
 
 

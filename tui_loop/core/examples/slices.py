@@ -5,8 +5,8 @@ examples by Fisher's one-sided test and adjusts the p-values for multiple testin
 Hochberg); a slice is weak below LEVEL. Each kind of group has the same weight, so that hundreds of
 words do not hide nine labels: p-values are divided by weights that are 1 on average (Genovese,
 Roeder and Wasserman, "False discovery control with p-value weighting", 2006). Examples without an
-outcome are left out. Where conversations have several answers, the test counts each conversation
-once, with the share of its answers that failed (`core.clusters.HitCounts`).
+outcome are left out. Where examples are not independent, the test counts each group of them
+once, with the share of its examples that failed (`core.clusters.HitCounts`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Literal
 
 import msgspec
 
-from tui_loop.core.clusters import Clusters, HitCounts, clusters_at, clusters_of
+from tui_loop.core.clusters import Clusters, HitCounts, clusters_at, clusters_of, group_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import label_reader, normalised
 from tui_loop.core.stats import benjamini_hochberg, fisher_greater, share_interval, wilson
@@ -196,9 +196,9 @@ _TOO_LITTLE = 1.0
 class Slice(msgspec.Struct, frozen=True):
     """A group of examples and its failures, compared with all others (`elsewhere`).
 
-    `low` and `high`: the Wilson interval of `share`, over conversations where these have several
-    answers. `indices`: the positions of its rows. `said`:
-    for a label, the labels in its failed outputs, the most common first; None for no label.
+    `low` and `high`: the Wilson interval of `share`, over groups of examples where these are not
+    independent. `indices`: the positions of its rows. `said`: for a label, the labels in its failed
+    outputs, the most common first; None for no label.
     """
 
     kind: Kind
@@ -244,7 +244,7 @@ class _Scored:
         self.references: list[str] = []
         self.outputs: list[str | None] = []
         self.columns: list[dict[str, str]] = []
-        conversations: list[str] = []
+        groups: list[str] = []
         for at, row in enumerate(examples):
             if row.passed is not None:
                 self.at.append(at)
@@ -253,8 +253,8 @@ class _Scored:
                 self.references.append(row.reference)
                 self.outputs.append(None if row.passed else row.output)
                 self.columns.append(row.columns)
-                conversations.append(row.conversation)
-        self.clusters = clusters_of(conversations)
+                groups.append(group_of(row))
+        self.clusters = clusters_of(groups)
 
 
 def find_slices(examples: Sequence[Example], labels: Sequence[str] = ()) -> Slices:
@@ -352,14 +352,14 @@ def _promising(rows: _Scored, words: WordCounts) -> tuple[list[Term], list[float
                 )
     clusters = clusters_at(rows.clusters, words.rows)
     if clusters is not None:
-        p_values = _by_conversation(rows, words, terms, clusters)
+        p_values = _by_cluster(rows, words, terms, clusters)
     return terms, p_values
 
 
-def _by_conversation(
+def _by_cluster(
     rows: _Scored, words: WordCounts, terms: Sequence[Term], clusters: Clusters
 ) -> list[float]:
-    """Returns the p-values of terms where each conversation counts once."""
+    """Returns the p-values of terms where each cluster counts once."""
     place = {at: place for place, at in enumerate(words.rows)}
     counts = HitCounts([rows.failed[at] for at in words.rows], clusters)
     members = rows_with(terms, rows.prompts, words.rows)

@@ -21,7 +21,14 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from tui_loop.core.clusters import Clusters, clusters_of
+from tui_loop.core.clusters import (
+    CONVERSATION,
+    INPUT,
+    Clusters,
+    clusters_of,
+    group_of,
+    unit_of,
+)
 from tui_loop.core.errors import BadInput
 from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record import codec
@@ -81,7 +88,8 @@ class ExampleTable(Sequence[Example]):
     """Columns by row number, in file order; indexing returns the whole row.
 
     `losses` and `scores` are NaN where missing and infinite where not finite. `bad_lines`: the
-    number of unreadable lines, which are skipped; `problem` names the first.
+    number of unreadable lines, which are skipped; `problem` names the first. `unit`: what the rows
+    of a group of `clusters` have in common.
     """
 
     def __init__(self) -> None:
@@ -93,7 +101,8 @@ class ExampleTable(Sequence[Example]):
         self.supervised_tokens = array("Q")
         self.prompt_lengths = array("L")
         self.causes: list[tuple[str, ...]] = []
-        self._conversations: list[str] = []
+        self.unit = INPUT
+        self._groups = array("q")
         self._clusters: Clusters | None = None
         self.bad_lines = self.first_bad_line = 0
         self.problem: BadInput | None = None
@@ -206,11 +215,11 @@ class ExampleTable(Sequence[Example]):
 
     @property
     def clusters(self) -> Clusters | None:
-        """Returns the number of each row's conversation; None where none has several rows."""
-        names = self._conversations
-        if names:  # another thread may compute the same at the same time
-            self._clusters = clusters_of(names)
-            self._conversations = []
+        """Returns the number of each row's group; None where no group has several rows."""
+        groups = self._groups
+        if groups:  # another thread may compute the same at the same time
+            self._clusters = clusters_of(groups)
+            self._groups = array("q")
         return self._clusters
 
     def texts(self) -> list[str]:
@@ -267,7 +276,9 @@ class ExampleTable(Sequence[Example]):
         self.prompt_lengths.extend(array("L", [len(row.prompt) for row in rows]))
         causes: dict[tuple[str, ...], tuple[str, ...]] = {}  # many rows share a few
         self.causes += [causes.setdefault(row.causes, row.causes) for row in rows]
-        self._conversations += [row.conversation for row in rows]
+        self._groups.extend(hash(group_of(row)) for row in rows)
+        if unit_of(rows) == CONVERSATION:
+            self.unit = CONVERSATION
 
     def _note_places(self, lines: list[bytes], start: int, kept: list[bool] | None) -> None:
         """Records the places of lines from byte `start`.

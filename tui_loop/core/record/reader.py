@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tui_loop.core.config.tables import to_tables
-from tui_loop.core.errors import BadInput
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.history import Outcomes, outcomes_of, share_columns
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.record import codec
@@ -258,6 +258,7 @@ class LoopReader:
         self._tables: OrderedDict[int, tuple[Stamp, ExampleTable]] = OrderedDict()
         self._outcomes: OrderedDict[int, tuple[Stamp, Outcomes]] = OrderedDict()
         self._outcome_rows = 0
+        self._independent: set[str] = set()
         self._iterations: tuple[Iteration, ...] = ()
         self._steady: _Steady | None = None
 
@@ -363,6 +364,23 @@ class LoopReader:
             self._keep_outcomes(number, known)
         self._outcomes.move_to_end(number)
         return known[1]
+
+    def grouped_outcomes(self, iteration: Iteration) -> Outcomes | None:
+        """Returns the outcomes of an iteration whose examples are not all independent.
+
+        None where they are independent, and where they cannot be read. Of iterations with the same
+        evaluation rows, one is read to find out.
+        """
+        rows = iteration.fingerprint.rows if iteration.fingerprint is not None else ""
+        if rows in self._independent:
+            return None
+        with suppress(TuiLoopError, OSError):
+            found = self.outcomes(iteration.number)
+            if found.clusters is not None:
+                return found
+            if rows:
+                self._independent.add(rows)
+        return None
 
     def _keep_outcomes(self, number: int, known: tuple[Stamp, Outcomes]) -> None:
         """Keeps an iteration's outcomes, and drops those that were not used for longest."""

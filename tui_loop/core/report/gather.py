@@ -13,7 +13,7 @@ from tui_loop.core.commands import shell_text
 from tui_loop.core.compare.best import best_runs
 from tui_loop.core.compare.claims import brief_delta, claim_words
 from tui_loop.core.compare.comparison import Comparer, Comparison, has_results
-from tui_loop.core.compare.uncertainty import answers_outcomes, passed_interval
+from tui_loop.core.compare.uncertainty import passed_interval
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Diagnosis
@@ -130,7 +130,7 @@ class _Gatherer:
                 if each.number in compared
                 else None,
                 story=self._story(each) if each.number in detailed else None,
-                score_interval=passed_interval(each, answers_outcomes(self.reader, each)),
+                score_interval=passed_interval(each, self.reader.grouped_outcomes(each)),
             )
             for each in self.iterations
         ]

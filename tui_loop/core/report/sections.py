@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_loop.core.compare.best import mean_metrics
-from tui_loop.core.compare.uncertainty import unit_of
 from tui_loop.core.diagnosis.findings import (
     GLYPHS,
     Diagnosis,
@@ -266,7 +265,7 @@ def _score_chart(report: Report) -> TrailChart | None:
             points.append(TrailPoint(each.iteration.number, score, low, high))
     title = "Score over the iterations"
     if any(point.low is not None for point in points):
-        title += f", with its 95% interval over {unit_of(report.iterations[-1].iteration)}"
+        title += ", with its 95% interval"
     return _trail(report, title, points, is_share=True)
 
 

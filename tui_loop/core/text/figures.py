@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tui_loop.core.clusters import CONVERSATION
 from tui_loop.core.record.codec import number
 from tui_loop.core.stats import Interval
 
@@ -39,17 +40,20 @@ def loss_change(interval: Interval | None) -> str:
     return f"{delta:+.{digits}f} ±{interval.margin:.{digits}f}"
 
 
-def examples(count: int, conversations: int = 0) -> str:
-    """Returns `117 examples`, with conversations of several answers `60 answers of 20 ...`."""
-    if not conversations:
+def examples(count: int, groups: int = 0, unit: str = "") -> str:
+    """Returns `117 examples`, with groups `60 answers of 20 conversations`."""
+    if not groups:
         return f"{count} examples"
-    return f"{count} answers of {counted(conversations, 'conversation')}"
+    return f"{count} {'answers' if unit == CONVERSATION else 'examples'} of {counted(groups, unit)}"
 
 
-def changes(fixed: int, broken: int, conversations: int = 0) -> str:
-    """Returns `12 fixed, 5 broken`, with the conversations in which answers changed, if any."""
+def changes(fixed: int, broken: int, groups: int = 0, unit: str = "") -> str:
+    """Returns `12 fixed, 5 broken`, with the groups in which examples changed, if any."""
     text = f"{fixed} fixed, {broken} broken"
-    return f"{text} answers in {counted(conversations, 'conversation')}" if conversations else text
+    if not groups:
+        return text
+    what = "answers in" if unit == CONVERSATION else "examples of"
+    return f"{text} {what} {counted(groups, unit)}"
 
 
 def rate(value: Any) -> str:

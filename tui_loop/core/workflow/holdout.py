@@ -14,7 +14,14 @@ from typing import Literal
 
 import msgspec
 
-from tui_loop.core.clusters import Clusters, clusters_at, clusters_of, sums_by_cluster
+from tui_loop.core.clusters import (
+    CONVERSATION,
+    Clusters,
+    clusters_at,
+    clusters_of,
+    group_of,
+    sums_by_cluster,
+)
 from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
@@ -57,9 +64,9 @@ FRESH_HOLDOUT = "name a file of rows that no run has used: " + command(
 class Figures(msgspec.Struct, frozen=True):
     """The result of an evaluation. Scores are in [0, 1], losses in nats a token.
 
-    `score_error` and `loss_error`: their standard errors over examples, or over conversations with
-    several answers. `effective_total`: how many independent examples would determine the score as
-    well as those answers; None where each row is one example.
+    `score_error` and `loss_error`: their standard errors over examples, or over groups of examples
+    that are not independent (`core.clusters`). `effective_total`: how many independent examples
+    would determine the score as well; None without such groups.
     """
 
     score: float | None = None
@@ -74,8 +81,9 @@ class Figures(msgspec.Struct, frozen=True):
 class PairedTable(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many rows the base and the iteration passed: both, one of them, or neither.
 
-    Where conversations have several answers, `p_value` is that of the sign-flip test over
-    conversations, and `changed_conversations` counts those with fixed or broken answers.
+    Where examples are not independent, `p_value` is that of the sign-flip test over their groups,
+    and `changed_groups` counts those with fixed or broken examples; the key on disk is
+    `changed_conversations`. `unit`: what the examples of a group have in common.
     """
 
     both: int
@@ -83,7 +91,8 @@ class PairedTable(msgspec.Struct, frozen=True, omit_defaults=True):
     broken: int
     neither: int
     p_value: float | None = None
-    changed_conversations: int = 0
+    changed_groups: int = msgspec.field(default=0, name="changed_conversations")
+    unit: str = CONVERSATION
 
 
 class HoldoutEvaluation(msgspec.Struct, frozen=True):
@@ -191,7 +200,7 @@ def _is_plausible(evaluation: HoldoutEvaluation) -> bool:
     cells = (table.both, table.fixed, table.broken, table.neither)
     paired = min(cells) >= 0 and sum(cells) <= evaluation.rows <= MOST_ROWS
     paired = paired and table.fixed + table.broken <= MAX_CHANGED
-    paired = paired and 0 <= table.changed_conversations <= table.fixed + table.broken
+    paired = paired and 0 <= table.changed_groups <= table.fixed + table.broken
     paired = paired and (table.p_value is None or 0 <= table.p_value <= 1)
     effective = all(
         side.effective_total is None or _LEAST_TOTAL <= side.effective_total <= (side.total or 0)
@@ -347,9 +356,8 @@ def agreement_of(evaluation: HoldoutEvaluation) -> Agreement:
 def score_difference(one: Figures, other: Figures) -> Interval | None:
     """Returns the score of `other` minus that of `one`, of different examples, with a 95% interval.
 
-    Newcombe's interval for scores of 0 or 1, with effective numbers of examples where conversations
-    have several answers, else the normal one. None where scores or their
-    errors are unknown.
+    Newcombe's interval for scores of 0 or 1, with effective numbers of examples where these are not
+    independent, else the normal one. None where scores or their errors are unknown.
     """
     if one.score is None or other.score is None:
         return None
@@ -371,9 +379,9 @@ def figures_of(
 ) -> Figures:
     """Returns the figures of an evaluation with standard errors over its examples.
 
-    Where conversations have several answers, the errors are over conversations.
+    Where examples are not independent, the errors are over their groups.
     """
-    clusters = clusters_of(each.conversation for each in examples)
+    clusters = clusters_of(map(group_of, examples))
     scored = [row for row, each in enumerate(examples) if each.score is not None]
     scores = [examples[row].score or 0.0 for row in scored]
     score_clusters = clusters_at(clusters, scored)
@@ -395,7 +403,7 @@ def ratio_error(
     """Returns the standard error of a loss per token (ratio estimator); `rows`: (loss, tokens).
 
     Rows are the sampled units, since the tokens of one row are not independent, or with `clusters`
-    conversations. None for fewer than two of them or a loss that is not finite.
+    their groups. None for fewer than two of them or a loss that is not finite.
     """
     found = list(rows)
     at = [row for row, (value, count) in enumerate(found) if value is not None and count > 0]

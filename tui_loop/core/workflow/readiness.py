@@ -14,7 +14,7 @@ import msgspec
 from tui_loop.core.commands import command
 from tui_loop.core.compare.claims import blame_of, numbers_of, regression_of, worse_than_base
 from tui_loop.core.compare.comparison import Comparer
-from tui_loop.core.compare.uncertainty import answers_outcomes, passed_bounds
+from tui_loop.core.compare.uncertainty import passed_bounds
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
@@ -249,7 +249,7 @@ def _interval(reader: LoopReader, iteration: Iteration) -> tuple[float, float] |
     passed, total = (number(iteration.metrics.get(name)) for name in ("passed", "total"))
     if not total or passed is None or not 0 <= passed <= total < math.inf:
         return None
-    return passed_bounds(int(passed), int(total), answers_outcomes(reader, iteration))
+    return passed_bounds(int(passed), int(total), reader.grouped_outcomes(iteration))
 
 
 def _no_regression(

@@ -240,7 +240,7 @@ def look_lines(look: HoldoutEvaluation) -> Lines:
         table = look.paired
         told = (
             f"{table.both} pass in both, "
-            f"{changes(table.fixed, table.broken, table.changed_conversations)}, "
+            f"{changes(table.fixed, table.broken, table.changed_groups, table.unit)}, "
             f"{table.neither} in neither"
         )
         lines.append([(fit("  with the base", 16), "muted"), (told, "")])

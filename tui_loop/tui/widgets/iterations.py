@@ -8,13 +8,13 @@ import msgspec
 from textual import events
 from textual.app import ComposeResult
 
-from tui_loop.core.compare.claims import brief_delta, changes_of
+from tui_loop.core.compare.claims import brief_delta, changes_of, examples_of
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
 from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.core.text.figures import examples, loss, percent, silence
+from tui_loop.core.text.figures import loss, percent, silence
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -298,9 +298,9 @@ def claim_in_words(compared: Comparison) -> str:
     if compared.claim == SEED_NOISE:
         counted = f"{runs[0]} runs of this config"
     if compared.is_by_loss:
-        over = examples(compared.loss_examples, compared.loss_conversations)
+        over = examples_of(compared, by_loss=True)
     else:
-        over = f"{examples(compared.compared, compared.conversations)}, {changes_of(compared)}"
+        over = f"{examples_of(compared)}, {changes_of(compared)}"
     return (
         f"against {compared.a}: {compared.change_words} over {over}: {compared.claim} ({counted})"
     )

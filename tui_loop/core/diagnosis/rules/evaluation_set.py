@@ -16,9 +16,9 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
-from tui_loop.core.clusters import cluster_count, clusters_at
+from tui_loop.core.clusters import CONVERSATION, cluster_count, clusters_at
 from tui_loop.core.compare.best import best_runs, can_rank, rank_of, runs_by_config
-from tui_loop.core.compare.claims import runs_text
+from tui_loop.core.compare.claims import examples_of, runs_text
 from tui_loop.core.compare.comparison import (
     MEASURED_DIFFERENTLY,
     NO_DIFFERENCE,
@@ -84,7 +84,7 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
     change = compared[best.number]
     text = change.change_words if change is not None else "nothing"
     numbers = tuple(each.number for each in alike)
-    over = figures.examples(change.compared, change.conversations) if change else "no examples"
+    over = examples_of(change) if change else "no examples"
     yield Finding(
         FindingKind.PLATEAU,
         "warning",
@@ -301,8 +301,8 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
         return
     points = 100 * (fixed - broken) / max(1, total)
     changes = f"{fixed} fixed and {broken} broken"
-    if against.changed_conversations:
-        changes += f" in {counted(against.changed_conversations, 'conversation')}"
+    if against.changed_groups:
+        changes += f" in {counted(against.changed_groups, against.unit)}"
     yield Finding(
         FindingKind.EVAL_TOO_SMALL,
         "note",
@@ -321,11 +321,12 @@ def _independent(view: ExampleView) -> int:
 
 
 def _rows(count: int, view: ExampleView) -> str:
-    """Returns `40 held-out rows`, with several answers each `40 held-out answers of 8 ...`."""
-    conversations = cluster_count(view.table.clusters)
-    if not conversations:
+    """Returns `40 held-out rows`, with groups `40 held-out answers of 8 conversations`."""
+    clusters, unit = view.table.clusters, view.table.unit
+    if clusters is None:
         return counted(count, "held-out row")
-    return f"{count} held-out answers of {counted(conversations, 'conversation')}"
+    what = "answers" if unit == CONVERSATION else "rows"
+    return f"{count} held-out {what} of {counted(cluster_count(clusters), unit)}"
 
 
 def _of_losses(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:

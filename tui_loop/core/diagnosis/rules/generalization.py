@@ -279,8 +279,8 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
     by_outcome = p is not None and p < LEVEL and broken > fixed
     if interval is not None and interval.high < 0 and (by_outcome or not fixed + broken):
         text = f"{broken} that the base passes fail, {fixed} the other way"
-        if against.changed_conversations:
-            text += f", in {counted(against.changed_conversations, 'conversation')}"
+        if against.changed_groups:
+            text += f", in {counted(against.changed_groups, against.unit)}"
         text += f" ({chance(p)})" if by_outcome and p is not None else ""
         yield Finding(
             FindingKind.WORSE_THAN_BASE,
