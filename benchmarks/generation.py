@@ -9,7 +9,7 @@ import torch
 from benchmarks.measure import Result, paired_ratio, seconds
 from benchmarks.scale import sized
 from tui_loop.core.config.schema import Config, Evaluation
-from tui_loop.core.data.text_files import read_rows
+from tui_loop.core.data.files.reading import read_file
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
@@ -23,7 +23,7 @@ ROWS, PAIRS = sized((96, 5), (6, 1))
 def results() -> list[Result]:
     torch.set_num_threads(1)
     loaded = load_model(Config(), find_model("tiny", Path()))
-    rows = read_rows(shipped("sample_data", "support-intents", "eval.jsonl"))[:ROWS]
+    rows = read_file(shipped("sample_data", "support-intents", "eval.jsonl")).splits[""][:ROWS]
     messages = [str(row.values["prompt"]) for row in rows]
     labels = [f"Message: {message}\nIntent:" for message in messages]
     openings = ["Message: " + " ".join(message.split()[:3]) for message in messages]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from benchmarks.measure import Result, seconds
 from benchmarks.scale import sized
+from tui_loop.core.data.files.reading import read_file
 from tui_loop.core.data.rows import Row
-from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.examples.cause_kinds import Measured
 from tui_loop.core.examples.causes import causes_of
 from tui_loop.core.examples.slices import find_slices
@@ -72,7 +72,7 @@ def _slices() -> Callable[[], object]:
 
 
 def _query() -> Callable[[], object]:
-    raw = read_rows(shipped("sample_data", "support-intents", "train.jsonl"))
+    raw = read_file(shipped("sample_data", "support-intents", "train.jsonl")).splits[""]
     base = [str(row.values["prompt"]).split() for row in raw]
     texts = [
         " ".join(base[at % len(base)][::2] + base[(at * 7 + 3) % len(base)][1::2])

@@ -23,8 +23,8 @@ FILES: dict[str, bytes] = {
     "list.json": b'[{"prompt": "a", "completion": "b"}, 7]',
     "fields.csv": b"prompt,completion\na,b\nc,d,e\n",
     "null.jsonl": b'{"prompt": null, "completion": "x"}\n',
-    "odd.txt": b"some text",
-    "open.jsonl": b'{"id": "1", "data": ["hello", "there"]}\n',
+    "odd.doc": b"some text",
+    "open.jsonl": b'{"id": "1", "items": ["hello", "there"]}\n',
     "pairs.jsonl": b'{"question": "q", "chosen": "yes", "rejected": "no"}\n' * 4,
     "roles.jsonl": b'{"messages": [{"role": "narrator", "content": "x"}]}\n',
     "two.csv": b"kind,tone,message\n"
@@ -39,14 +39,14 @@ CASES: list[tuple[list[str], list[str]]] = [
     ([*NEW, "empty.jsonl"], ["empty.jsonl", "empty"]),
     ([*NEW, "binary.jsonl"], ["binary.jsonl", "binary"]),
     ([*NEW, "latin.jsonl"], ["latin.jsonl:1", "UTF-8"]),
-    ([*NEW, "value.json"], ["value.json", "not an array of objects"]),
+    ([*NEW, "value.json"], ["value.json", "one JSON object without rows"]),
     ([*NEW, "list.json"], ["list.json:1", "must be a JSON object"]),
     ([*NEW, "fields.csv"], ["fields.csv:3", "3 fields"]),
     ([*NEW, "null.jsonl"], ["null.jsonl:1", "'prompt'", "null"]),
-    ([*NEW, "odd.txt"], ["odd.txt", "unknown format"]),
+    ([*NEW, "odd.doc"], ["odd.doc", "unknown format"]),
     (
         [*NEW, "open.jsonl"],
-        ["open.jsonl: the columns match no known shape", 'data (["hello"', "=PROMPT_COLUMN"],
+        ["open.jsonl: the columns match no known shape", 'items (["hello"', "=PROMPT_COLUMN"],
     ),
     (
         [*NEW, "pairs.jsonl"],

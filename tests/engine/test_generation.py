@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tui_loop.core.config.schema import Config, Evaluation
-from tui_loop.core.data.text_files import read_rows
+from tui_loop.core.data.files.reading import read_file
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.generation import Generated, generate
 from tui_loop.engine.memory import EvalBatch
@@ -27,7 +27,7 @@ def tiny() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def prompts(tiny: LoadedModel) -> list[list[int]]:
-    rows = read_rows(shipped("sample_data", "support-intents", "eval.jsonl"))[:24]
+    rows = read_file(shipped("sample_data", "support-intents", "eval.jsonl")).splits[""][:24]
     texts = [f"Message: {row.values['prompt']}\nIntent:" for row in rows]
     return [tiny.tokenizer(text)["input_ids"] for text in texts]
 

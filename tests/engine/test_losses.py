@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.engine.conftest import TEMPLATE, TinyLoop
-from tui_loop.core.data.text_files import read_rows
+from tui_loop.core.data.files.reading import read_file
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.memory import EvalBatch
 
@@ -92,7 +92,7 @@ def test_eval_loss_stays_put_whatever_the_training_settings(
     assert summary.state == "finished", summary.error
     assert summary.metrics["total"] == base.metrics["total"] == 12
     assert summary.metrics["eval_loss"] == pytest.approx(base.metrics["eval_loss"], abs=1e-6)
-    rows = read_rows(loop.loop.iteration(1).evals / "1.jsonl")
+    rows = read_file(loop.loop.iteration(1).evals / "1.jsonl").splits[""]
     assert len(rows) == 12
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.engine.conftest import TEMPLATE
 from tui_loop.core.config.schema import Config, Data
+from tui_loop.core.data.files.reading import read_file
 from tui_loop.core.data.mapping import find_mapping, map_rows
 from tui_loop.core.data.rows import Row
-from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
@@ -31,7 +31,7 @@ class Bench:
     """What the measuring needs of a run, around a loaded tiny base."""
 
     def __init__(self, path: Path) -> None:
-        raws = read_rows(shipped("sample_data", "support-intents", "train.jsonl"))[:20]
+        raws = read_file(shipped("sample_data", "support-intents", "train.jsonl")).splits[""][:20]
         mapping = find_mapping(raws, "train.jsonl", metric="label", shape=None, columns={})
         self.rows: list[Row] = map_rows(raws, mapping, "train.jsonl")
         config = Config(data=Data(prompt_template=TEMPLATE))

@@ -81,7 +81,7 @@ def retried(
     for message in client.answers_to(request_number):
         if isinstance(message, GenerateResponse):
             example = by_id[message.example]
-            score = scorer.score(message.output, example.reference)
+            score = scorer.score(message.output, example.reference, example.other_references)
             yield Retried(example, message, score, score >= scorer.pass_score)
         elif message.state in ("left_out", "error"):
             raise BadInput(message.message, message.hint)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
+from tui_loop.core.data.files.reading import is_text_file
 from tui_loop.core.data.loading import ReadSource, Source, load_data, read_text_source, resolved
-from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.suspects import (
     TrainingRows,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -59,9 +59,13 @@ class Scorer(msgspec.Struct, frozen=True):
     pass_score: float
     compare: Callable[[str, str], float]
 
-    def score(self, output: str, reference: str) -> float:
-        """Returns the score of the answer in an output; reasoning before it does not count."""
-        return self.compare(answer_of(output), answer_of(reference))
+    def score(self, output: str, reference: str, others: Iterable[str] = ()) -> float:
+        """Returns the score of the answer in an output; reasoning before it does not count.
+
+        `others`: further right answers, of which the one that fits best counts.
+        """
+        answer = answer_of(output)
+        return max(self.compare(answer, answer_of(each)) for each in (reference, *others))
 
 
 def pure_scorer(metric: str, labels: Sequence[str], pattern: str | None) -> Scorer | None:

@@ -233,7 +233,10 @@ def evaluate(
 
 def _scored(examples: Sequence[Example], scorer: Scorer, poll: Callable[[], None]) -> list[Example]:
     """Returns the examples with scores; raises BadInput where the metric fails on one of them."""
-    scores = [scorer.score(each.output or "", each.reference) for each in polled(examples, poll)]
+    scores = [
+        scorer.score(each.output or "", each.reference, each.other_references)
+        for each in polled(examples, poll)
+    ]
     return [
         msgspec.structs.replace(each, score=score, passed=score >= scorer.pass_score)
         for each, score in zip(examples, scores, strict=True)
@@ -260,6 +263,7 @@ def _example(
         prompt_cut=_prompt_cut(eval_set, index, generates=output is not None),
         columns=dict(row.columns),
         conversation=row.conversation,
+        other_references=row.other_references,
     )
 
 

@@ -190,8 +190,9 @@ class FirstOutputs:
             self._run.info(first_outputs_text(self._parent, self._subset, frozenset(self._passing)))
 
     def _passes(self, scorer: Scorer, index: int, output: Generated) -> bool:
-        reference = self._prepared.eval_set.rows[index].reference
-        return scorer.score(output.text, reference) >= scorer.pass_score
+        row = self._prepared.eval_set.rows[index]
+        score = scorer.score(output.text, row.reference, row.other_references)
+        return score >= scorer.pass_score
 
     def _choose_subset(self) -> FirstRows | None:
         scorer, settings = self._prepared.scorer, self._run.config.evaluation

@@ -1,82 +1,176 @@
-"""Reads data that core cannot: Parquet, folders with splits, and hub datasets."""
+"""Reads data that core cannot: Parquet, Arrow, folders with splits, and hub datasets."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tui_loop.core.config.schema import Config
-from tui_loop.core.data.loading import Source, read_text_source, resolved
+from tui_loop.core.data.files.content import ReadOptions
+from tui_loop.core.data.files.opening import format_of
+from tui_loop.core.data.files.reading import FORMATS, is_text_file, read_file
+from tui_loop.core.data.files.splits import split_of
+from tui_loop.core.data.loading import Source, read_options, read_text_source, resolved
 from tui_loop.core.data.rows import RawRow
-from tui_loop.core.data.text_files import TEXT_SUFFIXES, is_text_file, read_rows
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of, short_hash
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.model_source import go_offline_if_hub_unreachable
 
-_SPLIT_WORDS = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "eval": "validation",
-    "test": "test",
-}
+TABLES = (".parquet", ".arrow", ".feather")
+"""The formats of Arrow tables."""
+
+_SAVED = ("dataset_dict.json", "state.json")
+"""Files that `save_to_disk` of datasets writes: several splits, or one."""
+
+_SHARD = re.compile(r"-\d+-of-\d+")
 
 
 def read_source(entry: str, root: Path, config: Config) -> Source:
     """Reads the rows of any data entry. Raises BadInput, or NeedsExtra without the extra train."""
     path = resolved(entry, root)
     if path.is_dir():
-        return _folder(entry, path)
+        if any((path / name).is_file() for name in _SAVED):
+            return _saved(entry, path)
+        return _folder(entry, path, read_options(config))
     if is_text_file(path):
         return read_text_source(entry, root, config)
-    if path.suffix.lower() == ".parquet":
+    if format_of(path) in TABLES:
         if not path.exists():
             raise BadInput(f"{path}: no such file", "check the path")
-        return Source(entry, {"": _parquet(path)}, sha256_of(path))
+        return Source(entry, {"": _table(path)}, sha256_of(path))
     if path.exists() or not is_hub_id(entry):
         problem = "unknown format" if path.exists() else "no such file"
-        raise BadInput(f"{path}: {problem}", "give JSONL, JSON, CSV, Parquet, a folder or a hub id")
+        raise BadInput(
+            f"{path}: {problem}",
+            "give JSONL, JSON, CSV, TXT (each also with .gz), Parquet, Arrow, a folder or a hub id",
+        )
     return _hub(entry, config)
 
 
-def _folder(entry: str, path: Path) -> Source:
-    """Reads a folder with files named by split (`train.jsonl`, `data/test-00000.parquet` ...)."""
-    splits: dict[str, list[RawRow]] = {}
-    digests = []
-    suffixes = (*TEXT_SUFFIXES, ".parquet")
-    for file in sorted(each for each in path.rglob("*") if each.suffix.lower() in suffixes):
-        words = re.split(r"[^a-z]+", file.stem.lower())
-        split = next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
-        if split is None:
-            continue
-        rows = _parquet(file) if file.suffix.lower() == ".parquet" else read_rows(file)
-        splits.setdefault(split, []).extend(rows)
-        digests.append(sha256_of(file))
-    if not splits:
+def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
+    """Reads a folder with files named by split (`train.jsonl`, `data/test-00000.parquet` ...).
+
+    Raises BadInput where a split has several files, unless these are its numbered parts.
+    """
+    by_split: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(each for each in path.rglob("*") if format_of(each) in (*FORMATS, *TABLES)):
+        if (split := split_of(file.name.partition(".")[0])) is not None:
+            by_split[split].append(file)
+    if not by_split:
         raise BadInput(
             f"{path}: no file name contains train, validation or test",
             "give the path of the file, or rename it, e.g. train.jsonl",
         )
-    return Source(
-        entry, splits, digests[0] if len(digests) == 1 else short_hash("".join(digests), 64)
-    )
+    for split, files in by_split.items():
+        if len({_SHARD.sub("", str(file)) for file in files}) > 1:
+            names = [str(file.relative_to(path)) for file in files]
+            raise BadInput(
+                f"{path}: {' and '.join(names)} are both files of the split {split}",
+                f"--data {files[0]}, or remove the files that are not wanted",
+            )
+    splits = {split: _joined(files, options) for split, files in by_split.items()}
+    digests = [sha256_of(file) for files in by_split.values() for file in files]
+    digest = digests[0] if len(digests) == 1 else short_hash("".join(digests), 64)
+    named = (f"{split} is {_file_names(path, files)}" for split, files in by_split.items())
+    return Source(entry, splits, digest, (", ".join(named),))
 
 
-def _parquet(path: Path) -> list[RawRow]:
+def _file_names(folder: Path, files: list[Path]) -> str:
+    first = files[0].relative_to(folder)
+    return str(first) if len(files) == 1 else f"{first} and {len(files) - 1} further parts"
+
+
+def _joined(files: Iterable[Path], options: ReadOptions) -> list[RawRow]:
+    rows: list[RawRow] = []
+    for file in files:
+        if format_of(file) in TABLES:
+            rows += _table(file)
+            continue
+        content = read_file(file, options)
+        if len(content.splits) > 1:
+            raise BadInput(f"{file}: has splits of its own", f"--data {file}")
+        rows += next(iter(content.splits.values()))
+    return rows
+
+
+def _table(path: Path) -> list[RawRow]:
     require_train(f"reading {path.name}")
     import pyarrow
-    from pyarrow import parquet
+    from pyarrow import feather, ipc, parquet
 
     try:
-        table = parquet.read_table(path)
+        if path.suffix.lower() == ".parquet":
+            table = parquet.read_table(path)
+        elif path.suffix.lower() == ".feather":
+            table = feather.read_table(path)
+        else:
+            table = _arrow(path, ipc)
     except (pyarrow.ArrowException, OSError) as error:
-        raise BadInput(f"{path}: not a Parquet file: {error}", "write the file again") from error
-    return _rows(table.to_pylist(), str(path))
+        kind = path.suffix[1:].capitalize()
+        raise BadInput(f"{path}: not a {kind} file: {error}", "write the file again") from error
+    return _rows(_with_names(table.to_pylist(), _label_names(table.schema)), str(path))
+
+
+def _arrow(path: Path, ipc: Any) -> Any:
+    """Returns the table of an Arrow file, or of the stream that datasets writes."""
+    with path.open("rb") as file:
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        return (ipc.open_file if is_file else ipc.open_stream)(file).read_all()
+
+
+def _label_names(schema: Any) -> dict[str, list[str]]:
+    """Returns the names of the labels by column, from what datasets notes in a schema."""
+    from datasets import ClassLabel, Features
+
+    if not (schema.metadata or {}).get(b"huggingface"):
+        return {}
+    features = Features.from_arrow_schema(schema)
+    return {name: each.names for name, each in features.items() if isinstance(each, ClassLabel)}
+
+
+def _with_names(
+    values: list[dict[str, Any]], names: Mapping[str, list[str]]
+) -> list[dict[str, Any]]:
+    """Returns rows with the names of labels in place of their numbers; -1 stands for none."""
+    for row in values if names else ():
+        for column, known in names.items():
+            number = row.get(column)
+            if isinstance(number, int):
+                row[column] = known[number] if 0 <= number < len(known) else None
+    return values
+
+
+def _saved(entry: str, path: Path) -> Source:
+    """Reads a folder that `save_to_disk` of datasets wrote."""
+    require_train(f"reading {path.name}")
+    from datasets import DatasetDict, load_from_disk
+
+    try:
+        loaded = load_from_disk(str(path))
+    except Exception as error:  # the library's own tree of errors
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise BadInput(
+            f"{path}: is not what save_to_disk wrote: {reason[0]}", "save it again"
+        ) from error
+    splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
+    digests = "".join(sha256_of(each) for each in sorted(path.rglob("*.arrow")))
+    return _of_datasets(entry, splits, short_hash(digests, 64))
+
+
+def _of_datasets(entry: str, splits: Mapping[Any, Any], digest: str) -> Source:
+    rows = {
+        str(name): _rows(
+            _with_names(split.to_list(), _label_names(split.features.arrow_schema)), entry
+        )
+        for name, split in splits.items()
+    }
+    return Source(entry, rows, digest)
 
 
 def _hub(entry: str, config: Config) -> Source:
@@ -92,9 +186,8 @@ def _hub(entry: str, config: Config) -> Source:
             f"{entry!r} is not a file and could not be downloaded from the hub: {reason[0]}",
             "check the path or the id",
         ) from error
-    splits = {str(name): _rows(split.to_list(), entry) for name, split in loaded.items()}
     fingerprints = "".join(str(split._fingerprint) for split in loaded.values())
-    return Source(entry, splits, short_hash(fingerprints, 64))
+    return _of_datasets(entry, loaded, short_hash(fingerprints, 64))
 
 
 def _rows(values: list[dict[str, Any]], where: str) -> list[RawRow]:

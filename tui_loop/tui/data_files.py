@@ -9,12 +9,12 @@ from pathlib import Path, PurePath
 
 import msgspec
 
-from tui_loop.core.data.text_files import TEXT_SUFFIXES
+from tui_loop.core.data.files.reading import FORMATS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.tui.cells import flat
 
-SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
+SUFFIXES = (*FORMATS, ".parquet")
 AT_MOST = 2_000
 """Files of a folder that are offered; of more, the name must be typed."""
 

@@ -100,9 +100,31 @@ def test_the_holdout_is_read_checked_and_recorded_but_not_given_out(files: Path)
 
 
 def test_eval_rows_are_read_as_the_training_rows_are(files: Path) -> None:
-    write(files, "other.jsonl", [{"question": "q", "completion": "a"}])
+    write(files, "other.jsonl", [{"message": "q", "completion": "a"}])
     with pytest.raises(BadInput, match=r"other\.jsonl:1: no column 'prompt'"):
         load(files, "data.train=train.jsonl", "data.eval=other.jsonl")
+
+
+def test_an_eval_file_with_other_columns_is_read_by_these(files: Path) -> None:
+    write(files, "other.jsonl", [{"question": "q", "answer": "a"}])
+    write(files, "locked.jsonl", [{"instruction": "i", "output": "o"}])
+    loaded = load(
+        files,
+        "data.train=train.jsonl",
+        "data.eval=other.jsonl",
+        "data.holdout=locked.jsonl",
+    )
+    assert [(row.prompt, row.reference) for row in loaded.eval] == [("q", "a")]
+    assert [(row.prompt, row.reference) for row in loaded.holdout] == [("i", "o")]
+    assert loaded.notices == [
+        "other.jsonl: read by its own columns (prompt = question, completion = answer)",
+        "locked.jsonl: read by its own columns (instruction = instruction, output = output)",
+    ]
+    assert {name: use.unused for name, use in loaded.use.items()} == {
+        "train": (),
+        "eval": (),
+        "holdout": (),
+    }
 
 
 def test_the_label_set_is_all_labels_seen(files: Path) -> None:

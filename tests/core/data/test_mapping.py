@@ -91,17 +91,8 @@ def test_an_id_column_is_neither_label_nor_prompt() -> None:
     assert [row.id for row in mapped(*rows, metric="label")] == [f"key-{n}" for n in range(6)]
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"language": lambda n: "en" if n % 2 else "de"},
-        {"note": lambda n: f"note {n}"},
-        {"utterance": lambda n: f"message {n // 3}"},
-    ],
-    ids=["two labels", "two texts", "no text"],
-)
-def test_an_ambiguous_label_is_an_error_whose_hint_resolves_it(more: Any) -> None:
-    rows = labelled(**more)
+def test_an_ambiguous_message_is_an_error_whose_hint_resolves_it() -> None:
+    rows = labelled(note=lambda n: f"note {n}")
     with pytest.raises(BadInput, match=r"^d\.jsonl: which column is the label\?") as caught:
         mapped(*rows, metric="label")
     words = caught.value.hint.split()
@@ -112,7 +103,7 @@ def test_an_ambiguous_label_is_an_error_whose_hint_resolves_it(more: Any) -> Non
 
 
 def test_naming_one_column_of_a_labelled_file_is_enough() -> None:
-    rows = labelled(language=lambda n: "en" if n % 2 else "de")
+    rows = labelled(category=lambda n: "en" if n % 2 else "de")
     told = {"completion": "intent"}
     assert columns_of(*rows, metric="label", columns=told)["prompt"] == "utterance"
     rows = labelled(note=lambda n: f"note {n}")
@@ -142,16 +133,14 @@ def hint_of(*rows: dict[str, Any], metric: str = "exact_match", **given: Any) ->
 
 
 def test_columns_of_no_known_shape_are_an_error_whose_hint_resolves_it() -> None:
-    rows = [{"question": "q", "answer": "a"}]
+    rows = [{"what": f"text {n}", "kind": "a" if n % 2 else "b"} for n in range(8)]
     with pytest.raises(BadInput) as caught:
         mapped(*rows)
     assert caught.value.message == (
-        'd.jsonl: the columns match no known shape: question ("q"), answer ("a")'
+        'd.jsonl: the columns match no known shape: what ("text 0"), kind ("b")'
     )
-    assert caught.value.hint == (
-        "--set data.columns.prompt=question --set data.columns.completion=answer"
-    )
-    given = {"prompt": "question", "completion": "answer"}
+    assert caught.value.hint == "--set data.columns.prompt=what --set data.columns.completion=kind"
+    given = {"prompt": "what", "completion": "kind"}
     assert shape_of(*rows, columns=given) == "prompt_completion"
 
 
@@ -170,11 +159,73 @@ NO_GUESS = "--set data.columns.prompt=PROMPT_COLUMN --set data.columns.completio
         ({"question": TURNS[:1], "answer": TURNS[1:]}, "question", "answer"),
     ],
 )
-def test_a_hint_names_columns_that_usually_go_together(
+def test_columns_that_usually_go_together_are_read_unasked(
     row: dict[str, Any], prompt: str, completion: str
 ) -> None:
-    flags = f"--set data.columns.prompt={prompt} --set data.columns.completion={completion}"
-    assert hint_of(row, row) == flags
+    found = columns_of(row, row)
+    assert (found["prompt"], found["completion"]) == (prompt, completion)
+
+
+@pytest.mark.parametrize(
+    ("answers", "others"),
+    [
+        (["a", "b", "a", " "], ("b",)),
+        ({"text": ["a", "b", "c"], "answer_start": [1, 2, 3]}, ("b", "c")),
+        ([{"text": "a", "answer_start": 1}, {"text": "b"}], ("b",)),
+        (["a"], ()),
+    ],
+)
+def test_the_first_of_several_right_answers_is_the_reference(
+    answers: Any, others: tuple[str, ...]
+) -> None:
+    [row] = mapped({"question": "q", "answers": answers})
+    assert (row.prompt, row.reference, row.other_references) == ("q", "a", others)
+
+
+def test_a_context_is_read_before_its_question() -> None:
+    [row] = mapped({"id": "1", "context": "c", "question": "q", "answers": {"text": ["a"]}})
+    assert (row.id, row.prompt, row.reference) == ("1", "c\n\nq", "a")
+    assert mapped({"context": None, "question": "q", "answer": "a"})[0].prompt == "q"
+
+
+@pytest.mark.parametrize("answers", [[], {"text": []}, ["", " "]])
+def test_a_question_without_an_answer_is_refused(answers: Any) -> None:
+    right = {"question": "q", "answers": ["a"]}
+    with pytest.raises(BadInput, match="d\\.jsonl:3: 'answers' has no answer"):
+        mapped(right, right, {"question": "r", "answers": answers})
+
+
+def test_an_object_as_the_answer_becomes_json() -> None:
+    [row] = mapped({"prompt": "p", "completion": {"city": "Köln", "days": [1]}})
+    assert row.reference == '{"city": "Köln", "days": [1]}'
+
+
+def test_texts_in_alternation_are_turns() -> None:
+    [row] = mapped({"id": "0", "data": ["hi", "hello", "how?", "so"]})
+    assert [(turn.role, turn.content) for turn in row.messages] == [
+        ("user", "hi"),
+        ("assistant", "hello"),
+        ("user", "how?"),
+        ("assistant", "so"),
+    ]
+    with pytest.raises(BadInput, match="must end with an assistant's turn"):
+        mapped({"id": "0", "data": ["hi", "hello", "how?"]})
+
+
+@pytest.mark.parametrize(
+    ("more", "label"),
+    [
+        ({"label": lambda n: n % 2, "label_text": lambda n: ("no", "yes")[n % 2]}, "label_text"),
+        ({"label": lambda n: n % 2, "source": lambda n: ("web", "shop")[n % 2]}, "label"),
+        ({"label": lambda n: ("a", "b")[n % 2], "rating": lambda n: n % 3}, "label"),
+        ({"stars": lambda n: n % 2, "stars_name": lambda n: ("no", "yes")[n % 2]}, "stars_name"),
+    ],
+)
+def test_of_several_columns_the_label_is_the_one_that_is_named_so(more: Any, label: str) -> None:
+    rows = [
+        {"text": f"text {n}", **{name: value(n) for name, value in more.items()}} for n in range(12)
+    ]
+    assert columns_of(*rows, metric="label") == {"prompt": "text", "completion": label}
 
 
 @pytest.mark.parametrize(
@@ -184,9 +235,8 @@ def test_a_hint_names_columns_that_usually_go_together(
         {"source": "web", "answer": "a"},
         {"question": "q", "answer": "a", "response": "r"},
         {"question": "q", "query": "q", "answer": "a"},
-        {"question": "q", "answers": ["a", "b"]},
-        {"context": "c", "question": "q", "answers": {"text": ["a"]}},
-        {"id": "0", "data": ["q", "a"]},
+        {"question": "q", "answers": [1, 2]},
+        {"id": "0", "things": ["q", "a"]},
         {"first": TURNS, "second": TURNS},
     ],
 )
@@ -406,7 +456,7 @@ def test_a_conversation_that_cannot_be_trained_on_is_named_by_its_line(
     [
         ({"prompt": "p"}, "no column 'completion'; there are prompt"),
         ({"prompt": "p", "completion": None}, "'completion' must be text, not null"),
-        ({"prompt": "p", "completion": ["c"]}, "'completion' must be text, not list"),
+        ({"prompt": "p", "completion": [1]}, "'completion' must be text, not list"),
         ({"prompt": " ", "completion": "c"}, "'prompt' is empty"),
         ({"prompt": "p", "completion": ""}, "'completion' is empty"),
     ],

@@ -207,7 +207,7 @@ def test_turns_of_the_assistant_in_a_prompt_are_not_trained_on() -> None:
 
 def test_a_list_that_is_neither_turns_nor_calls_is_refused() -> None:
     with pytest.raises(BadInput, match="'completion' must be text, not list"):
-        mapped(PAIR | {"completion": ["x"]})
+        mapped(PAIR | {"completion": [["x"]]})
     with pytest.raises(BadInput, match="turn 1 of 'completion' needs a role"):
         mapped({"prompt": [USER], "completion": ["x"]})
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import CHECKOUT
 from tests.work import calls_of
+from tui_loop.core.data.files.reading import read_file
 from tui_loop.core.data.rows import Row
-from tui_loop.core.data.text_files import read_rows
 from tui_loop.core.examples.tfidf_index import NOTHING, SIMILAR, TrainingIndex
 
 SUPPORT = CHECKOUT / "sample_data" / "support-intents"
@@ -22,7 +22,7 @@ def rows_of(*pairs: tuple[str, str]) -> list[Row]:
 
 
 def support(name: str) -> list[Row]:
-    raw = read_rows(SUPPORT / f"{name}.jsonl")
+    raw = read_file(SUPPORT / f"{name}.jsonl").splits[""]
     return [
         Row(str(each.line), each.values["prompt"], each.values["completion"], each.line)
         for each in raw

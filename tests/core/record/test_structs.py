@@ -36,7 +36,7 @@ STATES = "draft queued running paused stopping finished stopped failed interrupt
         (
             Example("a", "p", "r", None, None, None, (), None, 0, None, False, 1),
             "id prompt reference output score passed causes loss supervised_tokens output_tokens "
-            "truncated source_line prompt_cut columns conversation",
+            "truncated source_line prompt_cut columns conversation other_references",
         ),
         (TokenLosses("a", []), "id tokens"),
         (Request("a", 1, "stop"), "id attempt name save evaluate by"),

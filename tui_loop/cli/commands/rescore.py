@@ -82,7 +82,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 
 def _record(number: int, rows: list[Example], scorer: Scorer) -> dict[str, Any]:
-    scores = [scorer.score(each.output or "", each.reference) for each in rows]
+    scores = [
+        scorer.score(each.output or "", each.reference, each.other_references) for each in rows
+    ]
     recorded = [each.score for each in rows if each.score is not None]
     examples = [
         msgspec.structs.replace(each, score=score, passed=score >= scorer.pass_score)

@@ -85,6 +85,13 @@ class Data(Group, frozen=True, kw_only=True):
     holdout: Annotated[
         str | None, about("Data that is evaluated only to judge readiness, never while tuning.")
     ] = None
+    encoding: Annotated[
+        Text, about("Encoding of text files; auto: UTF-8, or UTF-16 with a byte-order mark.")
+    ] = "auto"
+    header: Annotated[
+        Literal["auto", "yes", "no"],
+        about("Whether the first line of CSV names its columns; auto: told from the values."),
+    ] = "auto"
     shape: Annotated[
         Literal["text", "prompt_completion", "messages", "instruction"] | None,
         about("How a row is read; unset: seen from its columns."),

@@ -13,12 +13,12 @@ from itertools import product
 from typing import Any
 
 from tui_loop.core.config.settings import parse_value
-from tui_loop.core.data.conversations import turns_in
+from tui_loop.core.data.conversations import are_texts, turns_in
 from tui_loop.core.data.preference import REJECTED, pair_of
-from tui_loop.core.data.row_reading import read_history
+from tui_loop.core.data.row_reading import read_history, references_in
 from tui_loop.core.data.rows import RawRow, Shape
 from tui_loop.core.data.tools import NotReadable, is_absent, read_tools
-from tui_loop.core.data.unused_columns import MEANINGFUL, WEIGHTS
+from tui_loop.core.data.unused_columns import MEANINGFUL, WEIGHTS, say_the_same
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
 
@@ -40,6 +40,9 @@ _PAIRS = frozenset(
     }
 )
 """Names that usually go together as a prompt and its answer."""
+
+_DIALOGUES = ("data", "dialog", "dialogue", "conversation", "turns", "utterances")
+"""Columns that hold the texts of a conversation in some data sets."""
 
 _LABELS = ("label", "labels", "label_text", "category", "class", "intent", "sentiment")
 _TEXTS = ("text", "sentence", "message", "utterance", "review", "comment", "content", *_PROMPTS)
@@ -188,6 +191,29 @@ def suggested_columns(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str,
     return {}
 
 
+def known_pair(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str, str]:
+    """Returns the columns of prompt and answer where one pair has names that go together.
+
+    A context beside a question is read before it. {} where no pair or several are there.
+    """
+    pairs = _pairs(rows, names)
+    if len(pairs) != 1:
+        return {}
+    [(prompt, answer)] = pairs
+    if prompt.lower() == "question" and "context" in names and looks_like_text(rows, "context"):
+        return {"instruction": "context", "input": prompt, "output": answer}
+    return {"prompt": prompt, "completion": answer}
+
+
+def texts_as_turns(rows: Sequence[RawRow], names: Sequence[str]) -> str | None:
+    """Returns the column with lists of texts that are turns in alternation, as in UltraChat."""
+    for name in names:
+        values = [row.values.get(name) for row in rows]
+        if name.lower() in _DIALOGUES and 2 * sum(map(are_texts, values)) > len(values):
+            return name
+    return None
+
+
 def suggested_column(
     role: str, given: Mapping[str, str], rows: Sequence[RawRow], names: Sequence[str]
 ) -> str:
@@ -230,7 +256,7 @@ def label_columns(
     not_free = WEIGHTS | REJECTED | {"id"}
     free = [name for name in names if name not in given.values() and name.lower() not in not_free]
     like_labels = [name for name in free if looks_like_label(rows, name)]
-    labels = [given["completion"]] if "completion" in given else like_labels
+    labels = [given["completion"]] if "completion" in given else _best_labels(rows, like_labels)
     texts = [name for name in free if looks_like_text(rows, name)]
     texts = [name for name in texts if name not in like_labels] or [
         name for name in texts if name not in labels
@@ -249,6 +275,32 @@ def label_columns(
         f"{where}: which column is the label? {seen}: {described(rows, names)}",
         flags({role: name or placeholder(role) for role, name in hinted.items()}),
     )
+
+
+def _best_labels(rows: Sequence[RawRow], names: Sequence[str]) -> Sequence[str]:
+    """Returns the columns that are the label by more than their values, all where none is.
+
+    Of a number and its name, which say the same, it is the name; of several others, the only one
+    that is named like a label.
+    """
+    texts = [name for name in names if usual_values(rows, name, (str,))]
+    left = [
+        name
+        for name in names
+        if name in texts
+        or not any(
+            _names_it(name, text)
+            and say_the_same(*([row.values.get(each) for row in rows] for each in (name, text)))
+            for text in texts
+        )
+    ]
+    named = [name for name in left if is_label_name(name)]
+    return named if len(named) == 1 else left
+
+
+def _names_it(number: str, text: str) -> bool:
+    """Returns whether a column is named as one with the names of the numbers in another one."""
+    return is_label_name(text) or text.lower().startswith(f"{number.lower()}_")
 
 
 def _singled_out(names: Sequence[str], known: Collection[str]) -> str | None:
@@ -294,12 +346,21 @@ def _pairs(rows: Sequence[RawRow], names: Sequence[str]) -> list[tuple[str, str]
     return [
         (prompt, answer)
         for prompt, answer in product(names, names)
-        if (prompt.lower(), answer.lower()) in _PAIRS
-        and any(
-            holds(rows, prompt) and holds(rows, answer)
-            for holds in (looks_like_text, looks_like_turns)
-        )
+        if (prompt.lower(), answer.lower()) in _PAIRS and _go_together(rows, prompt, answer)
     ]
+
+
+def _go_together(rows: Sequence[RawRow], prompt: str, answer: str) -> bool:
+    if looks_like_turns(rows, prompt):
+        return looks_like_turns(rows, answer)
+    if not looks_like_text(rows, prompt):
+        return False
+    answers = [row.values.get(answer) for row in rows]
+    return 2 * sum(_is_answer(each) for each in answers) > len(answers)
+
+
+def _is_answer(value: Any) -> bool:
+    return bool(references_in(value)) or (isinstance(value, str) and bool(value.strip()))
 
 
 def _setting(role: str, column: str) -> str:

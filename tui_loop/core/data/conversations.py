@@ -38,6 +38,8 @@ _PLAIN = {spelled: role for spelled, role in _KNOWN.items() if spelled not in _C
 RESULT_ROLES = frozenset({"tool", "function", "ipython"})
 """The roles of a tool's result."""
 
+_ALTERNATING = ("user", "assistant")
+
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _RESULT_KEYS = ("name", "tool_call_id")
 _CALL_KEYS = ("tool_calls", "function_call")
@@ -77,6 +79,13 @@ def turns_in(value: Any) -> list[Any] | None:
     return value if is_turns else None
 
 
+def are_texts(value: Any) -> bool:
+    """Returns whether a value is a list of several texts: turns, the user's first."""
+    return (
+        isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value)
+    )
+
+
 def read_turns(
     value: Any, raw: RawRow, where: str, column: str, use: TurnUse | None = None
 ) -> tuple[Message, ...]:
@@ -90,6 +99,8 @@ def read_turns(
         reason = f"{column!r} must be a list of turns"
         hint = "write [{role, content}, ...]"
         raise RowRefused(where, raw.line, "wrong_roles", reason, hint)
+    if are_texts(value):
+        value = [{"role": _ALTERNATING[at % 2], "content": text} for at, text in enumerate(value)]
     turns: list[Message] = []
     for turn in value:  # a hot loop: files have millions of turns
         if type(turn) is dict and len(turn) == 2:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
 from tui_loop.core.config.schema import Config
-from tui_loop.core.data.mapping import find_mapping, map_rows
+from tui_loop.core.data.files.content import ReadOptions
+from tui_loop.core.data.files.reading import is_text_file, read_file
+from tui_loop.core.data.mapping import ANSWERED, find_mapping, map_rows
 from tui_loop.core.data.preference import mark_of, without_bad
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, digest_of
 from tui_loop.core.data.split import by_answer, sample, split_evaluation, with_columns
-from tui_loop.core.data.text_files import is_text_file, read_rows
 from tui_loop.core.data.unused_columns import ColumnUse, TurnUse, column_names, column_use
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.hub_id import is_hub_id
@@ -24,11 +25,15 @@ from tui_loop.core.text.untrusted import one_line
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The content of a `data.*` entry: rows by split; a single file has one split, `""`."""
+    """The content of a `data.*` entry: rows by split; a single file has one split, `""`.
+
+    `notes`: what was detected while reading and may surprise.
+    """
 
     name: str
     splits: dict[str, list[RawRow]]
     sha256: str | None
+    notes: tuple[str, ...] = ()
 
 
 ReadSource = Callable[[str, Path, Config], Source]
@@ -64,14 +69,20 @@ Refused = dict[str, list[RowRefused]]
 """Unusable rows by split: train, eval, holdout."""
 
 
-def read_text_source(entry: str, root: Path, _: Config) -> Source:
-    """Reads a JSONL, JSON or CSV file; raises NeedsExtra for other sources."""
+def read_text_source(entry: str, root: Path, config: Config) -> Source:
+    """Reads a JSON, CSV or text file; raises NeedsExtra for other sources."""
     path = resolved(entry, root)
     if not is_text_file(path):
         if os.path.exists(path) or (is_hub_id(entry) and path.suffix != ".parquet"):
-            raise NeedsExtra(f"reading {entry} (neither JSONL, JSON nor CSV)", "train")
+            raise NeedsExtra(f"reading {entry} (neither JSON, CSV nor text)", "train")
         raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
-    return Source(entry, {"": read_rows(path)}, sha256_of(path))
+    content = read_file(path, read_options(config))
+    return Source(entry, content.splits, sha256_of(path), content.notes)
+
+
+def read_options(config: Config) -> ReadOptions:
+    """Returns how the files of a config are read."""
+    return ReadOptions(encoding=config.data.encoding, header=config.data.header)
 
 
 def resolved(entry: str, root: Path) -> Path:
@@ -111,11 +122,13 @@ def load_data(
     )
     use: dict[str, ColumnUse] = {}
     train, train_raw, use["train"] = _mapped(train_raw, mapping, where, _list(refused, "train"))
-    notices: list[str] = []
+    notices = [f"{source.name}: {note}" for note in source.notes]
     if (part := _eval_part(source, config, root, read)) is not None:
-        eval_where, eval_raw, eval_split = part
+        eval_where, eval_raw, eval_split, notes = part
+        own = _own_mapping(eval_raw, mapping, eval_where, config)
+        notices += [*notes, *_told(own, mapping, eval_split.path)]
         faulty = _list(refused, "eval")
-        held, eval_raw, use["eval"] = _mapped(eval_raw, mapping, eval_where, faulty)
+        held, eval_raw, use["eval"] = _mapped(eval_raw, own, eval_where, faulty)
     else:
         eval_where, eval_raw, total = where, train_raw, len(train)
         train, held = split_evaluation(train, data.eval_fraction, data.split_seed, where)
@@ -141,7 +154,10 @@ def load_data(
         rows = _split(holdout, "test", "data.holdout")
         holdout_where = str(resolved(data.holdout, root))
         faulty = _list(refused, "holdout")
-        locked, rows, use["holdout"] = _mapped(rows, mapping, holdout_where, faulty)
+        own = _own_mapping(rows, mapping, holdout_where, config)
+        notices += [f"{holdout.name}: {note}" for note in holdout.notes]
+        notices += _told(own, mapping, data.holdout)
+        locked, rows, use["holdout"] = _mapped(rows, own, holdout_where, faulty)
         splits["holdout"] = Split(data.holdout, holdout.sha256, len(rows))
 
     for name, rows_of, place in (("train", train, where), ("eval", held, eval_where)):
@@ -166,8 +182,8 @@ def with_labels(data: LoadedData, config: Config) -> LoadedData:
 
 def _eval_part(
     source: Source, config: Config, root: Path, read: ReadSource
-) -> tuple[str, list[RawRow], Split] | None:
-    """Returns (place, raw rows, split) of the evaluation data.
+) -> tuple[str, list[RawRow], Split, list[str]] | None:
+    """Returns (place, raw rows, split, notes) of the evaluation data.
 
     None where the evaluation rows are split off the training rows.
     """
@@ -175,12 +191,37 @@ def _eval_part(
     if data.eval is not None:
         held = read(data.eval, root, config)
         rows = _split(held, data.eval_split or "test", "data.eval_split")
-        return str(resolved(data.eval, root)), rows, Split(data.eval, held.sha256)
+        notes = [f"{held.name}: {note}" for note in held.notes]
+        return str(resolved(data.eval, root)), rows, Split(data.eval, held.sha256), notes
     name = _eval_split(source, data.eval_split)
     if name is None:
         return None
     where = f"{resolved(source.name, root)} ({name})"
-    return where, source.splits[name], Split(f"{data.train}#{name}", source.sha256)
+    return where, source.splits[name], Split(f"{data.train}#{name}", source.sha256), []
+
+
+def _own_mapping(raws: Sequence[RawRow], mapping: Mapping, where: str, config: Config) -> Mapping:
+    """Returns the mapping of an evaluation or holdout file.
+
+    It is that of the training file where the columns are there, else the file is read by its own.
+    """
+    names = column_names(raws)
+    if mapping.shape == "text" or all(
+        column in names for role, column in mapping.columns.items() if role in ANSWERED
+    ):
+        return mapping
+    try:
+        return find_mapping(raws, where, metric=config.evaluation.metric)
+    except BadInput:
+        return mapping  # whose rows are refused by line and column
+
+
+def _told(own: Mapping, mapping: Mapping, name: str) -> list[str]:
+    """Returns the notice on a file that is read in its own way, if it is."""
+    if own == mapping:
+        return []
+    columns = ", ".join(f"{role} = {column}" for role, column in own.columns.items())
+    return [f"{name}: read by its own columns ({columns})"]
 
 
 def _mapped(

@@ -16,6 +16,7 @@ from tui_loop.core.data.columns import (
     flags,
     foreign_format,
     is_xlam,
+    known_pair,
     label_columns,
     listed,
     looks_like_text,
@@ -25,6 +26,7 @@ from tui_loop.core.data.columns import (
     suggested_column,
     suggested_columns,
     suggested_prompt,
+    texts_as_turns,
 )
 from tui_loop.core.data.conversations import role_of, turns_in
 from tui_loop.core.data.preference import REJECTED, pair_of
@@ -40,6 +42,9 @@ _ROLES_OF: dict[Shape, tuple[str, ...]] = {
     "instruction": ("instruction", "output"),
     "text": ("text",),
 }
+
+ANSWERED = frozenset(role for roles in _ROLES_OF.values() for role in roles)
+"""The roles of prompts and answers."""
 
 
 def find_mapping(
@@ -74,6 +79,12 @@ def find_mapping(
         shape = _shape_given(given)
     if shape is None and "text" in names and metric != "label":
         shape = "text"
+    if shape is None and (known := known_pair(sampled(rows), names)):
+        given |= known
+        shape = _shape_given(given)
+    if shape is None and (turns := texts_as_turns(sampled(rows), names)):
+        given |= {"messages": turns}
+        shape = _shape_given(given)
     if shape is None and (foreign := foreign_format(sampled(rows), names)):
         raise BadInput(f"{where}: {foreign[0]}", foreign[1])
     missing = [role for role in ("prompt", "completion") if given.get(role, role) not in names]

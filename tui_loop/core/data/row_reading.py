@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -39,12 +40,31 @@ def read_row(raw: RawRow, mapping: Mapping, where: str, use: TurnUse | None = No
     system, tools, history = _context(raw, column, where)
     asked = _asked(raw, column, where, use)
     replied = _replied(raw, answer, where, use, is_chat=bool(asked), has_tools=bool(tools))
+    reference, *others = ("",) if replied else _answers(raw, answer, where)
     if not (asked or replied or system or history or tools):
-        return Row("", _prompt(raw, mapping, where), _text(raw, answer, where), raw.line)
+        prompt = _prompt(raw, mapping, where)
+        return Row("", prompt, reference, raw.line, other_references=tuple(others))
     asked = asked or (Message("user", _prompt(raw, mapping, where)),)
-    replied = replied or (assistant_turn(_text(raw, answer, where)),)
+    replied = replied or (assistant_turn(reference),)
     turns = _with_system((*history, *asked, *replied), system, raw, use)
-    return row_of_turns(turns, raw, where, tools)
+    row = row_of_turns(turns, raw, where, tools)
+    return msgspec.structs.replace(row, other_references=tuple(others)) if others else row
+
+
+def references_in(value: Any) -> list[str] | None:
+    """Returns the different texts of a list of right answers, None for any other value.
+
+    Read are a list of texts, SQuAD's {"text": [...]}, and a list of objects with a text each.
+    """
+    if isinstance(value, dict):
+        value = value.get("text")
+    if not isinstance(value, list):
+        return None
+    found = [each.get("text") if isinstance(each, dict) else each for each in value]
+    texts = [text for text in found if isinstance(text, str)]
+    if len(texts) < len(found):
+        return None
+    return list(dict.fromkeys(text for text in texts if text.strip()))
 
 
 def read_history(value: Any) -> tuple[Message, ...]:
@@ -182,6 +202,20 @@ def _text(raw: RawRow, column: str, where: str) -> str:
         reason = f"{column!r} is empty"
         raise RowRefused(where, raw.line, "empty_rows", reason, "fix or remove the row")
     return value
+
+
+def _answers(raw: RawRow, column: str, where: str) -> Sequence[str]:
+    """Returns the right answers of a row, the one to train on first; an object becomes JSON."""
+    value = raw.values.get(column)
+    found = references_in(value)
+    if found:
+        return found
+    if isinstance(value, dict) and value and found is None:
+        return [json.dumps(value, ensure_ascii=False, default=str)]
+    if found is not None:
+        reason = f"{column!r} has no answer"
+        raise RowRefused(where, raw.line, "empty_rows", reason, "fix or remove the row")
+    return [_text(raw, column, where)]
 
 
 def _missing(raw: RawRow, column: str, where: str) -> RowRefused:

@@ -80,6 +80,7 @@ class Row(msgspec.Struct, frozen=True):
 
     `conversation`: the id of the row whose answers are evaluated one by one, this being one of
     them. The loss of turns before number `counted_from` belongs to the answers before.
+    `other_references`: further answers that count as right; the model is trained on none of them.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Row(msgspec.Struct, frozen=True):
     tools: str = ""
     conversation: str = ""
     counted_from: int = 0
+    other_references: tuple[str, ...] = ()
 
     @property
     def input_text(self) -> str:
@@ -134,8 +136,15 @@ FOLDER = "rows"
 
 def index_text(rows: Sequence[Row]) -> str:
     """Returns the index of `rows`: ids and hashes of references, in order."""
-    hashes = {reference: short_hash(reference) for reference in {row.reference for row in rows}}
-    return "".join(f"{_name(row)} {hashes[row.reference]}\n" for row in rows)
+    answers = [all_answers(row.reference, row.other_references) for row in rows]
+    hashes = {each: short_hash(each) for each in set(answers)}
+    named = zip(rows, answers, strict=True)
+    return "".join(f"{_name(row)} {hashes[each]}\n" for row, each in named)
+
+
+def all_answers(reference: str, others: Iterable[str]) -> str:
+    """Returns all right answers of a row as one text, which changes with any of them."""
+    return "\n".join((reference, *others))
 
 
 def _name(row: Row) -> str:

@@ -79,13 +79,15 @@ class Unused(msgspec.Struct, frozen=True):
     """A column, or a key of turns written `messages[].weight`, that is not used.
 
     `rows` hold a value there. Of a weight, or a mark of good and bad answers, the value is 0 or
-    false in `zeros` rows (turns, for a key), the first of them in `line`.
+    false in `zeros` rows (turns, for a key), the first of them in `line`. `same_as`: the column of
+    the answer, where this one says the same in other words, such as numbers.
     """
 
     name: str
     rows: int
     zeros: int = 0
     line: int = 0
+    same_as: str = ""
 
     @property
     def is_key(self) -> bool:
@@ -182,16 +184,25 @@ def column_use(
     keys = turns.keys.items()
     values = [raw.values for raw in raws]
     return (
-        *(_column(raws, values, name, mapping.shape) for name in names if name not in used),
+        *(_column(raws, values, name, mapping) for name in names if name not in used),
         *(Unused(name, each.rows, each.zeros, each.first) for name, each in keys),
     )
 
 
+def say_the_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Returns whether each value of one column goes with one value of the other, both ways."""
+    pairs = {(str(left), str(right)) for left, right in zip(one, other, strict=True)}
+    return len(pairs) == len({left for left, _ in pairs}) == len({right for _, right in pairs})
+
+
 def _column(
-    raws: Sequence[RawRow], rows: Sequence[dict[str, Any]], name: str, shape: str
+    raws: Sequence[RawRow], rows: Sequence[dict[str, Any]], name: str, mapping: Mapping
 ) -> Unused:
+    answer, shape = mapping.columns.get("completion", ""), mapping.shape
     values = list(map(dict.get, rows, repeat(name)))  # the fastest way
     count = len(list(filter(None, values))) + values.count(0)  # 0 and false are values
+    if name.lower() in MARKS and answer and say_the_same(values, [row.get(answer) for row in rows]):
+        return Unused(name, count, same_as=answer)
     is_mark = (
         name.lower() in MARKS and shape != "text" and all(each in _YES_OR_NO for each in values)
     )

@@ -29,6 +29,7 @@ from statistics import median
 import msgspec
 
 from tui_loop.core.config.schema import Config
+from tui_loop.core.data.files.reading import is_text_file
 from tui_loop.core.data.loading import (
     LoadedData,
     ReadSource,
@@ -38,7 +39,6 @@ from tui_loop.core.data.loading import (
     resolved,
 )
 from tui_loop.core.data.rows import Row
-from tui_loop.core.data.text_files import is_text_file
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
 from tui_loop.core.examples.causes import causes_of

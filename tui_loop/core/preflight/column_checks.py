@@ -59,6 +59,15 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
                     count=_count(places),
                 )
             )
+        elif same := places[0][1].same_as:
+            findings.append(
+                info(
+                    CheckKind.UNUSED_COLUMNS,
+                    f"{one_line(name, NAME_LENGTH)} is not used: {one_line(same, NAME_LENGTH)}, "
+                    "the answer, says the same",
+                    f"--set data.columns.completion={name} trains on it instead",
+                )
+            )
         elif has_value and (meaning := meaning_of(name, data.mapping.shape)):
             findings.append(_warning(name, meaning, places, data))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_loop.core.config.schema import EOS, Config
-from tui_loop.core.data.rows import Row
+from tui_loop.core.data.rows import Row, all_answers
 from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.record.structs import Example, Fingerprint
@@ -22,7 +22,7 @@ def fingerprint_of(
     counts_completions = data.train_on == "assistant" and data.shape != "messages"
     return Fingerprint(
         rows=_hash([row.id for row in rows]),
-        references=_hash([row.reference for row in rows]),
+        references=_hash([all_answers(row.reference, row.other_references) for row in rows]),
         template=_hash(
             [
                 config.data.prompt_template,

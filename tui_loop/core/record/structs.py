@@ -112,6 +112,7 @@ class Example(msgspec.Struct, frozen=True):
     `prompt_cut`: the number of tokens cut off the start of the prompt. `columns`: other columns of
     the row that have few distinct values, for slices. `conversation`: the id of the row that
     this is one of several answers of, "" for a row that is evaluated as a whole.
+    `other_references`: further answers that count as right.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Example(msgspec.Struct, frozen=True):
     prompt_cut: Whole = 0
     columns: dict[str, str] = {}
     conversation: str = ""
+    other_references: tuple[str, ...] = ()
 
 
 class TokenLosses(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.data.text_files import is_text_file
+from tui_loop.core.data.files.reading import is_text_file
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.suspects import Suspect
 from tui_loop.core.preflight.check_result import CheckResult

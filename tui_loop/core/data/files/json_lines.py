@@ -1,0 +1,136 @@
+"""Reads JSON lines: one object a line, or objects that go on over several lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.data.files.content import FileContent, ReadOptions
+from tui_loop.core.data.files.opening import opened
+from tui_loop.core.data.rows import RawRow
+from tui_loop.core.errors import BadInput
+from tui_loop.core.text.untrusted import one_line
+
+FIX_LINE = "fix the line or remove it, then try again"
+
+_LONGEST_OBJECT = 10_000
+"""Lines of one object that are read together."""
+_decoder = msgspec.json.Decoder()
+
+
+class NanCounts:
+    """Counts the rows with NaN by column; JSON has no such number, but pandas writes it."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[str] = Counter()
+        self.first: dict[str, int] = {}
+        self.seen = False
+
+    def constant(self, word: str) -> float:
+        """Returns NaN for that word, for a decoder; raises ValueError for infinities."""
+        if word != "NaN":
+            raise ValueError(f"{word} is no JSON number")
+        self.seen = True
+        return math.nan
+
+    def without(self, values: dict[str, Any], line: int) -> dict[str, Any]:
+        """Returns the values of a row with null in place of each NaN."""
+        if not self.seen:  # most files; a hot loop
+            return values
+        found = {name: _without_nan(value) for name, value in values.items()}
+        for name, (_, had) in found.items():
+            if had:
+                self.rows[name] += 1
+                self.first.setdefault(name, line)
+        return {name: value for name, (value, _) in found.items()}
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns a note on each column with NaN."""
+        return tuple(
+            f"NaN in {one_line(name, 40)!r} is read as no value: {count} rows, the first in line "
+            f"{self.first[name]}"
+            for name, count in self.rows.items()
+        )
+
+
+def read_json_lines(path: Path, options: ReadOptions) -> FileContent:
+    """Reads all rows of a file of JSON lines; raises BadInput with the line of a fault."""
+    nans = NanCounts()
+    with opened(path, options.encoding) as stream:
+        rows = list(rows_of_lines(path, stream, nans))
+    return FileContent({"": rows}, nans.notes())
+
+
+def rows_of_lines(path: Path, lines: Iterable[str], nans: NanCounts) -> Iterator[RawRow]:
+    """Yields the objects of lines with the line where each starts."""
+    numbered = iter(enumerate(lines, 1))
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        try:
+            value = _decoder.decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            value = _with_nan(line, nans)
+            if value is None:
+                value = _over_lines(line, numbered, nans)
+            if value is None:
+                raise BadInput(f"{path}:{number}: is not JSON: {error}", FIX_LINE) from error
+            if isinstance(value, dict):
+                value = nans.without(value, number)
+        yield object_row(path, number, value)
+
+
+def object_row(path: Path, line: int, value: Any) -> RawRow:
+    """Returns a row; raises BadInput for a value that is no object."""
+    if not isinstance(value, dict):
+        raise BadInput(
+            f"{path}:{line}: must be a JSON object, not {type(value).__name__}", FIX_LINE
+        )
+    return RawRow(line, value)
+
+
+def _with_nan(text: str, nans: NanCounts) -> Any:
+    """Returns the value of JSON that may have NaN in it, None where it is no such thing."""
+    try:
+        return json.loads(text, parse_constant=nans.constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _over_lines(first: str, following: Iterator[tuple[int, str]], nans: NanCounts) -> Any:
+    """Returns the object that starts in a line and ends in a later one, None where none does.
+
+    The lines within such an object are indented, so a line that begins with a brace starts another
+    one: the first was not closed.
+    """
+    parts = [first]
+    if first.strip() not in ("{", "[{") and not first.rstrip().endswith((",", "{", "[", ":")):
+        return None
+    for _, line in following:
+        parts.append(line)
+        if line.startswith("{") or len(parts) > _LONGEST_OBJECT:
+            return None
+        if line.startswith("}") and (value := _with_nan("".join(parts), nans)) is not None:
+            return value
+    return None
+
+
+def _without_nan(value: Any) -> tuple[Any, bool]:
+    """Returns (the value with null in place of NaN, whether it had any)."""
+    if isinstance(value, float):
+        return (None, True) if math.isnan(value) else (value, False)
+    if isinstance(value, dict):
+        pairs = {name: _without_nan(each) for name, each in value.items()}
+        return {name: each for name, (each, _) in pairs.items()}, any(
+            had for _, had in pairs.values()
+        )
+    if isinstance(value, list):
+        items = [_without_nan(each) for each in value]
+        return [each for each, _ in items], any(had for _, had in items)
+    return value, False

@@ -1,0 +1,103 @@
+"""Opens text files: compressed ones, and those whose encoding is not UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+from tui_loop.core.data.files.content import AUTO
+from tui_loop.core.errors import BadInput
+
+COMPRESSED = (".gz",)
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it starts with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_HEAD = 65536
+_LATIN = "--set data.encoding=latin-1, if it is from an older Windows program; or convert the file"
+
+
+def format_of(path: Path) -> str:
+    """Returns the suffix that tells the format, without that of a compression: `.jsonl`."""
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix in COMPRESSED else suffix
+
+
+@contextmanager
+def opened(path: Path, encoding: str = AUTO) -> Iterator[TextIO]:
+    """Opens a text file with its own line ends.
+
+    Raises BadInput for a missing, binary or damaged file, and for bytes that are not text in its
+    encoding, with their place; the last two also while it is read.
+    """
+    if not os.path.exists(path):  # unlike Path.exists, False for impossible names
+        raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
+    if path.is_dir():
+        raise BadInput(f"{path}: is a folder, not a file", "name a file in it")
+    known = encoding
+    try:
+        with _bytes_of(path) as stream:
+            known = _encoding_of(path, stream.read(_HEAD), encoding)
+            stream.seek(0)
+            yield io.TextIOWrapper(stream, encoding=known, newline="")
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, known) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise BadInput(f"{path}: is damaged: {error}", "compress the file again") from error
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}", "check the file's permissions") from error
+
+
+def _bytes_of(path: Path) -> BinaryIO:
+    if path.suffix.lower() in COMPRESSED:
+        return cast(BinaryIO, gzip.open(path))
+    return path.open("rb")
+
+
+def _encoding_of(path: Path, head: bytes, encoding: str) -> str:
+    """Returns the encoding of a file that starts with `head`; raises BadInput for a binary one."""
+    if encoding != AUTO:
+        return encoding
+    found = next((name for mark, name in _BOMS if head.startswith(mark)), "utf-8")
+    if found.startswith("utf-8") and b"\0" in head:
+        raise BadInput(f"{path}: is a binary file, not text", "give JSONL, JSON or CSV")
+    return found
+
+
+def _undecodable(path: Path, encoding: str) -> BadInput:
+    """Returns the error for a file that has bytes which are not text in its encoding."""
+    name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
+    hint = _LATIN if name == "UTF-8" else "--set data.encoding=ENCODING, with the right one"
+    if name == "UTF-8":
+        with _bytes_of(path) as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    wrong = f"byte 0x{line[error.start]:02X} at position {error.start + 1}"
+                    return BadInput(f"{path}:{number}: {wrong} is not UTF-8", hint)
+    return BadInput(f"{path}: is not text in {name}", hint)
+
+
+def check_encoding(encoding: str) -> None:
+    """Raises BadInput for an encoding that Python does not know, or that is none of text."""
+    if encoding == AUTO:
+        return
+    with suppress(LookupError, ValueError):
+        if codecs.lookup(encoding)._is_text_encoding:
+            return
+    raise BadInput(
+        f"data.encoding: {encoding!r} is not a text encoding",
+        "--set data.encoding=latin-1, for example; auto reads UTF-8 and UTF-16",
+    )
