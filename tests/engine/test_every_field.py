@@ -29,6 +29,7 @@ from tui_loop.core.config.tables import flatten
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.rows import Row
 from tui_loop.core.early_stopping import EvalLosses
+from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
@@ -236,6 +237,10 @@ def prompts(rows: list[Row]) -> set[str]:
 OTHER = {f"question {n}" for n in range(100, 105)}
 
 
+def rows_of(data: LoadedData) -> list[Row]:
+    return [*data.train, *data.eval]
+
+
 @effect("data.train")
 def _(bench: Bench) -> None:
     loaded(bench)
@@ -252,6 +257,43 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     assert loaded(bench).holdout == []
     assert prompts(loaded(bench, "data.holdout=other.jsonl").holdout) == OTHER
+
+
+@effect("data.encoding")
+def _(bench: Bench) -> None:
+    rows = "prompt;completion\n" + "".join(f"Wie groß ist {n}?;so\n" for n in range(4))
+    (bench.folder / "latin.csv").write_bytes(rows.encode("latin-1"))
+    settings = ["data.train=latin.csv", "eval_fraction=0.5"]
+    assert "Wie groß ist 1?" in prompts(rows_of(loaded(bench, *settings, "data.encoding=latin-1")))
+    with pytest.raises(BadInput, match="is not UTF-8"):
+        loaded(bench, *settings)
+
+
+@effect("data.header")
+def _(bench: Bench) -> None:
+    (bench.folder / "plain.csv").write_text("prompt,completion\n" + "a,b\nc,d\n" * 2)
+    settings = ["data.train=plain.csv", "eval_fraction=0.5"]
+    assert prompts(rows_of(loaded(bench, *settings))) == {"a", "c"}
+    columns = 'data.columns={prompt = "column1", completion = "column2"}'
+    without = loaded(bench, *settings, "data.header=no", columns)
+    assert prompts(rows_of(without)) == {"prompt", "a", "c"}
+
+
+@effect("data.on_bad_row")
+def _(bench: Bench) -> None:
+    write(bench.folder / "gaps.jsonl", [*pairs(0), {"prompt": "p", "completion": ""}])
+    with pytest.raises(BadInput, match="is empty"):
+        loaded(bench, "data.train=gaps.jsonl")
+    skipped = loaded(bench, "data.train=gaps.jsonl", "data.on_bad_row=skip")
+    assert len(rows_of(skipped)) == len(pairs(0))
+
+
+@effect("data.drop_duplicates")
+def _(bench: Bench) -> None:
+    write(bench.folder / "twice.jsonl", pairs(0) * 2)
+    settings = ["data.train=twice.jsonl"]
+    assert len(rows_of(loaded(bench, *settings))) == 2 * len(pairs(0))
+    assert len(rows_of(loaded(bench, *settings, "drop_duplicates=true"))) == len(pairs(0))
 
 
 @effect("data.shape")

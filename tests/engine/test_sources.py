@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data.loading import load_data
+from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.engine.sources import read_source
 
@@ -50,7 +51,10 @@ def test_a_folder_with_splits_is_trained_on_train_and_held_out_on_validation(
     assert [row.prompt for row in data.train] == [row["prompt"] for row in ROWS[:8]]
     assert [row.prompt for row in data.eval] == [row["prompt"] for row in ROWS[8:]]
     assert data.splits["eval"].path.endswith("set#validation")
-    assert data.notices == []
+    assert data.notices == [
+        f"{tmp_path / 'set'}: train is data/train-00000-of-00001.parquet, "
+        "validation is validation.jsonl"
+    ]
 
 
 @pytest.mark.train
@@ -69,3 +73,82 @@ def test_a_folder_without_splits_says_what_is_looked_for(
     config = with_settings(Config(), [f"data.train={tmp_path / 'set'}"])
     with pytest.raises(BadInput, match="train, validation or test"):
         load_data(config, tmp_path, read_source)
+
+
+LABELLED = [{"text": f"message {n}", "label": n % 2} for n in range(12)]
+
+
+def load(path: Path, *settings: str) -> LoadedData:
+    config = with_settings(Config(), [f"data.train={path}", *settings])
+    return load_data(config, path.parent, read_source)
+
+
+def labelled(rows: Sequence[dict[str, object]]) -> Any:
+    """Returns rows as a data set whose labels have names."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    return Dataset.from_list(list(rows), features=features)
+
+
+@pytest.mark.train
+def test_labels_have_the_names_that_datasets_notes(tmp_path: Path) -> None:
+    from datasets import DatasetDict
+
+    rows = labelled(LABELLED)
+    rows.to_parquet(tmp_path / "train.parquet")
+    rows.save_to_disk(tmp_path / "one")
+    DatasetDict(train=rows, test=labelled(LABELLED[:4])).save_to_disk(tmp_path / "two")
+    [stream] = (tmp_path / "one").glob("*.arrow")
+    for path in (tmp_path / "train.parquet", tmp_path / "one", stream):
+        data = load(path, "metric=label")
+        assert data.labels == ["bad", "good"]
+        assert len(data.train) == 11
+    data = load(tmp_path / "two", "metric=label")
+    assert (len(data.train), len(data.eval), data.labels) == (12, 4, ["bad", "good"])
+    (tmp_path / "one" / "state.json").write_text("{")
+    with pytest.raises(BadInput, match="is not what save_to_disk wrote"):
+        load(tmp_path / "one")
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("suffix", ["arrow", "feather"])
+def test_an_arrow_file_is_read(tmp_path: Path, suffix: str) -> None:
+    import pyarrow as pa
+    from pyarrow import feather, ipc
+
+    table, path = pa.Table.from_pylist(ROWS), tmp_path / f"rows.{suffix}"
+    if suffix == "feather":
+        feather.write_feather(table, path)
+    else:
+        with ipc.new_file(path, table.schema) as file:
+            file.write_table(table)
+    assert len(load(path).train) == 11
+    path.write_text("not a table")
+    with pytest.raises(BadInput, match=f"not a {suffix.capitalize()} file"):
+        load(path)
+
+
+def test_two_files_of_one_split_are_asked_about(tmp_path: Path, write_lines: Write) -> None:
+    for name in ("train", "train_socratic", "test"):
+        write_lines(f"set/{name}.jsonl", ROWS)
+    with pytest.raises(BadInput) as caught:
+        load(tmp_path / "set")
+    assert caught.value.message == (
+        f"{tmp_path / 'set'}: train.jsonl and train_socratic.jsonl are both files of the split "
+        "train"
+    )
+    assert caught.value.hint.startswith(f"--data {tmp_path / 'set' / 'train.jsonl'}")
+
+
+def test_the_numbered_parts_of_a_split_are_joined(tmp_path: Path, write_lines: Write) -> None:
+    write_lines("set/train-00000-of-00002.jsonl", ROWS[:5])
+    write_lines("set/train-00001-of-00002.jsonl", ROWS[5:9])
+    write_lines("set/test.csv", [])
+    (tmp_path / "set" / "test.csv").write_text("prompt;completion\na;b\n")
+    data = load(tmp_path / "set")
+    assert (len(data.train), len(data.eval)) == (9, 1)
+    assert data.notices == [
+        f"{tmp_path / 'set'}: train is train-00000-of-00002.jsonl and 1 further part, "
+        "test is test.csv"
+    ]

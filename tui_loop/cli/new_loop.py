@@ -37,7 +37,7 @@ from tui_loop.core.preflight.check_result import (
 )
 from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.core.preflight.data_checks import FEW_EVAL_ROWS, few_eval_rows
-from tui_loop.core.preflight.row_checks import load_usable
+from tui_loop.core.preflight.row_checks import load_usable, skipped_rows
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.scoring import NO_METRIC
@@ -364,6 +364,7 @@ def _chat_template_warning(config: Config) -> CheckResult:
 def _data_notices(config: Config, data: LoadedData) -> list[CheckResult]:
     """Returns what to know about the rows before the first run."""
     results = [info(CheckKind.HELD_OUT, text) for text in data.notices]
+    results += skipped_rows(data)
     results += [warning(CheckKind.UNTRAINED_LABELS, text) for text in data.warnings]
     if text := few_eval_rows(len(data.eval)):
         hint = _more_eval_rows(config, data)

@@ -11,18 +11,16 @@ from typing import Any
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.opening import format_of
-from tui_loop.core.data.files.reading import FORMATS, is_text_file, read_file
-from tui_loop.core.data.files.splits import split_of
+from tui_loop.core.data.files.reading import TABLES, is_data_file, is_text_file, read_file
+from tui_loop.core.data.files.splits import SPLITS, split_of
 from tui_loop.core.data.loading import Source, read_options, read_text_source, resolved
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of, short_hash
+from tui_loop.core.text.figures import counted
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.model_source import go_offline_if_hub_unreachable
-
-TABLES = (".parquet", ".arrow", ".feather")
-"""The formats of Arrow tables."""
 
 _SAVED = ("dataset_dict.json", "state.json")
 """Files that `save_to_disk` of datasets writes: several splits, or one."""
@@ -57,8 +55,8 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
 
     Raises BadInput where a split has several files, unless these are its numbered parts.
     """
-    by_split: dict[str, list[Path]] = defaultdict(list)
-    for file in sorted(each for each in path.rglob("*") if format_of(each) in (*FORMATS, *TABLES)):
+    by_split: Mapping[str, list[Path]] = defaultdict(list)
+    for file in sorted(each for each in path.rglob("*") if is_data_file(each)):
         if (split := split_of(file.name.partition(".")[0])) is not None:
             by_split[split].append(file)
     if not by_split:
@@ -66,6 +64,7 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
             f"{path}: no file name contains train, validation or test",
             "give the path of the file, or rename it, e.g. train.jsonl",
         )
+    by_split = {split: by_split[split] for split in SPLITS if split in by_split}
     for split, files in by_split.items():
         if len({_SHARD.sub("", str(file)) for file in files}) > 1:
             names = [str(file.relative_to(path)) for file in files]
@@ -82,7 +81,8 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
 
 def _file_names(folder: Path, files: list[Path]) -> str:
     first = files[0].relative_to(folder)
-    return str(first) if len(files) == 1 else f"{first} and {len(files) - 1} further parts"
+    more = counted(len(files) - 1, "further part")
+    return str(first) if len(files) == 1 else f"{first} and {more}"
 
 
 def _joined(files: Iterable[Path], options: ReadOptions) -> list[RawRow]:

@@ -9,12 +9,11 @@ from pathlib import Path, PurePath
 
 import msgspec
 
-from tui_loop.core.data.files.reading import FORMATS
+from tui_loop.core.data.files.reading import is_data_file
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.tui.cells import flat
 
-SUFFIXES = (*FORMATS, ".parquet")
 AT_MOST = 2_000
 """Files of a folder that are offered; of more, the name must be typed."""
 
@@ -92,7 +91,7 @@ def _in_folder(root: Path, head: str, begun: str) -> list[Offer]:
                 continue
             if os.path.isdir(entry.path):
                 folders.append(Offer(f"{head}{name}/", is_folder=True))
-            elif name.lower().endswith(SUFFIXES) and os.path.isfile(entry.path):
+            elif is_data_file(Path(name)) and os.path.isfile(entry.path):
                 files.append(Offer(head + name))
     start = (head + begun).lower()
     found = [*sorted(files, key=_path), *sorted(folders, key=_path)]

@@ -92,6 +92,16 @@ class Data(Group, frozen=True, kw_only=True):
         Literal["auto", "yes", "no"],
         about("Whether the first line of CSV names its columns; auto: told from the values."),
     ] = "auto"
+    on_bad_row: Annotated[
+        Literal["refuse", "skip"],
+        about(
+            "Rows that cannot be used: refuse the data, or skip them. skip also cuts the user's "
+            "turns after the last answer of a conversation."
+        ),
+    ] = "refuse"
+    drop_duplicates: Annotated[
+        bool, about("Use rows with the same prompt and reference once, in each file.")
+    ] = False
     shape: Annotated[
         Literal["text", "prompt_completion", "messages", "instruction"] | None,
         about("How a row is read; unset: seen from its columns."),

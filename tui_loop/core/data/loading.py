@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.config.schema import Config
+from tui_loop.core.config.schema import Config, Data
 from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.reading import is_text_file, read_file
 from tui_loop.core.data.mapping import ANSWERED, find_mapping, map_rows
 from tui_loop.core.data.preference import mark_of, without_bad
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, digest_of
-from tui_loop.core.data.split import by_answer, sample, split_evaluation, with_columns
+from tui_loop.core.data.split import (
+    by_answer,
+    sample,
+    split_evaluation,
+    with_columns,
+    without_repeats,
+)
 from tui_loop.core.data.unused_columns import ColumnUse, TurnUse, column_names, column_use
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.hub_id import is_hub_id
@@ -58,6 +65,9 @@ class LoadedData(msgspec.Struct, frozen=True):
 
     An evaluation part of the training file has no entry of its own.
     """
+
+    skipped: dict[str, list[RowRefused]] = {}
+    """The unusable rows by split that `data.on_bad_row = skip` leaves out."""
 
     @property
     def grouping(self) -> list[str]:
@@ -109,9 +119,13 @@ def load_data(
     """Reads, maps, splits and caps the rows of `config`.
 
     The same config and files always give the same rows. Raises BadInput with file, line and column;
-    with `refused`, unusable rows are added to it instead and skipped.
+    with `refused`, unusable rows are added to it instead and skipped. `data.on_bad_row = skip`
+    skips them too, and the result has them.
     """
     data = config.data
+    skipped: Refused = {}
+    if data.on_bad_row == "skip":
+        refused = skipped
     if not data.train:
         raise BadInput("data.train: no training data", "--data PATH")
     source = read(data.train, root, config)
@@ -121,16 +135,17 @@ def load_data(
         train_raw, where, metric=config.evaluation.metric, shape=data.shape, columns=data.columns
     )
     use: dict[str, ColumnUse] = {}
-    train, train_raw, use["train"] = _mapped(train_raw, mapping, where, _list(refused, "train"))
+    faulty = _list(refused, "train")
+    train, train_raw, use["train"] = _mapped(train_raw, mapping, where, faulty, data)
     notices = [f"{source.name}: {note}" for note in source.notes]
     if (part := _eval_part(source, config, root, read)) is not None:
         eval_where, eval_raw, eval_split, notes = part
         own = _own_mapping(eval_raw, mapping, eval_where, config)
         notices += [*notes, *_told(own, mapping, eval_split.path)]
         faulty = _list(refused, "eval")
-        held, eval_raw, use["eval"] = _mapped(eval_raw, own, eval_where, faulty)
+        held, eval_raw, use["eval"] = _mapped(eval_raw, own, eval_where, faulty, data)
     else:
-        eval_where, eval_raw, total = where, train_raw, len(train)
+        eval_where, eval_raw, own, total = where, train_raw, mapping, len(train)
         train, held = split_evaluation(train, data.eval_fraction, data.split_seed, where)
         notices.append(
             f"no eval data given: {len(held)} of {total} rows of {data.train} are held out "
@@ -140,7 +155,10 @@ def load_data(
 
     train = sample(train, data.max_train_rows, data.split_seed)
     held = sample(held, data.max_eval_rows, data.split_seed)
-    held = with_columns(held, eval_raw, mapping)
+    held = with_columns(held, eval_raw, own)
+    train = _labelled(config, train, where, _list(refused, "train"))
+    held = _labelled(config, held, eval_where, _list(refused, "eval"))
+
     splits = {"train": Split(data.train, source.sha256, len(train), digest_of(train))}
     splits["eval"] = msgspec.structs.replace(
         eval_split,
@@ -154,18 +172,18 @@ def load_data(
         rows = _split(holdout, "test", "data.holdout")
         holdout_where = str(resolved(data.holdout, root))
         faulty = _list(refused, "holdout")
-        own = _own_mapping(rows, mapping, holdout_where, config)
+        locked_by = _own_mapping(rows, mapping, holdout_where, config)
         notices += [f"{holdout.name}: {note}" for note in holdout.notes]
-        notices += _told(own, mapping, data.holdout)
-        locked, rows, use["holdout"] = _mapped(rows, own, holdout_where, faulty)
+        notices += _told(locked_by, mapping, data.holdout)
+        locked, rows, use["holdout"] = _mapped(rows, locked_by, holdout_where, faulty, data)
         splits["holdout"] = Split(data.holdout, holdout.sha256, len(rows))
 
-    for name, rows_of, place in (("train", train, where), ("eval", held, eval_where)):
-        _check_labels(config, rows_of, place, _list(refused, name))
     if config.evaluation.turns == "all":
         held, locked = by_answer(held), by_answer(locked)
     labels, warnings = _labels(config, train, held)
-    loaded = LoadedData(train, held, mapping, splits, labels, notices, warnings, locked, use)
+    loaded = LoadedData(
+        train, held, mapping, splits, labels, notices, warnings, locked, use, skipped
+    )
     return msgspec.structs.replace(loaded, splits=_with_unused(loaded))
 
 
@@ -175,7 +193,7 @@ def with_labels(data: LoadedData, config: Config) -> LoadedData:
     Raises BadInput for a label that is not in an explicit label set.
     """
     for rows, split in ((data.train, "train"), (data.eval, "eval")):
-        _check_labels(config, rows, data.splits[split].path, None)
+        _labelled(config, rows, data.splits[split].path, None)
     labels, warnings = _labels(config, data.train, data.eval)
     return msgspec.structs.replace(data, labels=labels, warnings=[*data.warnings, *warnings])
 
@@ -225,20 +243,35 @@ def _told(own: Mapping, mapping: Mapping, name: str) -> list[str]:
 
 
 def _mapped(
-    raws: list[RawRow], mapping: Mapping, where: str, refused: list[RowRefused] | None
+    raws: list[RawRow],
+    mapping: Mapping,
+    where: str,
+    refused: list[RowRefused] | None,
+    data: Data,
 ) -> tuple[list[Row], list[RawRow], ColumnUse]:
     """Returns the mapped rows of a split, their raw rows, and the use of columns.
 
-    Skips answers that are marked as bad.
+    Skips answers that are marked as bad, and repeats where `data` says so.
     """
     names = column_names(raws)
     mark = mark_of(raws, names, mapping)
     good = without_bad(raws, mark, where) if mark is not None else raws
-    turns = TurnUse()
-    rows = map_rows(good, mapping, where, refused, turns)
+    turns = TurnUse(cuts_end=data.on_bad_row == "skip")
+    rows = mapped = map_rows(good, mapping, where, refused, turns)
+    if data.drop_duplicates:
+        rows = without_repeats(mapped)
     unused = column_use(good, [name for name in names if name != mark], mapping, turns, rows)
     calls = {role: each.rows for role, each in turns.calls.items()}
-    use = ColumnUse(len(good), unused, calls, mark, len(raws) - len(good), turns.own_system.rows)
+    use = ColumnUse(
+        len(good),
+        unused,
+        calls,
+        mark,
+        len(raws) - len(good),
+        turns.own_system.rows,
+        turns.cut.rows,
+        len(mapped) - len(rows),
+    )
     return rows, good, use
 
 
@@ -250,8 +283,16 @@ def _with_unused(data: LoadedData) -> dict[str, Split]:
         grouping = data.grouping if name == "eval" else []
         names = (each.name for each in use.unused if each.rows)
         unused = tuple(each for each in names if each not in grouping)
-        splits[name] = msgspec.structs.replace(split, unused=unused)
+        left_out = _left_out(data.skipped.get(name, []), data.use.get(name))
+        splits[name] = msgspec.structs.replace(split, unused=unused, left_out=left_out)
     return splits
+
+
+def _left_out(skipped: Sequence[RowRefused], use: ColumnUse | None) -> dict[str, int]:
+    """Returns how many rows of a split were left out or cut, by reason."""
+    counts = dict(Counter(each.fault for each in skipped))
+    further = {"repeats": use.repeats, "cut": use.cut} if use is not None else {}
+    return {str(name): count for name, count in (*counts.items(), *further.items()) if count}
 
 
 def raw_splits(
@@ -297,16 +338,21 @@ def _eval_split(source: Source, name: str | None) -> str | None:
     return next((name for name in ("validation", "test") if name in source.splits), None)
 
 
-def _check_labels(
+def _labelled(
     config: Config, rows: list[Row], where: str, refused: list[RowRefused] | None
-) -> None:
-    """Refuses labels that are not in an explicit label set."""
+) -> list[Row]:
+    """Returns the rows without those whose label is not in an explicit label set.
+
+    Raises RowRefused for the first of these without `refused`.
+    """
     explicit = config.evaluation.labels
     if config.evaluation.metric != "label" or explicit is None:
-        return
+        return rows
     known = frozenset(explicit)
+    kept = []
     for row in rows:
         if row.reference.strip() in known:
+            kept.append(row)
             continue
         error = RowRefused(
             where,
@@ -318,6 +364,7 @@ def _check_labels(
         if refused is None:
             raise error
         refused.append(error)
+    return kept
 
 
 def _labels(config: Config, train: list[Row], held: list[Row]) -> tuple[list[str], list[str]]:

@@ -34,6 +34,8 @@ def read_row(raw: RawRow, mapping: Mapping, where: str, use: TurnUse | None = No
         if column["messages"] not in raw.values:
             raise _missing(raw, column["messages"], where)
         turns = read_turns(raw.values[column["messages"]], raw, where, column["messages"], use)
+        if use is not None and use.cuts_end:
+            turns = _until_last_answer(turns, raw, use)
         system, tools, _ = _context(raw, column, where)
         return row_of_turns(_with_system(turns, system, raw, use), raw, where, tools)
     answer = column["output" if mapping.shape == "instruction" else "completion"]
@@ -80,6 +82,19 @@ def read_history(value: Any) -> tuple[Message, ...]:
             raise NotReadable("is not a list of [question, answer]")
         turns += (Message("user", pair[0]), assistant_turn(pair[1]))
     return tuple(turns)
+
+
+def _until_last_answer(
+    turns: tuple[Message, ...], raw: RawRow, use: TurnUse
+) -> tuple[Message, ...]:
+    """Returns the turns without those of the user after the last answer; `use` counts the row."""
+    end = len(turns)
+    while end and turns[end - 1].role == "user":
+        end -= 1
+    if end < 2 or end == len(turns):
+        return turns
+    use.cut.add(raw, True)
+    return turns[:end]
 
 
 def _context(

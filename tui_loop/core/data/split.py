@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tui_loop.core.data.conversations import shown_turns, text_of
-from tui_loop.core.data.rows import Mapping, RawRow, Row
+from tui_loop.core.data.rows import Mapping, RawRow, Row, all_answers
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.secrets import redacted
 
@@ -40,6 +40,15 @@ def split_evaluation(
         [row for row in rows if row.input_text not in held],
         [row for row in rows if row.input_text in held],
     )
+
+
+def without_repeats(rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows without those that say the same as an earlier one."""
+    first: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        answers = all_answers(row.reference, row.other_references)
+        first.setdefault((row.prompt, answers, row.tools), row)
+    return list(first.values())
 
 
 def by_answer(rows: Sequence[Row]) -> list[Row]:

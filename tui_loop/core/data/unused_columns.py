@@ -100,7 +100,8 @@ class ColumnUse(msgspec.Struct, frozen=True):
 
     `calls`: how many rows have a turn whose role is that of a tool call and whose text is none.
     `own_system`: how many rows have a system turn of their own beside another system prompt in
-    their column. `mark`: the column by which `left_out` further rows were left out.
+    their column. `mark`: the column by which `left_out` further rows were left out. `cut`: how many
+    conversations were cut after their last answer. `repeats`: how many rows were dropped as such.
     """
 
     rows: int
@@ -109,6 +110,8 @@ class ColumnUse(msgspec.Struct, frozen=True):
     mark: str | None = None
     left_out: int = 0
     own_system: int = 0
+    cut: int = 0
+    repeats: int = 0
 
 
 def meaning_of(name: str, shape: str) -> str:
@@ -136,9 +139,13 @@ def column_names(raws: Sequence[RawRow]) -> list[str]:
 
 
 class TurnUse:
-    """Counts what is not used of turns, while they are read."""
+    """Counts what is not used of turns, while they are read.
 
-    def __init__(self) -> None:
+    `cuts_end`: turns after the last answer are cut off, and such rows are counted in `cut`.
+    """
+
+    def __init__(self, *, cuts_end: bool = False) -> None:
+        self.cuts_end, self.cut = cuts_end, _Tally()
         self.keys: dict[str, _Tally] = {}
         self.calls: dict[str, _Tally] = {}
         self.own_system = _Tally()

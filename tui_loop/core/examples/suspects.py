@@ -29,7 +29,7 @@ from statistics import median
 import msgspec
 
 from tui_loop.core.config.schema import Config
-from tui_loop.core.data.files.reading import is_text_file
+from tui_loop.core.data.files.reading import is_data_file
 from tui_loop.core.data.loading import (
     LoadedData,
     ReadSource,
@@ -270,8 +270,7 @@ def training_rows(folder: IterationFolder, read: ReadSource = read_text_source) 
         raise BadInput(f"{folder}: its config names no training data", "choose another iteration")
     path = resolved(entry, root)
     exists = os.path.exists(path)
-    is_file = is_text_file(path) or path.suffix.lower() == ".parquet"
-    if not exists and (is_file or not is_hub_id(entry)):
+    if not exists and (is_data_file(path) or not is_hub_id(entry)):
         raise BadInput(
             f"{path}: the training data of {folder} is not on this machine",
             "copy the file there",

@@ -24,6 +24,7 @@ from tui_loop.core.preflight.row_checks import (
     odd_turns,
     refused_rows,
     repeated_rows,
+    skipped_rows,
 )
 from tui_loop.core.scoring import NO_METRIC, pure_scorer
 
@@ -67,7 +68,7 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[CheckRe
 
     `refused` are the rows that were left out of `data` since a run would refuse them.
     """
-    findings = refused_rows(refused or {})
+    findings = [*refused_rows(refused or {}), *skipped_rows(data)]
     for split, rows in (("training", data.train), ("held-out", data.eval)):
         if not rows:
             findings.append(

@@ -22,6 +22,7 @@ from tui_loop.core.preflight.check_result import (
     RowEvidence,
     error,
     evidence,
+    info,
     shown,
     warning,
 )
@@ -31,6 +32,9 @@ from tui_loop.core.text.untrusted import one_line
 NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
 """The names of the rows of each split in messages."""
 
+_LINES = 5
+"""Lines of refused rows that a message lists."""
+
 _FAULTS = {
     CheckKind.EMPTY_ROWS: "have an empty prompt or reference",
     CheckKind.WRONG_ROLES: "have turns that cannot be trained on",
@@ -39,8 +43,32 @@ _FAULTS = {
 }
 
 
+SKIP = "--set data.on_bad_row=skip"
+
+
+def skipped_rows(data: LoadedData) -> list[CheckResult]:
+    """Returns warnings on the rows that `data.on_bad_row = skip` leaves out or cuts."""
+    findings = _by_fault(data.skipped, is_skipped=True)
+    for split, use in data.use.items():
+        if use.cut:
+            what = counted(use.cut, f"{NAMES[split]} conversation")
+            text = f"{what} had turns of the user after the last answer, which are cut off"
+            findings.append(warning(CheckKind.WRONG_ROLES, text, "", count=use.cut))
+        if use.repeats:
+            what = counted(use.repeats, f"{NAMES[split]} row")
+            is_one = use.repeats == 1
+            verbs = ("repeats", "is") if is_one else ("repeat", "are")
+            text = f"{what} {verbs[0]} another one and {verbs[1]} left out"
+            findings.append(info(CheckKind.DUPLICATE_ROWS, text, count=use.repeats))
+    return findings
+
+
 def refused_rows(refused: Refused) -> list[CheckResult]:
     """Returns an error for each kind of row that a run would refuse."""
+    return _by_fault(refused, is_skipped=False)
+
+
+def _by_fault(refused: Refused, *, is_skipped: bool) -> list[CheckResult]:
     findings = []
     for split, errors in refused.items():
         for fault, what in _FAULTS.items():
@@ -51,19 +79,23 @@ def refused_rows(refused: Refused) -> list[CheckResult]:
             more = ", and others" if any(each.reason != first.reason for each in matching) else ""
             message = (
                 f"{counted(len(matching), f'{NAMES[split]} row')} {what}: "
-                f"{one_line(first.reason, TEXT_LENGTH)} in line {first.line}{more}"
+                f"{one_line(first.reason, TEXT_LENGTH)}{more} ({_lines(matching)})"
             )
             rows = evidence(_refusal(split, each) for each in matching)
-            findings.append(
-                error(
-                    fault,
-                    _in_number(message, len(matching)),
-                    first.hint,
-                    count=len(matching),
-                    rows=rows,
-                )
-            )
+            message, count = _in_number(message, len(matching)), len(matching)
+            if is_skipped:
+                findings.append(warning(fault, f"left out: {message}", "", count=count, rows=rows))
+            else:
+                hint = f"{first.hint}, or leave such rows out: {SKIP}"
+                findings.append(error(fault, message, hint, count=count, rows=rows))
     return findings
+
+
+def _lines(refused: Sequence[RowRefused]) -> str:
+    """Returns the lines of refused rows: `lines 1, 4, 9 and 20 more`."""
+    shown_lines = ", ".join(str(each.line) for each in refused[:_LINES])
+    more = f" and {len(refused) - _LINES} more" if len(refused) > _LINES else ""
+    return f"line{'' if len(refused) == 1 else 's'} {shown_lines}{more}"
 
 
 def load_usable(config: Config, root: Path, read: ReadSource) -> LoadedData:
@@ -76,6 +108,7 @@ def load_usable(config: Config, root: Path, read: ReadSource) -> LoadedData:
             load_data(config, root, read, refused)
         if sum(map(len, refused.values())) > 1:
             raise ChecksFailed(refused_rows(refused)) from None
+        first.hint = f"{first.hint}, or leave such rows out: {SKIP}"
         raise first from None
 
 

@@ -68,7 +68,8 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `digest`: their version (`core.data.rows`). `held_out`, `ids`: whether this is the part
     split off the training file, and its row ids. `unused`: columns with values that nothing uses,
-    and keys of turns as `messages[].weight`.
+    and keys of turns as `messages[].weight`. `left_out`: the number of rows that were skipped by
+    kind of fault, of `repeats` that were dropped, and of `cut` conversations.
     """
 
     path: str
@@ -78,6 +79,7 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     held_out: bool = False
     ids: tuple[str, ...] | None = None
     unused: tuple[str, ...] = ()
+    left_out: dict[str, Whole] = {}
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

@@ -22,8 +22,14 @@ _READERS: dict[str, Callable[[Path, ReadOptions], FileContent]] = {
     ".txt": read_text,
 }
 
-FORMATS = tuple(_READERS)
-"""The formats that are read here; others need the training stack."""
+TABLES = (".parquet", ".arrow", ".feather")
+"""The formats of Arrow tables, which the training stack reads."""
+
+
+def is_data_file(path: Path) -> bool:
+    """Returns whether a file has a format of rows."""
+    return format_of(path) in (*_READERS, *TABLES)
+
 
 _AS_USUAL = ReadOptions()
 

@@ -15,6 +15,8 @@ _SPLITS = {
     "test": "test",
 }
 
+SPLITS = tuple(dict.fromkeys(_SPLITS.values()))
+
 
 def split_of(name: str) -> str | None:
     """Returns the split that the first fitting word of a name stands for, None without one."""
