@@ -152,3 +152,17 @@ def test_the_numbered_parts_of_a_split_are_joined(tmp_path: Path, write_lines: W
         f"{tmp_path / 'set'}: train is train-00000-of-00002.jsonl and 1 further part, "
         "test is test.csv"
     ]
+
+
+@pytest.mark.train
+def test_a_file_packed_by_zstandard_is_read(tmp_path: Path, write_lines: Write) -> None:
+    import pyarrow as pa
+
+    plain = write_lines("rows.jsonl", ROWS)
+    packed = tmp_path / "rows.jsonl.zst"
+    with pa.output_stream(str(packed), compression="zstd") as file:
+        file.write(plain.read_bytes())
+    assert load(packed).train == load(plain).train
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(BadInput, match=r"rows\.jsonl\.zst: is damaged"):
+        load(packed)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.files.content import ReadOptions
-from tui_loop.core.data.files.opening import format_of
+from tui_loop.core.data.files.opening import add_decompressor, can_open, format_of
 from tui_loop.core.data.files.reading import TABLES, is_data_file, is_text_file, read_file
 from tui_loop.core.data.files.splits import SPLITS, split_of
 from tui_loop.core.data.loading import Source, read_options, read_text_source, resolved
@@ -31,6 +32,9 @@ _SHARD = re.compile(r"-\d+-of-\d+")
 def read_source(entry: str, root: Path, config: Config) -> Source:
     """Reads the rows of any data entry. Raises BadInput, or NeedsExtra without the extra train."""
     path = resolved(entry, root)
+    if not can_open(path) and path.exists():
+        require_train(f"reading {path.name}")
+        add_decompressor(".zst", _zstandard)
     if path.is_dir():
         if any((path / name).is_file() for name in _SAVED):
             return _saved(entry, path)
@@ -45,7 +49,7 @@ def read_source(entry: str, root: Path, config: Config) -> Source:
         problem = "unknown format" if path.exists() else "no such file"
         raise BadInput(
             f"{path}: {problem}",
-            "give JSONL, JSON, CSV, TXT (each also with .gz), Parquet, Arrow, a folder or a hub id",
+            "give JSONL, JSON, CSV, TXT (also .gz, .zst), Parquet, Arrow, a folder or a hub id",
         )
     return _hub(entry, config)
 
@@ -116,6 +120,12 @@ def _table(path: Path) -> list[RawRow]:
     return _rows(_with_names(table.to_pylist(), _label_names(table.schema)), str(path))
 
 
+def _zstandard(path: Path) -> BinaryIO:
+    from pyarrow import input_stream
+
+    return io.BufferedReader(cast(io.RawIOBase, input_stream(str(path), compression="zstd")))
+
+
 def _arrow(path: Path, ipc: Any) -> Any:
     """Returns the table of an Arrow file, or of the stream that datasets writes."""
     with path.open("rb") as file:
@@ -137,7 +147,7 @@ def _label_names(schema: Any) -> dict[str, list[str]]:
 def _with_names(
     values: list[dict[str, Any]], names: Mapping[str, list[str]]
 ) -> list[dict[str, Any]]:
-    """Returns rows with the names of labels in place of their numbers; -1 stands for none."""
+    """Returns rows with the names of labels in place of their numbers; -1 is no label."""
     for row in values if names else ():
         for column, known in names.items():
             number = row.get(column)

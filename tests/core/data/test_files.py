@@ -99,7 +99,7 @@ def test_rows_come_with_the_line_where_they_start(
         ("a.json", '[{"a": -Infinity}]', ":1", "is not JSON"),
         ("a.json", "[]", "", "has no rows"),
         ("a.json", '{"x": [{"a": 1}], "y": [{"a": 2}]}', "", "rows under 'x' and 'y'"),
-        ("a.json", '{"dev": [{"a": 1}], "val": [{"a": 2}]}', "", "stand for one split"),
+        ("a.json", '{"dev": [{"a": 1}], "val": [{"a": 2}]}', "", "are the same split"),
         ("a.json", '{"data": [\n{"paragraphs": 3}]}', ":2", "is not an article of SQuAD"),
         ("a.json", "3", ":1", "must be a JSON object, not int"),
         ("a.json", '{"a":' * 100_000, ":1", "is not JSON"),

@@ -85,23 +85,6 @@ class Data(Group, frozen=True, kw_only=True):
     holdout: Annotated[
         str | None, about("Data that is evaluated only to judge readiness, never while tuning.")
     ] = None
-    encoding: Annotated[
-        Text, about("Encoding of text files; auto: UTF-8, or UTF-16 with a byte-order mark.")
-    ] = "auto"
-    header: Annotated[
-        Literal["auto", "yes", "no"],
-        about("Whether the first line of CSV names its columns; auto: told from the values."),
-    ] = "auto"
-    on_bad_row: Annotated[
-        Literal["refuse", "skip"],
-        about(
-            "Rows that cannot be used: refuse the data, or skip them. skip also cuts the user's "
-            "turns after the last answer of a conversation."
-        ),
-    ] = "refuse"
-    drop_duplicates: Annotated[
-        bool, about("Use rows with the same prompt and reference once, in each file.")
-    ] = False
     shape: Annotated[
         Literal["text", "prompt_completion", "messages", "instruction"] | None,
         about("How a row is read; unset: seen from its columns."),
@@ -148,6 +131,23 @@ class Data(Group, frozen=True, kw_only=True):
     eval_split: Annotated[
         str | None, about("Split held out; unset: validation, else test, else a part of train.")
     ] = None
+    encoding: Annotated[
+        Text, about("Encoding of text files; auto: UTF-8, or UTF-16 with a byte-order mark.")
+    ] = "auto"
+    header: Annotated[
+        Literal["auto", "yes", "no"],
+        about("Whether the first line of CSV names its columns; auto: its values decide."),
+    ] = "auto"
+    on_bad_row: Annotated[
+        Literal["refuse", "skip"],
+        about(
+            "Rows that cannot be used: refuse the data, or skip them. skip also cuts the user's "
+            "turns after the last answer of a conversation."
+        ),
+    ] = "refuse"
+    drop_duplicates: Annotated[
+        bool, about("Use rows with the same prompt and reference once, in each file.")
+    ] = False
 
 
 class Lora(Group, frozen=True, kw_only=True):

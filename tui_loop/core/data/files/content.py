@@ -15,7 +15,7 @@ class ReadOptions(msgspec.Struct, frozen=True):
     """How files are read, from the config's `data` group.
 
     `encoding`: of text; auto is UTF-8, or UTF-16 where a byte-order mark says so. `header`: whether
-    the first line of a CSV file names its columns; auto: told from the values.
+    the first line of a CSV file names its columns; auto: its values decide.
     """
 
     encoding: str = AUTO

@@ -1,4 +1,4 @@
-"""Reads CSV: its separator and its header are told from the first lines."""
+"""Reads CSV: its first lines show its separator, and whether they have a header."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
     if lists and len(lists) == len(members) and all(splits.values()):
         if len(set(splits.values())) < len(splits):
             raise BadInput(
-                f"{path}: {_listed(lists)} stand for one split", "write each to a file of its own"
+                f"{path}: {_listed(lists)} are the same split", "write each to a file of its own"
             )
         found = {splits[name] or "": _rows(path, value, nans) for name, value in lists.items()}
         return FileContent(found, (f"its splits are {_listed(lists)}",) if len(found) > 1 else ())

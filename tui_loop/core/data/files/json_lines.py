@@ -1,4 +1,4 @@
-"""Reads JSON lines: one object a line, or objects that go on over several lines."""
+"""Reads JSON lines: one object a line, or objects with several indented lines."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
@@ -15,7 +15,11 @@ from typing import BinaryIO, TextIO, cast
 from tui_loop.core.data.files.content import AUTO
 from tui_loop.core.errors import BadInput
 
-COMPRESSED = (".gz",)
+COMPRESSIONS = (".gz", ".zst")
+
+_decompressors: dict[str, Callable[[Path], BinaryIO]] = {
+    ".gz": lambda path: cast(BinaryIO, gzip.open(path))
+}
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -25,13 +29,25 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HEAD = 65536
+_PACK_AGAIN = "compress the file again"
 _LATIN = "--set data.encoding=latin-1, if it is from an older Windows program; or convert the file"
 
 
 def format_of(path: Path) -> str:
-    """Returns the suffix that tells the format, without that of a compression: `.jsonl`."""
+    """Returns the suffix of the format, without that of a compression: `.jsonl`."""
     suffix = path.suffix.lower()
-    return Path(path.stem).suffix.lower() if suffix in COMPRESSED else suffix
+    return Path(path.stem).suffix.lower() if suffix in COMPRESSIONS else suffix
+
+
+def can_open(path: Path) -> bool:
+    """Returns whether a file is not compressed, or in a way that can be undone."""
+    suffix = path.suffix.lower()
+    return suffix not in COMPRESSIONS or suffix in _decompressors
+
+
+def add_decompressor(suffix: str, open_: Callable[[Path], BinaryIO]) -> None:
+    """Adds what the training stack can decompress; `open_` raises OSError for a damaged file."""
+    _decompressors[suffix] = open_
 
 
 @contextmanager
@@ -49,20 +65,20 @@ def opened(path: Path, encoding: str = AUTO) -> Iterator[TextIO]:
     try:
         with _bytes_of(path) as stream:
             known = _encoding_of(path, stream.read(_HEAD), encoding)
-            stream.seek(0)
+        with _bytes_of(path) as stream:
             yield io.TextIOWrapper(stream, encoding=known, newline="")
     except UnicodeDecodeError as error:
         raise _undecodable(path, known) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadInput(f"{path}: is damaged: {error}", "compress the file again") from error
+        raise BadInput(f"{path}: is damaged: {error}", _PACK_AGAIN) from error
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}", "check the file's permissions") from error
+        reason, hint = error.strerror or f"is damaged: {error}", "check the file's permissions"
+        raise BadInput(f"{path}: {reason}", hint if error.strerror else _PACK_AGAIN) from error
 
 
 def _bytes_of(path: Path) -> BinaryIO:
-    if path.suffix.lower() in COMPRESSED:
-        return cast(BinaryIO, gzip.open(path))
-    return path.open("rb")
+    decompressed = _decompressors.get(path.suffix.lower())
+    return decompressed(path) if decompressed is not None else path.open("rb")
 
 
 def _encoding_of(path: Path, head: bytes, encoding: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads a file of rows by its format, which its suffix tells."""
+"""Reads a file of rows in the format of its suffix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tui_loop.core.data.files.content import FileContent, ReadOptions
 from tui_loop.core.data.files.csv_rows import read_csv
 from tui_loop.core.data.files.json_file import read_json
 from tui_loop.core.data.files.json_lines import read_json_lines
-from tui_loop.core.data.files.opening import check_encoding, format_of
+from tui_loop.core.data.files.opening import can_open, check_encoding, format_of
 from tui_loop.core.data.files.plain_text import read_text
 from tui_loop.core.errors import BadInput
 
@@ -36,7 +36,7 @@ _AS_USUAL = ReadOptions()
 
 def is_text_file(path: Path) -> bool:
     """Returns whether a file has a format that needs no training stack."""
-    return format_of(path) in _READERS
+    return format_of(path) in _READERS and can_open(path)
 
 
 def read_file(path: Path, options: ReadOptions = _AS_USUAL) -> FileContent:

@@ -1,4 +1,4 @@
-"""The splits that names of files, and keys of a JSON file, stand for."""
+"""The splits that are meant by names of files, and by keys of a JSON file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ SPLITS = tuple(dict.fromkeys(_SPLITS.values()))
 
 
 def split_of(name: str) -> str | None:
-    """Returns the split that the first fitting word of a name stands for, None without one."""
+    """Returns the split that a name has as one of its words, None without one."""
     words = re.split(r"[^a-z]+", name.lower())
     return next((_SPLITS[word] for word in words if word in _SPLITS), None)
