@@ -189,6 +189,20 @@ def test_a_loss_that_jumps_up_from_what_was_reached_is_too_high_a_rate(run: Make
     assert none(learning_rate.learning_rate_too_high, run(wobbling, "learning_rate=2e-2"))
 
 
+def test_a_rise_and_a_shot_are_enough_where_most_answers_are_wrong(run: MakeRun) -> None:
+    """The form of the answers is learned all the same, so the loss ends low."""
+    bounced = [4.0, 0.75, 2.5, 2.2, *([0.25] * 56)]
+    grads = [4.0, 8.0, 4.0, 160.0, *([0.5] * 56)]
+    told = {"eval_loss": 0.25}
+    case = run(bounced, "learning_rate=1e-2", grads=grads, metrics=told, wrong=50)
+    found = one(learning_rate.learning_rate_too_high, case)
+    assert "the training loss rose from 0.750 to 2.500 at step 3" in found.message
+    right = run(bounced, "learning_rate=1e-2", grads=grads, metrics=told, wrong=5)
+    assert none(learning_rate.learning_rate_too_high, right)
+    calm = run(bounced, "learning_rate=1e-2", metrics=told, wrong=50)
+    assert none(learning_rate.learning_rate_too_high, calm)
+
+
 def test_an_adapter_larger_than_the_weights_is_too_high_a_rate(run: MakeRun) -> None:
     case = run(FLAT_HIGH, "learning_rate=2e-2", wrong=50, metrics={"eval_loss": 4.0})
     moved = tuple(Moved(name, 4, size / 2, size, 2 * size) for name, size in SIZES.items())

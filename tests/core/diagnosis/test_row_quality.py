@@ -275,6 +275,18 @@ def test_few_rows_that_were_memorized_are_a_warning(written: Written) -> None:
     assert one.figures == {"rows": 30, "train_rows": 30}
 
 
+def test_a_label_that_is_missing_from_tens_of_rows_is_the_cause_itself(written: Written) -> None:
+    train = [row for row in TRAIN[:90] if row.reference != TRAIN[0].reference]
+    written.add(answered(HELD, range(60)), train=train, measured=memorized(train), audit=True)
+    assert list(few_rows(written.case())) == []
+
+
+def test_a_label_that_is_missing_from_a_few_rows_is_missing_by_chance(written: Written) -> None:
+    train = [row for row in TRAIN[:12] if row.reference != TRAIN[0].reference]
+    written.add(answered(HELD, range(60)), train=train, measured=memorized(train), audit=True)
+    assert written.one(few_rows).severity == "warning"
+
+
 def test_repeated_rows_count_once(written: Written) -> None:
     train = rows_of([(row.prompt, row.reference) for row in TRAIN[:30]] * 10)
     written.add(answered(HELD, range(60)), train=train, measured=memorized(train), audit=True)

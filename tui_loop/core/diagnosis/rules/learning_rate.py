@@ -33,7 +33,12 @@ from tui_loop.core.diagnosis.facts import (
 )
 from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
-from tui_loop.core.diagnosis.rules.common import LEFT_STANDING, MUCH_LEFT, has_much_left
+from tui_loop.core.diagnosis.rules.common import (
+    LEFT_STANDING,
+    LOW_SCORE,
+    MUCH_LEFT,
+    has_much_left,
+)
 from tui_loop.core.diagnosis.rules.generalization import (
     BY_HEART,
     LEAST_CHANGE,
@@ -122,6 +127,9 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
     # Where much is learned at once, usual gradients are small beside the first ones.
     has_shot = shot > SHOT_UP and (highest > ABOVE_FIRST * first or end > STOOD * early)
     is_stuck = end > LEFT_STANDING and end > 0.7 * middle
+    # The form of the answers may be most of the loss: both signs and wrong answers are enough.
+    score = facts.metric("score")
+    has_failed = has_shot and rebound is not None and score is not None and score < LOW_SCORE
     size = adapter_size(facts)
     if size is not None and size > OUTWEIGHS and has_much_left(facts):
         yield Finding(
@@ -133,7 +141,11 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
             known_figures(learning_rate=rate, adapter_size=size, train_loss=end),
             otherwise="a large lora_alpha has the same effect",
         )
-    elif rate > advised and (has_shot or has_risen) and (is_stuck or has_much_left(facts)):
+    elif (
+        rate > advised
+        and (has_shot or has_risen)
+        and (is_stuck or has_failed or has_much_left(facts))
+    ):
         low = curve.values[0]
         if top <= ROSE * low and rebound is not None:
             low, top, at = rebound

@@ -43,6 +43,9 @@ SORTED = -4.0
 FEW = 100
 """So few different rows do not cover a task of natural language."""
 
+BY_CHANCE = 0.01
+"""Below this probability, few rows are not why a label is missing."""
+
 WORTH_UNWANTED = 0.1
 """The share of training rows of another kind that is mentioned; twice of it is a warning."""
 
@@ -153,7 +156,7 @@ def few_rows(facts: IterationFacts) -> Iterator[Finding]:
     if audit is None or audit.rows.train is None:
         return
     different, total = different_rows(audit), audit.rows.train.count
-    if different > FEW:
+    if different > FEW or _lacks_labels(facts, different):
         return
     of = f" ({total:,} with repeats)" if total > different else ""
     message = f"there are only {different:,} different training rows{of}"
@@ -175,6 +178,14 @@ def few_rows(facts: IterationFacts) -> Iterator[Finding]:
         {"rows": different, "train_rows": total},
         otherwise="a shift between training and held-out rows looks the same",
     )
+
+
+def _lacks_labels(facts: IterationFacts, different: int) -> bool:
+    """Returns whether training lacks a label that so many random rows would have."""
+    labels = audited_labels(facts)
+    held = sum(each.held for each in labels)
+    missing = (each.held / held for each in labels if each.held and not each.train)
+    return any((1 - share) ** different < BY_CHANCE for share in missing)
 
 
 def garbled_text(facts: IterationFacts) -> Iterator[Finding]:
