@@ -138,6 +138,32 @@ def test_enter_never_takes_a_choice_for_what_was_typed_before(
     on_form(tmp_path, steps)
 
 
+def test_enter_on_an_empty_optional_field_moves_on(tmp_path: Path) -> None:
+    for name in ("train.jsonl", "held.jsonl"):
+        write_rows(tmp_path / name)
+    backend = FakeBackend()
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("train.jsonl")
+        await opened.shows("90 rows to train on")
+        await opened.press("enter", "enter")
+        assert (opened.form.state.current, value(opened, "eval")) == ("name", "")
+        await opened.press("shift+tab")
+        await opened.type("he")
+        await opened.shows("▸ held.jsonl")
+        await opened.press("backspace", "backspace", "enter")
+        assert (opened.form.state.current, value(opened, "eval")) == ("name", "")
+        await opened.press("shift+tab")
+        await opened.type("h")
+        await opened.press("backspace")
+        await opened.shows("▸ held.jsonl")
+        await opened.press("down", "up", "enter")
+        assert value(opened, "eval") == "held.jsonl", "the arrows chose it"
+        await opened.until(lambda: backend.asked[-1].eval == "held.jsonl")
+
+    on_form(tmp_path, steps, backend=backend)
+
+
 def test_eval_files_beside_the_data_come_first_and_the_data_itself_is_not_among_them(
     tmp_path: Path,
 ) -> None:
@@ -148,7 +174,8 @@ def test_eval_files_beside_the_data_come_first_and_the_data_itself_is_not_among_
     async def steps(opened: Opened) -> None:
         await opened.type("shop/train.jsonl")
         await opened.shows("90 rows")
-        await opened.press("enter", "enter")
+        await opened.press("tab")
+        await opened.type("l")
         await opened.shows("▸ shop/held.jsonl")
         assert opened.text.count("shop/train.jsonl") == 1
         await opened.press("enter")

@@ -85,6 +85,8 @@ class NewLoopScreen(Screen[None]):
         """What is typed while its offers are still looked for."""
         self._has_entered = False
         """Whether enter waits for them, so that it never takes an offer for another text."""
+        self._has_pointed = False
+        """Whether the arrows chose among the offers, so that enter takes one for an empty field."""
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -145,7 +147,7 @@ class NewLoopScreen(Screen[None]):
         self.state.is_choosing = (
             self.state.current == "data" and not self.state.offers["data"].is_file
         )
-        self._has_entered = False
+        self._has_entered = self._has_pointed = False
         self._suggest()
         self._look()
 
@@ -154,6 +156,7 @@ class NewLoopScreen(Screen[None]):
 
     def action_move(self, step: int) -> None:
         if self.choices.is_active and self.choices.count:
+            self._has_pointed = True
             self.choices.action_move(step)
         else:
             self.action_step(step)
@@ -165,6 +168,7 @@ class NewLoopScreen(Screen[None]):
 
     def action_page(self, step: int) -> None:
         if self.choices.is_active and self.choices.count:
+            self._has_pointed = True
             self.choices.action_move_page(step)
         elif step > 0:
             self.seen.action_page_down()
@@ -183,7 +187,9 @@ class NewLoopScreen(Screen[None]):
     def _enter(self) -> None:
         """Takes the choice that is pointed at, lists choices, or goes on to the next field."""
         state = self.state
-        if self.choices.current is not None:
+        if state.may_stay_empty and not self._has_pointed:
+            self.action_step(1)
+        elif self.choices.current is not None:
             self._take(self.choices.current.value)
         elif state.is_choosing or not state.has_choices:
             if state.current in PATHS and state.question is not None:
@@ -207,7 +213,7 @@ class NewLoopScreen(Screen[None]):
     def _was_changed(self, name: str, value: str) -> None:
         """A person has put a value there: the data's suggestions keep off it from now on."""
         self.state.fault = None
-        self._has_entered = False
+        self._has_entered = self._has_pointed = False
         if value.strip():
             self.state.touched.add(name)
         else:

@@ -23,7 +23,7 @@ from tui_loop.tui.widgets.toned import Part
 
 FIELDS = {
     "data": "type a path, or choose below with ↑↓ and enter",
-    "eval": "optional: else a part of the data is held out",
+    "eval": "optional: type to list files; empty: rows are held out",
     "name": "suggested from the file's name",
     "model": "tiny, smollm2, a folder, a .gguf file or a hub id",
     "metric": "as the data suggests",
@@ -31,6 +31,7 @@ FIELDS = {
 }
 """The fields in order, with what stands in an empty one."""
 
+OPTIONAL = ("eval", "goal")
 PATHS = ("data", "eval")
 SUGGESTED = ("name", "metric")
 """Fields that the data fills until a person does."""
@@ -79,6 +80,11 @@ class FormState:
         return msgspec.structs.replace(self.wanted, name="", goal="")
 
     @property
+    def may_stay_empty(self) -> bool:
+        """Whether the current field is optional and empty."""
+        return self.current in OPTIONAL and not self.values[self.current].strip()
+
+    @property
     def has_choices(self) -> bool:
         """Whether enter lists choices for the current field; a file that is there needs none."""
         name = self.current
@@ -108,7 +114,7 @@ class FormState:
         ]
         if found.is_file:
             return rows, ""
-        return rows, found.problem or "no such data file: .jsonl .json .csv .parquet"
+        return rows, found.problem or "no such data file: JSONL, JSON, CSV, text, Parquet or Arrow"
 
     def lines(self) -> list[list[Part]]:
         """What is wrong, then what the data was read as."""

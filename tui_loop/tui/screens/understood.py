@@ -16,7 +16,7 @@ LABELS_SHOWN = 40
 PROMPT_SHOWN, REFERENCE_SHOWN = 400, 200
 
 NOTHING_YET: list[list[Part]] = [
-    [("Choose a data file: JSONL, JSON, CSV or Parquet, one example a row.", "")],
+    [("Choose a data file: JSONL, JSON, CSV, text, Parquet or Arrow.", "")],
     [
         (
             "What it holds is seen from its columns: prompt and completion, messages, "
