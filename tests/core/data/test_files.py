@@ -98,7 +98,7 @@ def test_rows_come_with_the_line_where_they_start(
         ("a.json", '[{"a": 1},\n', ":2", "not closed"),
         ("a.json", '[{"a": -Infinity}]', ":1", "is not JSON"),
         ("a.json", "[]", "", "has no rows"),
-        ("a.json", '{"x": [{"a": 1}], "y": [{"a": 2}]}', "", "rows under 'x' and 'y'"),
+        ("a.json", '{"x": [{"a": 1}], "y": [{"a": 2}]}', "", "rows under 'x', 'y'"),
         ("a.json", '{"dev": [{"a": 1}], "val": [{"a": 2}]}', "", "are the same split"),
         ("a.json", '{"data": [\n{"paragraphs": 3}]}', ":2", "is not an article of SQuAD"),
         ("a.json", "3", ":1", "must be a JSON object, not int"),
@@ -192,8 +192,8 @@ TALK = '{"role": "user", "content": "hi"}'
          [(1, {"a": "x", "b": 1}), (1, {"a": "y", "b": 2})]),
         ("split.json", '{"columns": ["a", "b"], "index": [0, 1], "data": [["x", 1], ["y", 2]]}',
          [(1, {"a": "x", "b": 1}), (1, {"a": "y", "b": 2})]),
-        ("nested object.json", '{"a": {"x": 1}, "b": {"x": 2}}',
-         [(1, {"a": {"x": 1}, "b": {"x": 2}})]),
+        ("nested object.json", '{"a": {"x": 1}, "b": {"y": 2}}',
+         [(1, {"a": {"x": 1}, "b": {"y": 2}})]),
         ("squad.json", json.dumps({"version": "1.1", "data": [{"title": "t", "paragraphs": [
             {"context": "c", "qas": [
                 {"id": "1", "question": "q",
@@ -201,6 +201,13 @@ TALK = '{"role": "user", "content": "hi"}'
                 {"id": "2", "question": "r", "answers": []}]}]}]}),
          [(1, {"id": "1", "title": "t", "context": "c", "question": "q", "answers": ["x", "y"]}),
           (1, {"id": "2", "title": "t", "context": "c", "question": "r", "answers": []})]),
+        ("lists.json", '[["where is it?", "order"],\n ["thanks", "praise"]]',
+         [(1, {"column1": "where is it?", "column2": "order"}),
+          (2, {"column1": "thanks", "column2": "praise"})]),
+        ("lists.jsonl", '["a", 1]\n["b", null]\n',
+         [(1, {"column1": "a", "column2": 1}), (2, {"column1": "b", "column2": None})]),
+        ("by id.json", '{"17": {"q": "x", "n": 1}, "9": {"q": "y", "id": "own"}}',
+         [(1, {"id": "17", "q": "x", "n": 1}), (1, {"id": "own", "q": "y"})]),
         ("a.txt", "one\ntwo\n\n\r\nthree\n", [(1, {"text": "one\ntwo"}), (5, {"text": "three"})]),
         ("lines.txt", "one\n two\rthree",
          [(1, {"text": "one"}), (2, {"text": " two"}), (3, {"text": "three"})]),
@@ -269,7 +276,15 @@ def test_a_file_may_have_splits(tmp_path: Path) -> None:
     read = content_of(tmp_path, "a.json", text)
     found = {name: [(row.line, row.values) for row in rows] for name, rows in read.splits.items()}
     assert found == {"train": [(1, {"a": 1})], "validation": [(3, {"a": 2})]}
-    assert read.notes == ("its splits are 'train' and 'dev'",)
+    assert read.notes == ("its splits are 'train', 'dev'",)
+
+
+def test_splits_of_other_names_are_not_used_where_some_have_just_these(tmp_path: Path) -> None:
+    text = '{"train": [["a", "x"]], "oos_train": [["b", "y"]], "test": [["c", "x"]]}'
+    read = content_of(tmp_path, "a.json", text)
+    found = {name: [row.values["column1"] for row in rows] for name, rows in read.splits.items()}
+    assert found == {"train": ["a"], "test": ["c"]}
+    assert read.notes == ("its splits are 'train', 'test'", "'oos_train' is not used")
 
 
 def test_the_header_can_be_given(tmp_path: Path) -> None:

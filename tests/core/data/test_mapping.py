@@ -233,15 +233,25 @@ def test_of_several_columns_the_label_is_the_one_that_is_named_so(more: Any, lab
     [
         {"a": "x", "b": "y"},
         {"source": "web", "answer": "a"},
-        {"question": "q", "answer": "a", "response": "r"},
         {"question": "q", "query": "q", "answer": "a"},
-        {"question": "q", "answers": [1, 2]},
         {"id": "0", "things": ["q", "a"]},
         {"first": TURNS, "second": TURNS},
     ],
 )
 def test_a_hint_guesses_nothing_where_names_and_values_leave_it_open(row: dict[str, Any]) -> None:
     assert hint_of(row, row) == NO_GUESS
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "q", "answers": [1, 2]},
+        {"question": "q", "answer": "a", "response": "r"},
+        {"question": "q", "std_answer": "a", "class": "c"},
+    ],
+)
+def test_a_hint_names_a_prompt_that_is_clear(row: dict[str, Any]) -> None:
+    assert hint_of(row, row) == NO_GUESS.replace("PROMPT_COLUMN", "question")
 
 
 def test_a_hint_goes_by_the_values_where_one_column_is_text_and_one_a_label() -> None:

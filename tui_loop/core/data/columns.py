@@ -33,8 +33,8 @@ _ANSWERS = ("completion", "response", "answer", "answers", "output", "reply")
 _PAIRS = frozenset(
     {
         *product(_PROMPTS, _ANSWERS),
-        *(("input", "target"), ("source", "target")),
-        *(("problem", "solution"), ("problem", "answer")),
+        *product(_PROMPTS, ("target", "ground_truth", "solution", "canonical_solution")),
+        *(("source", "target"), ("problem", "solution"), ("problem", "answer")),
         *(("user", "assistant"), ("human", "assistant"), ("human", "gpt")),
         *product(("text", "article", "document", "dialogue"), ("summary",)),
     }

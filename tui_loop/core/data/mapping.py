@@ -97,7 +97,7 @@ def find_mapping(
         hinted = suggested_columns(found, names)
         raise BadInput(
             f"{where}: the columns match no known shape: {described(found, names)}",
-            flags(hinted or {role: placeholder(role) for role in ("prompt", "completion")}),
+            flags(hinted or _open_columns(found, names)),
         )
     return Mapping(shape, _filled(shape, given, rows, names, where))
 
@@ -160,6 +160,12 @@ def _shape_seen(rows: Sequence[RawRow], names: list[str]) -> Shape | None:
     if "instruction" in names and ("output" in names or "response" in names):
         return "instruction"
     return None
+
+
+def _open_columns(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str, str]:
+    """Returns placeholders for prompt and completion, and the prompt's column where it is clear."""
+    prompt = suggested_prompt(rows, names) or placeholder("prompt")
+    return {"prompt": prompt, "completion": placeholder("completion")}
 
 
 def _chosen_columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from tui_loop.core.data.files.content import FileContent, ReadOptions
 from tui_loop.core.data.files.json_lines import (
     FIX_LINE,
     NanCounts,
+    is_list_row,
     object_row,
     rows_of_lines,
 )
 from tui_loop.core.data.files.opening import opened
-from tui_loop.core.data.files.splits import split_of
+from tui_loop.core.data.files.splits import is_split_name, split_of
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
@@ -133,15 +134,21 @@ def _rows(path: Path, values: Numbered, nans: NanCounts) -> list[RawRow]:
 
 def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileContent:
     """Returns the rows that an object holds; an object that holds none is a row itself."""
-    lists = {name: value for name, value in members.items() if _has_objects(value)}
-    splits = {name: split_of(name) for name in lists}
-    if lists and len(lists) == len(members) and all(splits.values()):
-        if len(set(splits.values())) < len(splits):
-            raise BadInput(
-                f"{path}: {_listed(lists)} are the same split", "write each to a file of its own"
-            )
-        found = {splits[name] or "": _rows(path, value, nans) for name, value in lists.items()}
-        return FileContent(found, (f"its splits are {_listed(lists)}",) if len(found) > 1 else ())
+    columns = _columns(members)
+    if columns:
+        values = zip(*columns.values(), strict=True)
+        by_name = (dict(zip(columns, each, strict=True)) for each in values)
+        rows = [RawRow(1, nans.without(row, 1)) for row in by_name]
+        note = "it is written by columns, as pandas does; its rows have no lines of their own"
+        return FileContent({"": rows}, (note,))
+    lists = {name: value for name, value in members.items() if _has_rows(value)}
+    splits = _splits(path, lists)
+    if splits and len(lists) == len(members):
+        found = {split: _rows(path, lists[name], nans) for name, split in splits.items()}
+        notes = [f"its splits are {_listed(splits)}"] if len(splits) > 1 else []
+        if others := [name for name in lists if name not in splits]:
+            notes.append(f"{_listed(others)} {'is' if len(others) == 1 else 'are'} not used")
+        return FileContent(found, tuple(notes))
     if lists and not (len(lists) == 1 and _is_conversation(*lists.values())):
         if len(lists) > 1:
             raise BadInput(
@@ -150,15 +157,13 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
             )
         [(name, value)] = lists.items()
         note = f"its rows are the list under {one_line(name, 40)!r}"
-        if all("paragraphs" in each for _, each in value):
+        if all(isinstance(each, dict) and "paragraphs" in each for _, each in value):
             return FileContent({"": _squad(path, value)}, (f"{note}, in SQuAD's nesting",))
         return FileContent({"": _rows(path, value, nans)}, (note,))
-    columns = _columns(members)
-    if columns:
-        values = zip(*columns.values(), strict=True)
-        rows = [dict(zip(columns, each, strict=True)) for each in values]
-        note = "it is written by columns, as pandas does; its rows have no lines of their own"
-        return FileContent({"": [RawRow(1, nans.without(row, 1)) for row in rows]}, (note,))
+    if _are_rows_by_id(members):
+        by_id = ({"id": name, **value} for name, value in members.items())
+        rows = [RawRow(1, nans.without(row, 1)) for row in by_id]
+        return FileContent({"": rows}, ("its rows are objects by id, without lines of their own",))
     plain = {name: _plain(value) for name, value in members.items()}
     kinds = {type(value) for value in plain.values()}
     if list in kinds and not lists and kinds.isdisjoint((str, dict)):
@@ -169,15 +174,47 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
     return FileContent({"": [RawRow(1, nans.without(plain, 1))]})
 
 
-def _has_objects(value: Any) -> bool:
+def _splits(path: Path, lists: Mapping[str, Numbered]) -> dict[str, str]:
+    """Returns the split that each list of rows is; {} where their names say nothing of it.
+
+    Where some have just the name of a split, others such as `oos_train` are not meant.
+    """
+    named = {name: split for name in lists if (split := split_of(name)) is not None}
+    exact = {name: split for name, split in named.items() if is_split_name(name)}
+    if exact:
+        named = exact
+    elif len(named) < len(lists):
+        return {}
+    if len(set(named.values())) < len(named):
+        raise BadInput(
+            f"{path}: {_listed(named)} are the same split", "write each to a file of its own"
+        )
+    return named
+
+
+def _has_rows(value: Any) -> bool:
     return (
-        isinstance(value, list) and bool(value) and all(isinstance(each, dict) for _, each in value)
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) or is_list_row(each) for _, each in value)
     )
 
 
 def _is_conversation(values: Numbered) -> bool:
     """Returns whether objects are the turns of one row rather than rows."""
-    return all("role" in each or "from" in each for _, each in values)
+    return all(isinstance(each, dict) and ("role" in each or "from" in each) for _, each in values)
+
+
+def _are_rows_by_id(members: dict[str, Any]) -> bool:
+    """Returns whether an object has a row under each of several ids."""
+    rows = list(members.values())
+    if len(rows) < 2 or not all(isinstance(each, dict) and each for each in rows):
+        return False
+    return bool(set(rows[0]).intersection(*rows[1:])) and any(map(_has_text, rows))
+
+
+def _has_text(row: dict[str, Any]) -> bool:
+    return any(isinstance(value, str) for value in row.values())
 
 
 def _columns(members: dict[str, Any]) -> dict[str, Sequence[Any]]:
@@ -195,7 +232,7 @@ def _columns(members: dict[str, Any]) -> dict[str, Sequence[Any]]:
     are_lists = columns and all(isinstance(each, list) and each for each in columns)
     if not any(isinstance(text, str) for each in columns if are_lists for _, text in each):
         return {}
-    if not are_lists or len({len(each) for each in columns}) > 1 or any(map(_has_objects, columns)):
+    if not are_lists or len({len(each) for each in columns}) > 1 or any(map(_has_rows, columns)):
         return {}
     return {name: _plain(value) for name, value in members.items()}  # orient="list"
 
@@ -232,5 +269,5 @@ def _plain(value: Any) -> Any:
     return [each for _, each in value] if isinstance(value, list) else value
 
 
-def _listed(names: dict[str, Any]) -> str:
-    return " and ".join(repr(one_line(name, 40)) for name in names)
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(one_line(name, 40)) for name in names)

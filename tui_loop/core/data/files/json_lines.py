@@ -24,6 +24,15 @@ _LONGEST_OBJECT = 10_000
 _decoder = msgspec.json.Decoder()
 
 
+def is_list_row(value: Any) -> bool:
+    """Returns whether a value is a row as a list of its values: `["where is it?", "order"]`."""
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(each, (str, int, float, type(None))) for each in value)
+    )
+
+
 class NanCounts:
     """Counts the rows with NaN by column; JSON has no such number, but pandas writes it."""
 
@@ -87,7 +96,12 @@ def rows_of_lines(path: Path, lines: Iterable[str], nans: NanCounts) -> Iterator
 
 
 def object_row(path: Path, line: int, value: Any) -> RawRow:
-    """Returns a row; raises BadInput for a value that is no object."""
+    """Returns a row; the columns of a list of values are numbered.
+
+    Raises BadInput for a value that is neither an object nor such a list.
+    """
+    if is_list_row(value):
+        return RawRow(line, {f"column{at}": each for at, each in enumerate(value, 1)})
     if not isinstance(value, dict):
         raise BadInput(
             f"{path}:{line}: must be a JSON object, not {type(value).__name__}", FIX_LINE

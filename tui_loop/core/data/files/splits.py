@@ -18,6 +18,11 @@ _SPLITS = {
 SPLITS = tuple(dict.fromkeys(_SPLITS.values()))
 
 
+def is_split_name(name: str) -> bool:
+    """Returns whether a name is just that of a split."""
+    return name.lower() in _SPLITS
+
+
 def split_of(name: str) -> str | None:
     """Returns the split that a name has as one of its words, None without one."""
     words = re.split(r"[^a-z]+", name.lower())
