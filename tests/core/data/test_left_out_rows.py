@@ -115,3 +115,16 @@ def test_repeats_are_dropped_on_request(tmp_path: Path) -> None:
     assert ("info", "2 training rows repeat another one and are left out") in said
     assert ("info", "1 held-out row repeats another one and is left out") in said
     assert load(tmp_path, rows).splits["train"].left_out == {}
+
+
+def test_the_text_nan_in_an_input_is_no_value_and_is_named(tmp_path: Path) -> None:
+    inputs = ["nan", "NaN", None, "a nanny", "in the shop"]
+    rows = [
+        {"instruction": f"i {n}", "input": text, "output": "o"} for n, text in enumerate(inputs)
+    ]
+    loaded = load(tmp_path, rows, eval=rows[3:])
+    assert [row.prompt for row in loaded.train] == [
+        "i 0", "i 1", "i 2", "i 3\n\na nanny", "i 4\n\nin the shop",
+    ]  # fmt: skip
+    said = [each.message for each in check_data(loaded)]
+    assert '"nan" in input is read as no value: 2 of 5 training rows' in said

@@ -23,7 +23,13 @@ from tui_loop.core.data.split import (
     with_columns,
     without_repeats,
 )
-from tui_loop.core.data.unused_columns import ColumnUse, TurnUse, column_names, column_use
+from tui_loop.core.data.unused_columns import (
+    ColumnUse,
+    TurnUse,
+    column_names,
+    column_use,
+    nan_texts,
+)
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of
@@ -271,6 +277,7 @@ def _mapped(
         turns.own_system.rows,
         turns.cut.rows,
         len(mapped) - len(rows),
+        nan_texts(good, mapping),
     )
     return rows, good, use
 

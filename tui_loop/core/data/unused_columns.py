@@ -71,6 +71,7 @@ WEIGHTS = frozenset(
 )
 """Names whose 0 or false excludes something from training."""
 
+_MAY_BE_EMPTY = ("input", "system", "history", "tools")
 _YES_OR_NO = (None, "", 0, 1, "0", "1")
 _ZEROS = frozenset({"0", "0.0", "false"})
 
@@ -102,6 +103,7 @@ class ColumnUse(msgspec.Struct, frozen=True):
     `own_system`: how many rows have a system turn of their own beside another system prompt in
     their column. `mark`: the column by which `left_out` further rows were left out. `cut`: how many
     conversations were cut after their last answer. `repeats`: how many rows were dropped as such.
+    `nans`: how many rows have the text "nan" in a column that rows may leave empty.
     """
 
     rows: int
@@ -112,6 +114,7 @@ class ColumnUse(msgspec.Struct, frozen=True):
     own_system: int = 0
     cut: int = 0
     repeats: int = 0
+    nans: dict[str, int] = {}
 
 
 def meaning_of(name: str, shape: str) -> str:
@@ -136,6 +139,16 @@ def column_names(raws: Sequence[RawRow]) -> list[str]:
             break
         in_order.update(dict.fromkeys(raw.values))
     return list(in_order)
+
+
+def nan_texts(raws: Sequence[RawRow], mapping: Mapping) -> dict[str, int]:
+    """Returns how many rows have the text "nan", which is no value, by the column of a context."""
+    columns = [name for role, name in mapping.columns.items() if role in _MAY_BE_EMPTY]
+    counts = {
+        name: sum(str(raw.values.get(name)).strip().lower() == "nan" for raw in raws)
+        for name in columns
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 class TurnUse:

@@ -44,7 +44,7 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
     for split, use in data.use.items():
         for each in use.unused:
             found.setdefault(each.name, []).append((split, each))
-    findings = [*_left_out(data), *_rendered(data), *_calls(data), *_own_system(data)]
+    findings = [*_left_out(data), *_rendered(data), *_calls(data), *_own_system(data), *_nans(data)]
     chosen, rejected = _preference(data)
     quiet = []
     for name, places in found.items():
@@ -159,6 +159,21 @@ def _calls(data: LoadedData) -> Iterator[CheckResult]:
             "not the JSON of a call",
             'write {"name": "...", "arguments": {...}}, or a list of those',
             count=max(rows.values()),
+        )
+
+
+def _nans(data: LoadedData) -> Iterator[CheckResult]:
+    """Returns a finding on each column with the text "nan", which pandas writes for no value."""
+    for name in dict.fromkeys(name for use in data.use.values() for name in use.nans):
+        counts = [
+            f"{use.nans[name]:,} of {counted(use.rows, _of(split, 'row', data))}"
+            for split, use in data.use.items()
+            if name in use.nans
+        ]
+        yield info(
+            CheckKind.UNUSED_COLUMNS,
+            f'"nan" in {one_line(name, NAME_LENGTH)} is read as no value: {" and ".join(counts)}',
+            count=sum(use.nans.get(name, 0) for use in data.use.values()),
         )
 
 
