@@ -567,6 +567,21 @@ def test_preference_data_is_read_by_its_chosen_answers(tmp_path: Path) -> None:
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 
 
+def test_rows_that_cannot_be_used_are_listed_with_the_command_that_skips_them(
+    tmp_path: Path,
+) -> None:
+    rows = [{"prompt": f"q {n}", "completion": "" if n % 4 == 0 else "a"} for n in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("3 training rows have an empty prompt or reference")
+        await opened.shows("'completion' is empty (lines 1, 5, 9)")
+        await opened.shows("or leave such rows out: in a shell: tui-loop new NAME --data")
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=(160, 48))
+
+
 def test_a_hint_for_the_shell_never_guesses_a_column(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"a": "x", "rejected": "y"}\n' * 4)
 

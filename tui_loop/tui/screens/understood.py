@@ -67,7 +67,8 @@ def hint_here(hint: str, wanted: NewLoop) -> str:
         return f"in a shell: tui-loop demo {hint}"
     if "--set" in hint:
         name = wanted.name or "NAME"
-        return f"in a shell: tui-loop new {name} --data {wanted.data} {hint}"
+        before, settings = hint[: hint.index("--set")], hint[hint.index("--set") :]
+        return f"{before}in a shell: tui-loop new {name} --data {wanted.data} {settings}"
     words = {"--metric ": "metric ", "--model ": "model ", "--eval PATH": "an eval file"}
     for told, here in words.items():
         hint = hint.replace(told, here)
