@@ -17,7 +17,7 @@ HOPS = 3
 """Rounds through the focused widget's parents: the key, what it causes, and the new focus."""
 
 READY_SECONDS = 0.01
-"""Between two looks whether a screen that is being set up takes keys by now."""
+"""Between two looks whether a screen takes keys by now, or whether a widget has closed."""
 
 PATIENCE_SECONDS = 0.5
 """A handler that takes longer does not hold up the keyboard."""
@@ -56,7 +56,9 @@ class KeysInOrder(App[None]):
             while True:
                 done = asyncio.Event()
                 widget.call_later(done.set)
-                await done.wait()
+                while not done.is_set() and widget.is_running:  # a screen may close meanwhile
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(done.wait(), READY_SECONDS)
                 if widget is self or widget._parent is None:
                     break
                 widget = widget._parent
