@@ -150,8 +150,20 @@ def test_the_numbered_parts_of_a_split_are_joined(tmp_path: Path, write_lines: W
     assert (len(data.train), len(data.eval)) == (9, 1)
     assert data.notices == [
         f"{tmp_path / 'set'}: train is train-00000-of-00002.jsonl and 1 further part, "
-        "test is test.csv"
+        "test is test.csv",
+        f"{tmp_path / 'set'}: test.csv: its columns are separated by semicolons",
     ]
+
+
+def test_other_texts_and_hidden_files_of_a_folder_are_no_splits(
+    tmp_path: Path, write_lines: Write
+) -> None:
+    write_lines("set/train.jsonl", ROWS)
+    write_lines("set/.cache/test.jsonl", ROWS[:3])
+    (tmp_path / "set" / "dev-requirements.txt").write_text("pytest\nruff\n")
+    data = load(tmp_path / "set")
+    assert data.notices[0] == f"{tmp_path / 'set'}: train is train.jsonl"
+    assert (len(data.train), len(data.eval)) == (11, 1)
 
 
 @pytest.mark.train

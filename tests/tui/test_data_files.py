@@ -11,7 +11,7 @@ from tui_loop.tui.data_files import Offer, offers, suggested_name
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for name in ("b.csv", "A.jsonl", ".hid.csv", "x.txt", "deep/c.json", "deep/in/d.parquet"):
+    for name in ("b.csv", "A.jsonl", ".hid.csv", "x.doc", "deep/c.json", "deep/in/d.parquet"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
@@ -62,7 +62,10 @@ def test_only_what_can_be_shown_as_it_is_can_be_taken() -> None:
     ("entry", "taken", "name"),
     [
         ("support.jsonl", [], "support"),
-        ("shop/train.jsonl", [], "shop"),
+        ("shop/train.jsonl", [], "train"),
+        ("shop/rows.csv.gz", [], "rows"),
+        ("ROWS.JSONL", [], "rows"),
+        ("shop", [], "shop"),
         ("train.jsonl", [], "train"),
         ("My Rows (2).csv", [], "my-rows-2"),
         ("a..b.csv", [], "a.b"),
@@ -71,7 +74,5 @@ def test_only_what_can_be_shown_as_it_is_can_be_taken() -> None:
         ("support.jsonl", ["support", "support-2"], "support-3"),
     ],
 )
-def test_a_name_is_made_of_the_files_or_the_folders(
-    entry: str, taken: list[str], name: str
-) -> None:
+def test_a_name_is_made_of_the_files(entry: str, taken: list[str], name: str) -> None:
     assert suggested_name(entry, taken) == name

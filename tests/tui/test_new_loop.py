@@ -57,15 +57,15 @@ def test_a_jsonl_file_becomes_a_loop_that_is_opened(tmp_path: Path) -> None:
         await opened.type("shop/train.jsonl")
         await opened.shows("prompt/completion", "18 rows to train on", "2 held out")
         await opened.shows("question 0 → answer 0", "no eval data given")
-        assert value(opened, "name") == "shop"
+        assert value(opened, "name") == "train"
         assert value(opened, "metric") == "exact_match"
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened)
         assert opened.opened is not None
-        assert opened.opened.name == "shop"
+        assert opened.opened.name == "train"
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
-    told = tomllib.loads((tmp_path / "loops" / "shop" / "loop.toml").read_text())
+    told = tomllib.loads((tmp_path / "loops" / "train" / "loop.toml").read_text())
     assert told["metric"] == "exact_match"
     assert told["defaults"]["data"]["train"] == "shop/train.jsonl"
     assert told["defaults"]["model"]["id"] == "tiny"
@@ -260,11 +260,11 @@ def test_a_name_that_cannot_be_is_said_at_once_and_creates_nothing(
 def test_a_name_is_suggested_that_is_free_until_one_is_typed(tmp_path: Path) -> None:
     write_rows(tmp_path / "shop" / "train.jsonl")
     write_rows(tmp_path / "Other Rows.jsonl")
-    LoopsFolder(tmp_path / "loops").create("shop", LoopSettings())
+    LoopsFolder(tmp_path / "loops").create("train", LoopSettings())
 
     async def steps(opened: Opened) -> None:
         await opened.type("shop/train.jsonl")
-        await opened.until(lambda: value(opened, "name") == "shop-2")
+        await opened.until(lambda: value(opened, "name") == "train-2")
         await opened.press("ctrl+u")
         await opened.type("Other Rows.jsonl")
         await opened.until(lambda: value(opened, "name") == "other-rows")

@@ -11,12 +11,14 @@ import re
 from array import array
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import repeat
-from typing import Protocol
+from typing import Literal, Protocol
 
 Clusters = Sequence[int]
 
-CONVERSATION, INPUT = "conversation", "distinct input"
-"""What a group of examples has in common."""
+Unit = Literal["conversation", "distinct input"]
+"""What the examples of a group have in common."""
+CONVERSATION: Unit = "conversation"
+INPUT: Unit = "distinct input"
 
 _ROUNDING = 1e-9
 _REPEAT = re.compile(r"([0-9a-f]{12})-[0-9]+")
@@ -45,7 +47,7 @@ def group_of(example: HasInput) -> str:
     return repeat[1] if repeat else example.conversation
 
 
-def unit_of(examples: Iterable[HasInput]) -> str:
+def unit_of(examples: Iterable[HasInput]) -> Unit:
     """Returns what the examples of a group have in common."""
     return CONVERSATION if any(each.conversation for each in examples) else INPUT
 

@@ -13,7 +13,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.opening import add_decompressor, can_open, format_of
 from tui_loop.core.data.files.reading import TABLES, is_data_file, is_text_file, read_file
-from tui_loop.core.data.files.splits import SPLITS, split_of
+from tui_loop.core.data.files.splits import SPLITS, is_split_name, split_of
 from tui_loop.core.data.loading import Source, read_options, read_text_source, resolved
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
@@ -44,6 +44,8 @@ def read_source(entry: str, root: Path, config: Config) -> Source:
     if format_of(path) in TABLES:
         if not path.exists():
             raise BadInput(f"{path}: no such file", "check the path")
+        if path.suffix.lower() not in TABLES:
+            raise BadInput(f"{path}: a compressed table is not read", "decompress the file")
         return Source(entry, {"": _table(path)}, sha256_of(path))
     if path.exists() or not is_hub_id(entry):
         problem = "unknown format" if path.exists() else "no such file"
@@ -61,7 +63,11 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
     """
     by_split: Mapping[str, list[Path]] = defaultdict(list)
     for file in sorted(each for each in path.rglob("*") if is_data_file(each)):
-        if (split := split_of(file.name.partition(".")[0])) is not None:
+        stem, is_hidden = file.name.partition(".")[0], "/." in f"/{file.relative_to(path)}"
+        split = split_of(stem)
+        if format_of(file) == ".txt" and not is_split_name(stem):
+            split = None  # requirements-dev.txt
+        if split is not None and not is_hidden:
             by_split[split].append(file)
     if not by_split:
         raise BadInput(
@@ -76,11 +82,12 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
                 f"{path}: {' and '.join(names)} are both files of the split {split}",
                 f"--data {files[0]}, or remove the files that are not wanted",
             )
-    splits = {split: _joined(files, options) for split, files in by_split.items()}
+    notes: list[str] = []
+    splits = {split: _joined(path, files, options, notes) for split, files in by_split.items()}
     digests = [sha256_of(file) for files in by_split.values() for file in files]
     digest = digests[0] if len(digests) == 1 else short_hash("".join(digests), 64)
     named = (f"{split} is {_file_names(path, files)}" for split, files in by_split.items())
-    return Source(entry, splits, digest, (", ".join(named),))
+    return Source(entry, splits, digest, (", ".join(named), *notes))
 
 
 def _file_names(folder: Path, files: list[Path]) -> str:
@@ -89,13 +96,17 @@ def _file_names(folder: Path, files: list[Path]) -> str:
     return str(first) if len(files) == 1 else f"{first} and {more}"
 
 
-def _joined(files: Iterable[Path], options: ReadOptions) -> list[RawRow]:
+def _joined(
+    folder: Path, files: Iterable[Path], options: ReadOptions, notes: list[str]
+) -> list[RawRow]:
+    """Returns the rows of a split; adds the notes on its files, with their names."""
     rows: list[RawRow] = []
     for file in files:
         if format_of(file) in TABLES:
             rows += _table(file)
             continue
         content = read_file(file, options)
+        notes += (f"{file.relative_to(folder)}: {note}" for note in content.notes)
         if len(content.splits) > 1:
             raise BadInput(f"{file}: has splits of its own", f"--data {file}")
         rows += next(iter(content.splits.values()))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.data.files.opening import format_of
 from tui_loop.core.data.files.reading import is_data_file
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.names import check_new_loop_name
@@ -16,12 +17,6 @@ from tui_loop.tui.cells import flat
 
 AT_MOST = 2_000
 """Files of a folder that are offered; of more, the name must be typed."""
-
-_SPLIT_NAMES = {
-    *("train", "training", "data", "dataset", "rows", "examples", "all"),
-    *("eval", "dev", "val", "valid", "validation", "test", "holdout"),
-}
-"""File names that say nothing of what is in them; the folder's name does."""
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -65,11 +60,9 @@ def offers(root: Path, typed: str, beside: str = "") -> Offers:
 
 def suggested_name(entry: str, taken: Collection[str]) -> str:
     """A loop's name for a data file, that is not taken; "" where none comes to mind."""
-    path = PurePath(entry)
-    words = [path.stem, path.parent.name, "loop"]
-    if path.stem.lower() in _SPLIT_NAMES:
-        words = [path.parent.name, path.stem, "loop"]
-    for word in words:
+    path = Path(entry)
+    suffix = format_of(path) or path.suffix
+    for word in (re.sub(f"{re.escape(suffix)}(\\.\\w+)?$", "", path.name, flags=re.I), "loop"):
         name = re.sub(r"[^a-z0-9._-]+", "-", word.lower()).strip("-._")[:48]
         name = re.sub(r"\.{2,}", ".", name)
         try:

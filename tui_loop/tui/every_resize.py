@@ -1,8 +1,8 @@
-"""Resize events that always come: a widget that is shown hears its size.
+"""An app that sends a resize event for every change of a widget's size.
 
-Textual 8.2.8 tells a widget its size when two layouts in a row differ. A size that is asked for
-between them makes Textual work out the new layout early and forget the old one, so the difference
-is lost: a list that was just shown never scrolls to its cursor.
+Textual 8.2.8 sends one where two successive layouts differ. Reading a size between them computes
+the new layout early and drops the old one, so the difference is lost: a list that was just shown
+never scrolls to its cursor.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class _Remembering(Compositor):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: CompositorMap = {}
+        self._last_sent: CompositorMap = {}
 
     def reflow(self, parent: Widget, size: Size) -> ReflowResult:
-        self._full_map = self._told
+        self._full_map = self._last_sent
         result = super().reflow(parent, size)
-        self._told = self._full_map
+        self._last_sent = self._full_map
         return result
 
     def clear(self) -> None:
         super().clear()
-        self._told = {}
+        self._last_sent = {}

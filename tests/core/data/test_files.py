@@ -112,6 +112,9 @@ def test_rows_come_with_the_line_where_they_start(
         ("a.csv", "text,text\na,b\n", ":1", "two columns are named 'text'"),
         ("a.csv", "text,\na,b\n", ":1", "column 2 has no name, but values such as 'b'"),
         ("a.csv", "text,label\n", "", "has no rows"),
+        ("a.csv", "text,\nhi,0\nbye,1\nho,0\n", ":1", "column 2 has no name, but values such as"),
+        ("a.csv", "text,\n" + "hi,\n" * 300 + "ho,late\n", ":302", "such as 'late'"),
+        ("a.csv", "text;label\n" + "a, b;x\n" * 30 + "c;y;z\n", ":32", "has 3 fields"),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_by_file_and_line(
@@ -170,6 +173,7 @@ def test_any_bytes_give_rows_or_bad_input(
     assert all(1 <= row.line <= content.count(b"\n") + content.count(b"\r") + 1 for row in rows)
 
 
+SURVEY = "How would you describe the problem that you have with it today?"
 TALK = '{"role": "user", "content": "hi"}'
 
 
@@ -208,6 +212,23 @@ TALK = '{"role": "user", "content": "hi"}'
          [(1, {"column1": "a", "column2": 1}), (2, {"column1": "b", "column2": None})]),
         ("by id.json", '{"17": {"q": "x", "n": 1}, "9": {"q": "y", "id": "own"}}',
          [(1, {"id": "17", "q": "x", "n": 1}), (1, {"id": "own", "q": "y"})]),
+        ("lines of lists.json", '["a", 1]\n["b", NaN]\n',
+         [(1, {"column1": "a", "column2": 1}), (2, {"column1": "b", "column2": None})]),
+        ("one row.json", '{"instruction": "do", "history": [["q", "a"], ["r", "b"]]}',
+         [(1, {"instruction": "do", "history": [["q", "a"], ["r", "b"]]})]),
+        ("a question.json", '{"question": "q", "answers": [{"text": "a", "start": 1}]}',
+         [(1, {"question": "q", "answers": [{"text": "a", "start": 1}]})]),
+        ("with tools.json", '{"messages": [%s], "tools": [{"name": "t"}]}' % TALK,  # noqa: UP031
+         [(1, {"messages": [{"role": "user", "content": "hi"}], "tools": [{"name": "t"}]})]),
+        ("cat.csv", "text,label\na,x\ntext,label\nb,label\n",
+         [(2, {"text": "a", "label": "x"}), (4, {"text": "b", "label": "label"})]),
+        ("survey.csv", f"Timestamp,{SURVEY}\n9:00,it is loud\n9:10,it smells\n",
+         [(2, {"Timestamp": "9:00", SURVEY: "it is loud"}),
+          (3, {"Timestamp": "9:10", SURVEY: "it smells"})]),
+        ("years.csv", "year,2019,2020\n7,1,2\n",
+         [(2, {"year": "7", "2019": "1", "2020": "2"})]),
+        ("declared.csv", "sep=;\ntext;label\na, b;x\nc;y\n",
+         [(3, {"text": "a, b", "label": "x"}), (4, {"text": "c", "label": "y"})]),
         ("a.txt", "one\ntwo\n\n\r\nthree\n", [(1, {"text": "one\ntwo"}), (5, {"text": "three"})]),
         ("lines.txt", "one\n two\rthree",
          [(1, {"text": "one"}), (2, {"text": " two"}), (3, {"text": "three"})]),
@@ -250,6 +271,16 @@ def test_what_other_programs_write_is_read(
         ("a.csv", "1,a\n2,b\n",
          "it has no header line: its columns are column1, column2 "
          "(--set data.header=yes where the first line names them)"),
+        ("a.csv", "where is it now?,card\nlost it,lost\nhi,greet\n",
+         "its first line is read as the names of its columns, 'where is it now?', 'card' "
+         "(--set data.header=no where it is a row)"),
+        ("a.csv", "text,label\na,x\ntext,label\nb,y\n",
+         "1 further header line in it is not read as a row"),
+        ("a.csv", 'text,label\n"Wow,pos\ngood,pos\nbad,neg\nend",neg\nlast,pos\n',
+         "1 quoted field spans lines that look like rows, the first from line 2 on: check its "
+         "quotes"),
+        ("a.json", '{"version": 1, "train": [{"a": 1}], "test": [{"a": 2}], "val": []}',
+         "its splits are 'train', 'test'"),
         ("a.json", '{"data": [{"a": 1}]}', "its rows are the list under 'data'"),
         ("a.json", '{"a": ["x"], "b": [1]}',
          "it is written by columns, as pandas does; its rows have no lines of their own"),
@@ -301,6 +332,35 @@ def test_an_encoding_can_be_given(tmp_path: Path, encoding: str) -> None:
     text = "text,label\nwo ist er?,ja\n" if encoding == "shift_jis" else "text,label\nTür,ja\n"
     rows = rows_of(tmp_path, "a.csv", text.encode(encoding), encoding=encoding)
     assert rows == [(2, dict(zip(("text", "label"), text.split("\n")[1].split(","), strict=True)))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16"])
+def test_a_given_encoding_may_have_its_mark(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    raw = f"{mark}text,label\na,x\n".encode(encoding)
+    assert rows_of(tmp_path, "a.csv", raw, encoding=encoding) == [(2, {"text": "a", "label": "x"})]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "undefined"])
+def test_a_wrong_encoding_is_bad_input(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(BadInput, match="is not text in"):
+        content_of(tmp_path, "a.csv", b"text,label\na,x\n", encoding=encoding)
+
+
+@pytest.mark.parametrize(("byte", "named"), [(b"\x92", "cp1252"), (b"\xe9", "latin-1")])
+def test_the_hint_names_the_encoding_that_has_the_byte(
+    tmp_path: Path, byte: bytes, named: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        content_of(tmp_path, "a.csv", b"text\nit" + byte + b"s\n")
+    assert caught.value.hint.endswith(f"--set data.encoding={named}")
+
+
+def test_deep_values_beside_nan_are_read(tmp_path: Path) -> None:
+    deep = "[" * 600 + "]" * 600
+    for name in ("a.jsonl", "a.json"):
+        [(_, values)] = rows_of(tmp_path, name, f'{{"a": NaN, "b": {deep}, "c": "x"}}')
+        assert (values["a"], values["c"]) == (None, "x")
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "base64", ""])

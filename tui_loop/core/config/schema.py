@@ -132,7 +132,7 @@ class Data(Group, frozen=True, kw_only=True):
         str | None, about("Split held out; unset: validation, else test, else a part of train.")
     ] = None
     encoding: Annotated[
-        Text, about("Encoding of text files; auto: UTF-8, or UTF-16 with a byte-order mark.")
+        Text, about("Encoding of text files; auto: UTF-8, or UTF-16 and UTF-32 with their mark.")
     ] = "auto"
     header: Annotated[
         Literal["auto", "yes", "no"],

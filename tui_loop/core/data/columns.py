@@ -13,6 +13,15 @@ from itertools import product
 from typing import Any
 
 from tui_loop.core.config.settings import parse_value
+from tui_loop.core.data.column_names import (
+    CONTEXT,
+    CONTEXT_NAMES,
+    DIALOGUES,
+    LABELS,
+    PAIRS,
+    PROMPTS,
+    TEXTS,
+)
 from tui_loop.core.data.conversations import are_texts, turns_in
 from tui_loop.core.data.preference import REJECTED, pair_of
 from tui_loop.core.data.row_reading import read_history, references_in
@@ -28,33 +37,6 @@ SAMPLE = 2000
 _LABEL_LENGTH = 60
 _COLUMNS_SHOWN, _NAME_LENGTH, _VALUE_LENGTH = 12, 40, 30
 
-_PROMPTS = ("prompt", "question", "query", "input", "instruction")
-_ANSWERS = ("completion", "response", "answer", "answers", "output", "reply")
-_PAIRS = frozenset(
-    {
-        *product(_PROMPTS, _ANSWERS),
-        *product(_PROMPTS, ("target", "ground_truth", "solution", "canonical_solution")),
-        *(("source", "target"), ("problem", "solution"), ("problem", "answer")),
-        *(("user", "assistant"), ("human", "assistant"), ("human", "gpt")),
-        *product(("text", "article", "document", "dialogue"), ("summary",)),
-    }
-)
-"""Names that usually go together as a prompt and its answer."""
-
-_DIALOGUES = ("data", "dialog", "dialogue", "conversation", "turns", "utterances")
-"""Columns that hold the texts of a conversation in some data sets."""
-
-_LABELS = ("label", "labels", "label_text", "category", "class", "intent", "sentiment")
-_TEXTS = ("text", "sentence", "message", "utterance", "review", "comment", "content", *_PROMPTS)
-
-_CONTEXT = {
-    "system": ("system", "system_prompt"),
-    "history": ("history",),
-    "tools": ("tools", "functions"),
-}
-"""Roles beside prompt and answer, and the columns that have them where the values fit."""
-
-_CONTEXT_NAMES = frozenset(name for usual in _CONTEXT.values() for name in usual)
 _TRIED = 50
 """Values that are read to see whether a column holds tools or a history."""
 
@@ -63,7 +45,7 @@ _QUESTION_ROLES, _ANSWER_ROLES = ("prompt", "instruction"), ("completion", "outp
 
 def is_label_name(name: str) -> bool:
     """Returns whether a column is named like one of labels."""
-    return name.lower() in _LABELS
+    return name.lower() in LABELS
 
 
 def looks_like_label(rows: Sequence[RawRow], name: str) -> bool:
@@ -104,7 +86,7 @@ def context_columns(
     Those in `given` come from the config. Others need the name and fitting values.
     """
     columns: dict[str, str] = {}
-    for role, usual in _CONTEXT.items():
+    for role, usual in CONTEXT.items():
         if shape == "text" or (shape == "messages" and role == "history"):
             continue
         free = (name for name in usual if name in names and name not in taken.values())
@@ -209,7 +191,7 @@ def texts_as_turns(rows: Sequence[RawRow], names: Sequence[str]) -> str | None:
     """Returns the column with lists of texts that are turns in alternation, as in UltraChat."""
     for name in names:
         values = [row.values.get(name) for row in rows]
-        if name.lower() in _DIALOGUES and 2 * sum(map(are_texts, values)) > len(values):
+        if name.lower() in DIALOGUES and 2 * sum(map(are_texts, values)) > len(values):
             return name
     return None
 
@@ -241,7 +223,7 @@ def suggested_column(
 
 def suggested_prompt(rows: Sequence[RawRow], names: Sequence[str]) -> str | None:
     """Returns the only column with the name of a prompt, None where there are none or several."""
-    found = [name for name in names if name.lower() in _PROMPTS and looks_like_text(rows, name)]
+    found = [name for name in names if name.lower() in PROMPTS and looks_like_text(rows, name)]
     return found[0] if len(found) == 1 else None
 
 
@@ -263,12 +245,12 @@ def label_columns(
     ]
     texts = [given["prompt"]] if "prompt" in given else texts
     if len(texts) > 1:  # a system prompt is no message, unless nothing else is
-        texts = [name for name in texts if name not in _CONTEXT_NAMES] or texts
+        texts = [name for name in texts if name not in CONTEXT_NAMES] or texts
     if len(labels) == 1 and len(texts) == 1:
         return {"prompt": texts[0], "completion": labels[0]}
     hinted = {
-        "prompt": _singled_out(texts or [name for name in free if name not in _LABELS], _TEXTS),
-        "completion": _singled_out(labels, _LABELS),
+        "prompt": _singled_out(texts or [name for name in free if name not in LABELS], TEXTS),
+        "completion": _singled_out(labels, LABELS),
     }
     seen = f"{len(labels)} columns look like labels and {len(texts)} like messages"
     raise BadInput(
@@ -346,7 +328,7 @@ def _pairs(rows: Sequence[RawRow], names: Sequence[str]) -> list[tuple[str, str]
     return [
         (prompt, answer)
         for prompt, answer in product(names, names)
-        if (prompt.lower(), answer.lower()) in _PAIRS and _go_together(rows, prompt, answer)
+        if (prompt.lower(), answer.lower()) in PAIRS and _go_together(rows, prompt, answer)
     ]
 
 

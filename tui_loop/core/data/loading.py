@@ -90,7 +90,7 @@ def read_text_source(entry: str, root: Path, config: Config) -> Source:
     path = resolved(entry, root)
     if not is_text_file(path):
         if os.path.exists(path) or (is_hub_id(entry) and path.suffix != ".parquet"):
-            raise NeedsExtra(f"reading {entry} (neither JSON, CSV nor text)", "train")
+            raise NeedsExtra(f"reading {entry}", "train")
         raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
     content = read_file(path, read_options(config))
     return Source(entry, content.splits, sha256_of(path), content.notes)
@@ -147,7 +147,7 @@ def load_data(
     if (part := _eval_part(source, config, root, read)) is not None:
         eval_where, eval_raw, eval_split, notes = part
         own = _own_mapping(eval_raw, mapping, eval_where, config)
-        notices += [*notes, *_told(own, mapping, eval_split.path)]
+        notices += [*notes, *_own_columns(own, mapping, eval_split.path)]
         faulty = _list(refused, "eval")
         held, eval_raw, use["eval"] = _mapped(eval_raw, own, eval_where, faulty, data)
     else:
@@ -180,7 +180,7 @@ def load_data(
         faulty = _list(refused, "holdout")
         locked_by = _own_mapping(rows, mapping, holdout_where, config)
         notices += [f"{holdout.name}: {note}" for note in holdout.notes]
-        notices += _told(locked_by, mapping, data.holdout)
+        notices += _own_columns(locked_by, mapping, data.holdout)
         locked, rows, use["holdout"] = _mapped(rows, locked_by, holdout_where, faulty, data)
         splits["holdout"] = Split(data.holdout, holdout.sha256, len(rows))
 
@@ -240,7 +240,7 @@ def _own_mapping(raws: Sequence[RawRow], mapping: Mapping, where: str, config: C
         return mapping  # whose rows are refused by line and column
 
 
-def _told(own: Mapping, mapping: Mapping, name: str) -> list[str]:
+def _own_columns(own: Mapping, mapping: Mapping, name: str) -> list[str]:
     """Returns the notice on a file that is read in its own way, if it is."""
     if own == mapping:
         return []

@@ -99,7 +99,7 @@ class Unused(msgspec.Struct, frozen=True):
 class ColumnUse(msgspec.Struct, frozen=True):
     """What the `rows` rows of one file have beside what their mapping uses.
 
-    `calls`: how many rows have a turn whose role is that of a tool call and whose text is none.
+    `calls`: how many rows have a turn whose role is that of a tool call and whose text is not one.
     `own_system`: how many rows have a system turn of their own beside another system prompt in
     their column. `mark`: the column by which `left_out` further rows were left out. `cut`: how many
     conversations were cut after their last answer. `repeats`: how many rows were dropped as such.
@@ -169,7 +169,7 @@ class TurnUse:
         tally.add(raw, value, is_weight=name.rpartition("[].")[2].lower() in WEIGHTS)
 
     def add_call(self, raw: RawRow, role: str) -> None:
-        """Counts a turn whose role is that of a tool call and whose text is none."""
+        """Counts a turn whose role is that of a tool call and whose text is not one."""
         self.calls.setdefault(role, _Tally()).add(raw, role)
 
 
@@ -212,6 +212,8 @@ def column_use(
 def say_the_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Returns whether each value of one column goes with one value of the other, both ways."""
     pairs = {(str(left), str(right)) for left, right in zip(one, other, strict=True)}
+    if len(pairs) == len(one):  # all values are different, which shows nothing
+        return False
     return len(pairs) == len({left for left, _ in pairs}) == len({right for _, right in pairs})
 
 

@@ -17,6 +17,7 @@ import msgspec
 from tui_loop.core.clusters import (
     CONVERSATION,
     Clusters,
+    Unit,
     clusters_at,
     clusters_of,
     group_of,
@@ -92,7 +93,7 @@ class PairedTable(msgspec.Struct, frozen=True, omit_defaults=True):
     neither: int
     p_value: float | None = None
     changed_groups: int = msgspec.field(default=0, name="changed_conversations")
-    unit: str = CONVERSATION
+    unit: Unit = CONVERSATION
 
 
 class HoldoutEvaluation(msgspec.Struct, frozen=True):

@@ -4,30 +4,51 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
+import msgspec
+
+from tui_loop.core.data.column_names import COMMON_NAMES
 from tui_loop.core.data.files.content import AUTO, FileContent, ReadOptions
 from tui_loop.core.data.files.opening import format_of, opened
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
+from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 
 _SAMPLE_CHARACTERS, _SAMPLE_ROWS = 1 << 18, 200
 _LONG_NAME, _WORDY_NAME = 60, 8
-"""Characters and words of a field that is no name of a column."""
+"""A field with more characters or words is not the name of a column."""
+_PROSE = 3
+"""Words from which on a name looks like a text."""
 _FEW_VALUES = 0.7
 """The largest share of distinct values among those of a column that repeats them."""
+_MOST_ROWS = 0.9
+"""The least share of rows with as many fields as the first one, for a separator to be right."""
+
+_DECLARED = re.compile(r"sep=(.)\r?\n")
+"""The first line that Excel reads: it names the separator."""
 
 
-class _Column(NamedTuple):
-    """A column of the file: `at` is its position, `name` None where it is left out."""
+class _Column(msgspec.Struct, frozen=True):
+    """A column of the file; `name` is "" where it is left out, as it is empty or an index."""
 
-    at: int
-    name: str | None
+    name: str
+    is_empty: bool = False
+
+
+class _Layout(msgspec.Struct, frozen=True):
+    """How the lines of a file are read. `skipped`: lines before the first row or header."""
+
+    separator: str
+    columns: list[_Column]
+    header: list[str] | None
+    skipped: int
 
 
 def read_csv(path: Path, options: ReadOptions) -> FileContent:
@@ -36,22 +57,29 @@ def read_csv(path: Path, options: ReadOptions) -> FileContent:
     usual = "\t" if format_of(path) == ".tsv" else ","
     with opened(path, options.encoding) as stream:
         text = stream.read(_SAMPLE_CHARACTERS)
-    is_whole = len(text) < _SAMPLE_CHARACTERS
-    separator = _separator(text, usual, is_whole=is_whole)
+    is_whole, declared = len(text) < _SAMPLE_CHARACTERS, _DECLARED.match(text)
+    if declared:
+        text = text[declared.end() :]
+    separator = declared[1] if declared else _separator(text, usual, is_whole=is_whole)
     sample = _sample(text, separator, is_whole=is_whole)
     if not sample:
         raise BadInput(f"{path}: is empty", "give a file with at least one row")
     has_header = options.header == "yes" or (options.header == AUTO and _has_header(sample))
-    columns, notes = _columns(path, sample, has_header=has_header)
+    notes = []
     if separator != usual:
-        notes.insert(0, f"its columns are separated by {SEPARATORS[separator]}")
+        kind = SEPARATORS.get(separator, repr(separator))
+        notes.append(f"its columns are separated by {kind}")
+    columns = _columns(path, sample, notes, has_header=has_header)
+    layout = _Layout(separator, columns, sample[0] if has_header else None, int(bool(declared)))
+    if has_header and options.header == AUTO:
+        notes += _header_notes(columns)
     with opened(path, options.encoding) as stream:
-        rows = list(_rows(path, stream, separator, columns, has_header=has_header))
+        rows = list(_rows(path, stream, layout, notes))
     return FileContent({"": rows}, tuple(notes))
 
 
 def _separator(text: str, usual: str, *, is_whole: bool) -> str:
-    """Returns the separator with which the first lines have the same number of columns.
+    """Returns the separator with which most of the first lines have the same number of columns.
 
     The usual one is kept where it gives several columns, or where no other does.
     """
@@ -60,7 +88,7 @@ def _separator(text: str, usual: str, *, is_whole: bool) -> str:
         sample = _sample(text, separator, is_whole=is_whole)
         width = len(sample[0]) if sample else 0
         alike = sum(len(fields) == width for fields in sample)
-        if width > 1 and alike == len(sample):
+        if width > 1 and alike >= _MOST_ROWS * len(sample) - 1:
             widths[separator] = width
     if usual in widths or not widths:
         return usual
@@ -68,7 +96,7 @@ def _separator(text: str, usual: str, *, is_whole: bool) -> str:
 
 
 def _sample(text: str, separator: str, *, is_whole: bool) -> list[list[str]]:
-    """Returns the fields of the first lines that are not blank, [] where they cannot be read."""
+    """Returns the fields of the first lines that are not blank, as far as they can be read."""
     found: list[list[str]] = []
     lines = io.StringIO(text, newline="")
     try:
@@ -86,18 +114,20 @@ def _has_header(sample: Sequence[Sequence[str]]) -> bool:
     """Returns whether the first line names the columns rather than being a row itself."""
     first, rest = sample[0], sample[1:]
     names = [name.strip() for name in first]
+    if any(name.lower() in COMMON_NAMES for name in names):
+        return True
+    columns = [
+        [fields[at].strip() for fields in rest if at < len(fields)] for at in range(len(names))
+    ]
+    named = [(name, values) for name, values in zip(names, columns, strict=True) if name and values]
+    of_numbers = [name for name, values in named if all(map(_is_number, values))]
+    if of_numbers:
+        return not all(map(_is_number, of_numbers))
     if any(len(name) > _LONG_NAME or len(name.split()) > _WORDY_NAME for name in names):
         return False
-    for at, name in enumerate(names):
-        values = [fields[at].strip() for fields in rest if at < len(fields)]
-        if not name or not values:
-            continue
-        if _is_number(name) and all(map(_is_number, values)):
-            return False
-        repeats = len(set(values)) <= _FEW_VALUES * len(values)
-        if name in values and repeats:
-            return False
-    return True
+    return not any(
+        name in values and len(set(values)) <= _FEW_VALUES * len(values) for name, values in named
+    )
 
 
 def _is_number(text: str) -> bool:
@@ -108,66 +138,107 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _header_notes(columns: Sequence[_Column]) -> Iterator[str]:
+    """Yields a note where names of columns look like the texts of a row."""
+    names = [column.name for column in columns if column.name]
+    are_common = any(name.lower() in COMMON_NAMES for name in names)
+    if not are_common and any(len(name.split()) >= _PROSE or "?" in name for name in names):
+        yield (
+            f"its first line is read as the names of its columns, {_listed(names)} "
+            "(--set data.header=no where it is a row)"
+        )
+
+
 def _columns(
-    path: Path, sample: Sequence[Sequence[str]], *, has_header: bool
-) -> tuple[list[_Column], list[str]]:
-    """Returns the columns, and notes on those without a name and on a missing header."""
+    path: Path, sample: Sequence[Sequence[str]], notes: list[str], *, has_header: bool
+) -> list[_Column]:
+    """Returns the columns; adds notes on those without a name and on a missing header."""
     width = len(sample[0])
     if not has_header:
         names = [f"column{number}" for number in range(1, width + 1)]
-        note = f"it has no header line: its columns are {', '.join(names)}"
-        return [_Column(at, name) for at, name in enumerate(names)], [
-            f"{note} (--set data.header=yes where the first line names them)"
-        ]
-    columns, notes = [], []
+        notes.append(
+            f"it has no header line: its columns are {', '.join(names[:12])} "
+            "(--set data.header=yes where the first line names them)"
+        )
+        return list(map(_Column, names))
+    columns = []
     for at, name in enumerate(field.strip() for field in sample[0]):
         values = [fields[at].strip() for fields in sample[1:] if at < len(fields)]
         if name:
-            columns.append(_Column(at, name))
+            columns.append(_Column(name))
         elif not any(values):
-            columns.append(_Column(at, None))
+            columns.append(_Column("", is_empty=True))
             notes.append(f"its column {at + 1} has no name and no values, and is not used")
-        elif all(value.isdigit() for value in values):
-            columns.append(_Column(at, None))
+        elif all(value.isdigit() for value in values) and len(set(values)) == len(values):
+            columns.append(_Column(""))
             notes.append(f"its column {at + 1} has no name and counts rows, and is not used")
         else:
-            raise BadInput(
-                f"{path}:1: column {at + 1} has no name, but values such as "
-                f"{one_line(next(filter(None, values)), 40)!r}",
-                "name the column, or --set data.header=no where the first line is a row",
-            )
-    named = [column.name for column in columns if column.name is not None]
+            raise _nameless(path, 1, at, next(filter(None, values)))
+    named = [column.name for column in columns if column.name]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise BadInput(
             f"{path}:1: two columns are named {one_line(twice[0], 40)!r}",
-            "give each column a name of its own",
+            "give each column a name of its own, or, where the first line is a row: "
+            "--set data.header=no",
         )
-    return columns, notes
+    return columns
 
 
-def _rows(
-    path: Path, stream: TextIO, separator: str, columns: Sequence[_Column], *, has_header: bool
-) -> Iterator[RawRow]:
-    """Yields the rows with the line where each starts."""
-    reader = csv.reader(stream, delimiter=separator, strict=True)
-    is_first, line = True, 1
+def _rows(path: Path, stream: TextIO, layout: _Layout, notes: list[str]) -> Iterator[RawRow]:
+    """Yields the rows with the line where each starts; adds notes on odd ones."""
+    for _ in range(layout.skipped):
+        stream.readline()
+    reader = csv.reader(stream, delimiter=layout.separator, strict=True)
+    columns, width = layout.columns, len(layout.columns)
+    empty = [at for at, column in enumerate(columns) if column.is_empty]
+    headers = joined = first_joined = 0
+    line = 1 + layout.skipped
     try:
         for fields in reader:
-            start, line = line, reader.line_num + 1
+            start, line = line, reader.line_num + 1 + layout.skipped
             if not fields:
                 continue
-            is_header, is_first = is_first and has_header, False
-            if is_header:
+            if fields == layout.header:
+                headers += 1
                 continue
-            if len(fields) != len(columns):
+            if len(fields) != width:
                 raise BadInput(
-                    f"{path}:{start}: has {len(fields)} fields where the first line has "
-                    f"{len(columns)}",
+                    f"{path}:{start}: has {len(fields)} fields where the first line has {width}",
                     "quote fields that contain the separator, then try again",
                 )
+            for at in empty:
+                if fields[at].strip():
+                    raise _nameless(path, start, at, fields[at].strip())
+            if line - start > 1 and _has_rows_inside(fields, layout.separator, width):
+                joined, first_joined = joined + 1, first_joined or start
             values = zip(columns, fields, strict=True)
             yield RawRow(start, {column.name: text for column, text in values if column.name})
     except csv.Error as error:
         hint = "fix the line or remove it, then try again"
         raise BadInput(f"{path}:{line}: is not CSV: {error}", hint) from error
+    if headers > 1:
+        notes.append(f"{counted(headers - 1, 'further header line')} in it is not read as a row")
+    if joined:
+        notes.append(
+            f"{counted(joined, 'quoted field')} spans lines that look like rows, the first from "
+            f"line {first_joined} on: check its quotes"
+        )
+
+
+def _has_rows_inside(fields: Sequence[str], separator: str, width: int) -> bool:
+    """Returns whether a field has lines with as many separators as a row."""
+    inside = (line for field in fields if "\n" in field for line in field.split("\n")[1:-1])
+    return any(line.count(separator) >= max(1, width - 1) for line in inside)
+
+
+def _nameless(path: Path, line: int, at: int, value: str) -> BadInput:
+    return BadInput(
+        f"{path}:{line}: column {at + 1} has no name, but values such as {one_line(value, 40)!r}",
+        "name the column, or, where the first line is a row: --set data.header=no",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(one_line(name, 40)) for name in names[:4])
+    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tui_loop.core.data.column_names import PROMPTS, TEXTS
 from tui_loop.core.data.files.content import FileContent, ReadOptions
 from tui_loop.core.data.files.json_lines import (
     FIX_LINE,
@@ -26,6 +27,8 @@ Numbered = list[tuple[int, Any]]
 """Values of an array with the line where each starts."""
 
 _SPACES = " \t\r\n"
+_LISTED = 6
+"""Names that a message lists."""
 
 
 class _Malformed(ValueError):
@@ -49,7 +52,7 @@ def read_json(path: Path, options: ReadOptions) -> FileContent:
     start = scan.skip(0)
     if start == len(text):
         raise BadInput(f"{path}: is empty", "give a file with at least one row")
-    if text[start] == "[":
+    if text[start] == "[" and not _are_lines_of_arrays(scan, start):
         content = FileContent({"": _rows(path, _only_array(path, scan, start), nans)})
     elif text[start] == "{" and (members := scan.only_object(start)) is not None:
         content = _of_object(path, members, nans)
@@ -64,6 +67,7 @@ class _Scan:
 
     def __init__(self, text: str, nans: NanCounts) -> None:
         self.text = text
+        self._counted, self._line = 0, 1
         self._decoder = json.JSONDecoder(parse_constant=nans.constant)
 
     def skip(self, position: int, signs: str = _SPACES) -> int:
@@ -96,23 +100,35 @@ class _Scan:
         """Returns (the values of the array at `start`, its end); raises _Malformed."""
         text = self.text
         found: Numbered = []
-        position, line, counted = start + 1, self.text.count("\n", 0, start) + 1, start
+        position = start + 1
+        if start < self._counted:
+            self._counted, self._line = 0, 1
         while True:
             position = self.skip(position, _SPACES + ",")
-            line += text.count("\n", counted, position)
-            counted = position
+            self._line += text.count("\n", self._counted, position)
+            self._counted = position
             if position >= len(text):
                 raise _Malformed(position, "the array is not closed", "end the file with ]")
             if text[position] == "]":
                 return found, position + 1
             value, position = self._value(position)
-            found.append((line, value))
+            found.append((self._line, value))
 
     def _value(self, start: int) -> tuple[Any, int]:
         try:
             return self._decoder.raw_decode(self.text, start)
         except (ValueError, RecursionError) as error:
             raise _Malformed(start, f"is not JSON: {error}") from error
+
+
+def _are_lines_of_arrays(scan: _Scan, start: int) -> bool:
+    """Returns whether a text has one array a line, each of them a row."""
+    try:
+        values, end = scan.array(start)
+    except _Malformed:
+        return False
+    following = scan.skip(end)
+    return following < len(scan.text) and is_list_row([each for _, each in values])
 
 
 def _only_array(path: Path, scan: _Scan, start: int) -> Numbered:
@@ -143,13 +159,14 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
         return FileContent({"": rows}, (note,))
     lists = {name: value for name, value in members.items() if _has_rows(value)}
     splits = _splits(path, lists)
-    if splits and len(lists) == len(members):
+    if splits and not _is_row(members):
         found = {split: _rows(path, lists[name], nans) for name, split in splits.items()}
         notes = [f"its splits are {_listed(splits)}"] if len(splits) > 1 else []
-        if others := [name for name in lists if name not in splits]:
+        unused = [name for name, value in members.items() if value and isinstance(value, list)]
+        if others := [name for name in unused if name not in splits]:
             notes.append(f"{_listed(others)} {'is' if len(others) == 1 else 'are'} not used")
         return FileContent(found, tuple(notes))
-    if lists and not (len(lists) == 1 and _is_conversation(*lists.values())):
+    if lists and not _is_row(members):
         if len(lists) > 1:
             raise BadInput(
                 f"{path}: has rows under {_listed(lists)}, and it is not clear which to use",
@@ -200,9 +217,18 @@ def _has_rows(value: Any) -> bool:
     )
 
 
-def _is_conversation(values: Numbered) -> bool:
-    """Returns whether objects are the turns of one row rather than rows."""
-    return all(isinstance(each, dict) and ("role" in each or "from" in each) for _, each in values)
+def _is_row(members: dict[str, Any]) -> bool:
+    """Returns whether an object is one row: it has turns, or a text under the name of a prompt."""
+    return any(
+        (isinstance(value, str) and name.lower() in (*PROMPTS, *TEXTS)) or _is_conversation(value)
+        for name, value in members.items()
+    )
+
+
+def _is_conversation(value: Any) -> bool:
+    return _has_rows(value) and all(
+        isinstance(each, dict) and ("role" in each or "from" in each) for _, each in value
+    )
 
 
 def _are_rows_by_id(members: dict[str, Any]) -> bool:
@@ -270,4 +296,6 @@ def _plain(value: Any) -> Any:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(one_line(name, 40)) for name in names)
+    found = [repr(one_line(name, 40)) for name in names]
+    more = [f"{len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    return ", ".join([*found[:_LISTED], *more])

@@ -15,8 +15,10 @@ from tui_loop.core.data.files.content import FileContent, ReadOptions
 from tui_loop.core.data.files.opening import opened
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
+from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
+DEEP = 100
 FIX_LINE = "fix the line or remove it, then try again"
 
 _LONGEST_OBJECT = 10_000
@@ -62,8 +64,8 @@ class NanCounts:
     def notes(self) -> tuple[str, ...]:
         """Returns a note on each column with NaN."""
         return tuple(
-            f"NaN in {one_line(name, 40)!r} is read as no value: {count} rows, the first in line "
-            f"{self.first[name]}"
+            f"NaN in {one_line(name, 40)!r} is read as no value: {counted(count, 'row')}, the "
+            f"first in line {self.first[name]}"
             for name, count in self.rows.items()
         )
 
@@ -90,9 +92,8 @@ def rows_of_lines(path: Path, lines: Iterable[str], nans: NanCounts) -> Iterator
                 value = _over_lines(line, numbered, nans)
             if value is None:
                 raise BadInput(f"{path}:{number}: is not JSON: {error}", FIX_LINE) from error
-            if isinstance(value, dict):
-                value = nans.without(value, number)
-        yield object_row(path, number, value)
+        row = object_row(path, number, value)
+        yield RawRow(number, nans.without(row.values, number))
 
 
 def object_row(path: Path, line: int, value: Any) -> RawRow:
@@ -110,7 +111,7 @@ def object_row(path: Path, line: int, value: Any) -> RawRow:
 
 
 def _with_nan(text: str, nans: NanCounts) -> Any:
-    """Returns the value of JSON that may have NaN in it, None where it is no such thing."""
+    """Returns the value of JSON that may have NaN in it, None for any other text."""
     try:
         return json.loads(text, parse_constant=nans.constant)
     except (ValueError, RecursionError):
@@ -124,7 +125,7 @@ def _over_lines(first: str, following: Iterator[tuple[int, str]], nans: NanCount
     one: the first was not closed.
     """
     parts = [first]
-    if first.strip() not in ("{", "[{") and not first.rstrip().endswith((",", "{", "[", ":")):
+    if not first.rstrip().endswith((",", "{", "[", ":")):
         return None
     for _, line in following:
         parts.append(line)
@@ -135,16 +136,21 @@ def _over_lines(first: str, following: Iterator[tuple[int, str]], nans: NanCount
     return None
 
 
-def _without_nan(value: Any) -> tuple[Any, bool]:
-    """Returns (the value with null in place of NaN, whether it had any)."""
+def _without_nan(value: Any, depth: int = 0) -> tuple[Any, bool]:
+    """Returns (the value with null in place of NaN, whether it had any).
+
+    Values within more than DEEP others are left as they are.
+    """
+    if depth > DEEP:
+        return value, False
     if isinstance(value, float):
         return (None, True) if math.isnan(value) else (value, False)
     if isinstance(value, dict):
-        pairs = {name: _without_nan(each) for name, each in value.items()}
+        pairs = {name: _without_nan(each, depth + 1) for name, each in value.items()}
         return {name: each for name, (each, _) in pairs.items()}, any(
             had for _, had in pairs.values()
         )
     if isinstance(value, list):
-        items = [_without_nan(each) for each in value]
+        items = [_without_nan(each, depth + 1) for each in value]
         return [each for each, _ in items], any(had for _, had in items)
     return value, False

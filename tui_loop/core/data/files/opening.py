@@ -29,8 +29,10 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HEAD = 65536
+_FIRST_OF_LATIN = 0xA0
+"""Bytes from 0x80 up to here are no signs in Latin-1, and are in Windows-1252."""
 _PACK_AGAIN = "compress the file again"
-_LATIN = "--set data.encoding=latin-1, if it is from an older Windows program; or convert the file"
+_OLDER = "convert it to UTF-8, or, if an older program wrote it: --set data.encoding="
 
 
 def format_of(path: Path) -> str:
@@ -67,7 +69,7 @@ def opened(path: Path, encoding: str = AUTO) -> Iterator[TextIO]:
             known = _encoding_of(path, stream.read(_HEAD), encoding)
         with _bytes_of(path) as stream:
             yield io.TextIOWrapper(stream, encoding=known, newline="")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _undecodable(path, known) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise BadInput(f"{path}: is damaged: {error}", _PACK_AGAIN) from error
@@ -83,26 +85,34 @@ def _bytes_of(path: Path) -> BinaryIO:
 
 def _encoding_of(path: Path, head: bytes, encoding: str) -> str:
     """Returns the encoding of a file that starts with `head`; raises BadInput for a binary one."""
+    marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
     if encoding != AUTO:
-        return encoding
-    found = next((name for mark, name in _BOMS if head.startswith(mark)), "utf-8")
-    if found.startswith("utf-8") and b"\0" in head:
-        raise BadInput(f"{path}: is a binary file, not text", "give JSONL, JSON or CSV")
-    return found
+        family = codecs.lookup(encoding).name
+        return marked if marked and family.startswith(marked.removesuffix("-sig")) else encoding
+    if marked not in (None, "utf-8-sig"):
+        return marked
+    if b"\0" in head:
+        raise BadInput(
+            f"{path}: is a binary file, not text",
+            "give JSONL, JSON or CSV; if it is text: --set data.encoding=utf-16-le, for example",
+        )
+    return marked or "utf-8"
 
 
 def _undecodable(path: Path, encoding: str) -> BadInput:
     """Returns the error for a file that has bytes which are not text in its encoding."""
     name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
-    hint = _LATIN if name == "UTF-8" else "--set data.encoding=ENCODING, with the right one"
+    hint = "give the right one: --set data.encoding=ENCODING"
     if name == "UTF-8":
         with _bytes_of(path) as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
-                    wrong = f"byte 0x{line[error.start]:02X} at position {error.start + 1}"
-                    return BadInput(f"{path}:{number}: {wrong} is not UTF-8", hint)
+                    byte = line[error.start]
+                    older = "cp1252" if byte < _FIRST_OF_LATIN else "latin-1"
+                    place = f"byte 0x{byte:02X} at position {error.start + 1}"
+                    return BadInput(f"{path}:{number}: {place} is not UTF-8", f"{_OLDER}{older}")
     return BadInput(f"{path}: is not text in {name}", hint)
 
 
@@ -115,5 +125,5 @@ def check_encoding(encoding: str) -> None:
             return
     raise BadInput(
         f"data.encoding: {encoding!r} is not a text encoding",
-        "--set data.encoding=latin-1, for example; auto reads UTF-8 and UTF-16",
+        "--set data.encoding=latin-1, for example; auto reads UTF-8, and UTF-16 with its mark",
     )

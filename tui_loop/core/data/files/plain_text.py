@@ -20,7 +20,8 @@ def read_text(path: Path, options: ReadOptions) -> FileContent:
     start = 0
     for number, line in enumerate([*lines, ""], 1):
         if line.strip():
-            start, part = (start if part else number), [*part, line]
+            start = start if part else number
+            part.append(line)
         elif part:
             paragraphs.append(RawRow(start, {COLUMN: "\n".join(part)}))
             part = []
