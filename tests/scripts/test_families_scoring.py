@@ -10,8 +10,10 @@ import pytest
 
 from scripts.planted.families import scoring
 from scripts.planted.families.family import DataEdit, Family, sound_train
+from scripts.planted.families.open_families import OPEN
 from scripts.planted.families.running import Scores
 from scripts.planted.families.scoring import EDITS, Scored, edit_of, fits, log, named_by, report
+from scripts.planted.families.tasks import BASES, TINY
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Severity, Suggestion
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 
@@ -140,3 +142,19 @@ def test_a_scoring_is_added_to_the_log(tmp_path: Path, monkeypatch: pytest.Monke
     assert first["names"] == ["f", "g"]
     assert len(first["commit"]) >= 7
     assert second["note"] == "second"
+
+
+def test_on_another_base_every_rate_is_scaled_and_rows_are_fewer() -> None:
+    base = next(each for each in BASES if each.id == "smollm2")
+    high = next(each for each in OPEN if each.name == "open-rate-too-high")
+    moved = high.on(base)
+    rate = "training.learning_rate"
+    assert moved.settings[rate] == pytest.approx(0.2 * high.settings[rate])
+    assert moved.remedies[rate] == pytest.approx([0.2 * each for each in high.remedies[rate]])
+    assert moved.base_task().settings[rate] == pytest.approx(0.2 * high.base_task().settings[rate])
+    assert moved.base_task().settings["model.id"] == "smollm2"
+    [train], held = moved.rows()
+    assert (len(train), len(held)) == (120, 40)
+    full, _ = high.base_task().rows(high.seed)
+    assert [row for row in full if row in train] == train, "in the order of the file"
+    assert high.on(TINY) == high
