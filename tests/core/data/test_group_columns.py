@@ -22,7 +22,8 @@ def grouped(*rows: dict[str, Any], mapping: Mapping = PAIR) -> list[dict[str, st
         RawRow(n, {"prompt": str(n), "completion": "x", **row}) for n, row in enumerate(rows, 1)
     ]
     held = [Row(str(raw.line), str(raw.line), "x", raw.line) for raw in raws]
-    return [dict(row.columns) for row in with_columns(held, raws, mapping)]
+    by_id = {row.id: raw for row, raw in zip(held, raws, strict=True)}
+    return [dict(row.columns) for row in with_columns(held, by_id, mapping)]
 
 
 def test_columns_of_few_short_values_are_kept_as_text() -> None:
@@ -78,10 +79,14 @@ def test_columns_with_a_role_are_not_kept() -> None:
     assert kept[0] == {"prompt": "1", "id": "4"}
 
 
-def test_rows_that_share_a_line_have_no_columns() -> None:
-    raws = [RawRow(1, {"c": "a"}), RawRow(1, {"c": "b"})]
-    held = [Row("a", "a", "x", 1), Row("b", "b", "x", 1)]
-    assert with_columns(held, raws, PAIR) == held
+def test_rows_of_one_line_have_their_own_columns(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p {n}", "completion": "x", "c": "ab"[n % 2]} for n in range(6)]
+    rows[2]["completion"] = ""
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    settings = ["data.train=rows.json", "data.eval=rows.json", "data.on_bad_row=skip"]
+    data = load_data(with_settings(Config(), settings), tmp_path)
+    assert {row.line for row in data.eval} == {1}
+    assert [dict(row.columns)["c"] for row in data.eval] == ["a", "b", "b", "a", "b"]
 
 
 def loaded(folder: Path, *settings: str, extra: bool) -> LoadedData:

@@ -142,16 +142,16 @@ def load_data(
     )
     use: dict[str, ColumnUse] = {}
     faulty = _list(refused, "train")
-    train, train_raw, use["train"] = _mapped(train_raw, mapping, where, faulty, data)
+    train, raws, use["train"] = _mapped(train_raw, mapping, where, faulty, data)
     notices = [f"{source.name}: {note}" for note in source.notes]
     if (part := _eval_part(source, config, root, read)) is not None:
         eval_where, eval_raw, eval_split, notes = part
         own = _own_mapping(eval_raw, mapping, eval_where, config)
         notices += [*notes, *_own_columns(own, mapping, eval_split.path)]
         faulty = _list(refused, "eval")
-        held, eval_raw, use["eval"] = _mapped(eval_raw, own, eval_where, faulty, data)
+        held, raws, use["eval"] = _mapped(eval_raw, own, eval_where, faulty, data)
     else:
-        eval_where, eval_raw, own, total = where, train_raw, mapping, len(train)
+        eval_where, own, total = where, mapping, len(train)
         train, held = split_evaluation(train, data.eval_fraction, data.split_seed, where)
         notices.append(
             f"no eval data given: {len(held)} of {total} rows of {data.train} are held out "
@@ -161,7 +161,7 @@ def load_data(
 
     train = sample(train, data.max_train_rows, data.split_seed)
     held = sample(held, data.max_eval_rows, data.split_seed)
-    held = with_columns(held, eval_raw, own)
+    held = with_columns(held, raws, own)
     train = _labelled(config, train, where, _list(refused, "train"))
     held = _labelled(config, held, eval_where, _list(refused, "eval"))
 
@@ -181,8 +181,8 @@ def load_data(
         locked_by = _own_mapping(rows, mapping, holdout_where, config)
         notices += [f"{holdout.name}: {note}" for note in holdout.notes]
         notices += _own_columns(locked_by, mapping, data.holdout)
-        locked, rows, use["holdout"] = _mapped(rows, locked_by, holdout_where, faulty, data)
-        splits["holdout"] = Split(data.holdout, holdout.sha256, len(rows))
+        locked, _, use["holdout"] = _mapped(rows, locked_by, holdout_where, faulty, data)
+        splits["holdout"] = Split(data.holdout, holdout.sha256, len(locked))
 
     if config.evaluation.turns == "all":
         held, locked = by_answer(held), by_answer(locked)
@@ -254,8 +254,8 @@ def _mapped(
     where: str,
     refused: list[RowRefused] | None,
     data: Data,
-) -> tuple[list[Row], list[RawRow], ColumnUse]:
-    """Returns the mapped rows of a split, their raw rows, and the use of columns.
+) -> tuple[list[Row], dict[str, RawRow], ColumnUse]:
+    """Returns the mapped rows of a split, their raw rows by id, and the use of columns.
 
     Skips answers that are marked as bad, and repeats where `data` says so.
     """
@@ -263,7 +263,8 @@ def _mapped(
     mark = mark_of(raws, names, mapping)
     good = without_bad(raws, mark, where) if mark is not None else raws
     turns = TurnUse(cuts_end=data.on_bad_row == "skip")
-    rows = mapped = map_rows(good, mapping, where, refused, turns)
+    accepted: list[RawRow] = []
+    rows = mapped = map_rows(good, mapping, where, refused, turns, accepted=accepted)
     if data.drop_duplicates:
         rows = without_repeats(mapped)
     unused = column_use(good, [name for name in names if name != mark], mapping, turns, rows)
@@ -279,7 +280,7 @@ def _mapped(
         len(mapped) - len(rows),
         nan_texts(good, mapping),
     )
-    return rows, good, use
+    return rows, {row.id: raw for row, raw in zip(mapped, accepted, strict=True)}, use
 
 
 def _with_unused(data: LoadedData) -> dict[str, Split]:

@@ -108,16 +108,20 @@ def map_rows(
     where: str,
     refused: list[RowRefused] | None = None,
     use: TurnUse | None = None,
+    *,
+    accepted: list[RawRow] | None = None,
 ) -> list[Row]:
     """Maps rows to roles and gives them ids; `use` counts unused keys of turns.
 
     Raises RowRefused, with file, line and column, for the first unusable row. With `refused`, adds
-    all unusable rows to it and skips them.
+    all unusable rows to it and skips them. `accepted` gets the raw row of each row.
     """
+    accepted = [] if accepted is None else accepted
     if refused is None:
+        accepted += raws
         mapped = (read_row(raw, mapping, where, use) for raw in raws)
         return with_ids(mapped, _given_ids(raws, mapping))
-    rows, accepted = [], []
+    rows = []
     for raw in raws:
         try:
             rows.append(read_row(raw, mapping, where, use))

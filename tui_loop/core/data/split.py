@@ -96,22 +96,17 @@ LONGEST = 40
 """Characters of a value, and of a column's name."""
 
 
-def with_columns(rows: Sequence[Row], raws: Sequence[RawRow], mapping: Mapping) -> list[Row]:
-    """Returns `rows` with their other columns, found by their lines in `raws`.
+def with_columns(rows: Sequence[Row], raws: dict[str, RawRow], mapping: Mapping) -> list[Row]:
+    """Returns `rows` with their other columns; `raws` has the raw row of each id.
 
     At most 8 columns with 2 to 20 short values; skips columns with anything like a secret.
     """
-    wanted = {row.line for row in rows}
-    by_line: dict[int, RawRow] = {}
-    for raw in raws:
-        if raw.line in wanted and by_line.setdefault(raw.line, raw) is not raw:
-            return list(rows)  # lines of several files do not identify a row
-    names = _names(list(by_line.values()), mapping)
+    names = _names([raws[row.id] for row in rows], mapping)
     if not names:
         return list(rows)
     return [
         msgspec.structs.replace(row, columns=columns)
-        if row.line in by_line and (columns := _of_row(by_line[row.line], names))
+        if (columns := _of_row(raws[row.id], names))
         else row
         for row in rows
     ]
