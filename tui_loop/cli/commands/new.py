@@ -38,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--data",
         required=True,
         metavar="PATH",
-        help="training data: JSONL, JSON, CSV, Parquet, a folder, or a hub id",
+        help="training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder, or a hub id",
     )
     parser.add_argument(
         "--eval", metavar="PATH", help="evaluation data (default: a part of the data)"

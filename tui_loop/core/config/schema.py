@@ -77,7 +77,11 @@ class Data(Group, frozen=True, kw_only=True):
     """The training, evaluation and holdout data."""
 
     train: Annotated[
-        str, about("Training data: JSONL, JSON, CSV, Parquet, a folder with splits, or a hub id.")
+        str,
+        about(
+            "Training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder with splits, or a hub "
+            "id."
+        ),
     ] = ""
     eval: Annotated[
         str | None, about("Held-out data; unset: a seeded part of the training data is held out.")
