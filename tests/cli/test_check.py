@@ -101,7 +101,7 @@ def test_every_problem_of_config_and_data_at_once_is_exit_code_2(
     for told in (
         "error: lora.r: must be",
         "error: lora.lora_dropout: must be",
-        "error: 1 training row has an empty prompt or reference: 'prompt' is empty in line 61",
+        "error: 1 training row has an empty prompt or reference: 'prompt' is empty (line 61)",
         "warning: 1 of 40 held-out rows (2.5%) is the same input as a training row",
         "train:62",
         "3 errors, 1 warning",
