@@ -147,10 +147,10 @@ def _arrow(path: Path, ipc: Any) -> Any:
 
 def _label_names(schema: Any) -> dict[str, list[str]]:
     """Returns the names of the labels by column, from what datasets notes in a schema."""
-    from datasets import ClassLabel, Features
-
     if not (schema.metadata or {}).get(b"huggingface"):
         return {}
+    from datasets import ClassLabel, Features
+
     features = Features.from_arrow_schema(schema)
     return {name: each.names for name, each in features.items() if isinstance(each, ClassLabel)}
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from tui_loop.core.data.rows import RawRow
+from tui_loop.core.text.untrusted import one_line
 
 AUTO = "auto"
+
+FIX_LINE = "fix the line or remove it, then try again"
+"""The hint on a line that cannot be read."""
+
+_LISTED = 6
+"""Names that a message lists."""
 
 
 class ReadOptions(msgspec.Struct, frozen=True):
@@ -30,3 +38,10 @@ class FileContent(msgspec.Struct, frozen=True):
 
     splits: dict[str, list[RawRow]]
     notes: tuple[str, ...] = ()
+
+
+def listed(names: Iterable[str]) -> str:
+    """Returns names of columns or of members as a message has them: `'train', 'test'`."""
+    found = [repr(one_line(name, 40)) for name in names]
+    more = [f"{len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    return ", ".join([*found[:_LISTED], *more])

@@ -12,7 +12,7 @@ from typing import TextIO
 import msgspec
 
 from tui_loop.core.data.column_names import COMMON_NAMES
-from tui_loop.core.data.files.content import AUTO, FileContent, ReadOptions
+from tui_loop.core.data.files.content import AUTO, FIX_LINE, FileContent, ReadOptions, listed
 from tui_loop.core.data.files.opening import format_of, opened
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
@@ -144,7 +144,7 @@ def _header_notes(columns: Sequence[_Column]) -> Iterator[str]:
     are_common = any(name.lower() in COMMON_NAMES for name in names)
     if not are_common and any(len(name.split()) >= _PROSE or "?" in name for name in names):
         yield (
-            f"its first line is read as the names of its columns, {_listed(names)} "
+            f"its first line is read as the names of its columns, {listed(names)} "
             "(--set data.header=no where it is a row)"
         )
 
@@ -215,8 +215,7 @@ def _rows(path: Path, stream: TextIO, layout: _Layout, notes: list[str]) -> Iter
             values = zip(columns, fields, strict=True)
             yield RawRow(start, {column.name: text for column, text in values if column.name})
     except csv.Error as error:
-        hint = "fix the line or remove it, then try again"
-        raise BadInput(f"{path}:{line}: is not CSV: {error}", hint) from error
+        raise BadInput(f"{path}:{line}: is not CSV: {error}", FIX_LINE) from error
     if headers > 1:
         notes.append(f"{counted(headers - 1, 'further header line')} in it is not read as a row")
     if joined:
@@ -237,8 +236,3 @@ def _nameless(path: Path, line: int, at: int, value: str) -> BadInput:
         f"{path}:{line}: column {at + 1} has no name, but values such as {one_line(value, 40)!r}",
         "name the column, or, where the first line is a row: --set data.header=no",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(one_line(name, 40)) for name in names[:4])
-    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

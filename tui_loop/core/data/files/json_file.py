@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tui_loop.core.data.column_names import PROMPTS, TEXTS
-from tui_loop.core.data.files.content import FileContent, ReadOptions
+from tui_loop.core.data.files.content import FIX_LINE, FileContent, ReadOptions, listed
 from tui_loop.core.data.files.json_lines import (
-    FIX_LINE,
     NanCounts,
     is_list_row,
     object_row,
@@ -27,8 +26,6 @@ Numbered = list[tuple[int, Any]]
 """Values of an array with the line where each starts."""
 
 _SPACES = " \t\r\n"
-_LISTED = 6
-"""Names that a message lists."""
 
 
 class _Malformed(ValueError):
@@ -52,8 +49,8 @@ def read_json(path: Path, options: ReadOptions) -> FileContent:
     start = scan.skip(0)
     if start == len(text):
         raise BadInput(f"{path}: is empty", "give a file with at least one row")
-    if text[start] == "[" and not _are_lines_of_arrays(scan, start):
-        content = FileContent({"": _rows(path, _only_array(path, scan, start), nans)})
+    if text[start] == "[" and (values := _only_array(path, scan, start)) is not None:
+        content = FileContent({"": _rows(path, values, nans)})
     elif text[start] == "{" and (members := scan.only_object(start)) is not None:
         content = _of_object(path, members, nans)
     else:  # JSON lines under this name are common
@@ -101,8 +98,6 @@ class _Scan:
         text = self.text
         found: Numbered = []
         position = start + 1
-        if start < self._counted:
-            self._counted, self._line = 0, 1
         while True:
             position = self.skip(position, _SPACES + ",")
             self._line += text.count("\n", self._counted, position)
@@ -121,22 +116,17 @@ class _Scan:
             raise _Malformed(start, f"is not JSON: {error}") from error
 
 
-def _are_lines_of_arrays(scan: _Scan, start: int) -> bool:
-    """Returns whether a text has one array a line, each of them a row."""
+def _only_array(path: Path, scan: _Scan, start: int) -> Numbered | None:
+    """Returns the values of a text that is one array, None where it has one array a line.
+
+    Raises BadInput with the line of a fault.
+    """
     try:
         values, end = scan.array(start)
-    except _Malformed:
-        return False
-    following = scan.skip(end)
-    return following < len(scan.text) and is_list_row([each for _, each in values])
-
-
-def _only_array(path: Path, scan: _Scan, start: int) -> Numbered:
-    """Returns the values of a text that is one array; raises BadInput with the line of a fault."""
-    try:
-        values, end = scan.array(start)
-        if scan.skip(end) < len(scan.text):
-            raise _Malformed(scan.skip(end), "there is more after the array")
+        if (after := scan.skip(end)) < len(scan.text):
+            if is_list_row([each for _, each in values]):
+                return None
+            raise _Malformed(after, "there is more after the array")
     except _Malformed as error:
         line = scan.text.count("\n", 0, error.position) + 1
         raise BadInput(f"{path}:{line}: {error.reason}", error.hint) from error
@@ -161,15 +151,15 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
     splits = _splits(path, lists)
     if splits and not _is_row(members):
         found = {split: _rows(path, lists[name], nans) for name, split in splits.items()}
-        notes = [f"its splits are {_listed(splits)}"] if len(splits) > 1 else []
+        notes = [f"its splits are {listed(splits)}"] if len(splits) > 1 else []
         unused = [name for name, value in members.items() if value and isinstance(value, list)]
         if others := [name for name in unused if name not in splits]:
-            notes.append(f"{_listed(others)} {'is' if len(others) == 1 else 'are'} not used")
+            notes.append(f"{listed(others)} {'is' if len(others) == 1 else 'are'} not used")
         return FileContent(found, tuple(notes))
     if lists and not _is_row(members):
         if len(lists) > 1:
             raise BadInput(
-                f"{path}: has rows under {_listed(lists)}, and it is not clear which to use",
+                f"{path}: has rows under {listed(lists)}, and it is not clear which to use",
                 "write the rows to use as [{...}, {...}] to a file of their own",
             )
         [(name, value)] = lists.items()
@@ -204,7 +194,7 @@ def _splits(path: Path, lists: Mapping[str, Numbered]) -> dict[str, str]:
         return {}
     if len(set(named.values())) < len(named):
         raise BadInput(
-            f"{path}: {_listed(named)} are the same split", "write each to a file of its own"
+            f"{path}: {listed(named)} are the same split", "write each to a file of its own"
         )
     return named
 
@@ -293,9 +283,3 @@ def _questions(path: Path, line: int, article: dict[str, Any]) -> Iterator[RawRo
 def _plain(value: Any) -> Any:
     """Returns the value of a member, an array without the lines of its values."""
     return [each for _, each in value] if isinstance(value, list) else value
-
-
-def _listed(names: Iterable[str]) -> str:
-    found = [repr(one_line(name, 40)) for name in names]
-    more = [f"{len(found) - _LISTED} more"] if len(found) > _LISTED else []
-    return ", ".join([*found[:_LISTED], *more])

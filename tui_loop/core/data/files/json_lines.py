@@ -11,16 +11,15 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.data.files.content import FileContent, ReadOptions
+from tui_loop.core.data.files.content import FIX_LINE, FileContent, ReadOptions
 from tui_loop.core.data.files.opening import opened
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
-DEEP = 100
-FIX_LINE = "fix the line or remove it, then try again"
-
+_DEEP = 100
+"""Values within so many others are not searched for NaN."""
 _LONGEST_OBJECT = 10_000
 """Lines of one object that are read together."""
 _decoder = msgspec.json.Decoder()
@@ -139,9 +138,9 @@ def _over_lines(first: str, following: Iterator[tuple[int, str]], nans: NanCount
 def _without_nan(value: Any, depth: int = 0) -> tuple[Any, bool]:
     """Returns (the value with null in place of NaN, whether it had any).
 
-    Values within more than DEEP others are left as they are.
+    Values within more than _DEEP others are left as they are.
     """
-    if depth > DEEP:
+    if depth > _DEEP:
         return value, False
     if isinstance(value, float):
         return (None, True) if math.isnan(value) else (value, False)

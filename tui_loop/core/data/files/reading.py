@@ -25,13 +25,12 @@ _READERS: dict[str, Callable[[Path, ReadOptions], FileContent]] = {
 TABLES = (".parquet", ".arrow", ".feather")
 """The formats of Arrow tables, which the training stack reads."""
 
+_AS_USUAL = ReadOptions()
+
 
 def is_data_file(path: Path) -> bool:
     """Returns whether a file has a format of rows."""
     return format_of(path) in (*_READERS, *TABLES)
-
-
-_AS_USUAL = ReadOptions()
 
 
 def is_text_file(path: Path) -> bool:
