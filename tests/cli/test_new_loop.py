@@ -22,7 +22,8 @@ from tui_loop.cli.new_loop import Prepared, prepare, requested_tables
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables
 from tui_loop.core.config.tables import merge
-from tui_loop.core.data.loading import Source, load_data
+from tui_loop.core.data.loading import load_data
+from tui_loop.core.data.source_rows import Source
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder

@@ -24,6 +24,7 @@ from tui_loop.tui.backend import (
     RetryProcess,
     SuspectRows,
 )
+from tui_loop.tui.data_files import path_in, sources_in
 
 if TYPE_CHECKING:
     from tui_loop.cli.new_loop import Prepared
@@ -143,13 +144,14 @@ class AppBackend(AppRuns):
 
     def preview_data(self, loops: LoopsFolder, new_loop: NewLoop) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError. Opens no network connection."""
+        from tui_loop.cli.new_loop import read_as
+
         with _os_errors_as_bad_input():
             prepared = self._prepared(loops, new_loop)
             of_model = _model_notices(prepared.config.model.id, _root(loops))
         data = prepared.data
         return DatasetPreview(
-            shape=data.mapping.shape,
-            columns=data.mapping.columns,
+            read_as=read_as(data),
             train_rows=len(data.train),
             eval_rows=len(data.eval),
             labels=data.labels,
@@ -163,6 +165,7 @@ class AppBackend(AppRuns):
         from tui_loop.cli.new_loop import check_base, create
 
         loops.check_free(new_loop.name)
+
         with _os_errors_as_bad_input():
             prepared = self._prepared(loops, new_loop)
             check_base(prepared.config, _root(loops))
@@ -187,8 +190,8 @@ class AppBackend(AppRuns):
             )
         tables = requested_tables(
             root,
-            data=_data_file(new_loop.data, root),
-            eval_data=_data_file(new_loop.eval, root) if new_loop.eval else None,
+            data=_data_files(new_loop.data, root),
+            eval_data=_data_files(new_loop.eval, root),
             holdout=_data_file(new_loop.holdout, root) if new_loop.holdout else None,
             model=self._model(new_loop.model, root) if new_loop.model else None,
             metric=new_loop.metric or None,
@@ -203,6 +206,15 @@ class AppBackend(AppRuns):
 
 def _root(loops: LoopsFolder) -> Path:
     return Path(os.path.abspath(loops.path)).parent.resolve()
+
+
+def _data_files(typed: str, root: Path) -> list[str]:
+    """Returns the full path of each source that was typed, with its name; raises BadInput."""
+    files = []
+    for entry in sources_in(typed):
+        path = entry if (root / entry).exists() else path_in(entry)
+        files.append(entry.removesuffix(path) + _data_file(path, root))
+    return files
 
 
 def _data_file(entry: str, root: Path) -> str:

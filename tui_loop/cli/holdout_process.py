@@ -10,7 +10,7 @@ import msgspec
 
 from tui_loop.cli.json_process import JsonProcess
 from tui_loop.core.commands import command
-from tui_loop.core.data.loading import resolved
+from tui_loop.core.data.source_rows import resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import sha256_of
 from tui_loop.core.record.folders import IterationFolder

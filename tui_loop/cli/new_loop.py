@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tui_loop.cli.start import refuse_secrets
-from tui_loop.core.config.schema import Config
-from tui_loop.core.config.tables import Tables, merge
+from tui_loop.core.config.schema import Config, source_name
+from tui_loop.core.config.tables import Tables, merge, to_tables
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.columns import is_label_name
-from tui_loop.core.data.loading import (
-    LoadedData,
-    ReadSource,
-    Source,
-    load_data,
-    with_labels,
-)
+from tui_loop.core.data.loading import LoadedData, load_data, with_labels
+from tui_loop.core.data.mixing import shares_of
 from tui_loop.core.data.rows import RowRefused
+from tui_loop.core.data.source_rows import ReadSource, Source
 from tui_loop.core.errors import BadInput
 from tui_loop.core.metric_choice import LABEL, choose_metric, label_set
 from tui_loop.core.model_files import ModelFiles, hub_folder, read_model_files
@@ -41,6 +38,7 @@ from tui_loop.core.preflight.row_checks import load_usable, skipped_rows
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.scoring import NO_METRIC
+from tui_loop.core.text.figures import counted, share
 from tui_loop.core.workflow.readiness import checked_target
 
 LABEL_TEMPLATE = "{prompt}\nLabel:"
@@ -74,22 +72,48 @@ class Prepared(msgspec.Struct, frozen=True):
 def requested_tables(
     root: Path,
     *,
-    data: str | None = None,
-    eval_data: str | None = None,
+    data: Sequence[str] = (),
+    eval_data: Sequence[str] = (),
     holdout: str | None = None,
     model: str | None = None,
     metric: str | None = None,
 ) -> Tables:
-    """Returns the user's choices as config tables, with paths as the record stores them."""
+    """Returns the user's choices as config tables, with paths as the record stores them.
+
+    `data`, `eval_data`: a path each, or several sources as PATH or NAME=PATH. Raises BadInput for
+    two sources of one name.
+    """
     tables: Tables = {"data": {}, "model": {}, "evaluation": {}}
-    for field, entry in (("train", data), ("eval", eval_data), ("holdout", holdout)):
-        if entry is not None:
-            tables["data"][field] = recorded_path(entry, root)
+    for field, entries in (("train", data), ("eval", eval_data)):
+        if entries:
+            tables["data"][field] = _recorded_sources(f"data.{field}", entries, root)
+    if holdout is not None:
+        tables["data"]["holdout"] = recorded_path(holdout, root)
     if model is not None:
         tables["model"]["id"] = _recorded_model(model, root)
     if metric is not None:
         tables["evaluation"]["metric"] = metric
     return tables
+
+
+_NAMED = re.compile(r"([A-Za-z0-9_-]{1,40})=(.+)")
+
+
+def _recorded_sources(
+    field: str, entries: Sequence[str], root: Path
+) -> str | dict[str, dict[str, str]]:
+    """Returns the value of a data field: a path, or sources by name."""
+    named = None if os.path.exists(entries[0]) else _NAMED.fullmatch(entries[0])
+    if len(entries) == 1 and named is None:
+        return recorded_path(entries[0], root)
+    sources: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        named = None if os.path.exists(entry) else _NAMED.fullmatch(entry)
+        name, path = (named[1], named[2]) if named is not None else (source_name(entry), entry)
+        if name in sources:
+            raise BadInput(f"{field}: two sources are called {name!r}", "--data NAME=PATH for one")
+        sources[name] = {"path": recorded_path(path, root)}
+    return sources
 
 
 def prepare(root: Path, requested: Tables) -> Prepared:
@@ -113,7 +137,7 @@ def prepare(root: Path, requested: Tables) -> Prepared:
         data, notices = load_usable(config, root, read_source), []
         _check_prompts(config, data)
     detected = _detected(config, data, tables["data"])
-    tables["data"] |= detected
+    tables["data"] = {**tables["data"], **detected}
     config = read_config(merge(tables, {"evaluation": {"metric": config.evaluation.metric}}))
     if detected.get("prompt_template") is not None:
         notices.append(_template_notice())
@@ -273,9 +297,17 @@ def _detected(config: Config, data: LoadedData, given: Mapping[str, Any]) -> dic
 
     `given` has the settings of `data` that the user named; even an unset template stays.
     """
-    detected: dict[str, Any] = {"shape": data.mapping.shape}
-    if any(role != column for role, column in data.mapping.columns.items()):
-        detected["columns"] = data.mapping.columns
+    detected: dict[str, Any] = {}
+    if isinstance(config.data.train, str):
+        detected["shape"] = data.mapping.shape
+        if any(role != column for role, column in data.mapping.columns.items()):
+            detected["columns"] = data.mapping.columns
+    else:
+        sources = to_tables(config)["data"]["train"]
+        for name, mapping in data.mappings.items():
+            if any(role != column for role, column in mapping.columns.items()):
+                sources[name]["columns"] = mapping.columns
+        detected["train"] = sources
     has_prompts = data.mapping.shape in ("prompt_completion", "instruction")
     if config.evaluation.metric == LABEL and has_prompts and "prompt_template" not in given:
         without_separator = sum(
@@ -285,6 +317,26 @@ def _detected(config: Config, data: LoadedData, given: Mapping[str, Any]) -> dic
         if without_separator * 2 > len(data.train):
             detected["prompt_template"] = LABEL_TEMPLATE
     return detected
+
+
+def read_as(data: LoadedData) -> list[str]:
+    """Returns how each source was read."""
+    lines = []
+    for name, mapping in data.mappings.items():
+        roles = ", ".join(f"{role} = {column}" for role, column in mapping.columns.items())
+        rows = data.splits["train"].sources[name].rows if name else 0
+        source = f"{name}: {counted(rows, 'training row')}, " if name else ""
+        lines.append(f"{source}read as {mapping.shape.replace('_', '/')} ({roles})")
+    return lines
+
+
+def mix_text(config: Config, data: LoadedData) -> str:
+    """Returns what an epoch has of several sources with weights, "" where they have none."""
+    if data.mixed_rows is None:
+        return ""
+    shares = shares_of(config.data.train)
+    parts = ", ".join(f"{share(part, 1)} {name}" for name, part in shares.items())
+    return f"an epoch has about {counted(data.mixed_rows, 'row')}: {parts}"
 
 
 def _template_notice() -> CheckResult:
@@ -364,6 +416,8 @@ def _chat_template_warning(config: Config) -> CheckResult:
 def _data_notices(config: Config, data: LoadedData) -> list[CheckResult]:
     """Returns what to know about the rows before the first run."""
     results = [info(CheckKind.HELD_OUT, text) for text in data.notices]
+    if text := mix_text(config, data):
+        results.append(info(CheckKind.DATA, text))
     results += skipped_rows(data)
     results += [warning(CheckKind.UNTRAINED_LABELS, text) for text in data.warnings]
     if text := few_eval_rows(len(data.eval)):

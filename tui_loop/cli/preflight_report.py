@@ -89,7 +89,7 @@ class Preflight:
             findings += check_metric(self._config, self._data)
             findings += check_data(self._data, refused)
             pace = pace_of(self._loop, self._config)
-            findings += steps_findings(self._config, len(self._data.train), pace)
+            findings += steps_findings(self._config, self._data.epoch_rows, pace)
         return by_severity(findings)
 
     def of_tokens(self, poll: Poll = lambda: None) -> list[CheckResult]:
@@ -195,7 +195,7 @@ def _config_problems(fault: BadInput) -> list[CheckResult]:
 def start_findings(loop: LoopFolder, start: Start) -> list[CheckResult]:
     """Returns what to know before a checked plan runs; needs no training stack."""
     config = start.plans[0].config
-    steps = steps_findings(config, len(start.data.train), None)
+    steps = steps_findings(config, start.data.epoch_rows, None)
     metric = check_metric(config, start.data)
     settings = [*check_settings(config), *check_patterns(loop, config)]
     return by_severity([*metric, *check_data(start.data), *settings, *steps])

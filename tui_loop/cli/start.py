@@ -60,7 +60,7 @@ class Start(msgspec.Struct, frozen=True):
     @property
     def steps(self) -> int | None:
         """Returns the optimizer steps of the first plan, None where packing decides them."""
-        return steps_of(self.plans[0].config, len(self.data.train))
+        return steps_of(self.plans[0].config, self.data.epoch_rows)
 
 
 def check_start(

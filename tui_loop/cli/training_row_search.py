@@ -7,7 +7,9 @@ from pathlib import Path
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.files.reading import is_text_file
-from tui_loop.core.data.loading import ReadSource, Source, load_data, read_text_source, resolved
+from tui_loop.core.data.loading import load_data
+from tui_loop.core.data.row_files import row_files
+from tui_loop.core.data.source_rows import ReadSource, Source, read_text_source, resolved
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.suspects import (
     TrainingRows,
@@ -33,9 +35,8 @@ class TrainingRowSearch:
     def index(self, folder: IterationFolder) -> tuple[TrainingRows, TrainingIndex]:
         """Returns an iteration's training rows with their index; raises TuiLoopError."""
         config = folder.read_config()
-        entry, root = config.data.train, folder.loop.root
-        path = resolved(entry, root) if entry else None
-        modified = path.stat().st_mtime_ns if path is not None and path.is_file() else None
+        files = row_files(config.data.train, folder.loop.root).paths.values()
+        modified = tuple(path.stat().st_mtime_ns for path in files if path.is_file())
         key = folder.path, modified
         if self._cached is None or self._cached[0] != key:
             rows = training_rows(folder, read_any)
@@ -47,8 +48,7 @@ class TrainingRowSearch:
         rows, index = self.index(folder)
         text = example.prompt or example.reference
         answer = index.answer(text, example.reference, min(limit, len(rows.rows)))
-        name = rows.path.name if rows.path is not None else rows.entry
-        return NearestRows(answer, name, rows.notice, rows.path)
+        return NearestRows(answer, rows.files, rows.notice)
 
 
 def suspected_rows(folder: IterationFolder, limit: int | None = None) -> SuspectRows:
@@ -64,17 +64,21 @@ def suspected_rows(folder: IterationFolder, limit: int | None = None) -> Suspect
             f"a run measures them (evaluation.train_rows): {command('run', folder.loop.name)}",
         )
     rows = trained.rows if trained is not None else []
-    path = trained.path if trained is not None else None
-    named = {each.line for finding in findings for each in finding.rows if each.split == "train"}
+    places = {
+        (each.source, each.line)
+        for finding in findings
+        for each in finding.rows
+        if each.split == "train"
+    }
+    named = {place: row for row in rows if (place := (row.source, row.line)) in places}
     return SuspectRows(
         measured=len(measured),
         sampled_of=measured[0].sampled_of if measured else None,
         median_loss=median_loss(measured),
         suspects=suspect_training_rows(measured, rows, limit),
         findings=findings,
-        rows={row.line: row for row in rows if row.line in named},
-        name=(path or Path(folder.read_config().data.train)).name,
-        path=path,
+        rows=named,
+        files=row_files(folder.read_config().data.train, folder.loop.root),
         notices=notices,
     )
 
@@ -85,7 +89,8 @@ def _training_data(
     """Returns the training rows, the findings about them, and notices about missing parts."""
     config, root = folder.read_config(), folder.loop.root
     read: ReadSource = read_text_source
-    if resolved(config.data.train, root).exists():  # reading a record downloads nothing
+    files = row_files(config.data.train, root)
+    if files.entries.keys() == files.paths.keys():  # reading a record downloads nothing
         from tui_loop.engine.sources import read_source
 
         read = read_source

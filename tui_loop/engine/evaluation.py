@@ -133,11 +133,16 @@ def measure_losses(
     by_row = token_losses(
         model, eval_set.tokens, pad_id=pad_id, batch=batch, poll=poll, on_progress=on_progress
     )
-    count = sum(len(values) for values in by_row)
-    total = math.fsum(value for values in by_row for value in values)
-    return Losses(
-        by_row, total / count if count else None, trainer_eval_loss(by_row, TRAINER_EVAL_BATCH)
-    )
+    return Losses(by_row, _mean_over_rows(by_row), trainer_eval_loss(by_row, TRAINER_EVAL_BATCH))
+
+
+def losses_by_source(eval_set: EvalSet, losses: Losses) -> dict[str, float | None]:
+    """Returns `eval_loss.NAME` for each of several sources, {} for a single one."""
+    rows: dict[str, list[list[float]]] = {}
+    for row, values in zip(eval_set.rows, losses.by_row, strict=True):
+        if row.source:
+            rows.setdefault(row.source, []).append(values)
+    return {f"eval_loss.{name}": _mean_over_rows(found) for name, found in rows.items()}
 
 
 def trainer_eval_loss(by_row: Sequence[Sequence[float]], batch_size: int) -> float | None:
@@ -320,10 +325,26 @@ def _metrics(
         "eval_rows_cut": sum(each.cut > 0 for each in eval_set.tokens),
         "outputs_truncated": sum(example.truncated for example in examples),
     }
+    metrics |= losses_by_source(eval_set, losses)
+    for name in dict.fromkeys(row.source for row in eval_set.rows if row.source):
+        own = [
+            each for each, row in zip(examples, eval_set.rows, strict=True) if row.source == name
+        ]
+        scored = [each.score for each in own if each.score is not None]
+        metrics[f"total.{name}"] = len(own)
+        if scored:
+            metrics[f"score.{name}"] = fmean(scored)
+            metrics[f"passed.{name}"] = sum(bool(each.passed) for each in own)
     if scorer is not None and scorer.metric == "label":
         predicted = [label_of(example.output or "", labels) for example in examples]
         metrics["macro_f1"] = macro_f1(predicted, [each.reference.strip() for each in examples])
     return metrics
+
+
+def _mean_over_rows(by_row: Sequence[Sequence[float]]) -> float | None:
+    """Returns the mean over the tokens of all rows."""
+    count = sum(map(len, by_row))
+    return math.fsum(value for values in by_row for value in values) / count if count else None
 
 
 def _mean(values: Sequence[float]) -> float | None:

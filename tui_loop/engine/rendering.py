@@ -86,7 +86,7 @@ class RowNotRendered(BadInput):
     def __init__(self, row: Row, fault: Exception) -> None:
         self.reason = one_line(str(fault), 160) or type(fault).__name__
         super().__init__(
-            f"line {row.line}: the chat template rejects this row: {self.reason}",
+            f"{row.place}: the chat template rejects this row: {self.reason}",
             "correct or remove the row, or choose a model whose template accepts such turns",
         )
 
@@ -366,7 +366,7 @@ class Renderer:
         if row.messages:
             if row.uses_tools:
                 raise BadInput(
-                    f"line {row.line}: tools need a chat template, and "
+                    f"{row.place}: tools need a chat template, and "
                     f"{self._config.model.id} has none",
                     "choose an instruct model, or --set data.chat_template=FILE",
                 )

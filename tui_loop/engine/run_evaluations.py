@@ -17,9 +17,16 @@ from tui_loop.core.record import codec
 from tui_loop.core.record.events import Evaluated, LineLogged, Progressed
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.reader import iteration_of
+from tui_loop.core.record.results import EVALUATED
 from tui_loop.core.record.structs import Fingerprint, StepLoss, TrainingRow
 from tui_loop.core.scoring import Scorer
-from tui_loop.engine.evaluation import NotScored, evaluate, measure_losses, step_losses
+from tui_loop.engine.evaluation import (
+    NotScored,
+    evaluate,
+    losses_by_source,
+    measure_losses,
+    step_losses,
+)
 from tui_loop.engine.generation import Generated
 from tui_loop.engine.losses import token_losses
 from tui_loop.engine.memory import EvalBatch, OutOfMemory
@@ -74,6 +81,7 @@ def measure_within(
             values={
                 "eval_loss": losses.eval_loss,
                 "trainer_eval_loss": losses.trainer_eval_loss,
+                **losses_by_source(prepared.eval_set, losses),
             },
         )
     )
@@ -122,8 +130,11 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
     write_step(
         run, step, [StepLoss(each.id, each.loss, each.supervised_tokens) for each in examples]
     )
-    names = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")
-    values = {name: measured[name] for name in names if measured.get(name) is not None}
+    values = {
+        name: value
+        for name, value in measured.items()
+        if name.partition(".")[0] in EVALUATED and value is not None
+    }
     run.journal.append(Evaluated(step=step, epoch=metrics.get("epochs"), values=values))
     nonfinite = [
         each for each in examples if each.loss is not None and not math.isfinite(float(each.loss))
@@ -269,6 +280,7 @@ def measure_training_rows(
                 len(values),
                 row.line,
                 total,
+                row.source,
             )
             for row, values in zip(rows, by_row, strict=True)
         )

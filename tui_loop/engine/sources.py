@@ -14,8 +14,8 @@ from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.opening import add_decompressor, can_open, format_of
 from tui_loop.core.data.files.reading import TABLES, is_data_file, is_text_file, read_file
 from tui_loop.core.data.files.splits import SPLITS, is_split_name, split_of
-from tui_loop.core.data.loading import Source, read_options, read_text_source, resolved
 from tui_loop.core.data.rows import RawRow
+from tui_loop.core.data.source_rows import Source, read_options, read_text_source, resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of, short_hash

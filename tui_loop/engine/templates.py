@@ -17,8 +17,8 @@ from typing import Any, Literal
 import msgspec
 from transformers import PreTrainedTokenizerBase
 
-from tui_loop.core.data.loading import resolved
 from tui_loop.core.data.rows import Message
+from tui_loop.core.data.source_rows import resolved
 from tui_loop.core.errors import BadInput
 
 AUTO, OFF = "auto", "off"

@@ -21,6 +21,7 @@ from tui_loop.engine.generation import generate
 from tui_loop.engine.init_adapter import adapter_to_start_from
 from tui_loop.engine.journal_callback import JournalCallback
 from tui_loop.engine.memory import first_line, is_out_of_memory, probe_training
+from tui_loop.engine.mixing import mix_record, mixed_rows
 from tui_loop.engine.run_context import Diverged, Prepared, Run, TrainingOutOfMemory
 from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.run_evaluations import measure_within
@@ -42,7 +43,7 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
         try:
             _train_or_resume(run, trainer)
         finally:
-            run.outcome.metrics |= _training_metrics(run, trainer, callback, prepared)
+            run.outcome.metrics |= _training_metrics(run, trainer, callback)
         _require_a_step(run, trainer)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -111,7 +112,8 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
     config, folder, poll = run.config, run.folder, run.control.poll
     folder.checkpoints.mkdir(exist_ok=True)
     model = prepared.loaded.model
-    rows = render_training_rows(prepared.renderer, prepared.data.train, poll)
+    mixed = mixed_rows(prepared.data.train, config.data)
+    rows = render_training_rows(prepared.renderer, mixed, poll)
     _require_trained_tokens(rows)
     callback = JournalCallback(
         run.journal,
@@ -144,7 +146,8 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
         )
     run.outcome.metrics |= cut_rows(trainer, rows) | padding_share(trainer) | rows.metrics
     effective = effective_of(run, prepared, rows)
-    record_effective(run, {**effective, **effective_arguments(trainer)})
+    mix = mix_record(mixed, config.data)
+    record_effective(run, {**effective, **mix, **effective_arguments(trainer)})
     return trainer, callback
 
 
@@ -254,9 +257,7 @@ def _save_last_good(
         run.info(f"saved the weights of step {step}, the last sound ones")
 
 
-def _training_metrics(
-    run: Run, trainer: LoopTrainer, callback: JournalCallback, prepared: Prepared
-) -> dict[str, Any]:
+def _training_metrics(run: Run, trainer: LoopTrainer, callback: JournalCallback) -> dict[str, Any]:
     summary, state = callback.summary, trainer.state
     trainable = sum(each.numel() for each in trainer.model.parameters() if each.requires_grad)
     train_loss = summary.get("train_loss") if state.global_step else None  # Trainer reports 0.0
@@ -267,7 +268,6 @@ def _training_metrics(
         "weights_step": state.global_step,
         "steps": state.global_step,
         "epochs": round(state.epoch, 4) if state.epoch is not None else None,
-        "train_rows": len(prepared.data.train),
         "trainable_parameters": trainable,
         "train_runtime": summary.get("train_runtime"),
         "nonfinite_at_step": callback.divergence.step if callback.divergence else None,

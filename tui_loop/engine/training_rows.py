@@ -31,8 +31,12 @@ class TrainingRows(msgspec.Struct, frozen=True):
 
     @property
     def metrics(self) -> dict[str, int]:
-        """Returns the numbers of tokens in all rows: trained on, and in answers."""
-        return {"trained_tokens": self.trained_tokens, "answer_tokens": self.answer_tokens}
+        """Returns the number of rows, and of tokens in all rows: trained on, and in answers."""
+        return {
+            "train_rows": len(self.lengths),
+            "trained_tokens": self.trained_tokens,
+            "answer_tokens": self.answer_tokens,
+        }
 
 
 def render_training_rows(

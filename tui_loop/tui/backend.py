@@ -20,8 +20,7 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.workflow.draft import Draft
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tui_loop.core.data.row_files import RowFiles
     from tui_loop.core.data.rows import Row
     from tui_loop.core.examples.retry_settings import Retried
     from tui_loop.core.examples.suspects import Suspect
@@ -57,11 +56,11 @@ class NewLoop(msgspec.Struct, frozen=True):
 class DatasetPreview(msgspec.Struct, frozen=True):
     """How the data of a new loop was read. `rows`: the first ones as (prompt, reference).
 
-    `notices`: what was chosen and why, and what will be a problem, warnings first.
+    `read_as`: the shape and the columns of each source. `notices`: what was chosen and why, and
+    what will be a problem, warnings first.
     """
 
-    shape: str
-    columns: dict[str, str]
+    read_as: list[str]
     train_rows: int
     eval_rows: int
     labels: list[str]
@@ -116,24 +115,21 @@ class ModelClient(Protocol):
 
 
 class NearestRows(msgspec.Struct, frozen=True):
-    """The training rows nearest to an example. `name`: the file that they come from.
+    """The training rows nearest to an example, with the files that they come from.
 
-    `notice`: why these may not be the rows that were trained on. `path`: the file, where it exists
-    on this machine.
+    `notice`: why these may not be the rows that were trained on.
     """
 
     answer: Answer
-    name: str
+    files: RowFiles
     notice: str = ""
-    path: Path | None = None
 
 
 class SuspectRows(msgspec.Struct, frozen=True):
     """Training rows that may be wrong: those with the highest losses, and findings about all rows.
 
-    `measured` rows of `sampled_of` have a loss. `rows`: those that `findings` name, by line. `name`
-    and `path`: their file; no path where it is not on this machine. `notices`: why these may not be
-    the rows that were trained on.
+    `measured` rows of `sampled_of` have a loss. `rows`: those that `findings` name, by source and
+    line. `notices`: why these may not be the rows that were trained on.
     """
 
     measured: int
@@ -141,9 +137,8 @@ class SuspectRows(msgspec.Struct, frozen=True):
     median_loss: float | None
     suspects: list[Suspect]
     findings: list[CheckResult]
-    rows: dict[int, Row]
-    name: str
-    path: Path | None
+    rows: dict[tuple[str, int], Row]
+    files: RowFiles
     notices: list[str]
 
 

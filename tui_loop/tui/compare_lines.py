@@ -9,6 +9,7 @@ from tui_loop.core.compare.claims import claim_words
 from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.compare.contrast import Contrast
 from tui_loop.core.reasoning import answer_of
+from tui_loop.core.record.results import compared_metrics
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import brief, loss, percent
 from tui_loop.core.text.similarity import word_diff
@@ -82,13 +83,13 @@ def _config(result: Comparison) -> list[Row]:
 def _metrics(result: Comparison) -> list[Row]:
     return [
         (name, _figure(name, result.metrics[name][0]), _figure(name, result.metrics[name][1]))
-        for name in METRICS
-        if name in result.metrics and result.metrics[name] != (None, None)
+        for name in compared_metrics(result.metrics, METRICS)
+        if result.metrics[name] != (None, None)
     ]
 
 
 def _figure(name: str, value: Any) -> str:
-    if name in PERCENT:
+    if name.partition(".")[0] in PERCENT:
         return percent(value)
     return loss(value) if isinstance(value, (float, str)) else "" if value is None else str(value)
 

@@ -11,7 +11,8 @@ import pytest
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data.loading import LoadedData, load_data, read_text_source
+from tui_loop.core.data.loading import LoadedData, load_data
+from tui_loop.core.data.source_rows import read_text_source
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.data_checks import check_data
 from tui_loop.core.preflight.row_checks import load_usable

@@ -11,8 +11,9 @@ import pytest
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data.loading import LoadedData, Source, load_data
+from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.rows import RawRow
+from tui_loop.core.data.source_rows import Source
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.record.files import sha256_of
 

@@ -13,8 +13,9 @@ import pytest
 from tui_loop.core import scoring
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data.loading import Refused, load_data, read_text_source
+from tui_loop.core.data.loading import Refused, load_data
 from tui_loop.core.data.rows import RowRefused
+from tui_loop.core.data.source_rows import read_text_source
 from tui_loop.core.preflight.check_result import ROWS_KEPT, CheckResult, ChecksFailed, by_severity
 from tui_loop.core.preflight.data_checks import check_data, check_metric
 from tui_loop.core.preflight.row_checks import load_usable

@@ -142,7 +142,7 @@ def _show(findings: list[CheckResult], out: Output) -> None:
 
 def _show_rows(rows: tuple[RowEvidence, ...], out: Output) -> None:
     for row in rows[:ROWS_SHOWN]:
-        out.line("  " + one_line(f"{row.split}:{row.line}  {row.text}", max(20, out.width - 3)))
+        out.line("  " + one_line(f"{row.place}  {row.text}", max(20, out.width - 3)))
     if len(rows) > ROWS_SHOWN:
         more = f"{len(rows) - ROWS_SHOWN} more; --json lists all"
         if len(rows) == ROWS_KEPT:  # there may be more rows than the check kept

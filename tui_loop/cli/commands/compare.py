@@ -19,6 +19,7 @@ from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.names import split_target
 from tui_loop.core.record.reader import LoopReader
+from tui_loop.core.record.results import compared_metrics
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
 
@@ -76,8 +77,7 @@ def _print(name: str, contrast: Contrast, out: Output) -> None:
     out.line()
     rows = [
         [name, *(_metric_text(name, value) for value in result.metrics[name])]
-        for name in _COMPARED
-        if name in result.metrics
+        for name in compared_metrics(result.metrics, _COMPARED)
     ]
     out.table(["metric", *sides], rows, right=(1, 2))
     out.line()
@@ -122,6 +122,6 @@ def _print_changed(word: str, contrast: Contrast, rows: Paired, out: Output) -> 
 
 
 def _metric_text(name: str, value: object) -> str:
-    if name in ("score", "macro_f1"):
+    if name.partition(".")[0] in ("score", "macro_f1"):
         return figures.percent(value)
     return figures.loss(value) if isinstance(value, float) else "" if value is None else str(value)

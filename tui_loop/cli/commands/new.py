@@ -16,13 +16,14 @@ from tui_loop.cli.new_loop import (
     check_base,
     create,
     prepare,
+    read_as,
     requested_tables,
 )
 from tui_loop.cli.output import Output, shell_hints
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config, all_fields, field_help
 from tui_loop.core.config.settings import settings_tables
-from tui_loop.core.config.tables import merge
+from tui_loop.core.data.mixing import shares_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -37,11 +38,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         required=True,
-        metavar="PATH",
-        help="training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder, or a hub id",
+        action="append",
+        metavar="[NAME=]PATH",
+        help="training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder, or a hub id; "
+        "several sources with one --data each",
     )
     parser.add_argument(
-        "--eval", metavar="PATH", help="evaluation data (default: a part of the data)"
+        "--eval",
+        action="append",
+        default=[],
+        metavar="[NAME=]PATH",
+        help="evaluation data (default: a part of the data); several sources with one --eval each",
     )
     parser.add_argument(
         "--holdout", metavar="PATH", help="data that is locked until the final evaluation"
@@ -78,7 +85,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         model=args.model,
         metric=args.metric,
     )
-    prepared = prepare(root, merge(requested, settings_tables(args.settings)))
+    prepared = prepare(root, settings_tables(args.settings, onto=requested))
     if notice := check_base(prepared.config, root):
         out.note(notice)
     loop = create(LoopsFolder(args.loops), args.loop, args.goal, prepared, args.target)
@@ -167,8 +174,8 @@ def _report(name: str, prepared: Prepared, out: Output) -> None:
         f"{counted(len(data.eval), 'evaluation row')}, "
         f"model {prepared.config.model.id}, metric {prepared.metric}"
     )
-    roles = ", ".join(f"{role} = {column}" for role, column in data.mapping.columns.items())
-    out.line(f"read as {data.mapping.shape.replace('_', '/')} ({roles})")
+    for line in read_as(data):
+        out.line(line)
     if data.labels:
         shown = ", ".join(data.labels[:12]) + (" ..." if len(data.labels) > 12 else "")
         out.line(f"{len(data.labels)} labels: {shown}")
@@ -193,6 +200,18 @@ def _record(loop: LoopFolder, prepared: Prepared) -> dict[str, Any]:
         "columns": data.mapping.columns,
         "train_rows": len(data.train),
         "eval_rows": len(data.eval),
+        "sources": {
+            name: {
+                "path": data.splits["train"].sources[name].path,
+                "rows": data.splits["train"].sources[name].rows,
+                "shape": mapping.shape,
+                "columns": mapping.columns,
+                "share": shares_of(prepared.config.data.train).get(name),
+            }
+            for name, mapping in data.mappings.items()
+            if name
+        },
+        "epoch_rows": data.epoch_rows,
         "labels": data.labels,
         "defaults": prepared.defaults,
         "notices": [msgspec.to_builtins(each) for each in prepared.notices],

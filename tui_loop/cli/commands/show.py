@@ -23,6 +23,7 @@ from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.reader import LoopReader, iteration_of
+from tui_loop.core.record.results import metrics_by_source
 from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
@@ -83,11 +84,19 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
     metrics = [
         [name, _metric_text(name, value)]
         for name, value in iteration.metrics.items()
-        if value is not None
+        if value is not None and "." not in name
     ]
     if metrics:
         out.line()
         out.table(["metric", "value"], metrics, right=(1,))
+    if sources := metrics_by_source(iteration.metrics):
+        out.line()
+        columns = ("total", "passed", "score", "eval_loss")
+        rows = [
+            [source, *(_metric_text(name, own.get(name)) for name in columns)]
+            for source, own in sources.items()
+        ]
+        out.table(["source", *columns], rows, right=(1, 2, 3, 4))
     if iteration.duration_s is not None:
         out.line()
         out.line(
@@ -124,6 +133,8 @@ def _old_and_new(pair: Any) -> list[str]:
 
 
 def _metric_text(name: str, value: Any) -> str:
+    if value is None:
+        return ""
     if name in ("score", "macro_f1"):
         return figures.percent(value)
     as_float = number(value) if isinstance(value, (float, str)) else None

@@ -17,6 +17,8 @@ from tui_loop.cli.arguments import (
 )
 from tui_loop.cli.output import Output
 from tui_loop.cli.training_row_search import TrainingRowSearch, suspected_rows
+from tui_loop.core.config.schema import entry_text
+from tui_loop.core.data.row_files import RowFiles
 from tui_loop.core.examples.suspects import Suspect, TrainingRows
 from tui_loop.core.examples.tfidf_index import Neighbour
 from tui_loop.core.text import figures
@@ -47,7 +49,7 @@ def _run_nearest(args: argparse.Namespace, out: Output) -> int:
                 "reference": example.reference,
                 "answer": answer.text,
                 "nothing_similar": answer.is_new,
-                "trained_on": trained.entry,
+                "trained_on": entry_text(folder.read_config().data.train),
                 "notice": trained.notice,
                 "neighbours": [_neighbour_record(each, trained) for each in answer.neighbours],
                 "same_label": answer.same and _neighbour_record(answer.same, trained),
@@ -76,20 +78,25 @@ def _neighbour_record(neighbour: Neighbour, trained: TrainingRows) -> dict[str, 
         "prompt": neighbour.row.prompt,
         "reference": neighbour.row.reference,
         "id": neighbour.row.id,
-        "path": None if trained.path is None else str(trained.path),
+        "path": _path(trained.files, neighbour.row.source),
         "line": neighbour.row.line,
     }
 
 
 def _neighbour_cells(neighbour: Neighbour, trained: TrainingRows) -> list[str]:
     row = neighbour.row
-    place = f"{trained.path or trained.entry}:{row.line}"
+    place = trained.files.place(row.source, row.line)
     return [
         f"{neighbour.similarity:.2f}",
         _short(row.reference),
         _short(row.input_text, 400),
         place,
     ]
+
+
+def _path(files: RowFiles, source: str) -> str | None:
+    path = files.paths.get(source)
+    return None if path is None else str(path)
 
 
 def _short(text: str, limit: int = 40) -> str:
@@ -124,7 +131,8 @@ def _run_suspects(args: argparse.Namespace, out: Output) -> int:
                 "measured": found.measured,
                 "of": found.sampled_of,
                 "median_loss": found.median_loss,
-                "file": None if found.path is None else str(found.path),
+                "file": _path(found.files, ""),
+                "files": {name: str(path) for name, path in found.files.paths.items() if name},
                 "suspects": [_suspect_record(each) for each in found.suspects],
                 "findings": msgspec.to_builtins(found.findings),
                 "notices": found.notices,
@@ -144,11 +152,13 @@ def _run_suspects(args: argparse.Namespace, out: Output) -> int:
         )
     else:
         out.line(f"{folder}: no losses of training rows were recorded")
-    if found.path is not None:
-        out.line(f"line numbers refer to {found.path}")
+    for name, path in found.files.paths.items():
+        of_source = f" of {name}" if name else ""
+        out.line(f"line numbers{of_source} refer to {path}")
     for finding in found.findings:
         out.paragraph(f"{finding.message}: {finding.hint}")
-        lines = [str(each.line) for each in finding.rows if each.split == "train"]
+        lines = [each.place for each in finding.rows if each.split == "train"]
+        lines = [each.removeprefix("train").lstrip(" :") for each in lines]
         if lines:
             out.paragraph(f"training lines {', '.join(lines)}", "  ")
     for text in found.notices:
@@ -158,12 +168,12 @@ def _run_suspects(args: argparse.Namespace, out: Output) -> int:
 
 def _suspect_cells(suspect: Suspect) -> list[str]:
     row = suspect.row
-    same_input = [f"line {line}: {one_line(text, 30)}" for line, text in suspect.conflicts]
-    same_input += [f"line {line}" for line in suspect.repeats]
+    same_input = [f"{each.place}: {one_line(each.reference, 30)}" for each in suspect.conflicts]
+    same_input += [each.place for each in suspect.repeats]
     return [
         figures.loss(row.loss),
         one_line(row.reference, 40),
-        str(row.source_line),
+        row.short_place,
         one_line(row.prompt, _TEXT_LENGTH),
         ", ".join(same_input[:3]),
     ]
@@ -173,8 +183,11 @@ def _suspect_record(suspect: Suspect) -> dict[str, Any]:
     values: dict[str, Any] = msgspec.to_builtins(suspect.row)
     return {
         **values,
-        "conflicts": [{"line": line, "reference": text} for line, text in suspect.conflicts],
-        "repeats": list(suspect.repeats),
+        "conflicts": [
+            {"line": each.line, "reference": each.reference, "source": each.source}
+            for each in suspect.conflicts
+        ],
+        "repeats": [each.line for each in suspect.repeats],
     }
 
 

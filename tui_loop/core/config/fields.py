@@ -153,7 +153,7 @@ def _kind(kinds: set[Any], choices: tuple[str, ...]) -> Kind:
     if bool in kinds:
         return "switch"
     if dict in kinds:
-        return "table"
+        return "text" if str in kinds else "table"
     if list in kinds:
         return "list"
     return "number" if kinds & {int, float} and str not in kinds else "text"
@@ -176,6 +176,8 @@ def _limits(hint: Any, kinds: set[Any], choices: tuple[str, ...], optional: bool
         words = "a number"
     elif list in kinds:
         words = 'text or a list: ["a", "b"]' if str in kinds else 'a list: ["a", "b"]'
+    elif {dict, str} <= kinds:
+        words = "a path, or a table of sources: {chats = 'chats.jsonl', orders = 'orders.jsonl'}"
     elif dict in kinds:
         words = "a table: {prompt = 'question'}" if _holds_text(hint) else "a table: {q_proj = 8}"
     else:

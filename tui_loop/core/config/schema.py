@@ -7,7 +7,9 @@ Names are those of `SFTConfig` and `LoraConfig` where those have one.
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
@@ -73,18 +75,63 @@ class Model(Group, frozen=True, kw_only=True):
     ] = None
 
 
+class DataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of several sources of `data.train` or `data.eval`, under its name.
+
+    `split`, `columns`: as `data.train_split` and `data.columns`, for this source. `weight`: its
+    share of the training rows in proportion to the weights of the others. `max_rows`: a cap on the
+    rows that are used, a seeded random sample in file order.
+    """
+
+    path: Text
+    split: Text | None = None
+    columns: dict[str, str] = {}
+    weight: Positive | None = None
+    max_rows: Count | None = None
+
+
+SOURCE_FIELDS = ("data.train", "data.eval")
+"""The fields that take several sources."""
+
+
+def sources_of(entry: str | dict[str, DataSource]) -> dict[str, DataSource]:
+    """Returns the sources of a field by name; a single path has the name ""."""
+    return {"": DataSource(path=entry)} if isinstance(entry, str) else entry
+
+
+def source_name(path: str) -> str:
+    """Returns the name of a source that has none: that of its file, without its suffixes."""
+    stem = PurePosixPath(path).name.partition(".")[0]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:40] or "data"
+
+
+def weighted(entry: str | dict[str, DataSource]) -> int:
+    """Returns how many sources of a field have a weight."""
+    return sum(source.weight is not None for source in sources_of(entry).values())
+
+
+def entry_text(entry: str | dict[str, DataSource]) -> str:
+    """Returns the paths in a field as text: `chats.jsonl + orders.jsonl`."""
+    return " + ".join(source.path for source in sources_of(entry).values())
+
+
 class Data(Group, frozen=True, kw_only=True):
     """The training, evaluation and holdout data."""
 
     train: Annotated[
-        str,
+        str | dict[str, DataSource],
         about(
             "Training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder with splits, or a hub "
-            "id."
+            "id; or a table of several sources by name, each with path, weight, max_rows, split, "
+            "columns."
         ),
     ] = ""
     eval: Annotated[
-        str | None, about("Held-out data; unset: a seeded part of the training data is held out.")
+        str | dict[str, DataSource] | None,
+        about(
+            "Held-out data, or a table of several sources by name; unset: a seeded part of the "
+            "training data is held out."
+        ),
     ] = None
     holdout: Annotated[
         str | None, about("Data that is evaluated only to judge readiness, never while tuning.")
@@ -126,10 +173,17 @@ class Data(Group, frozen=True, kw_only=True):
     max_eval_rows: Annotated[
         Count | None, about("Cap on held-out rows; a seeded random sample in file order.")
     ] = None
+    stopping_strategy: Annotated[
+        Literal["first_exhausted", "all_exhausted"],
+        about(
+            "When mixing sources with weights ends: with the first source that has no unused row, "
+            "or with the last one, which repeats rows of the others."
+        ),
+    ] = "first_exhausted"
     eval_fraction: Annotated[
         ProperShare, about("Share of the training data held out where no eval data is given.")
     ] = 0.1
-    split_seed: Annotated[int, about("Seed of that split and of the caps on rows.")] = 0
+    split_seed: Annotated[int, about("Seed of that split, of caps, and of mixing sources.")] = 0
     subset: Annotated[str | None, about("Configuration name of a hub data set.")] = None
     train_split: Annotated[Text, about("Split to train on, in a folder or hub data set.")] = "train"
     eval_split: Annotated[

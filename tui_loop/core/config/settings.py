@@ -14,9 +14,22 @@ from tui_loop.core.config.further_fields import (
     other_fields,
     owned_fields,
 )
-from tui_loop.core.config.schema import GROUPS, Config, all_fields, hints_of
+from tui_loop.core.config.schema import (
+    GROUPS,
+    SOURCE_FIELDS,
+    Config,
+    all_fields,
+    hints_of,
+    source_name,
+)
 from tui_loop.core.config.tables import Tables, to_tables
-from tui_loop.core.config.validation import FIELD_HINT, ConfigError, did_you_mean, read_config
+from tui_loop.core.config.validation import (
+    FIELD_HINT,
+    NO_VALUE,
+    ConfigError,
+    did_you_mean,
+    read_config,
+)
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import from_toml
 
@@ -26,9 +39,9 @@ def with_settings(config: Config, settings: list[str]) -> Config:
     return read_config(_applied(to_tables(config), settings))
 
 
-def settings_tables(settings: list[str]) -> Tables:
-    """Returns the fields in the `K=V`s, by group, checked against the schema."""
-    tables = _applied({}, settings)
+def settings_tables(settings: list[str], onto: Tables | None = None) -> Tables:
+    """Returns the fields in the `K=V`s, and before them those of `onto`, checked by the schema."""
+    tables = _applied({group: dict(table) for group, table in (onto or {}).items()}, settings)
     read_config(tables)
     return tables
 
@@ -75,13 +88,31 @@ def _apply(tables: Tables, setting: str) -> None:
         raise BadInput(f"{name}: cannot be set, {owned_fields(group)[field]}")
     field, dot, entry = field.partition(".")
     value = parse_value(raw, None if dot else type_of(group, field))
-    if dot:
-        if not _is_table(group, field):
-            raise BadInput(f"{name}: no such field, {group}.{field} is no table")
-        before = tables.setdefault(group, {}).get(field)
-        tables[group][field] = {**(before if isinstance(before, dict) else {}), entry: value}
-    else:
+    if not dot:
         tables.setdefault(group, {})[field] = value
+        return
+    if not _is_table(group, field):
+        raise BadInput(f"{name}: no such field, {group}.{field} is no table")
+    table = tables.setdefault(group, {})
+    if f"{group}.{field}" not in SOURCE_FIELDS:
+        table[field] = {**_as_table(table.get(field)), entry: value}
+        return
+    *parents, last = entry.split(".")  # names of sources and their fields, which have no dots
+    if isinstance(table.get(field), str) and table[field]:  # one more source than the only one
+        table[field] = {source_name(table[field]): table[field]}
+    for parent in (field, *parents):
+        before = table.get(parent)
+        is_path = parent in parents and isinstance(before, str)
+        table[parent] = {"path": before} if is_path else dict(_as_table(before))
+        table = table[parent]
+    if isinstance(value, str) and value in NO_VALUE:
+        table.pop(last, None)
+    else:
+        table[last] = value
+
+
+def _as_table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 _NUMBER = re.compile(

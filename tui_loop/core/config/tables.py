@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config.schema import GROUPS, Config, hints_of, is_optional
+from tui_loop.core.config.schema import GROUPS, SOURCE_FIELDS, Config, hints_of, is_optional
 
 Tables = dict[str, dict[str, Any]]
 """Config values by group and field, as in a TOML file."""
@@ -42,13 +42,31 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def changed_fields(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
-    """Returns {"group.field": (old, new)} for every field that differs, in schema order."""
+    """Returns {"group.field": (old, new)} for every field that differs, in schema order.
+
+    Where both have several sources of data, these differ by their own fields:
+    `data.train.orders.weight`.
+    """
     before, after = flatten(old), flatten(new)
+    for name in SOURCE_FIELDS:
+        tables = before[name], after[name]
+        if all(isinstance(table, dict) for table in tables):
+            for values in (before, after):
+                values.update(_by_source(name, values.pop(name)))
     names = [*after, *(name for name in before if name not in after)]
     return {
         name: (before.get(name), after.get(name))
         for name in names
         if before.get(name) != after.get(name)
+    }
+
+
+def _by_source(name: str, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the fields of sources as {"data.train.NAME.weight": value}."""
+    return {
+        f"{name}.{source}.{field}": value
+        for source, table in sources.items()
+        for field, value in table.items()
     }
 
 

@@ -9,7 +9,7 @@ import difflib
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -19,10 +19,14 @@ from tui_loop.core.config.further_fields import other_fields, owned_fields
 from tui_loop.core.config.lora_fields import changes_base, initialization_problem
 from tui_loop.core.config.schema import (
     GROUPS,
+    SOURCE_FIELDS,
     Config,
+    DataSource,
     choices_of,
     hints_of,
     is_optional,
+    sources_of,
+    weighted,
 )
 from tui_loop.core.config.tables import with_unset
 from tui_loop.core.errors import BadInput
@@ -31,6 +35,8 @@ NO_VALUE = ("none", "unset", "null")
 """Words with which `--set K=V` unsets an optional field."""
 
 INIT = "lora.init_lora_weights"
+
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 FIELD_HINT = f"all fields: {command('new', '--help')}"
 
@@ -97,6 +103,12 @@ def _contradictions(config: Config) -> list[str]:
         "data.prompt_template: must contain {prompt}": (
             config.data.prompt_template is not None
             and "{prompt}" not in config.data.prompt_template
+        ),
+        "data.train: give a weight to each source, or to none": (
+            0 < weighted(config.data.train) < len(sources_of(config.data.train))
+        ),
+        "data.eval: evaluation rows have no weights; max_rows caps a source": (
+            config.data.eval is not None and weighted(config.data.eval) > 0
         ),
     }
     return [problem for problem, broken in (rules | _lora_rules(config)).items() if broken]
@@ -200,8 +212,10 @@ def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
         problems.append(f"{name}: {problem}, not {shown(value)}")
         return value
     if name == "data.columns" and isinstance(value, Mapping):
-        _check_roles(value, problems)
+        _check_roles(name, value, problems)
         return value
+    if name in SOURCE_FIELDS and isinstance(value, Mapping):
+        return _checked_sources(name, value, problems)
     if not _is_finite(value):
         problems.append(f"{name}: must be a finite number, not {shown(value)}")
         return value
@@ -212,16 +226,49 @@ def _checked(name: str, value: Any, hint: Any, problems: list[str]) -> Any:
         return value
 
 
-def _check_roles(columns: Mapping[str, Any], problems: list[str]) -> None:
+def _checked_sources(
+    name: str, table: Mapping[str, Any], problems: list[str]
+) -> dict[str, DataSource]:
+    """Returns the sources in a table; the path alone may take the place of a source's table."""
+    hints = get_type_hints(DataSource, include_extras=True)
+    sources = {}
+    if not table:
+        problems.append(f"{name}: must name at least one source")
+    for source, given in table.items():
+        place = f"{name}.{source}"
+        fields = {"path": given} if isinstance(given, str) else given
+        count = len(problems)
+        if not _SOURCE_NAME.fullmatch(source):
+            problems.append(f"{place}: the name of a source has up to 40 of a-z, A-Z, 0-9, - and _")
+        elif not isinstance(fields, Mapping):
+            problems.append(f"{place}: must be a path or a table of fields, not {shown(given)}")
+        elif "path" not in fields:
+            problems.append(f"{place}: needs a path")
+        else:
+            values: dict[str, Any] = {}
+            for key, value in fields.items():
+                if key not in hints:
+                    problems.append(f"{place}.{key}: no such field{did_you_mean(key, hints)}")
+                elif key == "columns" and isinstance(value, Mapping):
+                    _check_roles(f"{place}.columns", value, problems)
+                    values[key] = value
+                else:
+                    values[key] = _checked(f"{place}.{key}", value, hints[key], problems)
+            if len(problems) == count:
+                sources[source] = DataSource(**values)
+    return sources
+
+
+def _check_roles(name: str, columns: Mapping[str, Any], problems: list[str]) -> None:
     roles = (
         *("prompt", "completion", "text", "messages", "instruction", "input", "output", "id"),
         *("system", "history", "tools"),
     )
     for role, column in columns.items():
         if role not in roles:
-            problems.append(f"data.columns.{role}: no such role{did_you_mean(role, roles)}")
+            problems.append(f"{name}.{role}: no such role{did_you_mean(role, roles)}")
         elif not isinstance(column, str):
-            problems.append(f"data.columns.{role}: must be text, not {shown(column)}")
+            problems.append(f"{name}.{role}: must be text, not {shown(column)}")
 
 
 def _checked_other(

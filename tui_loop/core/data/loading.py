@@ -2,55 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
-from tui_loop.core.config.schema import Config, Data
-from tui_loop.core.data.files.content import ReadOptions
-from tui_loop.core.data.files.reading import is_text_file, read_file
-from tui_loop.core.data.mapping import ANSWERED, find_mapping, map_rows
-from tui_loop.core.data.preference import mark_of, without_bad
-from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, digest_of
-from tui_loop.core.data.split import (
-    by_answer,
-    sample,
-    split_evaluation,
-    with_columns,
-    without_repeats,
+from tui_loop.core.config.schema import Config, DataSource, entry_text, sources_of
+from tui_loop.core.data.mixing import expected_rows, shares_of
+from tui_loop.core.data.rows import SOURCE, RawRow, Row, RowRefused, digest_of, with_sources
+from tui_loop.core.data.rows import Mapping as RowMapping
+from tui_loop.core.data.source_rows import (
+    RawSplit,
+    ReadSource,
+    Source,
+    SourceRows,
+    common_mapping,
+    eval_split_of,
+    map_source,
+    mapping_of,
+    read_text_source,
+    split_of_source,
 )
-from tui_loop.core.data.unused_columns import (
-    ColumnUse,
-    TurnUse,
-    column_names,
-    column_use,
-    nan_texts,
-)
-from tui_loop.core.errors import BadInput, NeedsExtra
-from tui_loop.core.hub_id import is_hub_id
-from tui_loop.core.record.files import sha256_of
-from tui_loop.core.record.structs import Split
+from tui_loop.core.data.split import by_answer, sample, split_evaluation, with_columns
+from tui_loop.core.data.unused_columns import ColumnUse, joined_use
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record.files import short_hash
+from tui_loop.core.record.structs import Split, SplitSource
 from tui_loop.core.text.untrusted import one_line
-
-
-class Source(msgspec.Struct, frozen=True):
-    """The content of a `data.*` entry: rows by split; a single file has one split, `""`.
-
-    `notes`: what was detected while reading and may surprise.
-    """
-
-    name: str
-    splits: dict[str, list[RawRow]]
-    sha256: str | None
-    notes: tuple[str, ...] = ()
-
-
-ReadSource = Callable[[str, Path, Config], Source]
-"""(entry, root that relative paths start from, config) -> Source"""
 
 
 class LoadedData(msgspec.Struct, frozen=True):
@@ -58,7 +38,7 @@ class LoadedData(msgspec.Struct, frozen=True):
 
     train: list[Row]
     eval: list[Row]
-    mapping: Mapping
+    mapping: RowMapping
     splits: dict[str, Split]
     labels: list[str]
     notices: list[str]
@@ -75,6 +55,17 @@ class LoadedData(msgspec.Struct, frozen=True):
     skipped: dict[str, list[RowRefused]] = {}
     """The unusable rows by split that `data.on_bad_row = skip` leaves out."""
 
+    mappings: dict[str, RowMapping] = {}
+    """The mapping of each source of the training data; `mapping` stands for all of them."""
+
+    mixed_rows: int | None = None
+    """About how many rows an epoch has where sources have weights."""
+
+    @property
+    def epoch_rows(self) -> int:
+        """Returns how many rows an epoch has."""
+        return len(self.train) if self.mixed_rows is None else self.mixed_rows
+
     @property
     def grouping(self) -> list[str]:
         """Returns the columns by which evaluation rows are grouped."""
@@ -83,37 +74,6 @@ class LoadedData(msgspec.Struct, frozen=True):
 
 Refused = dict[str, list[RowRefused]]
 """Unusable rows by split: train, eval, holdout."""
-
-
-def read_text_source(entry: str, root: Path, config: Config) -> Source:
-    """Reads a JSON, CSV or text file; raises NeedsExtra for other sources."""
-    path = resolved(entry, root)
-    if not is_text_file(path):
-        if os.path.exists(path) or (is_hub_id(entry) and path.suffix != ".parquet"):
-            raise NeedsExtra(f"reading {entry}", "train")
-        raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
-    content = read_file(path, read_options(config))
-    return Source(entry, content.splits, sha256_of(path), content.notes)
-
-
-def read_options(config: Config) -> ReadOptions:
-    """Returns how the files of a config are read."""
-    return ReadOptions(encoding=config.data.encoding, header=config.data.header)
-
-
-def resolved(entry: str, root: Path) -> Path:
-    """Returns the path of a data entry.
-
-    Relative ones start from `root`, the folder above `loops/`.
-    """
-    path = Path(os.path.expanduser(entry))
-    if path.is_absolute():
-        return path
-    joined = root / path
-    try:  # keeps the shorter form in messages where it is the same file
-        return path if joined.resolve() == path.resolve() else joined
-    except (OSError, ValueError):  # a loop of links, or an invalid name
-        return joined
 
 
 def load_data(
@@ -134,61 +94,73 @@ def load_data(
         refused = skipped
     if not data.train:
         raise BadInput("data.train: no training data", "--data PATH")
-    source = read(data.train, root, config)
-    train_raw = _split(source, data.train_split, "data.train_split")
-    where = str(resolved(source.name, root))
-    mapping = find_mapping(
-        train_raw, where, metric=config.evaluation.metric, shape=data.shape, columns=data.columns
-    )
+    given = sources_of(data.train)
+    whole = {name: read(each.path, root, config) for name, each in given.items()}
+    parts = {
+        name: split_of_source(source, root, *_split_name(config, name))
+        for name, source in whole.items()
+    }
+    mappings = {name: mapping_of(raw, given[name], config) for name, raw in parts.items()}
+    mapping = common_mapping(list(mappings.items()))
     use: dict[str, ColumnUse] = {}
-    faulty = _list(refused, "train")
-    train, raws, use["train"] = _mapped(train_raw, mapping, where, faulty, data)
-    notices = [f"{source.name}: {note}" for note in source.notes]
-    if (part := _eval_part(source, config, root, read)) is not None:
-        eval_where, eval_raw, eval_split, notes = part
-        own = _own_mapping(eval_raw, mapping, eval_where, config)
-        notices += [*notes, *_own_columns(own, mapping, eval_split.path)]
-        faulty = _list(refused, "eval")
-        held, raws, use["eval"] = _mapped(eval_raw, own, eval_where, faulty, data)
+    trained = _map_sources(parts, mappings, config, _list(refused, "train"), given)
+    train, use["train"] = trained.rows, trained.use
+    notices = [note for raw in parts.values() for note in raw.notes]
+    eval_parts = _eval_parts(whole, config, root, read)
+    is_held_out = eval_parts is None
+    if eval_parts is not None:
+        eval_given = given if data.eval is None else sources_of(data.eval)
+        by = {}
+        for name, raw in eval_parts.items():
+            training = mappings.get(name, next(iter(mappings.values())))
+            by[name] = mapping_of(raw, eval_given[name], config, training)
+            notices += [*raw.notes, *_own_columns(by[name], training, raw.path)]
+        caps = {} if data.eval is None else eval_given
+        evaluated = _map_sources(eval_parts, by, config, _list(refused, "eval"), caps)
+        held, use["eval"] = evaluated.rows, evaluated.use
     else:
-        eval_where, own, total = where, mapping, len(train)
+        evaluated, eval_parts, total = trained, parts, len(train)
+        where = " and ".join(raw.where for raw in parts.values())
         train, held = split_evaluation(train, data.eval_fraction, data.split_seed, where)
         notices.append(
-            f"no eval data given: {len(held)} of {total} rows of {data.train} are held out "
-            f"(seed {data.split_seed})"
+            f"no eval data given: {len(held)} of {total} rows of {entry_text(data.train)} are held "
+            f"out (seed {data.split_seed})"
         )
-        eval_split = Split(data.train, source.sha256, held_out=True)
 
     train = sample(train, data.max_train_rows, data.split_seed)
-    held = sample(held, data.max_eval_rows, data.split_seed)
-    held = with_columns(held, raws, own)
-    train = _labelled(config, train, where, _list(refused, "train"))
-    held = _labelled(config, held, eval_where, _list(refused, "eval"))
+    held = evaluated.with_columns(sample(held, data.max_eval_rows, data.split_seed))
+    train = _labelled(config, train, _places(parts), _list(refused, "train"))
+    held = _labelled(config, held, _places(eval_parts), _list(refused, "eval"))
 
-    splits = {"train": Split(data.train, source.sha256, len(train), digest_of(train))}
-    splits["eval"] = msgspec.structs.replace(
-        eval_split,
-        rows=len(held),
-        digest=digest_of(held),
-        ids=tuple(row.id for row in held) if eval_split.held_out else None,
-    )
+    splits = {
+        "train": _split_record(parts, train),
+        "eval": _split_record(eval_parts, held, is_held_out=is_held_out),
+    }
     locked: list[Row] = []
     if data.holdout is not None:
-        holdout = read(data.holdout, root, config)
-        rows = _split(holdout, "test", "data.holdout")
-        holdout_where = str(resolved(data.holdout, root))
-        faulty = _list(refused, "holdout")
-        locked_by = _own_mapping(rows, mapping, holdout_where, config)
-        notices += [f"{holdout.name}: {note}" for note in holdout.notes]
-        notices += _own_columns(locked_by, mapping, data.holdout)
-        locked, _, use["holdout"] = _mapped(rows, locked_by, holdout_where, faulty, data)
-        splits["holdout"] = Split(data.holdout, holdout.sha256, len(locked))
+        raw = split_of_source(read(data.holdout, root, config), root, "test", "data.holdout")
+        own = mapping_of(raw, DataSource(path=data.holdout), config, mapping)
+        notices += [*raw.notes, *_own_columns(own, mapping, data.holdout)]
+        found = map_source(raw, own, config, _list(refused, "holdout"))
+        locked, use["holdout"] = found.rows, found.use
+        splits["holdout"] = Split(data.holdout, raw.sha256, len(locked))
 
     if config.evaluation.turns == "all":
         held, locked = by_answer(held), by_answer(locked)
     labels, warnings = _labels(config, train, held)
     loaded = LoadedData(
-        train, held, mapping, splits, labels, notices, warnings, locked, use, skipped
+        train,
+        held,
+        mapping,
+        splits,
+        labels,
+        notices,
+        warnings,
+        locked,
+        use,
+        skipped,
+        mappings,
+        _mixed_rows(config, train),
     )
     return msgspec.structs.replace(loaded, splits=_with_unused(loaded))
 
@@ -199,48 +171,66 @@ def with_labels(data: LoadedData, config: Config) -> LoadedData:
     Raises BadInput for a label that is not in an explicit label set.
     """
     for rows, split in ((data.train, "train"), (data.eval, "eval")):
-        _labelled(config, rows, data.splits[split].path, None)
+        record = data.splits[split]
+        places = {"": record.path} | {name: each.path for name, each in record.sources.items()}
+        _labelled(config, rows, places, None)
     labels, warnings = _labels(config, data.train, data.eval)
     return msgspec.structs.replace(data, labels=labels, warnings=[*data.warnings, *warnings])
 
 
-def _eval_part(
-    source: Source, config: Config, root: Path, read: ReadSource
-) -> tuple[str, list[RawRow], Split, list[str]] | None:
-    """Returns (place, raw rows, split, notes) of the evaluation data.
+class _Mapped(msgspec.Struct, frozen=True):
+    """The rows of all sources of a split, with ids that differ, and the use of their columns."""
 
-    None where the evaluation rows are split off the training rows.
-    """
-    data = config.data
-    if data.eval is not None:
-        held = read(data.eval, root, config)
-        rows = _split(held, data.eval_split or "test", "data.eval_split")
-        notes = [f"{held.name}: {note}" for note in held.notes]
-        return str(resolved(data.eval, root)), rows, Split(data.eval, held.sha256), notes
-    name = _eval_split(source, data.eval_split)
-    if name is None:
-        return None
-    where = f"{resolved(source.name, root)} ({name})"
-    return where, source.splits[name], Split(f"{data.train}#{name}", source.sha256), []
+    rows: list[Row]
+    use: ColumnUse
+    sources: dict[str, SourceRows]
+    raws: dict[str, RawRow]
 
-
-def _own_mapping(raws: Sequence[RawRow], mapping: Mapping, where: str, config: Config) -> Mapping:
-    """Returns the mapping of an evaluation or holdout file.
-
-    It is that of the training file where the columns are there, else the file is read by its own.
-    """
-    names = column_names(raws)
-    if mapping.shape == "text" or all(
-        column in names for role, column in mapping.columns.items() if role in ANSWERED
-    ):
-        return mapping
-    try:
-        return find_mapping(raws, where, metric=config.evaluation.metric)
-    except BadInput:
-        return mapping  # whose rows are refused by line and column
+    def with_columns(self, rows: list[Row]) -> list[Row]:
+        """Returns some of the rows with the columns that group them, their source before others."""
+        if list(self.sources) == [""]:
+            return with_columns(rows, self.raws, self.sources[""].mapping)
+        found: dict[str, Row] = {}
+        for name, source in self.sources.items():
+            own = [row for row in rows if row.source == name]
+            for row in with_columns(own, self.raws, source.mapping):
+                others = tuple(each for each in row.columns if each[0] != SOURCE)
+                columns = ((SOURCE, name), *others)
+                found[row.id] = msgspec.structs.replace(row, columns=columns)
+        return [found[row.id] for row in rows]
 
 
-def _own_columns(own: Mapping, mapping: Mapping, name: str) -> list[str]:
+def _map_sources(
+    parts: dict[str, RawSplit],
+    mappings: dict[str, RowMapping],
+    config: Config,
+    refused: list[RowRefused] | None,
+    caps: dict[str, DataSource],
+) -> _Mapped:
+    """Returns the usable rows of a split; raises RowRefused where `refused` is None."""
+    found = {}
+    for name, raw in parts.items():
+        cap = caps[name].max_rows if name in caps else None
+        unusable: list[RowRefused] = []
+        to = unusable if refused is not None else None
+        found[name] = map_source(raw, mappings[name], config, to, cap)
+        for each in unusable:
+            each.source = name
+        if refused is not None:
+            refused += unusable
+    if list(found) == [""]:
+        only = found[""]
+        return _Mapped(only.rows, only.use, found, only.raws)
+    rows: list[Row] = []
+    raws: dict[str, RawRow] = {}
+    merged = with_sources((name, each.rows, each.raws) for name, each in found.items())
+    for row, values in merged:
+        rows.append(row)
+        raws[row.id] = values
+    return _Mapped(rows, joined_use([each.use for each in found.values()]), found, raws)
+
+
+def _own_columns(own: RowMapping, mapping: RowMapping, name: str) -> list[str]:
     """Returns the notice on a file that is read in its own way, if it is."""
     if own == mapping:
         return []
@@ -248,39 +238,67 @@ def _own_columns(own: Mapping, mapping: Mapping, name: str) -> list[str]:
     return [f"{name}: read by its own columns ({columns})"]
 
 
-def _mapped(
-    raws: list[RawRow],
-    mapping: Mapping,
-    where: str,
-    refused: list[RowRefused] | None,
-    data: Data,
-) -> tuple[list[Row], dict[str, RawRow], ColumnUse]:
-    """Returns the mapped rows of a split, their raw rows by id, and the use of columns.
+def _split_name(config: Config, name: str) -> tuple[str, str]:
+    """Returns (split to train on, the field that says so) of a training source."""
+    split = sources_of(config.data.train)[name].split
+    if split is not None:
+        return split, f"data.train.{name}.split"
+    return config.data.train_split, "data.train_split"
 
-    Skips answers that are marked as bad, and repeats where `data` says so.
-    """
-    names = column_names(raws)
-    mark = mark_of(raws, names, mapping)
-    good = without_bad(raws, mark, where) if mark is not None else raws
-    turns = TurnUse(cuts_end=data.on_bad_row == "skip")
-    accepted: list[RawRow] = []
-    rows = mapped = map_rows(good, mapping, where, refused, turns, accepted=accepted)
-    if data.drop_duplicates:
-        rows = without_repeats(mapped)
-    unused = column_use(good, [name for name in names if name != mark], mapping, turns, rows)
-    calls = {role: each.rows for role, each in turns.calls.items()}
-    use = ColumnUse(
-        len(good),
-        unused,
-        calls,
-        mark,
-        len(raws) - len(good),
-        turns.own_system.rows,
-        turns.cut.rows,
-        len(mapped) - len(rows),
-        nan_texts(good, mapping),
+
+def _mixed_rows(config: Config, train: Sequence[Row]) -> int | None:
+    shares = shares_of(config.data.train)
+    if not shares:
+        return None
+    counts = Counter(row.source for row in train)
+    return expected_rows(counts, shares, config.data.stopping_strategy)
+
+
+def _places(parts: dict[str, RawSplit]) -> dict[str, str]:
+    return {name: raw.where for name, raw in parts.items()}
+
+
+def _split_record(
+    parts: dict[str, RawSplit], rows: Sequence[Row], *, is_held_out: bool = False
+) -> Split:
+    """Returns what the record says of the rows that are used of a split's sources."""
+    only = parts.get("")
+    counts = Counter(row.source for row in rows)
+    hashes = "".join(str(raw.sha256) for raw in parts.values())
+    return Split(
+        only.path if only is not None else " + ".join(raw.path for raw in parts.values()),
+        only.sha256 if only is not None else short_hash(hashes, 64),
+        len(rows),
+        digest_of(rows),
+        held_out=is_held_out,
+        ids=tuple(row.id for row in rows) if is_held_out else None,
+        sources={
+            name: SplitSource(raw.path, raw.sha256, counts[name])
+            for name, raw in parts.items()
+            if name
+        },
     )
-    return rows, {row.id: raw for row, raw in zip(mapped, accepted, strict=True)}, use
+
+
+def _eval_parts(
+    whole: dict[str, Source], config: Config, root: Path, read: ReadSource
+) -> dict[str, RawSplit] | None:
+    """Returns the raw rows of the evaluation data by source.
+
+    None where the evaluation rows are split off the training rows.
+    """
+    data = config.data
+    if data.eval is None:
+        found = {
+            name: eval_split_of(source, root, data.eval_split) for name, source in whole.items()
+        }
+        return None if None in found.values() else cast(dict[str, RawSplit], found)
+    parts = {}
+    for name, source in sources_of(data.eval).items():
+        split = source.split or data.eval_split or "test"
+        field = f"data.eval.{name}.split" if source.split else "data.eval_split"
+        parts[name] = split_of_source(read(source.path, root, config), root, split, field)
+    return parts
 
 
 def _with_unused(data: LoadedData) -> dict[str, Split]:
@@ -305,53 +323,44 @@ def _left_out(skipped: Sequence[RowRefused], use: ColumnUse | None) -> dict[str,
 
 def raw_splits(
     config: Config, root: Path, read: ReadSource = read_text_source
-) -> tuple[list[RawRow], list[RawRow] | None]:
-    """Returns raw training and evaluation rows, the latter None if split off training.
+) -> tuple[RawSplit, RawSplit] | None:
+    """Returns raw training and evaluation rows, None where the latter are split off training.
 
-    Ignores caps. Raises BadInput, NeedsExtra.
+    Ignores caps. Raises BadInput, also for several sources, and NeedsExtra.
     """
     data = config.data
-    source = read(data.train, root, config)
-    train = _split(source, data.train_split, "data.train_split")
-    part = _eval_part(source, config, root, read)
-    return train, None if part is None else part[1]
+    given = sources_of(data.train)
+    if data.eval is not None and not (isinstance(data.eval, str) and "" in given):
+        raise BadInput(
+            "several sources with evaluation data of their own are not split again",
+            "give other evaluation rows in data.eval, or unset it to split them off the sources",
+        )
+    whole = {name: read(each.path, root, config) for name, each in given.items()}
+    evaluated = _eval_parts(whole, config, root, read)
+    if evaluated is None:
+        return None
+    if "" not in given:
+        raise BadInput(
+            "several sources with evaluation splits of their own are not split again",
+            "give other evaluation rows in data.eval",
+        )
+    train = split_of_source(whole[""], root, data.train_split, "data.train_split")
+    return train, evaluated[""]
 
 
 def _list(refused: Refused | None, split: str) -> list[RowRefused] | None:
     return None if refused is None else refused.setdefault(split, [])
 
 
-def _split(source: Source, name: str, field: str) -> list[RawRow]:
-    if len(source.splits) == 1:
-        return next(iter(source.splits.values()))
-    if name not in source.splits:
-        available = ", ".join(source.splits)
-        close = get_close_matches(
-            name, source.splits, 1
-        )  # only a close match: another split may be the wrong one
-        hint = f"--set {field}={close[0] if close else 'SPLIT'}"
-        raise BadInput(
-            f"{source.name}: no split {name!r} ({field}); there are {available}",
-            "name the file itself" if field == "data.holdout" else hint,
-        )
-    return source.splits[name]
-
-
-def _eval_split(source: Source, name: str | None) -> str | None:
-    if len(source.splits) == 1:
-        return None
-    if name is not None:
-        _split(source, name, "data.eval_split")
-        return name
-    return next((name for name in ("validation", "test") if name in source.splits), None)
-
-
 def _labelled(
-    config: Config, rows: list[Row], where: str, refused: list[RowRefused] | None
+    config: Config,
+    rows: list[Row],
+    places: Mapping[str, str],
+    refused: list[RowRefused] | None,
 ) -> list[Row]:
     """Returns the rows without those whose label is not in an explicit label set.
 
-    Raises RowRefused for the first of these without `refused`.
+    `places`: the files of the sources. Raises RowRefused for the first of these without `refused`.
     """
     explicit = config.evaluation.labels
     if config.evaluation.metric != "label" or explicit is None:
@@ -363,12 +372,13 @@ def _labelled(
             kept.append(row)
             continue
         error = RowRefused(
-            where,
+            places[row.source],
             row.line,
             "unknown_label",
             f"label {one_line(row.reference, 40)!r} is not in evaluation.labels",
             "add it to evaluation.labels, or fix the row",
         )
+        error.source = row.source
         if refused is None:
             raise error
         refused.append(error)

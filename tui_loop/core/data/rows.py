@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as ByKey
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -26,16 +27,23 @@ Shape = Literal["text", "prompt_completion", "messages", "instruction"]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})
 """The roles of turns in chat templates."""
 
+SOURCE = "source"
+"""The column of evaluation rows that names their source, where there are several."""
+
 RowFault = Literal["empty_rows", "wrong_roles", "unreadable_rows", "unknown_label"]
 """Why a row cannot be used."""
 
 
 class RowRefused(BadInput):
-    """An unusable row: `line` is where it starts; `reason` does not name the place."""
+    """An unusable row: `line` is where it starts; `reason` does not name the place.
+
+    `source`: the name of its source, where its split has several.
+    """
 
     def __init__(self, where: str, line: int, fault: RowFault, reason: str, hint: str) -> None:
         super().__init__(f"{where}:{line}: {reason}", hint)
         self.line, self.fault, self.reason = line, fault, reason
+        self.source = ""
 
 
 class RawRow(msgspec.Struct, frozen=True):
@@ -81,6 +89,7 @@ class Row(msgspec.Struct, frozen=True):
     `conversation`: the id of the row whose answers are evaluated one by one, this being one of
     them. The loss of turns before number `counted_from` belongs to the answers before.
     `other_references`: further answers that count as right; the model is trained on none of them.
+    `source`: the name of the source that has the row, "" where its split has only one.
     """
 
     id: str
@@ -93,11 +102,22 @@ class Row(msgspec.Struct, frozen=True):
     conversation: str = ""
     counted_from: int = 0
     other_references: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def input_text(self) -> str:
         """Returns the text that identifies the row: the prompt, or the text itself."""
         return self.prompt or self.reference
+
+    @property
+    def place(self) -> str:
+        """Returns the row's line, with its source where there are several: `line 5 of orders`."""
+        return f"line {self.line}" + (f" of {self.source}" if self.source else "")
+
+    @property
+    def short_place(self) -> str:
+        """Returns the row's line, with its source where there are several: `orders:5`."""
+        return f"{self.source}:{self.line}" if self.source else str(self.line)
 
     @property
     def uses_tools(self) -> bool:
@@ -129,6 +149,26 @@ def with_ids(rows: Iterable[Row], given: list[str] | None) -> list[Row]:
         suffix = f"-{seen[name]}" if seen[name] > 1 else ""
         named.append(msgspec.structs.replace(row, id=name + suffix))
     return named
+
+
+def with_sources(
+    sources: Iterable[tuple[str, Sequence[Row], ByKey[str, RawRow]]],
+) -> Iterator[tuple[Row, RawRow]]:
+    """Yields the rows of several sources as (row, raw row), with the names of the sources.
+
+    Their ids differ: those of an id column begin with the source, and repeats of a hash are
+    counted over all of them. `sources`: (name, rows, raw rows by id).
+    """
+    seen: Counter[str] = Counter()
+    for source, rows, raws in sources:
+        for row in rows:
+            hashed = short_hash(row.input_text)
+            if row.id.partition("-")[0] == hashed:
+                seen[hashed] += 1
+                name = hashed if seen[hashed] == 1 else f"{hashed}-{seen[hashed]}"
+            else:
+                name = f"{source}.{row.id}"
+            yield msgspec.structs.replace(row, id=name, source=source), raws[row.id]
 
 
 FOLDER = "rows"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
@@ -115,6 +116,31 @@ class ColumnUse(msgspec.Struct, frozen=True):
     cut: int = 0
     repeats: int = 0
     nans: dict[str, int] = {}
+
+
+def joined_use(uses: Sequence[ColumnUse]) -> ColumnUse:
+    """Returns the use of columns over several sources; a column unused in one of them counts."""
+    unused: dict[str, Unused] = {}
+    for each in (each for use in uses for each in use.unused):
+        before = unused.get(each.name, msgspec.structs.replace(each, rows=0, zeros=0))
+        unused[each.name] = msgspec.structs.replace(
+            before, rows=before.rows + each.rows, zeros=before.zeros + each.zeros
+        )
+    calls, nans = Counter[str](), Counter[str]()
+    for use in uses:
+        calls.update(use.calls)
+        nans.update(use.nans)
+    return ColumnUse(
+        sum(use.rows for use in uses),
+        tuple(unused.values()),
+        dict(calls),
+        next((use.mark for use in uses if use.mark), None),
+        sum(use.left_out for use in uses),
+        sum(use.own_system for use in uses),
+        sum(use.cut for use in uses),
+        sum(use.repeats for use in uses),
+        dict(nans),
+    )
 
 
 def meaning_of(name: str, shape: str) -> str:

@@ -19,7 +19,6 @@ Training rows are read from their file on request only, since a stranger's loop 
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -30,15 +29,10 @@ import msgspec
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.files.reading import is_data_file
-from tui_loop.core.data.loading import (
-    LoadedData,
-    ReadSource,
-    Source,
-    load_data,
-    read_text_source,
-    resolved,
-)
+from tui_loop.core.data.loading import LoadedData, load_data
+from tui_loop.core.data.row_files import RowFiles, row_files
 from tui_loop.core.data.rows import Row
+from tui_loop.core.data.source_rows import ReadSource, Source, read_text_source, resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.cause_kinds import Cause, CauseEvidence, Measured
 from tui_loop.core.examples.causes import causes_of
@@ -196,13 +190,12 @@ def _percent(share: float) -> str:
 class Suspect(msgspec.Struct, frozen=True):
     """A measured training row, and other training rows with the same input.
 
-    `conflicts`: (line, reference) of the rows with another reference. `repeats`: the lines of the
-    rows with the same reference.
+    `conflicts`: the rows with another reference. `repeats`: the rows with the same one.
     """
 
     row: TrainingRow
-    conflicts: tuple[tuple[int, str], ...] = ()
-    repeats: tuple[int, ...] = ()
+    conflicts: tuple[Row, ...] = ()
+    repeats: tuple[Row, ...] = ()
 
 
 def suspect_training_rows(
@@ -216,7 +209,7 @@ def suspect_training_rows(
     for row in trained:
         if row.prompt:
             alike[row.prompt].append(row)
-    ranked = sorted(measured, key=lambda each: (-_hardness(each), each.source_line))
+    ranked = sorted(measured, key=lambda each: (-_hardness(each), each.source, each.source_line))
     return [_suspect(row, alike.get(row.prompt, [])) for row in ranked[:limit]]
 
 
@@ -228,12 +221,22 @@ def median_loss(measured: Sequence[TrainingRow]) -> float | None:
 
 
 def _suspect(row: TrainingRow, alike: Sequence[Row]) -> Suspect:
-    others = [each for each in alike if each.line != row.source_line]
-    own = row.reference.strip()
-    return Suspect(
-        row,
-        tuple((each.line, each.reference) for each in others if each.reference.strip() != own),
-        tuple(each.line for each in others if each.reference.strip() == own),
+    own = row.source, row.source_line
+    return Suspect(row, *others_with_prompt(alike, own, row.reference))
+
+
+def others_with_prompt(
+    alike: Sequence[Row], own: tuple[str, int], reference: str
+) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Returns (contradicting, repeating) rows of those with the same prompt.
+
+    `own`: the source and line of the row that they are compared with.
+    """
+    others = [each for each in alike if (each.source, each.line) != own]
+    is_same = [each.reference.strip() == reference.strip() for each in others]
+    return (
+        tuple(each for each, same in zip(others, is_same, strict=True) if not same),
+        tuple(each for each, same in zip(others, is_same, strict=True) if same),
     )
 
 
@@ -246,15 +249,13 @@ def _hardness(row: TrainingRow) -> float:
 
 
 class TrainingRows(msgspec.Struct, frozen=True):
-    """Training rows with their entry in the config and their file.
+    """Training rows with their files.
 
-    `path`: None where the entry is not a local file. `notice`: why these may not be the rows that
-    were used in training, "" where they are.
+    `notice`: why these may not be the rows that were used in training, "" where they are.
     """
 
     rows: list[Row]
-    entry: str
-    path: Path | None
+    files: RowFiles
     notice: str
 
 
@@ -268,16 +269,17 @@ def training_rows(folder: IterationFolder, read: ReadSource = read_text_source) 
     entry, root = config.data.train, folder.loop.root
     if not entry:
         raise BadInput(f"{folder}: its config names no training data", "choose another iteration")
-    path = resolved(entry, root)
-    exists = os.path.exists(path)
-    if not exists and (is_data_file(path) or not is_hub_id(entry)):
-        raise BadInput(
-            f"{path}: the training data of {folder} is not on this machine",
-            "copy the file there",
-        )
+    files = row_files(entry, root)
+    for source, name in files.entries.items():
+        path = resolved(name, root)
+        if source not in files.paths and (is_data_file(path) or not is_hub_id(name)):
+            raise BadInput(
+                f"{path}: the training data of {folder} is not on this machine",
+                "copy the file there",
+            )
     data = _load(config, root, read)
     notice = _notice(folder, recorded, data.splits["train"])
-    return TrainingRows(data.train, entry, path if exists else None, notice)
+    return TrainingRows(data.train, files, notice)
 
 
 def _load(config: Config, root: Path, read: ReadSource) -> LoadedData:

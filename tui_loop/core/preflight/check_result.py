@@ -26,12 +26,21 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 class RowEvidence(msgspec.Struct, frozen=True):
-    """A row that shows a result: its place, and the start of its text."""
+    """A row that shows a result: its place, and the start of its text.
+
+    `source`: the name of its source, "" where its split has only one.
+    """
 
     split: str
     line: int
     id: str
     text: str
+    source: str = ""
+
+    @property
+    def place(self) -> str:
+        """Returns `train:5`, or `train orders:5` where there are several sources."""
+        return f"{self.split}{f' {self.source}' if self.source else ''}:{self.line}"
 
 
 class CheckResult(msgspec.Struct, frozen=True):
@@ -85,7 +94,7 @@ def shown(split: str, row: Row, *, reference: bool = True) -> RowEvidence:
     text = one_line(row.input_text, TEXT_LENGTH)
     if reference and row.prompt:
         text = f"{one_line(row.input_text, TEXT_LENGTH - 40)} → {one_line(row.reference, 36)}"
-    return RowEvidence(split, row.line, one_line(row.id, 80), text)
+    return RowEvidence(split, row.line, one_line(row.id, 80), text, row.source)
 
 
 def evidence(rows: Iterable[RowEvidence]) -> tuple[RowEvidence, ...]:

@@ -58,7 +58,7 @@ def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[CheckResult]:
         try:
             scorer.score(row.reference, row.reference)
         except BadInput as fault:
-            message = f"{fault.message} (on the reference in line {row.line})"
+            message = f"{fault.message} (on the reference in {row.place})"
             return [error(CheckKind.CONFIG, message, fault.hint, rows=(shown("eval", row),))]
     return []
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 from pathlib import Path
 
 import msgspec
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.conversations import RESULT_ROLES
-from tui_loop.core.data.loading import LoadedData, ReadSource, Refused, load_data
+from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.data.rows import Message, Row, RowRefused
+from tui_loop.core.data.source_rows import ReadSource
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
@@ -71,14 +72,16 @@ def refused_rows(refused: Refused) -> list[CheckResult]:
 def _by_fault(refused: Refused, *, is_skipped: bool) -> list[CheckResult]:
     findings = []
     for split, errors in refused.items():
-        for fault, what in _FAULTS.items():
-            matching = [each for each in errors if each.fault == fault]
+        sources = list(dict.fromkeys(each.source for each in errors))
+        for fault, source in product(_FAULTS, sources):
+            matching = [each for each in errors if (each.fault, each.source) == (fault, source)]
             if not matching:
                 continue
-            first = matching[0]
+            first, what = matching[0], _FAULTS[CheckKind(fault)]
+            of_source = f" of {source}" if source else ""
             more = ", and others" if any(each.reason != first.reason for each in matching) else ""
             message = (
-                f"{counted(len(matching), f'{NAMES[split]} row')} {what}: "
+                f"{counted(len(matching), f'{NAMES[split]} row')}{of_source} {what}: "
                 f"{one_line(first.reason, TEXT_LENGTH)}{more} ({_lines(matching)})"
             )
             rows = evidence(_refusal(split, each) for each in matching)
@@ -173,11 +176,12 @@ def odd_turns(data: LoadedData) -> list[CheckResult]:
                 warning(
                     CheckKind.WRONG_ROLES,
                     f"{of_all(len(odd), len(rows), f'{NAMES[split]} rows')} "
-                    f"{'has' if len(odd) == 1 else 'have'} odd turns: {why} in line {row.line}",
+                    f"{'has' if len(odd) == 1 else 'have'} odd turns: {why} in {row.place}",
                     "fix them: a chat template may drop or refuse such turns",
                     count=len(odd),
                     rows=evidence(
-                        RowEvidence(split, row.line, one_line(row.id, 80), why) for row, why in odd
+                        RowEvidence(split, row.line, one_line(row.id, 80), why, row.source)
+                        for row, why in odd
                     ),
                 )
             )
@@ -274,7 +278,8 @@ def _is_empty(turn: Message) -> bool:
 
 
 def _refusal(split: str, refused: RowRefused) -> RowEvidence:
-    return RowEvidence(split, refused.line, "", one_line(refused.reason, TEXT_LENGTH))
+    reason = one_line(refused.reason, TEXT_LENGTH)
+    return RowEvidence(split, refused.line, "", reason, refused.source)
 
 
 def _in_number(message: str, count: int) -> str:

@@ -7,7 +7,7 @@ that was killed in between, or whose summary git or a full disk removed, keeps i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -22,6 +22,25 @@ from tui_loop.core.record.structs import NO_METRICS, Example, Fingerprint
 
 EVALUATED = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")
 """The values in the final `evaluation` event; the others are computed from the examples."""
+
+
+_BY_SOURCE = ("eval_loss.", "score.", "passed.", "total.")
+
+
+def metrics_by_source(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the metrics of each of several sources: {"orders": {"score": 0.5, "total": 20}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in metrics.items():
+        if name.startswith(_BY_SOURCE):
+            metric, _, source = name.partition(".")
+            found.setdefault(source, {})[metric] = value
+    return found
+
+
+def compared_metrics(names: Collection[str], known: Sequence[str]) -> list[str]:
+    """Returns those of the `known` metrics that are among `names`, and these of each source."""
+    found = [name for name in known if name in names]
+    return found + [name for name in names if "." in name and name.partition(".")[0] in known]
 
 
 class Results(msgspec.Struct, frozen=True):

@@ -63,8 +63,16 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     predicted: dict[str, Any] | None = None
 
 
+class SplitSource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of several sources of a split: its file, and how many of its rows are used."""
+
+    path: str
+    sha256: str | None = None
+    rows: Whole = 0
+
+
 class Split(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The rows that a run used from one data file.
+    """The rows that a run used from one data file, or from several `sources` by name.
 
     `digest`: their version (`core.data.rows`). `held_out`, `ids`: whether this is the part
     split off the training file, and its row ids. `unused`: columns with values that nothing uses,
@@ -80,6 +88,7 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     ids: tuple[str, ...] | None = None
     unused: tuple[str, ...] = ()
     left_out: dict[str, Whole] = {}
+    sources: dict[str, SplitSource] = {}
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -145,7 +154,8 @@ class TokenLosses(msgspec.Struct, frozen=True):
 class TrainingRow(msgspec.Struct, frozen=True):
     """One training row with its loss under the trained weights, in nats per supervised token.
 
-    `sampled_of`: the number of training rows that the measured rows are a sample of.
+    `sampled_of`: the number of training rows that the measured rows are a sample of. `source`: the
+    name of the row's source, "" where there is only one.
     """
 
     id: str
@@ -155,6 +165,12 @@ class TrainingRow(msgspec.Struct, frozen=True):
     supervised_tokens: Whole
     source_line: Whole
     sampled_of: Whole
+    source: str = ""
+
+    @property
+    def short_place(self) -> str:
+        """Returns the row's line, with its source where there are several: `orders:5`."""
+        return f"{self.source}:{self.source_line}" if self.source else str(self.source_line)
 
 
 class StepLoss(msgspec.Struct, frozen=True):

@@ -15,12 +15,17 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.config.schema import Config
-from tui_loop.core.data.loading import ReadSource, raw_splits, read_text_source, resolved
-from tui_loop.core.data.mapping import find_mapping, map_rows
+from tui_loop.core.config.schema import Config, DataSource
+from tui_loop.core.data.loading import load_data, raw_splits
+from tui_loop.core.data.mapping import map_rows
 from tui_loop.core.data.preference import is_good, mark_of
 from tui_loop.core.data.rows import RawRow, Row
-from tui_loop.core.data.split import split_evaluation
+from tui_loop.core.data.source_rows import (
+    RawSplit,
+    ReadSource,
+    mapping_of,
+    read_text_source,
+)
 from tui_loop.core.data.unused_columns import column_names
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.data_checks import few_eval_rows
@@ -67,9 +72,9 @@ def create_fresh_split(
         raise BadInput(f"{loop.draft}: there is a draft already", "run it, or add --force")
     draft = new_draft(loop, parent)
     config = draft.config
-    train, evaluation = raw_splits(config, loop.root, read)
+    raw = raw_splits(config, loop.root, read)
     reason = why or _reason(loop)
-    if evaluation is None:
+    if raw is None:
         number = seed if seed is not None else config.data.split_seed + 1
         if number == config.data.split_seed:
             raise BadInput(f"--seed {number}: that is the split in use", f"--seed {number + 1}")
@@ -77,11 +82,13 @@ def create_fresh_split(
         text = (
             f"data.split_seed {config.data.split_seed} → {number}: splits off other evaluation rows"
         )
-        warning = few_eval_rows(_held_out(fresh.config, loop, train))
+        held = load_data(fresh.config, loop.root, read, refused={}).eval
+        warning = few_eval_rows(len(held))
         return FreshSplit(write_draft(loop, fresh), None, None, (text,), warning)
     number = _next_number(loop)
     seed = seed if seed is not None else number
-    good, used, old = _mapped(config, loop, train, evaluation)
+    train, evaluation = (split.rows for split in raw)
+    good, used, old = _mapped(config, *raw)
     by_label = config.evaluation.metric == LABEL
     chosen = frozenset(good[index] for index in draw_rows(used, old, seed, by_label=by_label))
     if not chosen:
@@ -104,7 +111,7 @@ def create_fresh_split(
             f"{len(evaluation)} of them from the old eval set",
             f"{_recorded(files[1], loop)}: {counted(len(drawn_rows), 'row')} drawn from training "
             f"(seed {seed})",
-            f"{config.data.eval or config.data.train} does not change",
+            f"{raw[1].path} does not change",
         ),
         few_eval_rows(len(drawn_rows)),
     )
@@ -158,27 +165,18 @@ def _reason(loop: LoopFolder) -> str:
 
 
 def _mapped(
-    config: Config, loop: LoopFolder, train: list[RawRow], evaluation: list[RawRow]
+    config: Config, train: RawSplit, evaluation: RawSplit
 ) -> tuple[list[int], list[Row], list[Row]]:
     """Returns the indexes of used training rows (no bad answers), and all used rows, mapped."""
-    where = str(resolved(config.data.train, loop.root))
-    metric, data = config.evaluation.metric, config.data
-    mapping = find_mapping(train, where, metric=metric, shape=data.shape, columns=data.columns)
-    eval_where = str(resolved(data.eval, loop.root)) if data.eval is not None else where
-    mark, eval_mark = (mark_of(raws, column_names(raws), mapping) for raws in (train, evaluation))
-    good = [index for index, raw in enumerate(train) if is_good(raw, mark)]
-    evaluation = [raw for raw in evaluation if is_good(raw, eval_mark)]
-    used = [train[index] for index in good]
-    return good, map_rows(used, mapping, where), map_rows(evaluation, mapping, eval_where)
-
-
-def _held_out(config: Config, loop: LoopFolder, train: list[RawRow]) -> int:
-    """Returns how many rows the config splits off its training file."""
-    data = config.data
-    _, rows, _ = _mapped(config, loop, train, [])
-    where = str(resolved(data.train, loop.root))
-    _, held = split_evaluation(rows, data.eval_fraction, data.split_seed, where)
-    return min(len(held), data.max_eval_rows or len(held))
+    given = DataSource(path=train.path)
+    mapping = mapping_of(train, given, config)
+    own = mapping_of(evaluation, given, config, mapping)
+    mark = mark_of(train.rows, column_names(train.rows), mapping)
+    good = [index for index, raw in enumerate(train.rows) if is_good(raw, mark)]
+    used = map_rows([train.rows[index] for index in good], mapping, train.where)
+    mark = mark_of(evaluation.rows, column_names(evaluation.rows), own)
+    held = [raw for raw in evaluation.rows if is_good(raw, mark)]
+    return good, used, map_rows(held, own, evaluation.where)
 
 
 def _without_weights(draft: Draft) -> Draft:

@@ -81,7 +81,7 @@ def _checks(
     masker = make_masker()
     rows, refused = masker.render(poll, progress)
     poll()
-    built = dry_run(config, loop.root, masker, [each for _, each in rows], len(data.train))
+    built = dry_run(config, loop.root, masker, [each for _, each in rows], data.epoch_rows)
     findings = [*unfit, *refused, *check_rendering(masker, rows), *built.results]
     if built.sizes is not None:
         findings += _of_sizes(config, loop, masker, rows, built.sizes)
@@ -117,5 +117,5 @@ def _of_sizes(
     return [
         *check_tokenizer(config, masker, rows, sizes.embeddings),
         *check_tokens(config.training, rows, total, sizes.context),
-        *check_sizes(config, sizes, loop.path, total, longest),
+        *check_sizes(config, sizes, loop.path, masker.data.epoch_rows, longest),
     ]

@@ -173,7 +173,7 @@ def finding_lines(finding: CheckResult, keymap: dict[str, str]) -> list[list[Par
         lines.append([("hint: ", "muted"), (in_keys(finding.hint, keymap), "")])
     if finding.rows:
         lines.append([])
-    places = [f"{row.split}:{row.line}" for row in finding.rows]
+    places = [row.place for row in finding.rows]
     width = max(map(len, places), default=0) + 2
     for place, row in zip(places, finding.rows, strict=True):
         lines.append([(place.ljust(width), "muted"), (flat(row.text), "")])

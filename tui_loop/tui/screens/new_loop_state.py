@@ -22,7 +22,7 @@ from tui_loop.tui.widgets.choices import Choice
 from tui_loop.tui.widgets.toned import Part
 
 FIELDS = {
-    "data": "type a path, or choose below with ↑↓ and enter",
+    "data": "type a path, or choose below with ↑↓ and enter; a + between several",
     "eval": "optional: type to list files; empty: rows are held out",
     "name": "suggested from the file's name",
     "model": "tiny, smollm2, a folder, a .gguf file or a hub id",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from tui_loop.core.data.files.reading import is_text_file
+from tui_loop.core.data.row_files import RowFiles
+from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.suspects import Suspect
+from tui_loop.core.examples.suspects import Suspect, others_with_prompt
+from tui_loop.core.examples.tfidf_index import Neighbour
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
@@ -48,6 +50,7 @@ class TrainingLine(msgspec.Struct, frozen=True):
     odd: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     is_head: bool = False
+    source: str = ""
 
 
 class TrainingRowsFound(msgspec.Struct, frozen=True):
@@ -55,8 +58,7 @@ class TrainingRowsFound(msgspec.Struct, frozen=True):
 
     head: Lines
     rows: list[TrainingLine]
-    name: str
-    path: Path | None
+    files: RowFiles
     figure: str
     """What the figures are."""
 
@@ -69,17 +71,17 @@ class TrainingList(RowList):
     def __init__(self, doing: str) -> None:
         super().__init__(id="training-rows")
         self.rows: list[TrainingLine] = []
-        self.file = self.figure = ""
+        self.files, self.figure = RowFiles({}, {}), ""
         self.told = [doing]
         self._label = self._place = 0
 
     def take(self, found: TrainingRowsFound) -> None:
         """Takes what was found."""
-        self.rows, self.file, self.figure = found.rows, found.name, found.figure
+        self.rows, self.files, self.figure = found.rows, found.files, found.figure
         self.told = [found.nothing]
         rows = [each for each in self.rows if each.line is not None]
         labels = (width_of(flat(each.reference, 200)) for each in rows)
-        places = (width_of(placed(self.file, each.line or 0, 2 * NAME)) for each in rows)
+        places = (width_of(self._placed(each, 2 * NAME)) for each in rows)
         self._label, self._place = max(labels, default=0), max(places, default=0)
 
     @property
@@ -118,8 +120,11 @@ class TrainingList(RowList):
             ("  ", ""),
             (fit(flat(row.prompt or row.reference, 400), text), ""),
             ("  ", ""),
-            (fit(placed(self.file, row.line, place), place), "muted"),
+            (fit(self._placed(row, place), place), "muted"),
         ]
+
+    def _placed(self, row: TrainingLine, width: int) -> str:
+        return placed(self.files.name_of(row.source), row.line or 0, width)
 
     def _widths(self, width: int) -> tuple[int, int, int]:
         place = min(self._place, NAME if width < 100 else 2 * NAME)
@@ -157,7 +162,7 @@ class TrainingScreen(RowsScreen):
     def show_fault(self, fault: TuiLoopError) -> None:
         """Says why there is nothing to show."""
         lines = fault_lines(fault, services_of(self).keys)
-        self.show(TrainingRowsFound(lines, [], "", None, "", ""))
+        self.show(TrainingRowsFound(lines, [], RowFiles({}, {}), "", ""))
 
     def draw(self) -> None:
         found = self._found
@@ -188,10 +193,14 @@ class TrainingScreen(RowsScreen):
         row, found = self.row, self._found
         if row is None or found is None:
             return
-        problem = _no_file(found)
-        if not problem:
-            assert found.path is not None
-            problem = services_of(self).edit(found.path, row.line)
+        path = found.files.paths.get(row.source)
+        if path is not None and path.exists() and is_text_file(path):
+            problem = services_of(self).edit(path, row.line)
+        elif path is not None and path.exists():
+            problem = f"{path.name} is no text file: an editor cannot show its rows"
+        else:
+            name = found.files.name_of(row.source)
+            problem = f"{name} is not on this machine: copy it here to edit it"
         if problem:
             self.notify(flat(problem, 300), severity="error", markup=False)
 
@@ -201,15 +210,6 @@ class TrainingScreen(RowsScreen):
             self.notify("copied: prompt, reference", markup=False)
 
 
-def _no_file(found: TrainingRowsFound) -> str:
-    """Why the file cannot be opened in an editor, "" where it can."""
-    if found.path is None or not found.path.exists():
-        return f"{found.name} is not on this machine: copy it here to edit it"
-    if not is_text_file(found.path):
-        return f"{found.name} is no text file: an editor cannot show its rows"
-    return ""
-
-
 def training_row_lines(row: TrainingLine, found: TrainingRowsFound) -> Lines:
     """A training row in full, with what is odd with it."""
     lines: Lines = [[("odd      ", "muted"), (each, "warn")] for each in row.odd]
@@ -217,7 +217,8 @@ def training_row_lines(row: TrainingLine, found: TrainingRowsFound) -> Lines:
     if row.prompt:
         lines.append([("prompt   ", "muted"), (row.prompt, "")])
     lines.append([("says     ", "muted"), (row.reference or "(empty)", "strong")])
-    lines.append([("at       ", "muted"), (f"{found.path or found.name}:{row.line}", "muted")])
+    place = found.files.place(row.source, row.line or 0)
+    lines.append([("at       ", "muted"), (place, "muted")])
     return lines
 
 
@@ -231,21 +232,20 @@ def nearest_rows(found: NearestRows, example: Example) -> TrainingRowsFound:
     if found.notice:
         head.append([("! ", "warn"), (found.notice, "warn")])
     near = list(answer.neighbours)
-    rows = [
-        TrainingLine(each.row.prompt, each.row.reference, each.row.line, f"{each.similarity:.2f}")
-        for each in near
-    ]
+    rows = [_near_line(each) for each in near]
     same = answer.same
     if same is not None and all(each.row is not same.row for each in near):
         rows += [
             TrainingLine("", f"the nearest that says {flat(same.row.reference, 60)}", is_head=True),
-            TrainingLine(
-                same.row.prompt, same.row.reference, same.row.line, f"{same.similarity:.2f}"
-            ),
+            _near_line(same),
         ]
-    return TrainingRowsFound(
-        head, rows, found.name, found.path, "similar", "no training row shares a word with it"
-    )
+    nothing = "no training row shares a word with it"
+    return TrainingRowsFound(head, rows, found.files, "similar", nothing)
+
+
+def _near_line(near: Neighbour) -> TrainingLine:
+    row, figure = near.row, f"{near.similarity:.2f}"
+    return TrainingLine(row.prompt, row.reference, row.line, figure, source=row.source)
 
 
 def suspected_rows(found: SuspectRows, base: str = "") -> TrainingRowsFound:
@@ -273,7 +273,7 @@ def suspected_rows(found: SuspectRows, base: str = "") -> TrainingRowsFound:
         rows.append(TrainingLine(finding.message, _words(finding), is_head=True))
         rows += _finding_lines(finding, found)
     nothing = "no two training rows contradict or repeat each other"
-    return TrainingRowsFound(head, rows, found.name, found.path, "loss", nothing)
+    return TrainingRowsFound(head, rows, found.files, "loss", nothing)
 
 
 def _below(found: SuspectRows) -> str:
@@ -298,6 +298,7 @@ def _suspect_line(suspect: Suspect, found: SuspectRows) -> TrainingLine:
         _sign(suspect.conflicts, suspect.repeats),
         _others(suspect.conflicts, suspect.repeats),
         (("loss", fact),),
+        source=row.source,
     )
 
 
@@ -305,21 +306,24 @@ def _finding_lines(finding: CheckResult, found: SuspectRows) -> list[TrainingLin
     """The training rows of a finding; held-out ones are told with the row that they go with."""
     lines: list[TrainingLine] = []
     for each in finding.rows:
-        row = found.rows.get(each.line) if each.split == "train" else None
+        place = each.source, each.line
+        row = found.rows.get(place) if each.split == "train" else None
         if row is not None:
-            others = [other for other in found.rows.values() if other.prompt == row.prompt]
-            others = [other for other in others if other.prompt and other.line != row.line]
-            said = row.reference.strip()
-            conflicts = [(o.line, o.reference) for o in others if o.reference.strip() != said]
-            repeats = [other.line for other in others if other.reference.strip() == said]
+            alike = [other for other in found.rows.values() if other.prompt == row.prompt]
+            alike = [other for other in alike if other.prompt]
+            conflicts, repeats = others_with_prompt(alike, place, row.reference)
             odd = (f"{finding.message}: {finding.hint}", *_others(conflicts, repeats))
             sign = _sign(conflicts, repeats)
-            lines.append(TrainingLine(row.prompt, row.reference, row.line, sign=sign, odd=odd))
+            lines.append(
+                TrainingLine(
+                    row.prompt, row.reference, row.line, sign=sign, odd=odd, source=row.source
+                )
+            )
         elif lines and lines[-1].line is not None:
-            told = f"{each.split} line {each.line}: {each.text}"
+            told = f"{each.place}: {each.text}"
             lines[-1] = msgspec.structs.replace(lines[-1], odd=(*lines[-1].odd, told))
         else:
-            lines.append(TrainingLine(each.text, f"{each.split}:{each.line}"))
+            lines.append(TrainingLine(each.text, each.place))
     if finding.count is not None and finding.count > len(lines):
         lines.append(TrainingLine("these are the first of them", ""))
     return lines
@@ -329,11 +333,12 @@ def _sign(conflicts: Sequence[object], repeats: Sequence[object]) -> str:
     return "!" if conflicts else "=" if repeats else ""
 
 
-def _others(conflicts: Sequence[tuple[int, str]], repeats: Sequence[int]) -> tuple[str, ...]:
+def _others(conflicts: Sequence[Row], repeats: Sequence[Row]) -> tuple[str, ...]:
     """What other rows of one prompt say, a sentence each; the first of many."""
     told = [
-        f"line {line} has the same prompt and says {flat(said, 200)}" for line, said in conflicts
+        f"{each.place} has the same prompt and says {flat(each.reference, 200)}"
+        for each in conflicts
     ]
-    told += [f"line {line} is the same" for line in repeats]
+    told += [f"{each.place} is the same" for each in repeats]
     more = len(told) - OTHERS
     return (*told[:OTHERS], f"and {counted(more, 'other line')}") if more > 0 else tuple(told)

@@ -9,6 +9,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.backend import DatasetPreview, NewLoop
+from tui_loop.tui.data_files import sources_in
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.toned import Part
 
@@ -67,8 +68,9 @@ def hint_here(hint: str, wanted: NewLoop) -> str:
         return f"in a shell: tui-loop demo {hint}"
     if "--set" in hint:
         name = wanted.name or "NAME"
+        data = " ".join(f"--data {each}" for each in sources_in(wanted.data))
         before, settings = hint[: hint.index("--set")], hint[hint.index("--set") :]
-        return f"{before}in a shell: tui-loop new {name} --data {wanted.data} {settings}"
+        return f"{before}in a shell: tui-loop new {name} {data} {settings}"
     words = {"--metric ": "metric ", "--model ": "model ", "--eval PATH": "an eval file"}
     for told, here in words.items():
         hint = hint.replace(told, here)
@@ -77,13 +79,8 @@ def hint_here(hint: str, wanted: NewLoop) -> str:
 
 def understood_lines(understood: DatasetPreview) -> list[list[Part]]:
     """Shape, columns, counts, labels, what is to be noted, and the first rows."""
-    roles = ", ".join(f"{role} = {column}" for role, column in understood.columns.items())
     lines: list[list[Part]] = [
-        [
-            ("✓ ", "good"),
-            (understood.shape.replace("_", "/"), "strong"),
-            (f"  {one_line(roles, 400)}", "muted"),
-        ],
+        *([("✓ ", "good"), (one_line(each, 400), "")] for each in understood.read_as),
         [
             ("  ", ""),
             (f"{understood.train_rows}", "strong"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui_loop.core.data.loading import resolved
+from tui_loop.core.data.rows import SOURCE
+from tui_loop.core.data.source_rows import resolved
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import AnnotationStatus, Kind, annotate, read_annotations
 from tui_loop.core.examples.view import ExampleView
@@ -42,7 +43,7 @@ class ExampleReading(LoopScreen):
         if example is None or number is None:
             return
         try:
-            path = self._eval_file(number)
+            path = self._eval_file(number, example)
         except TuiLoopError as error:
             self.tell(error)
             return
@@ -133,12 +134,14 @@ class ExampleReading(LoopScreen):
         table = self.query_one(FailuresPane).list
         return table.at(table.cursor)
 
-    def _eval_file(self, number: int) -> Path:
-        """The file that the held-out rows came from; raises TuiLoopError where it is not here."""
+    def _eval_file(self, number: int, example: Example) -> Path:
+        """The file that a held-out row came from; raises TuiLoopError where it is not here."""
         split = self.observer.reader.splits(number).get("eval")
-        path = resolved(split.path, self.loop.root) if split is not None else None
-        if split is None or path is None or not path.is_file():
-            name = split.path if split is not None else "the data file"
+        source = split.sources.get(example.columns.get(SOURCE, "")) if split is not None else None
+        name = source.path if source is not None else split.path if split is not None else ""
+        path = resolved(name, self.loop.root) if name else None
+        if path is None or not path.is_file():
+            name = name or "the data file"
             raise TuiLoopError(
                 f"{flat(name, 200)} is not on this machine", "copy it here to edit it"
             )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tui_loop.core.clusters import Clusters, HitCounts, clusters_at
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.record.codec import number
+
+T = TypeVar("T")
 
 FEWEST_ROWS = 20
 """With fewer rows on either side, a share of wrong references cannot be estimated."""
@@ -21,13 +23,13 @@ whatever other rows are."""
 class Hardness(NamedTuple):
     """The losses of the measured training rows and of the evaluation rows, the hardest first.
 
-    `trained` has (loss, source line), `held` has (loss, row). Losses are in nats: of a label for
+    `trained` has (loss, place), `held` has (loss, row). Losses are in nats: of a label for
     the whole label, of a text per token. `labels`: the number of different labels among the
     references, 0 where references are texts. `clusters`: the conversation of each evaluation row,
     None where no conversation has several rows.
     """
 
-    trained: list[tuple[float, int]]
+    trained: list[tuple[float, str]]
     held: list[tuple[float, int]]
     labels: int
     clusters: Clusters | None = None
@@ -47,9 +49,9 @@ class Hardness(NamedTuple):
         counts = HitCounts([value > loss for value, _ in self.held], clusters)
         return counts.split(())[2:] if rounds_up else counts.split(range(len(self.held)))[:2]
 
-    def lines(self, above: float) -> list[int]:
-        """Returns the source lines of the training rows above a loss."""
-        return [line for value, line in self.trained if value > above]
+    def places(self, above: float) -> list[str]:
+        """Returns the lines of the training rows above a loss, as `5` or `orders:5`."""
+        return [place for value, place in self.trained if value > above]
 
 
 def hardness_of(facts: IterationFacts) -> Hardness | None:
@@ -68,8 +70,8 @@ def hardness_of(facts: IterationFacts) -> Hardness | None:
         )
     ]
     trained = [
-        (_hardness(number(row.loss), row.supervised_tokens, labels), row.source_line)
-        for row in facts.training_rows
+        (_hardness(number(row.loss), row.supervised_tokens, labels), row.short_place)
+        for row in sorted(facts.training_rows, key=lambda row: (row.source, row.source_line))
     ]
     clusters = view.table.clusters
     return Hardness(_hardest_first(trained), _hardest_first(held), labels, clusters)
@@ -81,6 +83,6 @@ def _hardness(loss: float | None, tokens: int, labels: int) -> float:
     return loss * tokens if labels else loss
 
 
-def _hardest_first(rows: list[tuple[float, int]]) -> list[tuple[float, int]]:
+def _hardest_first(rows: list[tuple[float, T]]) -> list[tuple[float, T]]:
     finite = [row for row in rows if math.isfinite(row[0])]
-    return sorted(finite, key=lambda row: (-row[0], row[1]))
+    return sorted(finite, key=lambda row: -row[0])

@@ -102,7 +102,7 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
     found = _surest(hardness)
     if found.p >= LEVEL or found.low <= 0:
         return
-    trained, held, lines = len(hardness.trained), len(hardness.held), hardness.lines(found.above)
+    trained, held, lines = len(hardness.trained), len(hardness.held), hardness.places(found.above)
     shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
     yield Finding(
         FindingKind.LABEL_NOISE,
@@ -121,7 +121,7 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
             "low": round(found.low, 3),
             "high": round(found.high, 3),
             "p": found.p,
-            "lines": ", ".join(str(line) for line in lines[:LINES_KEPT]),
+            "lines": ", ".join(lines[:LINES_KEPT]),
         },
         otherwise="training rows that are harder than the held-out ones look the same: check the "
         "lines named",
@@ -272,7 +272,7 @@ def still_hard(facts: IterationFacts) -> Iterator[Finding]:
         return
     if says_few(facts) or _any_of((hard_training_rows, contradictions, *_WEAK_FIT), facts):
         return
-    lines = hardness.lines(NOT_SAID)
+    lines = hardness.places(NOT_SAID)
     own, eval_loss = facts.metric("train_rows_loss"), facts.metric("eval_loss")
     # Rows that were trained on are easier than others, unless their references are in the way.
     is_harder = own is not None and eval_loss is not None and own > eval_loss
@@ -383,9 +383,9 @@ def _any_of(rules: Iterable[_Rule], facts: IterationFacts) -> bool:
     return any(each.severity != "note" for rule in rules for each in rule(facts))
 
 
-def _lines(lines: list[int]) -> str:
+def _lines(lines: list[str]) -> str:
     return f"line {lines[0]}" if len(lines) == 1 else f"lines {_listed(lines[:LINES_SHOWN])}"
 
 
-def _listed(lines: list[int]) -> str:
-    return ", ".join(map(str, lines))
+def _listed(lines: list[str]) -> str:
+    return ", ".join(lines)

@@ -50,7 +50,7 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
     if min(len(facts.training_rows), len(view)) < FEWEST_ROWS:
         return
     measured = facts.training_rows[:: _step(len(facts.training_rows))]
-    train = [Row(r.id, r.prompt, r.reference, r.source_line) for r in measured]
+    train = [Row(r.id, r.prompt, r.reference, r.source_line, source=r.source) for r in measured]
     held = [
         Row(view.table.ids[row], view.table[row].prompt, view.table.references[row], row)
         for row in range(0, len(view), _step(len(view)))
@@ -80,7 +80,7 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
                 "other_differ": len(other),
                 "other_rows": others,
                 "p": p,
-                "lines": ", ".join(str(row.line) for row in odd[:20]) if is_train else "",
+                "lines": ", ".join(row.short_place for row in odd[:20]) if is_train else "",
             },
             examples=() if is_train else ids_of(facts, [row.line for row in odd]),
             otherwise="prompts of one side that are more alike across labels look the same",
