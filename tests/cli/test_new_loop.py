@@ -21,7 +21,6 @@ from tui_loop.cli.commands.new import next_steps
 from tui_loop.cli.new_loop import Prepared, prepare, requested_tables
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables
-from tui_loop.core.config.tables import merge
 from tui_loop.core.data.loading import load_data
 from tui_loop.core.data.source_rows import Source
 from tui_loop.core.errors import BadInput
@@ -70,8 +69,8 @@ def prepared(
 ) -> Prepared:
     """Writes the rows and prepares a loop from them; `further` are settings as K=V."""
     write(folder / "data.jsonl", rows)
-    requested = requested_tables(folder, data="data.jsonl", model=model, metric=metric or None)
-    return prepare(folder, merge(requested, settings_tables(further)))
+    requested = requested_tables(folder, data=["data.jsonl"], model=model, metric=metric or None)
+    return prepare(folder, settings_tables(further, onto=requested))
 
 
 def chosen(folder: Path, rows: list[dict[str, Any]], *further: str) -> tuple[str, str]:

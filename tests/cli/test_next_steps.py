@@ -15,7 +15,6 @@ from tests.conftest import Cli
 from tui_loop.cli.commands.new import next_steps
 from tui_loop.cli.new_loop import prepare, requested_tables
 from tui_loop.core.config.settings import settings_tables
-from tui_loop.core.config.tables import merge
 from tui_loop.core.shipped import shipped
 from tui_loop.engine import extras
 
@@ -98,8 +97,8 @@ def test_the_next_step_of_every_shape_of_data_is_a_run_that_finishes(
 def steps(folder: Path, name: str, *settings: str, **options: str) -> list[str]:
     """The next steps of a loop on 40 rows of this shape."""
     write(folder / "rows.jsonl", [MAKERS[name](n) for n in range(40)])
-    requested = requested_tables(folder, data="rows.jsonl", **options)
-    return next_steps("mine", prepare(folder, merge(requested, settings_tables(settings))), folder)
+    requested = requested_tables(folder, data=["rows.jsonl"], **options)
+    return next_steps("mine", prepare(folder, settings_tables(settings, onto=requested)), folder)
 
 
 RUN = "`tui-loop run mine --why 'a baseline'`"

@@ -66,8 +66,8 @@ def test_suspects_are_told_with_their_lines_and_what_contradicts_them(review: Pa
 def test_the_app_gets_suspects_with_the_rows_that_the_findings_name(review: Path) -> None:
     found = AppBackend(allow_code=False).suspects(LoopFolder(review / "loops" / "mine"), 1)
     assert [each.row.source_line for each in found.suspects] == [3, 2, 4, 1, 5]
-    assert found.rows[3].reference == "refund"
-    assert set(found.rows) == {1, 2, 3, 4, 5}
+    assert found.rows["", 3].reference == "refund"
+    assert set(found.rows) == {("", line) for line in range(1, 6)}
     assert (found.name, found.path) == ("train.jsonl", review / "train.jsonl")
 
 

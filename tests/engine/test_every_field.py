@@ -11,6 +11,7 @@ import ast
 import copy
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +39,7 @@ from tui_loop.engine import models, run_iteration, trainer_arguments
 from tui_loop.engine.evaluation import prepare_eval_set
 from tui_loop.engine.generation import generate
 from tui_loop.engine.memory import EvalBatch
+from tui_loop.engine.mixing import mixed_rows
 from tui_loop.engine.model_source import ModelSource, find_model
 from tui_loop.engine.models import LoadedModel, load_model, pretrained_arguments
 from tui_loop.engine.rendering import Renderer
@@ -245,6 +247,21 @@ def rows_of(data: LoadedData) -> list[Row]:
 def _(bench: Bench) -> None:
     loaded(bench)
     assert prompts(loaded(bench, "data.train=other.jsonl").train) < OTHER
+
+
+@effect("data.stopping_strategy")
+def _(bench: Bench) -> None:
+    loaded(bench)
+    sources = ["data.train.many=train.jsonl", "data.train.few=other.jsonl"]
+    weights = ["data.train.many.weight=1", "data.train.few.weight=1", "data.eval=other.jsonl"]
+
+    def drawn(*settings: str) -> Counter[str]:
+        config = of(*sources, *weights, *settings)
+        data = load_data(config, bench.folder, read_source)
+        return Counter(row.source for row in mixed_rows(data.train, config.data))
+
+    assert drawn()["few"] <= 5
+    assert drawn("stopping_strategy=all_exhausted")["few"] > 5
 
 
 @effect("data.eval")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, an_editor, on_app
+from tui_loop.core.data.row_files import RowFiles
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.suspects import Suspect
@@ -25,11 +26,15 @@ def hard(line: int, loss: float | str, prompt: str = "where is my card") -> Trai
     return TrainingRow(f"t{line}", prompt, "card arrival", loss, 2, line, 96)
 
 
+def one_file(path: Path | None) -> RowFiles:
+    return RowFiles({"": "train.jsonl"}, {} if path is None else {"": path})
+
+
 def suspected(path: Path | None = None, **more: object) -> SuspectRows:
     """Two hard rows, the harder one contradicted, and a finding of two rows and a held-out one."""
     rows = {
-        5: Row("t5", "my pin", "refund", 5),
-        9: Row("t9", "my pin", "pin blocked", 9),
+        ("", 5): Row("t5", "my pin", "refund", 5),
+        ("", 9): Row("t9", "my pin", "pin blocked", 9),
     }
     finding = warning(
         "conflicting_labels",
@@ -47,13 +52,16 @@ def suspected(path: Path | None = None, **more: object) -> SuspectRows:
         "sampled_of": 96,
         "median_loss": 0.021,
         "suspects": [
-            Suspect(hard(12, 3.5, HOSTILE), ((40, "refund"),), (41,)),
+            Suspect(
+                hard(12, 3.5, HOSTILE),
+                (Row("t40", HOSTILE, "refund", 40),),
+                (Row("t41", HOSTILE, "card arrival", 41),),
+            ),
             Suspect(hard(14, 1.25)),
         ],
         "findings": [finding],
         "rows": rows,
-        "name": "train.jsonl",
-        "path": path,
+        "files": one_file(path),
         "notices": ["train.jsonl has changed since"],
         **more,
     }
@@ -163,7 +171,7 @@ def test_the_nearest_rows_lead_to_the_nearest_of_the_same_label(
         Neighbour(Row("t8", "money back, now", "refund", 8), 0.31),
     )
     answer = Answer("nothing similar was trained on", is_new=True, neighbours=[near], same=same)
-    backend.near = NearestRows(answer, "train.jsonl")
+    backend.near = NearestRows(answer, one_file(None))
 
     async def steps(opened: Opened) -> None:
         await opened.press("4", "enter")

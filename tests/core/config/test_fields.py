@@ -33,7 +33,11 @@ def test_every_field_has_help_limits_and_a_default_that_survives_its_text(name: 
         ("lora.target_modules", "list", 'text or a list: ["a", "b"]'),
         ("data.columns", "table", "a table: {prompt = 'question'}"),
         ("evaluation.top_p", "number", "a number, above 0, at most 1"),
-        ("data.train", "text", "text"),
+        (
+            "data.train",
+            "text",
+            "a path, or a table of sources: {chats = 'chats.jsonl', orders = 'orders.jsonl'}",
+        ),
     ],
 )
 def test_kinds_and_limits_come_from_the_declaration(name: str, kind: str, limits: str) -> None:

@@ -27,7 +27,7 @@ def test_rows_of_the_same_input_are_named_by_their_line() -> None:
         Row("b", "", "plain text", 11),
     ]
     (first,) = suspect_training_rows([measured(3, 4.0, "where is it", "shipping")], trained)
-    assert first.conflicts == ((7, "refund"),)
-    assert first.repeats == (9,)
+    assert [(each.line, each.reference) for each in first.conflicts] == [(7, "refund")]
+    assert [each.line for each in first.repeats] == [9]
     (text,) = suspect_training_rows([measured(11, 1.0, "", "plain text")], trained)
     assert (text.conflicts, text.repeats) == ((), ())

@@ -33,7 +33,8 @@ def test_the_rows_are_those_that_were_trained_on(trained: IterationFolder) -> No
     found = training_rows(trained)
     assert len(found.rows) == 12
     assert found.notice == ""
-    assert (found.entry, found.path) == ("train.jsonl", trained.loop.root / "train.jsonl")
+    assert found.files.entries == {"": "train.jsonl"}
+    assert found.files.only == trained.loop.root / "train.jsonl"
     assert {row.prompt for row in found.rows} <= {row["prompt"] for row in ROWS}
 
 

@@ -184,7 +184,11 @@ def _suspect_record(suspect: Suspect) -> dict[str, Any]:
     return {
         **values,
         "conflicts": [
-            {"line": each.line, "reference": each.reference, "source": each.source}
+            {
+                "line": each.line,
+                "reference": each.reference,
+                **({"source": each.source} if each.source else {}),
+            }
             for each in suspect.conflicts
         ],
         "repeats": [each.line for each in suspect.repeats],

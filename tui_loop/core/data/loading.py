@@ -100,7 +100,10 @@ def load_data(
         name: split_of_source(source, root, *_split_name(config, name))
         for name, source in whole.items()
     }
-    mappings = {name: mapping_of(raw, given[name], config) for name, raw in parts.items()}
+    mappings = {
+        name: mapping_of(raw, given[name], config, field=f"data.train.{name}" if name else "data")
+        for name, raw in parts.items()
+    }
     mapping = common_mapping(list(mappings.items()))
     use: dict[str, ColumnUse] = {}
     trained = _map_sources(parts, mappings, config, _list(refused, "train"), given)

@@ -132,9 +132,13 @@ def eval_split_of(source: Source, root: Path, name: str | None) -> RawSplit | No
 
 
 def mapping_of(
-    raw: RawSplit, given: DataSource, config: Config, training: Mapping | None = None
+    raw: RawSplit,
+    given: DataSource,
+    config: Config,
+    training: Mapping | None = None,
+    field: str = "data",
 ) -> Mapping:
-    """Returns the mapping of a source.
+    """Returns the mapping of a source, whose table in the config is `field`.
 
     An evaluation or holdout file has the mapping of its training file, `training`, where the
     columns are there, else it is read by its own. A source of several has its own columns, or
@@ -147,7 +151,10 @@ def mapping_of(
             columns = data.columns
         elif not columns and isinstance(data.train, str):
             columns = data.columns  # whose absence is an error
-        return find_mapping(raw.rows, raw.where, metric=metric, shape=shape, columns=columns)
+        try:
+            return find_mapping(raw.rows, raw.where, metric=metric, shape=shape, columns=columns)
+        except BadInput as error:
+            raise _in_own_table(error, field) from None
     if given.columns:
         return find_mapping(raw.rows, raw.where, metric=metric, columns=given.columns)
     names = column_names(raw.rows)
@@ -159,6 +166,14 @@ def mapping_of(
         return find_mapping(raw.rows, raw.where, metric=metric)
     except BadInput:
         return training  # whose rows are refused by line and column
+
+
+def _in_own_table(error: BadInput, field: str) -> BadInput:
+    """Returns an error that names the columns of a source in its own table."""
+    message, hint = (
+        text.replace("data.columns", f"{field}.columns") for text in (error.message, error.hint)
+    )
+    return BadInput(message, hint)
 
 
 def map_source(

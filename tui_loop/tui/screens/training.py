@@ -320,7 +320,8 @@ def _finding_lines(finding: CheckResult, found: SuspectRows) -> list[TrainingLin
                 )
             )
         elif lines and lines[-1].line is not None:
-            told = f"{each.place}: {each.text}"
+            of_source = f" of {each.source}" if each.source else ""
+            told = f"{each.split} line {each.line}{of_source}: {each.text}"
             lines[-1] = msgspec.structs.replace(lines[-1], odd=(*lines[-1].odd, told))
         else:
             lines.append(TrainingLine(each.text, each.place))
