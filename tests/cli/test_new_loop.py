@@ -277,14 +277,17 @@ def test_answers_are_matched_texts_are_not_scored_and_labels_are_seen(
 ) -> None:
     loops = loops_in(project)
     answers = backend.preview_data(loops, NewLoop("", "answers.jsonl"))
-    assert (answers.shape, answers.metric) == ("prompt_completion", "exact_match")
+    assert (answers.read_as, answers.metric) == (
+        ["read as prompt/completion (prompt = prompt, completion = completion)"],
+        "exact_match",
+    )
     assert (answers.train_rows, answers.eval_rows, answers.labels) == (18, 2, [])
     assert ("q 1", "answer 1") in answers.rows
     texts = backend.preview_data(loops, NewLoop("", "texts.jsonl"))
-    assert (texts.shape, texts.metric) == ("text", "none")
+    assert (texts.read_as, texts.metric) == (["read as text (text = text)"], "none")
     labels = backend.preview_data(loops, NewLoop("", "labels.csv"))
     assert (labels.metric, labels.labels) == ("label", ["go", "stop", "wait"])
-    assert labels.columns == {"prompt": "text", "completion": "category"}
+    assert labels.read_as == ["read as prompt/completion (prompt = text, completion = category)"]
     assert "metric label: 3 labels in 30 rows" in messages(labels)
     assert not (project / "loops").exists()
 

@@ -26,8 +26,7 @@ HOSTILE = "a\x1b[31m[/foo]\u202eb\x07"
 SHOWN = "a␛[31m[/foo]<U+202E>b␇"
 
 UNDERSTOOD = DatasetPreview(
-    shape="prompt_completion",
-    columns={"prompt": "message", "completion": "intent"},
+    read_as=["read as prompt/completion (prompt = message, completion = intent)"],
     train_rows=90,
     eval_rows=10,
     labels=["refund", "cancel"],

@@ -80,7 +80,7 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
             names = [str(file.relative_to(path)) for file in files]
             raise BadInput(
                 f"{path}: {' and '.join(names)} are both files of the split {split}",
-                f"--data {files[0]}, or remove the files that are not wanted",
+                f"--data {files[0]}, or --data {' --data '.join(map(str, files))} to train on all",
             )
     notes: list[str] = []
     splits = {split: _joined(path, files, options, notes) for split, files in by_split.items()}

@@ -13,6 +13,7 @@ from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.mixing import expected_rows, shares_of
 from tui_loop.core.data.rows import RowRefused
+from tui_loop.core.data.source_rows import read_text_source
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.row_checks import load_usable, refused_rows, skipped_rows
 
