@@ -466,7 +466,7 @@ def test_hostile_names_and_texts_are_shown_harmless(tmp_path: Path) -> None:
     backend = FakeBackend()
     backend.understands = lambda _: msgspec.structs.replace(
         UNDERSTOOD,
-        columns={"prompt": HOSTILE},
+        read_as=[f"read as text (prompt = {HOSTILE})"],
         labels=[HOSTILE],
         rows=[(HOSTILE, HOSTILE)],
         notices=[warning(CheckKind.UNUSED_COLUMNS, HOSTILE, HOSTILE)],

@@ -56,7 +56,7 @@ class LoadedData(msgspec.Struct, frozen=True):
     """The unusable rows by split that `data.on_bad_row = skip` leaves out."""
 
     mappings: dict[str, RowMapping] = {}
-    """The mapping of each source of the training data; `mapping` stands for all of them."""
+    """The mapping of each source of the training data; `mapping` is common to all of them."""
 
     mixed_rows: int | None = None
     """About how many rows an epoch has where sources have weights."""

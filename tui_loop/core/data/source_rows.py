@@ -215,7 +215,7 @@ def map_source(
 
 
 def common_mapping(mappings: Sequence[tuple[str, Mapping]]) -> Mapping:
-    """Returns the mapping that stands for several sources, given with their names.
+    """Returns the mapping that several sources have in common, given with their names.
 
     Conversations go together with prompts and answers; raises BadInput for texts beside either.
     """
