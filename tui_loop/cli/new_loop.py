@@ -204,7 +204,7 @@ def _read_as_seen(config: Config, root: Path) -> tuple[LoadedData, str]:
             labelled = load_data(_with_metric(config, LABEL), root, read)
         except BadInput:
             labelled = None
-        if labelled and label_set([*labelled.train, *labelled.eval], labelled.mapping):
+        if labelled and label_set(labelled):
             return labelled, "" if data is None else "--metric none trains on the text alone"
     if data is None:
         raise unclear

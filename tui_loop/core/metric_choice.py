@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from statistics import median
 
 import msgspec
@@ -12,7 +13,6 @@ import msgspec
 from tui_loop.core.config.schema import Evaluation
 from tui_loop.core.data.columns import is_label_name
 from tui_loop.core.data.loading import LoadedData
-from tui_loop.core.data.rows import Mapping, Row
 from tui_loop.core.scoring import NO_METRIC, TOOL_CALL, is_number
 from tui_loop.core.text.figures import counted
 
@@ -65,25 +65,27 @@ def choose_metric(
         return MetricChoice(LABEL, "evaluation.labels is set")
     if settings.pattern is not None:
         return MetricChoice("regex", "evaluation.pattern is set")
-    rows = [*data.train, *data.eval]
-    sampled = rows if len(rows) <= SAMPLED else rows[:: -(-len(rows) // SAMPLED)]
+    total = len(data.train) + len(data.eval)
+    step = max(1, -(-total // SAMPLED))
+    sampled = [*data.train[::step], *data.eval[-len(data.train) % step :: step]]
     calls = sum(bool(row.messages and row.messages[-1].tool_calls) for row in sampled)
     if 2 * calls > len(sampled):
         share = "" if calls == len(sampled) else f"{calls} of {len(sampled)} "
         return MetricChoice(TOOL_CALL, f"{share}references are tool calls")
-    if labels := label_set(rows, data.mapping):
-        return MetricChoice(LABEL, f"{len(labels)} labels in {counted(len(rows), 'row')}")
+    if labels := label_set(data):
+        return MetricChoice(LABEL, f"{len(labels)} labels in {counted(total, 'row')}")
     return _by_form([row.reference for row in sampled], installed)
 
 
-def label_set(rows: Sequence[Row], mapping: Mapping) -> frozenset[str]:
+def label_set(data: LoadedData) -> frozenset[str]:
     """Returns the distinct references if they are labels: few, short and repeated; else none.
 
     Numbers count as labels only in a column that is named like one.
     """
-    most = min(MAX_LABELS, len(rows) // MIN_ROWS_PER_LABEL)
+    mapping, total = data.mapping, len(data.train) + len(data.eval)
+    most = min(MAX_LABELS, total // MIN_ROWS_PER_LABEL)
     found: set[str] = set()
-    for row in rows:  # ends early in free text
+    for row in chain(data.train, data.eval):  # ends early in free text
         found.add(row.reference.strip())
         if len(found) > most:
             return frozenset()

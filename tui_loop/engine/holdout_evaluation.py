@@ -23,7 +23,7 @@ from tui_loop.core.compare.claims import table_of
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
-from tui_loop.core.data.rows import digest_of
+from tui_loop.core.data.row_versions import digest_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.inference_messages import ServerStatus
 from tui_loop.core.record import codec

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
-from platformdirs import user_cache_path
 
+from tui_loop.core.cache_folder import cache_folder
 from tui_loop.core.commands import command
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
@@ -43,12 +43,6 @@ class ModelSource(msgspec.Struct, frozen=True):
     name: str
     gguf: str | None = None
     is_local: bool = True
-
-
-def cache_folder() -> Path:
-    """Returns the folder of converted models; TUI_LOOP_CACHE overrides it."""
-    override = os.environ.get("TUI_LOOP_CACHE")
-    return Path(override) if override else user_cache_path("tui-loop", appauthor=False)
 
 
 def smollm2_folder() -> Path:

@@ -11,8 +11,9 @@ import pytest
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
-from tui_loop.core.data.rows import Mapping, RawRow, Row, digest_of
-from tui_loop.core.data.split import MOST_COLUMNS, with_columns
+from tui_loop.core.data.row_versions import digest_of
+from tui_loop.core.data.rows import Mapping, RawRow
+from tui_loop.core.data.split import MOST_COLUMNS, grouping_columns
 
 PAIR = Mapping("prompt_completion", {"prompt": "prompt", "completion": "completion"})
 
@@ -21,9 +22,7 @@ def grouped(*rows: dict[str, Any], mapping: Mapping = PAIR) -> list[dict[str, st
     raws = [
         RawRow(n, {"prompt": str(n), "completion": "x", **row}) for n, row in enumerate(rows, 1)
     ]
-    held = [Row(str(raw.line), str(raw.line), "x", raw.line) for raw in raws]
-    by_id = {row.id: raw for row, raw in zip(held, raws, strict=True)}
-    return [dict(row.columns) for row in with_columns(held, by_id, mapping)]
+    return [dict(columns) for columns in grouping_columns(raws, mapping)]
 
 
 def test_columns_of_few_short_values_are_kept_as_text() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tui_loop.core.data.rows import Row, digest_of, rows_changed, write_index
+from tui_loop.core.data.row_versions import digest_of, rows_changed, write_index
+from tui_loop.core.data.rows import Row
 
 ROWS = [Row(f"id{n}", f"prompt {n}", "yes", n) for n in range(5)]
 

@@ -12,7 +12,8 @@ import msgspec
 
 from tui_loop.core.audit.data_audit import audit_data
 from tui_loop.core.config.tables import to_tables
-from tui_loop.core.data.rows import Row, digest_of, with_ids, write_index
+from tui_loop.core.data.row_versions import digest_of, write_index
+from tui_loop.core.data.rows import Row, with_ids
 from tui_loop.core.diagnosis.diagnose import DATA_RULES, OUTPUT_RULES, Diagnoser, Rule
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Finding

@@ -10,23 +10,28 @@ from typing import cast
 import msgspec
 
 from tui_loop.core.config.schema import Config, DataSource, entry_text, sources_of
+from tui_loop.core.data.files.streamed_rows import notes_of
 from tui_loop.core.data.mixing import expected_rows, shares_of
-from tui_loop.core.data.rows import SOURCE, RawRow, Row, RowRefused, digest_of, with_sources
+from tui_loop.core.data.row_store import RowView, view_of
+from tui_loop.core.data.row_versions import digest_of
 from tui_loop.core.data.rows import Mapping as RowMapping
+from tui_loop.core.data.rows import Row, RowRefused
 from tui_loop.core.data.source_rows import (
+    Poll,
     RawSplit,
     ReadSource,
     Source,
-    SourceRows,
     common_mapping,
     eval_split_of,
     map_source,
     mapping_of,
+    no_poll,
     read_text_source,
     split_of_source,
 )
-from tui_loop.core.data.split import by_answer, sample, split_evaluation, with_columns
-from tui_loop.core.data.unused_columns import ColumnUse, joined_use
+from tui_loop.core.data.split import by_answer, sampled_places, split_evaluation
+from tui_loop.core.data.split_rows import Reading
+from tui_loop.core.data.unused_columns import ColumnUse
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.record.structs import Split, SplitSource
@@ -34,10 +39,13 @@ from tui_loop.core.text.untrusted import one_line
 
 
 class LoadedData(msgspec.Struct, frozen=True):
-    """The mapped rows of a config, with what to record and to report about them."""
+    """The mapped rows of a config, with what to record and to report about them.
 
-    train: list[Row]
-    eval: list[Row]
+    Rows of a large file are read when they are asked for.
+    """
+
+    train: Sequence[Row]
+    eval: Sequence[Row]
     mapping: RowMapping
     splits: dict[str, Split]
     labels: list[str]
@@ -81,12 +89,18 @@ def load_data(
     root: Path,
     read: ReadSource = read_text_source,
     refused: Refused | None = None,
+    *,
+    is_whole: bool = False,
+    poll: Poll = no_poll,
 ) -> LoadedData:
     """Reads, maps, splits and caps the rows of `config`.
 
     The same config and files always give the same rows. Raises BadInput with file, line and column;
     with `refused`, unusable rows are added to it instead and skipped. `data.on_bad_row = skip`
     skips them too, and the result has them.
+
+    Of a large file with a cap, only the rows that are used are read, unless `is_whole`. `poll` is
+    called while rows are read, and may raise to end it.
     """
     data = config.data
     skipped: Refused = {}
@@ -106,21 +120,21 @@ def load_data(
     }
     mapping = common_mapping(list(mappings.items()))
     use: dict[str, ColumnUse] = {}
-    trained = _map_sources(parts, mappings, config, _list(refused, "train"), given)
-    train, use["train"] = trained.rows, trained.use
-    notices = [note for raw in parts.values() for note in raw.notes]
     eval_parts = _eval_parts(whole, config, root, read)
+    reading = Reading(config, poll, is_partial=refused is None and not is_whole)
+    limit = data.max_train_rows if eval_parts is not None else None
+    trained = reading.map_sources(parts, mappings, _list(refused, "train"), given, limit)
+    train, use["train"] = trained.rows, trained.use
+    notices = _notes(parts)
     is_held_out = eval_parts is None
     if eval_parts is not None:
-        eval_given = given if data.eval is None else sources_of(data.eval)
-        by = {}
-        for name, raw in eval_parts.items():
-            training = mappings.get(name, next(iter(mappings.values())))
-            by[name] = mapping_of(raw, eval_given[name], config, training)
-            notices += [*raw.notes, *_own_columns(by[name], training, raw.path)]
-        caps = {} if data.eval is None else eval_given
-        evaluated = _map_sources(eval_parts, by, config, _list(refused, "eval"), caps)
+        by, own_columns = _eval_mappings(eval_parts, mappings, config)
+        caps = {} if data.eval is None else sources_of(data.eval)
+        evaluated = reading.map_sources(
+            eval_parts, by, _list(refused, "eval"), caps, data.max_eval_rows
+        )
         held, use["eval"] = evaluated.rows, evaluated.use
+        notices += [*_notes(eval_parts), *own_columns]
     else:
         evaluated, eval_parts, total = trained, parts, len(train)
         where = " and ".join(raw.where for raw in parts.values())
@@ -130,8 +144,9 @@ def load_data(
             f"out (seed {data.split_seed})"
         )
 
-    train = sample(train, data.max_train_rows, data.split_seed)
-    held = evaluated.with_columns(sample(held, data.max_eval_rows, data.split_seed))
+    train = train.pick(sampled_places(len(train), data.max_train_rows, data.split_seed))
+    held = held.pick(sampled_places(len(held), data.max_eval_rows, data.split_seed))
+    evaluated.set_columns(held)
     train = _labelled(config, train, _places(parts), _list(refused, "train"))
     held = _labelled(config, held, _places(eval_parts), _list(refused, "eval"))
 
@@ -139,21 +154,22 @@ def load_data(
         "train": _split_record(parts, train),
         "eval": _split_record(eval_parts, held, is_held_out=is_held_out),
     }
-    locked: list[Row] = []
+    held_rows, locked = held.rows(), list[Row]()
     if data.holdout is not None:
         raw = split_of_source(read(data.holdout, root, config), root, "test", "data.holdout")
         own = mapping_of(raw, DataSource(path=data.holdout), config, mapping)
-        notices += [*raw.notes, *_own_columns(own, mapping, data.holdout)]
-        found = map_source(raw, own, config, _list(refused, "holdout"))
-        locked, use["holdout"] = found.rows, found.use
+        found = map_source(raw, own, config, _list(refused, "holdout"), poll=poll)
+        notices += [*_notes({"": raw}), *_own_columns(own, mapping, data.holdout)]
+        locked, use["holdout"] = list(view_of([found.rows])), found.use
         splits["holdout"] = Split(data.holdout, raw.sha256, len(locked))
 
     if config.evaluation.turns == "all":
-        held, locked = by_answer(held), by_answer(locked)
-    labels, warnings = _labels(config, train, held)
+        held_rows, locked = by_answer(held_rows), by_answer(locked)
+    train_rows = train.rows()
+    labels, warnings = _labels(config, train_rows, held_rows)
     loaded = LoadedData(
-        train,
-        held,
+        train_rows,
+        held_rows,
         mapping,
         splits,
         labels,
@@ -163,7 +179,7 @@ def load_data(
         use,
         skipped,
         mappings,
-        _mixed_rows(config, train),
+        _mixed_rows(config, splits["train"]),
     )
     return msgspec.structs.replace(loaded, splits=_with_unused(loaded))
 
@@ -174,63 +190,27 @@ def with_labels(data: LoadedData, config: Config) -> LoadedData:
     Raises BadInput for a label that is not in an explicit label set.
     """
     for rows, split in ((data.train, "train"), (data.eval, "eval")):
-        record = data.splits[split]
+        record, known = data.splits[split], frozenset(config.evaluation.labels or ())
         places = {"": record.path} | {name: each.path for name, each in record.sources.items()}
-        _labelled(config, rows, places, None)
+        for row in rows if known else ():
+            if row.reference.strip() not in known:
+                raise _unknown_label(row, places)
     labels, warnings = _labels(config, data.train, data.eval)
     return msgspec.structs.replace(data, labels=labels, warnings=[*data.warnings, *warnings])
 
 
-class _Mapped(msgspec.Struct, frozen=True):
-    """The rows of all sources of a split, with ids that differ, and the use of their columns."""
-
-    rows: list[Row]
-    use: ColumnUse
-    sources: dict[str, SourceRows]
-    raws: dict[str, RawRow]
-
-    def with_columns(self, rows: list[Row]) -> list[Row]:
-        """Returns some of the rows with the columns that group them, their source before others."""
-        if list(self.sources) == [""]:
-            return with_columns(rows, self.raws, self.sources[""].mapping)
-        found: dict[str, Row] = {}
-        for name, source in self.sources.items():
-            own = [row for row in rows if row.source == name]
-            for row in with_columns(own, self.raws, source.mapping):
-                others = tuple(each for each in row.columns if each[0] != SOURCE)
-                columns = ((SOURCE, name), *others)
-                found[row.id] = msgspec.structs.replace(row, columns=columns)
-        return [found[row.id] for row in rows]
-
-
-def _map_sources(
-    parts: dict[str, RawSplit],
-    mappings: dict[str, RowMapping],
-    config: Config,
-    refused: list[RowRefused] | None,
-    caps: dict[str, DataSource],
-) -> _Mapped:
-    """Returns the usable rows of a split; raises RowRefused where `refused` is None."""
-    found = {}
+def _eval_mappings(
+    parts: dict[str, RawSplit], mappings: dict[str, RowMapping], config: Config
+) -> tuple[dict[str, RowMapping], list[str]]:
+    """Returns the mapping of each evaluation source, and notices on those read in their own way."""
+    data = config.data
+    given = sources_of(data.train if data.eval is None else data.eval)
+    found, notices = {}, []
     for name, raw in parts.items():
-        cap = caps[name].max_rows if name in caps else None
-        unusable: list[RowRefused] = []
-        to = unusable if refused is not None else None
-        found[name] = map_source(raw, mappings[name], config, to, cap)
-        for each in unusable:
-            each.source = name
-        if refused is not None:
-            refused += unusable
-    if list(found) == [""]:
-        only = found[""]
-        return _Mapped(only.rows, only.use, found, only.raws)
-    rows: list[Row] = []
-    raws: dict[str, RawRow] = {}
-    merged = with_sources((name, each.rows, each.raws) for name, each in found.items())
-    for row, values in merged:
-        rows.append(row)
-        raws[row.id] = values
-    return _Mapped(rows, joined_use([each.use for each in found.values()]), found, raws)
+        training = mappings.get(name, next(iter(mappings.values())))
+        found[name] = mapping_of(raw, given[name], config, training)
+        notices += _own_columns(found[name], training, raw.path)
+    return found, notices
 
 
 def _own_columns(own: RowMapping, mapping: RowMapping, name: str) -> list[str]:
@@ -249,24 +229,31 @@ def _split_name(config: Config, name: str) -> tuple[str, str]:
     return config.data.train_split, "data.train_split"
 
 
-def _mixed_rows(config: Config, train: Sequence[Row]) -> int | None:
+def _mixed_rows(config: Config, split: Split) -> int | None:
     shares = shares_of(config.data.train)
     if not shares:
         return None
-    counts = Counter(row.source for row in train)
+    counts = {name: source.rows for name, source in split.sources.items()}
     return expected_rows(counts, shares, config.data.stopping_strategy)
+
+
+def _notes(parts: dict[str, RawSplit]) -> list[str]:
+    """Returns what was detected in the files, also while their rows were read."""
+    return [
+        note
+        for raw in parts.values()
+        for note in (*raw.notes, *(f"{raw.path}: {each}" for each in notes_of(raw.rows)))
+    ]
 
 
 def _places(parts: dict[str, RawSplit]) -> dict[str, str]:
     return {name: raw.where for name, raw in parts.items()}
 
 
-def _split_record(
-    parts: dict[str, RawSplit], rows: Sequence[Row], *, is_held_out: bool = False
-) -> Split:
+def _split_record(parts: dict[str, RawSplit], rows: RowView, *, is_held_out: bool = False) -> Split:
     """Returns what the record says of the rows that are used of a split's sources."""
     only = parts.get("")
-    counts = Counter(row.source for row in rows)
+    counts = Counter(source for _, _, _, source in rows.hashes())
     hashes = "".join(str(raw.sha256) for raw in parts.values())
     return Split(
         only.path if only is not None else " + ".join(raw.path for raw in parts.values()),
@@ -274,7 +261,7 @@ def _split_record(
         len(rows),
         digest_of(rows),
         held_out=is_held_out,
-        ids=tuple(row.id for row in rows) if is_held_out else None,
+        ids=tuple(name for name, _, _, _ in rows.hashes()) if is_held_out else None,
         sources={
             name: SplitSource(raw.path, raw.sha256, counts[name])
             for name, raw in parts.items()
@@ -357,10 +344,10 @@ def _list(refused: Refused | None, split: str) -> list[RowRefused] | None:
 
 def _labelled(
     config: Config,
-    rows: list[Row],
+    rows: RowView,
     places: Mapping[str, str],
     refused: list[RowRefused] | None,
-) -> list[Row]:
+) -> RowView:
     """Returns the rows without those whose label is not in an explicit label set.
 
     `places`: the files of the sources. Raises RowRefused for the first of these without `refused`.
@@ -370,25 +357,31 @@ def _labelled(
         return rows
     known = frozenset(explicit)
     kept = []
-    for row in rows:
+    for number, row in enumerate(rows):
         if row.reference.strip() in known:
-            kept.append(row)
-            continue
-        error = RowRefused(
-            places[row.source],
-            row.line,
-            "unknown_label",
-            f"label {one_line(row.reference, 40)!r} is not in evaluation.labels",
-            "add it to evaluation.labels, or fix the row",
-        )
-        error.source = row.source
-        if refused is None:
-            raise error
-        refused.append(error)
-    return kept
+            kept.append(number)
+        elif refused is None:
+            raise _unknown_label(row, places)
+        else:
+            refused.append(_unknown_label(row, places))
+    return rows.pick(kept)
 
 
-def _labels(config: Config, train: list[Row], held: list[Row]) -> tuple[list[str], list[str]]:
+def _unknown_label(row: Row, places: Mapping[str, str]) -> RowRefused:
+    error = RowRefused(
+        places[row.source],
+        row.line,
+        "unknown_label",
+        f"label {one_line(row.reference, 40)!r} is not in evaluation.labels",
+        "add it to evaluation.labels, or fix the row",
+    )
+    error.source = row.source
+    return error
+
+
+def _labels(
+    config: Config, train: Sequence[Row], held: Sequence[Row]
+) -> tuple[list[str], list[str]]:
     """Returns the label set and warnings about it; an explicit set takes precedence."""
     if config.evaluation.metric != "label":
         return [], []

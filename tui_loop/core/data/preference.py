@@ -58,16 +58,13 @@ def mark_of(raws: Sequence[RawRow], names: Sequence[str], mapping: Mapping) -> s
     return None
 
 
-def without_bad(raws: Sequence[RawRow], mark: str, where: str) -> list[RawRow]:
-    """Returns the rows whose answer is not marked as bad; raises BadInput where none remains."""
-    good = [raw for raw in raws if is_good(raw, mark)]
-    if not good:
-        raise BadInput(
-            f"{where}: {one_line(mark, 40)!r} is false in every row, and such answers are not "
-            "trained on",
-            f"give rows whose {one_line(mark, 40)} is true, or remove the column",
-        )
-    return good
+def none_good(mark: str, where: str) -> BadInput:
+    """Returns the error for a file in which every answer is marked as bad."""
+    return BadInput(
+        f"{where}: {one_line(mark, 40)!r} is false in every row, and such answers are not "
+        "trained on",
+        f"give rows whose {one_line(mark, 40)} is true, or remove the column",
+    )
 
 
 def is_good(raw: RawRow, mark: str | None) -> bool:

@@ -1,25 +1,15 @@
-"""Raw and mapped rows of data, their ids, and the recorded versions of a split's rows.
-
-A version is one small text file, shared by all iterations that used it: `rows/DIGEST.txt` in the
-loop's folder, a line `id reference-hash` for each row. With it a changed data file can be compared
-row by row later.
-"""
+"""Raw and mapped rows of data, and their ids."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Mapping as ByKey
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.files import read_small, short_hash, write_atomically
-from tui_loop.core.record.safe_open import check_within
+from tui_loop.core.record.files import short_hash
 
 Shape = Literal["text", "prompt_completion", "messages", "instruction"]
 
@@ -151,93 +141,6 @@ def with_ids(rows: Iterable[Row], given: list[str] | None) -> list[Row]:
     return named
 
 
-def with_sources(
-    sources: Iterable[tuple[str, Sequence[Row], ByKey[str, RawRow]]],
-) -> Iterator[tuple[Row, RawRow]]:
-    """Yields the rows of several sources as (row, raw row), with the names of the sources.
-
-    Their ids differ: those of an id column begin with the source, and repeats of a hash are
-    counted over all of them. `sources`: (name, rows, raw rows by id).
-    """
-    seen: Counter[str] = Counter()
-    for source, rows, raws in sources:
-        for row in rows:
-            hashed = short_hash(row.input_text)
-            if row.id.partition("-")[0] == hashed:
-                seen[hashed] += 1
-                name = hashed if seen[hashed] == 1 else f"{hashed}-{seen[hashed]}"
-            else:
-                name = f"{source}.{row.id}"
-            yield msgspec.structs.replace(row, id=name, source=source), raws[row.id]
-
-
-FOLDER = "rows"
-
-
-def index_text(rows: Sequence[Row]) -> str:
-    """Returns the index of `rows`: ids and hashes of references, in order."""
-    answers = [all_answers(row.reference, row.other_references) for row in rows]
-    hashes = {each: short_hash(each) for each in set(answers)}
-    named = zip(rows, answers, strict=True)
-    return "".join(f"{_name(row)} {hashes[each]}\n" for row, each in named)
-
-
 def all_answers(reference: str, others: Iterable[str]) -> str:
     """Returns all right answers of a row as one text, which changes with any of them."""
     return "\n".join((reference, *others))
-
-
-def _name(row: Row) -> str:
-    """Returns the row's id, as JSON if it would break the line format."""
-    return row.id if row.id.isprintable() else json.dumps(row.id)
-
-
-def digest_of(rows: Sequence[Row]) -> str:
-    """Returns the hash that identifies a version of the rows."""
-    return short_hash(index_text(rows))
-
-
-def write_index(loop: Path, rows: Sequence[Row]) -> None:
-    """Writes the index of `rows` into the loop's folder, unless it exists."""
-    path = loop / FOLDER / f"{digest_of(rows)}.txt"
-    if not path.exists():
-        check_within(path.parent, loop)
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, index_text(rows))
-
-
-def drop_index(loop: Path, digest: str) -> None:
-    """Removes an index, and the folder of the indexes with the last of them."""
-    (loop / FOLDER / f"{digest}.txt").unlink(missing_ok=True)
-    with suppress(OSError):  # it has other indexes, or there is none
-        (loop / FOLDER).rmdir()
-
-
-def read_index(loop: Path, digest: str) -> dict[str, str]:
-    """{id: reference hash} of the version `digest` of a split's rows, in file order; {} where it
-    is not kept. Raises OSError, BadInput.
-    """
-    path = loop / FOLDER / f"{digest}.txt"
-    if not path.exists():
-        return {}
-    check_within(path.parent, loop)
-    return _parsed(read_small(path).decode("utf-8", "replace"))
-
-
-def rows_changed(loop: Path, digest: str, rows: Sequence[Row]) -> dict[str, int] | None:
-    """How `rows` differ from the version `digest`; None if they do not or it is not known."""
-    if digest == digest_of(rows) or not (loop / FOLDER / f"{digest}.txt").exists():
-        return None
-    before = read_index(loop, digest)
-    after = _parsed(index_text(rows))
-    shared = before.keys() & after.keys()
-    return {
-        "rows_added": len(after.keys() - before.keys()),
-        "rows_removed": len(before.keys() - after.keys()),
-        "rows_changed": sum(before[name] != after[name] for name in shared),
-    }
-
-
-def _parsed(text: str) -> dict[str, str]:
-    pairs = (line.rpartition(" ") for line in text.splitlines())
-    return {name: reference for name, _, reference in pairs}

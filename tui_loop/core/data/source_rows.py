@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as ByName
 from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
 from tui_loop.core.config.schema import Config, DataSource
+from tui_loop.core.data.columns import SAMPLE
 from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.reading import is_text_file, read_file
-from tui_loop.core.data.mapping import ANSWERED, find_mapping, map_rows
-from tui_loop.core.data.preference import mark_of, without_bad
-from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused
-from tui_loop.core.data.split import sample, without_repeats
-from tui_loop.core.data.unused_columns import (
-    ColumnUse,
-    TurnUse,
-    column_names,
-    column_use,
-    nan_texts,
-)
+from tui_loop.core.data.files.streamed_rows import RawRows, head, picked
+from tui_loop.core.data.mapping import ANSWERED, find_mapping
+from tui_loop.core.data.preference import is_good, mark_of, none_good
+from tui_loop.core.data.row_reading import read_row
+from tui_loop.core.data.row_store import RowStore
+from tui_loop.core.data.rows import Mapping, RawRow, RowRefused, all_answers
+from tui_loop.core.data.unused_columns import ColumnCounter, ColumnUse, TurnUse, column_names
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.hub_id import is_hub_id
 from tui_loop.core.record.files import sha256_of
@@ -35,13 +34,24 @@ class Source(msgspec.Struct, frozen=True):
     """
 
     name: str
-    splits: dict[str, list[RawRow]]
+    splits: ByName[str, RawRows]
     sha256: str | None
     notes: tuple[str, ...] = ()
 
 
 ReadSource = Callable[[str, Path, Config], Source]
 """(entry, root that relative paths start from, config) -> Source"""
+
+
+Poll = Callable[[str, int], None]
+"""(entry, rows read so far); called while rows are read, and may raise to end it."""
+
+_POLLED = 4096
+"""Rows between two calls of a poll."""
+
+
+def no_poll(_entry: str, _rows: int) -> None:
+    """Does nothing."""
 
 
 class RawSplit(msgspec.Struct, frozen=True):
@@ -52,19 +62,22 @@ class RawSplit(msgspec.Struct, frozen=True):
 
     where: str
     path: str
-    rows: list[RawRow]
+    rows: RawRows
     sha256: str | None
     notes: list[str]
 
 
 class SourceRows(msgspec.Struct, frozen=True):
-    """The mapped rows of a source, `raws` by their ids, and how its columns are used."""
+    """The mapped rows of a source, and how its columns are used.
+
+    `has_given_ids`: their ids are those of an id column.
+    """
 
     raw: RawSplit
     mapping: Mapping
-    rows: list[Row]
-    raws: dict[str, RawRow]
+    rows: RowStore
     use: ColumnUse
+    has_given_ids: bool
 
 
 def read_text_source(entry: str, root: Path, config: Config) -> Source:
@@ -147,23 +160,25 @@ def mapping_of(
     metric, data = config.evaluation.metric, config.data
     if training is None:
         columns, shape = given.columns, data.shape
-        if not columns and set(data.columns.values()) <= set(column_names(raw.rows)):
+        if not columns and set(data.columns.values()) <= set(column_names(known_rows(raw))):
             columns = data.columns
         elif not columns and isinstance(data.train, str):
             columns = data.columns  # whose absence is an error
         try:
-            return find_mapping(raw.rows, raw.where, metric=metric, shape=shape, columns=columns)
+            return find_mapping(
+                known_rows(raw), raw.where, metric=metric, shape=shape, columns=columns
+            )
         except BadInput as error:
             raise _in_own_table(error, field) from None
     if given.columns:
-        return find_mapping(raw.rows, raw.where, metric=metric, columns=given.columns)
-    names = column_names(raw.rows)
+        return find_mapping(known_rows(raw), raw.where, metric=metric, columns=given.columns)
+    names = column_names(known_rows(raw))
     if training.shape == "text" or all(
         column in names for role, column in training.columns.items() if role in ANSWERED
     ):
         return training
     try:
-        return find_mapping(raw.rows, raw.where, metric=metric)
+        return find_mapping(known_rows(raw), raw.where, metric=metric)
     except BadInput:
         return training  # whose rows are refused by line and column
 
@@ -181,37 +196,128 @@ def map_source(
     mapping: Mapping,
     config: Config,
     refused: list[RowRefused] | None,
-    cap: int | None = None,
+    *,
+    name: str = "",
+    places: Sequence[int] | None = None,
+    poll: Poll = no_poll,
 ) -> SourceRows:
-    """Returns the usable rows of a source, at most `cap`.
+    """Returns the usable rows of a source; `places`: the numbers of those to read, None for all.
 
     Leaves out answers that are marked as bad, and repeats where `data` says so. Unusable rows are
     added to `refused`; without it, raises RowRefused.
     """
-    data, raws = config.data, raw.rows
-    names = column_names(raws)
-    mark = mark_of(raws, names, mapping)
-    good = without_bad(raws, mark, raw.where) if mark is not None else raws
+    data = config.data
+    first = known_rows(raw)
+    names = column_names(first)
+    mark = mark_of(first, names, mapping)
+    counter = ColumnCounter(names, mapping, mark)
     turns = TurnUse(cuts_end=data.on_bad_row == "skip")
-    accepted: list[RawRow] = []
-    rows = mapped = map_rows(good, mapping, raw.where, refused, turns, accepted=accepted)
-    if data.drop_duplicates:
-        rows = without_repeats(mapped)
-    unused = column_use(good, [name for name in names if name != mark], mapping, turns, rows)
+    ids = _GivenIds(mapping)
+    store = RowStore(name)
+    seen: set[tuple[str, str, str]] = set()
+    left_out = rows = repeats = 0
+    read: Iterable[RawRow] = raw.rows if places is None else picked(raw.rows, places)
+    for number, each in enumerate(read):
+        if not number % _POLLED:
+            poll(raw.path, number)
+        if mark is not None and not is_good(each, mark):
+            left_out += 1
+            continue
+        rows += 1
+        counter.add(each)
+        try:
+            row = read_row(each, mapping, raw.where, turns)
+        except RowRefused as error:
+            if refused is None:
+                raise
+            error.source = name
+            refused.append(error)
+            continue
+        is_repeat = False
+        if data.drop_duplicates:
+            key = (row.prompt, all_answers(row.reference, row.other_references), row.tools)
+            is_repeat = key in seen
+            seen.add(key)
+        ids.add(each, is_kept=not is_repeat)
+        if is_repeat:
+            repeats += 1
+            store.skip(row)
+        else:
+            store.append(row, number if places is None else places[number])
+    if mark is not None and not rows:
+        raise none_good(mark, raw.where)
+    store.finish()
+    given = ids.found
+    if given is not None:
+        store.ids = given
     calls = {role: each.rows for role, each in turns.calls.items()}
     use = ColumnUse(
-        len(good),
-        unused,
+        rows,
+        counter.unused(turns, uses_ids=given is not None and bool(given)),
         calls,
         mark,
-        len(raws) - len(good),
+        left_out,
         turns.own_system.rows,
         turns.cut.rows,
-        len(mapped) - len(rows),
-        nan_texts(good, mapping),
+        repeats,
+        counter.nans,
     )
-    by_id = {row.id: each for row, each in zip(mapped, accepted, strict=True)}
-    return SourceRows(raw, mapping, sample(rows, cap, data.split_seed), by_id, use)
+    return SourceRows(raw, mapping, store, use, given is not None)
+
+
+def has_mark(raw: RawSplit, mapping: Mapping) -> bool:
+    """Returns whether a source has a column that marks answers as good or bad."""
+    rows = known_rows(raw)
+    return mark_of(rows, column_names(rows), mapping) is not None
+
+
+def name_apart(sources: Sequence[SourceRows]) -> None:
+    """Gives the rows of several sources ids that differ.
+
+    Those of an id column begin with the name of the source; repeats of a hash are counted over all
+    sources.
+    """
+    seen: Counter[str] = Counter()
+    for each in sources:
+        rows = each.rows
+        if each.has_given_ids:
+            rows.ids = [f"{rows.source}.{name}" for name in rows.ids]
+            continue
+        for number, name in enumerate(rows.ids):
+            hashed = name.partition("-")[0]
+            seen[hashed] += 1
+            rows.ids[number] = hashed if seen[hashed] == 1 else f"{hashed}-{seen[hashed]}"
+
+
+def known_rows(raw: RawSplit) -> list[RawRow]:
+    """Returns the rows that show how a source is read: all, or the first of streamed ones."""
+    return raw.rows if isinstance(raw.rows, list) else head(raw.rows, SAMPLE)
+
+
+class _GivenIds:
+    """The values of a row's id column, while each row has one and no two are alike."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._column = mapping.columns.get("id", "id")
+        self._kept: list[str] = []
+        self._seen: set[str] | None = set()
+
+    def add(self, raw: RawRow, *, is_kept: bool) -> None:
+        if self._seen is None:
+            return
+        value = raw.values.get(self._column)
+        text = str(value) if isinstance(value, (str, int)) else ""
+        if not text.strip() or text in self._seen:
+            self._seen, self._kept = None, []
+            return
+        self._seen.add(text)
+        if is_kept:
+            self._kept.append(text)
+
+    @property
+    def found(self) -> list[str] | None:
+        """Returns the ids of the kept rows, None where the rows have none."""
+        return None if self._seen is None else self._kept
 
 
 def common_mapping(mappings: Sequence[tuple[str, Mapping]]) -> Mapping:

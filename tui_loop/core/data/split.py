@@ -11,24 +11,30 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tui_loop.core.data.conversations import shown_turns, text_of
-from tui_loop.core.data.rows import Mapping, RawRow, Row, all_answers
+from tui_loop.core.data.row_store import RowView
+from tui_loop.core.data.rows import Mapping, RawRow, Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.secrets import redacted
 
 
 def sample(rows: Sequence[Row], limit: int | None, seed: int) -> list[Row]:
     """Returns at most `limit` rows, drawn with `seed`, in file order."""
-    if limit is None or len(rows) <= limit:
-        return list(rows)
-    chosen = sorted(random.Random(seed).sample(range(len(rows)), limit))
-    return [rows[index] for index in chosen]
+    return [rows[place] for place in sampled_places(len(rows), limit, seed)]
+
+
+def sampled_places(count: int, limit: int | None, seed: int) -> Sequence[int]:
+    """Returns at most `limit` of the numbers from 0 to below `count`, in ascending order."""
+    if limit is None or count <= limit:
+        return range(count)
+    return sorted(random.Random(seed).sample(range(count), limit))
 
 
 def split_evaluation(
-    rows: Sequence[Row], fraction: float, seed: int, where: str
-) -> tuple[list[Row], list[Row]]:
+    rows: RowView, fraction: float, seed: int, where: str
+) -> tuple[RowView, RowView]:
     """Returns (train, eval): eval gets `fraction` of the distinct inputs; repeats stay together."""
-    inputs = list(dict.fromkeys(row.input_text for row in rows))
+    own = [key for _, key, _, _ in rows.hashes()]
+    inputs = list(dict.fromkeys(own))
     if len(inputs) < 2:
         raise BadInput(
             f"{where}: has {len(inputs)} distinct row, too few to hold one out",
@@ -37,18 +43,9 @@ def split_evaluation(
     count = min(max(1, round(len(inputs) * fraction)), len(inputs) - 1)
     held = set(random.Random(seed).sample(inputs, count))
     return (
-        [row for row in rows if row.input_text not in held],
-        [row for row in rows if row.input_text in held],
+        rows.pick([place for place, key in enumerate(own) if key not in held]),
+        rows.pick([place for place, key in enumerate(own) if key in held]),
     )
-
-
-def without_repeats(rows: Sequence[Row]) -> list[Row]:
-    """Returns the rows without those that say the same as an earlier one."""
-    first: dict[tuple[str, str, str], Row] = {}
-    for row in rows:
-        answers = all_answers(row.reference, row.other_references)
-        first.setdefault((row.prompt, answers, row.tools), row)
-    return list(first.values())
 
 
 def by_answer(rows: Sequence[Row]) -> list[Row]:
@@ -96,20 +93,17 @@ LONGEST = 40
 """Characters of a value, and of a column's name."""
 
 
-def with_columns(rows: Sequence[Row], raws: dict[str, RawRow], mapping: Mapping) -> list[Row]:
-    """Returns `rows` with their other columns; `raws` has the raw row of each id.
+Columns = tuple[tuple[str, str], ...]
+"""Columns of a row as (name, value)."""
+
+
+def grouping_columns(raws: Sequence[RawRow], mapping: Mapping) -> list[Columns]:
+    """Returns the other columns of each row by which the rows can be grouped, as (name, value).
 
     At most 8 columns with 2 to 20 short values; skips columns with anything like a secret.
     """
-    names = _names([raws[row.id] for row in rows], mapping)
-    if not names:
-        return list(rows)
-    return [
-        msgspec.structs.replace(row, columns=columns)
-        if (columns := _of_row(raws[row.id], names))
-        else row
-        for row in rows
-    ]
+    names = _names(raws, mapping)
+    return [_of_row(raw, names) for raw in raws]
 
 
 def _names(raws: Sequence[RawRow], mapping: Mapping) -> list[str]:

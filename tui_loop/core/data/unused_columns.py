@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Any
 
 import msgspec
 
 from tui_loop.core.data.preference import MARKS, PAIRS, REJECTED
-from tui_loop.core.data.rows import Mapping, RawRow, Row
-from tui_loop.core.record.files import short_hash
+from tui_loop.core.data.rows import Mapping, RawRow
 
 _ANYWHERE = {
     **dict.fromkeys(("tools", "functions"), "the model never sees the tools it calls"),
@@ -74,6 +72,8 @@ WEIGHTS = frozenset(
 
 _MAY_BE_EMPTY = ("input", "system", "history", "tools")
 _YES_OR_NO = (None, "", 0, 1, "0", "1")
+_MOST_PAIRS = 10_000
+"""More pairs of values are none of labels."""
 _ZEROS = frozenset({"0", "0.0", "false"})
 
 
@@ -167,16 +167,6 @@ def column_names(raws: Sequence[RawRow]) -> list[str]:
     return list(in_order)
 
 
-def nan_texts(raws: Sequence[RawRow], mapping: Mapping) -> dict[str, int]:
-    """Returns how many rows have the text "nan", which is no value, by the column of a context."""
-    columns = [name for role, name in mapping.columns.items() if role in _MAY_BE_EMPTY]
-    counts = {
-        name: sum(str(raw.values.get(name)).strip().lower() == "nan" for raw in raws)
-        for name in columns
-    }
-    return {name: count for name, count in counts.items() if count}
-
-
 class TurnUse:
     """Counts what is not used of turns, while they are read.
 
@@ -212,56 +202,107 @@ class _Tally:
             self.zeros, self.first = self.zeros + 1, self.first or raw.line
 
 
-def column_use(
-    raws: Sequence[RawRow],
-    names: Sequence[str],
-    mapping: Mapping,
-    turns: TurnUse,
-    rows: Sequence[Row],
-) -> tuple[Unused, ...]:
-    """What `raws` with the columns `names` have that `mapping` does not use, in file order.
+class ColumnCounter:
+    """Counts what the columns of rows hold that a mapping does not use, row by row.
 
-    `rows` are the mapped ones: their ids say whether the id column was used.
+    `names`: the columns of the first rows; weights and marks that come later are counted without
+    their zeros.
     """
-    used = set(mapping.columns.values())
-    names_rows = bool(rows) and rows[0].id != short_hash(rows[0].input_text)
-    id_column = mapping.columns.get("id", "id")
-    used = used | {id_column} if names_rows else used - {id_column}
-    keys = turns.keys.items()
-    values = [raw.values for raw in raws]
-    return (
-        *(_column(raws, values, name, mapping) for name in names if name not in used),
-        *(Unused(name, each.rows, each.zeros, each.first) for name, each in keys),
-    )
+
+    def __init__(self, names: Sequence[str], mapping: Mapping, mark: str | None) -> None:
+        used = set(mapping.columns.values())
+        id_column = mapping.columns.get("id", "id")
+        self._id_column = id_column
+        self._ignored = (used - {id_column}) | ({mark} if mark is not None else set())
+        self._answer = mapping.columns.get("completion", "")
+        self._columns = {name: _Column() for name in names if name not in self._ignored}
+        self._special = [
+            (name, column, name.lower() in MARKS)
+            for name, column in self._columns.items()
+            if name.lower() in WEIGHTS or name.lower() in MARKS
+        ]
+        self._is_text = mapping.shape == "text"
+        may_be_empty = (mapping.columns.get(role) for role in _MAY_BE_EMPTY)
+        self._may_be_empty = [name for name in may_be_empty if name is not None]
+        self.nans: dict[str, int] = {}
+
+    def add(self, raw: RawRow) -> None:
+        """Counts a row."""
+        columns = self._columns
+        for name, value in raw.values.items():  # a hot loop
+            if name in self._ignored:
+                continue
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = _Column()
+            if value or value == 0:  # 0 and false are values
+                column.rows += 1
+        for name, column, is_mark in self._special:
+            value = raw.values.get(name)
+            column.add_zero(value, raw.line)
+            if is_mark:
+                column.add_answer(value, raw.values.get(self._answer))
+        for name in self._may_be_empty:
+            if str(raw.values.get(name)).strip().lower() == "nan":
+                self.nans[name] = self.nans.get(name, 0) + 1
+
+    def unused(self, turns: TurnUse, *, uses_ids: bool) -> tuple[Unused, ...]:
+        """Returns what nothing uses, in file order; `uses_ids`: the id column names the rows."""
+        found = [
+            self._unused(name, column)
+            for name, column in self._columns.items()
+            if not (uses_ids and name == self._id_column)
+        ]
+        keys = turns.keys.items()
+        return (*found, *(Unused(name, each.rows, each.zeros, each.first) for name, each in keys))
+
+    def _unused(self, name: str, column: _Column) -> Unused:
+        if name.lower() in MARKS and self._answer and column.says_the_same:
+            return Unused(name, column.rows, same_as=self._answer)
+        is_mark = name.lower() in MARKS and not self._is_text and column.is_yes_or_no
+        if not is_mark and name.lower() not in WEIGHTS:
+            return Unused(name, column.rows)
+        return Unused(name, column.rows, column.zeros, column.first)
+
+
+class _Column:
+    """The counts of a column; of one that may be a mark, how its values go with the answers."""
+
+    def __init__(self) -> None:
+        self.rows = self.zeros = self.first = 0
+        self.is_yes_or_no = True
+        self._pairs: set[tuple[str, str]] | None = set()
+        self._seen = 0
+
+    def add_zero(self, value: Any, line: int) -> None:
+        if value == 0 or (isinstance(value, str) and _is_zero(value)):
+            self.zeros, self.first = self.zeros + 1, self.first or line
+
+    def add_answer(self, value: Any, answer: Any) -> None:
+        self.is_yes_or_no = self.is_yes_or_no and value in _YES_OR_NO
+        self._seen += 1
+        if self._pairs is not None:
+            self._pairs.add((str(value), str(answer)))
+            if len(self._pairs) > _MOST_PAIRS:
+                self._pairs = None
+
+    @property
+    def says_the_same(self) -> bool:
+        """Whether each value goes with one answer, both ways, and some occur again."""
+        return self._pairs is not None and are_one_to_one(self._pairs, self._seen)
 
 
 def say_the_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Returns whether each value of one column goes with one value of the other, both ways."""
     pairs = {(str(left), str(right)) for left, right in zip(one, other, strict=True)}
-    if len(pairs) == len(one):  # all values are different, which shows nothing
+    return are_one_to_one(pairs, len(one))
+
+
+def are_one_to_one(pairs: set[tuple[str, str]], rows: int) -> bool:
+    """Returns whether the values in `rows` rows are one to one; all different shows nothing."""
+    if len(pairs) == rows:
         return False
     return len(pairs) == len({left for left, _ in pairs}) == len({right for _, right in pairs})
-
-
-def _column(
-    raws: Sequence[RawRow], rows: Sequence[dict[str, Any]], name: str, mapping: Mapping
-) -> Unused:
-    answer, shape = mapping.columns.get("completion", ""), mapping.shape
-    values = list(map(dict.get, rows, repeat(name)))  # the fastest way
-    count = len(list(filter(None, values))) + values.count(0)  # 0 and false are values
-    if name.lower() in MARKS and answer and say_the_same(values, [row.get(answer) for row in rows]):
-        return Unused(name, count, same_as=answer)
-    is_mark = (
-        name.lower() in MARKS and shape != "text" and all(each in _YES_OR_NO for each in values)
-    )
-    if not is_mark and name.lower() not in WEIGHTS:
-        return Unused(name, count)
-    zeros = [
-        at
-        for at, value in enumerate(values)
-        if value == 0 or (isinstance(value, str) and _is_zero(value))
-    ]
-    return Unused(name, count, len(zeros), raws[zeros[0]].line if zeros else 0)
 
 
 def _is_zero(value: Any) -> bool:

@@ -18,7 +18,7 @@ from tui_loop.core.clusters import Clusters, clusters_at
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import read_config
-from tui_loop.core.data.rows import read_index
+from tui_loop.core.data.row_versions import read_index
 from tui_loop.core.diagnosis.experience import Lessons, lessons_of
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.cause_kinds import Measured

@@ -254,7 +254,7 @@ class TrainingRows(msgspec.Struct, frozen=True):
     `notice`: why these may not be the rows that were used in training, "" where they are.
     """
 
-    rows: list[Row]
+    rows: Sequence[Row]
     files: RowFiles
     notice: str
 

@@ -5,13 +5,13 @@ For the holdout, results have only counts, with the training rows as evidence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.preflight.check_result import (
     CheckKind,
     CheckResult,
-    RowEvidence,
     evidence,
     info,
     shown,
@@ -24,33 +24,22 @@ from tui_loop.core.text.figures import of_all
 
 def leaked_rows(data: LoadedData) -> list[CheckResult]:
     """Returns findings on evaluation and holdout rows whose input is in training, or nearly is."""
-    held = [("eval", row) for row in data.eval] + [("holdout", row) for row in data.holdout]
-    overlap = overlap_of(
-        [row.input_text for row in data.train], [row.input_text for _, row in held]
-    )
+    overlap = overlap_of((row.input_text for row in data.train), _HeldInputs(data))
     findings = []
     for kind, found in (
         (CheckKind.LEAKAGE_EXACT, overlap.same),
         (CheckKind.LEAKAGE_NEAR, overlap.near),
     ):
-        for split, total in (("eval", len(data.eval)), ("holdout", len(data.holdout))):
+        first = 0
+        for split, held in (("eval", data.eval), ("holdout", data.holdout)):
             pairs = [
-                (data.train[place], held[index][1])
+                (place, index - first)
                 for index, place in sorted(found.items())
-                if held[index][0] == split
+                if first <= index < first + len(held)
             ]
-            if not pairs:
-                continue
-            rows: list[RowEvidence] = list(
-                evidence(
-                    chain.from_iterable(
-                        (shown("train", ours), shown("eval", theirs)) for ours, theirs in pairs
-                    )
-                    if split == "eval"
-                    else (shown("train", ours) for ours, _ in pairs)
-                )
-            )
-            findings.append(_finding(kind, split, len(pairs), total, rows))
+            first += len(held)
+            if pairs:
+                findings.append(_finding(kind, split, pairs, data))
     if overlap.searched < len(data.train):
         findings.append(
             info(
@@ -62,9 +51,32 @@ def leaked_rows(data: LoadedData) -> list[CheckResult]:
     return findings
 
 
+class _HeldInputs:
+    """The inputs of the evaluation rows, then those of the holdout; read anew each time."""
+
+    def __init__(self, data: LoadedData) -> None:
+        self._data = data
+
+    def __iter__(self) -> Iterator[str]:
+        return (row.input_text for row in chain(self._data.eval, self._data.holdout))
+
+
 def _finding(
-    kind: CheckKind, split: str, count: int, total: int, rows: list[RowEvidence]
+    kind: CheckKind, split: str, pairs: Sequence[tuple[int, int]], data: LoadedData
 ) -> CheckResult:
+    """`pairs`: the places of training rows and of held-out rows with the same input, or nearly."""
+    if split == "eval":
+        rows = evidence(
+            chain.from_iterable(
+                (shown("train", data.train[ours]), shown("eval", data.eval[theirs]))
+                for ours, theirs in pairs
+            )
+        )
+        total = len(data.eval)
+    else:
+        rows = evidence(shown("train", data.train[ours]) for ours, _ in pairs)
+        total = len(data.holdout)
+    count = len(pairs)
     near = "nearly " if kind == CheckKind.LEAKAGE_NEAR else ""
     verb = "is" if count == 1 else "are"
     return warning(

@@ -18,9 +18,11 @@ the prefix filtering?", 2012).
 
 from __future__ import annotations
 
+import hashlib
 import math
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import combinations
 
 import msgspec
@@ -40,6 +42,9 @@ SHORT = 30
 TEMPLATE_ROWS = 20
 """From this many held-out inputs on, words that most of them have count as a template."""
 
+_FEW_INPUTS = 4
+"""Up to so many held-out inputs with the same numbers are all compared."""
+
 MAX_COMPARISONS = 1_000_000
 """The most pairs to compare, about a second; repetitive data may have more."""
 
@@ -53,26 +58,33 @@ class Overlap(msgspec.Struct, frozen=True):
     """The number of training inputs that were compared: all unless there were too many pairs."""
 
 
-def overlap_of(training: Iterable[str], held: Sequence[str]) -> Overlap:
-    """Returns which of `held` are in `training`, exactly or nearly; reports each once."""
-    inputs = [words_and_numbers(text) for text in held]
-    by_words: dict[str, list[int]] = defaultdict(list)
-    for index, (words, _) in enumerate(inputs):
+def overlap_of(training: Iterable[str], held: Iterable[str]) -> Overlap:
+    """Returns which of `held` are in `training`, exactly or nearly; reports each once.
+
+    `held` is iterated twice.
+    """
+    by_words: dict[bytes, list[int]] = defaultdict(list)
+    search = _NearSearch()
+    for text in held:
+        search.count(*words_and_numbers(text))
+    search.rank()
+    for index, text in enumerate(held):
+        words, numbers = words_and_numbers(text)
+        search.add(index, words, numbers)
         if words:
-            by_words[" ".join(words)].append(index)
+            by_words[_key(words)].append(index)
     same: dict[int, int] = {}
-    search = _NearSearch(inputs)
-    compared_keys: set[str] = set()
+    compared_keys: set[bytes] = set()
     searched = 0
     for place, text in enumerate(training):
         words, numbers = words_and_numbers(text)
-        key = " ".join(words)
+        key = _key(words)
         if key in by_words:
             for index in by_words[key]:
                 same.setdefault(index, place)
         if key not in compared_keys:
             compared_keys.add(key)
-            search.compare(place, words, numbers, key)
+            search.compare(place, words, numbers)
         if search.comparisons_left > 0:
             searched = place + 1
     near = {index: place for index, place in search.found.items() if index not in same}
@@ -80,70 +92,103 @@ def overlap_of(training: Iterable[str], held: Sequence[str]) -> Overlap:
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """A held-out input in the form for comparison."""
+    """A held-out input in the form for comparison.
+
+    `words`: the ranks of its words without repeats. `text`: its words in order, "" for a long one.
+    """
 
     index: int
-    words: frozenset[str]
+    words: array[int]
     text: str
 
 
 class _NearSearch:
-    """Finds the held-out inputs that are near duplicates of training inputs, each once."""
+    """Finds the held-out inputs that are near duplicates of training inputs, each once.
 
-    def __init__(self, held: Sequence[tuple[list[str], str]]) -> None:
-        counts: Counter[str] = Counter()
-        for words, _ in held:
-            counts.update(set(words))
-        limit = len(held) / 2 if len(held) >= TEMPLATE_ROWS else len(held)
-        self._common = frozenset(word for word, count in counts.items() if count > limit)
-        # training words that no held-out input has count as the rarest
-        ranked = sorted(counts.keys() - self._common, key=lambda word: (counts[word], word))
-        self._rank = {word: rank for rank, word in enumerate(ranked)}
+    Call `count` with the words of each held-out input, then `rank`, then `add` with each of them.
+    """
+
+    def __init__(self) -> None:
+        self._inputs = 0
+        self._counts: Counter[str] = Counter()
+        self._common: frozenset[str] = frozenset()
+        self._rank: dict[str, int] = {}
+        self._with_numbers: Counter[str] = Counter()
         self._lists: dict[Hashable, list[_Entry]] = defaultdict(list)
-        self._known = frozenset(ranked)
         self.comparisons_left = MAX_COMPARISONS
         self.found: dict[int, int] = {}
-        for index, (words, numbers) in enumerate(held):
-            self._add(index, words, numbers)
 
-    def compare(self, place: int, words: Sequence[str], numbers: str, text: str) -> None:
+    def count(self, words: Sequence[str], numbers: str) -> None:
+        """Counts the words of a held-out input."""
+        self._inputs += 1
+        self._counts.update(set(words))
+        self._with_numbers[numbers] += 1
+
+    def rank(self) -> None:
+        """Ranks the words, the rarest first."""
+        total = self._inputs
+        limit = total / 2 if total >= TEMPLATE_ROWS else total
+        counts = self._counts
+        self._common = frozenset(word for word, count in counts.items() if count > limit)
+        ranked = sorted(counts.keys() - self._common, key=lambda word: (counts[word], word))
+        self._rank = {word: rank for rank, word in enumerate(ranked)}
+        self._counts = Counter()
+
+    def add(self, index: int, words: Sequence[str], numbers: str) -> None:
+        """Adds a held-out input to those that are searched."""
+        ranks = sorted({self._rank[word] for word in words if word not in self._common})
+        if len(ranks) < LEAST_WORDS:
+            return
+        is_short = len(words) <= FEW_WORDS
+        entry = _Entry(index, array("I", ranks), " ".join(words) if is_short else "")
+        keys: list[Hashable] = []
+        if self._is_rare(numbers):
+            keys.append((numbers,))
+        else:
+            if len(ranks) <= SHORT / NEAR_SIMILARITY:  # may be similar to a short one
+                keys += _pairs(ranks, len(ranks), numbers)
+            if len(ranks) >= SHORT * NEAR_SIMILARITY:
+                keys += _singles(ranks, len(ranks), numbers)
+        if is_short:
+            keys += _rests(words)
+        for key in keys:
+            self._lists[key].append(entry)
+
+    def compare(self, place: int, words: Sequence[str], numbers: str) -> None:
         """Compares a training input with candidate held-out inputs.
 
         Stops for good after MAX_COMPARISONS pairs in all.
         """
         own = set(words)
         own -= self._common
-        if len(own) < LEAST_WORDS or self.comparisons_left <= 0:
+        size = len(own)
+        if size < LEAST_WORDS or self.comparisons_left <= 0:
             return
-        known = own & self._known
-        if len(known) >= math.ceil(NEAR_SIMILARITY * len(own)):
-            keys = self._pairs if len(own) <= SHORT else self._singles
-            for key in filter(self._lists.__contains__, keys(known, len(own), numbers)):
+        ranks = sorted(self._rank[word] for word in own if word in self._rank)
+        if len(ranks) >= math.ceil(NEAR_SIMILARITY * size):
+            known = set(ranks)
+            for key in filter(self._lists.__contains__, self._keys(ranks, size, numbers)):
                 for entry in self._entries(key):
                     self.comparisons_left -= 1
-                    if _jaccard(own, entry.words) >= NEAR_SIMILARITY:
+                    shared = len(known.intersection(entry.words))
+                    if shared >= NEAR_SIMILARITY * (size + len(entry.words) - shared):
                         self.found.setdefault(entry.index, place)
-        if len(words) <= FEW_WORDS and len(known) >= len(own) - 1:
+        if len(words) <= FEW_WORDS and len(ranks) >= size - 1:
+            text = " ".join(words)
             for rest in filter(self._lists.__contains__, _rests(words)):
                 for entry in self._entries(rest):
                     self.comparisons_left -= 1
                     if _jaccard(_trigrams(text), _trigrams(entry.text)) >= NEAR_SIMILARITY:
                         self.found.setdefault(entry.index, place)
 
-    def _add(self, index: int, words: Sequence[str], numbers: str) -> None:
-        own = frozenset(words) - self._common
-        if len(own) < LEAST_WORDS:
-            return
-        entry = _Entry(index, own, " ".join(words))
-        keys: list[Hashable] = []
-        if len(own) <= SHORT / NEAR_SIMILARITY:  # may be similar to a short one
-            keys += self._pairs(own, len(own), numbers)
-        if len(own) >= SHORT * NEAR_SIMILARITY:
-            keys += self._singles(own, len(own), numbers)
-        if len(words) <= FEW_WORDS:
-            keys += _rests(words)
-        for key in keys:
-            self._lists[key].append(entry)
+    def _keys(self, ranks: Sequence[int], size: int, numbers: str) -> Iterator[Hashable]:
+        if self._is_rare(numbers):
+            return iter([(numbers,)])
+        return (_pairs if size <= SHORT else _singles)(ranks, size, numbers)
+
+    def _is_rare(self, numbers: str) -> bool:
+        """Whether so few held-out inputs have these numbers that all of them are compared."""
+        return bool(numbers) and self._with_numbers[numbers] <= _FEW_INPUTS
 
     def _entries(self, key: Hashable) -> list[_Entry]:
         """Returns the held-out inputs under a key that have not been found yet."""
@@ -153,17 +198,26 @@ class _NearSearch:
             self._lists[key] = entries
         return entries
 
-    def _pairs(self, known: Set[str], size: int, numbers: str) -> Iterator[Hashable]:
-        pairs = combinations(self._rarest(known, size, 2), 2)
-        return ((numbers, *pair) for pair in pairs) if numbers else pairs
 
-    def _singles(self, known: Set[str], size: int, numbers: str) -> Iterator[Hashable]:
-        return ((numbers, word) for word in self._rarest(known, size, 1))
+def _pairs(ranks: Sequence[int], size: int, numbers: str) -> Iterator[Hashable]:
+    pairs = combinations(_rarest(ranks, size, 2), 2)
+    return ((numbers, *pair) for pair in pairs) if numbers else pairs
 
-    def _rarest(self, known: Set[str], size: int, shared: int) -> list[int]:
-        """Returns the first words, of which two similar inputs share at least `shared`."""
-        length = len(known) - math.ceil(NEAR_SIMILARITY * size) + shared
-        return sorted(map(self._rank.__getitem__, known))[:length]
+
+def _singles(ranks: Sequence[int], size: int, numbers: str) -> Iterator[Hashable]:
+    rarest = _rarest(ranks, size, 1)
+    return ((numbers, rank) for rank in rarest) if numbers else iter(rarest)
+
+
+def _rarest(ranks: Sequence[int], size: int, shared: int) -> Sequence[int]:
+    """Returns the first words, of which two similar inputs share at least `shared`."""
+    return ranks[: len(ranks) - math.ceil(NEAR_SIMILARITY * size) + shared]
+
+
+def _key(words: Sequence[str]) -> bytes:
+    """Returns a hash of the words in order."""
+    text = " ".join(words).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def _rests(words: Sequence[str]) -> Iterator[tuple[int, str]]:

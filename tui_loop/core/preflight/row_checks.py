@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise, product
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import msgspec
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.conversations import RESULT_ROLES
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
+from tui_loop.core.data.row_store import row_keys
 from tui_loop.core.data.rows import Message, Row, RowRefused
-from tui_loop.core.data.source_rows import ReadSource
+from tui_loop.core.data.source_rows import Poll, ReadSource, no_poll
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
@@ -101,14 +102,21 @@ def _lines(refused: Sequence[RowRefused]) -> str:
     return f"line{'' if len(refused) == 1 else 's'} {shown_lines}{more}"
 
 
-def load_usable(config: Config, root: Path, read: ReadSource) -> LoadedData:
+def load_usable(
+    config: Config,
+    root: Path,
+    read: ReadSource,
+    *,
+    is_whole: bool = False,
+    poll: Poll = no_poll,
+) -> LoadedData:
     """Returns the data as `load_data` does; raises ChecksFailed where several rows are unusable."""
     try:
-        return load_data(config, root, read)
+        return load_data(config, root, read, is_whole=is_whole, poll=poll)
     except RowRefused as first:
         refused: Refused = {}
         with contextlib.suppress(TuiLoopError):  # e.g. where no row is left
-            load_data(config, root, read, refused)
+            load_data(config, root, read, refused, poll=poll)
         if sum(map(len, refused.values())) > 1:
             raise ChecksFailed(refused_rows(refused)) from None
         first.hint = f"{first.hint}, or leave such rows out: {SKIP}"
@@ -119,8 +127,8 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
     """Returns warnings on rows that are in a split more than once, with the same reference."""
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
-        groups = list(_groups(rows, lambda row: (row.prompt, row.reference, row.tools)))
-        surplus = sum(len(group) - 1 for group in groups)
+        places = list(_groups(row_keys(rows)))
+        surplus = sum(len(each) - 1 for each in places)
         if not surplus:
             continue
         trained = split == "train"
@@ -133,7 +141,7 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
                 if trained
                 else "remove them: each counts in the score as often as it is in the data",
                 count=surplus,
-                rows=evidence(shown(split, row) for group in groups for row in group),
+                rows=evidence(shown(split, rows[at]) for each in places for at in each),
             )
         )
     return findings
@@ -146,9 +154,9 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
     findings = []
     for split, rows in (("train", data.train), ("eval", data.eval)):
         groups = [
-            group
-            for group in _groups(rows, _input)
-            if len({row.reference.strip() for row in group}) > 1
+            each
+            for each in _groups(key for key, _ in row_keys(rows))
+            if len({rows[at].reference.strip() for at in each}) > 1
         ]
         count = sum(map(len, groups))
         if count:
@@ -159,7 +167,7 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
                     "a row that has another reference",
                     "decide which reference is right",
                     count=count,
-                    rows=evidence(shown(split, row) for group in groups for row in group),
+                    rows=evidence(shown(split, rows[at]) for each in groups for at in each),
                 )
             )
     return findings + _conflicts_between(data)
@@ -167,9 +175,16 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
 
 def odd_turns(data: LoadedData) -> list[CheckResult]:
     """Returns warnings on conversations that chat templates do not expect, or train on nothing."""
-    findings = []
+    findings, untrained = [], list[Row]()
     for split, rows in (("train", data.train), ("eval", data.eval)):
-        odd = [(row, why) for row in rows if row.messages and (why := _oddity(row))]
+        odd = []
+        for row in rows:
+            if not row.messages:
+                continue
+            if why := _oddity(row):
+                odd.append((row, why))
+            if split == "train" and not _trains(row):
+                untrained.append(row)
         if odd:
             row, why = odd[0]
             findings.append(
@@ -185,20 +200,19 @@ def odd_turns(data: LoadedData) -> list[CheckResult]:
                     ),
                 )
             )
-    return findings + _untrained(data.train)
+    return findings + _untrained(untrained, len(data.train))
 
 
-def _untrained(rows: Sequence[Row]) -> list[CheckResult]:
+def _untrained(untrained: Sequence[Row], total: int) -> list[CheckResult]:
     """Returns a warning on training rows whose weights leave no turn to train on."""
-    untrained = [row for row in rows if row.messages and not _trains(row)]
     if not untrained:
         return []
     return [
         warning(
             CheckKind.WRONG_ROLES,
-            f"{of_all(len(untrained), len(rows), 'training rows')} "
+            f"{of_all(len(untrained), total, 'training rows')} "
             f"{'has' if len(untrained) == 1 else 'have'} no turn to train on: every turn of the "
-            f"assistant has weight 0 in line {untrained[0].line}",
+            f"assistant has weight 0 in {untrained[0].place}",
             "remove them, or give a turn weight 1",
             count=len(untrained),
             rows=evidence(shown("train", row) for row in untrained),
@@ -211,18 +225,22 @@ def _trains(row: Row) -> bool:
 
 
 def _conflicts_between(data: LoadedData) -> list[CheckResult]:
-    eval_by_input = {_input(row): row for row in data.eval}
-    against: dict[tuple[str, str], Row] = {}
+    held = {key: place for place, (key, _) in enumerate(row_keys(data.eval))}
+    against: dict[str, int] = {}
     agreeing = set()
-    for row in data.train:
-        held = eval_by_input.get(_input(row))
-        if held is None:
+    for place, (key, _) in enumerate(row_keys(data.train)):
+        if key not in held:
             continue
-        if held.reference.strip() == row.reference.strip():
-            agreeing.add(_input(row))
+        ours, theirs = data.train[place].reference, data.eval[held[key]].reference
+        if ours.strip() == theirs.strip():
+            agreeing.add(key)
         else:
-            against.setdefault(_input(row), row)
-    pairs = [(row, eval_by_input[key]) for key, row in against.items() if key not in agreeing]
+            against.setdefault(key, place)
+    pairs = [
+        (data.train[place], data.eval[held[key]])
+        for key, place in against.items()
+        if key not in agreeing
+    ]
     if not pairs:
         return []
     return [
@@ -242,20 +260,14 @@ def _conflicts_between(data: LoadedData) -> list[CheckResult]:
     ]
 
 
-def _input(row: Row) -> tuple[str, str]:
-    """Returns what an answer depends on: the prompt, and the tools that may be called."""
-    return row.prompt, row.tools
-
-
-def _groups(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> Iterator[list[Row]]:
-    """Groups rows by key, for keys of more than one row, in file order."""
-    first: dict[Hashable, Row] = {}
-    more: dict[Hashable, list[Row]] = {}
-    for row in rows:
-        name = key(row)
-        if first.setdefault(name, row) is not row:
-            more.setdefault(name, []).append(row)
-    return ([first[name], *others] for name, others in more.items())
+def _groups(keys: Iterable[Hashable]) -> Iterator[list[int]]:
+    """Yields the places of keys that occur more than once, in file order."""
+    first: dict[Hashable, int] = {}
+    more: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        if first.setdefault(key, place) != place:
+            more.setdefault(key, []).append(place)
+    return ([first[key], *others] for key, others in more.items())
 
 
 def _oddity(row: Row) -> str:

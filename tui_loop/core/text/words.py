@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SCRIPTS = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # written without spaces
 _WORDS = re.compile(rf"[{_SCRIPTS}]|[^\W{_SCRIPTS}]+")
@@ -37,6 +38,7 @@ def words_and_numbers(text: str) -> tuple[list[str], str]:
     return words, " ".join(word for word in words if is_numeric(word))
 
 
+@lru_cache(maxsize=1 << 16)
 def is_numeric(word: str) -> bool:
     """Whether a word has a digit or is an operator."""
     return _NUMERIC.search(word) is not None

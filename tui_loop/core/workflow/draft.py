@@ -16,7 +16,7 @@ from tui_loop.core.config.earlier_versions import upgraded
 from tui_loop.core.config.schema import GROUPS, Config
 from tui_loop.core.config.tables import Tables, to_tables, with_unset
 from tui_loop.core.config.validation import ConfigError, read_config
-from tui_loop.core.data.rows import drop_index
+from tui_loop.core.data.row_versions import drop_index
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record import codec
 from tui_loop.core.record.files import read_small, write_atomically

@@ -87,8 +87,8 @@ def create_fresh_split(
         return FreshSplit(write_draft(loop, fresh), None, None, (text,), warning)
     number = _next_number(loop)
     seed = seed if seed is not None else number
-    train, evaluation = (split.rows for split in raw)
-    good, used, old = _mapped(config, *raw)
+    train, evaluation = (list(split.rows) for split in raw)
+    good, used, old = _mapped(config, raw, train, evaluation)
     by_label = config.evaluation.metric == LABEL
     chosen = frozenset(good[index] for index in draw_rows(used, old, seed, by_label=by_label))
     if not chosen:
@@ -165,18 +165,21 @@ def _reason(loop: LoopFolder) -> str:
 
 
 def _mapped(
-    config: Config, train: RawSplit, evaluation: RawSplit
+    config: Config,
+    raw: tuple[RawSplit, RawSplit],
+    train: list[RawRow],
+    evaluation: list[RawRow],
 ) -> tuple[list[int], list[Row], list[Row]]:
     """Returns the indexes of used training rows (no bad answers), and all used rows, mapped."""
-    given = DataSource(path=train.path)
-    mapping = mapping_of(train, given, config)
-    own = mapping_of(evaluation, given, config, mapping)
-    mark = mark_of(train.rows, column_names(train.rows), mapping)
-    good = [index for index, raw in enumerate(train.rows) if is_good(raw, mark)]
-    used = map_rows([train.rows[index] for index in good], mapping, train.where)
-    mark = mark_of(evaluation.rows, column_names(evaluation.rows), own)
-    held = [raw for raw in evaluation.rows if is_good(raw, mark)]
-    return good, used, map_rows(held, own, evaluation.where)
+    given = DataSource(path=raw[0].path)
+    mapping = mapping_of(raw[0], given, config)
+    own = mapping_of(raw[1], given, config, mapping)
+    mark = mark_of(train, column_names(train), mapping)
+    good = [index for index, each in enumerate(train) if is_good(each, mark)]
+    used = map_rows([train[index] for index in good], mapping, raw[0].where)
+    mark = mark_of(evaluation, column_names(evaluation), own)
+    held = [each for each in evaluation if is_good(each, mark)]
+    return good, used, map_rows(held, own, raw[1].where)
 
 
 def _without_weights(draft: Draft) -> Draft:

@@ -10,7 +10,7 @@ from tui_loop.core.config.schema import EOS, SEED, Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.data.loading import LoadedData
-from tui_loop.core.data.rows import rows_changed, write_index
+from tui_loop.core.data.row_versions import rows_changed, write_index
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder, LoopFolder

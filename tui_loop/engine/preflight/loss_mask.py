@@ -14,6 +14,7 @@ import msgspec
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import LoadedData
+from tui_loop.core.data.row_store import row_lengths
 from tui_loop.core.data.rows import Row
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, evidence, shown
 from tui_loop.core.preflight.row_checks import TrainedRow, TurnTokens
@@ -151,9 +152,8 @@ class LossMasker:
         if len(rows) <= SAMPLED_ROWS:
             yield from rows
             return
-        by_length = sorted(
-            range(len(rows)), key=lambda at: -len(rows[at].prompt) - len(rows[at].reference)
-        )
+        lengths = list(row_lengths(rows))
+        by_length = sorted(range(len(rows)), key=lambda at: -lengths[at])
         others = by_length[LONGEST_ROWS:]
         sampled = random.Random(0).sample(others, SAMPLED_ROWS - LONGEST_ROWS)
         chosen = [*by_length[:LONGEST_ROWS], *sampled]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
-from tui_loop.core.data.rows import RawRow
+from tui_loop.core.data.files.streamed_rows import RawRows
 from tui_loop.core.text.untrusted import one_line
 
 AUTO = "auto"
@@ -36,7 +36,7 @@ class FileContent(msgspec.Struct, frozen=True):
     `notes`: what was detected and may surprise, each a clause about the file.
     """
 
-    splits: dict[str, list[RawRow]]
+    splits: Mapping[str, RawRows]
     notes: tuple[str, ...] = ()
 
 

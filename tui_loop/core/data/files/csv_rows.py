@@ -13,7 +13,8 @@ import msgspec
 
 from tui_loop.core.data.column_names import COMMON_NAMES
 from tui_loop.core.data.files.content import AUTO, FIX_LINE, FileContent, ReadOptions, listed
-from tui_loop.core.data.files.opening import format_of, opened
+from tui_loop.core.data.files.opening import format_of, is_large, opened
+from tui_loop.core.data.files.streamed_rows import StreamedRows
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.figures import counted
@@ -73,9 +74,17 @@ def read_csv(path: Path, options: ReadOptions) -> FileContent:
     layout = _Layout(separator, columns, sample[0] if has_header else None, int(bool(declared)))
     if has_header and options.header == AUTO:
         notes += _header_notes(columns)
-    with opened(path, options.encoding) as stream:
-        rows = list(_rows(path, stream, layout, notes))
-    return FileContent({"": rows}, tuple(notes))
+
+    def read() -> Iterator[RawRow]:
+        found.clear()
+        with opened(path, options.encoding) as stream:
+            yield from _rows(path, stream, layout, found)
+
+    found: list[str] = []
+    if is_large(path):
+        return FileContent({"": StreamedRows(read, notes=lambda: tuple(found))}, tuple(notes))
+    rows = list(read())
+    return FileContent({"": rows}, (*notes, *found))
 
 
 def _separator(text: str, usual: str, *, is_whole: bool) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tui_loop.core.data.files.content import FIX_LINE, FileContent, ReadOptions
-from tui_loop.core.data.files.opening import opened
+from tui_loop.core.data.files.content import AUTO, FIX_LINE, FileContent, ReadOptions
+from tui_loop.core.data.files.opening import is_large, opened, opened_bytes
+from tui_loop.core.data.files.streamed_rows import StreamedRows
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.figures import counted
@@ -22,6 +23,7 @@ _DEEP = 100
 """Values within so many others are not searched for NaN."""
 _LONGEST_OBJECT = 10_000
 """Lines of one object that are read together."""
+_BLANK, _STARTS, _ENDS = b" \t\r\n", (b"{", b"["), (b"}", b"]")
 _decoder = msgspec.json.Decoder()
 
 
@@ -40,6 +42,12 @@ class NanCounts:
     def __init__(self) -> None:
         self.rows: Counter[str] = Counter()
         self.first: dict[str, int] = {}
+        self.seen = False
+
+    def clear(self) -> None:
+        """Starts to count anew."""
+        self.rows.clear()
+        self.first.clear()
         self.seen = False
 
     def constant(self, word: str) -> float:
@@ -70,16 +78,58 @@ class NanCounts:
 
 
 def read_json_lines(path: Path, options: ReadOptions) -> FileContent:
-    """Reads all rows of a file of JSON lines; raises BadInput with the line of a fault."""
+    """Reads a file of JSON lines; raises BadInput with the line of a fault.
+
+    The rows of a large file are streamed, and raise BadInput while they are read.
+    """
     nans = NanCounts()
-    with opened(path, options.encoding) as stream:
-        rows = list(rows_of_lines(path, stream, nans))
-    return FileContent({"": rows}, nans.notes())
+
+    def read() -> Iterator[RawRow]:
+        nans.clear()
+        with opened(path, options.encoding) as stream:
+            yield from rows_of_lines(path, stream, nans)
+
+    def pick(places: Sequence[int]) -> Iterator[RawRow]:
+        wanted = iter(places)
+        next_place, place = next(wanted, None), 0
+        with opened_bytes(path) as stream:
+            for number, line in enumerate(stream, 1):
+                if next_place is None:
+                    return
+                if not line.strip():
+                    continue
+                if place == next_place:
+                    yield from rows_of_lines(path, [line.decode("utf-8-sig")], nans, number)
+                    next_place = next(wanted, None)
+                place += 1
+
+    if not is_large(path):
+        return FileContent({"": list(read())}, nans.notes())
+    rows = StreamedRows(read, lambda: _count_lines(path, options.encoding), pick, nans.notes)
+    return FileContent({"": rows})
 
 
-def rows_of_lines(path: Path, lines: Iterable[str], nans: NanCounts) -> Iterator[RawRow]:
-    """Yields the objects of lines with the line where each starts."""
-    numbered = iter(enumerate(lines, 1))
+def _count_lines(path: Path, encoding: str) -> int | None:
+    """Returns the number of objects in a file of UTF-8 with one in each line, else None."""
+    if encoding != AUTO:
+        return None
+    count = 0
+    with opened_bytes(path) as stream:
+        for line in stream:
+            text = line.strip(_BLANK)
+            if not text:
+                continue
+            if text[-1:] not in _ENDS or (count and text[:1] not in _STARTS):
+                return None
+            count += 1
+    return count
+
+
+def rows_of_lines(
+    path: Path, lines: Iterable[str], nans: NanCounts, first: int = 1
+) -> Iterator[RawRow]:
+    """Yields the objects of lines with the line where each starts; `first`: that of the first."""
+    numbered = iter(enumerate(lines, first))
     for number, line in numbered:
         if not line.strip():
             continue

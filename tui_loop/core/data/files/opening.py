@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from tui_loop.core.data.files.content import AUTO
+from tui_loop.core.data.files.streamed_rows import LARGE
 from tui_loop.core.errors import BadInput
 
 COMPRESSIONS = (".gz", ".zst")
@@ -28,6 +29,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_USUAL_RATIO = 5
+"""How many times smaller compressed JSON and CSV usually are."""
 _HEAD = 65536
 _FIRST_OF_LATIN = 0xA0
 """Bytes from 0x80 up to here are no signs in Latin-1, and are in Windows-1252."""
@@ -76,6 +79,25 @@ def opened(path: Path, encoding: str = AUTO) -> Iterator[TextIO]:
     except OSError as error:
         reason, hint = error.strerror or f"is damaged: {error}", "check the file's permissions"
         raise BadInput(f"{path}: {reason}", hint if error.strerror else _PACK_AGAIN) from error
+
+
+def is_large(path: Path) -> bool:
+    """Returns whether a file has so many bytes that its rows are streamed."""
+    size = os.stat(path).st_size if os.path.exists(path) else 0
+    return size > (LARGE / _USUAL_RATIO if path.suffix.lower() in COMPRESSIONS else LARGE)
+
+
+@contextmanager
+def opened_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file for its bytes, decompressed; raises BadInput for a damaged one."""
+    try:
+        with _bytes_of(path) as stream:
+            yield stream
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise BadInput(f"{path}: is damaged: {error}", _PACK_AGAIN) from error
+    except OSError as error:
+        reason = error.strerror or f"is damaged: {error}"
+        raise BadInput(f"{path}: {reason}", "check the file") from error
 
 
 def _bytes_of(path: Path) -> BinaryIO:

@@ -11,6 +11,7 @@ from tui_loop.core.data.files.json_file import read_json
 from tui_loop.core.data.files.json_lines import read_json_lines
 from tui_loop.core.data.files.opening import can_open, check_encoding, format_of
 from tui_loop.core.data.files.plain_text import read_text
+from tui_loop.core.data.files.streamed_rows import head
 from tui_loop.core.errors import BadInput
 
 _READERS: dict[str, Callable[[Path, ReadOptions], FileContent]] = {
@@ -45,6 +46,6 @@ def read_file(path: Path, options: ReadOptions = _AS_USUAL) -> FileContent:
     """
     check_encoding(options.encoding)
     content = _READERS[format_of(path)](path, options)
-    if not any(content.splits.values()):
+    if not any(head(rows, 1) for rows in content.splits.values()):
         raise BadInput(f"{path}: has no rows", "give a file with at least one row")
     return content
