@@ -68,7 +68,9 @@ class FakeBackend:
     def metrics(self) -> list[str]:
         return ["exact_match", "contains", "label", "none"]
 
-    def preview_data(self, loops: LoopsFolder, wanted: NewLoop) -> DatasetPreview:
+    def preview_data(
+        self, loops: LoopsFolder, wanted: NewLoop, poll: Callable[[str, int], None]
+    ) -> DatasetPreview:
         self.asked.append(wanted)
         return self.understands(wanted)
 

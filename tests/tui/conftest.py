@@ -432,7 +432,9 @@ class FakeBackend:
     def metrics(self) -> list[str]:
         return ["exact_match", "label", "none"]
 
-    def preview_data(self, loops: LoopsFolder, wanted: NewLoop) -> DatasetPreview:
+    def preview_data(
+        self, loops: LoopsFolder, wanted: NewLoop, poll: Callable[[str, int], None]
+    ) -> DatasetPreview:
         raise AssertionError("no test of the workbench asks for that")
 
     def create(self, loops: LoopsFolder, wanted: NewLoop) -> LoopFolder:

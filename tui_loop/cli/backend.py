@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_loop.cli.app_runs import AppRuns
+from tui_loop.core.data.source_rows import Poll, no_poll
 from tui_loop.core.errors import BadInput, file_error
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
 from tui_loop.core.record.folders import LoopFolder
@@ -39,6 +41,8 @@ class AppBackend(AppRuns):
     """Implements `tui.backend.Backend`."""
 
     _row_search: TrainingRowSearch | None = None
+    _prepared_last: tuple[object, Prepared] | None = None
+    """The data of a new loop as it was shown, so that creating the loop reads it no second time."""
 
     def models(self) -> list[str]:
         """Returns the models that are shipped or can be fetched by a short name."""
@@ -142,12 +146,14 @@ class AppBackend(AppRuns):
         pure = [name for name in PURE_METRICS if name != NO_METRIC]
         return [*pure, *LIBRARY_METRICS, NO_METRIC]
 
-    def preview_data(self, loops: LoopsFolder, new_loop: NewLoop) -> DatasetPreview:
+    def preview_data(
+        self, loops: LoopsFolder, new_loop: NewLoop, poll: Poll = no_poll
+    ) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError. Opens no network connection."""
         from tui_loop.cli.new_loop import read_as
 
         with _os_errors_as_bad_input():
-            prepared = self._prepared(loops, new_loop)
+            prepared = self._prepared(loops, new_loop, poll)
             of_model = _model_notices(prepared.config.model.id, _root(loops))
         data = prepared.data
         return DatasetPreview(
@@ -169,7 +175,9 @@ class AppBackend(AppRuns):
         with _os_errors_as_bad_input():
             prepared = self._prepared(loops, new_loop)
             check_base(prepared.config, _root(loops))
-            return create(loops, new_loop.name, new_loop.goal, prepared)
+            created = create(loops, new_loop.name, new_loop.goal, prepared)
+        self._prepared_last = None
+        return created
 
     def demo(self, loops: LoopsFolder) -> LoopFolder:
         """Returns a recorded demo loop, copied where needed; raises TuiLoopError."""
@@ -178,7 +186,7 @@ class AppBackend(AppRuns):
         with _os_errors_as_bad_input():
             return demo_loop(loops)
 
-    def _prepared(self, loops: LoopsFolder, new_loop: NewLoop) -> Prepared:
+    def _prepared(self, loops: LoopsFolder, new_loop: NewLoop, poll: Poll = no_poll) -> Prepared:
         from tui_loop.cli.new_loop import prepare, requested_tables
 
         root = _root(loops)
@@ -188,20 +196,35 @@ class AppBackend(AppRuns):
             raise BadInput(
                 f"metric: unknown metric {new_loop.metric!r}", f"one of {', '.join(self.metrics())}"
             )
+        data, eval_data = (_data_files(each, root) for each in (new_loop.data, new_loop.eval))
+        holdout = _data_file(new_loop.holdout, root) if new_loop.holdout else None
         tables = requested_tables(
             root,
-            data=_data_files(new_loop.data, root),
-            eval_data=_data_files(new_loop.eval, root),
-            holdout=_data_file(new_loop.holdout, root) if new_loop.holdout else None,
+            data=data,
+            eval_data=eval_data,
+            holdout=holdout,
             model=self._model(new_loop.model, root) if new_loop.model else None,
             metric=new_loop.metric or None,
         )
-        return prepare(root, tables)
+        key = tables, _versions([*data, *eval_data, *([holdout] if holdout else [])])
+        if self._prepared_last is None or self._prepared_last[0] != key:
+            self._prepared_last = key, prepare(root, copy.deepcopy(tables), poll)
+        return self._prepared_last[1]
 
     def _model(self, entry: str, root: Path) -> str:
         """Returns a model's name unchanged, and a path resolved from the folder above `loops/`."""
         path = root / os.path.expanduser(entry)
         return str(path) if entry not in self.models() and path.exists() else entry
+
+
+def _versions(files: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Returns the path, size and time of each data file, which show whether it has changed."""
+    found = []
+    for entry in files:
+        path = entry if os.path.exists(entry) else path_in(entry)
+        status = os.stat(path)
+        found.append((path, status.st_size, status.st_mtime_ns))
+    return found
 
 
 def _root(loops: LoopsFolder) -> Path:

@@ -20,7 +20,7 @@ from tui_loop.core.data.columns import is_label_name
 from tui_loop.core.data.loading import LoadedData, load_data, with_labels
 from tui_loop.core.data.mixing import shares_of
 from tui_loop.core.data.rows import RowRefused
-from tui_loop.core.data.source_rows import ReadSource, Source
+from tui_loop.core.data.source_rows import Poll, ReadSource, Source, no_poll
 from tui_loop.core.errors import BadInput
 from tui_loop.core.metric_choice import LABEL, choose_metric, label_set
 from tui_loop.core.model_files import ModelFiles, hub_folder, read_model_files
@@ -116,11 +116,12 @@ def _recorded_sources(
     return sources
 
 
-def prepare(root: Path, requested: Tables) -> Prepared:
+def prepare(root: Path, requested: Tables, poll: Poll = no_poll) -> Prepared:
     """Reads the data and fills in what it shows: shape, columns, template, metric.
 
     `requested` holds what `requested_tables` returned, and further settings. Loads no model, and
-    uses the network only where `data.*` names a hub id. Raises TuiLoopError.
+    uses the network only where `data.*` names a hub id. Raises TuiLoopError. `poll` is called while
+    rows are read, and may raise to end it.
     """
     from tui_loop.engine.scorers import check_metric
     from tui_loop.engine.sources import read_source
@@ -131,10 +132,10 @@ def prepare(root: Path, requested: Tables) -> Prepared:
     check_metric(config.evaluation.metric)
     given = tables["evaluation"].pop("metric", None)
     if given is None:
-        config, data, chosen = _read_and_choose(config, root)
+        config, data, chosen = _read_and_choose(config, root, poll)
         notices = [chosen]
     else:
-        data, notices = load_usable(config, root, read_source), []
+        data, notices = load_usable(config, root, read_source, is_whole=True, poll=poll), []
         _check_prompts(config, data)
     detected = _detected(config, data, tables["data"])
     tables["data"] = {**tables["data"], **detected}
@@ -173,18 +174,20 @@ def _check_prompts(config: Config, data: LoadedData) -> None:
         )
 
 
-def _read_and_choose(config: Config, root: Path) -> tuple[Config, LoadedData, CheckResult]:
+def _read_and_choose(
+    config: Config, root: Path, poll: Poll
+) -> tuple[Config, LoadedData, CheckResult]:
     """Reads the data and chooses the metric that its references call for, with a notice on it."""
     from tui_loop.engine.extras import is_installed
 
-    data, hint = _read_as_seen(config, root)
+    data, hint = _read_as_seen(config, root, poll)
     installed = [metric for metric, module in LIBRARIES.items() if is_installed(module)]
     choice = choose_metric(data, config.evaluation, installed)
     config = _with_metric(config, choice.metric)
     return config, with_labels(data, config), info(CheckKind.CONFIG, choice.message, hint)
 
 
-def _read_as_seen(config: Config, root: Path) -> tuple[LoadedData, str]:
+def _read_as_seen(config: Config, root: Path, poll: Poll) -> tuple[LoadedData, str]:
     """Returns the data, and how to read it otherwise ("" where one reading is possible).
 
     A message and its label are seen where the columns have no known shape, or where a column
@@ -194,14 +197,14 @@ def _read_as_seen(config: Config, root: Path) -> tuple[LoadedData, str]:
     data: LoadedData | None = None
     unclear = BadInput("")
     try:
-        data = load_usable(config, root, read)
+        data = load_usable(config, root, read, is_whole=True, poll=poll)
     except (RowRefused, ChecksFailed):
         raise
     except BadInput as error:
         unclear = error
     if data is None or _may_be_labelled(config, data):
         try:
-            labelled = load_data(_with_metric(config, LABEL), root, read)
+            labelled = load_data(_with_metric(config, LABEL), root, read, is_whole=True, poll=poll)
         except BadInput:
             labelled = None
         if labelled and label_set(labelled):

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,6 +26,9 @@ _COMMAND = re.compile(
     r"\btui-loop (?=[a-z0-9])(?!(?:demo|doctor|fetch|keys)(?![a-z0-9._/-]*[a-z0-9]))"
 )
 """The beginning of a command that reads a folder of loops; a loop may be called `demo-2`."""
+
+_FIRST_NOTE, _NOTES_APART = 3, 5
+"""Seconds before the first note on reading, and between two."""
 
 PIPE_WIDTH = 400
 """Width of output that goes to no terminal: wide enough that tables are not cut."""
@@ -168,3 +172,16 @@ def _can_encode(stream: TextIO) -> bool:
 def uses_colour(stream: TextIO) -> bool:
     """Whether colour may be used on `stream`."""
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+class ReadingNotes:
+    """Prints how many rows have been read, for those who wait for a large file."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._next = time.monotonic() + _FIRST_NOTE
+
+    def __call__(self, entry: str, rows: int) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _NOTES_APART
+            self._out.note(f"reading {entry}: {rows:,} rows so far")

@@ -17,6 +17,8 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
+from tui_loop.core.data.source_rows import Poll as ReadPoll
+from tui_loop.core.data.source_rows import no_poll
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import (
     CheckKind,
@@ -64,17 +66,20 @@ class Preflight:
         self._masker: LossMasker | None = None
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
-    def of_rows(self) -> list[CheckResult]:
+    def of_rows(self, reading: ReadPoll = no_poll) -> list[CheckResult]:
         """Runs the checks that need no tokenizer: settings, rows, steps.
 
-        Raises NeedsExtra where the data cannot be read without an extra.
+        `reading` is called while rows are read, and may raise to end it. Raises NeedsExtra where
+        the data cannot be read without an extra.
         """
         from tui_loop.engine.sources import read_source
 
         refused: Refused = {}
         findings = [*self._problems]
         try:
-            self._data = load_data(self._config, self._loop.root, read_source, refused)
+            self._data = load_data(
+                self._config, self._loop.root, read_source, refused, poll=reading
+            )
         except NeedsExtra:
             raise  # nothing else can be checked without the rows
         except TuiLoopError as fault:

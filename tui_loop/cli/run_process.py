@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tui_loop.cli.follow import RunFollower
 from tui_loop.cli.loop_output import print_loop
-from tui_loop.cli.output import Output, background_hints
+from tui_loop.cli.output import Output, ReadingNotes, background_hints
 from tui_loop.cli.preflight_report import warn_before
 from tui_loop.cli.start import check_start, create, shared_machine_notice
 from tui_loop.core.commands import command
@@ -49,7 +49,7 @@ def create_runs(
     `is_attended` that includes a copy of the parent, and other live runs are only noted: the queue
     and `auto` wait for these instead.
     """
-    start = check_start(loop, plan, repeat=repeat, allow_code=allow_code)
+    start = check_start(loop, plan, repeat=repeat, allow_code=allow_code, poll=ReadingNotes(out))
     if is_attended:
         if not start.plans[0].changes and plan.parent:
             _refuse_copy(loop, plan.parent)

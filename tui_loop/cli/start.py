@@ -15,6 +15,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.consent import NeedsConsent
 from tui_loop.core.data.loading import LoadedData
+from tui_loop.core.data.source_rows import Poll, no_poll
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.preflight.effort import steps_of
@@ -64,7 +65,12 @@ class Start(msgspec.Struct, frozen=True):
 
 
 def check_start(
-    loop: LoopFolder, plan: Plan, *, repeat: int | None = None, allow_code: bool = False
+    loop: LoopFolder,
+    plan: Plan,
+    *,
+    repeat: int | None = None,
+    allow_code: bool = False,
+    poll: Poll = no_poll,
 ) -> Start:
     """Returns the plan with its data; raises TuiLoopError for a run that would certainly fail.
 
@@ -72,7 +78,7 @@ def check_start(
     """
     refuse_closed(loop)
     restore_ends(loop)
-    data = check_config(loop, plan.config, allow_code=allow_code)
+    data = check_config(loop, plan.config, allow_code=allow_code, poll=poll)
     plan = with_data_changes(loop, plan, data)
     plans = replicates(loop, plan, repeat) if repeat is not None else [plan]
     base_first = base_is_needed(loop, plan.config, data, _weights(loop, plan))
@@ -123,12 +129,14 @@ def required_checks(
     ]
 
 
-def check_config(loop: LoopFolder, config: Config, *, allow_code: bool) -> LoadedData:
+def check_config(
+    loop: LoopFolder, config: Config, *, allow_code: bool, poll: Poll = no_poll
+) -> LoadedData:
     """Returns the config's data; raises BadInput for whatever would certainly fail."""
     from tui_loop.engine.sources import read_source
 
     refuse_secrets(config)
-    data = load_usable(config, loop.root, read_source)
+    data = load_usable(config, loop.root, read_source, poll=poll)
     faults: list[TuiLoopError] = []
     for check in required_checks(loop, config, data.labels, allow_code):
         try:

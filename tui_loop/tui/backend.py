@@ -268,8 +268,13 @@ class Backend(Protocol):
     def metrics(self) -> list[str]:
         """Returns the names of the metrics."""
 
-    def preview_data(self, loops: LoopsFolder, new_loop: NewLoop) -> DatasetPreview:
-        """Reads a new loop's data; raises TuiLoopError."""
+    def preview_data(
+        self, loops: LoopsFolder, new_loop: NewLoop, poll: Callable[[str, int], None]
+    ) -> DatasetPreview:
+        """Reads a new loop's data; raises TuiLoopError.
+
+        `poll` gets (file, rows read so far), and may raise to end the reading.
+        """
 
     def create(self, loops: LoopsFolder, new_loop: NewLoop) -> LoopFolder:
         """Creates a loop; raises TuiLoopError."""

@@ -31,6 +31,14 @@ class Latest(Generic[Question, Answer]):
         self._wake.set()
         return True
 
+    def is_newest(self, question: Question) -> bool:
+        """Returns whether no other question has been asked; may be called from any thread."""
+        return question == self._asked
+
+    def end(self) -> None:
+        """Forgets the question: its answer is of no use any more."""
+        self._asked = None
+
     async def run(self) -> None:
         """Answers for as long as it is let."""
         while True:

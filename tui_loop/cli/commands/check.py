@@ -10,7 +10,7 @@ import warnings
 import msgspec
 
 from tui_loop.cli.arguments import add_allow_code, add_json, add_next, count, draft_of_args
-from tui_loop.cli.output import Output, shell_hints, uses_colour
+from tui_loop.cli.output import Output, ReadingNotes, shell_hints, uses_colour
 from tui_loop.cli.preflight_report import Preflight, check_record, preflight_of
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         show_row(Preflight(loop, config, allow_code=args.allow_code).row(args.row), out)
         return 0
     preflight = _preflight(loop, args, draft)
-    findings = preflight.of_rows()
+    findings = preflight.of_rows(ReadingNotes(out))
     out.note("the rows are checked; checking tokens and sizes")
     findings = by_severity([*findings, *preflight.of_tokens()])
     if args.json:

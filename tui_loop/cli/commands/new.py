@@ -19,7 +19,7 @@ from tui_loop.cli.new_loop import (
     read_as,
     requested_tables,
 )
-from tui_loop.cli.output import Output, shell_hints
+from tui_loop.cli.output import Output, ReadingNotes, shell_hints
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config, all_fields, field_help
 from tui_loop.core.config.settings import settings_tables
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         model=args.model,
         metric=args.metric,
     )
-    prepared = prepare(root, settings_tables(args.settings, onto=requested))
+    prepared = prepare(root, settings_tables(args.settings, onto=requested), ReadingNotes(out))
     if notice := check_base(prepared.config, root):
         out.note(notice)
     loop = create(LoopsFolder(args.loops), args.loop, args.goal, prepared, args.target)

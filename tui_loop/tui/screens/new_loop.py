@@ -39,6 +39,9 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
 
+PROGRESS_INTERVAL = 0.5
+"""Seconds between two looks at how many rows have been read."""
+
 WIDE = 116
 """From this width on, choices and what was understood stand side by side."""
 
@@ -113,6 +116,14 @@ class NewLoopScreen(Screen[None]):
         ):
             self.run_worker(work, name=name, group=name)
         self._look()
+        self.set_interval(PROGRESS_INTERVAL, self._show_progress)
+
+    def on_unmount(self) -> None:
+        self._reading.end()
+
+    def _show_progress(self) -> None:
+        if self.state.progress[1]:
+            self.seen.show(self.state.lines())
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "-wide")
@@ -256,10 +267,18 @@ class NewLoopScreen(Screen[None]):
             self._enter()
 
     def _read(self, question: NewLoop) -> Seen:
+        def poll(entry: str, rows: int) -> None:
+            self.state.progress = entry, rows
+            if not self._reading.is_newest(question):
+                raise TuiLoopError("something else was asked meanwhile")
+
         try:
-            result: DatasetPreview | TuiLoopError = self.backend.preview_data(self.loops, question)
+            result: DatasetPreview | TuiLoopError = self.backend.preview_data(
+                self.loops, question, poll
+            )
         except TuiLoopError as error:
             result = error
+        self.state.progress = "", 0
         try:
             taken = frozenset(self.loops.names())
         except OSError:

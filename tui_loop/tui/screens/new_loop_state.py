@@ -10,6 +10,7 @@ import msgspec
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.tui.backend import DatasetPreview, NewLoop
+from tui_loop.tui.cells import flat
 from tui_loop.tui.data_files import Offers
 from tui_loop.tui.screens.understood import (
     METRICS,
@@ -62,6 +63,8 @@ class FormState:
         self.is_choosing = True
         self.is_creating = False
         self.answer = Seen()
+        self.progress = ("", 0)
+        """The file that is read, and its rows so far; written by the thread that reads."""
         self.fault: TuiLoopError | None = None
 
     @property
@@ -127,8 +130,15 @@ class FormState:
         if isinstance(result, DatasetPreview):
             return lines + understood_lines(result)
         if result is None and self.question is not None:
-            return [*lines, [("reading the data ...", "muted")]]
+            return [*lines, [(self._reading, "muted")]]
         return lines if found is not None else lines + NOTHING_YET
+
+    @property
+    def _reading(self) -> str:
+        entry, rows = self.progress
+        return (
+            f"reading {flat(entry, 60)}: {rows:,} rows so far" if rows else "reading the data ..."
+        )
 
     @property
     def wrong(self) -> frozenset[str]:
