@@ -19,7 +19,6 @@ ROWS, BATCH, PAIRS = sized((64, 8, 5), (4, 2, 1))
 
 def results() -> list[Result]:
     set_environment()
-    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     from tui_loop.engine.evaluation import measure_losses, prepare_eval_set
@@ -58,8 +57,8 @@ def results() -> list[Result]:
                 disable_tqdm=True,
                 per_device_eval_batch_size=BATCH,
             ),
-            train_dataset=Dataset.from_list(render_training_rows(renderer, rows.train).records),
-            eval_dataset=Dataset.from_list(render_training_rows(renderer, rows.eval).records),
+            train_dataset=render_training_rows(renderer, rows.train).dataset,
+            eval_dataset=render_training_rows(renderer, rows.eval).dataset,
             processing_class=loaded.tokenizer,
         )
         trainer.callback_handler.callbacks.clear()

@@ -99,7 +99,6 @@ def test_eval_loss_stays_put_whatever_the_training_settings(
 def test_the_trainers_own_figure_is_what_trainer_evaluate_reports(
     tmp_path: Path, write_lines: Callable[[str, Any], Path]
 ) -> None:
-    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     from tui_loop.core.config.schema import Config
@@ -134,8 +133,8 @@ def test_the_trainers_own_figure_is_what_trainer_evaluate_reports(
             report_to="none",
             per_device_eval_batch_size=8,
         ),
-        train_dataset=Dataset.from_list(render_training_rows(renderer, rows.train).records),
-        eval_dataset=Dataset.from_list(render_training_rows(renderer, rows.eval).records),
+        train_dataset=render_training_rows(renderer, rows.train).dataset,
+        eval_dataset=render_training_rows(renderer, rows.eval).dataset,
         processing_class=loaded.tokenizer,
     )
     assert ours.trainer_eval_loss == pytest.approx(trainer.evaluate()["eval_loss"], abs=1e-4)

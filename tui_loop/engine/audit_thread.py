@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from tui_loop.core.audit.data_audit import AuditRows
 from tui_loop.core.audit.structs import DataAudit
 from tui_loop.core.data.loading import LoadedData
+from tui_loop.core.data.split import sample
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.engine.run_context import Run
+
+AUDITED_ROWS = 200_000
+"""Of more training rows, the audit reads a seeded sample: it keeps their texts in memory."""
 
 
 class _Cancelled(Exception):
@@ -48,7 +52,10 @@ def _record(run: Run, data: LoadedData, cancelled: threading.Event) -> None:
 
     try:
         is_label_metric = run.config.evaluation.metric == "label"
-        rows = AuditRows(data.train, data.eval, is_label_metric=is_label_metric, poll=poll)
+        train = sample(data.train, AUDITED_ROWS, run.config.data.split_seed)
+        if len(train) < len(data.train):
+            run.info(f"the data audit reads {len(train):,} of {len(data.train):,} training rows")
+        rows = AuditRows(train, data.eval, is_label_metric=is_label_metric, poll=poll)
         own = _recorded(run.folder)
         if own is not None and own.digest == rows.digest:
             return

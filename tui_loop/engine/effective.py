@@ -80,8 +80,9 @@ def padding_share(trainer: Any) -> dict[str, float]:
     has_no_padding = size == 1 or trainer.args.packing or trainer.args.padding_free
     if has_no_padding or "input_ids" not in (dataset.column_names or []):
         return {}
-    lengths = [len(ids) for ids in dataset["input_ids"]]
-    random.Random(_SEED).shuffle(lengths)
-    batches = [lengths[at : at + size] for at in range(0, min(len(lengths), BATCHES * size), size)]
+    order = list(range(len(dataset)))
+    random.Random(_SEED).shuffle(order)
+    lengths = [len(ids) for ids in dataset.select(order[: BATCHES * size])["input_ids"]]
+    batches = [lengths[at : at + size] for at in range(0, len(lengths), size)]
     computed = sum(len(batch) * max(batch) for batch in batches)
     return {"padding_share": round(1 - sum(map(sum, batches)) / computed, 4)} if computed else {}

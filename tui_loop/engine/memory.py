@@ -121,6 +121,9 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+_LENGTHS_AT_ONCE = 10_000
+
+
 class Probe(msgspec.Struct, frozen=True):
     """One forward and backward pass: its rows, tokens of the longest, seconds and peak memory."""
 
@@ -139,7 +142,7 @@ def probe_training(trainer: Any) -> Probe | None:
     dataset = trainer.train_dataset
     if "input_ids" not in (dataset.column_names or []):
         return None
-    lengths = [len(ids) for ids in dataset["input_ids"]]
+    lengths = row_lengths(dataset)
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     chosen = order[: trainer.args.per_device_train_batch_size]
     model, on_gpu = trainer.model, trainer.args.device.type == "cuda"
@@ -156,6 +159,14 @@ def probe_training(trainer: Any) -> Probe | None:
     seconds = time.monotonic() - started
     peak = torch.cuda.max_memory_allocated() if on_gpu else None
     return Probe(len(chosen), lengths[order[0]], seconds, peak)
+
+
+def row_lengths(dataset: Any) -> list[int]:
+    """Returns the number of tokens of each row of a dataset."""
+    from pyarrow.compute import list_value_length
+
+    batches = dataset.select_columns("input_ids").with_format("arrow").iter(_LENGTHS_AT_ONCE)
+    return [length for each in batches for length in list_value_length(each[0]).to_pylist()]
 
 
 def _forward_backward(trainer: Any, model: Any, rows: list[Any], on_gpu: bool) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from tui_loop.core.config.schema import Data
 from tui_loop.core.data.mixing import shares_of
+from tui_loop.core.data.row_store import pick
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 
 
-def mixed_rows(rows: Sequence[Row], data: Data) -> list[Row]:
+def mixed_rows(rows: Sequence[Row], data: Data) -> Sequence[Row]:
     """Returns the rows in the order of `datasets.interleave_datasets`, seeded with the split seed.
 
     Returns all rows as they are where sources have no weights. Under `all_exhausted`, rows occur
@@ -20,7 +21,7 @@ def mixed_rows(rows: Sequence[Row], data: Data) -> list[Row]:
     """
     shares = shares_of(data.train)
     if not shares:
-        return list(rows)
+        return rows
     from datasets import Dataset, interleave_datasets
 
     places: dict[str, list[int]] = {name: [] for name in shares}
@@ -38,7 +39,7 @@ def mixed_rows(rows: Sequence[Row], data: Data) -> list[Row]:
         seed=data.split_seed,
         stopping_strategy=data.stopping_strategy,
     )
-    return [rows[place] for place in mixed["place"]]
+    return pick(rows, list(mixed["place"]))
 
 
 def mix_record(rows: Sequence[Row], data: Data) -> dict[str, Any]:

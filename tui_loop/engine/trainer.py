@@ -74,6 +74,8 @@ class LoopTrainer(SFTTrainer):
         self._step_start: _StepStart | None = None
         self.best_step: int | None = None
         self.moved_weights: MovedWeights | None = None
+        self.rows_folder: object = None
+        """The folder of the training rows, which is removed with this reference."""
         super().__init__(callbacks=[callback], **kwargs)
         callback.trainer = self
         self.remove_callback(ProgressCallback)
@@ -278,7 +280,7 @@ class LoopTrainer(SFTTrainer):
 def make_trainer(
     config: Config,
     loaded: LoadedModel,
-    records: list[dict[str, Any]],
+    dataset: Dataset,
     *,
     folder: Path,
     init_adapter: Path | None,
@@ -300,7 +302,7 @@ def make_trainer(
             best_weights=folder / BEST_WEIGHTS if config.training.keep == "best" else None,
             model=model,
             args=sft_config(config, folder, loaded),
-            train_dataset=Dataset.from_list(records),
+            train_dataset=dataset,
             processing_class=loaded.tokenizer,
             peft_config=adapter,
         )

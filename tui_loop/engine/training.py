@@ -125,19 +125,20 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
     trainer = make_trainer(
         config,
         prepared.loaded,
-        rows.records,
+        rows.dataset,
         folder=folder.checkpoints,
         init_adapter=adapter_to_start_from(folder.loop, config, prepared.loaded.base),
         callback=callback,
         measure=lambda model, step, epoch: measure_within(run, prepared, model, step, epoch),
     )
+    trainer.rows_folder = rows.folder
     _require_a_batch(trainer)
     _require_separate_rows(trainer)
     trainable = [each for each in trainer.model.parameters() if each.requires_grad]
     run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
     if rows.left_out:
         run.warn("training", f"{rows.left_out} training rows have no token to train on: left out")
-    dropped = len(rows.records) - len(trainer.train_dataset)
+    dropped = len(rows.dataset) - len(trainer.train_dataset)
     if dropped > 0 and not config.training.packing:
         run.warn(
             "training",
@@ -153,7 +154,7 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
 
 def _require_trained_tokens(rows: TrainingRows) -> None:
     """Raises BadInput where no row has a token to train on."""
-    if not rows.records:
+    if not len(rows.dataset):
         raise BadInput(
             "data.train: no row has a token to train on",
             "check the weights of the turns, or --set data.train_on=all",

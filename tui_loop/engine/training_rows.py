@@ -1,33 +1,53 @@
-"""The training rows as SFTTrainer gets them: token ids, and labels that are the loss mask."""
+"""The training rows as SFTTrainer gets them: token ids, and labels that are the loss mask.
+
+Those of large data are in an Arrow file, which datasets maps into memory. It is in the user's cache
+folder, and goes with the run.
+"""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import msgspec
+import psutil
 
+from tui_loop.core.cache_folder import cache_folder
 from tui_loop.core.data.rows import Row
+from tui_loop.core.errors import BadInput
 from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.run_control import polled
 
 IGNORED = -100
 """The label of a token without loss (torch's `ignore_index`)."""
 
+IN_MEMORY_TOKENS = 8_000_000
+"""Tokens up to which the rows are kept in memory: lists of them take some 300 MB."""
+
+_FOLDER = "training"
+
 
 class TrainingRows(msgspec.Struct, frozen=True):
-    """Rows with `input_ids` and `labels`, and the length of each row that was rendered.
+    """A `datasets.Dataset` of rows with `input_ids` and `labels`, and the length of each row.
 
     `left_out` rows have no trained token at all. `flaws`: how many rows have each of them.
+    `folder`: where the dataset is on disk; it must be kept as long as the dataset is.
     """
 
-    records: list[dict[str, Any]]
-    lengths: list[int]
+    dataset: Any
+    lengths: Sequence[int]
     trained_tokens: int
     answer_tokens: int
     left_out: int
     flaws: dict[str, int]
+    folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -43,8 +63,8 @@ def render_training_rows(
     renderer: Renderer, rows: Sequence[Row], poll: Callable[[], None] = lambda: None
 ) -> TrainingRows:
     """Renders the rows. Raises BadInput where the chat template refuses one."""
-    records: list[dict[str, Any]] = []
-    lengths: list[int] = []
+    kept = _Records()
+    lengths = array("Q")
     flaws: Counter[str] = Counter()
     trained_tokens = answer_tokens = 0
     for row in polled(rows, poll):
@@ -55,10 +75,15 @@ def render_training_rows(
         answer_tokens += tokens.answer_tokens
         if count:
             trained_tokens += count
-            records.append(record_of(tokens.ids, tokens.trained))
-    left_out = len(lengths) - len(records)
+            kept.add(record_of(tokens.ids, tokens.trained))
     return TrainingRows(
-        records, lengths, trained_tokens, answer_tokens, left_out, dict(sorted(flaws.items()))
+        kept.dataset(),
+        lengths,
+        trained_tokens,
+        answer_tokens,
+        len(lengths) - len(kept),
+        dict(sorted(flaws.items())),
+        kept.folder,
     )
 
 
@@ -66,3 +91,72 @@ def record_of(ids: list[int], trained: list[bool]) -> dict[str, list[int]]:
     """Returns a row as SFTTrainer gets it; its labels are its ids where they are trained on."""
     labels = [token if counts else IGNORED for token, counts in zip(ids, trained, strict=True)]
     return {"input_ids": ids, "labels": labels}
+
+
+class _Records:
+    """Rows of tokens, in memory or in an Arrow file."""
+
+    def __init__(self) -> None:
+        self.folder: tempfile.TemporaryDirectory[str] | None = None
+        self._records: list[dict[str, list[int]]] = []
+        self._writer: Any = None
+        self._count = self._tokens = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, record: dict[str, list[int]]) -> None:
+        """Adds a row; raises BadInput where the disk has no room for it."""
+        self._count += 1
+        self._tokens += len(record["input_ids"])
+        if self._writer is None and self._tokens <= IN_MEMORY_TOKENS:
+            self._records.append(record)
+            return
+        try:
+            if self._writer is None:
+                self._open()
+            self._writer.write(record)
+        except OSError as error:
+            raise BadInput(
+                f"{cache_folder()}: cannot hold the training rows: {error}",
+                "free some space there, or name another folder in TUI_LOOP_CACHE",
+            ) from error
+
+    def dataset(self) -> Any:
+        """Returns the rows as a dataset, from a file mapped into memory."""
+        from datasets import Dataset
+
+        if self._writer is None:
+            return Dataset.from_list(self._records)
+        self._writer.finalize()
+        assert self.folder is not None
+        return Dataset.from_file(str(Path(self.folder.name) / _FILE))
+
+    def _open(self) -> None:
+        from datasets import Features, List, Value
+        from datasets.arrow_writer import ArrowWriter
+
+        parent = cache_folder() / _FOLDER
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in _left_behind(parent):
+            rmtree(left, ignore_errors=True)
+        self.folder = tempfile.TemporaryDirectory(dir=parent, prefix=f"{os.getpid()}-")
+        tokens = List(Value("int32"))
+        self._writer = ArrowWriter(
+            features=Features({"input_ids": tokens, "labels": tokens}),
+            path=str(Path(self.folder.name) / _FILE),
+        )
+        for record in self._records:
+            self._writer.write(record)
+        self._records = []
+
+
+_FILE = "rows.arrow"
+
+
+def _left_behind(parent: Path) -> Iterator[Path]:
+    """Yields the folders of processes of this machine that were killed."""
+    for folder in parent.iterdir():
+        with suppress(ValueError):
+            if not psutil.pid_exists(int(folder.name.partition("-")[0])):
+                yield folder

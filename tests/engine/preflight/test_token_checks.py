@@ -122,7 +122,7 @@ def test_masks_are_those_of_sfttrainer(
             max_length=config.training.max_length,
             **config.other,
         ),
-        train_dataset=Dataset.from_list(render_training_rows(ours.renderer, mapped).records),
+        train_dataset=render_training_rows(ours.renderer, mapped).dataset,
         processing_class=ours.tokenizer,
     )
     theirs = [
@@ -150,7 +150,7 @@ def test_the_labels_of_the_first_batch_are_those_that_check_shows(
             train_sampling_strategy="sequential",
         ),
         train_dataset=Dataset.from_list(
-            render_training_rows(ours.renderer, data_of(ours).train).records
+            render_training_rows(ours.renderer, data_of(ours).train).dataset
         ),
         processing_class=ours.tokenizer,
     )

@@ -10,10 +10,11 @@ import hashlib
 import mmap
 import os
 import tempfile
+import weakref
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, overload
+from typing import overload
 
 import msgspec
 
@@ -54,7 +55,7 @@ class RowStore:
         self._rows: list[Row] = []
         self._seen: Counter[str] = Counter()
         self._characters = 0
-        self._file: IO[bytes] | None = None
+        self._file: int | None = None
         self._buffer = bytearray()
         self._ends = array("Q", [0])
         self._map: mmap.mmap | None = None
@@ -122,9 +123,11 @@ class RowStore:
         folder = cache_folder()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                self._file = os.dup(file.fileno())
         except OSError as error:
             raise _no_room(folder, error) from error
+        weakref.finalize(self, os.close, self._file)
         for row in self._rows:
             self._write(row)
         self._rows = []
@@ -142,9 +145,10 @@ class RowStore:
 
     def _flush(self) -> None:
         assert self._file is not None
+        rest = memoryview(bytes(self._buffer))
         try:
-            self._file.write(self._buffer)
-            self._file.flush()
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             raise _no_room(cache_folder(), error) from error
         self._buffer.clear()
@@ -156,7 +160,7 @@ class RowStore:
             self._flush()
         if self._map is None:
             assert self._file is not None
-            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
         return self._map
 
 
@@ -240,6 +244,11 @@ def row_keys(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     for row in rows:
         answers = all_answers(row.reference, row.other_references)
         yield _hash("\0".join((row.input_text, row.tools))), _hash(answers)
+
+
+def pick(rows: Sequence[Row], places: Sequence[int]) -> Sequence[Row]:
+    """Returns the rows at some places; those in a file are not read for it."""
+    return rows.pick(places) if isinstance(rows, RowView) else [rows[place] for place in places]
 
 
 def row_lengths(rows: Sequence[Row]) -> Iterator[int]:
