@@ -18,10 +18,12 @@ from tests.engine.conftest import TinyLoop
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import allow_code
+from tui_loop.core.data import row_store
+from tui_loop.core.data.files import opening
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import append_request
 from tui_loop.core.shipped import shipped
-from tui_loop.engine import trainer
+from tui_loop.engine import trainer, training_rows
 from tui_loop.engine.foreign_code import metric_code
 from tui_loop.engine.memory import EvalBatch
 from tui_loop.engine.model_source import find_model
@@ -116,6 +118,22 @@ def test_the_saved_adapter_is_what_was_evaluated(tiny_loop: MakeLoop, tmp_path: 
         poll=lambda: None,
     )
     assert again.eval_loss == pytest.approx(summary.metrics["eval_loss"], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_rows_in_a_file_and_a_store_train_like_those_in_memory(
+    tiny_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TUI_LOOP_CACHE", str(tmp_path / "cache"))
+    loop = tiny_loop()
+    loop.run()
+    monkeypatch.setattr(training_rows, "IN_MEMORY_TOKENS", 0)
+    monkeypatch.setattr(opening, "LARGE", 0)
+    monkeypatch.setattr(row_store, "IN_MEMORY", 0)
+    loop.run(parent=1)
+    assert losses_of(loop, 1) == losses_of(loop, 2)
+    left = [each for each in (tmp_path / "cache").rglob("*") if each.is_file()]
+    assert left == []
 
 
 @pytest.mark.slow

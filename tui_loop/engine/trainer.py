@@ -37,6 +37,7 @@ from tui_loop.engine.moved_weights import MovedWeights, moved_weights
 from tui_loop.engine.run_context import Prepared, Run
 from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.trainer_arguments import lora_config, sft_config
+from tui_loop.engine.training_rows import RowsFolder
 
 BEST_WEIGHTS = "best.safetensors"
 _EVAL = "eval_loss"
@@ -74,8 +75,8 @@ class LoopTrainer(SFTTrainer):
         self._step_start: _StepStart | None = None
         self.best_step: int | None = None
         self.moved_weights: MovedWeights | None = None
-        self.rows_folder: object = None
-        """The folder of the training rows, which is removed with this reference."""
+        self.rows_folder: RowsFolder | None = None
+        """The folder of the training rows, if these are in a file."""
         super().__init__(callbacks=[callback], **kwargs)
         callback.trainer = self
         self.remove_callback(ProgressCallback)

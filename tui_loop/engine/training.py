@@ -44,6 +44,8 @@ def train(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCallback]:
             _train_or_resume(run, trainer)
         finally:
             run.outcome.metrics |= _training_metrics(run, trainer, callback)
+            if trainer.rows_folder is not None:
+                trainer.rows_folder.remove()
         _require_a_step(run, trainer)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,25 @@ IN_MEMORY_TOKENS = 8_000_000
 _FOLDER = "training"
 
 
+class RowsFolder:
+    """A folder for the file of the rows, which is removed with this object."""
+
+    def __init__(self, parent: Path) -> None:
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in _left_behind(parent):
+            rmtree(left, ignore_errors=True)
+        self.path = Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+        self._remove = weakref.finalize(self, rmtree, self.path, ignore_errors=True)
+
+    @property
+    def file(self) -> str:
+        return str(self.path / "rows.arrow")
+
+    def remove(self) -> None:
+        """Removes the folder now."""
+        self._remove()
+
+
 class TrainingRows(msgspec.Struct, frozen=True):
     """A `datasets.Dataset` of rows with `input_ids` and `labels`, and the length of each row.
 
@@ -47,7 +67,7 @@ class TrainingRows(msgspec.Struct, frozen=True):
     answer_tokens: int
     left_out: int
     flaws: dict[str, int]
-    folder: tempfile.TemporaryDirectory[str] | None = None
+    folder: RowsFolder | None = None
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -97,7 +117,7 @@ class _Records:
     """Rows of tokens, in memory or in an Arrow file."""
 
     def __init__(self) -> None:
-        self.folder: tempfile.TemporaryDirectory[str] | None = None
+        self.folder: RowsFolder | None = None
         self._records: list[dict[str, list[int]]] = []
         self._writer: Any = None
         self._count = self._tokens = 0
@@ -130,28 +150,21 @@ class _Records:
             return Dataset.from_list(self._records)
         self._writer.finalize()
         assert self.folder is not None
-        return Dataset.from_file(str(Path(self.folder.name) / _FILE))
+        return Dataset.from_file(self.folder.file)
 
     def _open(self) -> None:
         from datasets import Features, List, Value
         from datasets.arrow_writer import ArrowWriter
 
-        parent = cache_folder() / _FOLDER
-        parent.mkdir(parents=True, exist_ok=True)
-        for left in _left_behind(parent):
-            rmtree(left, ignore_errors=True)
-        self.folder = tempfile.TemporaryDirectory(dir=parent, prefix=f"{os.getpid()}-")
+        self.folder = RowsFolder(cache_folder() / _FOLDER)
         tokens = List(Value("int32"))
         self._writer = ArrowWriter(
             features=Features({"input_ids": tokens, "labels": tokens}),
-            path=str(Path(self.folder.name) / _FILE),
+            path=self.folder.file,
         )
         for record in self._records:
             self._writer.write(record)
         self._records = []
-
-
-_FILE = "rows.arrow"
 
 
 def _left_behind(parent: Path) -> Iterator[Path]:
