@@ -14,7 +14,6 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data import row_store
 from tui_loop.core.data.files import json_lines, opening
-from tui_loop.core.data.files.streamed_rows import StreamedRows
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_store import RowView
 from tui_loop.core.data.rows import RawRow, RowRefused
@@ -160,17 +159,23 @@ def test_a_bad_row_beyond_the_cap_is_found_by_those_who_read_all(
     assert [each.line for each in refused["train"]] == [61]
 
 
-@pytest.mark.parametrize("text", ['{\n "prompt": "a",\n "completion": "b"\n}\n', "\n[1, 2]\n"])
-def test_lines_that_are_no_objects_of_their_own_are_not_counted(
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\n".join(json.dumps(row) for row in ROWS),
+        "\n".join(json.dumps(row, indent=1) for row in ROWS),
+    ],
+    ids=["blank lines", "several lines each"],
+)
+def test_a_file_with_other_lines_is_read_as_a_whole(
     text: str, tmp_path: Path, make_large: Callable[[], None]
 ) -> None:
+    write(tmp_path / "eval.jsonl", ROWS[:5])
+    (tmp_path / "train.jsonl").write_text(text)
+    settings = ("data.eval=eval.jsonl", "data.max_train_rows=9")
+    small = load(tmp_path, *settings)
     make_large()
-    path = tmp_path / "train.jsonl"
-    path.write_text(text)
-    rows = json_lines.read_json_lines(path, json_lines.ReadOptions()).splits[""]
-    assert isinstance(rows, StreamedRows)
-    assert rows.count() == (None if "prompt" in text else 1)
-    assert len(list(rows)) == 1
+    assert as_lists(load(tmp_path, *settings)) == as_lists(small)
 
 
 def test_rows_with_half_a_surrogate_are_kept(

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Mapping as ByName
+from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tui_loop.core.config.schema import Config, DataSource
 from tui_loop.core.data.columns import SAMPLE
 from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.reading import is_text_file, read_file
-from tui_loop.core.data.files.streamed_rows import RawRows, head, picked
+from tui_loop.core.data.files.streamed_rows import RawRows, StreamedRows, head, picked
 from tui_loop.core.data.mapping import ANSWERED, find_mapping
 from tui_loop.core.data.preference import is_good, mark_of, none_good
 from tui_loop.core.data.row_reading import read_row
@@ -88,7 +89,14 @@ def read_text_source(entry: str, root: Path, config: Config) -> Source:
             raise NeedsExtra(f"reading {entry}", "train")
         raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
     content = read_file(path, read_options(config))
-    return Source(entry, content.splits, sha256_of(path), content.notes)
+    streamed = [rows for rows in content.splits.values() if isinstance(rows, StreamedRows)]
+    if not streamed:
+        return Source(entry, content.splits, sha256_of(path), content.notes)
+    with ThreadPoolExecutor(1) as beside:  # both take seconds, and hashing needs no interpreter
+        digest = beside.submit(sha256_of, path)
+        for rows in streamed:
+            rows.count()
+        return Source(entry, content.splits, digest.result(), content.notes)
 
 
 def read_options(config: Config) -> ReadOptions:

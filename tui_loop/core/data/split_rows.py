@@ -20,6 +20,7 @@ from tui_loop.core.data.source_rows import (
 )
 from tui_loop.core.data.split import Columns, grouping_columns, sampled_places
 from tui_loop.core.data.unused_columns import ColumnUse, joined_use
+from tui_loop.core.errors import BadInput
 
 
 class SplitRows(msgspec.Struct, frozen=True):
@@ -69,18 +70,17 @@ class Reading(msgspec.Struct, frozen=True):
         """
         caps = {name: given[name].max_rows if name in given else None for name in parts}
         places = self._places_to_read(parts, mappings, caps, limit)
-        found = {
-            name: map_source(
-                raw,
-                mappings[name],
-                self.config,
-                refused,
-                name=name,
-                places=None if places is None else places[name],
-                poll=self.poll,
-            )
-            for name, raw in parts.items()
-        }
+        found = None
+        if places is not None:
+            found = self._read_places(parts, mappings, places)
+        if found is None:
+            places = None
+            found = {
+                name: map_source(
+                    raw, mappings[name], self.config, refused, name=name, poll=self.poll
+                )
+                for name, raw in parts.items()
+            }
         if list(found) != [""]:
             name_apart(list(found.values()))
         rows = view_of([each.rows for each in found.values()])
@@ -88,6 +88,25 @@ class Reading(msgspec.Struct, frozen=True):
             counts = [len(each.rows) for each in found.values()]
             rows = rows.pick(self._capped(counts, list(caps.values())))
         return SplitRows(rows, joined_use([each.use for each in found.values()]), found)
+
+    def _read_places(
+        self,
+        parts: dict[str, RawSplit],
+        mappings: dict[str, Mapping],
+        places: dict[str, list[int]],
+    ) -> dict[str, SourceRows] | None:
+        """Returns the rows at some places, None where one of them is no usable row."""
+        found = {}
+        for name, raw in parts.items():
+            try:
+                found[name] = map_source(
+                    raw, mappings[name], self.config, None, name=name, places=places[name]
+                )
+            except BadInput:  # reading all rows says what is wrong, if anything is
+                return None
+            if len(found[name].rows) < len(places[name]):
+                return None
+        return found
 
     def _places_to_read(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.data.files.content import AUTO, FIX_LINE, FileContent, ReadOptions
-from tui_loop.core.data.files.opening import is_large, opened, opened_bytes
+from tui_loop.core.data.files.opening import is_compressed, is_large, opened, opened_bytes
 from tui_loop.core.data.files.streamed_rows import StreamedRows
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
@@ -23,7 +24,9 @@ _DEEP = 100
 """Values within so many others are not searched for NaN."""
 _LONGEST_OBJECT = 10_000
 """Lines of one object that are read together."""
-_BLANK, _STARTS, _ENDS = b" \t\r\n", (b"{", b"["), (b"}", b"]")
+_PART = 1 << 20
+"""Bytes that are read at once."""
+
 _decoder = msgspec.json.Decoder()
 
 
@@ -89,40 +92,49 @@ def read_json_lines(path: Path, options: ReadOptions) -> FileContent:
         with opened(path, options.encoding) as stream:
             yield from rows_of_lines(path, stream, nans)
 
-    def pick(places: Sequence[int]) -> Iterator[RawRow]:
-        wanted = iter(places)
-        next_place, place = next(wanted, None), 0
-        with opened_bytes(path) as stream:
-            for number, line in enumerate(stream, 1):
-                if next_place is None:
-                    return
-                if not line.strip():
-                    continue
-                if place == next_place:
-                    yield from rows_of_lines(path, [line.decode("utf-8-sig")], nans, number)
-                    next_place = next(wanted, None)
-                place += 1
-
     if not is_large(path):
         return FileContent({"": list(read())}, nans.notes())
-    rows = StreamedRows(read, lambda: _count_lines(path, options.encoding), pick, nans.notes)
-    return FileContent({"": rows})
+    is_plain = options.encoding == AUTO and not is_compressed(path)
+    lines = _Lines(path, nans) if is_plain else None
+    return FileContent({"": StreamedRows(read, lines, nans.notes)})
 
 
-def _count_lines(path: Path, encoding: str) -> int | None:
-    """Returns the number of objects in a file of UTF-8 with one in each line, else None."""
-    if encoding != AUTO:
-        return None
-    count = 0
-    with opened_bytes(path) as stream:
-        for line in stream:
-            text = line.strip(_BLANK)
-            if not text:
-                continue
-            if text[-1:] not in _ENDS or (count and text[:1] not in _STARTS):
-                return None
-            count += 1
-    return count
+class _Lines:
+    """The lines of a file, as if each had an object: counted and picked without decoding others.
+
+    Keeps how many lines end before each part of the file.
+    """
+
+    def __init__(self, path: Path, nans: NanCounts) -> None:
+        self._path, self._nans = path, nans
+        self._ended: list[int] = []
+
+    def count(self) -> int:
+        """Returns the number of lines."""
+        self._ended = []
+        ends, last = 0, b""
+        with opened_bytes(self._path) as stream:
+            while part := stream.read(_PART):
+                self._ended.append(ends)
+                ends += part.count(b"\n")
+                last = part[-1:]
+        return ends if last == b"\n" else ends + 1
+
+    def pick(self, places: Sequence[int]) -> Iterator[RawRow]:
+        """Yields the rows with some numbers from 0, which are in ascending order."""
+        with opened_bytes(self._path) as stream:
+            at = -1
+            for place in places:
+                part = max(0, bisect_left(self._ended, place) - 1)
+                if at < 0 or self._ended[part] > at:
+                    stream.seek(part * _PART)
+                    at = self._ended[part]
+                while at < place:
+                    stream.readline()
+                    at += 1
+                line = stream.readline().decode("utf-8-sig" if place == 0 else "utf-8")
+                at += 1
+                yield from rows_of_lines(self._path, [line], self._nans, place + 1)
 
 
 def rows_of_lines(

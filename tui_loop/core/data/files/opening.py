@@ -81,10 +81,15 @@ def opened(path: Path, encoding: str = AUTO) -> Iterator[TextIO]:
         raise BadInput(f"{path}: {reason}", hint if error.strerror else _PACK_AGAIN) from error
 
 
+def is_compressed(path: Path) -> bool:
+    """Returns whether a file is compressed."""
+    return path.suffix.lower() in COMPRESSIONS
+
+
 def is_large(path: Path) -> bool:
     """Returns whether a file has so many bytes that its rows are streamed."""
     size = os.stat(path).st_size if os.path.exists(path) else 0
-    return size > (LARGE / _USUAL_RATIO if path.suffix.lower() in COMPRESSIONS else LARGE)
+    return size > (LARGE / _USUAL_RATIO if is_compressed(path) else LARGE)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Protocol
 
 from tui_loop.core.data.rows import RawRow
 
@@ -11,6 +12,22 @@ LARGE = 64_000_000
 """Bytes of a file from which on its rows are streamed."""
 
 Read = Callable[[], Iterator[RawRow]]
+
+
+class Lines(Protocol):
+    """A file whose rows are counted and picked without decoding others, if each has a line.
+
+    Where some do not, what is picked is no row, or raises BadInput.
+    """
+
+    def count(self) -> int:
+        """Returns the number of lines."""
+
+    def pick(self, places: Sequence[int]) -> Iterator[RawRow]:
+        """Yields the rows in the lines with some numbers from 0, in ascending order.
+
+        `count` must have been called before.
+        """
 
 
 class StreamedRows:
@@ -22,11 +39,11 @@ class StreamedRows:
     def __init__(
         self,
         read: Read,
-        count: Callable[[], int | None] = lambda: None,
-        pick: Callable[[Sequence[int]], Iterator[RawRow]] | None = None,
+        lines: Lines | None = None,
         notes: Callable[[], tuple[str, ...]] = lambda: (),
     ) -> None:
-        self._read, self._count, self._pick, self._notes = read, count, pick, notes
+        self._read, self._lines, self._notes = read, lines, notes
+        self._count: int | None = None
 
     def __iter__(self) -> Iterator[RawRow]:
         return self._read()
@@ -36,13 +53,15 @@ class StreamedRows:
         return self._notes()
 
     def count(self) -> int | None:
-        """Returns the number of rows where it is found without decoding them, else None."""
-        return self._count()
+        """Returns the number of rows, if each has a line of its own; None where it is not known."""
+        if self._count is None and self._lines is not None:
+            self._count = self._lines.count()
+        return self._count
 
     def pick(self, places: Sequence[int]) -> Iterator[RawRow]:
         """Yields the rows with some numbers from 0, which are in ascending order."""
-        if self._pick is not None:
-            return self._pick(places)
+        if self._count is not None and self._lines is not None:
+            return self._lines.pick(places)
         return _picked(self, places)
 
 
