@@ -18,7 +18,8 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli import demo_loop
 from tui_loop.cli.backend import AppBackend
 from tui_loop.cli.commands.new import next_steps
-from tui_loop.cli.new_loop import Prepared, prepare, requested_tables
+from tui_loop.cli.new_loop import Prepared, prepare
+from tui_loop.cli.requested_data import requested_tables
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables
 from tui_loop.core.data.loading import load_data

@@ -13,7 +13,8 @@ import pytest
 
 from tests.conftest import Cli
 from tui_loop.cli.commands.new import next_steps
-from tui_loop.cli.new_loop import prepare, requested_tables
+from tui_loop.cli.new_loop import prepare
+from tui_loop.cli.requested_data import requested_tables
 from tui_loop.core.config.settings import settings_tables
 from tui_loop.core.shipped import shipped
 from tui_loop.engine import extras

@@ -9,8 +9,12 @@ import pytest
 
 from tui_loop.engine.effective import padding_share
 
+pytestmark = pytest.mark.train
+
 
 def trainer_of(lengths: list[int], batch: int, **arguments: Any) -> Any:
+    from datasets import Dataset
+
     rows = [[0] * length for length in lengths]
     defaults = {
         "per_device_train_batch_size": batch,
@@ -19,7 +23,7 @@ def trainer_of(lengths: list[int], batch: int, **arguments: Any) -> Any:
     }
     return SimpleNamespace(
         args=SimpleNamespace(**defaults | arguments),
-        train_dataset=type("Rows", (dict,), {"column_names": ["input_ids"]})(input_ids=rows),
+        train_dataset=Dataset.from_dict({"input_ids": rows}),
     )
 
 

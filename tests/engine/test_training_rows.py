@@ -14,11 +14,10 @@ from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.engine import training_rows
 from tui_loop.engine.effective import padding_share
-from tui_loop.engine.memory import row_lengths
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import load_model
 from tui_loop.engine.rendering import Renderer
-from tui_loop.engine.training_rows import render_training_rows
+from tui_loop.engine.training_rows import render_training_rows, token_counts
 
 pytestmark = pytest.mark.train
 
@@ -77,7 +76,7 @@ def test_a_cache_folder_that_takes_nothing_is_an_error_that_names_it(
 
 def test_lengths_are_counted_without_reading_the_tokens(renderer: Renderer) -> None:
     rows = render_training_rows(renderer, ROWS)
-    assert row_lengths(rows.dataset) == list(rows.lengths)
+    assert token_counts(rows.dataset) == list(rows.lengths)
 
 
 def test_the_share_of_padding_is_that_of_shuffled_batches(renderer: Renderer) -> None:

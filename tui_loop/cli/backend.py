@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_loop.cli.app_runs import AppRuns
+from tui_loop.core.data.registries import is_registry
 from tui_loop.core.data.source_rows import Poll, no_poll
 from tui_loop.core.errors import BadInput, file_error
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
@@ -187,7 +188,8 @@ class AppBackend(AppRuns):
             return demo_loop(loops)
 
     def _prepared(self, loops: LoopsFolder, new_loop: NewLoop, poll: Poll = no_poll) -> Prepared:
-        from tui_loop.cli.new_loop import prepare, requested_tables
+        from tui_loop.cli.new_loop import prepare
+        from tui_loop.cli.requested_data import requested_tables
 
         root = _root(loops)
         if not new_loop.data:
@@ -222,7 +224,7 @@ def _versions(files: Sequence[str]) -> list[tuple[str, int, int]]:
     found = []
     for entry in files:
         path = entry if os.path.exists(entry) else path_in(entry)
-        status = os.stat(path)
+        status = os.stat(path.partition("#")[0] if is_registry(path) else path)
         found.append((path, status.st_size, status.st_mtime_ns))
     return found
 
@@ -236,7 +238,8 @@ def _data_files(typed: str, root: Path) -> list[str]:
     files = []
     for entry in sources_in(typed):
         path = entry if (root / entry).exists() else path_in(entry)
-        files.append(entry.removesuffix(path) + _data_file(path, root))
+        file, sign, names = path.partition("#") if is_registry(path) else (path, "", "")
+        files.append(entry.removesuffix(path) + _data_file(file, root) + sign + names)
     return files
 
 

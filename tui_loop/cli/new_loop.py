@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tui_loop.cli.start import refuse_secrets
-from tui_loop.core.config.schema import Config, source_name
+from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import Tables, merge, to_tables
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.columns import is_label_name
@@ -67,53 +65,6 @@ class Prepared(msgspec.Struct, frozen=True):
     lacks_chat_template: bool = False
     lacks_tools: bool = False
     capped: bool = False
-
-
-def requested_tables(
-    root: Path,
-    *,
-    data: Sequence[str] = (),
-    eval_data: Sequence[str] = (),
-    holdout: str | None = None,
-    model: str | None = None,
-    metric: str | None = None,
-) -> Tables:
-    """Returns the user's choices as config tables, with paths as the record stores them.
-
-    `data`, `eval_data`: a path each, or several sources as PATH or NAME=PATH. Raises BadInput for
-    two sources of one name.
-    """
-    tables: Tables = {"data": {}, "model": {}, "evaluation": {}}
-    for field, entries in (("train", data), ("eval", eval_data)):
-        if entries:
-            tables["data"][field] = _recorded_sources(f"data.{field}", entries, root)
-    if holdout is not None:
-        tables["data"]["holdout"] = recorded_path(holdout, root)
-    if model is not None:
-        tables["model"]["id"] = _recorded_model(model, root)
-    if metric is not None:
-        tables["evaluation"]["metric"] = metric
-    return tables
-
-
-_NAMED = re.compile(r"([A-Za-z0-9_-]{1,40})=(.+)")
-
-
-def _recorded_sources(
-    field: str, entries: Sequence[str], root: Path
-) -> str | dict[str, dict[str, str]]:
-    """Returns the value of a data field: a path, or sources by name."""
-    named = None if os.path.exists(entries[0]) else _NAMED.fullmatch(entries[0])
-    if len(entries) == 1 and named is None:
-        return recorded_path(entries[0], root)
-    sources: dict[str, dict[str, str]] = {}
-    for entry in entries:
-        named = None if os.path.exists(entry) else _NAMED.fullmatch(entry)
-        name, path = (named[1], named[2]) if named is not None else (source_name(entry), entry)
-        if name in sources:
-            raise BadInput(f"{field}: two sources are called {name!r}", "--data NAME=PATH for one")
-        sources[name] = {"path": recorded_path(path, root)}
-    return sources
 
 
 def prepare(root: Path, requested: Tables, poll: Poll = no_poll) -> Prepared:
@@ -272,27 +223,6 @@ def check_base(config: Config, root: Path) -> str:
         check_model(config.model.id, config.model.revision, root)
         return ""
     return f"model {config.model.id} is checked by the first run"
-
-
-def recorded_path(entry: str, root: Path) -> str:
-    """Returns a data path as the record stores it: relative to the folder above `loops/` if inside.
-
-    So a project can be moved or cloned without edits.
-    """
-    path = Path(os.path.expanduser(entry))
-    if not path.exists():
-        return entry
-    absolute = path.resolve()
-    if absolute.is_relative_to(root):
-        return absolute.relative_to(root).as_posix()
-    if not path.is_absolute() and root == Path.cwd().resolve():
-        return path.as_posix()
-    return absolute.as_posix()
-
-
-def _recorded_model(entry: str, root: Path) -> str:
-    looks_like_path = entry.startswith((".", "/", "~")) or entry.endswith(".gguf")
-    return recorded_path(entry, root) if looks_like_path or Path(entry).is_dir() else entry
 
 
 def _detected(config: Config, data: LoadedData, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from tui_loop import __version__
 from tui_loop.engine.base_identity import BASE, for_record
 from tui_loop.engine.extras import installed_versions
 from tui_loop.engine.run_context import Prepared, Run
+from tui_loop.engine.training_rows import token_counts
 
 if TYPE_CHECKING:
     from tui_loop.engine.training_rows import TrainingRows
@@ -80,9 +81,8 @@ def padding_share(trainer: Any) -> dict[str, float]:
     has_no_padding = size == 1 or trainer.args.packing or trainer.args.padding_free
     if has_no_padding or "input_ids" not in (dataset.column_names or []):
         return {}
-    order = list(range(len(dataset)))
-    random.Random(_SEED).shuffle(order)
-    lengths = [len(ids) for ids in dataset.select(order[: BATCHES * size])["input_ids"]]
-    batches = [lengths[at : at + size] for at in range(0, len(lengths), size)]
+    lengths = token_counts(dataset)
+    random.Random(_SEED).shuffle(lengths)
+    batches = [lengths[at : at + size] for at in range(0, min(len(lengths), BATCHES * size), size)]
     computed = sum(len(batch) * max(batch) for batch in batches)
     return {"padding_share": round(1 - sum(map(sum, batches)) / computed, 4)} if computed else {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 from importlib.util import find_spec
+from typing import Any
 
 from tui_loop.core.errors import BadInput, NeedsExtra
 
@@ -81,3 +83,19 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def yaml_parser() -> Callable[[str], Any] | None:
+    """Returns a parser of YAML that raises ValueError, None without the extra train."""
+    try:
+        import yaml
+    except ImportError:
+        return None
+
+    def parse(text: str) -> Any:
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(str(error)) from error
+
+    return parse

@@ -18,6 +18,7 @@ import torch
 
 from tui_loop.core.config.schema import Training
 from tui_loop.core.text.unsafe_advice import without_unsafe_advice
+from tui_loop.engine.training_rows import token_counts
 
 _OUT_OF_MEMORY_TEXTS = (
     "out of memory",
@@ -121,9 +122,6 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-_LENGTHS_AT_ONCE = 10_000
-
-
 class Probe(msgspec.Struct, frozen=True):
     """One forward and backward pass: its rows, tokens of the longest, seconds and peak memory."""
 
@@ -142,7 +140,7 @@ def probe_training(trainer: Any) -> Probe | None:
     dataset = trainer.train_dataset
     if "input_ids" not in (dataset.column_names or []):
         return None
-    lengths = row_lengths(dataset)
+    lengths = token_counts(dataset)
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     chosen = order[: trainer.args.per_device_train_batch_size]
     model, on_gpu = trainer.model, trainer.args.device.type == "cuda"
@@ -159,14 +157,6 @@ def probe_training(trainer: Any) -> Probe | None:
     seconds = time.monotonic() - started
     peak = torch.cuda.max_memory_allocated() if on_gpu else None
     return Probe(len(chosen), lengths[order[0]], seconds, peak)
-
-
-def row_lengths(dataset: Any) -> list[int]:
-    """Returns the number of tokens of each row of a dataset."""
-    from pyarrow.compute import list_value_length
-
-    batches = dataset.select_columns("input_ids").with_format("arrow").iter(_LENGTHS_AT_ONCE)
-    return [length for each in batches for length in list_value_length(each[0]).to_pylist()]
 
 
 def _forward_backward(trainer: Any, model: Any, rows: list[Any], on_gpu: bool) -> None:

@@ -33,6 +33,7 @@ IN_MEMORY_TOKENS = 8_000_000
 """Tokens up to which the rows are kept in memory: lists of them take some 300 MB."""
 
 _FOLDER = "training"
+_COUNTED_AT_ONCE = 10_000
 
 
 class RowsFolder:
@@ -111,6 +112,14 @@ def record_of(ids: list[int], trained: list[bool]) -> dict[str, list[int]]:
     """Returns a row as SFTTrainer gets it; its labels are its ids where they are trained on."""
     labels = [token if counts else IGNORED for token, counts in zip(ids, trained, strict=True)]
     return {"input_ids": ids, "labels": labels}
+
+
+def token_counts(dataset: Any) -> list[int]:
+    """Returns the number of tokens of each row of a dataset with `input_ids`."""
+    from pyarrow.compute import list_value_length
+
+    batches = dataset.select_columns("input_ids").with_format("arrow").iter(_COUNTED_AT_ONCE)
+    return [count for each in batches for count in list_value_length(each[0]).to_pylist()]
 
 
 class _Records:

@@ -17,9 +17,9 @@ from tui_loop.cli.new_loop import (
     create,
     prepare,
     read_as,
-    requested_tables,
 )
 from tui_loop.cli.output import Output, ReadingNotes, shell_hints
+from tui_loop.cli.requested_data import requested_tables
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config, all_fields, field_help
 from tui_loop.core.config.settings import settings_tables
@@ -77,6 +77,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     LoopsFolder(args.loops).check_free(args.loop)
     root = args.loops.resolve().parent
+    notes: list[str] = []
     requested = requested_tables(
         root,
         data=args.data,
@@ -84,7 +85,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
         holdout=args.holdout,
         model=args.model,
         metric=args.metric,
+        notes=notes,
     )
+    for note in notes:
+        out.note(note)
     prepared = prepare(root, settings_tables(args.settings, onto=requested), ReadingNotes(out))
     if notice := check_base(prepared.config, root):
         out.note(notice)

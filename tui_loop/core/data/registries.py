@@ -1,0 +1,229 @@
+"""Data sets as other programs register them: LLaMA-Factory's `dataset_info.json`, axolotl's YAML.
+
+Their entries become sources of `data.train`: path, split, columns, cap. What they say about prompts
+and templates is not read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.config.schema import source_name
+from tui_loop.core.data.conversations import role_of
+from tui_loop.core.errors import BadInput, NeedsExtra
+from tui_loop.core.text.untrusted import one_line
+
+DATASET_INFO = "dataset_info.json"
+
+ParseYaml = Callable[[str], Any]
+"""Parses YAML; raises ValueError. It comes with the extra train."""
+
+_ALPACA = {
+    "prompt": "instruction",
+    "query": "input",
+    "response": "output",
+    "history": "history",
+    "system": "system",
+    "tools": "tools",
+    "chosen": "output",
+}
+"""LLaMA-Factory's columns, and the roles that they are here."""
+
+_SHAREGPT = {"messages": "messages", "system": "system", "tools": "tools"}
+_LOCATIONS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
+_FIELDS = {
+    "field_instruction": "instruction",
+    "field_input": "input",
+    "field_output": "output",
+    "field_system": "system",
+    "field_messages": "messages",
+    "field_tools": "tools",
+    "field": "text",
+}
+"""axolotl's fields, and the roles that they are here."""
+
+_SHOWN = 12
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """Sources by name, each with the fields of `DataSource`; `notes`: what was not read of them."""
+
+    sources: dict[str, dict[str, Any]]
+    notes: tuple[str, ...] = ()
+
+
+def is_registry(entry: str) -> bool:
+    """Returns whether a data entry names a registry: `dataset_info.json#NAME`, `config.yml`."""
+    path = Path(entry.partition("#")[0])
+    return path.name == DATASET_INFO or path.suffix.lower() in (".yml", ".yaml")
+
+
+def read_registry(entry: str, parse_yaml: ParseYaml | None) -> Registered:
+    """Returns the sources that an entry names; raises BadInput, and NeedsExtra for YAML without it.
+
+    Several names are separated by commas; an axolotl config without names gives all its data sets.
+    """
+    place, _, names = entry.partition("#")
+    path = Path(place)
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise BadInput(f"{path}: {reason}", "check the path") from error
+    if path.name == DATASET_INFO:
+        return _of_llama_factory(path, _parsed(path, text, json.loads), wanted)
+    if parse_yaml is None:
+        raise NeedsExtra(f"reading {path.name}", "train")
+    return _of_axolotl(path, _parsed(path, text, parse_yaml), wanted)
+
+
+def _parsed(path: Path, text: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(text)
+    except (ValueError, RecursionError) as error:
+        reason = (str(error).splitlines() or ["cannot be read"])[0]
+        raise BadInput(f"{path}: {one_line(reason, 200)}", "fix the file") from error
+
+
+def _of_llama_factory(path: Path, known: Any, wanted: Sequence[str]) -> Registered:
+    if not isinstance(known, dict):
+        raise BadInput(f"{path}: must be an object with data sets by name", "fix the file")
+    if not wanted:
+        some = ", ".join(one_line(name, 40) for name in list(known)[:_SHOWN])
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        raise BadInput(
+            f"{path}: lists {len(known)} data sets: {some}{more}",
+            f"name one, or several with commas: --data {path}#{next(iter(known), 'NAME')}",
+        )
+    return Registered(
+        {source_name(name): _llama_factory_source(path, known, name) for name in wanted}
+    )
+
+
+def _llama_factory_source(path: Path, known: Mapping[str, Any], name: str) -> dict[str, Any]:
+    entry = known.get(name)
+    place = f"{path}: {one_line(name, 40)}"
+    if not isinstance(entry, dict):
+        raise BadInput(f"{place}: no such data set", "check the name")
+    source: dict[str, Any] = {}
+    if isinstance(file := entry.get("file_name"), str):
+        source["path"] = str(path.parent / file)
+    elif isinstance(hub := entry.get("hf_hub_url"), str):
+        source["path"] = hub
+    else:
+        location = next((key for key in _LOCATIONS if key in entry), "no location")
+        raise BadInput(f"{place}: {location} is not read", "give it a file_name or an hf_hub_url")
+    for key, reason in (("subset", "set data.subset"), ("folder", "name the file itself")):
+        if key in entry:
+            raise BadInput(f"{place}: {key} is not read", reason)
+    columns = entry.get("columns")
+    is_chat = entry.get("formatting") == "sharegpt"
+    roles = _SHAREGPT if is_chat else _ALPACA
+    if isinstance(columns, dict):
+        named = {roles[key]: str(value) for key, value in columns.items() if key in roles}
+        is_text = list(columns) == ["prompt"] and not is_chat
+        source["columns"] = {"text": str(columns["prompt"])} if is_text else named
+    elif is_chat:
+        source["columns"] = {"messages": "conversations"}
+    _check_tags(place, entry.get("tags"))
+    return source | _split_and_cap(entry, "num_samples")
+
+
+def _check_tags(place: str, tags: Any) -> None:
+    """Raises BadInput for names of turn keys and roles that are not read."""
+    if not isinstance(tags, dict):
+        return
+    for key, value in tags.items():
+        is_key = key in ("role_tag", "content_tag")
+        known = value in ("role", "from", "content", "value") if is_key else role_of(str(value))
+        if not known:
+            raise BadInput(
+                f"{place}: tags.{key}: turns with {one_line(str(value), 40)!r} are not read",
+                "rename it in the data: role and content, user and assistant",
+            )
+
+
+def _of_axolotl(path: Path, config: Any, wanted: Sequence[str]) -> Registered:
+    block = config.get("datasets") if isinstance(config, dict) else None
+    if not isinstance(block, list) or not all(isinstance(each, dict) for each in block):
+        raise BadInput(f"{path}: has no list of datasets", "name a config of axolotl")
+    sources: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
+    for number, entry in enumerate(block, 1):
+        source = _axolotl_source(path, number, entry, notes)
+        name = source_name(source["path"])
+        while name in sources:
+            name = f"{name[:36]}-{number}"
+        sources[name] = source
+    missing = [name for name in wanted if name not in sources]
+    if missing:
+        raise BadInput(
+            f"{path}: no data set {one_line(missing[0], 40)!r}; there are {', '.join(sources)}",
+            f"--data {path}#{next(iter(sources), 'NAME')}",
+        )
+    chosen = {name: sources[name] for name in wanted} if wanted else sources
+    if not chosen:
+        raise BadInput(f"{path}: its list of datasets is empty", "name a config with data sets")
+    return Registered(chosen, tuple(notes))
+
+
+def _axolotl_source(
+    path: Path, number: int, entry: Mapping[str, Any], notes: list[str]
+) -> dict[str, Any]:
+    place = f"{path}: datasets[{number}]"
+    files = entry.get("data_files")
+    location = files if isinstance(files, str) else entry.get("path")
+    if isinstance(files, list):
+        if len(files) != 1:
+            raise BadInput(f"{place}: several data_files", "give each of them as a data set")
+        location = files[0]
+    if not isinstance(location, str) or not location:
+        raise BadInput(f"{place}: has no path", "name the file or the hub id")
+    if entry.get("name") is not None:
+        raise BadInput(f"{place}: name, a subset of a hub data set, is not read", "set data.subset")
+    kind = entry.get("type")
+    given = {**entry, **kind} if isinstance(kind, dict) else dict(entry)
+    columns = {
+        role: str(given[field])
+        for field, role in _FIELDS.items()
+        if isinstance(given.get(field), str) and given[field]
+    }
+    if kind == "input_output":
+        raise BadInput(
+            f"{place}: template-free rows (type input_output) are not read",
+            "write each row as prompt and completion, or as messages",
+        )
+    if kind == "chat_template" and "messages" not in columns:
+        columns["messages"] = "messages"
+    if kind == "completion" and "text" not in columns:
+        columns["text"] = "text"
+    mapped = entry.get("message_property_mappings")
+    tags = (
+        {f"{key}_tag": value for key, value in mapped.items()} if isinstance(mapped, dict) else {}
+    )
+    _check_tags(place, tags)
+    if isinstance(kind, dict):
+        ignored = [key for key in ("format", "no_input_format", "system_prompt") if kind.get(key)]
+        if ignored:
+            notes.append(f"{place}: {', '.join(ignored)} is not read; see data.prompt_template")
+    local = location if os.path.exists(location) else str(path.parent / location)
+    source: dict[str, Any] = {"path": local if os.path.exists(local) else location}
+    if columns:
+        source["columns"] = columns
+    return source | _split_and_cap(entry, "max_rows")
+
+
+def _split_and_cap(entry: Mapping[str, Any], cap: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if isinstance(split := entry.get("split"), str):
+        found["split"] = split
+    if isinstance(rows := entry.get(cap), int) and rows > 0:
+        found["max_rows"] = rows
+    return found
