@@ -65,6 +65,10 @@ def read(*values: dict[str, Any]) -> list[Row]:
             {"messages": "chosen"},
         ),
         (
+            {"conversations": turns("q"), "chosen": REPLY[0], "rejected": NO_REPLY[0]},
+            {"prompt": "conversations", "completion": "chosen"},
+        ),
+        (
             {"prompt": "q", "Chosen": "yes", "Rejected": "no"},
             {"prompt": "prompt", "completion": "Chosen"},
         ),
@@ -86,6 +90,7 @@ def test_the_chosen_answers_are_what_is_read(
         {"prompt": "q", "chosen": "yes", "rejected": "no"},
         {"prompt": turns("q"), "chosen": REPLY, "rejected": NO_REPLY},
         {"chosen": turns("q", "yes"), "rejected": turns("q", "no")},
+        {"conversations": turns("q"), "chosen": REPLY[0], "rejected": NO_REPLY[0]},
     ],
 )
 def test_every_form_becomes_the_same_question_and_answer(row: dict[str, Any]) -> None:

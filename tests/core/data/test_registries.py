@@ -30,6 +30,12 @@ INFO: dict[str, Any] = {
         "ranking": True,
         "columns": {"prompt": "q", "chosen": "good", "rejected": "bad"},
     },
+    "ranked chats": {
+        "file_name": "ranked.json",
+        "ranking": True,
+        "formatting": "sharegpt",
+        "columns": {"messages": "talk", "chosen": "good", "rejected": "bad"},
+    },
     "texts": {"file_name": "texts.jsonl", "columns": {"prompt": "body"}},
     "hub": {"hf_hub_url": "someone/data", "split": "train_sft"},
     "china": {"ms_hub_url": "someone/data"},
@@ -59,6 +65,10 @@ def info(tmp_path: Path) -> str:
         ),
         ("chats", {"path": "chats.jsonl", "columns": {"messages": "talk", "tools": "functions"}}),
         ("ranked", {"path": "ranked.json", "columns": {"instruction": "q", "output": "good"}}),
+        (
+            "ranked chats",
+            {"path": "ranked.json", "columns": {"prompt": "talk", "completion": "good"}},
+        ),
         ("texts", {"path": "texts.jsonl", "columns": {"text": "body"}}),
         ("hub", {"path": "someone/data", "split": "train_sft"}),
     ],
@@ -81,7 +91,7 @@ def test_several_entries_are_several_sources(info: str) -> None:
 @pytest.mark.parametrize(
     ("names", "problem", "hint"),
     [
-        ("", r"lists 9 data sets: plain, answers, .*", r"--data .*dataset_info\.json#plain"),
+        ("", r"lists 10 data sets: plain, answers, .*", r"--data .*dataset_info\.json#plain"),
         ("#nothing", "nothing: no such data set", "check the name"),
         ("#china", "china: ms_hub_url is not read", "file_name or an hf_hub_url"),
         ("#odd turns", "tags.role_tag: turns with 'who' are not read", "rename it in the data"),

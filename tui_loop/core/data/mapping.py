@@ -30,7 +30,7 @@ from tui_loop.core.data.columns import (
 )
 from tui_loop.core.data.conversations import role_of, turns_in
 from tui_loop.core.data.preference import REJECTED, pair_of
-from tui_loop.core.data.row_reading import read_row
+from tui_loop.core.data.row_reading import is_turn, read_row
 from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, Shape, with_ids
 from tui_loop.core.data.unused_columns import TurnUse
 from tui_loop.core.errors import BadInput
@@ -70,20 +70,16 @@ def find_mapping(
                 f"{where}: no column {column!r} (data.columns.{role}); there are {listed(names)}",
                 flags({role: close[0] if close else placeholder(role)}),
             )
-    shape = shape or _shape_given(given) or _shape_seen(rows, names)
+    shape = shape or _shape_given(given)
+    if shape is None and (ranked := _ranked_turns(sampled(rows), names)):
+        given |= ranked
+        shape = _shape_given(given)
+    shape = shape or _shape_seen(rows, names)
     if shape is None and (pair := pair_of(names)):
         given |= _chosen_columns(sampled(rows), names, pair, where)
         shape = _shape_given(given)
-    if shape is None and is_xlam(sampled(rows), names):
-        given |= {"prompt": "query", "completion": "answers"}
-        shape = _shape_given(given)
-    if shape is None and "text" in names and metric != "label":
-        shape = "text"
-    if shape is None and (known := known_pair(sampled(rows), names)):
-        given |= known
-        shape = _shape_given(given)
-    if shape is None and (turns := texts_as_turns(sampled(rows), names)):
-        given |= {"messages": turns}
+    if shape is None and (usual := _usual_columns(sampled(rows), names, metric)):
+        given |= usual
         shape = _shape_given(given)
     if shape is None and (foreign := foreign_format(sampled(rows), names)):
         raise BadInput(f"{where}: {foreign[0]}", foreign[1])
@@ -164,6 +160,28 @@ def _shape_seen(rows: Sequence[RawRow], names: list[str]) -> Shape | None:
     if "instruction" in names and ("output" in names or "response" in names):
         return "instruction"
     return None
+
+
+def _usual_columns(rows: Sequence[RawRow], names: list[str], metric: str) -> dict[str, str]:
+    """Returns the columns that are clear by their names and values, else {}."""
+    if is_xlam(rows, names):
+        return {"prompt": "query", "completion": "answers"}
+    if "text" in names and metric != "label":
+        return {"text": "text"}
+    if known := known_pair(rows, names):
+        return known
+    turns = texts_as_turns(rows, names)
+    return {"messages": turns} if turns else {}
+
+
+def _ranked_turns(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str, str]:
+    """Returns the columns of a conversation and of the turn chosen as its answer, else {}."""
+    asked = next((name for name in ("conversations", "messages") if name in names), None)
+    pair = pair_of(names)
+    if asked is None or pair is None:
+        return {}
+    turns = sum(is_turn(row.values.get(pair[0])) for row in rows)
+    return {"prompt": asked, "completion": pair[0]} if 2 * turns > len(rows) else {}
 
 
 def _open_columns(rows: Sequence[RawRow], names: Sequence[str]) -> dict[str, str]:

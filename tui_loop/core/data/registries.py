@@ -36,6 +36,7 @@ _ALPACA = {
 """LLaMA-Factory's columns, and the roles that they are here."""
 
 _SHAREGPT = {"messages": "messages", "system": "system", "tools": "tools"}
+_RANKED_CHATS = {"messages": "prompt", "chosen": "completion", "system": "system", "tools": "tools"}
 _LOCATIONS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
 _FIELDS = {
     "field_instruction": "instruction",
@@ -125,7 +126,9 @@ def _llama_factory_source(path: Path, known: Mapping[str, Any], name: str) -> di
             raise BadInput(f"{place}: {key} is not read", reason)
     columns = entry.get("columns")
     is_chat = entry.get("formatting") == "sharegpt"
-    roles = _SHAREGPT if is_chat else _ALPACA
+    roles = _ALPACA
+    if is_chat:
+        roles = _RANKED_CHATS if entry.get("ranking") else _SHAREGPT
     if isinstance(columns, dict):
         named = {roles[key]: str(value) for key, value in columns.items() if key in roles}
         is_text = list(columns) == ["prompt"] and not is_chat

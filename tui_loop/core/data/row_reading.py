@@ -138,6 +138,8 @@ def _replied(
 ) -> tuple[Message, ...]:
     """Returns the turns of an answer, or its tool calls as a turn; () for one that is text."""
     reply = raw.values.get(column)
+    if is_turn(reply):
+        reply = [reply]
     is_turns = isinstance(reply, list) and _is_turns(reply)
     if has_tools and not is_turns and (calls := _calls_of(reply)):
         return (calls,)
@@ -146,9 +148,13 @@ def _replied(
     return ()
 
 
+def is_turn(value: Any) -> bool:
+    """Returns whether a value is a turn: it has a role."""
+    return isinstance(value, dict) and ("role" in value or "from" in value)
+
+
 def _is_turns(value: list[Any]) -> bool:
-    first = value[0] if value else None
-    return isinstance(first, dict) and ("role" in first or "from" in first)
+    return bool(value) and is_turn(value[0])
 
 
 def _calls_of(value: Any) -> Message | None:
