@@ -43,3 +43,13 @@ def test_the_reasoning_of_an_example_is_folded_unless_asked_for(cli: Cli, failed
     record = json.loads(cli(*one, "--json").stdout)
     assert record["example"]["output"] == failed.output
     assert record["why"][0]["evidence"].endswith("'no idea'")
+
+
+def test_other_right_answers_are_beside_the_reference(
+    cli: Cli, failed: Example, tmp_path: Path
+) -> None:
+    folder = LoopsFolder(tmp_path / "loops").loop(LOOP).iteration(1)
+    row = msgspec.structs.replace(failed, other_references=("money back", "repay"))
+    folder.write_examples([row], [])
+    shown = cli("failures", f"{LOOP}/1", "--id", failed.id).stdout
+    assert f"reference  {failed.reference}\n       or  money back\n       or  repay\n" in shown

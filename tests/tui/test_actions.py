@@ -723,8 +723,8 @@ def _says(verdict: str, mark: str) -> Check:
 
 for action, verdict, mark in (
     ("example.accept", "accepted", "accepted as correct"),
-    ("example.bad_reference", "bad_reference", "bad reference, leaves the numbers"),
-    ("example.ambiguous", "ambiguous", "ambiguous, leaves the numbers"),
+    ("example.bad_reference", "bad_reference", "marked as a bad reference, not counted"),
+    ("example.ambiguous", "ambiguous", "marked as ambiguous, not counted"),
 ):
     does(action)(_says(verdict, mark))
 

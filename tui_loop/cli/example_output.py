@@ -70,6 +70,8 @@ def print_example(
             words = counted(len(reasoning.split()), "word")
             texts.append(("reasoning", f"{words} (--reasoning prints them)"))
         texts.append((label, answer))
+        if label == "reference":
+            texts += [("or", other) for other in example.other_references]
     texts += [("cause", f"{each.kind.words}: {each.evidence}") for each in detail.causes]
     if detail.annotation.verdict:
         texts.append(("label", detail.annotation.verdict.replace("_", " ")))

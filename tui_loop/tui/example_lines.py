@@ -17,10 +17,13 @@ from tui_loop.tui.widgets.toned import Part
 
 SAID = {
     "accepted": "accepted as correct",
-    "bad_reference": "bad reference, leaves the numbers",
-    "ambiguous": "ambiguous, leaves the numbers",
+    "bad_reference": "marked as a bad reference, not counted",
+    "ambiguous": "marked as ambiguous, not counted",
 }
 Lines = list[list[Part]]
+
+OTHERS_SHOWN = 5
+"""Right answers beside the reference that are shown."""
 
 PATH = 40
 """Evaluations of a run that are drawn, the last ones."""
@@ -50,6 +53,8 @@ def example_lines(
     answers = _answers(example, reference.answer, output.answer, dossier.outcome)
     for answer, text in zip(answers, (reference.reasoning, output.reasoning), strict=True):
         lines += _after_reasoning(answer, text, key, unfolds=unfolds)
+        if answer is answers[0]:
+            lines += _other_references(example)
     lines += [[], *_heat(dossier, whose, cursor, width), []]
     lines.append([("output   ", "muted"), (_generation(dossier), "")])
     if len(dossier.path.steps) > 1:
@@ -80,6 +85,16 @@ def _head(dossier: ExampleDetail) -> list[Part]:
     parts.append((f"  loss {loss(example.loss)} a token", ""))
     parts.append((f" over {example.supervised_tokens} tokens", "muted"))
     return parts
+
+
+def _other_references(example: Example) -> Lines:
+    """The further answers that count as right; of many, the first."""
+    others = example.other_references
+    lines: Lines = [[("or       ", "muted"), (other, "")] for other in others[:OTHERS_SHOWN]]
+    if len(others) > OTHERS_SHOWN:
+        more = counted(len(others) - OTHERS_SHOWN, "other right answer")
+        lines.append([("         ", ""), (f"and {more}", "muted")])
+    return lines
 
 
 def _after_reasoning(answer: list[Part], text: str, key: str, *, unfolds: bool) -> Lines:
