@@ -70,7 +70,7 @@ def prepared(
 ) -> Prepared:
     """Writes the rows and prepares a loop from them; `further` are settings as K=V."""
     write(folder / "data.jsonl", rows)
-    requested = requested_tables(folder, data=["data.jsonl"], model=model, metric=metric or None)
+    requested, _ = requested_tables(folder, data=["data.jsonl"], model=model, metric=metric or None)
     return prepare(folder, settings_tables(further, onto=requested))
 
 

@@ -98,7 +98,7 @@ def test_the_next_step_of_every_shape_of_data_is_a_run_that_finishes(
 def steps(folder: Path, name: str, *settings: str, **options: str) -> list[str]:
     """The next steps of a loop on 40 rows of this shape."""
     write(folder / "rows.jsonl", [MAKERS[name](n) for n in range(40)])
-    requested = requested_tables(folder, data=["rows.jsonl"], **options)
+    requested, _ = requested_tables(folder, data=["rows.jsonl"], **options)
     return next_steps("mine", prepare(folder, settings_tables(settings, onto=requested)), folder)
 
 

@@ -68,7 +68,7 @@ def test_the_app_gets_suspects_with_the_rows_that_the_findings_name(review: Path
     assert [each.row.source_line for each in found.suspects] == [3, 2, 4, 1, 5]
     assert found.rows["", 3].reference == "refund"
     assert set(found.rows) == {("", line) for line in range(1, 6)}
-    assert (found.files.name, found.files.only) == ("train.jsonl", review / "train.jsonl")
+    assert found.files.paths == {"": review / "train.jsonl"}
 
 
 def test_suspects_without_the_data_are_told_from_the_record_alone(review: Path) -> None:

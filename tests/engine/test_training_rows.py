@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,6 @@ from tui_loop.core.config.schema import Config, Data
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.engine import training_rows
-from tui_loop.engine.effective import padding_share
 from tui_loop.engine.model_source import find_model
 from tui_loop.engine.models import load_model
 from tui_loop.engine.rendering import Renderer
@@ -74,20 +72,6 @@ def test_a_cache_folder_that_takes_nothing_is_an_error_that_names_it(
     assert "TUI_LOOP_CACHE" in raised.value.hint
 
 
-def test_lengths_are_counted_without_reading_the_tokens(renderer: Renderer) -> None:
+def test_the_tokens_of_each_row_are_counted(renderer: Renderer) -> None:
     rows = render_training_rows(renderer, ROWS)
     assert token_counts(rows.dataset) == list(rows.lengths)
-
-
-def test_the_share_of_padding_is_that_of_shuffled_batches(renderer: Renderer) -> None:
-    class Trainer:
-        train_dataset = render_training_rows(renderer, ROWS).dataset
-
-        class args:  # noqa: N801
-            per_device_train_batch_size = 4
-            packing = padding_free = False
-
-    share = padding_share(Trainer)["padding_share"]
-    assert 0 < share < 1
-    whole: Any = Trainer
-    assert padding_share(whole) == {"padding_share": share}

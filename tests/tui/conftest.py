@@ -23,6 +23,7 @@ from textual.widget import Widget
 
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.config.tables import to_tables
+from tui_loop.core.data.row_files import RowFiles
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import Retried
@@ -309,7 +310,8 @@ class FakeBackend:
         self.askers: list[ScriptedAsker] = []
         self.looks: list[ScriptedLook] = []
         self.near = NearestRows(
-            Neighbours("nothing similar was trained on", is_new=True, neighbours=[]), "train.jsonl"
+            Neighbours("nothing similar was trained on", is_new=True, neighbours=[]),
+            RowFiles({"": "train.jsonl"}, {}),
         )
         self.may_preview = threading.Event()
         self.may_preview.set()

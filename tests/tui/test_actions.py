@@ -21,6 +21,7 @@ from tests.tui.conftest import (
     on_app,
     scripted_iteration,
 )
+from tui_loop.core.data.row_files import RowFiles
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
 from tui_loop.core.examples.annotations import read_annotations
@@ -697,7 +698,9 @@ async def the_nearest_training_rows_are_shown(opened: Opened, key: str) -> None:
     row = Row("t7", "my pin is blocked", "pin blocked", 7)
     told = "something similar was trained on (0.91)"
     answer = Answer(told, is_new=False, neighbours=[Neighbour(row, 0.91)])
-    opened.backend.near = NearestRows(answer, "train.jsonl", "train.jsonl has changed since")
+    opened.backend.near = NearestRows(
+        answer, RowFiles({"": "train.jsonl"}, {}), "train.jsonl has changed since"
+    )
     await _reading_an_example(opened)
     await opened.press(key)
     await opened.shows("something similar was trained on", "has changed since", "0.91")
@@ -880,10 +883,11 @@ async def training_rows_that_may_be_wrong_are_shown(opened: Opened, key: str) ->
 async def _reading_training_rows(opened: Opened) -> TrainingScreen:
     row = Row("t7", "my pin is blocked", "pin blocked", 7)
     answer = Answer("something similar was trained on", False, [Neighbour(row, 0.91)])
-    opened.backend.near = NearestRows(answer, "train.jsonl", "", opened.bench.loop.settings_file)
+    files = RowFiles({"": "train.jsonl"}, {"": opened.bench.loop.settings_file})
+    opened.backend.near = NearestRows(answer, files)
     await _reading_an_example(opened)
     await opened.press("n")
-    await opened.shows("train.jsonl:7")
+    await opened.shows("loop.toml:7")
     assert isinstance(opened.app.screen, TrainingScreen)
     return opened.app.screen
 

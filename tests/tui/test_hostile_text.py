@@ -19,6 +19,7 @@ from tests.tui.conftest import (
     on_app,
     scripted_iteration,
 )
+from tui_loop.core.data.row_files import RowFiles
 from tui_loop.core.data.rows import Row
 from tui_loop.core.diagnosis.findings import (
     Diagnosis,
@@ -200,7 +201,7 @@ def test_no_screen_to_read_obeys_what_it_shows(
         await lists_all(opened)
         row = Row("t", HOSTILE, HOSTILE, 7)
         answer = Answer(HOSTILE, is_new=True, neighbours=[Neighbour(row, 0.5)] * 3)
-        opened.backend.near = NearestRows(answer, HOSTILE, HOSTILE)
+        opened.backend.near = NearestRows(answer, RowFiles({"": HOSTILE}, {}), HOSTILE)
         await opened.press("enter")
         await opened.shows("Example 1 of 6")
         for place in range(2, 8):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,9 @@ from tests.tui.choosing import (
 )
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.backend import AppBackend
-from tui_loop.core.errors import BadInput
+from tui_loop.core.config.data_sources import DataSource
+from tui_loop.core.data import source_rows
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, warning
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -567,7 +570,7 @@ def test_preference_data_is_read_by_its_chosen_answers(tmp_path: Path) -> None:
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 
 
-def test_rows_that_cannot_be_used_are_listed_with_the_command_that_skips_them(
+def test_rows_that_cannot_be_used_are_listed_with_the_key_that_leaves_them_out(
     tmp_path: Path,
 ) -> None:
     rows = [{"prompt": f"q {n}", "completion": "" if n % 4 == 0 else "a"} for n in range(12)]
@@ -577,9 +580,95 @@ def test_rows_that_cannot_be_used_are_listed_with_the_command_that_skips_them(
         await opened.type("rows.jsonl")
         await opened.shows("3 training rows have an empty prompt or reference")
         await opened.shows("'completion' is empty (lines 1, 5, 9)")
-        await opened.shows("or leave such rows out: in a shell: tui-loop new NAME --data")
+        await opened.shows("or press ctrl+r to leave such rows out")
+        await opened.press("ctrl+r")
+        await opened.shows("8 rows to train on", "1 held out", "left out: 3 training rows")
+        await opened.press("ctrl+r")
+        await opened.shows("3 training rows have an empty prompt or reference")
+        await opened.press("ctrl+r")
+        await opened.shows("8 rows to train on")
+        await opened.press("ctrl+s")
+        await opened.until(lambda: opened.opened is not None)
+        assert opened.opened is not None
+        assert opened.opened.default_config().data.on_bad_row == "skip"
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=(160, 48))
+
+
+def test_several_sources_are_chosen_with_a_plus_between_them(tmp_path: Path) -> None:
+    write_rows(tmp_path / "chats.jsonl")
+    write_rows(tmp_path / "orders.jsonl", 10)
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("chats.jsonl + or")
+        await opened.shows("chats.jsonl + orders.jsonl")
+        await opened.press("down", "up", "enter")
+        await opened.shows("✓ chats: 1", "✓ orders: ", "27 rows to train on", "3 held out")
+        await opened.press("ctrl+s")
+        await opened.until(lambda: opened.opened is not None)
+        assert opened.opened is not None
+        assert opened.opened.default_config().data.train == {
+            "chats": DataSource(path="chats.jsonl"),
+            "orders": DataSource(path="orders.jsonl"),
+        }
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+
+
+def test_reading_shows_how_far_it_is_and_ends_when_something_else_is_asked(tmp_path: Path) -> None:
+    write_rows(tmp_path / "slow.jsonl")
+    write_rows(tmp_path / "quick.jsonl")
+    finish, ended = threading.Event(), threading.Event()
+
+    class Reading(FakeBackend):
+        def preview_data(
+            self, loops: LoopsFolder, wanted: NewLoop, poll: Callable[[str, int], None]
+        ) -> DatasetPreview:
+            if wanted.data == "slow.jsonl":
+                try:
+                    while not finish.wait(0.01):
+                        poll("slow.jsonl", 4_096_000)
+                except TuiLoopError:
+                    ended.set()
+                    raise
+            return UNDERSTOOD
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("slow.jsonl")
+        await opened.shows("reading slow.jsonl: 4,096,000 rows so far")
+        await opened.press("ctrl+u")
+        await opened.type("quick.jsonl")
+        await opened.until(ended.is_set)
+        await opened.shows("90 rows")
+        await opened.press("ctrl+u")
+        await opened.type("slow.jsonl")
+        await opened.shows("reading slow.jsonl")
+        ended.clear()
+        await opened.press("escape")
+        await opened.until(ended.is_set)
+
+    on_form(tmp_path, steps, backend=Reading())
+    assert not finish.is_set()
+
+
+def test_a_loop_is_created_from_the_rows_that_were_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+    read: list[Path] = []
+    known = source_rows.read_file
+    monkeypatch.setattr(
+        source_rows, "read_file", lambda *given: read.append(given[0]) or known(*given)
+    )
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("18 rows to train on")
+        await opened.press("ctrl+s")
+        await opened.until(lambda: opened.opened is not None)
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+    assert len(read) == 1
 
 
 def test_a_hint_for_the_shell_never_guesses_a_column(tmp_path: Path) -> None:

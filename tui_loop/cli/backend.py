@@ -9,9 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tui_loop.cli.app_runs import AppRuns
+from tui_loop.core.config.data_sources import split_source
+from tui_loop.core.config.tables import Tables
 from tui_loop.core.data.registries import is_registry
-from tui_loop.core.data.source_rows import Poll, no_poll
+from tui_loop.core.data.source_rows import ReadProgress, no_progress, resolved
 from tui_loop.core.errors import BadInput, file_error
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
 from tui_loop.core.record.folders import LoopFolder
@@ -27,7 +31,7 @@ from tui_loop.tui.backend import (
     RetryProcess,
     SuspectRows,
 )
-from tui_loop.tui.data_files import path_in, sources_in
+from tui_loop.tui.data_files import sources_in
 
 if TYPE_CHECKING:
     from tui_loop.cli.new_loop import Prepared
@@ -43,7 +47,7 @@ class AppBackend(AppRuns):
 
     _row_search: TrainingRowSearch | None = None
     _prepared_last: tuple[object, Prepared] | None = None
-    """The data of a new loop as it was shown, so that creating the loop reads it no second time."""
+    """The data of the last preview, which `create` reuses."""
 
     def models(self) -> list[str]:
         """Returns the models that are shipped or can be fetched by a short name."""
@@ -148,7 +152,7 @@ class AppBackend(AppRuns):
         return [*pure, *LIBRARY_METRICS, NO_METRIC]
 
     def preview_data(
-        self, loops: LoopsFolder, new_loop: NewLoop, poll: Poll = no_poll
+        self, loops: LoopsFolder, new_loop: NewLoop, poll: ReadProgress = no_progress
     ) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError. Opens no network connection."""
         from tui_loop.cli.new_loop import read_as
@@ -187,7 +191,9 @@ class AppBackend(AppRuns):
         with _os_errors_as_bad_input():
             return demo_loop(loops)
 
-    def _prepared(self, loops: LoopsFolder, new_loop: NewLoop, poll: Poll = no_poll) -> Prepared:
+    def _prepared(
+        self, loops: LoopsFolder, new_loop: NewLoop, poll: ReadProgress = no_progress
+    ) -> Prepared:
         from tui_loop.cli.new_loop import prepare
         from tui_loop.cli.requested_data import requested_tables
 
@@ -198,19 +204,22 @@ class AppBackend(AppRuns):
             raise BadInput(
                 f"metric: unknown metric {new_loop.metric!r}", f"one of {', '.join(self.metrics())}"
             )
-        data, eval_data = (_data_files(each, root) for each in (new_loop.data, new_loop.eval))
-        holdout = _data_file(new_loop.holdout, root) if new_loop.holdout else None
-        tables = requested_tables(
+        tables, notes = requested_tables(
             root,
-            data=data,
-            eval_data=eval_data,
-            holdout=holdout,
+            data=_data_files(new_loop.data, root),
+            eval_data=_data_files(new_loop.eval, root),
+            holdout=_data_file(new_loop.holdout, root) if new_loop.holdout else None,
             model=self._model(new_loop.model, root) if new_loop.model else None,
             metric=new_loop.metric or None,
         )
-        key = tables, _versions([*data, *eval_data, *([holdout] if holdout else [])])
+        if new_loop.skips_rows:
+            tables["data"]["on_bad_row"] = "skip"
+        key = tables, _versions(tables, root)
         if self._prepared_last is None or self._prepared_last[0] != key:
-            self._prepared_last = key, prepare(root, copy.deepcopy(tables), poll)
+            prepared = prepare(root, copy.deepcopy(tables), poll)
+            of_registry = [info(CheckKind.DATA, note) for note in notes]
+            prepared = msgspec.structs.replace(prepared, notices=[*of_registry, *prepared.notices])
+            self._prepared_last = key, prepared
         return self._prepared_last[1]
 
     def _model(self, entry: str, root: Path) -> str:
@@ -219,13 +228,15 @@ class AppBackend(AppRuns):
         return str(path) if entry not in self.models() and path.exists() else entry
 
 
-def _versions(files: Sequence[str]) -> list[tuple[str, int, int]]:
+def _versions(tables: Tables, root: Path) -> list[tuple[str, int, int]]:
     """Returns the path, size and time of each data file, which show whether it has changed."""
     found = []
-    for entry in files:
-        path = entry if os.path.exists(entry) else path_in(entry)
-        status = os.stat(path.partition("#")[0] if is_registry(path) else path)
-        found.append((path, status.st_size, status.st_mtime_ns))
+    for value in tables["data"].values():
+        entries = [each["path"] for each in value.values()] if isinstance(value, dict) else [value]
+        for path in (resolved(entry, root) for entry in entries):
+            if path.is_file():
+                status = path.stat()
+                found.append((str(path), status.st_size, status.st_mtime_ns))
     return found
 
 
@@ -235,9 +246,11 @@ def _root(loops: LoopsFolder) -> Path:
 
 def _data_files(typed: str, root: Path) -> list[str]:
     """Returns the full path of each source that was typed, with its name; raises BadInput."""
+    if (root / os.path.expanduser(typed.strip())).is_file():
+        return [_data_file(typed.strip(), root)]
     files = []
     for entry in sources_in(typed):
-        path = entry if (root / entry).exists() else path_in(entry)
+        path = entry if (root / entry).exists() else split_source(entry)[1]
         file, sign, names = path.partition("#") if is_registry(path) else (path, "", "")
         files.append(entry.removesuffix(path) + _data_file(file, root) + sign + names)
     return files

@@ -16,9 +16,9 @@ from tui_loop.core.config.tables import Tables, merge, to_tables
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.data.columns import is_label_name
 from tui_loop.core.data.loading import LoadedData, load_data, with_labels
-from tui_loop.core.data.mixing import shares_of
 from tui_loop.core.data.rows import RowRefused
-from tui_loop.core.data.source_rows import Poll, ReadSource, Source, no_poll
+from tui_loop.core.data.source_rows import ReadProgress, ReadSource, Source, no_progress
+from tui_loop.core.data.source_shares import shares_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.metric_choice import LABEL, choose_metric, label_set
 from tui_loop.core.model_files import ModelFiles, hub_folder, read_model_files
@@ -67,7 +67,7 @@ class Prepared(msgspec.Struct, frozen=True):
     capped: bool = False
 
 
-def prepare(root: Path, requested: Tables, poll: Poll = no_poll) -> Prepared:
+def prepare(root: Path, requested: Tables, poll: ReadProgress = no_progress) -> Prepared:
     """Reads the data and fills in what it shows: shape, columns, template, metric.
 
     `requested` holds what `requested_tables` returned, and further settings. Loads no model, and
@@ -126,7 +126,7 @@ def _check_prompts(config: Config, data: LoadedData) -> None:
 
 
 def _read_and_choose(
-    config: Config, root: Path, poll: Poll
+    config: Config, root: Path, poll: ReadProgress
 ) -> tuple[Config, LoadedData, CheckResult]:
     """Reads the data and chooses the metric that its references call for, with a notice on it."""
     from tui_loop.engine.extras import is_installed
@@ -138,7 +138,7 @@ def _read_and_choose(
     return config, with_labels(data, config), info(CheckKind.CONFIG, choice.message, hint)
 
 
-def _read_as_seen(config: Config, root: Path, poll: Poll) -> tuple[LoadedData, str]:
+def _read_as_seen(config: Config, root: Path, poll: ReadProgress) -> tuple[LoadedData, str]:
     """Returns the data, and how to read it otherwise ("" where one reading is possible).
 
     A message and its label are seen where the columns have no known shape, or where a column

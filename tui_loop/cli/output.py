@@ -27,7 +27,7 @@ _COMMAND = re.compile(
 )
 """The beginning of a command that reads a folder of loops; a loop may be called `demo-2`."""
 
-_FIRST_NOTE, _NOTES_APART = 3, 5
+_FIRST_NOTE_SECONDS, _NOTE_INTERVAL_SECONDS = 3, 5
 """Seconds before the first note on reading, and between two."""
 
 PIPE_WIDTH = 400
@@ -179,9 +179,9 @@ class ReadingNotes:
 
     def __init__(self, out: Output) -> None:
         self._out = out
-        self._next = time.monotonic() + _FIRST_NOTE
+        self._next = time.monotonic() + _FIRST_NOTE_SECONDS
 
     def __call__(self, entry: str, rows: int) -> None:
         if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _NOTES_APART
+            self._next = time.monotonic() + _NOTE_INTERVAL_SECONDS
             self._out.note(f"reading {entry}: {rows:,} rows so far")

@@ -17,8 +17,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.consent import require_consent
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
-from tui_loop.core.data.source_rows import Poll as ReadPoll
-from tui_loop.core.data.source_rows import no_poll
+from tui_loop.core.data.source_rows import ReadProgress, no_progress
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import (
     CheckKind,
@@ -66,7 +65,7 @@ class Preflight:
         self._masker: LossMasker | None = None
         self._lock = threading.Lock()  # a tokenizer serves one thread at a time
 
-    def of_rows(self, reading: ReadPoll = no_poll) -> list[CheckResult]:
+    def of_rows(self, reading: ReadProgress = no_progress) -> list[CheckResult]:
         """Runs the checks that need no tokenizer: settings, rows, steps.
 
         `reading` is called while rows are read, and may raise to end it. Raises NeedsExtra where

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tui_loop.core.config.schema import source_name
+from tui_loop.core.config.data_sources import source_name, split_source
 from tui_loop.core.config.tables import Tables
 from tui_loop.core.data.registries import is_registry, read_registry
 from tui_loop.core.errors import BadInput
-
-_NAMED = re.compile(r"([A-Za-z0-9_-]{1,40})=(.+)")
 
 
 def requested_tables(
@@ -24,29 +21,24 @@ def requested_tables(
     holdout: str | None = None,
     model: str | None = None,
     metric: str | None = None,
-    notes: list[str] | None = None,
-) -> Tables:
-    """Returns the user's choices as config tables, with paths as the record stores them.
+) -> tuple[Tables, list[str]]:
+    """Returns (the user's choices as config tables, notes on what is not read of a registry).
 
     `data`, `eval_data`: a path each, or several sources as PATH or NAME=PATH, or data sets of a
-    registry (`core.data.registries`); `notes` gets what is not read of one. Raises BadInput for two
-    sources of one name.
+    registry (`core.data.registries`). Raises BadInput for two sources of one name.
     """
     tables: Tables = {"data": {}, "model": {}, "evaluation": {}}
-    notes = [] if notes is None else notes
+    notes: list[str] = []
     for field, entries in (("train", data), ("eval", eval_data)):
         if entries:
-            found = _recorded_sources(
-                f"data.{field}", entries, root, [] if notes is None else notes
-            )
-            tables["data"][field] = found
+            tables["data"][field] = _recorded_sources(f"data.{field}", entries, root, notes)
     if holdout is not None:
         tables["data"]["holdout"] = recorded_path(holdout, root)
     if model is not None:
         tables["model"]["id"] = _recorded_model(model, root)
     if metric is not None:
         tables["evaluation"]["metric"] = metric
-    return tables
+    return tables, notes
 
 
 def recorded_path(entry: str, root: Path) -> str:
@@ -70,8 +62,7 @@ def split_name(entry: str) -> tuple[str, str]:
 
     A file that exists under the whole text has no name.
     """
-    named = None if os.path.exists(entry) else _NAMED.fullmatch(entry)
-    return (named[1], named[2]) if named is not None else ("", entry)
+    return ("", entry) if os.path.exists(entry) else split_source(entry)
 
 
 def _recorded_sources(
@@ -83,7 +74,12 @@ def _recorded_sources(
         name, path = split_name(entry)
         if is_registry(path):
             found = _registered(path, notes)
-            if name and len(found) == 1:
+            if name and len(found) > 1:
+                raise BadInput(
+                    f"{field}: {name!r} would be the name of {len(found)} data sets",
+                    "leave the name out, or name one data set",
+                )
+            if name:
                 found = {name: next(iter(found.values()))}
         elif len(entries) == 1 and not name:
             return recorded_path(path, root)

@@ -15,7 +15,7 @@ from tui_loop.core.config.schema import Config
 from tui_loop.core.config.tables import to_tables
 from tui_loop.core.consent import NeedsConsent
 from tui_loop.core.data.loading import LoadedData
-from tui_loop.core.data.source_rows import Poll, no_poll
+from tui_loop.core.data.source_rows import ReadProgress, no_progress
 from tui_loop.core.errors import BadInput, NeedsExtra, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.preflight.effort import steps_of
@@ -70,7 +70,7 @@ def check_start(
     *,
     repeat: int | None = None,
     allow_code: bool = False,
-    poll: Poll = no_poll,
+    poll: ReadProgress = no_progress,
 ) -> Start:
     """Returns the plan with its data; raises TuiLoopError for a run that would certainly fail.
 
@@ -130,7 +130,7 @@ def required_checks(
 
 
 def check_config(
-    loop: LoopFolder, config: Config, *, allow_code: bool, poll: Poll = no_poll
+    loop: LoopFolder, config: Config, *, allow_code: bool, poll: ReadProgress = no_progress
 ) -> LoadedData:
     """Returns the config's data; raises BadInput for whatever would certainly fail."""
     from tui_loop.engine.sources import read_source

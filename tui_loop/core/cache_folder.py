@@ -1,4 +1,4 @@
-"""The folder for what can be had again: models that were fetched, rows while they are used."""
+"""The cache folder: fetched models, and temporary files of rows."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ INPUT: Unit = "distinct input"
 
 _ROUNDING = 1e-9
 _REPEAT = re.compile(r"([0-9a-f]{12})-[0-9]+")
-"""The id of a row whose input occurred before (`core.data.rows.with_ids`)."""
+"""The id of a row whose input occurred before (`core.data.row_store`)."""
 
 
 class HasInput(Protocol):

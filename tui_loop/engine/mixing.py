@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tui_loop.core.config.schema import Data
-from tui_loop.core.data.mixing import shares_of
 from tui_loop.core.data.row_store import pick
 from tui_loop.core.data.rows import Row
+from tui_loop.core.data.source_shares import shares_of
 from tui_loop.core.errors import BadInput
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.core.commands import command
+from tui_loop.core.config.data_sources import entry_text
 from tui_loop.core.config.schema import EOS, Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
@@ -156,7 +157,7 @@ class ModelPool:
             if _has_turns(folder.read_effective()):
                 data = folder.read_config().data
                 raise BadInput(
-                    f"{name}: its turns are no longer in {data.eval or data.train}",
+                    f"{name}: its turns are no longer in {entry_text(data.eval or data.train)}",
                     "restore the data file, or enter the prompt itself",
                 )
             rows.append(Row(name, example.prompt, example.reference, example.source_line))

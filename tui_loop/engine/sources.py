@@ -14,6 +14,7 @@ from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.opening import add_decompressor, can_open, format_of
 from tui_loop.core.data.files.reading import TABLES, is_data_file, is_text_file, read_file
 from tui_loop.core.data.files.splits import SPLITS, is_split_name, split_of
+from tui_loop.core.data.files.streamed_rows import notes_of
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.data.source_rows import Source, read_options, read_text_source, resolved
 from tui_loop.core.errors import BadInput
@@ -109,7 +110,9 @@ def _joined(
         notes += (f"{file.relative_to(folder)}: {note}" for note in content.notes)
         if len(content.splits) > 1:
             raise BadInput(f"{file}: has splits of its own", f"--data {file}")
-        rows += next(iter(content.splits.values()))
+        part = next(iter(content.splits.values()))
+        rows += part
+        notes += (f"{file.relative_to(folder)}: {note}" for note in notes_of(part))
     return rows
 
 

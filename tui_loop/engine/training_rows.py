@@ -1,7 +1,7 @@
 """The training rows as SFTTrainer gets them: token ids, and labels that are the loss mask.
 
-Those of large data are in an Arrow file, which datasets maps into memory. It is in the user's cache
-folder, and goes with the run.
+Those of large data are in an Arrow file in the user's cache folder, which datasets maps into
+memory. It is removed after training.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COUNTED_AT_ONCE = 10_000
 
 
 class RowsFolder:
-    """A folder for the file of the rows, which is removed with this object."""
+    """A temporary folder for the Arrow file; removed when this object is collected."""
 
     def __init__(self, parent: Path) -> None:
         parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +48,7 @@ class RowsFolder:
 
     @property
     def file(self) -> str:
+        """Returns the path of the Arrow file."""
         return str(self.path / "rows.arrow")
 
     def remove(self) -> None:

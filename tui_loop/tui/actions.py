@@ -218,6 +218,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("new.down", "down", "move(1)", "choice below, or field below", "new"),
     Action("new.next", "tab", "step(1)", "next field", "new", "next field"),
     Action("new.previous", "shift+tab", "step(-1)", "previous field", "new"),
+    Action("new.skip_rows", "ctrl+r", "skip_rows", "leave unusable rows out or not", "new"),
     Action("new.page_up", "pageup", "page(-1)", "a page up, below the fields", "new"),
     Action("new.page_down", "pagedown", "page(1)", "a page down, below the fields", "new", "rows"),
 )

@@ -22,6 +22,7 @@ from tui_loop.core.workflow.draft import Draft
 if TYPE_CHECKING:
     from tui_loop.core.data.row_files import RowFiles
     from tui_loop.core.data.rows import Row
+    from tui_loop.core.data.source_rows import ReadProgress
     from tui_loop.core.examples.retry_settings import Retried
     from tui_loop.core.examples.suspects import Suspect
     from tui_loop.core.examples.tfidf_index import Answer
@@ -42,7 +43,10 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 class NewLoop(msgspec.Struct, frozen=True):
-    """A loop to create. The backend detects from the data what an empty text leaves open."""
+    """A loop to create. The backend detects from the data what an empty text leaves open.
+
+    `skips_rows`: rows that cannot be used are left out (`data.on_bad_row = skip`).
+    """
 
     name: str
     data: str
@@ -51,6 +55,7 @@ class NewLoop(msgspec.Struct, frozen=True):
     model: str = ""
     metric: str = ""
     goal: str = ""
+    skips_rows: bool = False
 
 
 class DatasetPreview(msgspec.Struct, frozen=True):
@@ -269,7 +274,7 @@ class Backend(Protocol):
         """Returns the names of the metrics."""
 
     def preview_data(
-        self, loops: LoopsFolder, new_loop: NewLoop, poll: Callable[[str, int], None]
+        self, loops: LoopsFolder, new_loop: NewLoop, poll: ReadProgress
     ) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.config.data_sources import split_source
 from tui_loop.core.data.files.opening import format_of
 from tui_loop.core.data.files.reading import is_data_file
 from tui_loop.core.errors import BadInput
@@ -16,7 +17,7 @@ from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.tui.cells import flat
 
 SEPARATOR = " + "
-"""Stands between several sources of data."""
+"""Separates several sources in a field."""
 
 AT_MOST = 2_000
 """Files of a folder that are offered; of more, the name must be typed."""
@@ -48,22 +49,18 @@ def offers(root: Path, typed: str, beside: str = "") -> Offers:
     Without a `/` in the text, those in the folder of `beside` come first. Of several sources,
     `chats=chats.jsonl + orders.jsonl`, they are for the last one.
     """
+    if typed.strip() and os.path.isfile(_place(root, typed)):
+        return Offers(is_file=True)
     earlier, plus, typed = typed.rpartition(SEPARATOR)
-    name, equals, path = typed.partition("=")
-    if equals and not os.path.exists(_place(root, typed)):
+    name, path = split_source(typed)
+    if name and not os.path.exists(_place(root, typed)):
         plus, typed = f"{plus}{name}=", path
     found = _offers_of_one(root, typed, beside)
     if not plus:
         return found
-    before = [os.path.isfile(_place(root, path_in(each))) for each in sources_in(earlier)]
+    before = [os.path.isfile(_place(root, split_source(each)[1])) for each in sources_in(earlier)]
     rows = tuple(Offer(f"{earlier}{plus}{each.path}", each.is_folder) for each in found.rows)
     return Offers(rows, found.is_file and all(before), found.problem)
-
-
-def path_in(entry: str) -> str:
-    """Returns the path in a source as it is typed: `orders=orders.jsonl`."""
-    name, equals, path = entry.partition("=")
-    return path if equals and "/" not in name and "." not in name else entry
 
 
 def sources_in(text: str) -> list[str]:
@@ -88,7 +85,7 @@ def _offers_of_one(root: Path, typed: str, beside: str) -> Offers:
 
 def suggested_name(entry: str, taken: Collection[str]) -> str:
     """A loop's name for a data file, that is not taken; "" where none comes to mind."""
-    path = Path(path_in(next(iter(sources_in(entry)), "")))
+    path = Path(split_source(next(iter(sources_in(entry)), ""))[1])
     suffix = format_of(path) or path.suffix
     for word in (re.sub(f"{re.escape(suffix)}(\\.\\w+)?$", "", path.name, flags=re.I), "loop"):
         name = re.sub(r"[^a-z0-9._-]+", "-", word.lower()).strip("-._")[:48]

@@ -36,7 +36,7 @@ class Latest(Generic[Question, Answer]):
         return question == self._asked
 
     def end(self) -> None:
-        """Forgets the question: its answer is of no use any more."""
+        """Discards the question; its answer is no longer needed."""
         self._asked = None
 
     async def run(self) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui_loop.core.config.data_sources import DataSource, entry_text, source_name, sources_of
 from tui_loop.core.config.fields import as_setting, from_setting
-from tui_loop.core.config.schema import Config, DataSource, entry_text, source_name, sources_of
+from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import settings_tables, with_settings
 from tui_loop.core.config.tables import changed_fields, flatten, to_tables
 from tui_loop.core.config.validation import ConfigError, read_config

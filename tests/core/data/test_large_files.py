@@ -12,14 +12,14 @@ import pytest
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
-from tui_loop.core.data import row_store
+from tui_loop.core.data import loading, row_store
 from tui_loop.core.data.files import json_lines, opening
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_store import RowView
 from tui_loop.core.data.rows import RawRow, RowRefused
-from tui_loop.core.data.source_rows import read_text_source
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.data_checks import check_data
+from tui_loop.core.preflight.row_checks import conflicting_rows
 
 ROWS = [
     {"prompt": f"question {n % 45}", "completion": ["yes", "no"][n % 3 == 0], "topic": "abc"[n % 3]}
@@ -159,23 +159,76 @@ def test_a_bad_row_beyond_the_cap_is_found_by_those_who_read_all(
     assert [each.line for each in refused["train"]] == [61]
 
 
+LINES = [json.dumps(row) for row in ROWS]
+OTHER_LINES = {
+    "blank line first": ("\n" + "\n".join(LINES)).encode(),
+    "blank lines": "\n\n".join(LINES).encode(),
+    "several lines each": "\n".join(json.dumps(row, indent=1) for row in ROWS).encode(),
+    "Windows": "\r\n".join(LINES).encode(),
+    "UTF-8 with a mark": "\n".join(LINES).encode("utf-8-sig"),
+    "UTF-16": "\n".join(LINES).encode("utf-16"),
+    "lists": "\n".join(json.dumps(list(row.values())) for row in ROWS).encode(),
+}
+
+
+@pytest.mark.parametrize("content", OTHER_LINES.values(), ids=OTHER_LINES)
 @pytest.mark.parametrize(
-    "text",
+    "settings",
     [
-        "\n\n".join(json.dumps(row) for row in ROWS),
-        "\n".join(json.dumps(row, indent=1) for row in ROWS),
+        ("data.eval=eval.jsonl", "data.max_train_rows=9"),
+        ("data.train=eval.jsonl", "data.eval=train.jsonl", "data.max_eval_rows=9"),
+        ("data.eval_fraction=0.4",),
     ],
-    ids=["blank lines", "several lines each"],
+    ids=["capped", "evaluated", "held out"],
 )
-def test_a_file_with_other_lines_is_read_as_a_whole(
-    text: str, tmp_path: Path, make_large: Callable[[], None]
+def test_other_lines_than_one_object_each_are_read_like_those_of_a_small_file(
+    content: bytes, settings: tuple[str, ...], tmp_path: Path, make_large: Callable[[], None]
 ) -> None:
-    write(tmp_path / "eval.jsonl", ROWS[:5])
-    (tmp_path / "train.jsonl").write_text(text)
-    settings = ("data.eval=eval.jsonl", "data.max_train_rows=9")
+    (tmp_path / "train.jsonl").write_bytes(content)
+    write(tmp_path / "eval.jsonl", [{**row, "prompt": f"more {n}"} for n, row in enumerate(ROWS)])
+    if content.startswith(b"["):
+        rows = [[f"more {n}", "yes", "a"] for n in range(9)]
+        (tmp_path / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        columns = 'data.columns={prompt = "column1", completion = "column2"}'
+        settings = (*settings, columns)
     small = load(tmp_path, *settings)
     make_large()
-    assert as_lists(load(tmp_path, *settings)) == as_lists(small)
+    large = load(tmp_path, *settings)
+    assert [row.line for row in large.train] == [row.line for row in small.train]
+    assert [(row.line, row.columns) for row in large.eval] == [
+        (row.line, row.columns) for row in small.eval
+    ]
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(
+    tmp_path: Path, make_large: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "train.jsonl", ROWS)
+    make_large()
+    known = loading.split_evaluation
+
+    def shrink(*given: Any) -> Any:
+        write(tmp_path / "train.jsonl", ROWS[:2])
+        return known(*given)
+
+    monkeypatch.setattr(loading, "split_evaluation", shrink)
+    with pytest.raises(BadInput, match=r"train\.jsonl"):
+        load(tmp_path)
+
+
+def test_conflicts_are_found_between_rows_in_a_file_and_rows_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUI_LOOP_CACHE", str(tmp_path / "cache"))
+    write(tmp_path / "train.jsonl", ROWS)
+    held = [{"prompt": f"question {n}", "completion": "maybe"} for n in range(4)]
+    write(tmp_path / "eval.jsonl", held)
+    monkeypatch.setattr(row_store, "IN_MEMORY", 300)
+    data = load(tmp_path, "data.eval=eval.jsonl")
+    assert isinstance(data.train, RowView)
+    assert isinstance(data.eval, list)
+    (found,) = [each for each in conflicting_rows(data) if "held-out rows" in each.message]
+    assert found.count == 4
 
 
 def test_rows_with_half_a_surrogate_are_kept(
@@ -186,7 +239,8 @@ def test_rows_with_half_a_surrogate_are_kept(
     )
     make_large()
     data = load(tmp_path, "data.train=rows.json")
-    assert {row.prompt for row in data.train} <= {f"a \ud83d {n}" for n in range(6)}
+    prompts = {row.prompt for row in (*data.train, *data.eval)}
+    assert prompts == {f"a \ud83d {n}" for n in range(6)}
 
 
 def test_a_compressed_file_is_streamed_too(tmp_path: Path, make_large: Callable[[], None]) -> None:
@@ -237,4 +291,3 @@ def test_reading_can_be_watched_and_ended(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="enough"):
         load(tmp_path, poll=end)
-    assert read_text_source("train.jsonl", tmp_path, Config()).splits

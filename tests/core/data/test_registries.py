@@ -38,6 +38,8 @@ INFO: dict[str, Any] = {
     },
     "texts": {"file_name": "texts.jsonl", "columns": {"prompt": "body"}},
     "hub": {"hf_hub_url": "someone/data", "split": "train_sft"},
+    "plain.v2": {"file_name": "plain2.json"},
+    "nowhere": {"columns": {}},
     "china": {"ms_hub_url": "someone/data"},
     "odd turns": {"file_name": "odd.json", "formatting": "sharegpt", "tags": {"role_tag": "who"}},
     "part": {"hf_hub_url": "someone/data", "subset": "en"},
@@ -86,13 +88,16 @@ def test_an_entry_of_llama_factory_is_a_source(
 
 def test_several_entries_are_several_sources(info: str) -> None:
     assert list(read_registry(f"{info}#plain, chats", None).sources) == ["plain", "chats"]
+    alike = read_registry(f"{info}#plain,plain.v2", None).sources
+    assert list(alike) == ["plain", "plain-2"]
 
 
 @pytest.mark.parametrize(
     ("names", "problem", "hint"),
     [
-        ("", r"lists 10 data sets: plain, answers, .*", r"--data .*dataset_info\.json#plain"),
+        ("", r"lists 12 data sets: plain, answers, .*", r"--data .*dataset_info\.json#plain"),
         ("#nothing", "nothing: no such data set", "check the name"),
+        ("#nowhere", "nowhere: has no file_name or hf_hub_url", "give it a file_name"),
         ("#china", "china: ms_hub_url is not read", "file_name or an hf_hub_url"),
         ("#odd turns", "tags.role_tag: turns with 'who' are not read", "rename it in the data"),
         ("#part", "part: subset is not read", "set data.subset"),
@@ -113,7 +118,7 @@ AXOLOTL: dict[str, Any] = {
         {"path": "json", "data_files": ["texts.jsonl"], "type": "completion"},
         {
             "path": "someone/data",
-            "split": "train[:5%]",
+            "split": "train_sft",
             "type": {"field_instruction": "q", "field_output": "a", "format": "### {instruction}"},
         },
         {"path": "alpaca.jsonl", "type": "alpaca"},
@@ -136,7 +141,7 @@ def test_the_data_sets_of_axolotl_are_sources(tmp_path: Path) -> None:
         "data": {
             "path": "someone/data",
             "columns": {"instruction": "q", "output": "a"},
-            "split": "train[:5%]",
+            "split": "train_sft",
         },
         "alpaca": {"path": str(tmp_path / "alpaca.jsonl")},
     }
@@ -159,10 +164,14 @@ def test_one_of_them_is_chosen_by_name(tmp_path: Path) -> None:
         ({"datasets": []}, "its list of datasets is empty"),
         ({"datasets": [{"type": "alpaca"}]}, r"datasets\[1\]: has no path"),
         ({"datasets": [{"path": "x", "type": "input_output"}]}, "template-free rows"),
+        (
+            {"datasets": [{"path": "x", "split": "train[:5%]"}]},
+            r"the part 'train\[:5%\]' of a split",
+        ),
         ({"datasets": [{"path": "x", "name": "en"}]}, "a subset of a hub data set, is not read"),
         (
             {"datasets": [{"path": "x", "message_property_mappings": {"role": "who"}}]},
-            "tags.role_tag: turns with 'who' are not read",
+            "message_property_mappings.role: turns with 'who' are not read",
         ),
     ],
 )

@@ -11,9 +11,9 @@ import pytest
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import LoadedData, load_data
-from tui_loop.core.data.mixing import expected_rows, shares_of
 from tui_loop.core.data.rows import RowRefused
 from tui_loop.core.data.source_rows import read_text_source
+from tui_loop.core.data.source_shares import expected_rows, shares_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.row_checks import load_usable, refused_rows, skipped_rows
 
@@ -73,11 +73,7 @@ def test_rows_keep_their_source_and_its_line(folder: Path) -> None:
 
 
 def test_the_source_is_a_column_of_evaluation_rows_before_all_others(folder: Path) -> None:
-    write(
-        folder,
-        "bank",
-        [{**row, "channel": ["web", "mail"][n % 3 == 0]} for n, row in enumerate(BANK)],
-    )
+    write(folder, "bank", with_column("channel"))
     data = load(folder, *TWO, "data.eval_fraction=0.5")
     of_bank = [row for row in data.eval if row.source == "bank"]
     assert {row.columns[0] for row in of_bank} == {("source", "bank")}
@@ -86,11 +82,7 @@ def test_the_source_is_a_column_of_evaluation_rows_before_all_others(folder: Pat
 
 
 def test_a_column_of_the_same_name_gives_way(folder: Path) -> None:
-    write(
-        folder,
-        "bank",
-        [{**row, "source": ["web", "mail"][n % 3 == 0]} for n, row in enumerate(BANK)],
-    )
+    write(folder, "bank", with_column("source"))
     data = load(folder, *TWO, "data.eval_fraction=0.5")
     assert {dict(row.columns)["source"] for row in data.eval} == {"shop", "bank"}
 
@@ -134,6 +126,40 @@ def test_a_source_is_capped_by_a_seeded_sample_in_file_order(folder: Path) -> No
     other = load(folder, *TWO, "data.train.shop.max_rows=5", "data.eval=bank.jsonl", "split_seed=1")
     assert lines != [row.line for row in other.train if row.source == "shop"]
     assert sum(row.source == "bank" for row in capped.train) == 20
+
+
+def test_a_cap_of_a_source_does_not_move_the_evaluation_rows(folder: Path) -> None:
+    whole, capped = load(folder, *TWO), load(folder, *TWO, "data.train.shop.max_rows=5")
+    assert list(capped.eval) == list(whole.eval)
+    assert sum(row.source == "shop" for row in capped.train) == 5
+    assert {row.id for row in capped.train} < {row.id for row in whole.train}
+
+
+def test_a_source_with_a_weight_and_no_rows_is_refused(folder: Path) -> None:
+    write(folder, "bank", BANK[:1])
+    weights = ("data.train.shop.weight=1", "data.train.bank.weight=1", "data.eval=shop.jsonl")
+    columns = (
+        "data.train.bank.columns.prompt=message",
+        "data.train.bank.columns.completion=intent",
+    )
+    with pytest.raises(BadInput, match=r"data\.train\.bank: none of its rows are left"):
+        load(folder, *TWO, *weights, *columns, "data.max_train_rows=2")
+
+
+def test_columns_of_the_config_apply_to_the_sources_that_have_them(folder: Path) -> None:
+    data = load(folder, *TWO, "data.columns.prompt=message", "data.columns.completion=intent")
+    assert data.mappings["shop"].columns["prompt"] == "prompt"
+    assert any("shop.jsonl: read by its own columns" in notice for notice in data.notices)
+    with pytest.raises(BadInput, match=r"data\.columns: no source has all of its columns"):
+        load(folder, *TWO, "data.columns.prompt=mesage")
+
+
+def test_the_split_that_is_trained_on_is_not_evaluated(folder: Path) -> None:
+    splits = {"test": SHOP[:10], "train": SHOP[10:]}
+    (folder / "both.json").write_text(json.dumps(splits))
+    sources = ("data.train.a=both.json", "data.train.a.split=test", TWO[1])
+    data = load(folder, *sources)
+    assert not {row.prompt for row in data.train} & {row.prompt for row in data.eval}
 
 
 def test_evaluation_data_may_have_sources_too(folder: Path) -> None:

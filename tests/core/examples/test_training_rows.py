@@ -34,7 +34,7 @@ def test_the_rows_are_those_that_were_trained_on(trained: IterationFolder) -> No
     assert len(found.rows) == 12
     assert found.notice == ""
     assert found.files.entries == {"": "train.jsonl"}
-    assert found.files.only == trained.loop.root / "train.jsonl"
+    assert found.files.paths == {"": trained.loop.root / "train.jsonl"}
     assert {row.prompt for row in found.rows} <= {row["prompt"] for row in ROWS}
 
 

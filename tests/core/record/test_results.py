@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.conftest import CHECKOUT
@@ -16,9 +17,9 @@ from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
-from tui_loop.core.record.results import mean_loss, results_of
+from tui_loop.core.record.results import mean_loss, metrics_by_source, results_of
 from tui_loop.core.record.state import Point
-from tui_loop.core.record.structs import Iteration
+from tui_loop.core.record.structs import Iteration, SplitSource
 from tui_loop.core.workflow.run_end import restore_ends
 
 KNOWN = (
@@ -206,3 +207,28 @@ def test_a_resume_that_is_killed_before_it_works_leaves_the_results_before(
     journal.close()
     folder.remove_results(100)
     assert iteration_of(folder).metrics["score"] is None
+
+
+def test_a_run_that_was_killed_after_its_evaluation_has_the_results_of_each_source(
+    recorded: LoopFolder,
+) -> None:
+    folder = recorded.iteration(3)
+    folder.summary.unlink()
+    splits = folder.read_splits()
+    sources = {"shop": SplitSource("shop.jsonl"), "bank": SplitSource("bank.csv")}
+    splits["eval"] = msgspec.structs.replace(splits["eval"], sources=sources)
+    folder.write_config(folder.read_config(), splits)
+    examples = [
+        msgspec.structs.replace(each, columns={"source": "shop" if number % 3 else "bank"})
+        for number, each in enumerate(folder.read_examples())
+    ]
+    folder.write_examples(examples, [])
+    run = msgspec.structs.replace(read_run(folder), results=None)
+    found = metrics_by_source(results_of(folder, run).metrics)
+    assert set(found) == {"shop", "bank"}
+    for name, own in found.items():
+        rows = [each for each in examples if each.columns["source"] == name]
+        assert own["total"] == len(rows)
+        assert own["passed"] == sum(each.passed is True for each in rows)
+        assert own["score"] == pytest.approx(sum(each.score or 0 for each in rows) / len(rows))
+        assert own["eval_loss"] > 0

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
 from peft import get_peft_model
 from trl import SFTTrainer
 
@@ -149,9 +148,7 @@ def test_the_labels_of_the_first_batch_are_those_that_check_shows(
             per_device_train_batch_size=len(rows),
             train_sampling_strategy="sequential",
         ),
-        train_dataset=Dataset.from_list(
-            render_training_rows(ours.renderer, data_of(ours).train).dataset
-        ),
+        train_dataset=render_training_rows(ours.renderer, data_of(ours).train).dataset,
         processing_class=ours.tokenizer,
     )
     batch = next(iter(trainer.get_train_dataloader()))

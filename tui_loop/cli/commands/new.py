@@ -23,7 +23,7 @@ from tui_loop.cli.requested_data import requested_tables
 from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Config, all_fields, field_help
 from tui_loop.core.config.settings import settings_tables
-from tui_loop.core.data.mixing import shares_of
+from tui_loop.core.data.source_shares import shares_of
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -77,15 +77,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     LoopsFolder(args.loops).check_free(args.loop)
     root = args.loops.resolve().parent
-    notes: list[str] = []
-    requested = requested_tables(
+    requested, notes = requested_tables(
         root,
         data=args.data,
         eval_data=args.eval,
         holdout=args.holdout,
         model=args.model,
         metric=args.metric,
-        notes=notes,
     )
     for note in notes:
         out.note(note)

@@ -17,7 +17,7 @@ from tui_loop.cli.arguments import (
 )
 from tui_loop.cli.output import Output
 from tui_loop.cli.training_row_search import TrainingRowSearch, suspected_rows
-from tui_loop.core.config.schema import entry_text
+from tui_loop.core.config.data_sources import entry_text
 from tui_loop.core.data.row_files import RowFiles
 from tui_loop.core.examples.suspects import Suspect, TrainingRows
 from tui_loop.core.examples.tfidf_index import Neighbour
@@ -80,6 +80,7 @@ def _neighbour_record(neighbour: Neighbour, trained: TrainingRows) -> dict[str, 
         "id": neighbour.row.id,
         "path": _path(trained.files, neighbour.row.source),
         "line": neighbour.row.line,
+        **({"source": neighbour.row.source} if neighbour.row.source else {}),
     }
 
 
@@ -157,8 +158,7 @@ def _run_suspects(args: argparse.Namespace, out: Output) -> int:
         out.line(f"line numbers{of_source} refer to {path}")
     for finding in found.findings:
         out.paragraph(f"{finding.message}: {finding.hint}")
-        lines = [each.place for each in finding.rows if each.split == "train"]
-        lines = [each.removeprefix("train").lstrip(" :") for each in lines]
+        lines = [each.short_place for each in finding.rows if each.split == "train"]
         if lines:
             out.paragraph(f"training lines {', '.join(lines)}", "  ")
     for text in found.notices:
@@ -192,6 +192,11 @@ def _suspect_record(suspect: Suspect) -> dict[str, Any]:
             for each in suspect.conflicts
         ],
         "repeats": [each.line for each in suspect.repeats],
+        **(
+            {"repeat_sources": [each.source for each in suspect.repeats]}
+            if suspect.row.source
+            else {}
+        ),
     }
 
 

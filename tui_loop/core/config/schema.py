@@ -7,24 +7,25 @@ Names are those of `SFTConfig` and `LoraConfig` where those have one.
 
 from __future__ import annotations
 
-import re
 from functools import cache
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
-Count = Annotated[int, Meta(ge=1)]
-Natural = Annotated[int, Meta(ge=0)]
-Seed = Annotated[int, Meta(ge=0, lt=2**32)]  # what NumPy can be seeded with
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, lt=1)]
-ProperShare = Annotated[float, Meta(gt=0, lt=1)]
-Unit = Annotated[float, Meta(ge=0, le=1)]
-Text = Annotated[str, Meta(min_length=1)]
-Path = Annotated[str, Meta(pattern=r"\D")]  # digits alone are a number
+from tui_loop.core.config.data_sources import DataSource
+from tui_loop.core.config.types import (
+    Count,
+    Natural,
+    NotNegative,
+    Path,
+    Positive,
+    ProperShare,
+    Seed,
+    Share,
+    Text,
+    Unit,
+)
 
 
 def about(description: str) -> Meta:
@@ -73,46 +74,6 @@ class Model(Group, frozen=True, kw_only=True):
             "a folder with adapter_config.json."
         ),
     ] = None
-
-
-class DataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of several sources of `data.train` or `data.eval`, under its name.
-
-    `split`, `columns`: as `data.train_split` and `data.columns`, for this source. `weight`: its
-    share of the training rows in proportion to the weights of the others. `max_rows`: a cap on the
-    rows that are used, a seeded random sample in file order.
-    """
-
-    path: Text
-    split: Text | None = None
-    columns: dict[str, str] = {}
-    weight: Positive | None = None
-    max_rows: Count | None = None
-
-
-SOURCE_FIELDS = ("data.train", "data.eval")
-"""The fields that take several sources."""
-
-
-def sources_of(entry: str | dict[str, DataSource]) -> dict[str, DataSource]:
-    """Returns the sources of a field by name; a single path has the name ""."""
-    return {"": DataSource(path=entry)} if isinstance(entry, str) else entry
-
-
-def source_name(path: str) -> str:
-    """Returns the name of a source that has none: that of its file, without its suffixes."""
-    stem = PurePosixPath(path).name.partition(".")[0]
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:40] or "data"
-
-
-def weighted(entry: str | dict[str, DataSource]) -> int:
-    """Returns how many sources of a field have a weight."""
-    return sum(source.weight is not None for source in sources_of(entry).values())
-
-
-def entry_text(entry: str | dict[str, DataSource]) -> str:
-    """Returns the paths in a field as text: `chats.jsonl + orders.jsonl`."""
-    return " + ".join(source.path for source in sources_of(entry).values())
 
 
 class Data(Group, frozen=True, kw_only=True):
@@ -176,8 +137,8 @@ class Data(Group, frozen=True, kw_only=True):
     stopping_strategy: Annotated[
         Literal["first_exhausted", "all_exhausted"],
         about(
-            "When mixing sources with weights ends: with the first source that has no unused row, "
-            "or with the last one, which repeats rows of the others."
+            "When mixing weighted sources ends: when one source has no unused row, or when none "
+            "has, after repeating rows of the smaller ones."
         ),
     ] = "first_exhausted"
     eval_fraction: Annotated[

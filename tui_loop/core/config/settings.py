@@ -7,6 +7,7 @@ from typing import Any, Union
 
 import msgspec
 
+from tui_loop.core.config.data_sources import SOURCE_FIELDS, source_name
 from tui_loop.core.config.earlier_versions import MASKS
 from tui_loop.core.config.further_fields import (
     all_other_fields,
@@ -14,14 +15,7 @@ from tui_loop.core.config.further_fields import (
     other_fields,
     owned_fields,
 )
-from tui_loop.core.config.schema import (
-    GROUPS,
-    SOURCE_FIELDS,
-    Config,
-    all_fields,
-    hints_of,
-    source_name,
-)
+from tui_loop.core.config.schema import GROUPS, Config, all_fields, hints_of
 from tui_loop.core.config.tables import Tables, to_tables
 from tui_loop.core.config.validation import (
     FIELD_HINT,
@@ -40,7 +34,7 @@ def with_settings(config: Config, settings: list[str]) -> Config:
 
 
 def settings_tables(settings: list[str], onto: Tables | None = None) -> Tables:
-    """Returns the fields in the `K=V`s, and before them those of `onto`, checked by the schema."""
+    """Applies the `K=V` settings to a copy of `onto` and checks the result."""
     tables = _applied({group: dict(table) for group, table in (onto or {}).items()}, settings)
     read_config(tables)
     return tables
@@ -98,7 +92,7 @@ def _apply(tables: Tables, setting: str) -> None:
         table[field] = {**_as_table(table.get(field)), entry: value}
         return
     *parents, last = entry.split(".")  # names of sources and their fields, which have no dots
-    if isinstance(table.get(field), str) and table[field]:  # one more source than the only one
+    if isinstance(table.get(field), str) and table[field]:  # the single path becomes a named source
         table[field] = {source_name(table[field]): table[field]}
     for parent in (field, *parents):
         before = table.get(parent)

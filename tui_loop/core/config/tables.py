@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.config.schema import GROUPS, SOURCE_FIELDS, Config, hints_of, is_optional
+from tui_loop.core.config.data_sources import SOURCE_FIELDS
+from tui_loop.core.config.schema import GROUPS, Config, hints_of, is_optional
 
 Tables = dict[str, dict[str, Any]]
 """Config values by group and field, as in a TOML file."""

@@ -14,20 +14,17 @@ from typing import Any, get_type_hints
 import msgspec
 
 from tui_loop.core.commands import command
+from tui_loop.core.config.data_sources import (
+    SOURCE_FIELDS,
+    SOURCE_NAME,
+    DataSource,
+    sources_of,
+    weighted_count,
+)
 from tui_loop.core.config.earlier_versions import RENAMED, upgraded
 from tui_loop.core.config.further_fields import other_fields, owned_fields
 from tui_loop.core.config.lora_fields import changes_base, initialization_problem
-from tui_loop.core.config.schema import (
-    GROUPS,
-    SOURCE_FIELDS,
-    Config,
-    DataSource,
-    choices_of,
-    hints_of,
-    is_optional,
-    sources_of,
-    weighted,
-)
+from tui_loop.core.config.schema import GROUPS, Config, choices_of, hints_of, is_optional
 from tui_loop.core.config.tables import with_unset
 from tui_loop.core.errors import BadInput
 
@@ -35,8 +32,6 @@ NO_VALUE = ("none", "unset", "null")
 """Words with which `--set K=V` unsets an optional field."""
 
 INIT = "lora.init_lora_weights"
-
-_SOURCE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 FIELD_HINT = f"all fields: {command('new', '--help')}"
 
@@ -105,10 +100,10 @@ def _contradictions(config: Config) -> list[str]:
             and "{prompt}" not in config.data.prompt_template
         ),
         "data.train: give a weight to each source, or to none": (
-            0 < weighted(config.data.train) < len(sources_of(config.data.train))
+            0 < weighted_count(config.data.train) < len(sources_of(config.data.train))
         ),
         "data.eval: evaluation rows have no weights; max_rows caps a source": (
-            config.data.eval is not None and weighted(config.data.eval) > 0
+            config.data.eval is not None and weighted_count(config.data.eval) > 0
         ),
     }
     return [problem for problem, broken in (rules | _lora_rules(config)).items() if broken]
@@ -238,7 +233,7 @@ def _checked_sources(
         place = f"{name}.{source}"
         fields = {"path": given} if isinstance(given, str) else given
         count = len(problems)
-        if not _SOURCE_NAME.fullmatch(source):
+        if not SOURCE_NAME.fullmatch(source):
             problems.append(f"{place}: the name of a source has up to 40 of a-z, A-Z, 0-9, - and _")
         elif not isinstance(fields, Mapping):
             problems.append(f"{place}: must be a path or a table of fields, not {shown(given)}")

@@ -9,29 +9,32 @@ from typing import cast
 
 import msgspec
 
-from tui_loop.core.config.schema import Config, DataSource, entry_text, sources_of
+from tui_loop.core.config.data_sources import DataSource, entry_text, sources_of
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.files.streamed_rows import notes_of
-from tui_loop.core.data.mixing import expected_rows, shares_of
 from tui_loop.core.data.row_store import RowView, view_of
 from tui_loop.core.data.row_versions import digest_of
 from tui_loop.core.data.rows import Mapping as RowMapping
 from tui_loop.core.data.rows import Row, RowRefused
 from tui_loop.core.data.source_rows import (
-    Poll,
     RawSplit,
+    ReadProgress,
     ReadSource,
     Source,
+    SourceRows,
     common_mapping,
     eval_split_of,
+    known_rows,
     map_source,
     mapping_of,
-    no_poll,
+    no_progress,
     read_text_source,
     split_of_source,
 )
+from tui_loop.core.data.source_shares import expected_rows, shares_of
 from tui_loop.core.data.split import by_answer, sampled_places, split_evaluation
-from tui_loop.core.data.split_rows import Reading
-from tui_loop.core.data.unused_columns import ColumnUse
+from tui_loop.core.data.split_rows import SplitReader
+from tui_loop.core.data.unused_columns import ColumnUse, column_names
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.record.structs import Split, SplitSource
@@ -91,7 +94,7 @@ def load_data(
     refused: Refused | None = None,
     *,
     is_whole: bool = False,
-    poll: Poll = no_poll,
+    poll: ReadProgress = no_progress,
 ) -> LoadedData:
     """Reads, maps, splits and caps the rows of `config`.
 
@@ -121,11 +124,11 @@ def load_data(
     mapping = common_mapping(list(mappings.items()))
     use: dict[str, ColumnUse] = {}
     eval_parts = _eval_parts(whole, config, root, read)
-    reading = Reading(config, poll, is_partial=refused is None and not is_whole)
-    limit = data.max_train_rows if eval_parts is not None else None
-    trained = reading.map_sources(parts, mappings, _list(refused, "train"), given, limit)
+    reading = SplitReader(config, poll, is_partial=refused is None and not is_whole)
+    caps, limit = (given, data.max_train_rows) if eval_parts is not None else ({}, None)
+    trained = reading.map_sources(parts, mappings, _list(refused, "train"), caps, limit)
     train, use["train"] = trained.rows, trained.use
-    notices = _notes(parts)
+    notices = [*_notes(parts), *_columns_not_used(parts, given, config)]
     is_held_out = eval_parts is None
     if eval_parts is not None:
         by, own_columns = _eval_mappings(eval_parts, mappings, config)
@@ -139,6 +142,7 @@ def load_data(
         evaluated, eval_parts, total = trained, parts, len(train)
         where = " and ".join(raw.where for raw in parts.values())
         train, held = split_evaluation(train, data.eval_fraction, data.split_seed, where)
+        train = reading.capped(train, given)
         notices.append(
             f"no eval data given: {len(held)} of {total} rows of {entry_text(data.train)} are held "
             f"out (seed {data.split_seed})"
@@ -157,9 +161,8 @@ def load_data(
     held_rows, locked = held.rows(), list[Row]()
     if data.holdout is not None:
         raw = split_of_source(read(data.holdout, root, config), root, "test", "data.holdout")
-        own = mapping_of(raw, DataSource(path=data.holdout), config, mapping)
-        found = map_source(raw, own, config, _list(refused, "holdout"), poll=poll)
-        notices += [*_notes({"": raw}), *_own_columns(own, mapping, data.holdout)]
+        found = _map_holdout(raw, config, mapping, _list(refused, "holdout"), poll)
+        notices += [*_notes({"": raw}), *_own_columns(found.mapping, mapping, data.holdout)]
         locked, use["holdout"] = list(view_of([found.rows])), found.use
         splits["holdout"] = Split(data.holdout, raw.sha256, len(locked))
 
@@ -199,6 +202,42 @@ def with_labels(data: LoadedData, config: Config) -> LoadedData:
     return msgspec.structs.replace(data, labels=labels, warnings=[*data.warnings, *warnings])
 
 
+def _columns_not_used(
+    parts: dict[str, RawSplit], given: dict[str, DataSource], config: Config
+) -> list[str]:
+    """Returns notices on sources that lack columns of `data.columns`; raises BadInput if all do."""
+    columns = config.data.columns
+    if "" in parts or not columns:
+        return []
+    lacking = {}
+    for name, raw in parts.items():
+        names = column_names(known_rows(raw))
+        missing = [column for column in columns.values() if column not in names]
+        if missing and not given[name].columns:
+            lacking[name] = missing[0]
+    if len(lacking) == len(parts):
+        name, column = next(iter(lacking.items()))
+        raise BadInput(
+            f"data.columns: no source has all of its columns; {name} has no {column!r}",
+            f"name the columns of a source: --set data.train.{name}.columns.ROLE=COLUMN",
+        )
+    return [
+        f"{parts[name].path}: read by its own columns, it has no {column!r} (data.columns)"
+        for name, column in lacking.items()
+    ]
+
+
+def _map_holdout(
+    raw: RawSplit,
+    config: Config,
+    mapping: RowMapping,
+    refused: list[RowRefused] | None,
+    poll: ReadProgress,
+) -> SourceRows:
+    own = mapping_of(raw, DataSource(path=raw.path), config, mapping)
+    return map_source(raw, own, config, refused, poll=poll)
+
+
 def _eval_mappings(
     parts: dict[str, RawSplit], mappings: dict[str, RowMapping], config: Config
 ) -> tuple[dict[str, RowMapping], list[str]]:
@@ -234,6 +273,12 @@ def _mixed_rows(config: Config, split: Split) -> int | None:
     if not shares:
         return None
     counts = {name: source.rows for name, source in split.sources.items()}
+    empty = next((name for name in shares if not counts.get(name)), None)
+    if empty is not None:
+        raise BadInput(
+            f"data.train.{empty}: none of its rows are left for training",
+            "add rows, raise data.max_train_rows, or leave the source out",
+        )
     return expected_rows(counts, shares, config.data.stopping_strategy)
 
 
@@ -279,15 +324,16 @@ def _eval_parts(
     """
     data = config.data
     if data.eval is None:
-        found = {
-            name: eval_split_of(source, root, data.eval_split) for name, source in whole.items()
-        }
+        found = {}
+        for name, source in whole.items():
+            trained = _split_name(config, name)[0]
+            found[name] = eval_split_of(source, root, data.eval_split, trained)
         return None if None in found.values() else cast(dict[str, RawSplit], found)
     parts = {}
-    for name, source in sources_of(data.eval).items():
-        split = source.split or data.eval_split or "test"
-        field = f"data.eval.{name}.split" if source.split else "data.eval_split"
-        parts[name] = split_of_source(read(source.path, root, config), root, split, field)
+    for name, given in sources_of(data.eval).items():
+        split = given.split or data.eval_split or "test"
+        field = f"data.eval.{name}.split" if given.split else "data.eval_split"
+        parts[name] = split_of_source(read(given.path, root, config), root, split, field)
     return parts
 
 
@@ -322,7 +368,7 @@ def raw_splits(
     given = sources_of(data.train)
     if data.eval is not None and not (isinstance(data.eval, str) and "" in given):
         raise BadInput(
-            "several sources with evaluation data of their own are not split again",
+            "a new split is not supported for several sources with their own evaluation data",
             "give other evaluation rows in data.eval, or unset it to split them off the sources",
         )
     whole = {name: read(each.path, root, config) for name, each in given.items()}
@@ -331,7 +377,7 @@ def raw_splits(
         return None
     if "" not in given:
         raise BadInput(
-            "several sources with evaluation splits of their own are not split again",
+            "a new split is not supported for several sources with their own evaluation splits",
             "give other evaluation rows in data.eval",
         )
     train = split_of_source(whole[""], root, data.train_split, "data.train_split")

@@ -31,8 +31,7 @@ from tui_loop.core.data.columns import (
 from tui_loop.core.data.conversations import role_of, turns_in
 from tui_loop.core.data.preference import REJECTED, pair_of
 from tui_loop.core.data.row_reading import is_turn, read_row
-from tui_loop.core.data.rows import Mapping, RawRow, Row, RowRefused, Shape, with_ids
-from tui_loop.core.data.unused_columns import TurnUse
+from tui_loop.core.data.rows import Mapping, RawRow, Row, Shape, with_ids
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.untrusted import one_line
 
@@ -98,33 +97,9 @@ def find_mapping(
     return Mapping(shape, _filled(shape, given, rows, names, where))
 
 
-def map_rows(
-    raws: Sequence[RawRow],
-    mapping: Mapping,
-    where: str,
-    refused: list[RowRefused] | None = None,
-    use: TurnUse | None = None,
-    *,
-    accepted: list[RawRow] | None = None,
-) -> list[Row]:
-    """Maps rows to roles and gives them ids; `use` counts unused keys of turns.
-
-    Raises RowRefused, with file, line and column, for the first unusable row. With `refused`, adds
-    all unusable rows to it and skips them. `accepted` gets the raw row of each row.
-    """
-    accepted = [] if accepted is None else accepted
-    if refused is None:
-        accepted += raws
-        mapped = (read_row(raw, mapping, where, use) for raw in raws)
-        return with_ids(mapped, _given_ids(raws, mapping))
-    rows = []
-    for raw in raws:
-        try:
-            rows.append(read_row(raw, mapping, where, use))
-            accepted.append(raw)
-        except RowRefused as error:
-            refused.append(error)
-    return with_ids(rows, _given_ids(accepted, mapping))
+def map_rows(raws: Sequence[RawRow], mapping: Mapping, where: str) -> list[Row]:
+    """Maps rows to roles and gives them ids; raises RowRefused for the first unusable row."""
+    return with_ids((read_row(raw, mapping, where) for raw in raws), _given_ids(raws, mapping))
 
 
 def _given_ids(raws: Sequence[RawRow], mapping: Mapping) -> list[str] | None:

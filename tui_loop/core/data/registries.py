@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tui_loop.core.config.schema import source_name
+from tui_loop.core.config.data_sources import source_name
 from tui_loop.core.data.conversations import role_of
 from tui_loop.core.errors import BadInput, NeedsExtra
 from tui_loop.core.text.untrusted import one_line
@@ -103,9 +104,17 @@ def _of_llama_factory(path: Path, known: Any, wanted: Sequence[str]) -> Register
             f"{path}: lists {len(known)} data sets: {some}{more}",
             f"name one, or several with commas: --data {path}#{next(iter(known), 'NAME')}",
         )
-    return Registered(
-        {source_name(name): _llama_factory_source(path, known, name) for name in wanted}
-    )
+    sources: dict[str, dict[str, Any]] = {}
+    for name in wanted:
+        source = _llama_factory_source(path, known, name)
+        sources[_free_name(source_name(name), sources)] = source
+    return Registered(sources)
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """Returns the name, with a number where it is taken."""
+    numbered = (f"{name[:36]}-{number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in taken)
 
 
 def _llama_factory_source(path: Path, known: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -119,11 +128,12 @@ def _llama_factory_source(path: Path, known: Mapping[str, Any], name: str) -> di
     elif isinstance(hub := entry.get("hf_hub_url"), str):
         source["path"] = hub
     else:
-        location = next((key for key in _LOCATIONS if key in entry), "no location")
-        raise BadInput(f"{place}: {location} is not read", "give it a file_name or an hf_hub_url")
-    for key, reason in (("subset", "set data.subset"), ("folder", "name the file itself")):
+        location = next((key for key in _LOCATIONS if key in entry), None)
+        problem = f"{location} is not read" if location else "has no file_name or hf_hub_url"
+        raise BadInput(f"{place}: {problem}", "give it a file_name or an hf_hub_url")
+    for key, hint in (("subset", "set data.subset"), ("folder", "name the file itself")):
         if key in entry:
-            raise BadInput(f"{place}: {key} is not read", reason)
+            raise BadInput(f"{place}: {key} is not read", hint)
     columns = entry.get("columns")
     is_chat = entry.get("formatting") == "sharegpt"
     roles = _ALPACA
@@ -135,22 +145,23 @@ def _llama_factory_source(path: Path, known: Mapping[str, Any], name: str) -> di
         source["columns"] = {"text": str(columns["prompt"])} if is_text else named
     elif is_chat:
         source["columns"] = {"messages": "conversations"}
-    _check_tags(place, entry.get("tags"))
-    return source | _split_and_cap(entry, "num_samples")
+    tags = entry.get("tags")
+    for key, value in tags.items() if isinstance(tags, dict) else ():
+        _check_turns(f"{place}: tags.{key}", value, is_key=key in ("role_tag", "content_tag"))
+    return source | _split_and_cap(place, entry, "num_samples")
 
 
-def _check_tags(place: str, tags: Any) -> None:
-    """Raises BadInput for names of turn keys and roles that are not read."""
-    if not isinstance(tags, dict):
-        return
-    for key, value in tags.items():
-        is_key = key in ("role_tag", "content_tag")
-        known = value in ("role", "from", "content", "value") if is_key else role_of(str(value))
-        if not known:
-            raise BadInput(
-                f"{place}: tags.{key}: turns with {one_line(str(value), 40)!r} are not read",
-                "rename it in the data: role and content, user and assistant",
-            )
+def _check_turns(field: str, value: Any, *, is_key: bool) -> None:
+    """Raises BadInput where `field` names a key of turns, or a role, that is not read."""
+    if is_key:
+        is_known = value in ("role", "from", "content", "value")
+    else:
+        is_known = role_of(str(value)) is not None
+    if not is_known:
+        raise BadInput(
+            f"{field}: turns with {one_line(str(value), 40)!r} are not read",
+            "rename it in the data: role and content, user and assistant",
+        )
 
 
 def _of_axolotl(path: Path, config: Any, wanted: Sequence[str]) -> Registered:
@@ -161,10 +172,7 @@ def _of_axolotl(path: Path, config: Any, wanted: Sequence[str]) -> Registered:
     notes: list[str] = []
     for number, entry in enumerate(block, 1):
         source = _axolotl_source(path, number, entry, notes)
-        name = source_name(source["path"])
-        while name in sources:
-            name = f"{name[:36]}-{number}"
-        sources[name] = source
+        sources[_free_name(source_name(source["path"]), sources)] = source
     missing = [name for name in wanted if name not in sources]
     if missing:
         raise BadInput(
@@ -208,24 +216,32 @@ def _axolotl_source(
     if kind == "completion" and "text" not in columns:
         columns["text"] = "text"
     mapped = entry.get("message_property_mappings")
-    tags = (
-        {f"{key}_tag": value for key, value in mapped.items()} if isinstance(mapped, dict) else {}
-    )
-    _check_tags(place, tags)
+    for key in ("role", "content"):
+        if isinstance(mapped, dict) and key in mapped:
+            field = f"{place}: message_property_mappings.{key}"
+            _check_turns(field, mapped[key], is_key=True)
     if isinstance(kind, dict):
         ignored = [key for key in ("format", "no_input_format", "system_prompt") if kind.get(key)]
         if ignored:
-            notes.append(f"{place}: {', '.join(ignored)} is not read; see data.prompt_template")
+            verb = "is" if len(ignored) == 1 else "are"
+            what = " and ".join(ignored)
+            notes.append(f"{place}: {what} {verb} not read; see data.prompt_template")
     local = location if os.path.exists(location) else str(path.parent / location)
     source: dict[str, Any] = {"path": local if os.path.exists(local) else location}
     if columns:
         source["columns"] = columns
-    return source | _split_and_cap(entry, "max_rows")
+    return source | _split_and_cap(place, entry, "max_rows")
 
 
-def _split_and_cap(entry: Mapping[str, Any], cap: str) -> dict[str, Any]:
+def _split_and_cap(place: str, entry: Mapping[str, Any], cap: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if isinstance(split := entry.get("split"), str):
+    split = entry.get("split")
+    if isinstance(split, str) and "[" in split:
+        raise BadInput(
+            f"{place}: the part {one_line(split, 40)!r} of a split is not read",
+            "cap the rows instead: --set data.train.NAME.max_rows=N",
+        )
+    if isinstance(split, str):
         found["split"] = split
     if isinstance(rows := entry.get(cap), int) and rows > 0:
         found["max_rows"] = rows

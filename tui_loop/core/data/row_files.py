@@ -7,28 +7,18 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.config.schema import DataSource, sources_of
+from tui_loop.core.config.data_sources import DataSource, sources_of
 from tui_loop.core.data.source_rows import resolved
 
 
 class RowFiles(msgspec.Struct, frozen=True):
-    """The entry of each source in the config, by its name, and its file where it is here.
+    """The entry of each source in the config, by its name, and its file if it is on this machine.
 
     A single file has the name "".
     """
 
     entries: dict[str, str]
     paths: dict[str, Path]
-
-    @property
-    def only(self) -> Path | None:
-        """Returns the only file, None where there are several or it is not on this machine."""
-        return self.paths.get("")
-
-    @property
-    def name(self) -> str:
-        """Returns the files' names: `chats.jsonl + orders.jsonl`."""
-        return " + ".join(self.name_of(source) for source in self.entries)
 
     def name_of(self, source: str) -> str:
         """Returns the name of a source's file, its entry where it is none on this machine."""

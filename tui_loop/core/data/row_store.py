@@ -1,7 +1,7 @@
 """Mapped rows of any number: in memory, or in a file where they have too many characters.
 
-The file is in the cache folder and has no name, so that it goes with the process. Reading it maps
-it into memory, which the system takes back where it needs some.
+The file is in the cache folder and has no name, so that the system removes it when the process
+ends. Reading it maps it into memory, which the system takes back where it needs some.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ _ID_LENGTH = 12
 _KEY_LENGTH = 32
 """Hex digits that tell inputs apart: 128 bits."""
 _BUFFER = 1 << 20
+
+_STORE_STRIDE = 1 << 40
+"""Entries of a view are numbers of stores times this, plus the place in the store."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Row)
@@ -114,7 +117,7 @@ class RowStore:
 
     def _answers_of(self, row: Row) -> str:
         text = all_answers(row.reference, row.other_references)
-        if len(text) > _ID_LENGTH * 4:  # a label is in many rows
+        if len(text) > _ID_LENGTH * 4:  # only short answers recur, so only their hashes are kept
             return short_hash(text)
         return self._known.setdefault(text, short_hash(text))
 
@@ -180,12 +183,12 @@ class RowView(Sequence[Row]):
     def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
         if isinstance(index, slice):
             return RowView(self._stores, self._entries[index])
-        store, at = divmod(self._entries[index], _STORE)
+        store, at = divmod(self._entries[index], _STORE_STRIDE)
         return self._stores[store].row(at)
 
     def __iter__(self) -> Iterator[Row]:
         for entry in self._entries:
-            store, at = divmod(entry, _STORE)
+            store, at = divmod(entry, _STORE_STRIDE)
             yield self._stores[store].row(at)
 
     def pick(self, positions: Sequence[int]) -> RowView:
@@ -200,21 +203,21 @@ class RowView(Sequence[Row]):
         """Sets the columns that group each row; equal ones are kept once."""
         known: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
         for entry, each in zip(self._entries, columns, strict=True):
-            store, at = divmod(entry, _STORE)
+            store, at = divmod(entry, _STORE_STRIDE)
             if each:
                 self._stores[store].columns[at] = known.setdefault(each, each)
 
     def hashes(self) -> Iterator[tuple[str, str, str, str]]:
         """Yields (id, hash of the input, hash of the answers, source) without reading a row."""
         for entry in self._entries:
-            number, at = divmod(entry, _STORE)
+            number, at = divmod(entry, _STORE_STRIDE)
             store = self._stores[number]
             yield store.ids[at], store.inputs[at], store.answers[at], store.source
 
     def lengths(self) -> Iterator[int]:
         """Yields the characters of prompt and reference of each row, without reading it."""
         for entry in self._entries:
-            number, at = divmod(entry, _STORE)
+            number, at = divmod(entry, _STORE_STRIDE)
             yield self._stores[number].lengths[at]
 
     @property
@@ -225,25 +228,22 @@ class RowView(Sequence[Row]):
     def places(self) -> Iterator[tuple[str, int]]:
         """Yields (source, number among the raw rows) of each row."""
         for entry in self._entries:
-            number, at = divmod(entry, _STORE)
+            number, at = divmod(entry, _STORE_STRIDE)
             yield self._stores[number].source, self._stores[number].places[at]
-
-
-_STORE = 1 << 40
-"""Entries of a view are numbers of stores times this, plus the place in the store."""
 
 
 def row_keys(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Yields (key of the input, key of the answers) of each row; tools belong to its input.
 
-    Rows in a file are not read for it, unless they have tools.
+    Rows in a file are not read for it, unless some have tools. Keys of rows in memory and of rows
+    in a file can be compared.
     """
     if isinstance(rows, RowView) and not rows.has_tools:
         yield from ((key, answers) for _, key, answers, _ in rows.hashes())
         return
     for row in rows:
-        answers = all_answers(row.reference, row.other_references)
-        yield _hash("\0".join((row.input_text, row.tools))), _hash(answers)
+        key = _hash(f"{row.input_text}\0{row.tools}" if row.tools else row.input_text)
+        yield key, short_hash(all_answers(row.reference, row.other_references))
 
 
 def pick(rows: Sequence[Row], places: Sequence[int]) -> Sequence[Row]:
@@ -262,7 +262,7 @@ def view_of(stores: Sequence[RowStore]) -> RowView:
     """Returns all rows of some stores."""
     entries = array("Q")
     for number, store in enumerate(stores):
-        entries.extend(range(number * _STORE, number * _STORE + len(store)))
+        entries.extend(range(number * _STORE_STRIDE, number * _STORE_STRIDE + len(store)))
     return RowView(stores, entries)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.config.schema import Config, DataSource
+from tui_loop.core.config.data_sources import DataSource
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.columns import SAMPLE
 from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.reading import is_text_file, read_file
@@ -44,14 +45,14 @@ ReadSource = Callable[[str, Path, Config], Source]
 """(entry, root that relative paths start from, config) -> Source"""
 
 
-Poll = Callable[[str, int], None]
+ReadProgress = Callable[[str, int], None]
 """(entry, rows read so far); called while rows are read, and may raise to end it."""
 
 _POLLED = 4096
 """Rows between two calls of a poll."""
 
 
-def no_poll(_entry: str, _rows: int) -> None:
+def no_progress(_entry: str, _rows: int) -> None:
     """Does nothing."""
 
 
@@ -139,12 +140,13 @@ def split_of_source(source: Source, root: Path, name: str, field: str) -> RawSpl
     return RawSplit(where, source.name, source.splits[name], source.sha256, notes)
 
 
-def eval_split_of(source: Source, root: Path, name: str | None) -> RawSplit | None:
-    """Returns the evaluation split beside the training split of a source, None without one."""
+def eval_split_of(source: Source, root: Path, name: str | None, trained: str) -> RawSplit | None:
+    """Returns the evaluation split beside the split `trained` of a source, None without one."""
     if len(source.splits) == 1:
         return None
     if name is None:
-        name = next((name for name in ("validation", "test") if name in source.splits), None)
+        usual = (name for name in ("validation", "test") if name != trained)
+        name = next((name for name in usual if name in source.splits), None)
         if name is None:
             return None
     split = split_of_source(source, root, name, "data.eval_split")
@@ -207,7 +209,7 @@ def map_source(
     *,
     name: str = "",
     places: Sequence[int] | None = None,
-    poll: Poll = no_poll,
+    poll: ReadProgress = no_progress,
 ) -> SourceRows:
     """Returns the usable rows of a source; `places`: the numbers of those to read, None for all.
 
@@ -261,7 +263,7 @@ def map_source(
     calls = {role: each.rows for role, each in turns.calls.items()}
     use = ColumnUse(
         rows,
-        counter.unused(turns, uses_ids=given is not None and bool(given)),
+        counter.unused(turns, uses_ids=bool(given)),
         calls,
         mark,
         left_out,
@@ -279,7 +281,7 @@ def has_mark(raw: RawSplit, mapping: Mapping) -> bool:
     return mark_of(rows, column_names(rows), mapping) is not None
 
 
-def name_apart(sources: Sequence[SourceRows]) -> None:
+def make_ids_unique(sources: Sequence[SourceRows]) -> None:
     """Gives the rows of several sources ids that differ.
 
     Those of an id column begin with the name of the source; repeats of a hash are counted over all

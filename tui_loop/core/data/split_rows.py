@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tui_loop.core.config.schema import Config, DataSource
+from tui_loop.core.config.data_sources import DataSource
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.files.streamed_rows import StreamedRows, count_of, picked
 from tui_loop.core.data.row_store import RowView, view_of
 from tui_loop.core.data.rows import SOURCE, Mapping, RowRefused
 from tui_loop.core.data.source_rows import (
-    Poll,
     RawSplit,
+    ReadProgress,
     SourceRows,
     has_mark,
+    make_ids_unique,
     map_source,
-    name_apart,
 )
 from tui_loop.core.data.split import Columns, grouping_columns, sampled_places
 from tui_loop.core.data.unused_columns import ColumnUse, joined_use
@@ -40,20 +41,22 @@ class SplitRows(msgspec.Struct, frozen=True):
 
     def _columns(self, name: str, places: list[int]) -> Iterator[Columns]:
         source = self.sources[name]
-        raws = dict(zip(sorted(places), picked(source.raw.rows, sorted(places)), strict=True))
+        raws = dict(zip(sorted(places), picked(source.raw.rows, sorted(places)), strict=False))
+        if len(raws) < len(places):
+            raise BadInput(f"{source.raw.where}: was changed while it was read", "try again")
         for columns in grouping_columns([raws[place] for place in places], source.mapping):
             others = tuple(each for each in columns if not name or each[0] != SOURCE)
             yield ((SOURCE, name), *others) if name else others
 
 
-class Reading(msgspec.Struct, frozen=True):
+class SplitReader(msgspec.Struct, frozen=True):
     """How the rows of a config are read.
 
     `is_partial`: of large files with caps, only the rows that are used are read.
     """
 
     config: Config
-    poll: Poll
+    poll: ReadProgress
     is_partial: bool
 
     def map_sources(
@@ -82,12 +85,28 @@ class Reading(msgspec.Struct, frozen=True):
                 for name, raw in parts.items()
             }
         if list(found) != [""]:
-            name_apart(list(found.values()))
+            make_ids_unique(list(found.values()))
         rows = view_of([each.rows for each in found.values()])
-        if places is None and any(cap is not None for cap in caps.values()):
-            counts = [len(each.rows) for each in found.values()]
-            rows = rows.pick(self._capped(counts, list(caps.values())))
+        if places is None:
+            rows = self.capped(rows, given)
         return SplitRows(rows, joined_use([each.use for each in found.values()]), found)
+
+    def capped(self, rows: RowView, given: dict[str, DataSource]) -> RowView:
+        """Returns the rows within the caps of their sources."""
+        if all(source.max_rows is None for source in given.values()):
+            return rows
+        places: dict[str, list[int]] = {}
+        for place, (_, _, _, source) in enumerate(rows.hashes()):
+            places.setdefault(source, []).append(place)
+        chosen: list[int] = []
+        for name, own in places.items():
+            cap = given[name].max_rows if name in given else None
+            chosen += (own[at] for at in sampled_places(len(own), cap, self._seed))
+        return rows.pick(sorted(chosen))
+
+    @property
+    def _seed(self) -> int:
+        return self.config.data.split_seed
 
     def _read_places(
         self,
@@ -100,7 +119,13 @@ class Reading(msgspec.Struct, frozen=True):
         for name, raw in parts.items():
             try:
                 found[name] = map_source(
-                    raw, mappings[name], self.config, None, name=name, places=places[name]
+                    raw,
+                    mappings[name],
+                    self.config,
+                    None,
+                    name=name,
+                    places=places[name],
+                    poll=self.poll,
                 )
             except BadInput:  # reading all rows says what is wrong, if anything is
                 return None
@@ -131,7 +156,7 @@ class Reading(msgspec.Struct, frozen=True):
         if len(known) < len(counts):
             return None
         chosen = self._capped(known, list(caps.values()))
-        chosen = [chosen[at] for at in sampled_places(len(chosen), limit, data.split_seed)]
+        chosen = [chosen[at] for at in sampled_places(len(chosen), limit, self._seed)]
         places: dict[str, list[int]] = {}
         start = 0
         for name, count in zip(parts, known, strict=True):
@@ -144,7 +169,7 @@ class Reading(msgspec.Struct, frozen=True):
         chosen: list[int] = []
         start = 0
         for count, cap in zip(counts, caps, strict=True):
-            own = sampled_places(count, cap, self.config.data.split_seed)
+            own = sampled_places(count, cap, self._seed)
             chosen += (start + place for place in own)
             start += count
         return chosen

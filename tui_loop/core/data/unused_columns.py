@@ -73,7 +73,7 @@ WEIGHTS = frozenset(
 _MAY_BE_EMPTY = ("input", "system", "history", "tools")
 _YES_OR_NO = (None, "", 0, 1, "0", "1")
 _MOST_PAIRS = 10_000
-"""More pairs of values are none of labels."""
+"""With more distinct pairs of values, a column is not compared with the answers."""
 _ZEROS = frozenset({"0", "0.0", "false"})
 
 

@@ -42,6 +42,11 @@ class RowEvidence(msgspec.Struct, frozen=True):
         """Returns `train:5`, or `train orders:5` where there are several sources."""
         return f"{self.split}{f' {self.source}' if self.source else ''}:{self.line}"
 
+    @property
+    def short_place(self) -> str:
+        """Returns the line, with its source where there are several: `orders:5`."""
+        return f"{self.source}:{self.line}" if self.source else str(self.line)
+
 
 class CheckResult(msgspec.Struct, frozen=True):
     """One result of a check.

@@ -64,7 +64,10 @@ class _HeldInputs:
 def _finding(
     kind: CheckKind, split: str, pairs: Sequence[tuple[int, int]], data: LoadedData
 ) -> CheckResult:
-    """`pairs`: the places of training rows and of held-out rows with the same input, or nearly."""
+    """Returns the warning on held-out rows whose input is in training, or nearly is.
+
+    `pairs`: the places of the training row and of the held-out row.
+    """
     if split == "eval":
         rows = evidence(
             chain.from_iterable(

@@ -13,7 +13,8 @@ are inputs with fewer than three other words. Pairs are found without comparing 
 words in one order, rarest first, two sets of n and m words that are at least t alike share k of
 their first n - ceil(t n) + k and m - ceil(t m) + k (prefix filtering with k = 1: Bayardo et al.,
 "Scaling up all pairs similarity search", 2007; k = 2, for short inputs: Wang et al., "Can we beat
-the prefix filtering?", 2012).
+the prefix filtering?", 2012). Inputs with numbers that at most four held-out inputs have are
+compared with these directly.
 """
 
 from __future__ import annotations

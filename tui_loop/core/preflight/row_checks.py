@@ -14,7 +14,7 @@ from tui_loop.core.data.conversations import RESULT_ROLES
 from tui_loop.core.data.loading import LoadedData, Refused, load_data
 from tui_loop.core.data.row_store import row_keys
 from tui_loop.core.data.rows import Message, Row, RowRefused
-from tui_loop.core.data.source_rows import Poll, ReadSource, no_poll
+from tui_loop.core.data.source_rows import ReadProgress, ReadSource, no_progress
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import (
     TEXT_LENGTH,
@@ -45,7 +45,8 @@ _FAULTS = {
 }
 
 
-SKIP = "--set data.on_bad_row=skip"
+LEAVE_OUT = "or leave such rows out: --set data.on_bad_row=skip"
+"""The end of a hint on unusable rows."""
 
 
 def skipped_rows(data: LoadedData) -> list[CheckResult]:
@@ -90,7 +91,7 @@ def _by_fault(refused: Refused, *, is_skipped: bool) -> list[CheckResult]:
             if is_skipped:
                 findings.append(warning(fault, f"left out: {message}", "", count=count, rows=rows))
             else:
-                hint = f"{first.hint}, or leave such rows out: {SKIP}"
+                hint = f"{first.hint}, {LEAVE_OUT}"
                 findings.append(error(fault, message, hint, count=count, rows=rows))
     return findings
 
@@ -108,7 +109,7 @@ def load_usable(
     read: ReadSource,
     *,
     is_whole: bool = False,
-    poll: Poll = no_poll,
+    poll: ReadProgress = no_progress,
 ) -> LoadedData:
     """Returns the data as `load_data` does; raises ChecksFailed where several rows are unusable."""
     try:
@@ -119,7 +120,7 @@ def load_usable(
             load_data(config, root, read, refused, poll=poll)
         if sum(map(len, refused.values())) > 1:
             raise ChecksFailed(refused_rows(refused)) from None
-        first.hint = f"{first.hint}, or leave such rows out: {SKIP}"
+        first.hint = f"{first.hint}, {LEAVE_OUT}"
         raise first from None
 
 

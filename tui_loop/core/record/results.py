@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tui_loop.core.data.rows import SOURCE
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import number, spell
 from tui_loop.core.record.fingerprint import fingerprint_of
@@ -21,7 +22,8 @@ from tui_loop.core.record.state import Point, RunState
 from tui_loop.core.record.structs import NO_METRICS, Example, Fingerprint
 
 EVALUATED = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")
-"""The values in the final `evaluation` event; the others are computed from the examples."""
+"""The values in the final `evaluation` event, and by source `score.NAME`, `eval_loss.NAME`; the
+others are computed from the examples."""
 
 
 _BY_SOURCE = ("eval_loss.", "score.", "passed.", "total.")
@@ -69,6 +71,7 @@ def results_of(folder: IterationFolder, run: RunState) -> Results:
     if run.ended is None and not examples and run.final_evaluation is None:
         return NO_RESULTS
     metrics = NO_METRICS | _trained(folder, run) | _counted(examples)
+    metrics |= _counted_by_source(examples, _sources(folder))
     if run.final_evaluation is not None:
         metrics |= _measured(run.final_evaluation)
     return Results(spell(metrics), _fingerprint(folder, examples))
@@ -128,8 +131,30 @@ def _counted(examples: Sequence[Example]) -> dict[str, Any]:
     }
 
 
+def _counted_by_source(examples: Sequence[Example], sources: Collection[str]) -> dict[str, Any]:
+    """Returns the totals of each of several sources."""
+    found: dict[str, Any] = {}
+    for source in sources:
+        own = [each for each in examples if each.columns.get(SOURCE) == source]
+        counts = _counted(own)
+        names = ("total", "passed", "score", "eval_loss")
+        found |= {
+            f"{name}.{source}": counts[name] for name in names if counts.get(name) is not None
+        }
+    return found
+
+
+def _sources(folder: IterationFolder) -> Collection[str]:
+    try:
+        split = folder.read_splits().get("eval")
+    except BadInput:
+        return ()
+    return split.sources if split is not None else ()
+
+
 def _measured(evaluation: Point) -> dict[str, Any]:
-    known = {name: evaluation.values[name] for name in EVALUATED if name in evaluation.values}
+    values = evaluation.values
+    known = {name: values[name] for name in values if name.partition(".")[0] in EVALUATED}
     return {**known, "weights_step": evaluation.step}
 
 

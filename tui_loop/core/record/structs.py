@@ -74,7 +74,7 @@ class SplitSource(msgspec.Struct, frozen=True, omit_defaults=True):
 class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rows that a run used from one data file, or from several `sources` by name.
 
-    `digest`: their version (`core.data.rows`). `held_out`, `ids`: whether this is the part
+    `digest`: their version (`core.data.row_versions`). `held_out`, `ids`: whether this is the part
     split off the training file, and its row ids. `unused`: columns with values that nothing uses,
     and keys of turns as `messages[].weight`. `left_out`: the number of rows that were skipped by
     kind of fault, of `repeats` that were dropped, and of `cut` conversations.

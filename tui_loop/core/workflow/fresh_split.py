@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from tui_loop.core.config.schema import Config, DataSource
+from tui_loop.core.config.data_sources import DataSource
+from tui_loop.core.config.schema import Config
 from tui_loop.core.data.loading import load_data, raw_splits
 from tui_loop.core.data.mapping import map_rows
 from tui_loop.core.data.preference import is_good, mark_of

@@ -17,7 +17,7 @@ from textual.widgets import Input
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.tui.actions import bindings
+from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
 from tui_loop.tui.data_files import Offers, offers, suggested_name
@@ -40,7 +40,7 @@ from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
 
 PROGRESS_INTERVAL = 0.5
-"""Seconds between two looks at how many rows have been read."""
+"""Seconds between two updates of the count of rows read."""
 
 WIDE = 116
 """From this width on, choices and what was understood stand side by side."""
@@ -106,6 +106,8 @@ class NewLoopScreen(Screen[None]):
 
     def on_mount(self) -> None:
         keymap = services_of(self).keys
+        keys = keys_of(BY_ID["new.skip_rows"], keymap)
+        self.state.skip_key = keys[0] if keys else ""
         self.query_one("#keys", Bar).show(
             key_pieces(self.FOOTER, keymap), key_pieces(["app.help"], keymap, typing=True)
         )
@@ -185,6 +187,10 @@ class NewLoopScreen(Screen[None]):
             self.seen.action_page_down()
         else:
             self.seen.action_page_up()
+
+    def action_skip_rows(self) -> None:
+        self.state.skips_rows = not self.state.skips_rows
+        self._look()
 
     def action_back(self) -> None:
         self.dismiss()
@@ -270,7 +276,7 @@ class NewLoopScreen(Screen[None]):
         def poll(entry: str, rows: int) -> None:
             self.state.progress = entry, rows
             if not self._reading.is_newest(question):
-                raise TuiLoopError("something else was asked meanwhile")
+                raise TuiLoopError("the request was replaced by a newer one")
 
         try:
             result: DatasetPreview | TuiLoopError = self.backend.preview_data(
@@ -283,7 +289,7 @@ class NewLoopScreen(Screen[None]):
             taken = frozenset(self.loops.names())
         except OSError:
             taken = frozenset()
-        return Seen(taken, result, (question.data, question.eval))
+        return Seen(taken, result, (question.data, question.eval, question.skips_rows))
 
     def _was_read(self, question: NewLoop, seen: Seen) -> None:
         self.state.answer = seen

@@ -23,7 +23,7 @@ from tui_loop.tui.widgets.choices import Choice
 from tui_loop.tui.widgets.toned import Part
 
 FIELDS = {
-    "data": "type a path, or choose below with ↑↓ and enter; a + between several",
+    "data": "type a path, or choose with ↑↓ and enter; join several with " + "",
     "eval": "optional: type to list files; empty: rows are held out",
     "name": "suggested from the file's name",
     "model": "tiny, smollm2, a folder, a .gguf file or a hub id",
@@ -46,8 +46,8 @@ class Seen(msgspec.Struct, frozen=True):
 
     taken: frozenset[str] = frozenset()
     result: DatasetPreview | TuiLoopError | None = None
-    of: tuple[str, str] = ("", "")
-    """The data and eval files that were read."""
+    of: tuple[str, str, bool] = ("", "", False)
+    """What was read (`FormState.files`)."""
 
 
 class FormState:
@@ -63,6 +63,9 @@ class FormState:
         self.is_choosing = True
         self.is_creating = False
         self.answer = Seen()
+        self.skips_rows = False
+        self.skip_key = ""
+        """The key that leaves unusable rows out, "" where the user has taken it away."""
         self.progress = ("", 0)
         """The file that is read, and its rows so far; written by the thread that reads."""
         self.fault: TuiLoopError | None = None
@@ -73,7 +76,7 @@ class FormState:
         values = {name: value.strip() for name, value in self.values.items()}
         if "metric" not in self.touched:
             values["metric"] = ""
-        return NewLoop(**values)
+        return NewLoop(**values, skips_rows=self.skips_rows)
 
     @property
     def question(self) -> NewLoop | None:
@@ -125,7 +128,9 @@ class FormState:
         found = result if isinstance(result, TuiLoopError) else None
         problems = {each.message: each for each in (self.fault, self.name_problem, found) if each}
         lines = [
-            line for each in problems.values() for line in error_lines(each, wanted, self.root)
+            line
+            for each in problems.values()
+            for line in error_lines(each, wanted, self.root, self.skip_key)
         ]
         if isinstance(result, DatasetPreview):
             return lines + understood_lines(result)
@@ -175,4 +180,9 @@ class FormState:
     @property
     def is_answered(self) -> bool:
         """Whether the answer is of the files that the form names now."""
-        return self.answer.of == (self.wanted.data, self.wanted.eval)
+        return self.answer.of == self.files
+
+    @property
+    def files(self) -> tuple[str, str, bool]:
+        """What decides which rows are read: the files, and whether unusable rows are left out."""
+        return self.wanted.data, self.wanted.eval, self.skips_rows

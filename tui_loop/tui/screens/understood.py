@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import CheckResult
+from tui_loop.core.preflight.row_checks import LEAVE_OUT
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.backend import DatasetPreview, NewLoop
 from tui_loop.tui.data_files import sources_in
@@ -52,18 +53,25 @@ _SETTING = re.compile(r"--set (\S+?)(?=[;,.]?(?:\s|$))")
 """A setting in a hint; the form has no field for it, the new loop's config has."""
 
 
-def error_lines(error: TuiLoopError, wanted: NewLoop, root: Path) -> list[list[Part]]:
-    """One line on what is wrong, one on what to do about it here; paths start from `root`."""
+def error_lines(
+    error: TuiLoopError, wanted: NewLoop, root: Path, skip_key: str = ""
+) -> list[list[Part]]:
+    """One line on what is wrong, one on what to do about it here; paths start from `root`.
+
+    `skip_key`: the key that leaves unusable rows out.
+    """
     message = error.message.replace(f"{root}/", "")
     lines: list[list[Part]] = [[("✗ ", "bad"), (one_line(message, 600), "bad")]]
-    if hint := hint_here(error.hint, wanted):
+    if hint := hint_here(error.hint, wanted, skip_key):
         lines.append([("  hint: ", "muted"), (one_line(hint, 600), "")])
     return lines
 
 
-def hint_here(hint: str, wanted: NewLoop) -> str:
+def hint_here(hint: str, wanted: NewLoop, skip_key: str = "") -> str:
     """A hint for the command line in words of the form; what only that can do is spelled out."""
     hint = in_keys(hint, {})
+    if skip_key and hint.endswith(LEAVE_OUT):
+        return f"{hint.removesuffix(LEAVE_OUT)}or press {skip_key} to leave such rows out"
     if "--dir" in hint:
         return f"in a shell: tui-loop demo {hint}"
     if "--set" in hint:

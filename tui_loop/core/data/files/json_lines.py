@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from tui_loop.core.data.files.content import AUTO, FIX_LINE, FileContent, ReadOptions
-from tui_loop.core.data.files.opening import is_compressed, is_large, opened, opened_bytes
+from tui_loop.core.data.files.content import FIX_LINE, FileContent, ReadOptions
+from tui_loop.core.data.files.opening import is_large, is_utf8, opened, opened_bytes
 from tui_loop.core.data.files.streamed_rows import StreamedRows
 from tui_loop.core.data.rows import RawRow
 from tui_loop.core.errors import BadInput
@@ -24,6 +24,9 @@ _DEEP = 100
 """Values within so many others are not searched for NaN."""
 _LONGEST_OBJECT = 10_000
 """Lines of one object that are read together."""
+_BETWEEN = b"}\n{"
+"""What is between two objects in lines of their own."""
+
 _PART = 1 << 20
 """Bytes that are read at once."""
 
@@ -94,13 +97,12 @@ def read_json_lines(path: Path, options: ReadOptions) -> FileContent:
 
     if not is_large(path):
         return FileContent({"": list(read())}, nans.notes())
-    is_plain = options.encoding == AUTO and not is_compressed(path)
-    lines = _Lines(path, nans) if is_plain else None
+    lines = _Lines(path, nans) if is_utf8(path, options.encoding) else None
     return FileContent({"": StreamedRows(read, lines, nans.notes)})
 
 
 class _Lines:
-    """The lines of a file, as if each had an object: counted and picked without decoding others.
+    """The lines of a file with one object in each: counted and picked without decoding the others.
 
     Keeps how many lines end before each part of the file.
     """
@@ -109,19 +111,23 @@ class _Lines:
         self._path, self._nans = path, nans
         self._ended: list[int] = []
 
-    def count(self) -> int:
-        """Returns the number of lines."""
+    def count(self) -> int | None:
+        """Returns the number of lines, None where a line is not the whole of an object."""
         self._ended = []
-        ends, last = 0, b""
+        ends = between = 0
+        before = b""
         with opened_bytes(self._path) as stream:
             while part := stream.read(_PART):
                 self._ended.append(ends)
                 ends += part.count(b"\n")
-                last = part[-1:]
-        return ends if last == b"\n" else ends + 1
+                between += part.count(_BETWEEN) + (before + part[:2]).count(_BETWEEN)
+                before = part[-2:]
+        lines = ends if before.endswith(b"\n") else ends + 1
+        return lines if between == lines - 1 else None
 
     def pick(self, places: Sequence[int]) -> Iterator[RawRow]:
-        """Yields the rows with some numbers from 0, which are in ascending order."""
+        """Yields the rows at some places, which count from 0 and ascend."""
+        self._nans.clear()
         with opened_bytes(self._path) as stream:
             at = -1
             for place in places:
@@ -132,9 +138,13 @@ class _Lines:
                 while at < place:
                     stream.readline()
                     at += 1
-                line = stream.readline().decode("utf-8-sig" if place == 0 else "utf-8")
+                line = stream.readline()
                 at += 1
-                yield from rows_of_lines(self._path, [line], self._nans, place + 1)
+                try:
+                    text = line.decode("utf-8-sig" if place == 0 else "utf-8")
+                except UnicodeDecodeError as error:
+                    raise BadInput(f"{self._path}:{place + 1}: is not UTF-8", FIX_LINE) from error
+                yield from rows_of_lines(self._path, [text], self._nans, place + 1)
 
 
 def rows_of_lines(

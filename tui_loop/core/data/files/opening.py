@@ -81,6 +81,14 @@ def opened(path: Path, encoding: str = AUTO) -> Iterator[TextIO]:
         raise BadInput(f"{path}: {reason}", hint if error.strerror else _PACK_AGAIN) from error
 
 
+def is_utf8(path: Path, encoding: str) -> bool:
+    """Returns whether a file that is not compressed is read as UTF-8; raises BadInput."""
+    if is_compressed(path) or encoding != AUTO:
+        return False
+    with opened_bytes(path) as stream:
+        return _encoding_of(path, stream.read(_HEAD), encoding).startswith("utf-8")
+
+
 def is_compressed(path: Path) -> bool:
     """Returns whether a file is compressed."""
     return path.suffix.lower() in COMPRESSIONS

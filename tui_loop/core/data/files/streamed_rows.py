@@ -15,26 +15,20 @@ Read = Callable[[], Iterator[RawRow]]
 
 
 class Lines(Protocol):
-    """A file whose rows are counted and picked without decoding others, if each has a line.
+    """A file whose rows are counted and picked without decoding the others."""
 
-    Where some do not, what is picked is no row, or raises BadInput.
-    """
-
-    def count(self) -> int:
-        """Returns the number of lines."""
+    def count(self) -> int | None:
+        """Returns the number of rows, None where some have no line of their own."""
 
     def pick(self, places: Sequence[int]) -> Iterator[RawRow]:
-        """Yields the rows in the lines with some numbers from 0, in ascending order.
+        """Yields the rows at some places, which count from 0 and ascend.
 
-        `count` must have been called before.
+        `count` must have returned their number before.
         """
 
 
 class StreamedRows:
-    """The rows of one split of a file, in its order.
-
-    `notes`: what was detected, once the rows have been read to their end.
-    """
+    """The rows of one split of a file, in its order."""
 
     def __init__(
         self,
@@ -50,16 +44,17 @@ class StreamedRows:
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """Returns what was detected, once the rows have been read to their end."""
         return self._notes()
 
     def count(self) -> int | None:
-        """Returns the number of rows, if each has a line of its own; None where it is not known."""
+        """Returns the number of rows where it is found without decoding them, else None."""
         if self._count is None and self._lines is not None:
             self._count = self._lines.count()
         return self._count
 
     def pick(self, places: Sequence[int]) -> Iterator[RawRow]:
-        """Yields the rows with some numbers from 0, which are in ascending order."""
+        """Yields the rows at some places, which count from 0 and ascend."""
         if self._count is not None and self._lines is not None:
             return self._lines.pick(places)
         return _picked(self, places)
@@ -79,7 +74,7 @@ def count_of(rows: RawRows) -> int | None:
 
 
 def picked(rows: RawRows, places: Sequence[int]) -> Iterator[RawRow]:
-    """Yields the rows with some numbers from 0, which are in ascending order."""
+    """Yields the rows at some places, which count from 0 and ascend."""
     return (rows[place] for place in places) if isinstance(rows, list) else rows.pick(places)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.tables import flatten
 from tui_loop.core.diagnosis.advice.building import make_suggestion, propose
 from tui_loop.core.diagnosis.advice.learning_rate import RATE, brief_rate
 from tui_loop.core.diagnosis.facts import IterationFacts
@@ -30,7 +32,10 @@ def two_experiments(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
             facts,
             finding,
             SuggestionKind.ON_TRAINING_ROWS,
-            {"data.eval": facts.config.data.train, "data.max_eval_rows": EVALUATED},
+            {
+                "data.eval": _as_evaluation_data(facts.config),
+                "data.max_eval_rows": EVALUATED,
+            },
             because="a score on training rows shows whether it fails on what it was trained on",
             confidence="medium",
             ground=GROUND,
@@ -50,6 +55,17 @@ def two_experiments(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
             confidence="medium",
             ground=GROUND,
         )
+
+
+def _as_evaluation_data(config: Config) -> object:
+    """Returns the training data of a config as a value of `data.eval`, which has no weights."""
+    entry = flatten(config)["data.train"]
+    if isinstance(entry, str):
+        return entry
+    return {
+        name: {field: value for field, value in source.items() if field != "weight"}
+        for name, source in entry.items()
+    }
 
 
 def after_experiment(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tui_loop.core.config.data_sources import sources_of
+from tui_loop.core.config.tables import flatten
 from tui_loop.core.diagnosis.advice.building import gain, make_suggestion, propose
 from tui_loop.core.diagnosis.facts import IterationFacts
 from tui_loop.core.diagnosis.findings import Confidence, Finding, Severity, Suggestion
@@ -97,8 +99,15 @@ def more_different_rows(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         return
     data = facts.config.data
     fields: dict[str, object] = {}
+    capped = [name for name, each in sources_of(data.train).items() if each.max_rows is not None]
     if data.max_train_rows is not None:
         fields["data.max_train_rows"] = None
+    elif capped:
+        sources = flatten(facts.config)["data.train"]
+        fields["data.train"] = {
+            name: {field: value for field, value in source.items() if field != "max_rows"}
+            for name, source in sources.items()
+        }
     elif data.eval is None and data.eval_fraction > USUAL_FRACTION:
         fields["data.eval_fraction"] = USUAL_FRACTION
     if fields:

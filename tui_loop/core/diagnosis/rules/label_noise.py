@@ -102,8 +102,8 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
     found = _surest(hardness)
     if found.p >= LEVEL or found.low <= 0:
         return
-    trained, held, lines = len(hardness.trained), len(hardness.held), hardness.places(found.above)
-    shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
+    trained, held, places = len(hardness.trained), len(hardness.held), hardness.places(found.above)
+    shown = ", ".join(places[:LINES_SHOWN])
     yield Finding(
         FindingKind.LABEL_NOISE,
         "alarm" if found.share >= HEAVY else "warning",
@@ -121,7 +121,7 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
             "low": round(found.low, 3),
             "high": round(found.high, 3),
             "p": found.p,
-            "lines": ", ".join(lines[:LINES_KEPT]),
+            "lines": ", ".join(places[:LINES_KEPT]),
         },
         otherwise="training rows that are harder than the held-out ones look the same: check the "
         "lines named",

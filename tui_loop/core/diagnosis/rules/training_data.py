@@ -266,7 +266,7 @@ FEW_ROWS = 5
 """With fewer rows, no p-value is reported."""
 
 _HASHED = re.compile(r"([0-9a-f]{12})(?:-\d{1,9})?")
-"""An id that `core.data.rows` made: a hash of the input, and a number for each repetition."""
+"""An id that `core.data.row_store` made: a hash of the input, and a number for each repetition."""
 
 
 def inputs_of(index: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:

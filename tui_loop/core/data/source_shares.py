@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tui_loop.core.config.schema import DataSource, sources_of
+from tui_loop.core.config.data_sources import DataSource, sources_of
 
 
 def shares_of(train: str | dict[str, DataSource]) -> dict[str, float]:
