@@ -1090,6 +1090,25 @@ BUILT = (
         {SuggestionKind.ALL_ROWS: Change({"data.max_train_rows": (30, None)}, LIKELY)},
     ),
     Built(
+        "few rows of a source",
+        few_known_rows(
+            *("data.train={}", "data.train.a=train.jsonl", "data.train.a.max_rows=30"),
+        ),
+        row_quality.few_rows,
+        FindingKind.FEW_ROWS,
+        {
+            SuggestionKind.ALL_ROWS: Change(
+                {
+                    "data.train": (
+                        {"a": {"path": "train.jsonl", "max_rows": 30}},
+                        {"a": {"path": "train.jsonl"}},
+                    )
+                },
+                LIKELY,
+            )
+        },
+    ),
+    Built(
         "most rows held out",
         few_known_rows("data.eval_fraction=0.9"),
         row_quality.few_rows,

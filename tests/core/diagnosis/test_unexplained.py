@@ -11,6 +11,10 @@ import pytest
 
 from tests.core.diagnosis.written import Written, answered, example, messages
 from tui_loop.core.audit.structs import Places
+from tui_loop.core.config.data_sources import DataSource
+from tui_loop.core.config.fields import as_setting
+from tui_loop.core.config.schema import Config
+from tui_loop.core.config.settings import with_settings
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import Diagnosis, Finding
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
@@ -143,6 +147,19 @@ def test_the_diagnosis_suggests_two_experiments_on_a_good_loss(written: Written)
         "data.max_eval_rows": (None, 100),
     }
     assert told["smaller_rate"].changes == {"training.learning_rate": (1e-3, 2e-4)}
+
+
+def test_training_rows_of_several_sources_are_evaluated_without_their_weights(
+    written: Written,
+) -> None:
+    sources = ["data.train={}", "data.train.a=train.jsonl", "data.train.a.weight=2"]
+    add(written, 60, GOOD_LOSS, "learning_rate=1e-3", *sources)
+    told = {each.kind: each for each in diagnosed(written).suggestions}
+    changes = told["on_training_rows"].changes
+    assert changes["data.eval"] == (None, {"a": {"path": "train.jsonl"}})
+    settings = [f"{name}={as_setting(new)}" for name, (_, new) in changes.items()]
+    config = with_settings(written.case().config or Config(), settings)
+    assert config.data.eval == {"a": DataSource(path="train.jsonl")}
 
 
 def test_the_diagnosis_suggests_two_experiments_on_a_loss_that_is_left(written: Written) -> None:
