@@ -19,7 +19,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.config.schema import Config
 from tui_loop.core.consent import allow_code
 from tui_loop.core.data import row_store
-from tui_loop.core.data.files import opening
+from tui_loop.core.data.files import streamed_rows
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import append_request
 from tui_loop.core.shipped import shipped
@@ -128,7 +128,7 @@ def test_rows_in_a_file_and_a_store_train_like_those_in_memory(
     loop = tiny_loop()
     loop.run()
     monkeypatch.setattr(training_rows, "IN_MEMORY_TOKENS", 0)
-    monkeypatch.setattr(opening, "LARGE", 0)
+    monkeypatch.setattr(streamed_rows, "LARGE", 0)
     monkeypatch.setattr(row_store, "IN_MEMORY", 0)
     loop.run(parent=1)
     assert losses_of(loop, 1) == losses_of(loop, 2)

@@ -10,6 +10,8 @@ import pytest
 
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
+from tui_loop.core.data.files import streamed_rows
+from tui_loop.core.data.files.streamed_rows import StreamedRows
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.errors import BadInput
 from tui_loop.engine.sources import read_source
@@ -178,3 +180,41 @@ def test_a_file_packed_by_zstandard_is_read(tmp_path: Path, write_lines: Write) 
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(BadInput, match=r"rows\.jsonl\.zst: is damaged"):
         load(packed)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "feather", "stream", "saved", "folder"])
+def test_a_large_table_is_streamed_and_gives_the_same_rows(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+    from pyarrow import feather, ipc
+
+    rows = [{"text": f"message {n}", "label": n % 2, "channel": "abc"[n % 3]} for n in range(2_500)]
+    names = ClassLabel(names=["bad", "good"])
+    features = Features({"text": Value("string"), "label": names, "channel": Value("string")})
+    dataset = Dataset.from_list(rows, features=features)
+    table = dataset.data.table
+    path = tmp_path / {"stream": "rows.arrow"}.get(kind, f"rows.{kind}")
+    if kind == "parquet":
+        dataset.to_parquet(str(path))
+    elif kind == "feather":
+        feather.write_feather(table, path)
+    elif kind in ("arrow", "stream"):
+        writer = ipc.new_file if kind == "arrow" else ipc.new_stream
+        with path.open("wb") as file, writer(file, table.schema) as out:
+            out.write_table(table)
+    elif kind == "saved":
+        dataset.save_to_disk(str(path))
+    else:
+        path.mkdir()
+        dataset.select(range(1_000)).to_parquet(str(path / "train-00000-of-00002.parquet"))
+        dataset.select(range(1_000, 2_500)).to_parquet(str(path / "train-00001-of-00002.parquet"))
+    config = with_settings(Config(), [f"data.train={path}", "evaluation.metric=label"])
+    small = load_data(config, tmp_path, read_source)
+    monkeypatch.setattr(streamed_rows, "LARGE", 0)
+    rows_of = read_source(str(path), tmp_path, config).splits
+    assert all(isinstance(each, StreamedRows) for each in rows_of.values())
+    large = load_data(config, tmp_path, read_source)
+    assert list(large.train) == list(small.train)
+    assert list(large.eval) == list(small.eval)
+    assert large.labels == ["bad", "good"]

@@ -6,6 +6,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,8 +15,7 @@ from tui_loop.core.data.files.content import ReadOptions
 from tui_loop.core.data.files.opening import add_decompressor, can_open, format_of
 from tui_loop.core.data.files.reading import TABLES, is_data_file, is_text_file, read_file
 from tui_loop.core.data.files.splits import SPLITS, is_split_name, split_of
-from tui_loop.core.data.files.streamed_rows import notes_of
-from tui_loop.core.data.rows import RawRow
+from tui_loop.core.data.files.streamed_rows import RawRows, StreamedRows, notes_of
 from tui_loop.core.data.source_rows import Source, read_options, read_text_source, resolved
 from tui_loop.core.errors import BadInput
 from tui_loop.core.hub_id import is_hub_id
@@ -23,6 +23,7 @@ from tui_loop.core.record.files import sha256_of, short_hash
 from tui_loop.core.text.figures import counted
 from tui_loop.engine.extras import require_train
 from tui_loop.engine.model_source import go_offline_if_hub_unreachable
+from tui_loop.engine.tables import dataset_rows, table_rows
 
 _SAVED = ("dataset_dict.json", "state.json")
 """Files that `save_to_disk` of datasets writes: several splits, or one."""
@@ -47,7 +48,7 @@ def read_source(entry: str, root: Path, config: Config) -> Source:
             raise BadInput(f"{path}: no such file", "check the path")
         if path.suffix.lower() not in TABLES:
             raise BadInput(f"{path}: a compressed table is not read", "decompress the file")
-        return Source(entry, {"": _table(path)}, sha256_of(path))
+        return Source(entry, {"": table_rows(path)}, sha256_of(path))
     if path.exists() or not is_hub_id(entry):
         problem = "unknown format" if path.exists() else "no such file"
         raise BadInput(
@@ -97,77 +98,31 @@ def _file_names(folder: Path, files: list[Path]) -> str:
     return str(first) if len(files) == 1 else f"{first} and {more}"
 
 
-def _joined(
-    folder: Path, files: Iterable[Path], options: ReadOptions, notes: list[str]
-) -> list[RawRow]:
+def _joined(folder: Path, files: Iterable[Path], options: ReadOptions, notes: list[str]) -> RawRows:
     """Returns the rows of a split; adds the notes on its files, with their names."""
-    rows: list[RawRow] = []
+    parts: list[tuple[str, RawRows]] = []
     for file in files:
+        name = str(file.relative_to(folder))
         if format_of(file) in TABLES:
-            rows += _table(file)
+            parts.append((name, table_rows(file)))
             continue
         content = read_file(file, options)
-        notes += (f"{file.relative_to(folder)}: {note}" for note in content.notes)
+        notes += (f"{name}: {note}" for note in content.notes)
         if len(content.splits) > 1:
             raise BadInput(f"{file}: has splits of its own", f"--data {file}")
-        part = next(iter(content.splits.values()))
-        rows += part
-        notes += (f"{file.relative_to(folder)}: {note}" for note in notes_of(part))
-    return rows
-
-
-def _table(path: Path) -> list[RawRow]:
-    require_train(f"reading {path.name}")
-    import pyarrow
-    from pyarrow import feather, ipc, parquet
-
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = parquet.read_table(path)
-        elif path.suffix.lower() == ".feather":
-            table = feather.read_table(path)
-        else:
-            table = _arrow(path, ipc)
-    except (pyarrow.ArrowException, OSError) as error:
-        kind = path.suffix[1:].capitalize()
-        raise BadInput(f"{path}: not a {kind} file: {error}", "write the file again") from error
-    return _rows(_with_names(table.to_pylist(), _label_names(table.schema)), str(path))
+        parts.append((name, next(iter(content.splits.values()))))
+    if all(isinstance(rows, list) for _, rows in parts):
+        return [row for _, rows in parts for row in rows]
+    return StreamedRows(
+        lambda: chain.from_iterable(rows for _, rows in parts),
+        notes=lambda: tuple(f"{name}: {note}" for name, rows in parts for note in notes_of(rows)),
+    )
 
 
 def _zstandard(path: Path) -> BinaryIO:
     from pyarrow import input_stream
 
     return io.BufferedReader(cast(io.RawIOBase, input_stream(str(path), compression="zstd")))
-
-
-def _arrow(path: Path, ipc: Any) -> Any:
-    """Returns the table of an Arrow file, or of the stream that datasets writes."""
-    with path.open("rb") as file:
-        is_file = file.read(6) == b"ARROW1"
-        file.seek(0)
-        return (ipc.open_file if is_file else ipc.open_stream)(file).read_all()
-
-
-def _label_names(schema: Any) -> dict[str, list[str]]:
-    """Returns the names of the labels by column, from what datasets notes in a schema."""
-    if not (schema.metadata or {}).get(b"huggingface"):
-        return {}
-    from datasets import ClassLabel, Features
-
-    features = Features.from_arrow_schema(schema)
-    return {name: each.names for name, each in features.items() if isinstance(each, ClassLabel)}
-
-
-def _with_names(
-    values: list[dict[str, Any]], names: Mapping[str, list[str]]
-) -> list[dict[str, Any]]:
-    """Returns rows with the names of labels in place of their numbers; -1 is no label."""
-    for row in values if names else ():
-        for column, known in names.items():
-            number = row.get(column)
-            if isinstance(number, int):
-                row[column] = known[number] if 0 <= number < len(known) else None
-    return values
 
 
 def _saved(entry: str, path: Path) -> Source:
@@ -188,12 +143,7 @@ def _saved(entry: str, path: Path) -> Source:
 
 
 def _of_datasets(entry: str, splits: Mapping[Any, Any], digest: str) -> Source:
-    rows = {
-        str(name): _rows(
-            _with_names(split.to_list(), _label_names(split.features.arrow_schema)), entry
-        )
-        for name, split in splits.items()
-    }
+    rows = {str(name): dataset_rows(split, entry) for name, split in splits.items()}
     return Source(entry, rows, digest)
 
 
@@ -212,9 +162,3 @@ def _hub(entry: str, config: Config) -> Source:
         ) from error
     fingerprints = "".join(str(split._fingerprint) for split in loaded.values())
     return _of_datasets(entry, loaded, short_hash(fingerprints, 64))
-
-
-def _rows(values: list[dict[str, Any]], where: str) -> list[RawRow]:
-    if not values:
-        raise BadInput(f"{where}: has no rows", "give data with at least one row")
-    return [RawRow(number, value) for number, value in enumerate(values, 1)]

@@ -13,7 +13,7 @@ import pytest
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data import loading, row_store
-from tui_loop.core.data.files import json_lines, opening
+from tui_loop.core.data.files import json_lines, streamed_rows
 from tui_loop.core.data.loading import LoadedData, load_data
 from tui_loop.core.data.row_store import RowView
 from tui_loop.core.data.rows import RawRow, RowRefused
@@ -43,7 +43,7 @@ def make_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], 
     monkeypatch.setenv("TUI_LOOP_CACHE", str(tmp_path / "cache"))
 
     def make() -> None:
-        monkeypatch.setattr(opening, "LARGE", 0)
+        monkeypatch.setattr(streamed_rows, "LARGE", 0)
         monkeypatch.setattr(row_store, "IN_MEMORY", 0)
 
     return make

@@ -159,8 +159,8 @@ def test_one_of_them_is_chosen_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
-        ({"base_model": "m"}, "has no list of datasets"),
-        ([], "has no list of datasets"),
+        ({"base_model": "m"}, "YAML is read as a config of axolotl, and this has no list"),
+        ([{"prompt": "a"}], "this has no list of datasets"),
         ({"datasets": []}, "its list of datasets is empty"),
         ({"datasets": [{"type": "alpaca"}]}, r"datasets\[1\]: has no path"),
         ({"datasets": [{"path": "x", "type": "input_output"}]}, "template-free rows"),

@@ -167,7 +167,10 @@ def _check_turns(field: str, value: Any, *, is_key: bool) -> None:
 def _of_axolotl(path: Path, config: Any, wanted: Sequence[str]) -> Registered:
     block = config.get("datasets") if isinstance(config, dict) else None
     if not isinstance(block, list) or not all(isinstance(each, dict) for each in block):
-        raise BadInput(f"{path}: has no list of datasets", "name a config of axolotl")
+        raise BadInput(
+            f"{path}: YAML is read as a config of axolotl, and this has no list of datasets",
+            "write rows as JSONL, JSON or CSV",
+        )
     sources: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     for number, entry in enumerate(block, 1):

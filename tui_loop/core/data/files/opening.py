@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from tui_loop.core.data.files.content import AUTO
-from tui_loop.core.data.files.streamed_rows import LARGE
+from tui_loop.core.data.files.streamed_rows import is_large_size
 from tui_loop.core.errors import BadInput
 
 COMPRESSIONS = (".gz", ".zst")
@@ -97,7 +97,7 @@ def is_compressed(path: Path) -> bool:
 def is_large(path: Path) -> bool:
     """Returns whether a file has so many bytes that its rows are streamed."""
     size = os.stat(path).st_size if os.path.exists(path) else 0
-    return size > (LARGE / _USUAL_RATIO if is_compressed(path) else LARGE)
+    return is_large_size(size * _USUAL_RATIO if is_compressed(path) else size)
 
 
 @contextmanager

@@ -11,6 +11,12 @@ from tui_loop.core.data.rows import RawRow
 LARGE = 64_000_000
 """Bytes of a file from which on its rows are streamed."""
 
+
+def is_large_size(size: float) -> bool:
+    """Returns whether rows of so many bytes are streamed."""
+    return size > LARGE
+
+
 Read = Callable[[], Iterator[RawRow]]
 
 
