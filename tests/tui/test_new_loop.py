@@ -603,7 +603,7 @@ def test_several_sources_are_chosen_with_a_plus_between_them(tmp_path: Path) -> 
         await opened.type("chats.jsonl + or")
         await opened.shows("chats.jsonl + orders.jsonl")
         await opened.press("down", "up", "enter")
-        await opened.shows("✓ chats: 1", "✓ orders: ", "27 rows to train on", "3 held out")
+        await opened.shows("✓ chats: 1", "✓ orders: ", "28 rows to train on", "2 held out")
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened is not None)
         assert opened.opened is not None

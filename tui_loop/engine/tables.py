@@ -17,6 +17,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.engine.extras import require_train
 
 _ROWS_AT_ONCE = 1000
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once: a group of rows may have gigabytes."""
 
 Batches = Callable[[], Iterator[list[dict[str, Any]]]]
 """Reads a table from its start, some rows at a time."""
@@ -78,7 +80,9 @@ def _batches_of(path: Path) -> Iterator[Any]:
     from pyarrow import parquet
 
     if path.suffix.lower() == ".parquet":
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(
+            path, memory_map=True, buffer_size=_BUFFER, pre_buffer=False
+        ) as file:
             yield from file.iter_batches(_ROWS_AT_ONCE)
     else:
         yield from _mapped_table(path).to_batches(_ROWS_AT_ONCE)

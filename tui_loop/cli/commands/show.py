@@ -23,7 +23,7 @@ from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.reader import LoopReader, iteration_of
-from tui_loop.core.record.results import metrics_by_source
+from tui_loop.core.record.results import is_by_source, metrics_by_source
 from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
@@ -84,7 +84,7 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
     metrics = [
         [name, _metric_text(name, value)]
         for name, value in iteration.metrics.items()
-        if value is not None and "." not in name
+        if value is not None and not is_by_source(name)
     ]
     if metrics:
         out.line()

@@ -29,11 +29,16 @@ others are computed from the examples."""
 _BY_SOURCE = ("eval_loss.", "score.", "passed.", "total.")
 
 
+def is_by_source(name: str) -> bool:
+    """Returns whether a metric is that of one of several sources: `score.orders`."""
+    return name.startswith(_BY_SOURCE)
+
+
 def metrics_by_source(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns the metrics of each of several sources: {"orders": {"score": 0.5, "total": 20}}."""
     found: dict[str, dict[str, Any]] = {}
     for name, value in metrics.items():
-        if name.startswith(_BY_SOURCE):
+        if is_by_source(name):
             metric, _, source = name.partition(".")
             found.setdefault(source, {})[metric] = value
     return found
@@ -42,7 +47,9 @@ def metrics_by_source(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def compared_metrics(names: Collection[str], known: Sequence[str]) -> list[str]:
     """Returns those of the `known` metrics that are among `names`, and these of each source."""
     found = [name for name in known if name in names]
-    return found + [name for name in names if "." in name and name.partition(".")[0] in known]
+    return found + [
+        name for name in names if is_by_source(name) and name.partition(".")[0] in known
+    ]
 
 
 class Results(msgspec.Struct, frozen=True):
