@@ -736,9 +736,9 @@ for action, verdict, mark in (
 async def what_was_said_is_taken_back(opened: Opened, key: str) -> None:
     screen = await _reading_an_example(opened)
     await opened.press("b")
-    await opened.shows("⚑ bad reference")
+    await opened.shows("⚑ marked as a bad reference")
     await opened.press(key)
-    await opened.hides("⚑ bad reference")
+    await opened.hides("⚑ marked as a bad reference")
     assert screen.dossier.outcome == "failed"
     assert read_annotations(opened.bench.loop).of(screen.dossier.example).verdict == ""
     opened.bench.loop.labels.unlink()
@@ -896,7 +896,7 @@ async def _reading_training_rows(opened: Opened) -> TrainingScreen:
 async def the_row_is_edited_in_its_file(opened: Opened, key: str) -> None:
     await _reading_training_rows(opened)
     await opened.press(key)
-    await opened.tells("train.jsonl is no text file")
+    await opened.tells("loop.toml is no text file")
 
 
 @does("training.copy")
