@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
@@ -23,8 +23,10 @@ import psutil
 from tui_loop.core.cache_folder import cache_folder
 from tui_loop.core.data.rows import Row
 from tui_loop.core.errors import BadInput
-from tui_loop.engine.rendering import Renderer
 from tui_loop.engine.run_control import polled
+
+if TYPE_CHECKING:
+    from tui_loop.engine.rendering import Renderer
 
 IGNORED = -100
 """The label of a token without loss (torch's `ignore_index`)."""
