@@ -182,6 +182,7 @@ def test_a_file_packed_by_zstandard_is_read(tmp_path: Path, write_lines: Write) 
         load(packed)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "feather", "stream", "saved", "folder"])
 def test_a_large_table_is_streamed_and_gives_the_same_rows(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
