@@ -40,8 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         required=True,
         action="append",
         metavar="[NAME=]PATH",
-        help="training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder, or a hub id; "
-        "several sources with one --data each",
+        help="training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder, a hub id, "
+        "dataset_info.json#NAME, or an axolotl config; several sources with one --data each",
     )
     parser.add_argument(
         "--eval",

@@ -321,8 +321,8 @@ def _finding_lines(finding: CheckResult, found: SuspectRows) -> list[TrainingLin
             )
         elif lines and lines[-1].line is not None:
             of_source = f" of {each.source}" if each.source else ""
-            told = f"{each.split} line {each.line}{of_source}: {each.text}"
-            lines[-1] = msgspec.structs.replace(lines[-1], odd=(*lines[-1].odd, told))
+            held_out = f"{each.split} line {each.line}{of_source}: {each.text}"
+            lines[-1] = msgspec.structs.replace(lines[-1], odd=(*lines[-1].odd, held_out))
         else:
             lines.append(TrainingLine(each.text, each.place))
     if finding.count is not None and finding.count > len(lines):
@@ -336,10 +336,10 @@ def _sign(conflicts: Sequence[object], repeats: Sequence[object]) -> str:
 
 def _others(conflicts: Sequence[Row], repeats: Sequence[Row]) -> tuple[str, ...]:
     """What other rows of one prompt say, a sentence each; the first of many."""
-    told = [
+    texts = [
         f"{each.place} has the same prompt and says {flat(each.reference, 200)}"
         for each in conflicts
     ]
-    told += [f"{each.place} is the same" for each in repeats]
-    more = len(told) - OTHERS
-    return (*told[:OTHERS], f"and {counted(more, 'other line')}") if more > 0 else tuple(told)
+    texts += [f"{each.place} is the same" for each in repeats]
+    more = len(texts) - OTHERS
+    return (*texts[:OTHERS], f"and {counted(more, 'other line')}") if more > 0 else tuple(texts)
