@@ -29,11 +29,13 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
+from tui_loop.core.workflow.draft import Draft, read_draft, write_draft
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.log import LogPane
+from tui_loop.tui.workbench import drafting
 from tui_loop.tui.workbench.workbench import Workbench
 
 SMALL = (80, 24)
@@ -419,6 +421,41 @@ def test_the_run_dialog_has_room_for_all_that_is_to_be_said(open_app: OpenApp) -
         await opened.shows("hint: put it back", "why this change?")
 
     on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_a_slow_save_does_not_bring_back_an_older_draft(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_begun, first_may_end = threading.Event(), threading.Event()
+
+    def slow_write(loop: LoopFolder, draft: Draft) -> Draft:
+        if not first_begun.is_set():
+            first_begun.set()
+            assert first_may_end.wait(PATIENCE_SECONDS)
+        return write_draft(loop, draft)
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("N")
+        await opened.until(lambda: opened.bench.draft and opened.bench.draft.saved)
+        older = opened.bench.draft
+        assert older is not None
+        newer = older.with_value("training.seed", 8)
+        monkeypatch.setattr(drafting, "write_draft", slow_write)
+        slow = asyncio.create_task(opened.bench.save_draft(older.with_why("a try")))
+        await opened.until(first_begun.is_set)
+        fast = asyncio.create_task(opened.bench.save_draft(newer))
+        await opened.until(lambda: opened.bench.draft is newer)
+        first_may_end.set()
+        await asyncio.gather(slow, fast)
+        assert opened.bench.draft is not None
+        assert opened.bench.draft.value("training.seed") == 8
+        await opened.looks(2)
+        assert opened.bench.draft.value("training.seed") == 8
+        on_disk = read_draft(opened.bench.loop)
+        assert on_disk is not None
+        assert on_disk.value("training.seed") == 8
+
+    on_app(open_app(number=2), steps)
 
 
 async def start(opened: Opened, why: str = "a try") -> ScriptedRun:

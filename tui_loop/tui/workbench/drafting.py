@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.files import write_atomically
@@ -24,6 +26,10 @@ Filled = Callable[[Draft], Draft]
 
 class Drafting(LoopScreen):
     """What is done with the draft."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._draft_turn = asyncio.Lock()
 
     async def on_config_pane_edited(self, event: ConfigPane.Edited) -> None:
         await self.save_draft(event.draft)
@@ -115,19 +121,27 @@ class Drafting(LoopScreen):
         self.look_again()
 
     async def save_draft(self, draft: Draft, *, is_told: bool = True) -> None:
-        """Keeps the draft, in memory first, then on disk; an error is shown unless it was."""
+        """Keeps the draft, in memory first, then on disk; an error is shown unless it was.
+
+        Drafts are written in the order of their edits, and the newest one stays in memory.
+        """
         self.edits += 1
         self.draft = draft
+        self.has_unsaved_draft = True  # so that no poll brings back the one on disk
         self.show_snapshot()
-        try:
-            self.draft = await self.elsewhere(write_draft, self.loop, draft)
-        except TuiLoopError as error:
-            self.has_unsaved_draft = True
-            if is_told:
-                self.tell(TuiLoopError(f"{error.message}; the draft is in memory", error.hint))
-            return
-        self.has_unsaved_draft = False
-        self.edits += 1
+        async with self._draft_turn:
+            if self.draft is not draft:  # a newer edit waits for its turn
+                return
+            try:
+                saved = await self.elsewhere(write_draft, self.loop, draft)
+            except TuiLoopError as error:
+                if is_told:
+                    self.tell(TuiLoopError(f"{error.message}; the draft is in memory", error.hint))
+                return
+            self.edits += 1
+            if self.draft is draft:
+                self.draft = saved
+                self.has_unsaved_draft = False
         self.look_again()
 
     async def _draft_from(self, number: int, filled: Filled | None) -> None:

@@ -184,7 +184,8 @@ class Running(Drafting):
 
     async def _start(self, draft: Draft) -> None:
         try:
-            number = await self.elsewhere(self.backend.start, self.loop, draft)
+            async with self._draft_turn:  # an edit that is still being written comes first
+                number = await self.elsewhere(self.backend.start, self.loop, draft)
         except TuiLoopError as error:
             await self.save_draft(draft, is_told=False)  # its reason is new; one error is enough
             self.tell(error)
