@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = float(__import__("os").environ.get("PATIENCE", 60))
 """Longer than anything in a test takes, also on a machine that is busy with other work."""
 
 POLL_SECONDS = 0.02

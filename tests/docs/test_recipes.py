@@ -36,7 +36,7 @@ def test_the_form_edits_it(open_app: OpenApp) -> None:
         await opened.press("backspace")
         await opened.type("0.2")
         await opened.press("enter")
-        await opened.until(lambda: opened.bench.draft.value(NAME) == 0.2)
+        await opened.until(lambda: opened.bench.state.draft.value(NAME) == 0.2)
 
     on_app(open_app(number=2), steps)
 

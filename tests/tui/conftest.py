@@ -552,7 +552,7 @@ class Opened(Driven):
         """Waits until the observer has looked that often from now on."""
         for _ in range(times):
             before = self.bench.snapshot
-            self.bench.look_again()
+            self.bench.poll_now()
             await self.until(lambda before=before: self.bench.snapshot is not before, "a look")
 
     async def begins_again(self, number: int) -> None:
@@ -814,7 +814,7 @@ def _has_settled(app: LoopApp) -> bool:
     if not isinstance(bench, Workbench) or bench.snapshot is None:
         return False
     snapshot = bench.snapshot
-    is_there = snapshot.selected is not None or not isinstance(bench.selected, int)
+    is_there = snapshot.selected is not None or not isinstance(bench.state.selected, int)
     return (
         is_there and snapshot.is_complete and set(bench.rows_in_view()) <= set(snapshot.comparisons)
     )

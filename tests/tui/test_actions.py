@@ -48,7 +48,7 @@ from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
-from tui_loop.tui.screens.tell import TellDialog
+from tui_loop.tui.screens.tell import InputDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.settings import Memory, Settings, read_settings
 from tui_loop.tui.widgets.bar import Bar
@@ -125,9 +125,9 @@ async def the_app_ends(opened: Opened, key: str) -> None:
 def _goes_to(pane: str, begin: str) -> Check:
     async def check(opened: Opened, key: str) -> None:
         await opened.press(begin)
-        assert opened.bench.current != pane
+        assert opened.bench.state.pane != pane
         await opened.press(key)
-        assert opened.bench.current == pane
+        assert opened.bench.state.pane == pane
         assert opened.app.focused is not None
         box = opened.bench.query_one(f"#{pane}")
         assert box in opened.app.focused.ancestors_with_self
@@ -180,7 +180,7 @@ async def the_draft_is_checked(opened: Opened, key: str) -> None:
 async def it_asks_how_to_stop(opened: Opened, key: str) -> None:
     run = scripted_iteration(opened.bench.loop).starts().steps(2.0, 1.5)
     try:
-        opened.bench.look_again()
+        opened.bench.poll_now()
         await opened.shows("▶ 4 training")
         await opened.press(key)
         await opened.shows("Stop 4?", "it has done 2 of 30")
@@ -193,14 +193,14 @@ def _asks(name: str, *requests: str) -> None:
     async def check(opened: Opened, key: str) -> None:
         run = scripted_iteration(opened.bench.loop).starts().steps(2.0)
         try:
-            opened.bench.look_again()
+            opened.bench.poll_now()
             await opened.shows("▶ 4 training")
             for request in requests:
                 heard: list[Any] = []
                 await opened.press(key)
                 await opened.until(lambda: heard.extend(run.takes_requests()) or heard)  # noqa: B023
                 assert [each.name for each in heard] == [request]
-                opened.bench.look_again()
+                opened.bench.poll_now()
                 await opened.shows("▶ 4 paused" if request == "pause" else "▶ 4 training")
         finally:
             run.closes()
@@ -219,7 +219,7 @@ async def it_asks_whether_to_go_on_from_where(opened: Opened, key: str) -> None:
     await opened.tells("2 is finished: only what did not finish goes on")
     run = scripted_iteration(opened.bench.loop).starts().steps(2.0)
     run.ends("stopped")
-    opened.bench.look_again()
+    opened.bench.poll_now()
     await opened.shows("stopped")
     opened.bench.select(4)
     await opened.press(key)
@@ -249,8 +249,8 @@ async def it_does_not_stop_while_a_run_lives_in_it(opened: Opened, key: str) -> 
 async def a_draft_is_begun(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("2 Config of 4, from 2")
-    assert opened.bench.selected == DRAFT
-    assert opened.bench.current == "config"
+    assert opened.bench.state.selected == DRAFT
+    assert opened.bench.state.pane == "config"
     assert tomllib.loads(opened.bench.loop.draft.read_text())["parent"] == 2
 
 
@@ -292,7 +292,7 @@ async def the_comparison_opens(opened: Opened, key: str) -> None:
 @does("loop.mark")
 async def it_is_marked(opened: Opened, key: str) -> None:
     await opened.press(key)
-    assert opened.bench.marked == 2
+    assert opened.bench.state.marked == 2
     await opened.until(lambda: re.search(r"▸ +2 ?m ", opened.text))
     await opened.press("up")
     await opened.shows("3 Loss of 1 over 2")
@@ -302,14 +302,14 @@ async def it_is_marked(opened: Opened, key: str) -> None:
 async def the_one_before_is_selected(opened: Opened, key: str) -> None:
     await opened.press("4", key)
     await opened.shows("3 Loss of 1", "4 Failures of 1")
-    assert opened.bench.selected == 1
+    assert opened.bench.state.selected == 1
 
 
 @does("loop.following")
 async def the_one_after_is_selected(opened: Opened, key: str) -> None:
     await opened.press("4", key)
     await opened.shows("3 Loss of 3", "5 Log of 3")
-    assert opened.bench.selected == 3
+    assert opened.bench.state.selected == 3
 
 
 @does("loop.edit")
@@ -413,7 +413,7 @@ async def the_next_value_is_taken(opened: Opened, key: str) -> None:
     await _on_field(opened, SCHEDULER)
     await opened.press(key)
     await opened.shows("cosine", "was linear")
-    draft = opened.bench.draft
+    draft = opened.bench.state.draft
     assert draft is not None
     assert draft.value(SCHEDULER) == "cosine"
 
@@ -425,7 +425,7 @@ async def the_field_is_as_the_parent_has_it(opened: Opened, key: str) -> None:
     await opened.shows("was linear")
     await opened.press(key)
     await opened.hides("was linear")
-    draft = opened.bench.draft
+    draft = opened.bench.state.draft
     assert draft is not None
     assert not draft.changed
 
@@ -436,7 +436,7 @@ async def all_fields_are_as_the_parent_has_them(opened: Opened, key: str) -> Non
     await opened.press("space", key)
     await opened.shows("Undo all changes?", "1 field go")
     await opened.press("u")
-    await opened.until(lambda: opened.bench.draft is not None and not opened.bench.draft.changed)
+    await opened.until(lambda: opened.bench.state.draft is not None and not opened.bench.state.draft.changed)
 
 
 @does("config.changed")
@@ -460,8 +460,8 @@ async def a_field_is_found_by_its_name(opened: Opened, key: str) -> None:
 @does("config.problem")
 async def the_cursor_goes_to_the_problem(opened: Opened, key: str) -> None:
     await opened.goes_to(DRAFT)
-    assert opened.bench.draft is not None
-    await opened.bench.save_draft(opened.bench.draft.with_value(RATE, "fast"))
+    assert opened.bench.state.draft is not None
+    await opened.bench.drafts.save(opened.bench.state.draft.with_value(RATE, "fast"))
     await opened.press("2", key)
     rows = opened.get(ConfigPane).list
     assert rows.key_of(rows.cursor) == RATE
@@ -474,7 +474,7 @@ async def the_reason_is_written(opened: Opened, key: str) -> None:
     await opened.press("2", key)
     await opened.type("a guess")
     await opened.press("enter")
-    await opened.until(lambda: opened.bench.draft is not None and opened.bench.draft.why)
+    await opened.until(lambda: opened.bench.state.draft is not None and opened.bench.state.draft.why)
     await opened.until(lambda: 'why = "a guess"' in opened.bench.loop.draft.read_text())
 
 
@@ -984,9 +984,9 @@ async def it_is_asked_how_far_the_loop_may_go_by_itself(opened: Opened, key: str
 
 @does("loop.enqueue")
 async def the_draft_is_added_to_the_queue(opened: Opened, key: str) -> None:
-    draft = opened.bench.draft
+    draft = opened.bench.state.draft
     assert draft is not None
-    await opened.bench.save_draft(draft.with_value("lora.r", 4).with_why("smaller"))
+    await opened.bench.drafts.save(draft.with_value("lora.r", 4).with_why("smaller"))
     await opened.press(key)
     await _queue_is(opened, "smaller")
     clear(opened.bench.loop)
@@ -1028,7 +1028,7 @@ async def the_loop_is_closed_and_opened_again(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.shows("Close support-intents?", "Its last iteration is 2")
     await opened.press("enter")
-    assert isinstance(opened.app.screen, TellDialog), "it is closed for a reason"
+    assert isinstance(opened.app.screen, InputDialog), "it is closed for a reason"
     await opened.type("good enough")
     await opened.press("enter")
     await opened.shows("closed with 2")
@@ -1065,9 +1065,9 @@ async def another_split_is_drafted(opened: Opened, key: str) -> None:
     await opened.shows("Draft the next one, from 2, on a fresh split?")
     await opened.press("enter")
     await opened.tells("24 rows drawn from training")
-    assert opened.bench.selected == DRAFT
-    assert opened.bench.draft is not None
-    assert opened.bench.draft.changed == {"data.split_seed": (0, 1)}
+    assert opened.bench.state.selected == DRAFT
+    assert opened.bench.state.draft is not None
+    assert opened.bench.state.draft.changed == {"data.split_seed": (0, 1)}
 
 
 @does("queue.run")
@@ -1298,7 +1298,7 @@ def test_a_click_on_a_tab_goes_to_its_pane(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         assert await opened.pilot.click("#tabs", offset=(opened.lines[1].index("Log") + 1, 0))
         await opened.shows("5 Log of 2", "run ended: finished")
-        assert opened.bench.current == "log"
+        assert opened.bench.state.pane == "log"
 
     on_app(open_app(size=SMALL, number=2), steps)
 

@@ -116,7 +116,7 @@ def test_what_keeps_it_from_being_generated_is_told_on_the_screen(
 def test_only_the_first_of_very_many_are_generated(
     open_app: OpenApp, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui_loop.tui.workbench.again.AT_MOST", 3)
+    monkeypatch.setattr("tui_loop.tui.controllers.examples.MAX_REGENERATED", 3)
 
     async def steps(opened: Opened) -> None:
         await begun(opened)

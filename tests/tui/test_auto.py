@@ -35,7 +35,7 @@ def test_what_comes_first_is_told_and_the_budget_is_asked_for(open_app: OpenApp)
         await opened.press("enter")
         await opened.tells("auto runs in the background, process 4712")
         assert opened.backend.autos == [(2, 6, 1.5)]
-        assert opened.bench.follows_run is None
+        assert opened.bench.state.followed_run is None
 
     on_app(open_app(SMALL, number=2), steps)
 

@@ -171,7 +171,7 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
         await opened.shows("3 taken: num_train_epochs 2.5, r 8", "[x] 10 to 15 more rows")
         await opened.press("N")
         await opened.until(lambda: opened.app.screen is opened.bench)
-        await opened.until(lambda: opened.bench.selected == DRAFT)
+        await opened.until(lambda: opened.bench.state.selected == DRAFT)
         await opened.shows("Config of 4, from 2", "2 changed")
         draft = read_draft(loop)
         assert draft is not None
@@ -234,9 +234,9 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
     says(FULL)
 
     async def steps(opened: Opened) -> None:
-        draft = opened.bench.draft
+        draft = opened.bench.state.draft
         assert draft is not None
-        await opened.bench.save_draft(draft.with_value(RATE, 1.0))
+        await opened.bench.drafts.save(draft.with_value(RATE, 1.0))
         screen = await diagnosed(opened, "overfitting")
         await goes_to(opened, screen, FEWER)
         await opened.press("space", "N")
@@ -250,7 +250,7 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
         assert screen.looked.suggestions == [FEWER]
         await opened.press("N", "r")
         await opened.until(lambda: opened.app.screen is opened.bench)
-        await opened.until(lambda: opened.bench.draft and opened.bench.draft.suggestion)
+        await opened.until(lambda: opened.bench.state.draft and opened.bench.state.draft.suggestion)
         made = read_draft(loop)
         assert made is not None
         assert made.changed == {EPOCHS: (5.0, 2.5)}
@@ -267,7 +267,7 @@ def test_the_evidence_is_listed_drawn_or_compared(open_app: OpenApp, says: Say) 
         await goes_to(opened, screen, WEAK)
         await opened.press("enter")
         assert opened.app.screen is opened.bench
-        assert opened.bench.current == "failures"
+        assert opened.bench.state.pane == "failures"
         pane = opened.get(FailuresPane)
         await opened.until(lambda: pane.list.count == 2)
         assert [pane.list.at(row).id for row in range(2)] == list(WEAK.examples)
@@ -278,7 +278,7 @@ def test_the_evidence_is_listed_drawn_or_compared(open_app: OpenApp, says: Say) 
         assert screen.list.entry.about == WEAK, "one comes back to where one was"
         await goes_to(opened, screen, FEWER)
         await opened.press("enter")
-        assert opened.bench.current == "chart"
+        assert opened.bench.state.pane == "chart"
         assert opened.get(LossChart).view.cursor == 15
         await opened.shows("step 15")
         await opened.press("escape")
@@ -345,7 +345,7 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         await opened.press("left_square_bracket", "space", "enter", "N")
         await opened.tells("nothing is taken yet")
         await opened.press("escape")
-        assert opened.bench.selected == 0
+        assert opened.bench.state.selected == 0
         run.closes()
 
     on_app(open_app(size=SMALL, number=2), steps)
@@ -361,7 +361,7 @@ def test_what_ends_while_its_diagnosis_is_open_gets_one(
         await diagnosed(opened, "nothing to say yet: 4 is running")
         examples, tokens = examples_of({1, 2})
         run.ends(examples=examples, tokens=tokens)
-        await opened.until(lambda: not opened.bench.look_again() and "overfitting" in opened.text)
+        await opened.until(lambda: not opened.bench.poll_now() and "overfitting" in opened.text)
 
     on_app(open_app(size=SMALL, number=4), steps)
 
@@ -497,9 +497,9 @@ def test_a_long_reason_pushes_out_neither_the_verdict_nor_what_a_draft_offers(
 
     async def steps(opened: Opened) -> None:
         await opened.shows_in("#iteration-note", "✗ against the prediction", "because: words")
-        draft = opened.bench.draft
+        draft = opened.bench.state.draft
         assert draft is not None
-        await opened.bench.save_draft(
+        await opened.bench.drafts.save(
             msgspec.structs.replace(draft.with_value(RATE, 1e-3).with_why(why), predicted=PREDICTED)
         )
         await opened.goes_to(DRAFT)

@@ -298,10 +298,10 @@ def test_no_question_or_toast_obeys_what_it_tells(
 ) -> None:
     async def steps(opened: Opened) -> None:
         await opened.goes_to(DRAFT)
-        draft = opened.bench.draft
+        draft = opened.bench.state.draft
         assert draft is not None
         changed = draft.with_value("model.id", HOSTILE).with_value("data.subset", HOSTILE)
-        await opened.bench.save_draft(changed.with_why(HOSTILE))
+        await opened.bench.drafts.save(changed.with_why(HOSTILE))
         await looks_at_all(opened, "1", "2", "w", "home", "end", "backspace", "escape")
         await looks_at_all(opened, "down", "enter", "home", "end", "escape")
         opened.backend.notices = [HOSTILE, LONG]

@@ -63,8 +63,8 @@ def test_an_iteration_behind_a_pattern_is_gone_to(open_app: OpenApp) -> None:
         assert screen.list.has_focus
         await opened.press("tab", "enter")
         await opened.until(lambda: opened.app.screen is opened.bench)
-        assert opened.bench.selected == 3
-        assert opened.bench.current == "iterations"
+        assert opened.bench.state.selected == 3
+        assert opened.bench.state.pane == "iterations"
 
     on_app(open_app(WIDE, number=2), steps)
 
@@ -83,7 +83,7 @@ def test_an_iteration_of_another_loop_is_told_and_its_loop_opened(
         assert opened.app.screen is screen
         await opened.press("O")
         await opened.until(lambda: opened.bench.loop.name == "another", "the other loop")
-        await opened.until(lambda: opened.bench.selected == 3)
+        await opened.until(lambda: opened.bench.state.selected == 3)
 
     on_app(open_app(WIDE, number=2), steps)
 
@@ -146,7 +146,7 @@ def test_on_another_base_and_of_what_has_run_nothing_is_said(open_app: OpenApp) 
         await opened.press("escape")
         assert pane.list.shown is not None
         other = pane.list.shown.draft.with_value("model.id", "smollm2")
-        await opened.bench.save_draft(other)
+        await opened.bench.drafts.save(other)
         assert not pane.hint_of(RATE, 20.0).text
         opened.bench.select(3)
         await opened.shows("2 Config of 3")
@@ -162,7 +162,7 @@ def test_a_fault_while_reading_is_told_and_the_screen_stays(
         def fails(_: object) -> None:
             raise ValueError("no such thing")
 
-        monkeypatch.setattr(opened.bench._patterns_reader, "poll", fails)
+        monkeypatch.setattr(opened.bench.patterns.reader, "poll", fails)
         await opened.press("P")
         await opened.shows("✗ ValueError: no such thing")
         await opened.press("escape")

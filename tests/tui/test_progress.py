@@ -53,7 +53,7 @@ def test_enter_goes_to_the_iteration_or_to_what_is_compared(open_app: OpenApp) -
         await opened.until(lambda: isinstance(opened.app.screen, CompareScreen))
         await opened.press("escape", "home", "down", "enter")
         await opened.until(lambda: opened.app.screen is opened.bench)
-        assert (opened.bench.selected, opened.bench.current) == (1, "iterations")
+        assert (opened.bench.state.selected, opened.bench.state.pane) == (1, "iterations")
 
     on_app(open_app(WIDE, number=2), steps)
 
@@ -82,11 +82,11 @@ def test_it_is_read_again_when_an_iteration_ends(open_app: OpenApp, loop: LoopFo
     async def steps(opened: Opened) -> None:
         screen = await progress(opened)
         run = scripted_iteration(loop, "lora.r=4").starts()
-        opened.bench.look_again()
+        opened.bench.poll_now()
         await opened.until(lambda: len(screen.found.points) == 5, "the run")
         await opened.shows("running")
         run.ends()
-        opened.bench.look_again()
+        opened.bench.poll_now()
         await opened.until(lambda: screen.found.points[-1].state == "finished")
 
     on_app(open_app(WIDE, number=2), steps)
@@ -108,7 +108,7 @@ def test_a_loop_without_iterations_and_a_fault_are_told(
         def fails() -> None:
             raise ValueError("no such thing")
 
-        monkeypatch.setattr(opened.bench._progress_reader, "poll", fails)
+        monkeypatch.setattr(opened.bench.progress.reader, "poll", fails)
         await opened.press("I")
         await opened.shows("✗ ValueError: no such thing")
 

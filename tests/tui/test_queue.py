@@ -38,21 +38,21 @@ def test_the_draft_goes_into_the_queue_and_the_next_begins_where_it_began(
         await opened.tells("nothing is changed in the draft: it would run 3 again")
         await opened.goes_to(2)
         await opened.press("N")
-        await opened.until(lambda: opened.bench.draft is not None)
+        await opened.until(lambda: opened.bench.state.draft is not None)
         for rate in (1e-3, 2e-3):
-            draft = opened.bench.draft
+            draft = opened.bench.state.draft
             assert draft is not None
-            await opened.bench.save_draft(draft.with_value(RATE, rate).with_why("a try"))
+            await opened.bench.drafts.save(draft.with_value(RATE, rate).with_why("a try"))
             await opened.press("A")
-            await opened.until(lambda: not opened.bench.draft.changed)
+            await opened.until(lambda: not opened.bench.state.draft.changed)
         assert [(each.parent, each.set) for each in read_queue(loop)] == [
             (2, {RATE: 1e-3}),
             (2, {RATE: 2e-3}),
         ]
         await opened.tells("2 drafts wait")
-        assert opened.bench.draft is not None
-        assert opened.bench.draft.parent == 2
-        await opened.bench.save_draft(opened.bench.draft.with_value(RATE, -1.0))
+        assert opened.bench.state.draft is not None
+        assert opened.bench.state.draft.parent == 2
+        await opened.bench.drafts.save(opened.bench.state.draft.with_value(RATE, -1.0))
         await opened.press("A")
         await opened.tells("it could not run: training.learning_rate")
         assert len(read_queue(loop)) == 2
@@ -95,9 +95,9 @@ def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenA
         await opened.press("Q")
         await opened.shows("the first try")
         await opened.press("down", "enter")
-        await opened.until(lambda: opened.bench.draft is not None)
+        await opened.until(lambda: opened.bench.state.draft is not None)
         assert isinstance(opened.app.screen, Workbench)
-        draft = opened.bench.draft
+        draft = opened.bench.state.draft
         assert draft is not None
         assert (draft.why, draft.value(RATE)) == ("the second try", 2e-3)
         await waits(opened, "first", "third")
@@ -106,7 +106,7 @@ def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenA
         await opened.press("enter")
         await waits(opened, "second", "third")
         await opened.tells("took its place in the queue")
-        await opened.until(lambda: opened.bench.draft.why == "the first try")
+        await opened.until(lambda: opened.bench.state.draft.why == "the first try")
 
     on_app(open_app(), steps)
 
@@ -131,10 +131,10 @@ def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> 
         await opened.press("R", "enter")
         await opened.tells("process 4711")
         assert backend.queues_run == [loop.name]
-        before = opened.bench.selected
+        before = opened.bench.state.selected
         run = scripted_iteration(loop, "learning_rate=1e-4").starts()
         await opened.looks(2)
-        assert opened.bench.selected == before, "what the queue runs is not gone to"
+        assert opened.bench.state.selected == before, "what the queue runs is not gone to"
         run.dies()
         with unattended(loop):
             await opened.shows("being run, 3 drafts to go")

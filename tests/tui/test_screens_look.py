@@ -40,13 +40,13 @@ def _screen(opened: Opened) -> str:
 async def changes_a_draft(opened: Opened) -> None:
     """A draft from iteration 2 with one change and one problem, the cursor on the change."""
     await opened.press("N")
-    await opened.until(lambda: opened.bench.selected == DRAFT and opened.bench.draft)
-    draft = opened.bench.draft
+    await opened.until(lambda: opened.bench.state.selected == DRAFT and opened.bench.state.draft)
+    draft = opened.bench.state.draft
     assert draft is not None
     changed = draft.with_value("training.learning_rate", 1e-3).with_value(
         "training.num_train_epochs", 0
     )
-    await opened.bench.save_draft(changed)
+    await opened.bench.drafts.save(changed)
     await opened.press("2", "slash")
     await opened.type("learning_rate")
     await opened.press("enter")
@@ -143,10 +143,10 @@ def test_the_help(open_app: OpenApp) -> None:
 def test_the_run_dialog(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await changes_a_draft(opened)
-        draft = opened.bench.draft
+        draft = opened.bench.state.draft
         assert draft is not None
         draft = draft.with_value("training.num_train_epochs", 4).with_value("lora.r", 8)
-        await opened.bench.save_draft(draft)
+        await opened.bench.drafts.save(draft)
         opened.backend.notices = ["3 rows are longer than max_length and are cut"]
         await opened.press("r")
         await opened.shows("rows to train on")

@@ -24,7 +24,7 @@ from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
-from tui_loop.tui.screens.tell import TellDialog
+from tui_loop.tui.screens.tell import InputDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.workbench.workbench import Workbench
 
@@ -54,8 +54,8 @@ SCREENS: dict[str, tuple[type[Screen[object]], tuple[str, ...]]] = {
     "ready": (ReadyScreen, ("Y",)),
     "queue": (QueueScreen, ("N", "A", "Q")),
     "auto": (AutoDialog, ("B",)),
-    "close": (TellDialog, ("X",)),
-    "report": (TellDialog, ("W",)),
+    "close": (InputDialog, ("X",)),
+    "report": (InputDialog, ("W",)),
     "models": (AskingScreen, ("t",)),
     "training rows": (TrainingScreen, ("T",)),
     "again": (AgainScreen, ("4", "F", "enter")),
@@ -99,7 +99,7 @@ def test_a_question_outlives_a_terminal_of_a_few_cells(open_app: OpenApp) -> Non
     async def steps(opened: Opened) -> None:
         run = scripted_iteration(opened.bench.loop).starts().steps(2.0, 1.5)
         try:
-            opened.bench.look_again()
+            opened.bench.poll_now()
             await opened.shows("▶ 4 training")
             await opened.press("s")
             await opened.until(lambda: isinstance(opened.app.screen, AskScreen), "the question")

@@ -109,7 +109,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
         return loop.iteration(1).read_summary()
 
     async def steps(opened: Opened) -> None:
-        assert opened.bench.selected == DRAFT
+        assert opened.bench.state.selected == DRAFT
         await sets(opened, "training.learning_rate", "5e-3")
         await runs(opened, "the default is too careful")
         await opened.until(lambda: ended() and not opened.backend.hosted(), "the end of the run")

@@ -59,21 +59,21 @@ def test_each_key_that_writes_tells_one_clear_error(
     reason = os.strerror(number)
 
     async def steps(opened: Opened) -> None:
-        draft = opened.bench.draft
+        draft = opened.bench.state.draft
         assert draft is not None
         add(loop, queued_draft(draft.with_value("lora.r", 2)))
         before = sorted(loop.path.rglob("*"))
         with unwritable(loop.path, number):
-            await opened.bench.save_draft(draft.with_value("lora.r", 4).with_why("smaller"))
+            await opened.bench.drafts.save(draft.with_value("lora.r", 4).with_why("smaller"))
             await one_error_is_told(opened, "draft.toml", reason)
             await opened.looks(2)
-            assert opened.bench.draft.value("lora.r") == 4, "it stays in memory"
+            assert opened.bench.state.draft.value("lora.r") == 4, "it stays in memory"
             await opened.press("r")
             await opened.shows("enter")
             await opened.press("enter")
             await one_error_is_told(opened, "/004", reason)
-            assert opened.bench.draft is not None
-            assert opened.bench.draft.value("lora.r") == 4
+            assert opened.bench.state.draft is not None
+            assert opened.bench.state.draft.value("lora.r") == 4
             await opened.press("A")
             await one_error_is_told(opened, "queue.toml", reason)
             await opened.press("X")
@@ -86,7 +86,7 @@ def test_each_key_that_writes_tells_one_clear_error(
             await opened.shows("fresh split?")
             await opened.press("enter")
             await one_error_is_told(opened, "draft.toml", reason)
-            opened.bench.say_of_example("accepted")
+            opened.bench.examples.annotate("accepted")
             await one_error_is_told(opened, "labels.jsonl", reason)
             await opened.press("Q")
             await opened.shows("1 draft")

@@ -35,7 +35,7 @@ from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.log import LogPane
-from tui_loop.tui.workbench import drafting
+from tui_loop.tui.controllers import drafts
 from tui_loop.tui.workbench.workbench import Workbench
 
 SMALL = (80, 24)
@@ -45,7 +45,7 @@ RATE = "training.learning_rate"
 
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui_loop.tui.workbench.observing.LIVE_SECONDS", 0.05)
+    monkeypatch.setattr("tui_loop.tui.workbench.workbench.LIVE_SECONDS", 0.05)
     monkeypatch.setattr("tui_loop.tui.workbench.workbench.CHART_SECONDS", 0.1)
 
 
@@ -90,7 +90,7 @@ def test_a_small_screen_shows_one_pane_and_every_pane_can_be_reached(open_app: O
             assert [each for each in TITLES if any(each in line for line in seen)] == [title]
         for _ in TITLES:
             await opened.press("tab")
-        assert opened.bench.current == "log"
+        assert opened.bench.state.pane == "log"
 
     on_app(open_app(size=SMALL, number=2), steps)
 
@@ -186,8 +186,8 @@ def test_a_value_that_cannot_be_is_refused_and_nothing_changes(
         await opened.press("escape")
         assert not opened.get(ConfigPane).is_editing
         await opened.hides("must be a number")
-        assert opened.bench.draft is not None
-        assert not opened.bench.draft.changed
+        assert opened.bench.state.draft is not None
+        assert not opened.bench.state.draft.changed
         assert not loop.draft.exists()
 
     on_app(open_app(number=2), steps)
@@ -206,7 +206,7 @@ def test_fields_that_contradict_each_other_are_told_and_do_not_run(open_app: Ope
         await opened.press("home", "1", "r")
         await opened.tells("1 problem in the draft: n goes to the next")
         assert opened.app.screen is opened.bench
-        assert opened.bench.current == "config"
+        assert opened.bench.state.pane == "config"
         assert rows.key_of(rows.cursor) == "training.early_stopping_patience"
         assert opened.backend.runs == []
 
@@ -277,7 +277,7 @@ def test_a_draft_without_changes_is_replaced_without_a_question(
 ) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("N")
-        await opened.until(lambda: opened.bench.selected == DRAFT and loop.draft.exists())
+        await opened.until(lambda: opened.bench.state.selected == DRAFT and loop.draft.exists())
         await opened.goes_to(1)
         await opened.press("N")
         await opened.until(lambda: saved(loop)["parent"] == 1)
@@ -298,8 +298,8 @@ def test_the_editor_edits_the_draft(
         await opened.goes_to(DRAFT)
         await opened.press("E")
         await opened.shows("draft, from 3: learning_rate 20 → 2e-3")
-        assert opened.bench.draft is not None
-        assert opened.bench.draft.value(RATE) == 2e-3
+        assert opened.bench.state.draft is not None
+        assert opened.bench.state.draft.value(RATE) == 2e-3
         assert saved(loop)["training"]["learning_rate"] == 2e-3
 
     on_app(open_app(), steps)
@@ -396,8 +396,8 @@ def test_the_run_dialog_says_what_keeps_it_from_running(open_app: OpenApp) -> No
 def test_the_run_dialog_has_room_for_all_that_is_to_be_said(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("N")
-        await opened.until(lambda: opened.bench.draft and opened.bench.draft.saved)
-        draft = opened.bench.draft
+        await opened.until(lambda: opened.bench.state.draft and opened.bench.state.draft.saved)
+        draft = opened.bench.state.draft
         assert draft is not None
         for name in ("r", "lora_alpha"):
             draft = draft.with_value(f"lora.{name}", 7)
@@ -410,7 +410,7 @@ def test_the_run_dialog_has_room_for_all_that_is_to_be_said(open_app: OpenApp) -
             "max_length",
         ):
             draft = draft.with_value(f"training.{name}", 7)
-        await opened.bench.save_draft(draft)
+        await opened.bench.drafts.save(draft)
         opened.backend.notices = [f"notice {number}" for number in range(4)]
         opened.backend.base_first = True
         await opened.press("r")
@@ -436,21 +436,21 @@ def test_a_slow_save_does_not_bring_back_an_older_draft(
 
     async def steps(opened: Opened) -> None:
         await opened.press("N")
-        await opened.until(lambda: opened.bench.draft and opened.bench.draft.saved)
-        older = opened.bench.draft
+        await opened.until(lambda: opened.bench.state.draft and opened.bench.state.draft.saved)
+        older = opened.bench.state.draft
         assert older is not None
         newer = older.with_value("training.seed", 8)
-        monkeypatch.setattr(drafting, "write_draft", slow_write)
-        slow = asyncio.create_task(opened.bench.save_draft(older.with_why("a try")))
+        monkeypatch.setattr(drafts, "write_draft", slow_write)
+        slow = asyncio.create_task(opened.bench.drafts.save(older.with_why("a try")))
         await opened.until(first_begun.is_set)
-        fast = asyncio.create_task(opened.bench.save_draft(newer))
-        await opened.until(lambda: opened.bench.draft is newer)
+        fast = asyncio.create_task(opened.bench.drafts.save(newer))
+        await opened.until(lambda: opened.bench.state.draft is newer)
         first_may_end.set()
         await asyncio.gather(slow, fast)
-        assert opened.bench.draft is not None
-        assert opened.bench.draft.value("training.seed") == 8
+        assert opened.bench.state.draft is not None
+        assert opened.bench.state.draft.value("training.seed") == 8
         await opened.looks(2)
-        assert opened.bench.draft.value("training.seed") == 8
+        assert opened.bench.state.draft.value("training.seed") == 8
         on_disk = read_draft(opened.bench.loop)
         assert on_disk is not None
         assert on_disk.value("training.seed") == 8
@@ -479,7 +479,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         assert loop.iteration(4).read_decision().why == "the curve was steep"
         assert loop.iteration(4).read_config().training.learning_rate == 1e-3
         assert not loop.draft.exists()
-        assert opened.bench.current == "chart"
+        assert opened.bench.state.pane == "chart"
         run.starts("loading", 0)
         await opened.shows("▶ 4 loading")
         run.goes_on_to("training", 30).steps(3.0, 2.5, 2.0)
@@ -510,7 +510,7 @@ def test_a_run_of_another_process_is_watched_just_the_same(
         try:
             await opened.looks()
             await opened.shows("▶ 4 training █░░░░░░░░░ 3/30", "▶ 3/30")
-            assert opened.bench.selected == 2
+            assert opened.bench.state.selected == 2
             await opened.goes_to(4)
             await opened.shows("train 2.000", "step 3  loss 2  grad")
             run.steps(1.5, first=4)
@@ -734,7 +734,7 @@ def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
             await asyncio.sleep(0)
 
     async def steps(opened: Opened) -> None:
-        look = opened.bench.observer.poll
+        look = opened.bench.context.poller.poll
 
         def waiting(wanted: SnapshotRequest) -> LoopSnapshot:
             try:
@@ -744,9 +744,9 @@ def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
             finally:
                 looked.set()
 
-        monkeypatch.setattr(opened.bench.observer, "poll", waiting)
+        monkeypatch.setattr(opened.bench.context.poller, "poll", waiting)
         monkeypatch.setattr(Workbench, "on_unmount", on_unmount, raising=False)
-        opened.bench.look_again()
+        opened.bench.poll_now()
         await opened.until(begun.is_set)
         left = opened.bench
         opened.app.open_loop(left.loop, 1)

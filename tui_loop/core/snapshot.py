@@ -23,6 +23,7 @@ from tui_loop.core.examples.example_detail import ExampleDetail, example_detail
 from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.iteration import next_parent
 from tui_loop.core.record.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.record.structs import LIVE, Iteration, Split
 from tui_loop.core.text.figures import counted
@@ -42,10 +43,13 @@ EXAMPLES_SECONDS = 0.1
 
 
 class SnapshotRequest(msgspec.Struct, frozen=True):
-    """What a screen shows. `rows`: the iterations to compare with their parents."""
+    """What a screen shows. `rows`: the iterations to compare with their parents.
+
+    `marked`: the iterations whose runs are overlaid. Examples are compared with the last of them.
+    """
 
     selected: int | None = None
-    marked: int | None = None
+    marked: tuple[int, ...] = ()
     rows: tuple[int, ...] = ()
 
 
@@ -88,7 +92,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     draft_problem: str
     split_rows: dict[str, int]
     selected: RunView | None
-    marked: RunView | None
+    marked: tuple[RunView, ...]
     live: RunView | None
     examples: Examples | None
     is_complete: bool
@@ -186,7 +190,7 @@ class LoopPoller:
         self._read_iterations()
         live = next((each for each in reversed(self._iterations) if each.state in LIVE), None)
         numbers = {each.number for each in self._iterations}
-        shown = (request.selected, request.marked, live.number if live else None)
+        shown = (request.selected, *request.marked, live.number if live else None)
         existing = {number for number in shown if number is not None} & numbers
         views: dict[int | None, RunView] = {n: self.reader.at(n).view() for n in existing}
         self.reader.keep_runs(existing)
@@ -207,9 +211,9 @@ class LoopPoller:
             draft=draft,
             draft_problem=draft_problem,
             split_rows={name: split.rows for name, split in splits.items()},
-            selected=views.get(shown[0]),
-            marked=views.get(shown[1]),
-            live=views.get(shown[2]),
+            selected=views.get(request.selected),
+            marked=tuple(views[number] for number in request.marked if number in views),
+            live=views.get(live.number if live else None),
             examples=examples,
             is_complete=is_complete,
             unattended=doing(self.loop),
@@ -256,13 +260,12 @@ class LoopPoller:
         return self._settings[1:]
 
     def _read_draft(self) -> tuple[Draft | None, str]:
-        """Returns the draft on disk, else a new one from the newest readable iteration."""
-        readable = [each.number for each in self._iterations if each.config is not None]
-        newest = readable[-1] if readable else None
-        stamp = stamp_of(self.loop.draft), stamp_of(self.loop.settings_file), newest
+        """Returns the draft on disk, else a new one from the last sound iteration."""
+        parent = next_parent(self._iterations)
+        stamp = stamp_of(self.loop.draft), stamp_of(self.loop.settings_file), parent
         if self._draft is None or self._draft[0] != stamp:
             try:
-                draft = read_draft(self.loop) or new_draft(self.loop, newest)
+                draft = read_draft(self.loop) or new_draft(self.loop, parent)
                 self._draft = stamp, draft, ""
             except (TuiLoopError, OSError) as error:
                 self._draft = stamp, None, _message(error)
@@ -276,7 +279,8 @@ class LoopPoller:
         if number not in numbers or number is None:
             return None, True
         selected = self.reader.iteration(number)
-        other = request.marked if request.marked not in (None, number) else selected.parent
+        marks = [each for each in request.marked if each != number and each in numbers]
+        other = marks[-1] if marks else selected.parent
         problem, hint, is_complete, measured = "", "", True, Measured()
         try:
             view, is_complete = self.evaluations.view(number, other, EXAMPLES_SECONDS)

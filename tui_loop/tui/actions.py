@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 from textual.binding import Binding, BindingType
 
@@ -9,7 +11,9 @@ from textual.binding import Binding, BindingType
 class Action(msgspec.Struct, frozen=True):
     """What a person can do: `method` names the `action_` method of the widget of its `scope`.
 
-    `short` is its word in the footer, empty for an action that the footer leaves out.
+    In the scope of the workbench it may be `controller.method`. `keys` of two signs, such as
+    `g p`, are a leader and a key of its menu. `short` is the word in the footer, empty for an
+    action that the footer leaves out.
     """
 
     id: str
@@ -18,6 +22,14 @@ class Action(msgspec.Struct, frozen=True):
     description: str
     scope: str
     short: str = ""
+
+    @property
+    def call(self) -> str:
+        """Returns the Textual action; `controller.method` names a method of a controller."""
+        controller, dot, method = self.method.partition(".")
+        if not dot or "(" in self.method:
+            return self.method
+        return f"call('{controller}', '{method}')"
 
 
 SCOPES = {
@@ -29,31 +41,52 @@ SCOPES = {
     "chart": "Chart",
     "failures": "Failures",
     "log": "Log",
-    "sheet": "Reading",
+    "sheet": "Text",
     "example": "An example",
-    "breakdown": "What fails",
+    "breakdown": "Failures, counted",
     "compare": "Two iterations",
-    "diagnosis": "A diagnosis",
+    "diagnosis": "Diagnosis",
     "patterns": "Patterns",
     "progress": "Progress",
     "queue": "The queue",
     "ready": "Ready?",
-    "asking": "Asking models",
+    "asking": "Ask the models",
     "training": "Training rows",
     "again": "Generated again",
-    "check": "A check",
+    "check": "Checks",
     "picker": "Loops",
     "new": "A new loop",
 }
-"""Where an action is at hand, with the heading of its part in the help."""
+"""Where an action is available, with its heading in the help."""
 
 ACTIONS: tuple[Action, ...] = (
-    Action("app.help", "question_mark,f1", "help", "all keys, this pane's first", "app", "help"),
-    Action("app.commands", "colon,ctrl+p", "command_palette", "find a command", "app", "commands"),
-    Action("app.theme", "ctrl+t", "next_theme", "next colours: dark, light, terminal", "app"),
+    Action(
+        "app.help",
+        "question_mark,f1",
+        "help",
+        "all keys, those of this pane first; searchable",
+        "app",
+        "help",
+    ),
+    Action(
+        "app.commands",
+        "colon,ctrl+p",
+        "command_palette",
+        "find a command, an iteration or a loop",
+        "app",
+        "commands",
+    ),
+    Action("app.leader", "g", "leader('g')", "more commands, in a menu", "app", "more"),
+    Action("app.messages", "g i", "messages", "messages of this session", "app"),
+    Action("app.search", "slash", "search", "search in this list or text", "app", "search"),
+    Action("app.next_match", "n", "match(1)", "next match", "app"),
+    Action("app.previous_match", "N", "match(-1)", "previous match", "app"),
+    Action("app.theme", "g b", "next_theme", "next colours: dark, light, terminal", "app"),
     Action("app.back", "escape", "back", "leave a field, or go back", "app", "back"),
     Action("app.quit", "q,ctrl+q", "leave", "quit", "app"),
-    Action("app.suspend", "ctrl+z", "suspend_process", "to the shell, until its fg", "app"),
+    Action(
+        "app.suspend", "ctrl+z", "suspend_process", "suspend the app until the shell's fg", "app"
+    ),
     Action("pane.iterations", "1", "pane('iterations')", "go to the iterations", "workbench"),
     Action("pane.config", "2", "pane('config')", "go to the config", "workbench"),
     Action("pane.chart", "3", "pane('chart')", "go to the chart", "workbench"),
@@ -65,49 +98,136 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.down", "ctrl+down", "neighbour('down')", "pane below", "workbench"),
     Action("pane.next", "tab", "step_pane(1)", "next pane", "workbench"),
     Action("pane.previous", "shift+tab", "step_pane(-1)", "previous pane", "workbench"),
-    Action("pane.zoom", "z", "zoom", "zoom the pane, and back", "workbench", "zoom"),
-    Action("run.start", "r", "run", "run the draft (asks)", "workbench", "run"),
-    Action("run.check", "C", "check", "check the draft before it runs", "workbench"),
+    Action("pane.zoom", "z", "zoom", "zoom the pane, or show all again", "workbench", "zoom"),
+    Action("run.start", "r", "runs.start", "run the draft (asks)", "workbench", "run"),
+    Action("run.check", "g c", "checks.open", "check the draft before it runs", "workbench"),
     Action("run.stop", "s", "stop", "stop the live run (asks)", "workbench", "stop"),
-    Action("run.pause", "p", "pause", "pause the live run, or go on", "workbench"),
-    Action("run.evaluate", "e", "evaluate", "evaluate the live run now", "workbench"),
-    Action("run.checkpoint", "K", "checkpoint", "write a checkpoint now", "workbench"),
-    Action("run.resume", "a", "resume", "go on with the selected one (asks)", "workbench"),
-    Action("run.detach", "D", "detach", "quit, a run here goes on without a screen", "app"),
-    Action("loop.next", "N", "draft", "draft the next iteration from here", "workbench", "next"),
-    Action("loop.diagnosis", "d", "diagnosis", "diagnosis, what next", "workbench", "diagnosis"),
-    Action("loop.compare", "c", "compare", "compare with the marked one", "workbench", "compare"),
-    Action("loop.patterns", "P", "patterns", "patterns: what all loops taught", "workbench"),
-    Action("loop.progress", "I", "progress", "progress: score and loss with noise", "workbench"),
-    Action("loop.ready", "Y", "ready", "ready? checklist and holdout", "workbench"),
-    Action("loop.queue", "Q", "queue", "the queue: drafts that wait", "workbench"),
-    Action("loop.enqueue", "A", "enqueue", "add the draft to the queue", "workbench"),
-    Action("loop.auto", "B", "auto", "go by itself: suggest, run, judge (asks)", "workbench"),
-    Action("loop.close", "X", "close", "close the loop, or open it again (asks)", "workbench"),
-    Action("loop.report", "W", "report", "write a report (asks where)", "workbench"),
-    Action("loop.fresh", "Z", "fresh", "draft on a fresh split (asks)", "workbench"),
-    Action("loop.mark", "m", "mark", "mark it, to compare and overlay", "workbench", "mark"),
-    Action("loop.previous", "left_square_bracket", "select(-1)", "previous one", "workbench"),
+    Action("run.pause", "p", "runs.pause", "pause or continue the live run", "workbench", "pause"),
+    Action(
+        "run.evaluate", "g e", "runs.evaluate", "evaluate the live run now", "workbench", "evaluate"
+    ),
+    Action(
+        "run.checkpoint",
+        "g k",
+        "runs.checkpoint",
+        "write a checkpoint of the live run",
+        "workbench",
+        "checkpoint",
+    ),
+    Action("run.resume", "R", "runs.resume", "resume the selected run (asks)", "workbench"),
+    Action("run.detach", "D", "detach", "quit the app and leave its run in the background", "app"),
+    Action(
+        "loop.next",
+        "i",
+        "drafts.draft_next",
+        "draft the next iteration from this one",
+        "workbench",
+        "next",
+    ),
+    Action(
+        "loop.diagnosis",
+        "d",
+        "diagnosis.open",
+        "diagnosis: what is wrong, what to change",
+        "workbench",
+        "diagnosis",
+    ),
+    Action(
+        "loop.compare",
+        "c",
+        "comparison.open",
+        "compare with the marked iteration or the parent",
+        "workbench",
+        "compare",
+    ),
+    Action("loop.patterns", "g p", "patterns.open", "patterns over all loops", "workbench"),
+    Action(
+        "loop.progress",
+        "g h",
+        "progress.open",
+        "progress: score and loss with their noise",
+        "workbench",
+    ),
+    Action("loop.ready", "g r", "readiness.open", "ready? checklist and holdout", "workbench"),
+    Action("loop.queue", "g q", "queue.open", "the queue of drafts", "workbench"),
+    Action("loop.enqueue", "A", "queue.enqueue", "add the draft to the queue", "workbench"),
+    Action(
+        "loop.auto",
+        "g a",
+        "autopilot.open",
+        "auto: suggest, run and judge unattended (asks)",
+        "workbench",
+    ),
+    Action(
+        "loop.close", "g f", "closing.close", "close the loop, or reopen it (asks)", "workbench"
+    ),
+    Action(
+        "loop.report", "g w", "closing.write_report", "write a report (asks where)", "workbench"
+    ),
+    Action(
+        "loop.fresh",
+        "g s",
+        "closing.draft_fresh_split",
+        "draft on a fresh split (asks)",
+        "workbench",
+    ),
+    Action(
+        "loop.mark",
+        "m",
+        "iterations.mark",
+        "mark to compare with and to overlay",
+        "workbench",
+        "mark",
+    ),
+    Action("loop.previous", "left_square_bracket", "select(-1)", "previous iteration", "workbench"),
     Action("loop.following", "right_square_bracket", "select(1)", "next iteration", "workbench"),
-    Action("loop.edit", "E", "edit_file", "the file behind it in $EDITOR", "workbench", "edit"),
-    Action("loop.ask", "t", "ask", "ask the models a prompt", "workbench"),
-    Action("loop.training", "T", "training", "hard training rows: suspect labels", "workbench"),
-    Action("loop.copy", "y", "copy", "copy what is selected", "workbench"),
-    Action("loop.open", "O", "open_loop", "open another loop, or begin one", "workbench"),
+    Action(
+        "loop.edit",
+        "e",
+        "iterations.edit_file",
+        "edit the file behind it in $EDITOR",
+        "workbench",
+        "edit",
+    ),
+    Action("loop.ask", "g m", "examples.ask_models", "ask the models a prompt", "workbench"),
+    Action(
+        "loop.training",
+        "g t",
+        "examples.show_suspects",
+        "training rows that may be wrong",
+        "workbench",
+    ),
+    Action("loop.copy", "y", "iterations.copy", "copy what is selected", "workbench"),
+    Action("loop.open", "g l", "open_loop", "open another loop, or create one", "workbench"),
     Action("list.up", "up,k", "move(-1)", "up", "list"),
     Action("list.down", "down,j", "move(1)", "down", "list"),
     Action("list.page_up", "pageup,ctrl+b", "move_page(-1)", "a page up", "list"),
     Action("list.page_down", "pagedown,ctrl+f", "move_page(1)", "a page down", "list"),
-    Action("list.top", "home,g", "top", "to the top", "list"),
+    Action("list.top", "home,g g", "top", "to the top", "list"),
     Action("list.bottom", "end,G", "bottom", "to the bottom", "list"),
-    Action("list.open", "enter,l", "open", "open it", "list", "open"),
+    Action("list.open", "enter", "open", "open it", "list", "open"),
+    Action(
+        "iterations.why",
+        "a",
+        "screen.call('iterations', 'edit_reason')",
+        "write the reason for this run",
+        "iterations",
+    ),
     Action("config.choice", "space", "next_choice", "next value", "config", "switch"),
-    Action("config.reset", "u", "reset_field", "undo a field, as the parent has it", "config"),
-    Action("config.reset_all", "U", "reset_all", "undo all fields (asks)", "config"),
-    Action("config.changed", "v", "only_changed", "only what changed, or all", "config", "changed"),
-    Action("config.find", "slash", "find", "find a field by name", "config", "find"),
-    Action("config.problem", "n", "next_problem", "go to the next problem", "config", "problem"),
-    Action("config.why", "w", "edit_why", "why this change", "config", "why"),
+    Action("config.reset", "u", "reset_field", "undo the change of a field", "config"),
+    Action("config.reset_all", "g u", "reset_all", "undo all changes (asks)", "config"),
+    Action(
+        "config.changed", "v", "only_changed", "view: changed fields, or all", "config", "changed"
+    ),
+    Action("config.problem", "g n", "next_problem", "go to the next problem", "config", "problem"),
+    Action(
+        "config.why",
+        "a",
+        "screen.call('iterations', 'edit_reason')",
+        "write the reason for this change",
+        "config",
+        "reason",
+    ),
     Action("chart.log", "L", "toggle_log", "log scale", "chart", "log"),
     Action("chart.smoother", "plus", "smooth_more", "smoother", "chart", "smooth"),
     Action("chart.rougher", "minus", "smooth_less", "rougher", "chart"),
@@ -124,80 +244,135 @@ ACTIONS: tuple[Action, ...] = (
     Action("failures.search", "slash", "search", "filter by terms or words", "failures", "search"),
     Action("failures.sort", "S", "next_order", "sort by loss, change, flips", "failures", "sort"),
     Action("failures.reverse", "R", "reverse", "the other way round", "failures"),
-    Action("failures.again", "F", "screen.again", "generate them again", "failures", "again"),
+    Action(
+        "failures.again",
+        "F",
+        "screen.call('examples', 'regenerate')",
+        "generate them again with other settings",
+        "failures",
+        "again",
+    ),
     Action("log.level", "f", "next_level", "all, no steps, warnings", "log", "level"),
     Action("log.search", "slash", "search", "only lines with a text", "log", "search"),
     Action("log.follow", "F", "follow", "follow the newest line", "log", "follow"),
     Action("sheet.up", "up,k", "scroll_up", "up", "sheet"),
     Action("sheet.down", "down,j", "scroll_down", "down", "sheet"),
     Action("sheet.page_up", "pageup,ctrl+b", "page_up", "a page up", "sheet"),
-    Action("sheet.page_down", "pagedown,ctrl+f,space", "page_down", "a page down", "sheet"),
-    Action("sheet.top", "home,g", "scroll_home", "to the top", "sheet"),
+    Action("sheet.page_down", "pagedown,ctrl+f", "page_down", "a page down", "sheet"),
+    Action("sheet.top", "home,g g", "scroll_home", "to the top", "sheet"),
     Action("sheet.bottom", "end,G", "scroll_end", "to the bottom", "sheet"),
     Action("example.previous", "left_square_bracket", "step(-1)", "previous example", "example"),
     Action("example.following", "right_square_bracket", "step(1)", "next", "example", "next"),
     Action("example.token_left", "left,h", "token(-1)", "token to the left", "example"),
     Action("example.token_right", "right,l", "token(1)", "token to the right", "example"),
-    Action("example.worst", "w", "worst", "the worst token, then the next", "example", "worst"),
-    Action("example.whose", "v", "whose", "losses of tuned, parent, base", "example", "whose"),
-    Action("example.reasoning", "i", "reasoning", "unfold or fold the reasoning", "example"),
-    Action("example.nearest", "n", "nearest", "nearest training rows", "example", "nearest"),
-    Action("example.accept", "a", "say('accepted')", "accept the output", "example", "accept"),
+    Action("example.worst", "n", "worst", "next hardest token", "example", "hard token"),
     Action(
-        "example.bad_reference", "b", "say('bad_reference')", "bad reference", "example", "bad ref"
+        "example.whose",
+        "v",
+        "whose",
+        "view: token losses of tuned, parent, base",
+        "example",
+        "whose",
     ),
-    Action("example.ambiguous", "u", "say('ambiguous')", "ambiguous", "example"),
-    Action("example.clear", "x", "say('cleared')", "take back what was said", "example"),
-    Action("example.comment", "c", "comment", "a note on it", "example", "note"),
-    Action("example.ask", "t", "ask", "ask the models its prompt", "example", "ask"),
-    Action("example.edit", "E", "edit_file", "its line in the data file", "example"),
+    Action("example.reasoning", "space", "reasoning", "unfold or fold the reasoning", "example"),
+    Action("example.nearest", "g t", "nearest", "nearest training rows", "example", "nearest"),
+    Action(
+        "example.annotate", "a", "app.leader('a')", "annotate it, in a menu", "example", "annotate"
+    ),
+    Action(
+        "example.accept",
+        "a a",
+        "annotate('accepted')",
+        "annotate: output accepted",
+        "example",
+        "accept",
+    ),
+    Action(
+        "example.bad_reference",
+        "a b",
+        "annotate('bad_reference')",
+        "annotate: bad reference",
+        "example",
+        "bad ref",
+    ),
+    Action("example.ambiguous", "a m", "annotate('ambiguous')", "annotate: ambiguous", "example"),
+    Action(
+        "example.clear",
+        "a x",
+        "annotate('cleared')",
+        "remove the annotation, keep its note",
+        "example",
+    ),
+    Action("example.comment", "a n", "comment", "write a note", "example", "note"),
+    Action("example.ask", "g m", "ask", "ask the models its prompt", "example", "ask"),
+    Action("example.edit", "e", "edit_file", "edit its line in the data file", "example"),
     Action("example.copy", "y", "copy", "copy it", "example", "copy"),
     Action("breakdown.also", "space", "also", "filter by it too", "breakdown", "and this"),
-    Action("breakdown.name", "n", "name", "name this filter", "breakdown", "name it"),
-    Action("breakdown.forget", "delete", "forget", "forget a named filter", "breakdown", "forget"),
+    Action("breakdown.name", "A", "name", "add this filter under a name", "breakdown", "name it"),
+    Action("breakdown.forget", "delete", "forget", "remove a named filter", "breakdown", "remove"),
     Action("compare.next", "tab", "step(1)", "next part", "compare", "next part"),
     Action("compare.previous", "shift+tab", "step(-1)", "previous part", "compare"),
-    Action("compare.figures", "1", "part('figures')", "config, metrics, causes", "compare"),
+    Action("compare.figures", "1", "part('figures')", "config, metrics and causes", "compare"),
     Action("compare.chart", "2", "part('chart')", "both loss curves", "compare"),
     Action("compare.fixed", "3", "part('fixed')", "what was fixed", "compare", "fixed"),
     Action("compare.broken", "4", "part('broken')", "what was broken", "compare", "broken"),
-    Action("compare.failing", "5", "part('failing')", "what fails in both", "compare"),
+    Action("compare.failing", "5", "part('failing')", "what still fails", "compare"),
     Action("compare.copy", "y", "copy", "copy what is selected", "compare", "copy"),
-    Action("diagnosis.take", "space", "take", "take it, or not", "diagnosis", "take"),
-    Action("diagnosis.draft", "N", "draft", "draft with what is taken", "diagnosis", "draft"),
+    Action(
+        "diagnosis.take", "space", "take", "select the suggestion, or not", "diagnosis", "select"
+    ),
+    Action(
+        "diagnosis.draft", "i", "draft", "draft with the selected suggestions", "diagnosis", "draft"
+    ),
     Action(
         "diagnosis.previous", "left_square_bracket", "step(-1)", "previous one", "diagnosis", "prev"
     ),
     Action("diagnosis.following", "right_square_bracket", "step(1)", "next", "diagnosis", "next"),
     Action("diagnosis.copy", "y", "copy", "copy it as text", "diagnosis", "copy"),
     Action(
-        "patterns.part", "tab", "part", "to what shows it, and back", "patterns", "what shows it"
+        "patterns.part",
+        "tab",
+        "part",
+        "to the iterations of the pattern, and back",
+        "patterns",
+        "its iterations",
     ),
-    Action("patterns.open", "O", "open", "open the loop of the row", "patterns", "its loop"),
+    Action("patterns.open", "g o", "open", "open the loop of the row", "patterns", "its loop"),
     Action("patterns.copy", "y", "copy", "copy it", "patterns", "copy"),
-    Action("progress.enqueue", "A", "enqueue", "queue the repeats", "progress", "queue repeats"),
+    Action(
+        "progress.enqueue",
+        "A",
+        "enqueue",
+        "add the replicates to the queue",
+        "progress",
+        "queue replicates",
+    ),
     Action("progress.copy", "y", "copy", "copy it", "progress", "copy"),
-    Action("progress.read", "tab", "read", "to what is told in full", "progress", "in full"),
+    Action("progress.read", "tab", "read", "to the full text, and back", "progress", "in full"),
     Action("asking.ask", "enter", "ask", "ask it", "asking", "ask"),
-    Action("asking.drop", "ctrl+g", "drop", "give up what is not answered", "asking", "give up"),
+    Action("asking.drop", "ctrl+g", "drop", "cancel the open requests", "asking", "cancel"),
     Action("asking.up", "pageup", "scroll(-1)", "a page up", "asking", "back"),
     Action("asking.down", "pagedown", "scroll(1)", "a page down", "asking", "on"),
-    Action("queue.sooner", "K,shift+up", "shift(-1)", "run it sooner", "queue", "sooner"),
-    Action("queue.later", "J,shift+down", "shift(1)", "run it later", "queue", "later"),
-    Action("queue.remove", "x,delete", "remove", "take it out", "queue", "take out"),
-    Action("queue.undo", "u", "undo", "put back what was taken out", "queue", "undo"),
-    Action("queue.run", "R", "run", "run all of it in the background", "queue", "run all"),
+    Action("queue.sooner", "shift+up", "shift(-1)", "run it sooner", "queue", "sooner"),
+    Action("queue.later", "shift+down", "shift(1)", "run it later", "queue", "later"),
+    Action(
+        "queue.remove", "delete,backspace", "remove", "remove it from the queue", "queue", "remove"
+    ),
+    Action("queue.undo", "u", "undo", "undo the removal", "queue", "undo"),
+    Action("queue.run", "r", "run", "run all drafts in the background (asks)", "queue", "run all"),
     Action("queue.read", "tab", "read", "the draft in full, and back", "queue", "in full"),
-    Action("training.edit", "E", "edit_file", "its line in the data file", "training", "edit"),
+    Action("training.edit", "e", "edit_file", "edit its line in the data file", "training", "edit"),
     Action("training.copy", "y", "copy", "copy it", "training", "copy"),
     Action("training.read", "tab", "read", "the row in full, and back", "training", "in full"),
     Action("again.copy", "y", "copy", "copy it", "again", "copy"),
     Action("again.read", "tab", "read", "the row in full, and back", "again", "in full"),
-    Action("ready.look", "L", "look", "look at the holdout (asks)", "ready", "look"),
+    Action(
+        "ready.look", "r", "evaluate_holdout", "evaluate the holdout (asks)", "ready", "holdout"
+    ),
     Action("ready.read", "tab", "read", "the criterion in full, and back", "ready", "in full"),
     Action(
         "check.previous",
-        "left_square_bracket,left",
+        "left_square_bracket",
         "step(-1)",
         "previous training row, token by token",
         "check",
@@ -205,14 +380,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "check.following",
-        "right_square_bracket,right",
+        "right_square_bracket",
         "step(1)",
         "next training row, token by token",
         "check",
         "next row",
     ),
-    Action("picker.new", "n", "new", "a new loop from a data file", "picker", "new loop"),
-    Action("picker.demo", "d", "demo", "look around in a recorded loop", "picker", "demo"),
+    Action("picker.new", "A", "new", "add a loop from a data file", "picker", "new loop"),
+    Action("picker.demo", "g d", "demo", "open a recorded demo loop", "picker", "demo"),
     Action("new.create", "ctrl+s", "create", "create the loop", "new", "create"),
     Action("new.up", "up", "move(-1)", "choice above, or field above", "new"),
     Action("new.down", "down", "move(1)", "choice below, or field below", "new"),
@@ -248,7 +423,7 @@ _SIGNS = {
 def bindings(*scopes: str) -> list[BindingType]:
     """The key bindings of a widget or screen that is at home in `scopes`."""
     return [
-        Binding(action.keys, action.method, action.description, id=action.id, show=False)
+        Binding(action.keys, action.call, action.description, id=action.id, show=False)
         for action in ACTIONS
         if action.scope in scopes
     ]
@@ -257,8 +432,19 @@ def bindings(*scopes: str) -> list[BindingType]:
 def bindings_of(*ids: str) -> list[BindingType]:
     """The key bindings of single actions, for a dialog."""
     return [
-        Binding(BY_ID[each].keys, BY_ID[each].method, BY_ID[each].description, id=each, show=False)
+        Binding(BY_ID[each].keys, BY_ID[each].call, BY_ID[each].description, id=each, show=False)
         for each in ids
+    ]
+
+
+def leader_actions(prefix: str, scopes: Collection[str]) -> list[tuple[str, Action]]:
+    """Returns the actions behind a leader in `scopes`, each with the sign that calls it."""
+    return [
+        (_shown(keys.split()[1]), action)
+        for scope in scopes
+        for action in ACTIONS
+        for keys in action.keys.split(",")
+        if action.scope == scope and keys.strip().startswith(f"{prefix} ")
     ]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
@@ -25,22 +26,33 @@ from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.secrets import redacted
-from tui_loop.tui.actions import BY_ID, bindings
+from tui_loop.tui.actions import BY_ID, bindings, leader_actions
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.editor import opening_words
 from tui_loop.tui.every_resize import EveryResize
 from tui_loop.tui.keys_in_order import KeysInOrder
+from tui_loop.tui.messages import MessageLine
 from tui_loop.tui.palette import ActionCommands, Palette
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.leader import LeaderMenu
+from tui_loop.tui.screens.reading import ReadingScreen, message_lines
+from tui_loop.tui.screens.search import SearchLine
 from tui_loop.tui.services import AppServices
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.themes import THEMES, VARIABLES
+from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
-from tui_loop.tui.workbench.frame import Threshold
+from tui_loop.tui.workbench.frame import LoadingScreen
 
 LAST_THEME = "theme"
+
+WORKBENCH_SCOPES = ("workbench",)
+"""Scopes whose commands close the screens above the workbench."""
+
+Searchable = RowList | Sheet
 
 
 BRIEFLY = 0.001
@@ -57,7 +69,7 @@ COLLECTIONS = (10_000, 10, 100)
 """Python's thresholds: most garbage is young, and a full collection comes every few minutes."""
 
 
-class LoopApp(KeysInOrder, EveryResize):
+class LoopApp(KeysInOrder, EveryResize, MessageLine):
     """The terminal application on one `loops/` folder."""
 
     TITLE = "tui_loop"
@@ -70,7 +82,6 @@ class LoopApp(KeysInOrder, EveryResize):
     DEFAULT_CSS = """
     Input { background: $background; border: none; height: 1; padding: 0 1; }
     Input:focus { background: $row-cursor; border: none; }
-    Toast { padding: 0 1; }
     """
 
     def __init__(
@@ -96,6 +107,7 @@ class LoopApp(KeysInOrder, EveryResize):
         self.keys = dict(settings.keys)
         self.is_ascii = is_ascii
         self._first, self._number = loop, number
+        self._search_text = ""
         self._terminal, self._has_terminal = terminal, has_terminal
         self._can_stop = can_stop
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -127,7 +139,7 @@ class LoopApp(KeysInOrder, EveryResize):
         """The home screen: the loop that was asked for, or the loops to choose from."""
         if self._first is None:
             return self._picker()
-        return Threshold(self.loops.loop(self._first), self._number)
+        return LoadingScreen(self.loops.loop(self._first), self._number)
 
     def open_loop(self, loop: LoopFolder, number: int | None = None) -> None:
         """Shows the workbench on a loop, in place of whatever was open."""
@@ -151,11 +163,72 @@ class LoopApp(KeysInOrder, EveryResize):
     async def action_perform(self, name: str) -> None:
         """Performs the action with an id, wherever it is at home."""
         action = BY_ID[name]
+        if action.scope in WORKBENCH_SCOPES:
+            self._return_to_workbench()
         home: Any = self if action.scope == "app" else self.screen
         home_of = getattr(self.screen, "home_of", None)
         if home_of is not None and action.scope != "app":
             home = home_of(action.scope)
-        await self.run_action(action.method, default_namespace=home)
+        await self.run_action(action.call, default_namespace=home)
+
+    def _return_to_workbench(self) -> None:
+        """Closes the screens above the workbench, whose commands are available everywhere."""
+        while len(self.screen_stack) > 1 and not hasattr(self.screen, "context"):
+            self.pop_screen()
+
+    def pop_screen(self) -> AwaitComplete:
+        self.clear_messages_of(self.screen)
+        return super().pop_screen()
+
+    def action_leader(self, prefix: str) -> None:
+        """Shows the commands behind a leader key; the next key runs one."""
+        if self.screen.is_modal:
+            return
+        scopes = (*getattr(self.screen, "scopes", ("app",)), *WORKBENCH_SCOPES)
+        commands = leader_actions(prefix, dict.fromkeys(scopes))
+
+        def chosen(action: str | None) -> None:
+            if action:
+                self.call_next(self.action_perform, action)
+
+        self.push_screen(LeaderMenu(prefix, commands), chosen)
+
+    def action_search(self) -> None:
+        """Searches in the list or text that has the focus, as it is typed."""
+        found = self._searched()
+        if found is None:
+            self.notify("There is nothing to search here.")
+            return
+        self.push_screen(SearchLine(lambda text: self._find(found, text, 0)), self._searched_for)
+
+    def action_match(self, step: int) -> None:
+        """Goes to the next match of the last search, or to the previous one."""
+        found = self._searched()
+        if found is None:
+            self.notify("There is nothing to search here.")
+        elif not self._search_text:
+            self.notify("Nothing has been searched for. / searches.")
+        else:
+            self._find(found, self._search_text, step)
+
+    def _searched(self) -> Searchable | None:
+        focused = self.focused
+        return focused if isinstance(focused, RowList | Sheet) else None
+
+    def _searched_for(self, text: str | None) -> None:
+        if text:
+            self._search_text = text
+
+    def _find(self, where: Searchable, text: str, step: int) -> None:
+        place, count = where.find(text, step)
+        if count:
+            self.notify(f"match {place} of {count}", timeout=2)
+        elif text:
+            self.notify(f"no match for {flat(text, 60)}", timeout=2)
+
+    def action_messages(self) -> None:
+        """Shows the messages of this session, newest first."""
+        self.push_screen(ReadingScreen("Messages", message_lines(self.message_history)))
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, Palette):
@@ -175,6 +248,7 @@ class LoopApp(KeysInOrder, EveryResize):
         self.notify(f"colours: {self.theme}", timeout=2)
 
     async def action_back(self) -> None:
+        self.clear_notifications()
         back = getattr(self.screen, "action_back", None)
         if back is not None:
             back()

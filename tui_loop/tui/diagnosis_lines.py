@@ -34,7 +34,7 @@ STANDINGS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?", "w
 KIND, WIDE = 25, 110
 """Cells of a kind where it has a column of its own, and from which width on it has."""
 
-NO_FIELD = "yours to do; taken, it goes into the reason"
+NO_FIELD = "no change of the config; selected, it goes into the reason"
 
 KEPT = "\xa0"
 """A blank at which no line is broken."""
@@ -85,7 +85,7 @@ def key_of(about: Finding | Suggestion) -> Key:
     return about.kind, about.message
 
 
-def entries_of(diagnosis: Diagnosis, taken: Collection[Key], *, is_wide: bool) -> list[Entry]:
+def entries_of(diagnosis: Diagnosis, selected: Collection[Key], *, is_wide: bool) -> list[Entry]:
     """The verdict first, then findings with what answers them, then the other suggestions."""
     entries: list[Entry] = []
     verdict = diagnosis.verdict
@@ -111,11 +111,11 @@ def entries_of(diagnosis: Diagnosis, taken: Collection[Key], *, is_wide: bool) -
         for finding in group:
             seen = evidence_of(finding, diagnosis.number)
             entries += [*_gap(entries), _finding(finding, seen, is_wide=is_wide)]
-        entries += [_suggestion(each, taken) for each in answers]
+        entries += [_suggestion(each, selected) for each in answers]
     if left:
-        told = "besides" if diagnosis.findings else "what could be tried"
-        entries += [*_gap(entries), Entry((Paragraph(((f"  {told}", "muted"),)),))]
-        entries += [_suggestion(each, taken) for each in left]
+        heading = "other suggestions" if diagnosis.findings else "suggestions"
+        entries += [*_gap(entries), Entry((Paragraph(((f"  {heading}", "muted"),)),))]
+        entries += [_suggestion(each, selected) for each in left]
     return entries
 
 
@@ -148,7 +148,7 @@ def ready_entries(checks: Checklist | None) -> list[Entry]:
     return [Entry((Paragraph(()),)), Entry((Paragraph(lead, tuple(body)),))]
 
 
-def told(*texts: str) -> list[Entry]:
+def plain_entries(*texts: str) -> list[Entry]:
     """Plain words, for where there is no diagnosis."""
     lines = [
         Paragraph((("  ", ""),), ((text, "muted" if at else ""),)) for at, text in enumerate(texts)
@@ -218,9 +218,9 @@ def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry
     return Entry(tuple(paragraphs), finding)
 
 
-def _suggestion(suggestion: Suggestion, taken: Collection[Key]) -> Entry:
-    is_taken = key_of(suggestion) in taken
-    box: Part = ("    [x] ", "accent") if is_taken else ("    [ ] ", "muted")
+def _suggestion(suggestion: Suggestion, selected: Collection[Key]) -> Entry:
+    is_selected = key_of(suggestion) in selected
+    box: Part = ("    [x] ", "accent") if is_selected else ("    [ ] ", "muted")
     details: list[Part] = []
     if suggestion.expects is not None:
         details.append((expected(suggestion.expects), ""))
@@ -236,7 +236,7 @@ def _suggestion(suggestion: Suggestion, taken: Collection[Key]) -> Entry:
     body = [part for each in details for part in (each, (" · ", "muted"))][:-1]
     return Entry(
         (
-            Paragraph((box,), ((suggestion.action, "strong" if is_taken else ""),)),
+            Paragraph((box,), ((suggestion.action, "strong" if is_selected else ""),)),
             Paragraph(((" " * 8, ""),), tuple(body)),
         ),
         suggestion,

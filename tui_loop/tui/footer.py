@@ -22,5 +22,5 @@ def key_pieces(ids: Sequence[str], keymap: dict[str, str], *, typing: bool = Fal
         key = longer[0] if typing and longer else keys[0]
         pieces.append(Piece(key, "accent"))
         home = HOMES.get(action.scope, "screen")
-        pieces.append(Piece(words, "muted", f"{home}.{action.method}"))
+        pieces.append(Piece(words, "muted", f"{home}.{action.call}"))
     return pieces

@@ -257,10 +257,10 @@ def test_an_observer_holds_examples_against_the_marked_iteration_or_the_parent(
     assert by_parent is not None
     assert by_parent.against == 1
     assert by_parent.view.shift(1) is Shift.FIXED
-    marked = observer.poll(SnapshotRequest(selected=2, marked=0)).examples
+    marked = observer.poll(SnapshotRequest(selected=2, marked=(0,))).examples
     assert marked is not None
     assert marked.against == 0
-    again = observer.poll(SnapshotRequest(selected=2, marked=2)).examples
+    again = observer.poll(SnapshotRequest(selected=2, marked=(2,))).examples
     assert again is not None
     assert again.against == 1
 

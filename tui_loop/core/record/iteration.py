@@ -106,6 +106,28 @@ def diverged_at(iteration: Iteration | None) -> int | None:
     return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 
+def next_parent(iterations: Sequence[Iteration]) -> int | None:
+    """Returns the iteration that the next one starts from: the newest readable one.
+
+    Of one that diverged it is the last sound one that it came from, if any was trained.
+    """
+    by_number = {each.number: each for each in iterations if each.config is not None}
+    if not by_number:
+        return None
+    newest = number = max(by_number)
+    while diverged_at(by_number.get(number)) is not None:
+        parent = by_number[number].parent
+        if not parent or parent not in by_number:
+            return newest
+        number = parent
+    return number
+
+
+def is_bare(iteration: Iteration) -> bool:
+    """Returns whether only the journal is known so far; the summary may be being written."""
+    return all(value is None for value in iteration.metrics.values())
+
+
 def loop_state(iterations: Sequence[Iteration]) -> str:
     """Returns the state of a live iteration, else that of the newest one, or `new`."""
     for iteration in iterations:

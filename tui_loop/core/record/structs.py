@@ -54,13 +54,17 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The decision for an iteration: its parent, changes, reason and applied suggestion."""
+    """The decision for an iteration: its parent, changes, reason and applied suggestion.
+
+    `first_why`: the reason that the run started with, where it was edited since.
+    """
 
     parent: int | None = None
     why: str = ""
     changes: tuple[Change, ...] = ()
     suggestion: str | None = None
     predicted: dict[str, Any] | None = None
+    first_why: str = ""
 
 
 class SplitSource(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""Going by itself: what it would do first, how many iterations, how many hours; enter begins."""
+"""The dialog that starts auto: what it would do first, and its budget."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Lines = list[list[Part]]
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What it may spend: `hours` None for no limit."""
+    """What auto may spend; `hours` None for no limit."""
 
     iterations: int
     hours: float | None = None
 
 
 class AutoDialog(ModalScreen[Budget | None]):
-    """Gives the budget, None where it was not begun."""
+    """Returns the budget, None for esc."""
 
     BINDINGS = bindings_of("app.back")
     DEFAULT_CSS = """
@@ -53,10 +53,10 @@ class AutoDialog(ModalScreen[Budget | None]):
     """
 
     def __init__(self, loop: str, start: int | None) -> None:
-        """`start`: the iteration that it would go on from, None for the best so far."""
+        """`start`: the iteration to continue from, None for the best so far."""
         super().__init__()
-        self._heading = f"{loop} by itself, from {start if start is not None else 'the best'}"
-        self._told: Lines = [[("looking at what the diagnosis says ...", "muted")]]
+        self._heading = f"Auto in {loop}, from {start if start is not None else 'the best'}"
+        self._preview: Lines = [[("reading the diagnosis ...", "muted")]]
         self._is_possible = False
         self.sheet = Sheet(self._lines())
         self.sheet.can_focus = False
@@ -70,18 +70,20 @@ class AutoDialog(ModalScreen[Budget | None]):
                 with Horizontal():
                     yield Sheet([[(name, "muted")]], is_note=True)
                     yield field
-        entitle(box, self._heading, "enter begins · tab next field · esc goes back")
+        entitle(box, self._heading, "enter starts · tab next field · esc goes back")
 
     def on_mount(self) -> None:
         self.iterations.focus()
 
-    def show(self, ahead: Sequence[str] | TuiLoopError) -> None:
-        """Takes what it would do first."""
-        if isinstance(ahead, TuiLoopError):
-            self._told = fault_lines(ahead, services_of(self).keys)
-        else:
-            self._told = [[(flat(each), "")] for each in ahead]
-            self._is_possible = True
+    def show(self, ahead: Sequence[str]) -> None:
+        """Shows what auto would do first."""
+        self._preview = [[(flat(each), "")] for each in ahead]
+        self._is_possible = True
+        self._fill()
+
+    def show_fault(self, fault: TuiLoopError) -> None:
+        """Shows why auto cannot start."""
+        self._preview = fault_lines(fault, services_of(self).keys)
         self._fill()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -105,13 +107,13 @@ class AutoDialog(ModalScreen[Budget | None]):
 
     def _lines(self, problem: str = "") -> Lines:
         if not self._is_possible:
-            return self._told
+            return self._preview
         lines = [
-            *self._told,
+            *self._preview,
             [
                 (
-                    "then it judges, builds on the best so far, and goes on until it is ready, "
-                    "stands still, or the budget is spent; s stops it",
+                    "After each run it judges the result and continues from the best one, until it "
+                    "is ready, on a plateau, or out of budget. s stops it.",
                     "muted",
                 )
             ],

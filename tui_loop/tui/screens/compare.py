@@ -45,10 +45,10 @@ FOOTERS = {
 }
 
 
-class CompareDesk(Protocol):
-    """Who opens examples for the screen."""
+class CompareCommands(Protocol):
+    """What the screen asks of its controller."""
 
-    def read_compared(self) -> None:
+    def open(self) -> None:
         """Opens the example under the cursor in full."""
 
 
@@ -60,7 +60,7 @@ class BothChart(KeyedChart):
 
 
 class CompareScreen(Screen[None]):
-    """One part has the focus; where there is room, the others stand beside it."""
+    """One part has the focus; where there is room, the others are beside it."""
 
     BINDINGS = bindings("compare")
     DEFAULT_CSS = """
@@ -93,7 +93,7 @@ class CompareScreen(Screen[None]):
         super().__init__()
         self.contrast, self._loop, self._runs = contrast, loop, runs
         self.part, self.listed = "figures", ""
-        self.desk: CompareDesk | None = None
+        self.controller: CompareCommands | None = None
         self.figures = Sheet()
         self.chart = BothChart(ascii_only=ascii_only, id="chart")
         self.list = ChangedList(contrast)
@@ -150,15 +150,15 @@ class CompareScreen(Screen[None]):
         return self._main if scope in ("sheet", "chart", "list") else self
 
     def step(self, by: int) -> None:
-        """Goes on in the list and opens what is there."""
+        """Opens another example of the list."""
         self.list.set_cursor(self.list.cursor + by, direction=by)
         self._show_both()
         self.read()
 
     def read(self) -> None:
         """Opens the example under the cursor in full."""
-        if self.desk is not None and self.list.count:
-            self.desk.read_compared()
+        if self.controller is not None and self.list.count:
+            self.controller.open()
 
     def action_step(self, by: int) -> None:
         self.action_part(PARTS[(PARTS.index(self.part) + by) % len(PARTS)])
@@ -172,7 +172,7 @@ class CompareScreen(Screen[None]):
 
     def action_copy(self) -> None:
         if self.part == "figures":
-            text, told = self.figures.text, "what is compared"
+            text, told = self.figures.text, "the comparison"
         elif self.part == "chart":
             text = told = str(self.chart.border_subtitle or "")
         else:
@@ -183,7 +183,7 @@ class CompareScreen(Screen[None]):
             self.app.copy_to_clipboard(text)
             self.notify(f"copied: {told}", markup=False)
         else:
-            self.notify("there is nothing here to copy", markup=False)
+            self.notify("There is nothing to copy here.", markup=False)
 
     def action_back(self) -> None:
         self.dismiss()
@@ -245,7 +245,7 @@ class CompareScreen(Screen[None]):
             "chart": "Loss",
             "fixed": "Fixed",
             "broken": "Broken",
-            "failing": "Failing still",
+            "failing": "Still failing",
         }
         if self.contrast.comparison.interval is not None:
             names |= {each: f"{names[each]} {len(self._rows(each)):,}" for each in LISTS}

@@ -1,4 +1,4 @@
-"""What is wrong with an iteration and what to change next; what convinces goes into the draft."""
+"""The diagnosis of an iteration: findings, and suggestions to select for the next draft."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tui_loop.tui.diagnosis_lines import (
     Key,
     entries_of,
     key_of,
+    plain_entries,
     ready_entries,
     text_of,
-    told,
 )
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.hints import in_keys
@@ -37,41 +37,41 @@ AROUND = ("diagnosis.previous", "diagnosis.following")
 FOOTER = (*AROUND, "diagnosis.copy", "app.back", "app.help")
 
 
-class Looked:
-    """How far somebody is with the diagnosis of one iteration: what is known and what was taken.
+class DiagnosisProgress:
+    """What is known about one iteration and which suggestions are selected; it outlives the screen.
 
-    `known` None: nothing yet. It outlives the screen.
+    `known` None: it has not been diagnosed yet.
     """
 
     def __init__(self) -> None:
         self.known: Diagnosis | None = None
-        self.checks: Checklist | None = None
-        self.taken: list[Key] = []
+        self.checklist: Checklist | None = None
+        self.selected: list[Key] = []
         self.cursor: Key | None = None
 
     @property
     def suggestions(self) -> list[Suggestion]:
-        """What was taken, in the order of taking; what is no longer suggested is left out."""
+        """Returns the selected suggestions that are still offered, in the order of selection."""
         offered = self.known.suggestions if self.known is not None else ()
         found = {key_of(each): each for each in offered}
-        return [found[key] for key in self.taken if key in found]
+        return [found[key] for key in self.selected if key in found]
 
 
-class DiagnosisDesk(Protocol):
-    """Who does what the screen is asked for beyond what it shows."""
+class DiagnosisCommands(Protocol):
+    """What the screen asks of its controller."""
 
-    def step_diagnosis(self, by: int) -> None:
-        """Goes on to the next iteration, or back."""
+    def step(self, by: int) -> None:
+        """Shows the next iteration, or the previous one."""
 
     def show_evidence(self, finding: Finding) -> None:
-        """Shows where a finding is to be seen."""
+        """Shows the examples, steps or iteration behind a finding."""
 
-    def draft_from_diagnosis(self, taken: list[Suggestion]) -> None:
-        """Drafts the next iteration with what was taken."""
+    def draft_with(self, suggestions: list[Suggestion]) -> None:
+        """Drafts the next iteration with suggestions."""
 
 
 class DiagnosisScreen(Screen[None]):
-    """One list; what is found out is brought by `show` as it comes."""
+    """One list of findings and suggestions; `show` brings them as they are found."""
 
     BINDINGS = bindings("diagnosis")
     scopes = ("diagnosis", "list", "app")
@@ -83,12 +83,12 @@ class DiagnosisScreen(Screen[None]):
     }
     """
 
-    def __init__(self, desk: DiagnosisDesk) -> None:
+    def __init__(self, controller: DiagnosisCommands) -> None:
         super().__init__()
-        self.desk = desk
-        self.looked = Looked()
+        self.controller = controller
+        self.progress = DiagnosisProgress()
         self.list = DiagnosisList()
-        self._heading = self._doing = ""
+        self._heading = self._status = ""
         self._instead: list[Entry] = []
 
     def compose(self) -> ComposeResult:
@@ -104,11 +104,16 @@ class DiagnosisScreen(Screen[None]):
         self._draw()
 
     def show(
-        self, title: str, looked: Looked, *, doing: str = "", instead: tuple[str, ...] = ()
+        self,
+        title: str,
+        progress: DiagnosisProgress,
+        *,
+        status: str = "",
+        instead: tuple[str, ...] = (),
     ) -> None:
-        """Shows an iteration; `doing`: what is being done, `instead`: why there is nothing."""
-        self._heading, self.looked, self._doing = title, looked, doing
-        self._instead = told(*instead) if instead else []
+        """Shows an iteration; `status`: what is in progress, `instead`: why there is nothing."""
+        self._heading, self.progress, self._status = title, progress, status
+        self._instead = plain_entries(*instead) if instead else []
         self._draw()
 
     def home_of(self, scope: str) -> Widget:
@@ -123,40 +128,40 @@ class DiagnosisScreen(Screen[None]):
         event.stop()
         about = self._about
         if isinstance(about, Suggestion):
-            findings = self.looked.known.findings if self.looked.known is not None else ()
+            findings = self.progress.known.findings if self.progress.known is not None else ()
             about = next((each for each in findings if each.kind == about.finding), None)
-        if about is None and self.looked.known is None:
-            return  # it is being made
+        if about is None and self.progress.known is None:
+            return  # the diagnosis is not ready
         if about is None:
-            self._say("there is no more to see: the sentence has its figures")
+            self._say("This finding has no examples or steps to show.")
         else:
-            self.desk.show_evidence(about)
+            self.controller.show_evidence(about)
 
     def action_take(self) -> None:
-        """Takes the suggestion under the cursor, or puts it back."""
+        """Selects the suggestion under the cursor, or removes it from the selection."""
         about = self._about
         if not isinstance(about, Suggestion):
-            self._say("a finding is not taken: the suggestions below it are")
+            self._say("This is a finding. Select a suggestion below it.")
             return
-        key, taken = key_of(about), self.looked.taken
-        if key in taken:
-            taken.remove(key)
-        elif problem := clash(self.looked.suggestions, about):
-            self._say(f"not taken: {problem}")
+        key, selected = key_of(about), self.progress.selected
+        if key in selected:
+            selected.remove(key)
+        elif problem := clash(self.progress.suggestions, about):
+            self._say(f"not selected: {problem}")
             return
         else:
-            taken.append(key)
+            selected.append(key)
         self._draw()
 
     def action_draft(self) -> None:
-        taken = self.looked.suggestions
-        if taken:
-            self.desk.draft_from_diagnosis(taken)
+        selected = self.progress.suggestions
+        if selected:
+            self.controller.draft_with(selected)
         else:
-            self._say("nothing is taken yet: space takes the suggestion under the cursor")
+            self._say("No suggestion is selected. space selects the one under the cursor.")
 
     def action_step(self, by: int) -> None:
-        self.desk.step_diagnosis(by)
+        self.controller.step(by)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(f"{self._heading}\n\n{text_of(self._entries)}")
@@ -172,22 +177,22 @@ class DiagnosisScreen(Screen[None]):
 
     @property
     def _entries(self) -> list[Entry]:
-        ready = ready_entries(self.looked.checks)
-        if self._instead or self.looked.known is None:
-            return [*self._instead, *(ready if self.looked.known is not None else ())]
+        ready = ready_entries(self.progress.checklist)
+        if self._instead or self.progress.known is None:
+            return [*self._instead, *(ready if self.progress.known is not None else ())]
         is_wide = self.size.width >= WIDE
-        return [*entries_of(self.looked.known, self.looked.taken, is_wide=is_wide), *ready]
+        return [*entries_of(self.progress.known, self.progress.selected, is_wide=is_wide), *ready]
 
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        self.list.show(self._entries, self.looked.cursor)
+        self.list.show(self._entries, self.progress.cursor)
         self._keep_place()
-        entitle(self.query_one(Vertical), self._heading, self._doing or self._what_is_taken())
+        entitle(self.query_one(Vertical), self._heading, self._status or self._selected_words())
         self._show_keys()
 
     def _show_keys(self) -> None:
-        """What can be done with what is there: where nothing is said, there is nothing to take."""
+        """Shows the keys that apply: without a suggestion there is nothing to select."""
         keymap = getattr(self.app, "keys", {})
         about = [each.about for each in self.list.entries if each.about is not None]
         offers = any(isinstance(each, Suggestion) for each in about)
@@ -198,22 +203,22 @@ class DiagnosisScreen(Screen[None]):
         rest = (*(("diagnosis.draft",) if offers else ()), *FOOTER)
         self.query_one("#keys", Bar).show([*pieces, *key_pieces(rest, keymap)[1:]])
 
-    def _what_is_taken(self) -> str:
-        taken = self.looked.suggestions
-        if not taken:
+    def _selected_words(self) -> str:
+        selected = self.progress.suggestions
+        if not selected:
             return ""
-        changes = {name: pair[1] for each in taken for name, pair in each.changes.items()}
-        told = [f"{name.partition('.')[2]} {brief(value)}" for name, value in changes.items()]
-        return f"{len(taken)} taken: {', '.join(told) or 'in words alone'}"
+        changes = {name: pair[1] for each in selected for name, pair in each.changes.items()}
+        changed = [f"{name.partition('.')[2]} {brief(value)}" for name, value in changes.items()]
+        return f"{len(selected)} selected: {', '.join(changed) or 'no change of the config'}"
 
     def _keep_place(self) -> None:
         if self.list.key is not None:
-            self.looked.cursor = self.list.key
+            self.progress.cursor = self.list.key
 
     def _say(self, text: str) -> None:
         self.notify(flat(text, 400), markup=False)
 
 
-def fault_told(fault: TuiLoopError, keymap: dict[str, str]) -> tuple[str, ...]:
+def fault_lines(fault: TuiLoopError, keymap: dict[str, str]) -> tuple[str, ...]:
     """Why there is no diagnosis."""
     return tuple(each for each in (f"✗ {fault.message}", in_keys(fault.hint, keymap)) if each)

@@ -1,4 +1,4 @@
-"""One example in full: what was wanted and said, why it failed, the loss of every token."""
+"""One example in full: reference and output, why it failed, the loss of every token."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ FOOTER = (
 )
 
 
-class Desk(Protocol):
-    """What is behind the screen: the list that is stepped through, and whoever looks things up."""
+class ExampleCommands(Protocol):
+    """What the screen asks of its controller."""
 
-    def step_example(self, by: int) -> None:
-        """Shows another one of the list."""
+    def step(self, by: int) -> None:
+        """Shows another example of the list."""
 
-    def say_of_example(self, kind: Kind, note: str = "") -> None:
-        """Writes down what is said of the example."""
+    def annotate(self, kind: Kind, note: str = "") -> None:
+        """Records an annotation of the example."""
 
-    def find_nearest(self) -> None:
-        """Shows the training examples that are nearest to it."""
+    def show_nearest(self) -> None:
+        """Shows the training rows that are nearest to it."""
 
-    def ask_example(self) -> None:
+    def ask_models(self) -> None:
         """Asks the models its prompt."""
 
-    def edit_example(self) -> None:
+    def edit_file(self) -> None:
         """Opens its data file at its line."""
 
-    def copy_example(self) -> None:
+    def copy(self) -> None:
         """Copies its texts."""
 
 
@@ -65,12 +65,14 @@ class ExampleScreen(Screen[None]):
     ExampleScreen > Vertical { border: round $tone-accent; height: 1fr; }
     """
 
-    def __init__(self, desk: Desk, dossier: ExampleDetail, place: int, total: int) -> None:
+    def __init__(
+        self, controller: ExampleCommands, detail: ExampleDetail, place: int, total: int
+    ) -> None:
         super().__init__()
-        self._desk = desk
-        self.dossier = dossier
-        self._place, self._total = place, total
-        self._whose = dossier.tokens[0].name if dossier.tokens else ""
+        self._controller = controller
+        self.detail = detail
+        self.place, self.total = place, total
+        self._whose = detail.tokens[0].name if detail.tokens else ""
         self._unfolds = False
         self.token = self._worst(0)
         self.sheet = Sheet()
@@ -90,22 +92,22 @@ class ExampleScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         self._draw(keep_place=True)
 
-    def show(self, dossier: ExampleDetail, place: int, total: int) -> None:
+    def show(self, detail: ExampleDetail, place: int, total: int) -> None:
         """Shows another example, or the same with what is new of it."""
-        same = dossier.example.id == self.dossier.example.id
-        self.dossier, self._place, self._total = dossier, place, total
+        same = detail.example.id == self.detail.example.id
+        self.detail, self.place, self.total = detail, place, total
         if not same:
             self.token = self._worst(0)
         self._draw(keep_place=same)
 
-    def show_standing(self, example: str, standing: AnnotationStatus) -> None:
-        """Takes what people say of an example by now."""
-        if example == self.dossier.example.id:
-            self.dossier = annotated_detail(self.dossier, standing)
+    def show_annotations(self, example: str, status: AnnotationStatus) -> None:
+        """Shows the annotations of an example."""
+        if example == self.detail.example.id:
+            self.detail = annotated_detail(self.detail, status)
             self._draw(keep_place=True)
 
     def action_step(self, by: int) -> None:
-        self._desk.step_example(by)
+        self._controller.step(by)
 
     def action_token(self, by: int) -> None:
         count = len(self._tokens)
@@ -114,7 +116,7 @@ class ExampleScreen(Screen[None]):
             self._draw(keep_place=True)
 
     def action_worst(self) -> None:
-        """To the worst token, and from there to the next one in height."""
+        """Goes to the token with the highest loss, then to the next highest."""
         order = worst_first(self._tokens)
         if order:
             at = order.index(self.token) + 1 if self.token in order else 0
@@ -122,36 +124,36 @@ class ExampleScreen(Screen[None]):
             self._draw(keep_place=True)
 
     def action_whose(self) -> None:
-        names = [each.name for each in self.dossier.tokens]
+        names = [each.name for each in self.detail.tokens]
         if len(names) > 1:
             self._whose = names[(self._view + 1) % len(names)]
             self.token = min(self.token, len(self._tokens) - 1)
             self._draw(keep_place=True)
         else:
-            self.notify("no other iteration's token losses are here", markup=False)
+            self.notify("No other iteration has token losses for this example.", markup=False)
 
     def action_reasoning(self) -> None:
         """Unfolds the reasoning of this and the next examples, or folds it again."""
         self._unfolds = not self._unfolds
         self._draw(keep_place=True)
 
-    def action_say(self, kind: Kind) -> None:
-        self._desk.say_of_example(kind)
+    def action_annotate(self, kind: Kind) -> None:
+        self._controller.annotate(kind)
 
     def action_comment(self) -> None:
         self.field.open("", "a note on this example", accept=self._comment)
 
     def action_nearest(self) -> None:
-        self._desk.find_nearest()
+        self._controller.show_nearest()
 
     def action_ask(self) -> None:
-        self._desk.ask_example()
+        self._controller.ask_models()
 
     def action_edit_file(self) -> None:
-        self._desk.edit_example()
+        self._controller.edit_file()
 
     def action_copy(self) -> None:
-        self._desk.copy_example()
+        self._controller.copy()
 
     def action_back(self) -> None:
         if self.field.is_open:
@@ -161,12 +163,12 @@ class ExampleScreen(Screen[None]):
 
     @property
     def _view(self) -> int:
-        names = [each.name for each in self.dossier.tokens]
+        names = [each.name for each in self.detail.tokens]
         return names.index(self._whose) if self._whose in names else 0
 
     @property
     def _tokens(self) -> list[tuple[str, float | str]]:
-        views = self.dossier.tokens
+        views = self.detail.tokens
         return views[self._view].tokens.tokens if views else []
 
     def _worst(self, rank: int) -> int:
@@ -175,20 +177,18 @@ class ExampleScreen(Screen[None]):
 
     def _comment(self, text: str) -> bool:
         if text.strip():
-            self._desk.say_of_example("note", text)
+            self._controller.annotate("note", text)
         return True
 
     def _draw(self, *, keep_place: bool = False) -> None:
         if not self.is_mounted:
             return
-        example = self.dossier.example
-        title = (
-            f"Example {self._place + 1:,} of {self._total:,}, iteration {self.dossier.iteration}"
-        )
+        example = self.detail.example
+        title = f"Example {self.place + 1:,} of {self.total:,}, iteration {self.detail.iteration}"
         entitle(self.query_one(Vertical), title, f"{example.id} · line {example.source_line}")
         keys = keys_of(BY_ID["example.reasoning"], getattr(self.app, "keys", {}))
         lines = example_lines(
-            self.dossier,
+            self.detail,
             self._view,
             self.token,
             self.size.width - 5,

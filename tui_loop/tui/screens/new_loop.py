@@ -22,7 +22,7 @@ from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
 from tui_loop.tui.data_files import Offers, offers, suggested_name
 from tui_loop.tui.footer import key_pieces
-from tui_loop.tui.latest import Latest
+from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.screens.new_loop_state import (
     CREATE,
     FIELDS,
@@ -82,8 +82,10 @@ class NewLoopScreen(Screen[None]):
         self.choices = ChoiceList()
         self.seen = Sheet(id="seen")
         self.seen.can_focus = False
-        self._listing: Latest[Typed, Offers] = Latest(self._list, self._listed)
-        self._reading: Latest[NewLoop, Seen] = Latest(self._read, self._was_read)
+        self._listing: LatestOnlyWorker[Typed, Offers] = LatestOnlyWorker(self._list, self._listed)
+        self._reading: LatestOnlyWorker[NewLoop, Seen] = LatestOnlyWorker(
+            self._read, self._was_read
+        )
         self._unlisted: Typed | None = None
         """What is typed while its offers are still looked for."""
         self._has_entered = False
@@ -121,7 +123,7 @@ class NewLoopScreen(Screen[None]):
         self.set_interval(PROGRESS_INTERVAL, self._show_progress)
 
     def on_unmount(self) -> None:
-        self._reading.end()
+        self._reading.cancel()
 
     def _show_progress(self) -> None:
         if self.state.progress[1]:
@@ -210,7 +212,7 @@ class NewLoopScreen(Screen[None]):
             self._take(self.choices.current.value)
         elif state.is_choosing or not state.has_choices:
             if state.current in PATHS and state.question is not None:
-                self._reading.ask(state.question, again=True)
+                self._reading.request(state.question, again=True)
             self.action_step(1)
         else:
             state.is_choosing = True
@@ -332,12 +334,12 @@ class NewLoopScreen(Screen[None]):
         if state.current in PATHS:
             beside = state.values["data"] if state.current == "eval" else ""
             typed = (state.current, state.values[state.current], beside)
-            if self._listing.ask(typed):
+            if self._listing.request(typed):
                 self._unlisted = typed
         else:
             self._unlisted = None
         if state.question is not None:
-            self._reading.ask(state.question)
+            self._reading.request(state.question)
         self.set_class(state.is_choosing and state.current != CREATE, "-choosing")
         self.labels.show(state.current, state.wrong)
         self.create_row.show(state.is_creating)

@@ -1,4 +1,4 @@
-"""What all loops taught: patterns by field above, the iterations behind one of them below."""
+"""Patterns over all loops: the patterns by field above, the iterations of one below."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from tui_loop.tui.widgets.sheet import Sheet
 
 FOOTER = ("list.open", "patterns.part", "patterns.open", "patterns.copy", "app.back", "app.help")
 EMPTY = [
-    "no patterns yet: they need iterations that differ in their settings",
-    "esc leaves; N drafts the next one from an iteration then, r runs it",
+    "No patterns yet. They need iterations that differ in their settings.",
+    "esc goes back. i drafts the next iteration, r runs it.",
 ]
 
 
-class PatternsDesk(Protocol):
-    """Who leads from an iteration to the workbench."""
+class PatternsCommands(Protocol):
+    """What the screen asks of its controller."""
 
-    def select_place(self, place: str) -> None:
+    def select(self, place: str) -> None:
         """Selects the iteration `loop/N`, if it is one of the loop that is open."""
 
-    def open_place(self, place: str) -> None:
+    def open_loop(self, place: str) -> None:
         """Opens the loop of the iteration `loop/N` on it."""
 
 
 class PatternsScreen(Screen[None]):
-    """Two lists; what is read is brought by `show` as it comes."""
+    """Two lists; `show` brings the patterns as they are found."""
 
     BINDINGS = bindings("patterns")
     scopes = ("patterns", "list", "app")
@@ -59,10 +59,10 @@ class PatternsScreen(Screen[None]):
     PatternsScreen #pattern-in-full { height: auto; max-height: 6; }
     """
 
-    def __init__(self, desk: PatternsDesk, loop: str) -> None:
+    def __init__(self, controller: PatternsCommands, loop: str) -> None:
         """`loop`: the name of the loop that is open."""
         super().__init__()
-        self.desk = desk
+        self.controller = controller
         self.found = Patterns()
         self.list = PatternList()
         self.sheet = Sheet(id="pattern-in-full", is_note=True)
@@ -113,12 +113,12 @@ class PatternsScreen(Screen[None]):
         if event.rows is self.list:
             self.evidence.focus()
         elif place := self.evidence.place:
-            self.desk.select_place(place)
+            self.controller.select(place)
 
     def action_open(self) -> None:
         """Opens the loop of the iteration under the cursor."""
         if place := self.evidence.place:
-            self.desk.open_place(place)
+            self.controller.open_loop(place)
 
     def action_part(self) -> None:
         """From the patterns to the iterations behind one, and back."""
@@ -151,11 +151,11 @@ class PatternsScreen(Screen[None]):
         if pattern is None:
             self.sheet.show([])
             self.evidence.show([])
-            entitle(self.query_one("#behind"), "What shows it")
+            entitle(self.query_one("#behind"), "Iterations of the pattern")
             return
         self.sheet.show(pattern_lines(pattern))
         self.evidence.show_of(pattern, self.found)
-        entitle(self.query_one("#behind"), "What shows it", pattern.field)
+        entitle(self.query_one("#behind"), "Iterations of the pattern", pattern.field)
 
 
 def _as_text(pattern: Pattern) -> str:

@@ -1,5 +1,5 @@
-"""Score and eval loss over the iterations, each on one scale with its interval, and what the best
-is held against."""
+"""Score and eval loss over the iterations, each on one scale with its interval, and what
+the best is compared with."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ FIGURE = 7
 LEAST_STRIP, MOST_STRIP = 9, 48
 LEAST_TITLE = 16
 
-EMPTY = ["nothing has been measured yet", "r runs the draft; each iteration is a line here"]
+EMPTY = ["Nothing has been measured yet.", "r runs the draft. Each iteration is a line here."]
 
 Lines = list[list[Part]]
 
 
-class ProgressDesk(Protocol):
-    """Who leads from here to the workbench."""
+class ProgressCommands(Protocol):
+    """What the screen asks of its controller."""
 
-    def select_from_progress(self, number: int) -> None:
+    def select(self, number: int) -> None:
         """Selects an iteration in the workbench."""
 
-    def compare_with(self, a: int, b: int) -> None:
-        """Shows iteration `b` against `a`."""
+    def compare(self, a: int, b: int) -> None:
+        """Shows iteration `b` compared with `a`."""
 
-    def enqueue_repeats(self, pair: Pair) -> None:
-        """Adds the runs to the queue that would decide between two configs."""
+    def enqueue_replicates(self, pair: Pair) -> None:
+        """Queues the runs that would decide between two configs."""
 
 
 class ProgressList(RowList):
-    """A line an iteration; below them what the best is held against."""
+    """A line an iteration; below them the comparisons of the best."""
 
     def __init__(self) -> None:
         super().__init__(id="progress-list")
@@ -146,7 +146,7 @@ class ProgressList(RowList):
 
 
 class ProgressScreen(RowsScreen):
-    """Shows the progress as it is found; what is under the cursor is told in full below."""
+    """Shows the progress as it is found; the row under the cursor is shown in full below."""
 
     BINDINGS = bindings("progress")
     scopes = ("progress", "list", "sheet", "app")
@@ -159,11 +159,11 @@ class ProgressScreen(RowsScreen):
         "app.help",
     )
 
-    def __init__(self, desk: ProgressDesk, loop: str, number: int | None) -> None:
+    def __init__(self, controller: ProgressCommands, loop: str, number: int | None) -> None:
         """`number`: the iteration that the cursor begins on."""
         self.rows = ProgressList()
         super().__init__(f"Progress of {loop}", self.rows)
-        self._desk, self._number = desk, number
+        self._controller, self._number = controller, number
         self.found = Progress(loop)
         self._fault: TuiLoopError | None = None
         self._doing = "reading ..."
@@ -202,10 +202,10 @@ class ProgressScreen(RowsScreen):
         event.stop()
         chosen = self.rows.chosen
         if isinstance(chosen, Pair):
-            self._desk.compare_with(chosen.a, chosen.b)
+            self._controller.compare(chosen.a, chosen.b)
         elif chosen is not None:
             self.dismiss()
-            self._desk.select_from_progress(chosen.number)
+            self._controller.select(chosen.number)
 
     def action_enqueue(self) -> None:
         """Adds the runs that would decide; of an iteration those of the first pair that has any."""
@@ -213,9 +213,9 @@ class ProgressScreen(RowsScreen):
         pairs = [chosen] if isinstance(chosen, Pair) else self.found.pairs
         pair = next((each for each in pairs if each.commands), None)
         if pair is None:
-            self.notify("no further run would decide anything here", markup=False)
+            self.notify("No further run would decide between these configs.", markup=False)
         else:
-            self._desk.enqueue_repeats(pair)
+            self._controller.enqueue_replicates(pair)
 
     def action_copy(self) -> None:
         _, lines = self.row_lines()

@@ -1,4 +1,4 @@
-"""The queue of a loop: the drafts that wait, in the order in which they will be run."""
+"""The queue of a loop: the drafts in the order in which they will run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Change = Callable[[list[QueuedDraft]], None]
 Lines = list[list[Part]]
 
 
-class QueueSeen(msgspec.Struct, frozen=True):
+class QueueSnapshot(msgspec.Struct, frozen=True):
     """The queue at one moment. `problems`: what is wrong with each draft, "" where nothing is.
 
-    `is_running`: whether a process works through it; `is_auto`: whether auto is at work instead.
+    `is_running`: whether a process runs it; `is_auto`: whether auto runs instead.
     """
 
     drafts: tuple[QueuedDraft, ...] = ()
@@ -38,17 +38,17 @@ class QueueSeen(msgspec.Struct, frozen=True):
     fault: TuiLoopError | None = None
 
 
-class QueueDesk(Protocol):
-    """Who keeps the queue."""
+class QueueCommands(Protocol):
+    """What the screen asks of its controller."""
 
-    def edit_queue(self, change: Change) -> None:
-        """Does to the queue on disk what was done to the one on the screen."""
+    def edit(self, change: Change) -> None:
+        """Changes the queue on disk as it was changed on the screen."""
 
-    def load_queued(self, draft: QueuedDraft) -> None:
-        """Makes a draft of the queue the one that is edited."""
+    def load(self, draft: QueuedDraft) -> None:
+        """Takes a draft out of the queue to edit it."""
 
-    def run_queue(self, count: int) -> None:
-        """Asks whether to run the `count` drafts in the background, and has them run."""
+    def run_all(self, count: int) -> None:
+        """Asks whether to run the `count` drafts in the background, and runs them."""
 
 
 class QueueList(RowList):
@@ -80,7 +80,7 @@ class QueueList(RowList):
         draft = self.drafts[index]
         sets, why = self._widths(width)
         problem = self.problems[index] if index < len(self.problems) else ""
-        told = problem or draft.why
+        text = problem or draft.why
         return [
             self.pointer(index),
             (f"{index + 1:>2}  ", "muted"),
@@ -89,7 +89,7 @@ class QueueList(RowList):
             (fit(flat(sets_of(draft), 400), sets), "changed" if draft.set else "muted"),
             ("  ", ""),
             (
-                fit(f"✗ {flat(told, 400)}" if problem else flat(told, 400), why),
+                fit(f"✗ {flat(text, 400)}" if problem else flat(text, 400), why),
                 "bad" if problem else "muted",
             ),
         ]
@@ -110,21 +110,21 @@ class QueueScreen(RowsScreen):
         *("app.back", "app.help"),
     )
 
-    def __init__(self, desk: QueueDesk, loop: str) -> None:
+    def __init__(self, controller: QueueCommands, loop: str) -> None:
         self.rows = QueueList()
         super().__init__(f"Queue of {loop}", self.rows)
-        self._desk = desk
-        self._seen = QueueSeen()
+        self._controller = controller
+        self._seen = QueueSnapshot()
         self._taken_out: list[tuple[int, QueuedDraft]] = []
 
-    def show(self, seen: QueueSeen) -> None:
+    def show(self, seen: QueueSnapshot) -> None:
         """Shows the queue; draws nothing where it is the same."""
         if seen == self._seen and not self.rows.why_empty[0].startswith("reading"):
             return
         self._seen = seen
         self.rows.why_empty = [
-            "nothing waits",
-            "A, at home, adds the draft; R here runs what waits, one after the other",
+            "No draft is queued.",
+            "In the workbench, A adds the draft. Here, r runs all, one after the other.",
         ]
         current = self.rows.draft
         self.rows.drafts, self.rows.problems = list(seen.drafts), seen.problems
@@ -157,32 +157,32 @@ class QueueScreen(RowsScreen):
 
     def action_undo(self) -> None:
         if not self._taken_out:
-            self.notify("nothing was taken out here", markup=False)
+            self.notify("Nothing was removed here.", markup=False)
             return
         at, draft = self._taken_out.pop()
         self._do(lambda queue: queue.insert(at, draft), draft)
 
     def action_run(self) -> None:
         if self._seen.is_running:
-            self.notify("it is being run: s, at home, stops it", markup=False)
+            self.notify("The queue is running. s in the workbench stops it.", markup=False)
         elif self._seen.is_auto:
-            self.notify("auto is at work: s, at home, ends it", markup=False)
+            self.notify("Auto is running. s in the workbench stops it.", markup=False)
         elif not self.rows.drafts:
-            self.notify("nothing waits", markup=False)
+            self.notify("No draft is queued.", markup=False)
         else:
-            self._desk.run_queue(self.rows.count)
+            self._controller.run_all(self.rows.count)
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
         draft = self.rows.draft
         if draft is not None:
             self.dismiss()
-            self._desk.load_queued(draft)
+            self._controller.load(draft)
 
     def draw(self) -> None:
         waiting = counted(self.rows.count, "draft")
-        state = f"being run, {waiting} to go" if self._seen.is_running else f"{waiting} waiting"
-        state = f"auto is at work, {waiting} waiting" if self._seen.is_auto else state
+        state = f"running, {waiting} left" if self._seen.is_running else f"{waiting} queued"
+        state = f"auto is running, {waiting} queued" if self._seen.is_auto else state
         entitle(self.query_one("#found"), self._heading, state)
         fault, keys = self._seen.fault, services_of(self).keys
         self.head.show(fault_lines(fault, keys) if fault is not None else [])
@@ -195,12 +195,12 @@ class QueueScreen(RowsScreen):
         return f"{at + 1} in the queue", queued_lines(self.rows.drafts[at], problem)
 
     def _do(self, change: Change, cursor_on: QueuedDraft | None) -> None:
-        """Changes what is shown, and has the queue on disk changed likewise."""
+        """Changes what is shown, then the queue on disk."""
         known = dict(zip(map(id, self.rows.drafts), self.rows.problems, strict=False))
         change(self.rows.drafts)
         self.rows.problems = [known.get(id(each), "") for each in self.rows.drafts]
         self._changed(cursor_on)
-        self._desk.edit_queue(change)
+        self._controller.edit(change)
 
     def _changed(self, cursor_on: QueuedDraft | None) -> None:
         self.rows.rows_changed()
@@ -217,8 +217,8 @@ def parent_of(draft: QueuedDraft) -> str:
 
 def sets_of(draft: QueuedDraft) -> str:
     """`learning_rate 5e-5, r 8`."""
-    told = (f"{name.partition('.')[2]} {brief(value)}" for name, value in draft.set.items())
-    return ", ".join(told) or "as it is"
+    changes = (f"{name.partition('.')[2]} {brief(value)}" for name, value in draft.set.items())
+    return ", ".join(changes) or "no change"
 
 
 def queued_lines(draft: QueuedDraft, problem: str) -> Lines:
@@ -229,7 +229,7 @@ def queued_lines(draft: QueuedDraft, problem: str) -> Lines:
     lines += [
         [(fit(name, 36), ""), ("  ", ""), (flat(brief(value), 400), "changed")]
         for name, value in draft.set.items()
-    ] or [[("as its parent", "muted")]]
+    ] or [[("no change", "muted")]]
     lines += [[], [("from  ", "muted"), (parent_of(draft), "")]]
     if draft.why:
         lines.append([("why   ", "muted"), (draft.why, "")])

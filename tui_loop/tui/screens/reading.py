@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
@@ -9,10 +10,13 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.messages import Message
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
+
+SEVERITY_STYLES = {"information": "", "warning": "warn", "error": "bad"}
 
 
 class ReadingScreen(Screen[None]):
@@ -22,7 +26,7 @@ class ReadingScreen(Screen[None]):
     ReadingScreen { background: $background; }
     ReadingScreen > Vertical { border: round $tone-accent; height: 1fr; }
     """
-    FOOTER = ("sheet.down", "sheet.page_down", "sheet.bottom", "app.back", "app.help")
+    FOOTER = ("sheet.down", "sheet.page_down", "sheet.bottom", "app.search", "app.back", "app.help")
 
     def __init__(self, title: str, lines: Sequence[Sequence[Part]]) -> None:
         super().__init__()
@@ -41,3 +45,17 @@ class ReadingScreen(Screen[None]):
 
     def action_back(self) -> None:
         self.dismiss()
+
+
+def message_lines(messages: Sequence[Message]) -> list[list[Part]]:
+    """Returns the messages of the session, newest first."""
+    if not messages:
+        return [[("No message so far.", "muted")]]
+    return [
+        [
+            (time.strftime("%H:%M:%S  ", time.localtime(each.t)), "muted"),
+            (each.text, SEVERITY_STYLES[each.severity]),
+            (f"  ×{each.count}" if each.count > 1 else "", "muted"),
+        ]
+        for each in reversed(messages)
+    ]

@@ -1,4 +1,4 @@
-"""Whether an iteration is ready: each criterion with its figure, and the looks at the holdout."""
+"""Whether an iteration is ready: each criterion with its figure, and the uses of the holdout."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ SIGNS = {
     "open": ("? open   ", "warn"),
 }
 TITLE_CELLS = 28
-NEXT = "esc, then X closes the loop with it, W writes a report of it"
+NEXT = "esc, then g f closes the loop with it, g w writes a report"
 """What to do with an iteration that is ready."""
 
 Lines = list[list[Part]]
 
 
-class ReadyDesk(Protocol):
-    """Who asks for a look, and finds out how it stands."""
+class ReadyCommands(Protocol):
+    """What the screen asks of its controller."""
 
-    def ask_look(self, screen: ReadyScreen) -> None:
-        """Asks whether to look at the holdout; where that is wanted, the screen begins it."""
+    def evaluate_holdout(self) -> None:
+        """Asks whether to evaluate the holdout, and brings the run to the screen."""
 
-    def check_ready(self, screen: ReadyScreen) -> None:
-        """Has the checklist made and shown."""
+    def check(self) -> None:
+        """Reads the checklist again."""
 
 
 class ItemList(RowList):
@@ -81,7 +81,7 @@ class ItemList(RowList):
 
 
 class ReadyScreen(RowsScreen):
-    """Shows a checklist; a look that is under way ends with the screen.
+    """Shows a checklist; a running holdout evaluation ends with the screen.
 
     It then does not count, unless its result was recorded before.
     """
@@ -94,12 +94,12 @@ class ReadyScreen(RowsScreen):
     """
     FOOTER = ("ready.look", "ready.read", "app.back", "app.help")
 
-    def __init__(self, desk: ReadyDesk, loop: str, number: int) -> None:
+    def __init__(self, controller: ReadyCommands, loop: str, number: int) -> None:
         self.rows = ItemList()
         super().__init__(f"Is {loop}/{number} ready?", self.rows)
         self.number = number
         self.found: Checklist | None = None
-        self._desk = desk
+        self._controller = controller
         self._doing = "reading the record ..."
         self._fault: TuiLoopError | None = None
         self._work: HoldoutRun | None = None
@@ -107,8 +107,8 @@ class ReadyScreen(RowsScreen):
         self._is_gone = False
 
     @property
-    def is_looking(self) -> bool:
-        """Whether a look is under way."""
+    def is_evaluating(self) -> bool:
+        """Returns whether a holdout evaluation is running."""
         return self._work is not None
 
     def show(self, found: Checklist) -> None:
@@ -120,19 +120,19 @@ class ReadyScreen(RowsScreen):
         self._draw_now()
 
     def show_fault(self, fault: TuiLoopError) -> None:
-        """Says why there is nothing, or no look."""
+        """Shows why there is no checklist, or no evaluation."""
         self._fault, self._doing = fault, ""
         self.rows.is_read = True
         self._draw_now()
 
     def begin(self, work: HoldoutRun) -> None:
-        """Takes a look that has begun."""
-        if self._is_gone or self.is_looking:
+        """Takes a holdout evaluation that has started."""
+        if self._is_gone or self.is_evaluating:
             work.close()
             return
         self._work, self._fault = work, None
-        self._doing = "beginning to look ..."
-        self._timer = self.set_interval(POLL_SECONDS, self._hear)
+        self._doing = "starting the evaluation ..."
+        self._timer = self.set_interval(POLL_SECONDS, self._poll)
         self._draw_now()
 
     def on_unmount(self) -> None:
@@ -144,17 +144,17 @@ class ReadyScreen(RowsScreen):
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
         if self.rows.items[event.index].kind == HOLDOUT:
-            self.action_look()
+            self.action_evaluate_holdout()
         else:
             self.action_read()
 
-    def action_look(self) -> None:
-        if self.is_looking:
-            self.notify("a look is under way: esc ends it, and then it does not count")
+    def action_evaluate_holdout(self) -> None:
+        if self.is_evaluating:
+            self.notify("The evaluation is running. esc ends it, and then it does not count.")
         elif self.found is not None and self.found.is_in_progress:
-            self.notify(f"{self.number} is still running: evaluate the holdout when it has ended")
+            self.notify(f"{self.number} is still running. Evaluate the holdout when it has ended.")
         elif self.found is not None:
-            self._desk.ask_look(self)
+            self._controller.evaluate_holdout()
 
     def draw(self) -> None:
         state = self._doing
@@ -171,12 +171,14 @@ class ReadyScreen(RowsScreen):
         lines: Lines = [[(item.figure, "")]]
         todo = item.todo
         if item.kind == HOLDOUT and self.found is not None and self.found.evaluation is None:
-            todo = "L evaluates the holdout after a confirmation"
+            todo = "r evaluates the holdout after a confirmation"
         if todo:
             lines.append([("→ ", "accent"), (in_keys(todo, services_of(self).keys), "")])
         if item.kind == HOLDOUT and self.found is not None:
-            lines += look_lines(self.found.evaluation) if self.found.evaluation is not None else []
-            lines += looks_lines(self.found.uses)
+            lines += (
+                evaluation_lines(self.found.evaluation) if self.found.evaluation is not None else []
+            )
+            lines += uses_lines(self.found.uses)
         return item.title, lines
 
     def _head_lines(self) -> Lines:
@@ -189,29 +191,29 @@ class ReadyScreen(RowsScreen):
             [("! ", "warn"), (in_keys(each, services_of(self).keys), "warn")]
             for each in self.found.notices
         ]
-        looks: Lines = [[(self.found.holdout_use_summary, "muted")]] if self.found.uses else []
+        uses: Lines = [[(self.found.holdout_use_summary, "muted")]] if self.found.uses else []
         then: Lines = [[("→ ", "accent"), (NEXT, "")]] if self.found.is_ready else []
-        return [[(self.found.verdict, tone)], *then, *looks, *notices]
+        return [[(self.found.verdict, tone)], *then, *uses, *notices]
 
     def _draw_now(self) -> None:
         if self.is_mounted:  # else it is drawn once it is
             self.draw()
 
-    def _hear(self) -> None:
-        told = self._work.take() if self._work is not None else []
-        for each in told:
+    def _poll(self) -> None:
+        messages = self._work.take() if self._work is not None else []
+        for each in messages:
             match each:
                 case HoldoutProgress():
                     self._doing = each.words
                 case HoldoutDone():
-                    self._end("reading what came of it ...")
-                    self._desk.check_ready(self)
+                    self._end("reading the result ...")
+                    self._controller.check()
                 case HoldoutFault():
                     counting = self._counting()
                     self._end("")
                     self.show_fault(TuiLoopError(f"{each.message}; {counting}", each.hint))
-                    self._desk.check_ready(self)
-        if told:
+                    self._controller.check()
+        if messages:
             self._draw_now()
 
     def _counting(self) -> str:
@@ -227,32 +229,32 @@ class ReadyScreen(RowsScreen):
         self._work = self._timer = None
 
 
-def look_lines(look: HoldoutEvaluation) -> Lines:
-    """A look in full."""
-    lines: Lines = [[], [("its look", "strong"), (f"  over {look.rows} rows", "muted")]]
-    sides = (("holdout", look.figures), ("eval", look.eval), ("base, there", look.base))
+def evaluation_lines(result: HoldoutEvaluation) -> Lines:
+    """A holdout evaluation in full."""
+    lines: Lines = [[], [("holdout evaluation", "strong"), (f"  of {result.rows} rows", "muted")]]
+    sides = (("holdout", result.figures), ("eval", result.eval), ("base, there", result.base))
     for name, side in sides:
         score = "no score" if side.score is None else percent(side.score)
         passed = "" if side.passed is None else f"  {side.passed} of {side.total} pass"
-        told = f"{score}{passed}  loss {loss(side.loss) or 'unknown'}"
-        lines.append([(fit(f"  {name}", 16), "muted"), (told, "")])
-    if look.paired is not None:
-        table = look.paired
-        told = (
+        text = f"{score}{passed}  loss {loss(side.loss) or 'unknown'}"
+        lines.append([(fit(f"  {name}", 16), "muted"), (text, "")])
+    if result.paired is not None:
+        table = result.paired
+        text = (
             f"{table.both} pass in both, "
             f"{changes(table.fixed, table.broken, table.changed_groups, table.unit)}, "
             f"{table.neither} in neither"
         )
-        lines.append([(fit("  with the base", 16), "muted"), (told, "")])
+        lines.append([(fit("  with the base", 16), "muted"), (text, "")])
     return lines
 
 
-def looks_lines(looks: tuple[HoldoutUse, ...]) -> Lines:
-    """Every look at this holdout, oldest first."""
-    if not looks:
-        return [[], [("nobody has looked at this holdout yet", "muted")]]
-    lines: Lines = [[], [("looks at this holdout", "strong")]]
-    for number, each in enumerate(looks, 1):
+def uses_lines(uses: tuple[HoldoutUse, ...]) -> Lines:
+    """Every use of this holdout, oldest first."""
+    if not uses:
+        return [[], [("This holdout has not been used yet.", "muted")]]
+    lines: Lines = [[], [("uses of this holdout", "strong")]]
+    for number, each in enumerate(uses, 1):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.evaluation.t))
         score = each.evaluation.score
         figure = f"loss {loss(each.evaluation.loss)}" if score is None else percent(score)

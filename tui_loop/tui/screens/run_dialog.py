@@ -1,4 +1,4 @@
-"""What a run would do, in a few lines, and why: enter starts it."""
+"""The dialog that starts a run: what it would do, and the reason for it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ VALUE_LENGTH = 60
 REASON = 60
 """Cells of a reason that the field shows whole wherever it is."""
 
+UNCHANGED = "This run repeats its parent. Press enter again to run it."
+
 LEAST_LINES, MOST_LINES = 9, 16
 
 
 class RunDialog(ModalScreen[str | None]):
-    """Gives the reason for the run, None where it was not started."""
+    """Returns the reason for the run, None for esc; a run without a change takes enter twice."""
 
     BINDINGS = bindings_of("app.back")
     DEFAULT_CSS = """
@@ -51,6 +53,8 @@ class RunDialog(ModalScreen[str | None]):
         super().__init__()
         self._draft, self._number, self._model = draft, number, model
         self._preview: Preview | None = None
+        self._shown: list[list[Part]] = []
+        self._is_confirmed = bool(draft.changed) or not draft.parent
         self.sheet = Sheet(self._lines("reading the data ..."))
         self.sheet.can_focus = False
         self.field = TextInput(draft.why, placeholder="why this change? (kept with the record)")
@@ -69,41 +73,48 @@ class RunDialog(ModalScreen[str | None]):
         if width_of(self._draft.why) > REASON:
             self.field.cursor_position = 0  # its beginning is read first
 
-    def show(self, preview: Preview | TuiLoopError) -> None:
-        """Takes what was found out of the run."""
-        if isinstance(preview, TuiLoopError):
-            lines = self._lines("")[:-1]
-            lines.append([("✗ ", "bad"), (preview.message, "bad")])
-            hint = in_keys(preview.hint, services_of(self).keys)
-            lines.append([("  hint: ", "muted"), (hint, "")])
-            lines.append([("  esc, then C checks all of it at once", "muted")])
-            self._fill(lines)
-            return
+    def show_fault(self, fault: TuiLoopError) -> None:
+        """Shows why the draft cannot run."""
+        lines = self._lines("")[:-1]
+        lines.append([("✗ ", "bad"), (fault.message, "bad")])
+        hint = in_keys(fault.hint, services_of(self).keys)
+        lines.append([("  hint: ", "muted"), (hint, "")])
+        lines.append([("  esc, then g c shows all checks.", "muted")])
+        self._fill(lines)
+
+    def show(self, preview: Preview) -> None:
+        """Shows what the run would do."""
         errors, warnings = errors_of(preview.findings), warnings_of(preview.findings)
         self._preview = None if errors else preview
-        rows = f"{preview.train_rows} rows to train on, {preview.eval_rows} held out"
+        rows = f"{preview.train_rows} training rows, {preview.eval_rows} evaluation rows"
         steps = f", {preview.steps} steps" if preview.steps is not None else ""
         lines = self._lines(f"{self._model}: {rows}{steps}")
         if preview.base_first:
             lines.append(
-                [("the base is evaluated first: it has not been, as this one will be", "muted")]
+                [
+                    (
+                        "The base model has no scores for this set-up yet; it is evaluated first.",
+                        "muted",
+                    )
+                ]
             )
         keys = services_of(self).keys
         lines += [[("! ", "warn"), (in_keys(each, keys), "warn")] for each in preview.notices]
         lines += [[("✗ ", "bad"), (each.message, "bad")] for each in errors]
         if errors or warnings:
-            told = " and ".join(
+            counts = " and ".join(
                 counted(len(each), word)
                 for each, word in ((errors, "error"), (warnings, "warning"))
                 if each
             )
             one = f": {warnings[0].message}" if len(warnings) == 1 and not errors else ""
-            shown = f"{told}{one}; esc, then C shows {'it' if one else 'them'}"
+            shown = f"{counts}{one}; esc, then g c shows {'it' if one else 'them'}"
             lines.append([("! ", "warn"), (shown, "bad" if errors else "warn")])
         self._fill(lines)
 
     def _fill(self, lines: list[list[Part]]) -> None:
         """Shows the lines; the dialog grows as far as they need it, and there is room."""
+        self._shown = lines
         self.sheet.show(lines)
         self.call_after_refresh(self._fit)  # before, it may not know its width
 
@@ -113,13 +124,18 @@ class RunDialog(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._preview is not None:
+        if self._preview is None:
+            return
+        if self._is_confirmed:
             self.dismiss(event.value.strip())
+        else:
+            self._is_confirmed = True
+            self._fill([*self._shown, [("! ", "warn"), (UNCHANGED, "warn")]])
 
     def action_back(self) -> None:
         self.dismiss(None)
 
-    def _lines(self, told: str) -> list[list[Part]]:
+    def _lines(self, status: str) -> list[list[Part]]:
         changed = self._draft.changed
         lines: list[list[Part]] = []
         for name, (old, new) in list(changed.items())[:CHANGES_SHOWN]:
@@ -128,11 +144,11 @@ class RunDialog(ModalScreen[str | None]):
         if len(changed) > CHANGES_SHOWN:
             lines.append([(f"and {len(changed) - CHANGES_SHOWN} more changes", "muted")])
         if not changed:
-            same = "nothing changes against its parent: change the seed to see the training noise"
+            same = "No change against its parent. Change the seed to measure the training noise."
             lines.append(
-                [(same if self._draft.parent else "the loop's defaults, as they are", "muted")]
+                [(same if self._draft.parent else "The loop's defaults, unchanged.", "muted")]
             )
         if expects := expected_of(self._draft.predicted):
             lines.append([(expects, "muted")])
-        lines.append([(told, "")])
+        lines.append([(status, "")])
         return lines

@@ -1,4 +1,4 @@
-"""Something to be done that wants a line of words: enter does it."""
+"""A dialog that asks for a line of text: enter does what the title says."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tui_loop.tui.widgets.toned import Part
 MOST_LINES = 12
 
 
-class TellDialog(ModalScreen[str | None]):
-    """Gives what was typed, None where it was left; `is_needed`: nothing typed is no answer."""
+class InputDialog(ModalScreen[str | None]):
+    """Returns what was typed, None for esc; `is_needed`: an empty line is not accepted."""
 
     BINDINGS = bindings_of("app.back")
     DEFAULT_CSS = """
-    TellDialog { align: center middle; background: $background 40%; }
-    TellDialog:ansi { background: ansi_default; }
-    TellDialog > Vertical {
+    InputDialog { align: center middle; background: $background 40%; }
+    InputDialog:ansi { background: ansi_default; }
+    InputDialog > Vertical {
         width: 76; max-width: 100%; height: auto; max-height: 100%;
         border: round $tone-accent; background: $background; padding: 0 1;
         & > Sheet { height: 3; padding: 0; }
@@ -73,9 +73,9 @@ class TellDialog(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        told = event.value.strip()
-        if told or not self._is_needed:
-            self.dismiss(told)
+        text = event.value.strip()
+        if text or not self._is_needed:
+            self.dismiss(text)
 
     def action_back(self) -> None:
         self.dismiss(None)

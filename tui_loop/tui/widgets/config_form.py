@@ -162,10 +162,6 @@ class ConfigPane(Pane):
         table.list_again(table.key_of(table.cursor))
         self._tell()
 
-    def action_find(self) -> None:
-        hint = "find a field: type a part of its name"
-        self.editor.open("", hint, accept=lambda _: True, changed=self._find)
-
     def action_edit_why(self) -> None:
         if self._editable() is not None:
             self.list.rows_changed(WHY)
@@ -178,7 +174,7 @@ class ConfigPane(Pane):
             if table.keys[index] in table.problems:
                 table.set_cursor(index)
                 return
-        self.post_message(self.Refused("no problems in this config"))
+        self.post_message(self.Refused("This config has no problems."))
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
@@ -215,7 +211,7 @@ class ConfigPane(Pane):
         if shown is None or shown.is_draft:
             return shown.draft if shown else None
         if not quiet:
-            self.post_message(self.Refused("it has run: N drafts the next one from it"))
+            self.post_message(self.Refused("This has run. i drafts the next iteration from it."))
         return None
 
     def _field_under_cursor(self) -> str | None:
@@ -254,15 +250,6 @@ class ConfigPane(Pane):
         else:
             self._edit(draft.with_value(name, from_setting(name, text)))
         return True
-
-    def _find(self, text: str) -> None:
-        wanted = text.strip().lower()
-        names = [key for key in self.list.keys if "." in key]
-        exact = [name for name in names if name.partition(".")[2] == wanted]
-        starts = [name for name in names if name.partition(".")[2].startswith(wanted)]
-        found = exact or starts or [name for name in names if wanted in name]
-        if wanted and found:
-            self.list.set_cursor(self.list.keys.index(found[0]))
 
     def _problem_of(self, text: str) -> str:
         """What is wrong with `text` as the value of the field under the cursor."""

@@ -21,7 +21,7 @@ from tui_loop.core.snapshot import Examples, LoopSnapshot
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
 from tui_loop.tui.hints import in_keys
-from tui_loop.tui.latest import Latest
+from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.example_list import ExampleList
 from tui_loop.tui.widgets.field import Field
@@ -111,7 +111,7 @@ class FailuresPane(Pane):
         self._problem = ""
         self._snapshot: LoopSnapshot | None = None
         self._examples: Examples | None = None
-        self._latest: Latest[Question, Answer] = Latest(answer, self._take)
+        self._latest: LatestOnlyWorker[Question, Answer] = LatestOnlyWorker(answer, self._take)
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -236,7 +236,7 @@ class FailuresPane(Pane):
         if len(examples.view) <= AT_ONCE:
             self._take(question, answer(question))
         else:
-            self._latest.ask(question, again=True)
+            self._latest.request(question, again=True)
 
     def _take(self, question: Question, found: Answer) -> None:
         if question.examples is not self._examples:

@@ -50,7 +50,7 @@ class IterationTable(RowList):
     def __init__(self) -> None:
         super().__init__(id="iteration-table")
         self.snapshot: LoopSnapshot | None = None
-        self.marked: int | None = None
+        self.marked: tuple[int, ...] = ()
         self._has_verdicts = False
 
     @property
@@ -109,7 +109,7 @@ class IterationTable(RowList):
         iteration = self.snapshot.iterations[index]
         room = self._room(width)
         indent = "└ " if self.snapshot.depths[index] else ""
-        mark = " m " if iteration.number == self.marked else "   "
+        mark = " m " if iteration.number in self.marked else "   "
         metrics = iteration.metrics
         tone = "muted" if iteration.state in ("queued", "unreadable") else ""
         parts: list[Part] = [
@@ -212,7 +212,7 @@ class IterationsPane(Pane):
     def main(self) -> RowList:
         return self.table
 
-    def show(self, snapshot: LoopSnapshot, marked: int | None, selected: Hashable) -> None:
+    def show(self, snapshot: LoopSnapshot, marked: tuple[int, ...], selected: Hashable) -> None:
         """Shows the snapshot, the cursor on the row with key `selected`."""
         table, before = self.table, self.table.snapshot
         same = before is not None and (

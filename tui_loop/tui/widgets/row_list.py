@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable
 
 from textual import events
@@ -13,6 +14,9 @@ from textual.strip import Strip
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.toned import Part, Toned
+
+SEARCHED_CELLS = 400
+"""The width of a row whose text is searched."""
 
 
 class RowList(Toned, can_focus=True):
@@ -124,6 +128,28 @@ class RowList(Toned, can_focus=True):
 
     def on_blur(self) -> None:
         self._refresh_row(self.cursor)
+
+    def text_of_row(self, index: int) -> str:
+        """Returns the text of a row, to search in."""
+        return "".join(text for text, _ in self.row(index, SEARCHED_CELLS))
+
+    def find(self, text: str, step: int = 0) -> tuple[int, int]:
+        """Moves the cursor to a row with `text`: `step` 0 the nearest from here on, else the next.
+
+        Returns the place of the match (from 1) and the number of matches, (0, 0) for none.
+        """
+        wanted = text.casefold()
+        matches = [
+            index
+            for index in range(self.count)
+            if self.is_selectable(index) and wanted in self.text_of_row(index).casefold()
+        ]
+        if not wanted or not matches:
+            return 0, 0
+        at = bisect_left(matches, self.cursor + (step > 0))
+        place = (at - 1 if step < 0 else at) % len(matches)
+        self.set_cursor(matches[place])
+        return place + 1, len(matches)
 
     def visible_rows(self) -> range:
         """Numbers of the rows on the screen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from textual.geometry import Size
@@ -38,13 +39,15 @@ class Sheet(Toned, can_focus=True):
         self._lines: list[list[Part]] = [list(line) for line in lines]
         self._wrapped: list[list[Part]] = []
         self._wrapped_for = -1
+        self._found: int | None = None
+        """The wrapped line that a search found."""
 
     def show(self, lines: Sequence[Sequence[Part]], *, keep_place: bool = False) -> None:
         """Replaces the text; draws nothing if it is the same."""
         fresh = [list(line) for line in lines]
         if fresh == self._lines:
             return
-        self._lines, self._wrapped_for = fresh, -1
+        self._lines, self._wrapped_for, self._found = fresh, -1, None
         self._lay_out()
         if not keep_place:
             self.scroll_to(y=0, animate=False, force=True, immediate=True)
@@ -65,7 +68,8 @@ class Sheet(Toned, can_focus=True):
         index = y + round(self.scroll_y)
         width = self.inner_width
         parts = self._wrapped[index] if 0 <= index < len(self._wrapped) else []
-        return self.painted(parts, width)
+        style = self.tone("cursor") if index == self._found else None
+        return self.painted(parts, width, style)
 
     def action_page_down(self) -> None:
         self.scroll_relative(y=max(1, self.size.height - 1), animate=False)
@@ -84,6 +88,26 @@ class Sheet(Toned, can_focus=True):
 
     def action_scroll_end(self) -> None:
         self.scroll_end(animate=False)
+
+    def find(self, text: str, step: int = 0) -> tuple[int, int]:
+        """Scrolls to a line with `text` and highlights it: `step` 0 from here on, else the next.
+
+        Returns the place of the match (from 1) and the number of matches, (0, 0) for none.
+        """
+        wanted = text.casefold()
+        lines = ("".join(part for part, _ in line).casefold() for line in self._wrapped)
+        matches = [index for index, line in enumerate(lines) if wanted and wanted in line]
+        before, self._found = self._found, None
+        if not matches:
+            self.refresh()
+            return 0, 0
+        start = before if before is not None else round(self.scroll_y)
+        at = bisect_left(matches, start + (step > 0))
+        place = (at - 1 if step < 0 else at) % len(matches)
+        self._found = matches[place]
+        self.scroll_to(y=max(0, self._found - self.size.height // 3), animate=False, force=True)
+        self.refresh()
+        return place + 1, len(matches)
 
     @property
     def _width(self) -> int:

@@ -1,9 +1,11 @@
-"""The workbench: the five panes on one loop, all at once or one at a time."""
+"""The workbench: the screen on one loop, its panes, its selection and its controllers."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import cast
+from contextlib import suppress
+from typing import Any, cast
 
 import msgspec
 from textual import events
@@ -11,31 +13,39 @@ from textual.widget import Widget
 
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
-from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
+from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
+from tui_loop.core.workflow.draft import Draft
+from tui_loop.tui.actions import ACTIONS, BY_ID, Action, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.chart_run import ChartRun
+from tui_loop.tui.controllers.autopilot import AutopilotController
+from tui_loop.tui.controllers.checks import ChecksController
+from tui_loop.tui.controllers.closing import ClosingController
+from tui_loop.tui.controllers.comparison import ComparisonController
+from tui_loop.tui.controllers.context import Context, SelectionState
+from tui_loop.tui.controllers.diagnosis import DiagnosisController
+from tui_loop.tui.controllers.drafts import DraftsController
+from tui_loop.tui.controllers.examples import ExamplesController
+from tui_loop.tui.controllers.filters import FiltersController
+from tui_loop.tui.controllers.iterations import IterationsController
+from tui_loop.tui.controllers.patterns import PatternsController
+from tui_loop.tui.controllers.progress import ProgressController
+from tui_loop.tui.controllers.queue import QueueController
+from tui_loop.tui.controllers.readiness import ReadinessController
+from tui_loop.tui.controllers.runs import RunsController
+from tui_loop.tui.plotting import warm_up
+from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.chart_pane import KeyedChart
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
-from tui_loop.tui.widgets.iterations import IterationsPane, IterationTable, is_live
+from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTable, is_live
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.workbench.again import Again
-from tui_loop.tui.workbench.automating import Automating
-from tui_loop.tui.workbench.checking import Checking
-from tui_loop.tui.workbench.diagnosing import Diagnosing
-from tui_loop.tui.workbench.ending import Ending
-from tui_loop.tui.workbench.filtering import Filtering
-from tui_loop.tui.workbench.frame import PANES
-from tui_loop.tui.workbench.patterns import Learning
-from tui_loop.tui.workbench.progressing import Progressing
-from tui_loop.tui.workbench.reading import Reading
-from tui_loop.tui.workbench.ready import ReadyReading
-from tui_loop.tui.workbench.training import TrainingReading
+from tui_loop.tui.workbench.frame import Frame
+from tui_loop.tui.workbench.layout import PANES, PaneState, mode_of
 
 OPEN_WORDS = {"iterations": "details", "config": "change", "failures": "read"}
 """What enter does in a pane."""
@@ -47,8 +57,15 @@ NEIGHBOURS = {
     "failures": {"left": "config", "up": "chart", "down": "log"},
     "log": {"up": "config", "left": "config", "right": "failures"},
 }
+
 CHART_SECONDS = 1.0
 """A chart of a live run is drawn at most this often."""
+
+LIVE_SECONDS, IDLE_SECONDS = 0.5, 2.0
+MORE_SECONDS = 0.02
+"""Between two polls: while something runs, else, and where the last one had no time for all."""
+
+MAX_MARKS = 4
 
 
 class ChartPane(KeyedChart):
@@ -57,104 +74,275 @@ class ChartPane(KeyedChart):
     scope = "chart"
 
 
-class Workbench(
-    Reading,
-    TrainingReading,
-    Filtering,
-    Again,
-    Diagnosing,
-    Learning,
-    ReadyReading,
-    Progressing,
-    Automating,
-    Checking,
-    Ending,
-):
-    """Composes the panes, shows them the snapshot, and moves between them."""
+class Workbench(Frame):
+    """Polls the loop, shows the snapshots in its panes, and owns the selection.
+
+    A key names a method of a controller; a pane requests work with a message, which is passed on
+    to a controller here.
+    """
 
     BINDINGS = bindings("workbench")
     AUTO_FOCUS = "#iteration-table"
 
     def __init__(self, loop: LoopFolder, backend: Backend, number: int | None = None) -> None:
-        super().__init__(loop, backend, number)
+        super().__init__()
+        self.loop, self.backend = loop, backend
+        self.state = SelectionState(selected=number)
+        self.snapshot: LoopSnapshot | None = None
+        self.is_zoomed = False
+        self._other_pane = "chart"
+        self._wake = asyncio.Event()
         self._charted_at = 0.0
         self._charted: object = None
+        context = self.context = Context(self, self, loop, backend)
+        self.drafts = DraftsController(context)
+        self.runs = RunsController(context, self.drafts)
+        self.examples = ExamplesController(context, self.drafts)
+        self.filters = FiltersController(context)
+        self.iterations = IterationsController(context, self.drafts, self.examples)
+        self.comparison = ComparisonController(context, self.examples)
+        self.diagnosis = DiagnosisController(context, self.drafts, self.comparison)
+        self.queue = QueueController(context, self.drafts)
+        self.progress = ProgressController(context, self.comparison, self.queue)
+        self.patterns = PatternsController(context)
+        self.readiness = ReadinessController(context)
+        self.autopilot = AutopilotController(context)
+        self.checks = ChecksController(context)
+        self.closing = ClosingController(context, self.drafts)
+        context.show_refusal = self.checks.show_refusal
+
+    # --- the screen ---
 
     def first_pane(self) -> Pane:
         return IterationsPane()
 
     def on_mount(self) -> None:
-        self.name_loop(self.loop.name)
+        self.show_name(self.loop.name)
         self.lay_out()
-        self.call_after_refresh(self._furnish)
+        self.call_after_refresh(self._mount_panes)
 
-    async def _furnish(self) -> None:
-        """Mounts the other panes, and begins to look."""
+    async def _mount_panes(self) -> None:
+        """Mounts the other panes and starts to poll."""
         chart = ChartPane(id="chart", ascii_only=self.services.is_ascii)
         await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
-        self.restore_filter()
+        self.filters.restore()
         self.takes_keys = True
         self.lay_out()
-        self.begin_looking()
+        self.run_worker(self._poll(), name="poll", exclusive=True, group="poll")
+
+    @property
+    def services(self) -> AppServices:
+        return services_of(self)
+
+    @property
+    def pane_state(self) -> PaneState:
+        draft = self.state.draft if self.state.selected == DRAFT else None
+        return PaneState(
+            focus=self.state.pane,
+            other=self._other_pane,
+            is_live=self.snapshot is not None and self.snapshot.live is not None,
+            is_zoomed=self.is_zoomed,
+            config_rows=len(draft.changed) if draft is not None else 0,
+        )
 
     def on_resize(self, event: events.Resize) -> None:
         self.lay_out()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         within = [event.widget, *event.widget.ancestors]
-        self.current = next((each.id for each in within if each.id in PANES), None) or self.current
+        pane = next((each.id for each in within if each.id in PANES), None)
+        if pane is not None:
+            self._set_pane(pane)
+
+    def lay_out(self) -> None:
+        super().lay_out()
+        self._show_keys()
+
+    # --- the selection, of which this is the only writer ---
+
+    def select(self, key: int | str, *, follow: bool = False) -> None:
+        """Selects an iteration or the draft; `follow`: the selection follows the run."""
+        followed = key if follow and isinstance(key, int) else None
+        self._change(selected=key, followed_run=followed, seen_live=None)
+        if not self.context.is_leaving():
+            table = self.query_one(IterationTable)
+            if table.count and table.key_of(table.cursor) != key:
+                table.rows_changed(key)
+            self._show_snapshot()
+        self.poll_now()
+
+    def toggle_mark(self, number: int) -> None:
+        """Marks an iteration, or removes its mark; of too many marks the oldest goes."""
+        others = tuple(each for each in self.state.marked if each != number)
+        is_new = number not in self.state.marked
+        self._change(marked=(*others, number)[-MAX_MARKS:] if is_new else others)
+        self._show_snapshot()
+        self.poll_now()
+
+    def replace_draft(self, draft: Draft | None, *, is_unsaved: bool = False) -> None:
+        """Puts another draft in place of the one that is edited."""
+        edits = self.state.draft_edits + 1
+        self._change(draft=draft, draft_edits=edits, is_draft_unsaved=is_unsaved)
+        if not self.context.is_leaving():
+            self._show_snapshot()
+
+    def go_to(self, pane: str) -> None:
+        """Gives the focus to a pane."""
+        self.action_pane(pane)
+
+    def poll_now(self) -> None:
+        """Reads the record again at once."""
+        self._wake.set()
+
+    def _change(self, **values: Any) -> None:
+        self.state = msgspec.structs.replace(self.state, **values)
+
+    def _set_pane(self, pane: str) -> None:
+        if pane != self.state.pane:
+            if pane != "iterations":
+                self._other_pane = pane
+            self._change(pane=pane)
         self.lay_out()
 
-    def show_snapshot(self) -> None:
-        snapshot = self.snapshot
-        if snapshot is None:
-            return
-        if snapshot.draft is not self.draft:
-            snapshot = msgspec.structs.replace(snapshot, draft=self.draft)
-        self.query_one(IterationsPane).show(snapshot, self.marked, self.selected)
-        self.query_one(ConfigPane).show(snapshot, self.iteration, self.draft)
-        self.query_one(FailuresPane).show(snapshot)
-        self.query_one(LogPane).show(snapshot)
-        self._show_chart(snapshot)
-        self.query_one("#status", Bar).show(
-            *status_line(snapshot, time.time(), self.backend.hosted())
-        )
-        self._show_keys()
-        self.look_at_diagnosis_again()
-        self.look_at_patterns_again()
-        self.look_at_progress_again()
-        self.look_at_ready_again()
+    # --- polling ---
+
+    async def _poll(self) -> None:
+        await asyncio.to_thread(warm_up)
+        while not self.context.is_leaving():
+            self._wake.clear()
+            edits, request = self.state.draft_edits, self._request()
+            snapshot = await asyncio.to_thread(self.context.poller.poll, request)
+            if self.context.is_leaving():
+                return
+            self._take(snapshot, edits)
+            if self._request() != request:  # what is shown first has put other rows in view
+                self._wake.set()
+            pause = LIVE_SECONDS if self.context.hosted_or_live else IDLE_SECONDS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._wake.wait(), pause if snapshot.is_complete else MORE_SECONDS
+                )
+
+    def _request(self) -> SnapshotRequest:
+        return SnapshotRequest(self.state.shown_number, self.state.marked, self.rows_in_view())
 
     def rows_in_view(self) -> tuple[int, ...]:
+        """Returns the numbers of the iterations on the screen."""
         table = self.query_one(IterationTable)
         rows = (table.key_of(index) for index in table.visible_rows())
         return tuple(row for row in rows if isinstance(row, int))
 
-    def go_to(self, pane: str) -> None:
-        self.action_pane(pane)
+    def _take(self, snapshot: LoopSnapshot, edits: int) -> None:
+        """Shows a snapshot; its draft counts unless it was edited since the poll began."""
+        was_live = self.pane_state.is_live
+        self.snapshot = snapshot
+        if edits == self.state.draft_edits and not self.state.is_draft_unsaved:
+            self._change(draft=snapshot.draft)
+        self._follow_or_choose(snapshot)
+        self._show_snapshot()
+        if was_live != self.pane_state.is_live:
+            self.lay_out()
+        self.runs.report_ends(snapshot)
+        for controller in (
+            self.diagnosis,
+            self.patterns,
+            self.progress,
+            self.readiness,
+            self.queue,
+        ):
+            controller.refresh()
 
-    def select(self, key: int | str) -> None:
-        self.selected = key
-        table = self.query_one(IterationTable)
-        if table.count and table.key_of(table.cursor) != key:
-            table.rows_changed(key)
-        self.show_snapshot()
-        self._wake.set()
+    def _follow_or_choose(self, snapshot: LoopSnapshot) -> None:
+        """Follows a run that was started here; selects something in the first snapshot."""
+        state = self.state
+        numbers = [each.number for each in snapshot.iterations]
+        live = snapshot.live.number if snapshot.live is not None else None
+        followed = state.followed_run
+        is_followed = followed is not None and live is not None and live <= followed
+        if is_followed and live != state.seen_live:
+            self._change(selected=live, seen_live=live)
+        if self.state.selected is None or self.state.selected not in (DRAFT, *numbers):
+            newest = numbers[-1] if numbers else DRAFT
+            self._change(selected=live if live is not None else newest)
+
+    def _show_snapshot(self) -> None:
+        snapshot, state = self.snapshot, self.state
+        if snapshot is None:
+            return
+        if snapshot.draft is not state.draft:
+            snapshot = msgspec.structs.replace(snapshot, draft=state.draft)
+        self.query_one(IterationsPane).show(snapshot, state.marked, state.selected)
+        self.query_one(ConfigPane).show(snapshot, self.context.iteration, state.draft)
+        self.query_one(FailuresPane).show(snapshot)
+        self.query_one(LogPane).show(snapshot)
+        self._show_chart(snapshot)
+        status = status_line(snapshot, time.time(), self.backend.hosted())
+        self.query_one("#status", Bar).show(*status)
+        self.lay_out()
+
+    def _show_chart(self, snapshot: LoopSnapshot) -> None:
+        selected = snapshot.selected.number if snapshot.selected else None
+        key = selected, self.state.marked, bool(snapshot.live)
+        now = time.monotonic()
+        if key == self._charted and snapshot.live and now - self._charted_at < CHART_SECONDS:
+            return
+        self._charted, self._charted_at = key, now
+        self.query_one(ChartPane).show(
+            _chart_run(self.loop, snapshot, "selected"), _chart_run(self.loop, snapshot, "marked")
+        )
+
+    # --- messages of the panes ---
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        if isinstance(event.rows, IterationTable):
+            self.select(cast(int | str, event.rows.key_of(event.index)))
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        if isinstance(event.rows, IterationTable):
+            self.iterations.open()
+
+    async def on_config_pane_edited(self, event: ConfigPane.Edited) -> None:
+        await self.drafts.save(event.draft)
+
+    def on_config_pane_refused(self, event: ConfigPane.Refused) -> None:
+        self.context.notify(event.text)
+
+    def on_config_pane_reset_wanted(self) -> None:
+        self.drafts.reset()
+
+    def on_failures_pane_opened(self) -> None:
+        self.examples.open()
+
+    def on_failures_pane_filters_wanted(self) -> None:
+        self.filters.open()
+
+    def on_failures_pane_chosen(self, event: FailuresPane.Chosen) -> None:
+        self.filters.remember(event.choice)
+
+    # --- keys ---
+
+    def action_call(self, controller: str, method: str) -> None:
+        """Calls a method of a controller."""
+        getattr(getattr(self, controller), method)()
+
+    def action_stop(self) -> None:
+        """Stops the live run, or the process that starts runs."""
+        if not self.autopilot.stop():
+            self.runs.stop()
 
     def action_pane(self, name: str) -> None:
         if not self.takes_keys:
             return
-        self.current = name
-        self.lay_out()
+        self._set_pane(name)
         self._main(name).focus()
 
     def action_step_pane(self, step: int) -> None:
-        self.action_pane(PANES[(PANES.index(self.current) + step) % len(PANES)])
+        self.action_pane(PANES[(PANES.index(self.state.pane) + step) % len(PANES)])
 
     def action_neighbour(self, direction: str) -> None:
-        if self.has_class("-single"):
+        if mode_of(self.size, is_zoomed=self.is_zoomed) != "all":
             self.action_step_pane(-1 if direction in ("left", "up") else 1)
-        elif to := NEIGHBOURS[self.current].get(direction):
+        elif to := NEIGHBOURS[self.state.pane].get(direction):
             self.action_pane(to)
 
     def action_zoom(self) -> None:
@@ -168,12 +356,12 @@ class Workbench(
             config.editor.close()
             return
         for pane in (self.query_one(FailuresPane), self.query_one(LogPane)):
-            if (pane.field.is_open or pane.id == self.current) and pane.leave_search():
+            if (pane.field.is_open or pane.id == self.state.pane) and pane.leave_search():
                 return
         if self.is_zoomed:
             self.action_zoom()
         else:
-            self.return_to_diagnosis()
+            self.diagnosis.return_from_evidence()
 
     def action_select(self, step: int) -> None:
         table = self.query_one(IterationTable)
@@ -182,70 +370,59 @@ class Workbench(
     def action_open_loop(self) -> None:
         self.services.pick_loop()
 
-    def on_row_list_moved(self, event: RowList.Moved) -> None:
-        if isinstance(event.rows, IterationTable):
-            self.follows_run = None
-            self.select(cast(int | str, event.rows.key_of(event.index)))
-
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that are at hand, the nearest first."""
-        lists = () if self.current == "chart" else ("list",)
-        return (self.current, "workbench", *lists, "app")
+        """Returns the scopes whose actions are available, the nearest first."""
+        lists = () if self.state.pane == "chart" else ("list",)
+        return (self.state.pane, "workbench", *lists, "app")
 
     def home_of(self, scope: str) -> Widget:
-        """The widget whose methods the actions of a scope are."""
+        """Returns the widget whose methods the actions of a scope are."""
         if scope in PANES:
             return self.query_one(f"#{scope}")
-        return self._main(self.current) if scope == "list" else self
-
-    def _show_chart(self, snapshot: LoopSnapshot) -> None:
-        key = (
-            snapshot.selected.number if snapshot.selected else None,
-            snapshot.marked.number if snapshot.marked else None,
-            bool(snapshot.live),
-        )
-        now = time.monotonic()
-        if key == self._charted and snapshot.live and now - self._charted_at < CHART_SECONDS:
-            return
-        self._charted, self._charted_at = key, now
-        chart = self.query_one(ChartPane)
-        chart.show(
-            _chart_run(self.loop, snapshot, "selected"), _chart_run(self.loop, snapshot, "marked")
-        )
-
-    def lay_out(self) -> None:
-        super().lay_out()
-        self._show_keys()
+        return self._main(self.state.pane) if scope == "list" else self
 
     def _show_keys(self) -> None:
-        """The keys that matter here: the pane's own first, then those of the loop."""
+        """Shows the keys that can be used now: the pane's own first, then those of the loop."""
         keymap = self.services.keys
-        live = self.snapshot is not None and self.snapshot.live is not None
         pieces = [Piece(" ")]
-        if word := OPEN_WORDS.get(self.current):
+        if word := OPEN_WORDS.get(self.state.pane):
             pieces.append(Piece(keys_of(BY_ID["list.open"], keymap)[0], "accent"))
-            pieces.append(Piece(f" {word}  ", "muted", self._call_of("list.open")))
-        for scope in (self.current, "workbench"):
+            pieces.append(Piece(f" {word}  ", "muted", "app.perform('list.open')"))
+        for scope in (self.state.pane, "workbench"):
             for action in ACTIONS:
-                hidden = action.id == ("run.start" if live else "run.stop")
-                if action.scope == scope and action.short and not hidden:
+                if action.scope == scope and action.short and self._is_possible(action):
                     pieces.append(Piece(keys_of(action, keymap)[0], "accent"))
-                    pieces.append(Piece(f" {action.short}  ", "muted", self._call_of(action.id)))
-        right = [Piece("? ", "accent"), Piece("help  ", "muted", "app.help")]
+                    call = f"app.perform('{action.id}')"
+                    pieces.append(Piece(f" {action.short}  ", "muted", call))
+        right = [Piece("g ", "accent"), Piece("more  ", "muted", "app.leader('g')")]
+        right += [Piece("? ", "accent"), Piece("help  ", "muted", "app.help")]
         right += [Piece(": ", "accent"), Piece("commands ", "muted", "app.command_palette")]
         self.query_one("#keys", Bar).show(pieces, right)
 
-    def _call_of(self, name: str) -> str:
-        return f"app.perform('{name}')"
+    def _is_possible(self, action: Action) -> bool:
+        """Whether an action can do something now, as far as the footer says."""
+        is_live = self.snapshot is not None and self.snapshot.live is not None
+        if action.id in LIVE_ONLY:
+            return is_live
+        if action.id in IDLE_ONLY:
+            return not is_live
+        return action.id not in DRAFT_ONLY or self.state.selected == DRAFT
 
     def _main(self, pane: str) -> Widget:
         widget = self.query_one(f"#{pane}")
         return widget.main if isinstance(widget, Pane) else widget
 
 
+LIVE_ONLY = ("run.stop", "run.pause", "run.evaluate", "run.checkpoint")
+IDLE_ONLY = ("run.start", "run.resume")
+DRAFT_ONLY = ("config.choice", "config.reset", "config.problem", "config.why")
+"""Actions that the footer shows for a live run only, without one, and for the draft."""
+
+
 def _chart_run(loop: LoopFolder, snapshot: LoopSnapshot, which: str) -> ChartRun | None:
-    view = snapshot.selected if which == "selected" else snapshot.marked
+    marked = snapshot.marked[-1] if snapshot.marked else None
+    view = snapshot.selected if which == "selected" else marked
     if view is None:
         return None
     iteration = snapshot.iteration(view.number)

@@ -1,4 +1,4 @@
-"""What of the failures is listed: filters to choose from, remembered loop by loop."""
+"""Filters of the failures: a breakdown to choose from, and what is remembered for each loop."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ from tui_loop.core.examples.breakdown import Breakdown, breakdown_of, failed_cau
 from tui_loop.core.examples.query import Query, has_terms, parse, toggle_terms
 from tui_loop.core.examples.view import Order
 from tui_loop.core.snapshot import Examples
+from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
 from tui_loop.tui.widgets.failures import Choice, FailuresPane
-from tui_loop.tui.workbench.observing import LoopScreen
 
-WHOLE = ("is:", "cause:")
-"""Terms that say by themselves what is listed; by others, those that failed are."""
+COMPLETE_TERMS = ("is:", "cause:")
+"""Terms that are a whole filter; others are applied to the failed examples."""
 
 
-class Filtering(LoopScreen):
-    """The failures' filters; they are remembered in the user's state folder, not in the record."""
+class FiltersController:
+    """Filters the failures. Filters are in the user's state folder, not in the record."""
 
-    def on_failures_pane_filters_wanted(self) -> None:
-        self.run_worker(self._show_breakdown(), group="breakdown", exclusive=True)
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
-    def on_failures_pane_chosen(self, event: FailuresPane.Chosen) -> None:
-        choice = event.choice
+    def open(self) -> None:
+        """Shows what fails, counted, to filter by."""
+        self._context.run(self._open(), "breakdown")
+
+    def remember(self, choice: Choice) -> None:
+        """Remembers what is listed, for the next time this loop is opened."""
         self._remember(
             last={
                 "query": choice.query.text,
@@ -35,8 +39,8 @@ class Filtering(LoopScreen):
             }
         )
 
-    def restore_filter(self) -> None:
-        """Lists what was listed when this loop was looked at last."""
+    def restore(self) -> None:
+        """Lists what was listed when this loop was open last."""
         last = self._remembered().get("last")
         if not isinstance(last, dict):
             return
@@ -46,22 +50,17 @@ class Filtering(LoopScreen):
         except (TuiLoopError, KeyError):  # of another version
             return
         choice = Choice(query, order, last.get("is_reversed") is True)
-        self.query_one(FailuresPane).choose(choice)
+        self._context.pane(FailuresPane).choose(choice)
 
-    async def _show_breakdown(self) -> None:
-        pane = self.query_one(FailuresPane)
+    async def _open(self) -> None:
+        context, pane = self._context, self._context.pane(FailuresPane)
         examples = pane.list.examples
         if examples is not None and examples.problem:
-            self.say(f"✗ {examples.problem}")
-            return
+            raise TuiLoopError(examples.problem, examples.hint)
         if examples is None or not len(examples.view):
-            self.say(": ".join(pane.list.why_empty))
+            context.notify(": ".join(pane.list.why_empty))
             return
-        try:
-            found = await self.elsewhere(self._breakdown, examples)
-        except TuiLoopError as error:
-            self.tell(error)
-            return
+        found = await context.in_thread(self._breakdown, examples)
 
         def lines() -> list[Line]:
             return breakdown_lines(found, self._named())
@@ -74,10 +73,9 @@ class Filtering(LoopScreen):
             self._remember(named={each: t for each, t in self._named().items() if each != name})
             return lines()
 
-        title = f"What fails in {self.loop.name}/{examples.number}"
-        self.app.push_screen(
+        context.push_screen(
             BreakdownScreen(
-                title,
+                f"What fails in {context.loop.name}/{examples.number}",
                 lines(),
                 toggle=self._toggle,
                 has=lambda term: has_terms(pane.choice.query, term),
@@ -89,15 +87,15 @@ class Filtering(LoopScreen):
     def _breakdown(self, examples: Examples) -> Breakdown:
         earlier = None
         if examples.against is not None:
-            earlier = failed_causes(self.observer.examples_of(examples.against))
+            earlier = failed_causes(self._context.poller.examples_of(examples.against))
         return breakdown_of(examples.view, examples.measured.labels, earlier)
 
     def _toggle(self, term: str, alone: bool) -> str:
-        """Filters by a term, alone or besides what is filtered by; gives the filter's text."""
-        pane = self.query_one(FailuresPane)
+        """Filters by a term, alone or in addition; returns the filter's text."""
+        pane = self._context.pane(FailuresPane)
         query: Query
         if alone:
-            is_whole = term.startswith(WHOLE) or term.strip() in self._named().values()
+            is_whole = term.startswith(COMPLETE_TERMS) or term.strip() in self._named().values()
             query = parse(term if is_whole else f"is:failed {term}")
         else:
             query = toggle_terms(pane.choice.query, term)
@@ -113,12 +111,12 @@ class Filtering(LoopScreen):
         )
 
     def _remembered(self) -> dict[str, Any]:
-        known = self.services.memory.get(self._memory_key)
+        known = self._context.services.memory.get(self._memory_key)
         return known if isinstance(known, dict) else {}
 
     def _remember(self, **values: Any) -> None:
-        self.services.memory.put(self._memory_key, {**self._remembered(), **values})
+        self._context.services.memory.put(self._memory_key, {**self._remembered(), **values})
 
     @property
     def _memory_key(self) -> str:
-        return f"failures {self.loop.path.resolve()}"
+        return f"failures {self._context.loop.path.resolve()}"

@@ -1,0 +1,1 @@
+"""Controllers of the workbench, one for each subject: what a key does with the record."""

@@ -1,0 +1,64 @@
+"""Preflight checks of the draft, and those for which a run was refused."""
+
+from __future__ import annotations
+
+from tui_loop.core.preflight.check_result import ChecksFailed, by_severity
+from tui_loop.core.workflow.draft import Draft
+from tui_loop.tui.backend import Checks
+from tui_loop.tui.controllers.context import Context
+from tui_loop.tui.screens.check import CheckScreen
+
+
+class ChecksController:
+    """Checks the draft off the event loop and shows what was found."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._checks: Checks | None = None
+
+    def open(self) -> None:
+        """Checks the draft."""
+        context, draft = self._context, self._context.state.draft
+        snapshot = context.snapshot
+        if snapshot is None:
+            return
+        if draft is None:
+            context.notify(
+                snapshot.draft_problem or snapshot.problem or "There is no draft to check."
+            )
+            return
+        screen = self._show_screen(f"Check of {context.next_number}")
+        context.run(self._check(screen, draft), "check")
+
+    def show_refusal(self, error: ChecksFailed) -> None:
+        """Lists the checks for which a run was refused."""
+        self._show_screen("The run was refused").show(error.errors)
+
+    def _show_screen(self, title: str) -> CheckScreen:
+        self._checks = None
+        screen = CheckScreen(title, lambda row: self._show_row(screen, row))
+        self._context.push_screen(screen)
+        return screen
+
+    async def _check(self, screen: CheckScreen, draft: Draft) -> None:
+        context = self._context
+        checks = await context.read_for(screen, context.backend.preflight, context.loop, draft)
+        if checks is None:
+            return
+        found = await context.read_for(screen, checks.of_rows)
+        if found is None:
+            return
+        self._checks = checks
+        screen.show(found, "counting tokens ...")
+        more = await context.read_for(screen, checks.of_tokens, screen.poll)
+        if more is not None:
+            screen.show(by_severity([*found, *more]))
+
+    def _show_row(self, screen: CheckScreen, number: int) -> None:
+        if self._checks is not None:
+            self._context.run(self._read_row(screen, self._checks, number), "check-row")
+
+    async def _read_row(self, screen: CheckScreen, checks: Checks, number: int) -> None:
+        row = await self._context.read_for(screen, checks.row, number)
+        if row is not None:
+            screen.show_row(row)

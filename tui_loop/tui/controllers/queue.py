@@ -1,0 +1,156 @@
+"""The queue: the draft is added to it, and it is edited and run from a screen of its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tui_loop.core.errors import TuiLoopError, file_error
+from tui_loop.core.text.figures import counted
+from tui_loop.core.workflow.draft import Draft, new_draft
+from tui_loop.core.workflow.queue import (
+    QueuedDraft,
+    add,
+    draft_of,
+    editing_queue,
+    problem_of,
+    queued_draft,
+    read_queue,
+)
+from tui_loop.core.workflow.unattended import doing
+from tui_loop.tui.controllers.context import Context
+from tui_loop.tui.controllers.drafts import DraftsController
+from tui_loop.tui.controllers.live_screen import LiveScreen
+from tui_loop.tui.screens.queue import Change, QueueScreen, QueueSnapshot
+
+
+class QueueController:
+    """Adds drafts to the queue, edits it and runs it."""
+
+    def __init__(self, context: Context, drafts: DraftsController) -> None:
+        self._context, self._drafts = context, drafts
+        self.turn = asyncio.Lock()
+        """Held while the queue is edited, so that edits keep their order."""
+        self._edits = 0
+        self._live: LiveScreen[int, QueueSnapshot] = LiveScreen(
+            context, "queue", self._read, self._found, self._failed
+        )
+        self._screen: QueueScreen | None = None
+
+    def open(self) -> None:
+        """Shows the queue."""
+        self._screen = QueueScreen(self, self._context.loop.name)
+        self._live.open(self._screen)
+        self._live.request(self._edits, again=True)
+
+    def refresh(self) -> None:
+        """Reads the queue again where it is open: other processes edit it, too."""
+        if self._live.is_open:
+            self._live.request(self._edits, again=True)
+
+    def enqueue(self) -> None:
+        """Adds the draft to the queue; the next draft has the same parent."""
+        context, draft = self._context, self._context.state.draft
+        snapshot = context.snapshot
+        if snapshot is None:
+            return
+        if draft is None:
+            context.notify(
+                snapshot.draft_problem or snapshot.problem or "There is no draft to queue."
+            )
+        elif draft.problems:
+            context.notify(f"The draft cannot run: {draft.problems[0]}")
+        elif not draft.changed and draft.parent:
+            context.notify(f"The draft has no change; it would repeat {draft.parent}.")
+        else:
+            context.run(self._enqueue(draft), "draft", is_exclusive=False)
+
+    def edit(self, change: Change) -> None:
+        """Changes the queue on disk, after all changes before."""
+        self._edits += 1
+        self._context.run(self._edit(change), "queue-edit", is_exclusive=False)
+
+    def load(self, queued: QueuedDraft) -> None:
+        """Takes a draft out of the queue to edit it; the current draft takes its place."""
+        self._context.run(self._load(queued), "draft", is_exclusive=False)
+
+    def run_all(self, count: int) -> None:
+        """Asks, and runs the queue in a process of its own."""
+        self._context.run(self._run_all(count), "queue-run")
+
+    async def _enqueue(self, draft: Draft) -> None:
+        context = self._context
+        async with self.turn:
+            count = await context.in_thread(lambda: add(context.loop, queued_draft(draft)))
+        next_draft = await context.in_thread(new_draft, context.loop, draft.parent)
+        context.notify(f"Queued: {waiting_words(count)}. g q shows the queue.")
+        await self._drafts.save(next_draft)
+
+    async def _edit(self, change: Change) -> None:
+        def work() -> None:
+            with editing_queue(self._context.loop) as queue:
+                change(queue)
+
+        try:
+            async with self.turn:
+                await self._context.in_thread(work)
+        finally:
+            self._edits += 1
+            self.refresh()
+
+    async def _load(self, queued: QueuedDraft) -> None:
+        context, state = self._context, self._context.state
+        kept = state.draft if state.has_draft_to_lose else None
+
+        def work() -> Draft | None:
+            loaded = draft_of(context.loop, queued)
+            with editing_queue(context.loop) as queue:
+                if queued not in queue:
+                    return None
+                at = queue.index(queued)
+                queue[at : at + 1] = [queued_draft(kept)] if kept is not None else []
+            return loaded
+
+        async with self.turn:
+            loaded = await context.in_thread(work)
+        if loaded is None:
+            context.notify("This draft is no longer in the queue.")
+            return
+        if kept is not None:
+            context.notify("The draft that was here took its place in the queue.")
+        await self._drafts.save(loaded)
+        self._drafts.show()
+
+    async def _run_all(self, count: int) -> None:
+        context = self._context
+        answer = await context.ask(
+            f"Run {counted(count, 'draft')}?",
+            [[("They run one after the other, in the background. Every run is kept.", "muted")]],
+            [("r", "run all", "run"), ("c", "not yet", "")],
+        )
+        if answer:
+            context.notify(await context.in_thread(context.backend.run_queue, context.loop))
+            self.refresh()
+            context.bench.poll_now()
+
+    def _read(self, _: int) -> QueueSnapshot:
+        loop, process = self._context.loop, doing(self._context.loop)
+        is_running, is_auto = process == "queue", process == "auto"
+        try:
+            drafts = tuple(read_queue(loop))
+            problems = tuple(problem_of(loop, each) for each in drafts)
+        except (TuiLoopError, OSError) as error:
+            fault = error if isinstance(error, TuiLoopError) else file_error(error)
+            return QueueSnapshot(is_running=is_running, is_auto=is_auto, fault=fault)
+        return QueueSnapshot(drafts, problems, is_running, is_auto)
+
+    def _found(self, edits: int, found: QueueSnapshot) -> None:
+        if self._screen is not None and self._live.is_open and edits == self._edits:
+            self._screen.show(found)
+
+    def _failed(self, edits: int, fault: TuiLoopError) -> None:
+        self._found(edits, QueueSnapshot(fault=fault))
+
+
+def waiting_words(count: int) -> str:
+    """Returns how many drafts are queued: `2 drafts wait`."""
+    return "1 draft waits" if count == 1 else f"{count} drafts wait"

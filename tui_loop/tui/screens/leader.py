@@ -1,0 +1,80 @@
+"""The menu of a leader key: the commands behind it, each with the key that comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from tui_loop.tui.actions import SCOPES, Action, bindings_of
+from tui_loop.tui.cells import fit
+from tui_loop.tui.widgets.pane import entitle
+from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.toned import Part
+
+COLUMN = 52
+"""Cells that a command with its key needs at least."""
+
+
+class LeaderMenu(ModalScreen[str]):
+    """Returns the id of the chosen action, "" for esc or another key."""
+
+    BINDINGS = bindings_of("app.back")
+    DEFAULT_CSS = """
+    LeaderMenu { align: center bottom; background: $background 0%; }
+    LeaderMenu:ansi { background: ansi_default; }
+    LeaderMenu > Vertical {
+        width: 100%; height: auto; max-height: 100%;
+        border: round $tone-accent; background: $background;
+        & > Sheet { height: auto; padding: 0 1; }
+    }
+    """
+
+    def __init__(self, prefix: str, commands: Sequence[tuple[str, Action]]) -> None:
+        """`commands`: the key of each action, those of the nearest scope first."""
+        super().__init__()
+        self._prefix, self._commands = prefix, commands
+        self.sheet = Sheet()
+        self.sheet.can_focus = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            yield self.sheet
+        entitle(box, f"{self._prefix} ...", "the next key runs a command · esc closes the menu")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape":
+            return
+        event.stop()
+        chosen = {key: action.id for key, action in reversed(self._commands)}
+        self.dismiss(chosen.get(event.character or event.key, ""))
+
+    def action_back(self) -> None:
+        self.dismiss("")
+
+    def _draw(self) -> None:
+        width = self.app.size.width - 4
+        columns = max(1, width // COLUMN)
+        room = width // columns
+        lines: list[list[Part]] = []
+        for scope in dict.fromkeys(action.scope for _, action in self._commands):
+            mine = [(key, action) for key, action in self._commands if action.scope == scope]
+            lines.append([(SCOPES[scope], "strong")])
+            rows = -(-len(mine) // columns)
+            for row in range(rows):
+                parts: list[Part] = []
+                for key, action in mine[row::rows]:
+                    parts.append((f"  {key} ", "accent"))
+                    parts.append((fit(action.description, room - 4 - len(key)) + " ", ""))
+                lines.append(parts)
+        self.sheet.show(lines)
+        self.sheet.styles.height = len(lines)
